@@ -1,0 +1,160 @@
+"""What a definition is: the contracts that optimizers, objectives, data distributions and schedules fill in.
+
+A definition is plain Python. Its parameters are a NamedTuple whose annotations state, once, each name, type, range,
+meaning and default; the config models, the JSON Schema, `nonconv explain` and the docs derive from it. What it
+computes are module-level functions of about ten lines. A new one is a section in its family's file and a line in its
+kind's registry.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array, Lanes
+
+Parameters = Any
+"""An instance of a component's own `parameters` NamedTuple."""
+
+
+class OneOf(NamedTuple):
+    """Annotation of a parameter that is itself a component of another kind (a quadratic's `data`)."""
+
+    kind: str
+
+
+class Chosen(NamedTuple):
+    """A component with its parameters, as a config names it."""
+
+    component: Any
+    parameters: Any
+
+
+class Complaint(NamedTuple):
+    """What a component says of parameters that are each allowed but do not go together."""
+
+    parameter: str
+    message: str
+
+
+def _no_complaints(parameters: Parameters) -> list[Complaint]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Component:
+    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters."""
+
+    name: str
+    parameters: type[Any]
+    paper: str
+    check: Callable[[Parameters], list[Complaint]] = _no_complaints
+
+    @property
+    def summary(self) -> str:
+        """The first line of the parameters' docstring."""
+        return (self.parameters.__doc__ or "").strip().splitlines()[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer(Component):
+    """A rule that turns a gradient into a direction: theta <- theta - learning_rate * direction.
+
+    state: NamedTuple of what the next step needs, one number per coordinate and path.
+    start: parameters -> State of the floats it starts from.
+    per_step: NamedTuple of what depends on the step alone.
+    at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
+    update: (per_step, state, gradient) -> (direction, state); runs on lanes.
+    """
+
+    state: type[Any]
+    start: Callable[[Parameters], Any]
+    per_step: type[Any]
+    at_step: Callable[[Parameters, Array], Any]
+    update: Callable[[Any, Any, Lanes], tuple[Lanes, Any]]
+
+
+class Law(NamedTuple):
+    """What is known exactly of a data distribution; every field has one entry per coordinate."""
+
+    mean: Array
+    variance: Array
+    third_central: Array
+    low: Array
+    high: Array
+    symmetric: bool
+
+    @property
+    def bounded(self) -> bool:
+        return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution(Component):
+    """A law to draw data from, by one uniform in [0, 1) per number (or per row, when `joint`).
+
+    law: (parameters, dim) -> Law.
+    constants: NamedTuple of what `sample` needs for one coordinate; `prepare`: (parameters, dim) -> the same with a
+        leading axis over coordinates.
+    sample: (constants of a coordinate, uniform) -> number; runs on lanes.
+    joint: the coordinates of one sample share one uniform (rows of a table) instead of having one each.
+    transcendental: the functions beyond + - * / sqrt that `sample` uses; the engines then agree to a few ulp, not to the bit.
+    dim: parameters -> the one dimension it has, or None when any will do.
+    """
+
+    law: Callable[[Parameters, int], Law]
+    constants: type[Any]
+    prepare: Callable[[Parameters, int], Any]
+    sample: Callable[[Any, Lanes], Lanes]
+    joint: bool = False
+    transcendental: tuple[str, ...] = ()
+    dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(Component):
+    """A separable stochastic objective: E of a sum over coordinates of loss(theta_j, X_j).
+
+    constants, prepare: as of a Distribution.
+    loss, gradient: (constants of a coordinate, theta, x) -> number; gradient is d loss / d theta; both run on lanes.
+    minimizer: (parameters, Law) -> array over coordinates.
+    """
+
+    constants: type[Any]
+    prepare: Callable[[Parameters, int], Any]
+    loss: Callable[[Any, Lanes, Lanes], Lanes]
+    gradient: Callable[[Any, Lanes, Lanes], Lanes]
+    minimizer: Callable[[Parameters, Law], Array]
+
+
+class Limits(NamedTuple):
+    """liminf and limsup of a schedule as n -> infinity."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Component):
+    """A function of the step n = 1, 2, ... alone: value: (parameters, n as floats) -> array; limits: parameters -> Limits."""
+
+    value: Callable[[Parameters, Array], Array]
+    limits: Callable[[Parameters], Limits]
+
+
+class Registry(Mapping[str, Component]):
+    """The components of one kind by name. `common` are parameters that every component of the kind takes besides its own."""
+
+    def __init__(self, kind: str, title: str, *components: Component, common: type[Any] | None = None) -> None:
+        self.kind, self.title, self.common = kind, title, common
+        self._components = {component.name: component for component in components}
+
+    def __getitem__(self, name: str) -> Component:
+        return self._components[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._components)
+
+    def __len__(self) -> int:
+        return len(self._components)

@@ -1,0 +1,162 @@
+"""Laws with a density: uniform, normal, truncated_normal."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from scipy.special import ndtr
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes
+from nonconv.components import Complaint, Distribution, Law
+from nonconv.data.quantile import normal_quantile
+
+
+HALF_GRID = 2.0**-53
+"""Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
+
+
+def complain_unless_ordered(h: "Uniform | TruncatedNormal") -> list[Complaint]:
+    return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
+
+
+class Uniform(NamedTuple):
+    """The uniform law on [low, high)."""
+
+    low: Annotated[float, Doc("the lower end")] = -1.0
+    high: Annotated[float, Doc("the upper end")] = 1.0
+
+
+class UniformConstants(NamedTuple):
+    low: Lanes
+    width: Lanes
+
+
+def uniform_law(h: Uniform, dim: int) -> Law:
+    moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
+    return Law(*(np.full(dim, moment) for moment in moments), symmetric=True)
+
+
+def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
+    return k.low + k.width * u
+
+
+UNIFORM = Distribution(
+    name="uniform",
+    parameters=Uniform,
+    paper="a bounded symmetric law with a density",
+    check=complain_unless_ordered,
+    law=uniform_law,
+    constants=UniformConstants,
+    prepare=lambda h, dim: UniformConstants(np.full(dim, h.low), np.full(dim, h.high - h.low)),
+    sample=sample_uniform,
+)
+
+
+class Normal(NamedTuple):
+    """The normal law; unbounded, so outside the assumptions of arXiv:2407.08100."""
+
+    mean: Annotated[float, Doc("the mean")] = 0.0
+    std: Annotated[float, Interval(gt=0), Doc("the standard deviation")] = 1.0
+
+
+class NormalConstants(NamedTuple):
+    mean: Lanes
+    std: Lanes
+
+
+def normal_law(h: Normal, dim: int) -> Law:
+    return Law(*(np.full(dim, moment) for moment in (h.mean, h.std**2, 0.0, -np.inf, np.inf)), symmetric=True)
+
+
+def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
+    return k.mean + k.std * normal_quantile(u + HALF_GRID)
+
+
+NORMAL = Distribution(
+    name="normal",
+    parameters=Normal,
+    paper="an unbounded control",
+    law=normal_law,
+    constants=NormalConstants,
+    prepare=lambda h, dim: NormalConstants(np.full(dim, h.mean), np.full(dim, h.std)),
+    sample=sample_normal,
+    transcendental=("log",),
+)
+
+
+class TruncatedNormal(NamedTuple):
+    """The normal law conditioned on [low, high]: bounded, with a density."""
+
+    low: Annotated[float, Doc("the lower end")] = -2.0
+    high: Annotated[float, Doc("the upper end")] = 2.0
+    mean: Annotated[float, Doc("the mean before truncation")] = 0.0
+    std: Annotated[float, Interval(gt=0), Doc("the standard deviation before truncation")] = 1.0
+
+
+class TruncatedNormalConstants(NamedTuple):
+    mean: Lanes
+    std: Lanes
+    p_low: Lanes
+    p_width: Lanes
+    low: Lanes
+    high: Lanes
+
+
+def standardised(h: TruncatedNormal) -> tuple[float, float]:
+    return (h.low - h.mean) / h.std, (h.high - h.mean) / h.std
+
+
+def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
+    """A sign and the range of probabilities of sign * Z; a range right of the mean is mirrored, where ndtr is precise."""
+    a, b = standardised(h)
+    sign, a, b = (-1.0, -b, -a) if a > 0 else (1.0, a, b)
+    p_low, p_high = float(ndtr(a)), float(ndtr(b))
+    return sign, max(p_low, (p_high - p_low) * HALF_GRID), p_high - p_low
+
+
+def check_truncated(h: TruncatedNormal) -> list[Complaint]:
+    if h.high > h.low and lower_tail(h)[2] < 1e-290:
+        return [Complaint("low", "the interval [low, high] is so far from the mean that it carries no mass")]
+    return complain_unless_ordered(h)
+
+
+def truncated_law(h: TruncatedNormal, dim: int) -> Law:
+    """Moments by Gauss-Legendre quadrature around the mode, to rounding; central, so nothing cancels."""
+    a, b = standardised(h)
+    mode = min(max(0.0, a), b)
+    a, b = max(a, mode - 40.0), min(b, mode + 40.0)
+    node, weight = np.polynomial.legendre.leggauss(400)
+    z = (a + b) / 2 + (b - a) / 2 * node
+    weight = weight * np.exp((mode - z) * (mode + z) / 2)
+    weight /= weight.sum()
+    center = weight @ z
+    moments = (h.mean + h.std * center, *(h.std**k * (weight @ (z - center) ** k) for k in (2, 3)), h.low, h.high)
+    symmetric = h.low - h.mean == h.mean - h.high
+    if symmetric:
+        moments = (h.mean, moments[1], 0.0, h.low, h.high)
+    return Law(*(np.full(dim, float(moment)) for moment in moments), symmetric=symmetric)
+
+
+def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:
+    sign, p_low, p_width = lower_tail(h)
+    numbers = (h.mean, sign * h.std, p_low, p_width, h.low, h.high)
+    return TruncatedNormalConstants(*(np.full(dim, number) for number in numbers))
+
+
+def sample_truncated(k: TruncatedNormalConstants, u: Lanes) -> Lanes:
+    z = normal_quantile(k.p_low + k.p_width * u)
+    return np.minimum(np.maximum(k.mean + k.std * z, k.low), k.high)
+
+
+TRUNCATED_NORMAL = Distribution(
+    name="truncated_normal",
+    parameters=TruncatedNormal,
+    paper="drawn by inversion, Wichura (1988)",
+    check=check_truncated,
+    law=truncated_law,
+    constants=TruncatedNormalConstants,
+    prepare=prepare_truncated,
+    sample=sample_truncated,
+    transcendental=("log",),
+)

@@ -1,0 +1,62 @@
+"""The law of a user's own rows, drawn with replacement."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Len
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes, index
+from nonconv.components import Distribution, Law
+
+
+class Csv(NamedTuple):
+    """Rows of a CSV file, drawn with replacement; one coordinate for each named column."""
+
+    file: Annotated[str, Len(1), Doc("path of the file, relative to the config")]
+    columns: Annotated[tuple[str, ...], Len(1), Doc("names from the header line, one for each coordinate")]
+    standardise: Annotated[bool, Doc("subtract each column's mean and divide by its standard deviation")] = False
+    sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
+
+
+class Rows(NamedTuple):
+    """What the engine knows of a `Csv`: its numbers, shape (rows, columns)."""
+
+    table: Array
+
+
+class RowConstants(NamedTuple):
+    size: Lanes
+    values: Lanes
+
+
+def law(h: Rows, dim: int) -> Law:
+    mean = h.table.mean(axis=0)
+    deviation = h.table - mean
+    ordered = np.sort(deviation, axis=0)
+    symmetric = bool(np.allclose(ordered, -ordered[::-1], rtol=0, atol=1e-12 * float(np.ptp(h.table))))
+    return Law(
+        mean, (deviation**2).mean(axis=0), (deviation**3).mean(axis=0), h.table.min(axis=0), h.table.max(axis=0), symmetric
+    )
+
+
+def prepare(h: Rows, dim: int) -> RowConstants:
+    rows, columns = h.table.shape
+    return RowConstants(np.full(columns, float(rows)), np.ascontiguousarray(h.table.T))
+
+
+def sample(k: RowConstants, u: Lanes) -> Lanes:
+    return k.values[index(u * k.size)]
+
+
+CSV = Distribution(
+    name="csv",
+    parameters=Csv,
+    paper="the empirical law of the file",
+    law=law,
+    constants=RowConstants,
+    prepare=prepare,
+    sample=sample,
+    joint=True,
+    dim=lambda h: len(h.columns),
+)

@@ -1,0 +1,1 @@
+"""From a program and a range of paths to snapshots. `blocks` is the door; `fused` is the only file that names numba."""

@@ -1,0 +1,90 @@
+"""What is simulated: definitions bound to their numbers, and the timetable of everything that depends on the step alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+from nonconv.components import Chosen, Distribution, Objective, Optimizer
+
+SLICE_STEPS = 8192
+KEPT_SLICES = 16
+
+
+class Slice(NamedTuple):
+    """A run of consecutive steps. coefficients (rows, steps): the optimizer's PerStep fields, then the learning rate."""
+
+    first_step: int
+    coefficients: Array
+    batch_size: NDArray[np.int64]
+    first_draw: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """Everything an engine needs to move paths; the same object for every block and every engine.
+
+    start: dim numbers, or a distribution with its parameters, drawn per path.
+    record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
+    """
+
+    seed: int
+    dim: int
+    steps: int
+    objective: Objective
+    objective_constants: Any
+    data: Distribution
+    data_constants: Any
+    optimizer: Optimizer
+    optimizer_parameters: Any
+    learning_rate: Callable[[Array], Array]
+    batch_size: Callable[[Array], Array]
+    start: Array | Chosen
+    record: NDArray[np.int64]
+    average_after: int | None = None
+    _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_slice", lru_cache(maxsize=KEPT_SLICES)(self._make_slice))
+
+    @property
+    def draws_per_sample(self) -> int:
+        return 1 if self.data.joint else self.dim
+
+    @cached_property
+    def first_draws(self) -> list[int]:
+        """The index of the first draw of each slice."""
+        draws = [0]
+        for first in range(1, self.steps + 1, SLICE_STEPS):
+            draws.append(draws[-1] + int(self._batch_sizes(first).sum()) * self.draws_per_sample)
+        return draws
+
+    def slices(self, length: int = SLICE_STEPS) -> Iterator[Slice]:
+        """The timetable in order; shorter pieces on request."""
+        for number in range(len(self.first_draws) - 1):
+            whole = self._slice(number)
+            yield from [whole] if length >= SLICE_STEPS else _split(whole, length, self.draws_per_sample)
+
+    def _steps_from(self, first: int) -> Array:
+        return np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
+
+    def _batch_sizes(self, first: int) -> NDArray[np.int64]:
+        return self.batch_size(self._steps_from(first)).astype(np.int64)
+
+    def _make_slice(self, number: int) -> Slice:
+        first = 1 + number * SLICE_STEPS
+        n = self._steps_from(first)
+        rows = [*self.optimizer.at_step(self.optimizer_parameters, n), self.learning_rate(n)]
+        return Slice(first, np.array(rows), self._batch_sizes(first), self.first_draws[number])
+
+
+def _split(whole: Slice, length: int, draws_per_sample: int) -> Iterator[Slice]:
+    draw = whole.first_draw
+    for at in range(0, len(whole.batch_size), length):
+        batch = whole.batch_size[at : at + length]
+        yield Slice(whole.first_step + at, whole.coefficients[:, at : at + length], batch, draw)
+        draw += int(batch.sum()) * draws_per_sample

@@ -1,0 +1,174 @@
+"""Adam and AMSGrad."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes
+from nonconv.components import Complaint, Optimizer
+from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, correction, epsilons
+
+Beta1 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")]
+Beta2 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")]
+Eps = Annotated[float, Interval(ge=0), Doc("keeps the denominator away from zero")]
+Placement = Annotated[EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")]
+BiasCorrection = Annotated[bool, Doc("divide m by 1 - beta1^n and v by 1 - beta2^n")]
+StartAt = Annotated[Start, Doc("m and v before the first step: zero, or such that m_1 = g_1 and v_1 = g_1^2")]
+
+
+class Adam(NamedTuple):
+    """Adam: a running average of gradients over the root of one of squared gradients, coordinate by coordinate.
+
+        m_n = beta1 m_{n-1} + (1 - beta1) g_n          m_hat = m_n / (1 - beta1^n)
+        v_n = beta2 v_{n-1} + (1 - beta2) g_n^2        v_hat = v_n / (1 - beta2^n)
+        direction = m_hat / (sqrt(v_hat) + eps)        eps_placement: outside
+        direction = m_hat / sqrt(v_hat + eps)          eps_placement: inside
+        direction = m_hat / (sqrt(v_hat) + eps / sqrt(1 - beta2^n))    eps_placement: hat
+
+    Where implementations differ: PyTorch and Optax have eps outside, with correction; Optax's eps_root is eps inside.
+    Kingma & Ba's efficient form (end of their section 2) is hat. Reddi et al. (arXiv:1904.09237) drop the correction.
+    Toint (arXiv:2308.00720) has neither correction nor eps and starts m and v at the first gradient.
+    """
+
+    beta1: Beta1 = 0.9
+    beta2: Beta2 = 0.999
+    eps: Eps = 1e-8
+    eps_placement: Placement = "outside"
+    bias_correction: BiasCorrection = True
+    start: StartAt = "zero"
+
+
+class AdamState(NamedTuple):
+    m: Lanes
+    v: Lanes
+
+
+class AdamPerStep(NamedTuple):
+    decay1: Lanes
+    weight1: Lanes
+    decay2: Lanes
+    weight2: Lanes
+    correction1: Lanes
+    correction2: Lanes
+    eps_inside: Lanes
+    eps_outside: Lanes
+
+
+def check(h: "Adam | Amsgrad") -> list[Complaint]:
+    if h.bias_correction and h.start == "first_gradient":
+        return [
+            Complaint(
+                "bias_correction", "averages that start at the first gradient have no bias to correct; set bias_correction: false"
+            )
+        ]
+    return []
+
+
+def start(h: Adam) -> AdamState:
+    return AdamState(0.0, 0.0)
+
+
+def at_step(h: "Adam | Amsgrad", n: Array) -> AdamPerStep:
+    correction2 = correction(h.beta2, h.bias_correction, n)
+    return AdamPerStep(
+        *averaging(h.beta1, h.start, n),
+        *averaging(h.beta2, h.start, n),
+        correction(h.beta1, h.bias_correction, n),
+        correction2,
+        *epsilons(h.eps, h.eps_placement, correction2),
+    )
+
+
+def update(c: AdamPerStep, s: AdamState, g: Lanes) -> tuple[Lanes, AdamState]:
+    m = c.decay1 * s.m + c.weight1 * g
+    v = c.decay2 * s.v + c.weight2 * (g * g)
+    m_hat, v_hat = m * c.correction1, v * c.correction2
+    return m_hat / (np.sqrt(v_hat + c.eps_inside) + c.eps_outside), AdamState(m, v)
+
+
+ADAM = Optimizer(
+    name="adam",
+    parameters=Adam,
+    paper="Kingma & Ba (2015), arXiv:1412.6980",
+    check=check,
+    state=AdamState,
+    start=start,
+    per_step=AdamPerStep,
+    at_step=at_step,
+    update=update,
+)
+
+
+class Amsgrad(NamedTuple):
+    """AMSGrad: Adam whose denominator never shrinks.
+
+        m_n, v_n as in adam
+        maximum: before_correction    w_n = max(w_{n-1}, v_n),        v_hat = w_n / (1 - beta2^n)
+        maximum: after_correction     w_n = max(w_{n-1}, v_n / (1 - beta2^n)),        v_hat = w_n
+        direction = m_hat / (sqrt(v_hat) + eps), with eps placed as in adam
+
+    Where implementations differ: PyTorch takes the maximum before the correction, Optax after it. Reddi et al. have no
+    correction, where both are the same.
+    """
+
+    beta1: Beta1 = 0.9
+    beta2: Beta2 = 0.999
+    eps: Eps = 1e-8
+    eps_placement: Placement = "outside"
+    bias_correction: BiasCorrection = True
+    maximum: Annotated[
+        Literal["before_correction", "after_correction"], Doc("whether the maximum is over v or over the corrected v")
+    ] = "before_correction"
+    start: StartAt = "zero"
+
+
+class AmsgradState(NamedTuple):
+    m: Lanes
+    v: Lanes
+    w: Lanes
+
+
+class AmsgradPerStep(NamedTuple):
+    decay1: Lanes
+    weight1: Lanes
+    decay2: Lanes
+    weight2: Lanes
+    correction1: Lanes
+    before2: Lanes
+    after2: Lanes
+    eps_inside: Lanes
+    eps_outside: Lanes
+
+
+def amsgrad_start(h: Amsgrad) -> AmsgradState:
+    return AmsgradState(0.0, 0.0, 0.0)
+
+
+def amsgrad_at_step(h: Amsgrad, n: Array) -> AmsgradPerStep:
+    adam = at_step(h, n)
+    one, correction2 = np.ones_like(n), adam.correction2
+    before2, after2 = (one, correction2) if h.maximum == "before_correction" else (correction2, one)
+    return AmsgradPerStep(*adam[:5], before2, after2, adam.eps_inside, adam.eps_outside)
+
+
+def amsgrad_update(c: AmsgradPerStep, s: AmsgradState, g: Lanes) -> tuple[Lanes, AmsgradState]:
+    m = c.decay1 * s.m + c.weight1 * g
+    v = c.decay2 * s.v + c.weight2 * (g * g)
+    w = np.maximum(s.w, v * c.before2)
+    m_hat, v_hat = m * c.correction1, w * c.after2
+    return m_hat / (np.sqrt(v_hat + c.eps_inside) + c.eps_outside), AmsgradState(m, v, w)
+
+
+AMSGRAD = Optimizer(
+    name="amsgrad",
+    parameters=Amsgrad,
+    paper="Reddi, Kale & Kumar (2018), arXiv:1904.09237",
+    check=check,
+    state=AmsgradState,
+    start=amsgrad_start,
+    per_step=AmsgradPerStep,
+    at_step=amsgrad_at_step,
+    update=amsgrad_update,
+)

@@ -1,0 +1,37 @@
+"""The choices in which implementations of one method differ, each as numbers that depend on the step alone.
+
+No choice costs a branch in the lane loop: an option that is off is a factor one or a summand zero, both exact.
+"""
+
+from typing import Literal
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+
+EpsPlacement = Literal["outside", "inside", "hat"]
+Start = Literal["zero", "first_gradient"]
+
+
+def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
+    """Decay and weight of `a_n = decay_n a_{n-1} + weight_n x_n`; started at the first value, a_1 = x_1."""
+    decay, weight = np.full_like(n, beta), np.full_like(n, 1.0 - beta)
+    if start == "first_gradient":
+        decay[n == 1.0], weight[n == 1.0] = 0.0, 1.0
+    return decay, weight
+
+
+def correction(beta: float, wanted: bool, n: Array) -> Array:
+    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted."""
+    return 1.0 / (1.0 - np.power(beta, n)) if wanted else np.ones_like(n)
+
+
+def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[Array, Array]:
+    """What is added inside and outside the root of sqrt(v_hat + inside) + outside.
+
+    `hat` is the efficient form at the end of Kingma & Ba's section 2: eps is added to sqrt(v) before v is corrected.
+    """
+    nothing, eps_n = np.zeros_like(correction2), np.full_like(correction2, eps)
+    if placement == "inside":
+        return eps_n, nothing
+    return nothing, eps_n * np.sqrt(correction2) if placement == "hat" else eps_n

@@ -1,0 +1,83 @@
+"""Momentum: heavy ball, exponential moving average, and Nesterov's look-ahead of either."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes, select
+from nonconv.components import Complaint, Optimizer
+from nonconv.optimizers.dialects import Start, averaging, correction
+
+
+class Momentum(NamedTuple):
+    """Gradient descent with momentum: heavy ball (Polyak), moving average, or Nesterov.
+
+        heavy_ball:  m_n = beta m_{n-1} + g_n             direction = m_n
+        ema:         m_n = beta m_{n-1} + (1 - beta) g_n  direction = m_n / (1 - beta^n) if bias_correction, else m_n
+        nesterov:    direction = beta m_n + w g_n, with w the weight of g_n in m_n
+
+    Where implementations differ: PyTorch's SGD(momentum) and Optax's trace are heavy_ball, PyTorch's nesterov=True and
+    Optax's nesterov=True are heavy_ball with nesterov. Optax's ema is ema, with debias=True as bias_correction. PyTorch's
+    SGD starts its buffer at the first gradient, which for heavy_ball is the same as starting at zero; with dampening =
+    beta it is ema with start: first_gradient. An ema with rate g is a heavy ball with rate (1 - beta) g.
+    """
+
+    beta: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the momentum")] = 0.9
+    form: Annotated[Literal["heavy_ball", "ema"], Doc("weight of a new gradient: 1 or 1 - beta")] = "heavy_ball"
+    nesterov: Annotated[bool, Doc("take the direction one momentum step ahead")] = False
+    bias_correction: Annotated[bool, Doc("divide an ema by 1 - beta^n")] = False
+    start: Annotated[Start, Doc("m before the first step: zero, or such that m_1 = g_1")] = "zero"
+
+
+class MomentumState(NamedTuple):
+    m: Lanes
+
+
+class MomentumPerStep(NamedTuple):
+    beta: Lanes
+    decay: Lanes
+    weight: Lanes
+    correction: Lanes
+    nesterov: Lanes
+
+
+def check(h: Momentum) -> list[Complaint]:
+    if h.bias_correction and h.form == "heavy_ball":
+        return [Complaint("bias_correction", "a heavy ball is not an average, so it has no bias to correct; use form: ema")]
+    if h.bias_correction and h.start == "first_gradient":
+        return [Complaint("bias_correction", "an average that starts at the first gradient has no bias to correct; use start: zero")]
+    if h.bias_correction and h.nesterov:
+        return [Complaint("bias_correction", "is not defined together with nesterov: true")]
+    return []
+
+
+def start(h: Momentum) -> MomentumState:
+    return MomentumState(0.0)
+
+
+def at_step(h: Momentum, n: Array) -> MomentumPerStep:
+    beta, nesterov = np.full_like(n, h.beta), np.full_like(n, float(h.nesterov))
+    decay, weight = averaging(h.beta, h.start, n) if h.form == "ema" else (beta, np.ones_like(n))
+    return MomentumPerStep(beta, decay, weight, correction(h.beta, h.bias_correction, n), nesterov)
+
+
+def update(c: MomentumPerStep, s: MomentumState, g: Lanes) -> tuple[Lanes, MomentumState]:
+    m = c.decay * s.m + c.weight * g
+    direction = select(c.nesterov > 0.0, c.beta * m + c.weight * g, m * c.correction)
+    return direction, MomentumState(m)
+
+
+MOMENTUM = Optimizer(
+    name="momentum",
+    parameters=Momentum,
+    paper="Polyak (1964); Nesterov (1983); Sutskever et al. (2013)",
+    check=check,
+    state=MomentumState,
+    start=start,
+    per_step=MomentumPerStep,
+    at_step=at_step,
+    update=update,
+)

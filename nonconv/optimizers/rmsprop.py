@@ -1,0 +1,79 @@
+"""RMSprop."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes
+from nonconv.components import Complaint, Optimizer
+from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, correction, epsilons
+
+
+class Rmsprop(NamedTuple):
+    """RMSprop: each coordinate is divided by the root of a running average of its squared gradients.
+
+        v_n = beta2 v_{n-1} + (1 - beta2) g_n^2
+        direction = g_n / (sqrt(v_n) + eps)        eps_placement: outside
+        direction = g_n / sqrt(v_n + eps)          eps_placement: inside
+
+    With bias_correction v_n is divided by 1 - beta2^n first; this is Adam with beta1 = 0.
+
+    Where implementations differ: PyTorch has eps outside, no correction, and calls beta2 alpha (0.99); Optax has eps
+    inside by default (eps_in_sqrt), calls beta2 decay (0.9), and offers bias_correction. arXiv:2407.08100's authors put
+    eps inside in their public code.
+    """
+
+    beta2: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")] = 0.99
+    eps: Annotated[float, Interval(ge=0), Doc("keeps the denominator away from zero")] = 1e-8
+    eps_placement: Annotated[EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")] = "outside"
+    bias_correction: Annotated[bool, Doc("divide v by 1 - beta2^n")] = False
+    start: Annotated[Start, Doc("v before the first step: zero, or such that v_1 = g_1^2")] = "zero"
+
+
+class RmspropState(NamedTuple):
+    v: Lanes
+
+
+class RmspropPerStep(NamedTuple):
+    decay2: Lanes
+    weight2: Lanes
+    correction2: Lanes
+    eps_inside: Lanes
+    eps_outside: Lanes
+
+
+def check(h: Rmsprop) -> list[Complaint]:
+    if h.bias_correction and h.start == "first_gradient":
+        return [Complaint("bias_correction", "an average that starts at the first gradient has no bias to correct; use start: zero")]
+    return []
+
+
+def start(h: Rmsprop) -> RmspropState:
+    return RmspropState(0.0)
+
+
+def at_step(h: Rmsprop, n: Array) -> RmspropPerStep:
+    correction2 = correction(h.beta2, h.bias_correction, n)
+    return RmspropPerStep(
+        *averaging(h.beta2, h.start, n), correction2, *epsilons(h.eps, h.eps_placement, correction2)
+    )
+
+
+def update(c: RmspropPerStep, s: RmspropState, g: Lanes) -> tuple[Lanes, RmspropState]:
+    v = c.decay2 * s.v + c.weight2 * (g * g)
+    return g / (np.sqrt(v * c.correction2 + c.eps_inside) + c.eps_outside), RmspropState(v)
+
+
+RMSPROP = Optimizer(
+    name="rmsprop",
+    parameters=Rmsprop,
+    paper="Tieleman & Hinton (2012), lecture 6.5",
+    check=check,
+    state=RmspropState,
+    start=start,
+    per_step=RmspropPerStep,
+    at_step=at_step,
+    update=update,
+)

@@ -1,0 +1,47 @@
+"""Stochastic gradient descent."""
+
+from typing import NamedTuple
+
+from nonconv.arithmetic import Array, Lanes
+from nonconv.components import Optimizer
+
+
+class Sgd(NamedTuple):
+    """Stochastic gradient descent: the direction is the gradient.
+
+        theta_n = theta_{n-1} - learning_rate_n g_n
+
+    Where implementations differ: nowhere; PyTorch's SGD with momentum is `momentum` here.
+    """
+
+
+class SgdState(NamedTuple):
+    """Nothing is remembered."""
+
+
+class SgdPerStep(NamedTuple):
+    """Nothing depends on the step."""
+
+
+def start(h: Sgd) -> SgdState:
+    return SgdState()
+
+
+def at_step(h: Sgd, n: Array) -> SgdPerStep:
+    return SgdPerStep()
+
+
+def update(c: SgdPerStep, s: SgdState, g: Lanes) -> tuple[Lanes, SgdState]:
+    return g, s
+
+
+SGD = Optimizer(
+    name="sgd",
+    parameters=Sgd,
+    paper="Robbins & Monro (1951)",
+    state=SgdState,
+    start=start,
+    per_step=SgdPerStep,
+    at_step=at_step,
+    update=update,
+)

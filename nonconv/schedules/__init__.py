@@ -1,0 +1,6 @@
+"""Functions of the step alone, evaluated once for all paths: learning rates and batch sizes."""
+
+from nonconv.schedules.batch_size import BATCH_SIZES
+from nonconv.schedules.learning_rate import LEARNING_RATES
+
+__all__ = ["BATCH_SIZES", "LEARNING_RATES"]

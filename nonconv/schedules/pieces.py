@@ -1,0 +1,24 @@
+"""Piecewise constant functions of the step, for rates and for batch sizes."""
+
+from typing import Any
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.components import Complaint
+
+
+def complain_about_pieces(h: Any) -> list[Complaint]:
+    """`until` must rise and name the end of each piece but the last."""
+    if len(h.values) != len(h.until) + 1:
+        return [
+            Complaint("until", f"has {len(h.until)} steps for {len(h.values)} values; it takes one less than there are values")
+        ]
+    if any(later <= earlier for earlier, later in zip(h.until, h.until[1:], strict=False)):
+        return [Complaint("until", "the steps must rise")]
+    return []
+
+
+def piecewise(h: Any, n: Array) -> Array:
+    """values[k] for until[k-1] < n <= until[k]."""
+    return np.asarray(h.values, dtype=np.float64)[np.searchsorted(np.asarray(h.until, dtype=np.float64), n, side="left")]
