@@ -150,6 +150,11 @@ class Registry(Mapping[str, Component]):
         self.kind, self.title, self.common = kind, title, common
         self._components = {component.name: component for component in components}
 
+    @property
+    def noun(self) -> str:
+        """The kind as a word in a sentence."""
+        return self.kind.replace("_", " ")
+
     def __getitem__(self, name: str) -> Component:
         return self._components[name]
 

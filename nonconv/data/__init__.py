@@ -6,3 +6,4 @@ from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV
 
 DATA = Registry("data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV)
+STARTS = Registry("start", "starting points", TWO_POINT, RADEMACHER, UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL)

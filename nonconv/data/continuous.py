@@ -1,10 +1,10 @@
 """Laws with a density: uniform, normal, truncated_normal."""
 
+import math
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from annotated_types import Interval
-from scipy.special import ndtr
 from typing_extensions import Doc
 
 from nonconv.arithmetic import Array, Lanes
@@ -111,7 +111,7 @@ def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
     """A sign and the range of probabilities of sign * Z; a range right of the mean is mirrored, where ndtr is precise."""
     a, b = standardised(h)
     sign, a, b = (-1.0, -b, -a) if a > 0 else (1.0, a, b)
-    p_low, p_high = float(ndtr(a)), float(ndtr(b))
+    p_low, p_high = (math.erfc(-z / math.sqrt(2.0)) / 2.0 for z in (a, b))
     return sign, max(p_low, (p_high - p_low) * HALF_GRID), p_high - p_low
 
 

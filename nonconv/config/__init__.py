@@ -1,0 +1,1 @@
+"""From a YAML file to a validated spec that still knows where every value stood."""

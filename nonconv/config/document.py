@@ -1,0 +1,247 @@
+"""YAML read through its nodes: plain data, the place of every key and value, and all that is wrong with the text.
+
+Numbers are YAML 1.2's (`1e-3` is one) plus `10_000`; true and false are the only booleans; tags, merge keys and
+aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too and keep places of their own.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
+
+from nonconv.config.problems import Place, Problem
+
+KeyPath = tuple[str | int, ...]
+
+MOST_NODES = 200_000
+MOST_DIGITS = 400
+INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
+WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -float("inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+
+
+class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):  # type: ignore[misc]  # the stubs disagree on Reader's attributes
+    """YAML text to nodes; every scalar stays text until `scalar` reads it."""
+
+    def __init__(self, text: str) -> None:
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        BaseResolver.__init__(self)
+
+
+def dotted(path: KeyPath) -> str:
+    """`objective.data.values[2]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def scalar(text: str) -> Any:
+    """The value of a plain scalar: null, a boolean, a number, or the text itself."""
+    if text in WORDS:
+        return WORDS[text]
+    if INTEGER.fullmatch(text) and len(text) <= MOST_DIGITS:
+        return int(text.replace("_", ""))
+    if FLOAT.fullmatch(text):
+        return float(text.replace("_", ""))
+    return text
+
+
+@dataclass
+class Document:
+    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text."""
+
+    source: str
+    data: Any = None
+    values: dict[KeyPath, Place] = field(default_factory=dict)
+    keys: dict[KeyPath, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    folder: Path = field(default_factory=Path)
+
+    def place(self, path: KeyPath) -> Place:
+        """Where the value stands, or the nearest thing around it that was written."""
+        while path not in self.values and path:
+            path = path[:-1]
+        return self.values.get(path, Place(self.source, 0, 0, ""))
+
+    def override(self, setting: str) -> None:
+        """Replace or add one value: `a.b.c=YAML`."""
+        source = f"--set {setting}"
+        name, equals, text = setting.partition("=")
+        if not equals or not all(name.split(".")):
+            place = Place(source, 0, 0, "")
+            self.problems.append(Problem("is not of the form key.key=value", place))
+            return
+        path: KeyPath = tuple(int(part) if part.isdigit() else part for part in name.split("."))
+        other = parse(text, source, whole=True)
+        self.problems += other.problems
+        if not other.problems:
+            self._put(path, other)
+
+    def _put(self, path: KeyPath, other: "Document") -> None:
+        place = other.place(())
+        holder = self.data if isinstance(self.data, dict) else {}
+        self.data = holder
+        for depth, part in enumerate(path):
+            if isinstance(holder, str) and part != "name":
+                holder = self._expand(path[:depth], holder)
+            if not (isinstance(holder, dict) and isinstance(part, str)) and not (
+                isinstance(holder, list) and isinstance(part, int) and part < len(holder)
+            ):
+                self.problems.append(Problem(f"{dotted(path[:depth]) or 'the config'} has no place for {part}", place))
+                return
+            if depth == len(path) - 1:
+                holder[part] = other.data  # type: ignore[index]
+            else:
+                holder = holder.setdefault(part, {}) if isinstance(holder, dict) else holder[part]  # type: ignore[index]
+        for places in (self.values, self.keys):
+            for known in [known for known in places if known[: len(path)] == path]:
+                del places[known]
+        self.values.update({path + key: value for key, value in other.values.items()})
+        self.keys.update({path + key: value for key, value in other.keys.items()})
+        self.keys[path] = place
+
+    def _expand(self, path: KeyPath, name: str) -> dict[str, Any]:
+        """A component written as its bare name, as the mapping it stands for."""
+        holder: Any = self.data
+        for part in path[:-1]:
+            holder = holder[part]
+        holder[path[-1]] = {"name": name}
+        expanded: dict[str, Any] = holder[path[-1]]
+        return expanded
+
+
+def read(path: Path, settings: Iterable[str] = ()) -> Document:
+    """Read a config file and apply overrides. What is wrong is in `problems`; nothing is raised."""
+    source = str(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return _broken(source, f"line {line} is not UTF-8 text")
+    except FileNotFoundError:
+        return _broken(source, "there is no such file")
+    except OSError as error:
+        return _broken(source, f"cannot be read: {error.strerror}")
+    document = parse(text, source)
+    document.folder = path.parent
+    if not document.problems:
+        if document.data is None:
+            document.problems.append(Problem("the file is empty", Place(source, 0, 0, "")))
+        elif not isinstance(document.data, dict):
+            message = f"the config is {kind_of(document.data)}, not a mapping of keys to values"
+            document.problems.append(Problem(message, document.place(())))
+    for setting in settings:
+        document.override(setting)
+    return document
+
+
+def _broken(source: str, message: str) -> Document:
+    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""))])
+
+
+def parse(text: str, source: str, whole: bool = False) -> Document:
+    """Parse YAML text. With `whole`, every place is the source as a whole: it is too short to point into."""
+    document = Document(source)
+    lines = text.splitlines() or [""]
+    nowhere = Place(source, 0, 0, "")
+
+    def place(mark: Any, width: int = 1) -> Place:
+        if whole or mark is None:
+            return nowhere
+        line = lines[min(mark.line, len(lines) - 1)]
+        return Place(source, mark.line + 1, mark.column + 1, line, max(1, min(width, len(line) - mark.column)))
+
+    try:
+        node = _Nodes(text).get_single_node()
+        if node is not None:
+            document.data = _Walk(document, place).value((), node)
+    except ReaderError as error:
+        before = text[: error.position].split("\n")
+        at = Place(source, len(before), len(before[-1]) + 1, "")
+        document.problems.append(Problem(f"the character U+{error.character:04X} is not allowed in YAML", at))
+    except yaml.MarkedYAMLError as error:
+        message = f"not valid YAML: {error.problem or error.context}"
+        document.problems.append(Problem(message, place(error.problem_mark or error.context_mark)))
+    except RecursionError:
+        document.problems.append(Problem("nested too deeply", nowhere))
+    return document
+
+
+class _Walk:
+    """From nodes to data, noting places and problems."""
+
+    def __init__(self, document: Document, place: Any) -> None:
+        self.document, self.place = document, place
+        self.visited = 0
+        self.above: list[int] = []
+
+    def value(self, path: KeyPath, node: Any) -> Any:
+        self.visited += 1
+        one_line = node.start_mark.line == node.end_mark.line
+        width = node.end_mark.column - node.start_mark.column if one_line else 1
+        place = self.place(node.start_mark, width)
+        self.document.values[path] = place
+        if self.visited > MOST_NODES:
+            return self._refuse(path, place, f"more than {MOST_NODES} values in all") if self.visited == MOST_NODES + 1 else None
+        if id(node) in self.above:
+            return self._refuse(path, place, "an alias must not contain itself")
+        if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str"):
+            return self._refuse(path, place, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not understood")
+        self.above.append(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(path, node)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value((*path, i), item) for i, item in enumerate(node.value)]
+            return scalar(node.value) if node.style is None else node.value
+        finally:
+            self.above.pop()
+
+    def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, value in node.value:
+            place = self.place(key.start_mark, max(1, key.end_mark.column - key.start_mark.column))
+            if not isinstance(key, yaml.ScalarNode):
+                self._refuse(path, place, "a key must be a word")
+            elif key.value == "<<":
+                self._refuse(path, place, "merge keys (<<) are not understood; write the values out")
+            elif key.value in data:
+                first = self.document.keys[(*path, key.value)].line
+                self._refuse((*path, key.value), place, f"the key stands twice; first in line {first}")
+            else:
+                self.document.keys[(*path, key.value)] = place
+                data[key.value] = self.value((*path, key.value), value)
+        return data
+
+    def _refuse(self, path: KeyPath, place: Place, message: str) -> None:
+        self.document.problems.append(Problem(message, place, dotted(path)))
+
+
+def kind_of(value: object) -> str:
+    """How an error calls a value: `the text 'x'`, `a list`."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
+    if isinstance(value, str):
+        return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
+    return "a list" if isinstance(value, list | tuple) else "a mapping"

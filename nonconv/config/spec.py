@@ -1,0 +1,222 @@
+"""The config as typed models, made from the components' own parameters. The JSON Schema comes from the same models."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Interval
+from pydantic import (
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, core_schema
+from typing_extensions import Doc
+
+from nonconv.components import Component, OneOf, Registry
+from nonconv.data import DATA, STARTS
+from nonconv.objectives import OBJECTIVES
+from nonconv.optimizers import OPTIMIZERS
+from nonconv.parameters import REQUIRED, Parameter, Words, bare, parameters_of
+from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+
+KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, STARTS)}
+"""Every registry by the kind of component it holds."""
+
+SETTINGS = ConfigDict(extra="forbid", frozen=True)
+LARGEST = 10**12
+
+
+def whole(value: Any) -> Any:
+    """`1e4` where a whole number is wanted."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def typed(annotation: Any) -> Any:
+    """A component's plain annotation as one that pydantic checks strictly: no text or boolean for a number, no nan."""
+    core, metadata = bare(annotation)
+    kept = [item for item in metadata if not isinstance(item, Doc | OneOf)]
+    kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
+    if any(isinstance(item, Words) for item in metadata):
+        return annotation
+    if kind is not None:
+        return component_union(kind)
+    if get_origin(core) in (Union, UnionType):
+        single, several = (typed(option) for option in get_args(core))
+        return one_or_many(single, several)
+    if get_origin(core) is tuple:
+        core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]
+    elif core is float:
+        kept = [Strict(), AllowInfNan(False), *kept]
+    elif core is int:
+        kept = [BeforeValidator(whole), Strict(), *kept]
+    elif core in (bool, str):
+        kept = [Strict(), *kept]
+    for item in kept:
+        core = Annotated[core, item]
+    return core
+
+
+def one_or_many(single: Any, several: Any) -> Any:
+    """A value or a list of values, told apart by which it is."""
+    options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007
+    return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
+
+
+@dataclass(frozen=True)
+class Short:
+    """Accepts a component written as its bare name, or a schedule written as a number; and says so in the schema."""
+
+    kind: str
+    number: bool
+
+    def expand(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if self.number and isinstance(value, int | float) and not isinstance(value, bool):
+            return {"name": "constant", "value": value}
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_before_validator_function(self.expand, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Any:
+        short: list[dict[str, Any]] = [{"enum": list(KINDS[self.kind])}]
+        if self.number:
+            short.append({"type": "number"})
+        return {"anyOf": [*short, handler(core)]}
+
+
+def component_union(kind: str) -> Any:
+    """Any component of a kind, chosen by `name`."""
+    models = [Annotated[component_model(kind, name), Tag(name)] for name in KINDS[kind]]
+    options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007
+    number = kind in ("learning_rate", "batch_size")
+    return Annotated[options, Discriminator(_name_of), Short(kind, number)]
+
+
+def _name_of(value: Any) -> Any:
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return name if name is None or isinstance(name, str) else str(name)
+
+
+@cache
+def component_model(kind: str, name: str) -> type[BaseModel]:
+    """The pydantic model of one component: its name, its parameters, and those common to its kind."""
+    component = KINDS[kind][name]
+    fields: dict[str, Any] = {"name": (Literal[name], Field(description=f"{KINDS[kind].title}: {component.summary}"))}
+    for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
+        fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
+    return create_model(
+        f"{kind}_{name}",
+        __config__=SETTINGS,
+        __doc__=component.summary,
+        __validators__={"consistent": model_validator(mode="after")(_consistency(component))},
+        **fields,
+    )
+
+
+def common_parameters(kind: str) -> list[Parameter]:
+    """The parameters that every component of a kind takes."""
+    common = KINDS[kind].common
+    return parameters_of(common) if common else []
+
+
+def _field(parameter: Parameter) -> Any:
+    extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind}
+    default = {} if parameter.default is REQUIRED else {"default": parameter.default}
+    return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
+
+
+def parameters_from(component: Component, model: Any) -> Any:
+    """The component's own parameters from its validated model."""
+    return component.parameters(*(getattr(model, name) for name in getattr(component.parameters, "_fields", ())))
+
+
+def _consistency(component: Component) -> Callable[[Any], Any]:
+    def consistent(self: Any) -> Any:
+        for complaint in component.check(parameters_from(component, self)):
+            raise PydanticCustomError("complaint", "{message}", complaint._asdict())
+        return self
+
+    return consistent
+
+
+Count = Annotated[int, Interval(ge=1, le=LARGEST)]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+NamedXi = Literal["minimizer", "start", "path_mean", "last"]
+
+
+def _kind_of_value(value: Any) -> str:
+    return "many" if isinstance(value, list | tuple) else "word" if isinstance(value, str | dict | BaseModel) else "one"
+
+
+POINT = "a number, or a list of dim numbers"
+Point = Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")]
+Xi = Annotated[Point | Annotated[NamedXi, Tag("word")], Discriminator(_kind_of_value)]
+Xis = Annotated[
+    tuple[Xi, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str | int | float) else value),
+]
+Start = Annotated[Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)]
+
+
+class Record:
+    """What is written down of a run."""
+
+    points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last one among them")] = 200
+    spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
+    paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
+
+
+class Experiment:
+    """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
+
+    claim: Annotated[str, Doc("what the experiment is to show, in a sentence; printed, never computed with")] = ""
+    seed: Annotated[int, Interval(ge=0), Doc("names the random numbers; the same seed gives the same paths")] = 0
+    paths: Annotated[Count, Doc("independent realisations")] = 1024
+    steps: Annotated[Count, Doc("steps of each path")]
+    objective: Annotated[Any, OneOf("objective"), Doc("what is minimised")]
+    optimizer: Annotated[Any, OneOf("optimizer"), Doc("the rule that moves the iterate")]
+    learning_rate: Annotated[Any, OneOf("learning_rate"), Doc("the learning rate as a function of the step")]
+    batch_size: Annotated[Any, OneOf("batch_size"), Doc("samples per step as a function of the step")] = 1
+    start: Annotated[
+        Start,
+        OneOf("start"),
+        Words(f"{POINT}, or a distribution drawn for each path"),
+        Doc("the iterate before step 1"),
+    ] = 0.0
+    xi: Annotated[
+        Xis,
+        Words(f"a list of minimizer, start, path_mean, last, {POINT}"),
+        Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
+    ] = ("minimizer",)
+    escape_radius: Annotated[
+        float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")
+    ] = 1e6
+    record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
+
+
+def model_of(name: str, cls: type[Any], **replaced: Any) -> type[BaseModel]:
+    """The pydantic model of a plain class of annotations."""
+    fields: dict[str, Any] = {}
+    for parameter in parameters_of(cls):
+        fields[parameter.name] = replaced.get(parameter.name) or (typed(parameter.annotation), _field(parameter))
+    return create_model(name, __config__=SETTINGS, __doc__=cls.__doc__, **fields)
+
+
+@cache
+def experiment_model() -> type[BaseModel]:
+    """The model of a whole config."""
+    record = model_of("record", Record)
+    return model_of("experiment", Experiment, record=(record, Field(default=record(), description="what is written down")))

@@ -1,0 +1,227 @@
+"""From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from nonconv.arithmetic import Array
+from nonconv.components import Chosen, Law, Limits
+from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.problems import Problem
+from nonconv.config.spec import KINDS, parameters_from
+from nonconv.config.table import TableError, read_table
+from nonconv.config.validate import load, refuse
+from nonconv.data.empirical import Rows
+from nonconv.engine.blocks import SMALLEST_BLOCK
+from nonconv.engine.program import Program
+from nonconv.schedules.learning_rate import warmed_up
+
+MOST_SNAPSHOT_BYTES = 256 * 2**20
+
+
+class Xi(NamedTuple):
+    """A candidate for the limit: its name in tables, and its point if it is not a random variable."""
+
+    label: str
+    point: Array | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash."""
+
+    name: str
+    resolved: dict[str, Any]
+    identity: str
+    program: Program
+    paths: int
+    law: Law
+    minimizer: Array
+    xi: tuple[Xi, ...]
+    escape_radius: float
+    recorded_paths: int
+    optimizer: Chosen
+    learning_rate_limits: Limits
+    batch_size_limits: Limits
+    data_file: Path | None
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.name}-{self.identity[:8]}"
+
+    @property
+    def claim(self) -> str:
+        return str(self.resolved["claim"])
+
+
+def read_cell(path: Path, settings: list[str]) -> Cell:
+    """The experiment of a config file with overrides. Raises ConfigError with every problem."""
+    document, model = load(path, settings)
+    return make_cell(document, model)
+
+
+def make_cell(document: Document, model: Any) -> Cell:
+    """Bind a validated config to its components and numbers. Raises ConfigError."""
+    return _Binding(document, model).cell()
+
+
+def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
+    """At most `points` different steps from 1 to the last, which is always among them."""
+    spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
+    spread[-1] = steps
+    return np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """A model as plain data, as YAML and JSON know it."""
+    data: dict[str, Any] = model.model_dump(mode="json")
+    return data
+
+
+class _Binding:
+    """The checks that need more than one part of the config, and the making of the cell."""
+
+    def __init__(self, document: Document, model: Any) -> None:
+        self.document, self.model = document, model
+        self.problems: list[Problem] = []
+        self.resolved = plain(model)
+        self.data = self._chosen("data", model.objective.data)
+        self.data_file: Path | None = None
+        self.data_parameters = self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
+        self.dim = self._dim()
+        self.scale = self._vector(model.objective.scale, ("objective", "scale"))
+
+    def cell(self) -> Cell:
+        model, steps = self.model, self.model.steps
+        start = self._start()
+        xi = self._xi()
+        record = recorded_steps(steps, model.record.points, model.record.spacing)
+        if 8 * SMALLEST_BLOCK * self.dim * len(record) > MOST_SNAPSHOT_BYTES:
+            most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
+            self._complain(("record", "points"), f"{len(record)} recorded steps of {self.dim} coordinates do not fit into memory", f"at most {most} points with this dim")
+        refuse(self.problems)
+        data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
+        optimizer, objective = self._chosen("optimizer", model.optimizer), self._chosen("objective", model.objective)
+        rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
+        law = data.law(data_parameters, dim)
+        program = Program(
+            seed=model.seed,
+            dim=dim,
+            steps=steps,
+            objective=objective.component,
+            objective_constants=objective.component.prepare(objective.parameters, dim),
+            data=data,
+            data_constants=data.prepare(data_parameters, dim),
+            optimizer=optimizer.component,
+            optimizer_parameters=optimizer.parameters,
+            learning_rate=_rate(rate, model.learning_rate.warmup),
+            batch_size=partial(batch.component.value, batch.parameters),
+            start=start,
+            record=record,
+            average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
+        )
+        minimizer = objective.component.minimizer(objective.parameters, law)
+        return Cell(
+            name=Path(self.document.source).stem,
+            resolved=self.resolved,
+            identity=identity(self.resolved),
+            program=program,
+            paths=model.paths,
+            law=law,
+            minimizer=minimizer,
+            xi=tuple(x._replace(point=minimizer) if x.label == "minimizer" else x for x in xi),
+            escape_radius=model.escape_radius,
+            recorded_paths=min(model.record.paths, model.paths),
+            optimizer=optimizer,
+            learning_rate_limits=rate.component.limits(rate.parameters),
+            batch_size_limits=batch.component.limits(batch.parameters),
+            data_file=self.data_file,
+        )
+
+    def _complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
+        self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed, nearest))
+
+    def _chosen(self, kind: str, part: Any) -> Chosen:
+        component = KINDS[kind][part.name]
+        return Chosen(component, parameters_from(component, part))
+
+    def _load(self, data: Chosen) -> Rows:
+        path: KeyPath = ("objective", "data")
+        self.data_file = self.document.folder / data.parameters.file
+        try:
+            table, digest = read_table(self.data_file, data.parameters.columns)
+        except TableError as error:
+            for problem in error.problems:
+                if problem.place.source:
+                    self.problems.append(problem)
+                else:
+                    self._complain((*path, problem.key), problem.message, problem.allowed, problem.nearest)
+            refuse(self.problems)
+            raise
+        if data.parameters.sha256 not in ("", digest):
+            self._complain((*path, "sha256"), f"{self.data_file} has changed; its digest now is {digest}")
+        if data.parameters.standardise:
+            table = self._standardised(table)
+        self.resolved["objective"]["data"] |= {"file": self.data_file.name, "sha256": digest}
+        return Rows(table)
+
+    def _standardised(self, table: Array) -> Array:
+        spread = table.std(axis=0)
+        for column, width in zip(self.data.parameters.columns, spread, strict=True):
+            if width == 0:
+                self._complain(("objective", "data", "columns"), f"column {column!r} is constant and cannot be standardised")
+        return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+
+    def _dim(self) -> int:
+        given, wanted = self.model.objective.dim, self.data.component.dim(self.data.parameters)
+        if wanted is None or given == wanted:
+            return int(given)
+        if "dim" in self.model.objective.model_fields_set:
+            self._complain(("objective", "dim"), f"is {given}, but the data have {wanted} columns", f"{wanted}, or leave dim out")
+        self.resolved["objective"]["dim"] = wanted
+        return int(wanted)
+
+    def _vector(self, value: Any, path: KeyPath) -> Array:
+        """A number for every coordinate, or dim numbers."""
+        numbers = np.asarray(value, dtype=np.float64)
+        if numbers.ndim and len(numbers) != self.dim:
+            self._complain(path, f"has {len(numbers)} numbers, but there are {self.dim} coordinates", f"a number, or {self.dim} numbers")
+            return np.zeros(self.dim)
+        return np.broadcast_to(numbers, (self.dim,)).copy()
+
+    def _start(self) -> Array | Chosen:
+        start = self.model.start
+        return self._chosen("start", start) if isinstance(start, BaseModel) else self._vector(start, ("start",))
+
+    def _xi(self) -> tuple[Xi, ...]:
+        found: dict[str, Xi] = {}
+        for k, value in enumerate(self.model.xi):
+            path = ("xi", k)
+            xi = Xi(value, None) if isinstance(value, str) else Xi(_label(value), self._vector(value, path))
+            if xi.label in found:
+                self._complain(path, f"{xi.label} stands twice")
+            found[xi.label] = xi
+        return tuple(found.values())
+
+
+def _label(point: float | tuple[float, ...]) -> str:
+    numbers = point if isinstance(point, tuple) else (point,)
+    text = " ".join(f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers)
+    return f"({text})" if isinstance(point, tuple) else text
+
+
+def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
+    return lambda n: warmed_up(rate.component.value(rate.parameters, n), warmup, n)
+
+
+def identity(resolved: dict[str, Any]) -> str:
+    """The hash that names a resolved config."""
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True, allow_nan=False).encode()).hexdigest()

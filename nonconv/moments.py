@@ -1,0 +1,80 @@
+"""Count, mean and spread of a stream of numbers, in pieces that merge: Chan, Golub & LeVeque (1983)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+
+
+class Moments(NamedTuple):
+    """Moments of samples; all fields have one shape.
+
+    mean, m2 (sum of squared deviations) and largest are of the finite samples; the others are counted, not dropped:
+    n in all, n_finite of them finite, n_nan not even infinite.
+    """
+
+    n: NDArray[np.int64]
+    n_finite: NDArray[np.int64]
+    n_nan: NDArray[np.int64]
+    mean: Array
+    m2: Array
+    largest: Array
+
+
+def moments(samples: Array) -> Moments:
+    """The moments over the last axis."""
+    finite = np.isfinite(samples)
+    n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
+    n_finite = finite.sum(axis=-1, dtype=np.int64)
+    if np.array_equal(n, n_finite):
+        mean = samples.mean(axis=-1)
+        with np.errstate(over="ignore"):
+            m2 = np.square(samples - mean[..., None]).sum(axis=-1)
+        return Moments(n, n_finite, np.zeros_like(n), mean, m2, samples.max(axis=-1))
+    kept = np.where(finite, samples, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = kept.sum(axis=-1) / np.maximum(n_finite, 1)
+        m2 = np.square(np.where(finite, samples - mean[..., None], 0.0)).sum(axis=-1)
+    largest = np.where(finite, samples, -np.inf).max(axis=-1)
+    return Moments(n, n_finite, np.isnan(samples).sum(axis=-1, dtype=np.int64), mean, m2, largest)
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    """The moments of both together."""
+    n_finite = a.n_finite + b.n_finite
+    share = b.n_finite / np.maximum(n_finite, 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        delta = b.mean - a.mean
+        mean = a.mean + delta * share
+        m2 = a.m2 + b.m2 + delta * delta * a.n_finite * share
+    return Moments(a.n + b.n, n_finite, a.n_nan + b.n_nan, mean, m2, np.maximum(a.largest, b.largest))
+
+
+class Estimate(NamedTuple):
+    """A mean with its standard error and two-sided interval. Samples that are not finite make the mean so."""
+
+    value: Array
+    se: Array
+    low: Array
+    high: Array
+
+
+def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
+    """Student's t interval over independent samples; nan where fewer than two, or not all, are finite."""
+    from scipy.special import stdtrit  # heavy, and needed once a run
+
+    whole = m.n_finite == m.n
+    value = np.where(whole, m.mean, np.where(m.n_nan > 0, np.nan, np.inf))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        se = np.where(whole & (m.n > 1), np.sqrt(m.m2 / (m.n - 1.0) / m.n), np.nan)
+        half = se * stdtrit(m.n - 1.0, 0.5 + confidence / 2)
+        return Estimate(value, se, value - half, value + half)
+
+
+def effective_number(m: Moments) -> Array:
+    """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish)."""
+    second = m.m2 + m.n_finite * m.mean**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(second > 0, (m.n_finite * m.mean) ** 2 / second, m.n_finite.astype(np.float64))

@@ -1,0 +1,96 @@
+"""Reads a component's parameters off its NamedTuple: the one place where each is stated."""
+
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Interval, Len
+from typing_extensions import Doc
+
+from nonconv.components import OneOf
+
+REQUIRED = object()
+
+
+class Words(str):
+    """Annotation: what is allowed, said outright where it does not follow from the type."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its annotation with all metadata, default (or REQUIRED), meaning, and what is allowed, as words."""
+
+    name: str
+    annotation: Any
+    default: Any
+    meaning: str
+    allowed: str
+    kind: str | None
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+def parameters_of(cls: type[Any]) -> list[Parameter]:
+    """The parameters of a NamedTuple, or of a plain class of annotations, in order."""
+    hints = get_type_hints(cls, include_extras=True)
+    defaults = getattr(cls, "_field_defaults", vars(cls))
+    return [_parameter(name, hint, defaults.get(name, REQUIRED)) for name, hint in hints.items()]
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    _, metadata = bare(annotation)
+    meaning = next((item.documentation for item in metadata if isinstance(item, Doc)), "")
+    kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
+    return Parameter(name, annotation, default, meaning, allowed(annotation), kind)
+
+
+def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its Annotated metadata, and the metadata."""
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        core, more = bare(inner)
+        return core, (*more, *metadata)
+    return annotation, ()
+
+
+def allowed(annotation: Any, plural: bool = False) -> str:
+    """What values an annotation admits, as words: `a number >= 0 and < 1`."""
+    core, metadata = bare(annotation)
+    origin = get_origin(core)
+    kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
+    said = next((item for item in metadata if isinstance(item, Words)), None)
+    if said:
+        return str(said)
+    if kind:
+        return f"one of the components of kind {kind}"
+    if origin is Literal:
+        return ", ".join(str(option) for option in get_args(core))
+    if origin in (Union, UnionType):
+        return " or ".join(allowed(option) for option in get_args(core) if option is not NoneType)
+    if origin is tuple:
+        return f"a list of {allowed(get_args(core)[0], plural=True)}{_at_least(metadata)}"
+    name = {float: "number", int: "whole number", bool: "true or false", str: "text"}[core]
+    if core is bool:
+        return name
+    noun = name if core is str else f"{name}s" if plural else f"a {name}"
+    return noun + _range(metadata)
+
+
+def _at_least(metadata: tuple[Any, ...]) -> str:
+    length = next((item.min_length for item in metadata if isinstance(item, Len)), 0)
+    return f", at least {length}" if length else ""
+
+
+def _range(metadata: tuple[Any, ...]) -> str:
+    bounds = [
+        f" {sign} {bound:g}" if isinstance(bound, float) else f" {sign} {bound}"
+        for interval in metadata
+        if isinstance(interval, Interval)
+        for sign, bound in ((">", interval.gt), (">=", interval.ge), ("<", interval.lt), ("<=", interval.le))
+        if bound is not None
+    ]
+    return " and".join(bounds)

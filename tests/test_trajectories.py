@@ -1,0 +1,262 @@
+"""Every optimizer, in every dialect, against PyTorch's and Optax's own runs or its paper's algorithm as printed.
+
+The runs are in oracles/trajectories.json, written by oracles/make_trajectories.py. `pytest -rP` prints the errors.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pytest
+
+from nonconv.arithmetic import Array
+from nonconv.components import Optimizer
+from nonconv.optimizers import OPTIMIZERS
+
+TOLERANCE = 1e-12
+WIDE_MISS = 1e-6
+"""What a wrong dialect is off by, at least: a million times the tolerance."""
+
+
+class Case(NamedTuple):
+    """A run of someone else's optimizer, and which of ours should repeat it; theta is at RECORDED steps."""
+
+    name: str
+    owner: str
+    version: str
+    call: str
+    optimizer: str
+    parameters: dict[str, Any]
+    learning_rate: dict[str, float]
+    theta: list[list[float]]
+
+
+ORACLE = json.loads(Path(__file__).with_name("oracles").joinpath("trajectories.json").read_text(encoding="utf-8"))
+CASES = {fields["name"]: Case(**fields) for fields in ORACLE["cases"]}
+RECORDED = np.array(ORACLE["steps"])
+START = np.array(ORACLE["problem"]["start"])
+SCALE = np.array(ORACLE["problem"]["scale"])
+
+
+def targets(seed: int, multiplier: int, increment: int, modulus: int) -> Iterator[float]:
+    """The data, in [-1, 1): states of a linear congruential generator, as in oracles/make_trajectories.py."""
+    state = seed
+    while True:
+        state = (multiplier * state + increment) % modulus
+        yield 2.0 * state / modulus - 1.0
+
+
+STEPS = np.arange(1.0, RECORDED[-1] + 1.0)
+TARGETS = np.fromiter(targets(**ORACLE["problem"]["lcg"]), float, count=STEPS.size * START.size).reshape(-1, START.size)
+
+
+def gradient(theta: Array, x: Array) -> Array:
+    """Of sum(scale * (theta - x)^2)."""
+    return 2.0 * SCALE * (theta - x)
+
+
+def definition(name: str) -> Optimizer:
+    component = OPTIMIZERS[name]
+    assert isinstance(component, Optimizer)
+    return component
+
+
+def run(name: str, parameters: dict[str, Any], rates: Array) -> Array:
+    """Our definition on the problem: one row per step."""
+    optimizer = definition(name)
+    h = optimizer.parameters(**parameters)
+    columns, state, theta, rows = optimizer.at_step(h, STEPS), optimizer.start(h), START, []
+    for i, x in enumerate(TARGETS):
+        per_step = optimizer.per_step(*(column[i] for column in columns))
+        direction, state = optimizer.update(per_step, state, gradient(theta, x))
+        theta = theta - rates[i] * direction
+        rows.append(theta)
+    return np.array(rows)
+
+
+def constant(rate: float) -> Array:
+    return np.full_like(STEPS, rate)
+
+
+def power(value: float, exponent: float) -> Array:
+    return value * STEPS**-exponent
+
+
+def error(ours: Array, theirs: Array) -> float:
+    """The largest difference over all steps and coordinates, relative to 1 + |theta|."""
+    return float(np.max(np.abs(ours - theirs) / (1.0 + np.abs(theirs))))
+
+
+def error_of(case: Case, changes: dict[str, Any]) -> float:
+    ours = run(case.optimizer, case.parameters | changes, power(**case.learning_rate))
+    return error(ours[RECORDED - 1], np.array(case.theta))
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_same_trajectory(case: Case) -> None:
+    seen = error_of(case, {})
+    print(f"{seen:.1e}  {case.call}")
+    assert seen <= TOLERANCE
+
+
+WRONG_DIALECTS: list[tuple[str, dict[str, Any]]] = [
+    ("torch-heavy-ball", {"nesterov": True}),
+    ("torch-heavy-ball", {"form": "ema"}),
+    ("torch-dampening", {"start": "zero"}),
+    ("optax-nesterov", {"nesterov": False}),
+    ("optax-ema", {"start": "first_gradient"}),
+    ("optax-ema", {"bias_correction": True}),
+    ("optax-ema-debias", {"bias_correction": False}),
+    ("torch-adagrad", {"eps": 1e-7, "eps_placement": "inside", "initial_accumulator": 0.1}),
+    ("torch-adagrad-accumulator", {"initial_accumulator": 0.0}),
+    ("torch-adagrad-accumulator", {"eps_placement": "inside"}),
+    ("optax-adagrad", {"eps": 1e-10, "eps_placement": "outside", "initial_accumulator": 0.0}),
+    ("optax-adagrad-large-eps", {"eps_placement": "outside"}),
+    ("torch-rmsprop-large-eps", {"eps_placement": "inside"}),
+    ("torch-rmsprop-large-eps", {"bias_correction": True}),
+    ("torch-rmsprop-large-eps", {"start": "first_gradient"}),
+    ("optax-rmsprop-large-eps", {"eps_placement": "outside"}),
+    ("optax-rmsprop-correction-outside", {"eps_placement": "hat"}),
+    ("optax-rmsprop-correction-outside", {"bias_correction": False}),
+    ("torch-adam-large-eps", {"eps_placement": "inside"}),
+    ("torch-adam-large-eps", {"eps_placement": "hat"}),
+    ("torch-adam-large-eps", {"bias_correction": False}),
+    ("torch-adam-no-eps", {"bias_correction": False, "start": "first_gradient"}),
+    ("optax-adam-inside", {"eps_placement": "outside"}),
+    ("torch-amsgrad", {"maximum": "after_correction"}),
+    ("torch-amsgrad-large-eps", {"eps_placement": "inside"}),
+    ("torch-amsgrad-large-eps", {"eps_placement": "hat"}),
+    ("optax-amsgrad", {"maximum": "before_correction"}),
+    ("optax-amsgrad-inside", {"eps_placement": "outside"}),
+    ("optax-amsgrad-no-correction", {"bias_correction": True}),
+    ("optax-amsgrad-no-correction", {"start": "first_gradient"}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), WRONG_DIALECTS)
+def test_wrong_dialect_misses(name: str, changes: dict[str, Any]) -> None:
+    assert error_of(CASES[name], changes) > WIDE_MISS
+
+
+Option = tuple[str, str, Any]
+"""Optimizer, parameter, value."""
+
+KINGMA_BA = "Kingma & Ba's efficient form; test_hat_is_the_efficient_form"
+TOINT = "Toint, arXiv:2308.00720; test_first_gradient_is_toint"
+NOT_ELSEWHERE: dict[Option, str] = {
+    ("rmsprop", "eps_placement", "hat"): f"{KINGMA_BA}, by test_rmsprop_is_adam_without_beta1",
+    ("rmsprop", "start", "first_gradient"): f"{TOINT}, by test_rmsprop_is_adam_without_beta1",
+    ("adam", "eps_placement", "hat"): KINGMA_BA,
+    ("adam", "bias_correction", False): "Reddi et al., arXiv:1904.09237; test_no_correction_is_the_plain_method",
+    ("adam", "start", "first_gradient"): TOINT,
+    ("amsgrad", "eps_placement", "hat"): KINGMA_BA,
+    ("amsgrad", "start", "first_gradient"): TOINT,
+}
+"""Values that neither PyTorch nor Optax implements, with whose they are and the test that holds them."""
+
+
+def values(annotation: Any) -> tuple[Any, ...]:
+    """The values of an option; none when the parameter is a number. Other annotations would need thought here."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    assert annotation in (bool, int, float)
+    return (True, False) if annotation is bool else ()
+
+
+def options(name: str) -> set[Option]:
+    hints = get_type_hints(definition(name).parameters)
+    return {(name, parameter, value) for parameter, hint in hints.items() for value in values(hint)}
+
+
+def held(name: str) -> set[Option]:
+    """The options' values that some case has."""
+    cases = [case for case in CASES.values() if case.optimizer == name]
+    complete = [definition(name).parameters(**case.parameters)._asdict() for case in cases]
+    return {option for option in options(name) if any(parameters[option[1]] == option[2] for parameters in complete)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_option_is_held(name: str) -> None:
+    elsewhere = {option for option in NOT_ELSEWHERE if option[0] == name}
+    assert any(case.optimizer == name for case in CASES.values())
+    assert options(name) - held(name) == elsewhere
+
+
+NOTHING = np.zeros_like(START)
+FIRST = gradient(START, TARGETS[0])
+both_methods = pytest.mark.parametrize("name", ["adam", "amsgrad"])
+some_betas = pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.9), (0.9, 0.1)])
+
+
+def plain(
+    name: str, alphas: Array, betas: tuple[float, float], eps: float, m: Array = NOTHING, v: Array = NOTHING
+) -> Array:
+    """Adam or AMSGrad from given averages and without correction, as Reddi et al. (arXiv:1904.09237) print them."""
+    (beta1, beta2), theta, v_max, rows = betas, START, NOTHING, []
+    for alpha, x in zip(alphas, TARGETS, strict=True):
+        g = gradient(theta, x)
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        v_max = np.maximum(v_max, v) if name == "amsgrad" else v
+        theta = theta - alpha * m / (np.sqrt(v_max) + eps)
+        rows.append(theta)
+    return np.array(rows)
+
+
+@both_methods
+@some_betas
+def test_hat_is_the_efficient_form(name: str, beta1: float, beta2: float) -> None:
+    """Kingma & Ba, end of section 2: alpha_t = alpha sqrt(1 - b2^t)/(1 - b1^t), theta -= alpha_t m/(sqrt(v) + eps)."""
+    ours = run(name, {"beta1": beta1, "beta2": beta2, "eps": 0.1, "eps_placement": "hat"}, constant(0.05))
+    alphas = 0.05 * np.sqrt(1 - beta2**STEPS) / (1 - beta1**STEPS)
+    assert error(ours, plain(name, alphas, (beta1, beta2), 0.1)) <= TOLERANCE
+
+
+@both_methods
+@some_betas
+def test_no_correction_is_the_plain_method(name: str, beta1: float, beta2: float) -> None:
+    ours = run(name, {"beta1": beta1, "beta2": beta2, "eps": 0.01, "bias_correction": False}, constant(0.02))
+    assert error(ours, plain(name, constant(0.02), (beta1, beta2), 0.01)) <= TOLERANCE
+
+
+@both_methods
+@some_betas
+def test_first_gradient_is_toint(name: str, beta1: float, beta2: float) -> None:
+    """Toint, arXiv:2308.00720: m_{-1} = g_0, v_{-1} = g_0^2, neither correction nor eps."""
+    dialect = {"eps": 0.0, "bias_correction": False, "start": "first_gradient"}
+    ours = run(name, {"beta1": beta1, "beta2": beta2} | dialect, constant(0.02))
+    assert error(ours, plain(name, constant(0.02), (beta1, beta2), 0.0, FIRST, FIRST**2)) <= TOLERANCE
+
+
+@pytest.mark.parametrize("bias_correction", [True, False])
+def test_adam_without_memory_is_sign_descent(bias_correction: bool) -> None:
+    parameters = {"beta1": 0.0, "beta2": 0.0, "eps": 0.0, "bias_correction": bias_correction}
+    theta, rows = START, []
+    for x in TARGETS:
+        theta = theta - 0.05 * np.sign(gradient(theta, x))
+        rows.append(theta)
+    assert np.array_equal(run("adam", parameters, constant(0.05)), rows)
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        {"eps_placement": "outside", "bias_correction": True},
+        {"eps_placement": "inside", "bias_correction": True},
+        {"eps_placement": "hat", "bias_correction": True},
+        {"eps_placement": "outside", "bias_correction": False, "start": "first_gradient"},
+    ],
+)
+def test_rmsprop_is_adam_without_beta1(dialect: dict[str, Any]) -> None:
+    parameters = {"beta2": 0.99, "eps": 0.01} | dialect
+    adam = run("adam", parameters | {"beta1": 0.0}, constant(0.05))
+    assert error(run("rmsprop", parameters, constant(0.05)), adam) <= TOLERANCE
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_ema_is_heavy_ball_at_a_smaller_rate(nesterov: bool) -> None:
+    ema = run("momentum", {"beta": 0.9, "form": "ema", "nesterov": nesterov}, power(0.04, 0.5))
+    ball = run("momentum", {"beta": 0.9, "form": "heavy_ball", "nesterov": nesterov}, (1.0 - 0.9) * power(0.04, 0.5))
+    assert error(ema, ball) <= TOLERANCE
