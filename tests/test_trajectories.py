@@ -16,8 +16,8 @@ from nonconv.components import Optimizer
 from nonconv.optimizers import OPTIMIZERS
 
 TOLERANCE = 1e-12
-WIDE_MISS = 1e-6
-"""What a wrong dialect is off by, at least: a million times the tolerance."""
+WIDE_MISS = 1e-3
+"""What a wrong dialect is off by, at least: a billion times the tolerance."""
 
 
 class Case(NamedTuple):
@@ -191,7 +191,7 @@ some_betas = pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.
 
 
 def plain(
-    name: str, alphas: Array, betas: tuple[float, float], eps: float, m: Array = NOTHING, v: Array = NOTHING
+    name: str, alphas: Array, betas: tuple[float, float], eps: float, *, m: Array = NOTHING, v: Array = NOTHING
 ) -> Array:
     """Adam or AMSGrad from given averages and without correction, as Reddi et al. (arXiv:1904.09237) print them."""
     (beta1, beta2), theta, v_max, rows = betas, START, NOTHING, []
@@ -227,7 +227,8 @@ def test_first_gradient_is_toint(name: str, beta1: float, beta2: float) -> None:
     """Toint, arXiv:2308.00720: m_{-1} = g_0, v_{-1} = g_0^2, neither correction nor eps."""
     dialect = {"eps": 0.0, "bias_correction": False, "start": "first_gradient"}
     ours = run(name, {"beta1": beta1, "beta2": beta2} | dialect, constant(0.02))
-    assert error(ours, plain(name, constant(0.02), (beta1, beta2), 0.0, FIRST, FIRST**2)) <= TOLERANCE
+    theirs = plain(name, constant(0.02), (beta1, beta2), 0.0, m=FIRST, v=FIRST**2)
+    assert error(ours, theirs) <= TOLERANCE
 
 
 @pytest.mark.parametrize("bias_correction", [True, False])

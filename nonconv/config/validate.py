@@ -7,13 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
-from nonconv.config.problems import Problem, nearest
+from nonconv.config.problems import Place, Problem, nearest
 from nonconv.config.spec import KINDS, component_model, experiment_model
 from nonconv.errors import ConfigError
 
 TAGS = ("one", "many", "word")
-NUMBER_TYPES = ("int_type", "float_type", "int_from_float", "float_parsing", "int_parsing", "finite_number")
-RANGES = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
 
 def load(path: Path, settings: Iterable[str] = ()) -> tuple[Document, BaseModel]:
@@ -93,18 +91,14 @@ def _problem(document: Document, details: Any) -> Problem:
     if error == "complaint":
         path = (*at.path, context["parameter"])
         return Problem(context["message"], document.place(path), dotted(path))
-    if error == "literal_error":
-        return Problem(f"{kind_of(value)} is not one of its values", place, key, at.allowed, _nearest_value(at.allowed, value))
-    if error in RANGES:
-        return Problem(f"{kind_of(value)} is out of range", place, key, at.allowed)
-    return Problem(f"{kind_of(value)} is not what it takes", place, key, at.allowed)
+    return Problem(f"cannot be {kind_of(value)}", place, key, at.allowed, _nearest_value(at.allowed, value))
 
 
-def _without_name(at: _Position, key: str, place: Any, value: Any) -> Problem:
+def _without_name(at: _Position, key: str, place: Place, value: Any) -> Problem:
     names = ", ".join(KINDS[at.kind])
     if isinstance(value, dict):
         return Problem("missing key name", place, key, f"name: one of {names}")
-    return Problem(f"{kind_of(value)} is not what it takes", place, key, f"a mapping with a name, one of {names}")
+    return Problem(f"cannot be {kind_of(value)}", place, key, f"a mapping with a name, one of {names}")
 
 
 def _nearest_value(allowed: str, value: Any) -> str:

@@ -256,7 +256,8 @@ def record(owner: str, version: str, case: Case) -> dict[str, Any]:
 
 
 def main() -> None:
-    jax.config.update("jax_enable_x64", True)
+    config: Any = jax.config  # whose update has no types
+    config.update("jax_enable_x64", True)
     records = [record("torch", torch.__version__.split("+")[0], case) for case in TORCH]
     records += [record("optax", optax.__version__, case) for case in OPTAX]
     head = {
