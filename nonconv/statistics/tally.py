@@ -1,0 +1,126 @@
+"""What is kept of the paths simulated so far: of fixed size, and two of them merge in block order."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+from nonconv.engine.blocks import Block
+from nonconv.experiment import Cell
+from nonconv.moments import Moments, merge, moments
+
+OUTCOMES = ("finite", "escaped", "overflow", "nan")
+FAN_PATHS = 4096
+FAN_COORDINATES = 4
+FAN_NUMBERS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Paths 0, ..., paths - 1 of a cell, measured.
+
+    errors: moments of |theta_n - xi|^2, shape (xi, R). outcomes: how many paths ended how, in the order of OUTCOMES.
+    first_failure: the earliest step at which a path left the finite numbers and that path, or (0, -1).
+    fan: the first coordinates of the first paths, shape (R, coordinates, paths), for quantiles.
+    kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
+    failure (0 for none).
+    """
+
+    paths: int
+    errors: Moments
+    outcomes: NDArray[np.int64]
+    first_failure: NDArray[np.int64]
+    fan: Array
+    kept: Array
+    kept_outcome: NDArray[np.int64]
+    kept_failure: NDArray[np.int64]
+
+    def __add__(self, other: "Tally") -> "Tally":
+        failures = [f for f in (self.first_failure, other.first_failure) if f[1] >= 0]
+        return Tally(
+            self.paths + other.paths,
+            merge(self.errors, other.errors),
+            self.outcomes + other.outcomes,
+            min(failures, key=lambda f: (f[0], f[1])) if failures else self.first_failure,
+            np.concatenate([self.fan, other.fan], axis=2),
+            np.concatenate([self.kept, other.kept]),
+            np.concatenate([self.kept_outcome, other.kept_outcome]),
+            np.concatenate([self.kept_failure, other.kept_failure]),
+        )
+
+    def arrays(self) -> dict[str, Any]:
+        """As named arrays, for a checkpoint."""
+        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "errors"}
+        return own | {f"errors_{name}": value for name, value in self.errors._asdict().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Any) -> "Tally":
+        """The inverse of `arrays`."""
+        errors = Moments(*(arrays[f"errors_{name}"] for name in Moments._fields))
+        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("errors", "paths")}
+        return cls(paths=int(arrays["paths"]), errors=errors, **own)
+
+
+def fan_size(cell: Cell) -> tuple[int, int]:
+    """How many paths and coordinates the quantiles rest on: a function of the config alone."""
+    coordinates = min(cell.program.dim, FAN_COORDINATES)
+    return min(cell.paths, FAN_PATHS, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
+
+
+def measure(cell: Cell, block: Block) -> Tally:
+    """The tally of one block."""
+    last = block.theta[-1]
+    outcome, failure = _outcomes(cell, block, last)
+    errors = np.array([_squared_errors(block, _target(block, xi.label, xi.point)) for xi in cell.xi])
+    _mark_failures(errors, cell.program.record, block)
+    fan_paths, coordinates = fan_size(cell)
+    in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
+    failed = min(block.failed, key=lambda f: (f.step, f.replicate), default=None)
+    return Tally(
+        paths=last.shape[1],
+        errors=moments(errors),
+        outcomes=np.bincount(outcome, minlength=len(OUTCOMES)).astype(np.int64),
+        first_failure=np.array([failed.step, failed.replicate] if failed else [0, -1], dtype=np.int64),
+        fan=block.theta[:, :coordinates, :in_fan].copy(),
+        kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
+        kept_outcome=outcome[:kept],
+        kept_failure=failure[:kept],
+    )
+
+
+def _target(block: Block, label: str, point: Array | None) -> Array:
+    """xi for every path of the block, broadcastable against (dim, paths)."""
+    if point is not None:
+        return point[:, None]
+    if label == "path_mean":
+        assert block.average is not None
+        return block.average
+    return {"start": block.start, "last": block.theta[-1]}[label]
+
+
+def _squared_errors(block: Block, target: Array) -> Array:
+    """|theta_n - xi|^2, shape (R, paths)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = block.theta - target
+        return np.asarray(np.square(difference, out=difference).sum(axis=1))
+
+
+def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each path's outcome as an index into OUTCOMES, and the step of its failure."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
+    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
+    failure = np.zeros(last.shape[1], dtype=np.int64)
+    for failed in block.failed:
+        outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
+        failure[failed.replicate - block.first] = failed.step
+    return outcome, failure
+
+
+def _mark_failures(errors: Array, record: NDArray[np.int64], block: Block) -> None:
+    """An overflowed path is infinitely far away, and stays so; inf - inf would make it nan one step later."""
+    for failed in block.failed:
+        lane = failed.replicate - block.first
+        errors[:, record >= failed.step, lane] = np.inf if failed.how == "overflow" else np.nan

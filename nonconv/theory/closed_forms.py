@@ -1,0 +1,48 @@
+"""Stationary closed forms for the quadratic with a constant rate, per coordinate; derivations in docs/theory.md.
+
+g = c * learning_rate with c = 2 scale the curvature; variance is that of the batch mean, sigma^2 / M.
+"""
+
+import math
+
+
+def sgd_plateau(g: float, variance: float) -> float:
+    """E(theta - mu)^2 in the stationary state of SGD, 0 < g < 2."""
+    return g * variance / (2.0 - g)
+
+
+def sgd_increment(g: float, variance: float, lag: int) -> float:
+    """E(theta_{n+lag} - theta_n)^2 in the stationary state of SGD."""
+    return 2.0 * sgd_plateau(g, variance) * (1.0 - (1.0 - g) ** lag)
+
+
+def heavy_ball_plateau(g: float, beta: float, variance: float) -> float:
+    """E(theta - mu)^2 in the stationary state of the heavy ball, 0 < g < 2 (1 + beta)."""
+    return g * (1.0 + beta) * variance / ((1.0 - beta) * (2.0 * (1.0 + beta) - g))
+
+
+def heavy_ball_increment(g: float, beta: float, variance: float) -> float:
+    """E(theta_{n+1} - theta_n)^2 in the stationary state of the heavy ball."""
+    return 2.0 * g * g * variance / ((1.0 - beta) * (2.0 * (1.0 + beta) - g))
+
+
+def ema_plateau(g: float, beta: float, variance: float) -> float:
+    """Momentum as a moving average is the heavy ball with g (1 - beta)."""
+    return heavy_ball_plateau(g * (1.0 - beta), beta, variance)
+
+
+def ema_increment(g: float, beta: float, variance: float) -> float:
+    """As ema_plateau."""
+    return heavy_ball_increment(g * (1.0 - beta), beta, variance)
+
+
+def adam_plateau(learning_rate: float, beta1: float, variance: float) -> float:
+    """Approximate E(theta - mu)^2 of Adam on symmetric data as beta2 -> 1 and eps -> 0: about learning_rate sigma_M / 2.
+
+    v is then frozen at c^2 (variance + V), so Adam is an ema with g = learning_rate / sqrt(variance + V), and V solves
+    V = g (1 + beta1) variance / (2 (1 + beta1) - (1 - beta1) g). Solved by iteration, which contracts.
+    """
+    plateau = learning_rate * math.sqrt(variance) / 2.0
+    for _ in range(200):
+        plateau = ema_plateau(learning_rate / math.sqrt(variance + plateau), beta1, variance)
+    return plateau

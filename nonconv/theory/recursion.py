@@ -1,0 +1,112 @@
+"""E|theta_n - xi|^2 of SGD and momentum on the quadratic, exactly, for any learning rates and batch sizes.
+
+With e = theta - mu, z the centred batch mean and m the momentum, one step is linear:
+    m_n = d m_{n-1} + w (c e_{n-1} - c z_n)                 d decay, w weight, c = 2 scale
+    e_n = e_{n-1} - rate (p m_n + q (c e_{n-1} - c z_n))     classical: p = correction, q = 0; nesterov: p = beta, q = w
+so the first moments of (e, m) and the second (ee, em, mm, 1) follow linear recursions whose products are formed in
+pairs, pairs of pairs, and so on: as exact as a loop and vectorised over steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.experiment import Cell
+
+CHUNK = 4096
+MOST_WORK = 5_000_000
+
+
+class Coordinate(NamedTuple):
+    """What distinguishes coordinates: curvature c, variance of X, and the first two moments of e_0."""
+
+    curvature: float
+    variance: float
+    mean: float
+    square: float
+
+
+def predicted_errors(cell: Cell) -> dict[str, Array]:
+    """Exact E|theta_n - xi|^2 at the recorded steps, by label, for every xi and optimizer it is known for."""
+    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+        return {}
+    coordinates = _coordinates(cell)
+    distinct, counts = np.unique(np.array(coordinates), axis=0, return_inverse=True)
+    if len(distinct) * cell.program.steps > MOST_WORK:
+        return {}
+    moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[counts.ravel()]
+    first, second = moments[:, 0], moments[:, 1]
+    fixed_start = isinstance(cell.program.start, np.ndarray)
+    predictions = {}
+    for xi in cell.xi:
+        point = cell.program.start if xi.label == "start" and fixed_start else xi.point
+        if isinstance(point, np.ndarray):
+            offset = (cell.law.mean - point)[:, None]
+            predictions[xi.label] = (second + 2.0 * offset * first + offset**2).sum(axis=0)
+    return predictions
+
+
+def _coordinates(cell: Cell) -> list[Coordinate]:
+    program = cell.program
+    if isinstance(program.start, np.ndarray):
+        mean, square = program.start - cell.law.mean, (program.start - cell.law.mean) ** 2
+    else:
+        law = program.start.component.law(program.start.parameters, program.dim)
+        mean = law.mean - cell.law.mean
+        square = law.variance + mean**2
+    curvature = 2.0 * program.objective_constants.scale
+    return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
+
+
+def _moments(cell: Cell, at: Coordinate) -> Array:
+    """E e_n and E e_n^2 at the recorded steps, shape (2, R)."""
+    first, second = np.array([at.mean, 0.0]), np.array([at.square, 0.0, 0.0, 1.0])
+    out, done = [], 0
+    for step in cell.program.record:
+        while done < step:
+            n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
+            linear, noise = _one_step(cell, at.curvature, n)
+            variance = at.variance / cell.program.batch_size(n)
+            first = _product(linear) @ first
+            second = _product(_second_moment_map(linear, noise, variance)) @ second
+            done += len(n)
+        out.append((first[0], second[0]))
+    return np.array(out).T
+
+
+def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
+    """The map of (e, m), shape (steps, 2, 2), and what one unit of z adds to it, shape (steps, 2)."""
+    program = cell.program
+    rate = program.learning_rate(n)
+    zero, one = np.zeros_like(n), np.ones_like(n)
+    decay, weight, p, q = zero, zero, zero, one
+    if program.optimizer.name == "momentum":
+        k = program.optimizer.at_step(program.optimizer_parameters, n)
+        decay, weight = k.decay, k.weight
+        p, q = (k.beta, k.weight) if program.optimizer_parameters.nesterov else (k.correction, zero)
+    pull = rate * c * (p * weight + q)
+    linear = np.array([[1.0 - pull, -rate * p * decay], [weight * c, decay]])
+    return np.moveaxis(linear, 2, 0), np.array([pull, -weight * c]).T
+
+
+def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
+    """The map of (ee, em, mm, 1), shape (steps, 4, 4)."""
+    (a, b), (c, d) = np.moveaxis(linear, 0, 2)
+    u, v = noise.T
+    zero, one = np.zeros_like(a), np.ones_like(a)
+    rows = [
+        [a * a, 2.0 * a * b, b * b, u * u * variance],
+        [a * c, a * d + b * c, b * d, u * v * variance],
+        [c * c, 2.0 * c * d, d * d, v * v * variance],
+        [zero, zero, zero, one],
+    ]
+    return np.moveaxis(np.array(rows), 2, 0)
+
+
+def _product(maps: Array) -> Array:
+    """maps[-1] @ ... @ maps[0], by pairs."""
+    while len(maps) > 1:
+        odd = maps[len(maps) - len(maps) % 2 :]
+        maps = np.concatenate([maps[1::2] @ maps[: len(maps) - len(maps) % 2 : 2], odd])
+    return np.asarray(maps[0])
