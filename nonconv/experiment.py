@@ -74,10 +74,13 @@ def make_cell(document: Document, model: Any) -> Cell:
 
 
 def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
-    """At most `points` different steps from 1 to the last, which is always among them."""
+    """At most `points` different steps, rising to the last; round ones and the last two halvings where they fit."""
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
-    spread[-1] = steps
-    return np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
+    found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
+    for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
+        if found[0] < anchor or anchor == steps:
+            found[np.abs(found - anchor).argmin()] = anchor
+    return np.unique(found)
 
 
 def plain(model: BaseModel) -> dict[str, Any]:

@@ -21,8 +21,14 @@ from nonconv.config.problems import Place, Problem
 
 KeyPath = tuple[str | int, ...]
 
-MOST_NODES = 200_000
-MOST_DIGITS = 400
+MOST_NODES = 100_000
+MOST_DIGITS = 300
+"""Longer whole numbers are infinite: no float holds them."""
+AS_NUMBER = ("learning_rate", "batch_size")
+"""Kinds whose component `constant` may be written as its value alone."""
+TAG = "tag:yaml.org,2002:"
+INDEX = re.compile(r"[0-9]{1,9}")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 WORDS = {
@@ -32,6 +38,12 @@ WORDS = {
     **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -float("inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+SAID_PLAINLY = {
+    "but found another document": "a second document begins here; a config is one",
+    "found character '\\t' that cannot start any token": "a tab; indent with spaces",
+    "mapping values are not allowed here": "a colon that makes no sense here; text with a colon needs quotes,"
+    " and all keys of a mapping the same indentation",
 }
 
 
@@ -88,7 +100,7 @@ class Document:
             place = Place(source, 0, 0, "")
             self.problems.append(Problem("is not of the form key.key=value", place))
             return
-        path: KeyPath = tuple(int(part) if part.isdigit() else part for part in name.split("."))
+        path: KeyPath = tuple(int(part) if INDEX.fullmatch(part) else part for part in name.split("."))
         other = parse(text, source, whole=True)
         self.problems += other.problems
         if not other.problems:
@@ -96,20 +108,19 @@ class Document:
 
     def _put(self, path: KeyPath, other: "Document") -> None:
         place = other.place(())
-        holder = self.data if isinstance(self.data, dict) else {}
-        self.data = holder
+        self.data = holder = self.data if isinstance(self.data, dict) else {}
         for depth, part in enumerate(path):
-            if isinstance(holder, str) and part != "name":
-                holder = self._expand(path[:depth], holder)
-            if not (isinstance(holder, dict) and isinstance(part, str)) and not (
-                isinstance(holder, list) and isinstance(part, int) and part < len(holder)
-            ):
-                self.problems.append(Problem(f"{dotted(path[:depth]) or 'the config'} has no place for {part}", place))
+            above = path[:depth]
+            holder = self._expanded(above, holder)
+            if isinstance(holder, dict):
+                path = (*above, str(part), *path[depth + 1 :])
+            elif not isinstance(holder, list) or not isinstance(part, int) or part >= len(holder):
+                self.problems.append(_no_place(above, holder, part, place))
                 return
             if depth == len(path) - 1:
-                holder[part] = other.data  # type: ignore[index]
+                holder[path[depth]] = other.data
             else:
-                holder = holder.setdefault(part, {}) if isinstance(holder, dict) else holder[part]  # type: ignore[index]
+                holder = holder.setdefault(path[depth], {}) if isinstance(holder, dict) else holder[part]
         for places in (self.values, self.keys):
             for known in [known for known in places if known[: len(path)] == path]:
                 del places[known]
@@ -117,14 +128,25 @@ class Document:
         self.keys.update({path + key: value for key, value in other.keys.items()})
         self.keys[path] = place
 
-    def _expand(self, path: KeyPath, name: str) -> dict[str, Any]:
-        """A component written as its bare name, as the mapping it stands for."""
+    def _expanded(self, path: KeyPath, short: Any) -> Any:
+        """A component written as its bare name, or a schedule as a number, as the mapping it stands for."""
+        if isinstance(short, str):
+            full = {"name": short}
+        elif isinstance(short, int | float) and path[-1] in AS_NUMBER:
+            full = {"name": "constant", "value": short}
+        else:
+            return short
         holder: Any = self.data
         for part in path[:-1]:
             holder = holder[part]
-        holder[path[-1]] = {"name": name}
-        expanded: dict[str, Any] = holder[path[-1]]
-        return expanded
+        holder[path[-1]] = full
+        return full
+
+
+def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
+    message = f"{dotted(path)} has no place for {part}; it is {kind_of(holder)}"
+    entries = f"{part} from 0 to {len(holder) - 1}" if isinstance(holder, list) and holder else ""
+    return Problem(message, place, allowed=entries)
 
 
 def read(path: Path, settings: Iterable[str] = ()) -> Document:
@@ -165,23 +187,39 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     def place(mark: Any, width: int = 1) -> Place:
         if whole or mark is None:
             return nowhere
-        line = lines[min(mark.line, len(lines) - 1)]
+        line = lines[mark.line] if mark.line < len(lines) else ""
         return Place(source, mark.line + 1, mark.column + 1, line, max(1, min(width, len(line) - mark.column)))
 
     try:
-        node = _Nodes(text).get_single_node()
-        if node is not None:
-            document.data = _Walk(document, place).value((), node)
+        nodes = _Nodes(text)
     except ReaderError as error:
         before = text[: error.position].split("\n")
-        at = Place(source, len(before), len(before[-1]) + 1, "")
+        at = nowhere if whole else Place(source, len(before), len(before[-1]) + 1, "")
         document.problems.append(Problem(f"the character U+{error.character:04X} is not allowed in YAML", at))
+        return document
+    try:
+        node = nodes.get_single_node()
+        if node is not None:
+            document.data = _Walk(document, place).value((), node)
     except yaml.MarkedYAMLError as error:
-        message = f"not valid YAML: {error.problem or error.context}"
-        document.problems.append(Problem(message, place(error.problem_mark or error.context_mark)))
+        document.problems.append(Problem(_syntax(error), place(error.problem_mark or error.context_mark)))
+    except (ValueError, OverflowError):
+        # PyYAML's scanner lets these through for an escape beyond the last character.
+        document.problems.append(Problem("not valid YAML: an escape that is no character", place(nodes.get_mark())))
     except RecursionError:
         document.problems.append(Problem("nested too deeply", nowhere))
     return document
+
+
+def _syntax(error: yaml.MarkedYAMLError) -> str:
+    """What PyYAML says, plainly where it does not, and where that began which it could not finish."""
+    problem = str(error.problem or error.context)
+    begun, found = error.context_mark, error.problem_mark
+    if problem in SAID_PLAINLY:
+        problem = SAID_PLAINLY[problem]
+    elif begun and found and begun.line < found.line:
+        problem += f" ({error.context} that begins in line {begun.line + 1})"
+    return f"not valid YAML: {problem}"
 
 
 class _Walk:
@@ -198,21 +236,29 @@ class _Walk:
         width = node.end_mark.column - node.start_mark.column if one_line else 1
         place = self.place(node.start_mark, width)
         self.document.values[path] = place
+        if self.visited == MOST_NODES + 1:
+            self._refuse((), place, f"more than {MOST_NODES} values in all, aliases written out")
         if self.visited > MOST_NODES:
-            return self._refuse(path, place, f"more than {MOST_NODES} values in all") if self.visited == MOST_NODES + 1 else None
+            return None
         if id(node) in self.above:
             return self._refuse(path, place, "an alias must not contain itself")
-        if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str"):
-            return self._refuse(path, place, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not understood")
+        if node.tag not in (f"{TAG}map", f"{TAG}seq", f"{TAG}str"):
+            tag = node.tag.replace(TAG, "!!")
+            return self._refuse(path, place, f"the tag {tag} is not understood; write the value without it")
         self.above.append(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(path, node)
             if isinstance(node, yaml.SequenceNode):
                 return [self.value((*path, i), item) for i, item in enumerate(node.value)]
-            return scalar(node.value) if node.style is None else node.value
+            return self._scalar(path, place, node)
         finally:
             self.above.pop()
+
+    def _scalar(self, path: KeyPath, place: Place, node: Any) -> Any:
+        if SURROGATE.search(node.value):
+            return self._refuse(path, place, "half of a surrogate pair is no character")
+        return scalar(node.value) if node.style is None else node.value
 
     def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -244,4 +290,5 @@ def kind_of(value: object) -> str:
         return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
     if isinstance(value, str):
         return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
-    return "a list" if isinstance(value, list | tuple) else "a mapping"
+    empty = "an empty" if not value else "a"
+    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"

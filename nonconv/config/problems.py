@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+MOST_SHOWN = 160
+
 
 @dataclass(frozen=True)
 class Place:
@@ -18,6 +20,16 @@ class Place:
     text: str
     width: int = 1
 
+    def snippet(self) -> list[str]:
+        """The line, or as much of a long one as lies around the column, and carets under it."""
+        first = max(0, min(self.column - 1 - MOST_SHOWN // 2, len(self.text) - MOST_SHOWN))
+        shown, more = self.text[first : first + MOST_SHOWN], self.text[first + MOST_SHOWN :]
+        ahead = shown[: self.column - 1 - first]
+        under = "".join("\t" if c == "\t" else " " for c in ahead) + "^" * min(self.width, MOST_SHOWN - len(ahead))
+        before, after = "..." if first else "", "..." if more else ""
+        number = str(self.line)
+        return [f"  {number} | {before}{shown}{after}", f"  {' ' * len(number)} | {' ' * len(before)}{under}"]
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -30,14 +42,11 @@ class Problem:
     nearest: str = ""
 
     def __str__(self) -> str:
-        where = self.place.source if self.place.line == 0 else f"{self.place.source}:{self.place.line}:{self.place.column}"
+        place = self.place
+        where = place.source if place.line == 0 else f"{place.source}:{place.line}:{place.column}"
         lines = [": ".join(part for part in (where, self.key, self.message) if part)]
-        if self.place.text:
-            number = str(self.place.line)
-            margin = " " * (len(number) + 4)
-            under = "".join("\t" if c == "\t" else " " for c in self.place.text[: self.place.column - 1])
-            lines.append(f"  {number} | {self.place.text}")
-            lines.append(f"{margin[:-1]}| {under}{'^' * self.place.width}")
+        if place.text:
+            lines += place.snippet()
         if self.allowed:
             lines.append(f"  allowed: {self.allowed}")
         if self.nearest:

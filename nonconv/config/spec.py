@@ -1,7 +1,7 @@
 """The config as typed models, made from the components' own parameters. The JSON Schema comes from the same models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
 from nonconv.components import Component, OneOf, Registry
+from nonconv.config.document import AS_NUMBER
 from nonconv.data import DATA, STARTS
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
@@ -32,7 +33,7 @@ from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
 KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, STARTS)}
 """Every registry by the kind of component it holds."""
 
-SETTINGS = ConfigDict(extra="forbid", frozen=True)
+SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
 
 
@@ -100,13 +101,18 @@ def component_union(kind: str) -> Any:
     """Any component of a kind, chosen by `name`."""
     models = [Annotated[component_model(kind, name), Tag(name)] for name in KINDS[kind]]
     options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007
-    number = kind in ("learning_rate", "batch_size")
-    return Annotated[options, Discriminator(_name_of), Short(kind, number)]
+    return Annotated[options, Discriminator(_name_of), Short(kind, kind in AS_NUMBER)]
 
 
-def _name_of(value: Any) -> Any:
+def _name_of(value: Any) -> str | None:
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return name if name is None or isinstance(name, str) else str(name)
+    return name if isinstance(name, str) else None
+
+
+def choices(kind: str) -> str:
+    """What may stand where a component of a kind is wanted, as words."""
+    short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
+    return f"{short}one of {', '.join(KINDS[kind])}"
 
 
 @cache
@@ -160,7 +166,7 @@ def _kind_of_value(value: Any) -> str:
     return "many" if isinstance(value, list | tuple) else "word" if isinstance(value, str | dict | BaseModel) else "one"
 
 
-POINT = "a number, or a list of dim numbers"
+POINT = "a number, a list of dim numbers"
 Point = Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")]
 Xi = Annotated[Point | Annotated[NamedXi, Tag("word")], Discriminator(_kind_of_value)]
 Xis = Annotated[
@@ -174,7 +180,7 @@ Start = Annotated[Point | Annotated[component_union("start"), Tag("word")], Disc
 class Record:
     """What is written down of a run."""
 
-    points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last one among them")] = 200
+    points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
 
@@ -198,7 +204,7 @@ class Experiment:
     ] = 0.0
     xi: Annotated[
         Xis,
-        Words(f"a list of minimizer, start, path_mean, last, {POINT}"),
+        Words(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[
@@ -207,16 +213,24 @@ class Experiment:
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
 
 
-def model_of(name: str, cls: type[Any], **replaced: Any) -> type[BaseModel]:
-    """The pydantic model of a plain class of annotations."""
+def model_of(name: str, cls: type[Any], **parts: type[BaseModel]) -> type[BaseModel]:
+    """The pydantic model of a plain class of annotations; `parts` are models of fields that are mappings."""
     fields: dict[str, Any] = {}
     for parameter in parameters_of(cls):
-        fields[parameter.name] = replaced.get(parameter.name) or (typed(parameter.annotation), _field(parameter))
+        part = parts.get(parameter.name)
+        fields[parameter.name] = (
+            (part, _field(replace(parameter, default=part()))) if part else (typed(parameter.annotation), _field(parameter))
+        )
     return create_model(name, __config__=SETTINGS, __doc__=cls.__doc__, **fields)
 
 
 @cache
 def experiment_model() -> type[BaseModel]:
     """The model of a whole config."""
-    record = model_of("record", Record)
-    return model_of("experiment", Experiment, record=(record, Field(default=record(), description="what is written down")))
+    return model_of("experiment", Experiment, record=model_of("record", Record))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a config."""
+    schema = experiment_model().model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
 from nonconv.config.problems import Place, Problem, nearest
-from nonconv.config.spec import KINDS, component_model, experiment_model
+from nonconv.config.spec import KINDS, choices, component_model, experiment_model
 from nonconv.errors import ConfigError
 
 TAGS = ("one", "many", "word")
+SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def load(path: Path, settings: Iterable[str] = ()) -> tuple[Document, BaseModel]:
@@ -22,10 +23,16 @@ def load(path: Path, settings: Iterable[str] = ()) -> tuple[Document, BaseModel]
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise ConfigError if there are problems, in the order of their places."""
-    ordered = sorted(problems, key=lambda p: (p.place.source.startswith("--set"), p.place.line, p.place.column))
+    """Raise ConfigError if there are problems, in the order of their places; overrides come last, as they were given."""
+    ordered = sorted(problems, key=_order)
     if ordered:
         raise ConfigError(list(dict.fromkeys(str(problem) for problem in ordered)))
+
+
+def _order(problem: Problem) -> tuple[bool, str, int, int]:
+    place = problem.place
+    override = place.source.startswith("--set")
+    return override, "" if override else place.source, place.line, place.column
 
 
 def validate(document: Document) -> BaseModel:
@@ -33,25 +40,34 @@ def validate(document: Document) -> BaseModel:
     try:
         return experiment_model().model_validate(document.data)
     except ValidationError as error:
-        refuse([_problem(document, details) for details in error.errors(include_url=False)])
+        refuse(_problem(document, details) for details in error.errors(include_url=False) if not _echoes(details))
         raise
 
 
-class _Position:
-    """Where pydantic's `loc` leads: the document's path, the model that holds its last key, and what that key allows."""
+def _echoes(details: Any) -> bool:
+    """Pydantic also calls a list too short when its entries are wrong, which is said of the entries."""
+    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
 
-    def __init__(self, loc: tuple[int | str, ...]) -> None:
+
+class _Position:
+    """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows."""
+
+    def __init__(self, loc: tuple[int | str, ...], unknown_key: bool) -> None:
         self.path: KeyPath = ()
         self.model: Any = experiment_model()
         self.kind = self.component = self.allowed = ""
-        for part in loc:
-            if part in TAGS:
-                continue
-            if self.kind and not self.component:
-                self.component = str(part)
-                self.model = component_model(self.kind, self.component)
-            else:
-                self._enter(part)
+        for part in loc[:-1] if unknown_key else loc:
+            if part not in TAGS:
+                self._follow(part)
+        if unknown_key:
+            self.path = (*self.path, loc[-1])
+
+    def _follow(self, part: int | str) -> None:
+        if isinstance(part, str) and self.kind and not self.component:
+            self.component = part
+            self.model = component_model(self.kind, self.component)
+        else:
+            self._enter(part)
 
     def _enter(self, part: int | str) -> None:
         self.path = (*self.path, part)
@@ -63,6 +79,7 @@ class _Position:
         nested = field.annotation
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
+            self.allowed = choices(self.kind)
         elif isinstance(nested, type) and issubclass(nested, BaseModel):
             self.model, self.kind, self.component = nested, "", ""
 
@@ -70,7 +87,7 @@ class _Position:
 def _problem(document: Document, details: Any) -> Problem:
     """One of pydantic's errors in our words."""
     error, value, context = details["type"], details.get("input"), details.get("ctx", {})
-    at = _Position(details["loc"])
+    at = _Position(details["loc"], error == "extra_forbidden")
     key = dotted(at.path)
     place = document.place(at.path)
     if error == "missing":
@@ -82,24 +99,26 @@ def _problem(document: Document, details: Any) -> Problem:
         place = document.keys.get(at.path, place)
         return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))
     if error == "union_tag_invalid":
-        names = list(KINDS[at.kind])
-        what = f"unknown {KINDS[at.kind].noun} {context['tag']!r}"
-        place = document.place((*at.path, "name"))
-        return Problem(what, place, key, ", ".join(names), nearest(context["tag"], names))
-    if error == "union_tag_not_found":
-        return _without_name(at, key, place, value)
+        path, names = (*at.path, "name"), KINDS[at.kind]
+        what = f"unknown {names.noun} {context['tag']!r}"
+        choice = ", ".join(names) if path in document.values else at.allowed
+        return Problem(what, document.place(path), key, choice, nearest(context["tag"], names))
+    if error == "union_tag_not_found" and isinstance(value, dict):
+        return _without_name(document, at, value)
     if error == "complaint":
         path = (*at.path, context["parameter"])
         return Problem(context["message"], document.place(path), dotted(path))
     return Problem(f"cannot be {kind_of(value)}", place, key, at.allowed, _nearest_value(at.allowed, value))
 
 
-def _without_name(at: _Position, key: str, place: Place, value: Any) -> Problem:
-    names = ", ".join(KINDS[at.kind])
-    if isinstance(value, dict):
-        return Problem("missing key name", place, key, f"name: one of {names}")
-    return Problem(f"cannot be {kind_of(value)}", place, key, f"a mapping with a name, one of {names}")
+def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
+    """The component's name is missing, or is no text."""
+    path = (*at.path, "name")
+    message = f"cannot be {kind_of(value['name'])}" if "name" in value else "missing"
+    return Problem(message, document.place(path), dotted(path), ", ".join(KINDS[at.kind]))
 
 
 def _nearest_value(allowed: str, value: Any) -> str:
-    return nearest(value, allowed.removeprefix("a list of ").split(", ")) if isinstance(value, str) else ""
+    if allowed == "true or false" and isinstance(value, str):
+        return SWITCHES.get(value.lower(), "")
+    return nearest(value, allowed.split(", ")) if isinstance(value, str) else ""

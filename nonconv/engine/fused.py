@@ -108,12 +108,14 @@ def advance(
                 draw += {draw_joint}
             if t >= average_from:
                 for j in range(dim):
-                    for i in range(first, last):
-                        average[j, i] += theta[j, i]
+                    theta_j, average_j = theta[j, first:last], average[j, first:last]
+                    for i in range(lanes):
+                        average_j[i] += theta_j[i]
             if mark < marks.shape[0] and marks[mark] == t:
                 for j in range(dim):
-                    for i in range(first, last):
-                        snapshots[mark, j, i] = theta[j, i]
+                    theta_j, snapshot_j = theta[j, first:last], snapshots[mark, j, first:last]
+                    for i in range(lanes):
+                        snapshot_j[i] = theta_j[i]
                 mark += 1
 '''
 

@@ -44,10 +44,10 @@ class Tally:
             merge(self.errors, other.errors),
             self.outcomes + other.outcomes,
             min(failures, key=lambda f: (f[0], f[1])) if failures else self.first_failure,
-            np.concatenate([self.fan, other.fan], axis=2),
-            np.concatenate([self.kept, other.kept]),
-            np.concatenate([self.kept_outcome, other.kept_outcome]),
-            np.concatenate([self.kept_failure, other.kept_failure]),
+            _joined(self.fan, other.fan, axis=2),
+            _joined(self.kept, other.kept),
+            _joined(self.kept_outcome, other.kept_outcome),
+            _joined(self.kept_failure, other.kept_failure),
         )
 
     def arrays(self) -> dict[str, Any]:
@@ -61,6 +61,10 @@ class Tally:
         errors = Moments(*(arrays[f"errors_{name}"] for name in Moments._fields))
         own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("errors", "paths")}
         return cls(paths=int(arrays["paths"]), errors=errors, **own)
+
+
+def _joined(a: NDArray[Any], b: NDArray[Any], axis: int = 0) -> NDArray[Any]:
+    return np.concatenate([a, b], axis=axis) if b.shape[axis] else a
 
 
 def fan_size(cell: Cell) -> tuple[int, int]:

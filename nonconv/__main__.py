@@ -1,0 +1,3 @@
+from nonconv.cli import main
+
+main()

@@ -1,0 +1,79 @@
+"""nonconv table, plot, verify: a finished folder again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
+from nonconv.errors import UsageError
+
+MISMATCH = 3
+
+
+def _one_of(kind: str, kinds: tuple[str, ...]) -> str:
+    if kind not in kinds:
+        raise UsageError(f"unknown format {kind!r}\n  allowed: {', '.join(kinds)}")
+    return kind
+
+
+@reported
+def table(
+    run: RunFolder,
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, md, latex, json or parquet.")] = "md",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to; - is stdout.")] = Path("-"),
+    verbose: Verbose = False,
+) -> None:
+    """Print a run's table: a few rows as md or latex (booktabs), all recorded steps as csv, json or parquet."""
+    from nonconv.report.run import read_run
+    from nonconv.report.tables import FORMATS
+    from nonconv.report.tables import table as render
+    from nonconv.store import finished
+
+    _one_of(kind, FORMATS)
+    finished(run)
+    content = render(read_run(run), kind)
+    if out == Path("-"):
+        write_stdout(content)
+        return
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}") from None
+
+
+@reported
+def plot(
+    run: RunFolder,
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
+    verbose: Verbose = False,
+) -> None:
+    """Draw a run's figures again, from its data files, into the working directory or DIR."""
+    from nonconv.report.run import read_run
+    from nonconv.report.figures import FORMATS, draw
+    from nonconv.store import finished
+
+    _one_of(kind, FORMATS)
+    name = finished(run)["name"]
+    for figure, content in draw(read_run(run), (kind,)).items():
+        target = out / f"{name}-{figure}"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+        print(target)
+
+
+@reported
+def verify(run: RunFolder, verbose: Verbose = False) -> None:
+    """Compute a run's recorded paths again and compare them, bit for bit, with paths.npz; exit 3 if they differ."""
+    from nonconv.verification import verify_folder
+
+    verdict = verify_folder(run, default_workers())
+    print(verdict.text)
+    for reason in verdict.reasons:
+        say(reason)
+    if not verdict.good:
+        raise typer.Exit(MISMATCH)

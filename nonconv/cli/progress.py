@@ -1,0 +1,82 @@
+"""Progress of a run on stderr: a live bar on a terminal, a plain line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nonconv.cli.common import say
+
+if TYPE_CHECKING:
+    from nonconv.experiment import Cell
+
+PLAIN_SECONDS = 10.0
+
+
+@contextmanager
+def progress_of(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many paths are done."""
+    if quiet:
+        yield lambda done: None
+    elif sys.stderr.isatty():
+        with _bar(cell) as update:
+            yield update
+    else:
+        yield _plain_lines(cell)
+
+
+@contextmanager
+def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("compiling", total=cell.paths, rate="")
+        rate = _Rate(cell)
+
+        def update(done: int) -> None:
+            stage = "simulating" if done < cell.paths else "writing"
+            progress.update(task, completed=done, description=stage, rate=rate.text(done))
+
+        yield update
+        progress.update(task, description="done")
+
+
+class _Rate:
+    """Path-steps per second since the first report."""
+
+    def __init__(self, cell: "Cell") -> None:
+        self.steps = cell.program.steps
+        self.first: tuple[float, int] | None = None
+
+    def text(self, done: int) -> str:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (now, done)
+        seconds, paths = now - self.first[0], done - self.first[1]
+        return f"{paths * self.steps / seconds:.2g} path-steps/s" if seconds > 0 and paths else ""
+
+
+def _plain_lines(cell: "Cell") -> Callable[[int], None]:
+    rate = _Rate(cell)
+    started = last = time.monotonic()
+
+    def update(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        text = rate.text(done)
+        if now - last < PLAIN_SECONDS:
+            return
+        last = now
+        left = (now - started) * (cell.paths - done) / done
+        say(f"{done} of {cell.paths} paths, {text}, about {left:.0f} s left")
+
+    return update

@@ -1,0 +1,106 @@
+"""nonconv run: one experiment, from a config to a folder."""
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nonconv.cli.common import (
+    AsJson,
+    ConfigFile,
+    Quiet,
+    Settings,
+    Verbose,
+    default_workers,
+    print_table,
+    reported,
+    say,
+    write_stdout,
+)
+from nonconv.errors import Interrupted
+
+if TYPE_CHECKING:
+    from nonconv.experiment import Cell
+
+
+@reported
+def run(
+    config: ConfigFile,
+    settings: Settings = [],  # noqa: B006  # typer reads the default off the signature
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Threads; 0 means all processors. The result is the same.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run one experiment: CONFIG -> a folder of tables, figures, paths and a manifest.
+
+    A finished folder is not computed again; an interrupted run continues by running the same command again.
+    """
+    from nonconv.experiment import read_cell
+
+    cell = read_cell(config, settings)
+    folder = out or Path("outputs") / cell.folder_name
+    if dry_run:
+        _announce(cell, folder)
+        return
+    _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose)
+
+
+def _announce(cell: "Cell", folder: Path) -> None:
+    from nonconv.store import Folder
+
+    state = "finished, nothing to do" if Folder(folder, cell.identity).is_finished() else "to be computed"
+    print(f"{cell.name}: {cell.paths} paths x {cell.program.steps} steps = {cell.paths * cell.program.steps:.3g} path-steps")
+    print(f"{folder}: {state}")
+
+
+def _run(cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+    from nonconv import study
+    from nonconv.cli.progress import progress_of
+    from nonconv.report.run import read_run
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if cell.claim and not (as_json or quiet):
+        say(f"Claim: {cell.claim}")
+    try:
+        with progress_of(cell, quiet) as progress:
+            outcome = study.run(cell, folder, workers, force, progress)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *sys.argv[1:]])}") from None
+    result = read_run(folder)
+    if as_json:
+        write_stdout(_document(result.summary, folder))
+        return
+    _print_result(result)
+    if outcome.reused and not quiet:
+        say(f"{folder} was finished before; --force computes it again")
+    elif verbose:
+        rate = cell.paths * cell.program.steps / max(outcome.seconds, 1e-9)
+        say(f"simulated in {outcome.seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
+
+
+def _document(summary: dict[str, Any], folder: Path) -> bytes:
+    return (json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _print_result(result: Any) -> None:
+    from nonconv.report.summary import findings, setting
+    from nonconv.report.tables import short_rows
+
+    header, rows = short_rows(result)
+    print(setting(result))
+    print_table("E|Θₙ − ξ|² with the half width of its 95 % interval, by ξ", header, rows, numbers=True)
+    for sentence in findings(result):
+        print(sentence)
+    print(f"\n{result.folder / 'summary.md'}")
+    for figure in ("error", "paths"):
+        print(result.folder / "figures" / f"{figure}.png")

@@ -1,0 +1,207 @@
+"""The figures of a run: the error against each xi, and the paths themselves. Readable in grey."""
+
+import io
+import math
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from nonconv.arithmetic import Array
+from nonconv.report.run import Errors, Run
+
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "nonconv",
+    "path.simplify": True,
+}
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": "#000000", "linestyle": "-"},
+    {"color": "#0072b2", "linestyle": (0, (6, 2))},
+    {"color": "#d55e00", "linestyle": (0, (2, 1.5))},
+    {"color": "#009e73", "linestyle": (0, (7, 2, 1, 2))},
+    {"color": "#cc79a7", "linestyle": (0, (1, 1))},
+)
+SINGLE_PATHS = 5
+MOST_PANELS = 3
+FORMATS = ("png", "svg", "pdf")
+
+
+def draw(run: Run, formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
+    """All figures in all formats, by file name. The bytes depend on the data alone."""
+    with mpl.rc_context(STYLE):
+        figures = {"error": error_figure(run), "paths": paths_figure(run)}
+        return {f"{name}.{kind}": _encode(figure, kind) for name, figure in figures.items() for kind in formats}
+
+
+def _encode(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "png":
+        FigureCanvasAgg(figure).print_png(buffer)
+    elif kind == "svg":
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    else:
+        figure.savefig(buffer, format=kind, metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
+def error_figure(run: Run) -> Figure:
+    """E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    for (label, errors), line in zip(run.errors.items(), _cycle(len(run.errors)), strict=True):
+        _band(top, run, label, errors, line)
+    for k, values in enumerate(run.theory.values()):
+        name = "exact expectation" if k == 0 else None
+        top.plot(run.step, _positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
+    top.set_xscale("log")
+    top.set_yscale("log")
+    top.set_ylabel(r"$E\,|\Theta_n-\xi|^2$")
+    top.legend(loc="best", title=r"$\xi$", alignment="left")
+    _title(top, run)
+    _schedule_panel(bottom, run)
+    _log_ticks(top, bottom)
+    return figure
+
+
+def _cycle(count: int) -> list[dict[str, Any]]:
+    return [LINES[k % len(LINES)] for k in range(count)]
+
+
+def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
+    axes.plot(run.step, _positive(errors.mse), label=_xi_name(label), zorder=3, **line)
+    low, high = _positive(errors.ci_low), _positive(errors.ci_high)
+    low = np.where(np.isnan(low) & np.isfinite(high), _positive(errors.mse) / 10, low)
+    axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
+    lost = np.flatnonzero(~np.isfinite(errors.mse))
+    if len(lost):
+        axes.axvline(run.step[lost[0]], color=line["color"], linewidth=0.8, linestyle=":")
+        axes.annotate(
+            f"not finite from step {run.step[lost[0]]} on",
+            (run.step[lost[0]], 0.02),
+            xycoords=("data", "axes fraction"),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=7,
+        )
+
+
+def _positive(values: Array) -> Array:
+    """What a log axis can show."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(values) & (values > 0) & (values < 1e300), values, np.nan)
+
+
+def _xi_name(label: str) -> str:
+    return {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
+
+
+def _schedule_panel(axes: Any, run: Run) -> None:
+    axes.plot(run.step, _positive(run.learning_rate), color="0.2", linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_ylabel("learning\nrate")
+    axes.set_xlabel("step n")
+    _pad_flat(axes, run.learning_rate)
+    if np.ptp(run.batch_size) > 0:
+        twin = axes.twinx()
+        twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
+        twin.set_yscale("log")
+        twin.set_ylabel("batch size\n(dotted)")
+        twin.grid(visible=False)
+        twin.spines["right"].set_visible(True)
+
+
+def _pad_flat(axes: Any, values: Array) -> None:
+    """A constant gets an axis of one decade around it instead of one without ticks."""
+    shown = values[np.isfinite(values) & (values > 0)]
+    if len(shown) and shown.max() < 2 * shown.min():
+        axes.set_ylim(shown.min() / 4, shown.max() * 4)
+
+
+def _log_ticks(*panels: Any) -> None:
+    for axes in panels:
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        low, high = axes.get_ylim()
+        if math.log10(high / low) >= 1.3:
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        if math.log10(high / low) > 12:
+            axes.yaxis.set_major_locator(LogLocator(numticks=8))
+
+
+def paths_figure(run: Run) -> Figure:
+    """Quantiles of the paths as a fan, a few single paths over it, each fixed xi as a line; a panel a coordinate."""
+    quantile = run.paths["quantile"]
+    panels = min(quantile.shape[2], MOST_PANELS)
+    figure = Figure(figsize=(6.4, 1.6 + 2.4 * panels), layout="constrained")
+    axes_list = np.atleast_1d(figure.subplots(panels, 1, sharex=True))
+    for coordinate, axes in enumerate(axes_list):
+        _fan(axes, run, quantile[:, :, coordinate])
+        _single_paths(axes, run, coordinate)
+        _marks(axes, run, coordinate)
+        axes.set_xscale("log")
+        axes.set_ylabel(r"$\Theta_n$" if run.summary["dim"] == 1 else rf"$\Theta_n$, coordinate {coordinate + 1}")
+        _tame(axes, quantile[:, :, coordinate])
+    axes_list[-1].set_xlabel("step n")
+    axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    _title(axes_list[0], run)
+    return figure
+
+
+def _fan(axes: Any, run: Run, quantile: Array) -> None:
+    levels = run.paths["quantile_level"]
+    shades = (0.15, 0.3, 0.5)
+    for k in range(len(levels) // 2):
+        low, high = _showable(quantile[k]), _showable(quantile[-1 - k])
+        share = f"{100 * (levels[-1 - k] - levels[k]):.0f} % of paths"
+        axes.fill_between(run.step, low, high, color="#0072b2", alpha=shades[k], linewidth=0, label=share, zorder=1)
+    axes.plot(run.step, _showable(quantile[len(levels) // 2]), color="#003a5c", linewidth=1.6, label="median", zorder=3)
+
+
+def _showable(values: Array) -> Array:
+    return np.where(np.abs(values) < 1e300, values, np.nan)
+
+
+def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
+    for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
+        name = "single paths" if k == 0 else None
+        axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
+
+
+def _marks(axes: Any, run: Run, coordinate: int) -> None:
+    points = run.summary["xi_points"]
+    for (label, point), line in zip(points.items(), _cycle(len(points)), strict=True):
+        name = rf"$\xi$ = {_xi_name(label)}"
+        axes.axhline(point[coordinate], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
+
+
+def _tame(axes: Any, quantile: Array) -> None:
+    """Paths over many orders of magnitude need an axis that shows both ends."""
+    shown = np.abs(quantile[np.isfinite(quantile)])
+    if len(shown) and shown.max() > 1e4:
+        axes.set_yscale("symlog", linthresh=max(1e-3, float(np.median(np.abs(quantile[:, 0])))))
+
+
+def _title(axes: Any, run: Run) -> None:
+    config = run.config
+    text = (
+        f"{config['optimizer']['name']}, {config['objective']['name']}, "
+        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.summary['paths']} paths"
+    )
+    axes.set_title(text, loc="left")

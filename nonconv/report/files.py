@@ -1,0 +1,155 @@
+"""The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.experiment import Cell
+from nonconv.moments import Moments, effective_number, estimate
+from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.store import SCHEMA_VERSION, as_json, as_npz
+from nonconv.theory.assumptions import departures
+from nonconv.theory.recursion import predicted_errors
+
+ERROR_COLUMNS = ("step", "learning_rate", "batch_size", "xi", "mse", "se", "ci_low", "ci_high", "n", "n_finite")
+FEW_PATHS = 30
+"""Below this effective number of paths a mean's t interval is not to be trusted."""
+
+
+def data_files(cell: Cell, tally: Tally) -> dict[str, bytes]:
+    """All data files by name."""
+    theory = predicted_errors(cell)
+    files = {"error.csv": error_csv(cell, tally), "paths.npz": paths_npz(cell, tally)}
+    if theory:
+        files["theory.csv"] = theory_csv(cell, theory)
+    return files | {"summary.json": as_json(summary(cell, tally, theory))}
+
+
+def error_csv(cell: Cell, tally: Tally) -> bytes:
+    """One row per recorded step and xi."""
+    n = cell.program.record.astype(np.float64)
+    rate, batch = cell.program.learning_rate(n), cell.program.batch_size(n)
+    e, m = estimate(tally.errors), tally.errors
+    rows = (
+        (int(step), float(rate[r]), int(batch[r]), xi.label, *_at(e, (k, r)), int(m.n[k, r]), int(m.n_finite[k, r]))
+        for r, step in enumerate(cell.program.record)
+        for k, xi in enumerate(cell.xi)
+    )
+    return as_csv(ERROR_COLUMNS, rows)
+
+
+def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
+    """The exact expected error where it is known."""
+    rows = (
+        (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
+    )
+    return as_csv(("step", "xi", "mse"), rows)
+
+
+def paths_npz(cell: Cell, tally: Tally) -> bytes:
+    """The recorded paths whole, and quantiles of the first `quantile_paths` paths."""
+    return as_npz(
+        {
+            "step": cell.program.record,
+            "theta": tally.kept,
+            "replicate": np.arange(len(tally.kept)),
+            "outcome": np.array(OUTCOMES)[tally.kept_outcome],
+            "failure_step": tally.kept_failure,
+            "quantile_level": np.array(LEVELS),
+            "quantile": fan_quantiles(tally.fan),
+            "quantile_paths": np.array(tally.fan.shape[2]),
+        }
+    )
+
+
+def summary(cell: Cell, tally: Tally, theory: dict[str, Array]) -> dict[str, Any]:
+    """What summary.md, the terminal and --json say."""
+    missing = departures(cell)
+    step, replicate = (int(number) for number in tally.first_failure)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": cell.name,
+        "identity": cell.identity,
+        "claim": cell.claim,
+        "seed": cell.program.seed,
+        "paths": cell.paths,
+        "steps": cell.program.steps,
+        "dim": cell.program.dim,
+        "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
+        "theorem_1_1": {"applies": not missing, "departures": missing},
+        "errors": [
+            _row(cell, tally.errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))
+        ],
+        "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
+        "warnings": _warnings(cell, tally),
+    }
+
+
+def _shown_steps(cell: Cell) -> list[int]:
+    """Indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
+    steps = cell.program.steps
+    wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
+    return sorted({int(np.abs(cell.program.record - step).argmin()) for step in wanted})
+
+
+def _row(cell: Cell, moments: Moments, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
+    at = Moments(*(field[k, r] for field in moments))
+    value, se, low, high = _at(estimate(at), ())
+    label = cell.xi[k].label
+    return {
+        "step": int(cell.program.record[r]),
+        "xi": label,
+        "mse": number(value),
+        "status": status(value),
+        "se": number(se),
+        "ci_low": number(low),
+        "ci_high": number(high),
+        "n": int(at.n),
+        "n_finite": int(at.n_finite),
+        "theory": number(float(theory[label][r])) if label in theory else None,
+    }
+
+
+def _warnings(cell: Cell, tally: Tally) -> list[str]:
+    """What may mislead a reader of the last recorded step."""
+    return [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
+
+
+def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
+    at = Moments(*(field[k, -1] for field in moments))
+    carrying, total = float(effective_number(at)), float(at.n_finite * at.mean)
+    if carrying >= min(FEW_PATHS, int(at.n) / 4) or total <= 0:
+        return ""
+    return (
+        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {int(at.n)} paths"
+        f" (the largest alone is {float(at.largest) / total:.0%} of it): its interval is not to be trusted; take more paths"
+    )
+
+
+def _at(estimate: Sequence[Any], place: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(float(field[place]) for field in estimate)
+
+
+def number(value: float) -> float | None:
+    """A number as JSON knows it."""
+    return value if math.isfinite(value) else None
+
+
+def status(value: float) -> str:
+    return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """Full-precision CSV: reading a number back gives the same bits."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue().encode()

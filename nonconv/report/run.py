@@ -1,0 +1,80 @@
+"""A run read back from its folder: what figures and tables are made of."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+
+
+@dataclass(frozen=True)
+class Errors:
+    """E|theta_n - xi|^2 for one xi; every field has one entry per recorded step."""
+
+    mse: Array
+    se: Array
+    ci_low: Array
+    ci_high: Array
+    n: Array
+    n_finite: Array
+
+
+@dataclass(frozen=True)
+class Run:
+    """The data files of a folder."""
+
+    folder: Path
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    step: NDArray[np.int64]
+    learning_rate: Array
+    batch_size: Array
+    errors: dict[str, Errors]
+    theory: dict[str, Array]
+    paths: dict[str, NDArray[Any]]
+
+
+def read_run(folder: Path) -> Run:
+    """Read the data files of a folder, finished or about to be."""
+    rows = read_rows(folder / "error.csv")
+    labels = list(dict.fromkeys(row["xi"] for row in rows))
+    first = [row for row in rows if row["xi"] == labels[0]]
+    with np.load(folder / "paths.npz") as file:
+        paths = dict(file)
+    return Run(
+        folder=folder,
+        config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
+        summary=json.loads((folder / "summary.json").read_text(encoding="utf-8")),
+        step=np.array([int(row["step"]) for row in first]),
+        learning_rate=_column(first, "learning_rate"),
+        batch_size=_column(first, "batch_size"),
+        errors={label: _errors([row for row in rows if row["xi"] == label]) for label in labels},
+        theory=_theory(folder / "theory.csv"),
+        paths=paths,
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """A CSV file as rows by column name."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _column(rows: list[dict[str, str]], name: str) -> Array:
+    return np.array([float(row[name]) for row in rows])
+
+
+def _errors(rows: list[dict[str, str]]) -> Errors:
+    return Errors(*(_column(rows, name) for name in Errors.__dataclass_fields__))
+
+
+def _theory(path: Path) -> dict[str, Array]:
+    rows = read_rows(path) if path.exists() else []
+    labels = dict.fromkeys(row["xi"] for row in rows)
+    return {label: _column([row for row in rows if row["xi"] == label], "mse") for label in labels}

@@ -1,0 +1,77 @@
+"""summary.md: what a person reads first."""
+
+from typing import Any
+
+from nonconv.report.run import Run
+from nonconv.report.tables import interval, markdown as markdown_table
+
+
+def markdown(run: Run) -> str:
+    """The claim, what was measured, the table, the figures."""
+    s = run.summary
+    parts = [
+        f"# {s['name']}",
+        f"**Claim.** {s['claim']}" if s["claim"] else "",
+        f"**Measured.** {setting(run)}",
+        "\n".join(f"- {sentence}" for sentence in findings(run)),
+        "E|Θₙ − ξ|² with the half width of its 95 % interval:",
+        markdown_table(run).rstrip(),
+        *(f"![{name}](figures/{name}.png)" for name in ("error", "paths")),
+        "Files: `error.csv` (all recorded steps), `paths.npz` (paths and quantiles), `config.yaml` (reproduces this folder).",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def setting(run: Run) -> str:
+    """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
+    s, c = run.summary, run.config
+    return (
+        f"{s['paths']} paths of {s['steps']} steps: {c['optimizer']['name']} on {c['objective']['name']} "
+        f"({c['objective']['data']['name']} data, dim {s['dim']}), learning rate {schedule(c['learning_rate'])}, "
+        f"batch size {schedule(c['batch_size'])}, seed {s['seed']}."
+    )
+
+
+def schedule(config: dict[str, Any]) -> str:
+    """A schedule in a few words."""
+    if config["name"] == "constant":
+        return f"{config['value']:g}" + (f" after {config['warmup']} steps of warm-up" if config.get("warmup") else "")
+    parameters = ", ".join(f"{key} {value}" for key, value in config.items() if key != "name" and value not in (0, None))
+    return f"{config['name']} ({parameters})"
+
+
+def findings(run: Run) -> list[str]:
+    """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
+    return [*_changes(run), _outcomes(run), _theorem(run), *(f"Beware: {warning}." for warning in run.summary["warnings"])]
+
+
+def _changes(run: Run) -> list[str]:
+    errors = run.summary["errors"]
+    late = sorted({row["step"] for row in errors})[-2:]
+    found = []
+    for label in run.errors:
+        rows = [row for row in errors if row["xi"] == label and row["step"] in late]
+        first, last = rows[0], rows[-1]
+        if first is last:
+            found.append(f"Observed at step {last['step']}: E|Θ − {label}|² = {interval(last)}.")
+        else:
+            ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""
+            found.append(
+                f"Observed on steps {first['step']} to {last['step']}: "
+                f"E|Θ − {label}|² went from {interval(first)} to {interval(last)}{ratio}."
+            )
+    return found
+
+
+def _outcomes(run: Run) -> str:
+    outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
+    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
+    first = f"; the first to leave the finite numbers was path {failure['replicate']} at step {failure['step']}" if failure else ""
+    return f"Outcomes of the paths: {counts}{first}."
+
+
+def _theorem(run: Run) -> str:
+    theorem = run.summary["theorem_1_1"]
+    if theorem["applies"]:
+        return "The assumptions of Theorem 1.1 of arXiv:2407.08100 (as reconstructed) hold."
+    return f"Outside the assumptions of Theorem 1.1 of arXiv:2407.08100 (as reconstructed): {'; '.join(theorem['departures'])}."

@@ -1,0 +1,108 @@
+"""error.csv for people and programs: a few rows as Markdown or LaTeX, all of them as CSV, JSON or Parquet."""
+
+import io
+import json
+import math
+from typing import Any
+
+from nonconv.errors import UsageError
+from nonconv.report.run import Run, read_rows
+
+FORMATS = ("csv", "md", "latex", "json", "parquet")
+ESCAPES = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "\\": r"\textbackslash{}"}
+
+
+def table(run: Run, kind: str) -> bytes:
+    """The table of a run in one of FORMATS."""
+    if kind == "csv":
+        return (run.folder / "error.csv").read_bytes()
+    if kind == "json":
+        return (json.dumps({"schema_version": run.summary["schema_version"], "rows": _typed_rows(run)}, indent=1) + "\n").encode()
+    if kind == "parquet":
+        return _parquet(run)
+    return (markdown(run) if kind == "md" else latex(run)).encode()
+
+
+def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Header and rows at the steps the summary shows: step, then each xi's mean with the half width of its interval."""
+    labels = list(run.errors)
+    by_step: dict[int, dict[str, str]] = {}
+    for row in run.summary["errors"]:
+        by_step.setdefault(row["step"], {})[row["xi"]] = interval(row)
+        if row["theory"] is not None:
+            by_step[row["step"]][f"{row['xi']}, exact"] = f"{row['theory']:.4g}"
+    columns = [name for label in labels for name in (label, f"{label}, exact") if any(name in r for r in by_step.values())]
+    return ["step", *columns], [[str(step), *(row.get(c, "") for c in columns)] for step, row in sorted(by_step.items())]
+
+
+def interval(row: dict[str, Any]) -> str:
+    """`0.0342 ± 0.0011`: the mean and the half width of its 95 % interval, both to two digits of the latter."""
+    if row["mse"] is None:
+        return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
+    half = 0.0 if row["ci_high"] is None else row["ci_high"] - row["mse"]
+    if half == 0.0:
+        return f"{row['mse']:.4g}"
+    digits = 1 - math.floor(math.log10(half))
+    if -1 <= digits <= 7 and abs(row["mse"]) < 1e6:
+        return f"{row['mse']:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
+    return f"{row['mse']:.3e} ± {half:.1e}"
+
+
+def markdown(run: Run) -> str:
+    """A GitHub table."""
+    header, rows = short_rows(run)
+    lines = [header, ["---:"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def latex(run: Run) -> str:
+    """A tabular with booktabs rules."""
+    header, rows = short_rows(run)
+    body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [[_heading(name) for name in header], *rows]]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{{'r' * len(header)}}}",
+        r"\toprule",
+        body[0],
+        r"\midrule",
+        *body[1:],
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(name: str) -> str:
+    return name if name == "step" else f"xi = {name}"
+
+
+def _tex(text: str) -> str:
+    escaped = "".join(ESCAPES.get(character, character) for character in text)
+    return escaped.replace("xi = ", r"$\xi$ = ").replace("±", r"$\pm$")
+
+
+def _typed_rows(run: Run) -> list[dict[str, Any]]:
+    return [{name: _typed(name, text) for name, text in row.items()} for row in read_rows(run.folder / "error.csv")]
+
+
+def _typed(name: str, text: str) -> Any:
+    if name == "xi":
+        return text
+    if name in ("step", "batch_size", "n", "n_finite"):
+        return int(text)
+    return None if text in ("inf", "nan", "-inf") else float(text)
+
+
+def _parquet(run: Run) -> bytes:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet
+    except ImportError:
+        raise UsageError("parquet needs pyarrow: pip install 'nonconv[parquet]'") from None
+    buffer = io.BytesIO()
+    rows = [
+        {name: float(text) if name in ("mse", "se", "ci_low", "ci_high") else _typed(name, text) for name, text in row.items()}
+        for row in read_rows(run.folder / "error.csv")
+    ]
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,18 @@
+"""Quantiles of the paths at each recorded step."""
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+
+LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+
+
+def fan_quantiles(fan: Array) -> Array:
+    """Order statistics of fan (R, coordinates, paths) at LEVELS, shape (levels, R, coordinates).
+
+    The inverse of the empirical distribution function, never a mean of two paths, so infinite iterates are quantiles
+    like any other; nan counts as the largest.
+    """
+    ordered = np.sort(fan, axis=2)
+    ranks = np.ceil(np.array(LEVELS) * fan.shape[2]).astype(int) - 1
+    return np.moveaxis(ordered[:, :, np.maximum(ranks, 0)], 2, 0)

@@ -1,0 +1,199 @@
+"""The output folder: every file lands whole or not at all, and the manifest lands last.
+
+unfinished.json marks a folder as begun by one config; unfinished.npz is a checkpoint. Both are gone when manifest.json
+is there, so a folder without a manifest is unfinished.
+"""
+
+import hashlib
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import yaml
+from filelock import FileLock, Timeout
+
+import nonconv
+from nonconv.errors import UsageError
+
+SCHEMA_VERSION = 1
+MANIFEST, BEGUN, CHECKPOINT, LOCK = "manifest.json", "unfinished.json", "unfinished.npz", ".lock"
+
+
+class Folder:
+    """The output folder of one cell. `files` are the digests of what was written since it was opened."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+        self.files: dict[str, str] = {}
+
+    @contextmanager
+    def opened(self, force: bool) -> Iterator[None]:
+        """Hold the folder for writing. Raises UsageError when it is in use, unwritable, or somebody else's."""
+        self._refuse_foreign(force)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path / LOCK, timeout=0):
+                self._put(BEGUN, as_json({"identity": self.identity}))
+                (self.path / MANIFEST).unlink(missing_ok=True)
+                if force:
+                    (self.path / CHECKPOINT).unlink(missing_ok=True)
+                yield
+            (self.path / LOCK).unlink(missing_ok=True)
+        except Timeout:
+            raise UsageError(f"{self.path} is in use by another nonconv; wait for it, or choose another --out") from None
+        except OSError as error:
+            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
+
+    def _refuse_foreign(self, force: bool) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; choose another --out")
+        if force or not self.path.exists():
+            return
+        owner = self._owner()
+        if owner is None and any(self.path.iterdir()):
+            raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
+        if owner not in (None, self.identity):
+            raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
+
+    def _owner(self) -> str | None:
+        contents = (read_json(self.path / name) for name in (MANIFEST, BEGUN))
+        return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds this config's result by this version, every file as it was written."""
+        manifest = read_json(self.path / MANIFEST)
+        if not manifest or manifest.get("identity") != self.identity:
+            return False
+        return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a result there, whole or not at all."""
+        self._put(name, content)
+        self.files[name] = hashlib.sha256(content).hexdigest()
+
+    def _put(self, name: str, content: bytes) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def checkpoint(self, arrays: Mapping[str, Any]) -> None:
+        """Keep what is whole of an unfinished run."""
+        self._put(CHECKPOINT, as_npz({**arrays, "version": np.array(nonconv.__version__)}))
+
+    def restore(self) -> dict[str, Any] | None:
+        """The checkpoint, if there is a readable one by this version."""
+        try:
+            with np.load(self.path / CHECKPOINT) as file:
+                arrays = dict(file)
+        except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+            return None
+        return arrays if str(arrays.pop("version", "")) == nonconv.__version__ else None
+
+    def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
+        """Write the manifest: the folder is finished."""
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "identity": self.identity,
+            "config": config,
+            **facts,
+            "versions": versions(),
+            "machine": {"system": platform.platform(), "cpu": cpu_name()},
+            "git": git_state(),
+            "files": dict(sorted(self.files.items())),
+        }
+        self._put(MANIFEST, as_json(manifest))
+        for name in (BEGUN, CHECKPOINT):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The files of a finished folder that are missing or not what was written."""
+    files: dict[str, str] = manifest["files"]
+    return [name for name, known in files.items() if not (folder / name).is_file() or digest(folder / name) != known]
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder. Raises UsageError."""
+    manifest = read_json(folder / MANIFEST)
+    if manifest is not None:
+        return manifest
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    state = "an unfinished run; the same `nonconv run` again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
+    raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None if there is no such readable file."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def as_json(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def as_yaml(content: Any) -> bytes:
+    """YAML in the order given, short mappings on one line, as people write configs."""
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100).encode()
+
+
+def as_npz(arrays: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    names = ("numpy", "numba", "scipy", "matplotlib")
+    return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
+
+
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working directory's checkout, and whether it has uncommitted changes."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=5)
+    return done.stdout.strip()

@@ -1,0 +1,118 @@
+"""The loop around the engine: skip what is stored, simulate block by block, merge in order, keep checkpoints, publish."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.engine.blocks import Engine, block_size, simulate
+from nonconv.errors import Interrupted
+from nonconv.experiment import Cell, portable
+from nonconv.report import data_files, render
+from nonconv.statistics.tally import Tally, measure
+from nonconv.store import Folder, as_yaml
+
+CHECKPOINT_SECONDS = 5.0
+BLOCKS_AHEAD = 2
+"""Blocks waiting per worker, so that no worker waits for the merge."""
+
+Progress = Callable[[int], None]
+"""Told how many paths are done."""
+
+
+class Outcome(NamedTuple):
+    """What `run` did: where the result lies, whether it was there already, and the seconds of simulation."""
+
+    folder: Path
+    reused: bool
+    seconds: float
+
+
+def run(cell: Cell, folder: Path, workers: int, force: bool = False, progress: Progress = lambda done: None) -> Outcome:
+    """Bring the folder of a cell to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
+    store = Folder(folder, cell.identity)
+    if not force and store.is_finished():
+        return Outcome(folder, True, 0.0)
+    with store.opened(force):
+        started = time.time()
+        tally = simulate_cell(cell, store, workers, progress)
+        simulated = time.time()
+        _publish(cell, tally, store)
+        store.seal(
+            portable(cell.resolved),
+            name=cell.name,
+            claim=cell.claim,
+            workers=workers,
+            times={"started": started, "simulated": simulated, "finished": time.time()},
+        )
+    return Outcome(folder, False, simulated - started)
+
+
+def _publish(cell: Cell, tally: Tally, store: Folder) -> None:
+    """Everything but the manifest."""
+    store.write("config.yaml", as_yaml(portable(cell.resolved)))
+    if cell.data_file:
+        store.write(cell.data_file.name, cell.data_file.read_bytes())
+    for name, content in data_files(cell, tally).items():
+        store.write(name, content)
+    for name, content in render(store.path).items():
+        store.write(name, content)
+
+
+def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
+    """The tally of all paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
+    from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
+
+    saved = store.restore()
+    tally = Tally.from_arrays(saved) if saved else None
+    last_saved = time.monotonic()
+    try:
+        blocks = _measured_blocks(cell, Fused(cell.program), workers, tally.paths if tally else 0, cell.paths)
+        for block in blocks:
+            tally = tally + block if tally else block
+            progress(tally.paths)
+            if time.monotonic() - last_saved > CHECKPOINT_SECONDS and tally.paths < cell.paths:
+                store.checkpoint(tally.arrays())
+                last_saved = time.monotonic()
+    except KeyboardInterrupt:
+        done = tally.paths if tally else 0
+        if tally:
+            store.checkpoint(tally.arrays())
+        raise Interrupted(f"stopped; {done} of {cell.paths} paths are saved in {store.path}") from None
+    assert tally is not None
+    return tally
+
+
+def first_paths(cell: Cell, paths: int, workers: int) -> Array:
+    """The first recorded paths again, shape (paths, R, dim)."""
+    from nonconv.engine.fused import Fused
+
+    blocks = _measured_blocks(cell, Fused(cell.program), workers, 0, paths)
+    return np.concatenate([block.kept for block in blocks])[:paths]
+
+
+def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Iterator[Tally]:
+    """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
+    size = block_size(cell.program.dim, len(cell.program.record))
+    stop = np.zeros(1, dtype=np.uint8)
+
+    def task(start: int) -> Tally:
+        return measure(cell, simulate(cell.program, engine, start, min(size, cell.paths - start), stop))
+
+    waiting: deque[Future[Tally]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for start in range(first, last, size):
+            waiting.append(pool.submit(task, start))
+            if len(waiting) >= BLOCKS_AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        stop[0] = 1
+        pool.shutdown(wait=True, cancel_futures=True)

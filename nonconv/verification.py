@@ -1,0 +1,61 @@
+"""Is a finished folder what its config gives? Recomputes the recorded paths and compares them bit for bit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.experiment import read_cell
+from nonconv.store import damaged, finished, versions
+from nonconv.study import first_paths
+
+CLOSE_ULP = 64
+"""Paths this close came from the same arithmetic with another rounding: another processor, or another library."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """good: nothing contradicts the folder. text: the verdict in a sentence. reasons: what may explain a difference."""
+
+    good: bool
+    text: str
+    reasons: tuple[str, ...]
+
+
+def verify_folder(folder: Path, workers: int) -> Verification:
+    """Recompute and compare. Raises UsageError if the folder is not finished, ConfigError if its config is broken."""
+    manifest = finished(folder)
+    changed = damaged(folder, manifest)
+    if changed:
+        return Verification(False, f"{folder}: files have changed since they were written: {', '.join(changed)}", ())
+    cell = read_cell(folder / "config.yaml", [])
+    with np.load(folder / "paths.npz") as file:
+        stored = file["theta"]
+    if not len(stored):
+        return Verification(True, f"{folder}: files as written; no paths were recorded, so none were recomputed", ())
+    return _compared(folder, stored, first_paths(cell, len(stored), workers), manifest)
+
+
+def _compared(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
+    what = f"{folder}: {len(stored)} recorded paths recomputed"
+    if stored.tobytes() == computed.tobytes():
+        return Verification(True, f"{what}: bitwise equal", ())
+    now, then = versions(), manifest["versions"]
+    reasons = tuple(f"{name} was {then[name]}, now is {now[name]}" for name in now if now[name] != then.get(name))
+    ulp = ulps(stored, computed)
+    if ulp <= CLOSE_ULP:
+        return Verification(True, f"{what}: equal within {ulp} ulp", reasons)
+    return Verification(False, f"{what}: different (by up to {np.nanmax(np.abs(stored - computed)):.3g})", reasons)
+
+
+def ulps(a: Array, b: Array) -> int:
+    """The largest distance in units in the last place; infinities and nan must agree."""
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    if np.any(~same & ~(np.isfinite(a) & np.isfinite(b))):
+        return 2**62
+    ordered = [np.where(x.view(np.int64) < 0, np.int64(-(2**63)) - x.view(np.int64), x.view(np.int64)) for x in (a, b)]
+    return int(np.abs(ordered[0] - ordered[1]).max())
+
+
