@@ -20,7 +20,7 @@ class Words(str):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its annotation with all metadata, default (or REQUIRED), meaning, and what is allowed, as words."""
+    """One parameter: its annotation with all metadata, default (or REQUIRED), meaning, and what is allowed in words."""
 
     name: str
     annotation: Any
@@ -73,11 +73,14 @@ def allowed(annotation: Any, plural: bool = False) -> str:
         return " or ".join(allowed(option) for option in get_args(core) if option is not NoneType)
     if origin is tuple:
         return f"a list of {allowed(get_args(core)[0], plural=True)}{_at_least(metadata)}"
+    return _plain(core, metadata, plural)
+
+
+def _plain(core: Any, metadata: tuple[Any, ...], plural: bool) -> str:
     name = {float: "number", int: "whole number", bool: "true or false", str: "text"}[core]
-    if core is bool:
-        return name
-    noun = name if core is str else f"{name}s" if plural else f"a {name}"
-    return noun + _range(metadata)
+    if core in (bool, str):
+        return name + (", not empty" if _at_least(metadata) else "")
+    return (f"{name}s" if plural else f"a {name}") + _range(metadata)
 
 
 def _at_least(metadata: tuple[Any, ...]) -> str:

@@ -13,7 +13,10 @@ from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Engine, block_size, simulate
 from nonconv.errors import Interrupted
 from nonconv.experiment import Cell, portable
-from nonconv.report import data_files, render
+from nonconv.report.files import data_files
+from nonconv.report.painter import Draw, draw_folder
+from nonconv.report.run import read_run
+from nonconv.report.summary import markdown
 from nonconv.statistics.tally import Tally, measure
 from nonconv.store import Folder, as_yaml
 
@@ -33,7 +36,14 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def run(cell: Cell, folder: Path, workers: int, force: bool = False, progress: Progress = lambda done: None) -> Outcome:
+def run(
+    cell: Cell,
+    folder: Path,
+    workers: int,
+    force: bool = False,
+    progress: Progress = lambda done: None,
+    draw: Draw = draw_folder,
+) -> Outcome:
     """Bring the folder of a cell to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
     store = Folder(folder, cell.identity)
     if not force and store.is_finished():
@@ -42,7 +52,7 @@ def run(cell: Cell, folder: Path, workers: int, force: bool = False, progress: P
         started = time.time()
         tally = simulate_cell(cell, store, workers, progress)
         simulated = time.time()
-        _publish(cell, tally, store)
+        _publish(cell, tally, store, draw)
         store.seal(
             portable(cell.resolved),
             name=cell.name,
@@ -53,15 +63,16 @@ def run(cell: Cell, folder: Path, workers: int, force: bool = False, progress: P
     return Outcome(folder, False, simulated - started)
 
 
-def _publish(cell: Cell, tally: Tally, store: Folder) -> None:
-    """Everything but the manifest."""
+def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
+    """Everything but the manifest: first the data, then what is made of them."""
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
     if cell.data_file:
         store.write(cell.data_file.name, cell.data_file.read_bytes())
     for name, content in data_files(cell, tally).items():
         store.write(name, content)
-    for name, content in render(store.path).items():
-        store.write(name, content)
+    for name, content in draw(store.path).items():
+        store.write(f"figures/{name}", content)
+    store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
 def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:

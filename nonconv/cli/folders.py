@@ -50,13 +50,14 @@ def plot(
     verbose: Verbose = False,
 ) -> None:
     """Draw a run's figures again, from its data files, into the working directory or DIR."""
-    from nonconv.report.run import read_run
     from nonconv.report.figures import FORMATS, draw
+    from nonconv.report.painter import FIGURES
+    from nonconv.report.run import read_run
     from nonconv.store import finished
 
     _one_of(kind, FORMATS)
     name = finished(run)["name"]
-    for figure, content in draw(read_run(run), (kind,)).items():
+    for figure, content in draw(read_run(run), FIGURES, (kind,)).items():
         target = out / f"{name}-{figure}"
         try:
             out.mkdir(parents=True, exist_ok=True)

@@ -66,14 +66,15 @@ def _announce(cell: "Cell", folder: Path) -> None:
 def _run(cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
     from nonconv import study
     from nonconv.cli.progress import progress_of
+    from nonconv.report.painter import painters
     from nonconv.report.run import read_run
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     try:
-        with progress_of(cell, quiet) as progress:
-            outcome = study.run(cell, folder, workers, force, progress)
+        with painters() as draw, progress_of(cell, quiet) as progress:
+            outcome = study.run(cell, folder, workers, force, progress, draw)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *sys.argv[1:]])}") from None
     result = read_run(folder)

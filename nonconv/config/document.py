@@ -28,7 +28,6 @@ AS_NUMBER = ("learning_rate", "batch_size")
 """Kinds whose component `constant` may be written as its value alone."""
 TAG = "tag:yaml.org,2002:"
 INDEX = re.compile(r"[0-9]{1,9}")
-SURROGATE = re.compile(r"[\ud800-\udfff]")
 INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 WORDS = {
@@ -47,7 +46,7 @@ SAID_PLAINLY = {
 }
 
 
-class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):  # type: ignore[misc]  # the stubs disagree on Reader's attributes
+class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
     """YAML text to nodes; every scalar stays text until `scalar` reads it."""
 
     def __init__(self, text: str) -> None:
@@ -98,7 +97,7 @@ class Document:
         name, equals, text = setting.partition("=")
         if not equals or not all(name.split(".")):
             place = Place(source, 0, 0, "")
-            self.problems.append(Problem("is not of the form key.key=value", place))
+            self.problems.append(Problem("is not of the form key=value, as in optimizer.beta1=0.9", place))
             return
         path: KeyPath = tuple(int(part) if INDEX.fullmatch(part) else part for part in name.split("."))
         other = parse(text, source, whole=True)
@@ -108,10 +107,10 @@ class Document:
 
     def _put(self, path: KeyPath, other: "Document") -> None:
         place = other.place(())
-        self.data = holder = self.data if isinstance(self.data, dict) else {}
+        holder = self.data = self.data if isinstance(self.data, dict) else {}
         for depth, part in enumerate(path):
             above = path[:depth]
-            holder = self._expanded(above, holder)
+            holder = self._expanded(above, holder, place)
             if isinstance(holder, dict):
                 path = (*above, str(part), *path[depth + 1 :])
             elif not isinstance(holder, list) or not isinstance(part, int) or part >= len(holder):
@@ -119,19 +118,22 @@ class Document:
                 return
             if depth == len(path) - 1:
                 holder[path[depth]] = other.data
-            else:
-                holder = holder.setdefault(path[depth], {}) if isinstance(holder, dict) else holder[part]
+            elif isinstance(holder, dict) and path[depth] not in holder:
+                holder[path[depth]] = {}
+                self.values[path[: depth + 1]] = place
+            holder = holder[path[depth]]
         for places in (self.values, self.keys):
             for known in [known for known in places if known[: len(path)] == path]:
                 del places[known]
+        self.values[path] = place
         self.values.update({path + key: value for key, value in other.values.items()})
         self.keys.update({path + key: value for key, value in other.keys.items()})
         self.keys[path] = place
 
-    def _expanded(self, path: KeyPath, short: Any) -> Any:
+    def _expanded(self, path: KeyPath, short: Any, place: Place) -> Any:
         """A component written as its bare name, or a schedule as a number, as the mapping it stands for."""
         if isinstance(short, str):
-            full = {"name": short}
+            full: dict[str, Any] = {"name": short}
         elif isinstance(short, int | float) and path[-1] in AS_NUMBER:
             full = {"name": "constant", "value": short}
         else:
@@ -140,12 +142,15 @@ class Document:
         for part in path[:-1]:
             holder = holder[part]
         holder[path[-1]] = full
+        written, self.values[path] = self.place(path), place
+        self.values.update({(*path, key): written for key in full})
         return full
 
 
 def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
     message = f"{dotted(path)} has no place for {part}; it is {kind_of(holder)}"
-    entries = f"{part} from 0 to {len(holder) - 1}" if isinstance(holder, list) and holder else ""
+    name = ".".join(str(part) for part in path)
+    entries = f"{name}.0 to {name}.{len(holder) - 1}" if isinstance(holder, list) and holder else ""
     return Problem(message, place, allowed=entries)
 
 
@@ -256,9 +261,12 @@ class _Walk:
             self.above.pop()
 
     def _scalar(self, path: KeyPath, place: Place, node: Any) -> Any:
-        if SURROGATE.search(node.value):
+        if node.style is None:
+            return scalar(node.value)
+        try:
+            return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
             return self._refuse(path, place, "half of a surrogate pair is no character")
-        return scalar(node.value) if node.style is None else node.value
 
     def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -26,6 +26,7 @@ class Place:
         shown, more = self.text[first : first + MOST_SHOWN], self.text[first + MOST_SHOWN :]
         ahead = shown[: self.column - 1 - first]
         under = "".join("\t" if c == "\t" else " " for c in ahead) + "^" * min(self.width, MOST_SHOWN - len(ahead))
+        shown = "".join(c if c.isprintable() or c == "\t" else "?" for c in shown)
         before, after = "..." if first else "", "..." if more else ""
         number = str(self.line)
         return [f"  {number} | {before}{shown}{after}", f"  {' ' * len(number)} | {' ' * len(before)}{under}"]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from annotated_types import Interval
 from pydantic import (
@@ -59,7 +59,7 @@ def typed(annotation: Any) -> Any:
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
     elif core is int:
-        kept = [BeforeValidator(whole), Strict(), *kept]
+        kept = [Strict(), *kept, BeforeValidator(whole)]
     elif core in (bool, str):
         kept = [Strict(), *kept]
     for item in kept:
@@ -119,6 +119,7 @@ def choices(kind: str) -> str:
 def component_model(kind: str, name: str) -> type[BaseModel]:
     """The pydantic model of one component: its name, its parameters, and those common to its kind."""
     component = KINDS[kind][name]
+    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_consistency(component))}
     fields: dict[str, Any] = {"name": (Literal[name], Field(description=f"{KINDS[kind].title}: {component.summary}"))}
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
         fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
@@ -126,7 +127,7 @@ def component_model(kind: str, name: str) -> type[BaseModel]:
         f"{kind}_{name}",
         __config__=SETTINGS,
         __doc__=component.summary,
-        __validators__={"consistent": model_validator(mode="after")(_consistency(component))},
+        __validators__=validators,
         **fields,
     )
 
@@ -169,12 +170,16 @@ def _kind_of_value(value: Any) -> str:
 POINT = "a number, a list of dim numbers"
 Point = Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")]
 Xi = Annotated[Point | Annotated[NamedXi, Tag("word")], Discriminator(_kind_of_value)]
+SeveralXi = Annotated[tuple[Xi, ...], Field(min_length=1)]
 Xis = Annotated[
-    tuple[Xi, ...],
-    Field(min_length=1),
-    BeforeValidator(lambda value: [value] if isinstance(value, str | int | float) else value),
+    SeveralXi,
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str | int | float) else value, json_schema_input_type=Xi | SeveralXi
+    ),
 ]
-Start = Annotated[Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)]
+Start: TypeAlias = Annotated[  # type: ignore[valid-type]
+    Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)
+]
 
 
 class Record:
@@ -218,9 +223,10 @@ def model_of(name: str, cls: type[Any], **parts: type[BaseModel]) -> type[BaseMo
     fields: dict[str, Any] = {}
     for parameter in parameters_of(cls):
         part = parts.get(parameter.name)
-        fields[parameter.name] = (
-            (part, _field(replace(parameter, default=part()))) if part else (typed(parameter.annotation), _field(parameter))
-        )
+        if part:
+            fields[parameter.name] = (part, _field(replace(parameter, default=part())))
+        else:
+            fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
     return create_model(name, __config__=SETTINGS, __doc__=cls.__doc__, **fields)
 
 

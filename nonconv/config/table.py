@@ -2,13 +2,15 @@
 
 import csv
 import hashlib
-import io
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from nonconv.arithmetic import Array
+from nonconv.config.document import kind_of
 from nonconv.config.problems import Place, Problem, nearest
 
 MOST_PROBLEMS = 20
@@ -22,8 +24,8 @@ class TableError(Exception):
         self.problems = problems
 
 
-def _of_config(message: str, key: str, allowed: str = "", near: str = "") -> TableError:
-    return TableError(Problem(message, Place("", 0, 0, ""), key, allowed, near))
+def _of_config(message: str, key: str, allowed: str = "", near: str = "") -> Problem:
+    return Problem(message, Place("", 0, 0, ""), key, allowed, near)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Array, str]:
@@ -32,46 +34,78 @@ def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Array, str]:
         content = path.read_bytes()
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        raise _of_config(f"there is no file {path}", "file") from None
+        raise TableError(_of_config(f"there is no file {path}", "file")) from None
     except UnicodeDecodeError:
-        raise _of_config(f"{path} is not UTF-8 text", "file") from None
+        raise TableError(_of_config(f"{path} is not UTF-8 text", "file")) from None
     except OSError as error:
-        raise _of_config(f"{path} cannot be read: {error.strerror}", "file") from None
+        raise TableError(_of_config(f"{path} cannot be read: {error.strerror}", "file")) from None
+    except ValueError:
+        raise TableError(_of_config("no file has a null character in its name", "file")) from None
+    if not text.strip():
+        raise TableError(_of_config(f"{path} is empty", "file"))
     return _numbers(path, text, columns), hashlib.sha256(content).hexdigest()
 
 
 def _numbers(path: Path, text: str, columns: tuple[str, ...]) -> Array:
-    reader = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(reader, [])]
-    for column in columns:
-        if header.count(column) != 1:
-            what = "has no column" if column not in header else "has more than one column"
-            raise _of_config(f"{path} {what} {column!r}", "columns", ", ".join(header), nearest(column, header))
-    places = [header.index(column) for column in columns]
-    rows, problems = [], []
-    for row in reader:
-        if not row:
-            continue
-        numbers = [_number(path, reader.line_num, row, header, place) for place in places]
-        problems += [number for number in numbers if isinstance(number, Problem)]
-        rows.append(numbers)
+    lines = _lines(path, text)
+    _, first = next(lines, (None, []))
+    header = [name.strip() for name in first]
+    fields = _fields(path, header, columns)
+    rows: list[list[float]] = []
+    problems: list[Problem] = []
+    for line, row in lines:
         if len(problems) >= MOST_PROBLEMS:
+            problems.append(Problem("not read from here on, where so much is wrong", replace(line, text="")))
             break
+        if len(row) == len(header):
+            rows.append([_number(line, row, field, header, problems) for field in fields])
+        else:
+            problems.append(Problem(f"the number of fields is {len(row)}, in the header it is {len(header)}", line))
     if problems:
         raise TableError(*problems)
     if not rows:
-        raise _of_config(f"{path} has a header and no rows", "file")
+        raise TableError(_of_config(f"{path} has no rows below its header", "file"))
     return np.array(rows, dtype=np.float64)
 
 
-def _number(path: Path, line: int, row: list[str], header: list[str], place: int) -> float | Problem:
-    where = Place(str(path), line, place + 1, "")
-    if place >= len(row):
-        return Problem(f"the line has {len(row)} fields, the header {len(header)}", where, header[place])
+def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
+    """The place and the fields of every line that is not blank; of a row that spans lines, the last of them."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    reader = csv.reader(lines)
     try:
-        value = float(row[place])
+        for row in reader:
+            if row:
+                line = lines[reader.line_num - 1]
+                yield Place(str(path), reader.line_num, 1, line, len(line)), row
+    except csv.Error as error:
+        raise TableError(Problem(f"not CSV: {error}", Place(str(path), reader.line_num, 1, ""))) from None
+
+
+def _fields(path: Path, header: list[str], columns: tuple[str, ...]) -> list[int]:
+    """Where each column stands in a row."""
+    names = ", ".join(header)
+    unknown = [column for column in columns if column not in header]
+    double = [column for column in columns if header.count(column) > 1]
+    if unknown or double:
+        raise TableError(
+            *(_of_config(f"{path} has no column {c!r}", "columns", names, nearest(c, header)) for c in unknown),
+            *(_of_config(f"{path} has more than one column {c!r}", "columns") for c in double),
+        )
+    return [header.index(column) for column in columns]
+
+
+def _number(line: Place, row: list[str], field: int, header: list[str], problems: list[Problem]) -> float:
+    """The number in a field; if it is none, a problem more."""
+    try:
+        value = float(row[field])
     except ValueError:
         value = math.nan
-    if math.isfinite(value):
-        return value
-    return Problem(f"{row[place]!r} is not a finite number (field {place + 1} of the line)", where, header[place])
+    if not math.isfinite(value):
+        where = line if '"' in line.text else _of_field(line, row, field)
+        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], "a finite number"))
+    return value
+
+
+def _of_field(line: Place, row: list[str], field: int) -> Place:
+    """A field's own place in a line without quotes."""
+    return replace(line, column=1 + sum(len(text) + 1 for text in row[:field]), width=max(1, len(row[field])))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
-from nonconv.config.problems import Place, Problem, nearest
+from nonconv.config.problems import Problem, nearest
 from nonconv.config.spec import KINDS, choices, component_model, experiment_model
 from nonconv.errors import ConfigError
 
@@ -18,12 +18,11 @@ SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 def load(path: Path, settings: Iterable[str] = ()) -> tuple[Document, BaseModel]:
     """Read and validate a config. Raises ConfigError with every problem of it."""
     document = read(path, settings)
-    refuse(document.problems)
     return document, validate(document)
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise ConfigError if there are problems, in the order of their places; overrides come last, as they were given."""
+    """Raise ConfigError if there are problems, in the order of their places; those of overrides come last."""
     ordered = sorted(problems, key=_order)
     if ordered:
         raise ConfigError(list(dict.fromkeys(str(problem) for problem in ordered)))
@@ -31,22 +30,34 @@ def refuse(problems: Iterable[Problem]) -> None:
 
 def _order(problem: Problem) -> tuple[bool, str, int, int]:
     place = problem.place
-    override = place.source.startswith("--set")
+    override = _of_override(problem)
     return override, "" if override else place.source, place.line, place.column
 
 
 def validate(document: Document) -> BaseModel:
-    """The typed experiment. Raises ConfigError."""
+    """The typed experiment. Raises ConfigError with the problems of the text and of the values."""
     try:
-        return experiment_model().model_validate(document.data)
+        model = experiment_model().model_validate(document.data)
     except ValidationError as error:
-        refuse(_problem(document, details) for details in error.errors(include_url=False) if not _echoes(details))
+        found = [_problem(document, details) for details in error.errors(include_url=False) if not _echoes(details)]
+        refuse([*document.problems, *(problem for problem in found if not _follows(problem, document.problems))])
         raise
+    refuse(document.problems)
+    return model
+
+
+def _follows(problem: Problem, problems: Iterable[Problem]) -> bool:
+    """Whether it is about a key that could not be read in the first place, or about something in it."""
+    return any(problem.key.startswith(other.key) for other in problems if not _of_override(other))
+
+
+def _of_override(problem: Problem) -> bool:
+    return problem.place.source.startswith("--set")
 
 
 def _echoes(details: Any) -> bool:
     """Pydantic also calls a list too short when its entries are wrong, which is said of the entries."""
-    return details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]
+    return details["type"] == "too_short" and bool(len(details["input"]) >= details["ctx"]["min_length"])
 
 
 class _Position:
@@ -99,10 +110,10 @@ def _problem(document: Document, details: Any) -> Problem:
         place = document.keys.get(at.path, place)
         return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))
     if error == "union_tag_invalid":
-        path, names = (*at.path, "name"), KINDS[at.kind]
-        what = f"unknown {names.noun} {context['tag']!r}"
-        choice = ", ".join(names) if path in document.values else at.allowed
-        return Problem(what, document.place(path), key, choice, nearest(context["tag"], names))
+        path, kind = (*at.path, "name"), KINDS[at.kind]
+        what = f"unknown {kind.noun} {context['tag']!r}"
+        choice = ", ".join(kind) if path in document.values else at.allowed
+        return Problem(what, document.place(path), key, choice, nearest(context["tag"], kind))
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _without_name(document, at, value)
     if error == "complaint":

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from nonconv.arithmetic import Array
 from nonconv.report.run import Errors, Run
@@ -39,16 +39,39 @@ LINES: tuple[dict[str, Any], ...] = (
 SINGLE_PATHS = 5
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LARGEST_SHOWN = 1e150
+"""Axes cannot be drawn up to the largest double; a curve ends where it passes this."""
 
 
-def draw(run: Run, formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
-    """All figures in all formats, by file name. The bytes depend on the data alone."""
+def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
+    """Figures in all formats, by file name. The bytes depend on the data alone."""
+    makers = {"error": error_figure, "paths": paths_figure}
+    found = {}
     with mpl.rc_context(STYLE):
-        figures = {"error": error_figure(run), "paths": paths_figure(run)}
-        return {f"{name}.{kind}": _encode(figure, kind) for name, figure in figures.items() for kind in formats}
+        for name in names:
+            contents = _encode(makers[name](run), formats)
+            found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
+    return found
 
 
-def _encode(figure: Figure, kind: str) -> bytes:
+def warm_up() -> None:
+    """Find and read the fonts, which the first text ever drawn pays for."""
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    figure.subplots().set_title("Θ")
+    figure.draw_without_rendering()
+
+
+def _encode(figure: Figure, formats: tuple[str, ...]) -> list[bytes]:
+    """The figure in each format. The layout is found once: it is half the cost of a figure."""
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return [_print(figure, kind) for kind in formats]
+
+
+def _print(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "png":
         FigureCanvasAgg(figure).print_png(buffer)
@@ -70,11 +93,13 @@ def error_figure(run: Run) -> Figure:
         top.plot(run.step, _positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
     top.set_xscale("log")
     top.set_yscale("log")
-    top.set_ylabel(r"$E\,|\Theta_n-\xi|^2$")
-    top.legend(loc="best", title=r"$\xi$", alignment="left")
+    top.set_ylabel("E |Θₙ − ξ|²")
+    top.legend(loc="best", title="ξ", alignment="left")
     _title(top, run)
+    _log_axis(top.xaxis)
+    _log_axis(top.yaxis)
+    _plain_ticks(top, np.concatenate([errors.mse for errors in run.errors.values()]))
     _schedule_panel(bottom, run)
-    _log_ticks(top, bottom)
     return figure
 
 
@@ -106,7 +131,7 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
 def _positive(values: Array) -> Array:
     """What a log axis can show."""
     with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(values) & (values > 0) & (values < 1e300), values, np.nan)
+        return np.where(np.isfinite(values) & (values > 0) & (values < LARGEST_SHOWN), values, np.nan)
 
 
 def _xi_name(label: str) -> str:
@@ -118,31 +143,42 @@ def _schedule_panel(axes: Any, run: Run) -> None:
     axes.set_yscale("log")
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
-    _pad_flat(axes, run.learning_rate)
+    _log_axis(axes.yaxis)
+    _plain_ticks(axes, run.learning_rate)
     if np.ptp(run.batch_size) > 0:
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
         twin.set_yscale("log")
         twin.set_ylabel("batch size\n(dotted)")
+        _log_axis(twin.yaxis)
         twin.grid(visible=False)
         twin.spines["right"].set_visible(True)
 
 
-def _pad_flat(axes: Any, values: Array) -> None:
-    """A constant gets an axis of one decade around it instead of one without ticks."""
+def _log_axis(axis: Any) -> None:
+    """Decades as 10⁻² in plain text and no minor ticks: mathtext and tick clutter are most of a figure's cost."""
+    axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(_power_of_ten)
+
+
+def _power_of_ten(value: float, position: int | None = None) -> str:
+    exponent = math.log10(value) if value > 0 else math.nan
+    if not math.isfinite(exponent) or abs(exponent - round(exponent)) > 1e-9:
+        return f"{value:.3g}"
+    return "10" + str(round(exponent)).translate(SUPERSCRIPTS)
+
+
+def _plain_ticks(axes: Any, values: Array) -> None:
+    """A curve within one decade gets its own ends as ticks, where a log axis would have none."""
     shown = values[np.isfinite(values) & (values > 0)]
-    if len(shown) and shown.max() < 2 * shown.min():
-        axes.set_ylim(shown.min() / 4, shown.max() * 4)
-
-
-def _log_ticks(*panels: Any) -> None:
-    for axes in panels:
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        low, high = axes.get_ylim()
-        if math.log10(high / low) >= 1.3:
-            axes.yaxis.set_minor_formatter(NullFormatter())
-        if math.log10(high / low) > 12:
-            axes.yaxis.set_major_locator(LogLocator(numticks=8))
+    if not len(shown) or shown.max() >= 10 * shown.min():
+        return
+    low, high = float(shown.min()), float(shown.max())
+    if high < 1.5 * low:
+        axes.set_ylim(low / 3, high * 3)
+    axes.yaxis.set_major_locator(FixedLocator(sorted({low, high})))
+    axes.yaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
 
 
 def paths_figure(run: Run) -> Figure:
@@ -156,7 +192,8 @@ def paths_figure(run: Run) -> Figure:
         _single_paths(axes, run, coordinate)
         _marks(axes, run, coordinate)
         axes.set_xscale("log")
-        axes.set_ylabel(r"$\Theta_n$" if run.summary["dim"] == 1 else rf"$\Theta_n$, coordinate {coordinate + 1}")
+        _log_axis(axes.xaxis)
+        axes.set_ylabel("Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {coordinate + 1}")
         _tame(axes, quantile[:, :, coordinate])
     axes_list[-1].set_xlabel("step n")
     axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
@@ -175,7 +212,7 @@ def _fan(axes: Any, run: Run, quantile: Array) -> None:
 
 
 def _showable(values: Array) -> Array:
-    return np.where(np.abs(values) < 1e300, values, np.nan)
+    return np.where(np.abs(values) < LARGEST_SHOWN, values, np.nan)
 
 
 def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
@@ -187,7 +224,7 @@ def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
 def _marks(axes: Any, run: Run, coordinate: int) -> None:
     points = run.summary["xi_points"]
     for (label, point), line in zip(points.items(), _cycle(len(points)), strict=True):
-        name = rf"$\xi$ = {_xi_name(label)}"
+        name = f"ξ = {_xi_name(label)}"
         axes.axhline(point[coordinate], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
 
 

@@ -48,19 +48,18 @@ def findings(run: Run) -> list[str]:
 def _changes(run: Run) -> list[str]:
     errors = run.summary["errors"]
     late = sorted({row["step"] for row in errors})[-2:]
-    found = []
-    for label in run.errors:
-        rows = [row for row in errors if row["xi"] == label and row["step"] in late]
-        first, last = rows[0], rows[-1]
-        if first is last:
-            found.append(f"Observed at step {last['step']}: E|Θ − {label}|² = {interval(last)}.")
-        else:
-            ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""
-            found.append(
-                f"Observed on steps {first['step']} to {last['step']}: "
-                f"E|Θ − {label}|² went from {interval(first)} to {interval(last)}{ratio}."
-            )
-    return found
+    return [_change(label, [row for row in errors if row["xi"] == label and row["step"] in late]) for label in run.errors]
+
+
+def _change(label: str, rows: list[dict[str, Any]]) -> str:
+    first, last = rows[0], rows[-1]
+    what = f"E|Θ − {label}|²"
+    if last["mse"] is None:
+        return f"Observed at step {last['step']}: {what} is not finite, {interval(last)}."
+    if first is last or first["mse"] is None:
+        return f"Observed at step {last['step']}: {what} = {interval(last)}."
+    ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""
+    return f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
 
 
 def _outcomes(run: Run) -> str:

@@ -35,12 +35,17 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
     distinct, counts = np.unique(np.array(coordinates), axis=0, return_inverse=True)
     if len(distinct) * cell.program.steps > MOST_WORK:
         return {}
-    moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[counts.ravel()]
-    first, second = moments[:, 0], moments[:, 1]
-    fixed_start = isinstance(cell.program.start, np.ndarray)
+    with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
+        moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[counts.ravel()]
+        return _errors_from_moments(cell, moments[:, 0], moments[:, 1])
+
+
+def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, Array]:
+    """E|theta_n - xi|^2 for every xi that is a fixed point; moments of theta_n - mu have shape (dim, R)."""
+    start = cell.program.start
     predictions = {}
     for xi in cell.xi:
-        point = cell.program.start if xi.label == "start" and fixed_start else xi.point
+        point = start if xi.label == "start" else xi.point
         if isinstance(point, np.ndarray):
             offset = (cell.law.mean - point)[:, None]
             predictions[xi.label] = (second + 2.0 * offset * first + offset**2).sum(axis=0)

@@ -1,0 +1,528 @@
+"""What a good config means: numbers, short forms, defaults, overrides, data files, its name, and its schema."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nonconv.components import Chosen
+from nonconv.config.document import parse
+from nonconv.config.spec import KINDS, common_parameters, json_schema
+from nonconv.experiment import Cell, read_cell, recorded_steps
+from nonconv.optimizers.adam import Adam
+from nonconv.parameters import parameters_of
+
+GOOD = {
+    "seed": "1",
+    "paths": "64",
+    "steps": "100",
+    "objective": "{name: quadratic, data: {name: two_point, p_high: 0.25}}",
+    "optimizer": "{name: adam, beta1: 0.8}",
+    "learning_rate": "0.1",
+}
+RICH = {
+    "claim": "'Adam: no limit'",
+    "seed": "7",
+    "paths": "10_000",
+    "steps": "1e5",
+    "objective": "{name: quadratic, dim: 2, scale: [1, .5], data: {name: discrete, values: [-1, 0, 3], probabilities: [0.5, 0.25, 0.25]}}",
+    "optimizer": "{name: amsgrad, beta1: 0, eps: 1e-12, eps_placement: hat, maximum: after_correction}",
+    "learning_rate": "{name: piecewise, values: [0.1, 0.01], until: [1_000], warmup: 10}",
+    "batch_size": "{name: power, value: 1.5, exponent: 1, largest: 64}",
+    "start": "{name: truncated_normal, high: 3}",
+    "xi": "[minimizer, start, path_mean, last, 0, [0.5, 1e-3]]",
+    "escape_radius": "1e3",
+    "record": "{points: 50, spacing: linear, paths: 4}",
+}
+CSV = GOOD | {"objective": "{name: quadratic, data: {name: csv, file: rows.csv, columns: [y, x]}}"}
+ROWS = "x,name,y\n1,one,10\n2,two,20\n6,six,60\n"
+
+
+def written(folder: Path, config: dict[str, str], name: str = "good.yaml") -> Path:
+    path = folder / name
+    path.write_text("".join(f"{key}: {value}\n" for key, value in config.items()), encoding="utf-8")
+    return path
+
+
+def read(folder: Path, config: dict[str, str], *overrides: str) -> Cell:
+    return read_cell(written(folder, config), list(overrides))
+
+
+def with_rows(folder: Path, rows: str | bytes = ROWS) -> Path:
+    (folder / "rows.csv").write_bytes(rows if isinstance(rows, bytes) else rows.encode())
+    return folder
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 0.001),
+        ("1e4", 10000.0),
+        ("1.0e-8", 1e-8),
+        ("-2.5E+1", -25.0),
+        ("10_000", 10000),
+        ("1_0.5", 10.5),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-.5", -0.5),
+        ("+3", 3),
+        ("010", 10),
+        ("-.inf", -np.inf),
+        ("true", True),
+        ("~", None),
+        ("yes", "yes"),
+        ("off", "off"),
+        ("0x10", "0x10"),
+        ("1:30", "1:30"),
+        ("2024-07-11", "2024-07-11"),
+        ("1.2.3", "1.2.3"),
+        ("e3", "e3"),
+        ("._5", "._5"),
+        ("'1e-3'", "1e-3"),
+        ('"true"', "true"),
+        ('"\\ud83d\\ude00"', "\U0001f600"),
+        ("|\n  1\n  2", "1\n2"),
+    ],
+)
+def test_scalars(text: str, value: Any) -> None:
+    read = parse(text, "text")
+    assert not read.problems
+    assert read.data == value
+    assert type(read.data) is type(value)
+
+
+@pytest.mark.parametrize("steps", ["10_000", "1e4", "10000.0", "+10000"])
+def test_whole_numbers(steps: str, tmp_path: Path) -> None:
+    cell = read(tmp_path, GOOD | {"steps": steps})
+    assert cell.program.steps == 10000
+    assert isinstance(cell.program.steps, int)
+    assert cell.identity == read(tmp_path, GOOD | {"steps": "10000"}).identity
+
+
+@pytest.mark.parametrize(
+    ("key", "short", "full"),
+    [
+        ("optimizer", "adam", "{name: adam}"),
+        ("learning_rate", "1e-1", "{name: constant, value: 0.1}"),
+        ("learning_rate", "2", "{name: constant, value: 2.0, warmup: 0}"),
+        ("batch_size", "4", "{name: constant, value: 4}"),
+        ("batch_size", "constant", "1"),
+        (
+            "objective",
+            "{name: quadratic, data: rademacher}",
+            "{name: quadratic, dim: 1, scale: 1, data: {name: rademacher}}",
+        ),
+        ("start", "normal", "{name: normal, mean: 0, std: 1}"),
+        ("start", "2", "2.0"),
+        ("xi", "start", "[start]"),
+        ("xi", "0", "[0.0]"),
+        ("record", "{}", "{points: 200, spacing: log, paths: 32}"),
+        ("claim", "on_average", "'on_average'"),
+    ],
+)
+def test_short_forms(key: str, short: str, full: str, tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD | {key: short}).resolved == read(tmp_path, GOOD | {key: full}).resolved
+
+
+def test_block_style_and_comments(tmp_path: Path) -> None:
+    path = tmp_path / "block.yaml"
+    path.write_text(
+        "\ufeff# Adam\r\nlearning_rate: 0.1   # constant\r\nobjective:\r\n  name: quadratic\r\n  data:\r\n    p_high: 0.25\r\n"
+        "    name: two_point\r\noptimizer:\r\n  name: adam\r\n  beta1: 8.0e-1\r\nsteps: 100\r\npaths: 64\r\nseed: 1\r\n"
+    )
+    assert read_cell(path, []).identity == read(tmp_path, GOOD).identity
+
+
+def test_aliases(tmp_path: Path) -> None:
+    aliased = read(tmp_path, GOOD | {"start": "&zero 0.0", "xi": "[*zero, minimizer]"})
+    assert aliased.resolved == read(tmp_path, GOOD | {"start": "0", "xi": "[0, minimizer]"}).resolved
+
+
+# Defaults
+
+
+def test_defaults_are_filled_in(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).resolved == {
+        "claim": "",
+        "seed": 1,
+        "paths": 64,
+        "steps": 100,
+        "objective": {
+            "name": "quadratic",
+            "data": {"name": "two_point", "low": -1.0, "high": 1.0, "p_high": 0.25},
+            "dim": 1,
+            "scale": 1.0,
+        },
+        "optimizer": {"name": "adam", **Adam(beta1=0.8)._asdict()},
+        "learning_rate": {"name": "constant", "value": 0.1, "warmup": 0},
+        "batch_size": {"name": "constant", "value": 1},
+        "start": 0.0,
+        "xi": ["minimizer"],
+        "escape_radius": 1e6,
+        "record": {"points": 200, "spacing": "log", "paths": 32},
+    }
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("optimizer", "start") for name in KINDS[kind]])
+def test_every_default_of_a_component(kind: str, name: str, tmp_path: Path) -> None:
+    if name == "discrete":
+        pytest.skip("has no defaults")
+    resolved = read(tmp_path, GOOD | {kind: name}).resolved[kind]
+    found = [*parameters_of(KINDS[kind][name].parameters), *common_parameters(kind)]
+    assert resolved == {"name": name} | {parameter.name: parameter.default for parameter in found}
+
+
+def test_parts_of_the_cell(tmp_path: Path) -> None:
+    cell = read(tmp_path, RICH)
+    assert cell.name == "good"
+    assert cell.folder_name == f"good-{cell.identity[:8]}"
+    assert cell.claim == "Adam: no limit"
+    assert (cell.paths, cell.program.steps, cell.program.dim, cell.recorded_paths) == (10_000, 100_000, 2, 4)
+    assert [xi.label for xi in cell.xi] == ["minimizer", "start", "path_mean", "last", "0", "(0.5 0.001)"]
+    np.testing.assert_array_equal(cell.minimizer, [0.25, 0.25])
+    np.testing.assert_array_equal(cell.xi[0].point, cell.minimizer)
+    np.testing.assert_array_equal(cell.xi[4].point, [0.0, 0.0])
+    assert cell.xi[1].point is None
+    assert cell.program.average_after == 50_000
+    assert isinstance(cell.program.start, Chosen)
+    np.testing.assert_array_equal(
+        cell.program.learning_rate(np.array([1.0, 10.0, 1000.0, 1001.0])), [0.01, 0.1, 0.1, 0.01]
+    )
+    np.testing.assert_array_equal(cell.program.batch_size(np.array([1.0, 2.0, 100.0])), [2.0, 3.0, 64.0])
+
+
+def test_no_more_paths_are_kept_than_there_are(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD | {"paths": "3"}).recorded_paths == 3
+
+
+# Overrides
+
+
+@pytest.mark.parametrize(
+    ("config", "overrides", "same"),
+    [
+        ({}, ["paths=10"], {"paths": "10"}),
+        ({}, ["optimizer=sgd"], {"optimizer": "sgd"}),
+        ({}, ["optimizer={name: adam}"], {"optimizer": "adam"}),
+        ({}, ["optimizer.beta2=0.9"], {"optimizer": "{name: adam, beta1: 0.8, beta2: 0.9}"}),
+        ({"optimizer": "adam"}, ["optimizer.beta1=0.5"], {"optimizer": "{name: adam, beta1: 0.5}"}),
+        ({"optimizer": "adam"}, ["optimizer.name=sgd"], {"optimizer": "sgd"}),
+        ({}, ["learning_rate=1e-3"], {"learning_rate": "0.001"}),
+        ({}, ["learning_rate.value=1e-3"], {"learning_rate": "0.001"}),
+        ({}, ["learning_rate.warmup=5"], {"learning_rate": "{name: constant, value: 0.1, warmup: 5}"}),
+        ({"batch_size": "4"}, ["batch_size.value=8"], {"batch_size": "8"}),
+        (
+            {},
+            ["objective.data=normal", "objective.data.std=2"],
+            {"objective": "{name: quadratic, data: {name: normal, std: 2}}"},
+        ),
+        ({}, ["objective.data.p_high=.5"], {"objective": "{name: quadratic, data: two_point}"}),
+        ({}, ["record.points=7", "record.spacing=linear"], {"record": "{points: 7, spacing: linear}"}),
+        ({"xi": "[minimizer, 0]"}, ["xi.0=start", "xi.1=2"], {"xi": "[start, 2]"}),
+        ({}, ["xi=[start, 0]", "xi.1=1"], {"xi": "[start, 1]"}),
+        ({}, ["paths=10", "paths=20"], {"paths": "20"}),
+        ({}, ["claim=a=b"], {"claim": "a=b"}),
+        ({}, ["claim='a: b'"], {"claim": "'a: b'"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_overrides(config: dict[str, str], overrides: list[str], same: dict[str, str], tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD | config, *overrides).resolved == read(tmp_path, GOOD | config | same).resolved
+
+
+def test_an_override_repairs_the_file(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD | {"steps": "none"}, "steps=5").program.steps == 5
+
+
+# The name of an experiment
+
+
+@pytest.mark.parametrize(
+    "config", [GOOD, RICH, GOOD | {"start": "[0.5]", "xi": "last"}, CSV], ids=["good", "rich", "short", "csv"]
+)
+def test_resolved_config_is_the_same_experiment(config: dict[str, str], tmp_path: Path) -> None:
+    cell = read(with_rows(tmp_path), config)
+    again = tmp_path / "resolved.yaml"
+    again.write_text(yaml.safe_dump(cell.resolved))
+    assert read_cell(again, []).resolved == cell.resolved
+    assert read_cell(again, []).identity == cell.identity
+
+
+CHANGES = {
+    "claim": "none",
+    "seed": "8",
+    "paths": "10_001",
+    "steps": "1e6",
+    "objective.dim": "1",
+    "objective.scale": "[1, .6]",
+    "objective.data.values": "[-1, 0, 2]",
+    "objective.data.probabilities": "[0.25, 0.5, 0.25]",
+    "optimizer.beta1": "0.1",
+    "optimizer.beta2": "0.9",
+    "optimizer.eps": "0",
+    "optimizer.eps_placement": "inside",
+    "optimizer.bias_correction": "false",
+    "optimizer.maximum": "before_correction",
+    "optimizer.start": "first_gradient",
+    "learning_rate.values": "[0.1, 0.02]",
+    "learning_rate.until": "[1_001]",
+    "learning_rate.warmup": "11",
+    "batch_size.value": "1.6",
+    "batch_size.exponent": "0.5",
+    "batch_size.largest": "65",
+    "start.low": "-3",
+    "start.high": "2",
+    "start.mean": "1",
+    "start.std": "2",
+    "xi": "[minimizer]",
+    "escape_radius": "1e4",
+    "record.points": "51",
+    "record.spacing": "log",
+    "record.paths": "5",
+}
+ALONG = {
+    "objective.dim": {"objective.scale": "1", "xi": "[start]"},
+    "optimizer.start": {"optimizer.bias_correction": "false"},
+}
+"""What has to change too, lest the config be refused."""
+
+
+def leaves(data: Any, path: str = "") -> set[str]:
+    if not isinstance(data, dict):
+        return {path}
+    return {leaf for key, value in data.items() if key != "name" for leaf in leaves(value, f"{path}.{key}".lstrip("."))}
+
+
+def test_every_parameter_is_changed_below(tmp_path: Path) -> None:
+    assert leaves(read(tmp_path, RICH).resolved) == set(CHANGES)
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_every_parameter_changes_the_identity(key: str, tmp_path: Path) -> None:
+    along = [f"{other}={value}" for other, value in ALONG.get(key, {}).items()]
+    assert read(tmp_path, RICH, *along, f"{key}={CHANGES[key]}").identity != read(tmp_path, RICH, *along).identity
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("optimizer", "{name: rmsprop}", "{name: adam, beta1: 0}"),
+        ("learning_rate", "{name: constant, value: 1}", "{name: power, value: 1, exponent: 0}"),
+        ("start", "rademacher", "two_point"),
+        ("xi", "[start, last]", "[last, start]"),
+    ],
+)
+def test_another_component_is_another_experiment(key: str, one: str, other: str, tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD | {key: one}).identity != read(tmp_path, GOOD | {key: other}).identity
+
+
+def test_identity_is_of_what_is_computed_alone(tmp_path: Path) -> None:
+    """Neither the order of keys nor the name of the file or of its folder is in it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    reversed_keys = read_cell(written(elsewhere, dict(reversed(RICH.items())), "other.yaml"), [])
+    assert reversed_keys.identity == read(tmp_path, RICH).identity
+    assert reversed_keys.name == "other"
+
+
+def test_identity_follows_the_content_of_a_data_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with_rows(tmp_path / "data")
+    beside, below = CSV, CSV | {"objective": CSV["objective"].replace("rows.csv", "data/rows.csv")}
+    before = read(with_rows(tmp_path), beside).identity
+    assert read(tmp_path, below).identity == before
+    assert read(with_rows(tmp_path, ROWS + "0,none,0\n"), beside).identity != before
+
+
+# Data files
+
+
+def test_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is relative to the config, its columns are the coordinates, its digest is written down."""
+    (tmp_path / "configs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    cell = read(with_rows(Path("configs")), CSV)
+    assert cell.data_file == Path("configs/rows.csv")
+    assert cell.program.dim == cell.resolved["objective"]["dim"] == 2
+    digest = "83ccbd97c2df8174d2f6eb87f07a0d5c2ea5f4b6ed79ba0a2cb0a0a93b76ee5e"
+    assert cell.resolved["objective"]["data"] == {
+        "name": "csv",
+        "file": "rows.csv",
+        "columns": ["y", "x"],
+        "standardise": False,
+        "sha256": digest,
+    }
+    np.testing.assert_allclose(cell.law.mean, [30.0, 3.0], rtol=1e-15)
+    np.testing.assert_array_equal(cell.law.low, [10.0, 1.0])
+    assert read(Path("configs"), CSV, f"objective.data.sha256={digest}", "objective.dim=2").identity == cell.identity
+
+
+def test_standardised_data_file(tmp_path: Path) -> None:
+    law = read(with_rows(tmp_path), CSV, "objective.data.standardise=true").law
+    np.testing.assert_allclose(law.mean, 0.0, atol=1e-15)
+    np.testing.assert_allclose(law.variance, 1.0, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS.encode("utf-8-sig"),
+        ROWS.replace("\n", "\r\n").encode(),
+        ROWS.replace("\n", "\r").encode(),
+        ROWS.replace("\n", "\n\n").encode(),
+        ROWS.rstrip().encode(),
+        ROWS.replace("x,name,y", ' x ,name, "y"').encode(),
+        b'x,name,y\n"1","one, or\nuno",10\n2,two,+2e1\n 6,six,60 \n',
+    ],
+    ids=[
+        "byte order mark",
+        "CRLF",
+        "CR",
+        "blank lines",
+        "no last line end",
+        "spaces in the header",
+        "quotes and spaces",
+    ],
+)
+def test_dialects_of_csv(rows: bytes, tmp_path: Path) -> None:
+    law = read(with_rows(tmp_path, rows), CSV).law
+    np.testing.assert_array_equal([law.low, law.high], [[10.0, 1.0], [60.0, 6.0]])
+
+
+# Recorded steps
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    steps=st.integers(1, 300) | st.integers(1, 10**12),
+    points=st.integers(1, 300) | st.sampled_from([1000, 100_000]),
+    spacing=st.sampled_from(["log", "linear"]),
+)
+def test_recorded_steps(steps: int, points: int, spacing: str) -> None:
+    recorded = recorded_steps(steps, points, spacing)
+    assert recorded.dtype == np.int64
+    assert recorded[0] >= 1
+    assert recorded[-1] == steps
+    assert np.all(np.diff(recorded) > 0)
+    assert len(recorded) <= points
+
+
+@pytest.mark.parametrize("spacing", ["log", "linear"])
+def test_few_steps_are_all_recorded(spacing: str) -> None:
+    np.testing.assert_array_equal(recorded_steps(20, 1000, spacing), np.arange(1, 21))
+
+
+# JSON Schema, read by its own rules: a keyword that is not among them fails the test
+
+SCHEMA = json_schema()
+COMMENTS = {"$defs", "$schema", "default", "description", "title", "x-allowed", "x-kind"}
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: TYPES["number"](value) and value == int(value),
+    "array": lambda value: isinstance(value, list),
+    "object": lambda value: isinstance(value, dict),
+}
+RULES: dict[str, Callable[[Any, Any], bool]] = {
+    "$ref": lambda rule, value: accepts(SCHEMA["$defs"][rule.removeprefix("#/$defs/")], value),
+    "anyOf": lambda rule, value: any(accepts(option, value) for option in rule),
+    "oneOf": lambda rule, value: sum(accepts(option, value) for option in rule) == 1,
+    "type": lambda rule, value: TYPES[rule](value),
+    "const": lambda rule, value: bool(value == rule),
+    "enum": lambda rule, value: value in rule,
+    "minimum": lambda rule, value: not TYPES["number"](value) or value >= rule,
+    "maximum": lambda rule, value: not TYPES["number"](value) or value <= rule,
+    "exclusiveMinimum": lambda rule, value: not TYPES["number"](value) or value > rule,
+    "exclusiveMaximum": lambda rule, value: not TYPES["number"](value) or value < rule,
+    "minLength": lambda rule, value: not isinstance(value, str) or len(value) >= rule,
+    "minItems": lambda rule, value: not isinstance(value, list) or len(value) >= rule,
+    "items": lambda rule, value: not isinstance(value, list) or all(accepts(rule, item) for item in value),
+    "required": lambda rule, value: not isinstance(value, dict) or set(rule) <= set(value),
+}
+
+
+def accepts(schema: dict[str, Any], value: Any) -> bool:
+    rules = {key: rule for key, rule in schema.items() if key not in COMMENTS}
+    known, closed = rules.pop("properties", {}), rules.pop("additionalProperties", True) is False
+    if isinstance(value, dict) and known:
+        if closed and not set(value) <= set(known):
+            return False
+        if not all(accepts(known[key], value[key]) for key in value if key in known):
+            return False
+    return all(RULES[key](rule, value) for key, rule in rules.items())
+
+
+def data_of(config: dict[str, str]) -> Any:
+    return parse("".join(f"{key}: {value}\n" for key, value in config.items()), "config").data
+
+
+@pytest.mark.parametrize("config", [GOOD, RICH, CSV], ids=["good", "rich", "csv"])
+def test_schema_accepts(config: dict[str, str], tmp_path: Path) -> None:
+    assert accepts(SCHEMA, data_of(config))
+    assert accepts(SCHEMA, read(with_rows(tmp_path), config).resolved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "{name: sgd}"},
+        {"learning_rate": "{name: cyclic, low: 0, high: 1, period: 1e2, warmup: 5}"},
+        {"batch_size": "4"},
+        {"start": "normal"},
+        {"start": "[1, 2]"},
+        {"xi": "start"},
+        {"xi": "0"},
+        {"xi": "[[0, 1], last, 2]"},
+        {"record": "{}"},
+        {"steps": "1e4"},
+    ],
+    ids=str,
+)
+def test_schema_accepts_what_is_allowed(change: dict[str, str]) -> None:
+    assert accepts(SCHEMA, data_of(GOOD | change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": "100"},
+        {"steps": "0"},
+        {"steps": "1.5"},
+        {"steps": "1e13"},
+        {"paths": "many"},
+        {"seed": "true"},
+        {"optimizer": "adamm"},
+        {"optimizer": "{name: adam, beta1: 1}"},
+        {"optimizer": "{name: adam, betta1: 0.5}"},
+        {"optimizer": "{name: adam, eps_placement: below}"},
+        {"optimizer": "{beta1: 0.5}"},
+        {"objective": "{name: quadratic}"},
+        {"objective": "{name: quadratic, data: {name: discrete, values: [], probabilities: []}}"},
+        {"objective": "{name: quadratic, scale: [1, 0], data: rademacher}"},
+        {"learning_rate": "{name: power, value: 0}"},
+        {"learning_rate": "'0.1'"},
+        {"batch_size": "{name: constant, value: 0}"},
+        {"xi": "[]"},
+        {"xi": "minimiser"},
+        {"record": "{points: 0}"},
+        {"record": "50"},
+    ],
+    ids=str,
+)
+def test_schema_refuses(change: dict[str, str]) -> None:
+    assert not accepts(SCHEMA, data_of(GOOD | change))
+
+
+def test_schema_refuses_what_lacks_a_key() -> None:
+    for key in ("steps", "objective", "optimizer", "learning_rate"):
+        assert not accepts(SCHEMA, data_of({other: value for other, value in GOOD.items() if other != key}))
