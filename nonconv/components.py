@@ -85,6 +85,12 @@ class Law(NamedTuple):
     high: Array
     symmetric: bool
 
+    @classmethod
+    def same(cls, dim: int, *moments: float, symmetric: bool) -> "Law":
+        """The law of dim coordinates that share their mean, variance, third central moment and bounds."""
+        mean, variance, third_central, low, high = (np.full(dim, float(moment)) for moment in moments)
+        return cls(mean, variance, third_central, low, high, symmetric)
+
     @property
     def bounded(self) -> bool:
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
@@ -152,8 +158,8 @@ class Registry(Mapping[str, Component]):
 
     @property
     def noun(self) -> str:
-        """The kind as a word in a sentence."""
-        return self.kind.replace("_", " ")
+        """One component of the kind, as words in a sentence."""
+        return self.title.removesuffix("s")
 
     def __getitem__(self, name: str) -> Component:
         return self._components[name]

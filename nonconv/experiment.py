@@ -25,6 +25,7 @@ from nonconv.engine.program import Program
 from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
+MOST_TABLE_NUMBERS = 5_000_000
 
 
 class Xi(NamedTuple):
@@ -109,7 +110,12 @@ class _Binding:
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         if 8 * SMALLEST_BLOCK * self.dim * len(record) > MOST_SNAPSHOT_BYTES:
             most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
-            self._complain(("record", "points"), f"{len(record)} recorded steps of {self.dim} coordinates do not fit into memory", f"at most {most} points with this dim")
+            self._complain(
+                ("record", "points"),
+                f"{len(record)} recorded steps of {self.dim} coordinates do not fit into memory",
+                f"at most {most} points with this dim",
+            )
+        self._check_table_size()
         refuse(self.problems)
         data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self._chosen("objective", model.objective)
@@ -149,6 +155,13 @@ class _Binding:
             data_file=self.data_file,
         )
 
+    def _check_table_size(self) -> None:
+        """Every coordinate has its own copy of a discrete law's table."""
+        points = len(getattr(self.data.parameters, "values", ()))
+        if points * self.dim > MOST_TABLE_NUMBERS:
+            path: KeyPath = ("objective", "data", "values")
+            self._complain(path, f"{points} points for each of {self.dim} coordinates do not fit into memory")
+
     def _complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
         self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed, nearest))
 
@@ -187,7 +200,9 @@ class _Binding:
         if wanted is None or given == wanted:
             return int(given)
         if "dim" in self.model.objective.model_fields_set:
-            self._complain(("objective", "dim"), f"is {given}, but the data have {wanted} columns", f"{wanted}, or leave dim out")
+            self._complain(
+                ("objective", "dim"), f"is {given}, but the data have {wanted} columns", f"{wanted}, or leave dim out"
+            )
         self.resolved["objective"]["dim"] = wanted
         return int(wanted)
 
@@ -195,7 +210,8 @@ class _Binding:
         """A number for every coordinate, or dim numbers."""
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.ndim and len(numbers) != self.dim:
-            self._complain(path, f"has {len(numbers)} numbers, but there are {self.dim} coordinates", f"a number, or {self.dim} numbers")
+            wanted = f"a number, or {self.dim} numbers" if self.dim > 1 else "a number"
+            self._complain(path, f"has {len(numbers)} numbers for an objective of dim {self.dim}", wanted)
             return np.zeros(self.dim)
         return np.broadcast_to(numbers, (self.dim,)).copy()
 

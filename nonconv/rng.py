@@ -34,9 +34,7 @@ def key(seed: int, purpose: str) -> Key:
     return Key(np.uint64(int.from_bytes(digest[:4], "little")), np.uint64(int.from_bytes(digest[4:], "little")))
 
 
-def philox4x32(
-    c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes
-) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+def philox4x32(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
     """Ten rounds on a counter of four and a key of two 32-bit words, each held in a uint64."""
     for _ in range(10):
         p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2

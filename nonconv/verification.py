@@ -57,5 +57,3 @@ def ulps(a: Array, b: Array) -> int:
         return 2**62
     ordered = [np.where(x.view(np.int64) < 0, np.int64(-(2**63)) - x.view(np.int64), x.view(np.int64)) for x in (a, b)]
     return int(np.abs(ordered[0] - ordered[1]).max())
-
-

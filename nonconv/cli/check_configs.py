@@ -13,7 +13,7 @@ from nonconv.errors import ConfigError
 @reported
 def show(
     config: ConfigFile,
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -28,7 +28,7 @@ def show(
 @reported
 def validate(
     configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="Config files.")],
-    settings: Settings = [],  # noqa: B006
+    settings: Settings = [],
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:

@@ -19,7 +19,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="An output folder.")]
 Settings = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config, as optimizer.beta2=0.99.")
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config, as optimizer.beta2=0.99."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show tracebacks.")]

@@ -25,8 +25,8 @@ def list_components(kind: Kind = None, as_json: AsJson = False, verbose: Verbose
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
         return
     for registry in chosen.values():
-        rows = [[name, component.summary, component.paper] for name, component in registry.items()]
-        print_table(f"{registry.title} ({registry.kind})", ["name", "what it is", "source"], rows)
+        lines = [[name, component.summary, component.paper] for name, component in registry.items()]
+        print_table(f"{registry.title} ({registry.kind})", ["name", "what it is", "source"], lines)
 
 
 @reported
@@ -67,7 +67,9 @@ def _registries(kind: str | None) -> "dict[str, Registry]":
         return listed
     if kind not in listed:
         near = nearest(kind, listed)
-        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join(listed)}" + (f"\n  did you mean {near}?" if near else ""))
+        raise UsageError(
+            f"unknown kind {kind!r}\n  allowed: {', '.join(listed)}" + (f"\n  did you mean {near}?" if near else "")
+        )
     return {kind: listed[kind]}
 
 

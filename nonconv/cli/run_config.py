@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @reported
 def run(
     config: ConfigFile,
-    settings: Settings = [],  # noqa: B006  # typer reads the default off the signature
+    settings: Settings = [],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
     ] = None,

@@ -174,7 +174,8 @@ SeveralXi = Annotated[tuple[Xi, ...], Field(min_length=1)]
 Xis = Annotated[
     SeveralXi,
     BeforeValidator(
-        lambda value: [value] if isinstance(value, str | int | float) else value, json_schema_input_type=Xi | SeveralXi
+        lambda value: [value] if isinstance(value, str | int | float) else value,
+        json_schema_input_type=Number | NamedXi | SeveralXi,
     ),
 ]
 Start: TypeAlias = Annotated[  # type: ignore[valid-type]
@@ -212,9 +213,7 @@ class Experiment:
         Words(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
-    escape_radius: Annotated[
-        float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")
-    ] = 1e6
+    escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
 
 

@@ -71,7 +71,7 @@ def _numbers(path: Path, text: str, columns: tuple[str, ...]) -> Array:
 def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
     """The place and the fields of every line that is not blank; of a row that spans lines, the last of them."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    reader = csv.reader(lines)
+    reader = csv.reader(lines, skipinitialspace=True)
     try:
         for row in reader:
             if row:
@@ -101,11 +101,12 @@ def _number(line: Place, row: list[str], field: int, header: list[str], problems
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        where = line if '"' in line.text else _of_field(line, row, field)
+        where = line if '"' in line.text else _of_field(line, field)
         problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], "a finite number"))
     return value
 
 
-def _of_field(line: Place, row: list[str], field: int) -> Place:
+def _of_field(line: Place, field: int) -> Place:
     """A field's own place in a line without quotes."""
-    return replace(line, column=1 + sum(len(text) + 1 for text in row[:field]), width=max(1, len(row[field])))
+    fields = line.text.split(",")
+    return replace(line, column=1 + sum(len(text) + 1 for text in fields[:field]), width=max(1, len(fields[field])))

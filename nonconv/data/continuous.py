@@ -7,10 +7,10 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes
+from nonconv.arithmetic import Lanes
 from nonconv.components import Complaint, Distribution, Law
 from nonconv.data.quantile import normal_quantile
-
+from nonconv.data.values import LARGEST, Value
 
 HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
@@ -23,8 +23,8 @@ def complain_unless_ordered(h: "Uniform | TruncatedNormal") -> list[Complaint]:
 class Uniform(NamedTuple):
     """The uniform law on [low, high)."""
 
-    low: Annotated[float, Doc("the lower end")] = -1.0
-    high: Annotated[float, Doc("the upper end")] = 1.0
+    low: Annotated[Value, Doc("the lower end")] = -1.0
+    high: Annotated[Value, Doc("the upper end")] = 1.0
 
 
 class UniformConstants(NamedTuple):
@@ -34,7 +34,7 @@ class UniformConstants(NamedTuple):
 
 def uniform_law(h: Uniform, dim: int) -> Law:
     moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
-    return Law(*(np.full(dim, moment) for moment in moments), symmetric=True)
+    return Law.same(dim, *moments, symmetric=True)
 
 
 def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
@@ -56,8 +56,8 @@ UNIFORM = Distribution(
 class Normal(NamedTuple):
     """The normal law; unbounded, so outside the assumptions of arXiv:2407.08100."""
 
-    mean: Annotated[float, Doc("the mean")] = 0.0
-    std: Annotated[float, Interval(gt=0), Doc("the standard deviation")] = 1.0
+    mean: Annotated[Value, Doc("the mean")] = 0.0
+    std: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the standard deviation")] = 1.0
 
 
 class NormalConstants(NamedTuple):
@@ -66,7 +66,7 @@ class NormalConstants(NamedTuple):
 
 
 def normal_law(h: Normal, dim: int) -> Law:
-    return Law(*(np.full(dim, moment) for moment in (h.mean, h.std**2, 0.0, -np.inf, np.inf)), symmetric=True)
+    return Law.same(dim, h.mean, h.std**2, 0.0, -np.inf, np.inf, symmetric=True)
 
 
 def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
@@ -88,10 +88,10 @@ NORMAL = Distribution(
 class TruncatedNormal(NamedTuple):
     """The normal law conditioned on [low, high]: bounded, with a density."""
 
-    low: Annotated[float, Doc("the lower end")] = -2.0
-    high: Annotated[float, Doc("the upper end")] = 2.0
-    mean: Annotated[float, Doc("the mean before truncation")] = 0.0
-    std: Annotated[float, Interval(gt=0), Doc("the standard deviation before truncation")] = 1.0
+    low: Annotated[Value, Doc("the lower end")] = -2.0
+    high: Annotated[Value, Doc("the upper end")] = 2.0
+    mean: Annotated[Value, Doc("the mean before truncation")] = 0.0
+    std: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the standard deviation before truncation")] = 1.0
 
 
 class TruncatedNormalConstants(NamedTuple):
@@ -130,12 +130,12 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     z = (a + b) / 2 + (b - a) / 2 * node
     weight = weight * np.exp((mode - z) * (mode + z) / 2)
     weight /= weight.sum()
-    center = weight @ z
-    moments = (h.mean + h.std * center, *(h.std**k * (weight @ (z - center) ** k) for k in (2, 3)), h.low, h.high)
-    symmetric = h.low - h.mean == h.mean - h.high
-    if symmetric:
-        moments = (h.mean, moments[1], 0.0, h.low, h.high)
-    return Law(*(np.full(dim, float(moment)) for moment in moments), symmetric=symmetric)
+    center = float(weight @ z)
+    second, third = (float(weight @ (z - center) ** k) for k in (2, 3))
+    if h.low - h.mean == h.mean - h.high:
+        return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True)
+    moments = (h.mean + h.std * center, h.std**2 * second, h.std**3 * third, h.low, h.high)
+    return Law.same(dim, *moments, symmetric=False)
 
 
 def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:

@@ -8,6 +8,9 @@ from typing_extensions import Doc
 
 from nonconv.arithmetic import Array, Lanes, index, select
 from nonconv.components import Complaint, Distribution, Law
+from nonconv.data.values import Value
+
+MOST_POINTS = 10_000
 
 
 def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
@@ -19,15 +22,15 @@ def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
     symmetric = np.allclose(deviation, -deviation[::-1], rtol=0, atol=1e-12 * float(np.ptp(values))) and np.allclose(
         probabilities, probabilities[::-1], rtol=0, atol=1e-12
     )
-    moments = (mean, probabilities @ deviation**2, probabilities @ deviation**3, values[0], values[-1])
-    return Law(*(np.full(dim, float(moment)) for moment in moments), symmetric=bool(symmetric))
+    variance, third = float(probabilities @ deviation**2), float(probabilities @ deviation**3)
+    return Law.same(dim, mean, variance, third, values[0], values[-1], symmetric=bool(symmetric))
 
 
 class TwoPoint(NamedTuple):
     """Two values: high with probability p_high, low otherwise; skewed unless p_high = 1/2."""
 
-    low: Annotated[float, Doc("the lower value")] = -1.0
-    high: Annotated[float, Doc("the higher value")] = 1.0
+    low: Annotated[Value, Doc("the lower value")] = -1.0
+    high: Annotated[Value, Doc("the higher value")] = 1.0
     p_high: Annotated[float, Interval(gt=0, lt=1), Doc("probability of high")] = 0.5
 
 
@@ -79,7 +82,7 @@ RADEMACHER = Distribution(
 class Discrete(NamedTuple):
     """Any finite law: each of `values` with its probability."""
 
-    values: Annotated[tuple[float, ...], Len(1), Doc("the points")]
+    values: Annotated[tuple[Value, ...], Len(1, MOST_POINTS), Doc("the points")]
     probabilities: Annotated[tuple[Annotated[float, Interval(gt=0, le=1)], ...], Doc("one for each value; they sum to 1")]
 
 

@@ -36,7 +36,12 @@ def law(h: Rows, dim: int) -> Law:
     ordered = np.sort(deviation, axis=0)
     symmetric = bool(np.allclose(ordered, -ordered[::-1], rtol=0, atol=1e-12 * float(np.ptp(h.table))))
     return Law(
-        mean, (deviation**2).mean(axis=0), (deviation**3).mean(axis=0), h.table.min(axis=0), h.table.max(axis=0), symmetric
+        mean,
+        (deviation**2).mean(axis=0),
+        (deviation**3).mean(axis=0),
+        h.table.min(axis=0),
+        h.table.max(axis=0),
+        symmetric,
     )
 
 

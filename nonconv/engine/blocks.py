@@ -130,16 +130,14 @@ class _Run:
         return None if after is None else self.average / (self.program.steps - after)
 
 
-def _find_failures(
-    program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]
-) -> tuple[Failed, ...]:
+def _find_failures(program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]) -> tuple[Failed, ...]:
     """When and how the paths whose last iterate is not finite left the finite numbers: found by running the block again.
 
     An iterate that is not finite never becomes finite again, so the last one tells whether there is anything to find.
     """
-    wanted = np.flatnonzero(~np.isfinite(last).all(axis=0))
+    wanted: list[int] = np.flatnonzero(~np.isfinite(last).all(axis=0)).tolist()
     found: dict[int, Failed] = {}
-    if not len(wanted):
+    if not wanted:
         return ()
     run = _Run(program, engine, first, last.shape[1], stop)
     for piece in program.slices(REPLAY_STEPS):
@@ -151,7 +149,7 @@ def _find_failures(
             if lane not in found and bad.any():
                 at = int(bad.any(axis=1).argmax())
                 how: Failure = "nan" if np.isnan(theta[at, :, lane]).any() else "overflow"
-                found[lane] = Failed(first + int(lane), piece.first_step + at, how)
+                found[lane] = Failed(first + lane, piece.first_step + at, how)
         if len(found) == len(wanted):
             break
     return tuple(found[lane] for lane in wanted)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numba
 import numpy as np
@@ -124,18 +124,22 @@ def _select(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition else no
 
 
-SCALAR = {arithmetic.select: _select}
+SCALAR: dict[Any, Any] = {arithmetic.select: _select}
 """What a definition's NumPy helper means on the scalars of one lane."""
 
 
 @cache
-def definition(function: FunctionType, inline: str = "never") -> Any:
+def definition(function: FunctionType, inline: Literal["never", "always"] = "never") -> Any:
     """A plain function as a kernel function, with the plain functions it calls."""
     function = SCALAR.get(function, function)
     called = {name: function.__globals__.get(name) for name in function.__code__.co_names}
     helpers = {name: definition(value) for name, value in called.items() if isinstance(value, FunctionType)}
     linked = FunctionType(
-        function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
+        function.__code__,
+        {**function.__globals__, **helpers},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
     )
     return numba.njit(error_model="numpy", inline=inline)(linked)
 
@@ -260,13 +264,14 @@ def _write_once(path: Path, text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
             file.write(text)
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     return path
 
 
 def _import(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

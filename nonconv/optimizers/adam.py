@@ -60,7 +60,8 @@ def check(h: "Adam | Amsgrad") -> list[Complaint]:
     if h.bias_correction and h.start == "first_gradient":
         return [
             Complaint(
-                "bias_correction", "averages that start at the first gradient have no bias to correct; set bias_correction: false"
+                "bias_correction",
+                "averages that start at the first gradient have no bias to correct; set bias_correction: false",
             )
         ]
     return []

@@ -3,7 +3,6 @@
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
@@ -48,7 +47,12 @@ def check(h: Momentum) -> list[Complaint]:
     if h.bias_correction and h.form == "heavy_ball":
         return [Complaint("bias_correction", "a heavy ball is not an average, so it has no bias to correct; use form: ema")]
     if h.bias_correction and h.start == "first_gradient":
-        return [Complaint("bias_correction", "an average that starts at the first gradient has no bias to correct; use start: zero")]
+        return [
+            Complaint(
+                "bias_correction",
+                "an average that starts at the first gradient has no bias to correct; use start: zero",
+            )
+        ]
     if h.bias_correction and h.nesterov:
         return [Complaint("bias_correction", "is not defined together with nesterov: true")]
     return []

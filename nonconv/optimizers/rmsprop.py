@@ -27,7 +27,9 @@ class Rmsprop(NamedTuple):
 
     beta2: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")] = 0.99
     eps: Annotated[float, Interval(ge=0), Doc("keeps the denominator away from zero")] = 1e-8
-    eps_placement: Annotated[EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")] = "outside"
+    eps_placement: Annotated[
+        EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")
+    ] = "outside"
     bias_correction: Annotated[bool, Doc("divide v by 1 - beta2^n")] = False
     start: Annotated[Start, Doc("v before the first step: zero, or such that v_1 = g_1^2")] = "zero"
 
@@ -46,7 +48,12 @@ class RmspropPerStep(NamedTuple):
 
 def check(h: Rmsprop) -> list[Complaint]:
     if h.bias_correction and h.start == "first_gradient":
-        return [Complaint("bias_correction", "an average that starts at the first gradient has no bias to correct; use start: zero")]
+        return [
+            Complaint(
+                "bias_correction",
+                "an average that starts at the first gradient has no bias to correct; use start: zero",
+            )
+        ]
     return []
 
 
@@ -56,9 +63,7 @@ def start(h: Rmsprop) -> RmspropState:
 
 def at_step(h: Rmsprop, n: Array) -> RmspropPerStep:
     correction2 = correction(h.beta2, h.bias_correction, n)
-    return RmspropPerStep(
-        *averaging(h.beta2, h.start, n), correction2, *epsilons(h.eps, h.eps_placement, correction2)
-    )
+    return RmspropPerStep(*averaging(h.beta2, h.start, n), correction2, *epsilons(h.eps, h.eps_placement, correction2))
 
 
 def update(c: RmspropPerStep, s: RmspropState, g: Lanes) -> tuple[Lanes, RmspropState]:

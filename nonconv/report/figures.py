@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from nonconv.arithmetic import Array
 from nonconv.report.run import Errors, Run
 
-STYLE = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.grid": True,
@@ -47,7 +47,7 @@ LARGEST_SHOWN = 1e150
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
     makers = {"error": error_figure, "paths": paths_figure}
-    found = {}
+    found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:
             contents = _encode(makers[name](run), formats)
@@ -74,9 +74,9 @@ def _encode(figure: Figure, formats: tuple[str, ...]) -> list[bytes]:
 def _print(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     if kind == "png":
-        FigureCanvasAgg(figure).print_png(buffer)
+        FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
     elif kind == "svg":
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     else:
         figure.savefig(buffer, format=kind, metadata={"CreationDate": None})
     return buffer.getvalue()

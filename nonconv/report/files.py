@@ -83,9 +83,7 @@ def summary(cell: Cell, tally: Tally, theory: dict[str, Array]) -> dict[str, Any
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
         "theorem_1_1": {"applies": not missing, "departures": missing},
-        "errors": [
-            _row(cell, tally.errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))
-        ],
+        "errors": [_row(cell, tally.errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))],
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
         "warnings": _warnings(cell, tally),

@@ -30,14 +30,18 @@ def draw_folder(folder: Path, names: tuple[str, ...] = FIGURES) -> dict[str, byt
 def painters() -> Iterator[Draw]:
     """A Draw by one process for each figure, started now."""
     command = [sys.executable, "-P", "-m", __name__]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    processes = {name: subprocess.Popen(command, start_new_session=True, **pipes) for name in FIGURES}  # type: ignore[call-overload]
+    processes = {name: _start(command) for name in FIGURES}
     try:
         yield lambda folder: _ask(processes, folder)
     finally:
         for process in processes.values():
             process.kill()
             process.communicate()
+
+
+def _start(command: list[str]) -> "subprocess.Popen[bytes]":
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _ask(processes: dict[str, "subprocess.Popen[bytes]"], folder: Path) -> dict[str, bytes]:
@@ -49,7 +53,7 @@ def _ask(processes: dict[str, "subprocess.Popen[bytes]"], folder: Path) -> dict[
             process.stdin.flush()
         except OSError:
             continue
-    figures = {}
+    figures: dict[str, bytes] = {}
     for name, process in processes.items():
         assert process.stdout is not None
         try:

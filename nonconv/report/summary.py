@@ -3,7 +3,8 @@
 from typing import Any
 
 from nonconv.report.run import Run
-from nonconv.report.tables import interval, markdown as markdown_table
+from nonconv.report.tables import interval
+from nonconv.report.tables import markdown as markdown_table
 
 
 def markdown(run: Run) -> str:
@@ -42,7 +43,12 @@ def schedule(config: dict[str, Any]) -> str:
 
 def findings(run: Run) -> list[str]:
     """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
-    return [*_changes(run), _outcomes(run), _theorem(run), *(f"Beware: {warning}." for warning in run.summary["warnings"])]
+    return [
+        *_changes(run),
+        _outcomes(run),
+        _theorem(run),
+        *(f"Beware: {warning}." for warning in run.summary["warnings"]),
+    ]
 
 
 def _changes(run: Run) -> list[str]:
@@ -59,13 +65,17 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     if first is last or first["mse"] is None:
         return f"Observed at step {last['step']}: {what} = {interval(last)}."
     ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""
-    return f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
+    return (
+        f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
+    )
 
 
 def _outcomes(run: Run) -> str:
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
     counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
-    first = f"; the first to leave the finite numbers was path {failure['replicate']} at step {failure['step']}" if failure else ""
+    first = (
+        f"; the first to leave the finite numbers was path {failure['replicate']} at step {failure['step']}" if failure else ""
+    )
     return f"Outcomes of the paths: {counts}{first}."
 
 

@@ -9,7 +9,16 @@ from nonconv.errors import UsageError
 from nonconv.report.run import Run, read_rows
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
-ESCAPES = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "\\": r"\textbackslash{}"}
+ESCAPES = {
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "\\": r"\textbackslash{}",
+}
 
 
 def table(run: Run, kind: str) -> bytes:
@@ -17,7 +26,9 @@ def table(run: Run, kind: str) -> bytes:
     if kind == "csv":
         return (run.folder / "error.csv").read_bytes()
     if kind == "json":
-        return (json.dumps({"schema_version": run.summary["schema_version"], "rows": _typed_rows(run)}, indent=1) + "\n").encode()
+        return (
+            json.dumps({"schema_version": run.summary["schema_version"], "rows": _typed_rows(run)}, indent=1) + "\n"
+        ).encode()
     if kind == "parquet":
         return _parquet(run)
     return (markdown(run) if kind == "md" else latex(run)).encode()
@@ -85,24 +96,26 @@ def _typed_rows(run: Run) -> list[dict[str, Any]]:
     return [{name: _typed(name, text) for name, text in row.items()} for row in read_rows(run.folder / "error.csv")]
 
 
-def _typed(name: str, text: str) -> Any:
+def _number(name: str, text: str) -> str | int | float:
     if name == "xi":
         return text
-    if name in ("step", "batch_size", "n", "n_finite"):
-        return int(text)
-    return None if text in ("inf", "nan", "-inf") else float(text)
+    return int(text) if name in ("step", "batch_size", "n", "n_finite") else float(text)
+
+
+def _typed(name: str, text: str) -> str | int | float | None:
+    """As JSON knows it: null for what is not finite."""
+    value = _number(name, text)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parquet(run: Run) -> bytes:
     try:
         import pyarrow as pa
-        import pyarrow.parquet
+        import pyarrow.parquet as pq
     except ImportError:
         raise UsageError("parquet needs pyarrow: pip install 'nonconv[parquet]'") from None
+    rows = read_rows(run.folder / "error.csv")
+    columns = {name: [_number(name, row[name]) for row in rows] for name in rows[0]}
     buffer = io.BytesIO()
-    rows = [
-        {name: float(text) if name in ("mse", "se", "ci_low", "ci_high") else _typed(name, text) for name, text in row.items()}
-        for row in read_rows(run.folder / "error.csv")
-    ]
-    pyarrow.parquet.write_table(pa.Table.from_pylist(rows), buffer)
+    pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

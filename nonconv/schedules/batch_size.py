@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.arithmetic import Array
@@ -62,7 +62,7 @@ POWER = Schedule(
 class Piecewise(NamedTuple):
     """Constant on pieces: values[0] up to and including step until[0], then values[1], and so on; the last value stays."""
 
-    values: Annotated[tuple[Annotated[int, Interval(ge=1, le=LARGEST)], ...], Doc("the size on each piece")]
+    values: Annotated[tuple[Annotated[int, Interval(ge=1, le=LARGEST)], ...], Len(1), Doc("the size on each piece")]
     until: Annotated[tuple[Annotated[int, Interval(ge=1)], ...], Doc("the last step of each piece but the last")]
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.arithmetic import Array
@@ -166,7 +166,7 @@ CYCLIC = Schedule(
 class Piecewise(NamedTuple):
     """Constant on pieces: values[0] up to and including step until[0], then values[1], and so on; the last value stays."""
 
-    values: Annotated[tuple[Annotated[float, Interval(ge=0)], ...], Doc("the rate on each piece")]
+    values: Annotated[tuple[Annotated[float, Interval(ge=0)], ...], Len(1), Doc("the rate on each piece")]
     until: Annotated[tuple[Annotated[int, Interval(ge=1)], ...], Doc("the last step of each piece but the last")]
 
 

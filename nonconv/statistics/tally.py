@@ -101,7 +101,7 @@ def _target(block: Block, label: str, point: Array | None) -> Array:
     if label == "path_mean":
         assert block.average is not None
         return block.average
-    return {"start": block.start, "last": block.theta[-1]}[label]
+    return block.start if label == "start" else np.asarray(block.theta[-1])
 
 
 def _squared_errors(block: Block, target: Array) -> Array:

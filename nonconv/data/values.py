@@ -1,0 +1,8 @@
+"""The numbers that data may be: third moments of larger ones are beyond double precision."""
+
+from typing import Annotated
+
+from annotated_types import Interval
+
+LARGEST = 1e100
+Value = Annotated[float, Interval(ge=-LARGEST, le=LARGEST)]
