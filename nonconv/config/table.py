@@ -12,6 +12,7 @@ import numpy as np
 from nonconv.arithmetic import Array
 from nonconv.config.document import kind_of
 from nonconv.config.problems import Place, Problem, nearest
+from nonconv.data.values import LARGEST
 
 MOST_PROBLEMS = 20
 
@@ -100,9 +101,9 @@ def _number(line: Place, row: list[str], field: int, header: list[str], problems
         value = float(row[field])
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= LARGEST:
         where = line if '"' in line.text else _of_field(line, field)
-        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], "a finite number"))
+        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], "a finite number" if not math.isfinite(value) else f"a number of at most {LARGEST:g} either way"))
     return value
 
 
