@@ -29,16 +29,22 @@ def moments(samples: Array) -> Moments:
     n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
     n_finite = finite.sum(axis=-1, dtype=np.int64)
     if np.array_equal(n, n_finite):
-        mean = samples.mean(axis=-1)
+        mean = _mean(samples, n)
         with np.errstate(over="ignore"):
             m2 = np.square(samples - mean[..., None]).sum(axis=-1)
         return Moments(n, n_finite, np.zeros_like(n), mean, m2, samples.max(axis=-1))
-    kept = np.where(finite, samples, 0.0)
+    mean = _mean(np.where(finite, samples, 0.0), np.maximum(n_finite, 1))
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = kept.sum(axis=-1) / np.maximum(n_finite, 1)
         m2 = np.square(np.where(finite, samples - mean[..., None], 0.0)).sum(axis=-1)
     largest = np.where(finite, samples, -np.inf).max(axis=-1)
     return Moments(n, n_finite, np.isnan(samples).sum(axis=-1, dtype=np.int64), mean, m2, largest)
+
+
+def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
+    """The mean over the last axis, n samples each; finite even where their sum is not."""
+    with np.errstate(over="ignore"):
+        mean: Array = samples.sum(axis=-1) / n
+        return mean if np.isfinite(mean).all() else (samples / n[..., None]).sum(axis=-1)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -74,7 +80,13 @@ def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
 
 
 def effective_number(m: Moments) -> Array:
-    """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish)."""
-    second = m.m2 + m.n_finite * m.mean**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(second > 0, (m.n_finite * m.mean) ** 2 / second, m.n_finite.astype(np.float64))
+    """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish).
+
+    Where the squares leave the range of doubles it is sum x / max x, which is never above it.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        second = m.m2 + m.n_finite * m.mean**2
+        kish = m.n_finite * (m.n_finite * m.mean**2 / second)
+        bound = m.n_finite * (m.mean / m.largest)
+    in_range = np.isfinite(second) & (second >= np.finfo(np.float64).tiny)
+    return np.where(m.mean > 0, np.where(in_range, kish, bound), m.n_finite.astype(np.float64))

@@ -108,9 +108,12 @@ def standardised(h: TruncatedNormal) -> tuple[float, float]:
 
 
 def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
-    """A sign and the range of probabilities of sign * Z; a range right of the mean is mirrored, where ndtr is precise."""
+    """A sign and the range of probabilities of sign * Z: mirrored so that the range reaches further left than right.
+
+    Then no probability is lost in rounding, and none rounds to 1, where the quantile is infinite.
+    """
     a, b = standardised(h)
-    sign, a, b = (-1.0, -b, -a) if a > 0 else (1.0, a, b)
+    sign, a, b = (-1.0, -b, -a) if a + b > 0 else (1.0, a, b)
     p_low, p_high = (math.erfc(-z / math.sqrt(2.0)) / 2.0 for z in (a, b))
     return sign, max(p_low, (p_high - p_low) * HALF_GRID), p_high - p_low
 

@@ -62,6 +62,8 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     what = f"E|Θ − {label}|²"
     if last["mse"] is None:
         return f"Observed at step {last['step']}: {what} is not finite, {interval(last)}."
+    if label == "last":
+        return f"Observed at step {first['step']}: {what} = {interval(first)} (at the last step it is 0 by definition)."
     if first is last or first["mse"] is None:
         return f"Observed at step {last['step']}: {what} = {interval(last)}."
     ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""

@@ -54,9 +54,10 @@ def interval(row: dict[str, Any]) -> str:
     if half == 0.0:
         return f"{row['mse']:.4g}"
     digits = 1 - math.floor(math.log10(half))
-    if -1 <= digits <= 7 and abs(row["mse"]) < 1e6:
+    if -1 <= digits <= 5 and abs(row["mse"]) < 1e6:
         return f"{row['mse']:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
-    return f"{row['mse']:.3e} ± {half:.1e}"
+    leading = math.floor(math.log10(row["mse"])) if row["mse"] > 0 else 0
+    return f"{row['mse']:.{min(max(leading + digits, 1), 12)}e} ± {half:.1e}"
 
 
 def markdown(run: Run) -> str:

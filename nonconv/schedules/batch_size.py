@@ -39,7 +39,8 @@ class Power(NamedTuple):
 
 def power(h: Power, n: Array) -> Array:
     # A power that is whole in real arithmetic must not be raised to the next integer by its rounding error.
-    size = h.value * np.power(n, h.exponent)
+    with np.errstate(over="ignore"):
+        size = h.value * np.power(n, h.exponent)
     return np.clip(np.ceil(size * (1.0 - 2.0**-48)), 1.0, float(h.largest))
 
 

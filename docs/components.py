@@ -1,0 +1,59 @@
+"""Writes docs/components.md from the components themselves: python docs/components.py > docs/components.md."""
+
+import inspect
+import json
+
+from nonconv.components import Component, Registry
+from nonconv.config.spec import KINDS, Experiment, Record, common_parameters
+from nonconv.parameters import Parameter, parameters_of
+
+INTRODUCTION = """\
+# Reference of the config
+
+Written by `make docs` from the definitions themselves; `nonconv list` and `nonconv explain NAME` show the same. A component
+may be written as its bare name (`optimizer: sgd`), a learning rate or batch size as a number (`learning_rate: 0.1`).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [INTRODUCTION, "## The config\n", table(parameters_of(Experiment)), "### record\n", table(parameters_of(Record))]
+    for kind, registry in KINDS.items():
+        if kind != "start":
+            parts += section(kind, registry)
+    return "\n".join(parts)
+
+
+def section(kind: str, registry: Registry) -> list[str]:
+    """One kind of component."""
+    common = common_parameters(kind)
+    about = ["Every one of them also takes:\n", table(common)] if common else []
+    return [f"## {registry.title} (`{kind}`)\n", *about, *(entry(component) for component in registry.values())]
+
+
+def entry(component: Component) -> str:
+    """One component: its docstring as text, its parameters as a table."""
+    text = inspect.cleandoc(component.parameters.__doc__ or "")
+    parameters = parameters_of(component.parameters)
+    return f"### {component.name}\n\n{text}\n\nSource: {component.paper}\n\n{table(parameters) if parameters else ''}"
+
+
+def table(parameters: list[Parameter]) -> str:
+    """Name, default, what is allowed, meaning."""
+    rows = [(f"`{p.name}`", default(p), p.allowed, p.meaning) for p in parameters]
+    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join(["| key | default | allowed | meaning |", "|---|---|---|---|", *lines]) + "\n"
+
+
+def default(parameter: Parameter) -> str:
+    """The default as YAML writes it."""
+    if parameter.required:
+        return "required"
+    value = parameter.default
+    if value is None or value == "":
+        return ""
+    return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
