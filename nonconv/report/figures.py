@@ -24,8 +24,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
+    "figure.dpi": 160,
     "svg.hashsalt": "nonconv",
     "path.simplify": True,
 }
@@ -36,7 +35,7 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#009e73", "linestyle": (0, (7, 2, 1, 2))},
     {"color": "#cc79a7", "linestyle": (0, (1, 1))},
 )
-SINGLE_PATHS = 5
+SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -98,7 +97,7 @@ def error_figure(run: Run) -> Figure:
     _title(top, run)
     _log_axis(top.xaxis)
     _log_axis(top.yaxis)
-    _plain_ticks(top, np.concatenate([errors.mse for errors in run.errors.values()]))
+    _few_decades(top, *(errors.mse for errors in run.errors.values()))
     _schedule_panel(bottom, run)
     return figure
 
@@ -144,7 +143,7 @@ def _schedule_panel(axes: Any, run: Run) -> None:
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
     _log_axis(axes.yaxis)
-    _plain_ticks(axes, run.learning_rate)
+    _few_decades(axes, run.learning_rate)
     if np.ptp(run.batch_size) > 0:
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
@@ -169,15 +168,18 @@ def _power_of_ten(value: float, position: int | None = None) -> str:
     return "10" + str(round(exponent)).translate(SUPERSCRIPTS)
 
 
-def _plain_ticks(axes: Any, values: Array) -> None:
-    """A curve within one decade gets its own ends as ticks, where a log axis would have none."""
+def _few_decades(axes: Any, *curves: Array) -> None:
+    """Curves within two decades need more ticks than the decades; one that hardly moves gets its own ends as ticks."""
+    values = np.concatenate(curves)
     shown = values[np.isfinite(values) & (values > 0)]
-    if not len(shown) or shown.max() >= 10 * shown.min():
+    if not len(shown) or shown.max() > 100 * shown.min():
         return
     low, high = float(shown.min()), float(shown.max())
-    if high < 1.5 * low:
+    if high < 2 * low:
         axes.set_ylim(low / 3, high * 3)
-    axes.yaxis.set_major_locator(FixedLocator(sorted({low, high})))
+        axes.yaxis.set_major_locator(FixedLocator(sorted({low, high} if high > 1.3 * low else {high})))
+    else:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
 
 
