@@ -1,7 +1,8 @@
 """The output folder: every file lands whole or not at all, and the manifest lands last.
 
-unfinished.json marks a folder as begun by one config; unfinished.npz is a checkpoint. Both are gone when manifest.json
-is there, so a folder without a manifest is unfinished.
+unfinished.json marks a folder as begun by one config; unfinished.checkpoint is what is whole of its run. Both are gone
+when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with OURS are the lock's and
+those of half-written files, which a killed process leaves behind and the next one removes.
 """
 
 import hashlib
@@ -17,7 +18,6 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import yaml
@@ -27,7 +27,12 @@ import nonconv
 from nonconv.errors import UsageError
 
 SCHEMA_VERSION = 1
-MANIFEST, BEGUN, CHECKPOINT, LOCK = "manifest.json", "unfinished.json", "unfinished.npz", ".lock"
+MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
+OURS = ".unfinished."
+LOCK = f"{OURS}lock"
+MARK_BYTES = 32
+FACTS = {"identity", "name", "versions", "files"}
+"""What every manifest tells."""
 
 
 class Folder:
@@ -45,9 +50,8 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path / LOCK, timeout=0):
                 self._put(BEGUN, as_json({"identity": self.identity}))
-                (self.path / MANIFEST).unlink(missing_ok=True)
-                if force:
-                    (self.path / CHECKPOINT).unlink(missing_ok=True)
+                for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._half_written()):
+                    (self.path / name).unlink(missing_ok=True)
                 yield
             (self.path / LOCK).unlink(missing_ok=True)
         except Timeout:
@@ -55,13 +59,17 @@ class Folder:
         except OSError as error:
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
 
+    def _half_written(self) -> list[str]:
+        found = (path for pattern in (f"{OURS}*", f"*/{OURS}*") for path in self.path.glob(pattern))
+        return [str(path.relative_to(self.path)) for path in found if path.name != LOCK]
+
     def _refuse_foreign(self, force: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --out")
         if force or not self.path.exists():
             return
         owner = self._owner()
-        if owner is None and any(self.path.iterdir()):
+        if owner is None and any(not path.name.startswith(OURS) for path in self.path.iterdir()):
             raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
         if owner not in (None, self.identity):
             raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
@@ -72,8 +80,8 @@ class Folder:
 
     def is_finished(self) -> bool:
         """Whether the folder holds this config's result by this version, every file as it was written."""
-        manifest = read_json(self.path / MANIFEST)
-        if not manifest or manifest.get("identity") != self.identity:
+        manifest = read_manifest(self.path)
+        if not manifest or manifest["identity"] != self.identity:
             return False
         return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
 
@@ -82,10 +90,14 @@ class Folder:
         self._put(name, content)
         self.files[name] = hashlib.sha256(content).hexdigest()
 
+    def discard(self, name: str) -> None:
+        """Remove a result that an earlier run may have left and this one does not have."""
+        (self.path / name).unlink(missing_ok=True)
+
     def _put(self, name: str, content: bytes) -> None:
         target = self.path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=OURS)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -99,16 +111,24 @@ class Folder:
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
         """Keep what is whole of an unfinished run."""
-        self._put(CHECKPOINT, as_npz({**arrays, "version": np.array(nonconv.__version__)}))
+        content = as_npz(arrays)
+        self._put(CHECKPOINT, self._mark(content) + content)
 
     def restore(self) -> dict[str, Any] | None:
-        """The checkpoint, if there is a readable one by this version."""
+        """The checkpoint, if there is a whole one of this config by this version."""
         try:
-            with np.load(self.path / CHECKPOINT) as file:
-                arrays = dict(file)
-        except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+            raw = (self.path / CHECKPOINT).read_bytes()
+        except OSError:
             return None
-        return arrays if str(arrays.pop("version", "")) == nonconv.__version__ else None
+        mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
+        if mark != self._mark(content):
+            return None
+        with np.load(io.BytesIO(content)) as file:
+            return dict(file)
+
+    def _mark(self, content: bytes) -> bytes:
+        """Stands before a checkpoint: whatever is damaged, or of another config or version, has another one."""
+        return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
 
     def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
         """Write the manifest: the folder is finished."""
@@ -135,13 +155,28 @@ def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 def finished(folder: Path) -> dict[str, Any]:
     """The manifest of a finished folder. Raises UsageError."""
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_manifest(folder)
     if manifest is not None:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     state = "an unfinished run; the same `nonconv run` again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
+
+
+def undamaged(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder whose files are as they were written. Raises UsageError."""
+    manifest = finished(folder)
+    changed = damaged(folder, manifest)
+    if changed:
+        raise UsageError(f"{folder}: missing, or changed since written: {', '.join(changed)}; `nonconv run` computes it again")
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest, or None if there is none that tells FACTS."""
+    content = read_json(folder / MANIFEST)
+    return content if content and content.keys() >= FACTS else None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

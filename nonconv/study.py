@@ -2,8 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,10 @@ def run(
         started = time.time()
         tally = simulate_cell(cell, store, workers, progress)
         simulated = time.time()
-        _publish(cell, tally, store, draw)
+        try:
+            _publish(cell, tally, store, draw)
+        except KeyboardInterrupt:
+            raise _interrupted(cell, tally, store) from None
         store.seal(
             portable(cell.resolved),
             name=cell.name,
@@ -68,6 +72,7 @@ def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
     if cell.data_file:
         store.write(cell.data_file.name, cell.data_file.read_bytes())
+    store.discard("theory.csv")  # of what was here before --force
     for name, content in data_files(cell, tally).items():
         store.write(name, content)
     for name, content in draw(store.path).items():
@@ -84,19 +89,24 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
     last_saved = time.monotonic()
     try:
         blocks = _measured_blocks(cell, Fused(cell.program), workers, tally.paths if tally else 0, cell.paths)
-        for block in blocks:
-            tally = tally + block if tally else block
-            progress(tally.paths)
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS and tally.paths < cell.paths:
-                store.checkpoint(tally.arrays())
-                last_saved = time.monotonic()
+        with closing(blocks):
+            for block in blocks:
+                tally = tally + block if tally else block
+                progress(tally.paths)
+                if time.monotonic() - last_saved > CHECKPOINT_SECONDS and tally.paths < cell.paths:
+                    store.checkpoint(tally.arrays())
+                    last_saved = time.monotonic()
     except KeyboardInterrupt:
-        done = tally.paths if tally else 0
-        if tally:
-            store.checkpoint(tally.arrays())
-        raise Interrupted(f"stopped; {done} of {cell.paths} paths are saved in {store.path}") from None
+        raise _interrupted(cell, tally, store) from None
     assert tally is not None
     return tally
+
+
+def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
+    """What to raise when all that is whole is saved."""
+    if tally:
+        store.checkpoint(tally.arrays())
+    return Interrupted(f"stopped; {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}")
 
 
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
@@ -107,7 +117,7 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     return np.concatenate([block.kept for block in blocks])[:paths]
 
 
-def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Iterator[Tally]:
+def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
     """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
     size = block_size(cell.program.dim, len(cell.program.record))
     stop = np.zeros(1, dtype=np.uint8)

@@ -14,6 +14,7 @@ import typer
 from nonconv.errors import NonconvError
 
 INTERNAL_ERROR, INTERRUPTED = 1, 130
+TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 F = TypeVar("F", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
@@ -66,7 +67,7 @@ def write_stdout(content: bytes) -> None:
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
-    """A table on stdout; as wide as it needs to be when nobody watches."""
+    """A table on stdout: text is folded to the terminal's width, numbers are never cut."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -76,12 +77,12 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
         table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
         table.add_row(*row)
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and not numbers:
         Console(highlight=False, markup=False).print(table)
         return
-    console = Console(width=160, highlight=False, markup=False, file=io.StringIO())
-    console.print(table)
-    print("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
+    lines = io.StringIO()
+    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, file=lines).print(table)
+    print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def default_workers() -> int:

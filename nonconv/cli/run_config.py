@@ -64,29 +64,36 @@ def _announce(cell: "Cell", folder: Path) -> None:
 
 
 def _run(cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
-    from nonconv import study
-    from nonconv.cli.progress import progress_of
-    from nonconv.report.painter import painters
     from nonconv.report.run import read_run
+    from nonconv.store import Folder
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
-    try:
-        with painters() as draw, progress_of(cell, quiet) as progress:
-            outcome = study.run(cell, folder, workers, force, progress, draw)
-    except Interrupted as stop:
-        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *sys.argv[1:]])}") from None
+    reused = not force and Folder(folder, cell.identity).is_finished()
+    seconds = 0.0 if reused else _simulate(cell, folder, workers, force, quiet)
     result = read_run(folder)
     if as_json:
         write_stdout(_document(result.summary, folder))
-        return
-    _print_result(result)
-    if outcome.reused and not quiet:
+    else:
+        _print_result(result)
+    if reused and not quiet:
         say(f"{folder} was finished before; --force computes it again")
     elif verbose:
-        rate = cell.paths * cell.program.steps / max(outcome.seconds, 1e-9)
-        say(f"simulated in {outcome.seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
+        rate = cell.paths * cell.program.steps / max(seconds, 1e-9)
+        say(f"simulated in {seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
+
+
+def _simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool) -> float:
+    from nonconv import study
+    from nonconv.cli.progress import progress_of
+    from nonconv.report.painter import painters
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        with painters() as draw, progress_of(cell, quiet) as progress:
+            return study.run(cell, folder, workers, force, progress, draw).seconds
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *sys.argv[1:]])}") from None
 
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:

@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.arithmetic import Array, Lanes
 from nonconv.components import Complaint, Optimizer
-from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, correction, epsilons
+from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, complain_about_start, correction, epsilons
 
 Beta1 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")]
 Beta2 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")]
@@ -56,17 +56,6 @@ class AdamPerStep(NamedTuple):
     eps_outside: Lanes
 
 
-def check(h: "Adam | Amsgrad") -> list[Complaint]:
-    if h.bias_correction and h.start == "first_gradient":
-        return [
-            Complaint(
-                "bias_correction",
-                "averages that start at the first gradient have no bias to correct; set bias_correction: false",
-            )
-        ]
-    return []
-
-
 def start(h: Adam) -> AdamState:
     return AdamState(0.0, 0.0)
 
@@ -93,7 +82,7 @@ ADAM = Optimizer(
     name="adam",
     parameters=Adam,
     paper="Kingma & Ba (2015), arXiv:1412.6980",
-    check=check,
+    check=complain_about_start,
     state=AdamState,
     start=start,
     per_step=AdamPerStep,
@@ -108,7 +97,7 @@ class Amsgrad(NamedTuple):
         m_n, v_n as in adam
         maximum: before_correction    w_n = max(w_{n-1}, v_n),        v_hat = w_n / (1 - beta2^n)
         maximum: after_correction     w_n = max(w_{n-1}, v_n / (1 - beta2^n)),        v_hat = w_n
-        direction = m_hat / (sqrt(v_hat) + eps), with eps placed as in adam
+        direction = m_hat / (sqrt(v_hat) + eps), with eps placed as in adam; hat is defined with before_correction only
 
     Where implementations differ: PyTorch takes the maximum before the correction, Optax after it. Reddi et al. have no
     correction, where both are the same.
@@ -143,6 +132,12 @@ class AmsgradPerStep(NamedTuple):
     eps_outside: Lanes
 
 
+def check_amsgrad(h: Amsgrad) -> list[Complaint]:
+    if h.eps_placement == "hat" and h.maximum == "after_correction":
+        return [Complaint("eps_placement", "hat puts eps before the correction, so it needs maximum: before_correction")]
+    return complain_about_start(h)
+
+
 def amsgrad_start(h: Amsgrad) -> AmsgradState:
     return AmsgradState(0.0, 0.0, 0.0)
 
@@ -166,7 +161,7 @@ AMSGRAD = Optimizer(
     name="amsgrad",
     parameters=Amsgrad,
     paper="Reddi, Kale & Kumar (2018), arXiv:1904.09237",
-    check=check,
+    check=check_amsgrad,
     state=AmsgradState,
     start=amsgrad_start,
     per_step=AmsgradPerStep,

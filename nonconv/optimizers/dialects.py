@@ -3,11 +3,12 @@
 No choice costs a branch in the lane loop: an option that is off is a factor one or a summand zero, both exact.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from nonconv.arithmetic import Array
+from nonconv.components import Complaint
 
 EpsPlacement = Literal["outside", "inside", "hat"]
 Start = Literal["zero", "first_gradient"]
@@ -35,3 +36,11 @@ def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[A
     if placement == "inside":
         return eps_n, nothing
     return nothing, eps_n * np.sqrt(correction2) if placement == "hat" else eps_n
+
+
+def complain_about_start(h: Any) -> list[Complaint]:
+    """An average that starts at the first gradient has weights that sum to one from the first step on."""
+    if h.bias_correction and h.start == "first_gradient":
+        message = "an average that starts at the first gradient has no bias to correct; use start: zero, or bias_correction: false"
+        return [Complaint("bias_correction", message)]
+    return []

@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.arithmetic import Array, Lanes, select
 from nonconv.components import Complaint, Optimizer
-from nonconv.optimizers.dialects import Start, averaging, correction
+from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
 
 
 class Momentum(NamedTuple):
@@ -46,16 +46,9 @@ class MomentumPerStep(NamedTuple):
 def check(h: Momentum) -> list[Complaint]:
     if h.bias_correction and h.form == "heavy_ball":
         return [Complaint("bias_correction", "a heavy ball is not an average, so it has no bias to correct; use form: ema")]
-    if h.bias_correction and h.start == "first_gradient":
-        return [
-            Complaint(
-                "bias_correction",
-                "an average that starts at the first gradient has no bias to correct; use start: zero",
-            )
-        ]
     if h.bias_correction and h.nesterov:
         return [Complaint("bias_correction", "is not defined together with nesterov: true")]
-    return []
+    return complain_about_start(h)
 
 
 def start(h: Momentum) -> MomentumState:

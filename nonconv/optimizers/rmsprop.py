@@ -7,8 +7,8 @@ from annotated_types import Interval
 from typing_extensions import Doc
 
 from nonconv.arithmetic import Array, Lanes
-from nonconv.components import Complaint, Optimizer
-from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, correction, epsilons
+from nonconv.components import Optimizer
+from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, complain_about_start, correction, epsilons
 
 
 class Rmsprop(NamedTuple):
@@ -18,7 +18,7 @@ class Rmsprop(NamedTuple):
         direction = g_n / (sqrt(v_n) + eps)        eps_placement: outside
         direction = g_n / sqrt(v_n + eps)          eps_placement: inside
 
-    With bias_correction v_n is divided by 1 - beta2^n first; this is Adam with beta1 = 0.
+    With bias_correction v_n is divided by 1 - beta2^n first; this is Adam with beta1 = 0. Without it, hat is outside.
 
     Where implementations differ: PyTorch has eps outside, no correction, and calls beta2 alpha (0.99); Optax has eps
     inside by default (eps_in_sqrt), calls beta2 decay (0.9), and offers bias_correction. arXiv:2407.08100's authors put
@@ -46,17 +46,6 @@ class RmspropPerStep(NamedTuple):
     eps_outside: Lanes
 
 
-def check(h: Rmsprop) -> list[Complaint]:
-    if h.bias_correction and h.start == "first_gradient":
-        return [
-            Complaint(
-                "bias_correction",
-                "an average that starts at the first gradient has no bias to correct; use start: zero",
-            )
-        ]
-    return []
-
-
 def start(h: Rmsprop) -> RmspropState:
     return RmspropState(0.0)
 
@@ -75,7 +64,7 @@ RMSPROP = Optimizer(
     name="rmsprop",
     parameters=Rmsprop,
     paper="Tieleman & Hinton (2012), lecture 6.5",
-    check=check,
+    check=complain_about_start,
     state=RmspropState,
     start=start,
     per_step=RmspropPerStep,
