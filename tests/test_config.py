@@ -33,7 +33,7 @@ RICH = {
     "steps": "1e5",
     "objective": "{name: quadratic, dim: 2, scale: [1, .5], data: "
     "{name: discrete, values: [-1, 0, 3], probabilities: [0.5, 0.25, 0.25]}}",
-    "optimizer": "{name: amsgrad, beta1: 0, eps: 1e-12, eps_placement: hat, maximum: after_correction}",
+    "optimizer": "{name: amsgrad, beta1: 0, eps: 1e-12, eps_placement: inside, maximum: after_correction}",
     "learning_rate": "{name: piecewise, values: [0.1, 0.01], until: [1_000], warmup: 10}",
     "batch_size": "{name: power, value: 1.5, exponent: 1, largest: 64}",
     "start": "{name: truncated_normal, high: 3}",
@@ -281,7 +281,7 @@ CHANGES = {
     "optimizer.beta1": "0.1",
     "optimizer.beta2": "0.9",
     "optimizer.eps": "0",
-    "optimizer.eps_placement": "inside",
+    "optimizer.eps_placement": "outside",
     "optimizer.bias_correction": "false",
     "optimizer.maximum": "before_correction",
     "optimizer.start": "first_gradient",
