@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nonconv.arithmetic import Array
-from nonconv.engine.blocks import Engine, block_size, simulate
+from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted
 from nonconv.experiment import Cell, portable
 from nonconv.report.files import data_files

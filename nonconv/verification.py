@@ -43,11 +43,20 @@ def _compared(folder: Path, stored: Array, computed: Array, manifest: Any) -> Ve
     if stored.tobytes() == computed.tobytes():
         return Verification(True, f"{what}: bitwise equal", ())
     now, then = versions(), manifest["versions"]
-    reasons = tuple(f"{name} was {then[name]}, now is {now[name]}" for name in now if now[name] != then.get(name))
+    reasons = tuple(f"{name} was {then.get(name)}, now is {now[name]}" for name in now if now[name] != then.get(name))
+    if stored.shape != computed.shape:
+        return Verification(False, f"{what}: different (of shape {computed.shape}, not {stored.shape})", reasons)
     ulp = ulps(stored, computed)
     if ulp <= CLOSE_ULP:
         return Verification(True, f"{what}: equal within {ulp} ulp", reasons)
-    return Verification(False, f"{what}: different (by up to {np.nanmax(np.abs(stored - computed)):.3g})", reasons)
+    return Verification(False, f"{what}: different ({_difference(stored, computed)})", reasons)
+
+
+def _difference(a: Array, b: Array) -> str:
+    both = np.isfinite(a) & np.isfinite(b)
+    with np.errstate(over="ignore"):
+        most = np.abs(a[both] - b[both]).max(initial=0.0)
+    return f"by up to {most:.3g}" + (", and in what is finite" if np.any(np.isfinite(a) != np.isfinite(b)) else "")
 
 
 def ulps(a: Array, b: Array) -> int:
@@ -56,4 +65,4 @@ def ulps(a: Array, b: Array) -> int:
     if np.any(~same & ~(np.isfinite(a) & np.isfinite(b))):
         return 2**62
     ordered = [np.where(x.view(np.int64) < 0, np.int64(-(2**63)) - x.view(np.int64), x.view(np.int64)) for x in (a, b)]
-    return int(np.abs(ordered[0] - ordered[1]).max())
+    return int(np.where(same, 0, np.abs(ordered[0] - ordered[1])).max())

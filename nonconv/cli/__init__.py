@@ -1,11 +1,14 @@
 """The command line: one command a file. The only room that prints or exits; heavy imports wait until a command runs."""
 
+import io
 import os
 import sys
 
 import typer
 
 from nonconv.cli import check_configs, components, folders, run_config
+from nonconv.cli.common import say
+from nonconv.errors import UsageError
 
 app = typer.Typer(
     help="Does this optimizer converge? Seeded sweeps over thousands of paths, with intervals and pictures.",
@@ -39,6 +42,9 @@ def version_option(version: bool = typer.Option(False, "--version", help="Print 
 
 def main() -> None:
     """The `nonconv` program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where Greek letters cannot be shown they are no reason to fail
     code: object = 0
     try:
         app()
@@ -46,8 +52,14 @@ def main() -> None:
         code = end.code
     except BrokenPipeError:
         os._exit(0)  # whoever reads our output has seen enough
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        print(end="", flush=True)
+    except BrokenPipeError:
+        os._exit(0)
+    except OSError as error:
+        if not code:
+            say(f"standard output: {error.strerror}")
+        code = code or UsageError.exit_code
     # Everything is written; tearing down numba's compiler would take a quarter of a second more.
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 

@@ -1,6 +1,5 @@
 """nonconv show, nonconv validate: a config without running it."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,11 +17,12 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Print the resolved config, every default filled in. It is a config itself."""
+    from nonconv import store
     from nonconv.experiment import read_cell
-    from nonconv.store import as_yaml
 
     resolved = read_cell(config, settings).resolved
-    write_stdout((json.dumps(resolved, indent=2, ensure_ascii=False) + "\n").encode() if as_json else as_yaml(resolved))
+    document = {"schema_version": store.SCHEMA_VERSION, "config": resolved}
+    write_stdout(store.as_json(document) if as_json else store.as_yaml(resolved))
 
 
 @reported

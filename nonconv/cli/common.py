@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from nonconv.errors import NonconvError
+from nonconv.errors import NonconvError, UsageError
 
 INTERNAL_ERROR, INTERRUPTED = 1, 130
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
@@ -44,6 +44,10 @@ def reported(command: F) -> F:
             raise typer.Exit(INTERRUPTED) from None
         except (typer.Exit, BrokenPipeError):
             raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            say(traceback.format_exc() if verbose else f"{where}{error.strerror or error}")
+            raise typer.Exit(UsageError.exit_code) from None
         except Exception as error:
             hint = "" if verbose else "; -v shows where"
             say(f"internal error, please report it: {type(error).__name__}: {error}{hint}")
@@ -60,10 +64,9 @@ def say(text: str) -> None:
 
 
 def write_stdout(content: bytes) -> None:
-    """A result, byte for byte."""
+    """A result, byte for byte. What cannot be written raises when main flushes."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:

@@ -28,10 +28,10 @@ def table(
     from nonconv.report.run import read_run
     from nonconv.report.tables import FORMATS
     from nonconv.report.tables import table as render
-    from nonconv.store import finished
+    from nonconv.store import undamaged
 
     _one_of(kind, FORMATS)
-    finished(run)
+    undamaged(run)
     content = render(read_run(run), kind)
     if out == Path("-"):
         write_stdout(content)
@@ -53,10 +53,10 @@ def plot(
     from nonconv.report.figures import FORMATS, draw
     from nonconv.report.painter import FIGURES
     from nonconv.report.run import read_run
-    from nonconv.store import finished
+    from nonconv.store import undamaged
 
     _one_of(kind, FORMATS)
-    name = finished(run)["name"]
+    name = undamaged(run)["name"]
     for figure, content in draw(read_run(run), FIGURES, (kind,)).items():
         target = out / f"{name}-{figure}"
         try:

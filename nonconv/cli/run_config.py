@@ -50,15 +50,20 @@ def run(
     cell = read_cell(config, settings)
     folder = out or Path("outputs") / cell.folder_name
     if dry_run:
-        _announce(cell, folder)
+        _announce(cell, folder, as_json)
         return
     _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose)
 
 
-def _announce(cell: "Cell", folder: Path) -> None:
-    from nonconv.store import Folder
+def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
+    from nonconv.store import SCHEMA_VERSION, Folder
 
-    state = "finished, nothing to do" if Folder(folder, cell.identity).is_finished() else "to be computed"
+    finished = Folder(folder, cell.identity).is_finished()
+    if as_json:
+        facts = {"name": cell.name, "paths": cell.paths, "steps": cell.program.steps, "finished": finished}
+        write_stdout(_document({"schema_version": SCHEMA_VERSION, **facts}, folder))
+        return
+    state = "finished, nothing to do" if finished else "to be computed"
     print(f"{cell.name}: {cell.paths} paths x {cell.program.steps} steps = {cell.paths * cell.program.steps:.3g} path-steps")
     print(f"{folder}: {state}")
 
@@ -88,12 +93,13 @@ def _simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool
     from nonconv.cli.progress import progress_of
     from nonconv.report.painter import painters
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with painters() as draw, progress_of(cell, quiet) as progress:
             return study.run(cell, folder, workers, force, progress, draw).seconds
     except Interrupted as stop:
-        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *sys.argv[1:]])}") from None
+        again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew
+        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
 
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:

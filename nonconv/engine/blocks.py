@@ -1,15 +1,15 @@
 """Simulate one block: consecutive paths, moved together from their start to the last step."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen
-from nonconv.engine.program import Program, Slice
-from nonconv.rng import Key, key, uniforms
+from nonconv.engine.program import Engine, Motion, Program, Slice
+from nonconv.rng import key, uniforms
 
 SNAPSHOT_BYTES = 16 * 2**20
 LARGEST_BLOCK = 256
@@ -17,26 +17,6 @@ SMALLEST_BLOCK = 8
 REPLAY_STEPS = 64
 
 Failure = Literal["overflow", "nan"]
-
-
-class Engine(Protocol):
-    """What moves paths: engine.reference.Reference or engine.fused.Fused."""
-
-    def advance(
-        self,
-        theta: Array,
-        state: Array,
-        average: Array,
-        coefficients: Array,
-        batch_size: NDArray[np.int64],
-        marks: NDArray[np.int64],
-        snapshots: Array,
-        average_from: int,
-        first_draw: int,
-        first_replicate: int,
-        key: Key,
-        stop: NDArray[np.uint8],
-    ) -> None: ...
 
 
 class Failed(NamedTuple):
@@ -108,20 +88,21 @@ class _Run:
     def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
         never = len(piece.batch_size)
         after = self.program.average_after
-        self.engine.advance(
-            self.theta,
-            self.state,
-            self.average,
-            piece.coefficients,
-            piece.batch_size,
-            marks,
-            snapshots,
-            never if after is None else max(0, after + 1 - piece.first_step),
-            piece.first_draw,
-            self.first,
-            self.key,
-            self.stop,
+        motion = Motion(
+            theta=self.theta,
+            state=self.state,
+            average=self.average,
+            coefficients=piece.coefficients,
+            batch_size=piece.batch_size,
+            marks=marks,
+            snapshots=snapshots,
+            average_from=never if after is None else max(0, after + 1 - piece.first_step),
+            first_draw=piece.first_draw,
+            first_replicate=self.first,
+            key=self.key,
+            stop=self.stop,
         )
+        self.engine.advance(motion)
         if self.stop[0]:
             raise Stopped
 

@@ -20,13 +20,10 @@ from typing import Any, Literal
 import numba
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
 import nonconv
 from nonconv import arithmetic, rng
-from nonconv.arithmetic import Array
-from nonconv.engine.program import Program
-from nonconv.rng import Key
+from nonconv.engine.program import Motion, Program
 
 LANES = 256
 """Paths moved together by the innermost loops; their state stays in the first two caches."""
@@ -171,25 +168,12 @@ class Fused:
         self._constants = tuple(program.objective_constants)
         self._data_constants = tuple(program.data_constants)
 
-    def advance(
-        self,
-        theta: Array,
-        state: Array,
-        average: Array,
-        coefficients: Array,
-        batch_size: NDArray[np.int64],
-        marks: NDArray[np.int64],
-        snapshots: Array,
-        average_from: int,
-        first_draw: int,
-        first_replicate: int,
-        key: Key,
-        stop: NDArray[np.uint8],
-    ) -> None:
-        """As Reference.advance."""
+    def advance(self, motion: Motion) -> None:
+        """Move the paths of a block."""
+        m = motion
         self._advance(
-            theta, state, average, np.ascontiguousarray(coefficients), batch_size, marks, snapshots, average_from,
-            first_draw, first_replicate, key.k0, key.k1, stop, self._constants, self._data_constants,
+            m.theta, m.state, m.average, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, self._constants, self._data_constants,
         )  # fmt: skip
 
 

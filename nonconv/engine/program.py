@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Objective, Optimizer
+from nonconv.rng import Key
 
 SLICE_STEPS = 8192
 KEPT_SLICES = 16
@@ -22,6 +23,34 @@ class Slice(NamedTuple):
     coefficients: Array
     batch_size: NDArray[np.int64]
     first_draw: int
+
+
+class Motion(NamedTuple):
+    """What an engine is asked to do: move the paths of a block by the steps of a slice.
+
+    theta (dim, paths) and state (slots, dim, paths) are moved in place. marks are the rising indices into the slice after
+    which theta is written to the next of snapshots (len(marks), dim, paths). From index average_from on theta is added to
+    average (dim, paths). Draws start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early.
+    """
+
+    theta: Array
+    state: Array
+    average: Array
+    coefficients: Array
+    batch_size: NDArray[np.int64]
+    marks: NDArray[np.int64]
+    snapshots: Array
+    average_from: int
+    first_draw: int
+    first_replicate: int
+    key: Key
+    stop: NDArray[np.uint8]
+
+
+class Engine(Protocol):
+    """What moves paths: engine.reference.Reference or engine.fused.Fused."""
+
+    def advance(self, motion: Motion) -> None: ...
 
 
 @dataclass(frozen=True)

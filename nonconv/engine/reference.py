@@ -1,16 +1,15 @@
 """The reference engine: the definitions run by NumPy on arrays over paths. Slow and obviously right.
 
-`advance` has the signature and, for definitions that need only + - * / sqrt, the bits of the fused kernel.
+For definitions that need only + - * / sqrt it gives the bits of the fused kernel.
 """
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
-from nonconv.engine.program import Program
-from nonconv.rng import Key, uniforms
+from nonconv.engine.program import Motion, Program
+from nonconv.rng import uniforms
 
 
 class Reference:
@@ -19,39 +18,21 @@ class Reference:
     def __init__(self, program: Program) -> None:
         self.program = program
 
-    def advance(
-        self,
-        theta: Array,
-        state: Array,
-        average: Array,
-        coefficients: Array,
-        batch_size: NDArray[np.int64],
-        marks: NDArray[np.int64],
-        snapshots: Array,
-        average_from: int,
-        first_draw: int,
-        first_replicate: int,
-        key: Key,
-        stop: NDArray[np.uint8],
-    ) -> None:
-        """Move theta (dim, paths) and state (slots, dim, paths) in place by the steps of a slice.
-
-        marks are the indices into the slice after which theta is written to the next of snapshots (R, dim, paths);
-        from index average_from on theta is added to average. A nonzero stop[0] makes it return early.
-        """
-        draw, per_sample = first_draw, self.program.draws_per_sample
-        marked = {int(t): r for r, t in enumerate(marks)}
+    def advance(self, motion: Motion) -> None:
+        """Move the paths of a block."""
+        m, draw, per_sample = motion, motion.first_draw, self.program.draws_per_sample
+        marked = {int(t): r for r, t in enumerate(m.marks)}
         with np.errstate(all="ignore"):
-            for t, samples in enumerate(batch_size.tolist()):
-                if stop[0]:
+            for t, samples in enumerate(m.batch_size.tolist()):
+                if m.stop[0]:
                     return
-                u = uniforms(key, draw, samples * per_sample, first_replicate, theta.shape[1])
+                u = uniforms(m.key, draw, samples * per_sample, m.first_replicate, m.theta.shape[1])
                 draw += samples * per_sample
-                self._step(theta, state, coefficients[:, t].tolist(), samples, u)
-                if t >= average_from:
-                    average += theta
+                self._step(m.theta, m.state, m.coefficients[:, t].tolist(), samples, u)
+                if t >= m.average_from:
+                    m.average[:] += m.theta
                 if t in marked:
-                    snapshots[marked[t]] = theta
+                    m.snapshots[marked[t]] = m.theta
 
     def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
         optimizer = self.program.optimizer

@@ -41,6 +41,8 @@ def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[A
 def complain_about_start(h: Any) -> list[Complaint]:
     """An average that starts at the first gradient has weights that sum to one from the first step on."""
     if h.bias_correction and h.start == "first_gradient":
-        message = "an average that starts at the first gradient has no bias to correct; use start: zero, or bias_correction: false"
+        message = (
+            "an average that starts at the first gradient has no bias to correct; use start: zero, or bias_correction: false"
+        )
         return [Complaint("bias_correction", message)]
     return []
