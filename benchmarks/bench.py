@@ -2,23 +2,282 @@
 
 import argparse
 import os
-import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from machine import available_processors, description, have
-from tables import Table, as_markdown, show
+from measure import Cost, Job, Speed, cost, processors, speeds
+from report import Table, markdown, show
+from rich.console import Console
 
 HERE = Path(__file__).parent
-PYTHON = sys.executable
-PRINTED = re.compile(r"([\d.]+) ns/path-step, E .* = ([\d.]+)")
+RESULTS = HERE / "results.md"
 GCC = ("gcc", "-O3", "-march=native", "-fno-math-errno", "-ffp-contract=off")
+REPRODUCE = "`make bench`, on a machine with nothing else to do"
+ROUNDS, STARTS = 5, 5
+
+NONCONV, C, NUMPY = "nonconv", "C, gcc -O3", "NumPy over paths"
+RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
+FUSED, FOREACH = "PyTorch, fused", "PyTorch, foreach"
+
+
+class Size(NamedTuple):
+    paths: int
+    steps: int
+    torch_steps: int
+
+    def settings(self) -> tuple[str, ...]:
+        return f"paths={self.paths}", f"steps={self.steps}"
+
+    def arguments(self) -> tuple[str, ...]:
+        return str(self.paths), str(self.steps)
+
+
+class Target(NamedTuple):
+    """What was measured against what was aimed at."""
+
+    what: str
+    measured: float
+    bound: float
+    unit: str
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
+
+    def row(self) -> tuple[str, ...]:
+        sign = "≥" if self.at_least else "≤"
+        return (
+            self.what,
+            f"{self.measured:.2f} {self.unit}",
+            f"{sign} {self.bound:g} {self.unit}",
+            "met" if self.met else "missed",
+        )
+
+
+# Jobs
+
+
+def adam_jobs(size: Size, folder: Path) -> list[Job]:
+    """Adam on the 1-d quadratic, batch size 1."""
+    return [
+        *nonconv_jobs("adam_quadratic", size),
+        Job((C,), 1, size.steps, (compiled("adam_quadratic", folder), *size.arguments()), without(program="gcc")),
+        python_job("adam_quadratic_numpy", (NUMPY,), size, cores=1),
+        python_job("adam_quadratic_jax", (RBG, THREEFRY), size, "jax", "optax"),
+        python_job("adam_quadratic_torch", (FUSED, FOREACH), size._replace(steps=size.torch_steps), "torch"),
+    ]
+
+
+def other_jobs(name: str, size: Size) -> list[Job]:
+    """The peers of the smaller tables: JAX with both generators, PyTorch fused."""
+    return [
+        python_job(f"{name}_jax", (RBG, THREEFRY), size, "jax", "optax"),
+        python_job(f"{name}_torch", (FUSED,), size._replace(steps=size.torch_steps), "torch"),
+    ]
+
+
+def nonconv_jobs(name: str, size: Size) -> Iterator[Job]:
+    for workers in (1, 2):
+        command = (sys.executable, str(HERE / "nonconv_loop.py"), config(name), str(workers), *size.settings())
+        yield Job((NONCONV,), workers, size.steps, command, without(cores=workers))
+
+
+def python_job(name: str, programs: tuple[str, ...], size: Size, *modules: str, cores: int = 2) -> Job:
+    command = (sys.executable, str(HERE / "peers" / f"{name}.py"), *size.arguments())
+    return Job(programs, cores, size.steps, command, without(*modules, cores=cores))
+
+
+def compiled(name: str, folder: Path) -> str:
+    """The path of a C peer's program, compiled if there is a compiler."""
+    program = str(folder / name)
+    if not without(program="gcc"):
+        subprocess.run([*GCC, "-o", program, str(HERE / "peers" / f"{name}.c"), "-lm"], check=True)
+    return program
+
+
+def without(*modules: str, program: str = "", cores: int = 1) -> str:
+    """Why something that needs these cannot run, or nothing."""
+    if any(find_spec(module) is None for module in modules) or (program and not shutil.which(program)):
+        return "not installed"
+    return "" if cores <= processors() else f"needs {cores} cores"
+
+
+def config(name: str) -> str:
+    return str(HERE / "configs" / f"{name}.yaml")
+
+
+# Tables
+
+
+def speed_table(title: str, size: Size, found: Sequence[Speed]) -> Table:
+    title = f"{title}, {size.paths} paths: ns per path-step"
+    header = ("program", "cores", "steps", "median", "min - max", "/ nonconv", "E |θ_T|²")
+    return Table(title, header, tuple(_speed_row(speed, found) for speed in found))
+
+
+def _speed_row(speed: Speed, found: Sequence[Speed]) -> tuple[str, ...]:
+    head = (speed.program, str(speed.cores), str(speed.steps))
+    if speed.absent:
+        return (*head, speed.absent, "", "", "")
+    own = find(found, NONCONV, speed.cores)
+    ratio = f"{speed.median / own.median:.2f}" if own else ""
+    return (*head, short(speed.median), f"{short(min(speed.times))} - {short(max(speed.times))}", ratio, speed.check)
+
+
+def short(number: float) -> str:
+    """Two decimals where they can mean something."""
+    return f"{number:.2f}" if number < 100 else f"{number:,.0f}"
+
+
+def find(found: Sequence[Speed], program: str, cores: int) -> Speed | None:
+    """What was measured of a program, if it was."""
+    return next((s for s in found if (s.program, s.cores) == (program, cores) and s.times), None)
+
+
+def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
+    """The targets of the main table, as far as both sides were measured."""
+    c, one, two = find(found, C, 1), find(found, NONCONV, 1), find(found, NONCONV, 2)
+    if c and one:
+        yield Target("one core: time over hand-written C", one.median / c.median, 1.0, "×")
+    if two is None:
+        return
+    if one:
+        yield Target("two cores: faster than one core", one.median / two.median, 1.9, "×", at_least=True)
+    default, jax = find(found, THREEFRY, 2), [s.median for g in (RBG, THREEFRY) if (s := find(found, g, 2))]
+    if default:
+        yield Target("two cores: faster than JAX, default generator", default.median / two.median, 6.0, "×", at_least=True)
+        yield Target("two cores: faster than JAX, fastest generator", min(jax) / two.median, 3.5, "×", at_least=True)
+    if torch := find(found, FUSED, 2):
+        yield Target("two cores: faster than PyTorch, fused", torch.median / two.median, 10.0, "×", at_least=True)
+
+
+# Start-up and memory of the whole program
+
+
+def nonconv() -> tuple[str, ...]:
+    """How `nonconv` starts: the installed program, or the module."""
+    program = Path(sys.executable).with_name("nonconv")
+    return (str(program),) if program.exists() else (sys.executable, "-m", "nonconv")
+
+
+def run_cost(folder: Path, *settings: str) -> Cost:
+    """One whole `nonconv run`, figures included, into the folder."""
+    changes = [word for setting in settings for word in ("--set", setting)]
+    return cost([*nonconv(), "run", config("adam_quadratic"), *changes, "--force", "--out", str(folder)])
+
+
+def start_up(folder: Path, starts: int) -> tuple[Table, list[Target]]:
+    """Seconds until the program is done with little to do."""
+    small = ("paths=1000", "steps=2000")
+    first = run_cost(folder / "small", *small)
+    again = [run_cost(folder / "small", *small).seconds for _ in range(starts)]
+    cost([*nonconv(), "--help"])
+    usage = [cost([*nonconv(), "--help"]).seconds for _ in range(starts)]
+    rows = (
+        ("`nonconv --help`", *_spread(usage)),
+        ("`nonconv run`, 1000 paths × 2000 steps, the first time (compiles)", f"{first.seconds:.2f}", "", ""),
+        ("`nonconv run`, 1000 paths × 2000 steps, from then on", *_spread(again)),
+    )
+    targets = [
+        Target("nonconv --help", statistics.median(usage), 0.25, "s"),
+        Target("nonconv run on a small config, second start", statistics.median(again), 2.0, "s"),
+    ]
+    return Table("Start-up: seconds from start to end", ("command", "median", "min", "max"), rows), targets
+
+
+def _spread(seconds: list[float]) -> tuple[str, str, str]:
+    return f"{statistics.median(seconds):.2f}", f"{min(seconds):.2f}", f"{max(seconds):.2f}"
+
+
+def memory(folder: Path, factor: int) -> tuple[Table, list[Target]]:
+    """Peak memory as paths or steps grow; the recorded steps are as many throughout."""
+    paths, steps, few_steps, few_paths = 10_000, 1000, 200, 2000
+    comparisons = {
+        f"{paths:,} -> {factor * paths:,} paths of {few_steps} steps": [(k * paths, few_steps) for k in (1, factor)],
+        f"{steps:,} -> {factor * steps:,} steps of {few_paths} paths": [(few_paths, k * steps) for k in (1, factor)],
+    }
+    rows, targets = [], []
+    for what, sizes in comparisons.items():
+        few, many = (peak(folder / "memory", *size) for size in sizes)
+        rows.append((what, f"{few:.0f}", f"{many:.0f}", f"{many / few:.2f}"))
+        targets += [Target(f"memory, {what}", many / few, 1.2, "×"), Target(f"memory, {what}", many, 400.0, "MB")]
+    return Table("Memory: MB at the peak of `nonconv run`", ("from -> to", "before", "after", "ratio"), tuple(rows)), targets
+
+
+def peak(folder: Path, paths: int, steps: int) -> float:
+    """MB at the peak of a run with 100 recorded steps."""
+    return run_cost(folder, f"paths={paths}", f"steps={steps}", "record.points=100", "record.spacing=linear").megabytes
+
+
+# All of it
+
+
+class Plan(NamedTuple):
+    """How much to measure. everything: the peers of the smaller tables too."""
+
+    rounds: int
+    starts: int
+    memory_factor: int
+    everything: bool
+    adam: Size
+    batch: Size
+    sgd: Size
+
+
+FULL = Plan(ROUNDS, STARTS, 100, True, Size(10_240, 5000, 500), Size(1024, 50, 50), Size(10_240, 5000, 300))
+QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20))
+
+
+def bench(plan: Plan, folder: Path, console: Console) -> list[Table]:
+    """Measure everything, print each table when it is done, and return them, the targets first."""
+    tables: list[Table] = []
+    targets: list[Target] = []
+    for title, size, jobs in groups(plan, folder):
+        console.print(title)
+        found = speeds(jobs, plan.rounds, console.print)
+        tables.append(speed_table(title, size, found))
+        show(tables[-1], console)
+        targets += speed_targets(found) if size is plan.adam else ()
+    for table, more in (start_up(folder, plan.starts), memory(folder, plan.memory_factor)):
+        tables.append(table)
+        show(table, console)
+        targets += more
+    summary = Table("Targets", ("what", "measured", "target", ""), tuple(target.row() for target in targets))
+    show(summary, console)
+    return [summary, *tables]
+
+
+def groups(plan: Plan, folder: Path) -> Iterator[tuple[str, Size, list[Job]]]:
+    """What is compared with each other."""
+    yield "Adam, 1 dimension, batch size 1", plan.adam, adam_jobs(plan.adam, folder)
+    others = (("Adam, 100 dimensions, batch size 32", plan.batch, "batch"), ("SGD, 1 dimension, batch size 1", plan.sgd, "sgd"))
+    for title, size, name in others:
+        own, peers = list(nonconv_jobs(f"{name}_quadratic", size)), other_jobs(f"{name}_quadratic", size)
+        yield title, size, own + peers if plan.everything else own
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke run, too small to mean anything; leaves results.md alone")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each program runs [default: %(default)s]")
+    options = parser.parse_args()
+    console = Console() if sys.stdout.isatty() else Console(width=110)
+    with tempfile.TemporaryDirectory(prefix="nonconv-bench-") as folder:
+        os.environ["NONCONV_CACHE_DIR"] = str(Path(folder, "cache"))
+        tables = bench(QUICK if options.quick else FULL._replace(rounds=options.rounds), Path(folder), console)
+    if options.quick:
+        console.print("A smoke run: these numbers mean nothing.")
+    else:
+        RESULTS.write_text(markdown(tables, REPRODUCE))
+
+
+if __name__ == "__main__":
+    main()

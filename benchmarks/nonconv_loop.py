@@ -10,7 +10,7 @@ from nonconv.statistics.tally import Tally
 from nonconv.store import Folder
 from nonconv.study import simulate_cell
 
-WARM_UP_PATHS = 512
+WARM_UP_PATHS = 256
 
 
 def simulate(config: Path, workers: int, settings: list[str]) -> tuple[Tally, float]:

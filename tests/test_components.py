@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import integrate, special, stats
+from scipy import special, stats
 
 from nonconv.arithmetic import Array
 from nonconv.components import Component, Distribution, Objective, Optimizer, Schedule
 from nonconv.config.spec import KINDS, common_parameters
 from nonconv.data import DATA
-from nonconv.data.continuous import HALF_GRID, TruncatedNormal
+from nonconv.data.continuous import TruncatedNormal
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.data.quantile import normal_quantile
@@ -99,25 +99,26 @@ def choices(component: Component) -> Iterator[dict[str, Any]]:
     yield from (dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*values))
 
 
-def needs_parameters(component: Component) -> bool:
-    return any(p.required for p in parameters_of(component.parameters))
-
-
 def examples(kind: str, component: Component) -> list[Any]:
-    """Allowed parameters of a component: its examples, or its defaults, in every combination of its choices."""
-    given = EXAMPLES.get((kind, component.name), [])
-    defaults = [] if needs_parameters(component) else [{}]
-    found = [component.parameters(**(base | chosen)) for base in [*defaults, *given] for chosen in choices(component)]
-    return [h for h in found if not component.check(h)]
+    """The combinations that are allowed."""
+    return [h for h in combinations(kind, component) if not component.check(h)]
 
 
-def registered(*kinds: str) -> Any:
+def combinations(kind: str, component: Component) -> list[Any]:
+    """Its defaults, if it has them, and its examples, in every combination of its choices, allowed or not."""
+    given = EXAMPLES.get(("data" if kind == "start" else kind, component.name), [])
+    required = any(p.required for p in parameters_of(component.parameters))
+    bases: list[dict[str, Any]] = [*given] if required else [{}, *given]
+    return [component.parameters(**(base | chosen)) for base in bases for chosen in choices(component)]
+
+
+def registered(*kinds: str) -> pytest.MarkDecorator:
     """Parametrises a test by every component of the kinds."""
     cases = [pytest.param(kind, KINDS[kind][name], id=f"{kind}-{name}") for kind in kinds for name in KINDS[kind]]
     return pytest.mark.parametrize(("kind", "component"), cases)
 
 
-def with_examples(*kinds: str) -> Any:
+def with_examples(*kinds: str) -> pytest.MarkDecorator:
     """Parametrises a test by every example of every component of the kinds."""
     cases = [
         pytest.param(component, h, id=f"{component.name}-{number}")
@@ -154,9 +155,8 @@ def test_has_an_example(kind: str, component: Component) -> None:
     """At least one of the examples is allowed, and a combination that is not says which parameter is at fault."""
     assert examples(kind, component)
     names = {p.name for p in parameters_of(component.parameters)}
-    bases = EXAMPLES.get((kind, component.name), [{}])
-    all_of_them = [component.parameters(**(base | chosen)) for base in bases for chosen in choices(component)]
-    assert all(complaint.parameter in names and complaint.message for h in all_of_them for complaint in component.check(h))
+    complaints = [complaint for h in combinations(kind, component) for complaint in component.check(h)]
+    assert all(complaint.parameter in names and complaint.message for complaint in complaints)
 
 
 # Optimizers
@@ -268,15 +268,18 @@ def test_sample_is_the_same_on_floats_and_arrays(component: Distribution, h: Any
         assert ulps(together, alone) <= (4 if component.transcendental else 0)
 
 
-def moments_of(distribution: Distribution, h: Any, j: int) -> Any:
-    """Mean, variance and third central moment without the package: by enumeration, or by scipy's density."""
+def moments_of(distribution: Distribution, h: Any, j: int) -> tuple[float, float, float]:
+    """Mean, variance and third central moment without the law: by enumeration, scipy.stats or quadrature."""
     if distribution.name in DISCRETE_LAWS:
         x = distribution.sample(coordinate(distribution, h, j), FINE)
-        return np.array([x.mean(), *(((x - x.mean()) ** k).mean() for k in (2, 3))])
-    return moments_by_quadrature(scipys(distribution, h), *centre(distribution, h))
+        return x.mean(), ((x - x.mean()) ** 2).mean(), ((x - x.mean()) ** 3).mean()
+    if distribution.name == "truncated_normal":
+        return truncated_moments(h)
+    mean, variance, skewness = like_in_scipy(distribution, h).stats("mvs")
+    return float(mean), float(variance), float(skewness * variance**1.5)
 
 
-def scipys(distribution: Distribution, h: Any) -> Any:
+def like_in_scipy(distribution: Distribution, h: Any) -> Any:
     """The same law in scipy.stats."""
     if distribution.name == "uniform":
         return stats.uniform(h.low, h.high - h.low)
@@ -284,3 +287,324 @@ def scipys(distribution: Distribution, h: Any) -> Any:
         return stats.norm(h.mean, h.std)
     assert distribution.name == "truncated_normal", "a new continuous law needs its like in scipy.stats here"
     return stats.truncnorm((h.low - h.mean) / h.std, (h.high - h.mean) / h.std, loc=h.mean, scale=h.std)
+
+
+def truncated_moments(h: TruncatedNormal) -> tuple[float, float, float]:
+    """By 20 Gauss points on each of 400 short pieces around the mode; truncnorm.stats loses nine digits in the tails."""
+    a, b = (h.low - h.mean) / h.std, (h.high - h.mean) / h.std
+    mode = min(max(0.0, a), b)
+    edges = np.clip(np.linspace(-40.0, 40.0, 401) / (1.0 + abs(mode)), a - mode, b - mode)
+    node, weight = np.polynomial.legendre.leggauss(20)
+    half = np.diff(edges)[:, None] / 2.0
+    z = edges[:-1, None] + half + half * node
+    mass = half * weight * np.exp(-z * (z + 2.0 * mode) / 2.0)
+    mass /= mass.sum()
+    mean = float((mass * z).sum())
+    second, third = (float(h.std**k * (mass * (z - mean) ** k).sum()) for k in (2, 3))
+    return h.mean + h.std * (mode + mean), second, third
+
+
+@with_examples("data")
+def test_moments_of_the_law(component: Distribution, h: Any) -> None:
+    law = component.law(engine_parameters(component, h), dim_of(component, h))
+    for j in range(dim_of(component, h)):
+        mean, variance, third = moments_of(component, h, j)
+        assert law.mean[j] == pytest.approx(mean, rel=1e-12, abs=1e-12 * math.sqrt(variance))
+        assert law.variance[j] == pytest.approx(variance, rel=1e-11)
+        assert law.third_central[j] == pytest.approx(third, rel=1e-10, abs=1e-12 * variance**1.5)
+
+
+CONTINUOUS = [
+    pytest.param(component, h, id=f"{component.name}-{number}")
+    for component in DATA.values()
+    if component.name not in DISCRETE_LAWS
+    for number, h in enumerate(examples("data", component))
+]
+
+
+@pytest.mark.parametrize(("component", "h"), CONTINUOUS)
+def test_sample_inverts_the_distribution_function(component: Distribution, h: Any) -> None:
+    """F(sample(u)) = u, or 1 - u where the sampler is mirrored; to 2e-12, the error of scipy's F in the far tails."""
+    u = np.concatenate([[0.0, 2.0**-52, 1e-9, 1e-3], middles(200), [0.999, 1 - 1e-9, LAST]])
+    x = component.sample(coordinate(component, h), u)
+    seen = like_in_scipy(component, h).cdf(x)
+    assert np.abs(seen - (u if x[-1] > x[0] else 1.0 - u)).max() < 2e-12
+
+
+@with_examples("data")
+def test_support_is_kept_by_the_most_extreme_uniforms(component: Distribution, h: Any) -> None:
+    law = component.law(engine_parameters(component, h), dim_of(component, h))
+    u = np.array([0.0, 2.0**-52, 2.0**-51, 0.5, LAST - 2.0**-52, LAST])
+    for j in range(dim_of(component, h)):
+        x = component.sample(coordinate(component, h, j), u)
+        assert np.all(np.isfinite(x))
+        assert np.all((law.low[j] <= x) & (x <= law.high[j]))
+
+
+@with_examples("data")
+def test_symmetric_flag(component: Distribution, h: Any) -> None:
+    """It says whether the quantiles, and the ends of the support, mirror each other around the mean."""
+    law = component.law(engine_parameters(component, h), dim_of(component, h))
+    gaps = []
+    for j in range(dim_of(component, h)):
+        ends = [law.low[j], law.high[j]] if law.bounded else []
+        x = np.sort(np.concatenate([component.sample(coordinate(component, h, j), FINE), ends])) - law.mean[j]
+        gaps.append(np.abs(x + x[::-1]).max())
+    assert law.symmetric == (max(gaps) <= 1e-12 * (1.0 + np.abs(law.mean).max()))
+    assert not law.symmetric or np.all(law.third_central == 0.0)
+
+
+@pytest.mark.parametrize("name", ["two_point", "uniform", "normal", "truncated_normal"])
+def test_bounded_flag(name: str) -> None:
+    distribution = DATA[name]
+    assert isinstance(distribution, Distribution)
+    assert distribution.law(distribution.parameters(), 2).bounded == (name != "normal")
+
+
+tenths = st.integers(-100, 100).map(lambda k: k / 10)
+exponents = st.floats(-6, 2).map(lambda e: 10.0**e)
+
+
+@MANY
+@given(low=st.one_of(tenths, st.floats(-1e3, 1e3)), width=exponents, mean=tenths, std=exponents)
+def test_truncated_normal_keeps_its_support(low: float, width: float, mean: float, std: float) -> None:
+    h = TruncatedNormal(low, low + width, mean, std)
+    distribution = DATA["truncated_normal"]
+    assert isinstance(distribution, Distribution)
+    assume(not distribution.check(h))
+    x = distribution.sample(coordinate(distribution, h), np.array([0.0, 2.0**-52, 0.25, 0.5, 0.75, LAST - 2.0**-52, LAST]))
+    steps = np.diff(x)
+    assert np.all((h.low <= x) & (x <= h.high))
+    assert np.all(steps >= 0) or np.all(steps <= 0)
+
+
+@MANY
+@given(low=st.floats(-1e6, 1e6), width=st.floats(1e-300, 1e6))
+def test_uniform_keeps_its_support(low: float, width: float) -> None:
+    assume(low + width > low)
+    distribution = DATA["uniform"]
+    assert isinstance(distribution, Distribution)
+    h = distribution.parameters(low, low + width)
+    x = distribution.sample(coordinate(distribution, h), np.array([0.0, 0.5, LAST]))
+    assert np.all((h.low <= x) & (x <= h.high))
+
+
+def masses(weights: list[int]) -> tuple[list[Fraction], list[Fraction]]:
+    """Of a law on 0, 1, 2, ...: the probabilities asked for, and those of the alias table, cell by cell."""
+    total, size = sum(weights), len(weights)
+    h = Discrete(tuple(float(k) for k in range(size)), tuple(weight / total for weight in weights))
+    distribution = DATA["discrete"]
+    assert isinstance(distribution, Distribution)
+    k = coordinate(distribution, h)
+    found = [Fraction(0)] * size
+    for cell, keep in enumerate(k.keep.tolist()):
+        found[int(k.values[2 * cell])] += Fraction(keep) / size
+        found[int(k.values[2 * cell + 1])] += (1 - Fraction(keep)) / size
+    return [Fraction(weight, total) for weight in weights], found
+
+
+@MANY
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))
+def test_alias_table_to_rounding(weights: list[int]) -> None:
+    asked, found = masses(weights)
+    assert max(abs(a - b) for a, b in zip(asked, found, strict=True)) < 1e-15
+
+
+@MANY
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=40))
+def test_alias_table_is_exact(weights: list[int]) -> None:
+    """No error at all where the probabilities are multiples of a power of two."""
+    total = sum(weights)
+    asked, found = masses([*weights, 2 ** total.bit_length() - total])
+    assert asked == found
+
+
+def test_normal_quantile() -> None:
+    """Within 8 ulp of scipy's over all of (0, 1), and odd around 1/2."""
+    generator = np.random.default_rng(1)
+    tails = 2.0 ** -generator.uniform(1.0, 1000.0, 100_000)
+    ends = np.array([2.0**-53, 2.0**-52, 1e-290, 0.075, np.nextafter(0.075, 0.0), math.exp(-25.0), 0.25, 0.5])
+    p = np.concatenate([generator.random(100_000), tails, ends])
+    on_grid = np.ceil(np.concatenate([generator.random(10_000), ends[:2]]) * 2.0**53) * 2.0**-53
+    assert ulps(normal_quantile(p), special.ndtri(p)) <= 8
+    assert np.array_equal(normal_quantile(1.0 - on_grid), -normal_quantile(on_grid))
+    assert normal_quantile(np.array([0.5]))[0] == 0.0
+
+
+# Objectives
+
+POINTS = np.array([-2.0, -0.5, 0.0, 0.75, 3.0])
+SKEWED = TwoPoint(low=-1.0, high=4.0, p_high=0.25)
+
+
+def constants_of(objective: Objective, h: Any, j: int = 0) -> Any:
+    return objective.constants(*(field[j] for field in objective.prepare(h, h.dim)))
+
+
+@with_examples("objective")
+def test_gradient_is_the_derivative_of_the_loss(component: Objective, h: Any) -> None:
+    """By the complex step, which is exact to rounding."""
+    for j in range(h.dim):
+        k = constants_of(component, h, j)
+        derivative = np.imag(component.loss(k, POINTS + 1e-30j, 0.25)) / 1e-30
+        assert component.gradient(k, POINTS, 0.25) == pytest.approx(derivative, rel=1e-15, abs=1e-15)
+
+
+@with_examples("objective")
+def test_objective_is_the_same_on_floats_and_arrays(component: Objective, h: Any) -> None:
+    k = constants_of(component, h)
+    for function in (component.loss, component.gradient):
+        assert function(k, POINTS, 0.3).tolist() == [function(k, theta, 0.3) for theta in POINTS.tolist()]
+
+
+@with_examples("objective")
+def test_minimizer_is_where_the_expected_gradient_vanishes(component: Objective, h: Any) -> None:
+    distribution = DATA["two_point"]
+    assert isinstance(distribution, Distribution)
+    minimizer = component.minimizer(h, distribution.law(SKEWED, h.dim))
+    assert minimizer.shape == (h.dim,)
+    for j in range(h.dim):
+        k, x = constants_of(component, h, j), distribution.sample(coordinate(distribution, SKEWED), FINE)
+        expected = [component.gradient(k, minimizer[j] + offset, x).mean() for offset in (-0.1, 0.0, 0.1)]
+        assert expected[1] == pytest.approx(0.0, abs=1e-14)
+        assert expected[0] < -1e-3 < 1e-3 < expected[2]
+
+
+def test_quadratic_of_a_scale() -> None:
+    """Scale s has curvature 2s: one number for all coordinates, or one for each."""
+    objective = KINDS["objective"]["quadratic"]
+    assert isinstance(objective, Objective)
+    assert objective.prepare(Quadratic(None), 3).scale.tolist() == [1.0, 1.0, 1.0]
+    assert objective.prepare(Quadratic(None, 2, (0.5, 3.0)), 2).scale.tolist() == [0.5, 3.0]
+    assert objective.gradient(constants_of(objective, Quadratic(None, 2, (0.5, 3.0)), 1), 2.0, 1.5) == 3.0
+
+
+# Schedules
+
+
+def triangle(h: Any, n: int) -> float:
+    """The share of the way from low to high and back."""
+    share = (n - 1) % h.period / h.period
+    return float(h.low + (h.high - h.low) * (2 * share if share < 0.5 else 2 * (1 - share)))
+
+
+def piece(h: Any, n: int) -> float:
+    return float(next(value for value, until in zip(h.values, [*h.until, math.inf], strict=True) if n <= until))
+
+
+def half_cosine(h: Any, n: int) -> float:
+    return float(h.final + (h.value - h.final) * (1 + math.cos(math.pi * min(1, (n - 1) / h.steps))) / 2)
+
+
+def smallest_size(h: Any, n: int) -> float:
+    """The smallest whole s with s^q >= value^q n^p where exponent = p / q: in whole numbers, without rounding."""
+    exponent, value = Fraction(h.exponent).limit_denominator(12), Fraction(str(h.value))
+    p, q = exponent.numerator, exponent.denominator
+    target = value**q * n**p
+    low, high = 0, h.largest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if middle**q >= target else (middle, high)
+    return float(high)
+
+
+FORMULAS: dict[tuple[str, str], Callable[[Any, int], float]] = {
+    ("learning_rate", "constant"): lambda h, n: h.value,
+    ("learning_rate", "power"): lambda h, n: h.value / (n + h.shift) ** h.exponent,
+    ("learning_rate", "asymptotically_constant"): lambda h, n: h.limit + (h.value - h.limit) / n**h.exponent,
+    ("learning_rate", "exponential"): lambda h, n: h.value * math.exp(math.log(h.factor) * (n - 1) / h.steps),
+    ("learning_rate", "step"): lambda h, n: h.value * math.prod([h.factor] * ((n - 1) // h.every)),
+    ("learning_rate", "cosine"): half_cosine,
+    ("learning_rate", "cyclic"): triangle,
+    ("learning_rate", "piecewise"): piece,
+    ("batch_size", "constant"): lambda h, n: h.value,
+    ("batch_size", "power"): smallest_size,
+    ("batch_size", "piecewise"): piece,
+}
+"""Every schedule once more, a step at a time, in plain Python."""
+
+
+@registered("learning_rate", "batch_size")
+def test_closed_form(kind: str, component: Schedule) -> None:
+    n = np.arange(1, 61)
+    for h in examples(kind, component):
+        expected = [FORMULAS[kind, component.name](h, int(step)) for step in n]
+        assert component.value(h, n.astype(float)) == pytest.approx(expected, rel=0 if kind == "batch_size" else 1e-14)
+
+
+@with_examples("learning_rate", "batch_size")
+def test_schedule_is_a_function_of_the_step_alone(component: Schedule, h: Any) -> None:
+    n = np.arange(1.0, 61.0)
+    values = component.value(h, n)
+    assert np.array_equal(n, np.arange(1.0, 61.0))
+    assert np.array_equal(component.value(h, n[::-1].copy())[::-1], values)
+    assert values.shape == n.shape
+    assert np.all(np.isfinite(values) & (values >= 0.0))
+
+
+@with_examples("learning_rate", "batch_size")
+def test_limits(component: Schedule, h: Any) -> None:
+    """The least and the largest value around step 1e15 are the limits, or large where these are infinite."""
+    far = component.value(h, 1e15 + np.arange(5040.0))
+    for limit, seen in zip(component.limits(h), (far.min(), far.max()), strict=True):
+        assert seen > 1e6 if math.isinf(limit) else seen == pytest.approx(limit, abs=1e-6)
+
+
+@with_examples("batch_size")
+def test_batches_are_whole(component: Schedule, h: Any) -> None:
+    sizes = component.value(h, np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)]))
+    assert np.all((sizes >= 1) & (sizes <= LARGEST) & (sizes == np.floor(sizes)))
+
+
+def batch(value: float, exponent: float, n: Array, largest: int = LARGEST) -> Array:
+    schedule = BATCH_SIZES["power"]
+    assert isinstance(schedule, Schedule)
+    return schedule.value(Power(value, exponent, largest), n)
+
+
+@pytest.mark.parametrize(("root", "most"), [(1, 10**6), (2, 46340), (3, 1290), (4, 215), (5, 73), (10, 8)])
+def test_whole_powers_are_not_raised_by_rounding(root: int, most: int) -> None:
+    """The batch at n = m^root with exponent 1/root is m, and one more at the next step."""
+    m = np.unique(np.geomspace(2, most, 3000).astype(int)).astype(float)
+    assert np.array_equal(batch(1.0, 1.0 / root, m**root), m)
+    assert np.array_equal(batch(1.0, 1.0 / root, m**root + 1.0), m + 1.0)
+
+
+ROOTS = [Fraction(0), Fraction(1, 4), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1), Fraction(3, 2)]
+
+
+@MANY
+@given(st.integers(1, 100), st.sampled_from(ROOTS), st.integers(1, 1000), st.sampled_from([1, 7, 100, LARGEST]))
+def test_power_is_the_smallest_whole_number_above(value: int, exponent: Fraction, n: int, largest: int) -> None:
+    found = batch(value / 10, float(exponent), np.array([float(n)]), largest)[0]
+    assert found == smallest_size(Power(value / 10, float(exponent), largest), n)
+
+
+@MANY
+@given(st.floats(1e-3, 1e3), st.floats(0.0, 300.0), st.integers(1, LARGEST))
+def test_power_grows_and_stays_in_range(value: float, exponent: float, largest: int) -> None:
+    """Also where n^exponent is beyond the range of doubles."""
+    sizes = batch(value, exponent, np.concatenate([np.arange(1.0, 50.0), 10.0 ** np.arange(2, 13)]), largest)
+    assert np.all(np.diff(sizes) >= 0)
+    assert sizes.min() >= 1
+    assert sizes.max() <= largest
+
+
+class Warmup(NamedTuple):
+    """A warm-up's length and what step n keeps of the rate."""
+
+    steps: int
+    share: list[float]
+
+
+@pytest.mark.parametrize("warmup", [Warmup(0, [1, 1, 1, 1, 1]), Warmup(1, [1, 1, 1, 1, 1]), Warmup(4, [0.25, 0.5, 0.75, 1, 1])])
+def test_warmup(warmup: Warmup) -> None:
+    rate = np.array([8.0, 7.0, 6.0, 5.0, 4.0])
+    assert warmed_up(rate, warmup.steps, np.arange(1.0, 6.0)).tolist() == (rate * warmup.share).tolist()
+
+
+@MANY
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_warmup_rises_to_the_schedule(warmup: int, n: int) -> None:
+    found = warmed_up(np.array([2.0]), warmup, np.array([float(n)]))[0]
+    assert found == pytest.approx(2.0 * min(1.0, n / warmup), rel=1e-15)

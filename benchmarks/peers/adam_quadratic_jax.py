@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-jax.config.update("jax_enable_x64", True)
+config: Any = jax.config
+config.update("jax_enable_x64", True)
 paths, steps = int(sys.argv[1]), int(sys.argv[2])
 optimizer = optax.adam(0.1)
 
 
-@jax.jit
-def run(key: Any) -> Any:
+def errors(key: Any) -> Any:
     def step(carry: Any, n: Any) -> Any:
         theta, state = carry
         x = jax.random.uniform(jax.random.fold_in(key, n), (paths,), minval=-1.0, maxval=1.0)
@@ -26,6 +26,7 @@ def run(key: Any) -> Any:
     return jax.lax.scan(step, (theta, optimizer.init(theta)), jnp.arange(steps))[1]
 
 
+run = jax.jit(errors)
 for impl in ("rbg", "threefry2x32"):
     key = jax.random.key(0, impl=impl)
     run(key).block_until_ready()

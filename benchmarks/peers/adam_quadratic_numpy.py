@@ -1,4 +1,4 @@
-"""NumPy over paths, as one would write it, on the work of adam_quadratic.c: python adam_quadratic_numpy.py PATHS STEPS (one core)."""
+"""NumPy, as one would write it, on the work of adam_quadratic.c: python adam_quadratic_numpy.py PATHS STEPS (one core)."""
 
 import sys
 import time

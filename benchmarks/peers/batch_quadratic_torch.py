@@ -1,4 +1,4 @@
-"""PyTorch, Adam on the quadratic in 100 dimensions, batch size 32: python batch_quadratic_torch.py PATHS STEPS (both cores, float64)."""
+"""PyTorch, Adam on the 100-d quadratic, batch 32: python batch_quadratic_torch.py PATHS STEPS (both cores, float64)."""
 
 import sys
 import time

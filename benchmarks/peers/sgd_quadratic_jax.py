@@ -1,4 +1,4 @@
-"""JAX + Optax on the 1-d quadratic with SGD, batch size 1: python sgd_quadratic_jax.py PATHS STEPS (both cores, float64)."""
+"""JAX + Optax, SGD on the 1-d quadratic, batch size 1: python sgd_quadratic_jax.py PATHS STEPS (both cores, float64)."""
 
 import sys
 import time
@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-jax.config.update("jax_enable_x64", True)
+config: Any = jax.config
+config.update("jax_enable_x64", True)
 paths, steps = int(sys.argv[1]), int(sys.argv[2])
 optimizer = optax.sgd(0.05)
 
 
-@jax.jit
-def run(key: Any) -> Any:
+def errors(key: Any) -> Any:
     def step(carry: Any, n: Any) -> Any:
         theta, state = carry
         x = jax.random.uniform(jax.random.fold_in(key, n), (paths,), minval=-1.0, maxval=1.0)
@@ -26,6 +26,7 @@ def run(key: Any) -> Any:
     return jax.lax.scan(step, (theta, optimizer.init(theta)), jnp.arange(steps))[1]
 
 
+run = jax.jit(errors)
 for impl in ("rbg", "threefry2x32"):
     key = jax.random.key(0, impl=impl)
     run(key).block_until_ready()

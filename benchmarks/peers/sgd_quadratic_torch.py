@@ -1,4 +1,4 @@
-"""PyTorch on the 1-d quadratic with SGD, batch size 1: python sgd_quadratic_torch.py PATHS STEPS (both cores, float64)."""
+"""PyTorch, SGD on the 1-d quadratic, batch size 1: python sgd_quadratic_torch.py PATHS STEPS (both cores, float64)."""
 
 import sys
 import time

@@ -104,14 +104,7 @@ def _number(line: Place, row: list[str], field: int, header: list[str], problems
     if not abs(value) <= LARGEST:
         allowed = f"a number of at most {LARGEST:g} either way" if math.isfinite(value) else "a finite number"
         where = line if '"' in line.text else _of_field(line, field)
-        problems.append(
-            Problem(
-                f"cannot be {kind_of(row[field])}",
-                where,
-                header[field],
-                "a finite number" if not math.isfinite(value) else f"a number of at most {LARGEST:g} either way",
-            )
-        )
+        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], allowed))
     return value
 
 
