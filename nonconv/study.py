@@ -137,4 +137,4 @@ def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last:
             yield waiting.popleft().result()
     finally:
         stop[0] = 1
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped, and need not be

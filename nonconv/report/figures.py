@@ -90,12 +90,13 @@ def error_figure(run: Run) -> Figure:
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, _positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
-    top.set_xscale("log")
+    if not any(np.isfinite(_positive(errors.mse)).any() for errors in run.errors.values()):
+        top.set_ylim(0.1, 10.0)  # a log axis needs something to show
+    _step_axis(top, run)
     top.set_yscale("log")
     top.set_ylabel("E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
     _title(top, run)
-    _log_axis(top.xaxis)
     _log_axis(top.yaxis)
     _few_decades(top, *(errors.mse for errors in run.errors.values()))
     _schedule_panel(bottom, run)
@@ -154,6 +155,13 @@ def _schedule_panel(axes: Any, run: Run) -> None:
         twin.spines["right"].set_visible(True)
 
 
+def _step_axis(axes: Any, run: Run) -> None:
+    """Steps on a log axis, with limits of its own: a curve of nothing but nan gives it none."""
+    axes.set_xscale("log")
+    axes.set_xlim(float(run.step[0]) / 1.5, float(run.step[-1]) * 1.5)
+    _log_axis(axes.xaxis)
+
+
 def _log_axis(axis: Any) -> None:
     """Decades as 10⁻² in plain text and no minor ticks: mathtext and tick clutter are most of a figure's cost."""
     axis.set_major_locator(LogLocator(numticks=9))
@@ -193,8 +201,7 @@ def paths_figure(run: Run) -> Figure:
         _fan(axes, run, quantile[:, :, coordinate])
         _single_paths(axes, run, coordinate)
         _marks(axes, run, coordinate)
-        axes.set_xscale("log")
-        _log_axis(axes.xaxis)
+        _step_axis(axes, run)
         axes.set_ylabel("Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {coordinate + 1}")
         _tame(axes, quantile[:, :, coordinate])
     axes_list[-1].set_xlabel("step n")

@@ -116,14 +116,17 @@ def _row(cell: Cell, moments: Moments, k: int, r: int, theory: dict[str, Array])
 
 
 def _warnings(cell: Cell, tally: Tally) -> list[str]:
-    """What may mislead a reader of the last recorded step."""
-    return [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
+    """What may mislead a reader."""
+    if cell.paths == 1:
+        return ["one path alone gives no interval"]
+    few = [f"intervals from only {cell.paths} paths are not to be trusted; take 200 or more"] if cell.paths < FEW_PATHS else []
+    return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
 
 
 def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
     at = Moments(*(field[k, -1] for field in moments))
     carrying, total = float(effective_number(at)), float(at.n_finite * at.mean)
-    if carrying >= min(FEW_PATHS, int(at.n) / 4) or total <= 0:
+    if carrying >= min(FEW_PATHS, int(at.n) / 4) or total <= 0 or at.n_finite < at.n:
         return ""
     return (
         f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {int(at.n)} paths"
