@@ -54,7 +54,7 @@ def merge(a: Moments, b: Moments) -> Moments:
     with np.errstate(over="ignore", invalid="ignore"):
         delta = b.mean - a.mean
         mean = a.mean + delta * share
-        m2 = a.m2 + b.m2 + delta * delta * a.n_finite * share
+        m2 = a.m2 + b.m2 + delta * (delta * share * a.n_finite)
     return Moments(a.n + b.n, n_finite, a.n_nan + b.n_nan, mean, m2, np.maximum(a.largest, b.largest))
 
 

@@ -52,6 +52,8 @@ def run(
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started = time.time()
+        if cell.data_file:
+            store.write(cell.data_file.name, cell.data_file.read_bytes())  # now: it may change while we compute
         tally = simulate_cell(cell, store, workers, progress)
         simulated = time.time()
         try:
@@ -71,8 +73,6 @@ def run(
 def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
     """Everything but the manifest: first the data, then what is made of them."""
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
-    if cell.data_file:
-        store.write(cell.data_file.name, cell.data_file.read_bytes())
     store.discard("theory.csv")  # of what was here before --force
     for name, content in data_files(cell, tally).items():
         store.write(name, content)

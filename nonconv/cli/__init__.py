@@ -40,6 +40,14 @@ def version_option(version: bool = typer.Option(False, "--version", help="Print 
         raise typer.Exit
 
 
+def _exit_code() -> object:
+    try:
+        app()
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
 def main() -> None:
     """The `nonconv` program."""
     for stream in (sys.stdout, sys.stderr):
@@ -47,15 +55,10 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # where Greek letters cannot be shown they are no reason to fail
     code: object = 0
     try:
-        app()
-    except SystemExit as end:
-        code = end.code
-    except BrokenPipeError:
-        os._exit(0)  # whoever reads our output has seen enough
-    try:
+        code = _exit_code()
         print(end="", flush=True)
     except BrokenPipeError:
-        os._exit(0)
+        os._exit(0)  # whoever reads our output has seen enough
     except OSError as error:
         if not code:
             say(f"standard output: {error.strerror}")

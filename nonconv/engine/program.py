@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -84,31 +84,20 @@ class Program:
     def draws_per_sample(self) -> int:
         return 1 if self.data.joint else self.dim
 
-    @cached_property
-    def first_draws(self) -> list[int]:
-        """The index of the first draw of each slice."""
-        draws = [0]
-        for first in range(1, self.steps + 1, SLICE_STEPS):
-            draws.append(draws[-1] + int(self._batch_sizes(first).sum()) * self.draws_per_sample)
-        return draws
-
     def slices(self, length: int = SLICE_STEPS) -> Iterator[Slice]:
         """The timetable in order; shorter pieces on request."""
-        for number in range(len(self.first_draws) - 1):
-            whole = self._slice(number)
+        draw = 0
+        for number in range(-(-self.steps // SLICE_STEPS)):
+            whole = self._slice(number)._replace(first_draw=draw)
+            draw += int(whole.batch_size.sum()) * self.draws_per_sample
             yield from [whole] if length >= SLICE_STEPS else _split(whole, length, self.draws_per_sample)
 
-    def _steps_from(self, first: int) -> Array:
-        return np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
-
-    def _batch_sizes(self, first: int) -> NDArray[np.int64]:
-        return self.batch_size(self._steps_from(first)).astype(np.int64)
-
     def _make_slice(self, number: int) -> Slice:
+        """A slice by its number, which does not know its first draw."""
         first = 1 + number * SLICE_STEPS
-        n = self._steps_from(first)
+        n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rows = [*self.optimizer.at_step(self.optimizer_parameters, n), self.learning_rate(n)]
-        return Slice(first, np.array(rows), self._batch_sizes(first), self.first_draws[number])
+        return Slice(first, np.array(rows), self.batch_size(n).astype(np.int64), 0)
 
 
 def _split(whole: Slice, length: int, draws_per_sample: int) -> Iterator[Slice]:
