@@ -21,6 +21,8 @@ RESULTS = HERE / "results.md"
 GCC = ("gcc", "-O3", "-march=native", "-fno-math-errno", "-ffp-contract=off")
 REPRODUCE = "`make bench`, on a machine with nothing else to do"
 ROUNDS, STARTS = 5, 5
+STEADY = 1.3
+"""The slowest round over the fastest, on an idle machine."""
 
 NONCONV, C, NUMPY = "nonconv", "C, gcc -O3", "NumPy over paths"
 RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
@@ -142,6 +144,18 @@ def find(found: Sequence[Speed], program: str, cores: int) -> Speed | None:
     return next((s for s in found if (s.program, s.cores) == (program, cores) and s.times), None)
 
 
+def unsteady(found: Sequence[Speed]) -> str:
+    """A warning when rounds differ by more than the programs can be blamed for, or nothing."""
+    spreads = [max(speed.times) / min(speed.times) for speed in found if speed.times]
+    wide = sum(spread > STEADY for spread in spreads)
+    if wide <= len(spreads) / 4:
+        return ""
+    return (
+        f"{wide} of {len(spreads)} programs took more than {STEADY} times as long in one round as in another: the machine had"
+        " other things to do, and none of these ratios is to be trusted; measure again when it is idle."
+    )
+
+
 def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
     """The targets of the main table, as far as both sides were measured."""
     c, one, two = find(found, C, 1), find(found, NONCONV, 1), find(found, NONCONV, 2)
@@ -236,13 +250,15 @@ FULL = Plan(ROUNDS, STARTS, 100, True, Size(10_240, 5000, 500), Size(1024, 50, 5
 QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20))
 
 
-def bench(plan: Plan, folder: Path, console: Console) -> list[Table]:
-    """Measure everything, print each table when it is done, and return them, the targets first."""
+def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]:
+    """Measure everything, print each table when it is done; return them, the targets first, and a warning or nothing."""
     tables: list[Table] = []
     targets: list[Target] = []
+    measured: list[Speed] = []
     for title, size, jobs in groups(plan, folder):
         console.print(title)
         found = speeds(jobs, plan.rounds, console.print)
+        measured += found
         tables.append(speed_table(title, size, found))
         show(tables[-1], console)
         targets += speed_targets(found) if size is plan.adam else ()
@@ -252,7 +268,7 @@ def bench(plan: Plan, folder: Path, console: Console) -> list[Table]:
         targets += more
     summary = Table("Targets", ("what", "measured", "target", ""), tuple(target.row() for target in targets))
     show(summary, console)
-    return [summary, *tables]
+    return [summary, *tables], unsteady(measured)
 
 
 def groups(plan: Plan, folder: Path) -> Iterator[tuple[str, Size, list[Job]]]:
@@ -272,11 +288,12 @@ def main() -> None:
     console = Console() if sys.stdout.isatty() else Console(width=110)
     with tempfile.TemporaryDirectory(prefix="nonconv-bench-") as folder:
         os.environ["NONCONV_CACHE_DIR"] = str(Path(folder, "cache"))
-        tables = bench(QUICK if options.quick else FULL._replace(rounds=options.rounds), Path(folder), console)
+        tables, warning = bench(QUICK if options.quick else FULL._replace(rounds=options.rounds), Path(folder), console)
     if options.quick:
         console.print("A smoke run: these numbers mean nothing.")
-    else:
-        RESULTS.write_text(markdown(tables, REPRODUCE))
+        return
+    console.print(warning)
+    RESULTS.write_text(markdown(tables, REPRODUCE, warning))
 
 
 if __name__ == "__main__":

@@ -129,16 +129,17 @@ SCALAR: dict[Any, Any] = {arithmetic.select: _select}
 def definition(function: FunctionType, inline: Literal["never", "always"] = "never") -> Any:
     """A plain function as a kernel function, with the plain functions it calls."""
     function = SCALAR.get(function, function)
-    called = {name: function.__globals__.get(name) for name in function.__code__.co_names}
-    helpers = {name: definition(value) for name, value in called.items() if isinstance(value, FunctionType)}
+    helpers = {name: definition(helper) for name, helper in called_by(function).items()}
     linked = FunctionType(
-        function.__code__,
-        {**function.__globals__, **helpers},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
+        function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
     )
     return numba.njit(error_model="numpy", inline=inline)(linked)
+
+
+def called_by(function: FunctionType) -> dict[str, FunctionType]:
+    """The plain functions that a plain function names."""
+    named = {name: function.__globals__.get(name) for name in function.__code__.co_names}
+    return {name: value for name, value in named.items() if isinstance(value, FunctionType)}
 
 
 # Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
@@ -231,8 +232,13 @@ def cache_folder() -> Path:
 
 
 def _identity(text: str, *components: Any) -> str:
-    """A hash of all that the machine code depends on: text, definitions' modules, versions."""
-    modules = {inspect.getmodule(f) for f in (*(_function(c) for c in components), rng.key, arithmetic.select, fill.py_func)}
+    """A hash of all that the machine code depends on: its text, the modules of every function in it, versions."""
+    waiting = [rng.uniform_pair, arithmetic.select, fill.py_func, *(_function(component) for component in components)]
+    modules = set()
+    while waiting:
+        function = waiting.pop()
+        modules.add(inspect.getmodule(function))
+        waiting += called_by(function).values()
     sources = sorted(inspect.getsource(module) for module in modules if module)
     versions = (nonconv.__version__, numba.__version__, np.__version__, sys.version)
     return hashlib.blake2b("\0".join([text, *sources, *versions]).encode(), digest_size=12).hexdigest()

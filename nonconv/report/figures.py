@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from typing import Any
 
 import matplotlib as mpl
@@ -35,10 +36,13 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#009e73", "linestyle": (0, (7, 2, 1, 2))},
     {"color": "#cc79a7", "linestyle": (0, (1, 1))},
 )
+MARKERS = ("", "o", "s", "^", "v")
+"""What tells a line from the one with the same LINES entry."""
 SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LONGEST_NAME = 24
 LARGEST_SHOWN = 1e150
 """Axes cannot be drawn up to the largest double; a curve ends where it passes this."""
 
@@ -90,6 +94,7 @@ def error_figure(run: Run) -> Figure:
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, _positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
+    _mark_losses(top, run)
     if not any(np.isfinite(_positive(errors.mse)).any() for errors in run.errors.values()):
         top.set_ylim(0.1, 10.0)  # a log axis needs something to show
     _step_axis(top, run)
@@ -104,7 +109,8 @@ def error_figure(run: Run) -> Figure:
 
 
 def _cycle(count: int) -> list[dict[str, Any]]:
-    return [LINES[k % len(LINES)] for k in range(count)]
+    markers = [{"marker": marker, "markersize": 3.5, "markevery": 0.1} if marker else {} for marker in MARKERS]
+    return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
 
 
 def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
@@ -112,20 +118,27 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
     low, high = _positive(errors.ci_low), _positive(errors.ci_high)
     low = np.where(np.isnan(low) & np.isfinite(high), _positive(errors.mse) / 10, low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
-    lost = np.flatnonzero(~np.isfinite(errors.mse))
-    if len(lost):
-        axes.axvline(run.step[lost[0]], color=line["color"], linewidth=0.8, linestyle=":")
-        axes.annotate(
-            f"not finite from step {run.step[lost[0]]} on",
-            (run.step[lost[0]], 0.02),
-            xycoords=("data", "axes fraction"),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            rotation=90,
-            ha="right",
-            va="bottom",
-            fontsize=7,
-        )
+
+
+def _mark_losses(axes: Any, run: Run) -> None:
+    """Where errors cease to be finite. Those of several xi often do at one step, or nearly."""
+    lost = [np.flatnonzero(~np.isfinite(errors.mse)) for errors in run.errors.values()]
+    told = 0.0
+    for step in sorted({int(run.step[found[0]]) for found in lost if len(found)}):
+        axes.axvline(step, color="0.3", linewidth=0.8, linestyle=":")
+        if step > 1.2 * told:
+            told = step
+            axes.annotate(
+                f"not finite from step {step} on",
+                (step, 0.02),
+                xycoords=("data", "axes fraction"),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                rotation=90,
+                ha="right",
+                va="bottom",
+                fontsize=7,
+            )
 
 
 def _positive(values: Array) -> Array:
@@ -135,7 +148,8 @@ def _positive(values: Array) -> Array:
 
 
 def _xi_name(label: str) -> str:
-    return {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
+    name = {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
+    return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 
 def _schedule_panel(axes: Any, run: Run) -> None:
@@ -239,9 +253,20 @@ def _marks(axes: Any, run: Run, coordinate: int) -> None:
 
 def _tame(axes: Any, quantile: Array) -> None:
     """Paths over many orders of magnitude need an axis that shows both ends."""
-    shown = np.abs(quantile[np.isfinite(quantile)])
-    if len(shown) and shown.max() > 1e4:
-        axes.set_yscale("symlog", linthresh=max(1e-3, float(np.median(np.abs(quantile[:, 0])))))
+    shown = np.abs(quantile[np.abs(quantile) < LARGEST_SHOWN])
+    if not len(shown) or shown.max() <= 1e4:
+        return
+    linear = max(1e-3, float(np.median(np.abs(quantile[:, 0]))))
+    decades = math.log10(max(10.0, float(shown.max()) / linear))
+
+    def text(value: float, position: int | None = None) -> str:
+        """Labels next to that of zero would run into it."""
+        if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
+            return ""
+        return ("−" if value < 0 else "") + _power_of_ten(abs(value))
+
+    axes.set_yscale("symlog", linthresh=linear)
+    axes.yaxis.set_major_formatter(text)
 
 
 def _title(axes: Any, run: Run) -> None:

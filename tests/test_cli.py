@@ -1,0 +1,727 @@
+"""The command line: what goes to which stream, what it returns, and what a person is told who got something wrong."""
+
+import csv
+import io
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from test_study import SGD, drawn, written
+from typer.testing import CliRunner, Result
+
+import nonconv
+from nonconv import experiment, store, study, verification
+from nonconv.cli import app, progress
+from nonconv.experiment import read_cell
+from nonconv.report import painter
+from nonconv.store import MANIFEST
+
+CLAIM = "SGD with a constant learning rate does not converge."
+CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
+COMMANDS = ("run", "show", "validate", "list", "explain", "table", "plot", "verify", "schema")
+NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic"}
+"""What `nonconv --help` has no time for."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return written(tmp_path / "in", CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Runs draw nothing, begin in an empty folder, and leave the signals as they were."""
+    monkeypatch.setattr(painter, "painters", lambda: nullcontext(drawn))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def call(*arguments: object) -> Result:
+    """One command in this process. Nothing a user can cause shows a traceback."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if "-v" not in arguments:
+        assert "Traceback" not in result.stderr
+    return result
+
+
+def good(*arguments: object) -> str:
+    """A command that ends well: its stdout."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.stderr
+    assert "\x1b" not in result.output
+    return result.stdout
+
+
+def bad(*arguments: object, code: int = 2) -> str:
+    """A command that cannot be carried out: nothing on stdout, and this on stderr."""
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    return result.stderr
+
+
+def documented(*arguments: object) -> dict[str, Any]:
+    """The one JSON document of a command."""
+
+    def refuse(name: str) -> float:
+        raise AssertionError(name)
+
+    document: dict[str, Any] = json.loads(good(*arguments), parse_constant=refuse)
+    assert document["schema_version"] == 1
+    return document
+
+
+def process(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """The real program."""
+    command = [sys.executable, "-m", "nonconv", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables(**environment), timeout=120)
+
+
+def variables(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(nonconv.__file__).parents[1])} | more
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """A folder made by the real program, figures and all, and what it said."""
+    place = tmp_path_factory.mktemp("real")
+    return place / "out", process("run", written(place / "in", CONFIG), "-o", place / "out")
+
+
+@pytest.fixture
+def folder(real: tuple[Path, Any], tmp_path: Path) -> Path:
+    """A copy of it to play with."""
+    shutil.copytree(real[0], tmp_path / "out")
+    return tmp_path / "out"
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "error.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def all_files(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# The program itself
+
+
+def test_importing_the_command_line_imports_nothing_heavy() -> None:
+    code = "import sys, nonconv.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables())
+    assert "nonconv" in done.stdout.split()
+    assert NEVER & set(done.stdout.split()) == set()
+
+
+def test_help_lists_every_command() -> None:
+    assert set(COMMANDS) == {command.name for command in app.registered_commands}
+    shown = good("--help")
+    assert good("-h") == shown
+    for name in COMMANDS:
+        assert re.search(rf"^  {name} +[A-Z]\w+ ", shown, re.MULTILINE)
+        assert good(name, "--help").startswith("Usage: ")
+    assert good("--version") == f"nonconv {nonconv.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["runn"], ["run"], ["run", "--sett", "a=1"], ["run", "x.yaml", "--workers", "-1"]])
+def test_usage_errors(arguments: list[str]) -> None:
+    assert "Usage:" in bad(*arguments)
+
+
+def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
+    folder, done = real
+    assert (done.returncode, done.stderr) == (0, f"Claim: {CLAIM}\n")
+    assert "\x1b" not in done.stdout
+    first, *rest = done.stdout.splitlines()
+    assert first == (
+        "300 paths of 60 steps: sgd on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1, seed 1."
+    )
+    assert "Outcomes of the paths: 300 finite." in rest
+    told = [folder / "summary.md", folder / "figures" / "error.png", folder / "figures" / "paths.png"]
+    assert rest[-3:] == [str(path) for path in told]
+    assert all(path.is_file() for path in told)
+    assert f"**Claim.** {CLAIM}" in (folder / "summary.md").read_text()
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == ["error.png", "error.svg", "paths.png", "paths.svg"]
+
+
+def test_streams_where_greek_letters_cannot_be_shown(real: tuple[Path, Any]) -> None:
+    done = process("table", real[0], "--format", "md", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "±".encode() in done.stdout.encode(), "files keep their bytes"
+    done = process("explain", "adam", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+BUFFERED = {"PYTHONUNBUFFERED": ""}
+
+
+@pytest.mark.parametrize("command", ["list", "schema"])
+@pytest.mark.parametrize(("reader", "buffering"), [("head -1", BUFFERED), ("true", BUFFERED), ("true", UNBUFFERED)])
+def test_a_reader_that_has_seen_enough(command: str, reader: str, buffering: dict[str, str]) -> None:
+    pipeline = f"{sys.executable} -m nonconv {command} | {reader}"
+    done = subprocess.run(["sh", "-c", pipeline], capture_output=True, text=True, check=True, env=variables(**buffering))
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("command", "buffering"),
+    [("list", BUFFERED), ("schema", BUFFERED), ("--version", BUFFERED), ("--version", UNBUFFERED), ("list", UNBUFFERED)],
+)
+def test_a_full_disk_behind_stdout(command: str, buffering: dict[str, str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nonconv", command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=variables(**buffering),
+        )
+    assert done.returncode == 2
+    assert re.fullmatch("(standard output: )?No space left on device\n", done.stderr)
+
+
+# Errors
+
+
+def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: Any) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(experiment, "read_cell", broken)
+    text = "internal error, please report it: RuntimeError: no such luck"
+    for command in ("run", "show", "validate"):
+        assert bad(command, config, code=1) == f"{text}; -v shows where\n"
+        shown = bad(command, config, "-v", code=1)
+        assert shown.startswith(f"{text}\nTraceback")
+        assert "in broken" in shown
+
+
+def test_ctrl_c_before_anything_is_worth_saving(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impatient(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "read_cell", impatient)
+    assert bad("run", config, code=130) == "stopped\n"
+
+
+def test_ctrl_c_while_simulating(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impatient(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "simulate", impatient)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/nonconv", "run", "a config.yaml", "--force", "--set", "seed=3"])
+    assert bad("run", config, "-o", "out", "-q", code=130) == (
+        "stopped; 0 of 300 paths are saved in out; this continues it:\n  nonconv run 'a config.yaml' --set seed=3\n"
+    )
+
+
+def test_a_config_that_is_not_there() -> None:
+    shown = bad("run", "none.yaml")
+    assert "none.yaml" in shown
+    assert "Traceback" in bad("run", "none.yaml", "-v")
+
+
+@pytest.mark.parametrize("command", ["run", "show", "validate"])
+def test_all_problems_of_a_config_at_once(tmp_path: Path, command: str) -> None:
+    path = written(tmp_path / "in", CONFIG | {"optimizer": "adamm", "stepz": 3})
+    shown = bad(command, path)
+    assert "unknown optimizer 'adamm'" in shown
+    assert "did you mean adam?" in shown
+    assert "unknown key" in shown
+    assert "did you mean steps?" in shown
+    assert f"{path}:1:" in shown
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("why", ["holds files that nonconv did not write", "belongs to another config"])
+def test_an_output_folder_that_is_not_ours(config: Path, folder: Path, tmp_path: Path, why: str) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "thesis.tex").write_text("years of work")
+    if "another config" in why:
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+    before = all_files(place)
+    shown = bad("run", config, "--set", "seed=5", "-o", place, "-q")
+    assert shown.startswith(f"{place} {why}; choose another --out, or --force")
+    assert all_files(place) == before
+    good("run", config, "--set", "seed=5", "-o", place, "-q", "--force")
+    assert (place / "thesis.tex").read_text() == "years of work"
+
+
+# run
+
+
+def test_one_json_document_and_silence(config: Path) -> None:
+    result = call("run", config, "--json", "-q", "-o", "out")
+    assert result.stderr == ""
+    document = documented("run", config, "--json", "-o", "out", "--force")
+    assert json.loads(result.stdout) == document
+    assert document["claim"] == CLAIM
+    assert document["folder"] == "out"
+    assert {row["xi"] for row in document["errors"]} == {"minimizer", "path_mean", "0.5"}
+    assert document["outcomes"] == {"finite": 300, "escaped": 0, "overflow": 0, "nan": 0}
+    assert document["first_failure"] is None
+    assert document["warnings"] == []
+    assert (document | {"folder": 0}) == json.loads(Path("out/summary.json").read_text()) | {"folder": 0}
+
+
+def test_quiet_and_verbose(config: Path) -> None:
+    result = call("run", config, "-q", "-o", "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    loud = call("run", config, "-v", "-o", "out", "--force", "--workers", "1")
+    assert loud.stdout == result.stdout
+    assert re.search(r"^simulated in .* s by 1 workers, .* path-steps/s, compilation included$", loud.stderr, re.MULTILINE)
+
+
+def test_the_default_folder_is_named_by_config_and_hash(config: Path) -> None:
+    good("run", config)
+    place = Path("outputs") / read_cell(config, []).folder_name
+    assert re.fullmatch(r"experiment-[0-9a-f]{8}", place.name)
+    assert (place / MANIFEST).is_file()
+    again = call("run", config)
+    assert again.stderr == f"Claim: {CLAIM}\n{place} was finished before; --force computes it again\n"
+    good("run", config, "--set", "seed=9")
+    assert len(list(Path("outputs").iterdir())) == 2
+
+
+def test_overrides_are_part_of_the_config(config: Path) -> None:
+    good("run", config, "--set", "paths=64", "--set", "learning_rate.value=0.5", "-o", "out")
+    stored = yaml.safe_load(Path("out/config.yaml").read_text())
+    assert (stored["paths"], stored["learning_rate"]["value"]) == (64, 0.5)
+    assert {row["n"] for row in rows(Path("out"))} == {"64"}
+    assert "--set" in bad("run", config, "--set", "paths")
+    assert "did you mean paths?" in bad("run", config, "--set", "path=3")
+
+
+@pytest.mark.parametrize("known", [[], ["-o", "given"]])
+def test_a_dry_run_does_nothing(config: Path, monkeypatch: pytest.MonkeyPatch, known: list[str]) -> None:
+    place = Path(known[1]) if known else Path("outputs") / read_cell(config, []).folder_name
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "run", lambda *arguments: pytest.fail("it ran"))
+        lines = good("run", config, "--dry-run", *known).splitlines()
+        assert lines == ["experiment: 300 paths x 60 steps = 1.8e+04 path-steps", f"{place}: to be computed"]
+        document = documented("run", config, "--dry-run", "--json", *known)
+        assert (document["finished"], document["folder"], document["paths"]) == (False, str(place), 300)
+    assert list(Path().iterdir()) == []
+    good("run", config, *known)
+    assert good("run", config, "--dry-run", *known).splitlines()[1] == f"{place}: finished, nothing to do"
+    assert documented("run", config, "--dry-run", "--json", *known)["finished"] is True
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    """A stderr that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_live_bar_on_a_terminal_only(config: Path, monkeypatch: pytest.MonkeyPatch, no_color: str) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+        update(100)
+        update(300)
+    shown = terminal.getvalue()
+    assert "done" in shown
+    assert "100%" in shown
+    assert bool(re.search(r"\x1b\[[0-9;]*[349][0-7]", shown)) is not bool(no_color), "colours"
+
+
+def test_plain_lines_elsewhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+        update(100)
+        update(300)
+    first, last = stream.getvalue().splitlines()
+    assert first.startswith("100 of 300 paths, ")
+    assert re.fullmatch(r"300 of 300 paths, .* path-steps/s, about 0 s left", last)
+
+
+def test_no_progress_when_quiet(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.progress_of(read_cell(config, []), quiet=True) as update:
+        update(100)
+    assert capsys.readouterr() == ("", "")
+
+
+# Configs
+
+
+def test_show_prints_a_config_with_every_default(config: Path, tmp_path: Path) -> None:
+    shown = good("show", config, "--set", "steps=70")
+    resolved = yaml.safe_load(shown)
+    assert resolved["objective"]["scale"] == 1.0
+    assert resolved["steps"] == 70
+    path = tmp_path / "in" / "shown.yaml"
+    path.write_text(shown)
+    assert read_cell(path, []).identity == read_cell(config, ["steps=70"]).identity
+    assert documented("show", config, "--set", "steps=70", "--json")["config"] == resolved
+
+
+def test_validate_tells_all_errors_of_all_configs(config: Path, tmp_path: Path) -> None:
+    result = call("validate", config, config)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "2 valid\n")
+    assert call("validate", config, "-q").stderr == ""
+    broken = [written(tmp_path / name, CONFIG | {"steps": name}) for name in ("one", "two")]
+    shown = bad("validate", broken[0], config, broken[1])
+    assert all(f"{path}:1:" in shown for path in broken)
+    assert shown.count("cannot be") == 2
+
+
+def test_the_schema_is_one() -> None:
+    schema = json.loads(good("schema"))
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"steps", "objective", "optimizer"} <= schema["properties"].keys()
+
+
+# Components
+
+
+def test_list_names_every_component_with_its_source() -> None:
+    listed = documented("list", "--json")["components"]
+    shown = good("list")
+    for component in listed:
+        assert re.search(rf"^ *{component['name']} ", shown, re.MULTILINE)
+        assert component["source"]
+    assert {c["kind"] for c in listed} == {"objective", "optimizer", "learning_rate", "batch_size", "data"}
+    assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
+    assert "adam" in good("list", "optimizer")
+    assert "two_point" not in good("list", "optimizer")
+
+
+def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
+    assert bad("list", "optimiser") == (
+        "unknown kind 'optimiser'\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, data\n"
+        "  did you mean optimizer?\n"
+    )
+    assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
+    assert bad("explain", "zzz") == "there is no component 'zzz'; `nonconv list` shows them all\n"
+    assert "did you mean learning_rate?" in bad("explain", "learning_rates.power")
+    assert "no component 'optimizer.power'" in bad("explain", "optimizer.power")
+
+
+def test_explain_tells_rule_parameters_and_source() -> None:
+    shown = good("explain", "adam")
+    for text in ("m_n = beta1 m_{n-1}", "beta2", "arXiv:1412.6980", "Where implementations differ", "0.999"):
+        assert text in shown
+    both = [component["kind"] for component in documented("explain", "power", "--json")["components"]]
+    assert both == ["learning_rate", "batch_size"]
+    assert [c["kind"] for c in documented("explain", "batch_size.power", "--json")["components"]] == ["batch_size"]
+
+
+def test_every_component_can_be_explained() -> None:
+    for component in documented("list", "--json")["components"]:
+        shown = good("explain", f"{component['kind']}.{component['name']}")
+        assert shown.startswith(f"{component['name']} ({component['kind']})\n")
+        assert all(parameter["name"] in shown for parameter in component["parameters"])
+
+
+# Tables
+
+
+def test_csv_is_error_csv(folder: Path) -> None:
+    assert call("table", folder, "--format", "csv").stdout_bytes == (folder / "error.csv").read_bytes()
+
+
+def test_markdown_is_the_default_and_agrees_with_the_csv(folder: Path) -> None:
+    shown = good("table", folder)
+    assert shown == good("table", folder, "--format", "md")
+    header, rule, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines()]
+    assert header == ["step", "minimizer", "minimizer, exact", "path_mean", "0.5", "0.5, exact"]
+    assert rule == ["---:"] * len(header)
+    values = {(row["step"], row["xi"]): float(row["mse"]) for row in rows(folder)}
+    for line in lines:
+        for xi, cell in zip(header[1:], line[1:], strict=True):
+            if not xi.endswith("exact"):
+                mean, half = (float(number) for number in cell.split(" ± "))
+                assert abs(mean - values[line[0], xi]) < half
+    assert lines[-1][0] == "60"
+
+
+def test_latex_is_booktabs_with_its_letters_escaped(folder: Path) -> None:
+    shown = good("table", folder, "--format", "latex")
+    lines = shown.splitlines()
+    assert lines[0] == r"% needs \usepackage{booktabs}"
+    assert lines[1] == r"\begin{tabular}{rrrrrr}"
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    body = [line for line in lines if line.endswith(r" \\")]
+    assert all(line.count("&") == 5 for line in body)
+    assert body[0].startswith(r"step & $\xi$ = minimizer & $\xi$ = minimizer, exact & $\xi$ = path\_mean &")
+    assert r"$\pm$" in body[1]
+    assert shown.isascii()
+    assert not re.search(r"(?<!\\)_", shown)
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """error.csv with its numbers read."""
+    whole = {"step", "batch_size", "n", "n_finite"}
+    return [
+        {name: text if name == "xi" else int(text) if name in whole else float(text) for name, text in row.items()}
+        for row in rows(folder)
+    ]
+
+
+def test_json_and_parquet_have_the_numbers_of_the_csv(folder: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert documented("table", folder, "--format", "json")["rows"] == numbers(folder)
+    target = tmp_path / "table.parquet"
+    good("table", folder, "--format", "parquet", "-o", target)
+    assert parquet.read_table(target).to_pylist() == numbers(folder)
+
+
+def test_parquet_without_pyarrow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert bad("table", folder, "--format", "parquet") == "parquet needs pyarrow: pip install 'nonconv[parquet]'\n"
+
+
+def test_a_table_in_a_file(folder: Path, tmp_path: Path) -> None:
+    assert good("table", folder, "--format", "csv", "-o", tmp_path / "t.csv") == ""
+    assert (tmp_path / "t.csv").read_bytes() == (folder / "error.csv").read_bytes()
+    assert good("table", folder, "-o", "-") == good("table", folder)
+    assert bad("table", folder, "-o", tmp_path / "none" / "t.csv") == (
+        f"{tmp_path / 'none' / 't.csv'} cannot be written: No such file or directory\n"
+    )
+    assert bad("table", folder, "-o", tmp_path).endswith("cannot be written: Is a directory\n")
+
+
+def test_unknown_formats(folder: Path) -> None:
+    assert bad("table", folder, "--format", "xlsx") == ("unknown format 'xlsx'\n  allowed: csv, md, latex, json, parquet\n")
+    assert bad("plot", folder, "--format", "gif") == "unknown format 'gif'\n  allowed: png, svg, pdf\n"
+
+
+# Figures
+
+
+def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "figures"
+    assert good("plot", folder, "-o", target) == f"{target / 'experiment-error.png'}\n{target / 'experiment-paths.png'}\n"
+    for name in ("error.png", "paths.png"):
+        assert (target / f"experiment-{name}").read_bytes() == (folder / "figures" / name).read_bytes()
+    assert good("plot", folder, "--format", "svg") == "experiment-error.svg\nexperiment-paths.svg\n"
+    assert Path("experiment-error.svg").read_bytes() == (folder / "figures" / "error.svg").read_bytes()
+    good("plot", folder, "--format", "pdf")
+    assert Path("experiment-error.pdf").read_bytes().startswith(b"%PDF")
+    assert bad("plot", folder, "-o", "experiment-error.svg").endswith("cannot be written: File exists\n")
+
+
+# Folders that are not what they should be
+
+
+@pytest.mark.parametrize("command", ["table", "plot", "verify"])
+def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: str) -> None:
+    assert bad(command, "none") == "there is no folder none\n"
+    assert bad(command, tmp_path) == f"{tmp_path} is no run of nonconv: it has no manifest.json\n"
+    (folder / MANIFEST).replace(folder / "unfinished.json")
+    assert bad(command, folder) == (
+        f"{folder} is an unfinished run; the same `nonconv run` again finishes it: it has no manifest.json\n"
+    )
+    (folder / MANIFEST).write_text('{"name": "something else"}')
+    assert "it has no manifest.json" in bad(command, folder)
+
+
+@pytest.mark.parametrize("command", ["table", "plot"])
+@pytest.mark.parametrize("name", ["error.csv", "paths.npz", "summary.json", "config.yaml"])
+def test_damaged_folders_are_neither_tabulated_nor_drawn(folder: Path, command: str, name: str) -> None:
+    (folder / name).write_bytes(b"")
+    text = f"{folder}: missing, or changed since written: {name}; `nonconv run` computes it again\n"
+    assert bad(command, folder) == text
+    (folder / name).unlink()
+    assert bad(command, folder) == text
+
+
+# verify
+
+
+def verified(folder: Path, code: int) -> tuple[str, str]:
+    result = call("verify", folder)
+    assert result.exit_code == code
+    assert result.stdout.startswith(f"{folder}: ")
+    return result.stdout.removeprefix(f"{folder}: "), result.stderr
+
+
+def forge(folder: Path) -> None:
+    """Make the manifest agree with whatever the files now are."""
+    content = json.loads((folder / MANIFEST).read_text())
+    content["files"] = {name: store.digest(folder / name) for name in content["files"]}
+    (folder / MANIFEST).write_text(json.dumps(content))
+
+
+def test_a_run_verifies_bit_for_bit(folder: Path) -> None:
+    assert verified(folder, 0) == ("40 recorded paths recomputed: bitwise equal\n", "")
+
+
+@pytest.mark.parametrize("name", ["paths.npz", "config.yaml", "figures/error.svg"])
+def test_changed_files_are_named(folder: Path, name: str) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes().replace(b"0", b"1", 1))
+    assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
+    (folder / name).unlink()
+    assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
+
+
+def test_forged_paths_are_found(folder: Path) -> None:
+    with np.load(folder / "paths.npz") as file:
+        arrays = dict(file)
+    arrays["theta"][7, 3, 0] += 0.25
+    np.savez(folder / "paths.npz", **arrays)
+    forge(folder)
+    assert verified(folder, 3) == ("40 recorded paths recomputed: different (by up to 0.25)\n", "")
+
+
+@pytest.mark.parametrize("change", [("seed: 1", "seed: 2"), ("value: 0.05", "value: 0.06"), ("points: 10", "points: 11")])
+def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None:
+    config = folder / "config.yaml"
+    text = config.read_text()
+    assert text.count(change[0]) == 1
+    config.write_text(text.replace(*change))
+    forge(folder)
+    shown, _ = verified(folder, 3)
+    assert shown.startswith("40 recorded paths recomputed: different (")
+
+
+def test_a_forged_config_that_is_none(folder: Path) -> None:
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("name: sgd", "name: sdg"))
+    forge(folder)
+    assert "did you mean sgd?" in bad("verify", folder)
+
+
+@pytest.mark.parametrize("ulp", [1, 64, 65])
+def test_other_rounding_is_told_from_other_paths(folder: Path, monkeypatch: pytest.MonkeyPatch, ulp: int) -> None:
+    first_paths = study.first_paths
+
+    def rounded(*arguments: Any) -> Any:
+        paths = first_paths(*arguments)
+        paths[5, -1, 0] = (paths[5, -1, 0].view(np.int64) + ulp).view(np.float64)
+        return paths
+
+    monkeypatch.setattr(verification, "first_paths", rounded)
+    content = json.loads((folder / MANIFEST).read_text())
+    now = content["versions"].pop("scipy")
+    content["versions"]["numpy"] = "1.0"
+    (folder / MANIFEST).write_text(json.dumps(content))
+    shown, reasons = verified(folder, 0 if ulp <= 64 else 3)
+    assert shown.startswith(
+        f"40 recorded paths recomputed: equal within {ulp} ulp" if ulp <= 64 else "40 recorded paths recomp"
+    )
+    assert ("different (by up to" in shown) is (ulp > 64)
+    assert reasons == f"numpy was 1.0, now is {np.__version__}\nscipy was None, now is {now}\n"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "distance"),
+    [
+        (1.0, 1.0, 0),
+        (1.0, 1.0 + 2**-52, 1),
+        (-0.0, 0.0, 0),
+        (-5e-324, 5e-324, 2),
+        (math.inf, math.inf, 0),
+        (math.inf, -math.inf, 2**62),
+        (math.nan, -math.nan, 0),
+        (math.nan, 1.0, 2**62),
+        (math.inf, sys.float_info.max, 2**62),
+    ],
+)
+def test_distance_in_units_in_the_last_place(a: float, b: float, distance: int) -> None:
+    assert verification.ulps(np.array([2.0, a]), np.array([2.0, b])) == distance
+    assert verification.ulps(np.array([2.0, b]), np.array([2.0, a])) == distance
+
+
+def test_no_recorded_paths_to_verify(config: Path) -> None:
+    good("run", config, "--set", "record.paths=0", "-o", "out")
+    assert verified(Path("out"), 0)[0] == "files as written; no paths were recorded, so none were recomputed\n"
+
+
+# Results that are no numbers
+
+DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "paths=64", "--set", "start=1")
+
+
+def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(painter, "painters", lambda: nullcontext(painter.draw_folder))
+    document = documented("run", config, *DIVERGING, "--json", "-o", "out")
+    assert document["outcomes"] == {"finite": 0, "escaped": 0, "overflow": 64, "nan": 0}
+    failure = document["first_failure"]
+    assert 2000 < failure["step"] < 2500
+    last = [row for row in document["errors"] if row["step"] == 2500]
+    assert {row["xi"] for row in last} == {"minimizer", "path_mean", "0.5"}
+    for row in last:
+        assert [row[name] for name in ("mse", "se", "ci_low", "ci_high")] == [None] * 4
+        assert (row["n"], row["n_finite"]) == (64, 0)
+    assert {row["status"] for row in last} == {"overflow"}
+    stored = {(row["step"], row["xi"]): row for row in rows(Path("out"))}
+    assert (stored["2500", "minimizer"]["mse"], stored["2500", "minimizer"]["n_finite"]) == ("inf", "0")
+    with np.load("out/paths.npz") as paths:
+        assert set(paths["outcome"]) == {"overflow"}
+        assert paths["failure_step"].min() >= failure["step"]
+        assert paths["failure_step"][failure["replicate"]] == failure["step"] or failure["replicate"] >= len(paths["theta"])
+    shown = good("run", config, *DIVERGING, "-o", "out")
+    assert "Outcomes of the paths: 64 overflow; the first to leave the finite numbers was path" in shown
+    assert "Observed at step 2500: E|Θ − minimizer|² is not finite, overflow (64 of 64 paths)." in shown
+    assert verified(Path("out"), 0)[0].endswith("bitwise equal\n")
+
+
+def test_tables_of_a_divergence(config: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    good("run", config, *DIVERGING, "-o", "out")
+    document = documented("table", "out", "--format", "json")["rows"]
+    assert document[-1]["mse"] is None
+    assert document[0]["mse"] is not None
+    good("table", "out", "--format", "parquet", "-o", tmp_path / "t.parquet")
+    np.testing.assert_equal(parquet.read_table(tmp_path / "t.parquet").to_pylist(), numbers(Path("out")))
+    assert "overflow (64 of 64 paths)" in good("table", "out", "--format", "latex")
+
+
+RARE = "{name: quadratic, data: {name: discrete, values: [0, 1e4], probabilities: [0.995, 0.005]}}"
+
+
+def test_a_mean_that_rests_on_few_paths_is_warned_of(config: Path) -> None:
+    rare = ("--set", f"objective={RARE}", "--set", "steps=1", "--set", "xi=0.0")
+    (warning,) = documented("run", config, *rare, "--json", "-o", "out")["warnings"]
+    large = int(re.search(r"rests on about (\d+)\.0 of 300 paths", warning)[1])  # type: ignore[index]
+    assert 1 <= large < 10
+    assert f"the largest alone is {1 / large:.0%} of it" in warning
+    assert f"- Beware: {warning}." in Path("out/summary.md").read_text()
+    assert f"Beware: {warning}." in good("run", config, *rare, "-o", "out")
+
+
+def test_few_paths_are_not_heavy_tails(config: Path) -> None:
+    assert "Beware" not in good("run", config)
+    for paths in (2, 8):
+        (warning,) = documented("run", config, "--set", f"paths={paths}", "--json")["warnings"]
+        assert warning == f"intervals from only {paths} paths are not to be trusted; take 200 or more"
+
+
+def test_one_path_has_no_interval(config: Path) -> None:
+    document = documented("run", config, "--set", "paths=1", "--json", "-o", "out")
+    assert document["warnings"] == ["one path alone gives no interval"]
+    assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
+    assert rows(Path("out"))[-1]["ci_low"] == "nan"

@@ -1,0 +1,480 @@
+"""The compiled kernels against the reference engine, bit for bit, and what a block promises whatever moves it."""
+
+import inspect
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nonconv import arithmetic, rng
+from nonconv.arithmetic import Array
+from nonconv.components import Chosen, Distribution, Optimizer
+from nonconv.data import DATA, continuous, quantile
+from nonconv.data.discrete import Discrete, TwoPoint
+from nonconv.data.empirical import Rows
+from nonconv.engine import fused
+from nonconv.engine import program as timetable
+from nonconv.engine.blocks import REPLAY_STEPS, Block, Failed, Stopped, simulate
+from nonconv.engine.fused import LANES, Fused
+from nonconv.engine.program import Program
+from nonconv.engine.reference import Reference
+from nonconv.objectives import quadratic
+from nonconv.objectives.quadratic import QUADRATIC, Quadratic
+from nonconv.optimizers import OPTIMIZERS, adam, sgd
+from nonconv.verification import ulps
+
+ENGINES = {"fused": Fused, "reference": Reference}
+each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+
+
+def optimizer_named(name: str) -> Optimizer:
+    found = OPTIMIZERS[name]
+    assert isinstance(found, Optimizer)
+    return found
+
+
+def law_named(name: str) -> Distribution:
+    found = DATA[name]
+    assert isinstance(found, Distribution)
+    return found
+
+
+def law_parameters(name: str, dim: int) -> Any:
+    """Of a law that is neither symmetric nor trivial, in any dimension."""
+    if name == "csv":
+        return Rows(np.array([[k, 0.5 - k**2, 1.0 / (k + 1)] for k in range(7)])[:, :dim])
+    if name == "discrete":
+        return Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1))
+    if name == "two_point":
+        return TwoPoint(-1.0, 2.0, 0.3)
+    return law_named(name).parameters()
+
+
+def batches(text: str) -> Any:
+    """A constant batch, or one that grows by one every six steps."""
+    return (lambda n: 1.0 + np.floor(n / 6.0)) if text == "growing" else (lambda n: np.full_like(n, float(text)))
+
+
+def make(
+    optimizer: str = "adam", data: str = "uniform", dim: int = 1, batch: str = "1", steps: int = 45, **changes: Any
+) -> Program:
+    """A program that records every step, with a rate that changes."""
+    law, rule = law_named(data), optimizer_named(optimizer)
+    scale = tuple(0.5 + 0.25 * j for j in range(dim))
+    default: dict[str, Any] = {
+        "seed": 3,
+        "objective_constants": QUADRATIC.prepare(Quadratic(None, dim, scale), dim),
+        "data_constants": law.prepare(law_parameters(data, dim), dim),
+        "optimizer_parameters": rule.parameters(),
+        "learning_rate": lambda n: 0.1 * n**-0.25,
+        "batch_size": batches(batch),
+        "start": np.linspace(-1.0, 0.5, dim),
+        "record": np.arange(1, steps + 1),
+    }
+    return Program(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
+
+
+def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:
+    return simulate(program, engine(program), first, paths, np.zeros(1, dtype=np.uint8))
+
+
+def same_bits(a: Block, b: Block) -> bool:
+    arrays = [(a.start, b.start), (a.theta, b.theta)]
+    if a.average is not None and b.average is not None:
+        arrays.append((a.average, b.average))
+    return (a.average is None) == (b.average is None) and all(x.tobytes() == y.tobytes() for x, y in arrays)
+
+
+# Engine against engine
+
+
+class Layout(NamedTuple):
+    """The number of coordinates and the batch size."""
+
+    dim: int
+    batch: str
+
+
+LAYOUTS = [Layout(1, "1"), Layout(3, "1"), Layout(2, "5"), Layout(2, "growing")]
+EXACT = [name for name in DATA if not law_named(name).transcendental]
+CLOSE = [name for name in DATA if law_named(name).transcendental]
+each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+@each_optimizer
+@pytest.mark.parametrize("data", EXACT)
+def test_same_bits(optimizer: str, data: str) -> None:
+    for layout in LAYOUTS:
+        program = make(optimizer, data, *layout)
+        ours, reference = run(program), run(program, Reference)
+        assert same_bits(ours, reference), layout
+        assert np.all(np.isfinite(ours.theta))
+        assert len(np.unique(ours.theta[-1])) > 1, "all paths are the same: nothing is compared"
+
+
+@each_optimizer
+@pytest.mark.parametrize("data", CLOSE)
+def test_close_where_a_law_needs_log(optimizer: str, data: str) -> None:
+    """Two texts of log may differ by an ulp; after n steps iterates of size 1 differ by at most 4 n ulp."""
+    for layout in LAYOUTS:
+        program = make(optimizer, data, *layout)
+        ours, reference = run(program), run(program, Reference)
+        allowed = 4 * np.finfo(float).eps * program.record * np.maximum(1.0, np.abs(reference.theta).max(axis=(1, 2)))
+        assert np.all(np.abs(ours.theta - reference.theta).max(axis=(1, 2)) <= allowed), layout
+
+
+@pytest.mark.parametrize("data", CLOSE)
+def test_samples_are_close_where_a_law_needs_log(data: str) -> None:
+    """With scale 1 and rate 1/2, SGD's step from 0 leads to the sample itself."""
+    law = law_named(data)
+    program = sampling(data)
+    u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 0, 5000)
+    x = law.sample(law.constants(*(field[0] for field in program.data_constants)), u)
+    assert ulps(run(program, paths=5000).theta[0], x) <= 4
+
+
+def sampling(data: str, dim: int = 1) -> Program:
+    """A program whose first iterate is its first sample."""
+    constants = QUADRATIC.prepare(Quadratic(None, dim), dim)
+    return make(
+        "sgd", data, dim, steps=1, start=np.zeros(dim), objective_constants=constants, learning_rate=lambda n: 0.5 + 0.0 * n
+    )
+
+
+DIALECTS: list[tuple[str, dict[str, Any]]] = [
+    ("momentum", {"nesterov": True}),
+    ("momentum", {"form": "ema", "bias_correction": True}),
+    ("adagrad", {"eps": 0.1, "eps_placement": "inside", "initial_accumulator": 0.1}),
+    ("rmsprop", {"eps": 0.1, "eps_placement": "hat", "bias_correction": True}),
+    ("adam", {"beta1": 0.0, "beta2": 0.0, "eps": 0.0}),
+    ("adam", {"eps": 0.1, "eps_placement": "inside"}),
+    ("adam", {"bias_correction": False, "start": "first_gradient"}),
+    ("amsgrad", {"maximum": "after_correction", "beta2": 0.9}),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "choice"), DIALECTS)
+def test_same_bits_in_other_dialects(optimizer: str, choice: dict[str, Any]) -> None:
+    program = make(optimizer, "uniform", 3, optimizer_parameters=optimizer_named(optimizer).parameters(**choice))
+    assert same_bits(run(program), run(program, Reference))
+    assert not same_bits(run(program), run(make(optimizer, "uniform", 3))), "the dialect changes nothing"
+
+
+@each_optimizer
+def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
+    """Starts at which squares underflow, overflow, or the iterate itself does: the same numbers, infinities and nan."""
+    start = np.array([1e-310, 1e-170, 1e155, -1e300, 1.7e308])
+    program = make(optimizer, "two_point", 5, start=start, learning_rate=lambda n: 2.0 + 0.0 * n)
+    ours, reference = run(program), run(program, Reference)
+    assert np.array_equal(ours.theta, reference.theta, equal_nan=True)
+    assert ours.failed == reference.failed
+
+
+@pytest.mark.parametrize("paths", [1, 7, 8, 9, LANES - 1, LANES, LANES + 1, LANES + 5, 2 * LANES + 3])
+def test_any_number_of_paths(paths: int) -> None:
+    """Also when the last group of lanes is not full."""
+    program = make("adam", "discrete", 2, "growing", steps=20)
+    assert same_bits(run(program, paths=paths), run(program, Reference, paths=paths))
+
+
+def test_joint_rows_stay_together() -> None:
+    """All coordinates of a sample of a table come from one row, and every row comes."""
+    table = law_parameters("csv", 3).table
+    theta = run(sampling("csv", 3), paths=200).theta[0].T
+    assert {tuple(row) for row in theta} == {tuple(row) for row in table}
+
+
+def test_coordinates_are_independent_otherwise() -> None:
+    theta = run(sampling("two_point", 2), paths=200).theta[0].T
+    assert {tuple(row) for row in theta} == {(x, y) for x in (-1.0, 2.0) for y in (-1.0, 2.0)}
+
+
+def test_random_numbers_do_not_depend_on_the_optimizer() -> None:
+    """A heavy ball without momentum is SGD on the same data, bit for bit."""
+    ball = make("momentum", "uniform", 2, "5", optimizer_parameters=optimizer_named("momentum").parameters(beta=0.0))
+    assert same_bits(run(ball), run(make("sgd", "uniform", 2, "5")))
+
+
+# Blocks, slices, averages, starts
+
+RANDOM_START = Chosen(DATA["discrete"], Discrete((0.0, 1.0, 5.0), (0.25, 0.5, 0.25)))
+SOME = settings(max_examples=40, derandomize=True, deadline=None)
+
+
+@SOME
+@given(st.integers(1, 3), st.sampled_from(["1", "2", "5", "growing"]), st.integers(1, 30), st.integers(1, 40), st.data())
+def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.DataObject) -> None:
+    """Whatever the sizes, slices of any length, by either engine, give the bits of one slice."""
+    record = np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1))))
+    after = data.draw(st.none() | st.integers(0, steps - 1))
+    program = make("adam", "discrete", dim, batch, steps, record=record, average_after=after, start=RANDOM_START)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timetable, "SLICE_STEPS", length)
+        cut = make("adam", "discrete", dim, batch, steps, record=record, average_after=after, start=RANDOM_START)
+        blocks = [run(cut), run(cut, Reference)]
+    assert all(same_bits(block, run(program)) for block in blocks)
+
+
+@each_engine
+def test_odd_slices(engine: type[Fused | Reference], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices that begin in the middle of a Philox block."""
+    whole = run(make("adam", "uniform", 3, "5", average_after=17), engine)
+    monkeypatch.setattr(timetable, "SLICE_STEPS", 7)
+    cut = make("adam", "uniform", 3, "5", average_after=17)
+    first_draws = [piece.first_draw for piece in cut.slices()]
+    assert len(first_draws) == 7
+    assert any(draw % 2 == 1 for draw in first_draws)
+    assert same_bits(run(cut, engine), whole)
+
+
+@pytest.mark.parametrize("length", [1, 7, 44, 45, 64])
+def test_shorter_slices_are_the_same_timetable(length: int) -> None:
+    program = make("adam", "uniform", 3, "growing")
+    (whole,) = program.slices()
+    pieces = list(program.slices(length))
+    samples = np.concatenate([piece.batch_size for piece in pieces])
+    assert np.array_equal(samples, whole.batch_size)
+    assert np.array_equal(np.concatenate([piece.coefficients for piece in pieces], axis=1), whole.coefficients)
+    for piece in pieces:
+        assert len(piece.batch_size) <= length
+        assert piece.first_draw == 3 * samples[: piece.first_step - 1].sum()
+
+
+@cache
+def all_paths() -> Block:
+    return run(make("adam", "uniform", 2, start=RANDOM_START, average_after=20), paths=320)
+
+
+@SOME
+@given(st.integers(0, 319), st.integers(1, 40))
+def test_path_is_the_same_in_any_block(first: int, paths: int) -> None:
+    """Alone, with others, at any offset: start, iterates and average."""
+    paths, whole = min(paths, 320 - first), all_paths()
+    part = run(make("adam", "uniform", 2, start=RANDOM_START, average_after=20), first=first, paths=paths)
+    lanes = slice(first, first + paths)
+    assert part.average is not None
+    assert whole.average is not None
+    assert np.array_equal(part.start, whole.start[:, lanes])
+    assert np.array_equal(part.theta, whole.theta[:, :, lanes])
+    assert np.array_equal(part.average, whole.average[:, lanes])
+
+
+def test_paths_and_seeds_differ() -> None:
+    """Negative control of the tests above: what ought to differ does."""
+    assert len(np.unique(all_paths().theta[-1], axis=1).T) == 320
+    assert not same_bits(run(make()), run(make(seed=4)))
+    assert not same_bits(run(make()), run(make(), first=1))
+
+
+@pytest.mark.parametrize("after", [0, 20, 44])
+def test_average_is_of_the_iterates_after_a_step(after: int) -> None:
+    block = run(make("adam", "uniform", 2, average_after=after))
+    total = np.zeros((2, 13))
+    for theta in block.theta[after:]:
+        total += theta
+    assert block.average is not None
+    assert np.array_equal(block.average, total / (45 - after))
+
+
+def test_snapshots_are_a_choice_of_all_iterates() -> None:
+    record = np.array([1, 2, 9, 44, 45])
+    assert np.array_equal(run(make(record=record)).theta, run(make()).theta[record - 1])
+
+
+@each_engine
+def test_random_starts(engine: type[Fused | Reference]) -> None:
+    """Drawn per path and coordinate from a stream of their own."""
+    program = make("sgd", "two_point", 2, start=Chosen(DATA["two_point"], TwoPoint(-1.0, 2.0, 0.3)))
+    block = run(program, engine, first=5, paths=400)
+    u = rng.uniforms(rng.key(program.seed, "start"), 0, 2, 5, 400)
+    data = rng.uniforms(rng.key(program.seed, "data"), 0, 2, 5, 400)
+    assert np.array_equal(block.start, np.where(u < 0.3, 2.0, -1.0))
+    assert not np.array_equal(block.start, np.where(data < 0.3, 2.0, -1.0))
+
+
+# Failures and stopping
+
+
+def overflowing() -> Program:
+    """SGD that multiplies the error by 5: from 0 it stays finite for 200 steps, from 1e250 it does not."""
+    start = Chosen(DATA["two_point"], TwoPoint(0.0, 1e250, 0.2))
+    constants = QUADRATIC.prepare(Quadratic(None, 2), 2)
+    return make(
+        "sgd",
+        "two_point",
+        2,
+        steps=200,
+        start=start,
+        objective_constants=constants,
+        learning_rate=lambda n: 3.0 + 0.0 * n,
+    )
+
+
+def expected_failures(theta: Array, first: int) -> tuple[Failed, ...]:
+    """Read off a whole trajectory (steps, dim, paths)."""
+    found = []
+    for lane in range(theta.shape[2]):
+        bad = np.flatnonzero(~np.isfinite(theta[:, :, lane]).all(axis=1))
+        if len(bad):
+            how = "nan" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
+            found.append(Failed(first + lane, int(bad[0]) + 1, how))  # type: ignore[arg-type]
+    return tuple(found)
+
+
+@each_engine
+def test_overflow_is_found_at_its_step(engine: type[Fused | Reference]) -> None:
+    """As the reference engine's trajectory shows, and as 5^n 1e250 > 1.8e308 says: after 84 steps."""
+    program = overflowing()
+    block = run(program, engine, first=7, paths=40)
+    failed = expected_failures(run(program, Reference, first=7, paths=40).theta, 7)
+    started_far = {7 + int(lane) for lane in np.flatnonzero(block.start.max(axis=0) > 0)}
+    assert block.failed == failed
+    assert {f.replicate for f in failed} == started_far
+    assert {(f.step, f.how) for f in failed} == {(84, "overflow")}
+    assert REPLAY_STEPS < 84, "the search for the step never reaches its second piece"
+
+
+@each_engine
+def test_finite_paths_beside_failed_ones(engine: type[Fused | Reference]) -> None:
+    program = overflowing()
+    together = run(program, engine, paths=40)
+    finite = [lane for lane in range(40) if np.all(np.isfinite(together.theta[-1, :, lane]))]
+    assert 0 < len(finite) < 40
+    for lane in finite:
+        alone = run(program, engine, first=lane, paths=1)
+        assert alone.failed == ()
+        assert np.array_equal(alone.theta[:, :, 0], together.theta[:, :, lane])
+
+
+@each_engine
+@pytest.mark.parametrize(("eps", "failed"), [(0.0, True), (1e-8, False)])
+def test_adam_without_eps_on_a_zero_gradient(engine: type[Fused | Reference], eps: float, failed: bool) -> None:
+    """0 / 0 at step 1 on the paths whose first sample is their start; not with eps."""
+    parameters = optimizer_named("adam").parameters(eps=eps)
+    program = make("adam", "rademacher", 1, start=np.ones(1), optimizer_parameters=parameters)
+    block = run(program, engine, first=3, paths=40)
+    u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 3, 40)[0]
+    zero_gradient = [3 + int(lane) for lane in np.flatnonzero(u < 0.5)]
+    assert 0 < len(zero_gradient) < 40
+    assert block.failed == (tuple(Failed(k, 1, "nan") for k in zero_gradient) if failed else ())
+
+
+@each_engine
+def test_stop_flag(engine: type[Fused | Reference]) -> None:
+    program = make()
+    with pytest.raises(Stopped):
+        simulate(program, engine(program), 0, 8, np.ones(1, dtype=np.uint8))
+
+
+def test_stop_in_the_middle_of_a_slice() -> None:
+    """The kernel looks at the flag while it runs: this program would take ten seconds."""
+    program = make("sgd", "two_point", batch="1000000", steps=500)
+    stop = np.zeros(1, dtype=np.uint8)
+    timer = threading.Timer(0.1, stop.fill, (1,))
+    timer.start()
+    with pytest.raises(Stopped):
+        simulate(program, Fused(program), 0, 8, stop)
+    timer.join()
+
+
+# Kernels on disk
+
+
+def make_kernel(folder: Path) -> str:
+    """The name of the file that the kernel of a triple is written to."""
+    before = set(folder.glob("kernels/kernel_*.py"))
+    fused.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
+    (found,) = set(folder.glob("kernels/kernel_*.py")) - before or before
+    return found.name
+
+
+def test_kernel_text_is_deterministic() -> None:
+    texts = {
+        (optimizer, data): fused.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+        for optimizer in OPTIMIZERS
+        for data in DATA
+    }
+    assert len(set(texts.values())) == len(texts)
+    for (optimizer, data), text in texts.items():
+        assert text == fused.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+        compile(text, "kernel", "exec")
+
+
+def test_same_kernel_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path))
+    name = make_kernel(tmp_path)
+    stamp = (tmp_path / "kernels" / name).stat().st_mtime_ns
+    assert make_kernel(tmp_path) == name
+    assert (tmp_path / "kernels" / name).stat().st_mtime_ns == stamp, "a new time stamp makes numba compile again"
+    files = [path.name for path in (tmp_path / "kernels").iterdir() if path.is_file()]
+    assert files == [name], "a temporary file is left behind"
+
+
+@pytest.mark.parametrize(
+    ("module", "matters"),
+    [
+        (rng, True),
+        (arithmetic, True),
+        (fused, True),
+        (quadratic, True),
+        (continuous, True),
+        (quantile, True),
+        (adam, True),
+        (sgd, False),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else None,
+)
+def test_kernel_is_named_by_its_sources(
+    module: ModuleType, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change in anything that is compiled gives another file; a change elsewhere does not."""
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path))
+    before, source = make_kernel(tmp_path), inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", lambda thing: source(thing) + ("# changed" if thing is module else ""))
+    assert (make_kernel(tmp_path) != before) == matters
+
+
+SECOND_PROCESS = """
+import sys
+from pathlib import Path
+import numpy as np
+from nonconv.engine.blocks import simulate
+from nonconv.engine.fused import Fused, kernel
+from nonconv.experiment import read_cell
+program = read_cell(Path(sys.argv[1]), []).program
+simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
+stats = kernel(program.objective, program.data, program.optimizer).stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+CONFIG = "{steps: 10, optimizer: sgd, learning_rate: 0.1, objective: {name: quadratic, data: two_point}}"
+
+
+def test_second_process_does_not_compile(tmp_path: Path) -> None:
+    run(make("sgd", "two_point"))
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+    command = [sys.executable, "-c", SECOND_PROCESS, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "0"], done.stderr
+
+
+def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel is then compiled for this process alone, and is the same."""
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(fused, "kernel", fused.kernel.__wrapped__)
+    program = make("sgd", "rademacher")
+    engine = Fused(program)
+    assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == 1
+    block = simulate(program, engine, 0, 13, np.zeros(1, dtype=np.uint8))
+    assert same_bits(block, run(program, Reference))

@@ -1,0 +1,368 @@
+"""Moments that merge, intervals that cover, quantiles that are order statistics, and tallies that add up."""
+
+import io
+import itertools
+import math
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from nonconv.arithmetic import Array
+from nonconv.engine.blocks import Block, simulate
+from nonconv.engine.reference import Reference
+from nonconv.experiment import Cell, read_cell
+from nonconv.moments import Moments, effective_number, estimate, merge, moments
+from nonconv.statistics import tally
+from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.tally import OUTCOMES, Tally, measure
+
+MANY = settings(max_examples=300, derandomize=True, deadline=None)
+FALSE_ALARM = 1e-6
+
+numbers = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1e-300])
+samples = st.lists(numbers | st.sampled_from([math.inf, -math.inf, math.nan]), min_size=1, max_size=60)
+finite_samples = st.lists(numbers, min_size=1, max_size=60)
+
+
+def of(values: list[float]) -> Moments:
+    return moments(np.array(values))
+
+
+# Moments
+
+
+@MANY
+@given(samples)
+def test_moments_are_numpys(values: list[float]) -> None:
+    """Of what is finite, to rounding; what is not is counted."""
+    seen, kept = of(values), np.array([value for value in values if math.isfinite(value)])
+    size = float(np.abs(kept).max(initial=0.0))
+    assert [int(count) for count in seen[:3]] == [len(values), len(kept), sum(map(math.isnan, values))]
+    if len(kept):
+        assert seen.mean == pytest.approx(math.fsum(kept) / len(kept), abs=1e-14 * size)
+        assert seen.m2 == pytest.approx(np.var(kept) * len(kept), abs=1e-13 * len(kept) * size**2)
+        assert seen.largest == kept.max()
+    else:
+        assert [float(number) for number in seen[3:]] == [0.0, 0.0, -math.inf]
+
+
+@MANY
+@given(samples, st.lists(st.integers(1, 59), max_size=5))
+def test_pieces_merge_to_the_whole(values: list[float], cuts: list[int]) -> None:
+    """However it is cut; also when a piece has nothing finite in it."""
+    edges = [0, *sorted({cut for cut in cuts if cut < len(values)}), len(values)]
+    pieces = [of(values[low:high]) for low, high in itertools.pairwise(edges)]
+    merged, whole = pieces[0], of(values)
+    for piece in pieces[1:]:
+        merged = merge(merged, piece)
+    size = np.abs(values, where=np.isfinite(values), out=np.zeros(len(values))).max()
+    assert (*merged[:3], merged.largest) == (*whole[:3], whole.largest)
+    assert merged.mean == pytest.approx(whole.mean, abs=1e-14 * size)
+    assert merged.m2 == pytest.approx(whole.m2, abs=1e-13 * len(values) * size**2)
+
+
+def test_moments_of_many_at_once() -> None:
+    """Row by row, whether or not another row has something that is not finite."""
+    x = np.random.default_rng(1).normal(size=(2, 3, 40))
+    x[0, 1, 7], x[1, 2, :3] = math.inf, math.nan
+    together = moments(x)
+    for place in np.ndindex(2, 3):
+        for seen, alone in zip(together, moments(x[place]), strict=True):
+            assert seen[place] == pytest.approx(alone, rel=1e-14)
+
+
+def test_far_from_zero() -> None:
+    """Nothing cancels: at 1e9 a sum of squares minus the square of the sum would have no digit left."""
+    x = 1e9 + np.random.default_rng(2).normal(size=1000)
+    merged = merge(moments(x[:300]), moments(x[300:]))
+    assert merged.m2 == pytest.approx(float(np.var(x - 1e9)) * 1000, rel=1e-6)
+
+
+def test_near_the_largest_double() -> None:
+    """A sum that overflows does not make the mean infinite."""
+    seen = of([1.6e308, 1.2e308, 1.7e308])
+    assert seen.mean == pytest.approx(1.5e308)
+    assert seen.m2 == math.inf
+    assert merge(seen, of([1.5e308])).mean == pytest.approx(1.5e308)
+    assert of([1.6e308, 1.7e308, math.inf]).mean == pytest.approx(1.65e308)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_large_numbers_beside_nothing_finite(order: int) -> None:
+    """No inf * 0 where the one part has a mean whose square overflows and the other has no finite sample."""
+    seen = merge(*[of([math.inf, math.nan]), of([1e160, 1e160])][::order])
+    assert [float(number) for number in seen] == [4, 2, 1, 1e160, 0.0, 1e160]
+
+
+# Intervals
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+@pytest.mark.parametrize("n", [2, 3, 10, 1000])
+def test_interval_is_students(n: int, confidence: float) -> None:
+    x = np.random.default_rng(n).exponential(size=n)
+    seen, se = estimate(moments(x), confidence), stats.sem(x)
+    low, high = stats.t.interval(confidence, n - 1, loc=x.mean(), scale=se)
+    assert seen == pytest.approx((x.mean(), se, low, high), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        ([2.0], 2.0),
+        ([1.0, math.inf], math.inf),
+        ([1.0, math.nan], math.nan),
+        ([1.0, math.inf, math.nan], math.nan),
+        ([math.inf, math.inf], math.inf),
+    ],
+)
+def test_no_interval(values: list[float], value: float) -> None:
+    """One sample has no error; a sample that is not finite makes the mean so, and is not dropped."""
+    seen = estimate(of(values))
+    assert seen.value == pytest.approx(value, nan_ok=True)
+    assert all(np.isnan(field) for field in seen[1:])
+
+
+def coverage(n: int, half_widths: float | None = None) -> int:
+    """How often in 20 000 repetitions the 95 % interval of n normal samples holds their mean."""
+    m = moments(np.random.default_rng(7).normal(3.0, 2.0, size=(20_000, n)))
+    seen = estimate(m)
+    if half_widths is None:
+        return int(np.sum((seen.low <= 3.0) & (seen.high >= 3.0)))
+    return int(np.sum(np.abs(seen.value - 3.0) <= half_widths * seen.se))
+
+
+LEAST, MOST = stats.binom.interval(1 - FALSE_ALARM, 20_000, 0.95)
+
+
+@pytest.mark.parametrize("n", [2, 3, 12])
+def test_interval_covers(n: int) -> None:
+    """Within the binomial band around 95 %, which a right interval leaves for one seed in a million."""
+    assert LEAST <= coverage(n) <= MOST
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_normal_interval_does_not_cover(n: int) -> None:
+    """Negative control: 1.96 standard errors are not enough for few samples."""
+    assert coverage(n, half_widths=1.96) < LEAST
+
+
+@MANY
+@given(st.lists(st.floats(1e-3, 1e6), min_size=1, max_size=60), st.integers(0, 59))
+def test_effective_number_is_kishs(values: list[float], cut: int) -> None:
+    """Of the whole, and of two parts merged."""
+    x = np.array(values)
+    expected = pytest.approx(x.sum() ** 2 / (x**2).sum(), rel=1e-9)
+    assert effective_number(moments(x)) == expected
+    if 0 < cut < len(values):
+        assert effective_number(merge(moments(x[:cut]), moments(x[cut:]))) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "carrying"),
+    [
+        ([1.0, 1.0, 1.0, 1.0], 4.0),
+        ([0.0, 0.0, 5.0], 1.0),
+        ([0.0, 0.0], 2.0),
+        ([1.0, 1.0, math.inf], 2.0),
+        ([math.nan], 0.0),
+        ([1e200, 1e190], 1.0),
+        ([1e-200, 1e-190], 1.0),
+        ([1e308, 1e308, 1e308], 3.0),
+    ],
+)
+def test_effective_number_of_few(values: list[float], carrying: float) -> None:
+    """Also where the squares overflow or underflow."""
+    assert effective_number(of(values)) == pytest.approx(carrying, rel=1e-9)
+
+
+# Quantiles
+
+
+def order_statistic(values: Array, level: float) -> float:
+    """The smallest value with at least a share `level` of the values at or below it; nan is the largest."""
+    rank = math.ceil(Fraction(str(level)) * len(values))
+    return float(np.sort(values)[max(rank, 1) - 1])
+
+
+@MANY
+@given(st.integers(1, 5000), st.integers(0, 2**32 - 1))
+def test_quantiles_are_order_statistics(paths: int, seed: int) -> None:
+    fan = np.random.default_rng(seed).permutation(float(paths) + np.arange(paths))[None, None]
+    seen = fan_quantiles(fan)
+    assert seen.shape == (len(LEVELS), 1, 1)
+    assert seen.ravel().tolist() == [order_statistic(fan.ravel(), level) for level in LEVELS]
+
+
+def test_quantiles_are_numpys() -> None:
+    fan = np.random.default_rng(3).normal(size=(5, 2, 333))
+    expected = np.quantile(fan, LEVELS, axis=2, method="inverted_cdf")
+    assert np.array_equal(fan_quantiles(fan), expected)
+
+
+def test_quantiles_of_what_is_not_finite() -> None:
+    fan = np.array([[[math.nan, -math.inf, 1.0, math.inf, 2.0]]])
+    expected = [-math.inf, -math.inf, 1.0, 2.0, math.inf, math.nan, math.nan]
+    assert fan_quantiles(fan).ravel().tolist() == pytest.approx(expected, nan_ok=True)
+
+
+# Tallies
+
+FINITE: dict[str, Any] = {
+    "paths": 300,
+    "steps": 20,
+    "objective": {"name": "quadratic", "dim": 2, "data": "uniform"},
+    "optimizer": "adam",
+    "learning_rate": 0.1,
+    "xi": ["minimizer", "start", "path_mean", "last", 0.5, [0.25, -1.0]],
+    "record": {"points": 7, "paths": 120},
+}
+CONSTANT_DATA = {"name": "quadratic", "data": {"name": "discrete", "values": [0.0], "probabilities": [1.0]}}
+OVERFLOWING = FINITE | {
+    "steps": 120,
+    "objective": CONSTANT_DATA,
+    "optimizer": "sgd",
+    "learning_rate": 50.0,
+    "start": {"name": "discrete", "values": [0.0, 1e-100, 1e80], "probabilities": [0.5, 0.25, 0.25]},
+    "xi": ["minimizer", 0.5],
+}
+"""theta_n = (-99)^n theta_0: stays, goes far, or is infinite from step 115 on."""
+WITHOUT_EPS = FINITE | {
+    "objective": CONSTANT_DATA,
+    "optimizer": {"name": "adam", "eps": 0},
+    "start": {"name": "two_point", "low": 0.0, "high": 1.0},
+    "xi": ["minimizer", 0.5],
+}
+"""0 / 0 at step 1 for the paths that start at the minimizer."""
+CONFIGS = {"finite": FINITE, "overflowing": OVERFLOWING, "without-eps": WITHOUT_EPS}
+each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+
+
+def cell_of(folder: Path, config: dict[str, Any]) -> Cell:
+    path = folder / "cell.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return read_cell(path, [])
+
+
+def block_of(cell: Cell, first: int = 0, paths: int = 300) -> Block:
+    return simulate(cell.program, Reference(cell.program), first, paths, np.zeros(1, dtype=np.uint8))
+
+
+def added(cell: Cell, sizes: list[int]) -> Tally:
+    """The tally of consecutive blocks of these sizes."""
+    firsts = np.cumsum([0, *sizes[:-1]]).tolist()
+    parts = [measure(cell, block_of(cell, first, paths)) for first, paths in zip(firsts, sizes, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+@each_config
+@pytest.mark.parametrize("sizes", [[256, 44], [100, 100, 100], [1, 299], [290, 10]], ids=str)
+def test_blocks_add_up(config: dict[str, Any], sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the tally of one block: counts, outcomes, quantiles and kept paths equal, means to rounding."""
+    monkeypatch.setattr(tally, "FAN_PATHS", 130)
+    cell = cell_of(tmp_path, config)
+    total, whole = added(cell, sizes), measure(cell, block_of(cell))
+    for name, seen in total.arrays().items():
+        expected = whole.arrays()[name]
+        if name in ("errors_mean", "errors_m2"):
+            assert seen == pytest.approx(expected, rel=1e-12, nan_ok=True), name
+        else:
+            assert np.array_equal(seen, expected, equal_nan=True), name
+
+
+@each_config
+def test_round_trip(config: dict[str, Any], tmp_path: Path) -> None:
+    """Through named arrays in a file and back: the same values and types, and still a tally that adds."""
+    cell, buffer = cell_of(tmp_path, config), io.BytesIO()
+    first, second = measure(cell, block_of(cell, 0, 200)), measure(cell, block_of(cell, 200, 100))
+    np.savez(buffer, **first.arrays())
+    buffer.seek(0)
+    with np.load(buffer) as file:
+        restored = Tally.from_arrays(file)
+    assert [f.name for f in fields(restored)] == [f.name for f in fields(first)]
+    for ours, theirs in ((restored, first), (restored + second, first + second)):
+        for name, value in ours.arrays().items():
+            assert value.dtype == theirs.arrays()[name].dtype
+            assert value.tobytes() == theirs.arrays()[name].tobytes()
+
+
+def test_errors_by_hand(tmp_path: Path) -> None:
+    """The mean square distance to each xi, from the iterates and the definition of each."""
+    cell = cell_of(tmp_path, FINITE)
+    block = block_of(cell)
+    seen = measure(cell, block)
+    every_step = cell_of(tmp_path, FINITE | {"record": {"points": 20, "spacing": "linear"}})
+    theta = block_of(every_step).theta
+    targets = {
+        "minimizer": np.zeros((2, 1)),
+        "start": np.zeros((2, 1)),
+        "path_mean": theta[10:].mean(axis=0),
+        "last": theta[-1],
+        "0.5": np.full((2, 1), 0.5),
+        "(0.25 -1)": np.array([[0.25], [-1.0]]),
+    }
+    assert [xi.label for xi in cell.xi] == list(targets)
+    for k, target in enumerate(targets.values()):
+        errors = ((theta[cell.program.record - 1] - target) ** 2).sum(axis=1)
+        assert seen.errors.mean[k] == pytest.approx(errors.mean(axis=1), rel=1e-12)
+        assert seen.errors.m2[k] == pytest.approx(errors.var(axis=1) * 300, rel=1e-12)
+        assert seen.errors.largest[k] == pytest.approx(errors.max(axis=1), rel=1e-12)
+
+
+def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "FAN_PATHS", 130)
+    cell = cell_of(tmp_path, FINITE)
+    block = block_of(cell)
+    seen = added(cell, [100, 200])
+    assert np.array_equal(seen.fan, block.theta[:, :, :130])
+    assert np.array_equal(seen.kept, np.moveaxis(block.theta[:, :, :120], 2, 0))
+    assert seen.kept_outcome.tolist() == [OUTCOMES.index("finite")] * 120
+    assert seen.outcomes.tolist() == [300, 0, 0, 0]
+    assert seen.first_failure.tolist() == [0, -1]
+
+
+def test_overflow_is_counted(tmp_path: Path) -> None:
+    """Each path's outcome follows from its start, and from its failure on it is infinitely far away, never nan."""
+    cell = cell_of(tmp_path, OVERFLOWING)
+    start = block_of(cell).start[0]
+    seen = added(cell, [256, 44])
+    assert seen.outcomes.tolist() == [(start == 0).sum(), (start == 1e-100).sum(), (start == 1e80).sum(), 0]
+    assert min(seen.outcomes[:3]) > 0
+    assert seen.first_failure.tolist() == [115, int(np.flatnonzero(start == 1e80)[0])]
+    assert seen.kept_failure.tolist() == np.where(start[:120] == 1e80, 115, 0).tolist()
+    assert np.array_equal(np.array(OUTCOMES)[seen.kept_outcome] == "overflow", start[:120] == 1e80)
+    late = cell.program.record >= 115
+    assert np.all(seen.errors.n == 300)
+    assert np.all(seen.errors.n_nan == 0)
+    assert np.all((300 - seen.errors.n_finite)[:, late] == (start == 1e80).sum())
+
+
+def test_nan_is_counted(tmp_path: Path) -> None:
+    cell = cell_of(tmp_path, WITHOUT_EPS)
+    start = block_of(cell).start[0]
+    seen = added(cell, [256, 44])
+    assert seen.outcomes.tolist() == [(start == 1).sum(), 0, 0, (start == 0).sum()]
+    assert min(seen.outcomes[[0, 3]]) > 0
+    assert seen.first_failure.tolist() == [1, int(np.flatnonzero(start == 0)[0])]
+    assert np.all(seen.errors.n_nan == (start == 0).sum())
+    assert np.all(np.isnan(estimate(seen.errors).value))
+
+
+def test_escape_radius(tmp_path: Path) -> None:
+    """Further from its start than the radius in some coordinate, at the end."""
+    near = cell_of(tmp_path, FINITE | {"escape_radius": 0.3})
+    block = block_of(near)
+    far = np.abs(block.theta[-1] - block.start).max(axis=0) > 0.3
+    assert 0 < far.sum() < 300
+    assert measure(near, block).outcomes.tolist() == [300 - far.sum(), far.sum(), 0, 0]

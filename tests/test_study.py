@@ -1,0 +1,471 @@
+"""A run gives the same bytes whatever happens to it: workers, order, interrupts, kill -9 at any moment."""
+
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nonconv
+from nonconv import study
+from nonconv.engine import blocks
+from nonconv.errors import Interrupted
+from nonconv.experiment import Cell, read_cell
+from nonconv.store import CHECKPOINT, MANIFEST, OURS
+
+BLOCK = 32
+PATHS = 300
+SGD: dict[str, Any] = {
+    "seed": 1,
+    "paths": PATHS,
+    "steps": 60,
+    "objective": {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.25}},
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "xi": ["minimizer", "path_mean", "last"],
+    "record": {"points": 10, "paths": 40},
+}
+ADAM = SGD | {
+    "optimizer": "adam",
+    "objective": SGD["objective"] | {"dim": 3, "scale": [1.0, 0.5, 2.0]},
+    "batch_size": {"name": "power", "value": 1, "exponent": 0.3},
+    "start": {"name": "normal", "std": 2.0},
+    "xi": ["start", [0.5, 0.0, 1e-3]],
+}
+CSV = SGD | {
+    "optimizer": "adam",
+    "objective": {"name": "quadratic", "data": {"name": "csv", "file": "rows.csv", "columns": ["y", "x"]}},
+}
+DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
+CONFIGS = {"sgd": SGD, "adam": ADAM, "csv": CSV, "diverging": DIVERGING}
+ROWS = "x,y\n1,10\n2,20\n6,60\n"
+
+
+def written(folder: Path, config: dict[str, Any]) -> Path:
+    """A config file, beside the data it may name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rows.csv").write_text(ROWS)
+    path = folder / "experiment.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the manifest, the only one in which a clock may be."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert MANIFEST in files
+    return {name: content for name, content in files.items() if name != MANIFEST}
+
+
+def drawn(folder: Path) -> dict[str, bytes]:
+    """A cheap stand-in for the figures, which also need the data files to be there."""
+    return {"stub.png": (folder / "error.csv").read_bytes()[:100]}
+
+
+def run(cell: Cell, folder: Path, **options: Any) -> dict[str, bytes]:
+    """Run, and return the bytes."""
+    options = {"workers": 2, "draw": drawn, **options}
+    assert not study.run(cell, folder, **options).reused
+    return contents(folder)
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "LARGEST_BLOCK", BLOCK)
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return read_cell(written(tmp_path / "in", SGD), [])
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The first paths of the blocks simulated so far."""
+    seen: list[int] = []
+    simulate = blocks.simulate
+
+    def counted(program: Any, engine: Any, first: int, *rest: Any) -> blocks.Block:
+        seen.append(first)
+        return simulate(program, engine, first, *rest)
+
+    monkeypatch.setattr(study, "simulate", counted)
+    return seen
+
+
+# The same bytes
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_bytes_depend_on_neither_workers_nor_order_nor_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    cell = read_cell(written(tmp_path / "in", CONFIGS[name]), [])
+    expected = run(cell, tmp_path / "1", workers=1)
+    assert {"error.csv", "paths.npz", "summary.json", "summary.md", "config.yaml", "figures/stub.png"} <= set(expected)
+    simulate = blocks.simulate
+
+    def late(program: Any, engine: Any, first: int, *rest: Any) -> blocks.Block:
+        block = simulate(program, engine, first, *rest)
+        time.sleep(0.01 * random.Random(first).random())
+        return block
+
+    monkeypatch.setattr(study, "simulate", late)
+    for workers in (2, 3):
+        assert run(cell, tmp_path / str(workers), workers=workers) == expected
+    assert run(cell, tmp_path / "1", workers=3, force=True) == expected
+
+
+def test_every_path_is_simulated_once(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
+    run(cell, tmp_path / "out", workers=3)
+    assert sorted(simulated) == list(range(0, PATHS, BLOCK))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert sum(summary["outcomes"].values()) == PATHS
+    assert {row["n"] for row in summary["errors"]} == {PATHS}
+
+
+def test_the_bytes_depend_on_the_seed(tmp_path: Path) -> None:
+    first, second = (
+        run(read_cell(written(tmp_path / "in", SGD | {"seed": seed}), []), tmp_path / str(seed)) for seed in (1, 2)
+    )
+    assert first["paths.npz"] != second["paths.npz"]
+    assert first["error.csv"] != second["error.csv"]
+
+
+def test_progress_counts_paths_up_to_all_of_them(cell: Cell, tmp_path: Path) -> None:
+    told: list[int] = []
+    run(cell, tmp_path / "out", progress=told.append)
+    assert told == [*range(BLOCK, PATHS, BLOCK), PATHS]
+
+
+# Interrupts
+
+
+def interrupt_after(done: int) -> Callable[[int], None]:
+    """A progress callback that presses Ctrl-C when so many paths are done."""
+
+    def progress(paths: int) -> None:
+        if paths >= done:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
+    """Run until the interrupt; what the user is told."""
+    options = {"workers": 2, "draw": drawn, **options}
+    threads = set(threading.enumerate())
+    with pytest.raises(Interrupted) as stop:
+        study.run(cell, folder, **options)
+    assert set(threading.enumerate()) <= threads
+    assert not (folder / MANIFEST).exists()
+    return str(stop.value)
+
+
+@pytest.mark.parametrize("done", [BLOCK, 4 * BLOCK, 9 * BLOCK, PATHS])
+@pytest.mark.parametrize("name", ["adam", "diverging"])
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: list[int], name: str, done: int) -> None:
+    cell = read_cell(written(tmp_path / "in", CONFIGS[name]), [])
+    expected = run(cell, tmp_path / "undisturbed")
+    folder = tmp_path / "out"
+    text = interrupted(cell, folder, progress=interrupt_after(done))
+    assert text == f"stopped; {done} of {PATHS} paths are saved in {folder}"
+    assert (folder / CHECKPOINT).exists()
+    simulated.clear()
+    assert run(cell, folder, workers=3) == expected
+    assert sorted(simulated) == list(range(done, PATHS, BLOCK))
+
+
+def test_any_number_of_interrupts(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
+    expected = run(cell, tmp_path / "undisturbed")
+    folder = tmp_path / "out"
+    for done in range(BLOCK, PATHS, BLOCK):
+        assert f"; {done} of" in interrupted(cell, folder, progress=interrupt_after(0), workers=1 + done % 3)
+    simulated.clear()
+    assert run(cell, folder) == expected
+    assert simulated == [PATHS // BLOCK * BLOCK]
+
+
+def test_an_interrupt_before_the_first_block_is_done(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(*arguments: Any) -> blocks.Block:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(study, "simulate", at_once)
+        assert "stopped; 0 of" in interrupted(cell, tmp_path / "out")
+    assert not (tmp_path / "out" / CHECKPOINT).exists()
+    assert run(cell, tmp_path / "out") == run(cell, tmp_path / "undisturbed")
+
+
+def test_an_interrupt_while_drawing_loses_no_path(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
+    expected = run(cell, tmp_path / "undisturbed")
+
+    def impatient(folder: Path) -> dict[str, bytes]:
+        raise KeyboardInterrupt
+
+    assert f"; {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
+    simulated.clear()
+    assert run(cell, tmp_path / "out") == expected
+    assert simulated == []
+
+
+def test_force_begins_anew(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
+    interrupted(cell, tmp_path / "out", progress=interrupt_after(4 * BLOCK))
+    simulated.clear()
+    run(cell, tmp_path / "out", force=True)
+    assert sorted(simulated) == list(range(0, PATHS, BLOCK))
+
+
+def test_checkpoints_are_kept_on_the_way(cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "CHECKPOINT_SECONDS", -1.0)
+    saved: list[bool] = []
+    run(cell, tmp_path / "out", progress=lambda done: saved.append((tmp_path / "out" / CHECKPOINT).exists()))
+    assert saved == [False] + [True] * (PATHS // BLOCK)
+
+
+# Checkpoints that are none
+
+
+def half(raw: bytes) -> bytes:
+    return raw[: len(raw) // 2]
+
+
+def flipped(raw: bytes) -> bytes:
+    """One bit of a number differs: still a readable archive."""
+    at = len(raw) // 2
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+
+
+SPOILT: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda raw: b"",
+    "begun": lambda raw: raw[:32],
+    "half": half,
+    "all but one byte": lambda raw: raw[:-1],
+    "one bit": flipped,
+    "garbage": lambda raw: random.Random(0).randbytes(len(raw)),
+    "text": lambda raw: b"not a checkpoint\n" * 10,
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_spoilt_checkpoint_is_ignored(cell: Cell, tmp_path: Path, simulated: list[int], how: str) -> None:
+    interrupted(cell, tmp_path / "out", progress=interrupt_after(5 * BLOCK))
+    checkpoint = tmp_path / "out" / CHECKPOINT
+    checkpoint.write_bytes(SPOILT[how](checkpoint.read_bytes()))
+    simulated.clear()
+    assert run(cell, tmp_path / "out") == run(cell, tmp_path / "undisturbed")
+    assert sorted(simulated[: len(simulated) // 2]) == list(range(0, PATHS, BLOCK))
+
+
+def test_a_checkpoint_of_another_version_is_ignored(
+    cell: Cell, tmp_path: Path, simulated: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(nonconv, "__version__", "0.0.0")
+        interrupted(cell, tmp_path / "out", progress=interrupt_after(5 * BLOCK))
+    simulated.clear()
+    run(cell, tmp_path / "out")
+    assert sorted(simulated) == list(range(0, PATHS, BLOCK))
+
+
+def test_a_checkpoint_of_another_config_is_ignored(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
+    other = read_cell(written(tmp_path / "in", SGD | {"seed": 2}), [])
+    interrupted(other, tmp_path / "other", progress=interrupt_after(5 * BLOCK))
+    interrupted(cell, tmp_path / "out", progress=interrupt_after(BLOCK))
+    (tmp_path / "other" / CHECKPOINT).replace(tmp_path / "out" / CHECKPOINT)
+    simulated.clear()
+    run(cell, tmp_path / "out")
+    assert sorted(simulated) == list(range(0, PATHS, BLOCK))
+
+
+# Real processes
+
+DRIVER = f"""
+import os, sys, time
+from contextlib import nullcontext
+from pathlib import Path
+from nonconv import study
+from nonconv.engine import blocks
+from nonconv.report import painter
+
+blocks.LARGEST_BLOCK = {BLOCK}
+study.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
+hold, simulated = int(os.environ["HOLD"]), Path(os.environ["SIMULATED"])
+simulate = study.simulate
+
+def slowly(program, engine, first, paths, stop):
+    with simulated.open("a") as file:
+        file.write(f"{{first}}\\n")
+    time.sleep(0.03)
+    while first >= hold and not stop[0]:
+        time.sleep(0.01)
+    return simulate(program, engine, first, paths, stop)
+
+study.simulate = slowly
+if os.environ["PAINTERS"] == "no":
+    painter.painters = lambda: nullcontext(painter.draw_folder)
+from nonconv.cli import main
+main()
+"""
+"""The command line with small, slow blocks; those from path HOLD on last until the run is stopped."""
+
+linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
+
+
+class Driver:
+    """Starts the command line on one config and folder, and knows all processes that come of it."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.config = written(tmp_path / "in", SGD | {"paths": 16 * BLOCK})
+        self.folder, self.log, self.mark = tmp_path / "out", tmp_path / "simulated", f"NONCONV_TEST={tmp_path}"
+        self.arguments = ["run", str(self.config), "--out", str(self.folder), "--workers", "2"]
+
+    def start(
+        self,
+        arguments: list[str],
+        hold: int = 10**9,
+        checkpoint_seconds: float = 0.0,
+        ignored: str = "",
+        painters: str = "yes",
+    ) -> "subprocess.Popen[str]":
+        head = f"import signal\nsignal.signal(signal.{ignored}, signal.SIG_IGN)\n" if ignored else ""
+        name, _, value = self.mark.partition("=")
+        environment = {
+            name: value,
+            "PYTHONPATH": str(Path(nonconv.__file__).parents[1]),
+            "HOLD": str(hold),
+            "CHECKPOINT_SECONDS": str(checkpoint_seconds),
+            "SIMULATED": str(self.log),
+            "PAINTERS": painters,
+        }
+        command = [sys.executable, "-c", head + DRIVER, *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=os.environ | environment, stdout=pipe, stderr=pipe, text=True)
+
+    def simulated(self) -> list[int]:
+        """The first paths of the blocks begun."""
+        return sorted(int(line) for line in self.log.read_text().splitlines()) if self.log.exists() else []
+
+    def processes(self) -> list[str]:
+        """What runs of all that was started, by this or by its children."""
+        running = (_read(path) for path in Path("/proc").glob("[0-9]*/environ"))
+        return [environment for environment in running if self.mark in environment]
+
+    def undisturbed(self, folder: Path) -> dict[str, bytes]:
+        """What it all should come to, figures included; drawn by this process."""
+        study.run(read_cell(self.config, []), folder, workers=1)
+        return contents(folder)
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[Driver]:
+    """Nothing is left running, whatever a test does."""
+    driver = Driver(tmp_path)
+    yield driver
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        if driver.mark in _read(path):
+            os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Bounded, so that a failure ends."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError(condition)
+
+
+@linux
+@pytest.mark.parametrize(
+    ("number", "ignored", "extra"),
+    # A shell that starts a job in the background makes it ignore SIGINT.
+    [(signal.SIGINT, "", []), (signal.SIGTERM, "SIGINT", ["--force"])],
+)
+def test_a_signal_saves_and_names_the_command_that_continues(
+    tmp_path: Path, driver: Driver, number: signal.Signals, ignored: str, extra: list[str]
+) -> None:
+    process = driver.start([*driver.arguments, *extra], hold=8 * BLOCK, checkpoint_seconds=1e9, ignored=ignored)
+    wait_until(lambda: 8 * BLOCK in driver.simulated())
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    told = re.fullmatch(r"stopped; (\d+) of 512 paths are saved in (.+); this continues it:\n  (.+)\n", err)
+    assert told, err
+    assert told[2] == str(driver.folder)
+    assert shlex.split(told[3]) == ["nonconv", *driver.arguments]
+    assert driver.processes() == []
+    driver.log.unlink()
+    process = driver.start(shlex.split(told[3])[1:])
+    assert process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert driver.simulated() == list(range(int(told[1]), 16 * BLOCK, BLOCK))
+    assert int(told[1]) > 0
+    assert contents(driver.folder) == driver.undisturbed(tmp_path / "undisturbed")
+
+
+@linux
+def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
+    process = driver.start(driver.arguments, hold=0)
+    wait_until(lambda: len(driver.simulated()) > 0)
+    assert len(driver.processes()) == 3, "the run itself and two painters"
+    process.kill()
+    process.communicate(timeout=60)
+    wait_until(lambda: not driver.processes())
+
+
+def state(folder: Path) -> list[tuple[str, int]]:
+    """What lies in a folder that is being written to."""
+    found = []
+    for path in folder.rglob("*"):
+        try:
+            found.append((path.name, path.stat().st_mtime_ns))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def kill_after(process: "subprocess.Popen[str]", folder: Path, changes: int, seconds: float) -> None:
+    """Kill -9 a moment after so many changes to the folder, if the process lives so long."""
+    before = state(folder)
+    while changes and process.poll() is None:
+        now = state(folder)
+        changes -= now != before
+        before = now
+        time.sleep(0.003)
+    time.sleep(seconds)
+    process.kill()
+    process.communicate(timeout=60)
+
+
+@linux
+def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) -> None:
+    rng = random.Random(2407)
+    for _ in range(7):
+        kill_after(driver.start(driver.arguments, painters="no"), driver.folder, rng.randrange(12), 0.03 * rng.random())
+    process = driver.start(driver.arguments)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "paths of 60 steps" in out
+    expected = driver.undisturbed(tmp_path / "undisturbed")
+    # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
+    assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
+    assert [path.name for path in driver.folder.rglob(f"{OURS}*") if not path.name.endswith("lock")] == []
+    wait_until(lambda: not driver.processes())
