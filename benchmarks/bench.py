@@ -246,7 +246,7 @@ class Plan(NamedTuple):
     sgd: Size
 
 
-FULL = Plan(ROUNDS, STARTS, 100, True, Size(10_240, 5000, 500), Size(1024, 50, 50), Size(10_240, 5000, 300))
+FULL = Plan(ROUNDS, STARTS, 100, True, Size(10_240, 5000, 500), Size(1024, 25, 25), Size(10_240, 5000, 300))
 QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20))
 
 

@@ -25,14 +25,21 @@ class Moments(NamedTuple):
 
 def moments(samples: Array) -> Moments:
     """The moments over the last axis."""
-    finite = np.isfinite(samples)
     n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = samples.sum(axis=-1) / n
+        if not np.isfinite(mean).all():
+            return _careful_moments(samples, n)
+        # A finite sum has finite terms only. In place, since fresh temporaries cost more than the arithmetic.
+        deviation = samples - mean[..., None]
+        m2 = np.square(deviation, out=deviation).sum(axis=-1)
+    return Moments(n, n, np.zeros_like(n), mean, m2, samples.max(axis=-1))
+
+
+def _careful_moments(samples: Array, n: NDArray[np.int64]) -> Moments:
+    """The moments of samples that are not all finite, or whose sum is not."""
+    finite = np.isfinite(samples)
     n_finite = finite.sum(axis=-1, dtype=np.int64)
-    if np.array_equal(n, n_finite):
-        mean = _mean(samples, n)
-        with np.errstate(over="ignore"):
-            m2 = np.square(samples - mean[..., None]).sum(axis=-1)
-        return Moments(n, n_finite, np.zeros_like(n), mean, m2, samples.max(axis=-1))
     mean = _mean(np.where(finite, samples, 0.0), np.maximum(n_finite, 1))
     with np.errstate(over="ignore", invalid="ignore"):
         m2 = np.square(np.where(finite, samples - mean[..., None], 0.0)).sum(axis=-1)

@@ -713,6 +713,12 @@ def test_a_mean_that_rests_on_few_paths_is_warned_of(config: Path) -> None:
     assert f"Beware: {warning}." in good("run", config, *rare, "-o", "out")
 
 
+def test_means_next_to_the_largest_double(config: Path) -> None:
+    document = documented("run", config, "--set", "optimizer=adam", "--set", "start=1e154", "--json")
+    assert document["errors"][-1]["mse"] == pytest.approx(1e308)
+    assert document["warnings"] == []
+
+
 def test_few_paths_are_not_heavy_tails(config: Path) -> None:
     assert "Beware" not in good("run", config)
     for paths in (2, 8):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -349,7 +350,7 @@ def test_finite_paths_beside_failed_ones(engine: type[Fused | Reference]) -> Non
     together = run(program, engine, paths=40)
     finite = [lane for lane in range(40) if np.all(np.isfinite(together.theta[-1, :, lane]))]
     assert 0 < len(finite) < 40
-    for lane in finite:
+    for lane in finite[:8]:
         alone = run(program, engine, first=lane, paths=1)
         assert alone.failed == ()
         assert np.array_equal(alone.theta[:, :, 0], together.theta[:, :, lane])
@@ -376,14 +377,15 @@ def test_stop_flag(engine: type[Fused | Reference]) -> None:
 
 
 def test_stop_in_the_middle_of_a_slice() -> None:
-    """The kernel looks at the flag while it runs: this program would take ten seconds."""
+    """The kernel looks at the flag while it runs: this program would take twenty seconds."""
     program = make("sgd", "two_point", batch="1000000", steps=500)
-    stop = np.zeros(1, dtype=np.uint8)
-    timer = threading.Timer(0.1, stop.fill, (1,))
+    engine, stop = Fused(program), np.zeros(1, dtype=np.uint8)
+    timer, started = threading.Timer(0.1, stop.fill, (1,)), time.monotonic()
     timer.start()
     with pytest.raises(Stopped):
-        simulate(program, Fused(program), 0, 8, stop)
+        simulate(program, engine, 0, 8, stop)
     timer.join()
+    assert time.monotonic() - started < 3.0
 
 
 # Kernels on disk

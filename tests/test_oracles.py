@@ -390,14 +390,14 @@ def plateaus(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[float, int]
     for seed, (rate, batch) in enumerate(CASES):
         config = {
             "seed": seed,
-            "steps": 4000,
+            "steps": 2500,
             "objective": {"name": "quadratic", "data": "rademacher"},
             "optimizer": {"name": "adam", "beta1": BETA1, "beta2": 0.9999, "eps": 1e-12},
             "learning_rate": rate,
             "batch_size": batch,
         }
         cell = cell_of(tmp_path_factory.mktemp("adam"), config)
-        theta = iterates(replace(cell.program, record=np.array([3999, 4000])), 8192)[:, 0]
+        theta = iterates(replace(cell.program, record=np.array([2499, 2500])), 8192)[:, 0]
         found[rate, batch] = Plateau(*(estimate(moments(x**2)) for x in (theta[1], theta[1] - theta[0])))
     return found
 

@@ -24,7 +24,7 @@ from nonconv.statistics import tally
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally, measure
 
-MANY = settings(max_examples=300, derandomize=True, deadline=None)
+MANY = settings(max_examples=200, derandomize=True, deadline=None)
 FALSE_ALARM = 1e-6
 
 numbers = st.floats(-1e6, 1e6) | st.sampled_from([0.0, 1.0, 1e-300])

@@ -105,6 +105,7 @@ def error_figure(run: Run) -> Figure:
     _log_axis(top.yaxis)
     _few_decades(top, *(errors.mse for errors in run.errors.values()))
     _schedule_panel(bottom, run)
+    _show_single_points(figure)
     return figure
 
 
@@ -221,6 +222,7 @@ def paths_figure(run: Run) -> Figure:
     axes_list[-1].set_xlabel("step n")
     axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     _title(axes_list[0], run)
+    _show_single_points(figure)
     return figure
 
 
@@ -267,6 +269,13 @@ def _tame(axes: Any, quantile: Array) -> None:
 
     axes.set_yscale("symlog", linthresh=linear)
     axes.yaxis.set_major_formatter(text)
+
+
+def _show_single_points(figure: Figure) -> None:
+    """A curve of one recorded step is no line."""
+    for line in (line for axes in figure.axes for line in axes.lines):
+        if len(np.atleast_1d(line.get_xdata())) == 1:
+            line.set_marker("o")
 
 
 def _title(axes: Any, run: Run) -> None:

@@ -54,6 +54,7 @@ def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
 
 def paths_npz(cell: Cell, tally: Tally) -> bytes:
     """The recorded paths whole, and quantiles of the first `quantile_paths` paths."""
+    fan = tally.fan
     return as_npz(
         {
             "step": cell.program.record,
@@ -62,8 +63,8 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "outcome": np.array(OUTCOMES)[tally.kept_outcome],
             "failure_step": tally.kept_failure,
             "quantile_level": np.array(LEVELS),
-            "quantile": fan_quantiles(tally.fan),
-            "quantile_paths": np.array(tally.fan.shape[2]),
+            "quantile": fan_quantiles(fan),
+            "quantile_paths": np.array(fan.shape[2]),
         }
     )
 
@@ -125,12 +126,12 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
 
 def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
     at = Moments(*(field[k, -1] for field in moments))
-    carrying, total = float(effective_number(at)), float(at.n_finite * at.mean)
-    if carrying >= min(FEW_PATHS, int(at.n) / 4) or total <= 0 or at.n_finite < at.n:
+    carrying, mean, n = float(effective_number(at)), float(at.mean), int(at.n)
+    if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
         return ""
     return (
-        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {int(at.n)} paths"
-        f" (the largest alone is {float(at.largest) / total:.0%} of it): its interval is not to be trusted; take more paths"
+        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
     )
 
 

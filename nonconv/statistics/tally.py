@@ -23,7 +23,7 @@ class Tally:
 
     errors: moments of |theta_n - xi|^2, shape (xi, R). outcomes: how many paths ended how, in the order of OUTCOMES.
     first_failure: the earliest step at which a path left the finite numbers and that path, or (0, -1).
-    fan: the first coordinates of the first paths, shape (R, coordinates, paths), for quantiles.
+    fan_pieces: the first coordinates of the first paths, for quantiles; arrays (R, coordinates, paths) of one block each.
     kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
     failure (0 for none).
     """
@@ -32,7 +32,7 @@ class Tally:
     errors: Moments
     outcomes: NDArray[np.int64]
     first_failure: NDArray[np.int64]
-    fan: Array
+    fan_pieces: tuple[Array, ...]
     kept: Array
     kept_outcome: NDArray[np.int64]
     kept_failure: NDArray[np.int64]
@@ -44,27 +44,32 @@ class Tally:
             merge(self.errors, other.errors),
             self.outcomes + other.outcomes,
             min(failures, key=lambda f: (f[0], f[1])) if failures else self.first_failure,
-            _joined(self.fan, other.fan, axis=2),
+            self.fan_pieces + tuple(piece for piece in other.fan_pieces if piece.shape[2]),
             _joined(self.kept, other.kept),
             _joined(self.kept_outcome, other.kept_outcome),
             _joined(self.kept_failure, other.kept_failure),
         )
 
+    @property
+    def fan(self) -> Array:
+        """All of fan_pieces, shape (R, coordinates, paths)."""
+        return np.concatenate(self.fan_pieces, axis=2)
+
     def arrays(self) -> dict[str, Any]:
         """As named arrays, for a checkpoint."""
-        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name != "errors"}
-        return own | {f"errors_{name}": value for name, value in self.errors._asdict().items()}
+        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("errors", "fan_pieces")}
+        return own | {"fan": self.fan} | {f"errors_{name}": value for name, value in self.errors._asdict().items()}
 
     @classmethod
     def from_arrays(cls, arrays: Any) -> "Tally":
         """The inverse of `arrays`."""
         errors = Moments(*(arrays[f"errors_{name}"] for name in Moments._fields))
-        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("errors", "paths")}
-        return cls(paths=int(arrays["paths"]), errors=errors, **own)
+        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("errors", "paths", "fan_pieces")}
+        return cls(paths=int(arrays["paths"]), errors=errors, fan_pieces=(arrays["fan"],), **own)
 
 
-def _joined(a: NDArray[Any], b: NDArray[Any], axis: int = 0) -> NDArray[Any]:
-    return np.concatenate([a, b], axis=axis) if b.shape[axis] else a
+def _joined(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([a, b]) if len(b) else a
 
 
 def fan_size(cell: Cell) -> tuple[int, int]:
@@ -87,7 +92,7 @@ def measure(cell: Cell, block: Block) -> Tally:
         errors=moments(errors),
         outcomes=np.bincount(outcome, minlength=len(OUTCOMES)).astype(np.int64),
         first_failure=np.array([failed.step, failed.replicate] if failed else [0, -1], dtype=np.int64),
-        fan=block.theta[:, :coordinates, :in_fan].copy(),
+        fan_pieces=(block.theta[:, :coordinates, :in_fan].copy(),),
         kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
@@ -108,7 +113,8 @@ def _squared_errors(block: Block, target: Array) -> Array:
     """|theta_n - xi|^2, shape (R, paths)."""
     with np.errstate(over="ignore", invalid="ignore"):
         difference = block.theta - target
-        return np.asarray(np.square(difference, out=difference).sum(axis=1))
+        squares = np.square(difference, out=difference)
+        return np.asarray(squares[:, 0] if squares.shape[1] == 1 else squares.sum(axis=1))
 
 
 def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,70 @@
+"""The experiments that ship: each valid, each with its claim on the first line, each runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_study import drawn
+
+from nonconv import study
+from nonconv.experiment import read_cell
+from nonconv.report.run import read_run
+from nonconv.statistics.tally import OUTCOMES
+
+FOLDER = Path(__file__).parents[1] / "configs"
+CONFIGS = sorted(FOLDER.glob("*.yaml"))
+EXPECTED = {
+    "adam_const",
+    "adam_asymptotically_constant",
+    "adam_decay",
+    "rmsprop_const",
+    "sgd_const",
+    "sgd_decay",
+    "adam_growing_batch",
+    "adam_decay_skewed",
+    "quadratic_real_data",
+}
+SMALL = ["paths=64", "steps=200"]
+
+every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+
+
+def test_the_expected_configs_are_there() -> None:
+    assert {path.stem for path in CONFIGS} >= EXPECTED
+
+
+@every_config
+def test_the_claim_is_the_first_line_and_a_sentence(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    cell = read_cell(path, [])
+    assert first.partition(": ")[0] == "claim"
+    assert cell.claim
+    assert cell.claim in first
+    assert cell.claim.endswith(".")
+
+
+def test_no_two_configs_are_the_same_experiment_or_make_the_same_claim() -> None:
+    cells = [read_cell(path, []) for path in CONFIGS]
+    assert len({cell.identity for cell in cells}) == len({cell.claim for cell in cells}) == len(cells)
+
+
+@every_config
+def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
+    cell = read_cell(path, SMALL)
+    study.run(cell, tmp_path / "out", workers=2, draw=drawn)
+    run = read_run(tmp_path / "out")
+    assert run.step[-1] == 200
+    assert run.summary["claim"] == cell.claim
+    assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"finite": 64}
+    assert list(run.errors) == [xi.label for xi in cell.xi]
+    stored = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    assert stored["config"]["paths"] == 64
+
+
+def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
+    """Of the configs that cite it as their reason, Adam's are within its assumptions."""
+    for name in ("adam_const", "adam_asymptotically_constant"):
+        cell = read_cell(FOLDER / f"{name}.yaml", SMALL)
+        assert "Theorem 1.1" in cell.claim
+        study.run(cell, tmp_path / name, workers=2, draw=drawn)
+        assert read_run(tmp_path / name).summary["theorem_1_1"] == {"applies": True, "departures": []}

@@ -1,0 +1,246 @@
+"""Figures: nothing clipped or run together, the same bytes again, readable in grey, and what they show is the data."""
+
+import io
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
+from PIL import Image
+from test_configs import CONFIGS, SMALL
+from test_study import SGD, drawn, written
+
+from nonconv import study
+from nonconv.experiment import read_cell
+from nonconv.report.figures import LINES, STYLE, draw, error_figure, paths_figure
+from nonconv.report.painter import FIGURES
+from nonconv.report.run import Run, read_run
+
+PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
+FIGURE_MAKERS = (error_figure, paths_figure)
+
+
+def quadratic(**more: Any) -> dict[str, Any]:
+    return {"objective": SGD["objective"] | more}
+
+
+SEVEN_XI: list[Any] = ["minimizer", "start", "path_mean", "last", 0.5, [0.1, 0.2, 0.3], -0.5]
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "adam": {"optimizer": "adam"},
+    "one of everything": {"paths": 1, "steps": 1, "record": {"points": 1, "paths": 0}},
+    "three steps": {"steps": 3},
+    "diverging": {"learning_rate": 1.2, "steps": 2500, "start": 1.0, "xi": ["minimizer", "path_mean", 0.5]},
+    "never finite": {"optimizer": "adam", "start": 1e200},
+    "no error": quadratic(data={"name": "discrete", "values": [0.0], "probabilities": [1.0]}) | {"xi": ["minimizer", "last"]},
+    "hardly moving": {"learning_rate": 1e-12},
+    "growing batch": {"batch_size": {"name": "power", "value": 1, "exponent": 0.5}},
+    "warm-up": {"learning_rate": {"name": "power", "value": 0.3, "exponent": 0.5, "warmup": 50}},
+    "dim 3": quadratic(dim=3, scale=[1.0, 0.01, 1.5]) | {"optimizer": "adam", "xi": SEVEN_XI},
+    "dim 10": quadratic(dim=10) | {"xi": ["minimizer", [0.123456789] * 10]},
+}
+
+
+def run_of(folder: Path, config: dict[str, Any]) -> Run:
+    study.run(read_cell(written(folder / "in", PLAIN | config), []), folder / "out", workers=2, draw=drawn)
+    return read_run(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """The run of a case, made once."""
+    made: dict[str, Run] = {}
+
+    def find(name: str) -> Run:
+        if name not in made:
+            made[name] = run_of(tmp_path_factory.mktemp("case"), CASES[name])
+        return made[name]
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def laid_out(make: Callable[[Run], Figure], run: Run) -> Figure:
+    """A figure with everything at its place."""
+    figure = make(run)
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    return figure
+
+
+def texts(figure: Figure) -> list[str]:
+    found = (text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible())
+    return [text.get_text() for text in found if text.get_text()]
+
+
+def check_layout(figure: Figure) -> None:
+    """Nothing reaches over the edge, and no tick label into its neighbour."""
+    width, height = figure.get_size_inches()
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+    for axes in figure.axes:
+        assert axes.get_position().width > 0.4, "room for the curves"
+        for axis in (axes.xaxis, axes.yaxis):
+            check_apart([label for label in axis.get_ticklabels() if label.get_text() and shown(label, axes)])
+        check_apart([text for text in axes.texts if isinstance(text, Annotation)])
+
+
+def shown(label: Text, axes: Any) -> bool:
+    """Whether a tick label lies along the axes: the others are not drawn."""
+    box, view = label.get_window_extent(), axes.get_window_extent()
+    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+    return bool(label.get_visible() and (view.x0 - 1 <= x <= view.x1 + 1 or view.y0 - 1 <= y <= view.y1 + 1))
+
+
+def check_apart(labels: list[Any]) -> None:
+    for a, b in itertools.combinations(labels, 2):
+        assert not Bbox.intersection(a.get_window_extent(), b.get_window_extent()), (a.get_text(), b.get_text())
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("make", FIGURE_MAKERS)
+def test_nothing_is_clipped_or_run_together(case: Callable[[str], Run], name: str, make: Callable[[Run], Figure]) -> None:
+    check_layout(laid_out(make, case(name)))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs(path: Path, tmp_path: Path) -> None:
+    study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
+    run = read_run(tmp_path / "out")
+    for make in FIGURE_MAKERS:
+        figure = laid_out(make, run)
+        check_layout(figure)
+        assert f"{run.config['optimizer']['name']}, quadratic, " in figure.axes[0].get_title(loc="left")
+        assert "64 paths" in figure.axes[0].get_title(loc="left")
+
+
+# Files
+
+
+def test_files_are_whole_and_the_same_again_alone_or_together(case: Callable[[str], Run]) -> None:
+    run, kinds = case("diverging"), ("png", "svg", "pdf")
+    files = draw(run, FIGURES, kinds)
+    assert set(files) == {f"{figure}.{kind}" for figure in FIGURES for kind in kinds}
+    assert files == draw(run, ("paths",), kinds) | draw(run, ("error",), kinds)
+    for figure, inches in (("error", (6.4, 4.8)), ("paths", (6.4, 4.0))):
+        with Image.open(io.BytesIO(files[f"{figure}.png"])) as image:
+            assert image.size == tuple(round(STYLE["figure.dpi"] * side) for side in inches)
+        root = ElementTree.fromstring(files[f"{figure}.svg"])
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert [float(side) for side in root.attrib["viewBox"].split()] == pytest.approx([0, 0, *(72 * s for s in inches)])
+        assert not any(element.tag.endswith("}date") for element in root.iter())
+        assert b"CreationDate" not in files[f"{figure}.pdf"]
+
+
+# Grey
+
+
+def luminance(color: Any) -> float:
+    """Relative luminance, as in WCAG 2."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_lines_can_be_told_apart_in_grey() -> None:
+    assert len({str(line["linestyle"]) for line in LINES}) == len({line["color"] for line in LINES}) == len(LINES)
+    for line in LINES:
+        assert 1.05 / (luminance(line["color"]) + 0.05) > 3, "contrast with the paper, by WCAG 2 for graphics"
+
+
+def test_each_xi_has_a_line_of_its_own(case: Callable[[str], Run]) -> None:
+    figure = laid_out(error_figure, case("dim 3"))
+    curves = figure.axes[0].lines[: len(SEVEN_XI)]
+    assert len({(str(curve.get_color()), str(curve.get_marker())) for curve in curves}) == len(SEVEN_XI)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "minimizer", "start", "path mean", "last iterate", "0.5", "(0.1 0.2 0.3)", "-0.5",
+    ]  # fmt: skip
+
+
+# What is shown
+
+
+def test_curves_and_bands_are_the_data(case: Callable[[str], Run]) -> None:
+    run = case("adam")
+    top, bottom = laid_out(error_figure, run).axes
+    for curve, errors in zip(top.lines, run.errors.values(), strict=False):
+        np.testing.assert_array_equal(curve.get_xdata(), run.step)
+        np.testing.assert_array_equal(curve.get_ydata(), np.where(errors.mse > 0, errors.mse, np.nan))
+    errors = run.errors["minimizer"]
+    corners = np.asarray(top.collections[0].get_paths()[0].vertices)
+    for step, low, high in zip(run.step, errors.ci_low, errors.ci_high, strict=True):
+        there = corners[corners[:, 0] == step, 1]
+        assert (there.min(), there.max()) == (low, high)
+    np.testing.assert_array_equal(bottom.lines[0].get_ydata(), run.learning_rate)
+    assert bottom.get_ylabel() == "learning\nrate"
+
+
+def test_the_exact_expectation_is_shown_where_it_is_known(case: Callable[[str], Run]) -> None:
+    assert "exact expectation" not in texts(laid_out(error_figure, case("adam")))
+    run = case("plain")
+    figure = laid_out(error_figure, run)
+    assert texts(figure).count("exact expectation") == 1
+    assert list(run.theory) == ["minimizer"]
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "exact expectation"]
+    np.testing.assert_array_equal(line.get_ydata(), run.theory["minimizer"])
+
+
+def test_the_learning_rate_and_a_batch_size_that_varies(case: Callable[[str], Run]) -> None:
+    constant = laid_out(error_figure, case("plain"))
+    assert len(constant.axes) == 2
+    assert [label.get_text() for label in constant.axes[1].get_yticklabels()] == ["0.05"]
+    run = case("growing batch")
+    top, bottom, twin = laid_out(error_figure, run).axes
+    assert twin.get_ylabel() == "batch size\n(dotted)"
+    assert twin.lines[0].get_linestyle() == ":"
+    assert top.get_shared_x_axes().joined(bottom, twin)
+    np.testing.assert_array_equal(twin.lines[0].get_ydata(), run.batch_size)
+    assert run.batch_size[-1] == math.ceil(math.sqrt(300))
+
+
+def test_the_step_from_which_on_an_error_is_not_finite_is_marked(case: Callable[[str], Run]) -> None:
+    assert not any("not finite" in text for text in texts(laid_out(error_figure, case("plain"))))
+    run = case("diverging")
+    marked = [text for text in texts(laid_out(error_figure, run)) if "not finite" in text]
+    first = run.step[~np.isfinite(run.errors["minimizer"].mse)][0]
+    assert 1000 < first < 2500
+    assert marked == ["not finite from step 1 on", f"not finite from step {first} on"], "path_mean, the others"
+
+
+@pytest.mark.parametrize(("name", "panels", "points"), [("plain", 1, 1), ("dim 3", 3, 4), ("dim 10", 3, 2)])
+def test_a_panel_for_each_of_the_first_coordinates(case: Callable[[str], Run], name: str, panels: int, points: int) -> None:
+    run = case(name)
+    figure = laid_out(paths_figure, run)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels == (["Θₙ"] if panels == 1 else [f"Θₙ, coordinate {k}" for k in (1, 2, 3)])
+    for k, axes in enumerate(figure.axes):
+        median, *paths = (np.asarray(line.get_ydata()) for line in axes.lines[:4])
+        np.testing.assert_array_equal(median, run.paths["quantile"][len(run.paths["quantile_level"]) // 2, :, k])
+        np.testing.assert_array_equal(paths, run.paths["theta"][:3, :, k])
+        assert len(axes.lines) == 4 + points, "the median, three paths, and each xi that is a point"
+
+
+def test_one_recorded_step_is_visible(case: Callable[[str], Run]) -> None:
+    for make in FIGURE_MAKERS:
+        curves = [line for line in laid_out(make, case("one of everything")).axes[0].lines if np.size(line.get_xdata()) == 1]
+        assert curves
+        assert {curve.get_marker() for curve in curves} == {"o"}
