@@ -348,6 +348,16 @@ def test_overflow_is_counted(tmp_path: Path) -> None:
     assert np.all((300 - seen.errors.n_finite)[:, late] == (start == 1e80).sum())
 
 
+def test_overflow_of_the_end(tmp_path: Path) -> None:
+    """From where it ends, or from its mean, an overflowed path is infinitely far away at every step; again never nan."""
+    cell = cell_of(tmp_path, OVERFLOWING | {"xi": ["last", "path_mean"]})
+    block = block_of(cell)
+    errors = measure(cell, block).errors
+    assert np.all(errors.n_nan == 0)
+    assert np.all(errors.n - errors.n_finite == len(block.failed))
+    assert np.all(estimate(errors).value == math.inf)
+
+
 def test_nan_is_counted(tmp_path: Path) -> None:
     cell = cell_of(tmp_path, WITHOUT_EPS)
     start = block_of(cell).start[0]

@@ -21,6 +21,7 @@ from nonconv import study
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment import Cell, read_cell
+from nonconv.report.painter import draw_folder
 from nonconv.store import CHECKPOINT, MANIFEST, OURS
 
 BLOCK = 32
@@ -77,6 +78,15 @@ def run(cell: Cell, folder: Path, **options: Any) -> dict[str, bytes]:
     options = {"workers": 2, "draw": drawn, **options}
     assert not study.run(cell, folder, **options).reused
     return contents(folder)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Bounded, so that a failure ends."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError(condition)
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +177,7 @@ def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
     threads = set(threading.enumerate())
     with pytest.raises(Interrupted) as stop:
         study.run(cell, folder, **options)
-    assert set(threading.enumerate()) <= threads
+    wait_until(lambda: set(threading.enumerate()) <= threads)
     assert not (folder / MANIFEST).exists()
     return str(stop.value)
 
@@ -312,8 +322,8 @@ def slowly(program, engine, first, paths, stop):
     return simulate(program, engine, first, paths, stop)
 
 study.simulate = slowly
-if os.environ["PAINTERS"] == "no":
-    painter.painters = lambda: nullcontext(painter.draw_folder)
+if os.environ["FIGURES"] == "stub":
+    painter.painters = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
 """
@@ -322,11 +332,23 @@ main()
 linux = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks processes up in /proc")
 
 
+SIXTEEN_BLOCKS = SGD | {"paths": 16 * BLOCK}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What the driver's runs should come to, figures included; drawn by this process."""
+    place = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(blocks, "LARGEST_BLOCK", BLOCK)
+        return run(read_cell(written(place / "in", SIXTEEN_BLOCKS), []), place / "out", draw=draw_folder)
+
+
 class Driver:
     """Starts the command line on one config and folder, and knows all processes that come of it."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.config = written(tmp_path / "in", SGD | {"paths": 16 * BLOCK})
+        self.config = written(tmp_path / "in", SIXTEEN_BLOCKS)
         self.folder, self.log, self.mark = tmp_path / "out", tmp_path / "simulated", f"NONCONV_TEST={tmp_path}"
         self.arguments = ["run", str(self.config), "--out", str(self.folder), "--workers", "2"]
 
@@ -336,7 +358,7 @@ class Driver:
         hold: int = 10**9,
         checkpoint_seconds: float = 0.0,
         ignored: str = "",
-        painters: str = "yes",
+        figures: str = "real",
     ) -> "subprocess.Popen[str]":
         head = f"import signal\nsignal.signal(signal.{ignored}, signal.SIG_IGN)\n" if ignored else ""
         name, _, value = self.mark.partition("=")
@@ -346,7 +368,7 @@ class Driver:
             "HOLD": str(hold),
             "CHECKPOINT_SECONDS": str(checkpoint_seconds),
             "SIMULATED": str(self.log),
-            "PAINTERS": painters,
+            "FIGURES": figures,
         }
         command = [sys.executable, "-c", head + DRIVER, *arguments]
         pipe = subprocess.PIPE
@@ -360,11 +382,6 @@ class Driver:
         """What runs of all that was started, by this or by its children."""
         running = (_read(path) for path in Path("/proc").glob("[0-9]*/environ"))
         return [environment for environment in running if self.mark in environment]
-
-    def undisturbed(self, folder: Path) -> dict[str, bytes]:
-        """What it all should come to, figures included; drawn by this process."""
-        study.run(read_cell(self.config, []), folder, workers=1)
-        return contents(folder)
 
 
 @pytest.fixture
@@ -384,15 +401,6 @@ def _read(path: Path) -> str:
         return ""
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Bounded, so that a failure ends."""
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(condition)
-
-
 @linux
 @pytest.mark.parametrize(
     ("number", "ignored", "extra"),
@@ -400,7 +408,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     [(signal.SIGINT, "", []), (signal.SIGTERM, "SIGINT", ["--force"])],
 )
 def test_a_signal_saves_and_names_the_command_that_continues(
-    tmp_path: Path, driver: Driver, number: signal.Signals, ignored: str, extra: list[str]
+    driver: Driver, undisturbed: dict[str, bytes], number: signal.Signals, ignored: str, extra: list[str]
 ) -> None:
     process = driver.start([*driver.arguments, *extra], hold=8 * BLOCK, checkpoint_seconds=1e9, ignored=ignored)
     wait_until(lambda: 8 * BLOCK in driver.simulated())
@@ -418,7 +426,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert process.returncode == 0
     assert driver.simulated() == list(range(int(told[1]), 16 * BLOCK, BLOCK))
     assert int(told[1]) > 0
-    assert contents(driver.folder) == driver.undisturbed(tmp_path / "undisturbed")
+    assert contents(driver.folder) == undisturbed
 
 
 @linux
@@ -459,12 +467,12 @@ def kill_after(process: "subprocess.Popen[str]", folder: Path, changes: int, sec
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) -> None:
     rng = random.Random(2407)
     for _ in range(7):
-        kill_after(driver.start(driver.arguments, painters="no"), driver.folder, rng.randrange(12), 0.03 * rng.random())
-    process = driver.start(driver.arguments)
+        kill_after(driver.start(driver.arguments, figures="stub"), driver.folder, rng.randrange(12), 0.03 * rng.random())
+    process = driver.start(driver.arguments, figures="stub")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "paths of 60 steps" in out
-    expected = driver.undisturbed(tmp_path / "undisturbed")
+    expected = run(read_cell(driver.config, []), tmp_path / "undisturbed")
     # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
     assert [path.name for path in driver.folder.rglob(f"{OURS}*") if not path.name.endswith("lock")] == []

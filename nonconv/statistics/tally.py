@@ -83,7 +83,7 @@ def measure(cell: Cell, block: Block) -> Tally:
     last = block.theta[-1]
     outcome, failure = _outcomes(cell, block, last)
     errors = np.array([_squared_errors(block, _target(block, xi.label, xi.point)) for xi in cell.xi])
-    _mark_failures(errors, cell.program.record, block)
+    _mark_failures(errors, cell, block)
     fan_paths, coordinates = fan_size(cell)
     in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
     failed = min(block.failed, key=lambda f: (f.step, f.replicate), default=None)
@@ -129,8 +129,13 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
     return outcome, failure
 
 
-def _mark_failures(errors: Array, record: NDArray[np.int64], block: Block) -> None:
-    """An overflowed path is infinitely far away, and stays so; inf - inf would make it nan one step later."""
+def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:
+    """An overflowed path is infinitely far away, and stays so; inf - inf would make it nan one step later.
+
+    From a xi that depends on the path's end it is so at every step.
+    """
+    of_the_end = np.array([xi.label in ("path_mean", "last") for xi in cell.xi])[:, None]
     for failed in block.failed:
         lane = failed.replicate - block.first
-        errors[:, record >= failed.step, lane] = np.inf if failed.how == "overflow" else np.nan
+        marked = of_the_end | (cell.program.record >= failed.step)
+        errors[marked, lane] = np.inf if failed.how == "overflow" else np.nan
