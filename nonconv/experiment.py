@@ -241,11 +241,11 @@ def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config as it lies in an output folder, where a data file stands beside it."""
+    """The resolved config as it lies in an output folder, where a data file stands in `data/`."""
     data = resolved["objective"]["data"]
     if data["name"] != "csv":
         return resolved
-    moved = data | {"file": Path(data["file"]).name}
+    moved = data | {"file": f"data/{Path(data['file']).name}"}
     return resolved | {"objective": resolved["objective"] | {"data": moved}}
 
 

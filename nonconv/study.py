@@ -53,7 +53,7 @@ def run(
     with store.opened(force):
         started = time.time()
         if cell.data_file:
-            store.write(cell.data_file.name, cell.data_file.read_bytes())  # now: it may change while we compute
+            store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
         tally = simulate_cell(cell, store, workers, progress)
         simulated = time.time()
         try:

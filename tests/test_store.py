@@ -422,7 +422,6 @@ def test_only_the_name_comes_from_elsewhere(cell: Cell, tmp_path: Path) -> None:
         assert again[name].replace(after, before) == expected[name]
 
 
-@pytest.mark.xfail(reason="data files lie beside the results and may have the name of one")
 def test_data_named_like_a_result(tmp_path: Path) -> None:
     path = written(
         tmp_path / "in", CSV | {"objective": CSV["objective"] | {"data": CSV["objective"]["data"] | {"file": "error.csv"}}}

@@ -190,9 +190,7 @@ both_methods = pytest.mark.parametrize("name", ["adam", "amsgrad"])
 some_betas = pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.9), (0.9, 0.1)])
 
 
-def plain(
-    name: str, alphas: Array, betas: tuple[float, float], eps: float, *, m: Array = NOTHING, v: Array = NOTHING
-) -> Array:
+def plain(name: str, alphas: Array, betas: tuple[float, float], eps: float, *, m: Array = NOTHING, v: Array = NOTHING) -> Array:
     """Adam or AMSGrad from given averages and without correction, as Reddi et al. (arXiv:1904.09237) print them."""
     (beta1, beta2), theta, v_max, rows = betas, START, NOTHING, []
     for alpha, x in zip(alphas, TARGETS, strict=True):

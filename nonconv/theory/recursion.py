@@ -31,12 +31,11 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Exact E|theta_n - xi|^2 at the recorded steps, by label, for every xi and optimizer it is known for."""
     if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
         return {}
-    coordinates = _coordinates(cell)
-    distinct, counts = np.unique(np.array(coordinates), axis=0, return_inverse=True)
-    if len(distinct) * cell.program.steps > MOST_WORK:
-        return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
-        moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[counts.ravel()]
+        distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
+        if len(distinct) * cell.program.steps > MOST_WORK:
+            return {}
+        moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[which.ravel()]
         return _errors_from_moments(cell, moments[:, 0], moments[:, 1])
 
 
