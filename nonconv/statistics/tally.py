@@ -82,7 +82,9 @@ def measure(cell: Cell, block: Block) -> Tally:
     """The tally of one block."""
     last = block.theta[-1]
     outcome, failure = _outcomes(cell, block, last)
-    errors = np.array([_squared_errors(block, _target(block, xi.label, xi.point)) for xi in cell.xi])
+    errors = np.empty((len(cell.xi), len(block.theta), last.shape[1]))
+    for xi, out in zip(cell.xi, errors, strict=True):
+        _squared_errors(block, _target(block, xi.label, xi.point), out)
     _mark_failures(errors, cell, block)
     fan_paths, coordinates = fan_size(cell)
     in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
@@ -109,12 +111,14 @@ def _target(block: Block, label: str, point: Array | None) -> Array:
     return block.start if label == "start" else np.asarray(block.theta[-1])
 
 
-def _squared_errors(block: Block, target: Array) -> Array:
-    """|theta_n - xi|^2, shape (R, paths)."""
+def _squared_errors(block: Block, target: Array, out: Array) -> None:
+    """Write |theta_n - xi|^2 to out (R, paths), without temporaries where there is one coordinate."""
     with np.errstate(over="ignore", invalid="ignore"):
+        if block.theta.shape[1] == 1:
+            np.square(np.subtract(block.theta[:, 0], target[0], out=out), out=out)
+            return
         difference = block.theta - target
-        squares = np.square(difference, out=difference)
-        return np.asarray(squares[:, 0] if squares.shape[1] == 1 else squares.sum(axis=1))
+        np.square(difference, out=difference).sum(axis=1, out=out)
 
 
 def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
