@@ -48,14 +48,14 @@ def reported(command: F) -> F:
             where = f"{error.filename}: " if error.filename else ""
             say(traceback.format_exc() if verbose else f"{where}{error.strerror or error}")
             raise typer.Exit(UsageError.exit_code) from None
-        except Exception as error:
+        except Exception as error:  # the last resort: whatever is left is our fault, and is said so
             hint = "" if verbose else "; -v shows where"
             say(f"internal error, please report it: {type(error).__name__}: {error}{hint}")
             if verbose:
                 say(traceback.format_exc())
             raise typer.Exit(INTERNAL_ERROR) from None
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, which mypy cannot see
 
 
 def say(text: str) -> None:

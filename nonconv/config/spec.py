@@ -55,7 +55,7 @@ def typed(annotation: Any) -> Any:
         single, several = (typed(option) for option in get_args(core))
         return one_or_many(single, several)
     if get_origin(core) is tuple:
-        core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]
+        core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]  # a type made at run time
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
     elif core is int:
@@ -100,7 +100,7 @@ class Short:
 def component_union(kind: str) -> Any:
     """Any component of a kind, chosen by `name`."""
     models = [Annotated[component_model(kind, name), Tag(name)] for name in KINDS[kind]]
-    options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007
+    options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007  # made at run time, so | cannot write it
     return Annotated[options, Discriminator(_name_of), Short(kind, kind in AS_NUMBER)]
 
 

@@ -26,6 +26,7 @@ import nonconv
 from nonconv import arithmetic, rng
 from nonconv.engine.program import Motion, Program
 
+# numba.config is filled in when numba is imported, so its attributes are unknown to a type checker.
 FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
 if numba.config.CPU_FEATURES is None and "+avx512f" in FEATURES:  # type: ignore[attr-defined]
     # LLVM uses half of an AVX-512 register unless told otherwise; Philox and the divisions gain a seventh from all of it.
