@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Runs draw nothing, begin in an empty folder, and leave the signals as they were."""
-    monkeypatch.setattr(painter, "painters", lambda: nullcontext(drawn))
+    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     before = signal.getsignal(signal.SIGTERM)
@@ -666,7 +666,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 
 
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painters", lambda: nullcontext(painter.draw_folder))
+    monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_folder))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
     assert document["outcomes"] == {"finite": 0, "escaped": 0, "overflow": 64, "nan": 0}
     failure = document["first_failure"]

@@ -22,6 +22,7 @@ from test_study import SGD, drawn, written
 
 from nonconv import study
 from nonconv.experiment import read_cell
+from nonconv.report import painter
 from nonconv.report.figures import LINES, STYLE, draw, error_figure, paths_figure
 from nonconv.report.painter import FIGURES
 from nonconv.report.run import Run, read_run
@@ -151,6 +152,33 @@ def test_files_are_whole_and_the_same_again_alone_or_together(case: Callable[[st
 
 
 # Grey
+
+
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose figures were drawn in this process."""
+    folders: list[Path] = []
+
+    def draw_folder(folder: Path, names: tuple[str, ...] = FIGURES) -> dict[str, bytes]:
+        folders.append(folder)
+        return {f"{name}.png": b"drawn here" for name in names}
+
+    monkeypatch.setattr(painter, "draw_folder", draw_folder)
+    return folders
+
+
+def test_the_painter_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
+    run = case("plain")
+    with painter.painter() as paint:
+        once, again = paint(run.folder), paint(run.folder)
+    assert once == again == draw(run, FIGURES)
+    assert not drawn_here
+
+
+def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
+    with painter.painter() as paint:
+        assert paint(tmp_path / "nothing").keys() == {f"{name}.png" for name in FIGURES}
+    assert drawn_here == [tmp_path / "nothing"]
 
 
 def luminance(color: Any) -> float:

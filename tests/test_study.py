@@ -323,7 +323,7 @@ def slowly(program, engine, first, paths, stop):
 
 study.simulate = slowly
 if os.environ["FIGURES"] == "stub":
-    painter.painters = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
+    painter.painter = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
 """
@@ -433,7 +433,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
     wait_until(lambda: len(driver.simulated()) > 0)
-    assert len(driver.processes()) == 3, "the run itself and two painters"
+    assert len(driver.processes()) == 2, "the run itself and the painter"
     process.kill()
     process.communicate(timeout=60)
     wait_until(lambda: not driver.processes())

@@ -25,6 +25,7 @@ from nonconv.errors import Interrupted
 
 if TYPE_CHECKING:
     from nonconv.experiment import Cell
+    from nonconv.report.painter import Draw
 
 
 @reported
@@ -45,14 +46,21 @@ def run(
 
     A finished folder is not computed again; an interrupted run continues by running the same command again.
     """
+    from nonconv.report.painter import painter
+
+    if dry_run:
+        _announce(*_cell_and_folder(config, settings, out), as_json)
+        return
+    with painter() as draw:  # first of all: matplotlib takes longer to load than a config to read
+        cell, folder = _cell_and_folder(config, settings, out)
+        _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
+
+
+def _cell_and_folder(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
     from nonconv.experiment import read_cell
 
     cell = read_cell(config, settings)
-    folder = out or Path("outputs") / cell.folder_name
-    if dry_run:
-        _announce(cell, folder, as_json)
-        return
-    _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose)
+    return cell, out or Path("outputs") / cell.folder_name
 
 
 def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
@@ -68,14 +76,16 @@ def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
     print(f"{folder}: {state}")
 
 
-def _run(cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool) -> None:
+def _run(
+    cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool, draw: "Draw"
+) -> None:
     from nonconv.report.run import read_run
     from nonconv.store import Folder
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else _simulate(cell, folder, workers, force, quiet)
+    seconds = 0.0 if reused else _simulate(cell, folder, workers, force, quiet, draw)
     result = read_run(folder)
     if as_json:
         write_stdout(_document(result.summary, folder))
@@ -88,14 +98,13 @@ def _run(cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, q
         say(f"simulated in {seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
 
 
-def _simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool) -> float:
+def _simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
     from nonconv import study
     from nonconv.cli.progress import progress_of
-    from nonconv.report.painter import painters
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with painters() as draw, progress_of(cell, quiet) as progress:
+        with progress_of(cell, quiet) as progress:
             return study.run(cell, folder, workers, force, progress, draw).seconds
     except Interrupted as stop:
         again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew

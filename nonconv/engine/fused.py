@@ -11,7 +11,8 @@ import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -25,6 +26,24 @@ from numba.core.codegen import get_host_cpu_features
 import nonconv
 from nonconv import arithmetic, rng
 from nonconv.engine.program import Motion, Program
+
+
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """No import finds this module, unless it was imported before."""
+    unknown = module not in sys.modules
+    if unknown:
+        sys.modules[module] = None  # type: ignore[assignment]  # Python's own mark of a module not to be found
+    try:
+        yield
+    finally:
+        if unknown:
+            del sys.modules[module]
+
+
+with _hidden("scipy.linalg"):  # numba would load it, for a fifth of a second, to offer a BLAS that no kernel uses
+    importlib.import_module("numba.np.arraymath")
 
 # numba.config is filled in when numba is imported, so its attributes are unknown to a type checker.
 FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]

@@ -1,16 +1,19 @@
-"""Draws figures in processes of their own, which load matplotlib while the paths are still being simulated.
+"""Draws figures in a process of its own, which loads matplotlib while the paths are still being simulated.
 
-A painter process reads requests from its standard input and ends with it, so none outlives the program, however that
-ends; it is in a session of its own, so an interrupt from the keyboard is its parent's business.
+The painter reads requests from its standard input and ends with it, so it does not outlive the program, however that
+ends; it is in a session of its own, so an interrupt from the keyboard is its parent's business. It draws each figure in
+a fork of itself: the figures share one loaded matplotlib and use all processors.
 """
 
 import json
+import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 FIGURES = ("error", "paths")
 
@@ -27,39 +30,30 @@ def draw_folder(folder: Path, names: tuple[str, ...] = FIGURES) -> dict[str, byt
 
 
 @contextmanager
-def painters() -> Iterator[Draw]:
-    """A Draw by one process for each figure, started now."""
-    command = [sys.executable, "-P", "-m", __name__]
-    processes = {name: _start(command) for name in FIGURES}
-    try:
-        yield lambda folder: _ask(processes, folder)
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.communicate()
-
-
-def _start(command: list[str]) -> "subprocess.Popen[bytes]":
+def painter() -> Iterator[Draw]:
+    """A Draw by another process, started now."""
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+    command = [sys.executable, "-P", "-m", __name__]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        yield lambda folder: _ask(process, folder)
+    finally:
+        process.kill()
+        process.communicate()
 
 
-def _ask(processes: dict[str, "subprocess.Popen[bytes]"], folder: Path) -> dict[str, bytes]:
-    """All figures, each from its process; one that cannot answer is drawn here, which also shows what is wrong with it."""
-    for name, process in processes.items():
-        assert process.stdin is not None
-        try:
-            process.stdin.write(json.dumps([str(folder.absolute()), name]).encode() + b"\n")
-            process.stdin.flush()
-        except OSError:
-            continue
+def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, bytes]:
+    """All figures from the painter; what it cannot answer is drawn here, which also shows what is wrong with it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
     figures: dict[str, bytes] = {}
-    for name, process in processes.items():
-        assert process.stdout is not None
-        try:
+    try:
+        process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
+        process.stdin.flush()
+        for _ in FIGURES:
             figures |= pickle.load(process.stdout)
-        except (EOFError, pickle.UnpicklingError):
-            figures |= draw_folder(folder, (name,))
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return draw_folder(folder)
     return figures
 
 
@@ -67,10 +61,32 @@ def _serve() -> None:
     import nonconv.report.figures
 
     nonconv.report.figures.warm_up()
+    draw = _draw_in_fork if hasattr(os, "fork") else _draw_here
     for line in sys.stdin:
-        folder, name = json.loads(line)
-        sys.stdout.buffer.write(pickle.dumps(draw_folder(Path(folder), (name,))))
+        folder = Path(json.loads(line))
+        answers = [wait() for wait in [draw(folder, name) for name in FIGURES]]
+        if not all(answers):
+            return  # the end of our output tells that this folder cannot be drawn
+        for answer in answers:
+            sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
+
+
+def _draw_here(folder: Path, name: str) -> Callable[[], bytes]:
+    return lambda: pickle.dumps(draw_folder(folder, (name,)))
+
+
+def _draw_in_fork(folder: Path, name: str) -> Callable[[], bytes]:
+    """What waits for a fork of this process that draws one figure; nothing comes from one that fails."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            with open(writing, "wb") as pipe:
+                pipe.write(_draw_here(folder, name)())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    return open(reading, "rb").read
 
 
 if __name__ == "__main__":
