@@ -8,7 +8,7 @@ kind's registry.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class Distribution(Component):
     constants: NamedTuple of what `sample` needs for one coordinate; `prepare`: (parameters, dim) -> the same with a
         leading axis over coordinates.
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
-    joint: the coordinates of one sample share one uniform (rows of a table) instead of having one each.
+    draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     transcendental: the functions beyond + - * / sqrt that `sample` uses; the engines then agree to a few ulp, not to the bit.
     dim: parameters -> the one dimension it has, or None when any will do.
     """
@@ -113,25 +113,29 @@ class Distribution(Component):
     constants: type[Any]
     prepare: Callable[[Parameters, int], Any]
     sample: Callable[[Any, Lanes], Lanes]
-    joint: bool = False
+    draws: Literal["each", "row", "none"] = "each"
     transcendental: tuple[str, ...] = ()
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(Component):
-    """A separable stochastic objective: E of a sum over coordinates of loss(theta_j, X_j).
+    """A separable objective: a sum over coordinates of loss(theta_j, X_j), in expectation if `data` is a parameter.
 
     constants, prepare: as of a Distribution.
     loss, gradient: (constants of a coordinate, theta, x) -> number; gradient is d loss / d theta; both run on lanes.
-    minimizer: (parameters, Law) -> array over coordinates.
+    minimizer: (parameters, Law) -> array over coordinates; None where no point deserves the name.
+    on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
+        run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
+        ValueError where the orbit does not serve.
     """
 
     constants: type[Any]
     prepare: Callable[[Parameters, int], Any]
     loss: Callable[[Any, Lanes, Lanes], Lanes]
     gradient: Callable[[Any, Lanes, Lanes], Lanes]
-    minimizer: Callable[[Parameters, Law], Array]
+    minimizer: Callable[[Parameters, Law], Array] | None = None
+    on_orbit: Callable[[Parameters, int, Array], Any] | None = None
 
 
 class Limits(NamedTuple):

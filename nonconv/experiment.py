@@ -20,6 +20,7 @@ from nonconv.config.spec import KINDS, parameters_from
 from nonconv.config.table import TableError, read_table
 from nonconv.config.validate import load, refuse
 from nonconv.data.empirical import Rows
+from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.program import Program
 from nonconv.schedules.learning_rate import warmed_up
@@ -45,7 +46,7 @@ class Cell:
     program: Program
     paths: int
     law: Law
-    minimizer: Array
+    minimizer: Array | None
     xi: tuple[Xi, ...]
     escape_radius: float
     recorded_paths: int
@@ -57,6 +58,11 @@ class Cell:
     @property
     def folder_name(self) -> str:
         return f"{self.name}-{self.identity[:8]}"
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether nothing is drawn, so that all paths are the same."""
+        return self.program.data.draws == "none" and not isinstance(self.program.start, Chosen)
 
     @property
     def claim(self) -> str:
@@ -97,7 +103,7 @@ class _Binding:
         self.document, self.model = document, model
         self.problems: list[Problem] = []
         self.resolved = plain(model)
-        self.data = self._chosen("data", model.objective.data)
+        self.data = self._chosen("data", model.objective.data) if _has_data(model) else Chosen(NOTHING, Nothing())
         self.data_file: Path | None = None
         self.data_parameters = self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
         self.dim = self._dim()
@@ -126,6 +132,7 @@ class _Binding:
             dim=dim,
             steps=steps,
             objective=objective.component,
+            objective_parameters=objective.parameters,
             objective_constants=objective.component.prepare(objective.parameters, dim),
             data=data,
             data_constants=data.prepare(data_parameters, dim),
@@ -137,7 +144,7 @@ class _Binding:
             record=record,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
         )
-        minimizer = objective.component.minimizer(objective.parameters, law)
+        minimizer = objective.component.minimizer(objective.parameters, law) if objective.component.minimizer else None
         return Cell(
             name=Path(self.document.source).stem,
             resolved=self.resolved,
@@ -221,8 +228,15 @@ class _Binding:
 
     def _xi(self) -> tuple[Xi, ...]:
         found: dict[str, Xi] = {}
-        for k, value in enumerate(self.model.xi):
+        wanted, objective = self.model.xi, KINDS["objective"][self.model.objective.name]
+        if not getattr(objective, "minimizer", None) and "xi" not in self.model.model_fields_set:
+            wanted = ("start",)
+            self.resolved["xi"] = list(wanted)
+        for k, value in enumerate(wanted):
             path = ("xi", k)
+            if value == "minimizer" and not getattr(objective, "minimizer", None):
+                others = "start, path_mean, last, a number, a list of dim numbers"
+                self._complain(path, f"{objective.name} has no minimizer", others)
             xi = Xi(value, None) if isinstance(value, str) else Xi(_label(value), self._vector(value, path))
             if xi.label in found:
                 self._complain(path, f"{xi.label} stands twice")
@@ -236,14 +250,18 @@ def _label(point: float | tuple[float, ...]) -> str:
     return f"({text})" if isinstance(point, tuple) else text
 
 
+def _has_data(model: Any) -> bool:
+    return hasattr(model.objective, "data")
+
+
 def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     return lambda n: warmed_up(rate.component.value(rate.parameters, n), warmup, n)
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:
     """The resolved config as it lies in an output folder, where a data file stands in `data/`."""
-    data = resolved["objective"]["data"]
-    if data["name"] != "csv":
+    data = resolved["objective"].get("data")
+    if data is None or data["name"] != "csv":
         return resolved
     moved = data | {"file": f"data/{Path(data['file']).name}"}
     return resolved | {"objective": resolved["objective"] | {"data": moved}}

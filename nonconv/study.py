@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +13,15 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted
 from nonconv.experiment import Cell, portable
-from nonconv.report.files import data_files
+from nonconv.report.files import OPTIONAL_FILES, data_files
 from nonconv.report.painter import Draw, draw_folder
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
+from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.tally import Tally, measure
 from nonconv.store import Folder, as_yaml
 
@@ -52,6 +55,7 @@ def run(
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started = time.time()
+        cell = on_orbit(cell)
         if cell.data_file:
             store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
         tally = simulate_cell(cell, store, workers, progress)
@@ -72,9 +76,13 @@ def run(
 
 def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
     """Everything but the manifest: first the data, then what is made of them."""
+    from nonconv.engine.fused import Fused
+
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
-    store.discard("theory.csv")  # of what was here before --force
-    for name, content in data_files(cell, tally).items():
+    for name in OPTIONAL_FILES:
+        store.discard(name)  # of what was here before --force
+    found = evidence(cell.program, Fused, len(tally.kept))
+    for name, content in data_files(cell, tally, found).items():
         store.write(name, content)
     for name, content in draw(store.path).items():
         store.write(f"figures/{name}", content)
@@ -85,6 +93,7 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
     """The tally of all paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
 
+    cell = on_orbit(cell)
     saved = store.restore()
     tally = Tally.from_arrays(saved) if saved else None
     last_saved = time.monotonic()
@@ -110,10 +119,19 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     return Interrupted(f"stopped; {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}")
 
 
+def on_orbit(cell: Cell) -> Cell:
+    """The cell whose objective has met its optimizer, if it is made for it."""
+    from nonconv.engine.fused import Fused
+
+    program = with_orbit(cell.program, Fused)
+    return cell if program is cell.program else replace(cell, program=program)
+
+
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """The first recorded paths again, shape (paths, R, dim)."""
     from nonconv.engine.fused import Fused
 
+    cell = on_orbit(cell)
     blocks = _measured_blocks(cell, Fused(cell.program), workers, 0, paths)
     return np.concatenate([block.kept for block in blocks])[:paths]
 

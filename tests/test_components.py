@@ -261,7 +261,7 @@ def test_law_and_constants_are_of_each_coordinate(component: Distribution, h: An
     assert all(np.shape(field) == (dim,) for field in law[:5])
     assert np.all((law.low <= law.mean) & (law.mean <= law.high) & (law.variance >= 0.0))
     assert isinstance(law.symmetric, bool)
-    assert component.joint == (component.name == "csv")
+    assert component.draws == ("row" if component.name == "csv" else "each")
 
 
 @with_examples("data")

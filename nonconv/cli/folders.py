@@ -51,13 +51,13 @@ def plot(
 ) -> None:
     """Draw a run's figures again, from its data files, into the working directory or DIR."""
     from nonconv.report.figures import FORMATS, draw
-    from nonconv.report.painter import FIGURES
+    from nonconv.report.painter import figure_names
     from nonconv.report.run import read_run
     from nonconv.store import undamaged
 
     _one_of(kind, FORMATS)
     name = undamaged(run)["name"]
-    for figure, content in draw(read_run(run), FIGURES, (kind,)).items():
+    for figure, content in draw(read_run(run), figure_names(run), (kind,)).items():
         target = out / f"{name}-{figure}"
         try:
             out.mkdir(parents=True, exist_ok=True)

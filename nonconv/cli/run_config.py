@@ -116,6 +116,7 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
 
 
 def _print_result(result: Any) -> None:
+    from nonconv.report.painter import figure_names
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
 
@@ -125,5 +126,5 @@ def _print_result(result: Any) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{result.folder / 'summary.md'}")
-    for figure in ("error", "paths"):
+    for figure in figure_names(result.folder):
         print(result.folder / "figures" / f"{figure}.png")

@@ -1,9 +1,9 @@
 """The laws that data are drawn from, one family a file. Each knows its exact moments and draws by one uniform a number."""
 
 from nonconv.components import Registry
-from nonconv.data.continuous import NORMAL, TRUNCATED_NORMAL, UNIFORM
+from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV
 
 DATA = Registry("data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV)
-STARTS = Registry("start", "starting points", TWO_POINT, RADEMACHER, UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL)
+STARTS = Registry("start", "starting points", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL)

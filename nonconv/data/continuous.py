@@ -1,13 +1,13 @@
-"""Laws with a density: uniform, normal, truncated_normal."""
+"""Laws with a density: uniform, log_uniform, normal, truncated_normal."""
 
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Lanes
+from nonconv.arithmetic import Lanes, select
 from nonconv.components import Complaint, Distribution, Law
 from nonconv.data.quantile import normal_quantile
 from nonconv.data.values import LARGEST, Value
@@ -16,7 +16,7 @@ HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
 
 
-def complain_unless_ordered(h: "Uniform | TruncatedNormal") -> list[Complaint]:
+def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
@@ -50,6 +50,55 @@ UNIFORM = Distribution(
     constants=UniformConstants,
     prepare=lambda h, dim: UniformConstants(np.full(dim, h.low), np.full(dim, h.high - h.low)),
     sample=sample_uniform,
+)
+
+
+class LogUniform(NamedTuple):
+    """Magnitudes spread evenly over the orders of magnitude from low to high, with either sign or one of them."""
+
+    low: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the smallest magnitude")]
+    high: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the largest magnitude")]
+    sign: Annotated[Literal["both", "positive", "negative"], Doc("the signs; both are equally probable")] = "both"
+
+
+class LogUniformConstants(NamedTuple):
+    low: Lanes
+    log_ratio: Lanes
+    negative: Lanes
+
+
+def log_uniform_law(h: LogUniform, dim: int) -> Law:
+    first, second, third = ((h.high**k - h.low**k) / (k * math.log(h.high / h.low)) for k in (1, 2, 3))
+    if h.sign == "both":
+        return Law.same(dim, 0.0, second, 0.0, -h.high, h.high, symmetric=True)
+    central = third - 3.0 * first * second + 2.0 * first**3
+    if h.sign == "positive":
+        return Law.same(dim, first, second - first**2, central, h.low, h.high, symmetric=False)
+    return Law.same(dim, -first, second - first**2, -central, -h.high, -h.low, symmetric=False)
+
+
+def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
+    negative = {"both": 0.5, "positive": 0.0, "negative": 1.0}[h.sign]
+    return LogUniformConstants(*(np.full(dim, value) for value in (h.low, math.log(h.high / h.low), negative)))
+
+
+def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
+    below = u < k.negative
+    part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
+    magnitude = k.low * np.exp(k.log_ratio * part)
+    return select(below, -magnitude, magnitude)
+
+
+LOG_UNIFORM = Distribution(
+    name="log_uniform",
+    parameters=LogUniform,
+    paper="scipy.stats.loguniform",
+    check=complain_unless_ordered,
+    law=log_uniform_law,
+    constants=LogUniformConstants,
+    prepare=prepare_log_uniform,
+    sample=sample_log_uniform,
+    transcendental=("exp",),
 )
 
 

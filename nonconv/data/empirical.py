@@ -62,6 +62,6 @@ CSV = Distribution(
     constants=RowConstants,
     prepare=prepare,
     sample=sample,
-    joint=True,
+    draws="row",
     dim=lambda h: len(h.columns),
 )

@@ -103,7 +103,7 @@ def advance(
                         for i in range(lanes):
                             total_j[i] += gradient(k, theta_j[i], sample(x, u_j[i]))
                         draw += {draw_each}
-                    draw += {draw_joint}
+                    draw += {draw_row}
             for j in range(dim):
                 if samples == 1 and draw >= made + CHUNK:
                     if stop[0] != 0:
@@ -128,7 +128,7 @@ def advance(
 {store_batch}
                         theta_j[i] -= rate * direction
             if samples == 1:
-                draw += {draw_joint}
+                draw += {draw_row}
             if t >= average_from:
                 for j in range(dim):
                     theta_j, average_j = theta[j, first:last], average[j, first:last]
@@ -247,8 +247,8 @@ def kernel_text(objective: Any, data: Any, optimizer: Any) -> str:
         views="\n".join(f"{indent}state_{k} = state[{k}, j, first:last]" for k in slots),
         store_single=store(24),
         store_batch=store(24),
-        draw_each=0 if data.joint else 1,
-        draw_joint=1 if data.joint else 0,
+        draw_each=int(data.draws == "each"),
+        draw_row=int(data.draws == "row"),
     )
 
 

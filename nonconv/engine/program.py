@@ -59,12 +59,14 @@ class Program:
 
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
+    orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     """
 
     seed: int
     dim: int
     steps: int
     objective: Objective
+    objective_parameters: Any
     objective_constants: Any
     data: Distribution
     data_constants: Any
@@ -75,6 +77,7 @@ class Program:
     start: Array | Chosen
     record: NDArray[np.int64]
     average_after: int | None = None
+    orbit: Array | None = None
     _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +85,7 @@ class Program:
 
     @property
     def draws_per_sample(self) -> int:
-        return 1 if self.data.joint else self.dim
+        return {"each": self.dim, "row": 1, "none": 0}[self.data.draws]
 
     def slices(self, length: int = SLICE_STEPS) -> Iterator[Slice]:
         """The timetable in order; shorter pieces on request."""

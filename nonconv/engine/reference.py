@@ -48,9 +48,9 @@ class Reference:
         p = self.program
         data_constants = p.data.constants(*(field[j] for field in p.data_constants))
         constants = p.objective.constants(*(field[j] for field in p.objective_constants))
-        total: Any = 0.0
+        each, total = p.data.draws == "each", 0.0
         for m in range(samples):
-            x = p.data.sample(data_constants, u[m * p.draws_per_sample + (0 if p.data.joint else j)])
+            x = p.data.sample(data_constants, u[m * p.draws_per_sample + (j if each else 0)] if len(u) else u)
             gradient = p.objective.gradient(constants, theta, x)
             if samples == 1:
                 return gradient

@@ -2,5 +2,6 @@
 
 from nonconv.components import Registry
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.objectives.toint import TOINT
 
-OBJECTIVES = Registry("objective", "objectives", QUADRATIC)
+OBJECTIVES = Registry("objective", "objectives", QUADRATIC, TOINT)

@@ -10,25 +10,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.arithmetic import Array
+from nonconv.report.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
+from nonconv.report.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Errors, Run
 
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.grid": True,
-    "grid.linewidth": 0.4,
-    "grid.alpha": 0.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "figure.dpi": 160,
-    "svg.hashsalt": "nonconv",
-    "path.simplify": True,
-}
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#000000", "linestyle": "-"},
     {"color": "#0072b2", "linestyle": (0, (6, 2))},
@@ -41,15 +29,12 @@ MARKERS = ("", "o", "s", "^", "v")
 SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LONGEST_NAME = 24
-LARGEST_SHOWN = 1e150
-"""Axes cannot be drawn up to the largest double; a curve ends where it passes this."""
 
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
-    makers = {"error": error_figure, "paths": paths_figure}
+    makers = {"error": error_figure, "paths": paths_figure, "orbit": orbit_figure, "fates": fates_figure}
     found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:
@@ -93,16 +78,16 @@ def error_figure(run: Run) -> Figure:
         _band(top, run, label, errors, line)
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
-        top.plot(run.step, _positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
+        top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
     _mark_losses(top, run)
-    if not any(np.isfinite(_positive(errors.mse)).any() for errors in run.errors.values()):
+    if not any(np.isfinite(positive(errors.mse)).any() for errors in run.errors.values()):
         top.set_ylim(0.1, 10.0)  # a log axis needs something to show
     _step_axis(top, run)
     top.set_yscale("log")
     top.set_ylabel("E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
     _title(top, run)
-    _log_axis(top.yaxis)
+    log_axis(top.yaxis)
     _few_decades(top, *(errors.mse for errors in run.errors.values()))
     _schedule_panel(bottom, run)
     _show_single_points(figure)
@@ -115,9 +100,9 @@ def _cycle(count: int) -> list[dict[str, Any]]:
 
 
 def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
-    axes.plot(run.step, _positive(errors.mse), label=_xi_name(label), zorder=3, **line)
-    low, high = _positive(errors.ci_low), _positive(errors.ci_high)
-    low = np.where(np.isnan(low) & np.isfinite(high), _positive(errors.mse) / 10, low)
+    axes.plot(run.step, positive(errors.mse), label=_xi_name(label), zorder=3, **line)
+    low, high = positive(errors.ci_low), positive(errors.ci_high)
+    low = np.where(np.isnan(low) & np.isfinite(high), positive(errors.mse) / 10, low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
 
 
@@ -142,30 +127,24 @@ def _mark_losses(axes: Any, run: Run) -> None:
             )
 
 
-def _positive(values: Array) -> Array:
-    """What a log axis can show."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(values) & (values > 0) & (values < LARGEST_SHOWN), values, np.nan)
-
-
 def _xi_name(label: str) -> str:
     name = {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
     return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 
 def _schedule_panel(axes: Any, run: Run) -> None:
-    axes.plot(run.step, _positive(run.learning_rate), color="0.2", linewidth=1.2)
+    axes.plot(run.step, positive(run.learning_rate), color="0.2", linewidth=1.2)
     axes.set_yscale("log")
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
-    _log_axis(axes.yaxis)
+    log_axis(axes.yaxis)
     _few_decades(axes, run.learning_rate)
     if np.ptp(run.batch_size) > 0:
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
         twin.set_yscale("log")
         twin.set_ylabel("batch size\n(dotted)")
-        _log_axis(twin.yaxis)
+        log_axis(twin.yaxis)
         twin.grid(visible=False)
         twin.spines["right"].set_visible(True)
 
@@ -174,21 +153,7 @@ def _step_axis(axes: Any, run: Run) -> None:
     """Steps on a log axis, with limits of its own: a curve of nothing but nan gives it none."""
     axes.set_xscale("log")
     axes.set_xlim(float(run.step[0]) / 1.5, float(run.step[-1]) * 1.5)
-    _log_axis(axes.xaxis)
-
-
-def _log_axis(axis: Any) -> None:
-    """Decades as 10⁻² in plain text and no minor ticks: mathtext and tick clutter are most of a figure's cost."""
-    axis.set_major_locator(LogLocator(numticks=9))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(_power_of_ten)
-
-
-def _power_of_ten(value: float, position: int | None = None) -> str:
-    exponent = math.log10(value) if value > 0 else math.nan
-    if not math.isfinite(exponent) or abs(exponent - round(exponent)) > 1e-9:
-        return f"{value:.3g}"
-    return "10" + str(round(exponent)).translate(SUPERSCRIPTS)
+    log_axis(axes.xaxis)
 
 
 def _few_decades(axes: Any, *curves: Array) -> None:
@@ -265,7 +230,7 @@ def _tame(axes: Any, quantile: Array) -> None:
         """Labels next to that of zero would run into it."""
         if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
             return ""
-        return ("−" if value < 0 else "") + _power_of_ten(abs(value))
+        return ("−" if value < 0 else "") + power_of_ten(abs(value))
 
     axes.set_yscale("symlog", linthresh=linear)
     axes.yaxis.set_major_formatter(text)

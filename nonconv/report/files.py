@@ -1,9 +1,7 @@
 """The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,9 @@ import numpy as np
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, effective_number, estimate
+from nonconv.report import counterexample
+from nonconv.report.csv_text import as_csv, number
+from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.store import SCHEMA_VERSION, as_json, as_npz
@@ -22,13 +23,20 @@ FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
 
 
-def data_files(cell: Cell, tally: Tally) -> dict[str, bytes]:
+OPTIONAL_FILES = ("theory.csv", *counterexample.FILES)
+
+
+def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
     """All data files by name."""
     theory = predicted_errors(cell)
     files = {"error.csv": error_csv(cell, tally), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
-    return files | {"summary.json": as_json(summary(cell, tally, theory))}
+    told = summary(cell, tally, theory)
+    if evidence:
+        files |= counterexample.files(cell, tally, evidence)
+        told["counterexample"] = counterexample.summary(cell, tally, evidence)
+    return files | {"summary.json": as_json(told)}
 
 
 def error_csv(cell: Cell, tally: Tally) -> bytes:
@@ -118,6 +126,8 @@ def _row(cell: Cell, moments: Moments, k: int, r: int, theory: dict[str, Array])
 
 def _warnings(cell: Cell, tally: Tally) -> list[str]:
     """What may mislead a reader."""
+    if cell.deterministic:
+        return []
     if cell.paths == 1:
         return ["one path alone gives no interval"]
     few = [f"intervals from only {cell.paths} paths are not to be trusted; take 200 or more"] if cell.paths < FEW_PATHS else []
@@ -139,19 +149,5 @@ def _at(estimate: Sequence[Any], place: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(float(field[place]) for field in estimate)
 
 
-def number(value: float) -> float | None:
-    """A number as JSON knows it."""
-    return value if math.isfinite(value) else None
-
-
 def status(value: float) -> str:
     return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"
-
-
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Full-precision CSV: reading a number back gives the same bits."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue().encode()

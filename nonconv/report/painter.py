@@ -16,17 +16,24 @@ from pathlib import Path
 from typing import BinaryIO
 
 FIGURES = ("error", "paths")
+"""Of every run."""
 
 Draw = Callable[[Path], dict[str, bytes]]
 """The figures of a folder that has its data files, by file name."""
 
 
-def draw_folder(folder: Path, names: tuple[str, ...] = FIGURES) -> dict[str, bytes]:
+def figure_names(folder: Path) -> tuple[str, ...]:
+    """The figures of a folder: those of every run, and what its objective adds."""
+    added = {"orbit": "orbit.csv", "fates": "outcomes.csv"}
+    return (*FIGURES, *(name for name, file in added.items() if (folder / file).exists()))
+
+
+def draw_folder(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, bytes]:
     """A Draw in this process."""
     from nonconv.report.figures import draw  # matplotlib is heavy
     from nonconv.report.run import read_run
 
-    return draw(read_run(folder), names)
+    return draw(read_run(folder), figure_names(folder) if names is None else names)
 
 
 @contextmanager
@@ -50,7 +57,7 @@ def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, bytes]:
     try:
         process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
         process.stdin.flush()
-        for _ in FIGURES:
+        for _ in figure_names(folder):
             figures |= pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
         return draw_folder(folder)
@@ -64,7 +71,7 @@ def _serve() -> None:
     draw = _draw_in_fork if hasattr(os, "fork") else _draw_here
     for line in sys.stdin:
         folder = Path(json.loads(line))
-        answers = [wait() for wait in [draw(folder, name) for name in FIGURES]]
+        answers = [wait() for wait in [draw(folder, name) for name in figure_names(folder)]]
         if not all(answers):
             return  # the end of our output tells that this folder cannot be drawn
         for answer in answers:

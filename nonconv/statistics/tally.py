@@ -11,7 +11,7 @@ from nonconv.engine.blocks import Block
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, merge, moments
 
-OUTCOMES = ("finite", "escaped", "overflow", "nan")
+OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
 FAN_PATHS = 4096
 FAN_COORDINATES = 4
 FAN_NUMBERS = 2_000_000
@@ -25,7 +25,8 @@ class Tally:
     first_failure: the earliest step at which a path left the finite numbers and that path, or (0, -1).
     fan_pieces: the first coordinates of the first paths, for quantiles; arrays (R, coordinates, paths) of one block each.
     kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
-    failure (0 for none).
+    failure (0 for none). fates: of the first paths, one column each: outcome, caught_step, place, speed and start
+    (of engine.replay.Progress); without columns for an objective that has no orbit.
     """
 
     paths: int
@@ -36,6 +37,7 @@ class Tally:
     kept: Array
     kept_outcome: NDArray[np.int64]
     kept_failure: NDArray[np.int64]
+    fates: Array
 
     def __add__(self, other: "Tally") -> "Tally":
         failures = [f for f in (self.first_failure, other.first_failure) if f[1] >= 0]
@@ -48,6 +50,7 @@ class Tally:
             _joined(self.kept, other.kept),
             _joined(self.kept_outcome, other.kept_outcome),
             _joined(self.kept_failure, other.kept_failure),
+            np.concatenate([self.fates, other.fates], axis=1) if other.fates.size else self.fates,
         )
 
     @property
@@ -98,6 +101,7 @@ def measure(cell: Cell, block: Block) -> Tally:
         kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
+        fates=_fates(block, outcome, max(0, FAN_PATHS - block.first)),
     )
 
 
@@ -125,12 +129,22 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
     """Each path's outcome as an index into OUTCOMES, and the step of its failure."""
     with np.errstate(over="ignore", invalid="ignore"):
         far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
-    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
+    if block.progress is not None:  # what escaping means is the orbit's matter
+        far = block.progress.caught_step == 0
+    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("caught" if block.progress else "finite"))
     failure = np.zeros(last.shape[1], dtype=np.int64)
     for failed in block.failed:
         outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
         failure[failed.replicate - block.first] = failed.step
     return outcome, failure
+
+
+def _fates(block: Block, outcome: NDArray[np.int64], paths: int) -> Array:
+    """The columns of the first paths of a block, shape (5, paths)."""
+    p = block.progress
+    if p is None:
+        return np.empty((5, 0))
+    return np.array([outcome, p.caught_step, p.place, p.speed, block.start[0]], dtype=np.float64)[:, :paths]
 
 
 def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:

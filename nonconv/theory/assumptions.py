@@ -9,6 +9,9 @@ from nonconv.experiment import Cell
 
 def departures(cell: Cell) -> list[str]:
     """One sentence part for each assumption that does not hold; empty when the theorem applies."""
+    name = cell.program.objective.name
+    if name != "quadratic":
+        return [f"the objective is {name}, not the quadratic"]
     return [*_about_optimizer(cell), *_about_data(cell), *_about_schedules(cell)]
 
 

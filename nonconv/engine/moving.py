@@ -1,0 +1,76 @@
+"""Paths on the move: start points, optimizer state, running sums, and how an engine carries them from slice to slice."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+from nonconv.components import Chosen
+from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice
+from nonconv.rng import key, uniforms
+
+
+class Stopped(Exception):
+    """The block was told to stop and has no result."""
+
+
+def start_points(program: Program, first: int, paths: int) -> Array:
+    """Where the paths start, shape (dim, paths)."""
+    if not isinstance(program.start, Chosen):
+        return np.repeat(program.start[:, None], paths, axis=1)
+    law, parameters = program.start
+    u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
+    constants = law.prepare(parameters, program.dim)
+    return np.array([law.sample(law.constants(*(field[j] for field in constants)), u[j]) for j in range(program.dim)])
+
+
+class Moving:
+    """The moving part of a block: iterates, optimizer state, running sum. `advance` raises Stopped once stop[0] is nonzero."""
+
+    def __init__(self, program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:
+        self.program, self.engine, self.first, self.stop = program, engine, first, stop
+        self.key = key(program.seed, "data")
+        self.theta = start_points(program, first, paths)
+        initial = program.optimizer.start(program.optimizer_parameters)
+        self.state = np.empty((len(initial), program.dim, paths))
+        for slot, value in enumerate(initial):
+            self.state[slot] = value
+        self.average = np.zeros((program.dim, paths) if program.average_after is not None else (0, 0))
+
+    def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
+        never = len(piece.batch_size)
+        after = self.program.average_after
+        motion = Motion(
+            theta=self.theta,
+            state=self.state,
+            average=self.average,
+            coefficients=piece.coefficients,
+            batch_size=piece.batch_size,
+            marks=marks,
+            snapshots=snapshots,
+            average_from=never if after is None else max(0, after + 1 - piece.first_step),
+            first_draw=piece.first_draw,
+            first_replicate=self.first,
+            key=self.key,
+            stop=self.stop,
+        )
+        self.engine.advance(motion)
+        if self.stop[0]:
+            raise Stopped
+
+    def mean(self) -> Array | None:
+        after = self.program.average_after
+        return None if after is None else self.average / (self.program.steps - after)
+
+
+def every_step(
+    program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8], length: int = SLICE_STEPS
+) -> Iterator[tuple[int, Array]]:
+    """All iterates of a block, piece by piece: the first step of the piece, and theta (steps, dim, paths)."""
+    moving = Moving(program, engine, first, paths, stop)
+    for piece in program.slices(length):
+        steps = len(piece.batch_size)
+        theta = np.empty((steps, program.dim, paths))
+        moving.advance(piece, np.arange(steps), theta)
+        yield piece.first_step, theta

@@ -1,0 +1,47 @@
+"""Objectives made for the optimizer that runs on them: the optimizer runs alone first, and its orbit makes the objective."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.engine.moving import every_step
+from nonconv.engine.program import Engine, Program
+from nonconv.errors import UsageError
+
+SPARE_STEPS = 1024
+"""Steps of the orbit beyond the last, for paths that run ahead of it."""
+MOST_STEPS = 10_000_000
+
+
+def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program:
+    """The program with the constants and the orbit it is run with. Raises UsageError."""
+    make = program.objective.on_orbit
+    if make is None or program.orbit is not None:
+        return program
+    name = program.objective.name
+    if program.steps > MOST_STEPS:
+        raise UsageError(f"objective {name}: {program.steps} steps need as many knots; at most {MOST_STEPS} fit into memory")
+    orbit = _orbit(program, engine)
+    try:
+        constants = make(program.objective_parameters, program.dim, orbit)
+    except ValueError as error:
+        raise UsageError(f"objective {name}: {error}") from None
+    return replace(program, objective_constants=constants, orbit=orbit)
+
+
+def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
+    """0 and the iterates after it, of one path in one dimension on the objective as `prepare` gives it."""
+    objective = program.objective
+    alone = replace(
+        program,
+        dim=1,
+        steps=program.steps + SPARE_STEPS,
+        start=np.zeros(1),
+        average_after=None,
+        objective_constants=objective.prepare(program.objective_parameters, 1),
+        data_constants=type(program.data_constants)(*(field[:1] for field in program.data_constants)),
+    )
+    pieces = every_step(alone, engine(alone), 0, 1, np.zeros(1, dtype=np.uint8))
+    return np.concatenate([np.zeros(1), *(theta[:, 0, 0] for _, theta in pieces)])

@@ -1,0 +1,104 @@
+"""What became of the paths of a block, found by running it again in short pieces, so that the kernel itself tests nothing."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+from nonconv.engine.moving import every_step
+from nonconv.engine.program import Engine, Program
+
+REPLAY_STEPS = 64
+PACE = 0.5
+"""A path that makes less than this part of the orbit's way over the last half of the run was caught."""
+
+Failure = Literal["overflow", "nan"]
+
+
+class Failed(NamedTuple):
+    """A path that left the finite numbers: at which step, and whether to infinity or straight to NaN."""
+
+    replicate: int
+    step: int
+    how: Failure
+
+
+class Progress(NamedTuple):
+    """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
+
+    caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
+    place: theta at the last step. speed: way per step over the last half of the run.
+    """
+
+    caught_step: NDArray[np.int64]
+    place: Array
+    speed: Array
+
+
+def find_failures(
+    program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]
+) -> tuple[Failed, ...]:
+    """When and how the paths whose last iterate (dim, paths) is not finite left the finite numbers.
+
+    An iterate that is not finite never becomes finite again, so the last one tells whether there is anything to find.
+    """
+    wanted: list[int] = np.flatnonzero(~np.isfinite(last).all(axis=0)).tolist()
+    found: dict[int, Failed] = {}
+    if not wanted:
+        return ()
+    for first_step, theta in every_step(program, engine, first, last.shape[1], stop, REPLAY_STEPS):
+        for lane in wanted:
+            bad = ~np.isfinite(theta[:, :, lane])
+            if lane not in found and bad.any():
+                at = int(bad.any(axis=1).argmax())
+                how: Failure = "nan" if np.isnan(theta[at, :, lane]).any() else "overflow"
+                found[lane] = Failed(first + lane, first_step + at, how)
+        if len(found) == len(wanted):
+            break
+    return tuple(found[lane] for lane in wanted)
+
+
+def find_progress(
+    program: Program, engine: Engine, first: int, start: Array, theta: Array, stop: NDArray[np.uint8]
+) -> Progress | None:
+    """How the paths fared, from their start (dim, paths) and recorded iterates (R, dim, paths); None without an orbit."""
+    if program.orbit is None:
+        return None
+    half = int(np.searchsorted(program.record, program.steps // 2, side="right"))
+    before, since = (theta[half - 1], int(program.record[half - 1])) if half else (start, 0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        way = theta[-1] - before
+        slowest = way.argmin(axis=0)[None]
+        caught = ~(way >= PACE * (program.orbit[program.steps] - program.orbit[since])).all(axis=0)
+    caught &= np.isfinite(theta[-1]).all(axis=0)
+    stayed = np.take_along_axis(theta[half:].min(axis=0), slowest, axis=0)[0]
+    return Progress(
+        _first_at(program, engine, first, slowest, stayed, caught, stop),
+        np.take_along_axis(theta[-1], slowest, axis=0)[0],
+        np.take_along_axis(way, slowest, axis=0)[0] / max(program.steps - since, 1),
+    )
+
+
+def _first_at(
+    program: Program,
+    engine: Engine,
+    first: int,
+    coordinate: NDArray[np.int64],
+    place: Array,
+    wanted: NDArray[np.bool_],
+    stop: NDArray[np.uint8],
+) -> NDArray[np.int64]:
+    """The first step at which each wanted path had come as far as its place; 0 for the others."""
+    found = np.zeros(len(place), dtype=np.int64)
+    left = wanted.copy()
+    if not left.any():
+        return found
+    for first_step, theta in every_step(program, engine, first, len(place), stop, REPLAY_STEPS):
+        there = np.take_along_axis(theta, coordinate[None], axis=1)[:, 0] >= place
+        now = left & there.any(axis=0)
+        found[now] = first_step + there.argmax(axis=0)[now]
+        left &= ~now
+        if not left.any():
+            break
+    return found

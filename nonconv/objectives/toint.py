@@ -1,0 +1,138 @@
+"""Toint's counterexample, arXiv:2308.00720: a smooth function of one variable on which Adam runs to infinity."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from numpy.typing import NDArray
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes, index, select
+from nonconv.components import Complaint, Objective
+
+CELLS_PER_KNOT = 4
+REACH = 1.1
+SPARE = 1024
+MOST_KNOTS = 20_000_000
+
+
+class Toint(NamedTuple):
+    """Toint's counterexample: slope -1 at every knot, so an optimizer that steps from knot to knot never turns.
+
+    The knots are 0 = x_0 < x_1 < ...; with s = x_{k+1} - x_k and w = (theta - x_k) / s, between two of them
+        f = scale * s * (-w + 3 w^2 - 2 w^3)        f' = scale * (-1 + 6 w (1 - w))
+    and outside all knots f' = -scale. f is bounded below, f(x_k) = 0 and f' is Lipschitz with 6 scale / min s. With
+    several coordinates it is the sum over them, and there are no data: every step sees f' itself.
+
+    knots: exact are the iterates of the very optimizer, learning rate included, when it is fed f' = -scale. Started at
+    0 it then meets slope -scale exactly, for ever. knots: uniform are the multiples of spacing, the paper's k alpha. There
+    a rounding error moves the iterate off the knot, grows, and the iterate is caught in a local minimum.
+    """
+
+    knots: Annotated[
+        Literal["exact", "uniform"], Doc("the optimizer's own iterates under slope -scale, or multiples of spacing")
+    ] = "exact"
+    spacing: Annotated[float, Interval(ge=0), Doc("distance of uniform knots; 0 means the first step under slope -scale")] = 0.0
+    scale: Annotated[float, Interval(gt=0), Doc("factor of f; Adam without eps does not notice it")] = 1.0
+    dim: Annotated[int, Interval(ge=1, le=10**4), Doc("number of coordinates")] = 1
+
+
+class TointConstants(NamedTuple):
+    """knots rise and end in infinities. The cell of theta is floor(theta * cells), at most last_cell; guide has the
+    last knot before each cell, and the knot wanted is less than 2 leap knots further.
+    """
+
+    scale: Lanes
+    knots: Lanes
+    guide: Lanes
+    cells: Lanes
+    last_cell: Lanes
+    leap: Lanes
+
+
+def check(h: Toint) -> list[Complaint]:
+    if h.spacing and h.knots == "exact":
+        return [Complaint("spacing", "exact knots are where the optimizer goes; spacing needs knots: uniform")]
+    return []
+
+
+def prepare(h: Toint, dim: int) -> TointConstants:
+    """The straight line f = -scale theta, whose only knot is 0."""
+    return table(np.zeros(1), h.scale, dim)
+
+
+def on_orbit(h: Toint, dim: int, orbit: Array) -> TointConstants:
+    return table(knots_on(h, orbit), h.scale, dim)
+
+
+def knots_on(h: Toint, orbit: Array) -> Array:
+    """The knots, strictly rising from 0, and some more than the orbit needs. Raises ValueError."""
+    if not np.isfinite(orbit).all() or np.any(np.diff(orbit) < 0) or orbit[-1] == 0:
+        raise ValueError("needs an optimizer that goes on to the right, by finite steps, when it is fed a constant slope")
+    if h.knots == "exact":
+        return np.unique(orbit)
+    spacing = h.spacing or float(orbit[orbit > 0][0])
+    number = REACH * float(orbit[-1]) / spacing + SPARE
+    if number > MOST_KNOTS:
+        raise ValueError(f"needs {number:.3g} knots, more than {MOST_KNOTS:.0e}; take a larger spacing or fewer steps")
+    return np.asarray(spacing * np.arange(int(number)))
+
+
+def table(knots: Array, scale: float, dim: int) -> TointConstants:
+    """The constants; the guide table makes finding a knot as cheap for millions of them as for a few."""
+    gaps = np.diff(knots)
+    cells = min(1.0 / (0.9 * gaps.min()), CELLS_PER_KNOT * len(knots) / knots[-1]) if len(gaps) else 1.0
+    last_cell = np.floor(knots[-1] * cells)
+    in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
+    guide = np.maximum(np.cumsum(in_cell) - in_cell - 1, 0).astype(np.uint64)
+    leap = 1 << (int(in_cell.max()).bit_length() - 1)
+    padded = np.concatenate([knots, np.full(2 * leap, np.inf)])
+    numbers = (np.full(dim, number) for number in (cells, last_cell))
+    return TointConstants(
+        np.full(dim, scale), _rows(padded, dim), _rows(guide, dim), *numbers, np.full(dim, leap, dtype=np.uint64)
+    )
+
+
+def _rows(row: NDArray, dim: int) -> NDArray:
+    """The same row for every coordinate, without copies."""
+    return np.broadcast_to(row, (dim, len(row)))
+
+
+def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
+    """The index of the last knot not beyond theta; 0 to the left of all."""
+    knot = k.guide[index(select(theta > 0.0, np.minimum(theta * k.cells, k.last_cell), 0.0))]
+    leap = k.leap
+    while leap > np.uint64(0):
+        knot = select(k.knots[knot + leap] <= theta, knot + leap, knot)
+        leap = leap >> np.uint64(1)
+    return knot
+
+
+def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+    knot = last_knot(k, theta)
+    u = theta - k.knots[knot]
+    s = k.knots[knot + np.uint64(1)] - k.knots[knot]
+    w = u / s
+    between = (u >= 0.0) & (s < np.inf)
+    return k.scale * select(between, u * (w * (3.0 - 2.0 * w) - 1.0), -u)
+
+
+def gradient(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+    knot = last_knot(k, theta)
+    u = theta - k.knots[knot]
+    s = k.knots[knot + np.uint64(1)] - k.knots[knot]
+    w = select(u < s, np.maximum(u, 0.0) / s, 0.0)
+    return k.scale * (6.0 * w * (1.0 - w) - 1.0)
+
+
+TOINT = Objective(
+    name="toint",
+    parameters=Toint,
+    paper="Toint (2023), arXiv:2308.00720",
+    check=check,
+    constants=TointConstants,
+    prepare=prepare,
+    loss=loss,
+    gradient=gradient,
+    on_orbit=on_orbit,
+)

@@ -1,0 +1,140 @@
+"""What Toint's counterexample comes down to: the slope that every step met, and how fast a deviation grew."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+from nonconv.engine.moving import every_step, start_points
+from nonconv.engine.orbit import with_orbit
+from nonconv.engine.program import Engine, Program
+
+KNOTS = ("exact", "uniform")
+SMALL = 0.01
+"""A deviation grows as the linearised one does up to this part of an interval."""
+TRACED_STEPS = 1024
+
+
+class Slopes(NamedTuple):
+    """Of each path: how many of its steps met slope -scale exactly in all coordinates, the first that did not (0: none),
+    and the largest |f' / scale + 1|. growth: factor per step of |theta - orbit| in the first coordinate while it is small,
+    from `deviation` at step growth_from until growth_to; nan if the path never leaves the orbit.
+    """
+
+    exact: NDArray[np.int64]
+    first_other: NDArray[np.int64]
+    largest: Array
+    growth: Array
+    deviation: Array
+    growth_from: NDArray[np.int64]
+    growth_to: NDArray[np.int64]
+
+
+class Trace(NamedTuple):
+    """The first path at the recorded steps, first coordinate, with each kind of knots; arrays over (KNOTS, R)."""
+
+    theta: Array
+    loss: Array
+    slope: Array
+
+
+def traces(program: Program, engine: Callable[[Program], Engine]) -> Trace:
+    """The first path on exact and on uniform knots."""
+    h = program.objective_parameters
+    found = []
+    for knots in KNOTS:
+        spacing = h.spacing if knots == "uniform" else 0.0
+        other = replace(program, objective_parameters=h._replace(knots=knots, spacing=spacing), orbit=None)
+        bound = program if knots == h.knots else with_orbit(other, engine)
+        pieces = every_step(bound, engine(bound), 0, 1, np.zeros(1, dtype=np.uint8))
+        theta = np.concatenate([theta[_marks(program, first, len(theta)), 0, 0] for first, theta in pieces])
+        found.append((theta, *_values(bound, theta)))
+    return Trace(*(np.array(field) for field in zip(*found, strict=True)))
+
+
+def _marks(program: Program, first_step: int, steps: int) -> NDArray[np.int64]:
+    inside = (program.record >= first_step) & (program.record < first_step + steps)
+    return np.asarray(program.record[inside] - first_step)
+
+
+def _values(program: Program, theta: Array) -> tuple[Array, Array]:
+    """f and f' of the first coordinate."""
+    constants = program.objective.constants(*(field[0] for field in program.objective_constants))
+    with np.errstate(invalid="ignore", over="ignore"):
+        return program.objective.loss(constants, theta, None) + 0.0, program.objective.gradient(constants, theta, None)
+
+
+def slopes(program: Program, engine: Callable[[Program], Engine], paths: int) -> Slopes:
+    """The slopes that each step of the first paths met. The program is bound to its orbit."""
+    assert program.orbit is not None
+    scale, steps = program.objective_parameters.scale, program.steps
+    exact, first_other = np.zeros(paths, dtype=np.int64), np.zeros(paths, dtype=np.int64)
+    largest = np.zeros(paths)
+    growth = _Growth(program.orbit, paths)
+    for first, theta in _from_start(program, engine(program), paths):
+        at = theta[: max(0, steps - first)]  # a slope is met by the step that follows
+        error = np.abs(_values(program, at)[1] / scale + 1.0).max(axis=1)
+        met = error == 0.0
+        exact += met.sum(axis=0)
+        other = (first_other == 0) & ~met.all(axis=0)
+        first_other[other] = first + 1 + (~met).argmax(axis=0)[other]
+        largest = np.maximum(largest, error.max(axis=0, initial=0.0))
+        growth.see(first, theta[:, 0])
+    return Slopes(exact, first_other, largest, *growth.found())
+
+
+def _from_start(program: Program, engine: Engine, paths: int) -> Iterator[tuple[int, Array]]:
+    yield 0, start_points(program, 0, paths)[None]
+    yield from every_step(program, engine, 0, paths, np.zeros(1, dtype=np.uint8), TRACED_STEPS)
+
+
+class _Growth:
+    """Where the deviation of each path began and where it ceased to be small."""
+
+    def __init__(self, orbit: Array, paths: int) -> None:
+        self.orbit, self.newest = orbit, 0
+        self.began, self.ended = np.full(paths, -1), np.full(paths, -1)
+        self.first, self.last = np.full(paths, np.nan), np.full(paths, np.nan)
+
+    def see(self, first: int, theta: Array) -> None:
+        """Iterates (steps, paths) from step `first` on."""
+        steps = np.arange(first, first + len(theta))
+        away = theta - self.orbit[steps, None]
+        small = SMALL * (self.orbit[steps + 1] - self.orbit[steps])[:, None]
+        for lane in np.flatnonzero(self.ended < 0):
+            d = away[:, lane]
+            if self.began[lane] < 0 and d.any():
+                at = int((d != 0).argmax())
+                self.began[lane], self.first[lane] = first + at, d[at]
+            if self.began[lane] < 0:
+                continue
+            large = np.abs(d) >= small[:, 0]
+            at = int(large.argmax()) if large.any() else len(d) - 1
+            self.last[lane] = d[at]
+            if large.any():
+                self.ended[lane] = first + at
+        self.newest = int(steps[-1])
+
+    def found(self) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.int64]]:
+        """growth, deviation, growth_from, growth_to."""
+        ended = np.where(self.ended < 0, self.newest, self.ended)
+        span = np.where((self.began >= 0) & (ended > self.began), ended - self.began, np.nan)
+        growth = np.abs(self.last / self.first) ** (1.0 / span)
+        return growth, self.first, self.began, ended
+
+
+class Evidence(NamedTuple):
+    """What a run on the counterexample is reported with."""
+
+    trace: Trace
+    slopes: Slopes
+
+
+def evidence(program: Program, engine: Callable[[Program], Engine], paths: int) -> Evidence | None:
+    """None for a program without an orbit."""
+    if program.orbit is None:
+        return None
+    return Evidence(traces(program, engine), slopes(program, engine, paths))

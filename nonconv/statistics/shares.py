@@ -1,0 +1,21 @@
+"""A share of paths and what it can be."""
+
+from typing import NamedTuple
+
+
+class Share(NamedTuple):
+    """A share with its 95 % interval."""
+
+    value: float
+    ci_low: float
+    ci_high: float
+
+
+def share(count: int, n: int, level: float = 0.95) -> Share:
+    """count of n, with the interval of Clopper & Pearson (1934), which covers at least as often as it says."""
+    from scipy.special import betaincinv  # heavy, and needed once a run
+
+    tail = (1.0 - level) / 2.0
+    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, n - count, 1.0 - tail)) if count < n else 1.0
+    return Share(count / n, low, high)
