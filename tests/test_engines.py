@@ -24,10 +24,12 @@ from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.engine import fused
 from nonconv.engine import program as timetable
-from nonconv.engine.blocks import REPLAY_STEPS, Block, Failed, Stopped, simulate
+from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import LANES, Fused
+from nonconv.engine.moving import Stopped
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference
+from nonconv.engine.replay import REPLAY_STEPS, Failed
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
@@ -73,6 +75,7 @@ def make(
     scale = tuple(0.5 + 0.25 * j for j in range(dim))
     default: dict[str, Any] = {
         "seed": 3,
+        "objective_parameters": Quadratic(None, dim, scale),
         "objective_constants": QUADRATIC.prepare(Quadratic(None, dim, scale), dim),
         "data_constants": law.prepare(law_parameters(data, dim), dim),
         "optimizer_parameters": rule.parameters(),

@@ -23,7 +23,8 @@ from test_study import SGD, drawn, written
 from nonconv import study
 from nonconv.experiment import read_cell
 from nonconv.report import painter
-from nonconv.report.figures import LINES, STYLE, draw, error_figure, paths_figure
+from nonconv.report.axes import STYLE
+from nonconv.report.figures import LINES, draw, error_figure, paths_figure
 from nonconv.report.painter import FIGURES
 from nonconv.report.run import Run, read_run
 

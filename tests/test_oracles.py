@@ -321,6 +321,7 @@ def coin_program(optimizer: Optimizer, h: Any) -> Program:
         dim=1,
         steps=HISTORIES,
         objective=QUADRATIC,
+        objective_parameters=Quadratic(None),
         objective_constants=QUADRATIC.prepare(Quadratic(None), 1),
         data=law,
         data_constants=law.prepare(COIN, 1),

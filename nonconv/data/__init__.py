@@ -5,5 +5,7 @@ from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFO
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV
 
-DATA = Registry("data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV)
+DATA = Registry(
+    "data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV
+)
 STARTS = Registry("start", "starting points", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL)

@@ -28,7 +28,6 @@ from nonconv import arithmetic, rng
 from nonconv.engine.program import Motion, Program
 
 
-
 @contextmanager
 def _hidden(module: str) -> Iterator[None]:
     """No import finds this module, unless it was imported before."""

@@ -36,9 +36,7 @@ class Progress(NamedTuple):
     speed: Array
 
 
-def find_failures(
-    program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]
-) -> tuple[Failed, ...]:
+def find_failures(program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]) -> tuple[Failed, ...]:
     """When and how the paths whose last iterate (dim, paths) is not finite left the finite numbers.
 
     An iterate that is not finite never becomes finite again, so the last one tells whether there is anything to find.

@@ -1,6 +1,6 @@
 """Toint's counterexample, arXiv:2308.00720: a smooth function of one variable on which Adam runs to infinity."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Interval
@@ -87,15 +87,12 @@ def table(knots: Array, scale: float, dim: int) -> TointConstants:
     guide = np.maximum(np.cumsum(in_cell) - in_cell - 1, 0).astype(np.uint64)
     leap = 1 << (int(in_cell.max()).bit_length() - 1)
     padded = np.concatenate([knots, np.full(2 * leap, np.inf)])
-    numbers = (np.full(dim, number) for number in (cells, last_cell))
-    return TointConstants(
-        np.full(dim, scale), _rows(padded, dim), _rows(guide, dim), *numbers, np.full(dim, leap, dtype=np.uint64)
-    )
+    return TointConstants(*(_for_each(dim, part) for part in (scale, padded, guide, cells, last_cell, np.uint64(leap))))
 
 
-def _rows(row: NDArray, dim: int) -> NDArray:
-    """The same row for every coordinate, without copies."""
-    return np.broadcast_to(row, (dim, len(row)))
+def _for_each(dim: int, part: Any) -> NDArray[Any]:
+    """The same part for every coordinate, without copies."""
+    return np.broadcast_to(part, (dim, *np.shape(part)))
 
 
 def last_knot(k: TointConstants, theta: Lanes) -> Lanes:

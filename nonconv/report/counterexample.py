@@ -18,8 +18,8 @@ FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {
-    "exact": "the knots are the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
-    "uniform": "the knots are the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
 }
 
 

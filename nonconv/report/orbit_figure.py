@@ -45,6 +45,7 @@ def _function(axes: Any, curve: list[dict[str, str]], knots: str, at: dict[str, 
         axes.plot([at_x - half, at_x + half], [at_y - half * rise, at_y + half * rise], color=color, linewidth=0.8, zorder=2)
     axes.plot(x, y, "o", color=color, markersize=3.5, zorder=3)
     axes.set_xlabel("θ")
+    axes.ticklabel_format(axis="x", useOffset=False)
     axes.locator_params(nbins=5)
 
 
@@ -78,9 +79,9 @@ def fates_figure(run: Run) -> Figure:
     outcome = np.array([row["outcome"] for row in rows])
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead"), strict=True):
+    for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
         _fates(axes, sign * start, step, outcome, run.summary["steps"])
-        axes.set_title(f"started {name} of the first knot", loc="left")
+        axes.set_title(f"started {name} the first knot", loc="left")
     panels[0].set_ylabel("step at which it was caught")
     return figure
 

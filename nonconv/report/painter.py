@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 FIGURES = ("error", "paths")
 """Of every run."""
@@ -88,12 +87,12 @@ def _draw_in_fork(folder: Path, name: str) -> Callable[[], bytes]:
     reading, writing = os.pipe()
     if os.fork() == 0:
         try:
-            with open(writing, "wb") as pipe:
+            with os.fdopen(writing, "wb") as pipe:
                 pipe.write(_draw_here(folder, name)())
         finally:
             os._exit(0)
     os.close(writing)
-    return open(reading, "rb").read
+    return os.fdopen(reading, "rb").read
 
 
 if __name__ == "__main__":
