@@ -54,13 +54,13 @@ def run(
     if not force and store.is_finished():
         return Outcome(folder, True, 0.0)
     with store.opened(force):
-        started = time.time()
-        cell = on_orbit(cell)
+        started, tally = time.time(), None
         if cell.data_file:
             store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
-        tally = simulate_cell(cell, store, workers, progress)
-        simulated = time.time()
         try:
+            cell = on_orbit(cell)
+            tally = simulate_cell(cell, store, workers, progress)
+            simulated = time.time()
             _publish(cell, tally, store, draw)
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None

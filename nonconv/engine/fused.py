@@ -85,7 +85,7 @@ def advance(
         lanes = last - first
         draw, made, mark = first_draw, -CHUNK, 0
         for t in range(batch_size.shape[0]):
-            c, rate, samples = PerStep({load_per_step}), coefficients[-1, t], batch_size[t]
+{poll}            c, rate, samples = PerStep({load_per_step}), coefficients[-1, t], batch_size[t]
             if samples > 1:
                 for j in range(dim):
                     for i in range(lanes):
@@ -140,6 +140,11 @@ def advance(
                         snapshot_j[i] = theta_j[i]
                 mark += 1
 '''
+POLL = """\
+            if stop[0] != 0:
+                return
+"""
+"""At every step of a kernel that draws nothing; others look at the flag when they make uniforms."""
 
 
 def _select(condition: Any, yes: Any, no: Any) -> Any:
@@ -246,6 +251,7 @@ def kernel_text(objective: Any, data: Any, optimizer: Any) -> str:
         views="\n".join(f"{indent}state_{k} = state[{k}, j, first:last]" for k in slots),
         store_single=store(24),
         store_batch=store(24),
+        poll="" if data.draws != "none" else POLL,
         draw_each=int(data.draws == "each"),
         draw_row=int(data.draws == "row"),
     )

@@ -15,6 +15,7 @@ from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.theory.linearised import deviation
 
 FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
+FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind in ("png", "svg"))
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {
@@ -26,7 +27,9 @@ WHY = {
 def files(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, bytes]:
     """FILES by name; outcomes.csv only where paths differ."""
     found = {
-        "orbit.csv": as_csv(("step", "orbit", *_columns("theta", "f", "slope")), _orbit_rows(cell, evidence)),
+        "orbit.csv": as_csv(
+            ("step", "orbit", "off_line", "lipschitz", *_columns("theta", "f", "slope")), _orbit_rows(cell, evidence)
+        ),
         "slopes.csv": as_csv(
             ("path", "steps", "exact", "first_other", "largest_error", "growth", "predicted_growth", "from", "to"),
             _slope_rows(cell, evidence),
@@ -44,11 +47,17 @@ def _columns(*names: str) -> list[str]:
 
 
 def _orbit_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
-    """The first path at the recorded steps on either kind of knots, beside the orbit."""
+    """The first path at the recorded steps on either kind of knots, beside the orbit.
+
+    off_line: how far, relatively, the orbit is from step * its first step. lipschitz: of f' on the exact knots so far.
+    """
     orbit, trace = _orbit(cell), evidence.trace
+    gaps = np.diff(orbit)
+    lipschitz = 6.0 * cell.program.objective_parameters.scale / np.minimum.accumulate(np.where(gaps > 0, gaps, np.inf))
     for r, step in enumerate(cell.program.record):
         values = [float(field[k, r]) for k in range(len(KNOTS)) for field in (trace.theta, trace.loss, trace.slope)]
-        yield int(step), float(orbit[step]), *values
+        off_line = float(orbit[step] / (step * orbit[1]) - 1.0) if orbit[1] else float("nan")
+        yield int(step), float(orbit[step]), off_line, float(lipschitz[step - 1]), *values
 
 
 def _orbit(cell: Cell) -> Array:

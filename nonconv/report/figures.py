@@ -16,6 +16,7 @@ from nonconv.arithmetic import Array
 from nonconv.report.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
 from nonconv.report.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Errors, Run
+from nonconv.report.summary import counted_paths
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#000000", "linestyle": "-"},
@@ -247,6 +248,6 @@ def _title(axes: Any, run: Run) -> None:
     config = run.config
     text = (
         f"{config['optimizer']['name']}, {config['objective']['name']}, "
-        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.summary['paths']} paths"
+        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {counted_paths(run)}"
     )
     axes.set_title(text, loc="left")

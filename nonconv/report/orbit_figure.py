@@ -20,8 +20,13 @@ def orbit_figure(run: Run) -> Figure:
     """f with the iterates and their slopes, on exact knots at first and on uniform ones at last; the way; all slopes."""
     rows, curve = read_rows(run.folder / "orbit.csv"), read_rows(run.folder / "objective.csv")
     at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
-    figure = Figure(figsize=(6.4, 6.4), layout="constrained")
-    panels: Any = figure.subplot_mosaic([["exact", "uniform"], ["way", "way"], ["slope", "slope"]], height_ratios=(3, 3, 1.4))
+    lipschitz = at["lipschitz"]
+    rows_of_panels: Any = [["exact", "uniform"], ["way", "way"], ["slope", "slope"]]
+    heights = [3.0, 3.0, 1.4]
+    if lipschitz[-1] > 1.01 * lipschitz[0]:
+        rows_of_panels, heights = [*rows_of_panels, ["lipschitz", "lipschitz"]], [*heights, 1.4]
+    figure = Figure(figsize=(6.4, 0.85 * sum(heights)), layout="constrained")
+    panels: Any = figure.subplot_mosaic(rows_of_panels, height_ratios=heights)
     scale = run.summary["counterexample"]["scale"]
     _function(panels["exact"], curve, "exact", at, slice(0, FIRST_SHOWN), EXACT)
     panels["exact"].set_title("exact knots, the first steps", loc="left")
@@ -30,6 +35,13 @@ def orbit_figure(run: Run) -> Figure:
     panels["exact"].set_ylabel("f")
     _way(panels["way"], at)
     _slopes(panels["slope"], at, scale)
+    if "lipschitz" in panels:
+        panels["lipschitz"].plot(at["step"], lipschitz, color=EXACT, linewidth=1.2)
+        panels["lipschitz"].set_yscale("log")
+        panels["lipschitz"].set_ylabel("Lipschitz,\nexact knots")
+        log_axis(panels["lipschitz"].yaxis)
+        _step_axis(panels["lipschitz"], at)
+    panels[rows_of_panels[-1][0]].set_xlabel("step n")
     return figure
 
 
@@ -53,9 +65,8 @@ def _way(axes: Any, at: dict[str, Array]) -> None:
     axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="the orbit under a constant slope")
     axes.plot(at["step"], positive(at["theta_exact"]), color=EXACT, linewidth=1.2, label="exact knots")
     axes.plot(at["step"], positive(at["theta_uniform"]), color=UNIFORM, linestyle=(0, (6, 2)), label="uniform knots")
-    axes.set_xscale("log")
+    _step_axis(axes, at)
     axes.set_yscale("log")
-    log_axis(axes.xaxis)
     log_axis(axes.yaxis)
     axes.set_ylabel("θₙ")
     axes.legend(loc="upper left")
@@ -64,12 +75,16 @@ def _way(axes: Any, at: dict[str, Array]) -> None:
 def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
     axes.plot(at["step"], at["slope_uniform"] / scale, ".", color=UNIFORM, markersize=4)
     axes.plot(at["step"], at["slope_exact"] / scale, ".", color=EXACT, markersize=4)
-    axes.set_xscale("log")
-    log_axis(axes.xaxis)
+    _step_axis(axes, at)
     axes.set_ylim(-1.15, 0.65)
     axes.set_yticks([-1.0, -0.5, 0.0, 0.5])
     axes.set_ylabel("slope / scale")
-    axes.set_xlabel("step n")
+
+
+def _step_axis(axes: Any, at: dict[str, Array]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(at["step"][0] / 1.5, at["step"][-1] * 1.5)
+    log_axis(axes.xaxis)
 
 
 def fates_figure(run: Run) -> Figure:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nonconv.report import orbit_text
 from nonconv.report.painter import figure_names
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
@@ -18,8 +19,10 @@ def markdown(run: Run) -> str:
         "\n".join(f"- {sentence}" for sentence in findings(run)),
         "E|Θₙ − ξ|² with the half width of its 95 % interval:",
         markdown_table(run).rstrip(),
+        orbit_text.table(run) if "counterexample" in run.summary else "",
         *(f"![{name}](figures/{name}.png)" for name in figure_names(run.folder)),
-        "Files: `error.csv` (all recorded steps), `paths.npz` (paths and quantiles), `config.yaml` (reproduces this folder).",
+        "Files: `error.csv` (all recorded steps), `paths.npz` (paths and quantiles), `config.yaml` (reproduces this folder)."
+        + (orbit_text.FILES if "counterexample" in s else ""),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -28,10 +31,16 @@ def setting(run: Run) -> str:
     """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
     s, c = run.summary, run.config
     return (
-        f"{s['paths']} paths of {s['steps']} steps: {c['optimizer']['name']} on {c['objective']['name']} "
+        f"{counted_paths(run)} of {s['steps']} steps: {c['optimizer']['name']} on {c['objective']['name']} "
         f"({_data(c['objective'])}dim {s['dim']}), learning rate {schedule(c['learning_rate'])}, "
         f"batch size {schedule(c['batch_size'])}, seed {s['seed']}."
     )
+
+
+def counted_paths(run: Run) -> str:
+    """`1 path`, `200 paths`."""
+    paths = run.summary["paths"]
+    return f"{paths} path" if paths == 1 else f"{paths} paths"
 
 
 def _data(objective: dict[str, Any]) -> str:
@@ -49,38 +58,11 @@ def schedule(config: dict[str, Any]) -> str:
 def findings(run: Run) -> list[str]:
     """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
     return [
-        *(_counterexample(run.summary["counterexample"], run) if "counterexample" in run.summary else _changes(run)),
+        *(orbit_text.findings(run) if "counterexample" in run.summary else _changes(run)),
         _outcomes(run),
         _theorem(run),
         *(f"Beware: {warning}." for warning in run.summary["warnings"]),
     ]
-
-
-def _counterexample(c: dict[str, Any], run: Run) -> list[str]:
-    slopes, spacing, whole = c["slopes"], c["spacing"], c["escaped"]
-    equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
-    apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
-    met = (
-        f"The slope was exactly {-c['scale']:g} at each of {slopes['steps']} steps of {slopes['paths']} recorded paths."
-        if slopes["exact"] == slopes["steps"]
-        else f"The slope was exactly {-c['scale']:g} at {slopes['exact']} of {slopes['steps']} steps of {slopes['paths']} "
-        f"recorded paths; the first other one was met by step {slopes['first_other']}."
-    )
-    interval = "" if whole["ci_low"] is None else f" (95 % interval {whole['ci_low']:.3g} to {whole['ci_high']:.3g})"
-    return [
-        f"Knots: {c['knots']}; {c['why']}. They are {apart} apart; f' is Lipschitz with {c['lipschitz']:.4g}.",
-        met,
-        f"Share of paths that escaped, observed on {run.summary['steps']} steps: {whole['value']:.3g}{interval}"
-        + (f", at {_spread(c['speed'])} a step; the orbit makes {c['orbit']['per_step']:.6g}" if c["speed"] else "")
-        + (f"; the others were caught at step {_spread(c['caught_step'])}" if c["caught_step"] else "")
-        + ".",
-    ]
-
-
-def _spread(of: dict[str, float]) -> str:
-    if of["min"] == of["max"]:
-        return f"{of['median']:.6g}"
-    return f"{of['median']:.6g} ({of['min']:.6g} to {of['max']:.6g})"
 
 
 def _changes(run: Run) -> list[str]:

@@ -62,7 +62,11 @@ def interval(row: dict[str, Any]) -> str:
 
 def markdown(run: Run) -> str:
     """A GitHub table."""
-    header, rows = short_rows(run)
+    return markdown_lines(*short_rows(run))
+
+
+def markdown_lines(header: list[str], rows: list[list[str]]) -> str:
+    """A GitHub table of numbers."""
     lines = [header, ["---:"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
