@@ -22,6 +22,7 @@ from nonconv.config.validate import load, refuse
 from nonconv.data.empirical import Rows
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
+from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.schedules.learning_rate import warmed_up
 
@@ -142,6 +143,7 @@ class _Binding:
             batch_size=partial(batch.component.value, batch.parameters),
             start=start,
             record=record,
+            plan=plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields))),
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
         )
         minimizer = objective.component.minimizer(objective.parameters, law) if objective.component.minimizer else None

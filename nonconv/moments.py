@@ -86,6 +86,15 @@ def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
         return Estimate(value, se, value - half, value + half)
 
 
+def lower_bound(m: Moments, error: float) -> Array:
+    """Student's one-sided lower bound, which the mean is below with this probability; nan like `estimate`."""
+    from scipy.special import stdtrit
+
+    e = estimate(m)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(e.value - e.se * stdtrit(m.n - 1.0, 1.0 - error))
+
+
 def effective_number(m: Moments) -> Array:
     """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish).
 

@@ -138,7 +138,7 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
 
 def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
     """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
-    size = block_size(cell.program.dim, len(cell.program.record))
+    size = block_size(cell.program)
     stop = np.zeros(1, dtype=np.uint8)
 
     def task(start: int) -> Tally:

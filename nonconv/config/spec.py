@@ -191,6 +191,14 @@ class Record:
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
 
 
+class Floors:
+    """Which of the floors under E|theta_n - xi|^2 for every xi are measured."""
+
+    twin: Annotated[bool, Doc("each path's distance from a twin that has data of its own from a branch point on")] = True
+    window: Annotated[bool, Doc("the variance of each path within a window")] = True
+    cauchy: Annotated[bool, Doc("each path's distance from where it was a lag before")] = True
+
+
 class Experiment:
     """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
 
@@ -214,6 +222,9 @@ class Experiment:
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6
+    floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("bounds for every xi at once that are measured")] = (
+        None
+    )
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
 
 
@@ -232,7 +243,7 @@ def model_of(name: str, cls: type[Any], **parts: type[BaseModel]) -> type[BaseMo
 @cache
 def experiment_model() -> type[BaseModel]:
     """The model of a whole config."""
-    return model_of("experiment", Experiment, record=model_of("record", Record))
+    return model_of("experiment", Experiment, record=model_of("record", Record), floors=model_of("floors", Floors))
 
 
 def json_schema() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.arithmetic import Array
 from nonconv.report.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
+from nonconv.report.floors_figure import floors_figure
 from nonconv.report.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Errors, Run
 from nonconv.report.summary import counted_paths
@@ -35,7 +36,13 @@ LONGEST_NAME = 24
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
-    makers = {"error": error_figure, "paths": paths_figure, "orbit": orbit_figure, "fates": fates_figure}
+    makers = {
+        "error": error_figure,
+        "paths": paths_figure,
+        "floors": floors_figure,
+        "orbit": orbit_figure,
+        "fates": fates_figure,
+    }
     found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:

@@ -9,7 +9,7 @@ import numpy as np
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, effective_number, estimate
-from nonconv.report import counterexample
+from nonconv.report import counterexample, verdict_files
 from nonconv.report.csv_text import as_csv, number
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
@@ -23,7 +23,7 @@ FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
 
 
-OPTIONAL_FILES = ("theory.csv", *counterexample.FILES, *counterexample.FIGURES)
+OPTIONAL_FILES = ("theory.csv", "floors.csv", *counterexample.FILES, *counterexample.FIGURES)
 
 
 def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
@@ -32,6 +32,7 @@ def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> di
     files = {"error.csv": error_csv(cell, tally), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
+    files |= verdict_files.files(cell, tally)
     told = summary(cell, tally, theory)
     if evidence:
         files |= counterexample.files(cell, tally, evidence)

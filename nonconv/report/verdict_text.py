@@ -1,0 +1,49 @@
+"""The verdict and the floors in sentences that can be quoted."""
+
+from typing import Any
+
+from nonconv.engine.plan import WINDOW_STEPS
+from nonconv.report.run import Run
+
+ANSWERS = {
+    "does_not_converge": "does not converge",
+    "converges": "converges",
+    "diverges": "diverges",
+    "undecided": "undecided",
+}
+HOLDS = {
+    "window": "Whatever random variable ξ is, E|Θ − ξ|² averaged over {count} equidistant steps from {first} to {last}",
+    "cauchy": "Whatever random variable ξ is, E|Θ − ξ|² averaged over steps {start} and {last}",
+    "twin": "Whatever ξ is that is determined by the first {start} steps, E|Θ − ξ|² averaged over the last half of {first} to {last}",
+}
+"""What each floor bounds. A twin speaks of every xi only as its branch goes to infinity (docs/theory.md)."""
+
+
+def verdict(run: Run) -> str:
+    """`does not converge, observed on steps 2500 to 20000: ...`."""
+    v = run.verdict
+    return f"{ANSWERS[v['verdict']]}, observed on steps {v['observed'][0]} to {v['observed'][1]}: {v['reason']}."
+
+
+def floors(run: Run) -> list[str]:
+    """A sentence for each floor of the last span that is not exactly zero."""
+    return [_floor(run, HOLDS[name], row) for name in HOLDS if (row := run.verdict["floors"].get(name)) and row["value"]]
+
+
+def _floor(run: Run, holds: str, row: dict[str, Any]) -> str:
+    start, last = row["step"] - row["lag"], row["step"]
+    what = holds.format(start=start, first=start + 1, last=last, count=min(WINDOW_STEPS, row["lag"]))
+    low = row["lower"]
+    if low is None:
+        return f"{what} was {row['value']:.4g}."
+    if low <= 0:
+        return f"{what} could not be told from 0 (estimate {row['value']:.3g})."
+    return f"{what} was at least {low:.3g} (estimate {row['value']:.4g}; at 95 % for all {run.floors} floors at once)."
+
+
+def bound(run: Run) -> str:
+    """Whether paths kept the a priori bound; empty where there is none."""
+    found: dict[str, Any] | None = run.verdict["bound"]
+    if found is None:
+        return ""
+    return f"The a priori bound held at every step of {found['paths'] - found['violations']} of {found['paths']} paths."
