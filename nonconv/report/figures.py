@@ -36,17 +36,10 @@ LONGEST_NAME = 24
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
-    makers = {
-        "error": error_figure,
-        "paths": paths_figure,
-        "floors": floors_figure,
-        "orbit": orbit_figure,
-        "fates": fates_figure,
-    }
     found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:
-            contents = _encode(makers[name](run), formats)
+            contents = _encode(MAKERS[name](run), formats)
             found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
     return found
 
@@ -258,3 +251,7 @@ def _title(axes: Any, run: Run) -> None:
         f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {counted_paths(run)}"
     )
     axes.set_title(text, loc="left")
+
+
+MAKERS = {"error": error_figure, "paths": paths_figure, "floors": floors_figure, "orbit": orbit_figure, "fates": fates_figure}
+"""Each figure by name."""

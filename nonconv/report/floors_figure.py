@@ -13,28 +13,37 @@ TWIN, WINDOW, CAUCHY = "#000000", "#0072b2", "#d55e00"
 
 
 def floors_figure(run: Run) -> Figure:
-    """E|Theta_n - xi|^2 in grey; twin floors against n, one curve a branch; window and Cauchy floors over their steps."""
+    """Left: E|Theta_n - xi|^2 in grey, and the floors over their steps. Right: twin floors against the lag."""
     rows = read_rows(run.folder / "floors.csv")
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes: Any = figure.subplots()
+    figure = Figure(figsize=(7.6, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     for k, errors in enumerate(run.errors.values()):
-        name = "E |Θₙ − ξ|² for each chosen ξ" if k == 0 else None
-        axes.plot(run.step, positive(errors.mse), color="0.65", linewidth=1.0, label=name, zorder=1)
-    _twins(axes, rows)
-    _segments(axes, rows, "window", WINDOW, "window floor")
-    _segments(axes, rows, "cauchy", CAUCHY, "Cauchy floor, longest lag", linestyle=(0, (4, 2)))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+        name = "E |Θₙ − ξ|², each chosen ξ" if k == 0 else None
+        left.plot(run.step, positive(errors.mse), color="0.65", linewidth=1.0, label=name, zorder=1)
+    _segments(left, rows, "twin_mean", TWIN, "twin floor, mean over late lags", linestyle=(0, (1, 1)))
+    _segments(left, rows, "window", WINDOW, "window floor")
+    _segments(left, rows, "cauchy", CAUCHY, "Cauchy floor, longest lag", linestyle=(0, (4, 2)))
+    left.set_xlim(run.step[0] / 1.5, run.step[-1] * 1.5)
+    left.set_xlabel("step n")
+    left.set_title("what no ξ can undercut, with 95 % intervals", loc="left")
+    _twins(right, rows)
+    right.set_xlim(0.7, 0.75 * run.step[-1])  # curves of nothing but nan give none
+    right.set_xlabel("lag, steps since the branch")
+    right.set_title("twin floors", loc="left")
+    for axes in (left, right):
+        _log_log(axes)
+    return figure
+
+
+def _log_log(axes: Any) -> None:
     if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
         axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
-    axes.set_xlim(run.step[0] / 1.5, run.step[-1] * 1.5)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
     log_axis(axes.xaxis)
     log_axis(axes.yaxis)
-    axes.set_xlabel("step n")
-    axes.set_ylabel("floors for every ξ")
-    axes.set_title("what no ξ can undercut, with 95 % intervals", loc="left")
-    axes.legend(loc="best", fontsize=8)
-    return figure
+    if axes.lines:
+        axes.legend(loc="best", fontsize=8)
 
 
 def _column(rows: list[dict[str, str]], name: str) -> Array:
@@ -44,12 +53,11 @@ def _column(rows: list[dict[str, str]], name: str) -> Array:
 def _twins(axes: Any, rows: list[dict[str, str]]) -> None:
     of_twins = [row for row in rows if row["floor"] == "twin"]
     branches = dict.fromkeys(int(row["step"]) - int(row["lag"]) for row in of_twins)
-    for k, branch in enumerate(branches):
+    for branch, shade in zip(branches, ("0.6", "0.35", "0.0"), strict=False):
         own = [row for row in of_twins if int(row["step"]) - int(row["lag"]) == branch]
-        step, value, low, high = (_column(own, name) for name in ("step", "value", "ci_low", "ci_high"))
-        name = "twin floor, from each branch on" if k == 0 else None
-        axes.plot(step, positive(value), ".-", color=TWIN, linewidth=1.0, markersize=4, label=name, zorder=3)
-        axes.fill_between(step, positive(low), positive(high), color=TWIN, alpha=0.2, linewidth=0)
+        lag, value, low, high = (_column(own, name) for name in ("lag", "value", "ci_low", "ci_high"))
+        axes.plot(lag, positive(value), ".-", color=shade, linewidth=1.0, markersize=4, label=f"from step {branch}")
+        axes.fill_between(lag, positive(low), positive(high), color=shade, alpha=0.2, linewidth=0)
 
 
 def _segments(axes: Any, rows: list[dict[str, str]], floor: str, color: str, name: str, **line: Any) -> None:
