@@ -13,7 +13,7 @@ from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store import SCHEMA_VERSION, as_json
 
 COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
-SHOWN = {"twin_mean": "twin", "window": "window", "cauchy": "cauchy"}
+SHOWN = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
 """The floors of a verdict by their names in it: those of the last span."""
 LEFT = ("escaped", "overflow", "nan")
 

@@ -13,7 +13,7 @@ ANSWERS = {
 }
 HOLDS = {
     "window": "Whatever random variable ξ is, E|Θ − ξ|² averaged over {count} equidistant steps from {first} to {last}",
-    "cauchy": "Whatever random variable ξ is, E|Θ − ξ|² averaged over steps {start} and {last}",
+    "cauchy": "Whatever random variable ξ is, E|Θ − ξ|² averaged over pairs of steps half of {first} to {last} apart",
     "twin": "Whatever ξ is, known after {start} steps, E|Θ − ξ|² averaged over the last half of steps {first} to {last}",
 }
 """What each floor bounds. A twin speaks of every xi only as its branch goes to infinity (docs/theory.md)."""

@@ -5,8 +5,9 @@ With spans (m, l] of the plan, one row each:
     twin_mean  the same, averaged over the window's steps in the last half of the span
     window     the variance of the path over the window's steps
     cauchy     |Theta_{m + lag} - Theta_m|^2 / 4
+    cauchy_mean the same of the window's steps and those half a span later, averaged over these pairs
 Each has an expectation that is at most E|Theta_n - xi|^2 for every random variable xi, at n as m -> infinity (twin), averaged
-over its steps (twin_mean, window), or averaged over its two steps (cauchy): docs/theory.md.
+over its steps (twin_mean, window), or averaged over the steps compared (cauchy, cauchy_mean): docs/theory.md.
 """
 
 from typing import NamedTuple
@@ -16,8 +17,6 @@ import numpy as np
 from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block
 from nonconv.engine.plan import Plan, Span, Steps
-
-FLOORS = ("twin", "twin_mean", "window", "cauchy")
 
 
 class Row(NamedTuple):
@@ -40,7 +39,7 @@ def rows(plan: Plan) -> list[Row]:
         if wanted.window:
             found.append(Row("window", k, span.last, whole))
         if wanted.cauchy:
-            found += [Row("cauchy", *at) for at in lagged]
+            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, whole - whole // 2)]
     return found
 
 
@@ -56,8 +55,14 @@ def measured(plan: Plan, block: Block) -> Array:
                 found.append(iterates(block, span.window).var(axis=0).sum(axis=0)[None])
             if wanted.cauchy:
                 gaps = iterates(block, span.first + span.lags) - iterates(block, np.array([span.first]))
-                found.append(_square(gaps) / 4.0)
+                found += [_square(gaps) / 4.0, _half_apart(iterates(block, span.window)).mean(axis=0)[None] / 4.0]
     return np.concatenate(found)
+
+
+def _half_apart(window: Array) -> Array:
+    """Squared distances of steps half a window apart, shape (pairs, paths)."""
+    half = len(window) // 2
+    return _square(window[half:] - window[: len(window) - half])
 
 
 def half_distance(block: Block, number: int, span: Span) -> Array:

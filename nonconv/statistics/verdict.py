@@ -16,7 +16,7 @@ from nonconv.arithmetic import Array
 from nonconv.engine.plan import Plan
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY, FOLLOWED, SIZE, Trend
+from nonconv.statistics.trends import EARLY, ENDS, FOLLOWED, SIZE, Trend
 
 Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
 
@@ -112,8 +112,8 @@ class State(NamedTuple):
     text: str
 
 
-SHORT = {"twin_mean": "twin"}
-WORDS = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy": "the Cauchy floor"}
+SHORT = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
+WORDS = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
 
 
 def _state(seen: Observed, name: str) -> State:
@@ -153,16 +153,16 @@ def _unsettled(seen: Observed, name: str, z: float) -> str:
         if growth.value + z * growth.se > RELAXED:
             return "the distance from the twin may still grow with the lag; take more steps, or more paths"
         return ""
-    if Trend("cauchy", 2) not in seen.trends or Trend("window", 2) not in seen.trends:
-        return "window and Cauchy floors are judged together only"
-    crossing = _log_ratio(seen, Trend("window", 2), Trend("cauchy", 2))  # the Cauchy floor is a quarter of the distance
+    if Trend("window", 2) not in seen.trends:
+        return "whether the paths have settled is seen by the window floor only, which was not measured"
+    crossing = _log_ratio(seen, Trend("window", 2), Trend(ENDS, 2))  # ENDS is a quarter of the squared distance
     if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > CROSSED:
         return "the paths may still be on their way through the last window; take more steps"
     return ""
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
-    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY, SIZE))
+    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY, SIZE, ENDS))
     found = {SHORT.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope.value)}
 
