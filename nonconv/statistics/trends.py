@@ -16,7 +16,8 @@ EARLY, SIZE, ENDS = "early", "size", "ends"
 class Trend(NamedTuple):
     """twin_mean, window or cauchy_mean; `error: xi` averaged over the window; and of the last span alone:
 
-    EARLY: twin_mean at shorter lags. ENDS: cauchy at the longest lag. SIZE: the square of the last iterate, beside which a rounding error is measured.
+    EARLY: twin_mean at shorter lags. ENDS: cauchy at the longest lag. SIZE: the square of the last iterate, beside which
+    a rounding error is measured.
     """
 
     name: str
