@@ -23,7 +23,7 @@ FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
 
 
-OPTIONAL_FILES = ("theory.csv", "floors.csv", *counterexample.FILES, *counterexample.FIGURES)
+OPTIONAL_FILES = ("theory.csv", "floors.csv", "floors_theory.csv", *counterexample.FILES, *counterexample.FIGURES)
 
 
 def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:

@@ -27,6 +27,7 @@ def floors_figure(run: Run) -> Figure:
     left.set_xlabel("step n")
     left.set_title("what no ξ can undercut, with 95 % intervals", loc="left")
     _twins(right, rows)
+    _predictions(right, run)
     right.set_xlim(0.7, 0.75 * run.step[-1])  # curves of nothing but nan give none
     right.set_xlabel("lag, steps since the branch")
     right.set_title("twin floors", loc="left")
@@ -58,6 +59,18 @@ def _twins(axes: Any, rows: list[dict[str, str]]) -> None:
         lag, value, low, high = (_column(own, name) for name in ("lag", "value", "ci_low", "ci_high"))
         axes.plot(lag, positive(value), ".-", color=shade, linewidth=1.0, markersize=4, label=f"from step {branch}")
         axes.fill_between(lag, positive(low), positive(high), color=shade, alpha=0.2, linewidth=0)
+
+
+def _predictions(axes: Any, run: Run) -> None:
+    """The exact twin floors where they are known."""
+    path = run.folder / "floors_theory.csv"
+    rows = read_rows(path) if path.exists() else []
+    branches = dict.fromkeys(int(row["step"]) - int(row["lag"]) for row in rows)
+    for k, branch in enumerate(branches):
+        own = [row for row in rows if int(row["step"]) - int(row["lag"]) == branch]
+        name = "exact expectation" if k == 0 else None
+        exact = positive(_column(own, "value"))
+        axes.plot(_column(own, "lag"), exact, color="#009e73", linewidth=4, alpha=0.35, zorder=1, label=name)
 
 
 def _segments(axes: Any, rows: list[dict[str, str]], floor: str, color: str, name: str, **line: Any) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.moments import estimate, lower_bound
 from nonconv.report.csv_text import as_csv, number
@@ -11,6 +12,7 @@ from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.statistics.trends import trends
 from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store import SCHEMA_VERSION, as_json
+from nonconv.theory.recursion import predicted_twins
 
 COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
 SHOWN = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
@@ -19,11 +21,20 @@ LEFT = ("escaped", "overflow", "nan")
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
-    """floors.csv, if any floor was measured, and verdict.json."""
+    """verdict.json, floors.csv if any floor was measured, and floors_theory.csv where twin floors are known exactly."""
     found = {"verdict.json": as_json(verdict_document(cell, tally))}
     if rows(cell.program.plan):
         found["floors.csv"] = as_csv(COLUMNS, (tuple(row.values()) for row in floor_rows(cell, tally)))
+    predicted = predicted_twins(cell)
+    if predicted:
+        found["floors_theory.csv"] = as_csv(("step", "floor", "lag", "value"), _predicted_rows(cell, predicted))
     return found
+
+
+def _predicted_rows(cell: Cell, predicted: list[Array]) -> Iterator[tuple[Any, ...]]:
+    for span, values in zip(cell.program.plan.spans, predicted, strict=True):
+        for lag, value in zip(span.lags.tolist(), values.tolist(), strict=True):
+            yield span.first + lag, "twin", lag, value
 
 
 def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
