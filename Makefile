@@ -4,9 +4,10 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3 pytho
 VENV ?= .venv
 BIN := $(VENV)/bin
 CONFIGS := $(wildcard configs/*.yaml)
+CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format figures bench lock docs clean
+.PHONY: help run test check format figures claims bench lock docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -29,6 +30,9 @@ format: $(BIN)/.installed-dev ## format the code
 
 figures: $(BIN)/.installed ## run every config that ships
 	@for config in $(CONFIGS); do $(BIN)/nonconv run $$config || exit $$?; done
+
+claims: $(BIN)/.installed ## run every config that says what it expects, and hold the results against that
+	$(BIN)/nonconv check $(CONFIGS_WITH_EXPECT)
 
 bench: $(BIN)/.installed-bench ## measure speed, start-up and memory beside C, JAX and PyTorch
 	$(BIN)/python benchmarks/bench.py $(ARGS)

@@ -4,8 +4,9 @@ import inspect
 import json
 
 from nonconv.components import Component, Registry
+from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
 from nonconv.config.spec import KINDS, Experiment, Record, common_parameters
-from nonconv.parameters import Parameter, parameters_of
+from nonconv.parameters import Parameter, Part, parameters_of
 
 INTRODUCTION = """\
 # Reference of the config
@@ -15,9 +16,22 @@ may be written as its bare name (`optimizer: sgd`), a learning rate or batch siz
 """
 
 
+PARTS: dict[str, type[Part]] = {
+    "record": Record,
+    "expect": Expect,
+    "expect.floor": Floor,
+    "expect.floor.twin, expect.slope.twin and the like": Bounds,
+    "An entry of expect.mse": Error,
+    "An entry of expect.within": Within,
+    "expect.outcomes": Outcomes,
+}
+
+
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, "## The config\n", table(parameters_of(Experiment)), "### record\n", table(parameters_of(Record))]
+    parts = [INTRODUCTION, "## The config\n", table(parameters_of(Experiment))]
+    for title, part in PARTS.items():
+        parts += [f"### {title}\n", table(parameters_of(part))]
     for kind, registry in KINDS.items():
         if kind != "start":
             parts += section(kind, registry)

@@ -32,10 +32,11 @@ class Chosen(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """What a component says of parameters that are each allowed but do not go together."""
+    """What a component says of parameters that are each allowed but do not go together. No parameter: of all of them."""
 
     parameter: str
     message: str
+    allowed: str = ""
 
 
 def _no_complaints(parameters: Parameters) -> list[Complaint]:

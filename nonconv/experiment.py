@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Law, Limits
 from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.expect import label, misplaced
 from nonconv.config.problems import Problem
 from nonconv.config.spec import KINDS, parameters_from
 from nonconv.config.table import TableError, read_table
@@ -91,10 +92,10 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
     return np.unique(found)
 
 
-def plain(model: BaseModel) -> dict[str, Any]:
-    """A model as plain data, as YAML and JSON know it."""
-    data: dict[str, Any] = model.model_dump(mode="json")
-    return data
+def plain(model: Any) -> dict[str, Any]:
+    """A config's model as plain data, as YAML and JSON know it; of `expect`, what was written."""
+    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect"})
+    return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 
 class _Binding:
@@ -123,6 +124,8 @@ class _Binding:
                 f"at most {most} points with this dim",
             )
         self._check_table_size()
+        if model.expect is not None:
+            self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
         data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self._chosen("objective", model.objective)
@@ -239,17 +242,11 @@ class _Binding:
             if value == "minimizer" and not getattr(objective, "minimizer", None):
                 others = "start, path_mean, last, a number, a list of dim numbers"
                 self._complain(path, f"{objective.name} has no minimizer", others)
-            xi = Xi(value, None) if isinstance(value, str) else Xi(_label(value), self._vector(value, path))
+            xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._vector(value, path))
             if xi.label in found:
                 self._complain(path, f"{xi.label} stands twice")
             found[xi.label] = xi
         return tuple(found.values())
-
-
-def _label(point: float | tuple[float, ...]) -> str:
-    numbers = point if isinstance(point, tuple) else (point,)
-    text = " ".join(f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers)
-    return f"({text})" if isinstance(point, tuple) else text
 
 
 def _has_data(model: Any) -> bool:
@@ -270,5 +267,6 @@ def portable(resolved: dict[str, Any]) -> dict[str, Any]:
 
 
 def identity(resolved: dict[str, Any]) -> str:
-    """The hash that names a resolved config."""
-    return hashlib.sha256(json.dumps(resolved, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    """The hash that names a resolved config. What is expected of a result changes nothing of it, and is left out."""
+    decisive = {key: value for key, value in resolved.items() if key != "expect"}
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import OneOf
+from nonconv.components import Complaint, OneOf
 
 REQUIRED = object()
 
@@ -16,6 +16,19 @@ class Words(str):
     """Annotation: what is allowed, said outright where it does not follow from the type."""
 
     __slots__ = ()
+
+
+def _no_complaints(values: Any) -> list[Complaint]:
+    return []
+
+
+class Part:
+    """Base of what is a mapping inside a config. Its annotations are the keys; what is None by default may be left out.
+
+    check: validated values -> what is wrong with values that are each allowed.
+    """
+
+    check = staticmethod(_no_complaints)
 
 
 @dataclass(frozen=True)
@@ -57,9 +70,17 @@ def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
     return annotation, ()
 
 
+def without_none(core: Any) -> Any:
+    """`X` of `X | None`, which is how a key that may be left out is annotated."""
+    options = [option for option in get_args(core) if option is not NoneType]
+    optional = get_origin(core) in (Union, UnionType) and len(options) == 1
+    return options[0] if optional else core
+
+
 def allowed(annotation: Any, plural: bool = False) -> str:
     """What values an annotation admits, as words: `a number >= 0 and < 1`."""
     core, metadata = bare(annotation)
+    core = without_none(core)
     origin = get_origin(core)
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
     said = next((item for item in metadata if isinstance(item, Words)), None)
@@ -77,6 +98,8 @@ def allowed(annotation: Any, plural: bool = False) -> str:
 
 
 def _plain(core: Any, metadata: tuple[Any, ...], plural: bool) -> str:
+    if issubclass(core, Part):
+        return f"{'mappings' if plural else 'a mapping'} of {', '.join(parameter.name for parameter in parameters_of(core))}"
     name = {float: "number", int: "whole number", bool: "true or false", str: "text"}[core]
     if core in (bool, str):
         return name + (", not empty" if _at_least(metadata) else "")

@@ -30,7 +30,7 @@ from nonconv.store import MANIFEST
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
-COMMANDS = ("run", "show", "validate", "list", "explain", "table", "plot", "verify", "schema")
+COMMANDS = ("run", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "schema")
 NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic"}
 """What `nonconv --help` has no time for."""
 
@@ -277,7 +277,7 @@ def test_one_json_document_and_silence(config: Path) -> None:
     assert document["claim"] == CLAIM
     assert document["folder"] == "out"
     assert {row["xi"] for row in document["errors"]} == {"minimizer", "path_mean", "0.5"}
-    assert document["outcomes"] == {"finite": 300, "escaped": 0, "overflow": 0, "nan": 0}
+    assert document["outcomes"] == {"finite": 300, "escaped": 0, "caught": 0, "overflow": 0, "nan": 0}
     assert document["first_failure"] is None
     assert document["warnings"] == []
     assert (document | {"folder": 0}) == json.loads(Path("out/summary.json").read_text()) | {"folder": 0}
@@ -668,7 +668,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_folder))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
-    assert document["outcomes"] == {"finite": 0, "escaped": 0, "overflow": 64, "nan": 0}
+    assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "nan": 0}
     failure = document["first_failure"]
     assert 2000 < failure["step"] < 2500
     last = [row for row in document["errors"] if row["step"] == 2500]

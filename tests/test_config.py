@@ -444,6 +444,7 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "integer": lambda value: TYPES["number"](value) and value == int(value),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
+    "null": lambda value: value is None,
 }
 RULES: dict[str, Callable[[Any, Any], bool]] = {
     "$ref": lambda rule, value: accepts(SCHEMA["$defs"][rule.removeprefix("#/$defs/")], value),

@@ -243,6 +243,15 @@ PIECES = [
 YAML_LIKE = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 NUMBERS = st.integers() | st.floats(-1e50, 1e50) | st.sampled_from([math.inf, math.nan, 5e-324, 10**6, 10**12, 10**400])
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=8)
+EXPECTATIONS: list[Any] = [
+    None,
+    {},
+    {"verdict": "converges"},
+    {"verdict": ["diverges", "undecided"], "violations": 0, "outcomes": {"nan": "none", "finite": {"above": 0.5}}},
+    {"floor": {"twin": {"above": 0.1, "below": 2}}, "slope": {"window": {"below": 0}, "error: minimizer": {"above": -1}}},
+    {"mse": [{"xi": "minimizer", "below": 1}, {"xi": [0, 1], "step": 1, "above": 0}]},
+    {"within": [{"xi": "start", "of": "theory"}, {"quantity": "cauchy", "of": 3}]},
+]
 PLAUSIBLE = [0, 0.5, 1, 2, 20, [0, 1], [0.5, 0.5], [20], [], ["x"], "rows.csv", "start", [[1, 2], "last"], True]
 
 
@@ -269,6 +278,8 @@ def value(parameter: Parameter) -> st.SearchStrategy[Any]:
         return component(parameter.kind)
     if parameter.name == "record":
         return mapping(parameters_of(Record))
+    if parameter.name == "expect":
+        return st.sampled_from(EXPECTATIONS)
     good = [plausible for plausible in [*PLAUSIBLE, parameter.default] if is_allowed(parameter, plausible)]
     return st.integers(0, 9).flatmap(lambda k: st.sampled_from(good) if k else st.sampled_from(PLAUSIBLE) | SCALARS)
 
@@ -287,6 +298,14 @@ PATHS = [
     *(f"{kind}.{name}" for kind in KINDS if kind != "data" for name in KNOWN[kind]),
     *(f"objective.data.{name}" for name in KNOWN["data"]),
     *("record.points", "record.spacing", "record.x.y", "xi.0", "xi.7", "start.0", "optimizer.3", "claim.x", ".", ""),
+    *(
+        "expect.verdict",
+        "expect.floor.twin",
+        "expect.slope.window.above",
+        "expect.slope.x.above",
+        "expect.mse.0",
+        "expect.within",
+    ),
 ]
 NAMES = sorted({name for path in PATHS for name in path.split(".")} | {name for kind in KINDS for name in KINDS[kind]})
 KEYS = st.sampled_from(NAMES) | st.text(max_size=4)

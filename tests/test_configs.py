@@ -1,6 +1,7 @@
 """The experiments that ship: each valid, each with its claim on the first line, each runs."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from test_study import drawn
 
 from nonconv import study
 from nonconv.experiment import read_cell
-from nonconv.report.run import read_run
+from nonconv.report.run import Run, read_rows, read_run
 from nonconv.statistics.tally import OUTCOMES
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -23,7 +24,18 @@ EXPECTED = {
     "adam_growing_batch",
     "adam_decay_skewed",
     "quadratic_real_data",
+    "toint",
+    "toint_betas",
+    "toint_decay",
+    "toint_decay_fixed",
+    "toint_dim",
+    "toint_eps",
+    "toint_eps_inside",
+    "toint_perturbed",
+    "toint_scale",
+    "toint_uniform",
 }
+CAUGHT = {"toint_uniform", "toint_decay_fixed"}
 SMALL = ["paths=64", "steps=200"]
 
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -48,6 +60,19 @@ def test_no_two_configs_are_the_same_experiment_or_make_the_same_claim() -> None
     assert len({cell.identity for cell in cells}) == len({cell.claim for cell in cells}) == len(cells)
 
 
+def expected_outcomes(name: str, run: Run) -> dict[str, int]:
+    """As the claims say."""
+    if run.config["objective"]["name"] != "toint":
+        return {"finite": 64}
+    if name == "toint_perturbed":
+        rows = read_rows(run.folder / "outcomes.csv")
+        for row in rows:
+            start = float(row["start"])
+            assert abs(start) > 0.01 or row["outcome"] == ("escaped" if start > 0 else "caught")
+        return Counter(row["outcome"] for row in rows)
+    return {"caught" if name in CAUGHT else "escaped": 64}
+
+
 @every_config
 def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
     cell = read_cell(path, SMALL)
@@ -55,7 +80,7 @@ def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
     run = read_run(tmp_path / "out")
     assert run.step[-1] == 200
     assert run.summary["claim"] == cell.claim
-    assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"finite": 64}
+    assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | expected_outcomes(path.stem, run)
     assert list(run.errors) == [xi.label for xi in cell.xi]
     stored = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
     assert stored["config"]["paths"] == 64

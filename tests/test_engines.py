@@ -20,6 +20,7 @@ from nonconv import arithmetic, rng
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Optimizer
 from nonconv.data import DATA, continuous, quantile
+from nonconv.data.continuous import LogUniform
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.engine import fused
@@ -59,6 +60,8 @@ def law_parameters(name: str, dim: int) -> Any:
         return Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1))
     if name == "two_point":
         return TwoPoint(-1.0, 2.0, 0.3)
+    if name == "log_uniform":
+        return LogUniform(1e-3, 2.0)
     return law_named(name).parameters()
 
 
@@ -127,8 +130,8 @@ def test_same_bits(optimizer: str, data: str) -> None:
 
 @each_optimizer
 @pytest.mark.parametrize("data", CLOSE)
-def test_close_where_a_law_needs_log(optimizer: str, data: str) -> None:
-    """Two texts of log may differ by an ulp; after n steps iterates of size 1 differ by at most 4 n ulp."""
+def test_close_where_a_law_needs_log_or_exp(optimizer: str, data: str) -> None:
+    """Two texts of log or exp may differ by an ulp; after n steps iterates of size 1 differ by at most 4 n ulp."""
     for layout in LAYOUTS:
         program = make(optimizer, data, *layout)
         ours, reference = run(program), run(program, Reference)
@@ -137,7 +140,7 @@ def test_close_where_a_law_needs_log(optimizer: str, data: str) -> None:
 
 
 @pytest.mark.parametrize("data", CLOSE)
-def test_samples_are_close_where_a_law_needs_log(data: str) -> None:
+def test_samples_are_close_where_a_law_needs_log_or_exp(data: str) -> None:
     """With scale 1 and rate 1/2, SGD's step from 0 leads to the sample itself."""
     law = law_named(data)
     program = sampling(data)

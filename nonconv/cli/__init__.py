@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from nonconv.cli import check_configs, components, folders, run_config
+from nonconv.cli import check_claims, check_configs, components, folders, run_config
 from nonconv.cli.common import say
 from nonconv.errors import UsageError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 for command in (
     run_config.run,
+    check_claims.check,
     check_configs.show,
     check_configs.validate,
     components.list_components,

@@ -1,11 +1,6 @@
 """nonconv show, nonconv validate: a config without running it."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from nonconv.cli.common import AsJson, ConfigFile, Quiet, Settings, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
 from nonconv.errors import ConfigError
 
 
@@ -27,7 +22,7 @@ def show(
 
 @reported
 def validate(
-    configs: Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="Config files.")],
+    configs: ConfigFiles,
     settings: Settings = [],
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -18,11 +18,14 @@ TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 F = TypeVar("F", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
+ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="Config files.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="An output folder.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config, as optimizer.beta2=0.99."),
 ]
+Workers = Annotated[int, typer.Option(min=0, help="Threads; 0 means all processors. The result is the same.")]
+Force = Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show tracebacks.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no hints.")]

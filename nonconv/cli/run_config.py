@@ -12,9 +12,11 @@ import typer
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
+    Force,
     Quiet,
     Settings,
     Verbose,
+    Workers,
     default_workers,
     print_table,
     reported,
@@ -35,8 +37,8 @@ def run(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Threads; 0 means all processors. The result is the same.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")] = False,
+    workers: Workers = 0,
+    force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -85,7 +87,7 @@ def _run(
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else _simulate(cell, folder, workers, force, quiet, draw)
+    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, draw)
     result = read_run(folder)
     if as_json:
         write_stdout(_document(result.summary, folder))
@@ -98,7 +100,8 @@ def _run(
         say(f"simulated in {seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
 
 
-def _simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
+def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
+    """The seconds it took, with progress on stderr. Raises Interrupted with the command that continues."""
     from nonconv import study
     from nonconv.cli.progress import progress_of
 

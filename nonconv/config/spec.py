@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from annotated_types import Interval
@@ -22,12 +22,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components import Component, OneOf, Registry
+from nonconv.components import Complaint, Component, OneOf, Registry
 from nonconv.config.document import AS_NUMBER
+from nonconv.config.expect import Expect
 from nonconv.data import DATA, STARTS
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
-from nonconv.parameters import REQUIRED, Parameter, Words, bare, parameters_of
+from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
 
 KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, STARTS)}
@@ -35,6 +36,12 @@ KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNI
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
+
+
+class AsItIs(Words):
+    """Words of a type that pydantic takes as it is."""
+
+    __slots__ = ()
 
 
 def whole(value: Any) -> Any:
@@ -45,16 +52,19 @@ def whole(value: Any) -> Any:
 def typed(annotation: Any) -> Any:
     """A component's plain annotation as one that pydantic checks strictly: no text or boolean for a number, no nan."""
     core, metadata = bare(annotation)
-    kept = [item for item in metadata if not isinstance(item, Doc | OneOf)]
+    core = without_none(core)
+    kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
-    if any(isinstance(item, Words) for item in metadata):
+    if any(isinstance(item, AsItIs) for item in metadata):
         return annotation
     if kind is not None:
         return component_union(kind)
     if get_origin(core) in (Union, UnionType):
-        single, several = (typed(option) for option in get_args(core))
-        return one_or_many(single, several)
-    if get_origin(core) is tuple:
+        options = [typed(option) for option in get_args(core) if option is not NoneType]
+        return one_or_many(*options) if get_origin(bare(options[1])[0]) is tuple else word_or_other(*options)
+    if get_origin(core) is dict:
+        core = dict[str, typed(get_args(core)[1])]  # type: ignore[misc]  # a type made at run time
+    elif get_origin(core) is tuple:
         core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]  # a type made at run time
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
@@ -62,6 +72,8 @@ def typed(annotation: Any) -> Any:
         kept = [Strict(), *kept, BeforeValidator(whole)]
     elif core in (bool, str):
         kept = [Strict(), *kept]
+    elif isinstance(core, type) and issubclass(core, Part):
+        core = part_model(core)  # type: ignore[arg-type]  # a class can be hashed
     for item in kept:
         core = Annotated[core, item]
     return core
@@ -71,6 +83,12 @@ def one_or_many(single: Any, several: Any) -> Any:
     """A value or a list of values, told apart by which it is."""
     options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007
     return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
+
+
+def word_or_other(word: Any, other: Any) -> Any:
+    """A word or a value of another kind, told apart by which it is."""
+    options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007
+    return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
 
 
 @dataclass(frozen=True)
@@ -140,7 +158,9 @@ def common_parameters(kind: str) -> list[Parameter]:
 
 def _field(parameter: Parameter) -> Any:
     extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind}
-    default = {} if parameter.default is REQUIRED else {"default": parameter.default}
+    default: dict[str, Any] = {} if parameter.default is REQUIRED else {"default": parameter.default}
+    if parameter.default is None:
+        default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
 
 
@@ -150,8 +170,12 @@ def parameters_from(component: Component, model: Any) -> Any:
 
 
 def _consistency(component: Component) -> Callable[[Any], Any]:
+    return _without_complaints(lambda model: component.check(parameters_from(component, model)))
+
+
+def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[Any], Any]:
     def consistent(self: Any) -> Any:
-        for complaint in component.check(parameters_from(component, self)):
+        for complaint in check(self):
             raise PydanticCustomError("complaint", "{message}", complaint._asdict())
         return self
 
@@ -183,7 +207,7 @@ Start: TypeAlias = Annotated[  # type: ignore[valid-type]
 ]
 
 
-class Record:
+class Record(Part):
     """What is written down of a run."""
 
     points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
@@ -191,7 +215,7 @@ class Record:
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
 
 
-class Floors:
+class Floors(Part):
     """Which of the floors under E|theta_n - xi|^2 for every xi are measured."""
 
     twin: Annotated[bool, Doc("each path's distance from a twin that has data of its own from a branch point on")] = True
@@ -213,37 +237,38 @@ class Experiment:
     start: Annotated[
         Start,
         OneOf("start"),
-        Words(f"{POINT}, or a distribution drawn for each path"),
+        AsItIs(f"{POINT}, or a distribution drawn for each path"),
         Doc("the iterate before step 1"),
     ] = 0.0
     xi: Annotated[
         Xis,
-        Words(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
+        AsItIs(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6
-    floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("bounds for every xi at once that are measured")] = (
-        None
-    )
+    floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("the bounds for every xi at once")] = None
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
+    expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None
 
 
-def model_of(name: str, cls: type[Any], **parts: type[BaseModel]) -> type[BaseModel]:
-    """The pydantic model of a plain class of annotations; `parts` are models of fields that are mappings."""
-    fields: dict[str, Any] = {}
-    for parameter in parameters_of(cls):
-        part = parts.get(parameter.name)
-        if part:
-            fields[parameter.name] = (part, _field(replace(parameter, default=part())))
-        else:
-            fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
-    return create_model(name, __config__=SETTINGS, __doc__=cls.__doc__, **fields)
+@cache
+def part_model(part: type[Any]) -> type[BaseModel]:
+    """The pydantic model of a mapping inside a config."""
+    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
+    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
+    return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
 
 
 @cache
 def experiment_model() -> type[BaseModel]:
     """The model of a whole config."""
-    return model_of("experiment", Experiment, record=model_of("record", Record), floors=model_of("floors", Floors))
+    floors, record, expect = part_model(Floors), part_model(Record), part_model(Expect)
+    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(Experiment)}
+    by_name = {p.name: p for p in parameters_of(Experiment)}
+    fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
+    fields["record"] = (record, _field(replace(by_name["record"], default=record())))
+    fields["expect"] = (expect | None, _field(by_name["expect"]))
+    return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)
 
 
 def json_schema() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -61,12 +61,16 @@ def _echoes(details: Any) -> bool:
 
 
 class _Position:
-    """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows."""
+    """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows.
+
+    `several`: the last key is a list or mapping of what the model describes, so that its entry comes next.
+    """
 
     def __init__(self, loc: tuple[int | str, ...], unknown_key: bool) -> None:
         self.path: KeyPath = ()
         self.model: Any = experiment_model()
         self.kind = self.component = self.allowed = ""
+        self.several = False
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
@@ -82,17 +86,28 @@ class _Position:
 
     def _enter(self, part: int | str) -> None:
         self.path = (*self.path, part)
+        if self.several:
+            self.several, self.allowed = False, f"a mapping of {', '.join(self.model.model_fields)}"
+            return
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
             return
         extra = dict(field.json_schema_extra or {})
         self.allowed = str(extra.get("x-allowed", ""))
-        nested = field.annotation
+        nested = _model_inside(field.annotation)
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
             self.allowed = choices(self.kind)
-        elif isinstance(nested, type) and issubclass(nested, BaseModel):
+        elif nested:
             self.model, self.kind, self.component = nested, "", ""
+            self.several = get_origin(field.annotation) in (dict, tuple)
+
+
+def _model_inside(annotation: Any) -> type[BaseModel] | None:
+    """The one model that an annotation is, or is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_inside(part))), None)
 
 
 def _problem(document: Document, details: Any) -> Problem:
@@ -117,8 +132,8 @@ def _problem(document: Document, details: Any) -> Problem:
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _without_name(document, at, value)
     if error == "complaint":
-        path = (*at.path, context["parameter"])
-        return Problem(context["message"], document.place(path), dotted(path))
+        path = (*at.path, context["parameter"]) if context["parameter"] else at.path
+        return Problem(context["message"], document.place(path), dotted(path), context["allowed"])
     return Problem(f"cannot be {kind_of(value)}", place, key, at.allowed, _nearest_value(at.allowed, value))
 
 
@@ -132,4 +147,5 @@ def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> P
 def _nearest_value(allowed: str, value: Any) -> str:
     if allowed == "true or false" and isinstance(value, str):
         return SWITCHES.get(value.lower(), "")
-    return nearest(value, allowed.split(", ")) if isinstance(value, str) else ""
+    names = [] if "mapping" in allowed.partition(",")[0] else allowed.split(", ")
+    return nearest(value, names) if isinstance(value, str) else ""

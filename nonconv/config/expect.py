@@ -1,0 +1,192 @@
+"""What a config may expect of its result: the keys of `expect:`, and whether they are about what the run records."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from annotated_types import Interval, Len
+from typing_extensions import Doc
+
+from nonconv.components import Complaint
+from nonconv.config.document import Document, KeyPath, dotted, kind_of
+from nonconv.config.problems import Problem, nearest
+from nonconv.parameters import Part, Words
+
+FLOORS = ("twin", "window", "cauchy")
+ERROR_SLOPE = "error: "
+"""Before the label of a xi: the slope of E|theta_n - xi|^2."""
+
+Verdict = Literal["does_not_converge", "converges", "diverges", "undecided"]
+Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
+VERDICTS = Words("does_not_converge, converges, diverges, undecided, or a list of these")
+ONE_XI = Words("one of the config's xi")
+Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
+Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
+AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if left out")]
+
+
+def between(values: Any) -> list[Complaint]:
+    """What is wrong with `above` and `below`."""
+    if values.above is None and values.below is None:
+        return [Complaint("", "says nothing of the number", "above, below, or both")]
+    if None not in (values.above, values.below) and values.above > values.below:
+        return [Complaint("above", f"{values.above:g} is more than below, which is {values.below:g}")]
+    return []
+
+
+def anything(values: Any) -> list[Complaint]:
+    """What is wrong with a mapping of which nothing is required."""
+    names = list(type(values).model_fields)
+    return [] if values.model_fields_set else [Complaint("", "cannot be an empty mapping", f"a mapping of {', '.join(names)}")]
+
+
+class Bounds(Part):
+    """Where a number with its interval must lie."""
+
+    above: Above = None
+    below: Below = None
+    check = staticmethod(between)
+
+
+class Share(Part):
+    """Which share of the paths it must be."""
+
+    above: Annotated[float | None, Interval(ge=0, le=1), Doc("as above, of a share")] = None
+    below: Annotated[float | None, Interval(ge=0, le=1), Doc("as below, of a share")] = None
+    check = staticmethod(between)
+
+
+class Floor(Part):
+    """Floors of verdict.json; `above` is held against the floor's lower bound."""
+
+    twin: Annotated[Bounds | None, Doc("from twins: a path continued twice")] = None
+    window: Annotated[Bounds | None, Doc("from the variance of a path within a window")] = None
+    cauchy: Annotated[Bounds | None, Doc("from the distance of two iterates of a path")] = None
+    check = staticmethod(anything)
+
+
+class Error(Part):
+    """Where E|theta_n - xi|^2 must lie at a recorded step."""
+
+    xi: Annotated[Any, ONE_XI, Doc("which of the candidates for a limit")]
+    step: AtStep = None
+    above: Above = None
+    below: Below = None
+    check = staticmethod(between)
+
+
+class Within(Part):
+    """A measured number against one that is known: met or refuted, nothing in between."""
+
+    quantity: Annotated[Literal["mse", "twin", "window", "cauchy"], Doc("E|theta_n - xi|^2, or a floor")] = "mse"
+    xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
+    step: AtStep = None
+    of: Annotated[
+        str | float, Words("theory, the name of a prediction, a number"), Doc("theory.csv, predictions.json, or a number")
+    ]
+    standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
+
+    @staticmethod
+    def check(values: Any) -> list[Complaint]:
+        """The mean square error is of a xi at a step; a floor is neither."""
+        if values.quantity == "mse":
+            return [] if "xi" in values.model_fields_set else [Complaint("xi", "missing; mse needs it", ONE_XI)]
+        foreign = [name for name in ("xi", "step") if name in values.model_fields_set]
+        messages = [Complaint(name, f"the floor {values.quantity} has no {name}; leave it out") for name in foreign]
+        if values.of == "theory":
+            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, a number"))
+        return messages
+
+
+AllOrNone = Literal["all", "none"]
+
+
+class Outcomes(Part):
+    """How many paths must end how."""
+
+    finite: Annotated[AllOrNone | Share | None, Doc("paths that are none of the others")] = None
+    escaped: Annotated[AllOrNone | Share | None, Doc("paths that end far from their start")] = None
+    caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
+    overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
+    nan: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation")] = None
+    check = staticmethod(anything)
+
+
+class Expect(Part):
+    """What a result must be for `nonconv check`. It changes nothing of the result."""
+
+    verdict: Annotated[Verdict | Verdicts | None, VERDICTS, Doc("the verdict, or those allowed")] = None
+    floor: Annotated[Floor | None, Doc("where the floors lie")] = None
+    slope: Annotated[
+        dict[str, Bounds] | None,
+        Len(1),
+        Words("a mapping of twin, window, cauchy, error: xi"),
+        Doc("where slopes lie, of floors and of E|theta_n - xi|^2"),
+    ] = None
+    mse: Annotated[tuple[Error, ...] | None, Len(1), Doc("where E|theta_n - xi|^2 lies")] = None
+    violations: Annotated[int | None, Interval(ge=0), Doc("how often the a priori bound is violated")] = None
+    within: Annotated[tuple[Within, ...] | None, Len(1), Doc("what agrees with a number that is known")] = None
+    outcomes: Annotated[Outcomes | None, Doc("how the paths end")] = None
+    check = staticmethod(anything)
+
+
+class _Wrong(NamedTuple):
+    """A problem of the value at a path, or of the key itself."""
+
+    path: KeyPath
+    message: str
+    allowed: str = ""
+    nearest: str = ""
+    of_key: bool = False
+
+
+def label(xi: Any) -> str:
+    """The name of a candidate for the limit in tables: `minimizer`, `0.5`, `(1 0)`."""
+    if isinstance(xi, str):
+        return xi
+    numbers = xi if isinstance(xi, list | tuple) else (xi,)
+    text = " ".join(f"{number:.17g}" if float(f"{number:g}") != number else f"{number:g}" for number in numbers)
+    return f"({text})" if isinstance(xi, list | tuple) else text
+
+
+def misplaced(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
+    """What the expectations of a validated config are about that its run does not record."""
+    found = [*_unknown_slopes(expect.slope or {}, labels)]
+    for name in ("mse", "within"):
+        for k, entry in enumerate(getattr(expect, name) or ()):
+            found += _unrecorded(entry, ("expect", name, k), labels, steps)
+    return [_problem(document, wrong) for wrong in found]
+
+
+def _problem(document: Document, wrong: _Wrong) -> Problem:
+    place = document.place(wrong.path)
+    if wrong.of_key:
+        place = document.keys.get(wrong.path, place)
+    return Problem(wrong.message, place, dotted(wrong.path), wrong.allowed, wrong.nearest)
+
+
+def _unknown_slopes(names: Iterable[str], labels: Sequence[str]) -> Iterator[_Wrong]:
+    known = [*FLOORS, *(f"{ERROR_SLOPE}{xi}" for xi in labels)]
+    for name in names:
+        if name not in known:
+            yield _Wrong(("expect", "slope", name), f"unknown slope {name!r}", ", ".join(known), nearest(name, known), True)
+
+
+def _unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:
+    if "xi" in entry.model_fields_set:
+        yield from _unknown_xi(entry.xi, (*path, "xi"), labels)
+    if entry.step is not None and entry.step not in steps:
+        close = str(min(steps, key=lambda step: abs(step - entry.step)))
+        yield _Wrong((*path, "step"), f"step {entry.step} is not recorded", f"a step of error.csv, 1 to {steps[-1]}", close)
+
+
+def _unknown_xi(xi: Any, path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
+    allowed = ", ".join(labels)
+    if not _names_a_point(xi):
+        yield _Wrong(path, f"cannot be {kind_of(xi)}", allowed)
+    elif label(xi) not in labels:
+        yield _Wrong(path, f"{label(xi)} is not among the config's xi", allowed, nearest(label(xi), labels))
+
+
+def _names_a_point(xi: Any) -> bool:
+    numbers = xi if isinstance(xi, list) else [xi]
+    return isinstance(xi, str) or (bool(numbers) and all(type(number) in (int, float) for number in numbers))

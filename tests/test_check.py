@@ -1,0 +1,562 @@
+"""nonconv check: expectations held against results, and what is said of them.
+
+What may be wrong with `expect` in a config is in bad_configs.yaml.
+"""
+
+import json
+import math
+import re
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import yaml
+from test_cli import bad, call
+from test_config import GOOD, RICH, SCHEMA, accepts, data_of
+from test_config import read as read_good
+from test_study import SGD, drawn, written
+
+from nonconv import study
+from nonconv.experiment import read_cell
+from nonconv.report import expectations, painter
+from nonconv.report.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
+from nonconv.report.junit import Checked, junit
+from nonconv.report.run import Errors, Run
+from nonconv.store import as_json
+
+VERDICT: dict[str, Any] = {
+    "schema_version": 1,
+    "verdict": "does_not_converge",
+    "reason": "the twins part.",
+    "observed": [30, 60],
+    "floors": {
+        "twin": {"step": 60, "lag": 0, "value": 0.02, "se": 0.001, "ci_low": 0.018, "ci_high": 0.022, "lower": 0.017},
+        "window": {"step": 60, "lag": 30, "value": 0.02, "se": None, "ci_low": None, "ci_high": None, "lower": None},
+        "cauchy": {"step": 60, "lag": 30, "value": 0.02, "se": 0.001, "ci_low": 0.018, "ci_high": 0.022},
+    },
+    "slopes": {
+        "window": {"value": 0.0, "se": 0.01, "ci_low": -0.02, "ci_high": 0.02},
+        "error: minimizer": {"value": -0.5, "se": 0.01, "ci_low": -0.52, "ci_high": -0.48},
+    },
+    "outcomes": {"finite": 64, "escaped": 0, "caught": 0, "overflow": 0, "nan": 0},
+    "bound": {"violations": 0, "paths": 64, "low": -1.25, "high": 1.5},
+}
+PREDICTIONS = {"plateau": {"value": 0.021, "se": 0.0, "of": "the error as n grows"}, "sampled": {"value": 0.024, "se": 0.002}}
+STEPS = [1, 10, 100]
+
+
+def column(*values: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array(values, dtype=np.float64)
+
+
+def errors(last: float, se: float) -> Errors:
+    """At steps 1, 10, 100; the last with an interval of two standard errors."""
+    mse, spread = column(1.0, 0.1, last), column(0.0, 0.01, se)
+    return Errors(mse, spread, mse - 2 * spread, mse + 2 * spread, column(64, 64, 64), column(64, 64, 64))
+
+
+def result(exact: bool = False, verdict: Any = VERDICT, **outcomes: int) -> Result:
+    """A hand-made one of 64 paths, finite unless said otherwise."""
+    empty = column()
+    run = Run(
+        folder=Path("out"),
+        config={},
+        summary={"paths": 64, "outcomes": VERDICT["outcomes"] | {"finite": 64 - sum(outcomes.values())} | outcomes},
+        step=np.array(STEPS),
+        learning_rate=empty,
+        batch_size=empty,
+        errors={
+            "minimizer": errors(0.02, 0.001),
+            "start": errors(math.inf, math.nan),
+            "last": errors(math.nan, math.nan),
+            "0.5": errors(0.25, math.nan),
+            "(1 0)": errors(2.0, 0.0),
+        },
+        theory={"minimizer": column(1.0, 0.12, 0.0235), "(1 0)": column(1.0, 0.1, 2.0 + 1e-15)},
+        paths={},
+    )
+    return Result(run, verdict, PREDICTIONS, exact)
+
+
+def row(**expect: Any) -> Row:
+    (found,) = evaluate(expect, result())
+    return found
+
+
+# An interval decides
+
+
+@pytest.mark.parametrize(
+    ("bounds", "status"),
+    [
+        ({"above": 1.0}, "met"),
+        ({"above": 1.5}, "undecided"),
+        ({"above": 2.0}, "undecided"),
+        ({"above": 2.1}, "refuted"),
+        ({"below": 2.0}, "met"),
+        ({"below": 1.5}, "undecided"),
+        ({"below": 1.0}, "undecided"),
+        ({"below": 0.9}, "refuted"),
+        ({"above": 0.0, "below": 3.0}, "met"),
+        ({"above": 0.0, "below": 1.5}, "undecided"),
+        ({"above": 1.5, "below": 3.0}, "undecided"),
+        ({"above": 2.5, "below": 3.0}, "refuted"),
+        ({"above": 0.0, "below": 0.5}, "refuted"),
+    ],
+    ids=str,
+)
+def test_an_interval_decides(bounds: dict[str, float], status: str) -> None:
+    assert decided(bounds, Measured(1.5, 1.0, 2.0)) == status
+
+
+def test_the_lower_bound_of_a_floor_stands_in_for_its_interval_from_below() -> None:
+    assert decided({"above": 1.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "undecided"
+    assert decided({"above": 1.0}, Measured(1.5, 0.9, 2.0, 1.0)) == "met"
+    assert decided({"above": 2.1}, Measured(1.5, 1.0, 2.0, 0.9)) == "refuted"
+    assert decided({"below": 2.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "met"
+
+
+def test_without_an_interval_nothing_is_decided() -> None:
+    for bounds in ({"above": 1.0}, {"below": 2.0}, {"above": 1.0, "below": 2.0}):
+        assert decided(bounds, Measured(1.5, math.nan, math.nan)) == "undecided"
+
+
+def test_the_status_of_several() -> None:
+    assert overall([]) == overall(["met"]) == "met"
+    assert overall(["met", "undecided"]) == "undecided"
+    assert overall(["undecided", "refuted", "met"]) == "refuted"
+
+
+# Each expectation
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "status"),
+    [
+        ("does_not_converge", "verdict does_not_converge", "met"),
+        (["diverges", "does_not_converge"], "verdict diverges or does_not_converge", "met"),
+        ("converges", "verdict converges", "refuted"),
+        ("undecided", "verdict undecided", "refuted"),
+    ],
+)
+def test_verdict(wanted: Any, expected: str, status: str) -> None:
+    assert row(verdict=wanted) == ("expect.verdict", expected, "does_not_converge: the twins part.", status)
+
+
+def test_an_undecided_verdict() -> None:
+    found = result(verdict=VERDICT | {"verdict": "undecided", "reason": "too few paths."})
+    for wanted, status in (("converges", "undecided"), ("undecided", "met"), (["converges", "undecided"], "met")):
+        assert evaluate({"verdict": wanted}, found)[0][2:] == ("undecided: too few paths.", status)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds", "found", "status"),
+    [
+        ("twin", {"above": 0.017, "below": 1}, "0.02 (0.018 to 0.022) at step 60, at least 0.017", "met"),
+        ("twin", {"above": 0.0175}, "0.02 (0.018 to 0.022) at step 60, at least 0.017", "undecided"),
+        ("cauchy", {"above": 0.0175}, "0.02 (0.018 to 0.022) at step 60", "met"),
+        ("cauchy", {"below": 0.01}, "0.02 (0.018 to 0.022) at step 60", "refuted"),
+        ("window", {"below": 1}, "0.02, no interval at step 60", "undecided"),
+    ],
+)
+def test_floor(name: str, bounds: dict[str, float], found: str, status: str) -> None:
+    words = " and ".join(f"{side} {bound:g}" for side, bound in bounds.items())
+    assert row(floor={name: bounds}) == (f"expect.floor.{name}", f"floor {name} {words}", found, status)
+
+
+def test_slope() -> None:
+    wanted = {"window": {"above": -0.1, "below": 0.1}, "error: minimizer": {"below": -0.6}, "twin": {"below": 0.0}}
+    assert evaluate({"slope": wanted}, result()) == [
+        ("expect.slope.window", "slope window above -0.1 and below 0.1", "0 (-0.02 to 0.02)", "met"),
+        ("expect.slope.error: minimizer", "slope of E|Θ − minimizer|² below -0.6", "-0.5 (-0.52 to -0.48)", "refuted"),
+        ("expect.slope.twin", "slope twin below 0", "was not measured", "undecided"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected", "found", "status"),
+    [
+        ({"xi": "minimizer", "above": 0.01}, "minimizer|² at step 100 above 0.01", "0.02 (0.018 to 0.022)", "met"),
+        ({"xi": "minimizer", "step": 10, "above": 0.2}, "minimizer|² at step 10 above 0.2", "0.1 (0.08 to 0.12)", "refuted"),
+        (
+            {"xi": "minimizer", "step": 1, "above": 1, "below": 1},
+            "minimizer|² at step 1 above 1 and below 1",
+            "1 (1 to 1)",
+            "met",
+        ),
+        ({"xi": [1, 0], "below": 1}, "(1 0)|² at step 100 below 1", "2 (2 to 2)", "refuted"),
+        ({"xi": 0.5, "below": 1}, "0.5|² at step 100 below 1", "0.25, no interval", "undecided"),
+        ({"xi": "start", "above": 1e9}, "start|² at step 100 above 1e+09", "inf (inf to inf)", "met"),
+        ({"xi": "start", "below": 1e9}, "start|² at step 100 below 1e+09", "inf (inf to inf)", "refuted"),
+        ({"xi": "last", "below": 1}, "last|² at step 100 below 1", "nan", "undecided"),
+    ],
+    ids=str,
+)
+def test_mse(entry: dict[str, Any], expected: str, found: str, status: str) -> None:
+    assert row(mse=[entry]) == ("expect.mse[0]", f"E|Θ − {expected}", found, status)
+
+
+def test_where_nothing_is_random_a_number_is_its_own_interval() -> None:
+    (found,) = evaluate({"mse": [{"xi": 0.5, "below": 1}]}, result(exact=True))
+    assert found[2:] == ("0.25 (0.25 to 0.25)", "met")
+    (found,) = evaluate({"outcomes": {"finite": {"above": 1}}}, result(exact=True))
+    assert found[2:] == ("64 of 64, 1 (1 to 1)", "met")
+
+
+def test_violations_of_the_bound() -> None:
+    expected = "0 violations of the a priori bound"
+    assert row(violations=0) == ("expect.violations", expected, "0 on 64 paths, bound -1.25 to 1.5", "met")
+    for bound, found, status in (
+        (None, "no bound is known here", "undecided"),
+        ({"violations": 2, "paths": 64, "low": None, "high": None}, "2 on 64 paths", "refuted"),
+    ):
+        (other,) = evaluate({"violations": 0}, result(verdict=VERDICT | {"bound": bound}))
+        assert other == ("expect.violations", expected, found, status)
+
+
+@pytest.mark.parametrize(
+    ("entry", "found", "status"),
+    [
+        ({"xi": "minimizer", "of": "theory"}, "0.02 beside 0.0235: 3.5 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "standard_errors": 3}, "0.02 beside 0.0235: 3.5 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "theory", "step": 10}, "0.1 beside 0.12: 2 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "step": 1}, "1 beside 1: 0 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": "theory"}, "2 beside 2: 8.9e-16 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": 2.1}, "2: 0.1 apart, without standard error", "refuted"),
+        ({"xi": "minimizer", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "sampled"}, "0.02 beside 0.024: 1.8 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
+        ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
+        ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
+        ({"quantity": "twin", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
+        ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
+    ],
+    ids=str,
+)
+def test_within(entry: dict[str, Any], found: str, status: str) -> None:
+    told = row(within=[{"quantity": "mse", "standard_errors": 4.0} | entry])
+    assert (told.key, *told[2:]) == ("expect.within[0]", found, status)
+
+
+def test_what_within_compares() -> None:
+    entry = {"quantity": "mse", "xi": "minimizer", "of": "theory", "standard_errors": 4.0}
+    assert row(within=[entry]).expected == "E|Θ − minimizer|² at step 100 within 4 standard errors of theory"
+    floor = {"quantity": "twin", "of": 0.1, "standard_errors": 2.5}
+    assert row(within=[floor]).expected == "floor twin within 2.5 standard errors of 0.1"
+    (missing,) = evaluate({"within": [floor]}, result(verdict=VERDICT | {"floors": {}}))
+    assert missing[2:] == ("was not measured", "undecided")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "found", "status"),
+    [
+        ({"escaped": "all"}, "all of the paths escaped", "32 of 64", "refuted"),
+        ({"caught": "none"}, "none of the paths caught", "0 of 64", "met"),
+        ({"escaped": "none"}, "none of the paths escaped", "32 of 64", "refuted"),
+        ({"escaped": {"above": 0.3}}, "share of paths escaped above 0.3", "32 of 64, 0.5 (0.3723 to 0.6277)", "met"),
+        ({"escaped": {"above": 0.4}}, "share of paths escaped above 0.4", "32 of 64, 0.5 (0.3723 to 0.6277)", "undecided"),
+        ({"nan": {"above": 0.1}}, "share of paths nan above 0.1", "0 of 64, 0 (0 to 0.05601)", "refuted"),
+    ],
+    ids=str,
+)
+def test_outcomes(wanted: dict[str, Any], expected: str, found: str, status: str) -> None:
+    (told,) = evaluate({"outcomes": wanted}, result(escaped=32))
+    assert told == (f"expect.outcomes.{next(iter(wanted))}", expected, found, status)
+
+
+def test_predictions_that_nothing_tells() -> None:
+    within = [
+        {"quantity": "mse", "xi": "minimizer", "of": "platau"},
+        {"quantity": "mse", "xi": 0.5, "of": "theory"},
+        {"quantity": "twin", "of": "twin"},
+        {"quantity": "twin", "of": "plateau"},
+        {"quantity": "mse", "xi": 0.5, "of": 3.0},
+    ]
+    assert "\n".join(map(str, unanswerable({"within": within}, result(), "my.yaml"))) == (
+        "my.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
+        "  allowed: theory, plateau, sampled, a number\n"
+        "  did you mean plateau?\n"
+        "my.yaml: expect.within[1].of: there is no prediction 'theory' for xi = 0.5\n"
+        "  allowed: plateau, sampled, a number\n"
+        "my.yaml: expect.within[2].of: there is no prediction 'twin'\n"
+        "  allowed: plateau, sampled, a number"
+    )
+
+
+# JUnit
+
+
+def test_junit() -> None:
+    rows = [Row("expect.verdict", "a < b", "c & d", "met"), Row("k", "e", "f", "refuted"), Row("l", "g", "h", "undecided")]
+    checked = [
+        Checked("my.yaml", "my", "Adam \x07 \ud800 stays.", Path("out"), rows),
+        Checked("b.yaml", "b", "", Path("o"), []),
+    ]
+    assert junit(checked).decode() == (
+        "<?xml version='1.0' encoding='utf-8'?>\n"
+        '<testsuites name="nonconv check" tests="3" failures="1" errors="0" skipped="1">\n'
+        '  <testsuite name="my.yaml" tests="3" failures="1" errors="0" skipped="1">\n'
+        "    <properties>\n"
+        '      <property name="claim" value="Adam ? ? stays." />\n'
+        '      <property name="folder" value="out" />\n'
+        "    </properties>\n"
+        '    <testcase classname="my.yaml" name="expect.verdict: a &lt; b">\n'
+        "      <system-out>c &amp; d</system-out>\n"
+        "    </testcase>\n"
+        '    <testcase classname="my.yaml" name="k: e">\n'
+        '      <failure message="refuted: f" />\n'
+        "    </testcase>\n"
+        '    <testcase classname="my.yaml" name="l: g">\n'
+        '      <skipped message="undecided: h" />\n'
+        "    </testcase>\n"
+        "  </testsuite>\n"
+        '  <testsuite name="b.yaml" tests="0" failures="0" errors="0" skipped="0">\n'
+        "    <properties>\n"
+        '      <property name="claim" value="" />\n'
+        '      <property name="folder" value="o" />\n'
+        "    </properties>\n"
+        "  </testsuite>\n"
+        "</testsuites>\n"
+    )
+
+
+# expect in a config
+
+EXPECT = "{verdict: [converges], mse: [{xi: minimizer, below: 1}], outcomes: {nan: none, finite: {above: 0.9}}}"
+
+
+def test_expect_is_kept_but_changes_nothing(tmp_path: Path) -> None:
+    plain, expecting = read_good(tmp_path, RICH), read_good(tmp_path, RICH | {"expect": EXPECT})
+    assert "expect" not in plain.resolved
+    assert expecting.resolved == plain.resolved | {"expect": yaml.safe_load(EXPECT)}
+    assert expecting.identity == plain.identity
+    assert read_good(tmp_path, RICH | {"expect": EXPECT}, "expect=null").resolved == plain.resolved
+
+
+def test_defaults_of_what_is_expected(tmp_path: Path) -> None:
+    within = read_good(tmp_path, GOOD | {"expect": "{within: [{xi: minimizer, of: theory}]}"}).resolved["expect"]["within"]
+    assert within == [{"quantity": "mse", "xi": "minimizer", "of": "theory", "standard_errors": 4.0}]
+
+
+def test_every_recorded_step_may_be_expected(tmp_path: Path) -> None:
+    for step in read_good(tmp_path, GOOD).program.record:
+        read_good(tmp_path, GOOD | {"expect": f"{{mse: [{{xi: minimizer, step: {step}, above: 0}}]}}"})
+
+
+def test_schema_knows_what_may_be_expected() -> None:
+    assert accepts(SCHEMA, data_of(GOOD | {"expect": EXPECT}))
+    for wrong in ("3", "{verdict: maybe}", "{floor: {twn: {above: 1}}}", "{mse: []}", "{outcomes: {nan: some}}"):
+        assert not accepts(SCHEMA, data_of(GOOD | {"expect": wrong})), wrong
+
+
+# The command
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The verdict and the predictions of every folder, to be changed at will."""
+    known: dict[str, Any] = {"verdict.json": VERDICT, "predictions.json": PREDICTIONS}
+    monkeypatch.setattr(expectations, "read_json", lambda path: known[path.name])
+    return known
+
+
+def config(name: str, expect: dict[str, Any] | None, **changes: Any) -> Path:
+    """A small experiment in the working directory."""
+    path = written(Path(name), SGD | ({"expect": expect} if expect is not None else {}) | changes)
+    return path.rename(f"{name}.yaml")
+
+
+MET = {"verdict": "does_not_converge", "mse": [{"xi": "minimizer", "above": 0.01, "below": 0.1}]}
+
+
+def test_all_met(judged: dict[str, Any]) -> None:
+    path = config("one", MET, claim="SGD stays away.")
+    shown = call("check", path)
+    assert (shown.exit_code, shown.stderr) == (0, "one.yaml (1 of 1): SGD stays away.\n")
+    assert shown.stdout == (
+        "\n"
+        " config     expected                                                found                                status\n"
+        " ──────────────────────────────────────────────────────────────────────────────────────────────────────────────\n"
+        " one.yaml   verdict does_not_converge                               does_not_converge: the twins part.   met\n"
+        " one.yaml   E|Θ − minimizer|² at step 60 above 0.01 and below 0.1   0.04241 (0.03641 to 0.04842)         met\n"
+        "\n"
+        "2 expectations of 1 config: 2 met.\n"
+    )
+    again = call("check", path)
+    assert (again.exit_code, again.stdout, again.stderr) == (0, shown.stdout, "")
+    folder = Path("outputs") / read_cell(path, []).folder_name
+    assert call("check", path, "-v").stderr == f"{folder} was finished before\n"
+    assert re.fullmatch(rf"{folder}: simulated in .* s\n", call("check", path, "-q", "-v", "--force").stderr)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "said"),
+    [
+        ([MET], 0, "2 expectations of 1 config: 2 met."),
+        ([{"floor": {"window": {"above": 1}}}], 4, "1 expectation of 1 config: 1 undecided."),
+        ([MET, {"verdict": "converges"}], 3, "3 expectations of 2 configs: 2 met, 1 refuted."),
+        ([{"floor": {"window": {"above": 1}}}, {"violations": 1}], 3, "2 expectations of 2 configs: 1 refuted, 1 undecided."),
+    ],
+    ids=str,
+)
+def test_exit_codes(judged: dict[str, Any], wanted: list[dict[str, Any]], code: int, said: str) -> None:
+    paths = [config(f"c{k}", expect) for k, expect in enumerate(wanted)]
+    shown = call("check", *paths, "-q")
+    assert (shown.exit_code, shown.stderr) == (code, "")
+    assert shown.stdout.splitlines()[-1] == said
+
+
+def test_json_and_junit(judged: dict[str, Any]) -> None:
+    paths = [config("one", {"verdict": "converges"}, claim="It does."), config("two", {"violations": 0})]
+    shown = call("check", *paths, "--json", "--junit", "new/claims.xml", "-o", "results", "-q")
+    assert (shown.exit_code, shown.stderr) == (3, "")
+    folders = [str(Path("results") / read_cell(path, []).folder_name) for path in paths]
+    assert json.loads(shown.stdout) == {
+        "schema_version": 1,
+        "status": "refuted",
+        "counts": {"met": 1, "refuted": 1, "undecided": 0},
+        "configs": [
+            {
+                "config": "one.yaml",
+                "name": "one",
+                "claim": "It does.",
+                "folder": folders[0],
+                "status": "refuted",
+                "expectations": [
+                    {
+                        "key": "expect.verdict",
+                        "expected": "verdict converges",
+                        "found": "does_not_converge: the twins part.",
+                        "status": "refuted",
+                    }
+                ],
+            },
+            {
+                "config": "two.yaml",
+                "name": "two",
+                "claim": "",
+                "folder": folders[1],
+                "status": "met",
+                "expectations": [
+                    {
+                        "key": "expect.violations",
+                        "expected": "0 violations of the a priori bound",
+                        "found": "0 on 64 paths, bound -1.25 to 1.5",
+                        "status": "met",
+                    }
+                ],
+            },
+        ],
+    }
+    root = ET.fromstring(Path("new/claims.xml").read_bytes())
+    assert [(suite.get("name"), suite.get("failures")) for suite in root] == [("one.yaml", "1"), ("two.yaml", "0")]
+
+
+def test_settings_apply_to_every_config(judged: dict[str, Any]) -> None:
+    paths = [config("one", MET), config("two", MET)]
+    shown = call("check", *paths, "--set", "expect={mse: [{xi: minimizer, step: 6, above: 0}]}", "--set", "steps=6", "-q")
+    assert (shown.exit_code, shown.stdout.count("E|Θ − minimizer|² at step 6 above 0 ")) == (0, 2)
+
+
+def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "run", lambda *arguments: pytest.fail("it ran"))
+    paths = [config("one", {"verdict": "convergent"}), config("two", MET), config("three", None), config("four", {})]
+    before = sorted(Path().rglob("*"))
+    column = paths[0].read_text().index('"convergent"') + 1
+    told = bad("check", *paths, "none.yaml")
+    assert [problem.splitlines()[0] for problem in told.split("\n\n")] == [
+        f"one.yaml:1:{column}: expect.verdict: cannot be the text 'convergent'",
+        "three.yaml: expect: missing; `nonconv check` holds the result against it",
+        f"four.yaml:1:{paths[3].read_text().index('{}') + 1}: expect: cannot be an empty mapping",
+        "none.yaml: there is no such file",
+    ]
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_config_that_expects_nothing() -> None:
+    assert bad("check", config("one", None)) == (
+        "one.yaml: expect: missing; `nonconv check` holds the result against it\n"
+        "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes\n"
+    )
+    assert "Usage:" in bad("check")
+
+
+def test_a_prediction_that_is_unknown_is_an_error_of_the_config(judged: dict[str, Any]) -> None:
+    path = config("one", {"within": [{"xi": "minimizer", "of": "platau"}]})
+    assert bad("check", path, "-q") == (
+        "one.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
+        "  allowed: theory, plateau, sampled, a number\n"
+        "  did you mean plateau?\n"
+    )
+
+
+def test_a_folder_without_a_verdict(judged: dict[str, Any]) -> None:
+    judged["verdict.json"] = None
+    path = config("one", MET)
+    folder = Path("outputs") / read_cell(path, []).folder_name
+    assert bad("check", path, "-q") == f"{folder} has no verdict.json: another nonconv computed it; --force computes it again\n"
+    shown = call("check", path, "-q", "--set", "expect={outcomes: {finite: all}}")
+    assert (shown.exit_code, "300 of 300" in shown.stdout) == (0, True)
+
+
+def test_interrupted(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done is kept; the same command continues."""
+    paths = [config("one", MET), config("two", MET)]
+    assert call("check", paths[0], "-q").exit_code == 0
+
+    def impatient(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "simulate", impatient)
+    monkeypatch.setattr(sys, "argv", ["nonconv", "check", "one.yaml", "two.yaml", "--force"])
+    folder = Path("outputs") / read_cell(paths[1], []).folder_name
+    assert bad("check", *paths, "-q", code=130) == (
+        f"stopped; 0 of 300 paths are saved in {folder}; this continues it:\n  nonconv check one.yaml two.yaml\n"
+    )
+
+
+def test_files_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "run", lambda *arguments: pytest.fail("it ran"))
+    path = config("one", MET)
+    assert bad("check", path, "--junit", ".") == ". cannot be written: it is a folder\n"
+    assert bad("check", path, "--junit", path / "claims.xml") == "one.yaml/claims.xml cannot be written: File exists\n"
+
+
+def test_run_does_not_look_at_what_is_expected(tmp_path: Path) -> None:
+    path = config("one", {"verdict": "converges"})
+    assert call("run", path, "-q").exit_code == 0
+    (folder,) = Path("outputs").iterdir()
+    assert yaml.safe_load((folder / "config.yaml").read_text())["expect"] == {"verdict": "converges"}
+    assert call("run", path, "--set", "expect=null", "-v").stderr.endswith(
+        f"{folder} was finished before; --force computes it again\n"
+    )
+    assert read_cell(folder / "config.yaml", []).identity == json.loads((folder / "manifest.json").read_text())["identity"]
+
+
+def test_from_end_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SGD against its exact recursion, with the verdict in the folder."""
+    expect = {
+        "within": [{"xi": "minimizer", "of": "theory"}, {"xi": "minimizer", "step": 1, "of": "theory"}],
+        "outcomes": {"finite": "all", "escaped": {"below": 0.02}},
+        "verdict": ["does_not_converge", "undecided"],
+    }
+    path = config("one", expect)
+    call("run", path, "-q")
+    (folder,) = Path("outputs").iterdir()
+    if not (folder / "verdict.json").exists():
+        (folder / "verdict.json").write_bytes(as_json(VERDICT))
+    shown = call("check", path, "--json")
+    assert shown.exit_code == 0, shown.output
+    statuses = [row["status"] for row in json.loads(shown.stdout)["configs"][0]["expectations"]]
+    assert statuses == ["met"] * 5
