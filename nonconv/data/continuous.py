@@ -68,18 +68,29 @@ class LogUniformConstants(NamedTuple):
 
 
 def log_uniform_law(h: LogUniform, dim: int) -> Law:
-    first, second, third = ((h.high**k - h.low**k) / (k * math.log(h.high / h.low)) for k in (1, 2, 3))
+    low, width, sign = h.low, log_ratio(h), -1.0 if h.sign == "negative" else 1.0
+    if width > 4.0:
+        first, second, third = ((h.high**k - low**k) / (k * width) for k in (1, 2, 3))
+        variance, central = second - first**2, third - 3.0 * first * second + 2.0 * first**3
+    else:  # by quadrature around the mean, where these would cancel
+        node, weight = np.polynomial.legendre.leggauss(40)
+        rise, weight = np.expm1(width * (1.0 + node) / 2.0), weight / weight.sum()
+        center = float(weight @ rise)
+        variance, central = (float(weight @ (low * (rise - center)) ** k) for k in (2, 3))
+        first, second = low + low * center, float(weight @ (low + low * rise) ** 2)
     if h.sign == "both":
         return Law.same(dim, 0.0, second, 0.0, -h.high, h.high, symmetric=True)
-    central = third - 3.0 * first * second + 2.0 * first**3
-    if h.sign == "positive":
-        return Law.same(dim, first, second - first**2, central, h.low, h.high, symmetric=False)
-    return Law.same(dim, -first, second - first**2, -central, -h.high, -h.low, symmetric=False)
+    ends = sorted((sign * low, sign * h.high))
+    return Law.same(dim, sign * first, variance, sign * central, *ends, symmetric=False)
+
+
+def log_ratio(h: LogUniform) -> float:
+    return math.log(h.high / h.low) if h.high > 2.0 * h.low else math.log1p((h.high - h.low) / h.low)
 
 
 def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
     negative = {"both": 0.5, "positive": 0.0, "negative": 1.0}[h.sign]
-    return LogUniformConstants(*(np.full(dim, value) for value in (h.low, math.log(h.high / h.low), negative)))
+    return LogUniformConstants(*(np.full(dim, value) for value in (h.low, log_ratio(h), negative)))
 
 
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:

@@ -76,12 +76,13 @@ def slopes(program: Program, engine: Callable[[Program], Engine], paths: int) ->
     growth = _Growth(program.orbit, paths)
     for first, theta in _from_start(program, engine(program), paths):
         at = theta[: max(0, steps - first)]  # a slope is met by the step that follows
-        error = np.abs(_values(program, at)[1] / scale + 1.0).max(axis=1)
-        met = error == 0.0
-        exact += met.sum(axis=0)
-        other = (first_other == 0) & ~met.all(axis=0)
-        first_other[other] = first + 1 + (~met).argmax(axis=0)[other]
-        largest = np.maximum(largest, error.max(axis=0, initial=0.0))
+        if len(at):
+            error = np.abs(_values(program, at)[1] / scale + 1.0).max(axis=1)
+            met = error == 0.0
+            exact += met.sum(axis=0)
+            other = (first_other == 0) & ~met.all(axis=0)
+            first_other[other] = first + 1 + (~met).argmax(axis=0)[other]
+            largest = np.maximum(largest, error.max(axis=0, initial=0.0))
         growth.see(first, theta[:, 0])
     return Slopes(exact, first_other, largest, *growth.found())
 
@@ -122,7 +123,7 @@ class _Growth:
         """growth, deviation, growth_from, growth_to."""
         ended = np.where(self.ended < 0, self.newest, self.ended)
         span = np.where((self.began >= 0) & (ended > self.began), ended - self.began, np.nan)
-        growth = np.abs(self.last / self.first) ** (1.0 / span)
+        growth = np.where(np.isnan(span), np.nan, np.abs(self.last / self.first) ** (1.0 / span))
         return growth, self.first, self.began, ended
 
 
@@ -137,4 +138,4 @@ def evidence(program: Program, engine: Callable[[Program], Engine], paths: int) 
     """None for a program without an orbit."""
     if program.orbit is None:
         return None
-    return Evidence(traces(program, engine), slopes(program, engine, paths))
+    return Evidence(traces(program, engine), slopes(program, engine, max(1, paths)))
