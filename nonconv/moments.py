@@ -14,8 +14,8 @@ SYMMETRIC = 1e-6
 class Moments(NamedTuple):
     """Moments of samples; all fields have one shape.
 
-    mean, m2 and m3 (sums of squared and cubed deviations) and largest are of the finite samples; the others are counted, not dropped:
-    n in all, n_finite of them finite, n_nan not even infinite.
+    mean, m2 and m3 (sums of squared and cubed deviations) and largest are of the finite samples; the others are counted,
+    not dropped: n in all, n_finite of them finite, n_nan not even infinite.
     """
 
     n: NDArray[np.int64]

@@ -151,8 +151,10 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
     with np.errstate(over="ignore", invalid="ignore"):
         far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
     if block.progress is not None:  # what escaping means is the orbit's matter
-        far = block.progress.caught_step == 0
-    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("caught" if block.progress else "finite"))
+        far = block.progress.escaped
+    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
+    if block.progress is not None:
+        outcome[block.progress.caught_step > 0] = OUTCOMES.index("caught")
     failure = np.zeros(last.shape[1], dtype=np.int64)
     for failed in block.failed:
         outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
