@@ -135,7 +135,8 @@ def coverage(number: int) -> Iterator[tuple[str, int, int, float]]:
 
 def _exponent(cell: Cell, truth: Array, floor: str) -> float:
     """Not quite 0: the steps of a longer window lie further apart."""
-    before, last = (value for row, value in zip(rows(cell.program.plan), truth, strict=True) if row.floor == floor and row.span > 0)
+    of_spans = [value for row, value in zip(rows(cell.program.plan), truth, strict=True) if row.floor == floor]
+    before, last = of_spans[-2:]
     return float(np.log2(last / before))
 
 
@@ -168,8 +169,7 @@ def write(line: str) -> None:
 def write_verdicts(name: str, found: Counter[str], allowed: tuple[str, ...]) -> None:
     number = sum(found.values())
     wrong = number - found["undecided"] - sum(found[answer] for answer in allowed)
-    answers = (FLOORS = {"twin": "twin_mean", "window": "window", "cauchy": "cauchy_mean"}
-DOES_NOT, DOES, DIVERGES, "undecided")
+    answers = (DOES_NOT, DOES, DIVERGES, "undecided")
     write(f"| {name} | {' or '.join(allowed)} | {' | '.join(str(found[a]) for a in answers)} | {100 * wrong / number:.1f} % |")
 
 
