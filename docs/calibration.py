@@ -21,7 +21,7 @@ from nonconv.moments import Moments, estimate
 from nonconv.report.verdict_files import verdict_of
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
-from nonconv.study import on_orbit
+from nonconv.study import prepared
 from nonconv.theory.recursion import predicted_errors
 
 PATHS, STEPS = 200, 4096
@@ -75,7 +75,7 @@ def cell_of(changes: dict[str, Any]) -> Cell:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calibration.yaml"
         path.write_text(yaml.safe_dump(SGD | changes))
-        return on_orbit(read_cell(path, []))
+        return prepared(read_cell(path, []))
 
 
 def repetitions(cell: Cell, number: int) -> Iterator[Tally]:

@@ -184,7 +184,7 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
 
 Count = Annotated[int, Interval(ge=1, le=LARGEST)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
-NamedXi = Literal["minimizer", "start", "path_mean", "last"]
+NamedXi = Literal["minimizer", "adam_zero", "start", "path_mean", "last"]
 
 
 def _kind_of_value(value: Any) -> str:
@@ -242,7 +242,7 @@ class Experiment:
     ] = 0.0
     xi: Annotated[
         Xis,
-        AsItIs(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
+        AsItIs(f"minimizer, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6

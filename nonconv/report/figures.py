@@ -31,7 +31,7 @@ MARKERS = ("", "o", "s", "^", "v")
 SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
-LONGEST_NAME = 24
+LONGEST_NAME = 26
 
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
@@ -129,7 +129,12 @@ def _mark_losses(axes: Any, run: Run) -> None:
 
 
 def _xi_name(label: str) -> str:
-    name = {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
+    name = {
+        "minimizer": "minimizer",
+        "path_mean": "path mean",
+        "last": "last iterate",
+        "adam_zero": "zero θ* of the Adam field",
+    }.get(label, label)
     return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 

@@ -60,6 +60,8 @@ def findings(run: Run) -> list[str]:
     """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
     return [
         *(orbit_text.findings(run) if "counterexample" in run.summary else _changes(run)),
+        *verdict_text.limits(run),
+        *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
         _outcomes(run),
@@ -87,6 +89,14 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     return (
         f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
     )
+
+
+def _predictions(run: Run) -> list[str]:
+    """What theory says, beside nothing: a sentence each."""
+    return [
+        f"Theory: {found['of']} = {found['value']:.5g}" + (f" ± {1.96 * found['se']:.1g}." if found["se"] else ".")
+        for found in run.predictions.values()
+    ]
 
 
 def _outcomes(run: Run) -> str:

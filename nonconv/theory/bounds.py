@@ -1,0 +1,63 @@
+"""Where Adam's iterates must stay on the quadratic with bounded data: pathwise, even if an adversary chose the batches.
+
+Step: with w1, w2 the weights of g_1, ..., g_n in m_hat and v_hat, by Cauchy and Schwarz
+    |m_hat| <= C_n sqrt(v_hat),  C_n^2 = sum of w1^2 / w2,  attained where g_i is proportional to w1 / w2, (beta1/beta2)^(n-i).
+Every eps in every place, and AMSGrad's maximum, only make the denominator larger: |direction| <= C_n for them too.
+Interval: let data lie in [a, b], c be the curvature and no step be longer than S. For every j < n
+    g_{n-j} >= c (theta_{n-j-1} - b) >= c (theta_{n-1} - b - j S),  and the mean of j under w1 is at most beta1 / (1 - beta1),
+so m_hat >= 0 where theta_{n-1} >= b + S beta1 / (1 - beta1): from there theta does not rise, from below it rises by S at most.
+Hence theta_n <= max(theta_0, b + S / (1 - beta1)); below likewise. In exact arithmetic, and while no 0/0 occurs (eps = 0).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.optimizers.adam import Adam, Amsgrad
+
+
+class Stay(NamedTuple):
+    """No iterate is below low or above high; entries are those of the start."""
+
+    low: Array
+    high: Array
+
+
+def step_bound(beta1: float, beta2: float, n: Array) -> Array:
+    """C_n at steps n, with bias correction: no direction is longer. Raises ValueError unless beta1 < sqrt(beta2)."""
+    corrections = np.sqrt(1.0 - np.power(beta2, n)) / (1.0 - np.power(beta1, n))
+    return np.asarray(corrections * _uncorrected(beta1, beta2, n))
+
+
+def a_priori_interval(h: Adam | Amsgrad, start: Array, low: Array, high: Array, rates: Array, n: Array) -> Stay:
+    """The interval that paths started at `start` never leave, with data in [low, high], in steps n with these rates.
+
+    start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). n must be all steps from 1, since a step
+    that is left out could be the longest. Rounding can add a few ulp. Raises ValueError unless beta1 < sqrt(beta2).
+    """
+    reach = float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
+    return Stay(np.minimum(start, low - reach), np.maximum(start, high + reach))
+
+
+def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:
+    """C_n in the dialect of h."""
+    if h.bias_correction:
+        return step_bound(h.beta1, h.beta2, n)
+    if h.start == "zero":
+        return _uncorrected(h.beta1, h.beta2, n)
+    # The first gradient weighs beta^(n-1) in m and v, so C_n^2 is (beta1^2/beta2)^(n-1) more than that of the n - 1 others.
+    first = np.power(_ratio(h.beta1, h.beta2), n - 1.0)
+    return np.asarray(np.sqrt(_uncorrected(h.beta1, h.beta2, n - 1.0) ** 2 + first))
+
+
+def _uncorrected(beta1: float, beta2: float, n: Array) -> Array:
+    """(1 - beta1) / sqrt(1 - beta2) sqrt((1 - r^n) / (1 - r)), r = beta1^2 / beta2."""
+    r = _ratio(beta1, beta2)
+    return np.asarray((1.0 - beta1) / np.sqrt(1.0 - beta2) * np.sqrt((1.0 - np.power(r, n)) / (1.0 - r)))
+
+
+def _ratio(beta1: float, beta2: float) -> float:
+    if beta1 > 0 and beta1**2 >= beta2:
+        raise ValueError(f"beta1 = {beta1:g} is not below sqrt(beta2) = {np.sqrt(beta2):.4g}")
+    return beta1**2 / beta2 if beta1 > 0 else 0.0
