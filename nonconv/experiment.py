@@ -23,6 +23,7 @@ from nonconv.config.validate import load, refuse
 from nonconv.data.empirical import Rows
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
+from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.schedules.learning_rate import warmed_up
 
@@ -55,6 +56,9 @@ class Cell:
     learning_rate_limits: Limits
     batch_size_limits: Limits
     data_file: Path | None
+    data_parameters: Any
+    constant_batch: int | None
+    adam_zero_se: Array | float = 0.0
 
     @property
     def folder_name(self) -> str:
@@ -145,6 +149,7 @@ class _Binding:
             batch_size=partial(batch.component.value, batch.parameters),
             start=start,
             record=record,
+            plan=plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields))),
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
         )
         minimizer = objective.component.minimizer(objective.parameters, law) if objective.component.minimizer else None
@@ -163,6 +168,8 @@ class _Binding:
             learning_rate_limits=rate.component.limits(rate.parameters),
             batch_size_limits=batch.component.limits(batch.parameters),
             data_file=self.data_file,
+            data_parameters=data_parameters,
+            constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
         )
 
     def _check_table_size(self) -> None:
@@ -229,6 +236,16 @@ class _Binding:
         start = self.model.start
         return self._chosen("start", start) if isinstance(start, BaseModel) else self._vector(start, ("start",))
 
+    def _check_adam_zero(self, path: KeyPath) -> None:
+        model = self.model
+        if model.optimizer.name != "adam" or model.objective.name != "quadratic":
+            which = f"{model.optimizer.name} on {model.objective.name}"
+            self._complain(path, f"adam_zero is known for adam on quadratic, not for {which}")
+        elif model.batch_size.name != "constant":
+            self._complain(path, "adam_zero depends on the batch size, which must be constant")
+        elif model.optimizer.beta1 > 0 and model.optimizer.beta1**2 >= model.optimizer.beta2:
+            self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
+
     def _xi(self) -> tuple[Xi, ...]:
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, KINDS["objective"][self.model.objective.name]
@@ -240,6 +257,8 @@ class _Binding:
             if value == "minimizer" and not getattr(objective, "minimizer", None):
                 others = "start, path_mean, last, a number, a list of dim numbers"
                 self._complain(path, f"{objective.name} has no minimizer", others)
+            if value == "adam_zero":
+                self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._vector(value, path))
             if xi.label in found:
                 self._complain(path, f"{xi.label} stands twice")

@@ -15,7 +15,7 @@ from nonconv.arithmetic import Array
 from nonconv.engine.blocks import block_size, simulate
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
-from nonconv.errors import Interrupted
+from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell, portable
 from nonconv.report.files import OPTIONAL_FILES, data_files
 from nonconv.report.painter import Draw, draw_folder
@@ -24,6 +24,7 @@ from nonconv.report.summary import markdown
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.tally import Tally, measure
 from nonconv.store import Folder, as_yaml
+from nonconv.theory.predictions import adam_zeros, bound
 
 CHECKPOINT_SECONDS = 5.0
 BLOCKS_AHEAD = 2
@@ -58,7 +59,7 @@ def run(
         if cell.data_file:
             store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
         try:
-            cell = on_orbit(cell)
+            cell = prepared(cell)
             tally = simulate_cell(cell, store, workers, progress)
             simulated = time.time()
             _publish(cell, tally, store, draw)
@@ -93,7 +94,7 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
     """The tally of all paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
 
-    cell = on_orbit(cell)
+    cell = prepared(cell)
     saved = store.restore()
     tally = Tally.from_arrays(saved) if saved else None
     last_saved = time.monotonic()
@@ -119,30 +120,42 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     return Interrupted(f"stopped; {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}")
 
 
-def on_orbit(cell: Cell) -> Cell:
-    """The cell whose objective has met its optimizer, if it is made for it."""
+def prepared(cell: Cell) -> Cell:
+    """The cell with what must be computed before it runs: an orbit, a zero of Adam's vector field, whether it is watched."""
     from nonconv.engine.fused import Fused
 
     program = with_orbit(cell.program, Fused)
-    return cell if program is cell.program else replace(cell, program=program)
+    if not program.watched and bound(cell):
+        program = replace(program, watched=True)
+    cell = cell if program is cell.program else replace(cell, program=program)
+    return _with_adam_zero(cell) if any(xi.label == "adam_zero" and xi.point is None for xi in cell.xi) else cell
+
+
+def _with_adam_zero(cell: Cell) -> Cell:
+    try:
+        zero, se = adam_zeros(cell)
+    except ValueError as error:
+        raise UsageError(f"xi: adam_zero: {error}") from None
+    xi = tuple(x._replace(point=zero) if x.label == "adam_zero" else x for x in cell.xi)
+    return replace(cell, xi=xi, adam_zero_se=se)
 
 
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """The first recorded paths again, shape (paths, R, dim)."""
     from nonconv.engine.fused import Fused
 
-    cell = on_orbit(cell)
+    cell = prepared(cell)
     blocks = _measured_blocks(cell, Fused(cell.program), workers, 0, paths)
     return np.concatenate([block.kept for block in blocks])[:paths]
 
 
 def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
     """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
-    size = block_size(cell.program.dim, len(cell.program.record))
-    stop = np.zeros(1, dtype=np.uint8)
+    size = block_size(cell.program)
+    stop, within = np.zeros(1, dtype=np.uint8), bound(cell)
 
     def task(start: int) -> Tally:
-        return measure(cell, simulate(cell.program, engine, start, min(size, cell.paths - start), stop))
+        return measure(cell, simulate(cell.program, engine, start, min(size, cell.paths - start), stop), within)
 
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)

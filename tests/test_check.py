@@ -77,6 +77,9 @@ def result(exact: bool = False, verdict: Any = VERDICT, **outcomes: int) -> Resu
             "(1 0)": errors(2.0, 0.0),
         },
         theory={"minimizer": column(1.0, 0.12, 0.0235), "(1 0)": column(1.0, 0.1, 2.0 + 1e-15)},
+        predictions={},
+        verdict=VERDICT,
+        floors=0,
         paths={},
     )
     return Result(run, verdict, PREDICTIONS, exact)

@@ -122,12 +122,14 @@ def _print_result(result: Any) -> None:
     from nonconv.report.painter import figure_names
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
+    from nonconv.report.verdict_text import verdict
 
     header, rows = short_rows(result)
     print(setting(result))
     print_table("E|Θₙ − ξ|² with the half width of its 95 % interval, by ξ", header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
+    print(f"\nVerdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
     for figure in figure_names(result.folder):
         print(result.folder / "figures" / f"{figure}.png")

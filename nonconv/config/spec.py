@@ -184,7 +184,7 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
 
 Count = Annotated[int, Interval(ge=1, le=LARGEST)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
-NamedXi = Literal["minimizer", "start", "path_mean", "last"]
+NamedXi = Literal["minimizer", "adam_zero", "start", "path_mean", "last"]
 
 
 def _kind_of_value(value: Any) -> str:
@@ -215,6 +215,14 @@ class Record(Part):
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
 
 
+class Floors(Part):
+    """Which of the floors under E|theta_n - xi|^2 for every xi are measured."""
+
+    twin: Annotated[bool, Doc("each path's distance from a twin that has data of its own from a branch point on")] = True
+    window: Annotated[bool, Doc("the variance of each path within a window")] = True
+    cauchy: Annotated[bool, Doc("each path's distance from where it was a lag before")] = True
+
+
 class Experiment:
     """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
 
@@ -234,10 +242,11 @@ class Experiment:
     ] = 0.0
     xi: Annotated[
         Xis,
-        AsItIs(f"minimizer, start, path_mean, last, {POINT}; or a list of these"),
+        AsItIs(f"minimizer, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6
+    floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("the bounds for every xi at once")] = None
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None
 
@@ -253,9 +262,10 @@ def part_model(part: type[Any]) -> type[BaseModel]:
 @cache
 def experiment_model() -> type[BaseModel]:
     """The model of a whole config."""
-    record, expect = part_model(Record), part_model(Expect)
+    floors, record, expect = part_model(Floors), part_model(Record), part_model(Expect)
     fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(Experiment)}
     by_name = {p.name: p for p in parameters_of(Experiment)}
+    fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))
     return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)

@@ -56,8 +56,8 @@ UNIFORM = Distribution(
 class LogUniform(NamedTuple):
     """Magnitudes spread evenly over the orders of magnitude from low to high, with either sign or one of them."""
 
-    low: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the smallest magnitude")]
-    high: Annotated[float, Interval(gt=0, le=LARGEST), Doc("the largest magnitude")]
+    low: Annotated[float, Interval(ge=1 / LARGEST, le=LARGEST), Doc("the smallest magnitude")]
+    high: Annotated[float, Interval(ge=1 / LARGEST, le=LARGEST), Doc("the largest magnitude")]
     sign: Annotated[Literal["both", "positive", "negative"], Doc("the signs; both are equally probable")] = "both"
 
 

@@ -75,7 +75,7 @@ sample = definition(data.{sample})
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def advance(
-    theta, state, average, coefficients, batch_size, marks, snapshots, average_from,
+    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
     first_draw, first_replicate, k0, k1, stop, constants, data_constants,
 ):
     dim, paths = theta.shape
@@ -133,6 +133,12 @@ def advance(
                     theta_j, average_j = theta[j, first:last], average[j, first:last]
                     for i in range(lanes):
                         average_j[i] += theta_j[i]
+            if lowest.shape[0] > 0:
+                for j in range(dim):
+                    theta_j, lowest_j, highest_j = theta[j, first:last], lowest[j, first:last], highest[j, first:last]
+                    for i in range(lanes):
+                        lowest_j[i] = theta_j[i] if theta_j[i] < lowest_j[i] else lowest_j[i]
+                        highest_j[i] = theta_j[i] if theta_j[i] > highest_j[i] else highest_j[i]
             if mark < marks.shape[0] and marks[mark] == t:
                 for j in range(dim):
                     theta_j, snapshot_j = theta[j, first:last], snapshots[mark, j, first:last]
@@ -203,7 +209,7 @@ class Fused:
         """Move the paths of a block."""
         m = motion
         self._advance(
-            m.theta, m.state, m.average, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, self._constants, self._data_constants,
         )  # fmt: skip
 

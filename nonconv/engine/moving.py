@@ -1,6 +1,7 @@
 """Paths on the move: start points, optimizer state, running sums, and how an engine carries them from slice to slice."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +38,32 @@ class Moving:
         for slot, value in enumerate(initial):
             self.state[slot] = value
         self.average = np.zeros((program.dim, paths) if program.average_after is not None else (0, 0))
+        self.lowest, self.highest = (self.theta.copy() if program.watched else np.empty((0, 0)) for _ in range(2))
+
+    def twin(self) -> "Moving":
+        """The same paths, which go on with data of their own."""
+        other = copy(self)
+        other.key = key(self.program.seed, "twin")
+        other.theta, other.state = self.theta.copy(), self.state.copy()
+        other.average = other.lowest = other.highest = np.empty((0, 0))
+        return other
+
+    def go(self, marks: NDArray[np.int64], snapshots: Array, after: int, last: int) -> None:
+        """Make the steps after + 1, ..., last and write the iterates at those marks (steps) that lie there."""
+        for piece in self.program.slices(after=after, last=last):
+            end = piece.first_step + len(piece.batch_size)
+            low, high = np.searchsorted(marks, (piece.first_step, end))
+            self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
 
     def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
         never = len(piece.batch_size)
-        after = self.program.average_after
+        after = self.program.average_after if self.average.size else None
         motion = Motion(
             theta=self.theta,
             state=self.state,
             average=self.average,
+            lowest=self.lowest,
+            highest=self.highest,
             coefficients=piece.coefficients,
             batch_size=piece.batch_size,
             marks=marks,
@@ -60,7 +79,7 @@ class Moving:
             raise Stopped
 
     def mean(self) -> Array | None:
-        after = self.program.average_after
+        after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.engine.moving import every_step
+from nonconv.engine.plan import NO_PLAN
 from nonconv.engine.program import Engine, Program
 from nonconv.errors import UsageError
 
@@ -40,6 +41,8 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
         steps=program.steps + SPARE_STEPS,
         start=np.zeros(1),
         average_after=None,
+        plan=NO_PLAN,
+        watched=False,
         objective_constants=objective.prepare(program.objective_parameters, 1),
         data_constants=type(program.data_constants)(*(field[:1] for field in program.data_constants)),
     )

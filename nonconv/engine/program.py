@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Objective, Optimizer
+from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.rng import Key
 
 SLICE_STEPS = 8192
@@ -30,12 +31,15 @@ class Motion(NamedTuple):
 
     theta (dim, paths) and state (slots, dim, paths) are moved in place. marks are the rising indices into the slice after
     which theta is written to the next of snapshots (len(marks), dim, paths). From index average_from on theta is added to
-    average (dim, paths). Draws start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early.
+    average (dim, paths). lowest and highest (dim, paths) are widened to hold theta after each step, unless empty. Draws
+    start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early.
     """
 
     theta: Array
     state: Array
     average: Array
+    lowest: Array
+    highest: Array
     coefficients: Array
     batch_size: NDArray[np.int64]
     marks: NDArray[np.int64]
@@ -59,6 +63,7 @@ class Program:
 
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
+    plan: what floors look at. watched: the least and the largest iterate of each path are kept.
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     """
 
@@ -77,6 +82,8 @@ class Program:
     start: Array | Chosen
     record: NDArray[np.int64]
     average_after: int | None = None
+    plan: Plan = NO_PLAN
+    watched: bool = False
     orbit: Array | None = None
     _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
 
@@ -87,13 +94,26 @@ class Program:
     def draws_per_sample(self) -> int:
         return {"each": self.dim, "row": 1, "none": 0}[self.data.draws]
 
-    def slices(self, length: int = SLICE_STEPS) -> Iterator[Slice]:
-        """The timetable in order; shorter pieces on request."""
-        draw = 0
-        for number in range(-(-self.steps // SLICE_STEPS)):
+    def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
+        """The timetable in order, of steps after + 1, ..., last; shorter pieces on request."""
+        draw, end = 0, self.steps if last is None else last
+        for number in range(-(-end // SLICE_STEPS)):
             whole = self._slice(number)._replace(first_draw=draw)
             draw += int(whole.batch_size.sum()) * self.draws_per_sample
-            yield from [whole] if length >= SLICE_STEPS else _split(whole, length, self.draws_per_sample)
+            skipped, kept = max(0, after + 1 - whole.first_step), min(len(whole.batch_size), end + 1 - whole.first_step)
+            if skipped < kept:
+                yield from self._pieces(whole, skipped, kept, length)
+
+    def _pieces(self, whole: Slice, skipped: int, kept: int, length: int) -> Iterator[Slice]:
+        """The part [skipped, kept) of a slice, in pieces of at most this length."""
+        if skipped == 0 and kept == len(whole.batch_size) <= length:
+            yield whole
+            return
+        draw = whole.first_draw + int(whole.batch_size[:skipped].sum()) * self.draws_per_sample
+        for at in range(skipped, kept, length):
+            batch = whole.batch_size[at : min(at + length, kept)]
+            yield Slice(whole.first_step + at, whole.coefficients[:, at : at + len(batch)], batch, draw)
+            draw += int(batch.sum()) * self.draws_per_sample
 
     def _make_slice(self, number: int) -> Slice:
         """A slice by its number, which does not know its first draw."""
@@ -101,11 +121,3 @@ class Program:
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rows = [*self.optimizer.at_step(self.optimizer_parameters, n), self.learning_rate(n)]
         return Slice(first, np.array(rows), self.batch_size(n).astype(np.int64), 0)
-
-
-def _split(whole: Slice, length: int, draws_per_sample: int) -> Iterator[Slice]:
-    draw = whole.first_draw
-    for at in range(0, len(whole.batch_size), length):
-        batch = whole.batch_size[at : at + length]
-        yield Slice(whole.first_step + at, whole.coefficients[:, at : at + length], batch, draw)
-        draw += int(batch.sum()) * draws_per_sample

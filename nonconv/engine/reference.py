@@ -31,6 +31,9 @@ class Reference:
                 self._step(m.theta, m.state, m.coefficients[:, t].tolist(), samples, u)
                 if t >= m.average_from:
                     m.average[:] += m.theta
+                if m.lowest.size:
+                    m.lowest[:] = np.where(m.theta < m.lowest, m.theta, m.lowest)
+                    m.highest[:] = np.where(m.theta > m.highest, m.theta, m.highest)
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
 

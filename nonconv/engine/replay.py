@@ -27,10 +27,12 @@ class Failed(NamedTuple):
 class Progress(NamedTuple):
     """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
 
+    escaped: it made at least PACE of the orbit's way over the last half of the run; nobody does if the orbit stands still.
     caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
     place: theta at the last step. speed: way per step over the last half of the run.
     """
 
+    escaped: NDArray[np.bool_]
     caught_step: NDArray[np.int64]
     place: Array
     speed: Array
@@ -68,10 +70,12 @@ def find_progress(
     with np.errstate(invalid="ignore", over="ignore"):
         way = theta[-1] - before
         slowest = way.argmin(axis=0)[None]
-        caught = ~(way >= PACE * (program.orbit[program.steps] - program.orbit[since])).all(axis=0)
-    caught &= np.isfinite(theta[-1]).all(axis=0)
+        to_make = PACE * (program.orbit[program.steps] - program.orbit[since])
+        escaped = (way >= to_make).all(axis=0) & (to_make > 0.0)
+    caught = ~escaped & np.isfinite(theta[-1]).all(axis=0) & (to_make > 0.0)
     stayed = np.take_along_axis(theta[half:].min(axis=0), slowest, axis=0)[0]
     return Progress(
+        escaped,
         _first_at(program, engine, first, slowest, stayed, caught, stop),
         np.take_along_axis(theta[-1], slowest, axis=0)[0],
         np.take_along_axis(way, slowest, axis=0)[0] / max(program.steps - since, 1),

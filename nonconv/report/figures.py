@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.arithmetic import Array
 from nonconv.report.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
+from nonconv.report.floors_figure import floors_figure
 from nonconv.report.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Errors, Run
 from nonconv.report.summary import counted_paths
@@ -30,16 +31,15 @@ MARKERS = ("", "o", "s", "^", "v")
 SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
-LONGEST_NAME = 24
+LONGEST_NAME = 26
 
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
-    makers = {"error": error_figure, "paths": paths_figure, "orbit": orbit_figure, "fates": fates_figure}
     found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:
-            contents = _encode(makers[name](run), formats)
+            contents = _encode(MAKERS[name](run), formats)
             found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
     return found
 
@@ -129,7 +129,12 @@ def _mark_losses(axes: Any, run: Run) -> None:
 
 
 def _xi_name(label: str) -> str:
-    name = {"minimizer": "minimizer", "path_mean": "path mean", "last": "last iterate"}.get(label, label)
+    name = {
+        "minimizer": "minimizer",
+        "path_mean": "path mean",
+        "last": "last iterate",
+        "adam_zero": "zero θ* of the Adam field",
+    }.get(label, label)
     return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 
@@ -251,3 +256,7 @@ def _title(axes: Any, run: Run) -> None:
         f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {counted_paths(run)}"
     )
     axes.set_title(text, loc="left")
+
+
+MAKERS = {"error": error_figure, "paths": paths_figure, "floors": floors_figure, "orbit": orbit_figure, "fates": fates_figure}
+"""Each figure by name."""

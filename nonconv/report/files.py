@@ -9,13 +9,14 @@ import numpy as np
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, effective_number, estimate
-from nonconv.report import counterexample
+from nonconv.report import counterexample, verdict_files
 from nonconv.report.csv_text import as_csv, number
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.store import SCHEMA_VERSION, as_json, as_npz
 from nonconv.theory.assumptions import departures
+from nonconv.theory.predictions import predictions
 from nonconv.theory.recursion import predicted_errors
 
 ERROR_COLUMNS = ("step", "learning_rate", "batch_size", "xi", "mse", "se", "ci_low", "ci_high", "n", "n_finite")
@@ -23,7 +24,14 @@ FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
 
 
-OPTIONAL_FILES = ("theory.csv", *counterexample.FILES, *counterexample.FIGURES)
+OPTIONAL_FILES = (
+    "theory.csv",
+    "floors.csv",
+    "floors_theory.csv",
+    "predictions.json",
+    *counterexample.FILES,
+    *counterexample.FIGURES,
+)
 
 
 def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
@@ -32,6 +40,10 @@ def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> di
     files = {"error.csv": error_csv(cell, tally), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
+    files |= verdict_files.files(cell, tally)
+    predicted = {name: found._asdict() for name, found in predictions(cell).items()}
+    if predicted:
+        files["predictions.json"] = as_json(predicted)
     told = summary(cell, tally, theory)
     if evidence:
         files |= counterexample.files(cell, tally, evidence)

@@ -23,7 +23,7 @@ Draw = Callable[[Path], dict[str, bytes]]
 
 def figure_names(folder: Path) -> tuple[str, ...]:
     """The figures of a folder: those of every run, and what its objective adds."""
-    added = {"orbit": "orbit.csv", "fates": "outcomes.csv"}
+    added = {"floors": "floors.csv", "orbit": "orbit.csv", "fates": "outcomes.csv"}
     return (*FIGURES, *(name for name, file in added.items() if (folder / file).exists()))
 
 

@@ -27,7 +27,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Run:
-    """The data files of a folder."""
+    """The data files of a folder. floors: how many rows floors.csv has."""
 
     folder: Path
     config: dict[str, Any]
@@ -37,6 +37,9 @@ class Run:
     batch_size: Array
     errors: dict[str, Errors]
     theory: dict[str, Array]
+    predictions: dict[str, Any]
+    verdict: dict[str, Any]
+    floors: int
     paths: dict[str, NDArray[Any]]
 
 
@@ -47,6 +50,7 @@ def read_run(folder: Path) -> Run:
     first = [row for row in rows if row["xi"] == labels[0]]
     with np.load(folder / "paths.npz") as file:
         paths = dict(file)
+    predicted = folder / "predictions.json"
     return Run(
         folder=folder,
         config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
@@ -56,6 +60,9 @@ def read_run(folder: Path) -> Run:
         batch_size=_column(first, "batch_size"),
         errors={label: _errors([row for row in rows if row["xi"] == label]) for label in labels},
         theory=_theory(folder / "theory.csv"),
+        predictions=json.loads(predicted.read_text(encoding="utf-8")) if predicted.exists() else {},
+        verdict=json.loads((folder / "verdict.json").read_text(encoding="utf-8")),
+        floors=len(read_rows(folder / "floors.csv")) if (folder / "floors.csv").exists() else 0,
         paths=paths,
     )
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nonconv.report import orbit_text
+from nonconv.report import orbit_text, verdict_text
 from nonconv.report.painter import figure_names
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
@@ -16,6 +16,7 @@ def markdown(run: Run) -> str:
         f"# {s['name']}",
         f"**Claim.** {s['claim']}" if s["claim"] else "",
         f"**Measured.** {setting(run)}",
+        f"**Verdict.** {verdict_text.verdict(run)}",
         "\n".join(f"- {sentence}" for sentence in findings(run)),
         "E|Θₙ − ξ|² with the half width of its 95 % interval:",
         markdown_table(run).rstrip(),
@@ -59,6 +60,10 @@ def findings(run: Run) -> list[str]:
     """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
     return [
         *(orbit_text.findings(run) if "counterexample" in run.summary else _changes(run)),
+        *verdict_text.limits(run),
+        *_predictions(run),
+        *verdict_text.floors(run),
+        *filter(None, [verdict_text.bound(run)]),
         _outcomes(run),
         _theorem(run),
         *(f"Beware: {warning}." for warning in run.summary["warnings"]),
@@ -84,6 +89,14 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     return (
         f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
     )
+
+
+def _predictions(run: Run) -> list[str]:
+    """What theory says, beside nothing: a sentence each."""
+    return [
+        f"Theory: {found['of']} = {found['value']:.5g}" + (f" ± {1.96 * found['se']:.1g}." if found["se"] else ".")
+        for found in run.predictions.values()
+    ]
 
 
 def _outcomes(run: Run) -> str:

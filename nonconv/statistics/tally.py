@@ -1,5 +1,6 @@
 """What is kept of the paths simulated so far: of fixed size, and two of them merge in block order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,11 +11,18 @@ from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, merge, moments
+from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
+from nonconv.statistics.floors import measured
+from nonconv.statistics.trends import followed
 
+NESTED: dict[str, Any] = {"errors": Moments, "floors": Moments, "trends": CoMoments}
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
 FAN_PATHS = 4096
 FAN_COORDINATES = 4
 FAN_NUMBERS = 2_000_000
+
+
+Bound = Callable[[Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,8 @@ class Tally:
     fan_pieces: the first coordinates of the first paths, for quantiles; arrays (R, coordinates, paths) of one block each.
     kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
     failure (0 for none). fates: of the first paths, one column each: outcome, caught_step, place, speed and start
-    (of engine.replay.Progress); without columns for an objective that has no orbit.
+    (of engine.replay.Progress); without columns for an objective that has no orbit. floors, trends: of the rows of
+    statistics.floors and statistics.trends. beyond: paths that left the a priori interval, or -1 where there is none.
     """
 
     paths: int
@@ -38,6 +47,9 @@ class Tally:
     kept_outcome: NDArray[np.int64]
     kept_failure: NDArray[np.int64]
     fates: Array
+    floors: Moments
+    trends: CoMoments
+    beyond: int
 
     def __add__(self, other: "Tally") -> "Tally":
         failures = [f for f in (self.first_failure, other.first_failure) if f[1] >= 0]
@@ -51,6 +63,9 @@ class Tally:
             _joined(self.kept_outcome, other.kept_outcome),
             _joined(self.kept_failure, other.kept_failure),
             np.concatenate([self.fates, other.fates], axis=1) if other.fates.size else self.fates,
+            merge(self.floors, other.floors),
+            merge_comoments(self.trends, other.trends),
+            self.beyond + other.beyond if self.beyond >= 0 else -1,
         )
 
     @property
@@ -60,15 +75,16 @@ class Tally:
 
     def arrays(self) -> dict[str, Any]:
         """As named arrays, for a checkpoint."""
-        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in ("errors", "fan_pieces")}
-        return own | {"fan": self.fan} | {f"errors_{name}": value for name, value in self.errors._asdict().items()}
+        nested = {f"{part}_{name}": value for part in NESTED for name, value in getattr(self, part)._asdict().items()}
+        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in (*NESTED, "fan_pieces")}
+        return own | {"fan": self.fan} | nested
 
     @classmethod
     def from_arrays(cls, arrays: Any) -> "Tally":
         """The inverse of `arrays`."""
-        errors = Moments(*(arrays[f"errors_{name}"] for name in Moments._fields))
-        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in ("errors", "paths", "fan_pieces")}
-        return cls(paths=int(arrays["paths"]), errors=errors, fan_pieces=(arrays["fan"],), **own)
+        nested = {part: kind(*(arrays[f"{part}_{name}"] for name in kind._fields)) for part, kind in NESTED.items()}
+        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in (*NESTED, "paths", "beyond", "fan_pieces")}
+        return cls(paths=int(arrays["paths"]), beyond=int(arrays["beyond"]), fan_pieces=(arrays["fan"],), **nested, **own)
 
 
 def _joined(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -81,14 +97,16 @@ def fan_size(cell: Cell) -> tuple[int, int]:
     return min(cell.paths, FAN_PATHS, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
 
 
-def measure(cell: Cell, block: Block) -> Tally:
-    """The tally of one block."""
+def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
+    """The tally of one block. bound: from start points (dim, paths) to the least and largest iterates there can be."""
     last = block.theta[-1]
     outcome, failure = _outcomes(cell, block, last)
     errors = np.empty((len(cell.xi), len(block.theta), last.shape[1]))
-    for xi, out in zip(cell.xi, errors, strict=True):
-        _squared_errors(block, _target(block, xi.label, xi.point), out)
+    targets = [_target(block, xi.label, xi.point) for xi in cell.xi]
+    for target, out in zip(targets, errors, strict=True):
+        _squared_errors(block, target, out)
     _mark_failures(errors, cell, block)
+    floors = measured(cell.program.plan, block)
     fan_paths, coordinates = fan_size(cell)
     in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
     failed = min(block.failed, key=lambda f: (f.step, f.replicate), default=None)
@@ -101,6 +119,9 @@ def measure(cell: Cell, block: Block) -> Tally:
         kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
+        floors=moments(floors),
+        trends=comoments(followed(cell.program.plan, block, floors, targets)),
+        beyond=_beyond(block, bound),
         fates=_fates(block, outcome, max(0, FAN_PATHS - block.first)),
     )
 
@@ -130,13 +151,24 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
     with np.errstate(over="ignore", invalid="ignore"):
         far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
     if block.progress is not None:  # what escaping means is the orbit's matter
-        far = block.progress.caught_step == 0
-    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("caught" if block.progress else "finite"))
+        far = block.progress.escaped
+    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
+    if block.progress is not None:
+        outcome[block.progress.caught_step > 0] = OUTCOMES.index("caught")
     failure = np.zeros(last.shape[1], dtype=np.int64)
     for failed in block.failed:
         outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
         failure[failed.replicate - block.first] = failed.step
     return outcome, failure
+
+
+def _beyond(block: Block, bound: Bound | None) -> int:
+    """How many paths were outside the interval at some step."""
+    if bound is None:
+        return -1
+    low, high = bound(block.start)
+    inside = (block.lowest >= low) & (block.highest <= high) & np.isfinite(block.theta[-1])
+    return int((~inside.all(axis=0)).sum())
 
 
 def _fates(block: Block, outcome: NDArray[np.int64], paths: int) -> Array:

@@ -10,6 +10,7 @@ pairs, pairs of pairs, and so on: as exact as a loop and vectorised over steps.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
@@ -27,15 +28,20 @@ class Coordinate(NamedTuple):
     square: float
 
 
+def _known(cell: Cell) -> bool:
+    """Whether the recursion is that of the cell's optimizer, and short enough."""
+    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+        return False
+    return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
+
+
 def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Exact E|theta_n - xi|^2 at the recorded steps, by label, for every xi and optimizer it is known for."""
-    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+    if not _known(cell):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
-        if len(distinct) * cell.program.steps > MOST_WORK:
-            return {}
-        moments = np.array([_moments(cell, Coordinate(*row)) for row in distinct])[which.ravel()]
+        moments = np.array([_moments(cell, Coordinate(*row), cell.program.record) for row in distinct])[which.ravel()]
         return _errors_from_moments(cell, moments[:, 0], moments[:, 1])
 
 
@@ -63,11 +69,24 @@ def _coordinates(cell: Cell) -> list[Coordinate]:
     return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
 
 
-def _moments(cell: Cell, at: Coordinate) -> Array:
-    """E e_n and E e_n^2 at the recorded steps, shape (2, R)."""
+def predicted_twins(cell: Cell) -> list[Array]:
+    """Exact E tr Var(theta_n | the first m batches) for each span (m, l] of the plan, at n = m + its lags; [] if unknown."""
+    if not _known(cell) or not cell.program.plan.wanted.twin:
+        return []
+    with np.errstate(over="ignore", invalid="ignore"):
+        distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
+        known = [Coordinate(*row)._replace(mean=0.0, square=0.0) for row in distinct]  # at m nothing is random any more
+        return [
+            np.array([_moments(cell, at, span.first + span.lags, span.first)[1] for at in known])[which.ravel()].sum(axis=0)
+            for span in cell.program.plan.spans
+        ]
+
+
+def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0) -> Array:
+    """E e_n and E e_n^2 at rising steps, shape (2, steps); `at` are the moments after step `done`, with m = 0."""
     first, second = np.array([at.mean, 0.0]), np.array([at.square, 0.0, 0.0, 1.0])
-    out, done = [], 0
-    for step in cell.program.record:
+    out = []
+    for step in steps:
         while done < step:
             n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
             linear, noise = _one_step(cell, at.curvature, n)

@@ -1,0 +1,88 @@
+"""When floors look at the paths: dyadic branch points, the lags after each, and equidistant steps between two of them."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Steps = NDArray[np.int64]
+
+SPANS = 3
+WINDOW_STEPS = 64
+
+
+@dataclass(frozen=True)
+class Span:
+    """The steps first + 1, ..., last. lags: 1, 2, 4, ... and the whole span; window: equidistant steps that end with last.
+
+    late, middle: the window's steps in the last half, and in the quarter before it, where a twin's distance is averaged.
+    """
+
+    first: int
+    last: int
+
+    @property
+    def lags(self) -> Steps:
+        whole = self.last - self.first
+        return np.unique([*(2**k for k in range(whole.bit_length())), whole]).astype(np.int64)
+
+    @property
+    def window(self) -> Steps:
+        whole = self.last - self.first
+        number = min(WINDOW_STEPS, whole)
+        return self.first + (whole * np.arange(1, number + 1) // number).astype(np.int64)
+
+    @property
+    def late(self) -> Steps:
+        return self.window[len(self.window) // 2 :]
+
+    @property
+    def middle(self) -> Steps:
+        return self.window[len(self.window) // 4 : max(len(self.window) // 2, 1)]
+
+    @property
+    def path_marks(self) -> Steps:
+        """Where the path itself is looked at."""
+        return np.unique(np.concatenate([[self.first], self.first + self.lags, self.window]))
+
+    @property
+    def twin_marks(self) -> Steps:
+        """Where its twin is looked at."""
+        return np.unique(np.concatenate([self.first + self.lags, self.middle, self.late]))
+
+
+class Wanted(NamedTuple):
+    """Which floors are measured."""
+
+    twin: bool = True
+    window: bool = True
+    cauchy: bool = True
+
+
+NOTHING_WANTED = Wanted(twin=False, window=False, cauchy=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The spans of a run, rising; and what is measured on them."""
+
+    spans: tuple[Span, ...] = ()
+    wanted: Wanted = NOTHING_WANTED
+
+    def marks(self, record: Steps) -> Steps:
+        """All steps at which paths are looked at, the recorded ones among them."""
+        return np.unique(np.concatenate([record, *(span.path_marks for span in self.spans)]))
+
+
+NO_PLAN = Plan()
+
+
+def plan_for(steps: int, wanted: Wanted) -> Plan:
+    """The spans up to T/4, T/2 and T, each from half of its end; fewer for short runs, none if nothing is wanted."""
+    if not any(wanted):
+        return Plan()
+    ends = [steps >> k for k in range(SPANS + 1)]
+    spans = [Span(first, last) for last, first in pairwise(ends) if first >= 1]
+    return Plan(tuple(reversed(spans)), wanted)

@@ -1,0 +1,35 @@
+"""Means and covariances of several numbers per path, as a triple that merges."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+
+
+class CoMoments(NamedTuple):
+    """Of n samples of q numbers that are finite in all of them: mean (q,) and sums of products of deviations m2 (q, q)."""
+
+    n: Array
+    mean: Array
+    m2: Array
+
+
+def comoments(samples: Array) -> CoMoments:
+    """Of samples (q, paths); a path with a number that is not finite is left to the plain moments."""
+    whole = samples[:, np.isfinite(samples).all(axis=0)]
+    n = whole.shape[1]
+    mean = whole.mean(axis=1) if n else np.zeros(len(samples))
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = whole - mean[:, None]
+        # Not by a matrix product: its bits depend on how many threads the linear algebra library has.
+        return CoMoments(np.array(float(n)), mean, np.einsum("ip,jp->ij", away, away))
+
+
+def merge_comoments(a: CoMoments, b: CoMoments) -> CoMoments:
+    """Of both, by Chan, Golub & LeVeque's formula."""
+    n = a.n + b.n
+    share = b.n / np.maximum(n, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        delta = b.mean - a.mean
+        return CoMoments(n, a.mean + delta * share, a.m2 + b.m2 + np.outer(delta, delta) * (a.n * share))

@@ -1,0 +1,94 @@
+"""What no xi can undercut: twin distances, variances within a window, Cauchy gaps; per path first, then over paths.
+
+With spans (m, l] of the plan, one row each:
+    twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' left Theta at m and has data of its own since
+    twin_mean  the same, averaged over the window's steps in the last half of the span
+    window     the variance of the path over the window's steps
+    cauchy     |Theta_{m + lag} - Theta_m|^2 / 4
+    cauchy_mean the same of the window's steps and those half a span later, averaged over these pairs
+Each has an expectation that is at most E|Theta_n - xi|^2 for every random variable xi, at n as m -> infinity (twin), averaged
+over its steps (twin_mean, window), or averaged over the steps compared (cauchy, cauchy_mean): docs/theory.md.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.engine.blocks import Block
+from nonconv.engine.plan import Plan, Span, Steps
+
+
+class Row(NamedTuple):
+    """One number per path: of which kind, of which span (by number), seen at which step, how long after the branch."""
+
+    floor: str
+    span: int
+    step: int
+    lag: int
+
+
+def rows(plan: Plan) -> list[Row]:
+    """All floors in the order of `measured`."""
+    wanted, found = plan.wanted, []
+    for k, span in enumerate(plan.spans):
+        whole = span.last - span.first
+        lagged = [(k, span.first + int(lag), int(lag)) for lag in span.lags]
+        if wanted.twin:
+            found += [*(Row("twin", *at) for at in lagged), Row("twin_mean", k, span.last, whole)]
+        if wanted.window:
+            found.append(Row("window", k, span.last, whole))
+        if wanted.cauchy:
+            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, whole - whole // 2)]
+    return found
+
+
+def measured(plan: Plan, block: Block) -> Array:
+    """Every row for every path, shape (rows, paths)."""
+    wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k, span in enumerate(plan.spans):
+            if wanted.twin:
+                half = half_distance(block, k, span)
+                found += [half[_among(span.twin_marks, span.first + span.lags)], _mean_at(half, span, span.late)]
+            if wanted.window:
+                found.append(iterates(block, span.window).var(axis=0).sum(axis=0)[None])
+            if wanted.cauchy:
+                gaps = iterates(block, span.first + span.lags) - iterates(block, np.array([span.first]))
+                found += [_square(gaps) / 4.0, _half_apart(iterates(block, span.window)).mean(axis=0)[None] / 4.0]
+    return np.concatenate(found)
+
+
+def _half_apart(window: Array) -> Array:
+    """Squared distances of steps half a window apart, shape (pairs, paths)."""
+    half = len(window) // 2
+    return _square(window[half:] - window[: len(window) - half])
+
+
+def half_distance(block: Block, number: int, span: Span) -> Array:
+    """|Theta - Theta'|^2 / 2 at the span's twin_marks, shape (marks, paths)."""
+    return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
+
+
+def early_twin(plan: Plan, block: Block) -> Array:
+    """twin_mean of the last span over its second quarter, (1, paths): whether the distance still grows with the lag."""
+    span = plan.spans[-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _mean_at(half_distance(block, len(plan.spans) - 1, span), span, span.middle)
+
+
+def iterates(block: Block, steps: Steps) -> Array:
+    """The iterates at steps that are among the block's marks, shape (steps, dim, paths)."""
+    return block.seen[_among(block.marks, steps)]
+
+
+def _mean_at(half: Array, span: Span, steps: Steps) -> Array:
+    return np.asarray(half[_among(span.twin_marks, steps)].mean(axis=0)[None])
+
+
+def _among(marks: Steps, steps: Steps) -> Steps:
+    return np.searchsorted(marks, steps)
+
+
+def _square(difference: Array) -> Array:
+    return np.asarray(np.square(difference).sum(axis=1))

@@ -1,0 +1,57 @@
+"""What a verdict compares between spans: numbers per path whose means are followed from one span to the next."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.engine.blocks import Block
+from nonconv.engine.plan import Plan, Span
+from nonconv.statistics.floors import early_twin, iterates, rows
+
+FOLLOWED = ("twin_mean", "window", "cauchy_mean")
+EARLY, SIZE, ENDS = "early", "size", "ends"
+
+
+class Trend(NamedTuple):
+    """twin_mean, window or cauchy_mean; `error: xi` averaged over the window; and of the last span alone:
+
+    EARLY: twin_mean at shorter lags. ENDS: cauchy at the longest lag. SIZE: the square of the last iterate, beside which
+    a rounding error is measured.
+    """
+
+    name: str
+    span: int
+
+
+def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
+    """All in the order of `followed`."""
+    spans = range(len(plan.spans))
+    kinds = [name for name in FOLLOWED if getattr(plan.wanted, name.removesuffix("_mean"))]
+    found = [Trend(name, k) for name in kinds for k in spans] + [Trend(f"error: {label}", k) for label in xi for k in spans]
+    if not plan.spans:
+        return []
+    last = len(spans) - 1
+    return [*found, Trend(SIZE, last), Trend(ENDS, last), *([Trend(EARLY, last)] if plan.wanted.twin else [])]
+
+
+def followed(plan: Plan, block: Block, floors: Array, targets: list[Array]) -> Array:
+    """Every trend for every path, shape (trends, paths), given the floors (`floors.measured`) and each xi's point."""
+    at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
+    own = [trend for trend in trends(plan, ()) if trend.name in FOLLOWED]
+    found = [floors[[at[trend.name, trend.span] for trend in own]]] if own else [floors[:0]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for target in targets:
+            for span in plan.spans:
+                away = iterates(block, span.window) - target
+                found.append(np.square(away).sum(axis=1).mean(axis=0)[None])
+        if plan.spans:
+            found += [np.square(block.seen[-1]).sum(axis=0)[None], _ends(block, plan.spans[-1])]
+    if plan.wanted.twin and plan.spans:
+        found.append(early_twin(plan, block))
+    return np.concatenate(found)
+
+
+def _ends(block: Block, span: Span) -> Array:
+    first, last = iterates(block, np.array([span.first, span.last]))
+    return np.asarray(np.square(last - first).sum(axis=0)[None] / 4.0)

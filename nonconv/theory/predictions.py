@@ -1,0 +1,102 @@
+"""Named numbers that theory says of a run: each with its standard error, 0 where it is exact, and what it is of."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.experiment import Cell
+from nonconv.optimizers.adam import Adam, Amsgrad
+from nonconv.theory.adam_field import adam_zero, first_order_bias
+from nonconv.theory.bounds import a_priori_interval
+from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
+
+Bound = Callable[[Array], tuple[Array, Array]]
+CHUNK = 2**20
+EXACT, APPROXIMATE = "exact", "approximate"
+
+
+class Prediction(NamedTuple):
+    """A number that theory predicts, and in words what it is of."""
+
+    value: float
+    se: float
+    of: str
+
+
+def predictions(cell: Cell) -> dict[str, Prediction]:
+    """All that are known for the cell, by name."""
+    return {**_plateau(cell), **_skewness(cell)}
+
+
+def _constant(cell: Cell) -> bool:
+    """Whether rate and batch size are the same at every step of a quadratic's run."""
+    rate = cell.resolved["learning_rate"]
+    steady = rate["name"] == "constant" and not rate["warmup"] and cell.constant_batch is not None
+    return bool(steady and cell.program.objective.name == "quadratic")
+
+
+def _plateau(cell: Cell) -> dict[str, Prediction]:
+    """E|theta - minimizer|^2 in the stationary state."""
+    if not _constant(cell):
+        return {}
+    rate, batch = float(cell.program.learning_rate(np.ones(1))[0]), cell.constant_batch or 1
+    h, name = cell.program.optimizer_parameters, cell.program.optimizer.name
+    curvature, variance = 2.0 * cell.program.objective_constants.scale, cell.law.variance / batch
+    pairs = [(float(c) * rate, float(v)) for c, v in zip(curvature, variance, strict=True)]
+    if name == "sgd" and all(g < 2.0 for g, _ in pairs):
+        return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
+    if name == "momentum" and not h.nesterov:
+        plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
+        stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
+        return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
+    if name == "adam" and cell.law.symmetric and h.beta2 >= 0.99 and all(v > 0 for _, v in pairs):
+        return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
+    return {}
+
+
+def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
+    return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"E|theta - minimizer|^2 in the stationary state, {kind}")}
+
+
+def _skewness(cell: Cell) -> dict[str, Prediction]:
+    """Where Adam settles: |theta* - minimizer|^2, if xi: adam_zero asked for it, and its first-order formula."""
+    point = next((xi.point for xi in cell.xi if xi.label == "adam_zero"), None)
+    if point is None or cell.minimizer is None or cell.constant_batch is None:
+        return {}
+    away = point - cell.minimizer
+    distance = float(np.linalg.norm(away))
+    se = 2.0 * float(np.linalg.norm(away * cell.adam_zero_se))
+    first = first_order_bias(
+        cell.program.optimizer_parameters, cell.law, 2.0 * cell.program.objective_constants.scale, cell.constant_batch
+    )
+    return {
+        "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2, theta* the zero of Adam's vector field"),
+        "first_order_bias": Prediction(float(first @ first), 0.0, f"the same to first order in the skewness, {APPROXIMATE}"),
+    }
+
+
+def bound(cell: Cell) -> Bound | None:
+    """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
+    h, law = cell.program.optimizer_parameters, cell.law
+    if cell.program.objective.name != "quadratic" or not isinstance(h, Adam | Amsgrad) or not law.bounded:
+        return None
+    if h.beta1 > 0 and h.beta1**2 >= h.beta2:
+        return None
+    nowhere = np.full(cell.program.dim, np.inf)
+    low, high = law.low, law.high
+    for first in range(1, cell.program.steps + 1, CHUNK):
+        n = np.arange(first, min(first + CHUNK, cell.program.steps + 1), dtype=np.float64)
+        rates = cell.program.learning_rate(n)
+        low = np.minimum(low, a_priori_interval(h, nowhere, law.low, law.high, rates, n).low)
+        high = np.maximum(high, a_priori_interval(h, -nowhere, law.low, law.high, rates, n).high)
+    return lambda start: (np.minimum(start, low[:, None]), np.maximum(start, high[:, None]))
+
+
+def adam_zeros(cell: Cell) -> tuple[Array, Array]:
+    """theta* and its standard error, for `xi: adam_zero`. Raises ValueError where it is not known."""
+    p = cell.program
+    scale = p.objective_constants.scale
+    return adam_zero(p.optimizer_parameters, p.data, cell.data_parameters, p.dim, scale, cell.constant_batch or 0)
