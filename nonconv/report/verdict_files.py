@@ -12,6 +12,7 @@ from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.statistics.trends import trends
 from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store import SCHEMA_VERSION, as_json
+from nonconv.theory.predictions import bound
 from nonconv.theory.recursion import predicted_twins
 
 COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
@@ -74,8 +75,17 @@ def verdict_document(cell: Cell, tally: Tally) -> dict[str, Any]:
         **as_dict(verdict_of(cell, tally)),
         "floors": floors,
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
-        "bound": None if tally.beyond < 0 else {"violations": tally.beyond, "paths": tally.paths},
+        "bound": _bound(cell, tally),
     }
+
+
+def _bound(cell: Cell, tally: Tally) -> dict[str, Any] | None:
+    """The a priori interval, over all coordinates, of paths that start within the data; and how many left theirs."""
+    within = bound(cell)
+    if within is None:
+        return None
+    low, high = within(cell.law.mean[:, None])
+    return {"violations": tally.beyond, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

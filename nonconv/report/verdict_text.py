@@ -66,4 +66,5 @@ def bound(run: Run) -> str:
     found: dict[str, Any] | None = run.verdict["bound"]
     if found is None:
         return ""
-    return f"The a priori bound held at every step of {found['paths'] - found['violations']} of {found['paths']} paths."
+    kept, interval = found["paths"] - found["violations"], f"[{found['low']:.4g}, {found['high']:.4g}]"
+    return f"The a priori bound, {interval} or the start, held at every step of {kept} of {found['paths']} paths."
