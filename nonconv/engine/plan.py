@@ -1,6 +1,7 @@
 """When floors look at the paths: dyadic branch points, the lags after each, and equidistant steps between two of them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,31 +24,31 @@ class Span:
     first: int
     last: int
 
-    @property
+    @cached_property
     def lags(self) -> Steps:
         whole = self.last - self.first
         return np.unique([*(2**k for k in range(whole.bit_length())), whole]).astype(np.int64)
 
-    @property
+    @cached_property
     def window(self) -> Steps:
         whole = self.last - self.first
         number = min(WINDOW_STEPS, whole)
         return self.first + (whole * np.arange(1, number + 1) // number).astype(np.int64)
 
-    @property
+    @cached_property
     def late(self) -> Steps:
         return self.window[len(self.window) // 2 :]
 
-    @property
+    @cached_property
     def middle(self) -> Steps:
         return self.window[len(self.window) // 4 : max(len(self.window) // 2, 1)]
 
-    @property
+    @cached_property
     def path_marks(self) -> Steps:
         """Where the path itself is looked at."""
         return np.unique(np.concatenate([[self.first], self.first + self.lags, self.window]))
 
-    @property
+    @cached_property
     def twin_marks(self) -> Steps:
         """Where its twin is looked at."""
         return np.unique(np.concatenate([self.first + self.lags, self.middle, self.late]))

@@ -50,7 +50,7 @@ def interval(row: dict[str, Any]) -> str:
     """`0.0342 ± 0.0011`: the mean and the half width of its 95 % interval, both to two digits of the latter."""
     if row["mse"] is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
-    half = 0.0 if row["ci_high"] is None else row["ci_high"] - row["mse"]
+    half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
     if half == 0.0:
         return f"{row['mse']:.4g}"
     digits = 1 - math.floor(math.log10(half))

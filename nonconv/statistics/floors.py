@@ -10,6 +10,7 @@ Each has an expectation that is at most E|Theta_n - xi|^2 for every random varia
 over its steps (twin_mean, window), or averaged over the steps compared (cauchy, cauchy_mean): docs/theory.md.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     lag: int
 
 
+@lru_cache
 def rows(plan: Plan) -> list[Row]:
     """All floors in the order of `measured`."""
     wanted, found = plan.wanted, []

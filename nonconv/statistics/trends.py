@@ -1,5 +1,6 @@
 """What a verdict compares between spans: numbers per path whose means are followed from one span to the next."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ class Trend(NamedTuple):
     span: int
 
 
+@lru_cache
 def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
     """All in the order of `followed`."""
     spans = range(len(plan.spans))
