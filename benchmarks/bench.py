@@ -24,7 +24,8 @@ ROUNDS, STARTS = 5, 5
 STEADY = 1.3
 """The slowest round over the fastest, on an idle machine."""
 
-NONCONV, C, NUMPY = "nonconv", "C, gcc -O3", "NumPy over paths"
+NONCONV, FLOORS, C, NUMPY = "nonconv", "nonconv, all floors", "C, gcc -O3", "NumPy over paths"
+ALL_FLOORS = "floors={twin: true, window: true, cauchy: true}"
 RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
 FUSED, FOREACH = "PyTorch, fused", "PyTorch, foreach"
 
@@ -71,6 +72,7 @@ def adam_jobs(size: Size, folder: Path) -> list[Job]:
     """Adam on the 1-d quadratic, batch size 1."""
     return [
         *nonconv_jobs("adam_quadratic", size),
+        *nonconv_jobs("adam_quadratic", size, FLOORS, ALL_FLOORS),
         Job((C,), 1, size.steps, (compiled("adam_quadratic", folder), *size.arguments()), without(program="gcc")),
         python_job("adam_quadratic_numpy", (NUMPY,), size, cores=1),
         python_job("adam_quadratic_jax", (RBG, THREEFRY), size, "jax", "optax"),
@@ -86,10 +88,10 @@ def other_jobs(name: str, size: Size) -> list[Job]:
     ]
 
 
-def nonconv_jobs(name: str, size: Size) -> Iterator[Job]:
+def nonconv_jobs(name: str, size: Size, program: str = NONCONV, *settings: str) -> Iterator[Job]:
     for workers in (1, 2):
-        command = (sys.executable, str(HERE / "nonconv_loop.py"), config(name), str(workers), *size.settings())
-        yield Job((NONCONV,), workers, size.steps, command, without(cores=workers))
+        command = (sys.executable, str(HERE / "nonconv_loop.py"), config(name), str(workers), *size.settings(), *settings)
+        yield Job((program,), workers, size.steps, command, without(cores=workers))
 
 
 def python_job(name: str, programs: tuple[str, ...], size: Size, *modules: str, cores: int = 2) -> Job:
@@ -165,6 +167,9 @@ def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
         return
     if one:
         yield Target("two cores: faster than one core", one.median / two.median, 1.9, "×", at_least=True)
+    floors = find(found, FLOORS, 2)
+    if floors:
+        yield Target("two cores: all floors over none", floors.median / two.median, 2.5, "×")
     default, jax = find(found, THREEFRY, 2), [s.median for g in (RBG, THREEFRY) if (s := find(found, g, 2))]
     if default:
         yield Target("two cores: faster than JAX, default generator", default.median / two.median, 6.0, "×", at_least=True)
@@ -184,7 +189,7 @@ def nonconv() -> tuple[str, ...]:
 
 def run_cost(folder: Path, *settings: str) -> Cost:
     """One whole `nonconv run`, figures included, into the folder."""
-    changes = [word for setting in settings for word in ("--set", setting)]
+    changes = [word for setting in (ALL_FLOORS, *settings) for word in ("--set", setting)]
     return cost([*nonconv(), "run", config("adam_quadratic"), *changes, "--force", "--out", str(folder)])
 
 
