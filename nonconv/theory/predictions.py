@@ -28,7 +28,7 @@ class Prediction(NamedTuple):
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
     """All that are known for the cell, by name."""
-    return {**_plateau(cell), **_skewness(cell)}
+    return {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
 
 
 def _constant(cell: Cell) -> bool:
@@ -54,6 +54,23 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
     if name == "adam" and cell.law.symmetric and h.beta2 >= 0.99 and all(v > 0 for _, v in pairs):
         return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
+    return {}
+
+
+def _one_step(cell: Cell) -> dict[str, Prediction]:
+    """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
+    if not _constant(cell):
+        return {}
+    rate, name = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer.name
+    variance, h = cell.law.variance / (cell.constant_batch or 1), cell.program.optimizer_parameters
+    what = "the twin floor at lag 1"
+    if name == "sgd":
+        moved = (2.0 * cell.program.objective_constants.scale * rate) ** 2 * variance
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
+    if name == "adam" and h.beta2 >= 0.99 and np.all(variance > 0):
+        still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
+        moved = (rate * (1.0 - h.beta1)) ** 2 * np.array(still)
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
     return {}
 
 
