@@ -245,7 +245,9 @@ class Experiment:
         AsItIs(f"minimizer, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
-    escape_radius: Annotated[float, Interval(gt=0), Doc("a path that ends further than this from its start has escaped")] = 1e6
+    escape_radius: Annotated[
+        float, Interval(gt=0), Doc("paths that end further than this from start and minimizer escaped")
+    ] = 1e6
     floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("the bounds for every xi at once")] = None
     record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None

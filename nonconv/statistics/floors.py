@@ -41,7 +41,7 @@ def rows(plan: Plan) -> list[Row]:
         if wanted.window:
             found.append(Row("window", k, span.last, whole))
         if wanted.cauchy:
-            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, whole - whole // 2)]
+            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, whole // 2)]
     return found
 
 

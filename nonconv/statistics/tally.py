@@ -150,6 +150,8 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
     """Each path's outcome as an index into OUTCOMES, and the step of its failure."""
     with np.errstate(over="ignore", invalid="ignore"):
         far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
+        if cell.minimizer is not None:
+            far &= np.abs(last - cell.minimizer[:, None]).max(axis=0) > cell.escape_radius
     if block.progress is not None:  # what escaping means is the orbit's matter
         far = block.progress.escaped
     outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))

@@ -90,15 +90,15 @@ def _answer(seen: Observed) -> tuple[Answer, str]:
         return "does_not_converge", "; ".join(states[name].text for name in standing)
     if all(state.kind == "falls" for state in states.values()):
         return "converges", "; ".join(state.text for state in states.values())
-    return "undecided", "; ".join(state.text for state in states.values() if state.kind == "unclear")
+    return "undecided", "; ".join(dict.fromkeys(state.text for state in states.values() if state.kind == "unclear"))
 
 
 def _refusal(seen: Observed) -> str:
     """Why the run cannot be judged, and what would do; empty when it can."""
-    if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
-        return f"{seen.steps} steps are too few; take {FEWEST_STEPS} or more"
     if not any(seen.plan.wanted):
         return "no floors were measured"
+    if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
+        return f"{seen.steps} steps are too few; take {FEWEST_STEPS} or more"
     if seen.random and seen.paths < FEWEST_PATHS:
         return f"{seen.paths} paths are too few; take {FEWEST_PATHS} or more"
     if seen.moments.n < seen.paths:
@@ -164,7 +164,7 @@ def _unsettled(seen: Observed, name: str, z: float) -> str:
 def _slopes(seen: Observed) -> dict[str, Slope]:
     names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY, SIZE, ENDS))
     found = {SHORT.get(name, name): _exponent(seen, name, 1, 2) for name in names}
-    return {name: slope for name, slope in found.items() if np.isfinite(slope.value)}
+    return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
 
 def _exponent(seen: Observed, name: str, first: int, last: int) -> Slope:
@@ -189,18 +189,18 @@ def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
     """Sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
     at = [list(seen.trends).index(trend) for trend in weights]
     w, n = np.array(list(weights.values())), float(seen.moments.n)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = seen.moments.mean[at]
         gradient = w / (mean * np.log(2.0))
         value = float(w @ np.log2(mean))
-        variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random and n > 1 else 0.0
+        variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0
     se = float(np.sqrt(np.maximum(variance, 0.0) / n))
     half = _quantile(0.025) * se
     return Slope(value, se, value - half, value + half)
 
 
 def _covariance(moments: CoMoments, at: list[int]) -> Array:
-    return np.asarray(moments.m2[np.ix_(at, at)] / (float(moments.n) - 1.0))
+    return np.asarray(moments.m2[np.ix_(at, at)] / (moments.n - 1.0))
 
 
 def _mean(seen: Observed, trend: Trend) -> float:

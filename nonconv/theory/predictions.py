@@ -85,7 +85,7 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
         return {}
     away = point - cell.minimizer
     distance = float(np.linalg.norm(away))
-    se = 2.0 * float(np.linalg.norm(away * cell.adam_zero_se))
+    se = 2.0 * float(np.abs(away * cell.adam_zero_se).sum())
     first = first_order_bias(
         cell.program.optimizer_parameters, cell.law, 2.0 * cell.program.objective_constants.scale, cell.constant_batch
     )
