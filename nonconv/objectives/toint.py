@@ -105,19 +105,21 @@ def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
     return knot
 
 
-def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+def place(k: TointConstants, theta: Lanes) -> tuple[Lanes, Lanes]:
+    """How far theta is beyond its last knot, and from there to the next; negative to the left of all, infinite beyond all."""
     knot = last_knot(k, theta)
-    u = theta - k.knots[knot]
-    s = k.knots[knot + np.uint64(1)] - k.knots[knot]
+    return theta - k.knots[knot], k.knots[knot + np.uint64(1)] - k.knots[knot]
+
+
+def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+    u, s = place(k, theta)
     w = u / s
     between = (u >= 0.0) & (s < np.inf)
     return k.scale * select(between, u * (w * (3.0 - 2.0 * w) - 1.0), -u)
 
 
 def gradient(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
-    knot = last_knot(k, theta)
-    u = theta - k.knots[knot]
-    s = k.knots[knot + np.uint64(1)] - k.knots[knot]
+    u, s = place(k, theta)
     w = select(u < s, np.maximum(u, 0.0) / s, 0.0)
     return k.scale * (6.0 * w * (1.0 - w) - 1.0)
 
