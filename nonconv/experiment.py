@@ -119,13 +119,8 @@ class _Binding:
         start = self._start()
         xi = self._xi()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
-        if 8 * SMALLEST_BLOCK * self.dim * len(record) > MOST_SNAPSHOT_BYTES:
-            most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
-            self._complain(
-                ("record", "points"),
-                f"{len(record)} recorded steps of {self.dim} coordinates do not fit into memory",
-                f"at most {most} points with this dim",
-            )
+        plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))
+        self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         if model.expect is not None:
             self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
@@ -149,7 +144,7 @@ class _Binding:
             batch_size=partial(batch.component.value, batch.parameters),
             start=start,
             record=record,
-            plan=plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields))),
+            plan=plan,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
         )
         minimizer = objective.component.minimizer(objective.parameters, law) if objective.component.minimizer else None
@@ -171,6 +166,16 @@ class _Binding:
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
         )
+
+    def _check_snapshots(self, recorded: int, with_floors: int) -> None:
+        """Even the smallest block must fit into memory."""
+        most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
+        if recorded > most:
+            what = f"{recorded} recorded steps of {self.dim} coordinates do not fit into memory"
+            self._complain(("record", "points"), what, f"at most {most} points with this dim")
+        elif with_floors > most:
+            what = f"look at {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
+            self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:
         """Every coordinate has its own copy of a discrete law's table."""

@@ -152,11 +152,16 @@ def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[s
         "300 paths of 60 steps: sgd on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1, seed 1."
     )
     assert "Outcomes of the paths: 300 finite." in rest
-    told = [folder / "summary.md", folder / "figures" / "error.png", folder / "figures" / "paths.png"]
-    assert rest[-3:] == [str(path) for path in told]
+    verdict = "undecided, observed on steps 7 to 60: 60 steps are too few; take 256 or more."
+    assert [line for line in rest if "erdict" in line] == [f"Verdict: {verdict}"]
+    assert f"**Verdict.** {verdict}" in (folder / "summary.md").read_text()
+    told = [folder / "summary.md", *(folder / "figures" / f"{name}.png" for name in ("error", "paths", "floors"))]
+    assert rest[-4:] == [str(path) for path in told]
     assert all(path.is_file() for path in told)
     assert f"**Claim.** {CLAIM}" in (folder / "summary.md").read_text()
-    assert sorted(path.name for path in (folder / "figures").iterdir()) == ["error.png", "error.svg", "paths.png", "paths.svg"]
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        f"{name}.{kind}" for name in ("error", "floors", "paths") for kind in ("png", "svg")
+    }
 
 
 def test_streams_where_greek_letters_cannot_be_shown(real: tuple[Path, Any]) -> None:
@@ -523,10 +528,11 @@ def test_unknown_formats(folder: Path) -> None:
 
 def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "figures"
-    assert good("plot", folder, "-o", target) == f"{target / 'experiment-error.png'}\n{target / 'experiment-paths.png'}\n"
-    for name in ("error.png", "paths.png"):
-        assert (target / f"experiment-{name}").read_bytes() == (folder / "figures" / name).read_bytes()
-    assert good("plot", folder, "--format", "svg") == "experiment-error.svg\nexperiment-paths.svg\n"
+    names = ("error", "paths", "floors")
+    assert good("plot", folder, "-o", target).splitlines() == [str(target / f"experiment-{name}.png") for name in names]
+    for name in names:
+        assert (target / f"experiment-{name}.png").read_bytes() == (folder / "figures" / f"{name}.png").read_bytes()
+    assert good("plot", folder, "--format", "svg").splitlines() == [f"experiment-{name}.svg" for name in names]
     assert Path("experiment-error.svg").read_bytes() == (folder / "figures" / "error.svg").read_bytes()
     good("plot", folder, "--format", "pdf")
     assert Path("experiment-error.pdf").read_bytes().startswith(b"%PDF")
@@ -549,7 +555,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
 
 
 @pytest.mark.parametrize("command", ["table", "plot"])
-@pytest.mark.parametrize("name", ["error.csv", "paths.npz", "summary.json", "config.yaml"])
+@pytest.mark.parametrize("name", ["error.csv", "floors.csv", "paths.npz", "summary.json", "verdict.json", "config.yaml"])
 def test_damaged_folders_are_neither_tabulated_nor_drawn(folder: Path, command: str, name: str) -> None:
     (folder / name).write_bytes(b"")
     text = f"{folder}: missing, or changed since written: {name}; `nonconv run` computes it again\n"
@@ -579,7 +585,7 @@ def test_a_run_verifies_bit_for_bit(folder: Path) -> None:
     assert verified(folder, 0) == ("40 recorded paths recomputed: bitwise equal\n", "")
 
 
-@pytest.mark.parametrize("name", ["paths.npz", "config.yaml", "figures/error.svg"])
+@pytest.mark.parametrize("name", ["paths.npz", "config.yaml", "verdict.json", "figures/floors.svg"])
 def test_changed_files_are_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes().replace(b"0", b"1", 1))
     assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
@@ -675,6 +681,11 @@ def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {row["xi"] for row in last} == {"minimizer", "path_mean", "0.5"}
     for row in last:
         assert [row[name] for name in ("mse", "se", "ci_low", "ci_high")] == [None] * 4
+    verdict = json.loads(Path("out/verdict.json").read_text())
+    assert (verdict["verdict"], verdict["slopes"]) == ("diverges", {})
+    assert verdict["outcomes"] == document["outcomes"]
+    assert {row["n_finite"] for row in verdict["floors"].values()} == {0}
+    for row in last:
         assert (row["n"], row["n_finite"]) == (64, 0)
     assert {row["status"] for row in last} == {"overflow"}
     stored = {(row["step"], row["xi"]): row for row in rows(Path("out"))}

@@ -127,6 +127,9 @@ def test_whole_numbers(steps: str, tmp_path: Path) -> None:
         ("xi", "start", "[start]"),
         ("xi", "0", "[0.0]"),
         ("record", "{}", "{points: 200, spacing: log, paths: 32}"),
+        ("floors", "{}", "{twin: true, window: true, cauchy: true}"),
+        ("floors", "{twin: false}", "{twin: false, window: true, cauchy: true}"),
+        ("xi", "adam_zero", "[adam_zero]"),
         ("claim", "on_average", "'on_average'"),
     ],
 )
@@ -172,6 +175,7 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         "start": 0.0,
         "xi": ["minimizer"],
         "escape_radius": 1e6,
+        "floors": {"twin": True, "window": True, "cauchy": True},
         "record": {"points": 200, "spacing": "log", "paths": 32},
     }
 
@@ -239,6 +243,7 @@ def test_no_more_paths_are_kept_than_there_are(tmp_path: Path) -> None:
         ),
         ({}, ["objective.data.p_high=.5"], {"objective": "{name: quadratic, data: two_point}"}),
         ({}, ["record.points=7", "record.spacing=linear"], {"record": "{points: 7, spacing: linear}"}),
+        ({}, ["floors.twin=false"], {"floors": "{twin: false}"}),
         ({"xi": "[minimizer, 0]"}, ["xi.0=start", "xi.1=2"], {"xi": "[start, 2]"}),
         ({}, ["xi=[start, 0]", "xi.1=1"], {"xi": "[start, 1]"}),
         ({}, ["paths=10", "paths=20"], {"paths": "20"}),
@@ -297,6 +302,9 @@ CHANGES = {
     "start.std": "2",
     "xi": "[minimizer]",
     "escape_radius": "1e4",
+    "floors.twin": "false",
+    "floors.window": "false",
+    "floors.cauchy": "false",
     "record.points": "51",
     "record.spacing": "log",
     "record.paths": "5",

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from nonconv.config.spec import KINDS, Experiment, Record, common_parameters, typed
+from nonconv.config.spec import KINDS, Experiment, Floors, Record, common_parameters, typed
 from nonconv.errors import ConfigError
 from nonconv.experiment import read_cell
 from nonconv.parameters import Parameter, parameters_of
@@ -276,8 +276,8 @@ def value(parameter: Parameter) -> st.SearchStrategy[Any]:
     """Nine times out of ten what is allowed."""
     if parameter.kind:
         return component(parameter.kind)
-    if parameter.name == "record":
-        return mapping(parameters_of(Record))
+    if parameter.name in ("record", "floors"):
+        return mapping(parameters_of(Record if parameter.name == "record" else Floors))
     if parameter.name == "expect":
         return st.sampled_from(EXPECTATIONS)
     good = [plausible for plausible in [*PLAUSIBLE, parameter.default] if is_allowed(parameter, plausible)]
@@ -297,7 +297,19 @@ PATHS = [
     *(parameter.name for parameter in parameters_of(Experiment)),
     *(f"{kind}.{name}" for kind in KINDS if kind != "data" for name in KNOWN[kind]),
     *(f"objective.data.{name}" for name in KNOWN["data"]),
-    *("record.points", "record.spacing", "record.x.y", "xi.0", "xi.7", "start.0", "optimizer.3", "claim.x", ".", ""),
+    *(
+        "record.points",
+        "record.spacing",
+        "record.x.y",
+        "floors.twin",
+        "xi.0",
+        "xi.7",
+        "start.0",
+        "optimizer.3",
+        "claim.x",
+        ".",
+        "",
+    ),
     *(
         "expect.verdict",
         "expect.floor.twin",

@@ -1,6 +1,7 @@
 """The compiled kernels against the reference engine, bit for bit, and what a block promises whatever moves it."""
 
 import inspect
+import itertools
 import subprocess
 import sys
 import tempfile
@@ -25,10 +26,11 @@ from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.engine import fused
 from nonconv.engine import program as timetable
-from nonconv.engine.blocks import Block, simulate
+from nonconv.engine.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, SNAPSHOT_BYTES, Block, block_size, simulate
 from nonconv.engine.fused import LANES, Fused
 from nonconv.engine.moving import Stopped
-from nonconv.engine.program import Program
+from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
+from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
 from nonconv.objectives import quadratic
@@ -95,10 +97,16 @@ def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 
 
 
 def same_bits(a: Block, b: Block) -> bool:
-    arrays = [(a.start, b.start), (a.theta, b.theta)]
+    """Of all that is left behind, but what is said of failures."""
+    ours, theirs = ([x.start, x.theta, x.seen, x.lowest, x.highest, *x.twins] for x in (a, b))
     if a.average is not None and b.average is not None:
-        arrays.append((a.average, b.average))
-    return (a.average is None) == (b.average is None) and all(x.tobytes() == y.tobytes() for x, y in arrays)
+        ours, theirs = [*ours, a.average], [*theirs, b.average]
+    same = (a.average is None) == (b.average is None) and np.array_equal(a.marks, b.marks)
+    return same and all(x.shape == y.shape and x.tobytes() == y.tobytes() for x, y in zip(ours, theirs, strict=True))
+
+
+ALL = Wanted()
+ANY_FLOORS = [Wanted(*flags) for flags in itertools.product((False, True), repeat=3)]
 
 
 # Engine against engine
@@ -121,9 +129,10 @@ each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("data", EXACT)
 def test_same_bits(optimizer: str, data: str) -> None:
     for layout in LAYOUTS:
-        program = make(optimizer, data, *layout)
+        program = make(optimizer, data, *layout, plan=plan_for(45, ALL), watched=True)
         ours, reference = run(program), run(program, Reference)
         assert same_bits(ours, reference), layout
+        assert [twin.shape[0] for twin in ours.twins] == [len(span.twin_marks) for span in program.plan.spans]
         assert np.all(np.isfinite(ours.theta))
         assert len(np.unique(ours.theta[-1])) > 1, "all paths are the same: nothing is compared"
 
@@ -180,9 +189,16 @@ def test_same_bits_in_other_dialects(optimizer: str, choice: dict[str, Any]) -> 
 def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
     """Starts at which squares underflow, overflow, or the iterate itself does: the same numbers, infinities and nan."""
     start = np.array([1e-310, 1e-170, 1e155, -1e300, 1.7e308])
-    program = make(optimizer, "two_point", 5, start=start, learning_rate=lambda n: 2.0 + 0.0 * n)
+    rate, plan = (lambda n: 2.0 + 0.0 * n), plan_for(45, ALL)
+    program = make(optimizer, "two_point", 5, start=start, learning_rate=rate, plan=plan, watched=True)
     ours, reference = run(program), run(program, Reference)
     assert np.array_equal(ours.theta, reference.theta, equal_nan=True)
+    for mine, its in zip(ours.twins, reference.twins, strict=True):
+        assert np.array_equal(mine, its, equal_nan=True)
+    assert np.array_equal(ours.lowest, reference.lowest)
+    assert np.array_equal(ours.highest, reference.highest)
+    assert np.all(ours.lowest <= ours.start)
+    assert np.all(ours.highest >= ours.start)
     assert ours.failed == reference.failed
 
 
@@ -215,20 +231,28 @@ def test_random_numbers_do_not_depend_on_the_optimizer() -> None:
 
 RANDOM_START = Chosen(DATA["discrete"], Discrete((0.0, 1.0, 5.0), (0.25, 0.5, 0.25)))
 SOME = settings(max_examples=40, derandomize=True, deadline=None)
+MANY = settings(max_examples=200, derandomize=True, deadline=None)
 
 
 @SOME
 @given(st.integers(1, 3), st.sampled_from(["1", "2", "5", "growing"]), st.integers(1, 30), st.integers(1, 40), st.data())
 def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.DataObject) -> None:
     """Whatever the sizes, slices of any length, by either engine, give the bits of one slice."""
-    record = np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1))))
-    after = data.draw(st.none() | st.integers(0, steps - 1))
-    program = make("adam", "discrete", dim, batch, steps, record=record, average_after=after, start=RANDOM_START)
+    changes: dict[str, Any] = {
+        "record": np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1)))),
+        "average_after": data.draw(st.none() | st.integers(0, steps - 1)),
+        "plan": plan_for(steps, data.draw(st.sampled_from(ANY_FLOORS))),
+        "watched": data.draw(st.booleans()),
+        "start": RANDOM_START,
+    }
+    program = make("adam", "discrete", dim, batch, steps, **changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timetable, "SLICE_STEPS", length)
-        cut = make("adam", "discrete", dim, batch, steps, record=record, average_after=after, start=RANDOM_START)
+        cut = make("adam", "discrete", dim, batch, steps, **changes)
         blocks = [run(cut), run(cut, Reference)]
     assert all(same_bits(block, run(program)) for block in blocks)
+    alone = run(make("adam", "discrete", dim, batch, steps, **(changes | {"plan": NO_PLAN, "watched": False})))
+    assert alone.theta.tobytes() == blocks[0].theta.tobytes()
 
 
 @each_engine
@@ -243,6 +267,30 @@ def test_odd_slices(engine: type[Fused | Reference], monkeypatch: pytest.MonkeyP
     assert same_bits(run(cut, engine), whole)
 
 
+@MANY
+@given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 70), st.sampled_from(["1", "5", "growing"]), st.data())
+def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: str, data: st.DataObject) -> None:
+    """Steps after + 1, ..., last: the numbers of each step, and the draw it begins with, wherever it is cut."""
+    after = data.draw(st.integers(0, steps))
+    last = data.draw(st.none() | st.integers(after, steps))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timetable, "SLICE_STEPS", whole)
+        program = make("adam", data.draw(st.sampled_from(["uniform", "csv"])), 3, batch, steps)
+        pieces = list(program.slices(length, after, last))
+        at = after + 1
+        for piece in pieces:
+            samples = program.batch_size(np.arange(1.0, piece.first_step)).sum() if piece.first_step > 1 else 0
+            n = np.arange(piece.first_step, piece.first_step + len(piece.batch_size), dtype=np.float64)
+            per_step = program.optimizer.at_step(program.optimizer_parameters, n)
+            assert piece.first_step == at
+            assert 0 < len(n) <= min(length, whole)
+            assert piece.first_draw == samples * program.draws_per_sample
+            assert np.array_equal(piece.batch_size, program.batch_size(n))
+            assert np.array_equal(piece.coefficients, np.array([*per_step, program.learning_rate(n)]))
+            at += len(n)
+        assert at == (steps if last is None else last) + 1
+
+
 @pytest.mark.parametrize("length", [1, 7, 44, 45, 64])
 def test_shorter_slices_are_the_same_timetable(length: int) -> None:
     program = make("adam", "uniform", 3, "growing")
@@ -254,6 +302,20 @@ def test_shorter_slices_are_the_same_timetable(length: int) -> None:
     for piece in pieces:
         assert len(piece.batch_size) <= length
         assert piece.first_draw == 3 * samples[: piece.first_step - 1].sum()
+
+
+@pytest.mark.parametrize("wanted", [NOTHING_WANTED, Wanted(twin=False), ALL], ids=["none", "path alone", "all"])
+@pytest.mark.parametrize(("dim", "steps"), [(1, 1), (1, 1000), (10, 1000), (200, 1000), (3000, 1000)])
+def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
+    """Into SNAPSHOT_BYTES, twins included, in blocks of whole eights, and no smaller ones than need be for all floors."""
+    start, plan = np.zeros(dim), plan_for(steps, wanted)
+    program = make(dim=dim, steps=steps, start=start, plan=plan, record=np.arange(1, steps + 1, max(steps // 50, 1)))
+    block = run(program, paths=8)
+    kept, size = block.seen.nbytes + sum(twin.nbytes for twin in block.twins), block_size(program)
+    assert size % SMALLEST_BLOCK == 0
+    assert SMALLEST_BLOCK <= size <= LARGEST_BLOCK
+    assert size == SMALLEST_BLOCK or kept * size / 8 <= SNAPSHOT_BYTES
+    assert wanted == Wanted(twin=False) or size == LARGEST_BLOCK or kept * (size + SMALLEST_BLOCK) / 8 > SNAPSHOT_BYTES
 
 
 @cache
@@ -290,6 +352,67 @@ def test_average_is_of_the_iterates_after_a_step(after: int) -> None:
         total += theta
     assert block.average is not None
     assert np.array_equal(block.average, total / (45 - after))
+
+
+@each_engine
+@pytest.mark.parametrize("wanted", ANY_FLOORS, ids=lambda wanted: "".join("-+"[flag] for flag in wanted))
+def test_floors_change_no_path(engine: type[Fused | Reference], wanted: Wanted) -> None:
+    """Iterates, averages and extremes are the same bits whatever is looked at on the way."""
+    changes: dict[str, Any] = {"average_after": 20, "start": RANDOM_START, "watched": True, "record": np.array([1, 9, 30, 45])}
+    alone = run(make("adam", "uniform", 2, "5", **changes), engine)
+    program = make("adam", "uniform", 2, "5", plan=plan_for(45, wanted), **changes)
+    beside = run(program, engine)
+    assert len(beside.twins) == (3 if wanted.twin else 0)
+    for name in ("start", "theta", "average", "lowest", "highest"):
+        assert getattr(beside, name).tobytes() == getattr(alone, name).tobytes(), name
+    assert alone.seen.tobytes() == alone.theta.tobytes()
+    whole = run(make("adam", "uniform", 2, "5", **(changes | {"record": np.arange(1, 46)})), engine)
+    assert np.array_equal(beside.seen, whole.theta[beside.marks - 1])
+    assert set(beside.marks.tolist()) >= {1, 9, 30, 45, *(int(step) for span in program.plan.spans for step in span.path_marks)}
+
+
+class Branching:
+    """Moves paths step by step, with a twin's data after the branch."""
+
+    def __init__(self, program: Program, branch: int) -> None:
+        self.engine, self.twin, self.branch, self.done = Reference(program), rng.key(program.seed, "twin"), branch, 0
+
+    def advance(self, motion: Motion) -> None:
+        assert len(motion.batch_size) == 1
+        self.engine.advance(motion if self.done < self.branch else motion._replace(key=self.twin))
+        self.done += 1
+
+
+@each_optimizer
+@each_engine
+def test_twins_go_on_with_data_of_their_own(
+    engine: type[Fused | Reference], optimizer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the path's iterate and the optimizer's state at each branch point, whatever became of the path."""
+    block = run(make(optimizer, "two_point", 2, "growing", plan=plan_for(45, ALL)), engine)
+    monkeypatch.setattr(timetable, "SLICE_STEPS", 1)
+    plain = make(optimizer, "two_point", 2, "growing")
+    for span, twin in zip(plan_for(45, ALL).spans, block.twins, strict=True):
+        expected = simulate(plain, Branching(plain, span.first), 0, 13, np.zeros(1, dtype=np.uint8)).theta
+        assert np.array_equal(twin, expected[span.twin_marks - 1])
+        assert not np.any(np.all(twin == run(plain, engine).theta[span.twin_marks - 1], axis=(0, 1))), "these are the paths"
+
+
+@each_optimizer
+def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of the start, whatever is recorded, in one slice or several, with floors or without."""
+    theta = run(make(optimizer, "discrete", 2, start=RANDOM_START)).theta
+    start = run(make(optimizer, "discrete", 2, start=RANDOM_START)).start
+    every = np.concatenate([start[None], theta])
+    for wanted, length in ((NOTHING_WANTED, 8192), (ALL, 8192), (ALL, 7)):
+        monkeypatch.setattr(timetable, "SLICE_STEPS", length)
+        plan, record = plan_for(45, wanted), np.array([20, 45])
+        program = make(optimizer, "discrete", 2, start=RANDOM_START, watched=True, plan=plan, record=record)
+        for block in (run(program), run(program, Reference)):
+            assert np.array_equal(block.lowest, every.min(axis=0))
+            assert np.array_equal(block.highest, every.max(axis=0))
+    assert np.any(block.lowest < every[[0, 20, 45]].min(axis=0)), "the extremes are among what is recorded"
+    assert run(make(optimizer, "discrete", 2)).lowest.size == 0, "nobody asked"
 
 
 def test_snapshots_are_a_choice_of_all_iterates() -> None:

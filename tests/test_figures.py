@@ -25,6 +25,7 @@ from nonconv.experiment import read_cell
 from nonconv.report import painter
 from nonconv.report.axes import STYLE
 from nonconv.report.figures import LINES, draw, error_figure, paths_figure
+from nonconv.report.floors_figure import floors_figure
 from nonconv.report.painter import FIGURES
 from nonconv.report.run import Run, read_run
 
@@ -123,6 +124,15 @@ def test_nothing_is_clipped_or_run_together(case: Callable[[str], Run], name: st
     check_layout(laid_out(make, case(name)))
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_the_floors_are_not_clipped_or_run_together(case: Callable[[str], Run], name: str) -> None:
+    """Nor drawn of a run too short to have any."""
+    run = case(name)
+    assert (run.floors > 0) == ("floors" in painter.figure_names(run.folder)) == (name != "one of everything")
+    if run.floors:
+        check_layout(laid_out(floors_figure, run), columns=2)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_shipped_configs(path: Path, tmp_path: Path) -> None:
     study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
@@ -132,6 +142,7 @@ def test_shipped_configs(path: Path, tmp_path: Path) -> None:
         check_layout(figure)
         assert f"{run.config['optimizer']['name']}, {run.config['objective']['name']}, " in figure.axes[0].get_title(loc="left")
         assert "64 paths" in figure.axes[0].get_title(loc="left")
+    check_layout(laid_out(floors_figure, run), columns=2)
 
 
 # Files
@@ -172,7 +183,8 @@ def test_the_painter_draws_the_same_bytes(case: Callable[[str], Run], drawn_here
     run = case("plain")
     with painter.painter() as paint:
         once, again = paint(run.folder), paint(run.folder)
-    assert once == again == draw(run, FIGURES)
+    assert set(once) == {f"{name}.{kind}" for name in (*FIGURES, "floors") for kind in ("png", "svg")}
+    assert once == again == draw(run, (*FIGURES, "floors"))
     assert not drawn_here
 
 

@@ -79,7 +79,19 @@ def test_a_finished_folder_is_reused(cell: Cell, folder: Path, monkeypatch: pyte
     assert tree(folder) == before
 
 
-FILES = ("config.yaml", "error.csv", "theory.csv", "paths.npz", "summary.json", "summary.md", "figures/stub.png")
+FILES = (
+    "config.yaml",
+    "error.csv",
+    "theory.csv",
+    "paths.npz",
+    "verdict.json",
+    "floors.csv",
+    "floors_theory.csv",
+    "predictions.json",
+    "summary.json",
+    "summary.md",
+    "figures/stub.png",
+)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -189,7 +201,8 @@ def test_force_overwrites_another_config_and_leaves_nothing_of_it_that_could_be_
     tmp_path: Path, folder: Path, cell: Cell, other: Cell
 ) -> None:
     run(cell, folder)
-    assert (folder / "theory.csv").exists()
+    optional = {"theory.csv", "floors.csv", "floors_theory.csv", "predictions.json"}
+    assert optional <= set(contents(folder))
     assert run(other, folder, force=True) == run(other, tmp_path / "undisturbed")
     assert manifest(folder)["identity"] == other.identity
 
@@ -263,6 +276,10 @@ WRITES = [
     "error.csv",
     "paths.npz",
     "theory.csv",
+    "verdict.json",
+    "floors.csv",
+    "floors_theory.csv",
+    "predictions.json",
     "summary.json",
     "stub.png",
     "summary.md",

@@ -48,7 +48,18 @@ CSV = SGD | {
     "objective": {"name": "quadratic", "data": {"name": "csv", "file": "rows.csv", "columns": ["y", "x"]}},
 }
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
-CONFIGS = {"sgd": SGD, "adam": ADAM, "csv": CSV, "diverging": DIVERGING}
+TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}
+NO_TWINS = ADAM | {"floors": {"twin": False}}
+NO_FLOORS = SGD | {"floors": {"twin": False, "window": False, "cauchy": False}}
+CONFIGS = {
+    "sgd": SGD,
+    "adam": ADAM,
+    "csv": CSV,
+    "diverging": DIVERGING,
+    "toint": TOINT,
+    "no twins": NO_TWINS,
+    "no floors": NO_FLOORS,
+}
 ROWS = "x,y\n1,10\n2,20\n6,60\n"
 
 
@@ -122,7 +133,12 @@ def test_bytes_depend_on_neither_workers_nor_order_nor_what_was_there(
 ) -> None:
     cell = read_cell(written(tmp_path / "in", CONFIGS[name]), [])
     expected = run(cell, tmp_path / "1", workers=1)
-    assert {"error.csv", "paths.npz", "summary.json", "summary.md", "config.yaml", "figures/stub.png"} <= set(expected)
+    always = {"error.csv", "paths.npz", "verdict.json", "summary.json", "summary.md", "config.yaml", "figures/stub.png"}
+    assert always <= set(expected)
+    assert ("floors.csv" in expected) == (name != "no floors")
+    assert ("outcomes.csv" in expected) == (name == "toint")
+    bound = json.loads(expected["verdict.json"])["bound"]
+    assert (bound or {}).get("violations") == (0 if "adam" in (name, CONFIGS[name]["optimizer"]) and name != "toint" else None)
     simulate = blocks.simulate
 
     def late(program: Any, engine: Any, first: int, *rest: Any) -> blocks.Block:
@@ -134,6 +150,16 @@ def test_bytes_depend_on_neither_workers_nor_order_nor_what_was_there(
     for workers in (2, 3):
         assert run(cell, tmp_path / str(workers), workers=workers) == expected
     assert run(cell, tmp_path / "1", workers=3, force=True) == expected
+
+
+def test_floors_change_nothing_else(tmp_path: Path) -> None:
+    """Errors and paths are the same bytes whatever else is measured."""
+    floors, none = (
+        run(read_cell(written(tmp_path / "in", config), []), tmp_path / str(k)) for k, config in enumerate((SGD, NO_FLOORS))
+    )
+    for name in ("error.csv", "theory.csv", "paths.npz"):
+        assert floors[name] == none[name]
+    assert set(floors) - set(none) == {"floors.csv", "floors_theory.csv"}
 
 
 def test_every_path_is_simulated_once(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
@@ -183,7 +209,7 @@ def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
 
 
 @pytest.mark.parametrize("done", [BLOCK, 4 * BLOCK, 9 * BLOCK, PATHS])
-@pytest.mark.parametrize("name", ["adam", "diverging"])
+@pytest.mark.parametrize("name", ["adam", "diverging", "toint"])
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: list[int], name: str, done: int) -> None:
     cell = read_cell(written(tmp_path / "in", CONFIGS[name]), [])
     expected = run(cell, tmp_path / "undisturbed")

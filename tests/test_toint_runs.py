@@ -56,7 +56,7 @@ def test_every_pair_of_betas_escapes() -> None:
     betas = ("0", "0.1", "0.5", "0.9", "0.99", "0.999", "0.999999")
     for beta1, beta2 in ((b1, b2) for b1 in betas for b2 in betas):
         overrides = [f"optimizer.beta1={beta1}", f"optimizer.beta2={beta2}", "steps=20000", "paths=1"]
-        cell = study.on_orbit(read_cell(CONFIGS / "toint_betas.yaml", overrides))
+        cell = study.prepared(read_cell(CONFIGS / "toint_betas.yaml", overrides))
         tally = measure(cell, simulate(cell.program, Fused(cell.program), 0, 1, NEVER))
         outcome, caught_step, _, speed, _ = tally.fates[:, 0].tolist()
         assert (OUTCOMES[int(outcome)], caught_step) == ("escaped", 0)
@@ -118,11 +118,13 @@ class Prescribed:
         self.done += len(piece)
 
 
-def progress_by_hand(way: Array, record: list[int]) -> Progress:
-    """Of paths (dim, paths, steps) from 0, beside an orbit that makes 1 a step."""
+def progress_by_hand(way: Array, record: list[int], orbit_ends: float = np.inf) -> Progress:
+    """Of paths (dim, paths, steps) from 0, beside an orbit that makes 1 a step up to an end."""
     theta = np.moveaxis(way, 2, 0)
     dim, paths, steps = way.shape
-    program = make("sgd", Toint(dim=dim), steps, record=np.array(record), orbit=np.arange(steps + 1025.0))
+    program = make(
+        "sgd", Toint(dim=dim), steps, record=np.array(record), orbit=np.minimum(np.arange(steps + 1025.0), orbit_ends)
+    )
     found = find_progress(program, Prescribed(theta), 7, np.zeros((dim, paths)), theta[np.array(record) - 1], NEVER)
     assert found is not None
     return found
@@ -135,6 +137,7 @@ def test_progress_by_hand() -> None:
     """All of the way, just half of it, a little less, a halt early and late, backwards, beyond the finite numbers."""
     stopping, ending = [np.minimum(N, 10.0), np.minimum(N, 70.0)], [np.where(N < 60, N, end) for end in (np.nan, np.inf)]
     found = progress_by_hand(np.array([[N, 0.5 * N, 0.49 * N, *stopping, -N, *ending]]), [1, 10, 50, 75, 100])
+    assert found.escaped.tolist() == [True, True, *[False] * 5, True], "infinity is beyond the orbit; its outcome is overflow"
     assert found.caught_step.tolist() == [0, 0, 75, 10, 70, 1, 0, 0]
     assert REPLAY_STEPS < 70, "the search for the step never reaches its second piece"
     assert found.place.tolist()[:6] == [100.0, 50.0, 49.0, 10.0, 70.0, -100.0]
@@ -145,9 +148,21 @@ def test_progress_of_the_slowest_coordinate() -> None:
     """And with nothing recorded before the end, over the whole run."""
     way = np.array([[N, N], [0.6 * N, np.minimum(N, 30.0)]])
     found = progress_by_hand(way, [100])
+    assert found.escaped.tolist() == [True, False]
     assert found.caught_step.tolist() == [0, 30]
     assert found.place.tolist() == [60.0, 30.0]
     assert found.speed == pytest.approx([0.6, 0.3], rel=1e-12)
+
+
+@pytest.mark.parametrize("end", [10.0, 50.0])
+def test_nobody_escapes_or_is_caught_beside_an_orbit_that_stands_still(end: float) -> None:
+    """Neither who stands beside it, nor who goes on, backwards, or beyond the finite numbers."""
+    found = progress_by_hand(np.array([[np.minimum(N, end), N, -N, 0 * N, np.where(N < 60, N, np.inf)]]), [50, 75, 100], end)
+    assert found.escaped.tolist() == [False] * 5
+    assert found.caught_step.tolist() == [0] * 5
+    assert found.place.tolist() == [end, 100.0, -100.0, 0.0, np.inf]
+    going = progress_by_hand(np.array([[np.minimum(N, end + 1), 0 * N]]), [50, 75, 100], end + 1)
+    assert going.escaped.any() == going.caught_step.any() == (end == 50.0), "one step of the orbit after half of the run"
 
 
 # How a deviation grows
@@ -241,6 +256,7 @@ DECAYING = RANDOM | {
     "learning_rate": {"name": "power", "value": ALPHA},
     "objective": {"name": "toint", "dim": 2, "scale": 1e-6},
 }
+HALTING = RANDOM | {"learning_rate": {"name": "piecewise", "values": [ALPHA, 0.0], "until": [20]}}
 SCALED = DETERMINISTIC | {"objective": {"name": "toint", "scale": 1e4}, "steps": 40, "optimizer": "adam"}
 ONE_STEP = DETERMINISTIC | {"steps": 1, "record": {"points": 1}}
 ALL_ESCAPE = RANDOM | {"start": {"name": "log_uniform", "low": 1e-12, "high": 1e-6, "sign": "positive"}}
@@ -250,6 +266,7 @@ RUNS = {
     "random": RANDOM,
     "deterministic": DETERMINISTIC,
     "decaying": DECAYING,
+    "halting": HALTING,
     "scaled": SCALED,
     "one step": ONE_STEP,
     "all escape": ALL_ESCAPE,
@@ -302,7 +319,8 @@ def test_a_run_with_random_starts(tmp_path: Path) -> None:
 def test_a_run_without_anything_random(tmp_path: Path) -> None:
     """One path, no warning about it, and no interval."""
     run = run_of(tmp_path, DETERMINISTIC)
-    assert {path.name for path in run.folder.glob("*.csv")} == {"error.csv", "orbit.csv", "slopes.csv", "objective.csv"}
+    names = {path.stem for path in run.folder.glob("*.csv")}
+    assert names == {"error", "floors", "orbit", "slopes", "objective"}
     assert run.summary["warnings"] == []
     told = run.summary["counterexample"]
     assert told["escaped"] == {"value": 0.0, "ci_low": None, "ci_high": None}
@@ -315,14 +333,23 @@ def test_a_run_without_anything_random(tmp_path: Path) -> None:
     assert abs(float(last["slope_uniform"])) < 0.1
 
 
-@pytest.mark.parametrize("name", ["random", "decaying"])
+def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> None:
+    """All of them, since a run that goes nowhere cannot diverge."""
+    run = run_of(tmp_path, HALTING)
+    assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"finite": 64}
+    assert {row["outcome"] for row in read_rows(run.folder / "outcomes.csv")} == {"finite"}
+    assert run.verdict["outcomes"] == run.summary["outcomes"]
+    assert run.verdict["verdict"] != "diverges"
+
+
+@pytest.mark.parametrize("name", ["random", "decaying", "halting"])
 def test_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None:
     cell = cell_of(tmp_path, RUNS[name])
-    for workers in (1, 2):
+    for workers in (1, 2, 3):
         study.run(cell, tmp_path / str(workers), workers=workers, draw=drawn)
-    one, two = (contents(tmp_path / str(workers)) for workers in (1, 2))
-    assert one == two
-    assert {"orbit.csv", "slopes.csv", "objective.csv", "outcomes.csv"} <= set(one)
+    one, two, three = (contents(tmp_path / str(workers)) for workers in (1, 2, 3))
+    assert one == two == three
+    assert {"floors.csv", "verdict.json", "orbit.csv", "slopes.csv", "objective.csv", "outcomes.csv"} <= set(one)
 
 
 def test_force_leaves_nothing_of_another_run(tmp_path: Path) -> None:

@@ -39,8 +39,7 @@ class Block:
 
 def block_size(program: Program) -> int:
     """Paths of a block: as many as their snapshots fit into a fixed number of bytes. A function of the config alone."""
-    snapshots = len(program.plan.marks(program.record)) + sum(len(span.twin_marks) for span in program.plan.spans)
-    fitting = SNAPSHOT_BYTES // (8 * program.dim * snapshots) // SMALLEST_BLOCK * SMALLEST_BLOCK
+    fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), LARGEST_BLOCK))
 
 

@@ -76,6 +76,10 @@ class Plan:
         """All steps at which paths are looked at, the recorded ones among them."""
         return np.unique(np.concatenate([record, *(span.path_marks for span in self.spans)]))
 
+    def snapshots(self, record: Steps) -> int:
+        """How often each path is looked at, its twins included."""
+        return len(self.marks(record)) + sum(len(span.twin_marks) for span in self.spans if self.wanted.twin)
+
 
 NO_PLAN = Plan()
 
