@@ -29,9 +29,12 @@ OPTIONAL_FILES = (
     "floors.csv",
     "floors_theory.csv",
     "predictions.json",
+    "figures/floors.png",
+    "figures/floors.svg",
     *counterexample.FILES,
     *counterexample.FIGURES,
 )
+"""What a run need not have."""
 
 
 def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:

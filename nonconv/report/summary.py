@@ -22,8 +22,8 @@ def markdown(run: Run) -> str:
         markdown_table(run).rstrip(),
         orbit_text.table(run) if "counterexample" in run.summary else "",
         *(f"![{name}](figures/{name}.png)" for name in figure_names(run.folder)),
-        "Files: `error.csv` (all recorded steps), `paths.npz` (paths and quantiles), `config.yaml` (reproduces this folder)."
-        + (orbit_text.FILES if "counterexample" in s else ""),
+        "Files: `error.csv` (all recorded steps), `floors.csv`, `verdict.json`, `paths.npz` (paths and quantiles), "
+        "`config.yaml` (reproduces this folder)." + (orbit_text.FILES if "counterexample" in s else ""),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
