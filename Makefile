@@ -16,7 +16,7 @@ run: $(BIN)/.installed ## set up, then run configs/adam_const.yaml with progress
 	$(BIN)/nonconv run configs/adam_const.yaml
 
 test: $(BIN)/.installed-dev ## set up what tests need, then run them
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 check: $(BIN)/.installed-dev ## lint, format, types, and that imports go one way
 	$(BIN)/ruff check .
