@@ -17,6 +17,7 @@ from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell, portable
+from nonconv.report import counterexample
 from nonconv.report.files import OPTIONAL_FILES, data_files
 from nonconv.report.painter import Draw, draw_folder
 from nonconv.report.run import read_run
@@ -70,6 +71,7 @@ def run(
             name=cell.name,
             claim=cell.claim,
             workers=workers,
+            **counterexample.facts(cell),
             times={"started": started, "simulated": simulated, "finished": time.time()},
         )
     return Outcome(folder, False, simulated - started)

@@ -386,7 +386,9 @@ class Driver:
         ignored: str = "",
         figures: str = "real",
     ) -> "subprocess.Popen[str]":
-        head = f"import signal\nsignal.signal(signal.{ignored}, signal.SIG_IGN)\n" if ignored else ""
+        # Whoever runs the tests may ignore SIGINT, as a shell's background job does; children inherit that.
+        head = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        head += f"signal.signal(signal.{ignored}, signal.SIG_IGN)\n" if ignored else ""
         name, _, value = self.mark.partition("=")
         environment = {
             name: value,

@@ -24,6 +24,7 @@ from nonconv.engine.replay import REPLAY_STEPS, Progress, find_progress
 from nonconv.errors import UsageError
 from nonconv.experiment import Cell, read_cell
 from nonconv.objectives.toint import TOINT, Toint
+from nonconv.report.counterexample import WHY
 from nonconv.report.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.statistics.counterexample import slopes
@@ -422,4 +423,5 @@ def test_figures_show_the_data(tmp_path: Path) -> None:
         way.lines[0].get_ydata(), [float(row["orbit"]) for row in read_rows(run.folder / "orbit.csv")]
     )
     assert json.loads((run.folder / "summary.json").read_text())["counterexample"]["knots"] == "exact"
+    assert json.loads((run.folder / "manifest.json").read_text())["knots"] == {"kind": "exact", "why": WHY["exact"]}
     assert math.isclose(run.summary["counterexample"]["spacing"]["min"], ALPHA)

@@ -103,6 +103,14 @@ def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
             yield name, t, f, slope
 
 
+def facts(cell: Cell) -> dict[str, Any]:
+    """What the manifest adds: which knots were used, and why."""
+    if cell.program.orbit is None:
+        return {}
+    knots = cell.program.objective_parameters.knots
+    return {"knots": {"kind": knots, "why": WHY[knots]}}
+
+
 def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
     """What summary.md says of the counterexample."""
     h, orbit, s = cell.program.objective_parameters, _orbit(cell), evidence.slopes
