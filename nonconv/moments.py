@@ -37,8 +37,7 @@ def moments(samples: Array) -> Moments:
         # A finite sum has finite terms only. In place, since fresh temporaries cost more than the arithmetic.
         deviation = samples - mean[..., None]
         square = np.square(deviation)
-        m2 = square.sum(axis=-1)
-        m3 = np.multiply(square, deviation, out=square).sum(axis=-1)
+        m2, m3 = square.sum(axis=-1), np.einsum("...i,...i->...", square, deviation)
     return Moments(n, n, np.zeros_like(n), mean, m2, m3, samples.max(axis=-1))
 
 

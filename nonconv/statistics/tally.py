@@ -106,7 +106,7 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
     for target, out in zip(targets, errors, strict=True):
         _squared_errors(block, target, out)
     _mark_failures(errors, cell, block)
-    floors = measured(cell.program.plan, block)
+    floors, trends = _over_spans(cell, block, targets)
     fan_paths, coordinates = fan_size(cell)
     in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
     failed = min(block.failed, key=lambda f: (f.step, f.replicate), default=None)
@@ -119,8 +119,8 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
         kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
-        floors=moments(floors),
-        trends=comoments(followed(cell.program.plan, block, floors, targets)),
+        floors=floors,
+        trends=trends,
         beyond=_beyond(block, bound),
         fates=_fates(block, outcome, max(0, FAN_PATHS - block.first)),
     )
@@ -162,6 +162,21 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
         outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
         failure[failed.replicate - block.first] = failed.step
     return outcome, failure
+
+
+NOTHING = np.empty((0, 1))
+
+
+def _over_spans(cell: Cell, block: Block, targets: list[Array]) -> tuple[Moments, CoMoments]:
+    """The floors and what a verdict follows."""
+    plan = cell.program.plan
+    if not plan.spans:
+        return NO_FLOORS, NO_TRENDS
+    floors = measured(plan, block)
+    return moments(floors), comoments(followed(plan, block, floors, targets))
+
+
+NO_FLOORS, NO_TRENDS = moments(NOTHING), comoments(NOTHING)
 
 
 def _beyond(block: Block, bound: Bound | None) -> int:
