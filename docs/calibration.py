@@ -63,7 +63,7 @@ PROCESSES = (
     Process("AR(1), coefficient 0.9995 (relaxes in half the run)", {"learning_rate": 0.00025}, (DOES_NOT,)),
     Process("random walk", {"learning_rate": 1e-9}, (DOES_NOT, DIVERGES)),
     Process("SGD from far away, on its way all the time", {"learning_rate": 1e-5, "start": 1000.0}, (DOES_NOT,)),
-    Process("SGD, rate 0.01 n^-0.4, not relaxed", {"learning_rate": power(0.0005, 0.4)}, (DOES,)),
+    Process("SGD, rate 0.0005 n^-0.4, not relaxed", {"learning_rate": power(0.0005, 0.4)}, (DOES,)),
     Process("SGD without noise", {"objective": {"name": "quadratic", "data": CONSTANT}, "start": 3.0}, (DOES,)),
     Process("Adam, constant rate", {"optimizer": "adam"}, (DOES_NOT,)),
     Process("Adam, rate 0.05 n^-0.5", {"optimizer": "adam", "learning_rate": power(0.05, 0.5)}, (DOES,)),
