@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -25,7 +26,7 @@ from nonconv.experiment import read_cell
 from nonconv.report import expectations, painter
 from nonconv.report.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
 from nonconv.report.junit import Checked, junit
-from nonconv.report.run import Errors, Run
+from nonconv.report.run import Errors, Run, read_run
 from nonconv.store import as_json
 
 VERDICT: dict[str, Any] = {
@@ -370,7 +371,11 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The verdict and the predictions of every folder, to be changed at will."""
     known: dict[str, Any] = {"verdict.json": VERDICT, "predictions.json": PREDICTIONS}
-    monkeypatch.setattr(expectations, "read_json", lambda path: known[path.name])
+
+    def read_changed(folder: Path) -> Run:
+        return replace(read_run(folder), verdict=known["verdict.json"] or {}, predictions=known["predictions.json"] or {})
+
+    monkeypatch.setattr(expectations, "read_run", read_changed)
     return known
 
 

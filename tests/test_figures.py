@@ -285,3 +285,15 @@ def test_one_recorded_step_is_visible(case: Callable[[str], Run]) -> None:
         curves = [line for line in laid_out(make, case("one of everything")).axes[0].lines if np.size(line.get_xdata()) == 1]
         assert curves
         assert {curve.get_marker() for curve in curves} == {"o"}
+
+
+def test_twins_that_never_part_are_said_to(case: Callable[[str], Run]) -> None:
+    """The data of this case are constant; another's twins part."""
+    assert "zero at every lag" in texts(laid_out(floors_figure, case("no error")))
+    assert "zero at every lag" not in texts(laid_out(floors_figure, case("plain")))
+
+
+def test_a_folder_of_before_there_were_verdicts_can_be_read(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, {}).folder
+    (folder / "verdict.json").unlink()
+    assert read_run(folder).verdict == {}

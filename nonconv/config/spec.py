@@ -81,13 +81,13 @@ def typed(annotation: Any) -> Any:
 
 def one_or_many(single: Any, several: Any) -> Any:
     """A value or a list of values, told apart by which it is."""
-    options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007
+    options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
 
 
 def word_or_other(word: Any, other: Any) -> Any:
     """A word or a value of another kind, told apart by which it is."""
-    options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007
+    options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
 
 

@@ -16,7 +16,6 @@ from nonconv.config.problems import Place, Problem, nearest
 from nonconv.errors import UsageError
 from nonconv.report.run import Run, read_run
 from nonconv.statistics.shares import share
-from nonconv.store import read_json
 
 Status = Literal["met", "refuted", "undecided"]
 STATUSES: tuple[Status, ...] = ("met", "refuted", "undecided")
@@ -57,8 +56,8 @@ class Measured(NamedTuple):
 
 def read_result(folder: Path, exact: bool) -> Result:
     """What a finished folder holds."""
-    verdict, predictions = (read_json(folder / f"{name}.json") for name in ("verdict", "predictions"))
-    return Result(read_run(folder), verdict or {}, predictions or {}, exact)
+    run = read_run(folder)
+    return Result(run, run.verdict, run.predictions, exact)
 
 
 def overall(statuses: Iterable[Status]) -> Status:

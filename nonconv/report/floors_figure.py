@@ -43,7 +43,7 @@ def _log_log(axes: Any) -> None:
     axes.set_yscale("log")
     log_axis(axes.xaxis)
     log_axis(axes.yaxis)
-    if axes.lines:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", fontsize=8)
 
 
@@ -53,6 +53,9 @@ def _column(rows: list[dict[str, str]], name: str) -> Array:
 
 def _twins(axes: Any, rows: list[dict[str, str]]) -> None:
     of_twins = [row for row in rows if row["floor"] == "twin"]
+    if of_twins and not np.any(_column(of_twins, "value")):
+        axes.text(0.5, 0.5, "zero at every lag", ha="center", va="center", transform=axes.transAxes)
+        return
     branches = dict.fromkeys(int(row["step"]) - int(row["lag"]) for row in of_twins)
     for branch, shade in zip(branches, ("0.6", "0.35", "0.0"), strict=False):
         own = [row for row in of_twins if int(row["step"]) - int(row["lag"]) == branch]
@@ -78,5 +81,5 @@ def _segments(axes: Any, rows: list[dict[str, str]], floor: str, color: str, nam
     for k, row in enumerate(row for row in rows if row["floor"] == floor):
         ends = np.array([int(row["step"]) / 2, int(row["step"])])
         value, low, high = (positive(np.full(2, float(row[column]))) for column in ("value", "ci_low", "ci_high"))
-        axes.plot(ends, value, color=color, linewidth=2.0, label=name if k == 0 else None, zorder=2, **line)
+        axes.plot(ends, value, color=color, linewidth=2.0, label=name if k == 0 and value[0] > 0 else None, zorder=2, **line)
         axes.fill_between(ends, low, high, color=color, alpha=0.25, linewidth=0, zorder=2)

@@ -50,7 +50,6 @@ def read_run(folder: Path) -> Run:
     first = [row for row in rows if row["xi"] == labels[0]]
     with np.load(folder / "paths.npz") as file:
         paths = dict(file)
-    predicted = folder / "predictions.json"
     return Run(
         folder=folder,
         config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
@@ -60,8 +59,8 @@ def read_run(folder: Path) -> Run:
         batch_size=_column(first, "batch_size"),
         errors={label: _errors([row for row in rows if row["xi"] == label]) for label in labels},
         theory=_theory(folder / "theory.csv"),
-        predictions=json.loads(predicted.read_text(encoding="utf-8")) if predicted.exists() else {},
-        verdict=json.loads((folder / "verdict.json").read_text(encoding="utf-8")),
+        predictions=_document(folder / "predictions.json"),
+        verdict=_document(folder / "verdict.json"),
         floors=len(read_rows(folder / "floors.csv")) if (folder / "floors.csv").exists() else 0,
         paths=paths,
     )
@@ -71,6 +70,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """A CSV file as rows by column name."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _document(path: Path) -> dict[str, Any]:
+    """A JSON file; empty if there is none, as in folders that an earlier nonconv wrote."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def _column(rows: list[dict[str, str]], name: str) -> Array:
