@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,14 @@ MOST_SNAPSHOT_BYTES = 256 * 2**20
 MOST_TABLE_NUMBERS = 5_000_000
 
 
+class Stopping(NamedTuple):
+    """From `least` paths on, enough of them when the relative standard error of a quantity is at most `target`."""
+
+    least: int
+    target: float
+    of: str
+
+
 class Xi(NamedTuple):
     """A candidate for the limit: its name in tables, and its point if it is not a random variable."""
 
@@ -38,20 +46,25 @@ class Xi(NamedTuple):
     point: Array | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
-    """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash."""
+    """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash.
+
+    paths: how many there are, or at most, if `stopping` may end it early.
+    """
 
     name: str
     resolved: dict[str, Any]
     identity: str
     program: Program
     paths: int
+    stopping: Stopping | None
     law: Law
     minimizer: Array | None
     xi: tuple[Xi, ...]
     escape_radius: float
     recorded_paths: int
+    fan_paths: int
     optimizer: Chosen
     learning_rate_limits: Limits
     batch_size_limits: Limits
@@ -59,6 +72,11 @@ class Cell:
     data_parameters: Any
     constant_batch: int | None
     adam_zero_se: Array | float = 0.0
+
+    @cached_property
+    def lineage(self) -> str:
+        """Names the experiment whatever the number of its paths: what was computed of it serves when there are to be more."""
+        return identity({key: value for key, value in portable(self.resolved).items() if key != "paths"})
 
     @property
     def folder_name(self) -> str:
@@ -85,6 +103,7 @@ def make_cell(document: Document, model: Any) -> Cell:
     return _Binding(document, model).cell()
 
 
+@lru_cache
 def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
     """At most `points` different steps, rising to the last; round ones and the last two halvings where they fit."""
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
@@ -92,12 +111,14 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
         if found[0] < anchor or anchor == steps:
             found[np.abs(found - anchor).argmin()] = anchor
-    return np.unique(found)
+    record = np.unique(found)
+    record.flags.writeable = False  # every experiment of the same length has it
+    return record
 
 
 def plain(model: Any) -> dict[str, Any]:
-    """A config's model as plain data, as YAML and JSON know it; of `expect`, what was written."""
-    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect"})
+    """A config's model as plain data, as YAML and JSON know it; of `expect`, what was written; without a sweep."""
+    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect", "sweep"})
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 
@@ -116,12 +137,14 @@ class _Binding:
 
     def cell(self) -> Cell:
         model, steps = self.model, self.model.steps
+        paths = model.paths if isinstance(model.paths, int) else model.paths.max
         start = self._start()
         xi = self._xi()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
+        self._check_stopping()
         if model.expect is not None:
             self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
@@ -153,12 +176,14 @@ class _Binding:
             resolved=self.resolved,
             identity=identity(portable(self.resolved)),
             program=program,
-            paths=model.paths,
+            paths=paths,
+            stopping=self._stopping(),
             law=law,
             minimizer=minimizer,
             xi=tuple(x._replace(point=minimizer) if x.label == "minimizer" else x for x in xi),
             escape_radius=model.escape_radius,
-            recorded_paths=min(model.record.paths, model.paths),
+            recorded_paths=min(model.record.paths, paths),
+            fan_paths=min(model.record.fan, paths),
             optimizer=optimizer,
             learning_rate_limits=rate.component.limits(rate.parameters),
             batch_size_limits=batch.component.limits(batch.parameters),
@@ -166,6 +191,15 @@ class _Binding:
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
         )
+
+    def _stopping(self) -> Stopping | None:
+        rule = self.model.paths
+        return None if isinstance(rule, int) else Stopping(rule.min, rule.target, rule.of)
+
+    def _check_stopping(self) -> None:
+        rule = self._stopping()
+        if rule and rule.of != "mse" and not getattr(self.model.floors, rule.of):
+            self._complain(("paths", "of"), f"the {rule.of} floor is not measured", f"floors: {{{rule.of}: true}}")
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
         """Even the smallest block must fit into memory."""
@@ -193,7 +227,7 @@ class _Binding:
 
     def _load(self, data: Chosen) -> Rows:
         path: KeyPath = ("objective", "data")
-        self.data_file = self.document.folder / data.parameters.file
+        self.data_file = self.document.locate(data.parameters.file)
         try:
             table, digest = read_table(self.data_file, data.parameters.columns)
         except TableError as error:

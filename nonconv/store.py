@@ -10,11 +10,13 @@ import io
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -90,9 +92,17 @@ class Folder:
         self._put(name, content)
         self.files[name] = hashlib.sha256(content).hexdigest()
 
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; empty if there is none."""
+        return read_manifest(self.path) or {}
+
     def discard(self, name: str) -> None:
         """Remove a result that an earlier run may have left and this one does not have."""
         (self.path / name).unlink(missing_ok=True)
+
+    def discard_folder(self, name: str) -> None:
+        """Remove a folder of such results."""
+        shutil.rmtree(self.path / name, ignore_errors=True)
 
     def _put(self, name: str, content: bytes) -> None:
         target = self.path / name
@@ -207,11 +217,13 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@cache
 def versions() -> dict[str, str]:
     names = ("numpy", "numba", "scipy", "matplotlib")
     return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
 
 
+@cache
 def cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

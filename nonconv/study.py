@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.engine.blocks import block_size, simulate
@@ -23,9 +24,10 @@ from nonconv.report.painter import Draw, draw_folder
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
 from nonconv.statistics.counterexample import evidence
+from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
 from nonconv.store import Folder, as_yaml
-from nonconv.theory.predictions import adam_zeros, bound
+from nonconv.theory.predictions import adam_zeros, bound, is_bounded
 
 CHECKPOINT_SECONDS = 5.0
 BLOCKS_AHEAD = 2
@@ -79,21 +81,25 @@ def run(
 
 def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
     """Everything but the manifest: first the data, then what is made of them."""
-    from nonconv.engine.fused import Fused
-
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
     for name in OPTIONAL_FILES:
         store.discard(name)  # of what was here before --force
-    found = evidence(cell.program, Fused, len(tally.kept))
-    for name, content in data_files(cell, tally, found).items():
+    for name, content in results(cell, tally).items():
         store.write(name, content)
     for name, content in draw(store.path).items():
         store.write(f"figures/{name}", content)
     store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
+def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
+    """All data files of a prepared cell, by name."""
+    from nonconv.engine.fused import Fused
+
+    return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
+
+
 def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
-    """The tally of all paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
+    """The tally of all its paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
 
     cell = prepared(cell)
@@ -103,7 +109,8 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
     try:
         blocks = _measured_blocks(cell, Fused(cell.program), workers, tally.paths if tally else 0, cell.paths)
         with closing(blocks):
-            for block in blocks:
+            while tally is None or not is_enough(cell, tally):
+                block = next(blocks)
                 tally = tally + block if tally else block
                 progress(tally.paths)
                 if time.monotonic() - last_saved > CHECKPOINT_SECONDS and tally.paths < cell.paths:
@@ -111,7 +118,6 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
                     last_saved = time.monotonic()
     except KeyboardInterrupt:
         raise _interrupted(cell, tally, store) from None
-    assert tally is not None
     return tally
 
 
@@ -127,7 +133,7 @@ def prepared(cell: Cell) -> Cell:
     from nonconv.engine.fused import Fused
 
     program = with_orbit(cell.program, Fused)
-    if not program.watched and bound(cell):
+    if not program.watched and is_bounded(cell):
         program = replace(program, watched=True)
     cell = cell if program is cell.program else replace(cell, program=program)
     return _with_adam_zero(cell) if any(xi.label == "adam_zero" and xi.point is None for xi in cell.xi) else cell
@@ -153,17 +159,12 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
 
 def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
     """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
-    size = block_size(cell.program)
-    stop, within = np.zeros(1, dtype=np.uint8), bound(cell)
-
-    def task(start: int) -> Tally:
-        return measure(cell, simulate(cell.program, engine, start, min(size, cell.paths - start), stop), within)
-
+    size, stop = block_size(cell.program), np.zeros(1, dtype=np.uint8)
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(first, last, size):
-            waiting.append(pool.submit(task, start))
+            waiting.append(pool.submit(measured, cell, engine, start, stop))
             if len(waiting) >= BLOCKS_AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -171,3 +172,9 @@ def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last:
     finally:
         stop[0] = 1
         pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped, and need not be
+
+
+def measured(cell: Cell, engine: Engine, start: int, stop: NDArray[np.uint8]) -> Tally:
+    """The tally of the block of a prepared cell that begins with this path. Raises Stopped once stop[0] is nonzero."""
+    paths = min(block_size(cell.program), cell.paths - start)
+    return measure(cell, simulate(cell.program, engine, start, paths, stop), bound(cell))

@@ -8,9 +8,13 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.experiment import read_cell
-from nonconv.store import damaged, finished, versions
+from nonconv.report.run import read_rows
+from nonconv.report.sweep_files import DONE
+from nonconv.report.sweep_result import SWEEP_TABLE
+from nonconv.store import MANIFEST, damaged, finished, read_manifest, versions
 from nonconv.study import first_paths
 
+SAMPLED_CELLS, MOST_NAMED = 8, 10
 CLOSE_ULP = 64
 """Paths this close came from the same arithmetic with another rounding: another processor, or another library."""
 
@@ -36,6 +40,23 @@ def verify_folder(folder: Path, workers: int) -> Verification:
     if not len(stored):
         return Verification(True, f"{folder}: files as written; no paths were recorded, so none were recomputed", ())
     return _compared(folder, stored, first_paths(cell, len(stored), workers), manifest)
+
+
+def verify_sweep(folder: Path, workers: int) -> Verification:
+    """The files of a sweep and all its cells, and the recorded paths of some cells. Raises as `verify_folder` does."""
+    manifest = finished(folder)
+    cells = [row["cell"] for row in read_rows(folder / SWEEP_TABLE) if row["status"] == DONE]
+    changed = damaged(folder, manifest)
+    for cell in cells:
+        place = folder / "cells" / cell
+        known = read_manifest(place)
+        changed += [f"cells/{cell}/{name}" for name in damaged(place, known)] if known else [f"cells/{cell}/{MANIFEST}"]
+    if changed:
+        return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed[:MOST_NAMED])}", ())
+    chosen = cells[:: max(1, len(cells) // SAMPLED_CELLS)][:SAMPLED_CELLS]
+    found = [verify_folder(folder / "cells" / cell, workers) for cell in chosen]
+    text = "\n".join([f"{folder}: the files of {len(cells)} cells as written", *(one.text for one in found)])
+    return Verification(all(one.good for one in found), text, tuple(dict.fromkeys(r for one in found for r in one.reasons)))
 
 
 def _compared(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:

@@ -126,7 +126,7 @@ def test_whole_numbers(steps: str, tmp_path: Path) -> None:
         ("start", "2", "2.0"),
         ("xi", "start", "[start]"),
         ("xi", "0", "[0.0]"),
-        ("record", "{}", "{points: 200, spacing: log, paths: 32}"),
+        ("record", "{}", "{points: 200, spacing: log, paths: 32, fan: 4096}"),
         ("floors", "{}", "{twin: true, window: true, cauchy: true}"),
         ("floors", "{twin: false}", "{twin: false, window: true, cauchy: true}"),
         ("xi", "adam_zero", "[adam_zero]"),
@@ -176,7 +176,7 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         "xi": ["minimizer"],
         "escape_radius": 1e6,
         "floors": {"twin": True, "window": True, "cauchy": True},
-        "record": {"points": 200, "spacing": "log", "paths": 32},
+        "record": {"points": 200, "spacing": "log", "paths": 32, "fan": 4096},
     }
 
 
@@ -308,6 +308,7 @@ CHANGES = {
     "record.points": "51",
     "record.spacing": "log",
     "record.paths": "5",
+    "record.fan": "7",
 }
 ALONG = {
     "objective.dim": {"objective.scale": "1", "xi": "[start]"},

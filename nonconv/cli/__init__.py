@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from nonconv.cli import check_claims, check_configs, components, folders, run_config
+from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.errors import UsageError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 for command in (
     run_config.run,
+    sweep_config.sweep,
     check_claims.check,
     check_configs.show,
     check_configs.validate,
@@ -27,6 +28,7 @@ for command in (
     folders.table,
     folders.plot,
     folders.verify,
+    compare_runs.compare,
     components.schema,
 ):
     app.command(name=command.__name__.removesuffix("_components"))(command)

@@ -1,5 +1,7 @@
 """nonconv show, nonconv validate: a config without running it."""
 
+from pathlib import Path
+
 from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
 from nonconv.errors import ConfigError
 
@@ -34,9 +36,19 @@ def validate(
     for config in configs:
         try:
             read_cell(config, settings)
+            _check_sweep(config, settings)
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
     if not quiet:
         say(f"{len(configs)} valid")
+
+
+def _check_sweep(config: Path, settings: list[str]) -> None:
+    """Every cell of the grid, if the config has one. Raises ConfigError."""
+    from nonconv.config.document import read
+    from nonconv.sweeps.sweep import read_sweep, survey
+
+    if "sweep" in read(config, settings).data:
+        survey(read_sweep(config, settings))

@@ -24,15 +24,13 @@ def table(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to; - is stdout.")] = Path("-"),
     verbose: Verbose = False,
 ) -> None:
-    """Print a run's table: a few rows as md or latex (booktabs), all recorded steps as csv, json or parquet."""
-    from nonconv.report.run import read_run
+    """Print the table of a run or a sweep: the short one as md or latex (booktabs), the whole as csv, json or parquet."""
     from nonconv.report.tables import FORMATS
-    from nonconv.report.tables import table as render
     from nonconv.store import undamaged
 
     _one_of(kind, FORMATS)
     undamaged(run)
-    content = render(read_run(run), kind)
+    content = _rendered(run, kind)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -42,6 +40,15 @@ def table(
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
+def _rendered(folder: Path, kind: str) -> bytes:
+    from nonconv.report.run import read_run
+    from nonconv.report.sweep_result import is_sweep, read_sweep_result
+    from nonconv.report.sweep_table import table as of_sweep
+    from nonconv.report.tables import table as of_run
+
+    return of_sweep(read_sweep_result(folder), kind) if is_sweep(folder) else of_run(read_run(folder), kind)
+
+
 @reported
 def plot(
     run: RunFolder,
@@ -49,15 +56,14 @@ def plot(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
     verbose: Verbose = False,
 ) -> None:
-    """Draw a run's figures again, from its data files, into the working directory or DIR."""
-    from nonconv.report.figures import FORMATS, draw
-    from nonconv.report.painter import figure_names
-    from nonconv.report.run import read_run
+    """Draw the figures of a run or a sweep again, from its data files, into the working directory or DIR."""
+    from nonconv.report.figures import FORMATS
+    from nonconv.report.painter import draw_folder
     from nonconv.store import undamaged
 
     _one_of(kind, FORMATS)
     name = undamaged(run)["name"]
-    for figure, content in draw(read_run(run), figure_names(run), (kind,)).items():
+    for figure, content in draw_folder(run, formats=(kind,)).items():
         target = out / f"{name}-{figure}"
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -69,10 +75,14 @@ def plot(
 
 @reported
 def verify(run: RunFolder, verbose: Verbose = False) -> None:
-    """Compute a run's recorded paths again and compare them, bit for bit, with paths.npz; exit 3 if they differ."""
-    from nonconv.verification import verify_folder
+    """Compute a run's recorded paths again and compare them, bit for bit, with paths.npz; exit 3 if they differ.
 
-    verdict = verify_folder(run, default_workers())
+    Of a sweep, those of some cells, spread over the grid; the files of all cells are checked.
+    """
+    from nonconv.report.sweep_result import is_sweep
+    from nonconv.verification import verify_folder, verify_sweep
+
+    verdict = (verify_sweep if is_sweep(run) else verify_folder)(run, default_workers())
     print(verdict.text)
     for reason in verdict.reasons:
         say(reason)

@@ -6,7 +6,8 @@ aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,10 @@ def scalar(text: str) -> Any:
 
 @dataclass
 class Document:
-    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text."""
+    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
+
+    folder: what names of files in it are relative to; moved: where files lie that are not where their names say.
+    """
 
     source: str
     data: Any = None
@@ -84,12 +88,26 @@ class Document:
     keys: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     folder: Path = field(default_factory=Path)
+    moved: dict[str, Path] = field(default_factory=dict)
+
+    def locate(self, file: str) -> Path:
+        """Where a file lies that the config names."""
+        return self.moved.get(file, self.folder / file)
 
     def place(self, path: KeyPath) -> Place:
         """Where the value stands, or the nearest thing around it that was written."""
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, Place(self.source, 0, 0, ""))
+
+    def with_values(self, settings: Iterable[tuple[str, Any, Place]]) -> "Document":
+        """A copy with other values: dotted key, value, and where that stands."""
+        other = replace(
+            self, data=deepcopy(self.data), values=dict(self.values), keys=dict(self.keys), problems=list(self.problems)
+        )
+        for key, value, place in settings:
+            other._put(_path(key), Document(place.source, deepcopy(value), {(): place}))
+        return other
 
     def override(self, setting: str) -> None:
         """Replace or add one value: `a.b.c=YAML`."""
@@ -99,7 +117,7 @@ class Document:
             place = Place(source, 0, 0, "")
             self.problems.append(Problem("is not of the form key=value, as in optimizer.beta1=0.9", place))
             return
-        path: KeyPath = tuple(int(part) if INDEX.fullmatch(part) else part for part in name.split("."))
+        path = _path(name)
         other = parse(text, source, whole=True)
         self.problems += other.problems
         if not other.problems:
@@ -145,6 +163,10 @@ class Document:
         written, self.values[path] = self.place(path), place
         self.values.update({(*path, key): written for key in full})
         return full
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(int(part) if INDEX.fullmatch(part) else part for part in key.split("."))
 
 
 def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:

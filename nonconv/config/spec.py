@@ -182,6 +182,14 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
     return consistent
 
 
+@cache
+def part_model(part: type[Any]) -> type[BaseModel]:
+    """The pydantic model of a mapping inside a config."""
+    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
+    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
+    return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
+
+
 Count = Annotated[int, Interval(ge=1, le=LARGEST)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 NamedXi = Literal["minimizer", "adam_zero", "start", "path_mean", "last"]
@@ -207,12 +215,35 @@ Start: TypeAlias = Annotated[  # type: ignore[valid-type]
 ]
 
 
+def _rising(values: Any) -> list[Complaint]:
+    return [Complaint("min", f"{values.min} is more than max, which is {values.max}")] if values.min > values.max else []
+
+
+class Enough(Part):
+    """As many paths as a relative standard error asks for, by whole blocks."""
+
+    min: Annotated[Count, Doc("paths there are at least")] = 256
+    max: Annotated[Count, Doc("paths there are at most")]
+    target: Annotated[float, Interval(gt=0, lt=1), Doc("the relative standard error that is enough")]
+    of: Annotated[Literal["mse", "twin", "window", "cauchy"], Doc("of E|theta_T - xi|^2 for the first xi, or of a floor")] = (
+        "mse"
+    )
+    check = staticmethod(_rising)
+
+
+Paths: TypeAlias = Annotated[  # type: ignore[valid-type]
+    Annotated[Count, Strict(), BeforeValidator(whole), Tag("one")] | Annotated[part_model(Enough), Tag("word")],
+    Discriminator(lambda value: "word" if isinstance(value, dict | BaseModel) else "one"),
+]
+
+
 class Record(Part):
     """What is written down of a run."""
 
     points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
+    fan: Annotated[int, Interval(ge=0, le=4096), Doc("how many paths the quantiles rest on, the first ones")] = 4096
 
 
 class Floors(Part):
@@ -228,7 +259,11 @@ class Experiment:
 
     claim: Annotated[str, Doc("what the experiment is to show, in a sentence; printed, never computed with")] = ""
     seed: Annotated[int, Interval(ge=0), Doc("names the random numbers; the same seed gives the same paths")] = 0
-    paths: Annotated[Count, Doc("independent realisations")] = 1024
+    paths: Annotated[
+        Paths,
+        AsItIs(f"{allowed(Count)}, or {allowed(Enough)}"),
+        Doc("independent realisations: how many, or how exact a result"),
+    ] = 1024
     steps: Annotated[Count, Doc("steps of each path")]
     objective: Annotated[Any, OneOf("objective"), Doc("what is minimised")]
     optimizer: Annotated[Any, OneOf("optimizer"), Doc("the rule that moves the iterate")]
@@ -248,17 +283,14 @@ class Experiment:
     escape_radius: Annotated[
         float, Interval(gt=0), Doc("paths that end further than this from start and minimizer escaped")
     ] = 1e6
-    floors: Annotated[Any, Words("a mapping of twin, window, cauchy"), Doc("the bounds for every xi at once")] = None
-    record: Annotated[Any, Words("a mapping of points, spacing, paths"), Doc("what is written down")] = None
+    floors: Annotated[Any, Words(allowed(Floors)), Doc("the bounds for every xi at once")] = None
+    record: Annotated[Any, Words(allowed(Record)), Doc("what is written down")] = None
+    sweep: Annotated[
+        dict[str, Any] | None,
+        AsItIs("a mapping of keys to their values"),
+        Doc("the grid of `nonconv sweep`: config keys with the values they take"),
+    ] = None
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None
-
-
-@cache
-def part_model(part: type[Any]) -> type[BaseModel]:
-    """The pydantic model of a mapping inside a config."""
-    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
-    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
-    return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
 
 
 @cache

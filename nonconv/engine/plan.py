@@ -1,7 +1,7 @@
 """When floors look at the paths: dyadic branch points, the lags after each, and equidistant steps between two of them."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -84,6 +84,7 @@ class Plan:
 NO_PLAN = Plan()
 
 
+@lru_cache
 def plan_for(steps: int, wanted: Wanted) -> Plan:
     """The spans up to T/4, T/2 and T, each from half of its end; fewer for short runs, none if nothing is wanted."""
     if not any(wanted):

@@ -187,17 +187,22 @@ def paths_figure(run: Run) -> Figure:
         _fan(axes, run, quantile[:, :, coordinate])
         _single_paths(axes, run, coordinate)
         _marks(axes, run, coordinate)
+        if not (len(quantile) or len(run.paths["theta"])):
+            axes.text(0.5, 0.6, "record: neither paths nor a fan were kept", transform=axes.transAxes, ha="center")
         _step_axis(axes, run)
         axes.set_ylabel("Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {coordinate + 1}")
-        _tame(axes, quantile[:, :, coordinate])
+        _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
     axes_list[-1].set_xlabel("step n")
-    axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    if axes_list[0].get_legend_handles_labels()[0]:
+        axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     _title(axes_list[0], run)
     _show_single_points(figure)
     return figure
 
 
 def _fan(axes: Any, run: Run, quantile: Array) -> None:
+    if not len(quantile):
+        return
     levels = run.paths["quantile_level"]
     shades = (0.15, 0.3, 0.5)
     for k in range(len(levels) // 2):
@@ -224,12 +229,12 @@ def _marks(axes: Any, run: Run, coordinate: int) -> None:
         axes.axhline(point[coordinate], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
 
 
-def _tame(axes: Any, quantile: Array) -> None:
+def _tame(axes: Any, curves: Array) -> None:
     """Paths over many orders of magnitude need an axis that shows both ends."""
-    shown = np.abs(quantile[np.abs(quantile) < LARGEST_SHOWN])
+    shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
     if not len(shown) or shown.max() <= 1e4:
         return
-    linear = max(1e-3, float(np.median(np.abs(quantile[:, 0]))))
+    linear = max(1e-3, float(np.median(np.abs(curves[:, 0]))))
     decades = math.log10(max(10.0, float(shown.max()) / linear))
 
     def text(value: float, position: int | None = None) -> str:

@@ -13,7 +13,7 @@ from nonconv.report import counterexample, verdict_files
 from nonconv.report.csv_text import as_csv, number
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
-from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.statistics.tally import OUTCOMES, Tally, ends
 from nonconv.store import SCHEMA_VERSION, as_json, as_npz
 from nonconv.theory.assumptions import departures
 from nonconv.theory.predictions import predictions
@@ -76,7 +76,7 @@ def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
 
 
 def paths_npz(cell: Cell, tally: Tally) -> bytes:
-    """The recorded paths whole, and quantiles of the first `quantile_paths` paths."""
+    """The recorded paths whole, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with."""
     fan = tally.fan
     return as_npz(
         {
@@ -88,6 +88,8 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "quantile_level": np.array(LEVELS),
             "quantile": fan_quantiles(fan),
             "quantile_paths": np.array(fan.shape[2]),
+            "end_of": np.array(ends(cell)),
+            "end": tally.ends,
         }
     )
 
@@ -102,7 +104,7 @@ def summary(cell: Cell, tally: Tally, theory: dict[str, Array]) -> dict[str, Any
         "identity": cell.identity,
         "claim": cell.claim,
         "seed": cell.program.seed,
-        "paths": cell.paths,
+        "paths": tally.paths,
         "steps": cell.program.steps,
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
@@ -143,9 +145,11 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
     """What may mislead a reader."""
     if cell.deterministic:
         return []
-    if cell.paths == 1:
+    if tally.paths == 1:
         return ["one path alone gives no interval"]
-    few = [f"intervals from only {cell.paths} paths are not to be trusted; take 200 or more"] if cell.paths < FEW_PATHS else []
+    few = (
+        [f"intervals from only {tally.paths} paths are not to be trusted; take 200 or more"] if tally.paths < FEW_PATHS else []
+    )
     return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
 
 

@@ -22,17 +22,30 @@ Draw = Callable[[Path], dict[str, bytes]]
 
 
 def figure_names(folder: Path) -> tuple[str, ...]:
-    """The figures of a folder: those of every run, and what its objective adds."""
+    """The figures of a folder: those of every run and what its objective adds, or those of a sweep."""
+    from nonconv.report.sweep_result import is_sweep, read_sweep_result
+
+    if is_sweep(folder):
+        from nonconv.report.sweep_figures import figure_names as sweep_figure_names
+
+        return sweep_figure_names(read_sweep_result(folder))
     added = {"floors": "floors.csv", "orbit": "orbit.csv", "fates": "outcomes.csv"}
     return (*FIGURES, *(name for name, file in added.items() if (folder / file).exists()))
 
 
-def draw_folder(folder: Path, names: tuple[str, ...] | None = None) -> dict[str, bytes]:
+def draw_folder(
+    folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = ("png", "svg")
+) -> dict[str, bytes]:
     """A Draw in this process."""
     from nonconv.report.figures import draw  # matplotlib is heavy
     from nonconv.report.run import read_run
+    from nonconv.report.sweep_figures import draw_sweep
+    from nonconv.report.sweep_result import is_sweep, read_sweep_result
 
-    return draw(read_run(folder), figure_names(folder) if names is None else names)
+    wanted = figure_names(folder) if names is None else names
+    if is_sweep(folder):
+        return draw_sweep(read_sweep_result(folder), wanted, formats)
+    return draw(read_run(folder), wanted, formats)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def interval(row: dict[str, Any]) -> str:
     digits = 1 - math.floor(math.log10(half))
     if -1 <= digits <= 5 and abs(row["mse"]) < 1e6:
         return f"{row['mse']:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
-    leading = math.floor(math.log10(row["mse"])) if row["mse"] > 0 else 0
+    leading = math.floor(math.log10(abs(row["mse"]))) if row["mse"] else 0
     return f"{row['mse']:.{min(max(leading + digits, 1), 12)}e} ± {half:.1e}"
 
 
@@ -74,7 +74,12 @@ def markdown_lines(header: list[str], rows: list[list[str]]) -> str:
 def latex(run: Run) -> str:
     """A tabular with booktabs rules."""
     header, rows = short_rows(run)
-    body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [[_heading(name) for name in header], *rows]]
+    return latex_lines([_heading(name) for name in header], rows)
+
+
+def latex_lines(header: list[str], rows: list[list[str]]) -> str:
+    """A tabular with booktabs rules."""
+    body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [header, *rows]]
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"\begin{{tabular}}{{{'r' * len(header)}}}",
@@ -114,13 +119,17 @@ def _typed(name: str, text: str) -> str | int | float | None:
 
 
 def _parquet(run: Run) -> bytes:
+    rows = read_rows(run.folder / "error.csv")
+    return as_parquet({name: [_number(name, row[name]) for row in rows] for name in rows[0]})
+
+
+def as_parquet(columns: dict[str, list[Any]]) -> bytes:
+    """Named columns as a Parquet file. Raises UsageError where there is no library for it."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise UsageError("parquet needs pyarrow: pip install 'nonconv[parquet]'") from None
-    rows = read_rows(run.folder / "error.csv")
-    columns = {name: [_number(name, row[name]) for row in rows] for name in rows[0]}
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

@@ -7,7 +7,7 @@ from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.moments import estimate, lower_bound
 from nonconv.report.csv_text import as_csv, number
-from nonconv.statistics.floors import rows
+from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.statistics.trends import trends
 from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
@@ -16,8 +16,6 @@ from nonconv.theory.predictions import bound
 from nonconv.theory.recursion import predicted_twins
 
 COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
-SHOWN = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
-"""The floors of a verdict by their names in it: those of the last span."""
 LEFT = ("escaped", "overflow", "nan")
 
 
@@ -68,8 +66,8 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def verdict_document(cell: Cell, tally: Tally) -> dict[str, Any]:
     """What verdict.json holds."""
-    last = {row["floor"]: row for row in floor_rows(cell, tally) if row["step"] == cell.program.steps}
-    floors = {SHOWN[name]: _finite(last[name]) for name in SHOWN if name in last}
+    every = list(floor_rows(cell, tally))
+    floors = {name: _finite(every[k]) for name, k in last_floors(cell.program.plan).items()}
     return {
         "schema_version": SCHEMA_VERSION,
         **as_dict(verdict_of(cell, tally)),

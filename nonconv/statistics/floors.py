@@ -45,6 +45,17 @@ def rows(plan: Plan) -> list[Row]:
     return found
 
 
+LAST = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
+"""What is called the floor, without more: over the last span."""
+
+
+@lru_cache
+def last_floors(plan: Plan) -> dict[str, int]:
+    """The floors of the last span by name: the index of each in `rows`."""
+    last = len(plan.spans) - 1
+    return {LAST[row.floor]: k for k, row in enumerate(rows(plan)) if row.span == last and row.floor in LAST}
+
+
 def measured(plan: Plan, block: Block) -> Array:
     """Every row for every path, shape (rows, paths)."""
     wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]

@@ -11,8 +11,10 @@ def fan_quantiles(fan: Array) -> Array:
     """Order statistics of fan (R, coordinates, paths) at LEVELS, shape (levels, R, coordinates).
 
     The inverse of the empirical distribution function, never a mean of two paths, so infinite iterates are quantiles
-    like any other; nan counts as the largest.
+    like any other; nan counts as the largest. Of no paths there are no levels.
     """
+    if not fan.shape[2]:
+        return np.empty((0, *fan.shape[:2]))
     ordered = np.sort(fan, axis=2)
     ranks = np.ceil(np.array(LEVELS) * fan.shape[2]).astype(int) - 1
     return np.moveaxis(ordered[:, :, np.maximum(ranks, 0)], 2, 0)

@@ -12,12 +12,15 @@ from nonconv.engine.blocks import Block
 from nonconv.experiment import Cell
 from nonconv.moments import Moments, merge, moments
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
-from nonconv.statistics.floors import measured
+from nonconv.statistics.floors import last_floors, measured
 from nonconv.statistics.trends import followed
 
+MSE = "mse: "
 NESTED: dict[str, Any] = {"errors": Moments, "floors": Moments, "trends": CoMoments}
+PIECES = {"fan_pieces": "fan", "end_pieces": "ends"}
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
-FAN_PATHS = 4096
+FATE_PATHS = 4096
+PAIRED_PATHS = 65_536
 FAN_COORDINATES = 4
 FAN_NUMBERS = 2_000_000
 
@@ -32,6 +35,7 @@ class Tally:
     errors: moments of |theta_n - xi|^2, shape (xi, R). outcomes: how many paths ended how, in the order of OUTCOMES.
     first_failure: the earliest step at which a path left the finite numbers and that path, or (0, -1).
     fan_pieces: the first coordinates of the first paths, for quantiles; arrays (R, coordinates, paths) of one block each.
+    end_pieces: the numbers of `ends` of the first paths, for paired differences; arrays (numbers, paths) of one block each.
     kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
     failure (0 for none). fates: of the first paths, one column each: outcome, caught_step, place, speed and start
     (of engine.replay.Progress); without columns for an objective that has no orbit. floors, trends: of the rows of
@@ -43,6 +47,7 @@ class Tally:
     outcomes: NDArray[np.int64]
     first_failure: NDArray[np.int64]
     fan_pieces: tuple[Array, ...]
+    end_pieces: tuple[Array, ...]
     kept: Array
     kept_outcome: NDArray[np.int64]
     kept_failure: NDArray[np.int64]
@@ -59,6 +64,7 @@ class Tally:
             self.outcomes + other.outcomes,
             min(failures, key=lambda f: (f[0], f[1])) if failures else self.first_failure,
             self.fan_pieces + tuple(piece for piece in other.fan_pieces if piece.shape[2]),
+            self.end_pieces + tuple(piece for piece in other.end_pieces if piece.shape[1]),
             _joined(self.kept, other.kept),
             _joined(self.kept_outcome, other.kept_outcome),
             _joined(self.kept_failure, other.kept_failure),
@@ -73,18 +79,24 @@ class Tally:
         """All of fan_pieces, shape (R, coordinates, paths)."""
         return np.concatenate(self.fan_pieces, axis=2)
 
+    @property
+    def ends(self) -> Array:
+        """All of end_pieces, shape (numbers, paths)."""
+        return np.concatenate(self.end_pieces, axis=1)
+
     def arrays(self) -> dict[str, Any]:
         """As named arrays, for a checkpoint."""
         nested = {f"{part}_{name}": value for part in NESTED for name, value in getattr(self, part)._asdict().items()}
-        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in (*NESTED, "fan_pieces")}
-        return own | {"fan": self.fan} | nested
+        own = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self) if f.name not in (*NESTED, *PIECES)}
+        return own | {name: getattr(self, name) for name in PIECES.values()} | nested
 
     @classmethod
     def from_arrays(cls, arrays: Any) -> "Tally":
         """The inverse of `arrays`."""
         nested = {part: kind(*(arrays[f"{part}_{name}"] for name in kind._fields)) for part, kind in NESTED.items()}
-        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in (*NESTED, "paths", "beyond", "fan_pieces")}
-        return cls(paths=int(arrays["paths"]), beyond=int(arrays["beyond"]), fan_pieces=(arrays["fan"],), **nested, **own)
+        pieces: dict[str, Any] = {part: (arrays[name],) for part, name in PIECES.items()}
+        own = {f.name: arrays[f.name] for f in fields(cls) if f.name not in (*NESTED, *PIECES, "paths", "beyond")}
+        return cls(paths=int(arrays["paths"]), beyond=int(arrays["beyond"]), **nested, **pieces, **own)
 
 
 def _joined(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -94,7 +106,7 @@ def _joined(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 def fan_size(cell: Cell) -> tuple[int, int]:
     """How many paths and coordinates the quantiles rest on: a function of the config alone."""
     coordinates = min(cell.program.dim, FAN_COORDINATES)
-    return min(cell.paths, FAN_PATHS, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
+    return min(cell.fan_paths, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
 
 
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
@@ -116,13 +128,18 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
         outcomes=np.bincount(outcome, minlength=len(OUTCOMES)).astype(np.int64),
         first_failure=np.array([failed.step, failed.replicate] if failed else [0, -1], dtype=np.int64),
         fan_pieces=(block.theta[:, :coordinates, :in_fan].copy(),),
+        end_pieces=(
+            np.concatenate([errors[:, -1], floors[list(last_floors(cell.program.plan).values())]])[
+                :, : max(0, PAIRED_PATHS - block.first)
+            ],
+        ),
         kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
-        floors=floors,
+        floors=moments(floors),
         trends=trends,
         beyond=_beyond(block, bound),
-        fates=_fates(block, outcome, max(0, FAN_PATHS - block.first)),
+        fates=_fates(block, outcome, max(0, FATE_PATHS - block.first)),
     )
 
 
@@ -167,16 +184,21 @@ def _outcomes(cell: Cell, block: Block, last: Array) -> tuple[NDArray[np.int64],
 NOTHING = np.empty((0, 1))
 
 
-def _over_spans(cell: Cell, block: Block, targets: list[Array]) -> tuple[Moments, CoMoments]:
-    """The floors and what a verdict follows."""
+def _over_spans(cell: Cell, block: Block, targets: list[Array]) -> tuple[Array, CoMoments]:
+    """The floors of every path, (rows, paths), and what a verdict follows."""
     plan = cell.program.plan
     if not plan.spans:
-        return NO_FLOORS, NO_TRENDS
+        return np.empty((0, block.theta.shape[2])), NO_TRENDS
     floors = measured(plan, block)
-    return moments(floors), comoments(followed(plan, block, floors, targets))
+    return floors, comoments(followed(plan, block, floors, targets))
 
 
-NO_FLOORS, NO_TRENDS = moments(NOTHING), comoments(NOTHING)
+NO_TRENDS = comoments(NOTHING)
+
+
+def ends(cell: Cell) -> list[str]:
+    """What each path ends with: |theta_T - xi|^2 by the label of xi, and the floors of the last span that are measured."""
+    return [*(f"{MSE}{xi.label}" for xi in cell.xi), *last_floors(cell.program.plan)]
 
 
 def _beyond(block: Block, bound: Bound | None) -> int:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -95,13 +96,19 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
     }
 
 
+def is_bounded(cell: Cell) -> bool:
+    """Whether an interval is known that no path leaves."""
+    h = cell.program.optimizer_parameters
+    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law.bounded
+    return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
+
+
+@lru_cache(maxsize=32)
 def bound(cell: Cell) -> Bound | None:
     """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
+    if not is_bounded(cell):
+        return None
     h, law = cell.program.optimizer_parameters, cell.law
-    if cell.program.objective.name != "quadratic" or not isinstance(h, Adam | Amsgrad) or not law.bounded:
-        return None
-    if h.beta1 > 0 and h.beta1**2 >= h.beta2:
-        return None
     nowhere = np.full(cell.program.dim, np.inf)
     low, high = law.low, law.high
     for first in range(1, cell.program.steps + 1, CHUNK):

@@ -1,0 +1,42 @@
+"""nonconv compare: two finished runs, path by path."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nonconv.cli.common import AsJson, Verbose, print_table, reported, write_stdout
+
+First = Annotated[Path, typer.Argument(metavar="CELL", help="A run's output folder, or a cell of a sweep.")]
+Second = Annotated[Path, typer.Argument(metavar="CELL", help="Another.")]
+
+
+@reported
+def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Compare two runs: how their configs differ, and the difference of their results with an interval of its own.
+
+    Runs of one seed see the same data, path by path, so the interval is much narrower than those of the two results.
+    """
+    from nonconv.report.comparison import as_dict, rows
+    from nonconv.report.comparison import compare as compared
+    from nonconv.store import SCHEMA_VERSION
+    from nonconv.store import as_json as encoded
+
+    found = compared(first, second)
+    if as_json:
+        write_stdout(encoded({"schema_version": SCHEMA_VERSION, "first": str(first), "second": str(second), **as_dict(found)}))
+        return
+    for change in found.changes:
+        print(f"{change.key}: {change.first or 'none'} -> {change.second or 'none'}")
+    if not found.changes:
+        print("The two configs are the same.")
+    paths = found.differences[0].paired.paths
+    print_table(
+        f"What {paths} paths end with, on average; differences with the half width of their 95 % interval",
+        *rows(found),
+        numbers=True,
+    )
+    if found.same_data:
+        print("Both have the same random numbers, so paths are compared in pairs; `narrower` is what that gains.")
+    else:
+        print("The seeds differ, so pairing gains nothing; the intervals hold all the same.")

@@ -1,0 +1,100 @@
+"""sweep.csv and sweep.json: the cells of a sweep side by side, read back from their folders."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+from nonconv.report.csv_text import as_csv
+from nonconv.statistics.paired import paired
+from nonconv.statistics.tally import MSE, OUTCOMES
+from nonconv.store import SCHEMA_VERSION
+
+DONE, FAILED = "done", "failed"
+INTERVAL = ("", "_se", "_low", "_high")
+FIELDS = ("value", "se", "ci_low", "ci_high")
+NOT_FINITE = {"overflow": "inf", "nan": "nan"}
+
+
+class Row(NamedTuple):
+    """A cell: its id, the texts of the swept keys it has, where it lies, and why it has no result, if it has none."""
+
+    name: str
+    keys: Mapping[str, str]
+    folder: Path
+    reason: str
+
+
+class Ends(NamedTuple):
+    """What each of the first paths of a run ends with: numbers (len(of), paths)."""
+
+    of: list[str]
+    numbers: Array
+
+
+def read_ends(folder: Path) -> Ends:
+    """From paths.npz of a run or cell."""
+    with np.load(folder / "paths.npz") as file:
+        return Ends(file["end_of"].tolist(), file["end"])
+
+
+def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
+    """The header of sweep.csv."""
+    found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
+    found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL]
+    found += [f"{floor}{part}" for floor in floors for part in (*INTERVAL, "_lower")]
+    found += [f"slope_{label}{part}" for label in (*xi, *floors) for part in INTERVAL]
+    return [*found, "reason"]
+
+
+def sweep_csv(rows: Iterable[Row], baseline: Path | None, header: Sequence[str]) -> bytes:
+    """One line a cell. baseline: the cell that differences are taken to."""
+    reference = read_ends(baseline) if baseline else None
+    return as_csv(header, ([told.get(name, "") for name in header] for told in _told(rows, baseline, reference)))
+
+
+def _told(rows: Iterable[Row], baseline: Path | None, reference: Ends | None) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        head = {"cell": row.name, **row.keys}
+        if row.reason:
+            yield head | {"status": FAILED, "reason": row.reason}
+            continue
+        differences = {} if reference is None or row.folder == baseline else _differences(read_ends(row.folder), reference)
+        yield head | {"status": DONE} | _measured(row.folder) | differences
+
+
+def _measured(folder: Path) -> dict[str, Any]:
+    """What a cell's own files say."""
+    summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
+    found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
+    for error in (error for error in summary["errors"] if error["step"] == summary["steps"]):
+        numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
+        found |= _named(f"mse_{error['xi']}", numbers)
+    for name, floor in verdict["floors"].items():
+        found |= _named(name, [floor[field] for field in FIELDS]) | _named(f"{name}_lower", [floor["lower"]])
+    for name, slope in verdict["slopes"].items():
+        found |= _named(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in FIELDS])
+    return found
+
+
+def _named(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
+    return {f"{name}{part}": "" if value is None else value for part, value in zip(INTERVAL, numbers, strict=False)}
+
+
+def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
+    """Of the errors of a cell to those of the baseline, path by path: both have the same data."""
+    found: dict[str, Any] = {}
+    for name in (name for name in ends.of if name.startswith(MSE) and name in reference.of):
+        known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)])
+        numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL)]]
+        found |= _named(f"difference_{name.removeprefix(MSE)}", numbers)
+    return found
+
+
+def sweep_json(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What sweep.json holds, given all but its version."""
+    return {"schema_version": SCHEMA_VERSION, **facts}

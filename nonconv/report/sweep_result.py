@@ -1,0 +1,208 @@
+"""A sweep read back from its folder: its cells, what was measured in each, and which of them a figure shows."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array
+
+Mask = NDArray[np.bool_]
+SWEEP_TABLE = "sweep.csv"
+MOST_PANELS = 6
+FLOORS = {"twin": "twin floor", "window": "window floor", "cauchy": "Cauchy floor"}
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The data files of a sweep's folder. columns: sweep.csv as text, one entry a cell in each."""
+
+    folder: Path
+    about: dict[str, Any]
+    columns: dict[str, list[str]]
+
+    @property
+    def cells(self) -> int:
+        return len(self.columns["cell"])
+
+    def texts(self, name: str) -> NDArray[np.str_]:
+        """A column as it is written, shape (cells,)."""
+        return np.array(self.columns.get(name, [""] * self.cells), dtype=np.str_)
+
+    def numbers(self, name: str) -> Array:
+        """A column, shape (cells,); nan where it is empty or missing."""
+        return np.array([float(text) if text else np.nan for text in self.columns.get(name, [""] * self.cells)])
+
+    def known(self, name: str) -> Mask:
+        """In which cells a column says anything, be it inf, shape (cells,)."""
+        return np.array([text != "" for text in self.columns.get(name, [""] * self.cells)])
+
+    def verdict(self, answer: str) -> Mask:
+        """Which cells gave this answer, shape (cells,)."""
+        return self.done & self.equal("verdict", answer)
+
+    def equal(self, name: str, text: str) -> Mask:
+        """In which cells a column says this, shape (cells,)."""
+        return np.array([found == text for found in self.columns[name]])
+
+    @property
+    def done(self) -> Mask:
+        return self.equal("status", "done")
+
+    @property
+    def failed(self) -> Mask:
+        return self.equal("status", "failed")
+
+    @property
+    def xi(self) -> list[str]:
+        return list(self.about["xi"])
+
+    def values(self, key: str) -> list[str]:
+        """What a key takes, without the cells that do not have it: numbers by size, names by first occurrence."""
+        found = [text for text in dict.fromkeys(self.columns[key]) if text]
+        return sorted(found, key=float) if all(map(_is_number, found)) else found
+
+    @property
+    def numeric(self) -> list[str]:
+        """The keys that take at least two numbers."""
+        return [key for key in self.swept if all(map(_is_number, self.values(key)))]
+
+    @property
+    def names(self) -> list[str]:
+        """The keys that take anything else."""
+        return [key for key in self.swept if key not in self.numeric]
+
+    @property
+    def swept(self) -> list[str]:
+        """The keys that tell one cell from another; a key that only some cells have does not do so by that alone."""
+        return [key for key in self.about["keys"] if len(self.values(key)) > 1]
+
+    def cross(self, one: str, other: str) -> bool:
+        """Whether two keys vary independently of each other; those that change together are one, not two."""
+        there = self.known(one) & self.known(other)
+        pairs = set(zip(self.texts(one)[there], self.texts(other)[there], strict=True))
+        return len(pairs) > max(len({pair[k] for pair in pairs}) for k in (0, 1)) if pairs else False
+
+
+def is_sweep(folder: Path) -> bool:
+    """Whether a folder holds a sweep, not a run."""
+    return (folder / SWEEP_TABLE).exists()
+
+
+def read_sweep_result(folder: Path) -> SweepResult:
+    """Read the data files of a sweep's folder."""
+    about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    with (folder / SWEEP_TABLE).open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    return SweepResult(folder, about, dict(zip(header, columns, strict=True)))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a figure shows. name: of its file; column: in sweep.csv; kind: positive, slope, difference or verdict."""
+
+    name: str
+    column: str
+    label: str
+    kind: str
+
+    def shows(self, result: SweepResult) -> bool:
+        """Whether there is anything to show; cells of which nothing was measured are all undecided."""
+        if self.kind != "verdict":
+            return bool((result.known(self.column) & result.done).any())
+        return bool((result.done & ~result.verdict("undecided")).any())
+
+
+def quantities(result: SweepResult) -> list[Quantity]:
+    """Everything a sweep may have measured: errors, floors, exponents, differences, the verdict."""
+    steps = result.about.get("steps")
+    after = f"after {steps} steps" if steps else "after the last step"
+    parts = file_names(result.xi) if len(result.xi) > 1 else [""] * len(result.xi)
+    found = []
+    for label, part in zip(result.xi, (f"_{part}" if part else "" for part in parts), strict=True):
+        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(label, 40)}"
+        found.append(Quantity(f"mse{part}", f"mse_{label}", error, "positive"))
+        found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {label}", "slope"))
+        found.append(
+            Quantity(f"difference{part}", f"difference_{label}", f"difference to the baseline of\n{error}", "difference")
+        )
+    found += [Quantity(floor, floor, FLOORS.get(floor, floor), "positive") for floor in result.about.get("floors", ())]
+    return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def file_names(names: Iterable[str]) -> list[str]:
+    """Names that can be part of a file name, each another."""
+    found: list[str] = []
+    for name in names:
+        part = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.") or "x"
+        taken = sum(other.lower() in {part.lower(), *(f"{part}_{k}".lower() for k in range(9))} for other in found)
+        found.append(f"{part}_{taken + 1}" if taken else part)
+    return found
+
+
+def key_parts(keys: list[str]) -> dict[str, str]:
+    """Each key by its last part, or by as many as tell it from the others, with _ between."""
+    depths = dict.fromkeys(keys, 1)
+    for key in keys:
+        while sum(_last(other, depths[key]) == _last(key, depths[key]) for other in keys) > 1:
+            depths[key] += 1
+    return dict(zip(keys, file_names(_last(key, depths[key]) for key in keys), strict=True))
+
+
+def _last(key: str, count: int) -> str:
+    return "_".join(key.split(".")[-count:])
+
+
+@dataclass(frozen=True)
+class View:
+    """What of a sweep lies where in a figure: keys along its axes, a key whose values are its panels, the others fixed.
+
+    keys: one for a line plot or two for a map. panels: shown value (or "") by mask of its cells.
+    """
+
+    keys: tuple[str, ...]
+    panel_key: str | None
+    panels: list[tuple[str, Mask]]
+    left_out: int
+    fixed: dict[str, str]
+
+
+def view(result: SweepResult, keys: tuple[str, ...]) -> View:
+    """A view along these keys: the next key, names first, makes panels; all further ones are fixed in their middle."""
+    others = [key for key in (*result.names, *result.numeric) if key not in keys]
+    panel_key, further = (others[0] if others else None), others[1:]
+    fixed = {key: result.values(key)[len(result.values(key)) // 2] for key in further}
+    there = np.ones(result.cells, dtype=bool)
+    for key in keys:
+        there &= result.known(key)
+    for key, value in fixed.items():
+        there &= result.equal(key, value) | ~result.known(key)
+    if panel_key is None:
+        return View(keys, None, [("", there)], 0, fixed)
+    masks = [(value, there & result.equal(panel_key, value)) for value in result.values(panel_key)]
+    masks = [(value, mask) for value, mask in masks if mask.any()]
+    chosen = evenly(len(masks), MOST_PANELS)
+    return View(keys, panel_key, [masks[k] for k in chosen], len(masks) - len(chosen), fixed)
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of range(count), with both ends."""
+    return sorted({round(float(k)) for k in np.linspace(0, count - 1, min(count, most))})

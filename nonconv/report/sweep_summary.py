@@ -1,0 +1,77 @@
+"""summary.md of a sweep: the claim, what was measured, the verdicts, the range of errors, the figures."""
+
+from pathlib import Path
+
+from nonconv.report.painter import figure_names
+from nonconv.report.sweep_files import FAILED
+from nonconv.report.sweep_result import SweepResult, read_sweep_result
+
+MOST_FAILURES = 10
+
+
+def markdown(folder: Path) -> str:
+    """What a person reads first."""
+    result = read_sweep_result(folder)
+    about = result.about
+    parts = [
+        f"# {about['name']}",
+        f"**Claim.** {about['claim']}" if about["claim"] else "",
+        f"**Measured.** {setting(result)}",
+        "\n".join(f"- {sentence}" for sentence in findings(result)),
+        *(f"![{name}](figures/{name}.png)" for name in figure_names(folder)),
+        "Files: `sweep.csv` (a row a cell), `cells/` (each cell's own result, for `nonconv table`, `plot`, `verify` and "
+        "`compare`), `config.yaml` (reproduces this folder).",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def setting(result: SweepResult) -> str:
+    """`400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of 10000 steps each.`"""
+    about = result.about
+    keys = [f"{key} ({_number(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
+    size = [f"{about[what]} {what}" if about[what] else f"{what} that differ from cell to cell" for what in ("paths", "steps")]
+    return f"{_number(about['cells'], 'cell')} over {_listed(keys)}, {size[0]} of {size[1]} each; all cells see the same data."
+
+
+def findings(result: SweepResult) -> list[str]:
+    """A sentence each."""
+    return [_verdicts(result), *_errors(result), *_failures(result)]
+
+
+def _verdicts(result: SweepResult) -> str:
+    found = [verdict for verdict in result.columns["verdict"] if verdict]
+    counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
+    said = ", ".join(f"{verdict} in {_number(count, 'cell')}" for verdict, count in counts.items())
+    return f"Verdicts: {said or 'none'}."
+
+
+def _errors(result: SweepResult) -> list[str]:
+    """Where the final error is least and largest."""
+    found = []
+    for label in result.about["xi"]:
+        pairs = [(float(value), k) for k, value in enumerate(result.columns[f"mse_{label}"]) if value not in ("", "nan")]
+        if pairs:
+            (low, at_low), (high, at_high) = min(pairs), max(pairs)
+            found.append(
+                f"Final E|Θ − {label}|²: from {low:.4g} ({_cell(result, at_low)}) to {high:.4g} ({_cell(result, at_high)})."
+            )
+    return found
+
+
+def _cell(result: SweepResult, row: int) -> str:
+    return ", ".join(f"{key}={result.columns[key][row]}" for key in result.about["keys"] if result.columns[key][row])
+
+
+def _failures(result: SweepResult) -> list[str]:
+    failed = [k for k, status in enumerate(result.columns["status"]) if status == FAILED]
+    more = [f"And {len(failed) - MOST_FAILURES} more cells failed; sweep.csv has their reasons."]
+    shown = [f"Failed: {_cell(result, k)}: {result.columns['reason'][k]}." for k in failed[:MOST_FAILURES]]
+    return shown + (more if len(failed) > MOST_FAILURES else [])
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,65 @@
+"""The cells of a sweep as a table for people and programs."""
+
+import json
+import math
+from typing import Any
+
+from nonconv.report.sweep_files import FAILED
+from nonconv.report.sweep_result import SweepResult
+from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
+
+TEXTS = ("cell", "status", "verdict", "reason")
+
+
+def table(result: SweepResult, kind: str) -> bytes:
+    """The table of a sweep in one of tables.FORMATS: a few columns as md and latex, all of them otherwise."""
+    if kind in ("md", "latex"):
+        return (markdown_lines if kind == "md" else latex_lines)(*short_rows(result)).encode()
+    if kind == "csv":
+        return (result.folder / "sweep.csv").read_bytes()
+    columns = {name: _typed(name, texts) for name, texts in result.columns.items()}
+    if kind == "parquet":
+        return as_parquet(columns)
+    rows = [{name: _as_json(column[k]) for name, column in columns.items()} for k in range(result.cells)]
+    return (json.dumps({"schema_version": result.about["schema_version"], "rows": rows}, indent=1) + "\n").encode()
+
+
+def _typed(name: str, texts: list[str]) -> list[Any]:
+    """A column of one type: whole numbers, numbers or texts; None where it is empty."""
+    if name in TEXTS:
+        return list(texts)
+    for kind in (int, float):
+        try:
+            return [kind(text) if text else None for text in texts]
+        except ValueError:
+            continue
+    return list(texts)
+
+
+def _as_json(value: Any) -> Any:
+    """null for what is not finite."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the swept keys, the final error for each xi with the half width of its interval, the verdict."""
+    keys, xi = result.about["keys"], result.about["xi"]
+    header = [*keys, *xi, "verdict"]
+    return header, [_row(result, k, keys, xi) for k in range(result.cells)]
+
+
+def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[str]:
+    column = result.columns
+    answer = column["verdict"][k] or column["status"][k]
+    errors = ["" if column["status"][k] == FAILED else _error(result, k, label) for label in xi]
+    return [*(column[key][k] for key in keys), *errors, answer]
+
+
+def _error(result: SweepResult, k: int, label: str) -> str:
+    """`0.0342 ± 0.0011`, or what it is instead of a number."""
+    column = result.columns
+    text = column[f"mse_{label}"][k]
+    if text in ("", "inf", "nan"):
+        return {"inf": "overflow"}.get(text, text)
+    low, high = (column[f"mse_{label}_{end}"][k] for end in ("low", "high"))
+    return interval({"mse": float(text), "ci_low": float(low or text), "ci_high": float(high or text)})

@@ -1,0 +1,40 @@
+"""When there are paths enough: a rule on whole blocks, so that how many there are is a function of the config alone."""
+
+import math
+from collections.abc import Iterator
+
+from nonconv.engine.blocks import block_size
+from nonconv.experiment import Cell, Stopping
+from nonconv.moments import Moments, estimate
+from nonconv.statistics.floors import last_floors
+from nonconv.statistics.tally import Tally
+
+GROWTH = 1.25
+"""Looks are this factor of paths apart: the more often one looks, the more often chance stops the run."""
+
+
+def is_enough(cell: Cell, tally: Tally) -> bool:
+    """Whether these are all the paths of the cell."""
+    if tally.paths >= cell.paths:
+        return True
+    rule = cell.stopping
+    if rule is None or tally.paths not in looks(rule.least, block_size(cell.program), tally.paths):
+        return False
+    error = relative_error(cell, tally, rule)
+    return error <= rule.target or math.isnan(error)  # of what is not finite more paths tell nothing more
+
+
+def looks(least: int, block: int, most: int) -> Iterator[int]:
+    """The numbers of paths, up to `most`, at which the rule is held against what was measured: whole blocks."""
+    paths = -(-least // block) * block
+    while paths <= most:
+        yield paths
+        paths = max(paths + block, math.ceil(paths * GROWTH / block) * block)
+
+
+def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:
+    """Standard error over mean of the quantity that the rule is about; nan where that is not finite."""
+    moments, place = (tally.errors, (0, -1)) if rule.of == "mse" else (tally.floors, last_floors(cell.program.plan)[rule.of])
+    found = estimate(Moments(*(field[place] for field in moments)))
+    value, se = float(found.value), float(found.se)
+    return se / value if value and math.isfinite(value) else 0.0 if value == 0 else math.nan

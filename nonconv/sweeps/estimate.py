@@ -1,0 +1,58 @@
+"""How long a sweep will take: a short trial of a cell of each kind, scaled."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.plan import NO_PLAN
+from nonconv.experiment import Cell
+from nonconv.study import prepared
+from nonconv.sweeps.cells import Cells
+from nonconv.sweeps.sweep import Survey, Sweep, label
+from nonconv.sweeps.tasks import NANOSECONDS, samples, seconds
+
+MOST_TRIALS, TRIAL_STEPS = 4, 2000
+
+
+class Guess(NamedTuple):
+    """Cells that are done, path-steps and seconds that are left, and what was tried."""
+
+    done: int
+    path_steps: int
+    seconds: float
+    tried: str
+
+
+def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
+    """From one block of a cell of each pair of objective and optimizer, compared with what `tasks.seconds` says of it."""
+    cells, done, left, cost = Cells(folder), 0, 0, 0.0
+    trials: dict[tuple[str, str], tuple[float, str]] = {}
+    for name, point in zip(survey.ids, sweep.points(), strict=True):
+        cell = sweep.cell(point)
+        if cells.is_finished(name, cell):
+            done += 1
+            continue
+        kind = cell.program.objective.name, cell.program.optimizer.name
+        if kind not in trials and len(trials) < MOST_TRIALS:
+            trials[kind] = _slowness(cell), label(point)
+        left += cell.paths * cell.program.steps
+        cost += seconds(cell) * trials.get(kind, next(iter(trials.values())))[0]
+    return Guess(done, left, cost / workers, "; ".join(tried for _, tried in trials.values()))
+
+
+def _slowness(cell: Cell) -> float:
+    """How many times as long a step takes as `tasks.seconds` has it."""
+    from nonconv.engine.fused import Fused  # heavy
+
+    program = prepared(cell).program
+    steps = min(program.steps, TRIAL_STEPS)
+    trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
+    engine, paths, stop = Fused(trial), min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
+    simulate(trial, engine, 0, 1, stop)  # compiles
+    started = time.perf_counter()
+    simulate(trial, engine, 0, paths, stop)
+    return (time.perf_counter() - started) / (paths * steps * samples(trial) * NANOSECONDS * 1e-9)

@@ -1,0 +1,125 @@
+"""Where tasks are carried out: threads of this process, or workers of a Dask cluster. Both give the same results."""
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nonconv.errors import UsageError
+from nonconv.sweeps.sweep import Sweep
+from nonconv.sweeps.tasks import Task, work
+
+THREAD_SECONDS, DASK_SECONDS = 0.3, 3.0
+"""About how long a task lasts: short ones share threads evenly, on a cluster each one costs a message."""
+AHEAD = 3
+"""Tasks waiting per worker, so that none waits for results to be merged and written."""
+
+
+class Executor(Protocol):
+    """`submit` gives a future of `tasks.work`; so many are to wait at a time, each lasting about `seconds`."""
+
+    seconds: float
+    waiting: int
+
+    def submit(self, task: Task) -> "Future[Any]": ...
+
+
+class Threads:
+    """Threads of this process: kernels hold no lock of the interpreter."""
+
+    seconds = THREAD_SECONDS
+
+    def __init__(self, sweep: Sweep, workers: int) -> None:
+        self.sweep, self.waiting = sweep, AHEAD * workers
+        self.stop = np.zeros(1, dtype=np.uint8)
+        self.pool = ThreadPoolExecutor(workers)
+
+    def submit(self, task: Task) -> "Future[Any]":
+        return self.pool.submit(work, self.sweep, task, self.stop)
+
+    def close(self) -> None:
+        """Stop what is running; a thread that compiles cannot be stopped, and need not be."""
+        self.stop[0] = 1
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def threads(sweep: Sweep, workers: int) -> Iterator[Executor]:
+    """So many threads, stopped at the end."""
+    executor = Threads(sweep, workers)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """A sweep as it travels, with the contents of the files it names, which may not be where a worker is."""
+
+    sweep: Sweep
+    files: dict[str, bytes]
+
+
+class Cluster:
+    """The workers of a Dask cluster. The sweep is sent to each once; a worker that dies costs the tasks it had."""
+
+    seconds = DASK_SECONDS
+
+    def __init__(self, parcel: Parcel, client: Any) -> None:
+        self.client = client
+        cores = sum(client.nthreads().values())
+        self.waiting = AHEAD * max(cores, 1)
+        self.parcel = client.scatter(parcel, broadcast=True, hash=False)
+
+    def submit(self, task: Task) -> "Future[Any]":
+        future: Future[Any] = self.client.submit(work_far_away, self.parcel, task, pure=False)
+        return future
+
+
+@contextmanager
+def cluster(parcel: Parcel, address: str | None, workers: int) -> Iterator[Executor]:
+    """The cluster whose scheduler has this address, or one of so many single-thread workers on this machine."""
+    try:
+        import distributed
+    except ImportError:
+        raise UsageError("--executor dask needs Dask: pip install 'nonconv[dask]'") from None
+    library: Any = distributed  # it is not typed
+    local = None
+    try:
+        if address is None:
+            local = library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        client = library.Client(local or address, timeout="30s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler {address}: no scheduler answers there ({error})") from None
+    try:
+        if not client.nthreads():
+            client.wait_for_workers(1, timeout=120)
+        yield Cluster(parcel, client)
+    except TimeoutError:
+        raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
+    finally:
+        client.close()
+        if local is not None:
+            local.close()
+
+
+@lru_cache(maxsize=2)
+def _unpacked(parcel: Parcel) -> Sweep:
+    """The sweep, with its files on this machine's disk. A worker has one parcel object for all tasks of a sweep."""
+    moved = {}
+    for k, (name, content) in enumerate(parcel.files.items()):
+        moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
+        moved[name].write_bytes(content)
+    return replace(parcel.sweep, document=replace(parcel.sweep.document, moved=moved))
+
+
+def work_far_away(parcel: Parcel, task: Task) -> Any:
+    """`work`, on another machine."""
+    return work(_unpacked(parcel), task, np.zeros(1, dtype=np.uint8))

@@ -1,0 +1,230 @@
+"""A grid of experiments: each point of it is a cell, made when it is needed, so that memory does not follow the grid."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from nonconv.config.document import AS_NUMBER, Document, read
+from nonconv.config.grid import Grid, Point, read_grid, with_grids
+from nonconv.config.validate import validate
+from nonconv.errors import ConfigError
+from nonconv.experiment import Cell, make_cell, portable
+from nonconv.statistics.tally import MSE, ends
+
+RECORD = {"points": 50, "paths": 4, "fan": 0}
+"""What a cell keeps of itself unless the config says otherwise: there may be many."""
+ID_DIGITS = 16
+MOST_PROBLEMS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A config with its grid. document: without the sweep block, with what is different by default in a sweep.
+
+    config: as it was written, overrides included.
+    """
+
+    name: str
+    document: Document
+    grid: Grid
+    config: dict[str, Any]
+
+    def points(self) -> Iterator[Point]:
+        """The points whose cells exist, the first axis slowest."""
+        for point in self.grid.points():
+            if not (self.grid.include or self.grid.exclude) or self.grid.keeps(full_form(self._document(point).data)):
+                yield point
+
+    def cell(self, point: Point) -> Cell:
+        """The cell at a point. Raises ConfigError."""
+        document = self._document(point)
+        return make_cell(document, validate(document))
+
+    def _document(self, point: Point) -> Document:
+        return self.document.with_values(point)
+
+    @cached_property
+    def claim(self) -> str:
+        return str(self.document.data.get("claim", ""))
+
+
+class Survey(NamedTuple):
+    """What is known of all cells before any is computed: their names on disk in order, what is measured of them, the work.
+
+    identity: names the sweep's folder; the same for another extent of its axes and for other numbers of paths.
+    digest: of all cells' identities. paths, steps: those of every cell, or None where they differ. files: what cells need,
+    by what the config calls it. config: what is written to the folder, where these files stand in `data/`.
+    """
+
+    identity: str
+    digest: str
+    ids: tuple[str, ...]
+    baseline: str
+    measured: tuple[str, ...]
+    path_steps: int
+    paths: int | None
+    steps: int | None
+    files: dict[str, Path]
+    config: dict[str, Any]
+
+
+def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
+    """The sweep of a config file with overrides. Raises ConfigError with every problem of its text and of its grid."""
+    document = read(path, settings)
+    with_grids(document, grids)
+    if document.problems:
+        raise ConfigError([str(problem) for problem in document.problems])
+    grid = read_grid(document)
+    return Sweep(Path(document.source).stem, _without_block(document), grid, document.data)
+
+
+def _without_block(document: Document) -> Document:
+    """The document of which each cell is made."""
+    data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", "expect")})
+    record = data.get("record", {})
+    if isinstance(record, dict):
+        data["record"] = RECORD | record
+    return replace(document, data=data)
+
+
+def survey(sweep: Sweep) -> Survey:
+    """Look at every cell. Raises ConfigError with what is wrong with any, and which."""
+    ids: list[str] = []
+    measured: dict[str, None] = {}
+    files: dict[str, Path] = {}
+    sizes: set[tuple[int, int]] = set()
+    digest = hashlib.sha256()
+    path_steps, identity, baseline = 0, "", ""
+    problems: dict[str, list[str]] = {}
+    wanted = {setting.key: setting.value for setting in sweep.grid.baseline}
+    for point in sweep.points():
+        try:
+            cell = sweep.cell(point)
+        except ConfigError as error:
+            for problem in error.problems:
+                problems.setdefault(problem, []).append(label(point))
+            if len(problems) > MOST_PROBLEMS:
+                break
+            continue
+        ids.append(cell_id(cell))
+        measured |= dict.fromkeys(ends(cell))
+        files |= _files(cell)
+        sizes.add((cell.paths, cell.program.steps))
+        digest.update(cell.identity.encode())
+        path_steps += cell.paths * cell.program.steps
+        identity = identity or _identity(cell, sweep.grid.keys)
+        if not baseline and wanted.items() <= {setting.key: setting.value for setting in point}.items():
+            baseline = ids[-1]
+    if problems:
+        raise ConfigError([f"{problem}\n  {_where(cells)}" for problem, cells in problems.items()])
+    if not ids:
+        raise ConfigError([f"{sweep.document.source}: sweep: include and exclude leave no cell"])
+    if not baseline:
+        raise ConfigError([f"{sweep.document.source}: sweep.baseline: there is no such cell"])
+    _refuse_namesakes(sweep, files)
+    paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*sizes, strict=True)))
+    return Survey(
+        identity=identity,
+        digest=digest.hexdigest(),
+        ids=tuple(ids),
+        baseline=baseline,
+        measured=tuple(measured),
+        path_steps=path_steps,
+        paths=paths,
+        steps=steps,
+        files=files,
+        config=_moved(sweep.config, files),
+    )
+
+
+def _moved(value: Any, files: dict[str, Path]) -> Any:
+    """A config's data in which the names of files are what they are called in the sweep's folder."""
+    if isinstance(value, dict):
+        return {key: _moved(one, files) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_moved(one, files) for one in value]
+    return f"data/{files[value].name}" if isinstance(value, str) and value in files else value
+
+
+def _files(cell: Cell) -> dict[str, Path]:
+    """The files that a cell needs, by what its config calls them."""
+    return {cell.resolved["objective"]["data"]["file"]: cell.data_file} if cell.data_file else {}
+
+
+def _refuse_namesakes(sweep: Sweep, files: dict[str, Path]) -> None:
+    """All of them will lie in one folder."""
+    names = [path.name for path in files.values()]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double:
+        raise ConfigError([f"{sweep.document.source}: two data files have the name {double}; rename one"])
+
+
+def _where(cells: list[str]) -> str:
+    others = f", and in {len(cells) - 1} more" if len(cells) > 1 else ""
+    return f"in the cell {cells[0]}{others}"
+
+
+def cell_id(cell: Cell) -> str:
+    """The name of a cell's folder: the same for other numbers of paths."""
+    return cell.lineage[:ID_DIGITS]
+
+
+def _identity(cell: Cell, keys: Sequence[str]) -> str:
+    """A hash of what all cells share, and of which keys are swept."""
+    shared = deepcopy(portable(cell.resolved))
+    for key in ("paths", "expect", *keys):
+        *outer, last = key.split(".")
+        holder: Any = shared
+        for name in outer:
+            holder = holder.get(name) if isinstance(holder, dict) else None
+        if isinstance(holder, dict):
+            holder.pop(last, None)
+    return hashlib.sha256(json.dumps([sorted(keys), shared], sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def label(point: Point) -> str:
+    """`optimizer.beta1=0.9, optimizer.beta2=0.999`."""
+    return ", ".join(f"{setting.key}={text(setting.value)}" for setting in point)
+
+
+def text(value: Any) -> str:
+    """A swept value in a table: a number in full, a component by its name."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict) and value.keys() == {"name"}:
+        return str(value["name"])
+    if isinstance(value, dict | list):
+        return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6).strip()
+    return repr(value)
+
+
+def full_form(data: dict[str, Any]) -> dict[str, Any]:
+    """A config's data with components that are written as their names, or as numbers, as the mappings they stand for."""
+    full = dict(data)
+    for kind in ("objective", "optimizer", "learning_rate", "batch_size"):
+        full[kind] = _named(data.get(kind), kind)
+    if isinstance(full["objective"], dict) and "data" in full["objective"]:
+        full["objective"] = full["objective"] | {"data": _named(full["objective"]["data"], "data")}
+    return full
+
+
+def _named(value: Any, kind: str) -> Any:
+    if isinstance(value, str):
+        return {"name": value}
+    number = kind in AS_NUMBER and isinstance(value, int | float)
+    return {"name": "constant", "value": value} if number else value
+
+
+def labels_of(measured: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The labels of xi, and the floors, among what is measured."""
+    return (
+        [name.removeprefix(MSE) for name in measured if name.startswith(MSE)],
+        [name for name in measured if not name.startswith(MSE)],
+    )

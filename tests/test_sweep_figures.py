@@ -1,0 +1,493 @@
+"""Figures of a sweep: scales, marks and curves where they belong, nothing clipped, the same bytes again."""
+
+import csv
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, QuadMesh
+from matplotlib.colors import LogNorm
+from matplotlib.contour import ContourSet
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.transforms import Bbox
+from test_figures import check_apart, luminance, shown
+
+from nonconv.report.heat_maps import heat_map, rectangles, short
+from nonconv.report.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
+from nonconv.report.sweep_colours import VERDICTS, colours_for
+from nonconv.report.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
+from nonconv.report.sweep_figures import SWEEP_STYLE, _makers, draw_sweep, figure_names
+from nonconv.report.sweep_lines import STYLES, line_plot
+from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
+
+B1, B2 = BETAS
+RATE, BATCH, NAME = "learning_rate.value", "batch_size.value", "optimizer.name"
+Cell = tuple[Any, ...]
+Change = Callable[[Cell, dict[str, Any]], None]
+
+
+@pytest.fixture(autouse=True)
+def _style() -> Iterator[None]:
+    with mpl.rc_context(SWEEP_STYLE):
+        yield
+
+
+def row_of(k: int, keys: Sequence[str], cell: Cell, xi: Sequence[str], floors: Sequence[str]) -> dict[str, Any]:
+    """A finished cell, whose error is 1e-3 times a power of ten of its place."""
+    value = 10.0 ** (-3 + (k % 7) / 2)
+    row: dict[str, Any] = {"cell": f"{k:08x}"} | dict(zip(keys, cell, strict=True))
+    row |= {"status": "done", "verdict": ("converges", "does_not_converge", "diverges")[k % 3], "paths": 100, "reason": "a, b"}
+    measured = {f"mse_{label}": value for label in xi} | {f"slope_{label}": math.log10(value) for label in xi}
+    measured |= {f"difference_{label}": value - 1e-3 if k else "" for label in xi} | dict.fromkeys(floors, value / 2)
+    for name, at in measured.items():
+        ends = ("", "", "") if at == "" else (value / 20, at - value / 10, at + value / 10)
+        row |= dict(zip((name, f"{name}_se", f"{name}_low", f"{name}_high"), (at, *ends), strict=True))
+    return row
+
+
+def sweep(
+    folder: Path, keys: Sequence[str], cells: list[Cell], change: Change = lambda cell, row: None, **about: Any
+) -> SweepResult:
+    """A sweep's folder, written and read. change: what is otherwise in a cell's row."""
+    told: dict[str, Any] = {
+        "schema_version": 1, "name": "a_sweep", "claim": "A claim about optimizers that is rather long, as claims may well be",
+        "keys": list(keys), "xi": ["minimizer"], "floors": ["twin"], "curves": [], "baseline": "00000000",
+        "cells": len(cells), "failed": 0, "steps": 10000, "paths": 100,
+    } | about  # fmt: skip
+    rows = [row_of(k, keys, cell, told["xi"], told["floors"]) for k, cell in enumerate(cells)]
+    for cell, row in zip(cells, rows, strict=True):
+        change(cell, row)
+    folder.mkdir(exist_ok=True)
+    (folder / "sweep.json").write_text(json.dumps(told))
+    with (folder / "sweep.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return read_sweep_result(folder)
+
+
+def grid(*values: Sequence[Any]) -> list[Cell]:
+    return list(itertools.product(*values))
+
+
+def near_one(count: int, last: float = 1e-4) -> list[float]:
+    return [float(f"{v:.7g}") for v in 1 - np.geomspace(0.1, last, count)]
+
+
+def laid_out(figure: Figure) -> Figure:
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    return figure
+
+
+def map_of(result: SweepResult, name: str = "mse") -> Figure:
+    (quantity,) = [quantity for quantity in quantities(result) if quantity.name == name]
+    return laid_out(heat_map(result, quantity, (result.numeric[0], result.numeric[1])))
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for box in figure.legends for text in box.get_texts()]
+
+
+def marked(figure: Figure, gid: str) -> list[Bbox]:
+    """Where a mark is, in data coordinates: an area for each rectangle or cross."""
+    found = []
+    for artist in figure.findobj(lambda artist: artist.get_gid() == gid):
+        if isinstance(artist, LineCollection):
+            found += [path.get_extents() for path in artist.get_paths()[: len(artist.get_paths()) // 2]]
+        elif isinstance(artist, PathPatch):
+            corners = np.asarray(artist.get_path().vertices).reshape(-1, 5, 2)
+            found += [Bbox([box.min(axis=0), box.max(axis=0)]) for box in corners]
+    return found
+
+
+def covers(areas: list[Bbox], x: float, y: float) -> int:
+    return sum(area.x0 < x < area.x1 and area.y0 < y < area.y1 for area in areas)
+
+
+# Scales
+
+
+@pytest.mark.parametrize(
+    ("values", "on_map", "on_lines"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], "linear", "linear"),
+        ([1e-3, 1e-2, 1e-1], "log", "log"),
+        ([1, 2, 5, 10, 20, 50], "log", "log"),
+        ([0.9, 0.99, 0.999], "near_one", "near_one"),
+        (near_one(20), "near_one", "near_one"),
+        ([0.9, 0.99, 0.995, 0.999], "steps", "near_one"),
+        ([0.0, 0.1, 0.5, 0.9, 0.99, 0.999], "steps", "near_one"),
+        ([0.0, 1e-8, 1e-6, 1e-4], "steps", "steps"),
+        ([-5.0, 0.0, 1.0, 20.0], "steps", "linear"),
+        ([1, 2], "linear", "linear"),
+        ([0.001, 0.1], "log", "log"),
+        ([0.9, 0.999], "near_one", "near_one"),
+    ],
+)
+def test_scales(values: list[float], on_map: str, on_lines: str) -> None:
+    assert swept_axis("k", np.array(values, dtype=float)).scale == on_map
+    assert line_axis("k", np.array(values, dtype=float)).scale == on_lines
+
+
+@pytest.mark.parametrize(
+    ("values", "edges"),
+    [
+        ([1, 2, 3], [0.5, 1.5, 2.5, 3.5]),
+        ([0.01, 0.1, 1], [10**-2.5, 10**-1.5, 10**-0.5, 10**0.5]),
+        ([0.9, 0.99, 0.999], [10**-0.5, 10**-1.5, 10**-2.5, 10**-3.5]),
+        ([0, 1, 5, 6], [-0.5, 0.5, 1.5, 2.5, 3.5]),
+    ],
+)
+def test_edges_are_half_way_on_the_scale(values: list[float], edges: list[float]) -> None:
+    axis = swept_axis("k", np.array(values, dtype=float))
+    np.testing.assert_allclose(axis.edges, edges)
+    np.testing.assert_allclose(axis.values_at(axis.places(axis.values)), values)
+
+
+def test_keys_near_one_grow_to_the_right_and_upwards(tmp_path: Path) -> None:
+    axes = map_of(sweep(tmp_path, (B1, B2), grid([0.9, 0.99, 0.999], near_one(12)))).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("1 − β₁", "1 − β₂")
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    for low, high in (axes.get_xlim(), axes.get_ylim()):
+        assert low > high
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]
+
+
+def test_ticks() -> None:
+    assert log_ticks(0.9e-4, 1.1, 2.0)[1] == ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"]
+    assert log_ticks(0.9e-4, 1.1, 1.0)[1] == ["10⁻⁴", "10⁻²", "10⁰"]
+    assert log_ticks(0.09, 0.6, 2.0)[1] == ["0.1", "0.2", "0.5"]
+    assert len(log_ticks(0.011, 0.012, 2.0)[0]) == 2
+    assert linear_ticks(-1.1, 1.1, 2.0)[1] == ["−1", "−0.5", "0", "0.5", "1"]
+
+
+# Curves
+
+
+def test_the_condition_is_drawn_once_over_betas_and_only_there() -> None:
+    assert curves_of([], BETAS) == curves_of([], BETAS[::-1]) == [CONDITION]
+    assert curves_of([f"sqrt( {B2} ) == {B1}"], BETAS) == [f"sqrt( {B2} ) == {B1}"]
+    assert curves_of([f"{B1} = {B2}"], BETAS) == [f"{B1} = {B2}", CONDITION]
+    assert curves_of([CONDITION], (B1, RATE)) == []
+    assert curves_of([f"{B1} = 0.5", f"{RATE} = {B1}", "1 = 1", "(", "a = b = c"], BETAS) == [f"{B1} = 0.5", CONDITION]
+
+
+def curve_points(figure: Figure, equation: str) -> np.ndarray[Any, Any]:
+    (found,) = [artist for artist in figure.axes[0].collections if artist.get_gid() == f"curve {equation}"]
+    assert isinstance(found, ContourSet)
+    return np.concatenate([np.asarray(path.vertices) for path in found.get_paths()])
+
+
+def test_curves_lie_where_their_equation_holds(tmp_path: Path) -> None:
+    other = f"{B1} = {B2} ** 3"
+    figure = map_of(sweep(tmp_path, (B1, B2), grid(near_one(12), near_one(12)), curves=[other]))
+    points = {equation: 1 - curve_points(figure, equation) for equation in (CONDITION, other)}
+    np.testing.assert_allclose(points[CONDITION][:, 0], np.sqrt(points[CONDITION][:, 1]), atol=1e-6)
+    np.testing.assert_allclose(points[other][:, 0], points[other][:, 1] ** 3, atol=1e-6)
+    assert np.abs(points[other][:, 0] - np.sqrt(points[other][:, 1])).max() > 0.1, "another equation lies elsewhere"
+    assert legend(figure)[:2] == ["β₁ = β₂ ^ 3", "β₁ = √β₂"]
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        f"sqrt({B1} - 2) = {B2}",
+        f"{B1}.tofile('x') = {B2}",
+        f"nonsense({B1}) = {B2}",
+        f"sqrt({B1}, 1, 2, 3, 4) = {B2}",
+        f"[{B1}] = {B2}",
+    ],
+)
+def test_curves_that_are_nowhere_are_said_to_be(tmp_path: Path, equation: str) -> None:
+    axis = swept_axis(B1, np.array([0.1, 0.2, 0.3])), swept_axis(B2, np.array([0.1, 0.2, 0.3]))
+    assert np.isnan(difference(equation, *axis)[2]).all()
+    figure = map_of(sweep(tmp_path, BETAS, grid([0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), curves=[equation]))
+    assert (f"{pretty(equation)}: nowhere defined" in legend(figure)) == bool(curves_of([equation], BETAS)[1:])
+
+
+def test_curves_are_written_in_symbols() -> None:
+    assert pretty(CONDITION) == "β₁ = √β₂"
+    assert pretty(f"{B1}**2=1-sqrt(1-{B2})") == "β₁² = 1−√(1−β₂)"
+
+
+# Names
+
+
+def test_names_of_figures(tmp_path: Path) -> None:
+    two = grid([0.1, 0.2, 0.3], near_one(8))
+    names = figure_names(sweep(tmp_path, BETAS, two))
+    assert names[:4] == ("heatmap_mse", "heatmap_slope", "heatmap_twin", "heatmap_verdict")
+    assert names[4:] == ("lines_mse", "lines_slope", "lines_difference", "lines_twin"), "a line for each of three β₁"
+    names = figure_names(sweep(tmp_path, BETAS, two, xi=["minimizer", "(0.1 0.2)"], floors=[]))
+    assert set(names) >= {"heatmap_mse_minimizer", "heatmap_mse_0.1_0.2", "lines_difference_0.1_0.2"}
+    assert not any("twin" in name for name in names)
+    names = figure_names(sweep(tmp_path, (B1, RATE, BATCH), grid([0.1, 0.2], [1, 2], [3, 4])))
+    assert {name for name in names if "mse" in name} == {
+        "heatmap_mse_beta1_learning_rate_value", "heatmap_mse_beta1_batch_size_value",
+        "heatmap_mse_learning_rate_value_batch_size_value",
+    }  # fmt: skip
+    assert figure_names(sweep(tmp_path, (RATE, NAME), grid([1, 2], ["adam", "sgd"])))[0] == "lines_mse"
+    assert figure_names(sweep(tmp_path, (NAME,), grid(["adam", "sgd"])))[0] == "dots_mse"
+
+
+def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
+    def unmeasured(cell: Cell, row: dict[str, Any]) -> None:
+        row |= {"verdict": "undecided", "twin": "", "slope_minimizer": ""}
+
+    names = figure_names(sweep(tmp_path, BETAS, grid(near_one(8), near_one(8)), unmeasured))
+    assert names == ("heatmap_mse",)
+
+
+def test_keys_that_change_together_have_no_map(tmp_path: Path) -> None:
+    together = sweep(tmp_path, BETAS, [(0.1, 0.2), (0.2, 0.3), (0.3, 0.4)])
+    assert not any("heatmap" in name for name in figure_names(together))
+
+
+def test_parts_of_file_names() -> None:
+    assert file_names(["a b", "a/b", "-0.5", "0.5", "()"]) == ["a_b", "a_b_2", "-0.5", "0.5", "x"]
+    keys = [B1, RATE, BATCH, "value"]
+    assert list(key_parts(keys).values()) == ["beta1", "learning_rate_value", "batch_size_value", "value"]
+
+
+# Marks of a map
+
+
+def marks(cell: Cell, row: dict[str, Any]) -> None:
+    """Of a 5 x 5 grid of 1 to 5."""
+    row |= {
+        (1, 1): {"verdict": "undecided"},
+        (2, 1): {"verdict": "undecided"},
+        (5, 5): {"verdict": "undecided", "mse_minimizer": "nan"},
+        (3, 3): {"status": "failed", "verdict": "", "mse_minimizer": "", "twin": ""},
+        (4, 4): {"mse_minimizer": "inf", "twin": ""},
+    }.get(cell, {})
+
+
+@pytest.fixture
+def marked_sweep(tmp_path: Path) -> SweepResult:
+    cells = [cell for cell in grid(range(1, 6), range(1, 6)) if cell != (1, 5)]
+    return sweep(tmp_path, (RATE, BATCH), cells, marks)
+
+
+@pytest.mark.parametrize("name", ["mse", "twin", "slope", "verdict"])
+def test_undecided_cells_are_hatched_and_failed_ones_crossed(marked_sweep: SweepResult, name: str) -> None:
+    figure = map_of(marked_sweep, name)
+    for x, y in grid(range(1, 6), range(1, 6)):
+        assert covers(marked(figure, "undecided"), x, y) == ((x, y) in {(1, 1), (2, 1), (5, 5)})
+        assert covers(marked(figure, "failed"), x, y) == ((x, y) == (3, 3))
+    assert {"failed", "not in the sweep"} < set(legend(figure))
+    assert any(text.startswith("undecided") for text in legend(figure))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "label"),
+    [("mse", {(4, 4), (5, 5)}, "not finite"), ("twin", {(4, 4)}, "not known"), ("slope", set(), "")],
+)
+def test_cells_without_a_number_are_grey(marked_sweep: SweepResult, name: str, cells: set[Cell], label: str) -> None:
+    figure = map_of(marked_sweep, name)
+    flat, colours = (
+        np.ma.getmaskarray(np.ma.asarray(mesh.get_array())) for mesh in figure.axes[0].collections if isinstance(mesh, QuadMesh)
+    )
+    for x, y in grid(range(1, 6), range(1, 6)):
+        assert covers(marked(figure, "not finite"), x, y) == ((x, y) in cells)
+        assert flat[y - 1, x - 1] == ((x, y) not in cells)
+        assert colours[y - 1, x - 1] == ((x, y) in {*cells, (3, 3), (1, 5)})
+    assert {text for text in legend(figure) if text.startswith("not ")} - {"not in the sweep"} == ({label} - {""})
+
+
+def test_a_map_without_marks_has_none(tmp_path: Path) -> None:
+    figure = map_of(sweep(tmp_path, (RATE, BATCH), grid([1, 2, 3], [1, 2, 3])))
+    assert not legend(figure)
+    assert not any(marked(figure, gid) for gid in ("undecided", "failed", "not finite"))
+
+
+def test_neighbours_in_a_row_share_a_rectangle() -> None:
+    axis = swept_axis("k", np.arange(4.0))
+    mask = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0]], dtype=bool)
+    assert rectangles(mask, axis, axis) == [
+        (-0.5, 1.5, -0.5, 0.5), (2.5, 3.5, -0.5, 0.5), (-0.5, 3.5, 1.5, 2.5), (0.5, 1.5, 2.5, 3.5),
+    ]  # fmt: skip
+
+
+def test_verdicts_are_counted_and_can_be_told_apart_in_grey(marked_sweep: SweepResult) -> None:
+    counts = {answer: int(marked_sweep.verdict(answer).sum()) for answer in VERDICTS}
+    told = legend(map_of(marked_sweep, "verdict"))
+    assert {f"undecided ({counts['undecided']})", f"does not converge ({counts['does_not_converge']})"} < set(told)
+    shades = sorted((luminance(colour) for colour in VERDICTS.values()), reverse=True)
+    assert all((a + 0.05) / (b + 0.05) > 1.4 for a, b in itertools.pairwise(shades))
+
+
+def test_numbers_are_in_cells_of_small_maps_alone(tmp_path: Path) -> None:
+    small = map_of(sweep(tmp_path, (RATE, BATCH), grid([1, 2, 3], [1, 2, 3])))
+    assert len(small.axes[0].texts) == 9
+    large = map_of(sweep(tmp_path, (RATE, BATCH), grid(range(1, 10), range(1, 10))))
+    assert not large.axes[0].texts
+    assert [short(value, "") for value in (0.5, 0.00098, 123456.0, -0.25, 0.0)] == ["0.5", "9.8e−4", "1.2e5", "−0.25", "0"]
+    assert short(math.inf, "inf") == "inf"
+
+
+# Colours
+
+
+def test_colour_scales() -> None:
+    wide = colours_for("positive", np.array([1e-3, 1e-2, 1.0]))
+    assert isinstance(wide.norm, LogNorm)
+    assert (wide.norm.vmin, wide.norm.vmax, wide.extend) == pytest.approx((1e-3, 1.0, "neither"))
+    narrow = colours_for("positive", np.array([1.0, 2.0]))
+    assert (type(narrow.norm).__name__, narrow.norm.vmin, narrow.norm.vmax) == ("Normalize", 1.0, 2.0)
+    slope = colours_for("slope", np.array([-1.0, 0.25, 0.5]))
+    assert (slope.norm.vmin, slope.norm.vmax) == (-1.0, 1.0)
+
+
+def test_extreme_values_do_not_break_the_scale() -> None:
+    usual = np.geomspace(1e-3, 1e-1, 100)
+    extreme = colours_for("positive", np.array([*usual, 1e-300, 0.0, -1.0, 1e100, 1e308]))
+    assert 1e-6 < extreme.norm.vmin < 1e-4
+    assert 1.0 < extreme.norm.vmax < 100.0
+    assert extreme.extend == "both"
+    for values in ([], [0.0], [-1.0], [5.0], [1e308], [0.0, 1e200]):
+        for kind in ("positive", "slope"):
+            norm = colours_for(kind, np.array(values)).norm
+            assert norm.vmin < norm.vmax
+
+
+# Panels and lines
+
+
+def test_panels_are_the_values_of_a_third_key(tmp_path: Path) -> None:
+    names = [f"optimizer {k}" for k in range(8)]
+    result = sweep(tmp_path, (B1, B2, NAME, RATE), grid([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], names, [1, 2, 3]))
+    figure = map_of(result)
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:-1]]
+    assert len(titles) == MOST_PANELS
+    assert (titles[0], titles[-1]) == ("optimizer = optimizer 0", "optimizer = optimizer 7")
+    title = figure.get_suptitle()
+    assert "γ = 2" in title
+    assert "6 of 8 values of optimizer" in title
+    norms = {id(mesh.norm) for axes in figure.axes[:-1] for mesh in axes.collections[1:2] if isinstance(mesh, QuadMesh)}
+    assert len(norms) == 1
+
+
+def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Path) -> None:
+    cells = [*grid(["adam"], [0.1, 0.2, 0.3], [1, 2, 3]), *grid(["sgd"], [""], [1, 2, 3])]
+    result = sweep(tmp_path, (NAME, B1, RATE), cells)
+    assert result.numeric == [B1, RATE]
+    assert "3 cells without β₁ or γ left out" in map_of(result).get_suptitle()
+    seen = view(result, (RATE,))
+    assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
+
+
+def test_lines_show_the_data_in_order_with_verdicts(tmp_path: Path) -> None:
+    result = sweep(tmp_path, (RATE, NAME), grid([0.1, 0.001, 1, 0.01], ["adam", "sgd"]), lambda cell, row: row.update(
+        {"verdict": "undecided"} if cell == (0.01, "sgd") else {"mse_minimizer": "inf"} if cell == (1, "adam") else {}
+    ))  # fmt: skip
+    figure = laid_out(line_plot(result, quantities(result)[0], RATE, NAME))
+    adam, sgd = (line for line in figure.axes[0].lines if line.get_linestyle() != "None")
+    rate, error = result.numbers(RATE), result.numbers("mse_minimizer")
+    for line, name in ((adam, "adam"), (sgd, "sgd")):
+        own = np.flatnonzero(result.equal(NAME, name))
+        own = own[np.argsort(rate[own])]
+        np.testing.assert_array_equal(line.get_xdata(), rate[own])
+        np.testing.assert_array_equal(line.get_ydata(), np.where(np.isinf(error[own]), np.nan, error[own]))
+    hollow = [line for line in figure.axes[0].lines if line.get_gid() == "undecided" and np.size(line.get_xdata())]
+    assert [(list(np.asarray(line.get_xdata())), line.get_markerfacecolor()) for line in hollow] == [([0.01], "white")]
+    assert legend(figure)[:2] == ["optimizer = adam", "optimizer = sgd"]
+    assert {"undecided", "too large or not finite"} < set(legend(figure))
+    assert len(STYLES) == MOST_PANELS
+
+
+# Whole figures
+
+
+def troubled(cell: Cell, row: dict[str, Any]) -> None:
+    """A few cells of every kind, by a number made of the row's own."""
+    k = int(row["cell"], 16) * 7919 % 23
+    lost = {"mse_minimizer": ("inf", "nan", "1e300", "1e-300", "0.0", "-1.0")[k % 6]} if k < 12 else {}
+    row |= lost | ({"verdict": "undecided"} if k % 5 == 0 else {}) | ({"status": "failed", "verdict": ""} if k == 3 else {})
+
+
+def hopeless(cell: Cell, row: dict[str, Any]) -> None:
+    row |= {"mse_minimizer": "inf", "mse_minimizer_low": "nan", "mse_minimizer_high": "nan", "verdict": "undecided"}
+
+
+LONG = ["an optimizer whose name does not end soon " + "x" * k for k in range(9)]
+CASES: dict[str, tuple[Sequence[str], list[Cell], Change]] = {
+    "betas": (BETAS, grid(near_one(20), near_one(20)), troubled),
+    "irregular": (BETAS, grid([0, 0.1, 0.5, 0.9, 0.99, 0.9999], [0, 0.1, 0.312345, 0.9, 0.95, 0.99, 0.999]), troubled),
+    "many irregular": ((RATE, BATCH), grid([k**3 for k in range(30)], [k**4 for k in range(40)]), troubled),
+    "three by three": ((RATE, "optimizer.eps"), grid([0.001, 0.01, 0.1], [1e-8, 1e-6, 1e-4]), troubled),
+    "two by two": ((RATE, BATCH), grid([0.1, 0.2], [1, 2]), troubled),
+    "eight by eight": ((RATE, BATCH), grid(np.geomspace(1e-3, 0.3, 8).tolist(), [2**k for k in range(8)]), troubled),
+    "narrow": ((RATE, BATCH), grid(np.geomspace(0.011, 0.013, 12).tolist(), np.linspace(1000, 1001, 11).tolist()), troubled),
+    "panels": ((*BETAS, NAME), grid(near_one(5), near_one(9), LONG), troubled),
+    "five panels": ((*BETAS, NAME), grid(near_one(5), near_one(9), LONG[:5]), troubled),
+    "one key": ((RATE,), grid(np.geomspace(1e-4, 10, 12).tolist()), troubled),
+    "one key, many": ((B2,), grid(near_one(60)), troubled),
+    "lines": ((RATE, NAME), grid(np.geomspace(1e-4, 10, 8).tolist(), LONG), troubled),
+    "panels of lines": ((RATE, NAME, "objective.name"), grid([1, 2, 4], ["adam", "sgd"], LONG), troubled),
+    "names": ((NAME,), grid(LONG), troubled),
+    "many names": ((NAME, "objective.name"), grid(LONG, LONG), troubled),
+    "one cell": ((NAME,), grid(["adam"]), lambda cell, row: None),
+    "hopeless map": ((RATE, BATCH), grid([0.1, 0.2], [1, 2]), hopeless),
+    "hopeless line": ((RATE,), grid([0.1, 0.2]), hopeless),
+    "hopeless names": ((NAME,), grid(["adam", "sgd"]), hopeless),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
+    keys, cells, change = CASES[name]
+    makers = _makers(sweep(tmp_path, keys, cells, change, curves=[f"{B1} = {B2}"]))
+    assert makers
+    for maker in makers.values():
+        check_layout(laid_out(maker()))
+
+
+def check_layout(figure: Figure) -> None:
+    """As for a run's figures, and the legend is below the axes and their labels."""
+    width, height = figure.get_size_inches()
+    box = figure.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+    assert 3.3 < width < 7.2
+    for axes in figure.axes:
+        assert axes.get_position().width * width > (1.2 if axes.get_label() != "<colorbar>" else 0.05)
+        for axis in (axes.xaxis, axes.yaxis):
+            check_apart([label for label in axis.get_ticklabels() if label.get_text() and shown(label, axes)])
+        outer = axes.get_tightbbox()
+        assert outer is not None
+        for below in figure.legends:
+            assert below.get_window_extent().y1 <= outer.y0
+
+
+def test_files_are_the_same_again_alone_or_together(tmp_path: Path) -> None:
+    result = sweep(tmp_path, (*BETAS, NAME), grid(near_one(3), near_one(4), ["adam", "sgd"]), troubled)
+    names = ("heatmap_mse", "heatmap_verdict", "lines_mse_beta1")
+    files = draw_sweep(result, names)
+    assert set(files) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert files == {key: content for name in names for key, content in draw_sweep(result, (name,)).items()}
+    assert b"<dc:date>" not in files["heatmap_mse.svg"]
+
+
+def test_a_large_map_is_an_image(tmp_path: Path) -> None:
+    """300 x 300 cells, of which every other is undecided, would be megabytes of outlines."""
+
+    def chequered(cell: Cell, row: dict[str, Any]) -> None:
+        row |= {"verdict": "undecided"} if int(row["cell"], 16) % 2 else {}
+
+    cells = grid(np.linspace(0, 0.98, 300).tolist(), np.linspace(0.01, 1, 300).tolist())
+    result = sweep(tmp_path, BETAS, cells, chequered, floors=[])
+    files = draw_sweep(result, ("heatmap_mse",))
+    assert len(files["heatmap_mse.svg"]) < 2e6
+    assert len(files["heatmap_mse.png"]) < 2e6
