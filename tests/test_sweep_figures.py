@@ -145,6 +145,7 @@ def test_scales(values: list[float], on_map: str, on_lines: str) -> None:
         ([0.01, 0.1, 1], [10**-2.5, 10**-1.5, 10**-0.5, 10**0.5]),
         ([0.9, 0.99, 0.999], [10**-0.5, 10**-1.5, 10**-2.5, 10**-3.5]),
         ([0, 1, 5, 6], [-0.5, 0.5, 1.5, 2.5, 3.5]),
+        ([3], [2.5, 3.5]),
     ],
 )
 def test_edges_are_half_way_on_the_scale(values: list[float], edges: list[float]) -> None:
@@ -384,6 +385,16 @@ def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Pat
     assert "3 cells without β₁ or γ left out" in map_of(result).get_suptitle()
     seen = view(result, (RATE,))
     assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
+
+
+def test_keys_that_are_never_there_together_have_no_figure(tmp_path: Path) -> None:
+    cells: list[Cell] = [("adam", b, "") for b in (0.1, 0.2)] + [("sgd", "", m) for m in (1, 2)]
+    assert figure_names(sweep(tmp_path, (NAME, B1, BATCH), cells)) == ()
+    cells = [("adam", b, 1) for b in (0.1, 0.2)] + [("sgd", "", 2)]
+    result = sweep(tmp_path, (NAME, B1, BATCH), cells)
+    assert "lines_mse" in figure_names(result), "along the other key, which alone tells cells apart"
+    for maker in _makers(result).values():
+        check_layout(laid_out(maker()))
 
 
 def test_lines_show_the_data_in_order_with_verdicts(tmp_path: Path) -> None:

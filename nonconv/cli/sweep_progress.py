@@ -53,7 +53,7 @@ class _Count:
         """Judged by the cells computed so far."""
         share = (self.settled - self.reused) / max(self.cells - self.reused, 1)
         seconds = (time.monotonic() - self.started) * (1.0 - share) / share if share > 0 else 0.0
-        return f", about {seconds:.0f} s left" if share > 0 else ""
+        return f"about {seconds:.0f} s left" if share > 0 else ""
 
     @property
     def rate(self) -> str:
@@ -91,7 +91,7 @@ def _view(survey: "Survey") -> "Iterator[Callable[[News], None]]":
             if now - last < 0.1 and count.settled < count.cells:
                 return
             last = now
-            said = f"{count.rate}{count.left}" if count.rate else ""
+            said = ", ".join(part for part in (count.rate, count.left) if part)
             stage = "writing" if count.settled == count.cells else "simulating" if count.steps else "compiling"
             bar.update(row, completed=count.settled, description=stage, said=said)
             live.update(shown())
@@ -110,6 +110,6 @@ def _plain_lines(survey: "Survey") -> "Callable[[News], None]":
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        say(f"{count.settled} of {count.cells} cells, {count.rate}{count.left}; {count.found}")
+        say(", ".join(part for part in (f"{count.settled} of {count.cells} cells", count.rate, count.left, count.found) if part))
 
     return tell

@@ -1,24 +1,35 @@
 """The `sweep:` block of a config: which keys take which values, as a grid that unfolds lazily. Values keep their places."""
 
+import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from itertools import product
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.config.conditions import Expression, equation, expression
+from nonconv.config.conditions import ALLOWED, Expression, equation, expression
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, parse
 from nonconv.config.problems import Place, Problem, nearest
 from nonconv.errors import ConfigError
 
 RESERVED = ("zip", "include", "exclude", "curves", "baseline")
-NEVER_SWEPT = ("sweep", "claim", "expect", "plugins")
+NEVER_SWEPT = {
+    "paths": "more paths of an experiment are not another one",
+    "claim": "a sweep has one claim",
+    "expect": "it is about one experiment",
+    "sweep": "it is the grid itself",
+    "plugins": "all cells have the same",
+}
 MOST_CELLS = 10_000_000
 MOST_VALUES = 100_000
+MOST_PARTS = 10
+"""Of a dotted key: none that can be swept is as deep."""
+MOST_SAID = 8
 DIGITS = 12
 """Of generated numbers: fewer than two machines agree on."""
 RANGE = re.compile(r"([^:,{}\[\]]+):([^:,{}\[\]]+):([^:,{}\[\]]+)")
@@ -56,7 +67,7 @@ class Grid:
     @property
     def size(self) -> int:
         """How many points there are before conditions."""
-        return prod(len(axis) for axis in self.axes)
+        return math.prod(len(axis) for axis in self.axes)
 
     def points(self) -> Iterator[Point]:
         """All points, the first axis slowest."""
@@ -73,7 +84,10 @@ def _depth(setting: Setting) -> int:
 
 
 def linspace(first: float, last: float, number: int) -> list[float]:
-    return [_rounded(value) for value in np.linspace(first, last, number)]
+    """NumPy's, by way of fractions, so that what is 0.3 is not 0.30000000000000004, and what is 0 not 1e-17."""
+    step = Fraction(repr(last)) - Fraction(repr(first))
+    between = [_rounded(float(Fraction(repr(first)) + step * k / (number - 1))) for k in range(1, number - 1)]
+    return [float(first), *between, float(last)][:number]
 
 
 def logspace(first: float, last: float, number: int) -> list[float]:
@@ -83,7 +97,8 @@ def logspace(first: float, last: float, number: int) -> list[float]:
 
 def geomspace(first: float, last: float, number: int) -> list[float]:
     """NumPy's: first and last are the ends themselves."""
-    return [_rounded(value) for value in np.geomspace(first, last, number)]
+    between = [_rounded(value) for value in np.geomspace(first, last, number)[1:-1]]
+    return [float(first), *between, float(last)][:number]
 
 
 def one_minus_logspace(first: float, last: float, number: int) -> list[float]:
@@ -101,24 +116,35 @@ SPACINGS = {"linspace": linspace, "logspace": logspace, "geomspace": geomspace, 
 def with_grids(document: Document, grids: Iterable[str]) -> None:
     """Add `--grid` options to the document's sweep block; each replaces what is there for its key."""
     for text in grids:
-        source = f"--grid {text}"
         key, equals, values = text.partition("=")
-        place = Place(source, 0, 0, "")
+        place = Place(f"--grid {text}", 0, 0, "")
         if not equals or not all(key.split(".")):
             document.problems.append(
                 Problem("is not of the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
             )
             continue
         found = RANGE.fullmatch(values)
-        yaml = f"{{linspace: [{', '.join(found.groups())}]}}" if found else values if values[:1] in "{[" else f"[{values}]"
-        other = parse(yaml, source, whole=True)
+        other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
         document.problems += other.problems
-        document.data = document.data if isinstance(document.data, dict) else {}
-        block = document.data.setdefault("sweep", {})
-        if isinstance(block, dict) and not other.problems:
-            block[key] = other.data
-            document.values |= {("sweep", key, *path): known for path, known in other.values.items()}
-            document.keys[("sweep", key)] = place
+        if not other.problems:
+            _put(document, key, _unwrapped(other.data), place)
+
+
+def _unwrapped(values: list[Any]) -> Any:
+    """`[a, b]` is a list of values, and `{linspace: [0, 1, 3]}` a spacing; `[0, 1], [1, 0]` are two values."""
+    return values[0] if len(values) == 1 and isinstance(values[0], list | dict) and not _is_component(values[0]) else values
+
+
+def _put(document: Document, key: str, values: Any, place: Place) -> None:
+    document.data = document.data if isinstance(document.data, dict) else {}
+    if document.data.get("sweep") is None:
+        document.data["sweep"] = {}
+    block = document.data["sweep"]
+    if isinstance(block, dict):
+        block[key] = values
+        for path in [path for path in document.values if path[:2] == ("sweep", key)]:
+            del document.values[path]
+        document.values[("sweep", key)] = document.keys[("sweep", key)] = place
 
 
 def read_grid(document: Document) -> Grid:
@@ -126,7 +152,7 @@ def read_grid(document: Document) -> Grid:
     reader = _Reader(document)
     grid = reader.grid(document.data.get("sweep"))
     if reader.problems:
-        raise ConfigError([str(problem) for problem in reader.problems])
+        raise ConfigError(list(dict.fromkeys(str(problem) for problem in reader.problems)))
     return grid
 
 
@@ -139,22 +165,22 @@ class _Reader:
 
     def grid(self, block: Any) -> Grid:
         if not isinstance(block, dict) or not block:
-            self._complain(("sweep",), f"cannot be {kind_of(block)}", "a mapping of keys to their values")
+            given = f"cannot be {kind_of(block)}" if "sweep" in self.document.data else "missing"
+            self._complain(("sweep",), given, "a mapping of keys to their values")
             return Grid(())
         plain = [self._entries(("sweep", key), key, values) for key, values in block.items() if key not in RESERVED]
-        axes = tuple(axis for axis in [*plain, *self._zips(block.get("zip", []))] if axis)
-        if not axes and not self.problems:
+        grid = Grid(tuple(axis for axis in [*plain, *self._zips(block.get("zip", []))] if axis))
+        if not grid.axes and not self.problems:
             self._complain(("sweep",), "no key has values", "a mapping of keys to their values")
-        grid = Grid(axes)
-        self._refuse_twice(axes)
+        self._refuse_twice(grid.axes)
         if grid.size > MOST_CELLS:
-            self._complain(("sweep",), f"{grid.size} cells are too many", f"at most {MOST_CELLS}")
+            self._complain(("sweep",), f"{_count(grid.size)} cells are too many", f"at most {MOST_CELLS}")
         return Grid(
-            axes,
+            grid.axes,
             include=self._conditions("include", block, grid.keys),
             exclude=self._conditions("exclude", block, grid.keys),
             curves=self._curves(block, grid.keys),
-            baseline=self._baseline(block, grid.keys),
+            baseline=self._baseline(block, grid),
         )
 
     def _zips(self, groups: Any) -> Iterator[Axis]:
@@ -165,7 +191,9 @@ class _Reader:
             if not isinstance(group, dict) or not group:
                 self._complain(here, f"cannot be {kind_of(groups if group is None else group)}", "mappings of keys to values")
                 continue
-            columns = [((*here, key), key, self._entries((*here, key), key, values)) for key, values in group.items()]
+            columns = [
+                ((*here, key), key, self._entries((*here, key), key, values, again=True)) for key, values in group.items()
+            ]
             lengths = {key: len(entries) for _, key, entries in columns}
             if len(set(lengths.values())) > 1 and all(lengths.values()):
                 said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
@@ -176,46 +204,58 @@ class _Reader:
 
     def _entries(self, path: KeyPath, key: str, values: Any) -> Axis:
         """What one key takes, an entry a value."""
-        outer = key.split(".", maxsplit=1)[0]
-        if outer in NEVER_SWEPT or not all(key.split(".")):
-            self._complain(path, f"{key} cannot be swept", of_key=True)
+        if not self._is_key(path, key):
             return ()
         if isinstance(values, dict):
-            return tuple((Setting(key, value, self.document.place(path)),) for value in self._generated(path, values))
+            return tuple((Setting(key, value, self.document.place(path)),) for value in self._generated(path, key, values))
         if not isinstance(values, list) or not values:
-            self._complain(path, f"cannot be {kind_of(values)}", VALUES)
+            self._complain(path, f"cannot be {kind_of(values)}", VALUES, _meant(key))
             return ()
-        seen: list[Any] = []
+        first: dict[Any, int] = {}
         found: list[Point] = []
         for k, value in enumerate(values):
-            if any(value == other and type(value) is type(other) for other in seen):
-                self._complain((*path, k), f"{value} stands twice")
-            seen.append(value)
+            same = first.setdefault(_mark(value), k)
+            if same != k:
+                self._complain((*path, k), f"the value stands twice; it is {dotted((*path, same))} too")
             found += self._unfolded((*path, k), key, value)
         return tuple(found)
 
+    def _is_key(self, path: KeyPath, key: str) -> bool:
+        parts = key.split(".")
+        if parts[0] in NEVER_SWEPT:
+            self._complain(path, f"cannot be swept: {NEVER_SWEPT[parts[0]]}", of_key=True)
+        elif not all(parts) or len(parts) > MOST_PARTS:
+            self._complain(path, "is not a key", "a key of the config with dots in it, as optimizer.beta1", of_key=True)
+        else:
+            return True
+        return False
+
     def _unfolded(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
         """A value; a mapping with spacings in it is as many as their product, each of those a setting of its own."""
-        place = self.document.place(path)
-        inner = {name: one for name, one in value.items() if _is_spacing(one)} if isinstance(value, dict) else {}
-        if not inner:
-            yield (Setting(key, value, place),)
+        spacings = list(_spacings((), value))
+        axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
+        number = math.prod(len(axis) for axis in axes)
+        if number > MOST_VALUES:
+            self._complain(path, f"{_count(number)} values are too many", f"at most {MOST_VALUES}")
             return
-        outer = Setting(key, {name: one for name, one in value.items() if name not in inner}, place)
-        axes = [self._entries((*path, name), f"{key}.{name}", one) for name, one in inner.items()]
+        outer = Setting(key, _without_spacings(value), self.document.place(path))
         for entries in product(*axes):
             yield (outer, *(setting for entry in entries for setting in entry))
 
-    def _generated(self, path: KeyPath, spacing: dict[str, Any]) -> list[float]:
+    def _generated(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
         name = next(iter(spacing), "")
         if len(spacing) != 1 or name not in SPACINGS:
-            unknown = next((name for name in spacing if name not in SPACINGS), "")
-            what = f"unknown spacing {unknown!r}" if unknown else f"cannot be {kind_of(spacing)}"
-            self._complain(path, what, VALUES, nearest(unknown, SPACINGS))
+            self._complain_of_mapping(path, key, spacing)
             return []
         numbers, here = spacing[name], (*path, name)
-        if not isinstance(numbers, list) or len(numbers) != 3 or not all(_is_number(value) for value in numbers):
-            self._complain(here, f"cannot be {kind_of(numbers)}", "[first, last, number]: three numbers")
+        if not isinstance(numbers, list) or len(numbers) != 3:
+            given = f"has {len(numbers)} entries" if isinstance(numbers, list) else f"cannot be {kind_of(numbers)}"
+            self._complain(here, given, "[first, last, number]: three numbers")
+            return []
+        wrong = [k for k, value in enumerate(numbers) if not _is_number(value)]
+        for k in wrong:
+            self._complain((*here, k), f"cannot be {kind_of(numbers[k])}", "a number")
+        if wrong:
             return []
         first, last, number = numbers
         if number != int(number) or not 1 <= number <= MOST_VALUES:
@@ -223,18 +263,26 @@ class _Reader:
                 (*here, 2), f"cannot be {kind_of(number)}", f"how many values: a whole number >= 1 and <= {MOST_VALUES}"
             )
             return []
-        return self._spaced(here, name, first, last, int(number))
+        return self._spaced(here, name, float(first), float(last), int(number))
+
+    def _complain_of_mapping(self, path: KeyPath, key: str, values: dict[str, Any]) -> None:
+        unknown = [name for name in values if name not in SPACINGS]
+        if not unknown:
+            self._complain(path, "has two spacings" if values else f"cannot be {kind_of(values)}", VALUES)
+        elif _is_component(values):
+            self._complain(path, "one value is no list", f"[{json.dumps(values)}], or more values between the brackets")
+        else:
+            near = _meant(key) or nearest(unknown[0], SPACINGS)
+            self._complain((*path, unknown[0]), f"unknown spacing {unknown[0]!r}", VALUES, near, of_key=True)
 
     def _spaced(self, path: KeyPath, name: str, first: float, last: float, number: int) -> list[float]:
-        if name == "geomspace" and first * last <= 0:
-            self._complain(path, "the ends of a geomspace are both positive or both negative")
+        if name == "geomspace" and (first == 0 or last == 0 or (first > 0) != (last > 0)):
+            self._complain(path, "a geomspace cannot reach or cross 0", "both ends > 0, or both < 0")
             return []
         try:
             with np.errstate(over="raise"):
                 values = SPACINGS[name](first, last, number)
-        except (ArithmeticError, ValueError):
-            values = [float("inf")]
-        if not np.isfinite(values).all():
+        except ArithmeticError:
             self._complain(path, "leaves the range of numbers", "exponents of ten from -300 to 300")
             return []
         if len(set(values)) < number:
@@ -243,16 +291,22 @@ class _Reader:
         return values
 
     def _refuse_twice(self, axes: Sequence[Axis]) -> None:
-        owners = [{setting.key for entry in axis for setting in entry} for axis in axes]
-        for k, keys in enumerate(owners):
-            for key in sorted(keys & {key for other in owners[:k] for key in other}):
-                self._complain(("sweep",), f"{key} is swept twice")
+        first: dict[str, Place] = {}
+        for axis in axes:
+            here: dict[str, Place] = {}
+            for setting in (setting for entry in axis for setting in entry):
+                here.setdefault(setting.key, setting.place)
+            for key in here.keys() & first.keys():
+                line = f"; first in line {first[key].line}" if first[key].line else ""
+                self.problems.append(Problem(f"is swept twice{line}", here[key], key))
+            first = here | first
 
     def _conditions(self, name: str, block: dict[str, Any], keys: Sequence[str]) -> tuple[Expression, ...]:
-        found = [self._expression(path, text) for path, text in self._texts(name, block)]
-        return tuple(one for one in found if one is not None and self._knows(name, one, keys))
+        allowed = "an expression in config keys, or a list of these"
+        found = [(path, self._expression(path, text)) for path, text in self._texts(name, block, allowed)]
+        return tuple(one for path, one in found if one is not None and self._knows(path, one, keys))
 
-    def _texts(self, name: str, block: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
         """The texts of a key that holds one or a list of them."""
         given, path = block.get(name, []), ("sweep", name)
         for k, text in enumerate(given if isinstance(given, list) else [given]):
@@ -260,48 +314,56 @@ class _Reader:
             if isinstance(text, str):
                 yield here, text
             else:
-                self._complain(here, f"cannot be {kind_of(text)}", "an expression in config keys, or a list of these")
+                self._complain(here, f"cannot be {kind_of(text)}", allowed)
 
     def _expression(self, path: KeyPath, text: str) -> Expression | None:
         try:
             return expression(text)
         except ValueError as error:
-            self._complain(
-                path, str(error), "config keys, numbers, texts, + - * / **, comparisons, and, or, not, sqrt, log, exp"
-            )
+            self._complain(path, str(error), ALLOWED)
             return None
 
-    def _knows(self, name: str, found: Expression, keys: Sequence[str]) -> bool:
+    def _knows(self, path: KeyPath, found: Expression, keys: Sequence[str]) -> bool:
         """Keys that stand in no cell would make a condition that never holds."""
-        known = [*keys, *(dotted(path) for path in self.document.values if path and path[0] != "sweep")]
+        written = [dotted(path) for path in self.document.values if path and path[0] != "sweep"]
+        known = list(dict.fromkeys([*keys, *written]))
         unknown = [key for key in found.keys if not any(other == key or key.startswith(f"{other}.") for other in known)]
         for key in unknown:
-            allowed = f"a key that is swept or written in the config, as {', '.join(keys)}"
-            self._complain(("sweep", name), f"there is no key {key}", allowed, nearest(key, known))
-        return not unknown
+            allowed = f"keys that are swept or written in the config, as {_listed(keys)}; a text stands in quotes"
+            self._complain(path, f"there is no key {key}", allowed, _alike(key, known))
+        if not found.keys:
+            self._complain(path, f"{kind_of(found.text)} names no key, so it is the same in every cell")
+        return bool(found.keys) and not unknown
 
     def _curves(self, block: dict[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
         found = []
-        for path, text in self._texts("curves", block):
+        allowed = "an equation in swept keys, as optimizer.beta1 = sqrt(optimizer.beta2)"
+        for path, text in self._texts("curves", block, f"{allowed}, or a list of these"):
             try:
-                unknown = [key for key in equation(text).keys if key not in keys]
+                named = equation(text).keys
             except ValueError as error:
-                self._complain(path, str(error), "an equation in swept keys, as optimizer.beta1 = sqrt(optimizer.beta2)")
+                self._complain(path, str(error), allowed)
                 continue
-            for key in unknown:
-                self._complain(path, f"{key} is not swept", ", ".join(keys), nearest(key, keys))
+            for key in named:
+                if key not in keys:
+                    self._complain(path, f"{key} is not swept", _listed(keys), _alike(key, keys))
+            if not named:
+                self._complain(path, f"{kind_of(text)} names no key", allowed)
             found.append(text)
         return tuple(found)
 
-    def _baseline(self, block: dict[str, Any], keys: Sequence[str]) -> Point:
-        given = block.get("baseline", {})
+    def _baseline(self, block: dict[str, Any], grid: Grid) -> Point:
+        given, keys = block.get("baseline", {}), grid.keys
         path: KeyPath = ("sweep", "baseline")
         if not isinstance(given, dict):
             self._complain(path, f"cannot be {kind_of(given)}", "a mapping of swept keys to values of theirs")
             return ()
-        for key in given:
+        for key, value in given.items():
+            values = [setting.value for axis in grid.axes for entry in axis for setting in entry if setting.key == key]
             if key not in keys:
-                self._complain((*path, key), f"{key} is not swept", ", ".join(keys), nearest(key, keys), of_key=True)
+                self._complain((*path, key), f"{key} is not swept", _listed(keys), _alike(key, keys), of_key=True)
+            elif not any(same(value, other) for other in values):
+                self._complain((*path, key), f"{kind_of(value)} is no value of it", _listed([_said(one) for one in values]))
         return tuple(Setting(key, value, self.document.place((*path, key))) for key, value in given.items())
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", near: str = "", of_key: bool = False) -> None:
@@ -311,9 +373,67 @@ class _Reader:
         self.problems.append(Problem(message, place, dotted(path), allowed, near))
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two swept values are the same, a component being its name."""
+    return _mark(_full(one)) == _mark(_full(other))
+
+
+def _full(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _mark(value: Any) -> Any:
+    """The same for 1 and 1.0, another one for true."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _listed(values: Sequence[str]) -> str:
+    """All of them, or the first ones and the last."""
+    shown = list(dict.fromkeys(values))
+    return ", ".join(shown if len(shown) <= MOST_SAID else [*shown[: MOST_SAID - 2], "...", shown[-1]])
+
+
+def _count(number: int) -> str:
+    return str(number) if number < 10**15 else "more than 10**15"
+
+
+def _meant(key: str) -> str:
+    """Which of the block's own words a key is that no config has."""
+    return "" if "." in key else nearest(key, RESERVED)
+
+
+def _alike(key: str, known: Sequence[str]) -> str:
+    """The known key that is spelled alike, or ends alike."""
+    last = {other.rpartition(".")[2]: other for other in reversed(known)}
+    return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
+
+
+def _spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The spacings within a mapping, and where they are in it."""
+    for name, one in value.items() if isinstance(value, dict) else ():
+        if _is_spacing(one):
+            yield (*path, name), one
+        else:
+            yield from _spacings((*path, name), one)
+
+
+def _without_spacings(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_spacings(one) for name, one in value.items() if not _is_spacing(one)}
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and "name" in value
+
+
 def _is_spacing(value: Any) -> bool:
     return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SPACINGS
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -39,7 +39,7 @@ def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "s
     found: dict[str, bytes] = {}
     with mpl.rc_context(STYLE):
         for name in names:
-            contents = _encode(MAKERS[name](run), formats)
+            contents = encode(MAKERS[name](run), formats)
             found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
     return found
 
@@ -52,7 +52,7 @@ def warm_up() -> None:
     figure.draw_without_rendering()
 
 
-def _encode(figure: Figure, formats: tuple[str, ...]) -> list[bytes]:
+def encode(figure: Figure, formats: tuple[str, ...]) -> list[bytes]:
     """The figure in each format. The layout is found once: it is half the cost of a figure."""
     FigureCanvasAgg(figure)
     figure.draw_without_rendering()

@@ -70,7 +70,8 @@ class SweptAxis:
         at = self.places(self.values)
         at = np.log10(at) if self.logarithmic else at
         between = (at[1:] + at[:-1]) / 2
-        found = np.concatenate((2 * at[:1] - between[:1], between, 2 * at[-1:] - between[-1:]))
+        first, last = (at[0] - between[0], at[-1] - between[-1]) if len(between) else (-0.5, 0.5)
+        found = np.concatenate(([at[0] + first], between, [at[-1] + last]))
         return 10.0**found if self.logarithmic else found
 
     def mesh(self, count: int) -> Array:
@@ -108,6 +109,8 @@ class SweptAxis:
 
     def _are_apart(self, texts: list[str], room: float) -> bool:
         """Whether labels at the values would not run into each other, even if those are not even on this scale."""
+        if len(self.values) < 2:
+            return True
         at, ends = (np.log10(x) if self.logarithmic else x for x in (self.places(self.values), self.edges[[0, -1]]))
         return bool(room * np.abs(np.diff(at)).min() > LABEL[1] * max(map(len, texts)) * np.abs(np.diff(ends))[0])
 
@@ -139,6 +142,8 @@ def linear_ticks(low: float, high: float, room: float) -> tuple[list[float], lis
 
 def swept_axis(key: str, values: Array) -> SweptAxis:
     """The axis of a map: the first scale on which these values, ascending, are even; exactly rather than roughly."""
+    if len(values) < 2:
+        return SweptAxis(key, values, "linear")
     for tolerance, scales in ((EXACTLY, ("linear", "log", "near_one")), (ROUGHLY, ("log", "near_one"))):
         for scale in scales:
             if _is_even(on_scale(scale, values), tolerance) and _suits_two(scale, values):

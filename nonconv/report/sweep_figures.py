@@ -8,10 +8,10 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from nonconv.report.axes import STYLE
-from nonconv.report.figures import _encode
+from nonconv.report.figures import encode
 from nonconv.report.heat_maps import heat_map
 from nonconv.report.sweep_lines import dot_plot, line_plot
-from nonconv.report.sweep_result import MOST_PANELS, SweepResult, key_parts, quantities
+from nonconv.report.sweep_result import MOST_PANELS, SweepResult, key_parts, quantities, view
 
 MOST_LINES = MOST_PANELS
 """A second numeric key with no more values than this has a line for each."""
@@ -30,7 +30,7 @@ def draw_sweep(result: SweepResult, names: tuple[str, ...], formats: tuple[str, 
     found: dict[str, bytes] = {}
     with mpl.rc_context(SWEEP_STYLE):
         for name in names:
-            contents = _encode(makers[name](), formats)
+            contents = encode(makers[name](), formats)
             found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
     return found
 
@@ -43,7 +43,7 @@ def _makers(result: SweepResult) -> dict[str, Maker]:
 
 def _maps(result: SweepResult) -> dict[str, Maker]:
     """A map for every pair of numeric keys and every quantity, but not of differences, which have the errors' map."""
-    pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair)]
+    pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _has_cells(result, pair)]
     parts = key_parts(result.numeric)
     found: dict[str, Maker] = {}
     for quantity in quantities(result):
@@ -64,6 +64,7 @@ def _lines(result: SweepResult) -> dict[str, Maker]:
         sides = [(x, other) for x, other in (numeric, numeric[::-1]) if len(result.values(other)) <= MOST_LINES]
     else:
         sides = []
+    sides = [(x, other) for x, other in sides if _has_cells(result, (x,) if other is None else (x, other))]
     found: dict[str, Maker] = {}
     for quantity in quantities(result):
         if quantity.kind == "verdict" or not quantity.shows(result):
@@ -72,6 +73,11 @@ def _lines(result: SweepResult) -> dict[str, Maker]:
             name = f"lines_{quantity.name}" + (f"_{parts[x]}" if len(sides) > 1 else "")
             found[name] = partial(line_plot, result, quantity, x, other)
     return found
+
+
+def _has_cells(result: SweepResult, keys: tuple[str, ...]) -> bool:
+    """Whether a view along these keys shows any: keys that are never there together have none in common."""
+    return any(mask.any() for _, mask in view(result, keys).panels)
 
 
 def _dots(result: SweepResult) -> dict[str, Maker]:

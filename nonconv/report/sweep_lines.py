@@ -153,6 +153,8 @@ def _mark(axes: Any, result: SweepResult, points: Points, cells: Any, x: Array, 
         face = "white" if answer == "undecided" else colour
         style = {"linestyle": "none", "marker": marker, "color": colour, "markerfacecolor": face, "gid": answer}
         axes.plot(x[own], y[own], markersize=size, markeredgewidth=0.8, zorder=4, **style)
+    if not result.judged:
+        axes.plot(x, y, ".", color=colour, markersize=size, zorder=4)
     own = points.baseline[cells]
     axes.plot(x[own], y[own], linestyle="none", marker="*", color=colour, markersize=8, zorder=5)
 

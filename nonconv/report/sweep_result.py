@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nonconv.arithmetic import Array
 
 Mask = NDArray[np.bool_]
+DECIDED = ("does_not_converge", "converges", "diverges")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
 FLOORS = {"twin": "twin floor", "window": "window floor", "cauchy": "Cauchy floor"}
@@ -44,8 +45,13 @@ class SweepResult:
         return np.array([text != "" for text in self.columns.get(name, [""] * self.cells)])
 
     def verdict(self, answer: str) -> Mask:
-        """Which cells gave this answer, shape (cells,)."""
-        return self.done & self.equal("verdict", answer)
+        """Which cells gave this answer, shape (cells,); none where no floor was measured that could decide."""
+        return self.done & self.equal("verdict", answer) & (self.judged or answer in DECIDED)
+
+    @property
+    def judged(self) -> bool:
+        """Whether floors were measured, so that a cell that is not decided might have been."""
+        return bool(self.about["floors"])
 
     def equal(self, name: str, text: str) -> Mask:
         """In which cells a column says this, shape (cells,)."""
@@ -80,8 +86,21 @@ class SweepResult:
 
     @property
     def swept(self) -> list[str]:
-        """The keys that tell one cell from another; a key that only some cells have does not do so by that alone."""
-        return [key for key in self.about["keys"] if len(self.values(key)) > 1]
+        """The keys that tell one cell from another; a key that only some cells have does not do so by that alone.
+
+        Nor does one that goes with another: the rate that each optimizer has, the second of two keys that change together.
+        """
+        found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
+        names = [key for key in found if not all(map(_is_number, self.values(key)))]
+        first = [*names, *(key for key in found if key not in names)]
+        leading = [key for k, key in enumerate(first) if not any(self._follows(key, other) for other in first[:k])]
+        return [key for key in found if key in leading]
+
+    def _follows(self, key: str, other: str) -> bool:
+        """Whether each value of the other key goes with a single one of this."""
+        there = self.known(key) & self.known(other)
+        pairs = set(zip(self.texts(key)[there], self.texts(other)[there], strict=True))
+        return bool(pairs) and len(pairs) == len({pair[1] for pair in pairs}) and bool(there.sum() == self.known(key).sum())
 
     def cross(self, one: str, other: str) -> bool:
         """Whether two keys vary independently of each other; those that change together are one, not two."""
@@ -124,7 +143,7 @@ class Quantity:
         """Whether there is anything to show; cells of which nothing was measured are all undecided."""
         if self.kind != "verdict":
             return bool((result.known(self.column) & result.done).any())
-        return bool((result.done & ~result.verdict("undecided")).any())
+        return any(result.verdict(answer).any() for answer in DECIDED)
 
 
 def quantities(result: SweepResult) -> list[Quantity]:

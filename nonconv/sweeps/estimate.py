@@ -9,6 +9,7 @@ import numpy as np
 
 from nonconv.engine.blocks import block_size, simulate
 from nonconv.engine.plan import NO_PLAN
+from nonconv.errors import NonconvError
 from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
@@ -28,7 +29,10 @@ class Guess(NamedTuple):
 
 
 def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
-    """From one block of a cell of each pair of objective and optimizer, compared with what `tasks.seconds` says of it."""
+    """From one block of a cell of each pair of objective and optimizer, compared with what `tasks.seconds` says of it.
+
+    A cell that cannot be prepared will fail at once, and is tried no further.
+    """
     cells, done, left, cost = Cells(folder), 0, 0, 0.0
     trials: dict[tuple[str, str], tuple[float, str]] = {}
     for name, point in zip(survey.ids, sweep.points(), strict=True):
@@ -38,9 +42,14 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
             continue
         kind = cell.program.objective.name, cell.program.optimizer.name
         if kind not in trials and len(trials) < MOST_TRIALS:
-            trials[kind] = _slowness(cell), label(point)
-        left += cell.paths * cell.program.steps
-        cost += seconds(cell) * trials.get(kind, next(iter(trials.values())))[0]
+            try:
+                trials[kind] = _slowness(cell), label(point)
+            except NonconvError:
+                continue
+        saved = cells.saved(name, cell)
+        paths = cell.paths - (int(saved["paths"]) if saved else 0)
+        left += paths * cell.program.steps
+        cost += seconds(cell) * paths / cell.paths * trials.get(kind, next(iter(trials.values())))[0]
     return Guess(done, left, cost / workers, "; ".join(tried for _, tried in trials.values()))
 
 

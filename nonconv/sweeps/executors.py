@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,8 @@ THREAD_SECONDS, DASK_SECONDS = 0.3, 3.0
 """About how long a task lasts: short ones share threads evenly, on a cluster each one costs a message."""
 AHEAD = 3
 """Tasks waiting per worker, so that none waits for results to be merged and written."""
+ANSWER_SECONDS, WORKER_SECONDS = 30, 120
+"""How long a scheduler may take to answer, and its first worker to come."""
 
 
 class Executor(Protocol):
@@ -91,23 +93,20 @@ def cluster(parcel: Parcel, address: str | None, workers: int) -> Iterator[Execu
     except ImportError:
         raise UsageError("--executor dask needs Dask: pip install 'nonconv[dask]'") from None
     library: Any = distributed  # it is not typed
-    local = None
-    try:
+    with ExitStack() as opened:
         if address is None:
-            local = library.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-        client = library.Client(local or address, timeout="30s", set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--scheduler {address}: no scheduler answers there ({error})") from None
-    try:
-        if not client.nthreads():
-            client.wait_for_workers(1, timeout=120)
+            kind = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+            local = opened.enter_context(library.LocalCluster(**kind))
+        try:
+            client = library.Client(address or local, timeout=ANSWER_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--scheduler {address}: no scheduler answers there ({error})") from None
+        opened.callback(client.close)
+        try:
+            client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError:
+            raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
         yield Cluster(parcel, client)
-    except TimeoutError:
-        raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
-    finally:
-        client.close()
-        if local is not None:
-            local.close()
 
 
 @lru_cache(maxsize=2)

@@ -90,7 +90,7 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     if not store.is_finished():
         return False
     manifest = store.manifest()
-    if manifest.get("digest") != survey.digest or manifest.get("failed"):
+    if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
     return all(cells.is_finished(name, sweep.cell(point)) for name, point in zip(survey.ids, sweep.points(), strict=True))
 
@@ -122,7 +122,7 @@ class _Flow:
         bundle: list[Order] = []
         total = 0.0
         for order, cell in self.missing():
-            cost = seconds(cell)
+            cost = 0.0 if _has_all(order, cell) else seconds(cell)
             if cost > LONG * lasting or total + cost > lasting or len(bundle) == MOST_IN_TASK:
                 if bundle:
                     yield Whole(tuple(bundle))
@@ -179,7 +179,7 @@ class _Flow:
         for block in result:
             growing.add(block)
             self.tell(News("", block.paths * growing.cell.program.steps))
-            if growing.is_whole():
+            if growing.has_all():
                 self.settled, self.growing = order.name, None
                 self._land(order, growing.done()._replace(path_steps=0))
                 return
@@ -188,8 +188,8 @@ class _Flow:
 
     def keep(self) -> None:
         """Keep what is whole of the cell that is computed in parts."""
-        if self.growing and self.growing.tally:
-            self.cells.keep(self.growing.order.name, self.growing.cell, as_npz(self.growing.tally.arrays()))
+        if self.growing and self.growing.whole:
+            self.cells.keep(self.growing.order.name, self.growing.cell, as_npz(self.growing.whole.arrays()))
             self.growing.kept = time.monotonic()
 
     def _land(self, order: Order, result: Done | Failed) -> None:
@@ -206,6 +206,11 @@ class _Flow:
         self.tell(News(name, result.path_steps, result.verdict, label(order.point)))
 
 
+def _has_all(order: Order, cell: Cell) -> bool:
+    """Whether nothing is left to be simulated: what is there was all there is to be, but its cell did not land, or broke."""
+    return order.saved is not None and is_enough(cell, Tally.from_arrays(order.saved))
+
+
 class _Growing:
     """A cell that is computed in parts."""
 
@@ -218,8 +223,13 @@ class _Growing:
     def add(self, block: Tally) -> None:
         self.before, self.tally = self.tally, self.tally + block if self.tally else block
 
-    def is_whole(self) -> bool:
+    def has_all(self) -> bool:
         return self.tally is not None and is_enough(self.cell, self.tally)
+
+    @property
+    def whole(self) -> Tally | None:
+        """What whole blocks gave: the last one of all need not be whole, and nothing can go on from there."""
+        return self.tally if self.tally and self.tally.paths % block_size(self.cell.program) == 0 else self.before
 
     def done(self) -> Done:
         assert self.tally is not None
