@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 CONFIGS := $(wildcard configs/*.yaml)
 CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 
+SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check format figures claims bench lock docs clean
+.PHONY: help run test check format figures sweeps claims bench lock docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -28,8 +30,12 @@ format: $(BIN)/.installed-dev ## format the code
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-figures: $(BIN)/.installed ## run every config that ships
+figures: $(BIN)/.installed ## run every config that ships, and every sweep
 	@for config in $(CONFIGS); do $(BIN)/nonconv run $$config || exit $$?; done
+	@$(MAKE) --no-print-directory sweeps
+
+sweeps: $(BIN)/.installed ## run every sweep that ships
+	@for config in $(SWEEPS); do $(BIN)/nonconv sweep $$config || exit $$?; done
 
 claims: $(BIN)/.installed ## run every config that says what it expects, and hold the results against that
 	$(BIN)/nonconv check $(CONFIGS_WITH_EXPECT)

@@ -110,6 +110,7 @@ def _plain_lines(survey: "Survey") -> "Callable[[News], None]":
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        say(", ".join(part for part in (f"{count.settled} of {count.cells} cells", count.rate, count.left, count.found) if part))
+        said = f"{count.settled} of {count.cells} cells", count.rate, count.left, count.found
+        say(", ".join(part for part in said if part))
 
     return tell

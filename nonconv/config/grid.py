@@ -202,8 +202,8 @@ class _Reader:
                 together = zip(*(entries for _, _, entries in columns), strict=True)
                 yield tuple(tuple(setting for entry in entries for setting in entry) for entries in together)
 
-    def _entries(self, path: KeyPath, key: str, values: Any) -> Axis:
-        """What one key takes, an entry a value."""
+    def _entries(self, path: KeyPath, key: str, values: Any, again: bool = False) -> Axis:
+        """What one key takes, an entry a value. again: a value may stand twice."""
         if not self._is_key(path, key):
             return ()
         if isinstance(values, dict):
@@ -214,9 +214,9 @@ class _Reader:
         first: dict[Any, int] = {}
         found: list[Point] = []
         for k, value in enumerate(values):
-            same = first.setdefault(_mark(value), k)
-            if same != k:
-                self._complain((*path, k), f"the value stands twice; it is {dotted((*path, same))} too")
+            earlier = first.setdefault(_mark(value), k)
+            if earlier != k and not again:
+                self._complain((*path, k), f"the value stands twice; it is {dotted((*path, earlier))} too")
             found += self._unfolded((*path, k), key, value)
         return tuple(found)
 
@@ -375,7 +375,7 @@ class _Reader:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two swept values are the same, a component being its name."""
-    return _mark(_full(one)) == _mark(_full(other))
+    return bool(_mark(_full(one)) == _mark(_full(other)))
 
 
 def _full(value: Any) -> Any:

@@ -30,8 +30,8 @@ def setting(result: SweepResult) -> str:
     about = result.about
     keys = [f"{key} ({_number(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
     size = [f"{about[what]} {what}" if about[what] else f"{what} that differ from cell to cell" for what in ("paths", "steps")]
-    who = "cells of one seed" if "seed" in about["keys"] else "all cells"
-    return f"{_number(about['cells'], 'cell')} over {_listed(keys)}, {size[0]} of {size[1]} each; {who} have the same random numbers."
+    alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
+    return f"{_number(about['cells'], 'cell')} over {_listed(keys)}, {size[0]} of {size[1]} each; {alike}."
 
 
 def findings(result: SweepResult) -> list[str]:

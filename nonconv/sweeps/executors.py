@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+import nonconv
 from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, work
@@ -106,7 +107,26 @@ def cluster(parcel: Parcel, address: str | None, workers: int) -> Iterator[Execu
             client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError:
             raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
-        yield Cluster(parcel, client)
+        yield _equipped(parcel, client)
+
+
+def _equipped(parcel: Parcel, client: Any) -> Cluster:
+    """The cluster with the sweep. Raises UsageError where nonconv is not what it is here: results would not be the same."""
+    try:
+        found = set(client.run(_version).values())
+        made = Cluster(parcel, client)
+    except Exception as error:  # the library's own types do not tell what was wrong at the other end
+        found, made, why = {"none"}, None, f" ({error})"
+    else:
+        why = ""
+    if made is None or found != {nonconv.__version__}:
+        theirs = ", ".join(sorted(found))
+        raise UsageError(f"the scheduler and all workers need nonconv {nonconv.__version__}; they have {theirs}{why}")
+    return made
+
+
+def _version() -> str:
+    return nonconv.__version__
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
-from nonconv.config.grid import Grid, Point, read_grid, with_grids
+from nonconv.config.grid import Grid, Point, read_grid, same, with_grids
+from nonconv.config.problems import Problem
 from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
 from nonconv.experiment import Cell, make_cell, portable
@@ -102,16 +103,12 @@ def survey(sweep: Sweep) -> Survey:
     sizes: set[tuple[int, int]] = set()
     digest = hashlib.sha256()
     path_steps, identity, baseline = 0, "", ""
-    problems: dict[str, list[str]] = {}
-    wanted = {setting.key: setting.value for setting in sweep.grid.baseline}
+    wrong = _Wrong()
     for point in sweep.points():
         try:
             cell = sweep.cell(point)
         except ConfigError as error:
-            for problem in error.problems:
-                problems.setdefault(problem, []).append(label(point))
-            if len(problems) > MOST_PROBLEMS:
-                break
+            wrong.add(error.problems, point)
             continue
         ids.append(cell_id(cell))
         measured |= dict.fromkeys(ends(cell))
@@ -120,14 +117,14 @@ def survey(sweep: Sweep) -> Survey:
         digest.update(cell.identity.encode())
         path_steps += cell.paths * cell.program.steps
         identity = identity or _identity(cell, sweep.grid.keys)
-        if not baseline and wanted.items() <= {setting.key: setting.value for setting in point}.items():
+        if not baseline and _is_at(point, sweep.grid.baseline):
             baseline = ids[-1]
-    if problems:
-        raise ConfigError([f"{problem}\n  {_where(cells)}" for problem, cells in problems.items()])
+    wrong.refuse(len(ids))
     if not ids:
-        raise ConfigError([f"{sweep.document.source}: sweep: include and exclude leave no cell"])
+        raise _error(sweep, "", "include and exclude leave no cell")
+    _refuse_twins(sweep, ids)
     if not baseline:
-        raise ConfigError([f"{sweep.document.source}: sweep.baseline: there is no such cell"])
+        raise _error(sweep, "baseline", "there is no such cell; its values stand in no cell together, or it is excluded")
     _refuse_namesakes(sweep, files)
     paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*sizes, strict=True)))
     return Survey(
@@ -142,6 +139,56 @@ def survey(sweep: Sweep) -> Survey:
         files=files,
         config=_moved(sweep.config, files),
     )
+
+
+class _Wrong:
+    """What is wrong with cells: each problem with the first cell that has it, and how many have."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, tuple[Point, int]] = {}
+        self.cells = 0
+
+    def add(self, problems: Sequence[str], point: Point) -> None:
+        """Raises ConfigError when so much is wrong that nobody would read on."""
+        self.cells += 1
+        for problem in problems:
+            first, number = self.problems.get(problem, (point, 0))
+            self.problems[problem] = first, number + 1
+        if len(self.problems) > MOST_PROBLEMS:
+            said = [f"{problem}\n  in the cell {label(first)}" for problem, (first, _) in self.problems.items()]
+            raise ConfigError([*said[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
+
+    def refuse(self, good: int) -> None:
+        if self.problems:
+            raise ConfigError([f"{problem}\n  {self._where(*found, good)}" for problem, found in self.problems.items()])
+
+    def _where(self, first: Point, number: int, good: int) -> str:
+        if number == self.cells + good and number > 1:
+            return f"in all {number} cells"
+        return f"in the cell {label(first)}" + (f", and in {number - 1} more" if number > 1 else "")
+
+
+def _error(sweep: Sweep, key: str, message: str) -> ConfigError:
+    """What is wrong with the block as a whole."""
+    path = ("sweep", key) if key else ("sweep",)
+    return ConfigError([str(Problem(message, sweep.document.place(path), ".".join(path)))])
+
+
+def _is_at(point: Point, wanted: Point) -> bool:
+    """Whether a point has these values."""
+    values = {setting.key: setting.value for setting in point}
+    return all(setting.key in values and same(values[setting.key], setting.value) for setting in wanted)
+
+
+def _refuse_twins(sweep: Sweep, ids: Sequence[str]) -> None:
+    """Cells that are one experiment would be one folder, as where a key has 0.1 and also a schedule that is always 0.1."""
+    if len(set(ids)) == len(ids):
+        return
+    first: dict[str, Point] = {}
+    for name, point in zip(ids, sweep.points(), strict=True):
+        if name in first:
+            raise _error(sweep, "", f"two cells are the same experiment: {label(first[name])}; and {label(point)}")
+        first[name] = point
 
 
 def _moved(value: Any, files: dict[str, Path]) -> Any:
@@ -163,12 +210,7 @@ def _refuse_namesakes(sweep: Sweep, files: dict[str, Path]) -> None:
     names = [path.name for path in files.values()]
     double = next((name for name in names if names.count(name) > 1), None)
     if double:
-        raise ConfigError([f"{sweep.document.source}: two data files have the name {double}; rename one"])
-
-
-def _where(cells: list[str]) -> str:
-    others = f", and in {len(cells) - 1} more" if len(cells) > 1 else ""
-    return f"in the cell {cells[0]}{others}"
+        raise _error(sweep, "", f"two data files have the name {double}; rename one")
 
 
 def cell_id(cell: Cell) -> str:
@@ -183,9 +225,11 @@ def _identity(cell: Cell, keys: Sequence[str]) -> str:
         *outer, last = key.split(".")
         holder: Any = shared
         for name in outer:
-            holder = holder.get(name) if isinstance(holder, dict) else None
+            holder = holder.get(name) if isinstance(holder, dict) else holder[int(name)] if isinstance(holder, list) else None
         if isinstance(holder, dict):
             holder.pop(last, None)
+        elif isinstance(holder, list):
+            holder[int(last)] = None
     return hashlib.sha256(json.dumps([sorted(keys), shared], sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
