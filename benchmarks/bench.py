@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import sweeps
 from measure import Cost, Job, Speed, cost, processors, speeds
 from report import Table, markdown, show
 from rich.console import Console
@@ -249,10 +250,20 @@ class Plan(NamedTuple):
     adam: Size
     batch: Size
     sgd: Size
+    sweep: sweeps.Size
 
 
-FULL = Plan(ROUNDS, STARTS, 100, True, Size(10_240, 5000, 500), Size(1024, 25, 25), Size(10_240, 5000, 300))
-QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20))
+FULL = Plan(
+    ROUNDS,
+    STARTS,
+    100,
+    True,
+    Size(10_240, 5000, 500),
+    Size(1024, 25, 25),
+    Size(10_240, 5000, 300),
+    sweeps.Size(1000, 10_000, 500, 3),
+)
+QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20), sweeps.Size(64, 200, 20, 1))
 
 
 def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]:
@@ -271,6 +282,11 @@ def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]
         tables.append(table)
         show(table, console)
         targets += more
+    console.print("A sweep")
+    sweep = sweeps.measured(plan.sweep, nonconv(), folder, os.environ, console.print)
+    tables += sweep.tables
+    show(sweep.tables[0], console)
+    targets += [Target(*found) for found in sweep.targets]
     summary = Table("Targets", ("what", "measured", "target", ""), tuple(target.row() for target in targets))
     show(summary, console)
     return [summary, *tables], unsteady(measured)

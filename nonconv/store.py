@@ -32,6 +32,8 @@ SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
 OURS = ".unfinished."
 LOCK = f"{OURS}lock"
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where there is one: four times as fast, and the same text."""
 MARK_BYTES = 32
 FACTS = {"identity", "name", "versions", "files"}
 """What every manifest tells."""
@@ -204,7 +206,10 @@ def as_json(content: Any) -> bytes:
 
 def as_yaml(content: Any) -> bytes:
     """YAML in the order given, short mappings on one line, as people write configs."""
-    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100).encode()
+    dumped: str = yaml.dump(
+        content, Dumper=DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
+    )
+    return dumped.encode()
 
 
 def as_npz(arrays: Mapping[str, Any]) -> bytes:

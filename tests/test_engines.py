@@ -523,7 +523,7 @@ def test_stop_in_the_middle_of_a_slice() -> None:
 def make_kernel(folder: Path) -> str:
     """The name of the file that the kernel of a triple is written to."""
     before = set(folder.glob("kernels/kernel_*.py"))
-    fused.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
+    fused._kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
     (found,) = set(folder.glob("kernels/kernel_*.py")) - before or before
     return found.name
 
@@ -603,7 +603,7 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(fused, "kernel", fused.kernel.__wrapped__)
+    monkeypatch.setattr(fused, "kernel", fused._kernel.__wrapped__)
     program = make("sgd", "rademacher")
     engine = Fused(program)
     assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == 1

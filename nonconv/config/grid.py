@@ -3,8 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import product
@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.config.conditions import ALLOWED, Expression, equation, expression
-from nonconv.config.document import Document, KeyPath, dotted, kind_of, parse
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, kind_of, parse
 from nonconv.config.problems import Place, Problem, nearest
 from nonconv.errors import ConfigError
 
 RESERVED = ("zip", "include", "exclude", "curves", "baseline")
 NEVER_SWEPT = {
-    "paths": "more paths of an experiment are not another one",
+    "paths": "an experiment with more paths is the same one",
     "claim": "a sweep has one claim",
     "expect": "it is about one experiment",
     "sweep": "it is the grid itself",
@@ -29,9 +29,13 @@ MOST_CELLS = 10_000_000
 MOST_VALUES = 100_000
 MOST_PARTS = 10
 """Of a dotted key: none that can be swept is as deep."""
+DEEPEST = 30
+"""Levels of a config: copies of a deeper one would exhaust Python's stack."""
 MOST_SAID = 8
 DIGITS = 12
 """Of generated numbers: fewer than two machines agree on."""
+COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
+"""Keys whose value may be written as its name alone."""
 RANGE = re.compile(r"([^:,{}\[\]]+):([^:,{}\[\]]+):([^:,{}\[\]]+)")
 VALUES = "a list of values, or a mapping of one of linspace, logspace, geomspace, one_minus_logspace to [first, last, number]"
 
@@ -51,13 +55,17 @@ Axis = tuple[Point, ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of axes, less what conditions exclude. curves: equations to be drawn; baseline: whom to compare with."""
+    """The product of axes, less what conditions exclude. curves: equations to be drawn; baseline: whom to compare with.
+
+    places: where each key stands.
+    """
 
     axes: tuple[Axis, ...]
     include: tuple[Expression, ...] = ()
     exclude: tuple[Expression, ...] = ()
     curves: tuple[str, ...] = ()
     baseline: Point = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -139,6 +147,7 @@ def _put(document: Document, key: str, values: Any, place: Place) -> None:
     document.data = document.data if isinstance(document.data, dict) else {}
     if document.data.get("sweep") is None:
         document.data["sweep"] = {}
+        document.values[("sweep",)] = place
     block = document.data["sweep"]
     if isinstance(block, dict):
         block[key] = values
@@ -149,6 +158,8 @@ def _put(document: Document, key: str, values: Any, place: Place) -> None:
 
 def read_grid(document: Document) -> Grid:
     """The grid of the document's sweep block. Raises ConfigError with every problem of it."""
+    if _is_deeper(document.data, DEEPEST):
+        raise ConfigError([f"{document.source}: nested too deeply"])
     reader = _Reader(document)
     grid = reader.grid(document.data.get("sweep"))
     if reader.problems:
@@ -162,11 +173,17 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = []
+        self.places: dict[str, Place] = {}
 
     def grid(self, block: Any) -> Grid:
         if not isinstance(block, dict) or not block:
-            given = f"cannot be {kind_of(block)}" if "sweep" in self.document.data else "missing"
-            self._complain(("sweep",), given, "a mapping of keys to their values")
+            if "sweep" in self.document.data:
+                self._complain(("sweep",), f"cannot be {kind_of(block)}", "a mapping of keys to their values")
+            else:
+                nowhere = Place(self.document.source, 0, 0, "")
+                self.problems.append(
+                    Problem("missing", nowhere, "sweep", "a mapping of keys to their values, or --grid key=values")
+                )
             return Grid(())
         plain = [self._entries(("sweep", key), key, values) for key, values in block.items() if key not in RESERVED]
         grid = Grid(tuple(axis for axis in [*plain, *self._zips(block.get("zip", []))] if axis))
@@ -177,19 +194,19 @@ class _Reader:
             self._complain(("sweep",), f"{_count(grid.size)} cells are too many", f"at most {MOST_CELLS}")
         return Grid(
             grid.axes,
-            include=self._conditions("include", block, grid.keys),
-            exclude=self._conditions("exclude", block, grid.keys),
-            curves=self._curves(block, grid.keys),
+            include=self._conditions("include", block, grid),
+            exclude=self._conditions("exclude", block, grid),
+            curves=self._curves(block),
             baseline=self._baseline(block, grid),
+            places=self.places,
         )
 
     def _zips(self, groups: Any) -> Iterator[Axis]:
         path: KeyPath = ("sweep", "zip")
-        single = isinstance(groups, dict)
-        for k, group in enumerate([groups] if single else groups if isinstance(groups, list) else [None]):
-            here = path if single else (*path, k)
+        for k, group in enumerate(groups if isinstance(groups, list) else [groups]):
+            here = (*path, k) if isinstance(groups, list) else path
             if not isinstance(group, dict) or not group:
-                self._complain(here, f"cannot be {kind_of(groups if group is None else group)}", "mappings of keys to values")
+                self._complain(here, f"cannot be {kind_of(group)}", "a mapping of keys to values, or a list of these")
                 continue
             columns = [
                 ((*here, key), key, self._entries((*here, key), key, values, again=True)) for key, values in group.items()
@@ -225,8 +242,9 @@ class _Reader:
         if parts[0] in NEVER_SWEPT:
             self._complain(path, f"cannot be swept: {NEVER_SWEPT[parts[0]]}", of_key=True)
         elif not all(parts) or len(parts) > MOST_PARTS:
-            self._complain(path, "is not a key", "a key of the config with dots in it, as optimizer.beta1", of_key=True)
+            self._complain(path, "is not a key", "a key of the config, as steps or optimizer.beta1", of_key=True)
         else:
+            self.places.setdefault(key, self.document.keys.get(path, self.document.place(path)))
             return True
         return False
 
@@ -270,7 +288,7 @@ class _Reader:
         if not unknown:
             self._complain(path, "has two spacings" if values else f"cannot be {kind_of(values)}", VALUES)
         elif _is_component(values):
-            self._complain(path, "one value is no list", f"[{json.dumps(values)}], or more values between the brackets")
+            self._complain(path, "is one value, not a list of them", VALUES)
         else:
             near = _meant(key) or nearest(unknown[0], SPACINGS)
             self._complain((*path, unknown[0]), f"unknown spacing {unknown[0]!r}", VALUES, near, of_key=True)
@@ -286,7 +304,7 @@ class _Reader:
             self._complain(path, "leaves the range of numbers", "exponents of ten from -300 to 300")
             return []
         if len(set(values)) < number:
-            self._complain(path, f"the {number} values are not all different")
+            self._complain(path, f"the {number} values are not all different, to {DIGITS} digits")
             return []
         return values
 
@@ -301,10 +319,10 @@ class _Reader:
                 self.problems.append(Problem(f"is swept twice{line}", here[key], key))
             first = here | first
 
-    def _conditions(self, name: str, block: dict[str, Any], keys: Sequence[str]) -> tuple[Expression, ...]:
+    def _conditions(self, name: str, block: dict[str, Any], grid: Grid) -> tuple[Expression, ...]:
         allowed = "an expression in config keys, or a list of these"
         found = [(path, self._expression(path, text)) for path, text in self._texts(name, block, allowed)]
-        return tuple(one for path, one in found if one is not None and self._knows(path, one, keys))
+        return tuple(one for path, one in found if one is not None and self._knows(path, one, grid))
 
     def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
         """The texts of a key that holds one or a list of them."""
@@ -323,20 +341,21 @@ class _Reader:
             self._complain(path, str(error), ALLOWED)
             return None
 
-    def _knows(self, path: KeyPath, found: Expression, keys: Sequence[str]) -> bool:
+    def _knows(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
         """Keys that stand in no cell would make a condition that never holds."""
-        written = [dotted(path) for path in self.document.values if path and path[0] != "sweep"]
-        known = list(dict.fromkeys([*keys, *written]))
-        unknown = [key for key in found.keys if not any(other == key or key.startswith(f"{other}.") for other in known)]
+        written = {key: value for key, value in self.document.data.items() if key != "sweep"}
+        swept = [_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
+        known = list(dict.fromkeys(key for keys in [self.places, *swept, _within("", written)] for key in keys))
+        unknown = [key for key in found.keys if key not in known]
         for key in unknown:
-            allowed = f"keys that are swept or written in the config, as {_listed(keys)}; a text stands in quotes"
+            allowed = f"keys that are swept or written in the config, as {_listed(list(self.places))}; a text stands in quotes"
             self._complain(path, f"there is no key {key}", allowed, _alike(key, known))
         if not found.keys:
             self._complain(path, f"{kind_of(found.text)} names no key, so it is the same in every cell")
         return bool(found.keys) and not unknown
 
-    def _curves(self, block: dict[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
-        found = []
+    def _curves(self, block: dict[str, Any]) -> tuple[str, ...]:
+        found, keys = [], list(self.places)
         allowed = "an equation in swept keys, as optimizer.beta1 = sqrt(optimizer.beta2)"
         for path, text in self._texts("curves", block, f"{allowed}, or a list of these"):
             try:
@@ -353,7 +372,7 @@ class _Reader:
         return tuple(found)
 
     def _baseline(self, block: dict[str, Any], grid: Grid) -> Point:
-        given, keys = block.get("baseline", {}), grid.keys
+        given, keys = block.get("baseline", {}), list(self.places)
         path: KeyPath = ("sweep", "baseline")
         if not isinstance(given, dict):
             self._complain(path, f"cannot be {kind_of(given)}", "a mapping of swept keys to values of theirs")
@@ -362,8 +381,10 @@ class _Reader:
             values = [setting.value for axis in grid.axes for entry in axis for setting in entry if setting.key == key]
             if key not in keys:
                 self._complain((*path, key), f"{key} is not swept", _listed(keys), _alike(key, keys), of_key=True)
-            elif not any(same(value, other) for other in values):
-                self._complain((*path, key), f"{kind_of(value)} is no value of it", _listed([_said(one) for one in values]))
+            elif values and not any(same(value, other) for other in values):
+                self._complain(
+                    (*path, key), f"{kind_of(value)} is not among its values", _listed([_said(one) for one in values])
+                )
         return tuple(Setting(key, value, self.document.place((*path, key))) for key, value in given.items())
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", near: str = "", of_key: bool = False) -> None:
@@ -371,6 +392,11 @@ class _Reader:
         if of_key:
             place = self.document.keys.get(path, place)
         self.problems.append(Problem(message, place, dotted(path), allowed, near))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -389,6 +415,19 @@ def _mark(value: Any) -> Any:
 
 def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _within(key: str, value: Any) -> Iterator[str]:
+    """A key, and those within its value, were that written in full."""
+    if key:
+        yield key
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _within(f"{key}.{name}" if key else name, one)
+    elif isinstance(value, str) and key in COMPONENTS:
+        yield f"{key}.name"
+    elif isinstance(value, int | float) and key in AS_NUMBER:
+        yield from (f"{key}.name", f"{key}.value")
 
 
 def _listed(values: Sequence[str]) -> str:

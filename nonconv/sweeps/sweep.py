@@ -49,7 +49,13 @@ class Sweep:
         return make_cell(document, validate(document))
 
     def _document(self, point: Point) -> Document:
-        return self.document.with_values(point)
+        document = self.document.with_values(point)
+        for setting in point:  # an unknown key is the same problem whatever its value
+            parts = setting.key.split(".")
+            for depth in range(1, len(parts) + 1):
+                document.keys.setdefault(tuple(parts[:depth]), self.grid.places[setting.key])
+            document.keys[tuple(parts)] = self.grid.places[setting.key]
+        return document
 
     @cached_property
     def claim(self) -> str:
@@ -145,27 +151,36 @@ class _Wrong:
     """What is wrong with cells: each problem with the first cell that has it, and how many have."""
 
     def __init__(self) -> None:
-        self.problems: dict[str, tuple[Point, int]] = {}
+        self.problems: dict[str, tuple[str, Point, int]] = {}
         self.cells = 0
 
     def add(self, problems: Sequence[str], point: Point) -> None:
         """Raises ConfigError when so much is wrong that nobody would read on."""
         self.cells += 1
         for problem in problems:
-            first, number = self.problems.get(problem, (point, 0))
-            self.problems[problem] = first, number + 1
+            said, first, number = self.problems.get(_kind(problem), (problem, point, 0))
+            self.problems[_kind(problem)] = said, first, number + 1
         if len(self.problems) > MOST_PROBLEMS:
-            said = [f"{problem}\n  in the cell {label(first)}" for problem, (first, _) in self.problems.items()]
-            raise ConfigError([*said[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
+            shown = [f"{said}\n  in the cell {label(first)}" for said, first, _ in self.problems.values()]
+            raise ConfigError([*shown[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
 
     def refuse(self, good: int) -> None:
+        """Raises ConfigError if anything is wrong. good: how many cells are not."""
         if self.problems:
-            raise ConfigError([f"{problem}\n  {self._where(*found, good)}" for problem, found in self.problems.items()])
+            raise ConfigError(
+                [f"{said}\n  {self._where(first, number, good)}" for said, first, number in self.problems.values()]
+            )
 
     def _where(self, first: Point, number: int, good: int) -> str:
         if number == self.cells + good and number > 1:
             return f"in all {number} cells"
         return f"in the cell {label(first)}" + (f", and in {number - 1} more" if number > 1 else "")
+
+
+def _kind(problem: str) -> str:
+    """A problem but for the value: that of a spacing has one place for all its values."""
+    first, _, others = problem.partition("\n")
+    return f"{first.partition(': cannot be ')[0]}\n{others}"
 
 
 def _error(sweep: Sweep, key: str, message: str) -> ConfigError:

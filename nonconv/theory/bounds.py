@@ -36,8 +36,13 @@ def a_priori_interval(h: Adam | Amsgrad, start: Array, low: Array, high: Array, 
     start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). n must be all steps from 1, since a step
     that is left out could be the longest. Rounding can add a few ulp. Raises ValueError unless beta1 < sqrt(beta2).
     """
-    reach = float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
-    return Stay(np.minimum(start, low - reach), np.maximum(start, high + reach))
+    most = reach(h, rates, n)
+    return Stay(np.minimum(start, low - most), np.maximum(start, high + most))
+
+
+def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
+    """S / (1 - beta1): how far beyond the data steps n with these rates can lead."""
+    return float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
 
 
 def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:

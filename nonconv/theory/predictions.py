@@ -11,7 +11,7 @@ from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.optimizers.adam import Adam, Amsgrad
 from nonconv.theory.adam_field import adam_zero, first_order_bias
-from nonconv.theory.bounds import a_priori_interval
+from nonconv.theory.bounds import reach
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
 
 Bound = Callable[[Array], tuple[Array, Array]]
@@ -108,14 +108,11 @@ def bound(cell: Cell) -> Bound | None:
     """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
     if not is_bounded(cell):
         return None
-    h, law = cell.program.optimizer_parameters, cell.law
-    nowhere = np.full(cell.program.dim, np.inf)
-    low, high = law.low, law.high
-    for first in range(1, cell.program.steps + 1, CHUNK):
-        n = np.arange(first, min(first + CHUNK, cell.program.steps + 1), dtype=np.float64)
-        rates = cell.program.learning_rate(n)
-        low = np.minimum(low, a_priori_interval(h, nowhere, law.low, law.high, rates, n).low)
-        high = np.maximum(high, a_priori_interval(h, -nowhere, law.low, law.high, rates, n).high)
+    most, steps = 0.0, cell.program.steps
+    for first in range(1, steps + 1, CHUNK):
+        n = np.arange(first, min(first + CHUNK, steps + 1), dtype=np.float64)
+        most = max(most, reach(cell.program.optimizer_parameters, cell.program.learning_rate(n), n))
+    low, high = cell.law.low - most, cell.law.high + most
     return lambda start: (np.minimum(start, low[:, None]), np.maximum(start, high[:, None]))
 
 

@@ -1,0 +1,146 @@
+"""`nonconv sweep` as a whole, cold, beside the engine alone and the same grid in JAX; on a Dask cluster; its memory."""
+
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from measure import PRINTED, cost, pinned
+from report import Table
+
+HERE = Path(__file__).parent
+GRID = HERE / "configs" / "adam_betas.yaml"
+CELLS = 400
+ALLOWED, GRACE = 1.25, 4.0
+"""A sweep may take so many times the engine's time, and so many seconds more."""
+SECONDS = re.compile(r"([\d.]+) seconds")
+FEW, MANY = 5, 20
+"""Values of each beta where memory is compared."""
+
+
+class Size(NamedTuple):
+    """Paths and steps of each cell, and how many steps the slower programs do."""
+
+    paths: int
+    steps: int
+    jax_steps: int
+    rounds: int
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        return f"paths={self.paths}", f"steps={self.steps}"
+
+    @property
+    def work(self) -> int:
+        return CELLS * self.paths * self.steps
+
+
+class Result(NamedTuple):
+    """Medians of seconds, MB, and what was aimed at: (what, measured, bound, unit, whether it is to be at least that)."""
+
+    tables: list[Table]
+    targets: list[tuple[str, float, float, str, bool]]
+
+
+def measured(
+    size: Size, nonconv: Sequence[str], folder: Path, environment: MutableMapping[str, str], tell: Callable[[str], None]
+) -> Result:
+    """All of it, in rounds, so that a slow minute strikes all alike."""
+    engine: dict[int, list[float]] = {1: [], 2: []}
+    whole: dict[int, list[float]] = {1: [], 2: []}
+    far: list[float] = []
+    jax: list[list[float]] = []
+    for number in range(size.rounds):
+        tell(f"round {number + 1} of {size.rounds}")
+        for workers in (1, 2):
+            engine[workers].append(_engine(size, workers))
+            environment["NONCONV_CACHE_DIR"] = str(folder / f"cold-{number}-{workers}")
+            whole[workers].append(_sweep(size, nonconv, folder / f"sweep-{number}-{workers}", workers))
+        if find_spec("distributed"):
+            with _cluster() as address:
+                options = ("--executor", "dask", "--scheduler", address)
+                _sweep(size._replace(paths=64), nonconv, folder / f"warm-{number}", 2, *options)
+                far.append(_sweep(size, nonconv, folder / f"far-{number}", 2, *options))
+        if find_spec("jax"):
+            jax.append(_jax(size))
+    return _result(size, engine, whole, far, jax, _memory(nonconv, folder))
+
+
+def _engine(size: Size, workers: int) -> float:
+    command = [sys.executable, str(HERE / "sweep_engine.py"), str(GRID), str(workers), *size.settings]
+    with pinned(workers):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(SECONDS.findall(done.stdout)[0])
+
+
+def _sweep(size: Size, nonconv: Sequence[str], folder: Path, workers: int, *options: str) -> float:
+    """Seconds from the shell to the heat map."""
+    changes = [word for setting in size.settings for word in ("--set", setting)]
+    command = [*nonconv, "sweep", str(GRID), *changes, "--workers", str(workers), "--out", str(folder), *options]
+    with pinned(workers if not options else 2):
+        return cost(command).seconds
+
+
+@contextmanager
+def _cluster() -> Iterator[str]:
+    """The address of a cluster of two single-thread workers on this machine, in a process of its own."""
+    code = (
+        "from distributed import LocalCluster\nif __name__ == '__main__':\n"
+        "    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as c:\n"
+        "        print(c.scheduler_address, flush=True)\n        input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.stdin.write("\n")
+
+
+def _jax(size: Size) -> list[float]:
+    """ns per path-step of each generator."""
+    command = [sys.executable, str(HERE / "peers" / "adam_betas_jax.py"), str(size.paths), str(size.jax_steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(time) for time, _ in PRINTED.findall(done.stdout)]
+
+
+def _memory(nonconv: Sequence[str], folder: Path) -> list[float]:
+    """MB at the peak with few and with many cells."""
+    found = []
+    for number in (FEW, MANY):
+        grids = [word for beta in ("beta1", "beta2") for word in ("--grid", f"optimizer.{beta}=0.1:0.99:{number}")]
+        small = ["--set", "paths=256", "--set", "steps=1000", "--out", str(folder / f"memory-{number}")]
+        found.append(cost([*nonconv, "sweep", str(GRID), *grids, *small]).megabytes)
+    return found
+
+
+def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[list[float]], memory: list[float]) -> Result:
+    one, two = (statistics.median(engine[workers]) for workers in (1, 2))
+    cold_one, cold = (statistics.median(whole[workers]) for workers in (1, 2))
+    rows = [
+        _row("the engine alone, 1 core", one, size),
+        _row("the engine alone, 2 cores", two, size),
+        _row("`nonconv sweep`, cold, 1 core", cold_one, size),
+        _row("`nonconv sweep`, cold, 2 cores", cold, size),
+    ]
+    targets = [
+        ("sweep, cold, 2 cores: seconds beyond 1.25 × the engine's", cold - ALLOWED * two, GRACE, "s", False),
+        ("sweep: two cores faster than one", cold_one / cold, 1.9, "×", True),
+        (f"sweep, memory, {FEW**2} -> {MANY**2} cells", memory[1] / memory[0], 1.2, "×", False),
+    ]
+    if far:
+        rows.append(_row("`nonconv sweep`, Dask, two single-thread workers", statistics.median(far), size))
+        targets.append(("sweep: Dask over threads", statistics.median(far) / cold, 1.15, "×", False))
+    for name, times in zip(("rbg", "threefry (default)"), zip(*jax, strict=True), strict=False):
+        rows.append((f"JAX scan, {name}, {size.jax_steps} steps, 2 cores", "", f"{statistics.median(times):.2f}"))
+    title = f"The grid of adam_betas, {CELLS} cells × {size.paths} paths × {size.steps} steps, from the shell to the heat map"
+    return Result([Table(title, ("program", "seconds", "ns per path-step"), tuple(rows))], targets)
+
+
+def _row(program: str, seconds: float, size: Size) -> tuple[str, ...]:
+    return program, f"{seconds:.2f}", f"{seconds / size.work * 1e9:.2f}"
