@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from yaml.composer import Composer
@@ -18,6 +18,9 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from nonconv.config.problems import Place, Problem
+
+if TYPE_CHECKING:
+    from nonconv.config.plugins import Plugin
 
 KeyPath = tuple[str | int, ...]
 
@@ -76,7 +79,10 @@ def scalar(text: str) -> Any:
 
 @dataclass
 class Document:
-    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text."""
+    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
+
+    folder is what paths in it are relative to; plugins are those it names, once they are loaded.
+    """
 
     source: str
     data: Any = None
@@ -84,6 +90,7 @@ class Document:
     keys: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     folder: Path = field(default_factory=Path)
+    plugins: "tuple[Plugin, ...]" = ()
 
     def place(self, path: KeyPath) -> Place:
         """Where the value stands, or the nearest thing around it that was written."""
