@@ -5,7 +5,7 @@ import json
 
 from nonconv.components import Component, Registry
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
-from nonconv.config.spec import KINDS, Experiment, Record, common_parameters
+from nonconv.config.spec import KINDS, Experiment, PluginFile, Record, common_parameters
 from nonconv.parameters import Parameter, Part, parameters_of
 
 INTRODUCTION = """\
@@ -17,6 +17,7 @@ may be written as its bare name (`optimizer: sgd`), a learning rate or batch siz
 
 
 PARTS: dict[str, type[Part]] = {
+    "An entry of plugins": PluginFile,
     "record": Record,
     "expect": Expect,
     "expect.floor": Floor,

@@ -8,7 +8,7 @@ kind's registry.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -45,12 +45,17 @@ def _no_complaints(parameters: Parameters) -> list[Complaint]:
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters."""
+    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters.
+
+    transcendental: the functions beyond + - * / sqrt that `update`, `gradient` or `sample` uses; the engines then agree to
+        a few ulp, not to the bit.
+    """
 
     name: str
     parameters: type[Any]
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
+    transcendental: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -106,7 +111,6 @@ class Distribution(Component):
         leading axis over coordinates.
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
-    transcendental: the functions beyond + - * / sqrt that `sample` uses; the engines then agree to a few ulp, not to the bit.
     dim: parameters -> the one dimension it has, or None when any will do.
     """
 
@@ -115,7 +119,6 @@ class Distribution(Component):
     prepare: Callable[[Parameters, int], Any]
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
-    transcendental: tuple[str, ...] = ()
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
 
 
@@ -154,12 +157,47 @@ class Schedule(Component):
     limits: Callable[[Parameters], Limits]
 
 
+MADE_OF: dict[str, type[Component]] = {
+    "optimizer": Optimizer,
+    "objective": Objective,
+    "learning_rate": Schedule,
+    "batch_size": Schedule,
+    "data": Distribution,
+    "start": Distribution,
+}
+"""What the components of a kind are."""
+C = TypeVar("C", bound=Component)
+
+
+class NameTaken(ValueError):
+    """A component of this kind and name is registered already."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is a component {name!r} of kind {kind} already")
+        self.kind, self.name = kind, name
+
+
 class Registry(Mapping[str, Component]):
     """The components of one kind by name. `common` are parameters that every component of the kind takes besides its own."""
 
     def __init__(self, kind: str, title: str, *components: Component, common: type[Any] | None = None) -> None:
         self.kind, self.title, self.common = kind, title, common
         self._components = {component.name: component for component in components}
+
+    def register(self, component: C) -> C:
+        """Add a component, as a plug-in does; returns it. Raises ValueError: it is of another kind, or its name is taken."""
+        wanted = MADE_OF[self.kind]
+        if not isinstance(component, wanted):
+            what = type(component).__name__
+            raise ValueError(f"{self.title} are of the class {wanted.__name__}, not {what}")  # noqa: TRY004  # one error for both
+        if component.name in self:
+            raise NameTaken(self.kind, component.name)
+        self._components[component.name] = component
+        return component
+
+    def withdraw(self, name: str) -> None:
+        """Forget a component, so that its name is free."""
+        del self._components[name]
 
     @property
     def noun(self) -> str:

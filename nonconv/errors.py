@@ -2,6 +2,7 @@
 
 NonconvError
     ConfigError      a config cannot be understood; holds every problem found, each with its place    exit 2
+        PluginError  a plug-in fails when it is used; names its file and line                         exit 2
     UsageError       a command cannot do what it was asked; says why and what would work              exit 2
     Interrupted      stopped by the user after saving; names the way to continue                      exit 130
 """
@@ -23,6 +24,10 @@ class ConfigError(NonconvError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n\n".join(problems))
         self.problems = tuple(problems)
+
+
+class PluginError(ConfigError):
+    """A definition of a plug-in that cannot be compiled or run, as a text with file and line."""
 
 
 class UsageError(NonconvError):

@@ -16,6 +16,7 @@ from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Law, Limits
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.expect import label, misplaced
+from nonconv.config.plugins import Plugin, blaming, refusal
 from nonconv.config.problems import Problem
 from nonconv.config.spec import KINDS, parameters_from
 from nonconv.config.table import TableError, read_table
@@ -72,6 +73,12 @@ class Cell:
     data_parameters: Any
     constant_batch: int | None
     adam_zero_se: Array | float = 0.0
+    plugins: tuple[Plugin, ...] = ()
+
+    @property
+    def plugin_files(self) -> tuple[Path, ...]:
+        """The files of its plug-ins, as they were found."""
+        return tuple(plugin.path for plugin in self.plugins)
 
     @cached_property
     def lineage(self) -> str:
@@ -94,8 +101,9 @@ class Cell:
 
 def read_cell(path: Path, settings: list[str]) -> Cell:
     """The experiment of a config file with overrides. Raises ConfigError with every problem."""
-    document, model = load(path, settings)
-    return make_cell(document, model)
+    with blaming():
+        document, model = load(path, settings)
+        return make_cell(document, model)
 
 
 def make_cell(document: Document, model: Any) -> Cell:
@@ -118,7 +126,8 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
 
 def plain(model: Any) -> dict[str, Any]:
     """A config's model as plain data, as YAML and JSON know it; of `expect`, what was written; without a sweep."""
-    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect", "sweep"})
+    left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
+    data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 
@@ -129,11 +138,12 @@ class _Binding:
         self.document, self.model = document, model
         self.problems: list[Problem] = []
         self.resolved = plain(model)
+        self._fill_in_digests()
         self.data = self._chosen("data", model.objective.data) if _has_data(model) else Chosen(NOTHING, Nothing())
         self.data_file: Path | None = None
         self.data_parameters = self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
         self.dim = self._dim()
-        self.scale = self._vector(model.objective.scale, ("objective", "scale"))
+        self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
     def cell(self) -> Cell:
         model, steps = self.model, self.model.steps
@@ -151,7 +161,7 @@ class _Binding:
         data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self._chosen("objective", model.objective)
         rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
-        law = data.law(data_parameters, dim)
+        law = self._law()
         program = Program(
             seed=model.seed,
             dim=dim,
@@ -164,13 +174,13 @@ class _Binding:
             optimizer=optimizer.component,
             optimizer_parameters=optimizer.parameters,
             learning_rate=_rate(rate, model.learning_rate.warmup),
-            batch_size=partial(batch.component.value, batch.parameters),
+            batch_size=partial(_batch, batch),
             start=start,
             record=record,
             plan=plan,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
         )
-        minimizer = objective.component.minimizer(objective.parameters, law) if objective.component.minimizer else None
+        minimizer = self._minimizer(objective, law)
         return Cell(
             name=Path(self.document.source).stem,
             resolved=self.resolved,
@@ -185,11 +195,12 @@ class _Binding:
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
             optimizer=optimizer,
-            learning_rate_limits=rate.component.limits(rate.parameters),
-            batch_size_limits=batch.component.limits(batch.parameters),
+            learning_rate_limits=_limits(rate),
+            batch_size_limits=_limits(batch),
             data_file=self.data_file,
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
+            plugins=self.document.plugins,
         )
 
     def _stopping(self) -> Stopping | None:
@@ -200,6 +211,26 @@ class _Binding:
         rule = self._stopping()
         if rule and rule.of != "mse" and not getattr(self.model.floors, rule.of):
             self._complain(("paths", "of"), f"the {rule.of} floor is not measured", f"floors: {{{rule.of}: true}}")
+
+    def _law(self) -> Law:
+        make: Callable[..., Law] = self.data.component.law
+        law = make(self.data_parameters, self.dim)
+        if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law[:5]):
+            raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
+        return law
+
+    def _minimizer(self, objective: Chosen, law: Law) -> Array | None:
+        make: Callable[..., Array] | None = objective.component.minimizer
+        if make is None:
+            return None
+        point = make(objective.parameters, law)
+        if getattr(point, "shape", None) != (self.dim,):
+            raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
+        return point
+
+    def _fill_in_digests(self) -> None:
+        for entry, plugin in zip(self.resolved.get("plugins", []), self.document.plugins, strict=True):
+            entry["sha256"] = plugin.digest
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
         """Even the smallest block must fit into memory."""
@@ -213,7 +244,8 @@ class _Binding:
 
     def _check_table_size(self) -> None:
         """Every coordinate has its own copy of a discrete law's table."""
-        points = len(getattr(self.data.parameters, "values", ()))
+        values = getattr(self.data.parameters, "values", ())
+        points = len(values) if isinstance(values, tuple) else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
             path: KeyPath = ("objective", "data", "values")
             self._complain(path, f"{points} points for each of {self.dim} coordinates do not fit into memory")
@@ -252,9 +284,13 @@ class _Binding:
         return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
     def _dim(self) -> int:
-        given, wanted = self.model.objective.dim, self.data.component.dim(self.data.parameters)
+        given, wanted = getattr(self.model.objective, "dim", 1), self.data.component.dim(self.data.parameters)
         if wanted is None or given == wanted:
             return int(given)
+        if not hasattr(self.model.objective, "dim"):
+            what = f"{self.model.objective.name} has one coordinate, but the data have {wanted} columns"
+            self._complain(("objective", "data"), what, "one column")
+            return 1
         if "dim" in self.model.objective.model_fields_set:
             self._complain(
                 ("objective", "dim"), f"is {given}, but the data have {wanted} columns", f"{wanted}, or leave dim out"
@@ -310,11 +346,35 @@ def _has_data(model: Any) -> bool:
 
 
 def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
-    return lambda n: warmed_up(rate.component.value(rate.parameters, n), warmup, n)
+    return lambda n: warmed_up(_values(rate, n), warmup, n)
+
+
+def _batch(batch: Chosen, n: Array) -> Array:
+    sizes = _values(batch, n)
+    if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
+        raise refusal(batch.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
+    return sizes
+
+
+def _limits(schedule: Chosen) -> Limits:
+    limits = schedule.component.limits(schedule.parameters)
+    if not isinstance(limits, Limits):
+        raise refusal(schedule.component.limits, "limits must return Limits")
+    return limits
+
+
+def _values(schedule: Chosen, n: Array) -> Array:
+    values: Array = schedule.component.value(schedule.parameters, n)
+    if not isinstance(values, np.ndarray) or values.shape != n.shape or values.dtype != np.float64:
+        raise refusal(schedule.component.value, "value must return an array of floats of the shape of n")
+    return values
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config as it lies in an output folder, where a data file stands in `data/`."""
+    """The resolved config as it lies in an output folder, where a data file stands in `data/`, plug-ins in `plugins/`."""
+    if "plugins" in resolved:
+        files = [entry | {"file": f"plugins/{Path(entry['file']).name}"} for entry in resolved["plugins"]]
+        resolved = resolved | {"plugins": files}
     data = resolved["objective"].get("data")
     if data is None or data["name"] != "csv":
         return resolved

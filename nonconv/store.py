@@ -206,9 +206,7 @@ def as_json(content: Any) -> bytes:
 
 def as_yaml(content: Any) -> bytes:
     """YAML in the order given, short mappings on one line, as people write configs."""
-    dumped: str = yaml.dump(
-        content, Dumper=DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
-    )
+    dumped: str = yaml.dump(content, Dumper=DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
     return dumped.encode()
 
 

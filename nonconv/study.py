@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
+from nonconv.config.plugins import blaming
 from nonconv.engine.blocks import block_size, simulate
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+@blaming()
 def run(
     cell: Cell,
     folder: Path,
@@ -61,6 +63,8 @@ def run(
         started, tally = time.time(), None
         if cell.data_file:
             store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
+        for plugin in cell.plugins:
+            store.write(f"plugins/{plugin.path.name}", plugin.content)
         try:
             cell = prepared(cell)
             tally = simulate_cell(cell, store, workers, progress)
@@ -98,6 +102,7 @@ def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
     return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
 
 
+@blaming()
 def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
     """The tally of all its paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
@@ -148,6 +153,7 @@ def _with_adam_zero(cell: Cell) -> Cell:
     return replace(cell, xi=xi, adam_zero_se=se)
 
 
+@blaming()
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """The first recorded paths again, shape (paths, R, dim)."""
     from nonconv.engine.fused import Fused

@@ -24,6 +24,10 @@ Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config, as optimizer.beta2=0.99."),
 ]
+Plugins = Annotated[
+    list[Path],
+    typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own; its code is run. Repeatable."),
+]
 Workers = Annotated[int, typer.Option(min=0, help="Threads; 0 means all processors. The result is the same.")]
 Force = Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

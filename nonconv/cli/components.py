@@ -2,23 +2,29 @@
 
 import inspect
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nonconv.cli.common import AsJson, Verbose, print_table, reported, write_stdout
+from nonconv.cli.common import AsJson, Plugins, Verbose, print_table, reported, write_stdout
 from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
     from nonconv.components import Component, Registry
+    from nonconv.config.plugins import Plugin
 
 Kind = Annotated[str | None, typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size or data.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A component, as adam or learning_rate.power.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A component, as adam or learning_rate.power; or a plug-in, as my_rule.py.")
+]
+Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps its contract; exit 2 if it does not.")]
 
 
 @reported
-def list_components(kind: Kind = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List objectives, optimizers, learning rates, batch sizes and data, a line each with its paper."""
+    _use(plugins)
     chosen = _registries(kind)
     if as_json:
         rows = [_described(kind, component) for kind, registry in chosen.items() for component in registry.values()]
@@ -30,15 +36,59 @@ def list_components(kind: Kind = None, as_json: AsJson = False, verbose: Verbose
 
 
 @reported
-def explain(name: Name, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Explain one component: its rule, parameters, ranges, source, and where implementations differ."""
-    found = _find(name)
-    if as_json:
+def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Explain one component: its rule, parameters, ranges, source, and where implementations differ.
+
+    Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
+    """
+    of_file = name.endswith(".py")
+    loaded = _use([*plugins, Path(name)] if of_file else plugins)
+    found = _of_file(loaded[-1]) if of_file else _find(name)
+    if test:
+        _test(loaded, found, as_json)
+    elif as_json:
         rows = [_described(kind, component) for kind, component in found]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
-        return
-    for kind, component in found:
-        _explain(kind, component)
+    else:
+        for kind, component in found:
+            _explain(kind, component)
+
+
+def _use(files: list[Path]) -> "tuple[Plugin, ...]":
+    from nonconv.config.plugins import load_files
+
+    return load_files(files)
+
+
+def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
+    """What it registers; a distribution that is both data and start once."""
+    found: list[tuple[str, Component]] = []
+    for kind, component in plugin.components:
+        if not any(component is known for _, known in found):
+            found.append((kind, component))
+    return found
+
+
+def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
+    """Print what the contract's checks of these components found. Exits with 2 unless all of them pass."""
+    from nonconv.contract import contract_of
+
+    names = [(kind, component.name) for kind, component in chosen]
+    found = [finding for plugin in plugins for finding in contract_of(plugin) if (finding.kind, finding.component) in names]
+    if not found:
+        raise UsageError("--test is for plug-ins, as in: nonconv explain my_rule.py --test")
+    failed = sum(bool(finding.reasons) for finding in found)
+    if as_json:
+        rows = [finding._asdict() | {"passed": not finding.reasons} for finding in found]
+        write_stdout((json.dumps({"schema_version": 1, "passed": not failed, "checks": rows}, indent=2) + "\n").encode())
+    else:
+        lines = [
+            [f.check, f"{f.component} ({f.kind})", "failed" if f.reasons else "passed", "\n".join(f.reasons)] for f in found
+        ]
+        print_table("", ["check", "component", "result", "what is wrong"], lines)
+        print(f"{len(found) - failed} of {len(found)} checks passed.")
+    if failed:
+        raise typer.Exit(UsageError.exit_code)
 
 
 def _explain(kind: str, component: "Component") -> None:
@@ -51,10 +101,11 @@ def _explain(kind: str, component: "Component") -> None:
 
 
 @reported
-def schema(verbose: Verbose = False) -> None:
+def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     """Print the JSON Schema of a config, for editors."""
     from nonconv.config.spec import json_schema
 
+    _use(plugins)
     write_stdout((json.dumps(json_schema(), indent=2) + "\n").encode())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from yaml.composer import Composer
@@ -19,6 +19,9 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from nonconv.config.problems import Place, Problem
+
+if TYPE_CHECKING:
+    from nonconv.config.plugins import Plugin
 
 KeyPath = tuple[str | int, ...]
 
@@ -79,7 +82,8 @@ def scalar(text: str) -> Any:
 class Document:
     """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
 
-    folder: what names of files in it are relative to; moved: where files lie that are not where their names say.
+    folder: what names of files in it are relative to; moved: where files lie that are not where their names say; plugins are
+    those it names, once they are loaded.
     """
 
     source: str
@@ -89,6 +93,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     folder: Path = field(default_factory=Path)
     moved: dict[str, Path] = field(default_factory=dict)
+    plugins: "tuple[Plugin, ...]" = ()
 
     def locate(self, file: str) -> Path:
         """Where a file lies that the config names."""

@@ -6,7 +6,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from annotated_types import Interval
+from annotated_types import Interval, Len
 from pydantic import (
     AllowInfNan,
     BaseModel,
@@ -210,9 +210,24 @@ Xis = Annotated[
         json_schema_input_type=Number | NamedXi | SeveralXi,
     ),
 ]
-Start: TypeAlias = Annotated[  # type: ignore[valid-type]
-    Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)
-]
+
+
+def start_union() -> Any:
+    """A point, or a distribution drawn for each path."""
+    return Annotated[Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)]
+
+
+def _as_list(value: Any) -> Any:
+    """The files of plug-ins: one or a list of them, each by its path or as a mapping; null is none."""
+    entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    return [{"file": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+class PluginFile(Part):
+    """A Python file that registers components of its own."""
+
+    file: Annotated[str, Len(1), Doc("path of the file, relative to the config")]
+    sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
 
 
 def _rising(values: Any) -> list[Complaint]:
@@ -258,6 +273,11 @@ class Experiment:
     """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
 
     claim: Annotated[str, Doc("what the experiment is to show, in a sentence; printed, never computed with")] = ""
+    plugins: Annotated[
+        Any,
+        Words("a Python file, or a list of files; or mappings of file, sha256"),
+        Doc("files that register components of your own; the config then runs their code"),
+    ] = None
     seed: Annotated[int, Interval(ge=0), Doc("names the random numbers; the same seed gives the same paths")] = 0
     paths: Annotated[
         Paths,
@@ -270,7 +290,7 @@ class Experiment:
     learning_rate: Annotated[Any, OneOf("learning_rate"), Doc("the learning rate as a function of the step")]
     batch_size: Annotated[Any, OneOf("batch_size"), Doc("samples per step as a function of the step")] = 1
     start: Annotated[
-        Start,
+        Any,
         OneOf("start"),
         AsItIs(f"{POINT}, or a distribution drawn for each path"),
         Doc("the iterate before step 1"),
@@ -293,12 +313,27 @@ class Experiment:
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None
 
 
+def _written_plugins(plugin: type[BaseModel]) -> Any:
+    """What may stand for the files of plug-ins in a config."""
+    one = Union[str, plugin]  # type: ignore[valid-type]  # noqa: UP007  # made at run time
+    return Union[one, tuple[one, ...], None]  # noqa: UP007  # made at run time
+
+
+def registries_changed() -> None:
+    """Make the models anew when they are next wanted."""
+    component_model.cache_clear()
+    experiment_model.cache_clear()
+
+
 @cache
 def experiment_model() -> type[BaseModel]:
     """The model of a whole config."""
-    floors, record, expect = part_model(Floors), part_model(Record), part_model(Expect)
+    floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
     fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(Experiment)}
     by_name = {p.name: p for p in parameters_of(Experiment)}
+    files = BeforeValidator(_as_list, json_schema_input_type=_written_plugins(plugin))
+    fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
+    fields["start"] = (start_union(), _field(by_name["start"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))

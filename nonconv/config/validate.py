@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
+from nonconv.config.plugins import blame, in_use, load_named
 from nonconv.config.problems import Problem, nearest
 from nonconv.config.spec import KINDS, choices, component_model, experiment_model
 from nonconv.errors import ConfigError
@@ -35,12 +36,19 @@ def _order(problem: Problem) -> tuple[bool, str, int, int]:
 
 
 def validate(document: Document) -> BaseModel:
-    """The typed experiment. Raises ConfigError with the problems of the text and of the values."""
+    """The typed experiment, its plug-ins registered. Raises ConfigError with the problems of the text and of the values."""
+    broken: list[Problem] = []
+    if not (document.plugins and in_use(document.plugins)):  # cells of a sweep are read by several threads, from one document
+        document.plugins, broken = load_named(document)
+    of_text = list(document.problems)
+    document.problems += broken
     try:
         model = experiment_model().model_validate(document.data)
     except ValidationError as error:
-        found = [_problem(document, details) for details in error.errors(include_url=False) if not _echoes(details)]
-        refuse([*document.problems, *(problem for problem in found if not _follows(problem, document.problems))])
+        details_of_all = [details for details in error.errors(include_url=False) if not _echoes(details)]
+        known = [details for details in details_of_all if not (broken and details["type"] == "union_tag_invalid")]
+        found = [_of_check(details) or _problem(document, details) for details in known]
+        refuse([*document.problems, *(problem for problem in found if not _follows(problem, of_text))])
         raise
     refuse(document.problems)
     return model
@@ -87,7 +95,8 @@ class _Position:
     def _enter(self, part: int | str) -> None:
         self.path = (*self.path, part)
         if self.several:
-            self.several, self.allowed = False, f"a mapping of {', '.join(self.model.model_fields)}"
+            file = "a Python file, or " if self.path[0] == "plugins" else ""
+            self.several, self.allowed = False, f"{file}a mapping of {', '.join(self.model.model_fields)}"
             return
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
@@ -108,6 +117,11 @@ def _model_inside(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_inside(part))), None)
+
+
+def _of_check(details: Any) -> Problem | None:
+    """What a plug-in's `check` raised, where pydantic takes it for a verdict on the values."""
+    return blame(details["ctx"]["error"]) if details["type"] in ("value_error", "assertion_error") else None
 
 
 def _problem(document: Document, details: Any) -> Problem:

@@ -26,7 +26,9 @@ from numba.core.codegen import get_host_cpu_features
 
 import nonconv
 from nonconv import arithmetic, rng
+from nonconv.config.plugins import blame, blaming, is_foreign
 from nonconv.engine.program import Motion, Program
+from nonconv.engine.reference import Reference
 
 
 @contextmanager
@@ -201,20 +203,43 @@ def fill(u: Any, lanes: Any, first_draw: Any, first_replicate: Any, k0: Any, k1:
 
 
 class Fused:
-    """Moves paths with the compiled kernel of the program's definitions; compiles, or loads from disk, when made."""
+    """Moves paths with the compiled kernel of the program's definitions; compiles, or loads from disk, when first used."""
 
     def __init__(self, program: Program) -> None:
+        self._program = program
+        self._compiled: dict[str, Callable[..., Any]] = {
+            "update": program.optimizer.update,
+            "gradient": program.objective.gradient,
+            "sample": program.data.sample,
+        }
         self._advance = kernel(program.objective, program.data, program.optimizer)
         self._constants = tuple(program.objective_constants)
         self._data_constants = tuple(program.data_constants)
 
     def advance(self, motion: Motion) -> None:
-        """Move the paths of a block."""
+        """Move the paths of a block. Raises PluginError if the definition of a plug-in cannot be compiled."""
         m = motion
-        self._advance(
-            m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
-            m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, self._constants, self._data_constants,
-        )  # fmt: skip
+        with blaming(**self._compiled):
+            try:
+                self._advance(
+                    m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
+                    m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, self._constants, self._data_constants,
+                )  # fmt: skip
+            except Exception:
+                if any(map(is_foreign, self._compiled.values())):
+                    self._try_in_numpy(motion)
+                raise
+
+    def _try_in_numpy(self, m: Motion) -> None:
+        """One step of one path. Raises what NumPy says of a plug-in's line: it says more plainly what is wrong."""
+        none = np.empty((0, 0))
+        theta, state, batch = m.theta[:, :1].copy(), m.state[:, :, :1].copy(), np.minimum(m.batch_size[:1], 2)
+        step = m._replace(theta=theta, state=state, batch_size=batch, marks=m.marks[:0], average=none, average_from=1)
+        try:
+            Reference(self._program).advance(step._replace(lowest=none, highest=none))
+        except Exception as error:
+            if blame(error):
+                raise
 
 
 def kernel(objective: Any, data: Any, optimizer: Any) -> Callable[..., None]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen
-from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice
+from nonconv.config.plugins import refusal
+from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
 from nonconv.rng import key, uniforms
 
 
@@ -23,6 +24,7 @@ def start_points(program: Program, first: int, paths: int) -> Array:
     law, parameters = program.start
     u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
     constants = law.prepare(parameters, program.dim)
+    refuse_misshapen(law, constants, program.dim)
     return np.array([law.sample(law.constants(*(field[j] for field in constants)), u[j]) for j in range(program.dim)])
 
 
@@ -34,6 +36,8 @@ class Moving:
         self.key = key(program.seed, "data")
         self.theta = start_points(program, first, paths)
         initial = program.optimizer.start(program.optimizer_parameters)
+        if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
+            raise refusal(program.optimizer.start, f"start must return {program.optimizer.state.__name__}, all of it floats")
         self.state = np.empty((len(initial), program.dim, paths))
         for slot, value in enumerate(initial):
             self.state[slot] = value

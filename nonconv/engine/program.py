@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Objective, Optimizer
+from nonconv.config.plugins import refusal
 from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.rng import Key
 
@@ -88,6 +89,8 @@ class Program:
     _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        refuse_misshapen(self.objective, self.objective_constants, self.dim)
+        refuse_misshapen(self.data, self.data_constants, self.dim)
         object.__setattr__(self, "_slice", lru_cache(maxsize=KEPT_SLICES)(self._make_slice))
 
     @property
@@ -119,5 +122,16 @@ class Program:
         """A slice by its number, which does not know its first draw."""
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
-        rows = [*self.optimizer.at_step(self.optimizer_parameters, n), self.learning_rate(n)]
-        return Slice(first, np.array(rows), self.batch_size(n).astype(np.int64), 0)
+        per_step = self.optimizer.at_step(self.optimizer_parameters, n)
+        if not isinstance(per_step, self.optimizer.per_step) or any(np.shape(column) != n.shape for column in per_step):
+            wanted = f"{self.optimizer.per_step.__name__}, each field an array of the shape of n"
+            raise refusal(self.optimizer.at_step, f"at_step must return {wanted}")
+        return Slice(first, np.array([*per_step, self.learning_rate(n)]), self.batch_size(n).astype(np.int64), 0)
+
+
+def refuse_misshapen(component: Objective | Distribution, constants: Any, dim: int) -> None:
+    """A kernel reads one entry a coordinate of every constant and does not look whether it is there."""
+    cls = component.constants
+    if not isinstance(constants, cls) or any(np.shape(field)[:1] != (dim,) for field in constants):
+        what = f"prepare must return {cls.__name__}, each field an array with an entry for each of {dim} coordinates"
+        raise refusal(component.prepare, what)

@@ -23,6 +23,8 @@ RECORD = {"points": 50, "paths": 4, "fan": 0}
 """What a cell keeps of itself unless the config says otherwise: there may be many."""
 ID_DIGITS = 16
 MOST_PROBLEMS = 20
+MOST_WRONG = 1000
+"""Cells: of a large grid that is wrong throughout, the user is told at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +162,7 @@ class _Wrong:
         for problem in problems:
             said, first, number = self.problems.get(_kind(problem), (problem, point, 0))
             self.problems[_kind(problem)] = said, first, number + 1
-        if len(self.problems) > MOST_PROBLEMS:
+        if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_WRONG:
             shown = [f"{said}\n  in the cell {label(first)}" for said, first, _ in self.problems.values()]
             raise ConfigError([*shown[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
 

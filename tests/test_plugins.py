@@ -1,0 +1,910 @@
+"""Plug-ins: a user's own components beside ours, what is told of those that do not work, and the contract's checks.
+
+Every check of the contract is held against a plug-in that breaks it, and against all that nonconv ships.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from nonconv import study
+from nonconv.cli import app
+from nonconv.components import Component, Registry
+from nonconv.config.plugins import load_files, use
+from nonconv.config.spec import KINDS, json_schema
+from nonconv.contract import CHECKS, Finding, contract_of, findings
+from nonconv.errors import ConfigError
+from nonconv.experiment import read_cell
+from nonconv.optimizers import OPTIMIZERS
+from nonconv.optimizers.sgd import SGD
+from nonconv.store import MANIFEST, Folder
+from nonconv.verification import verify_folder
+
+EXAMPLES = Path(__file__).parents[1] / "docs" / "plugins"
+LION, WELL = ((EXAMPLES / name).read_text(encoding="utf-8") for name in ("lion.py", "double_well.py"))
+CONFIG = {
+    "plugins": ["lion.py"],
+    "steps": 60,
+    "paths": 16,
+    "objective": {"name": "quadratic", "data": "uniform"},
+    "optimizer": "lion",
+    "learning_rate": 0.1,
+}
+PLAIN = {key: value for key, value in CONFIG.items() if key != "plugins"} | {"optimizer": "sgd"}
+
+LAW = '''\
+"""A law with a density that rises on [0, width)."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.components import Distribution, Law
+from nonconv.data import DATA, STARTS
+
+
+class Ramp(NamedTuple):
+    """The law with density 2 x / width^2 on [0, width)."""
+
+    width: Annotated[float, Interval(gt=0, le=10), Doc("the upper end")]
+
+
+class RampConstants(NamedTuple):
+    width: float
+
+
+def law(h, dim):
+    moments = (2 * h.width / 3, h.width**2 / 18, -(h.width**3) / 135, 0.0, h.width)
+    return Law.same(dim, *moments, symmetric=False)
+
+
+def prepare(h, dim):
+    return RampConstants(np.full(dim, h.width))
+
+
+def sample(k, u):
+    return k.width * np.sqrt(u)
+
+
+RAMP = Distribution(
+    name="ramp", parameters=Ramp, paper="a test", law=law, constants=RampConstants, prepare=prepare, sample=sample
+)
+DATA.register(RAMP)
+STARTS.register(RAMP)
+'''
+SCHEDULES = '''\
+"""A learning rate and a batch size."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.components import Limits, Schedule
+from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+
+
+class Logarithmic(NamedTuple):
+    """A rate that falls as slowly as 1 / log n."""
+
+    first: Annotated[float, Interval(gt=0), Doc("the rate at step 1")]
+
+
+def rate(h, n):
+    return h.first / (1.0 + np.log(n))
+
+
+def rate_limits(h):
+    return Limits(0.0, 0.0)
+
+
+class Alternating(NamedTuple):
+    """One sample at odd steps, two at even ones."""
+
+
+def size(h, n):
+    return 1.0 + np.mod(n + 1.0, 2.0)
+
+
+def size_limits(h):
+    return Limits(1, 2)
+
+
+LEARNING_RATES.register(
+    Schedule(name="logarithmic", parameters=Logarithmic, paper="a test", value=rate, limits=rate_limits)
+)
+BATCH_SIZES.register(Schedule(name="alternating", parameters=Alternating, paper="a test", value=size, limits=size_limits))
+'''
+TEXTS = {"lion.py": LION, "double_well.py": WELL, "ramp.py": LAW, "schedules.py": SCHEDULES}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test begins in a folder of its own, and ends with nonconv's own components alone."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    use([])
+    assert "lion" not in OPTIMIZERS
+
+
+def write(name: str, text: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def changed(name: str, old: str, new: str) -> Path:
+    """One of the plug-ins with a piece of its text replaced."""
+    assert TEXTS[name].count(old) >= 1
+    return write(name, TEXTS[name].replace(old, new))
+
+
+def config(name: str = "config.yaml", **changes: Any) -> Path:
+    return write(name, yaml.safe_dump(CONFIG | changes, sort_keys=False))
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert "-v" in arguments or "Traceback" not in result.output
+    return result
+
+
+def good(*arguments: object) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def bad(*arguments: object) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    return result.stderr
+
+
+def no_figures(folder: Path) -> dict[str, bytes]:
+    return {}
+
+
+def finished(path: Path, folder: str, *settings: str) -> Path:
+    """The folder of a config that was run."""
+    study.run(read_cell(path, list(settings)), Path(folder), 1, draw=no_figures)
+    return Path(folder)
+
+
+# Registering
+
+
+def test_register_returns_the_component_and_refuses_others() -> None:
+    registry = Registry("optimizer", "optimizers")
+    assert registry.register(SGD) is SGD
+    assert registry["sgd"] is SGD
+    with pytest.raises(ValueError, match="there is a component 'sgd' of kind optimizer already"):
+        registry.register(SGD)
+    with pytest.raises(ValueError, match="objectives are of the class Objective, not Optimizer"):
+        KINDS["objective"].register(SGD)
+    registry.withdraw("sgd")
+    assert list(registry) == []
+
+
+def test_a_file_is_executed_once_per_content() -> None:
+    write("lion.py", LION + "\nprint('executed')\n")
+    done = subprocess.run(
+        [sys.executable, "-c", "from nonconv.config.plugins import *\nfor k in range(3): load_files([Path('lion.py')])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "executed\n"
+
+
+def test_registered_for_one_config_alone() -> None:
+    """Another one that does not name the file cannot use what it defines, nor is it shown."""
+    write("lion.py", LION)
+    assert read_cell(config(), []).optimizer.component.name == "lion"
+    other = config("other.yaml", plugins=[])
+    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
+        read_cell(other, [])
+    assert "lion" not in json.dumps(json_schema())
+
+
+def test_every_kind_of_component() -> None:
+    for name in ("ramp.py", "schedules.py", "double_well.py"):
+        write(name, TEXTS[name])
+    path = config(
+        plugins=["ramp.py", "schedules.py", "double_well.py"],
+        objective={"name": "double_well", "data": {"name": "ramp", "width": 2}},
+        optimizer="adam",
+        learning_rate={"name": "logarithmic", "first": 0.1, "warmup": 3},
+        batch_size="alternating",
+        start={"name": "ramp", "width": 1},
+        xi=[1, "start"],
+    )
+    folder = finished(path, "out")
+    assert verify_folder(folder, 1).text.endswith("bitwise equal")
+    assert {file.name for file in (folder / "plugins").iterdir()} == {"ramp.py", "schedules.py", "double_well.py"}
+
+
+# Identity
+
+
+def test_without_plugins_nothing_changes() -> None:
+    """No new key, and so the same identity as before there were any."""
+    cell = read_cell(write("config.yaml", yaml.safe_dump(PLAIN)), [])
+    empty = read_cell(write("config.yaml", yaml.safe_dump(PLAIN | {"plugins": []})), [])
+    assert "plugins" not in cell.resolved
+    assert cell.plugin_files == ()
+    assert cell.identity == empty.identity == "4db8cc19161fb38d466a656124fd843d24df75bf54b8799f402a4fd1183a4dcb"
+
+
+def test_identity_is_of_the_content() -> None:
+    write("lion.py", LION)
+    write("far/away/lion.py", LION)
+    here = read_cell(config(), [])
+    assert here.resolved["plugins"][0]["file"] == "lion.py"
+    assert here.plugin_files == (Path("lion.py"),)
+    assert read_cell(config(plugins="lion.py"), []).identity == here.identity
+    assert read_cell(config(plugins=here.resolved["plugins"]), []).identity == here.identity
+    assert read_cell(config(), ["plugins=[far/away/lion.py]"]).identity == here.identity
+    assert read_cell(config(plugins=[]), ["plugins=far/away/lion.py"]).identity == here.identity
+    write("lion.py", LION + "\n")
+    assert read_cell(config(), []).identity != here.identity
+
+
+def test_an_edited_file_takes_the_place_of_the_old_one() -> None:
+    write("lion.py", LION)
+    before = read_cell(config(), [])
+    changed("lion.py", "direction = sign(", "direction = -sign(").write_text(LION.replace("1.0, select", "3.0, select"))
+    after = read_cell(config(), [])
+    assert after.optimizer.component is not before.optimizer.component
+    assert study.first_paths(after, 4, 1).tolist() != study.first_paths(before, 4, 1).tolist()
+    write("lion.py", LION)
+    again = read_cell(config(), [])
+    assert again.optimizer.component is before.optimizer.component
+    assert study.first_paths(again, 4, 1).tolist() == study.first_paths(before, 4, 1).tolist()
+
+
+def test_two_configs_with_two_files_of_one_name() -> None:
+    write("a/lion.py", LION)
+    write("b/lion.py", LION.replace("= 0.9\n", "= 0.5\n"))
+    a, b = config("a/config.yaml"), config("b/config.yaml")
+    assert [read_cell(path, []).optimizer.parameters.beta1 for path in (a, b, a)] == [0.9, 0.5, 0.9]
+
+
+KERNEL = """
+import sys
+from pathlib import Path
+import numpy as np
+from nonconv.engine.blocks import simulate
+from nonconv.engine.fused import Fused, kernel
+from nonconv.experiment import read_cell
+program = read_cell(Path("config.yaml"), []).program
+simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
+stats = kernel(program.objective, program.data, program.optimizer).stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def test_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next process compiles nothing, one with an edited file does."""
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
+    config()
+
+    def hits_and_misses() -> str:
+        return subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, text=True, check=True).stdout.strip()
+
+    write("lion.py", LION)
+    assert [hits_and_misses(), hits_and_misses()] == ["0 1", "1 0"]
+    write("lion.py", LION.replace("1.0, select", "2.0, select"))
+    assert hits_and_misses() == "0 1"
+
+
+# Folders
+
+
+def test_a_folder_reproduces_itself() -> None:
+    write("far/lion.py", LION)
+    folder = finished(config(plugins=["far/lion.py"]), "out")
+    shutil.rmtree("far")
+    written = yaml.safe_load((folder / "config.yaml").read_text())
+    assert [entry["file"] for entry in written["plugins"]] == ["plugins/lion.py"]
+    assert (folder / "plugins" / "lion.py").read_text() == LION
+    manifest = json.loads((folder / MANIFEST).read_text())
+    assert "plugins/lion.py" in manifest["files"]
+    cell = read_cell(folder / "config.yaml", [])
+    assert cell.identity == manifest["identity"]
+    assert Folder(folder, cell.identity).is_finished()
+    assert verify_folder(folder, 1).text.endswith("bitwise equal")
+    again = finished(folder / "config.yaml", "again")
+    for name in ("paths.npz", "error.csv", "config.yaml"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_changed_copy_is_found() -> None:
+    write("lion.py", LION)
+    folder = finished(config(), "out")
+    (folder / "plugins" / "lion.py").write_text(LION + "\n")
+    assert "files have changed" in verify_folder(folder, 1).text
+    with pytest.raises(ConfigError, match="has changed; its digest now is"):
+        read_cell(folder / "config.yaml", [])
+
+
+def test_the_folder_has_what_was_executed() -> None:
+    """Also if the file is edited between reading and running."""
+    write("lion.py", LION)
+    cell = read_cell(config(), [])
+    write("lion.py", "edited")
+    study.run(cell, Path("out"), 1, draw=no_figures)
+    assert Path("out/plugins/lion.py").read_text() == LION
+
+
+# What is told of files that cannot be used
+
+
+def told(**changes: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_cell(config(**changes), [])
+    return str(caught.value)
+
+
+def test_no_such_file() -> None:
+    assert told() == ("config.yaml:2:3: plugins[0]: there is no file lion.py\n  2 | - lion.py\n    |   ^^^^^^^")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (["lion.txt"], "config.yaml:2:3: plugins[0]: lion.txt is no Python file; its name must end in .py"),
+        ([{"file": "lion.py", "sha256": "12"}], "config.yaml:2:9: plugins[0].sha256: lion.py has changed; its digest now is"),
+        ([{"fil": "lion.py"}], "config.yaml:2:3: plugins[0].fil: unknown key"),
+        ([3], "config.yaml:2:3: plugins[0]: cannot be the number 3"),
+        ([""], "config.yaml:2:3: plugins[0].file: cannot be the text ''"),
+        (["lion.py", "b/lion.py"], "config.yaml:3:3: plugins[1]: lion.py has the same name; in the output folder both are"),
+        (["folder.py"], "config.yaml:2:3: plugins[0]: folder.py cannot be read: Is a directory"),
+        (["latin.py"], "config.yaml:2:3: plugins[0]: latin.py is not UTF-8 text"),
+    ],
+)
+def test_entries_that_name_no_plugin(files: list[Any], says: str) -> None:
+    write("lion.py", LION)
+    write("b/lion.py", LION + "\n")
+    Path("folder.py").mkdir()
+    Path("latin.py").write_bytes(b"x = '\xe9'\n")
+    assert says in told(plugins=files)
+
+
+def test_what_follows_from_a_missing_plugin_is_not_told() -> None:
+    says = told(plugins=["none.py"], steps=0)
+    assert "unknown optimizer" not in says
+    assert "steps: cannot be the number 0" in says
+
+
+BROKEN = {
+    "not Python": ("LionState(0.0)\n", "LionState(0.0\n", "lion.py:39:21: not Python: '(' was never closed\n  39 |"),
+    "exception": (
+        "def start",
+        "x = 1 / 0\ndef start",
+        "lion.py:38:5: cannot be executed: ZeroDivisionError: division by zero\n",
+    ),
+    "exit": ("def start", "raise SystemExit\ndef start", "lion.py:38:1: cannot be executed: SystemExit\n"),
+    "import": ("import numpy as np", "import numpty as np", "lion.py:5:1: cannot be executed: ModuleNotFoundError: No module"),
+    "missing field": ("        update=update,\n", "", "lion.py:56:5: cannot be executed: TypeError: "),
+    "nothing": ("OPTIMIZERS.register(", "print(", "lion.py: registers no component\n  allowed: for example from nonconv"),
+    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is there already; it is nonconv's own"),
+    "no word": ('name="lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
+    "wrong kind": (
+        "OPTIMIZERS.register(",
+        "from nonconv.data import DATA\nDATA.register(",
+        "lion.py:56:1: cannot be executed: ValueError: data distributions are of the class Distribution, not Optimizer",
+    ),
+    "annotation": (
+        "beta2: Annotated[float",
+        "beta2: Annotated[complex",
+        "lion.py:24:5: parameter beta2: the annotation complex is not understood; write float, int, bool, str, Literal",
+    ),
+    "ambiguous annotation": (
+        "beta2: Annotated[float",
+        "beta2: Annotated[int | float",
+        "lion.py:24:5: parameter beta2: the annotation int | float is not understood",
+    ),
+    "unknown annotation": (
+        "beta2: Annotated[float",
+        "beta2: Annotated['flaot'",
+        "lion.py:14:7: Lion: its annotations cannot be read: NameError: name 'flaot' is not defined",
+    ),
+    "reserved name": ("beta1: Annotated", "json: Annotated", "lion.py:23:5: parameter json: this name is used by nonconv"),
+    "no docstring": ('    """Lion: the', '    x: str = """Lion: the', "lion.py:14:7: optimizer lion: Lion needs a docstring"),
+    "lambda": ("update=update", "update=lambda c, s, g: (g, s)", "lion.py:64:9: update: must be a function that stands"),
+    "no NamedTuple": ("class LionState(NamedTuple)", "class LionState(object)", "lion.py:27:7: state: must be a NamedTuple"),
+    "renamed": ("OPTIMIZERS.register(", "Other = LionPerStep; del LionPerStep\nOPTIMIZERS.register(", "NameError"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_files_that_are_no_plugin(case: str) -> None:
+    old, new, says = BROKEN[case]
+    changed("lion.py", old, new)
+    assert says in told()
+    assert "lion" not in OPTIMIZERS, "half a plug-in is left behind"
+    assert "unknown optimizer" not in told()
+
+
+def test_a_name_that_another_plugin_has() -> None:
+    """Also when both were loaded before, each for itself; and each can be used by itself afterwards."""
+    write("lion.py", LION)
+    write("king.py", LION + "\n")
+    king = read_cell(config(plugins=["king.py"]), [])
+    says = told(plugins=["lion.py", "king.py"])
+    assert says.startswith("king.py:55:1: the optimizer 'lion' is there already; lion.py has registered it\n")
+    assert told(plugins=["lion.py", "king.py"]) == says
+    again = read_cell(config(plugins=["king.py"]), [])
+    assert again.optimizer.component is king.optimizer.component
+    assert verify_folder(finished(config(plugins=["king.py"]), "out"), 1).good
+
+
+def test_one_content_under_two_names() -> None:
+    """Each run's folder has the file under the name that its config gives it."""
+    for name in ("my-lion.py", "my_lion.py"):
+        write(name, LION)
+        folder = finished(config(plugins=[name]), name.removesuffix(".py"))
+        assert [file.name for file in (folder / "plugins").iterdir()] == [name]
+        assert verify_folder(folder, 1).good
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('Annotated[Any, OneOf("data"), ', "Annotated[float, ", "double_well.py:21:5: parameter data: of an objective must be"),
+        ("dim: Annotated[int, Interval(ge=1, le=10**6)", "dim: Annotated[float, Interval(ge=1)", "22:5: parameter dim: of an"),
+        ("depth: Annotated[float, Interval(gt=0)", "scale: Annotated[str", "23:5: parameter scale: of an objective must be"),
+        ("        loss=loss,", "        loss=loss,\n        on_orbit=loss,", "double_well.py:34:1: on_orbit: is for toint"),
+    ],
+)
+def test_what_only_our_own_objectives_can_do(old: str, new: str, says: str) -> None:
+    changed("double_well.py", old, new)
+    assert says in told(plugins=["double_well.py"], objective={"name": "double_well", "data": "uniform"}, optimizer="sgd")
+
+
+def test_an_objective_without_dim_has_one_coordinate() -> None:
+    changed("double_well.py", '    dim: Annotated[int, Interval(ge=1, le=10**6), Doc("number of coordinates")] = 1\n', "")
+    write("rows.csv", "x,y\n1,2\n-1,3\n")
+    changes: dict[str, Any] = {"plugins": ["double_well.py"], "optimizer": "sgd", "start": 0.5}
+    data: dict[str, Any] = {"name": "csv", "file": "rows.csv", "columns": ["x"]}
+    assert read_cell(config(objective={"name": "double_well", "data": data}, **changes), []).program.dim == 1
+    data["columns"] = ["x", "y"]
+    says = told(objective={"name": "double_well", "data": data}, **changes)
+    assert "objective.data: double_well has one coordinate, but the data have 2 columns" in says
+    assert "dim" not in says
+
+
+def test_a_parameter_that_every_learning_rate_has() -> None:
+    changed("schedules.py", "first:", "warmup:")
+    assert "parameter warmup: every learning rate has one of this name already" in told(plugins=["schedules.py"])
+
+
+def test_all_problems_at_once() -> None:
+    changed("lion.py", "Annotated[float", "Annotated[complex")
+    write("other.py", "1 +")
+    says = told(plugins=["lion.py", "other.py", "none.py"], steps=0)
+    for part in ("parameter beta1", "parameter beta2", "other.py:1:4: not Python", "no file none.py", "steps: cannot be"):
+        assert part in says
+
+
+# What is told when a definition fails
+
+
+FAILING: dict[str, tuple[str, str, str, str]] = {
+    "at_step raises": (
+        "lion.py",
+        "    return LionPerStep(*",
+        "    raise KeyError(3)\n    return LionPerStep(*",
+        "lion.py:43:5: cannot be run: KeyError: 3\n  43 |     raise KeyError(3)\n     |     ^^^^^^^^^^^^^^^^^",
+    ),
+    "at_step is no table": (
+        "lion.py",
+        "np.full_like(n, value)",
+        "value",
+        "lion.py:42:1: at_step must return LionPerStep, each field an array of the shape of n\n",
+    ),
+    "start is no state": (
+        "lion.py",
+        "LionState(0.0)\n",
+        "(0.0,)\n",
+        "lion.py:38:1: start must return LionState, all of it floats",
+    ),
+    "start is text": (
+        "lion.py",
+        "LionState(0.0)\n",
+        "LionState('a')\n",
+        "lion.py:38:1: start must return LionState, all of it",
+    ),
+    "no such attribute": (
+        "lion.py",
+        "c.weight_g * g",
+        "c.weight * c.g",
+        "lion.py:52:47: cannot be run: AttributeError: 'LionPerStep' object has no attribute 'g'\n",
+    ),
+    "not for the compiler": (
+        "lion.py",
+        "LionState(m)\n",
+        "LionState(np.float64(f'{1}'))\n",
+        "lion.py:52:5: cannot be compiled: No implementation of function Function(float64) found for signature:",
+    ),
+    "one value": (
+        "lion.py",
+        "    return sign(c",
+        "    return g\n    return sign(c",
+        "lion.py:50:1: cannot be compiled: ",
+    ),
+    "raise in a kernel": (
+        "lion.py",
+        "    m = c.decay",
+        "    if c.decay > 0.5:\n        raise ValueError\n    m = c.decay",
+        ":52:9: ",
+    ),
+    "law raises": ("ramp.py", "    moments = ", "    h.nothing\n    moments = ", "ramp.py:24:5: cannot be run: AttributeError"),
+    "law is none": (
+        "ramp.py",
+        "    return Law.same(dim, *moments, symmetric=False)",
+        "    return 1",
+        "ramp.py:23:1: law must return",
+    ),
+    "prepare is short": (
+        "ramp.py",
+        "np.full(dim, h.width)",
+        "np.full(1, h.width)",
+        "ramp.py:28:1: prepare must return RampConst",
+    ),
+    "rate raises": (
+        "schedules.py",
+        "    return h.first",
+        "    return h.last",
+        "schedules.py:20:12: cannot be run: AttributeError",
+    ),
+    "rate is a number": (
+        "schedules.py",
+        "    return h.first / (1.0 + np.log(n))",
+        "    return 1.0",
+        "schedules.py:19:1: value must",
+    ),
+    "limits are none": (
+        "schedules.py",
+        "    return Limits(0.0, 0.0)",
+        "    return None",
+        "schedules.py:23:1: limits must return Limits",
+    ),
+    "size is a half": ("schedules.py", "1.0 + np.mod", "0.5 + np.mod", "schedules.py:31:1: batch sizes must be whole numbers"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_definitions_that_fail(case: str) -> None:
+    """By whatever part of nonconv they are called, the plug-in's line is named, with exit code 2."""
+    name, old, new, says = FAILING[case]
+    for other, text in TEXTS.items():
+        write(other, text)
+    changed(name, old, new)
+    path = config(
+        plugins=["lion.py", "ramp.py", "schedules.py"],
+        objective={"name": "quadratic", "dim": 2, "data": {"name": "ramp", "width": 2}},
+        learning_rate={"name": "logarithmic", "first": 0.1},
+        batch_size="alternating",
+    )
+    with pytest.raises(ConfigError) as caught:
+        finished(path, "out")
+    assert says in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 3
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("check", "says"), [("[][1]", "IndexError"), ("int('q')", "ValueError"), ("h.nothing", "AttributeError")]
+)
+def test_a_check_that_raises(check: str, says: str) -> None:
+    changed("lion.py", "        update=update,", f"        update=update,\n        check=lambda h: {check},")
+    assert f"lion.py:65:25: cannot be run: {says}" in told()
+
+
+def test_a_failure_that_names_no_line() -> None:
+    changed("lion.py", "        update=update,", "        update=update,\n        check=lambda h: True,")
+    assert told() == (
+        "lion.py: TypeError: 'bool' object is not iterable\n"
+        "  nonconv explain lion.py --test says what a plug-in does wrong; if it finds nothing, please report this"
+    )
+
+
+def test_verbose_shows_all() -> None:
+    changed("lion.py", "LionState(m)\n", "LionState(np.float64(f'{1}'))\n")
+    assert "Traceback" not in bad("run", config(), "-o", "out")
+    assert "Traceback" in call("run", config(), "-o", "out", "-v").stderr
+
+
+# The command line
+
+
+def test_list_explain_and_schema_know_them() -> None:
+    write("lion.py", LION)
+    write("ramp.py", LAW)
+    assert "lion" in good("list", "optimizer", "--plugin", "lion.py")
+    assert "lion" not in good("list", "optimizer")
+    both = good("list", "--plugin", "lion.py", "--plugin", "ramp.py")
+    assert "lion" in both
+    assert "ramp" in both
+    assert "Chen et al. (2023)" in good("explain", "lion", "--plugin", "lion.py")
+    assert good("explain", "lion.py") == good("explain", "lion", "--plugin", "lion.py")
+    assert good("explain", "ramp.py").count("ramp (data)") == 1
+    assert [row["name"] for row in json.loads(good("explain", "ramp.py", "--json"))["components"]] == ["ramp"]
+    assert '"optimizer_lion"' in good("schema", "--plugin", "lion.py")
+    assert "did you mean lion?" in bad("explain", "loin", "--plugin", "lion.py")
+    assert bad("list", "--plugin", "none.py") == "there is no file none.py\n"
+    assert bad("explain", "none.py") == "there is no file none.py\n"
+
+
+def test_show_and_validate() -> None:
+    write("lion.py", LION)
+    shown = yaml.safe_load(good("show", config()))
+    assert [*shown["plugins"][0]] == ["file", "sha256"]
+    assert yaml.safe_load(good("show", write("shown.yaml", yaml.safe_dump(shown)))) == shown
+    good("validate", config(), write("plain.yaml", yaml.safe_dump(PLAIN)))
+
+
+def test_contract_on_the_command_line() -> None:
+    write("lion.py", LION)
+    assert good("explain", "lion.py", "--test").endswith("7 of 7 checks passed.\n")
+    document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
+    assert document["passed"]
+    assert {row["component"] for row in document["checks"]} == {"lion"}
+    changed("lion.py", "LionState(0.0)", "LionState(0)")
+    result = call("explain", "lion.py", "--test")
+    assert result.exit_code == 2
+    assert "lion.py:38: start: m is 0; it must be a finite float" in result.stdout
+    assert not json.loads(call("explain", "lion.py", "--test", "--json").stdout)["passed"]
+    assert "--test is for plug-ins" in bad("explain", "adam", "--test")
+
+
+# The contract
+
+
+def failed(name: str, text: str) -> dict[str, str]:
+    """The checks that fail, and why."""
+    (plugin,) = load_files([write(name, text)])
+    return {finding.check: finding.reasons[0] for finding in contract_of(plugin) if finding.reasons}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_good_plugins_keep_it(name: str) -> None:
+    assert failed(name, TEXTS[name]) == {}
+
+
+OFFERED: dict[tuple[str, str], list[Any]] = {
+    ("data", "discrete"): [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],
+}
+OURS = [
+    pytest.param(kind, component, id=f"{kind}-{component.name}")
+    for kind in KINDS
+    for component in KINDS[kind].values()
+    if kind != "start" and component.name != "csv"
+]
+
+
+@pytest.mark.parametrize(("kind", "component"), OURS)
+def test_our_own_components_keep_it(kind: str, component: Component) -> None:
+    """But for csv, which needs a file."""
+    found = list(findings(kind, component, OFFERED.get((kind, component.name), [])))
+    assert [finding for finding in found if finding.reasons] == []
+    assert [finding.check for finding in found[2:]] == list(CHECKS[kind])
+
+
+BREAKS: list[tuple[str, str, str, str, str]] = [
+    (
+        "lion.py",
+        "its parameters say what they mean",
+        'Doc("decay of the running average")',
+        'Doc("")',
+        "beta2 has no meaning",
+    ),
+    ("lion.py", "a config can choose its parameters", "= 0.99", "= 1.5", "beta2: "),
+    ("lion.py", "the state starts as floats", "LionState(0.0)", "LionState(0)", "lion.py:38: start: m is 0"),
+    (
+        "lion.py",
+        "at_step gives a number a step",
+        "np.full_like(n, value)",
+        "value",
+        "lion.py:42: at_step: weight_m has the shape ()",
+    ),
+    (
+        "lion.py",
+        "at_step depends on the step alone",
+        "np.full_like(n, value)",
+        "np.full_like(n, value * len(n))",
+        "lion.py:42: gives other numbers when the steps are cut in pieces",
+    ),
+    (
+        "lion.py",
+        "at_step depends on the step alone",
+        "    return LionPerStep(*",
+        "    n += 1.0\n    return LionPerStep(*",
+        "changes the steps it is given",
+    ),
+    (
+        "lion.py",
+        "update changes nothing it is given",
+        "LionState(m)\n",
+        "LionState(m + np.max(g))\n",
+        "otherwise beside others",
+    ),
+    (
+        "lion.py",
+        "update changes nothing it is given",
+        "    m = c.decay",
+        "    s = LionState(s.m)\n    g *= 2.0\n    m = c.decay",
+        "lion.py:50: update changes the gradient",
+    ),
+    ("lion.py", "compiled update equals NumPy's", "LionState(m)\n", "LionState(np.float64(f'{1}'))\n", "cannot be compiled"),
+    (
+        "double_well.py",
+        "constants have an entry a coordinate",
+        "np.full(dim, h.depth)",
+        "np.full(3, h.depth)",
+        "double_well.py:30: ",
+    ),
+    (
+        "double_well.py",
+        "gradient is the derivative of loss",
+        "theta * theta - 1.0) + x)",
+        "theta * theta - 1.0) - x)",
+        "double_well.py:39: at theta = ",
+    ),
+    (
+        "double_well.py",
+        "the minimizer has mean gradient zero",
+        "        gradient=gradient,",
+        "        gradient=gradient,\n        minimizer=lambda h, law: law.mean,",
+        "the mean gradient is",
+    ),
+    (
+        "double_well.py",
+        "the minimizer has mean gradient zero",
+        "        gradient=gradient,",
+        "        gradient=gradient,\n        minimizer=lambda h, law: np.zeros(7),",
+        "minimizer has the shape (7,)",
+    ),
+    (
+        "ramp.py",
+        "constants have an entry a coordinate",
+        "RampConstants(np.full(dim, h.width))",
+        "(h.width,)",
+        "ramp.py:28: prepare returns",
+    ),
+    ("ramp.py", "law has an entry a coordinate, in order", "0.0, h.width)", "h.width, h.width)", "low <= mean <= high"),
+    ("ramp.py", "law has an entry a coordinate, in order", "symmetric=False", "symmetric=True", "symmetric, but"),
+    (
+        "ramp.py",
+        "samples stay within the law's bounds",
+        "k.width * np.sqrt(u)",
+        "k.width * np.sqrt(u) - 1e-9",
+        "outside of law's",
+    ),
+    ("ramp.py", "samples have the law's moments", "2 * h.width / 3", "2.05 * h.width / 3", "ramp.py:23: law says mean"),
+    ("ramp.py", "samples have the law's moments", "h.width**2 / 18", "h.width**2 / 17.5", "law says variance"),
+    ("ramp.py", "samples have the law's moments", "/ 135", "/ 125", "law says third_central"),
+    (
+        "schedules.py",
+        "values are finite, not negative, and one a step",
+        "h.first / (1.0 +",
+        "h.first / (0.0 +",
+        "value is inf at step 1",
+    ),
+    (
+        "schedules.py",
+        "values are finite, not negative, and one a step",
+        "h.first / (1.0 +",
+        "h.first * (1.0 -",
+        "must be finite and not",
+    ),
+    ("schedules.py", "values depend on the step alone", "np.log(n))", "np.log(n) + n[0])", "cut in pieces"),
+    (
+        "schedules.py",
+        "values approach the limits",
+        "Limits(0.0, 0.0)",
+        "Limits(0.1, 0.1)",
+        "limits says 0.1 to 0.1, but around",
+    ),
+    ("schedules.py", "values approach the limits", "Limits(0.0, 0.0)", "Limits(np.inf, np.inf)", "grows without bound"),
+    ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:35: limits says 1 to 1"),
+    ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(2, 1)", "low <= high"),
+    ("schedules.py", "sizes are whole and at least 1", "1.0 + np.mod(n", "1.5 + np.mod(n", "the size is 1.5 at step 1"),
+    ("schedules.py", "sizes are whole and at least 1", "1.0 + np.mod(n", "np.mod(n", "the size is 0 at step 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "check", "old", "new", "why"), BREAKS)
+def test_broken_plugins_fail(name: str, check: str, old: str, new: str, why: str) -> None:
+    changed(name, old, new)
+    found = failed(name, TEXTS[name].replace(old, new))
+    assert why in found[check]
+    assert all("\n" not in reason for reason in found.values())
+
+
+DIFFERING = {
+    "compiled update equals NumPy's": ("lion.py", "def start(h: Lion) -> LionState:\n", "return sign("),
+    "compiled gradient equals NumPy's": (
+        "double_well.py",
+        "def prepare(h: DoubleWell, dim: int) -> DoubleWellConstants:\n",
+        "return k.depth * (theta",
+    ),
+    "compiled samples equal NumPy's": ("ramp.py", "def prepare(h, dim):\n", "return k.width * "),
+}
+
+
+@pytest.mark.parametrize("check", DIFFERING)
+def test_engines_that_differ_fail(check: str) -> None:
+    """A global that changes while paths move is frozen in a kernel, and not in NumPy."""
+    name, counts, uses = DIFFERING[check]
+    text = TEXTS[name].replace(counts, f"{counts}    global GAIN\n    GAIN += 1.0\n").replace(uses, f"{uses}GAIN * ", 1)
+    text = text.replace(f"{uses}GAIN * ", uses.replace("return ", "return GAIN * "))
+    found = failed(name, f"GAIN = 1.0\n{text}")
+    assert "compiled and NumPy differ from step" in found[check]
+    assert "which `transcendental` must name" in found[check]
+
+
+def test_every_check_is_broken_by_one() -> None:
+    checks = {check for of_kind in CHECKS.values() for check in of_kind}
+    both = {"its parameters say what they mean", "a config can choose its parameters"}
+    assert {check for _, check, *_ in BREAKS} | {*DIFFERING} == checks | both
+
+
+def test_a_definition_that_raises_fails_its_checks() -> None:
+    found = failed("lion.py", LION.replace("    m = c.decay", "    g.nothing\n    m = c.decay"))
+    assert found["update changes nothing it is given"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
+    assert found["compiled update equals NumPy's"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
+
+
+def test_examples_that_cannot_be_guessed() -> None:
+    """A file says with EXAMPLES which parameters are allowed, where nothing plausible is."""
+    text = LAW.replace('paper="a test",', 'paper="a test", check=lambda h: [Complaint("width", "no")][: h.width != 4.321],')
+    text = text.replace("import Distribution", "import Complaint, Distribution")
+    found = failed("ramp.py", text)
+    assert list(found) == ["a config can choose its parameters"]
+    assert "EXAMPLES = {'ramp': [{...}]}" in found["a config can choose its parameters"]
+    assert failed("ramp.py", text + "\nEXAMPLES = {'ramp': [{'width': 4.321}]}\n") == {}
+    refused = failed("ramp.py", text + "\nEXAMPLES = {'ramp': [{'width': 4.321}, {'width': 2}]}\n")
+    assert refused == {"a config can choose its parameters": "{'width': 2}: no"}
+
+
+def test_transcendental_is_held_to_a_few_ulp() -> None:
+    """An objective with a sine passes once it says so, and one that differs by more than rounding does not."""
+    said = WELL.replace('name="double_well",', 'name="double_well",\n        transcendental=("sin",),')
+    wavy = said.replace("x * theta)", "x * theta - np.cos(theta))").replace("- 1.0) + x)", "- 1.0) + x + np.sin(theta))")
+    assert failed("double_well.py", wavy) == {}
+    odd = said.replace(
+        "    return k.depth * (theta", "    x = x + (1e-9 if theta is None else 0.0)\n    return k.depth * (theta"
+    )
+    assert failed("double_well.py", odd) == {}
+
+
+# The worked examples
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_worked_example(path: Path) -> None:
+    for plugin in yaml.safe_load(path.read_text(encoding="utf-8"))["plugins"]:
+        assert good("explain", EXAMPLES / plugin, "--test").endswith("checks passed.\n")
+    folder = finished(path, "out")
+    assert verify_folder(folder, 1).text.endswith("bitwise equal")
+    assert call("check", path, "-o", "outputs", "-q").exit_code == 0
+
+
+def test_findings_tell_what_passed() -> None:
+    (plugin,) = load_files([write("lion.py", LION)])
+    assert contract_of(plugin)[0] == Finding("optimizer", "lion", "its parameters say what they mean", ())
