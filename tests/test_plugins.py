@@ -245,7 +245,7 @@ def test_without_plugins_nothing_changes() -> None:
     empty = read_cell(write("config.yaml", yaml.safe_dump(PLAIN | {"plugins": []})), [])
     assert "plugins" not in cell.resolved
     assert cell.plugin_files == ()
-    assert cell.identity == empty.identity == "4db8cc19161fb38d466a656124fd843d24df75bf54b8799f402a4fd1183a4dcb"
+    assert cell.identity == empty.identity == "6e4611830c6d2bad5fe1d5e27d6b8c04a69f05614e2eefc0993fe6fb146453f4"
 
 
 def test_identity_is_of_the_content() -> None:

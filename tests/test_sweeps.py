@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, nullcontext
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_study import BLOCK, CSV, SGD, SPOILT, contents, kill_after, linux, wait_until, written
+from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until, written
 from typer.testing import CliRunner, Result
 
 import nonconv
@@ -215,7 +216,8 @@ def test_cells_of_one_file_have_that_file_alone(tmp_path: Path) -> None:
     assert len({row["mse_minimizer"] for row in rows}) == 4
     for row in rows:
         names = [path.name for path in (tmp_path / "out" / FOLDER / row["cell"] / "data").iterdir()]
-        assert names == [row["objective.data.file"]]
+        assert row["objective.data.file"] in [f"data/{name}" for name in names]
+        assert len(names) == 1
 
 
 def test_seeds_do_not_correlate_and_one_seed_does(tmp_path: Path) -> None:
@@ -345,17 +347,11 @@ def test_an_interrupt_at_any_moment_loses_no_whole_block(
 def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callable[[float], None]) -> None:
     lasting(IN_PARTS)
     expected = run(config, tmp_path / "undisturbed")
-    stops = 0
-    rng = random.Random(1)
-    while True:
-        try:
-            outcome(config, tmp_path / "out", workers=rng.randint(1, 3), tell=interrupt_at(rng.randint(1, 9)))
-        except Interrupted:
-            stops += 1
-            continue
-        break
-    assert stops > 2
-    assert contents(tmp_path / "out") == expected
+    for k in range(8):
+        with pytest.raises(Interrupted):
+            outcome(config, tmp_path / "out", workers=1 + k % 3, tell=interrupt_at(2 + k))
+    assert 0 < len(whole_cells(tmp_path / "out")) < 6
+    assert run(config, tmp_path / "out") == expected
 
 
 def test_an_interrupt_while_it_is_drawn(tmp_path: Path, small: Path, simulated: list[tuple[float, int]]) -> None:
@@ -621,7 +617,11 @@ def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) 
     kills = 0
     for _ in range(10):
         process = driver.start(driver.arguments, seconds=rng.choice([IN_PARTS, ALONE]))
-        kill_after(process, driver.folder, rng.randrange(8), 0.03 * rng.random())
+        lines = rng.randrange(12)
+        wait_until(lambda: driver.count("") >= lines or process.poll() is not None)  # noqa: B023  # it is called at once
+        time.sleep(0.03 * rng.random())
+        process.kill()
+        process.communicate(timeout=60)
         kills += process.returncode == -signal.SIGKILL
     process = driver.start(driver.arguments)
     _, err = process.communicate(timeout=60)
@@ -630,3 +630,531 @@ def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) 
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == run(
         driver.config, tmp_path / "undisturbed"
     )
+
+
+# Full disks, and folders of others
+
+
+def failing_write(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
+    """The disk is full when so many files are written, the last of them in part; how many could still be."""
+    left = [number]
+    write_bytes, fsync = Path.write_bytes, os.fsync
+
+    def count() -> bool:
+        left[0] -= 1
+        return left[0] == 0
+
+    def full() -> OSError:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write(path: Path, content: bytes) -> int:
+        if count():
+            write_bytes(path, content[: len(content) // 2])
+            raise full()
+        return write_bytes(path, content)
+
+    def sync(file: int) -> None:
+        if count():
+            raise full()
+        fsync(file)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.setattr(os, "fsync", sync)
+    return left
+
+
+def test_a_full_disk_is_told_and_damages_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasting: Callable[[float], None]
+) -> None:
+    """At every write, those of checkpoints among them."""
+    small = config_file(tmp_path / "in", SMALL | {"floors": NO_FLOORS["floors"]})
+    lasting(IN_PARTS)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    expected = run(small, tmp_path / "undisturbed")
+    with monkeypatch.context() as patched:
+        left = failing_write(patched, 10**6)
+        run(small, tmp_path / "counted")
+    writes = 10**6 - left[0]
+    checkpoints = 2 * (len(STARTS) - 1)
+    assert writes == len(expected) + 2 + checkpoints, "of all files, of the manifest, of the mark of what is unfinished"
+    for number in range(1, writes + 1):
+        folder = tmp_path / str(number)
+        with monkeypatch.context() as patched:
+            failing_write(patched, number)
+            with pytest.raises(UsageError) as refusal:
+                outcome(small, folder, workers=1)
+        assert (str(refusal.value), refusal.value.exit_code) == (f"{folder} cannot be written: No space left on device", 2)
+        assert not (folder / MANIFEST).exists()
+        whole_cells(folder)
+        assert run(small, folder) == expected
+
+
+def test_two_sweeps_at_once_in_one_folder(tmp_path: Path, small: Path) -> None:
+    """The second is refused, forced or not, and the first is not disturbed by it."""
+    folder = tmp_path / "out"
+    refusals: list[str] = []
+
+    def meddle(news: News) -> None:
+        before = files_of(folder)
+        for force in (False, True):
+            with pytest.raises(UsageError) as refusal:
+                outcome(small, folder, force=force)
+            refusals.append(str(refusal.value))
+        assert files_of(folder) == before
+
+    assert run(small, folder, tell=meddle) == run(small, tmp_path / "undisturbed")
+    assert len(refusals) == 4
+    assert set(refusals) == {f"{folder} is in use by another nonconv; wait for it, or choose another --out"}
+
+
+ANOTHER = "{} belongs to another config; choose another --out, or --force to overwrite it"
+FOREIGN = "{} holds files that nonconv did not write; choose another --out, or --force"
+
+
+@pytest.mark.parametrize(("what", "text"), [("sweep", ANOTHER), ("unfinished", ANOTHER), ("run", ANOTHER), ("files", FOREIGN)])
+def test_what_is_not_ours_is_refused_and_can_be_forced(tmp_path: Path, small: Path, what: str, text: str) -> None:
+    folder = tmp_path / "out"
+    if what == "sweep":
+        run(small, folder, "seed=2")
+    elif what == "unfinished":
+        with pytest.raises(Interrupted):
+            outcome(small, folder, "seed=2", tell=interrupt_at(1))
+    elif what == "run":
+        study.run(read_cell(small, []), folder, 1, draw=lambda folder: {})
+    else:
+        (folder / FOLDER).mkdir(parents=True)
+        (folder / "thesis.tex").write_text("years of work")
+    before = files_of(folder)
+    with pytest.raises(UsageError) as refusal:
+        outcome(small, folder, draw=lambda folder: pytest.fail("drawn"))
+    assert str(refusal.value) == text.format(folder)
+    assert files_of(folder) == before
+    expected = run(small, tmp_path / "undisturbed")
+    outcome(small, folder, force=True)
+    assert {name: content for name, content in contents(folder).items() if name in expected} == expected
+    assert (folder / "thesis.tex").exists() == (what == "files")
+
+
+# Cells that fail
+
+
+@contextmanager
+def breaking(monkeypatch: pytest.MonkeyPatch, rate: float, first: int = 0) -> Iterator[None]:
+    """The cells of a learning rate break at the block that begins with this path."""
+    measured = study.measured
+
+    def broken(cell: Cell, engine: Any, start: int, stop: Any) -> Any:
+        if start == first and cell.resolved["learning_rate"]["value"] == rate:
+            raise ZeroDivisionError("by\nzero")
+        return measured(cell, engine, start, stop)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks, "measured", broken)
+        yield
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, ALONE, BUNDLED])
+@pytest.mark.parametrize("first", STARTS)
+def test_a_failing_cell_spoils_no_other_and_is_tried_again(
+    tmp_path: Path,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    simulated: list[tuple[float, int]],
+    lasting: Callable[[float], None],
+    seconds: float,
+    first: int,
+) -> None:
+    lasting(seconds)
+    folder, ids = tmp_path / "out", found(config)[1].ids
+    news: list[News] = []
+    with breaking(monkeypatch, 0.1, first):
+        done = outcome(config, folder, tell=news.append)
+    reason = "ZeroDivisionError: by zero"
+    assert (done.computed, done.reused, done.failures) == (4, 0, {ids[2]: reason, ids[3]: reason})
+    assert [one.status for one in news if one.cell == ids[2]] == ["failed"]
+    assert whole_cells(folder) == sorted(set(ids) - {ids[2], ids[3]})
+    rows = table(folder)
+    assert [row["cell"] for row in rows] == list(ids)
+    assert [row["status"] for row in rows] == ["done", "done", "failed", "failed", "done", "done"]
+    filled = {name for name, value in rows[2].items() if value}
+    assert filled == {"cell", "learning_rate", "optimizer", "status", "reason"}
+    assert (rows[2]["learning_rate"], rows[2]["optimizer"], rows[2]["reason"]) == ("0.1", "sgd", reason)
+    assert f"- Failed: learning_rate=0.1, optimizer=sgd: {reason}.\n" in (folder / "summary.md").read_text()
+    simulated.clear()
+    assert run(config, folder) == run(config, tmp_path / "undisturbed")
+    assert sorted(simulated)[: 2 * len(STARTS)] == sorted([(0.05, first) for first in STARTS] * 2)
+    assert len(simulated) == (2 + 6) * len(STARTS), "two cells here, six undisturbed"
+
+
+def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with breaking(monkeypatch, 0.05), pytest.raises(UsageError) as stop:
+        outcome(small, tmp_path / "fast", workers=1, fail_fast=True)
+    name = found(small)[1].ids[0]
+    assert str(stop.value) == f"the cell {name} failed, where learning_rate=0.05: ZeroDivisionError: by zero"
+    assert not (tmp_path / "fast" / MANIFEST).exists()
+    assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
+    with breaking(monkeypatch, 0.05):
+        outcome(small, tmp_path / "out", draw=painter.draw_folder)
+        assert [row["difference_minimizer"] for row in table(tmp_path / "out")] == ["", ""], "there is no baseline"
+        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=painter.draw_folder)
+    assert [row["status"] for row in table(tmp_path / "all")] == ["failed", "failed"]
+    assert "Verdicts: none." in (tmp_path / "all" / "summary.md").read_text()
+
+
+# More cells, more paths
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+def test_another_extent_of_the_grid_computes_what_is_new(
+    tmp_path: Path,
+    small: Path,
+    simulated: list[tuple[float, int]],
+    lasting: Callable[[float], None],
+    seconds: float,
+) -> None:
+    lasting(seconds)
+    folder = tmp_path / "out"
+    run(small, folder)
+    simulated.clear()
+    more = 'sweep={"learning_rate": [0.2, 0.1, 0.05, 0.01]}'
+    done = outcome(small, folder, more)
+    assert (done.computed, done.reused) == (2, 2)
+    assert sorted(simulated) == [(rate, first) for rate in (0.01, 0.2) for first in STARTS]
+    assert contents(folder) == run(small, tmp_path / "undisturbed", more)
+    simulated.clear()
+    before = contents(folder)
+    less = run(small, folder)
+    assert simulated == []
+    fresh = run(small, tmp_path / "fresh")
+    assert {name: less[name] for name in fresh} == fresh
+    stay = {name for name in before if name.startswith(FOLDER)}
+    assert set(less) == set(fresh) | stay, "cells that were computed stay"
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew(
+    tmp_path: Path,
+    small: Path,
+    simulated: list[tuple[float, int]],
+    lasting: Callable[[float], None],
+    seconds: float,
+) -> None:
+    lasting(seconds)
+    folder = tmp_path / "out"
+    run(small, folder)
+    for paths, first, to in ((150, 2 * BLOCK, 150), (40, 0, 40), (20, 0, 20), (BLOCK, 0, BLOCK), (2 * BLOCK, BLOCK, 2 * BLOCK)):
+        simulated.clear()
+        files = run(small, folder, f"paths={paths}")
+        assert sorted(simulated) == [(rate, start) for rate in (0.05, 0.1) for start in range(first, to, BLOCK)]
+        assert files == run(small, tmp_path / f"{paths} paths", f"paths={paths}")
+
+
+# Paths by need
+
+
+def by_need(**rule: Any) -> str:
+    return f"paths={json.dumps(ENOUGH | rule)}"
+
+
+@pytest.mark.parametrize("of", ["mse", "twin"])
+def test_there_are_as_many_paths_as_the_target_needs(tmp_path: Path, small: Path, of: str) -> None:
+    counts = []
+    for target in (0.5, 0.15, 0.001):
+        run(small, tmp_path / str(target), by_need(target=target, of=of))
+        for row in table(tmp_path / str(target)):
+            paths = int(row["paths"])
+            assert paths % BLOCK == 0
+            assert BLOCK <= paths <= 10 * BLOCK
+            column = "mse_minimizer" if of == "mse" else of
+            assert float(row[f"{column}_se"]) <= target * float(row[column]) or paths == 10 * BLOCK
+            counts.append(paths)
+    assert counts[:2] == [BLOCK, BLOCK]
+    assert counts[4:] == [10 * BLOCK, 10 * BLOCK]
+    assert BLOCK < max(counts[2:4]) < 10 * BLOCK
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+def test_paths_by_need_are_the_same_after_any_interrupt(
+    tmp_path: Path, small: Path, lasting: Callable[[float], None], seconds: float
+) -> None:
+    lasting(seconds)
+    expected = run(small, tmp_path / "undisturbed", by_need())
+    news: list[News] = []
+    run(small, tmp_path / "counted", by_need(), tell=news.append)
+    for number in range(1, len(news) + 1):
+        with pytest.raises(Interrupted):
+            outcome(small, tmp_path / str(number), by_need(), tell=interrupt_at(number))
+        assert run(small, tmp_path / str(number), by_need()) == expected
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+@pytest.mark.parametrize("before", [BLOCK, 2 * BLOCK, 10 * BLOCK])
+def test_paths_by_need_do_not_depend_on_what_was_there(
+    tmp_path: Path,
+    small: Path,
+    simulated: list[tuple[float, int]],
+    lasting: Callable[[float], None],
+    seconds: float,
+    before: int,
+) -> None:
+    """Paths up to the least number are used; with more one cannot tell when to stop."""
+    lasting(seconds)
+    for rule in (by_need(target=0.5), by_need()):
+        expected = run(small, tmp_path / f"undisturbed {rule}"[:40], rule)
+        run(small, tmp_path / f"out {rule}"[:40], f"paths={before}")
+        simulated.clear()
+        assert run(small, tmp_path / f"out {rule}"[:40], rule) == expected
+        assert ((0.05, 0) in simulated) == (before > BLOCK)
+        shutil.rmtree(tmp_path / f"undisturbed {rule}"[:40])
+        shutil.rmtree(tmp_path / f"out {rule}"[:40])
+
+
+@pytest.mark.parametrize("settings", [["xi=[last]"], ["learning_rate=2000000", "steps=200"]])
+def test_of_what_is_zero_or_not_finite_the_least_number_of_paths_is_enough(
+    tmp_path: Path, small: Path, settings: list[str]
+) -> None:
+    grid = 'sweep={"seed": [1, 2]}'
+    run(small, tmp_path / "out", by_need(target=1e-9), grid, *settings)
+    assert [row["paths"] for row in table(tmp_path / "out")] == [str(BLOCK)] * 2
+    run(small, tmp_path / "control", by_need(target=1e-9), grid)
+    assert [row["paths"] for row in table(tmp_path / "control")] == [str(10 * BLOCK)] * 2
+
+
+def test_a_floor_that_is_not_measured_tells_nothing_of_paths(small: Path) -> None:
+    for floor in ("twin", "window", "cauchy"):
+        setting = by_need(of=floor)
+        with pytest.raises(ConfigError) as refusal:
+            found(small, setting, f"floors.{floor}=false")
+        assert str(refusal.value) == (
+            f"--set {setting}: paths.of: the {floor} floor is not measured\n  allowed: floors: {{{floor}: true}}\n"
+            "  in all 2 cells"
+        )
+        found(small, setting)
+
+
+# Memory
+
+
+class Slowly:
+    """An executor that computes a task when its result is asked for, and counts those that wait."""
+
+    def __init__(self, sweep: Sweep, seconds: float, waiting: int) -> None:
+        self.sweep, self.seconds, self.waiting = sweep, seconds, waiting
+        self.handed_out = self.taken = self.most = 0
+
+    def submit(self, task: tasks.Task) -> "Future[Any]":
+        self.handed_out += 1
+        self.most = max(self.most, self.handed_out - self.taken)
+        slow = self
+
+        class Lazy(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                slow.taken += 1
+                return tasks.work(slow.sweep, task, np.zeros(1, dtype=np.uint8))
+
+        return Lazy()
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 5])
+@pytest.mark.parametrize("seconds", [IN_PARTS, ALONE])
+def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, waiting: int
+) -> None:
+    sweep, surveyed = found(config)
+    executor = Slowly(sweep, seconds, waiting)
+    ahead: list[int] = []
+    made = Sweep.cell
+
+    def counted(self: Sweep, point: Any) -> Cell:
+        cell = made(self, point)
+        if sys._getframe(1).f_code.co_name == "missing":
+            ahead.append(surveyed.ids.index(loop_id(cell)) - len(whole_cells(tmp_path / "out")))
+        return cell
+
+    monkeypatch.setattr(Sweep, "cell", counted)
+    run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
+    assert executor.most == waiting
+    assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)
+    assert max(ahead) <= waiting
+    assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
+
+
+def loop_id(cell: Cell) -> str:
+    return cell.lineage[:16]
+
+
+def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
+    class Gone:
+        seconds, waiting = BUNDLED, 1
+
+        def submit(self, task: tasks.Task) -> "Future[Any]":
+            future: Future[Any] = Future()
+            future.set_exception(CancelledError())
+            return future
+
+    with pytest.raises(UsageError, match="^the cluster is gone; the same command goes on with what is saved$"):
+        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Gone()))
+    run(small, tmp_path / "out")
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds: float) -> None:
+    class Deadly:
+        waiting = 2
+
+        def __init__(self) -> None:
+            self.seconds = seconds
+
+        def submit(self, task: tasks.Task) -> "Future[Any]":
+            future: Future[Any] = Future()
+            future.set_exception(MemoryError("too much"))
+            return future
+
+    done = outcome(small, tmp_path / "out", executor=lambda: nullcontext(Deadly()))
+    assert list(done.failures.values()) == ["MemoryError: too much"] * 2
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
+
+
+# The command line
+
+
+@pytest.fixture
+def _stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is drawn, and signals stay as they were."""
+    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def call(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.stderr
+    assert "Traceback" not in result.stderr
+    return result
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_a_sweep_tells_what_it_did(small: Path, tmp_path: Path) -> None:
+    first = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
+    assert first.stderr == "Claim: SGD stays away.\n"
+    lines = first.stdout.splitlines()
+    assert lines[0] == (
+        f"2 cells over learning_rate (2 values), {PATHS} paths of 60 steps each; all cells have the same random numbers."
+    )
+    assert {"out/summary.md", "out/sweep.csv"} <= set(lines)
+    again = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
+    assert again.stdout == first.stdout
+    assert again.stderr.splitlines()[-1] == "every cell was there before; --force computes all again"
+    quiet = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "-q")
+    assert (quiet.stdout, quiet.stderr) == (first.stdout, "")
+    extended = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "--grid", "learning_rate=0.1,0.05,0.2")
+    assert extended.stderr.splitlines()[-1] == "2 of 3 cells were there before; --force computes all again"
+    found_json = call("sweep", small, "-o", "json", "--json")
+    assert found_json.stderr == ""
+    document = json.loads(found_json.stdout)
+    wanted = {"schema_version": 1, "folder": "json", "computed": 2, "reused": 0, "failures": {}, "cells": 2, "paths": PATHS}
+    assert wanted.items() <= document.items()
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_a_dry_run_counts_and_writes_nothing(small: Path, tmp_path: Path) -> None:
+    def told(*arguments: object) -> dict[str, Any]:
+        before = files_of(tmp_path)
+        document: dict[str, Any] = json.loads(call("sweep", small, "--dry-run", "--json", *arguments).stdout)
+        assert files_of(tmp_path) == before
+        return {name: document[name] for name in ("cells", "done", "path_steps", "path_steps_left")}
+
+    one = PATHS * 60
+    assert told("-o", "out") == {"cells": 2, "done": 0, "path_steps": 2 * one, "path_steps_left": 2 * one}
+    assert not (tmp_path / "out").exists()
+    call("sweep", small, "-o", "out", "-q")
+    assert told("-o", "out") == {"cells": 2, "done": 2, "path_steps": 2 * one, "path_steps_left": 0}
+    more = told("-o", "out", "--grid", "learning_rate=0.2,0.1,0.4")
+    assert more == {"cells": 3, "done": 1, "path_steps": 3 * one, "path_steps_left": 2 * one}
+    raised = told("-o", "out", "--set", f"paths={PATHS + 10}")
+    left = 2 * (PATHS + 10 - 2 * BLOCK) * 60
+    assert raised == {"cells": 2, "done": 0, "path_steps": 2 * (one + 600), "path_steps_left": left}
+    said = call("sweep", small, "--dry-run", "-o", "out", "--workers", "3", "--grid", "learning_rate=0.1,0.2").stdout
+    assert said.splitlines()[0] == "experiment: 2 cells, 8.4e+03 path-steps in all"
+    assert said.splitlines()[1] == "out: of 2 cells, 1 done, 1 to be computed"
+    assert re.fullmatch(r"about \d+ s on 3 cores here, judged by a short trial of learning_rate=0\.2", said.splitlines()[2])
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
+    path = config_file(tmp_path / "in", FAILING)
+    assert json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)["done"] == 0
+    for reused in (0, 1):
+        document = json.loads(call("sweep", path, "-o", "out", "--json", code=5).stdout)
+        assert (document["computed"], document["reused"], document["failed"]) == (1 - reused, reused, 2)
+        assert all("knots, more than 2e+07; take a larger spacing" in reason for reason in document["failures"].values())
+    shown = call("sweep", path, "-o", "out", "-q", code=5).stdout
+    assert "Failed: objective.spacing=1e-08: objective toint: needs" in shown
+    assert json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)["done"] == 1
+    fast = call("sweep", path, "-o", "fast", "--fail-fast", "-q", code=2)
+    assert fast.stdout == ""
+    assert re.match(r"the cell [0-9a-f]{16} failed, where objective.spacing=1e-09: objective toint: needs", fast.stderr)
+    call("verify", "out")
+    assert "| 1e-09 |  | " in call("table", "out").stdout
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.2)
+    before = sorted(path.name for path in Path().iterdir())
+    for options, said in (
+        (["--executor", "dsk"], "--executor: unknown executor 'dsk'\n  allowed: threads, dask\n  did you mean dask?"),
+        (["--scheduler", "tcp://x"], "--scheduler is for --executor dask"),
+        (["--set", "sweep={}"], "allowed: a mapping of keys to their values"),
+        (["--grid", "learning_rate"], "--grid learning_rate: is not of the form key=values"),
+        (["--grid", "learning_rate=-1"], "cannot be the number -1"),
+    ):
+        result = call("sweep", small, *options, code=2)
+        assert said in result.stderr
+        assert result.stdout == ""
+    assert sorted(path.name for path in Path().iterdir()) == before
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", code=2)
+    assert result.stderr == "--executor dask needs Dask: pip install 'nonconv[dask]'\n"
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own
+@pytest.mark.usefixtures("_stubbed")
+def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.5)
+    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+        result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
+        assert f"--scheduler {address}: no scheduler answers there (" in result.stderr
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
+
+
+@pytest.mark.usefixtures("_stubbed")
+def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Path) -> None:
+    call("sweep", small, "-o", "out", "-q")
+    first, second = found(small)[1].ids
+    cell = f"out/cells/{second}"
+    assert call("table", "out", "--format", "csv").stdout.encode() == (tmp_path / "out" / "sweep.csv").read_bytes()
+    rows = json.loads(call("table", "out", "--format", "json").stdout)["rows"]
+    assert [(row["cell"], row["learning_rate"], row["paths"]) for row in rows] == [(first, 0.05, PATHS), (second, 0.1, PATHS)]
+    assert call("table", "out").stdout.splitlines()[0] == "| learning_rate | minimizer | path_mean | last | verdict |"
+    assert call("table", cell).stdout.splitlines()[0] == "| step | minimizer | path_mean | last |"
+    assert {f"experiment-{name}.svg" for name in ("error", "paths", "floors")} == {
+        Path(line).name for line in call("plot", cell, "--format", "svg", "-o", "drawn").stdout.splitlines()
+    }
+    assert "sweep-drawn/experiment-lines_mse_minimizer.svg" in call(
+        "plot", "out", "--format", "svg", "-o", "sweep-drawn"
+    ).stdout
+    good = call("verify", "out").stdout.splitlines()
+    assert good[0] == "out: the files of 2 cells as written"
+    assert good[1:] == [f"out/cells/{name}: 40 recorded paths recomputed: bitwise equal" for name in (first, second)]
+    call("verify", cell)
+    (tmp_path / cell / "error.csv").write_text("mine")
+    assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/error.csv\n"
+    assert call("verify", cell, code=3).stdout == f"{cell}: files have changed since they were written: error.csv\n"
+    call("sweep", small, "-o", "out", "-q")
+    shutil.rmtree(tmp_path / cell)
+    assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/{MANIFEST}\n"

@@ -103,12 +103,12 @@ def _surveyed(config: Path, settings: list[str], grids: list[str], out: Path | N
 
 
 def _executor(found: "Sweep", surveyed: "Survey", kind: str, scheduler: str | None, workers: int) -> "MakeExecutor":
-    from nonconv.sweeps.executors import Parcel, cluster, threads
+    from nonconv.sweeps.executors import cluster, packed, threads
 
     if kind == "threads":
         return partial(threads, found, workers)
-    files = {name: path.read_bytes() for name, path in surveyed.files.items()}
-    return partial(cluster, Parcel(found, files), scheduler, workers)
+    files = {name: file.content for name, file in surveyed.files.items()}
+    return partial(cluster, packed(found, files), scheduler, workers)
 
 
 def _run(
@@ -154,7 +154,7 @@ def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, as
         write_stdout((json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2) + "\n").encode())
         return
     print(f"{found.name}: {len(surveyed.ids)} cells, {surveyed.path_steps:.3g} path-steps in all")
-    print(f"{folder}: {guess.done} cells are done, {len(surveyed.ids) - guess.done} to be computed")
+    print(f"{folder}: of {len(surveyed.ids)} cells, {guess.done} done, {len(surveyed.ids) - guess.done} to be computed")
     if guess.path_steps:
         print(f"about {_duration(guess.seconds)} on {workers} cores here, judged by a short trial of {guess.tried}")
 

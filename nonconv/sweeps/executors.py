@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import nonconv
+from nonconv.config.plugins import load_named
 from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, work
@@ -129,6 +130,11 @@ def _version() -> str:
     return nonconv.__version__
 
 
+def packed(sweep: Sweep, files: dict[str, bytes]) -> Parcel:
+    """The sweep without what only this process knows: its plug-ins as they were loaded here."""
+    return Parcel(replace(sweep, document=replace(sweep.document, plugins=())), files)
+
+
 @lru_cache(maxsize=2)
 def _unpacked(parcel: Parcel) -> Sweep:
     """The sweep, with its files on this machine's disk. A worker has one parcel object for all tasks of a sweep."""
@@ -136,7 +142,9 @@ def _unpacked(parcel: Parcel) -> Sweep:
     for k, (name, content) in enumerate(parcel.files.items()):
         moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
         moved[name].write_bytes(content)
-    return replace(parcel.sweep, document=replace(parcel.sweep.document, moved=moved))
+    document = replace(parcel.sweep.document, moved=moved)
+    document.plugins, _ = load_named(document)
+    return replace(parcel.sweep, document=document)
 
 
 def work_far_away(parcel: Parcel, task: Task) -> Any:

@@ -241,8 +241,8 @@ class _Growing:
 
 def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures: dict[str, str], draw: Draw) -> None:
     """Everything but the manifest: the table first, then what is made of it."""
-    for name, path in survey.files.items():
-        store.write(f"data/{Path(name).name}", path.read_bytes())
+    for file in survey.files.values():
+        store.write(file.place, file.content)
     store.write("config.yaml", as_yaml(survey.config))
     xi, floors = labels_of(survey.measured)
     baseline = cells.path(survey.baseline) if survey.baseline not in failures else None

@@ -13,6 +13,7 @@ import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
 from nonconv.config.grid import Grid, Point, read_grid, same, with_grids
+from nonconv.config.plugins import load_named
 from nonconv.config.problems import Problem
 from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
@@ -64,12 +65,19 @@ class Sweep:
         return str(self.document.data.get("claim", ""))
 
 
+class Taken(NamedTuple):
+    """A file that cells need: where it stands in an output folder, and its content."""
+
+    place: str
+    content: bytes
+
+
 class Survey(NamedTuple):
     """What is known of all cells before any is computed: their names on disk in order, what is measured of them, the work.
 
     identity: names the sweep's folder; the same for another extent of its axes and for other numbers of paths.
     digest: of all cells' identities. paths, steps: those of every cell, or None where they differ. files: what cells need,
-    by what the config calls it. config: what is written to the folder, where these files stand in `data/`.
+    by what the config calls it. config: what is written to the folder, where these files stand in their place.
     """
 
     identity: str
@@ -80,7 +88,7 @@ class Survey(NamedTuple):
     path_steps: int
     paths: int | None
     steps: int | None
-    files: dict[str, Path]
+    files: dict[str, Taken]
     config: dict[str, Any]
 
 
@@ -91,6 +99,9 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
     grid = read_grid(document)
+    document.plugins, broken = load_named(document)  # once for all cells
+    if broken:
+        raise ConfigError([str(problem) for problem in broken])
     return Sweep(Path(document.source).stem, _without_block(document), grid, document.data)
 
 
@@ -107,7 +118,7 @@ def survey(sweep: Sweep) -> Survey:
     """Look at every cell. Raises ConfigError with what is wrong with any, and which."""
     ids: list[str] = []
     measured: dict[str, None] = {}
-    files: dict[str, Path] = {}
+    files: dict[str, Taken] = {}
     sizes: set[tuple[int, int]] = set()
     digest = hashlib.sha256()
     path_steps, identity, baseline = 0, "", ""
@@ -120,7 +131,7 @@ def survey(sweep: Sweep) -> Survey:
             continue
         ids.append(cell_id(cell))
         measured |= dict.fromkeys(ends(cell))
-        files |= _files(cell)
+        _take(files, cell)
         sizes.add((cell.paths, cell.program.steps))
         digest.update(cell.identity.encode())
         path_steps += cell.paths * cell.program.steps
@@ -208,26 +219,29 @@ def _refuse_twins(sweep: Sweep, ids: Sequence[str]) -> None:
         first[name] = point
 
 
-def _moved(value: Any, files: dict[str, Path]) -> Any:
+def _moved(value: Any, files: dict[str, Taken]) -> Any:
     """A config's data in which the names of files are what they are called in the sweep's folder."""
     if isinstance(value, dict):
         return {key: _moved(one, files) for key, one in value.items()}
     if isinstance(value, list):
         return [_moved(one, files) for one in value]
-    return f"data/{files[value].name}" if isinstance(value, str) and value in files else value
+    return files[value].place if isinstance(value, str) and value in files else value
 
 
-def _files(cell: Cell) -> dict[str, Path]:
-    """The files that a cell needs, by what its config calls them."""
-    return {cell.resolved["objective"]["data"]["file"]: cell.data_file} if cell.data_file else {}
+def _take(files: dict[str, Taken], cell: Cell) -> None:
+    """Add the files that a cell needs, by what its config calls them."""
+    if cell.data_file and (named := cell.resolved["objective"]["data"]["file"]) not in files:
+        files[named] = Taken(f"data/{cell.data_file.name}", cell.data_file.read_bytes())
+    for entry, plugin in zip(cell.resolved.get("plugins", ()), cell.plugins, strict=True):
+        files[entry["file"]] = Taken(f"plugins/{plugin.path.name}", plugin.content)
 
 
-def _refuse_namesakes(sweep: Sweep, files: dict[str, Path]) -> None:
+def _refuse_namesakes(sweep: Sweep, files: dict[str, Taken]) -> None:
     """All of them will lie in one folder."""
-    names = [path.name for path in files.values()]
-    double = next((name for name in names if names.count(name) > 1), None)
+    places = [file.place for file in files.values()]
+    double = next((place for place in places if places.count(place) > 1), None)
     if double:
-        raise _error(sweep, "", f"two data files have the name {double}; rename one")
+        raise _error(sweep, "", f"two data files have the name {Path(double).name}; rename one")
 
 
 def cell_id(cell: Cell) -> str:

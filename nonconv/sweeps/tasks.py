@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.config.grid import Point
+from nonconv.config.plugins import blame
 from nonconv.engine.blocks import block_size
 from nonconv.engine.moving import Stopped
 from nonconv.engine.program import Program
-from nonconv.errors import NonconvError
+from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.verdict_files import verdict_of
 from nonconv.statistics.stopping import is_enough
@@ -19,7 +20,7 @@ from nonconv.statistics.tally import Tally
 from nonconv.store import as_npz
 from nonconv.study import measured, prepared, results
 from nonconv.sweeps.cells import TALLY, with_manifest
-from nonconv.sweeps.sweep import Sweep
+from nonconv.sweeps.sweep import Sweep, cell_id
 
 NANOSECONDS = 4.0
 """About what one sample of one coordinate takes: only how work is cut into tasks depends on it."""
@@ -92,7 +93,8 @@ def _attempted(sweep: Sweep, order: Order, stop: Stop) -> Done | Failed:
 def _failure(error: Exception) -> Failed:
     if isinstance(error, Stopped):
         raise error
-    said = str(error) if isinstance(error, NonconvError) else f"{type(error).__name__}: {error}"
+    problem = None if isinstance(error, NonconvError) else blame(error)  # where in a plug-in it was raised
+    said = str(problem or error) if problem or isinstance(error, NonconvError) else f"{type(error).__name__}: {error}"
     return Failed(" ".join(said.split()))
 
 
@@ -107,8 +109,11 @@ class _Asked:
 
 @lru_cache(maxsize=8)
 def _prepared(asked: _Asked) -> Cell:
-    """Kept for a while: a worker computes several parts of a cell."""
-    return prepared(asked.sweep.cell(asked.point))
+    """Kept for a while: a worker computes several parts of a cell. Raises UsageError where it is another one by now."""
+    cell = asked.sweep.cell(asked.point)
+    if cell_id(cell) != asked.name:
+        raise UsageError("a file that the config names has changed since the sweep began")
+    return prepared(cell)
 
 
 def _engine(cell: Cell) -> Any:
@@ -137,6 +142,7 @@ def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> D
         files[TALLY] = as_npz(whole.arrays())
     if cell.data_file:
         files[f"data/{cell.data_file.name}"] = cell.data_file.read_bytes()
+    files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
     verdict = verdict_of(cell, tally).answer
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, verdict)
 

@@ -1,0 +1,219 @@
+"""Paired differences: against scipy and brute force, in sweep.csv as in `nonconv compare`, and what pairing is worth."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_study import SGD, written
+from typer.testing import CliRunner
+
+from nonconv import study
+from nonconv.cli import app
+from nonconv.experiment import read_cell
+from nonconv.report.comparison import compare
+from nonconv.report.sweep_files import read_ends
+from nonconv.statistics.paired import paired
+from nonconv.sweeps import executors
+from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.sweep import read_sweep, survey
+
+PATHS = 600
+ADAM: dict[str, Any] = SGD | {"paths": PATHS, "optimizer": {"name": "adam", "beta1": 0.5, "beta2": 0.9}, "xi": ["minimizer", 0.5]}
+GRID = ADAM | {"sweep": {"optimizer.beta2": [0.9, 0.901, 0.99], "baseline": {"optimizer.beta2": 0.901}}}
+
+
+@pytest.fixture
+def symmetric() -> tuple[Any, Any]:
+    """Two samples whose differences are symmetric about 0.25, so that they have no skewness."""
+    rng = np.random.default_rng(7)
+    half, second = rng.normal(size=50), rng.normal(size=100)
+    return second + 0.25 + np.concatenate([half, -half]), second
+
+
+def test_symmetric_differences_have_students_interval(symmetric: tuple[Any, Any]) -> None:
+    first, second = symmetric
+    found = paired(first, second)
+    known = stats.ttest_rel(first, second)
+    interval = known.confidence_interval(0.95)
+    assert found.value == pytest.approx(0.25, rel=1e-12)
+    assert found.value / found.se == pytest.approx(known.statistic, rel=1e-12)
+    assert (found.ci_low, found.ci_high) == pytest.approx((interval.low, interval.high), rel=1e-12)
+    assert found.paths == 100
+
+
+def test_against_brute_force() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.exponential(size=80)
+    second = 0.5 * first + rng.exponential(size=80)
+    found, differences = paired(first, second), [a - b for a, b in zip(first, second, strict=True)]
+    mean = math.fsum(differences) / 80
+    variance = math.fsum((d - mean) ** 2 for d in differences) / 79
+    assert found.value == pytest.approx(mean, rel=1e-12)
+    assert found.se == pytest.approx(math.sqrt(variance / 80), rel=1e-12)
+    assert found.ci_low < found.value < found.ci_high
+    assert found.correlation == pytest.approx(stats.pearsonr(first, second).statistic, rel=1e-12)
+    alone = math.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 80)
+    assert found.narrower == pytest.approx(alone / found.se, rel=1e-12)
+    back = paired(second, first)
+    assert (back.value, back.ci_low, back.ci_high) == pytest.approx((-found.value, -found.ci_high, -found.ci_low), rel=1e-12)
+
+
+def test_paths_that_both_have_are_compared(symmetric: tuple[Any, Any]) -> None:
+    first, second = symmetric
+    assert paired(first, second[:40]) == paired(first[:40], second[:40]) == paired(first[:40], second)
+    assert paired(first, second[:40]).paths == 40
+
+
+def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
+    first, second = symmetric
+    same = paired(first, first)
+    assert same[:5] == (0.0, 0.0, 0.0, 0.0, 100)
+    one = paired(first[:1], second[:1])
+    assert one.value == first[0] - second[0]
+    assert all(math.isnan(number) for number in (one.se, one.ci_low, one.ci_high, one.correlation, one.narrower))
+    overflowed = first.copy()
+    overflowed[3] = np.inf
+    assert paired(overflowed, second).value == math.inf
+    assert math.isnan(paired(overflowed, overflowed).value)
+    assert math.isnan(paired(overflowed, second).se)
+
+
+# Sweeps
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("paired")
+    sweep = read_sweep(written(place / "in", GRID))
+    run_sweep(sweep, survey(sweep), place / "out", lambda: executors.threads(sweep, 2), draw=lambda folder: {})
+    return place / "out"
+
+
+@pytest.fixture(scope="module")
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "sweep.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def fields(row: dict[str, str], label: str) -> tuple[str, ...]:
+    return tuple(row[f"difference_{label}{part}"] for part in ("", "_se", "_low", "_high"))
+
+
+def test_differences_in_the_table_are_those_of_compare(folder: Path, rows: list[dict[str, str]]) -> None:
+    baseline = rows[1]
+    for label in ("minimizer", "0.5"):
+        assert fields(baseline, label) == ("", "", "", "")
+        for row in (rows[0], rows[2]):
+            found = compare(folder / "cells" / baseline["cell"], folder / "cells" / row["cell"])
+            known = next(one.paired for one in found.differences if one.quantity == f"E|Θ − {label}|²")
+            assert tuple(float(text) for text in fields(row, label)) == known[:4]
+            assert known.value == pytest.approx(
+                float(row[f"mse_{label}"]) - float(baseline[f"mse_{label}"]), rel=1e-9, abs=1e-15
+            )
+
+
+def test_pairing_gains_where_the_data_are_the_same_and_nothing_elsewhere(folder: Path, rows: list[dict[str, str]]) -> None:
+    """With random numbers of their own two correlations of 600 paths are below 5 / sqrt(600) = 0.2."""
+    near, far = (
+        paired(read_ends(folder / "cells" / rows[k]["cell"]).numbers[0], read_ends(folder / "cells" / rows[1]["cell"]).numbers[0])
+        for k in (0, 2)
+    )
+    assert near.narrower > 100 > far.narrower > 1
+    assert near.ci_high - near.ci_low < 0.01 * (float(rows[0]["mse_minimizer_high"]) - float(rows[0]["mse_minimizer_low"]))
+    sweep = read_sweep(written(folder.parent / "seeds", ADAM | {"sweep": {"seed": [1, 2]}}))
+    run_sweep(sweep, known := survey(sweep), folder.parent / "seeds out", lambda: executors.threads(sweep, 2), draw=lambda f: {})
+    ends = [read_ends(folder.parent / "seeds out" / "cells" / name).numbers[0] for name in known.ids]
+    control = paired(*ends)
+    assert abs(control.correlation) < 0.2
+    assert 0.85 < control.narrower < 1.15
+
+
+def test_optimizers_that_are_equal_differ_by_nothing(tmp_path: Path) -> None:
+    """Momentum without momentum is SGD; the control has some."""
+    for beta, equal in ((0.0, True), (0.1, False)):
+        grid = {"optimizer": ["sgd", {"name": "momentum", "beta": beta}]}
+        sweep = read_sweep(written(tmp_path / "in", ADAM | {"optimizer": "sgd", "sweep": grid}))
+        out = tmp_path / str(beta)
+        run_sweep(sweep, survey(sweep), out, lambda: executors.threads(sweep, 2), draw=lambda folder: {})
+        with (out / "sweep.csv").open(encoding="utf-8") as file:
+            second = list(csv.DictReader(file))[1]
+        assert (fields(second, "minimizer") == ("0.0", "0.0", "0.0", "0.0")) is equal
+
+
+# nonconv compare
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, ["compare", *map(str, arguments)])
+    assert result.exit_code == code, result.stderr
+    return result.stdout if code == 0 else result.stderr
+
+
+@pytest.fixture
+def cells(folder: Path, rows: list[dict[str, str]]) -> list[Path]:
+    return [folder / "cells" / row["cell"] for row in rows]
+
+
+def test_compare_says_how_configs_and_results_differ(cells: list[Path]) -> None:
+    said = call(cells[0], cells[2])
+    lines = said.splitlines()
+    assert lines[0] == "optimizer.beta2: 0.9 -> 0.99"
+    assert [line.split("  ")[0].strip() for line in lines if line.strip().startswith("E|Θ")] == [
+        "E|Θ − minimizer|²",
+        "E|Θ − 0.5|²",
+    ]
+    assert f"What {PATHS} paths end with" in said
+    assert lines[-1].startswith("Both have the same random numbers")
+    same = call(cells[0], cells[0]).splitlines()
+    assert same[0] == "The two configs are the same."
+
+
+def test_compare_as_json(cells: list[Path]) -> None:
+    document = json.loads(call(cells[0], cells[2], "--json"))
+    assert (document["schema_version"], document["first"], document["second"]) == (1, str(cells[0]), str(cells[2]))
+    assert document["changes"] == [{"key": "optimizer.beta2", "first": "0.9", "second": "0.99"}]
+    assert document["same_data"] is True
+    a, b = (read_ends(cell).numbers for cell in (cells[0], cells[2]))
+    assert len(document["differences"]) == len(a)
+    for k, told in enumerate(document["differences"]):
+        assert (told["first"], told["second"]) == (a[k].mean(), b[k].mean())
+        assert {name: told[name] for name in paired(b[k], a[k])._asdict()} == paired(b[k], a[k])._asdict()
+    same = json.loads(call(cells[0], cells[0], "--json"))
+    assert same["changes"] == []
+    assert [(d["value"], d["narrower"]) for d in same["differences"]] == [(0.0, None)] * len(a)
+
+
+def test_compare_takes_runs_of_other_seeds_and_says_so(cells: list[Path], tmp_path: Path) -> None:
+    study.run(read_cell(written(tmp_path / "in", ADAM | {"seed": 9}), []), tmp_path / "out", 2, draw=lambda folder: {})
+    said = call(cells[0], tmp_path / "out")
+    assert said.splitlines()[-1] == "The seeds differ, so pairing gains nothing; the intervals hold all the same."
+    assert "seed: 1 -> 9" in said
+    assert json.loads(call(cells[0], tmp_path / "out", "--json"))["same_data"] is False
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Path]:
+    """A run that has neither a floor nor a xi in common with the cells."""
+    floors = {"twin": False, "window": False, "cauchy": False}
+    study.run(
+        read_cell(written(tmp_path / "bare", ADAM | {"xi": "last", "floors": floors}), []),
+        tmp_path / "none",
+        2,
+        draw=lambda folder: {},
+    )
+    yield tmp_path / "none"
+
+
+def test_compare_refuses_what_is_no_run(cells: list[Path], folder: Path, tmp_path: Path, bare: Path) -> None:
+    assert call(folder, cells[0], code=2) == f"{folder} is no run, nor a cell of a sweep; cells lie in {folder / 'cells'}\n"
+    assert call(cells[0], tmp_path / "x", code=2) == f"there is no folder {tmp_path / 'x'}\n"
+    assert "has no manifest.json" in call(cells[0], folder / "cells", code=2)
+    assert call(cells[0], bare, code=2) == f"{cells[0]} and {bare} have no xi and no floor in common\n"
+    (bare / "error.csv").write_text("mine")
+    assert f"{bare}: missing, or changed since written: error.csv" in call(bare, cells[0], code=2)
