@@ -20,6 +20,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
 from test_figures import check_apart, luminance, shown
 
+from nonconv.config import conditions
+from nonconv.report import sweep_curves
 from nonconv.report.heat_maps import heat_map, rectangles, short
 from nonconv.report.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
 from nonconv.report.sweep_colours import VERDICTS, colours_for
@@ -502,3 +504,12 @@ def test_a_large_map_is_an_image(tmp_path: Path) -> None:
     files = draw_sweep(result, ("heatmap_mse",))
     assert len(files["heatmap_mse.svg"]) < 2e6
     assert len(files["heatmap_mse.png"]) < 2e6
+
+
+def test_curves_know_the_functions_that_conditions_know() -> None:
+    """A curve that a config admits can be drawn."""
+    assert sweep_curves.FUNCTIONS.keys() == conditions.FUNCTIONS.keys()
+    numbers = np.array([0.5, 2.0])
+    for name, arguments in {"log": (numbers, 10.0), "min": (numbers, 1.0, 0.7), "max": (numbers, 1.0)}.items():
+        one_by_one = [conditions.FUNCTIONS[name](number, *arguments[1:]) for number in numbers.tolist()]
+        np.testing.assert_allclose(sweep_curves.FUNCTIONS[name](*arguments), one_by_one, rtol=1e-15)

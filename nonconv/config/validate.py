@@ -60,7 +60,7 @@ def _follows(problem: Problem, problems: Iterable[Problem]) -> bool:
 
 
 def _of_override(problem: Problem) -> bool:
-    return problem.place.source.startswith("--set")
+    return problem.place.source.startswith(("--set", "--grid"))
 
 
 def _echoes(details: Any) -> bool:

@@ -3,6 +3,7 @@
 import ast
 import operator
 import re
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +26,16 @@ OPERATORS: Any = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
-FUNCTIONS: Any = {"sqrt": np.sqrt, "log": np.log, "log10": np.log10, "exp": np.exp, "abs": np.abs}
+FUNCTIONS: Any = {
+    "sqrt": np.sqrt,
+    "log": lambda x, base=np.e: np.log(x) / np.log(base),
+    "log10": np.log10,
+    "exp": np.exp,
+    "abs": np.abs,
+    "min": lambda *numbers: reduce(np.minimum, numbers),
+    "max": lambda *numbers: reduce(np.maximum, numbers),
+}
+"""Those of config.conditions, on arrays."""
 
 
 def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
