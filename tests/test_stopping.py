@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ def test_looks_are_whole_blocks_and_grow(least: int, block: int) -> None:
     found = list(looks(least, block, 10**6))
     assert found[0] - block < least <= found[0]
     assert all(paths % block == 0 for paths in found)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after >= max(before * GROWTH, before + block)
         assert after - block < max(before * GROWTH, before + block)
     assert found[-1] <= 10**6 < found[-1] * GROWTH + block
@@ -110,10 +110,10 @@ def test_looks_are_whole_blocks_and_grow(least: int, block: int) -> None:
 
 def with_ends(tally: Tally, **fields: float) -> Tally:
     """As if the final error had other moments."""
-    errors = Moments(*(np.array(field) for field in tally.errors))
+    copies: dict[str, Any] = {name: np.array(field) for name, field in tally.errors._asdict().items()}
     for name, value in fields.items():
-        getattr(errors, name)[0, -1] = value
-    return replace(tally, errors=errors)
+        copies[name][0, -1] = value
+    return replace(tally, errors=Moments(**copies))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until, written
 from typer.testing import CliRunner, Result
 
@@ -34,11 +33,11 @@ from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment import Cell, read_cell
 from nonconv.report import painter
 from nonconv.report.sweep_files import read_ends
-from nonconv.store import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS, damaged
+from nonconv.store import BEGUN, LOCK, MANIFEST, damaged
 from nonconv.sweeps import executors, loop, tasks
-from nonconv.sweeps.cells import FOLDER, TALLY
+from nonconv.sweeps.cells import FOLDER, TALLY, Cells
 from nonconv.sweeps.loop import News, Outcome, run_sweep
-from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
+from nonconv.sweeps.sweep import Survey, Sweep, cell_id, read_sweep, survey
 
 PATHS = 70
 """Two whole blocks and a rest."""
@@ -177,7 +176,7 @@ def test_bytes_depend_neither_on_threads_nor_on_how_work_is_cut(
 def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
     """Otherwise the tests here would test one of them many times."""
     sweep, surveyed = found(config)
-    flow = loop._Flow(sweep, surveyed, loop.Cells(Path("nowhere")), False, False, lambda news: None)
+    flow = loop._Flow(sweep, surveyed, Cells(Path("nowhere")), False, False, lambda news: None)
     assert [len(task.orders) for task in flow.tasks(BUNDLED)] == [6]
     assert [type(task) for task in flow.tasks(ALONE)] == [tasks.Whole] * 6
     parts = [task for task in flow.tasks(IN_PARTS) if isinstance(task, tasks.Part)]
@@ -235,14 +234,14 @@ def test_seeds_do_not_correlate_and_one_seed_does(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # the library's own
 def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of bundled cells and cells in parts, with data files and without a result for one cell."""
+    """Of bundled cells and cells in parts, with a data file."""
     pytest.importorskip("distributed")
     monkeypatch.undo()  # workers are other processes, whose blocks have the usual size
     monkeypatch.chdir(tmp_path)
     path = config_file(Path("in"), CSV | {"paths": 600, "sweep": {"steps": [20, 40, 4000], "batch_size": [1, 2]}})
     expected = run(path, Path("threads"))
     sweep, surveyed = found(path)
-    parcel = executors.Parcel(sweep, {name: file.read_bytes() for name, file in surveyed.files.items()})
+    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
     monkeypatch.setattr(executors.Cluster, "seconds", 3 * min(tasks.seconds(sweep.cell(point)) for point in sweep.points()))
     seen: set[type] = set()
     submit = executors.Cluster.submit
@@ -261,7 +260,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
     path = config_file(tmp_path / "in", CONFIGS["files"])
     sweep, surveyed = found(path)
-    parcel = executors.Parcel(sweep, {name: file.read_bytes() for name, file in surveyed.files.items()})
+    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
     run(path, tmp_path / "out")
     shutil.rmtree(tmp_path / "in")
     orders = tuple(tasks.Order(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
@@ -269,7 +268,22 @@ def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
         assert done.files == files_of(tmp_path / "out" / FOLDER / name)
 
 
-def test_an_experiment_on_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_meanwhile_spoils_only_what_it_has_changed_for(tmp_path: Path) -> None:
+    path = config_file(tmp_path / "in", CONFIGS["files"])
+    file = tmp_path / "in" / "other.csv"
+    content = file.read_bytes()
+
+    sweep, surveyed = found(path)
+    make = partial(executors.threads, sweep, 1)
+    file.write_bytes(content + b"7,7\n")
+    done = run_sweep(sweep, surveyed, tmp_path / "out", make, draw=drawn)
+    assert (done.computed, len(done.failures)) == (2, 2)
+    assert {row["status"] for row in table(tmp_path / "out") if "other" in row["objective.data.file"]} == {"failed"}
+    file.write_bytes(content)
+    assert run(path, tmp_path / "out") == run(path, tmp_path / "undisturbed")
+
+
+def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Client:
         def __init__(self, answer: Any) -> None:
             self.answer = answer
@@ -282,7 +296,8 @@ def test_an_experiment_on_a_cluster_of_another_version_is_refused(monkeypatch: p
         def nthreads(self) -> dict[str, int]:
             return {"one": 2, "other": 3}
 
-        def scatter(self, parcel: Any, **options: Any) -> Any:
+        def scatter(self, parcel: Any, broadcast: bool, hash: bool) -> Any:  # noqa: A002  # as the library calls it
+            assert broadcast > hash
             return parcel
 
     parcel, ours = executors.Parcel(None, {}), nonconv.__version__  # type: ignore[arg-type]  # nothing looks at the sweep
@@ -311,7 +326,7 @@ def interrupt_at(number: int) -> Callable[[News], None]:
 
 def kept_paths(folder: Path) -> int:
     """How many paths of an unfinished cell are saved."""
-    saved = [path for path in (folder / "unfinished.cells").glob("*.checkpoint")] if folder.exists() else []
+    saved = list((folder / "unfinished.cells").glob("*.checkpoint"))
     assert len(saved) <= 1
     return int(np.load(io.BytesIO(saved[0].read_bytes()[store.MARK_BYTES :]))["paths"]) if saved else 0
 
@@ -948,11 +963,26 @@ class Slowly:
         slow = self
 
         class Lazy(Future[Any]):
-            def result(self, timeout: float | None = None) -> Any:
+            def result(self, timeout: float | None = None) -> Any:  # noqa: ARG002  # as the base class has it
                 slow.taken += 1
                 return tasks.work(slow.sweep, task, np.zeros(1, dtype=np.uint8))
 
         return Lazy()
+
+
+class Failing:
+    """An executor all of whose tasks end with this."""
+
+    waiting = 2
+
+    def __init__(self, seconds: float, failure: Exception) -> None:
+        self.seconds, self.failure = seconds, failure
+
+    def submit(self, task: tasks.Task) -> "Future[Any]":
+        assert task.orders
+        future: Future[Any] = Future()
+        future.set_exception(self.failure)
+        return future
 
 
 @pytest.mark.parametrize("waiting", [1, 2, 5])
@@ -968,7 +998,7 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     def counted(self: Sweep, point: Any) -> Cell:
         cell = made(self, point)
         if sys._getframe(1).f_code.co_name == "missing":
-            ahead.append(surveyed.ids.index(loop_id(cell)) - len(whole_cells(tmp_path / "out")))
+            ahead.append(surveyed.ids.index(cell_id(cell)) - len(whole_cells(tmp_path / "out")))
         return cell
 
     monkeypatch.setattr(Sweep, "cell", counted)
@@ -979,38 +1009,17 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
 
 
-def loop_id(cell: Cell) -> str:
-    return cell.lineage[:16]
-
-
 def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
-    class Gone:
-        seconds, waiting = BUNDLED, 1
-
-        def submit(self, task: tasks.Task) -> "Future[Any]":
-            future: Future[Any] = Future()
-            future.set_exception(CancelledError())
-            return future
-
-    with pytest.raises(UsageError, match="^the cluster is gone; the same command goes on with what is saved$"):
-        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Gone()))
+    with pytest.raises(UsageError) as refusal:
+        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, CancelledError())))
+    assert str(refusal.value) == "the cluster is gone; the same command goes on with what is saved"
     run(small, tmp_path / "out")
 
 
 @pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
 def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds: float) -> None:
-    class Deadly:
-        waiting = 2
-
-        def __init__(self) -> None:
-            self.seconds = seconds
-
-        def submit(self, task: tasks.Task) -> "Future[Any]":
-            future: Future[Any] = Future()
-            future.set_exception(MemoryError("too much"))
-            return future
-
-    done = outcome(small, tmp_path / "out", executor=lambda: nullcontext(Deadly()))
+    deadly = Failing(seconds, MemoryError("too much"))
+    done = outcome(small, tmp_path / "out", executor=lambda: nullcontext(deadly))
     assert list(done.failures.values()) == ["MemoryError: too much"] * 2
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
@@ -1141,13 +1150,13 @@ def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Pa
     rows = json.loads(call("table", "out", "--format", "json").stdout)["rows"]
     assert [(row["cell"], row["learning_rate"], row["paths"]) for row in rows] == [(first, 0.05, PATHS), (second, 0.1, PATHS)]
     assert call("table", "out").stdout.splitlines()[0] == "| learning_rate | minimizer | path_mean | last | verdict |"
-    assert call("table", cell).stdout.splitlines()[0] == "| step | minimizer | path_mean | last |"
+    assert call("table", cell).stdout.splitlines()[0] == "| step | minimizer | minimizer, exact | path_mean | last |"
     assert {f"experiment-{name}.svg" for name in ("error", "paths", "floors")} == {
         Path(line).name for line in call("plot", cell, "--format", "svg", "-o", "drawn").stdout.splitlines()
     }
-    assert "sweep-drawn/experiment-lines_mse_minimizer.svg" in call(
-        "plot", "out", "--format", "svg", "-o", "sweep-drawn"
-    ).stdout
+    assert (
+        "sweep-drawn/experiment-lines_mse_minimizer.svg" in call("plot", "out", "--format", "svg", "-o", "sweep-drawn").stdout
+    )
     good = call("verify", "out").stdout.splitlines()
     assert good[0] == "out: the files of 2 cells as written"
     assert good[1:] == [f"out/cells/{name}: 40 recorded paths recomputed: bitwise equal" for name in (first, second)]
