@@ -801,6 +801,17 @@ def test_a_failing_cell_spoils_no_other_and_is_tried_again(
     assert len(simulated) == (2 + 6) * len(STARTS), "two cells here, six undisturbed"
 
 
+def test_what_was_there_of_a_cell_that_fails_is_gone(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer paths of it, that is: sweep.csv says that there is no result."""
+    run(small, tmp_path / "out")
+    first, second = found(small)[1].ids
+    with breaking(monkeypatch, 0.1, STARTS[-1]):
+        outcome(small, tmp_path / "out", "paths=150")
+    assert whole_cells(tmp_path / "out") == [first]
+    assert run(small, tmp_path / "out", "paths=150") == run(small, tmp_path / "undisturbed", "paths=150")
+    assert whole_cells(tmp_path / "out") == sorted([first, second])
+
+
 def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with breaking(monkeypatch, 0.05), pytest.raises(UsageError) as stop:
         outcome(small, tmp_path / "fast", workers=1, fail_fast=True)
