@@ -51,7 +51,7 @@ class Xi(NamedTuple):
 class Cell:
     """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash.
 
-    paths: how many there are, or at most, if `stopping` may end it early.
+    paths: how many there are, or at most, if `stopping` may end it early. swept: whether its config has a grid besides.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Cell:
     constant_batch: int | None
     adam_zero_se: Array | float = 0.0
     plugins: tuple[Plugin, ...] = ()
+    swept: bool = False
 
     @property
     def plugin_files(self) -> tuple[Path, ...]:
@@ -201,6 +202,7 @@ class _Binding:
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
             plugins=self.document.plugins,
+            swept=model.sweep is not None,
         )
 
     def _stopping(self) -> Stopping | None:

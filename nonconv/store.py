@@ -172,7 +172,7 @@ def finished(folder: Path) -> dict[str, Any]:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    state = "an unfinished run; the same `nonconv run` again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
+    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
 
 
@@ -181,7 +181,9 @@ def undamaged(folder: Path) -> dict[str, Any]:
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
-        raise UsageError(f"{folder}: missing, or changed since written: {', '.join(changed)}; `nonconv run` computes it again")
+        raise UsageError(
+            f"{folder}: missing, or changed since written: {', '.join(changed)}; the command that wrote it computes it again"
+        )
     return manifest
 
 

@@ -93,6 +93,8 @@ def _run(
         write_stdout(_document(result.summary, folder))
     else:
         _print_result(result)
+    if cell.swept and not (as_json or quiet):
+        say("This was the config without its grid; nonconv sweep runs that")
     if reused and not quiet:
         say(f"{folder} was finished before; --force computes it again")
     elif verbose:

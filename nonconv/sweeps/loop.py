@@ -20,7 +20,7 @@ from nonconv.store import Folder, as_json, as_npz, as_yaml
 from nonconv.study import CHECKPOINT_SECONDS, prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
-from nonconv.sweeps.sweep import Survey, Sweep, _moved, label, labels_of, text
+from nonconv.sweeps.sweep import Survey, Sweep, label, labels_of, moved, text
 from nonconv.sweeps.tasks import Done, Failed, Order, Part, Task, Whole, finished, seconds
 
 LONG = 4.0
@@ -271,5 +271,5 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures
 
 def _rows(sweep: Sweep, survey: Survey, cells: Cells, failures: dict[str, str]) -> Iterator[Row]:
     for name, point in zip(survey.ids, sweep.points(), strict=True):
-        keys = {setting.key: text(_moved(setting.value, survey.files)) for setting in point}
+        keys = {setting.key: text(moved(setting.value, survey.files)) for setting in point}
         yield Row(name, keys, cells.path(name), failures.get(name, ""))

@@ -156,7 +156,7 @@ def survey(sweep: Sweep) -> Survey:
         paths=paths,
         steps=steps,
         files=files,
-        config=_moved(sweep.config, files),
+        config=moved(sweep.config, files),
     )
 
 
@@ -219,12 +219,12 @@ def _refuse_twins(sweep: Sweep, ids: Sequence[str]) -> None:
         first[name] = point
 
 
-def _moved(value: Any, files: dict[str, Taken]) -> Any:
+def moved(value: Any, files: dict[str, Taken]) -> Any:
     """A config's data in which the names of files are what they are called in the sweep's folder."""
     if isinstance(value, dict):
-        return {key: _moved(one, files) for key, one in value.items()}
+        return {key: moved(one, files) for key, one in value.items()}
     if isinstance(value, list):
-        return [_moved(one, files) for one in value]
+        return [moved(one, files) for one in value]
     return files[value].place if isinstance(value, str) and value in files else value
 
 
