@@ -548,7 +548,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
     assert bad(command, tmp_path) == f"{tmp_path} is no run of nonconv: it has no manifest.json\n"
     (folder / MANIFEST).replace(folder / "unfinished.json")
     assert bad(command, folder) == (
-        f"{folder} is an unfinished run; the same `nonconv run` again finishes it: it has no manifest.json\n"
+        f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n"
     )
     (folder / MANIFEST).write_text('{"name": "something else"}')
     assert "it has no manifest.json" in bad(command, folder)
@@ -558,7 +558,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
 @pytest.mark.parametrize("name", ["error.csv", "floors.csv", "paths.npz", "summary.json", "verdict.json", "config.yaml"])
 def test_damaged_folders_are_neither_tabulated_nor_drawn(folder: Path, command: str, name: str) -> None:
     (folder / name).write_bytes(b"")
-    text = f"{folder}: missing, or changed since written: {name}; `nonconv run` computes it again\n"
+    text = f"{folder}: missing, or changed since written: {name}; the command that wrote it computes it again\n"
     assert bad(command, folder) == text
     (folder / name).unlink()
     assert bad(command, folder) == text
