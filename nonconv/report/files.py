@@ -1,14 +1,13 @@
 """The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
-from nonconv.moments import Moments, effective_number, estimate
+from nonconv.moments import Estimate, Moments, effective_number, estimate
 from nonconv.report import counterexample, verdict_files
 from nonconv.report.csv_text import as_csv, number
 from nonconv.statistics.counterexample import Evidence
@@ -40,30 +39,29 @@ OPTIONAL_FILES = (
 def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
     """All data files by name."""
     theory = predicted_errors(cell)
-    files = {"error.csv": error_csv(cell, tally), "paths.npz": paths_npz(cell, tally)}
+    errors = estimate(tally.errors)
+    files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
     files |= verdict_files.files(cell, tally)
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
     if predicted:
         files["predictions.json"] = as_json(predicted)
-    told = summary(cell, tally, theory)
+    told = summary(cell, tally, errors, theory)
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
         told["counterexample"] = counterexample.summary(cell, tally, evidence)
     return files | {"summary.json": as_json(told)}
 
 
-def error_csv(cell: Cell, tally: Tally) -> bytes:
+def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
     """One row per recorded step and xi."""
     n = cell.program.record.astype(np.float64)
-    rate, batch = cell.program.learning_rate(n), cell.program.batch_size(n)
-    e, m = estimate(tally.errors), tally.errors
-    rows = (
-        (int(step), float(rate[r]), int(batch[r]), xi.label, *_at(e, (k, r)), int(m.n[k, r]), int(m.n_finite[k, r]))
-        for r, step in enumerate(cell.program.record)
-        for k, xi in enumerate(cell.xi)
-    )
+    schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
+    steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
+    numbers = (*errors, tally.errors.n, tally.errors.n_finite)
+    by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
+    rows = ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
     return as_csv(ERROR_COLUMNS, rows)
 
 
@@ -94,7 +92,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
     )
 
 
-def summary(cell: Cell, tally: Tally, theory: dict[str, Array]) -> dict[str, Any]:
+def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]) -> dict[str, Any]:
     """What summary.md, the terminal and --json say."""
     missing = departures(cell)
     step, replicate = (int(number) for number in tally.first_failure)
@@ -109,7 +107,7 @@ def summary(cell: Cell, tally: Tally, theory: dict[str, Array]) -> dict[str, Any
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
         "theorem_1_1": {"applies": not missing, "departures": missing},
-        "errors": [_row(cell, tally.errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))],
+        "errors": [_row(cell, tally, errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))],
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
         "warnings": _warnings(cell, tally),
@@ -123,9 +121,8 @@ def _shown_steps(cell: Cell) -> list[int]:
     return sorted({int(np.abs(cell.program.record - step).argmin()) for step in wanted})
 
 
-def _row(cell: Cell, moments: Moments, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
-    at = Moments(*(field[k, r] for field in moments))
-    value, se, low, high = _at(estimate(at), ())
+def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
+    value, se, low, high = (float(field[k, r]) for field in errors)
     label = cell.xi[k].label
     return {
         "step": int(cell.program.record[r]),
@@ -135,8 +132,8 @@ def _row(cell: Cell, moments: Moments, k: int, r: int, theory: dict[str, Array])
         "se": number(se),
         "ci_low": number(low),
         "ci_high": number(high),
-        "n": int(at.n),
-        "n_finite": int(at.n_finite),
+        "n": int(tally.errors.n[k, r]),
+        "n_finite": int(tally.errors.n_finite[k, r]),
         "theory": number(float(theory[label][r])) if label in theory else None,
     }
 
@@ -162,10 +159,6 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
         f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
         f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
     )
-
-
-def _at(estimate: Sequence[Any], place: tuple[int, ...]) -> tuple[float, ...]:
-    return tuple(float(field[place]) for field in estimate)
 
 
 def status(value: float) -> str:
