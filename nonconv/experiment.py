@@ -107,6 +107,16 @@ def read_cell(path: Path, settings: list[str]) -> Cell:
         return make_cell(document, model)
 
 
+def name_of(config: Path) -> str:
+    """What a config is called: its file's name; in an output folder, that of the config which the folder is from."""
+    if config.name != "config.yaml":
+        return config.stem
+    try:
+        return str(json.loads((config.parent / "manifest.json").read_bytes())["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return config.stem
+
+
 def make_cell(document: Document, model: Any) -> Cell:
     """Bind a validated config to its components and numbers. Raises ConfigError."""
     return _Binding(document, model).cell()
@@ -183,7 +193,7 @@ class _Binding:
         )
         minimizer = self._minimizer(objective, law)
         return Cell(
-            name=Path(self.document.source).stem,
+            name=name_of(Path(self.document.source)),
             resolved=self.resolved,
             identity=identity(portable(self.resolved)),
             program=program,

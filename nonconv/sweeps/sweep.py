@@ -17,7 +17,7 @@ from nonconv.config.plugins import load_named
 from nonconv.config.problems import Problem
 from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
-from nonconv.experiment import Cell, make_cell, portable
+from nonconv.experiment import Cell, make_cell, name_of, portable
 from nonconv.statistics.tally import MSE, ends
 
 RECORD = {"points": 50, "paths": 4, "fan": 0}
@@ -102,7 +102,7 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
     document.plugins, broken = load_named(document)  # once for all cells
     if broken:
         raise ConfigError([str(problem) for problem in broken])
-    return Sweep(Path(document.source).stem, _without_block(document), grid, document.data)
+    return Sweep(name_of(Path(document.source)), _without_block(document), grid, document.data)
 
 
 def _without_block(document: Document) -> Document:
