@@ -30,7 +30,9 @@ from nonconv.store import MANIFEST
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
-COMMANDS = ("run", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "schema")
+COMMANDS = (
+    "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "schema",
+)  # fmt: skip
 NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic"}
 """What `nonconv --help` has no time for."""
 
@@ -547,9 +549,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
     assert bad(command, "none") == "there is no folder none\n"
     assert bad(command, tmp_path) == f"{tmp_path} is no run of nonconv: it has no manifest.json\n"
     (folder / MANIFEST).replace(folder / "unfinished.json")
-    assert bad(command, folder) == (
-        f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n"
-    )
+    assert bad(command, folder) == (f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n")
     (folder / MANIFEST).write_text('{"name": "something else"}')
     assert "it has no manifest.json" in bad(command, folder)
 

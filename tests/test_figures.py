@@ -114,8 +114,9 @@ def shown(label: Text, axes: Any) -> bool:
 
 
 def check_apart(labels: list[Any]) -> None:
-    for a, b in itertools.combinations(labels, 2):
-        assert not Bbox.intersection(a.get_window_extent(), b.get_window_extent()), (a.get_text(), b.get_text())
+    placed = [(label.get_text(), label.get_window_extent()) for label in labels]
+    for (a, box_a), (b, box_b) in itertools.combinations(placed, 2):
+        assert not Bbox.intersection(box_a, box_b), (a, b)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -142,7 +143,9 @@ def test_shipped_configs(path: Path, tmp_path: Path) -> None:
         check_layout(figure)
         assert f"{run.config['optimizer']['name']}, {run.config['objective']['name']}, " in figure.axes[0].get_title(loc="left")
         assert "64 paths" in figure.axes[0].get_title(loc="left")
-    check_layout(laid_out(floors_figure, run), columns=2)
+    assert (run.floors > 0) == (path.stem != "batch_rate"), "whose floors are off"
+    if run.floors:
+        check_layout(laid_out(floors_figure, run), columns=2)
 
 
 # Files

@@ -340,7 +340,7 @@ TOKENS = [
 ]
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(text=st.text() | st.lists(st.sampled_from(TOKENS), max_size=30).map("".join))
 def test_any_expression(text: str) -> None:
     """It is refused, or has a value or none."""
@@ -629,7 +629,7 @@ OPTIONS = (
     | st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
     | st.text()
 )
-BOUNDED = settings(max_examples=400, derandomize=True, deadline=None)
+BOUNDED = settings(max_examples=200, derandomize=True, deadline=None)
 
 
 @pytest.fixture(scope="module")

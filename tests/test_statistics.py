@@ -22,7 +22,7 @@ from nonconv.experiment import Cell, read_cell
 from nonconv.moments import Moments, effective_number, estimate, lower_bound, merge, moments
 from nonconv.statistics import tally
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
-from nonconv.statistics.tally import OUTCOMES, Tally, measure
+from nonconv.statistics.tally import OUTCOMES, Tally, ends, measure
 from nonconv.study import prepared
 from nonconv.theory.predictions import bound
 
@@ -409,7 +409,7 @@ def test_blocks_add_up(config: dict[str, Any], sizes: list[int], tmp_path: Path,
         if power:
             assert within_rounding(seen, expected, whole, name.partition("_")[0], power), name
         elif name in ("floors_largest", "ends"):  # a mean over steps, which NumPy adds in another order for a path alone
-            assert seen == pytest.approx(expected, rel=1e-12), name
+            assert seen == pytest.approx(expected, rel=1e-12, nan_ok=True), name
         else:
             assert np.array_equal(seen, expected, equal_nan=True), name
 
@@ -458,11 +458,14 @@ def test_errors_by_hand(tmp_path: Path) -> None:
 
 
 def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "FAN_PATHS", 130)
-    cell = cell_of(tmp_path, FINITE)
+    monkeypatch.setattr(tally, "PAIRED_PATHS", 140)
+    cell = replace(cell_of(tmp_path, FINITE), fan_paths=130)
     block = block_of(cell)
     seen = added(cell, [100, 200])
     assert np.array_equal(seen.fan, block.theta[:, :, :130])
+    assert seen.ends.shape == (len(ends(cell)), 140)
+    assert ends(cell)[: len(cell.xi)] == [f"mse: {xi.label}" for xi in cell.xi]
+    assert seen.ends[0] == pytest.approx((block.theta[-1, :, :140] ** 2).sum(axis=0), rel=1e-12), "from the minimizer, 0"
     assert np.array_equal(seen.kept, np.moveaxis(block.theta[:, :, :120], 2, 0))
     assert seen.kept_outcome.tolist() == [OUTCOMES.index("finite")] * 120
     assert seen.outcomes.tolist() == [300, 0, 0, 0, 0]

@@ -41,6 +41,8 @@ def findings(result: SweepResult) -> list[str]:
 
 def _verdicts(result: SweepResult) -> str:
     found = [verdict for verdict in result.columns["verdict"] if verdict]
+    if not result.judged and set(found) == {"undecided"}:
+        return "No floors were measured, so no cell has a verdict."
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
     said = ", ".join(f"{verdict} in {_number(count, 'cell')}" for verdict, count in counts.items())
     return f"Verdicts: {said or 'none'}."
