@@ -1,5 +1,6 @@
 """The command line: one command a file. The only room that prints or exits; heavy imports wait until a command runs."""
 
+import gc
 import io
 import os
 import sys
@@ -9,6 +10,9 @@ import typer
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.errors import UsageError
+
+SELDOM = (100_000, 50, 100)
+"""How seldom garbage is looked for: with a compiler's many objects Python's own habit is a sixth of its time."""
 
 app = typer.Typer(
     help="Does this optimizer converge? Seeded sweeps over thousands of paths, with intervals and pictures.",
@@ -53,6 +57,7 @@ def _exit_code() -> object:
 
 def main() -> None:
     """The `nonconv` program."""
+    gc.set_threshold(*SELDOM)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # where Greek letters cannot be shown they are no reason to fail

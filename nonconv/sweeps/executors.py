@@ -1,5 +1,6 @@
 """Where tasks are carried out: threads of this process, or workers of a Dask cluster. Both give the same results."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,9 @@ from nonconv.sweeps.tasks import Task, work
 
 THREAD_SECONDS, DASK_SECONDS = 0.3, 3.0
 """About how long a task lasts: short ones share threads evenly, on a cluster each one costs a message."""
+PATIENCE = 1e-5
+"""Seconds a thread waits for the interpreter while another holds it. Python's 5e-3 are most of what a short cell's own Python
+takes, and a kernel could be running meanwhile: two threads then do a sixth more."""
 AHEAD = 3
 """Tasks waiting per worker, so that none waits for results to be merged and written."""
 ANSWER_SECONDS, WORKER_SECONDS = 30, 120
@@ -43,12 +47,15 @@ class Threads:
         self.sweep, self.waiting = sweep, AHEAD * workers
         self.stop = np.zeros(1, dtype=np.uint8)
         self.pool = ThreadPoolExecutor(workers)
+        self.patience = sys.getswitchinterval()
+        sys.setswitchinterval(PATIENCE)
 
     def submit(self, task: Task) -> "Future[Any]":
         return self.pool.submit(work, self.sweep, task, self.stop)
 
     def close(self) -> None:
         """Stop what is running; a thread that compiles cannot be stopped, and need not be."""
+        sys.setswitchinterval(self.patience)
         self.stop[0] = 1
         self.pool.shutdown(wait=False, cancel_futures=True)
 
