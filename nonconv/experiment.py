@@ -76,11 +76,6 @@ class Cell:
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
 
-    @property
-    def plugin_files(self) -> tuple[Path, ...]:
-        """The files of its plug-ins, as they were found."""
-        return tuple(plugin.path for plugin in self.plugins)
-
     @cached_property
     def lineage(self) -> str:
         """Names the experiment whatever the number of its paths: what was computed of it serves when there are to be more."""

@@ -244,7 +244,7 @@ def test_without_plugins_nothing_changes() -> None:
     cell = read_cell(write("config.yaml", yaml.safe_dump(PLAIN)), [])
     empty = read_cell(write("config.yaml", yaml.safe_dump(PLAIN | {"plugins": []})), [])
     assert "plugins" not in cell.resolved
-    assert cell.plugin_files == ()
+    assert cell.plugins == ()
     assert cell.identity == empty.identity == "6e4611830c6d2bad5fe1d5e27d6b8c04a69f05614e2eefc0993fe6fb146453f4"
 
 
@@ -253,7 +253,7 @@ def test_identity_is_of_the_content() -> None:
     write("far/away/lion.py", LION)
     here = read_cell(config(), [])
     assert here.resolved["plugins"][0]["file"] == "lion.py"
-    assert here.plugin_files == (Path("lion.py"),)
+    assert [plugin.path for plugin in here.plugins] == [Path("lion.py")]
     assert read_cell(config(plugins="lion.py"), []).identity == here.identity
     assert read_cell(config(plugins=here.resolved["plugins"]), []).identity == here.identity
     assert read_cell(config(), ["plugins=[far/away/lion.py]"]).identity == here.identity

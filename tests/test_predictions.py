@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_bounds import a_priori_interval
 from test_oracles import WIDTH, cell_of, distance
 
 from nonconv.arithmetic import Array
@@ -24,7 +25,6 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.study import prepared
 from nonconv.theory import bounds, predictions
 from nonconv.theory.adam_field import adam_zero, first_order_bias
-from nonconv.theory.bounds import a_priori_interval
 from nonconv.theory.predictions import bound
 
 Configured = Callable[..., Cell]

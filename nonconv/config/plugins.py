@@ -360,7 +360,7 @@ def blaming(**compiled: Callable[..., Any]) -> Iterator[None]:
         yield
     except NonconvError:
         raise
-    except Exception as error:
+    except Exception as error:  # a plug-in's code may raise anything
         problem = blame(error) or _of_compiler(error, compiled) or _perhaps(error)
         if problem is None:
             raise

@@ -192,7 +192,7 @@ philox4x32 = definition(rng.philox4x32, inline="always")
 to_unit = definition(rng.to_unit)
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]
+@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see njit
 def fill(u: Any, lanes: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
     """Write the uniforms of CHUNK draws, from an even one on, for all lanes (rng.uniform_pair, unrolled)."""
     low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
@@ -229,7 +229,7 @@ class Fused:
                     m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
                     m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, self._constants, self._data_constants,
                 )  # fmt: skip
-            except Exception:
+            except Exception:  # a compiler's errors are of many kinds; a plug-in's line says more than they do
                 if any(map(is_foreign, self._compiled.values())):
                     self._try_in_numpy(motion)
                 raise
@@ -241,7 +241,7 @@ class Fused:
         step = m._replace(theta=theta, state=state, batch_size=batch, marks=m.marks[:0], average=none, average_from=1)
         try:
             Reference(self._program).advance(step._replace(lowest=none, highest=none))
-        except Exception as error:
+        except Exception as error:  # whatever a plug-in's code raises
             if blame(error):
                 raise
 

@@ -1,4 +1,4 @@
-"""sweep.csv and sweep.json: the cells of a sweep side by side, read back from their folders."""
+"""sweep.csv: the cells of a sweep side by side, read back from their folders."""
 
 import json
 import math
@@ -12,7 +12,6 @@ from nonconv.arithmetic import Array
 from nonconv.report.csv_text import as_csv
 from nonconv.statistics.paired import paired
 from nonconv.statistics.tally import MSE, OUTCOMES
-from nonconv.store import SCHEMA_VERSION
 
 DONE, FAILED = "done", "failed"
 INTERVAL = ("", "_se", "_low", "_high")
@@ -93,8 +92,3 @@ def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL)]]
         found |= _named(f"difference_{name.removeprefix(MSE)}", numbers)
     return found
-
-
-def sweep_json(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What sweep.json holds, given all but its version."""
-    return {"schema_version": SCHEMA_VERSION, **facts}

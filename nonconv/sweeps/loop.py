@@ -12,11 +12,11 @@ from nonconv.engine.blocks import block_size
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.painter import Draw, draw_folder
-from nonconv.report.sweep_files import Row, columns, sweep_csv, sweep_json
+from nonconv.report.sweep_files import Row, columns, sweep_csv
 from nonconv.report.sweep_summary import markdown
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
-from nonconv.store import Folder, as_json, as_npz, as_yaml
+from nonconv.store import SCHEMA_VERSION, Folder, as_json, as_npz, as_yaml
 from nonconv.study import CHECKPOINT_SECONDS, prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
@@ -249,6 +249,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures
     header = columns(sweep.grid.keys, xi, floors)
     store.write("sweep.csv", sweep_csv(_rows(sweep, survey, cells, failures), baseline, header))
     facts = {
+        "schema_version": SCHEMA_VERSION,
         "name": sweep.name,
         "identity": survey.identity,
         "claim": sweep.claim,
@@ -262,7 +263,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures
         "paths": survey.paths,
         "steps": survey.steps,
     }
-    store.write("sweep.json", as_json(sweep_json(facts)))
+    store.write("sweep.json", as_json(facts))
     store.discard_folder("figures")  # of another extent of the grid
     for name, content in draw(store.path).items():
         store.write(f"figures/{name}", content)

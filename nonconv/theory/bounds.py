@@ -30,18 +30,19 @@ def step_bound(beta1: float, beta2: float, n: Array) -> Array:
     return np.asarray(corrections * _uncorrected(beta1, beta2, n))
 
 
-def a_priori_interval(h: Adam | Amsgrad, start: Array, low: Array, high: Array, rates: Array, n: Array) -> Stay:
-    """The interval that paths started at `start` never leave, with data in [low, high], in steps n with these rates.
+def stay(start: Array, low: Array, high: Array, most: float) -> Stay:
+    """The interval that paths started at `start` never leave, with data in [low, high] and steps of this reach.
 
-    start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). n must be all steps from 1, since a step
-    that is left out could be the longest. Rounding can add a few ulp. Raises ValueError unless beta1 < sqrt(beta2).
+    start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). Rounding can add a few ulp.
     """
-    most = reach(h, rates, n)
     return Stay(np.minimum(start, low - most), np.maximum(start, high + most))
 
 
 def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
-    """S / (1 - beta1): how far beyond the data steps n with these rates can lead."""
+    """S / (1 - beta1): how far beyond the data steps n with these rates can lead; of all steps, the largest of their pieces'.
+
+    Raises ValueError unless beta1 < sqrt(beta2).
+    """
     return float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
 
 

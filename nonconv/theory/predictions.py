@@ -11,7 +11,7 @@ from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 from nonconv.optimizers.adam import Adam, Amsgrad
 from nonconv.theory.adam_field import adam_zero, first_order_bias
-from nonconv.theory.bounds import reach
+from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
 
 Bound = Callable[[Array], tuple[Array, Array]]
@@ -112,8 +112,8 @@ def bound(cell: Cell) -> Bound | None:
     for first in range(1, steps + 1, CHUNK):
         n = np.arange(first, min(first + CHUNK, steps + 1), dtype=np.float64)
         most = max(most, reach(cell.program.optimizer_parameters, cell.program.learning_rate(n), n))
-    low, high = cell.law.low - most, cell.law.high + most
-    return lambda start: (np.minimum(start, low[:, None]), np.maximum(start, high[:, None]))
+    low, high = cell.law.low[:, None], cell.law.high[:, None]
+    return lambda start: stay(start, low, high, most)
 
 
 def adam_zeros(cell: Cell) -> tuple[Array, Array]:
