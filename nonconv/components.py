@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array, Lanes
 
@@ -142,6 +143,82 @@ class Objective(Component):
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
 
 
+class Shape(NamedTuple):
+    """What one example looks like. classes: how many, if the one target is a class 0, 1, ...; 0 if targets are any numbers."""
+
+    features: int
+    targets: int
+    classes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples(Component):
+    """Pairs (x, y) to learn from: a law, or the rows of a table.
+
+    shape: parameters -> Shape.
+    constants, prepare: parameters -> NamedTuple of what `sample` needs, numbers and arrays.
+    draws: parameters -> how many uniforms in [0, 1) one example takes. One that is a row of a table takes the row's first.
+    sample: (constants, n, u, x, y) -> None. Writes the features (features, n) and targets (targets, n) of n examples from
+        their uniforms (draws, n), element by element of the last axis.
+    rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
+    held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
+        never trained on, or how many shall be drawn from `sample`.
+    """
+
+    shape: Callable[[Parameters], Shape]
+    constants: type[Any]
+    prepare: Callable[[Parameters], Any]
+    draws: Callable[[Parameters], int]
+    sample: Callable[[Any, int, Array, Array, Array], None]
+    rows: Callable[[Parameters], int] = lambda parameters: 0
+    held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
+
+
+class Group(NamedTuple):
+    """The coordinates first, ..., last - 1 by a name; those of weights know how many units a layer has on either side."""
+
+    name: str
+    first: int
+    last: int
+    fan_in: int = 0
+    fan_out: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coupled(Component):
+    """An objective over examples whose gradient needs all coordinates together.
+
+    groups: (parameters, Shape) -> the coordinates by name, in order, none left out; how many there are is the dimension.
+    constants, prepare: (parameters, Shape) -> NamedTuple of what the functions below need, numbers and arrays.
+    work: (parameters, Shape) -> how many rows of scratch (rows, n) they use.
+    loss: (constants, n, theta, x, y, out, work) -> None. Writes to out (2, n) the losses of n examples, and 1 for each
+        that is taken for another class.
+    add_gradient: (constants, n, theta, x, y, gradient, work) -> None. Adds the gradients of all n examples to gradient.
+        theta and gradient are (dim, lanes); x, y and work have n = examples * lanes columns, example by example.
+    penalty: (constants, theta) -> what the gradient has besides, a number for each coordinate; runs on lanes.
+    idle: (constants, n, work) -> for each hidden layer which units (units, n) do not react to an example, seen after
+        `loss`; NumPy. None: there are no hidden units.
+    check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
+    """
+
+    groups: Callable[[Parameters, Shape], tuple[Group, ...]]
+    constants: type[Any]
+    prepare: Callable[[Parameters, Shape], Any]
+    work: Callable[[Parameters, Shape], int]
+    loss: Callable[[Any, int, Array, Array, Array, Array, Array], None]
+    add_gradient: Callable[[Any, int, Array, Array, Array, Array, Array], None]
+    penalty: Callable[[Any, Lanes], Lanes]
+    idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
+    check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Initialisation(Component):
+    """How the weights of a network are drawn: variance: (fan_in, fan_out) -> float, with the parameters `law` and `gain`."""
+
+    variance: Callable[[int, int], float]
+
+
 class Limits(NamedTuple):
     """liminf and limsup of a schedule as n -> infinity."""
 
@@ -157,15 +234,16 @@ class Schedule(Component):
     limits: Callable[[Parameters], Limits]
 
 
-MADE_OF: dict[str, type[Component]] = {
+MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "optimizer": Optimizer,
-    "objective": Objective,
+    "objective": (Objective, Coupled),
     "learning_rate": Schedule,
     "batch_size": Schedule,
     "data": Distribution,
     "start": Distribution,
+    "examples": Examples,
 }
-"""What the components of a kind are."""
+"""What the components of a kind are, as plug-ins register them."""
 C = TypeVar("C", bound=Component)
 
 
@@ -189,7 +267,8 @@ class Registry(Mapping[str, Component]):
         wanted = MADE_OF[self.kind]
         if not isinstance(component, wanted):
             what = type(component).__name__
-            raise ValueError(f"{self.title} are of the class {wanted.__name__}, not {what}")  # noqa: TRY004  # one error for both
+            classes = " or ".join(cls.__name__ for cls in (wanted if isinstance(wanted, tuple) else (wanted,)))
+            raise ValueError(f"{self.title} are of the class {classes}, not {what}")  # noqa: TRY004  # one error for both
         if component.name in self:
             raise NameTaken(self.kind, component.name)
         self._components[component.name] = component

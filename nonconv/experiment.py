@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from nonconv.arithmetic import Array
-from nonconv.components import Chosen, Law, Limits
+from nonconv.components import Chosen, Coupled, Initialisation, Law, Limits
 from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.examples import Sources
 from nonconv.config.expect import label, misplaced
 from nonconv.config.plugins import Plugin, blaming, refusal
-from nonconv.config.problems import Problem
-from nonconv.config.spec import KINDS, parameters_from
+from nonconv.config.problems import Problem, nearest
+from nonconv.config.spec import KINDS, component_model, parameters_from
 from nonconv.config.table import TableError, read_table
 from nonconv.config.validate import load, refuse
 from nonconv.data.empirical import Rows
+from nonconv.data.initial import DRAWN, WEIGHTS, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
+from nonconv.learning import bind, coordinate_names, first_of_each, full_name
 from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
@@ -51,7 +54,9 @@ class Xi(NamedTuple):
 class Cell:
     """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash.
 
-    paths: how many there are, or at most, if `stopping` may end it early. swept: whether its config has a grid besides.
+    paths: how many there are, or at most, if `stopping` may end it early. law: of the data; None if they are examples.
+    files: what it was read from besides its config, by what that calls them. coordinates: which of each path are kept, and
+    their names; all if there are none. swept: whether its config has a grid besides.
     """
 
     name: str
@@ -60,7 +65,7 @@ class Cell:
     program: Program
     paths: int
     stopping: Stopping | None
-    law: Law
+    law: Law | None
     minimizer: Array | None
     xi: tuple[Xi, ...]
     escape_radius: float
@@ -69,9 +74,10 @@ class Cell:
     optimizer: Chosen
     learning_rate_limits: Limits
     batch_size_limits: Limits
-    data_file: Path | None
+    files: dict[str, Path]
     data_parameters: Any
     constant_batch: int | None
+    coordinates: tuple[tuple[int, str], ...] = ()
     adam_zero_se: Array | float = 0.0
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
@@ -88,7 +94,8 @@ class Cell:
     @property
     def deterministic(self) -> bool:
         """Whether nothing is drawn, so that all paths are the same."""
-        return self.program.data.draws == "none" and not isinstance(self.program.start, Chosen)
+        draws = self.program.draws_per_sample
+        return draws == 0 and not isinstance(self.program.start, Chosen)
 
     @property
     def claim(self) -> str:
@@ -145,17 +152,20 @@ class _Binding:
         self.problems: list[Problem] = []
         self.resolved = plain(model)
         self._fill_in_digests()
-        self.data = self._chosen("data", model.objective.data) if _has_data(model) else Chosen(NOTHING, Nothing())
-        self.data_file: Path | None = None
-        self.data_parameters = self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
+        self.sources = Sources(document, model.seed, self.problems)
+        self.objective = self._chosen("objective", model.objective)
+        coupled = isinstance(self.objective.component, Coupled)
+        self.data = self._data("examples" if coupled else "data")
+        self.bound = bind(self.objective, self.data, self.sources, self.resolved) if coupled else None
+        self.data_parameters = self.bound.data_parameters if self.bound else self._data_parameters()
+        self.groups = self.bound.learning.groups if self.bound else ()
         self.dim = self._dim()
         self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
     def cell(self) -> Cell:
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
-        start = self._start()
-        xi = self._xi()
+        start, xi, coordinates = self._start(), self._xi(), self._coordinates()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))
         self._check_snapshots(len(record), plan.snapshots(record))
@@ -165,18 +175,18 @@ class _Binding:
             self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
         data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
-        optimizer, objective = self._chosen("optimizer", model.optimizer), self._chosen("objective", model.objective)
+        optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective
         rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
-        law = self._law()
+        law = None if self.bound else self._law()
         program = Program(
             seed=model.seed,
             dim=dim,
             steps=steps,
             objective=objective.component,
             objective_parameters=objective.parameters,
-            objective_constants=objective.component.prepare(objective.parameters, dim),
+            objective_constants=objective.component.prepare(objective.parameters, self._size),
             data=data,
-            data_constants=data.prepare(data_parameters, dim),
+            data_constants=data.prepare(data_parameters) if self.bound else data.prepare(data_parameters, dim),
             optimizer=optimizer.component,
             optimizer_parameters=optimizer.parameters,
             learning_rate=_rate(rate, model.learning_rate.warmup),
@@ -185,8 +195,9 @@ class _Binding:
             record=record,
             plan=plan,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
+            learning=self.bound.learning if self.bound else None,
         )
-        minimizer = self._minimizer(objective, law)
+        minimizer = self._minimizer(objective, law) if law else None
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
@@ -203,9 +214,10 @@ class _Binding:
             optimizer=optimizer,
             learning_rate_limits=_limits(rate),
             batch_size_limits=_limits(batch),
-            data_file=self.data_file,
+            files=self.sources.found,
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
+            coordinates=coordinates,
             plugins=self.document.plugins,
             swept=model.sweep is not None,
         )
@@ -264,11 +276,22 @@ class _Binding:
         component = KINDS[kind][part.name]
         return Chosen(component, parameters_from(component, part))
 
+    @property
+    def _size(self) -> Any:
+        """What an objective is prepared for: the shape of its examples, or its dimension."""
+        return self.bound.learning.shape if self.bound else self.dim
+
+    def _data(self, kind: str) -> Chosen:
+        return self._chosen(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
+
+    def _data_parameters(self) -> Any:
+        return self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
+
     def _load(self, data: Chosen) -> Rows:
         path: KeyPath = ("objective", "data")
-        self.data_file = self.document.locate(data.parameters.file)
+        file = self.sources.found[data.parameters.file] = self.document.locate(data.parameters.file)
         try:
-            table, digest = read_table(self.data_file, data.parameters.columns)
+            table, digest = read_table(file, data.parameters.columns)
         except TableError as error:
             for problem in error.problems:
                 if problem.place.source:
@@ -277,7 +300,7 @@ class _Binding:
                     self._complain((*path, problem.key), problem.message, problem.allowed, problem.nearest)
             return Rows(np.zeros((1, len(data.parameters.columns))))
         if data.parameters.sha256 not in ("", digest):
-            self._complain((*path, "sha256"), f"{self.data_file} has changed; its digest now is {digest}")
+            self._complain((*path, "sha256"), f"{file} has changed; its digest now is {digest}")
         if data.parameters.standardise:
             table = self._standardised(table)
         self.resolved["objective"]["data"]["sha256"] = digest
@@ -291,6 +314,8 @@ class _Binding:
         return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
     def _dim(self) -> int:
+        if self.bound:
+            return self.groups[-1].last
         given, wanted = getattr(self.model.objective, "dim", 1), self.data.component.dim(self.data.parameters)
         if wanted is None or given == wanted:
             return int(given)
@@ -316,7 +341,44 @@ class _Binding:
 
     def _start(self) -> Array | Chosen:
         start = self.model.start
-        return self._chosen("start", start) if isinstance(start, BaseModel) else self._vector(start, ("start",))
+        if self.bound and "start" not in self.model.model_fields_set:
+            start = component_model("start", "he")(name="he")
+            self.resolved["start"] = start.model_dump(mode="json")
+        if not isinstance(start, BaseModel):
+            return self._vector(start, ("start",))
+        law, parameters = chosen = self._chosen("start", start)
+        if law is WEIGHTS:
+            numbers, self.resolved["start"]["sha256"] = self.sources.weights(parameters, self.dim)
+            return numbers
+        if not isinstance(law, Initialisation):
+            return chosen
+        if not self.bound:
+            self._complain(("start",), f"{law.name} draws weights by the widths of layers, which {self._name} does not have")
+            return np.zeros(self.dim)
+        return Chosen(DRAWN[parameters.law], spread(law, parameters, self.groups))
+
+    @property
+    def _name(self) -> str:
+        return str(self.objective.component.name)
+
+    def _coordinates(self) -> tuple[tuple[int, str], ...]:
+        """Which coordinates of a path are kept, by number and name."""
+        wanted, named = self.model.record.coordinates, list(coordinate_names(self.groups))
+        names = named or [f"{k + 1}" for k in range(self.dim)] if wanted or self.bound else []
+        if wanted is None:
+            del self.resolved["record"]["coordinates"]
+            return tuple((k, names[k]) for k in first_of_each(self.groups))
+        found = {}
+        for at, value in enumerate(wanted):
+            name = full_name(value, self.groups) if isinstance(value, str) else names[value - 1] if value <= self.dim else ""
+            if name in names:
+                found[names.index(name)] = name
+                continue
+            allowed = ", ".join(group.name for group in self.groups) if named else ""
+            near = nearest(str(value), [group.name for group in self.groups])
+            what = f"there is no coordinate {value} of {self.dim}"
+            self._complain(("record", "coordinates", at), what, allowed or f"1 to {self.dim}", near)
+        return tuple(found.items())
 
     def _check_adam_zero(self, path: KeyPath) -> None:
         model = self.model
@@ -330,9 +392,9 @@ class _Binding:
 
     def _xi(self) -> tuple[Xi, ...]:
         found: dict[str, Xi] = {}
-        wanted, objective = self.model.xi, KINDS["objective"][self.model.objective.name]
+        wanted, objective = self.model.xi, self.objective.component
         if not getattr(objective, "minimizer", None) and "xi" not in self.model.model_fields_set:
-            wanted = ("start",)
+            wanted = ("path_mean", "last") if self.bound else ("start",)
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)
@@ -382,11 +444,18 @@ def portable(resolved: dict[str, Any]) -> dict[str, Any]:
     if "plugins" in resolved:
         files = [entry | {"file": f"plugins/{Path(entry['file']).name}"} for entry in resolved["plugins"]]
         resolved = resolved | {"plugins": files}
-    data = resolved["objective"].get("data")
-    if data is None or data["name"] != "csv":
-        return resolved
-    moved = data | {"file": f"data/{Path(data['file']).name}"}
-    return resolved | {"objective": resolved["objective"] | {"data": moved}}
+    for part, name in (("objective", "data"), ("start", "")):
+        resolved = resolved | {part: _moved(resolved[part], name)}
+    return resolved
+
+
+def _moved(part: Any, name: str) -> Any:
+    """A part of a config, or what it holds by a name, with its file in `data/`."""
+    held = part.get(name) if name and isinstance(part, dict) else part
+    if not isinstance(held, dict) or "file" not in held:
+        return part
+    moved = held | {"file": f"data/{Path(held['file']).name}"}
+    return part | {name: moved} if name else moved
 
 
 def identity(resolved: dict[str, Any]) -> str:

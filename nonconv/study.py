@@ -61,8 +61,8 @@ def run(
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started, tally = time.time(), None
-        if cell.data_file:
-            store.write(f"data/{cell.data_file.name}", cell.data_file.read_bytes())  # now: it may change while we compute
+        for file in cell.files.values():
+            store.write(f"data/{file.name}", file.read_bytes())  # now: it may change while we compute
         for plugin in cell.plugins:
             store.write(f"plugins/{plugin.path.name}", plugin.content)
         try:

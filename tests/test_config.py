@@ -184,11 +184,12 @@ def all_parameters(kind: str, name: str) -> list[Parameter]:
     return [*parameters_of(KINDS[kind][name].parameters), *common_parameters(kind)]
 
 
+OF_NETWORKS = [("start", "he"), ("start", "glorot"), ("start", "lecun")]
 WITHOUT_NEEDS = [
     (kind, name)
     for kind in ("optimizer", "batch_size", "start")
     for name in KINDS[kind]
-    if not any(parameter.required for parameter in all_parameters(kind, name))
+    if not any(parameter.required for parameter in all_parameters(kind, name)) and (kind, name) not in OF_NETWORKS
 ]
 
 
@@ -372,7 +373,7 @@ def test_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "configs").mkdir()
     monkeypatch.chdir(tmp_path)
     cell = read(with_rows(Path("configs")), CSV)
-    assert cell.data_file == Path("configs/rows.csv")
+    assert cell.files == {"rows.csv": Path("configs/rows.csv")}
     assert cell.program.dim == cell.resolved["objective"]["dim"] == 2
     digest = hashlib.sha256(ROWS.encode()).hexdigest()
     assert cell.resolved["objective"]["data"] == {

@@ -24,15 +24,16 @@ from nonconv.data import DATA, continuous, quantile
 from nonconv.data.continuous import LogUniform
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
-from nonconv.engine import fused
+from nonconv.engine import compiler, draws, separable
 from nonconv.engine import program as timetable
 from nonconv.engine.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, SNAPSHOT_BYTES, Block, block_size, simulate
-from nonconv.engine.fused import LANES, Fused
+from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
+from nonconv.engine.separable import LANES
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
@@ -523,20 +524,20 @@ def test_stop_in_the_middle_of_a_slice() -> None:
 def make_kernel(folder: Path) -> str:
     """The name of the file that the kernel of a triple is written to."""
     before = set(folder.glob("kernels/kernel_*.py"))
-    fused._kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
+    separable.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
     (found,) = set(folder.glob("kernels/kernel_*.py")) - before or before
     return found.name
 
 
 def test_kernel_text_is_deterministic() -> None:
     texts = {
-        (optimizer, data): fused.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+        (optimizer, data): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
         for optimizer in OPTIMIZERS
         for data in DATA
     }
     assert len(set(texts.values())) == len(texts)
     for (optimizer, data), text in texts.items():
-        assert text == fused.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+        assert text == separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
         compile(text, "kernel", "exec")
 
 
@@ -555,7 +556,8 @@ def test_same_kernel_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         (rng, True),
         (arithmetic, True),
-        (fused, True),
+        (compiler, True),
+        (draws, True),
         (quadratic, True),
         (continuous, True),
         (quantile, True),
@@ -579,7 +581,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from nonconv.engine.blocks import simulate
-from nonconv.engine.fused import Fused, kernel
+from nonconv.engine.fused import Fused
+from nonconv.engine.separable import kernel
 from nonconv.experiment import read_cell
 program = read_cell(Path(sys.argv[1]), []).program
 simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
@@ -603,7 +606,7 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(fused, "kernel", fused._kernel.__wrapped__)
+    monkeypatch.setattr(separable, "kernel", separable.kernel.__wrapped__)
     program = make("sgd", "rademacher")
     engine = Fused(program)
     assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == 1

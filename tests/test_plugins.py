@@ -287,7 +287,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from nonconv.engine.blocks import simulate
-from nonconv.engine.fused import Fused, kernel
+from nonconv.engine.fused import Fused
+from nonconv.engine.separable import kernel
 from nonconv.experiment import read_cell
 program = read_cell(Path("config.yaml"), []).program
 advance = kernel(program.objective, program.data, program.optimizer)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nonconv.arithmetic import Array
-from nonconv.engine.fused import CHUNK, LANES, fill
+from nonconv.engine.draws import CHUNK, fill
+from nonconv.engine.separable import LANES
 from nonconv.rng import Key, key, philox4x32, to_unit, uniforms
 
 FALSE_ALARM = 1e-6

@@ -121,6 +121,7 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
 
 
 def _print_result(result: Any) -> None:
+    from nonconv.report.network_text import groups
     from nonconv.report.painter import figure_names
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
@@ -131,6 +132,10 @@ def _print_result(result: Any) -> None:
     print_table("E|Θₙ − ξ|² with the half width of its 95 % interval, by ξ", header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
+    title, header, rows = groups(result)
+    if rows:
+        print()
+        print_table(title, header, rows, numbers=True)
     print(f"\nVerdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
     for figure in figure_names(result.folder):

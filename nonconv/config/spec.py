@@ -26,12 +26,13 @@ from nonconv.components import Complaint, Component, OneOf, Registry
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
 from nonconv.data import DATA, STARTS
+from nonconv.examples import EXAMPLES
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
 
-KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, STARTS)}
+KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, EXAMPLES, STARTS)}
 """Every registry by the kind of component it holds."""
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -252,6 +253,9 @@ Paths: TypeAlias = Annotated[  # type: ignore[valid-type]
 ]
 
 
+Coordinate: TypeAlias = Annotated[str, Len(1)] | Annotated[int, Interval(ge=1)]
+
+
 class Record(Part):
     """What is written down of a run."""
 
@@ -259,6 +263,12 @@ class Record(Part):
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
     fan: Annotated[int, Interval(ge=0, le=4096), Doc("how many paths the quantiles rest on, the first ones")] = 4096
+    coordinates: Annotated[
+        tuple[Coordinate, ...] | None,
+        Len(1),
+        Words("a list of numbers from 1 on, or of names like output.bias and hidden.weight[3]"),
+        Doc("which coordinates of a path are kept; left out: all of them, or of a network the first of each group"),
+    ] = None
 
 
 class Floors(Part):

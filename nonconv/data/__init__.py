@@ -4,8 +4,14 @@ from nonconv.components import Registry
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV
+from nonconv.data.initial import GLOROT, HE, LECUN, WEIGHTS
 
 DATA = Registry(
     "data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV
 )
-STARTS = Registry("start", "starting points", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL)
+STARTS = Registry(
+    "start",
+    "starting points",
+    *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
+    *(HE, GLOROT, LECUN, WEIGHTS),
+)

@@ -1,19 +1,38 @@
 """Simulate one block: consecutive paths, moved together from their start to the last step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
-from nonconv.engine.moving import Moving, start_points
+from nonconv.engine.moving import Moving, Stopped, start_points
 from nonconv.engine.plan import Span
-from nonconv.engine.program import Engine, Program
+from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
 
 SNAPSHOT_BYTES = 16 * 2**20
 LARGEST_BLOCK = 256
 SMALLEST_BLOCK = 8
+
+
+class Examined(NamedTuple):
+    """What held-out examples say of the networks of a block.
+
+    risk, wrong (1 + R, paths): mean loss and share of wrong classes, at the start and the recorded steps. gradient, noise
+    (Q, paths): |G|^2 of the mean gradient G and the trace of the variance of one example's, at the steps of `noted`.
+    idle (paths,): the share of hidden units that react to no example at the last step. dead (paths,): whether all units
+    of some layer are idle, so that the network is constant.
+    """
+
+    risk: Array
+    wrong: Array
+    gradient: Array
+    noise: Array
+    idle: Array
+    dead: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,7 @@ class Block:
     twins: tuple[Array, ...]
     lowest: Array
     highest: Array
+    examined: Examined | None = None
 
 
 def block_size(program: Program) -> int:
@@ -69,7 +89,51 @@ def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDA
         twins=tuple(_followed(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)),
         lowest=moving.lowest,
         highest=moving.highest,
+        examined=_examined(program, engine, start, theta, stop),
     )
+
+
+def noted(record: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
+    steps = int(record[-1])
+    wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
+    return np.unique([int(np.abs(record - step).argmin()) for step in wanted])
+
+
+def _examined(program: Program, engine: Engine, start: Array, theta: Array, stop: NDArray[np.uint8]) -> Examined | None:
+    if program.learning is None or program.learning.held_out[0].shape[1] == 0:
+        return None
+    risk, wrong = engine.risks(np.concatenate([start[None], theta]), stop)
+    gradient, noise = engine.noises(theta[noted(program.record)], stop)
+    if stop[0]:
+        raise Stopped
+    return Examined(risk, wrong, gradient, noise, *_idle(program, theta[-1]))
+
+
+def _idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Which share of each path's hidden units is idle, and whether a whole layer is; a few paths at a time."""
+    assert program.learning is not None
+    idle, dead = np.zeros(theta.shape[1]), np.zeros(theta.shape[1], dtype=np.bool_)
+    if program.objective.idle is None:
+        return idle, dead
+    for first in range(0, theta.shape[1], SMALLEST_BLOCK):
+        here = slice(first, first + SMALLEST_BLOCK)
+        layers = _unmoved(program, program.learning, program.objective.idle, np.ascontiguousarray(theta[:, here]))
+        if layers:
+            idle[here] = np.concatenate(layers).mean(axis=0)
+            dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
+    return idle, dead
+
+
+def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], theta: Array) -> list[NDArray[np.bool_]]:
+    """Of each hidden layer the units that no held-out example moves, (units, paths)."""
+    paths = theta.shape[1]
+    x, y = (np.repeat(table, paths, axis=1) for table in learning.held_out)
+    n = x.shape[1]
+    work = np.empty((learning.work, n))
+    with np.errstate(all="ignore"):
+        program.objective.loss(program.objective_constants, n, theta, x, y, np.empty((2, n)), work)
+    return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective_constants, n, work)]
 
 
 def _followed(twin: Moving, span: Span) -> Array:

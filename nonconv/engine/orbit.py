@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from nonconv.arithmetic import Array
+from nonconv.components import Objective
 from nonconv.engine.moving import every_step
 from nonconv.engine.plan import NO_PLAN
 from nonconv.engine.program import Engine, Program
@@ -18,7 +19,7 @@ MOST_STEPS = 10_000_000
 
 def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program:
     """The program with the constants and the orbit it is run with. Raises UsageError."""
-    make = program.objective.on_orbit
+    make = program.objective.on_orbit if isinstance(program.objective, Objective) else None
     if make is None or program.orbit is not None:
         return program
     name = program.objective.name

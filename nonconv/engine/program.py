@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
-from nonconv.components import Chosen, Distribution, Objective, Optimizer
+from nonconv.components import Chosen, Distribution, Group, Objective, Optimizer, Shape
 from nonconv.config.plugins import refusal
 from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.rng import Key
@@ -57,11 +57,35 @@ class Engine(Protocol):
 
     def advance(self, motion: Motion) -> None: ...
 
+    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
+        """Of networks theta (R, dim, paths) on the held-out examples: mean loss and share of wrong classes, (2, R, paths)."""
+        ...
+
+    def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
+        """|G|^2 and tr Var(g) of the gradient g of one held-out example and its mean G, penalty included; (2, R, paths)."""
+        ...
+
+
+class Learning(NamedTuple):
+    """What a program on examples has besides.
+
+    rows: of a table that is passed through in epochs, or 0. held_out: features (features, H) and targets (targets, H).
+    work: rows of scratch. groups: the coordinates by name.
+    """
+
+    shape: Shape
+    draws: int
+    rows: int
+    work: int
+    groups: tuple[Group, ...]
+    held_out: tuple[Array, Array]
+
 
 @dataclass(frozen=True)
 class Program:
     """Everything an engine needs to move paths; the same object for every block and every engine.
 
+    objective, data: an Objective with a Distribution, or a Coupled with Examples and what `learning` says of them.
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
     plan: what floors look at. watched: the least and the largest iterate of each path are kept.
@@ -71,10 +95,10 @@ class Program:
     seed: int
     dim: int
     steps: int
-    objective: Objective
+    objective: Any
     objective_parameters: Any
     objective_constants: Any
-    data: Distribution
+    data: Any
     data_constants: Any
     optimizer: Optimizer
     optimizer_parameters: Any
@@ -86,16 +110,21 @@ class Program:
     plan: Plan = NO_PLAN
     watched: bool = False
     orbit: Array | None = None
+    learning: Learning | None = None
     _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        refuse_misshapen(self.objective, self.objective_constants, self.dim)
-        refuse_misshapen(self.data, self.data_constants, self.dim)
+        for component, constants in ((self.objective, self.objective_constants), (self.data, self.data_constants)):
+            if isinstance(component, Objective | Distribution):
+                refuse_misshapen(component, constants, self.dim)
         object.__setattr__(self, "_slice", lru_cache(maxsize=KEPT_SLICES)(self._make_slice))
 
     @property
     def draws_per_sample(self) -> int:
-        return {"each": self.dim, "row": 1, "none": 0}[self.data.draws]
+        if self.learning:
+            return self.learning.draws
+        draws: Literal["each", "row", "none"] = self.data.draws
+        return {"each": self.dim, "row": 1, "none": 0}[draws]
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
         """The timetable in order, of steps after + 1, ..., last; shorter pieces on request."""

@@ -6,9 +6,11 @@ For definitions that need only + - * / sqrt it gives the bits of the fused kerne
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
-from nonconv.engine.program import Motion, Program
+from nonconv.engine.deck import deal
+from nonconv.engine.program import Learning, Motion, Program
 from nonconv.rng import uniforms
 
 
@@ -21,12 +23,15 @@ class Reference:
     def advance(self, motion: Motion) -> None:
         """Move the paths of a block."""
         m, draw, per_sample = motion, motion.first_draw, self.program.draws_per_sample
+        deck = self._deck(m)
         marked = {int(t): r for r, t in enumerate(m.marks)}
         with np.errstate(all="ignore"):
             for t, samples in enumerate(m.batch_size.tolist()):
                 if m.stop[0]:
                     return
                 u = uniforms(m.key, draw, samples * per_sample, m.first_replicate, m.theta.shape[1])
+                if deck.size:
+                    deal(deck, draw, samples, u.reshape(1, -1), deck.shape[1])
                 draw += samples * per_sample
                 self._step(m.theta, m.state, m.coefficients[:, t].tolist(), samples, u)
                 if t >= m.average_from:
@@ -37,15 +42,67 @@ class Reference:
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
 
+    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002
+        """engine.program.Engine.risks."""
+        p, learning = self.program, self._learning
+        paths = theta.shape[2]
+        x, y = (np.repeat(table, paths, axis=1) for table in learning.held_out)
+        n = x.shape[1]
+        out, work = np.empty((2, n)), np.empty((learning.work, n))
+        found = np.empty((2, len(theta), paths))
+        with np.errstate(all="ignore"):
+            for r, at in enumerate(theta):
+                p.objective.loss(p.objective_constants, n, at, x, y, out, work)
+                found[:, r] = np.add.accumulate(out.reshape(2, -1, paths), axis=1)[:, -1] / (n // paths)
+        return found
+
+    def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002
+        """engine.program.Engine.noises."""
+        return np.array([self._noise(at) for at in theta]).transpose(1, 0, 2)
+
+    @property
+    def _learning(self) -> Learning:
+        assert self.program.learning is not None
+        return self.program.learning
+
+    def _noise(self, theta: Array) -> tuple[Array, Array]:
+        p, learning = self.program, self._learning
+        (dim, paths), (features, targets) = theta.shape, learning.held_out
+        number, work = features.shape[1], np.empty((learning.work, paths))
+        gradients = np.zeros((number, dim, paths))
+        with np.errstate(all="ignore"):
+            for h in range(number):
+                x, y = (np.repeat(table[:, h : h + 1], paths, axis=1) for table in (features, targets))
+                p.objective.add_gradient(p.objective_constants, paths, theta, x, y, gradients[h], work)
+            mean = gradients.mean(axis=0)
+            whole = mean + p.objective.penalty(p.objective_constants, theta)
+            return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
+
+    def _deck(self, m: Motion) -> NDArray[np.int32]:
+        """Of a table that is passed through in epochs: the order of the running one, as far as it was dealt."""
+        rows = self.program.learning.rows if self.program.learning else 0
+        deck = np.empty((rows, m.theta.shape[1]), dtype=np.int32)
+        since = m.first_draw % max(rows, 1)
+        if rows and since:
+            u = uniforms(m.key, m.first_draw - since, since, m.first_replicate, deck.shape[1])
+            deal(deck, m.first_draw - since, since, u.reshape(1, -1), deck.shape[1])
+        return deck
+
     def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
         optimizer = self.program.optimizer
         per_step, rate = optimizer.per_step(*coefficients[:-1]), coefficients[-1]
+        gradients = self._mean_gradients(theta, samples, u)
         for j in range(len(theta)):
-            gradient = self._mean_gradient(j, theta[j], samples, u)
-            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradient)
+            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradients[j])
             for slot, value in enumerate(after):
                 state[slot, j] = value
             theta[j] -= rate * direction
+
+    def _mean_gradients(self, theta: Array, samples: int, u: Array) -> Any:
+        """The gradient averaged over a batch, coordinate by coordinate; u (samples * draws, paths)."""
+        if self.program.learning:
+            return self._coupled_gradient(theta, samples, u)
+        return [self._mean_gradient(j, theta[j], samples, u) for j in range(len(theta))]
 
     def _mean_gradient(self, j: int, theta: Array, samples: int, u: Array) -> Any:
         p = self.program
@@ -59,3 +116,13 @@ class Reference:
                 return gradient
             total = total + gradient
         return total / samples
+
+    def _coupled_gradient(self, theta: Array, samples: int, u: Array) -> Array:
+        p, learning = self.program, self._learning
+        n = samples * theta.shape[1]
+        x, y = np.empty((learning.shape.features, n)), np.empty((learning.shape.targets, n))
+        by_draw = u.reshape(samples, learning.draws, -1).transpose(1, 0, 2).reshape(learning.draws, n)
+        p.data.sample(p.data_constants, n, by_draw, x, y)
+        total = np.zeros_like(theta)
+        p.objective.add_gradient(p.objective_constants, n, theta, x, y, total, np.empty((learning.work, n)))
+        return np.asarray(total * (1.0 / samples) + p.objective.penalty(p.objective_constants, theta))

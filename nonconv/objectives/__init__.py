@@ -1,7 +1,8 @@
 """The objectives, one family a file."""
 
 from nonconv.components import Registry
+from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.objectives.toint import TOINT
 
-OBJECTIVES = Registry("objective", "objectives", QUADRATIC, TOINT)
+OBJECTIVES = Registry("objective", "objectives", QUADRATIC, TOINT, MLP)

@@ -12,6 +12,11 @@ def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def status(value: float) -> str:
+    """What a number is, where JSON has null for one that is not finite."""
+    return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"
+
+
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Full-precision CSV: reading a number back gives the same bits."""
     buffer = io.StringIO()

@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.arithmetic import Array
 from nonconv.report.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
 from nonconv.report.floors_figure import floors_figure
+from nonconv.report.network_figures import groups_figure, risk_figure
 from nonconv.report.orbit_figure import fates_figure, orbit_figure
+from nonconv.report.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
 from nonconv.report.run import Errors, Run
-from nonconv.report.summary import counted_paths
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#000000", "linestyle": "-"},
@@ -80,18 +80,18 @@ def error_figure(run: Run) -> Figure:
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
-    _mark_losses(top, run)
+    mark_losses(top, run, *(errors.mse for errors in run.errors.values()))
     if not any(np.isfinite(positive(errors.mse)).any() for errors in run.errors.values()):
         top.set_ylim(0.1, 10.0)  # a log axis needs something to show
-    _step_axis(top, run)
+    step_axis(top, run)
     top.set_yscale("log")
     top.set_ylabel("E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
-    _title(top, run)
+    title(top, run)
     log_axis(top.yaxis)
-    _few_decades(top, *(errors.mse for errors in run.errors.values()))
-    _schedule_panel(bottom, run)
-    _show_single_points(figure)
+    few_decades(top, *(errors.mse for errors in run.errors.values()))
+    schedule_panel(bottom, run)
+    show_single_points(figure)
     return figure
 
 
@@ -107,27 +107,6 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
 
 
-def _mark_losses(axes: Any, run: Run) -> None:
-    """Where errors cease to be finite. Those of several xi often do at one step, or nearly."""
-    lost = [np.flatnonzero(~np.isfinite(errors.mse)) for errors in run.errors.values()]
-    told = 0.0
-    for step in sorted({int(run.step[found[0]]) for found in lost if len(found)}):
-        axes.axvline(step, color="0.3", linewidth=0.8, linestyle=":")
-        if step > 1.2 * told:
-            told = step
-            axes.annotate(
-                f"not finite from step {step} on",
-                (step, 0.02),
-                xycoords=("data", "axes fraction"),
-                xytext=(-4, 0),
-                textcoords="offset points",
-                rotation=90,
-                ha="right",
-                va="bottom",
-                fontsize=7,
-            )
-
-
 def _xi_name(label: str) -> str:
     name = {
         "minimizer": "minimizer",
@@ -138,50 +117,12 @@ def _xi_name(label: str) -> str:
     return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 
-def _schedule_panel(axes: Any, run: Run) -> None:
-    axes.plot(run.step, positive(run.learning_rate), color="0.2", linewidth=1.2)
-    axes.set_yscale("log")
-    axes.set_ylabel("learning\nrate")
-    axes.set_xlabel("step n")
-    log_axis(axes.yaxis)
-    _few_decades(axes, run.learning_rate)
-    if np.ptp(run.batch_size) > 0:
-        twin = axes.twinx()
-        twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
-        twin.set_yscale("log")
-        twin.set_ylabel("batch size\n(dotted)")
-        log_axis(twin.yaxis)
-        twin.grid(visible=False)
-        twin.spines["right"].set_visible(True)
-
-
-def _step_axis(axes: Any, run: Run) -> None:
-    """Steps on a log axis, with limits of its own: a curve of nothing but nan gives it none."""
-    axes.set_xscale("log")
-    axes.set_xlim(float(run.step[0]) / 1.5, float(run.step[-1]) * 1.5)
-    log_axis(axes.xaxis)
-
-
-def _few_decades(axes: Any, *curves: Array) -> None:
-    """Curves within two decades need more ticks than the decades; one that hardly moves gets its own ends as ticks."""
-    values = np.concatenate(curves)
-    shown = values[np.isfinite(values) & (values > 0)]
-    if not len(shown) or shown.max() > 100 * shown.min():
-        return
-    low, high = float(shown.min()), float(shown.max())
-    if high < 2 * low:
-        axes.set_ylim(low / 3, high * 3)
-        axes.yaxis.set_major_locator(FixedLocator(sorted({low, high} if high > 1.3 * low else {high})))
-    else:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
-
-
 def paths_figure(run: Run) -> Figure:
     """Quantiles of the paths as a fan, a few single paths over it, each fixed xi as a line; a panel a coordinate."""
     quantile = run.paths["quantile"]
-    panels = min(quantile.shape[2], MOST_PANELS)
-    figure = Figure(figsize=(6.4, 1.6 + 2.4 * panels), layout="constrained")
+    names = run.paths.get("coordinate_name")
+    panels = min(quantile.shape[2], MOST_PANELS) if names is None else quantile.shape[2]
+    figure = Figure(figsize=(6.4, 1.6 + (2.4 if panels <= MOST_PANELS else 1.8) * panels), layout="constrained")
     axes_list = np.atleast_1d(figure.subplots(panels, 1, sharex=True))
     for coordinate, axes in enumerate(axes_list):
         _fan(axes, run, quantile[:, :, coordinate])
@@ -189,15 +130,23 @@ def paths_figure(run: Run) -> Figure:
         _marks(axes, run, coordinate)
         if not (len(quantile) or len(run.paths["theta"])):
             axes.text(0.5, 0.6, "record: neither paths nor a fan were kept", transform=axes.transAxes, ha="center")
-        _step_axis(axes, run)
-        axes.set_ylabel("Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {coordinate + 1}")
+        step_axis(axes, run)
+        axes.set_ylabel(_coordinate_name(run, coordinate))
         _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
     axes_list[-1].set_xlabel("step n")
     if axes_list[0].get_legend_handles_labels()[0]:
         axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
-    _title(axes_list[0], run)
-    _show_single_points(figure)
+    title(axes_list[0], run)
+    show_single_points(figure)
     return figure
+
+
+def _coordinate_name(run: Run, coordinate: int) -> str:
+    """Of the one that is kept at this place."""
+    name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
+    if name.isdecimal():
+        return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
+    return name
 
 
 def _fan(axes: Any, run: Run, quantile: Array) -> None:
@@ -224,9 +173,10 @@ def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
 
 def _marks(axes: Any, run: Run, coordinate: int) -> None:
     points = run.summary["xi_points"]
+    number = int(run.paths["coordinate"][coordinate]) - 1 if "coordinate" in run.paths else coordinate
     for (label, point), line in zip(points.items(), _cycle(len(points)), strict=True):
         name = f"ξ = {_xi_name(label)}"
-        axes.axhline(point[coordinate], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
+        axes.axhline(point[number], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
 
 
 def _tame(axes: Any, curves: Array) -> None:
@@ -247,21 +197,13 @@ def _tame(axes: Any, curves: Array) -> None:
     axes.yaxis.set_major_formatter(text)
 
 
-def _show_single_points(figure: Figure) -> None:
-    """A curve of one recorded step is no line."""
-    for line in (line for axes in figure.axes for line in axes.lines):
-        if len(np.atleast_1d(line.get_xdata())) == 1:
-            line.set_marker("o")
-
-
-def _title(axes: Any, run: Run) -> None:
-    config = run.config
-    text = (
-        f"{config['optimizer']['name']}, {config['objective']['name']}, "
-        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {counted_paths(run)}"
-    )
-    axes.set_title(text, loc="left")
-
-
-MAKERS = {"error": error_figure, "paths": paths_figure, "floors": floors_figure, "orbit": orbit_figure, "fates": fates_figure}
+MAKERS = {
+    "error": error_figure,
+    "paths": paths_figure,
+    "floors": floors_figure,
+    "orbit": orbit_figure,
+    "fates": fates_figure,
+    "risk": risk_figure,
+    "groups": groups_figure,
+}
 """Each figure by name."""

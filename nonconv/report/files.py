@@ -1,20 +1,20 @@
 """The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from nonconv.arithmetic import Array
+from nonconv.engine.blocks import noted
 from nonconv.experiment import Cell
 from nonconv.moments import Estimate, Moments, effective_number, estimate
-from nonconv.report import counterexample, verdict_files
-from nonconv.report.csv_text import as_csv, number
+from nonconv.report import counterexample, network, verdict_files
+from nonconv.report.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally, ends
 from nonconv.store import SCHEMA_VERSION, as_json, as_npz
-from nonconv.theory.assumptions import departures
+from nonconv.theory.assumptions import departures, theorem
 from nonconv.theory.predictions import predictions
 from nonconv.theory.recursion import predicted_errors
 
@@ -32,6 +32,8 @@ OPTIONAL_FILES = (
     "figures/floors.svg",
     *counterexample.FILES,
     *counterexample.FIGURES,
+    *network.FILES,
+    *network.FIGURES,
 )
 """What a run need not have."""
 
@@ -51,6 +53,9 @@ def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> di
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
         told["counterexample"] = counterexample.summary(cell, tally, evidence)
+    if cell.program.learning:
+        files |= network.files(cell, tally)
+        told["network"] = network.summary(cell, tally)
     return files | {"summary.json": as_json(told)}
 
 
@@ -74,8 +79,16 @@ def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
 
 
 def paths_npz(cell: Cell, tally: Tally) -> bytes:
-    """The recorded paths whole, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with."""
-    fan = tally.fan
+    """The recorded paths whole, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
+
+    Where only some coordinates are kept, `coordinate` tells which, from 1 on as in a config, and `coordinate_name`.
+    """
+    fan, named = tally.fan, {}
+    if cell.coordinates:
+        named = {
+            "coordinate": np.array([number + 1 for number, _ in cell.coordinates]),
+            "coordinate_name": np.array([name for _, name in cell.coordinates]),
+        }
     return as_npz(
         {
             "step": cell.program.record,
@@ -89,6 +102,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "end_of": np.array(ends(cell)),
             "end": tally.ends,
         }
+        | named
     )
 
 
@@ -106,19 +120,14 @@ def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]
         "steps": cell.program.steps,
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
-        "theorem_1_1": {"applies": not missing, "departures": missing},
-        "errors": [_row(cell, tally, errors, k, r, theory) for r in _shown_steps(cell) for k in range(len(cell.xi))],
+        f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
+        "errors": [
+            _row(cell, tally, errors, k, r, theory) for r in noted(cell.program.record).tolist() for k in range(len(cell.xi))
+        ],
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
         "warnings": _warnings(cell, tally),
     }
-
-
-def _shown_steps(cell: Cell) -> list[int]:
-    """Indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
-    steps = cell.program.steps
-    wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
-    return sorted({int(np.abs(cell.program.record - step).argmin()) for step in wanted})
 
 
 def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
@@ -159,7 +168,3 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
         f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
         f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
     )
-
-
-def status(value: float) -> str:
-    return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"

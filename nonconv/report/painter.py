@@ -29,7 +29,13 @@ def figure_names(folder: Path) -> tuple[str, ...]:
         from nonconv.report.sweep_figures import figure_names as sweep_figure_names
 
         return sweep_figure_names(read_sweep_result(folder))
-    added = {"floors": "floors.csv", "orbit": "orbit.csv", "fates": "outcomes.csv"}
+    added = {
+        "floors": "floors.csv",
+        "orbit": "orbit.csv",
+        "fates": "outcomes.csv",
+        "risk": "risk.csv",
+        "groups": "group_floors.csv",
+    }
     return (*FIGURES, *(name for name, file in added.items() if (folder / file).exists()))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nonconv.report import orbit_text, verdict_text
+from nonconv.report import network_text, orbit_text, verdict_text
 from nonconv.report.painter import figure_names
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
@@ -20,10 +20,13 @@ def markdown(run: Run) -> str:
         "\n".join(f"- {sentence}" for sentence in findings(run)),
         "E|Θₙ − ξ|² with the half width of its 95 % interval:",
         markdown_table(run).rstrip(),
-        orbit_text.table(run) if "counterexample" in run.summary else "",
+        orbit_text.table(run) if "counterexample" in s else "",
+        network_text.table(run) if "network" in s else "",
         *(f"![{name}](figures/{name}.png)" for name in figure_names(run.folder)),
         "Files: `error.csv` (all recorded steps), `floors.csv`, `verdict.json`, `paths.npz` (paths and quantiles), "
-        "`config.yaml` (reproduces this folder)." + (orbit_text.FILES if "counterexample" in s else ""),
+        "`config.yaml` (reproduces this folder)."
+        + (orbit_text.FILES if "counterexample" in s else "")
+        + (network_text.file_list(run) if "network" in s else ""),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -32,10 +35,16 @@ def setting(run: Run) -> str:
     """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
     s, c = run.summary, run.config
     return (
-        f"{counted_paths(run)} of {s['steps']} steps: {c['optimizer']['name']} on {c['objective']['name']} "
-        f"({_data(c['objective'])}dim {s['dim']}), learning rate {schedule(c['learning_rate'])}, "
-        f"batch size {schedule(c['batch_size'])}, seed {s['seed']}."
+        f"{counted_paths(run)} of {s['steps']} steps: {c['optimizer']['name']} on {_objective(run)}, "
+        f"learning rate {schedule(c['learning_rate'])}, batch size {schedule(c['batch_size'])}, seed {s['seed']}."
     )
+
+
+def _objective(run: Run) -> str:
+    if "network" in run.summary:
+        return network_text.architecture(run)
+    objective = run.config["objective"]
+    return f"{objective['name']} ({_data(objective)}dim {run.summary['dim']})"
 
 
 def counted_paths(run: Run) -> str:
@@ -64,6 +73,7 @@ def findings(run: Run) -> list[str]:
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
+        *(network_text.findings(run) if "network" in run.summary else []),
         _outcomes(run),
         _theorem(run),
         *(f"Beware: {warning}." for warning in run.summary["warnings"]),
@@ -109,7 +119,9 @@ def _outcomes(run: Run) -> str:
 
 
 def _theorem(run: Run) -> str:
-    theorem = run.summary["theorem_1_1"]
-    if theorem["applies"]:
-        return "The assumptions of Theorem 1.1 of arXiv:2407.08100 (as reconstructed) hold."
-    return f"Outside the assumptions of Theorem 1.1 of arXiv:2407.08100 (as reconstructed): {'; '.join(theorem['departures'])}."
+    name = "1.1" if "theorem_1_1" in run.summary else "1.2"
+    found = run.summary[f"theorem_{name.replace('.', '_')}"]
+    if found["applies"]:
+        return f"The assumptions of Theorem {name} of arXiv:2407.08100 (as reconstructed) hold."
+    departures = "; ".join(found["departures"])
+    return f"Outside the assumptions of Theorem {name} of arXiv:2407.08100 (as reconstructed): {departures}."

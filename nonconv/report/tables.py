@@ -46,18 +46,19 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
     return ["step", *columns], [[str(step), *(row.get(c, "") for c in columns)] for step, row in sorted(by_step.items())]
 
 
-def interval(row: dict[str, Any]) -> str:
+def interval(row: dict[str, Any], of: str = "mse") -> str:
     """`0.0342 ± 0.0011`: the mean and the half width of its 95 % interval, both to two digits of the latter."""
-    if row["mse"] is None:
+    value = row[of]
+    if value is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
     half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
     if half == 0.0:
-        return f"{row['mse']:.4g}"
+        return f"{value:.4g}"
     digits = 1 - math.floor(math.log10(half))
-    if -1 <= digits <= 5 and abs(row["mse"]) < 1e6:
-        return f"{row['mse']:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
-    leading = math.floor(math.log10(abs(row["mse"]))) if row["mse"] else 0
-    return f"{row['mse']:.{min(max(leading + digits, 1), 12)}e} ± {half:.1e}"
+    if -1 <= digits <= 5 and abs(value) < 1e6:
+        return f"{value:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
+    leading = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{min(max(leading + digits, 1), 12)}e} ± {half:.1e}"
 
 
 def markdown(run: Run) -> str:
@@ -65,9 +66,9 @@ def markdown(run: Run) -> str:
     return markdown_lines(*short_rows(run))
 
 
-def markdown_lines(header: list[str], rows: list[list[str]]) -> str:
-    """A GitHub table of numbers."""
-    lines = [header, ["---:"] * len(header), *rows]
+def markdown_lines(header: list[str], rows: list[list[str]], words: tuple[str, ...] = ()) -> str:
+    """A GitHub table of numbers, but for the columns of words."""
+    lines = [header, ["---" if name in words else "---:" for name in header], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 

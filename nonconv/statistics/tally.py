@@ -13,10 +13,19 @@ from nonconv.experiment import Cell
 from nonconv.moments import Moments, merge, moments
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.floors import last_floors, measured
+from nonconv.statistics.networks import ends_of, of_network
 from nonconv.statistics.trends import followed
 
 MSE = "mse: "
-NESTED: dict[str, Any] = {"errors": Moments, "floors": Moments, "trends": CoMoments}
+NESTED: dict[str, Any] = {
+    "errors": Moments,
+    "floors": Moments,
+    "trends": CoMoments,
+    "risks": Moments,
+    "noises": Moments,
+    "group_floors": Moments,
+    "group_trends": CoMoments,
+}
 PIECES = {"fan_pieces": "fan", "end_pieces": "ends"}
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
 FATE_PATHS = 4096
@@ -39,7 +48,9 @@ class Tally:
     kept: the recorded paths whole, shape (paths, R, dim), with their outcomes (index into OUTCOMES) and the step of a
     failure (0 for none). fates: of the first paths, one column each: outcome, caught_step, place, speed and start
     (of engine.replay.Progress); without columns for an objective that has no orbit. floors, trends: of the rows of
-    statistics.floors and statistics.trends. beyond: paths that left the a priori interval, or -1 where there is none.
+    statistics.floors and statistics.trends. Of networks (statistics.networks; empty for others): risks and noises, of the
+    rows of an Examined; group_floors and group_trends, of each group of coordinates; spoiled, how many paths. beyond: paths
+    that left the a priori interval, or -1 where there is none.
     """
 
     paths: int
@@ -54,6 +65,11 @@ class Tally:
     fates: Array
     floors: Moments
     trends: CoMoments
+    risks: Moments
+    noises: Moments
+    group_floors: Moments
+    group_trends: CoMoments
+    spoiled: NDArray[np.int64]
     beyond: int
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -71,6 +87,11 @@ class Tally:
             np.concatenate([self.fates, other.fates], axis=1) if other.fates.size else self.fates,
             merge(self.floors, other.floors),
             merge_comoments(self.trends, other.trends),
+            merge(self.risks, other.risks),
+            merge(self.noises, other.noises),
+            merge(self.group_floors, other.group_floors),
+            merge_comoments(self.group_trends, other.group_trends),
+            self.spoiled + other.spoiled,
             self.beyond + other.beyond if self.beyond >= 0 else -1,
         )
 
@@ -105,8 +126,13 @@ def _joined(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
 
 def fan_size(cell: Cell) -> tuple[int, int]:
     """How many paths and coordinates the quantiles rest on: a function of the config alone."""
-    coordinates = min(cell.program.dim, FAN_COORDINATES)
+    coordinates = min(len(cell.coordinates) or cell.program.dim, FAN_COORDINATES)
     return min(cell.fan_paths, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
+
+
+def kept_coordinates(cell: Cell) -> Any:
+    """The index of those that are kept of a path."""
+    return [number for number, _ in cell.coordinates] if cell.coordinates else slice(None)
 
 
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
@@ -119,7 +145,9 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
         _squared_errors(block, target, out)
     _mark_failures(errors, cell, block)
     floors, trends = _over_spans(cell, block, targets)
+    network = of_network(cell.program, block)
     fan_paths, coordinates = fan_size(cell)
+    of_fan = kept_coordinates(cell)[:coordinates] if cell.coordinates else slice(coordinates)
     in_fan, kept = max(0, fan_paths - block.first), max(0, cell.recorded_paths - block.first)
     failed = min(block.failed, key=lambda f: (f.step, f.replicate), default=None)
     return Tally(
@@ -127,17 +155,22 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
         errors=moments(errors),
         outcomes=np.bincount(outcome, minlength=len(OUTCOMES)).astype(np.int64),
         first_failure=np.array([failed.step, failed.replicate] if failed else [0, -1], dtype=np.int64),
-        fan_pieces=(block.theta[:, :coordinates, :in_fan].copy(),),
+        fan_pieces=(block.theta[:, of_fan, :in_fan].copy(),),
         end_pieces=(
-            np.concatenate([errors[:, -1], floors[list(last_floors(cell.program.plan).values())]])[
+            np.concatenate([errors[:, -1], floors[list(last_floors(cell.program.plan).values())], network.ends])[
                 :, : max(0, PAIRED_PATHS - block.first)
             ],
         ),
-        kept=block.theta[:, :, :kept].transpose(2, 0, 1).copy(),
+        kept=block.theta[:, kept_coordinates(cell), :kept].transpose(2, 0, 1).copy(),
         kept_outcome=outcome[:kept],
         kept_failure=failure[:kept],
         floors=moments(floors),
         trends=trends,
+        risks=moments(network.risks),
+        noises=moments(network.noises),
+        group_floors=moments(network.floors),
+        group_trends=comoments(network.trends),
+        spoiled=network.spoiled,
         beyond=_beyond(block, bound),
         fates=_fates(block, outcome, max(0, FATE_PATHS - block.first)),
     )
@@ -197,8 +230,10 @@ NO_TRENDS = comoments(NOTHING)
 
 
 def ends(cell: Cell) -> list[str]:
-    """What each path ends with: |theta_T - xi|^2 by the label of xi, and the floors of the last span that are measured."""
-    return [*(f"{MSE}{xi.label}" for xi in cell.xi), *last_floors(cell.program.plan)]
+    """What each path ends with: |theta_T - xi|^2 by the label of xi, the floors of the last span that are measured, and of
+    a network its risk and share of idle units.
+    """
+    return [*(f"{MSE}{xi.label}" for xi in cell.xi), *last_floors(cell.program.plan), *ends_of(cell.program)]
 
 
 def _beyond(block: Block, bound: Bound | None) -> int:

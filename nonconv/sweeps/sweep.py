@@ -230,8 +230,9 @@ def moved(value: Any, files: dict[str, Taken]) -> Any:
 
 def _take(files: dict[str, Taken], cell: Cell) -> None:
     """Add the files that a cell needs, by what its config calls them."""
-    if cell.data_file and (named := cell.resolved["objective"]["data"]["file"]) not in files:
-        files[named] = Taken(f"data/{cell.data_file.name}", cell.data_file.read_bytes())
+    for named, file in cell.files.items():
+        if named not in files:
+            files[named] = Taken(f"data/{file.name}", file.read_bytes())
     for entry, plugin in zip(cell.resolved.get("plugins", ()), cell.plugins, strict=True):
         files[entry["file"]] = Taken(f"plugins/{plugin.path.name}", plugin.content)
 
@@ -286,7 +287,7 @@ def full_form(data: dict[str, Any]) -> dict[str, Any]:
     for kind in ("objective", "optimizer", "learning_rate", "batch_size"):
         full[kind] = _named(data.get(kind), kind)
     if isinstance(full["objective"], dict) and "data" in full["objective"]:
-        full["objective"] = full["objective"] | {"data": _named(full["objective"]["data"], "data")}
+        full["objective"] = full["objective"] | {"data": _named(full["objective"]["data"], "data")}  # examples are named alike
     return full
 
 

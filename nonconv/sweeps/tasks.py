@@ -140,8 +140,8 @@ def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> D
     files = results(cell, tally)
     if whole:
         files[TALLY] = as_npz(whole.arrays())
-    if cell.data_file:
-        files[f"data/{cell.data_file.name}"] = cell.data_file.read_bytes()
+    for file in cell.files.values():
+        files[f"data/{file.name}"] = file.read_bytes()
     files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
     verdict = verdict_of(cell, tally).answer
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, verdict)

@@ -1,4 +1,4 @@
-"""Which assumptions of Theorem 1.1 of arXiv:2407.08100 (as reconstructed, docs/theory.md) an experiment does not meet."""
+"""Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed, docs/theory.md) an experiment does not meet."""
 
 import math
 
@@ -7,12 +7,35 @@ import numpy as np
 from nonconv.experiment import Cell
 
 
+def theorem(cell: Cell) -> str:
+    """The theorem that an experiment is nearest to: 1.2 is about networks, 1.1 about the quadratic."""
+    return "1.2" if cell.program.learning else "1.1"
+
+
 def departures(cell: Cell) -> list[str]:
-    """One sentence part for each assumption that does not hold; empty when the theorem applies."""
+    """One sentence part for each assumption of its theorem that does not hold; empty when the theorem applies."""
     name = cell.program.objective.name
+    if cell.program.learning:
+        return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
     if name != "quadratic":
         return [f"the objective is {name}, not the quadratic"]
     return [*_about_optimizer(cell), *_about_data(cell), *_about_schedules(cell)]
+
+
+def _about_network(cell: Cell) -> list[str]:
+    h, data = cell.program.objective_parameters, cell.resolved["objective"]["data"]
+    found = []
+    if getattr(h, "loss", "squared") != "squared":
+        found.append(f"the loss is {h.loss.replace('_', '-')}, not the squared distance")
+    if getattr(h, "weight_decay", 0.0):
+        found.append("there is weight decay")
+    if data.get("noise") == 0:
+        found.append("the labels carry no noise")
+    if data.get("noise_law") == "normal" and data.get("noise"):
+        found.append("the noise of the labels is not bounded")
+    if data.get("order") == "epochs":
+        found.append("examples are not independent: each epoch passes through all of them")
+    return found
 
 
 def _about_optimizer(cell: Cell) -> list[str]:
@@ -30,6 +53,7 @@ def _about_optimizer(cell: Cell) -> list[str]:
 
 
 def _about_data(cell: Cell) -> list[str]:
+    assert cell.law is not None
     found = []
     if not cell.law.bounded:
         found.append(f"the data ({cell.program.data.name}) are not bounded")

@@ -41,7 +41,7 @@ def _constant(cell: Cell) -> bool:
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
     """E|theta - minimizer|^2 in the stationary state."""
-    if not _constant(cell):
+    if not _constant(cell) or cell.law is None:
         return {}
     rate, batch = float(cell.program.learning_rate(np.ones(1))[0]), cell.constant_batch or 1
     h, name = cell.program.optimizer_parameters, cell.program.optimizer.name
@@ -60,7 +60,7 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
 
 def _one_step(cell: Cell) -> dict[str, Prediction]:
     """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
-    if not _constant(cell):
+    if not _constant(cell) or cell.law is None:
         return {}
     rate, name = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer.name
     variance, h = cell.law.variance / (cell.constant_batch or 1), cell.program.optimizer_parameters
@@ -82,7 +82,7 @@ def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
 def _skewness(cell: Cell) -> dict[str, Prediction]:
     """Where Adam settles: |theta* - minimizer|^2, if xi: adam_zero asked for it, and its first-order formula."""
     point = next((xi.point for xi in cell.xi if xi.label == "adam_zero"), None)
-    if point is None or cell.minimizer is None or cell.constant_batch is None:
+    if point is None or cell.minimizer is None or cell.constant_batch is None or cell.law is None:
         return {}
     away = point - cell.minimizer
     distance = float(np.linalg.norm(away))
@@ -99,14 +99,14 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
 def is_bounded(cell: Cell) -> bool:
     """Whether an interval is known that no path leaves."""
     h = cell.program.optimizer_parameters
-    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law.bounded
+    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
 @lru_cache(maxsize=32)
 def bound(cell: Cell) -> Bound | None:
     """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
-    if not is_bounded(cell):
+    if not is_bounded(cell) or cell.law is None:
         return None
     most, steps = 0.0, cell.program.steps
     for first in range(1, steps + 1, CHUNK):

@@ -47,6 +47,7 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
 
 def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, Array]:
     """E|theta_n - xi|^2 for every xi that is a fixed point; moments of theta_n - mu have shape (dim, R)."""
+    assert cell.law is not None
     start = cell.program.start
     predictions = {}
     for xi in cell.xi:
@@ -58,6 +59,7 @@ def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, A
 
 
 def _coordinates(cell: Cell) -> list[Coordinate]:
+    assert cell.law is not None
     program = cell.program
     if isinstance(program.start, np.ndarray):
         mean, square = program.start - cell.law.mean, (program.start - cell.law.mean) ** 2

@@ -1,0 +1,99 @@
+"""Where networks start: weights drawn with a variance that each layer's width sets, or given ones. Biases start at 0."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Interval, Len
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array
+from nonconv.components import Component, Distribution, Group, Initialisation, Law
+from nonconv.data.continuous import NORMAL, UNIFORM, NormalConstants, UniformConstants, sample_normal, sample_uniform
+
+DrawnFrom = Annotated[Literal["normal", "uniform"], Doc("the law of the weights")]
+Gain = Annotated[float, Interval(gt=0, le=1e6), Doc("factor of all weights")]
+
+
+class He(NamedTuple):
+    """Weights of variance 2 / fan_in, which keeps the size of relu's activations from layer to layer."""
+
+    law: DrawnFrom = "normal"
+    gain: Gain = 1.0
+
+
+class Glorot(NamedTuple):
+    """Weights of variance 2 / (fan_in + fan_out), between what activations and what gradients need."""
+
+    law: DrawnFrom = "normal"
+    gain: Gain = 1.0
+
+
+class Lecun(NamedTuple):
+    """Weights of variance 1 / fan_in, which keeps the size of activations while they are in the linear range."""
+
+    law: DrawnFrom = "normal"
+    gain: Gain = 1.0
+
+
+HE = Initialisation(name="he", parameters=He, paper="He et al. (2015), arXiv:1502.01852", variance=lambda i, o: 2.0 / i)
+GLOROT = Initialisation(name="glorot", parameters=Glorot, paper="Glorot & Bengio (2010)", variance=lambda i, o: 2.0 / (i + o))
+LECUN = Initialisation(name="lecun", parameters=Lecun, paper="LeCun et al. (1998)", variance=lambda i, o: 1.0 / i)
+
+
+class Weights(NamedTuple):
+    """Given weights, the same for every path: dim numbers in the objective's order."""
+
+    file: Annotated[str, Len(1), Doc("a .npy file, or a text with a number a line; relative to the config")]
+    sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
+
+
+WEIGHTS = Component(name="weights", parameters=Weights, paper="a start from a file")
+
+
+class Spread(NamedTuple):
+    """What each coordinate is drawn with: its standard deviation, 0 for a bias."""
+
+    std: Array
+
+
+def spread(component: Initialisation, parameters: He | Glorot | Lecun, groups: tuple[Group, ...]) -> Spread:
+    """The standard deviation of every coordinate."""
+    parts = [
+        np.full(g.last - g.first, parameters.gain * np.sqrt(component.variance(g.fan_in, g.fan_out)) if g.fan_in else 0.0)
+        for g in groups
+    ]
+    return Spread(np.concatenate(parts))
+
+
+def _law(h: Spread, dim: int) -> Law:
+    zero = np.zeros(dim)
+    return Law(zero, h.std**2, zero, np.full(dim, -np.inf), np.full(dim, np.inf), symmetric=True)
+
+
+def _prepare_uniform(h: Spread, dim: int) -> UniformConstants:
+    reach = np.sqrt(3.0) * h.std
+    return UniformConstants(-reach, 2.0 * reach)
+
+
+DRAWN = {
+    "normal": Distribution(
+        name="initial_normal",
+        parameters=Spread,
+        paper=NORMAL.paper,
+        law=_law,
+        constants=NormalConstants,
+        prepare=lambda h, dim: NormalConstants(np.zeros(dim), h.std),
+        sample=sample_normal,
+        transcendental=NORMAL.transcendental,
+    ),
+    "uniform": Distribution(
+        name="initial_uniform",
+        parameters=Spread,
+        paper=UNIFORM.paper,
+        law=_law,
+        constants=UniformConstants,
+        prepare=_prepare_uniform,
+        sample=sample_uniform,
+    ),
+}
+"""The laws by which starts are drawn, once every coordinate has its standard deviation."""

@@ -1,0 +1,176 @@
+# mypy: ignore-errors
+"""The loops around an objective that couples coordinates, as they are compiled (see `coupled`). Imported, they are not used."""
+
+import numpy as np
+from numba import njit
+
+from nonconv.engine import deck as decks
+from nonconv.engine.compiler import definition
+from nonconv.engine.draws import fill_examples
+from nonconv.engine.pieces import call
+
+deal = definition(decks.deal)
+INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
+
+
+@njit(**INSIDE)
+def take(theta, first, here, w):
+    """Copy some paths of theta (rows, paths) to the lanes of w; lanes left over repeat the last path."""
+    for j in range(w.shape[0]):
+        for i in range(w.shape[1]):
+            w[j, i] = theta[j, first + min(i, here - 1)]
+
+
+@njit(**INSIDE)
+def put(w, first, here, theta):
+    """The inverse of `take`."""
+    for j in range(w.shape[0]):
+        for i in range(here):
+            theta[j, first + i] = w[j, i]
+
+
+@njit(**INSIDE)
+def repeat(table, first, number, lanes, out):
+    """Columns first, first + 1, ... of a table, each for all lanes."""
+    for j in range(table.shape[0]):
+        for s in range(number):
+            for i in range(lanes):
+                out[j, s * lanes + i] = table[j, first + s]
+
+
+@njit(**INSIDE)
+def clear(out):
+    for i in range(out.size):
+        out[i] = 0.0
+
+
+@njit(cache=True, nogil=True, **INSIDE)
+def advance(
+    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
+    first_draw, first_replicate, k0, k1, stop, pieces, sizes,
+):  # fmt: skip
+    """engine.program.Engine.advance."""
+    sample, sample_constants, learn, finish, constants, step = pieces
+    lanes, group, draws, rows, features, targets, work_rows = sizes
+    dim, paths = theta.shape
+    w, g, s = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((len(state), dim * lanes))
+    w_flat, g_flat = w.reshape(-1), g.reshape(-1)
+    u, x, y = np.empty((draws + 1, group * lanes)), np.empty((features, group * lanes)), np.empty((targets, group * lanes))
+    work, deck = np.empty((work_rows, group * lanes)), np.empty((rows, lanes), np.int32)
+    for first in range(0, paths, lanes):
+        here = min(lanes, paths - first)
+        take(theta, first, here, w)
+        for slot in range(len(state)):
+            for j in range(dim):
+                for i in range(lanes):
+                    s[slot, j * lanes + i] = state[slot, j, first + min(i, here - 1)]
+        at = first_draw - first_draw % rows if rows > 0 else first_draw
+        while at < first_draw:
+            examples = min(group, first_draw - at)
+            fill_examples(u, lanes, draws, examples, at, first_replicate + first, k0, k1)
+            deal(deck, at, examples, u, lanes)
+            at += examples
+        draw, mark = first_draw, 0
+        for t in range(len(batch_size)):
+            clear(g_flat)
+            left = batch_size[t]
+            while left > 0:
+                if stop[0] != 0:
+                    return
+                examples = min(group, left)
+                n = examples * lanes
+                fill_examples(u, lanes, draws, examples, draw, first_replicate + first, k0, k1)
+                if rows > 0:
+                    deal(deck, draw, examples, u, lanes)
+                call(sample, (sample_constants, n, u, x, y))
+                call(learn, (constants, True, n, w, x, y, g, work))
+                draw += examples * draws
+                left -= examples
+            call(finish, (constants, 1.0 / batch_size[t], w_flat, g_flat))
+            call(step, (coefficients, t, w_flat, g_flat, s))
+            if t >= average_from:
+                for j in range(dim):
+                    for i in range(here):
+                        average[j, first + i] += w[j, i]
+            if len(lowest) > 0:
+                for j in range(dim):
+                    for i in range(here):
+                        lowest[j, first + i] = w[j, i] if w[j, i] < lowest[j, first + i] else lowest[j, first + i]
+                        highest[j, first + i] = w[j, i] if w[j, i] > highest[j, first + i] else highest[j, first + i]
+            if mark < len(marks) and marks[mark] == t:
+                put(w, first, here, snapshots[mark])
+                mark += 1
+        put(w, first, here, theta)
+        for slot in range(len(state)):
+            for j in range(dim):
+                for i in range(here):
+                    state[slot, j, first + i] = s[slot, j * lanes + i]
+
+
+@njit(cache=True, nogil=True, **INSIDE)
+def risks(theta, features, targets, out, stop, pieces, sizes):
+    """engine.program.Engine.risks, written to out."""
+    _, _, learn, _, constants, _ = pieces
+    lanes, group, _, _, _, _, work_rows = sizes
+    (snapshots, dim, paths), number = theta.shape, features.shape[1]
+    w, total = np.empty((dim, lanes)), np.empty((2, lanes))
+    x, y = np.empty((len(features), group * lanes)), np.empty((len(targets), group * lanes))
+    found, work = np.empty((2, group * lanes)), np.empty((work_rows, group * lanes))
+    for first in range(0, paths, lanes):
+        here = min(lanes, paths - first)
+        for r in range(snapshots):
+            if stop[0] != 0:
+                return
+            take(theta[r], first, here, w)
+            clear(total.reshape(-1))
+            for h in range(0, number, group):
+                examples = min(group, number - h)
+                repeat(features, h, examples, lanes, x)
+                repeat(targets, h, examples, lanes, y)
+                call(learn, (constants, False, examples * lanes, w, x, y, found, work))
+                for row in range(2):
+                    for e in range(examples):
+                        for i in range(lanes):
+                            total[row, i] += found[row, e * lanes + i]
+            for row in range(2):
+                for i in range(here):
+                    out[row, r, first + i] = total[row, i] / number
+
+
+@njit(cache=True, nogil=True, **INSIDE)
+def noises(theta, features, targets, out, stop, pieces, sizes):
+    """engine.program.Engine.noises, written to out."""
+    _, _, learn, finish, constants, _ = pieces
+    lanes, _, _, _, _, _, work_rows = sizes
+    (snapshots, dim, paths), number = theta.shape, features.shape[1]
+    w, g, total = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((dim, lanes))
+    w_flat, g_flat, total_flat = w.reshape(-1), g.reshape(-1), total.reshape(-1)
+    square, x, y = np.empty(lanes), np.empty((len(features), lanes)), np.empty((len(targets), lanes))
+    work = np.empty((work_rows, lanes))
+    for first in range(0, paths, lanes):
+        here = min(lanes, paths - first)
+        for r in range(snapshots):
+            take(theta[r], first, here, w)
+            clear(square)
+            clear(total_flat)
+            for h in range(number):
+                if stop[0] != 0:
+                    return
+                clear(g_flat)
+                repeat(features, h, 1, lanes, x)
+                repeat(targets, h, 1, lanes, y)
+                call(learn, (constants, True, lanes, w, x, y, g, work))
+                for j in range(dim):
+                    for i in range(lanes):
+                        total[j, i] += g[j, i]
+                        square[i] += g[j, i] * g[j, i]
+            for i in range(here):
+                of_mean = 0.0
+                for j in range(dim):
+                    of_mean += total[j, i] * total[j, i] / number
+                out[1, r, first + i] = (square[i] - of_mean) / max(number - 1, 1)
+            call(finish, (constants, 1.0 / number, w_flat, total_flat))
+            for i in range(here):
+                out[0, r, first + i] = 0.0
+                for j in range(dim):
+                    out[0, r, first + i] += total[j, i] * total[j, i]

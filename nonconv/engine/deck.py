@@ -1,0 +1,30 @@
+"""Rows of a table in epochs: each path passes through all of them in an order of its own, then shuffles again.
+
+Fisher & Yates: the row at place k of an epoch is drawn from those that are left, by the uniform of that draw alone. So
+what a path sees is a function of coordinates here too, and a deck is restored by dealing the epoch up to where it was.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.arithmetic import Array, each
+
+
+def deal(deck: NDArray[np.int32], draw: int, examples: int, u: Array, lanes: int) -> None:
+    """Turn the uniforms of draws draw, draw + 1, ... in u[0] (example after example, lanes each) into those of dealt rows.
+
+    deck (rows, lanes) is the order of the running epoch as far as it was dealt, then the rows that are left.
+    """
+    rows = len(deck)
+    for s in range(examples):
+        place = (draw + s) % rows
+        if place == 0:
+            for row in range(rows):
+                for i in each(lanes):
+                    deck[row, i] = row
+        for i in each(lanes):
+            drawn = place + np.int64(u[0, s * lanes + i] * (rows - place))
+            row, other = deck[drawn, i], deck[place, i]
+            deck[drawn, i] = other
+            deck[place, i] = row
+            u[0, s * lanes + i] = (row + 0.5) / rows

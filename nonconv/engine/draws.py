@@ -1,0 +1,52 @@
+"""The uniforms of rng inside kernels."""
+
+from typing import Any
+
+import numpy as np
+
+from nonconv import rng
+from nonconv.engine.compiler import INSIDE, definition, njit
+
+CHUNK = 32
+"""Draws that `fill` makes at once; even, since a Philox block gives two."""
+
+# Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
+philox4x32 = definition(rng.philox4x32, inline="always")
+to_unit = definition(rng.to_unit)
+
+
+@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see njit
+def fill(u: Any, lanes: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
+    """Write the uniforms of CHUNK draws, from an even one on, for all lanes (rng.uniform_pair, unrolled)."""
+    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
+    for s in range(0, CHUNK, 2):
+        pair = np.uint64((first_draw + s) // 2)
+        even, odd = u[s], u[s + 1]
+        for i in range(lanes):
+            replicate = np.uint64(first_replicate + i)
+            a, b, c, d = philox4x32(pair & low, pair >> word, replicate & low, replicate >> word, k0, k1)
+            even[i] = to_unit(a, b)
+            odd[i] = to_unit(c, d)
+
+
+@njit(**INSIDE)  # type: ignore[untyped-decorator]
+def fill_examples(
+    u: Any, lanes: Any, draws: Any, examples: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any
+) -> None:
+    """Write the uniforms of some examples, `draws` of each: column s * lanes + l of u is for example s of lane l.
+
+    u has a row more than draws, for the half of a pair that belongs to others.
+    """
+    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
+    number = draws * examples
+    for pair in range(first_draw // 2, (first_draw + number + 1) // 2):
+        p, k = np.uint64(pair), 2 * pair - first_draw
+        row, column = (k % draws, k // draws * lanes) if k >= 0 else (draws, 0)
+        even = u[row, column : column + lanes]
+        row, column = ((k + 1) % draws, (k + 1) // draws * lanes) if k + 1 < number else (draws, 0)
+        odd = u[row, column : column + lanes]
+        for i in range(lanes):
+            replicate = np.uint64(first_replicate + i)
+            a, b, c, d = philox4x32(p & low, p >> word, replicate & low, replicate >> word, k0, k1)
+            even[i] = to_unit(a, b)
+            odd[i] = to_unit(c, d)

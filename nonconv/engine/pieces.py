@@ -1,0 +1,89 @@
+"""Compiled functions joined by their addresses, so that each is compiled once whatever it works with.
+
+An objective, a data set, an optimizer and the loop around them are compiled apart. What a function needs to know of its
+definition, its constants, it finds at an address too: `hold` writes a tuple there, `held` reads it.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils as _cgutils
+from numba.extending import intrinsic as _intrinsic
+from numpy.typing import NDArray
+
+from nonconv.engine.compiler import INSIDE, njit
+
+intrinsic: Any = _intrinsic
+typeof: Any = numba.typeof
+cgutils: Any = _cgutils
+"""Their declared types are none, or do not know what they make."""
+INT = ir.IntType(64)
+ROOM = 4096
+"""Bytes that a definition's constants may take, their arrays not counted."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing: Any, address: Any, arguments: Any) -> tuple[Any, Any]:
+    """Call the compiled function at an address, which returns nothing, with a tuple of arguments."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds = tuple(signature.args[1].types)
+        kind = context.call_conv.get_function_type(types.none, kinds)
+        function = builder.inttoptr(values[0], kind.as_pointer())
+        given = cgutils.unpack_tuple(builder, values[1])
+        context.call_conv.call_function(builder, function, types.none, kinds, given)
+        return context.get_dummy_value()
+
+    return types.void(address, arguments), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
+    """The tuple of this kind at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        pointer = builder.inttoptr(values[0], context.get_value_type(signature.return_type).as_pointer())
+        value = builder.load(pointer)
+        context.nrt.incref(builder, signature.return_type, value)
+        return value
+
+    return kind.instance_type(address, kind), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = context.get_value_type(signature.args[1])
+        if context.get_abi_sizeof(kind) > ROOM:
+            raise ValueError("these constants are more than there is room for")
+        builder.store(values[1], builder.inttoptr(values[0], kind.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(address, value), generate
+
+
+@njit(**INSIDE)  # type: ignore[untyped-decorator]
+def _hold(address: Any, value: Any) -> None:
+    _write(address, value)
+
+
+class Held:
+    """A tuple of numbers and arrays at an address, where `held` finds it; and its kind."""
+
+    def __init__(self, constants: Any) -> None:
+        self.constants = tuple(constants)
+        self.kind = typeof(self.constants)
+        self._room: NDArray[np.uint8] = np.zeros(ROOM, dtype=np.uint8)
+        self.address = self._room.ctypes.data
+        if self.constants:
+            _hold(self.address, self.constants)
+
+
+def address_of(function: Any, *kinds: Any) -> int:
+    """Where the code of a function of numba lies, compiled, or loaded from disk, for arguments of these kinds."""
+    function.compile(kinds)
+    compiled = function.overloads[kinds]
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

@@ -1,0 +1,85 @@
+"""The activations of hidden units, each with its slope."""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from nonconv.arithmetic import Array, each, select
+from nonconv.elementary import erf, exp, log1p, sigmoid, tanh
+
+Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+"""By number, which is what kernels know."""
+
+LEAK = 0.01
+"""The slope of leaky_relu below 0, as in PyTorch."""
+INVERSE_ROOT_2, INVERSE_ROOT_2_PI = 0.7071067811865476, 0.3989422804014327
+
+
+def activate(kind: int, n: int, z: Array, slope: Array) -> None:
+    """Replace z (units, n) by its activation and write the activation's derivative. At their kinks slopes are those below."""
+    if kind == 0:
+        relu(n, z, slope)
+    elif kind == 1:
+        leaky_relu(n, z, slope)
+    elif kind == 2:
+        hyperbolic_tangent(n, z, slope)
+    elif kind == 3:
+        logistic(n, z, slope)
+    elif kind == 4:
+        softplus(n, z, slope)
+    elif kind == 5:
+        gelu(n, z, slope)
+    else:
+        identity(n, z, slope)
+
+
+def relu(n: int, z: Array, slope: Array) -> None:
+    for o in range(len(z)):
+        for i in each(n):
+            slope[o, i] = select(z[o, i] > 0.0, 1.0, 0.0)
+            z[o, i] = select(z[o, i] <= 0.0, 0.0, z[o, i])  # nan stays
+
+
+def leaky_relu(n: int, z: Array, slope: Array) -> None:
+    for o in range(len(z)):
+        for i in each(n):
+            slope[o, i] = select(z[o, i] > 0.0, 1.0, LEAK)
+            z[o, i] = z[o, i] * slope[o, i]
+
+
+def hyperbolic_tangent(n: int, z: Array, slope: Array) -> None:
+    for o in range(len(z)):
+        for i in each(n):
+            z[o, i] = tanh(z[o, i])
+            slope[o, i] = 1.0 - z[o, i] * z[o, i]
+
+
+def logistic(n: int, z: Array, slope: Array) -> None:
+    for o in range(len(z)):
+        for i in each(n):
+            z[o, i] = sigmoid(z[o, i])
+            slope[o, i] = z[o, i] * (1.0 - z[o, i])
+
+
+def softplus(n: int, z: Array, slope: Array) -> None:
+    """log(1 + exp(z))."""
+    for o in range(len(z)):
+        for i in each(n):
+            slope[o, i] = sigmoid(z[o, i])
+            z[o, i] = select(z[o, i] <= 0.0, 0.0, z[o, i]) + log1p(exp(-np.abs(z[o, i])))
+
+
+def gelu(n: int, z: Array, slope: Array) -> None:
+    """z times the probability that a standard normal number is below z."""
+    for o in range(len(z)):
+        for i in each(n):
+            below = 0.5 * (1.0 + erf(z[o, i] * INVERSE_ROOT_2))
+            slope[o, i] = below + z[o, i] * (INVERSE_ROOT_2_PI * exp(-0.5 * z[o, i] * z[o, i]))
+            z[o, i] = z[o, i] * below
+
+
+def identity(n: int, z: Array, slope: Array) -> None:
+    for o in range(len(z)):
+        for i in each(n):
+            slope[o, i] = 1.0

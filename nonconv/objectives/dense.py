@@ -1,0 +1,54 @@
+"""The products of a dense layer over lanes of paths, each path with weights of its own.
+
+They are the only operations of a network that mix coordinates. Here they are NumPy, a sum after the other; the compile
+boundary gives these names products with the same sums in the same order, blocked for registers.
+
+The weights of a layer lie in theta (dim, lanes) from row `at` on: weight (o, j) of output o and input j in row
+at + o * inputs + j, then the biases, as in PyTorch's parameters. Of examples there are n / lanes, side by side: column
+s * lanes + l belongs to example s of path l.
+"""
+
+import numpy as np
+
+from nonconv.arithmetic import Array
+
+
+def affine(theta: Array, at: int, x: Array, z: Array, n: int) -> None:
+    """Write z_o = bias_o + sum over j of weight_oj x_j; x (inputs, n), z (outputs, n)."""
+    weight, bias = _layer(theta, at, len(x), len(z))
+    x, z = _by_example(x, n, theta), _by_example(z, n, theta)
+    z[:] = bias[:, None]
+    for j in range(len(x)):
+        z += weight[:, j, None] * x[j]
+
+
+def add_outer(gradient: Array, at: int, delta: Array, x: Array, n: int) -> None:
+    """Add to the layer's gradient: delta_o x_j to that of a weight, delta_o to that of a bias, example after example."""
+    weight, bias = _layer(gradient, at, len(x), len(delta))
+    delta, x = _by_example(delta, n, gradient), _by_example(x, n, gradient)
+    for s in range(delta.shape[1]):
+        weight += delta[:, None, s] * x[:, s]
+        bias += delta[:, s]
+
+
+def pull_back(theta: Array, at: int, delta: Array, back: Array, n: int) -> None:
+    """Write back_j = sum over o of weight_oj delta_o; delta (outputs, n), back (inputs, n)."""
+    weight, _ = _layer(theta, at, len(back), len(delta))
+    delta, back = _by_example(delta, n, theta), _by_example(back, n, theta)
+    back[:] = 0.0
+    for o in range(len(delta)):
+        back += weight[o, :, None] * delta[o]
+
+
+def _layer(theta: Array, at: int, inputs: int, outputs: int) -> tuple[Array, Array]:
+    """Views of the weights (outputs, inputs, lanes) and biases (outputs, lanes)."""
+    biases = at + outputs * inputs
+    return theta[at:biases].reshape(outputs, inputs, -1), theta[biases : biases + outputs]
+
+
+def _by_example(rows: Array, n: int, theta: Array) -> Array:
+    """A view (rows, examples, lanes) of the first n columns."""
+    lanes = theta.shape[1]
+    return np.lib.stride_tricks.as_strided(
+        rows, (len(rows), n // lanes, lanes), (rows.strides[0], lanes * rows.itemsize, rows.itemsize)
+    )

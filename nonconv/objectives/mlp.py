@@ -1,0 +1,217 @@
+"""A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network a path."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Interval, Len
+from numpy.typing import NDArray
+from typing_extensions import Doc
+
+from nonconv.arithmetic import Array, Lanes, each, select
+from nonconv.components import Complaint, Coupled, Group, OneOf, Shape
+from nonconv.elementary import exp, log
+from nonconv.objectives.activations import ACTIVATIONS, Activation, activate
+from nonconv.objectives.dense import add_outer, affine, pull_back
+
+Width = Annotated[int, Interval(ge=1, le=1024)]
+Loss = Literal["squared", "cross_entropy"]
+
+
+class Mlp(NamedTuple):
+    """A fully connected network N_theta, trained on examples (x, y): E of loss(N_theta(x), y), one network a path.
+
+        a_0 = x        z_k = W_k a_{k-1} + b_k        a_k = activation(z_k), but N_theta(x) = z_K
+        loss: squared          |N_theta(x) - y|^2; of classes, y is 1 at the class and 0 elsewhere
+        loss: cross_entropy    log(sum_k exp(N_theta(x)_k)) - N_theta(x)_y
+        and weight_decay / 2 |theta|^2 besides, as PyTorch's optimizers have it
+
+    A step averages the gradient over the batch. theta holds W_1 row by row, b_1, W_2, ...: PyTorch's parameters, one after
+    the other. Hidden units can be exchanged for each other, so paths end in different copies of one function: every
+    statistic compares a path with itself.
+    """
+
+    data: Annotated[Any, OneOf("examples"), Doc("the examples (x, y)")]
+    hidden: Annotated[tuple[Width, ...], Len(0, 8), Doc("the widths of the hidden layers; none: a linear model")] = (16,)
+    activation: Annotated[Activation, Doc("of the hidden units")] = "relu"
+    loss: Annotated[Loss, Doc("squared distance, or cross-entropy of classes after a softmax")] = "squared"
+    weight_decay: Annotated[float, Interval(ge=0), Doc("adds weight_decay * theta to the gradient")] = 0.0
+
+
+class MlpConstants(NamedTuple):
+    """widths: of all layers, the features first. weights: where each layer's weights begin in theta; rows: where its
+    activations begin among those of all units.
+    """
+
+    widths: NDArray[np.int64]
+    weights: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    units: int
+    activation: int
+    cross_entropy: bool
+    classes: bool
+    decay: float
+
+
+def widths(h: Mlp, shape: Shape) -> list[int]:
+    return [shape.features, *h.hidden, shape.classes or shape.targets]
+
+
+def layers(h: Mlp, shape: Shape) -> Iterator[tuple[str, int, int]]:
+    """The name, inputs and outputs of each layer."""
+    sizes = widths(h, shape)
+    names = [*(f"hidden{k + 1}" if len(h.hidden) > 1 else "hidden" for k in range(len(h.hidden))), "output"]
+    return zip(names, sizes[:-1], sizes[1:], strict=True)
+
+
+def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
+    found, at = [], 0
+    for name, inputs, outputs in layers(h, shape):
+        biases = at + outputs * inputs
+        found.append(Group(f"{name}.weight", at, biases, inputs, outputs))
+        found.append(Group(f"{name}.bias", biases, biases + outputs))
+        at = biases + outputs
+    return tuple(found)
+
+
+def prepare(h: Mlp, shape: Shape) -> MlpConstants:
+    sizes = np.array(widths(h, shape), dtype=np.int64)
+    numbers = sizes[1:] * (sizes[:-1] + 1)
+    return MlpConstants(
+        sizes,
+        np.cumsum(numbers) - numbers,
+        np.cumsum(sizes[1:]) - sizes[1:],
+        int(sizes[1:].sum()),
+        ACTIVATIONS.index(h.activation),
+        h.loss == "cross_entropy",
+        shape.classes > 0,
+        float(h.weight_decay),
+    )
+
+
+def work(h: Mlp, shape: Shape) -> int:
+    """For each unit its activation, the activation's slope, and the derivative of the loss by what goes into it."""
+    return 3 * sum(widths(h, shape)[1:])
+
+
+def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Array:
+    """Write the activations of all layers and their slopes; returns N_theta(x), of shape (outputs, n)."""
+    a = x
+    for layer in range(len(k.weights)):
+        first, last = k.rows[layer], k.rows[layer] + k.widths[layer + 1]
+        z = work[first:last]
+        affine(theta, k.weights[layer], a, z, n)
+        if layer + 1 < len(k.weights):
+            activate(k.activation, n, z, work[k.units + first : k.units + last])
+        a = z
+    return a
+
+
+def target(k: MlpConstants, y: Array, o: int, i: Lanes) -> Lanes:
+    """Of output o: y_o, or of classes whether it is the class."""
+    if k.classes:
+        return select(y[0, i] == o, 1.0, 0.0)
+    return y[o, i]
+
+
+def largest(z: Array, n: int, out: Array) -> None:
+    """Write the largest of the rows to out[0]."""
+    for i in each(n):
+        out[0, i] = z[0, i]
+    for o in range(1, len(z)):
+        for i in each(n):
+            out[0, i] = select(z[o, i] > out[0, i], z[o, i], out[0, i])
+
+
+def softmax(z: Array, n: int, out: Array, room: Array) -> None:
+    """Write exp(z - largest) to out, the largest to room[0] and the sum of out to room[1]."""
+    largest(z, n, room)
+    for i in each(n):
+        room[1, i] = 0.0
+    for o in range(len(z)):
+        for i in each(n):
+            out[o, i] = exp(z[o, i] - room[0, i])
+            room[1, i] += out[o, i]
+
+
+def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
+    z = forward(k, n, theta, x, work)
+    first = k.rows[-1]
+    room, delta = work[k.units + first : 2 * k.units], work[2 * k.units + first : 3 * k.units]
+    for i in each(n):
+        out[0, i] = out[1, i] = 0.0
+    if k.cross_entropy:
+        softmax(z, n, delta, room)
+        for o in range(len(z)):
+            for i in each(n):
+                out[0, i] -= target(k, y, o, i) * (z[o, i] - room[0, i])
+        for i in each(n):
+            out[0, i] += log(room[1, i])
+    else:
+        for o in range(len(z)):
+            for i in each(n):
+                out[0, i] += (z[o, i] - target(k, y, o, i)) * (z[o, i] - target(k, y, o, i))
+    if k.classes:
+        largest(z, n, room)
+        for o in range(len(z)):
+            for i in each(n):
+                out[1, i] += select(y[0, i] == o, select(z[o, i] == room[0, i], 0.0, 1.0), 0.0)
+
+
+def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: Array) -> None:
+    """Write d loss / d N_theta(x) to delta."""
+    if k.cross_entropy:
+        softmax(z, n, delta, room)
+        for o in range(len(z)):
+            for i in each(n):
+                delta[o, i] = delta[o, i] / room[1, i] - target(k, y, o, i)
+    else:
+        for o in range(len(z)):
+            for i in each(n):
+                delta[o, i] = 2.0 * (z[o, i] - target(k, y, o, i))
+
+
+def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:
+    """Back-propagation (Rumelhart, Hinton & Williams 1986)."""
+    z = forward(k, n, theta, x, work)
+    slopes, deltas = work[k.units : 2 * k.units], work[2 * k.units :]
+    derivative(k, n, z, y, deltas[k.rows[-1] :], slopes[k.rows[-1] :])
+    for layer in range(len(k.weights) - 1, 0, -1):
+        before, first, last = k.rows[layer - 1], k.rows[layer], k.rows[layer] + k.widths[layer + 1]
+        add_outer(gradient, k.weights[layer], deltas[first:last], work[before:first], n)
+        pull_back(theta, k.weights[layer], deltas[first:last], deltas[before:first], n)
+        for j in range(before, first):
+            for i in each(n):
+                deltas[j, i] *= slopes[j, i]
+    add_outer(gradient, k.weights[0], deltas[: k.widths[1]], x, n)
+
+
+def penalty(k: MlpConstants, theta: Lanes) -> Lanes:
+    return k.decay * theta
+
+
+def idle(k: MlpConstants, n: int, work: Array) -> list[NDArray[np.bool_]]:
+    ends = [*k.rows[1:], k.rows[-1]]
+    return [work[k.units + first : k.units + last, :n] == 0.0 for first, last in zip(k.rows[:-1], ends, strict=False)]
+
+
+def check_shape(h: Mlp, shape: Shape) -> list[Complaint]:
+    if h.loss == "cross_entropy" and not shape.classes:
+        return [Complaint("loss", "cross_entropy needs data whose targets are classes", "squared, or labels: classes")]
+    return []
+
+
+MLP = Coupled(
+    name="mlp",
+    parameters=Mlp,
+    paper="arXiv:2407.08100, Theorem 1.2 (as reconstructed)",
+    groups=groups,
+    constants=MlpConstants,
+    prepare=prepare,
+    work=work,
+    loss=loss,
+    add_gradient=add_gradient,
+    penalty=penalty,
+    idle=idle,
+    check_shape=check_shape,
+)

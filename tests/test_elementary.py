@@ -1,0 +1,269 @@
+"""The elementary functions against wider arithmetic, and compiled against NumPy, bit for bit."""
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nonconv import elementary
+from nonconv.arithmetic import Array
+from nonconv.engine.compiler import definition, njit
+
+Wide = NDArray[np.longdouble]
+
+ORACLE_ERROR = 0.0 if np.finfo(np.longdouble).nmant >= 63 else 1.0
+"""In ulp of a double: a long double's error is a thousandth, but where it is no wider the oracle is a library's double."""
+
+
+def wide_sigmoid(x: Wide) -> Wide:
+    return np.asarray(1.0 / (1.0 + np.exp(-x)), np.longdouble)
+
+
+def wide_erf(x: Wide) -> Wide:
+    """Maclaurin's series up to 1; above it 1 - erfc, whose double errs by less than a quarter of an ulp of the difference."""
+    a = np.abs(x)
+    near = np.minimum(a, 1.0)
+    term = series = 2.0 * near / np.sqrt(np.arccos(np.longdouble(-1.0)))
+    for n in range(1, 30):
+        term = -term * near * near / n
+        series = series + term / (2 * n + 1)
+    far = 1.0 - np.array([math.erfc(v) for v in a.astype(float)], np.longdouble)
+    return np.asarray(np.copysign(np.where(a <= 1.0, series, far), x), np.longdouble)
+
+
+RANDOM = np.random.default_rng(20)
+
+
+def between(low: float, high: float, points: int = 20_000) -> Array:
+    """A grid with its ends, and as many random points."""
+    return np.concatenate([np.linspace(low, high, points), RANDOM.uniform(low, high, points)])
+
+
+def magnitudes(low: float, high: float) -> Array:
+    """Powers of ten."""
+    return np.asarray(10.0 ** between(low, high))
+
+
+def both_signs(x: Array) -> Array:
+    return np.concatenate([x, -x])
+
+
+def neighbours(*points: float) -> Array:
+    """Twenty floats on each side of the points."""
+    steps = np.arange(-20, 21)
+    return np.concatenate([np.array(p) + np.spacing(p) * steps for p in points])
+
+
+class Case(NamedTuple):
+    """A function, its value in wider arithmetic, the error it claims in ulp, and where."""
+
+    oracle: Callable[[Wide], Any]
+    error: float
+    points: Array
+
+
+MULTIPLES: Array = np.linspace(1.0, 59_999.0, 59_999) * (math.pi / 2)
+"""As near to the zeros of the sine and to its extremes as a float comes."""
+SUBNORMAL: Array = np.linspace(1.0, 1999.0, 1999) * 5e-324
+EXP_RANGE = (-708.39, 709.78)
+
+CASES = {
+    "exp": Case(
+        np.exp,
+        0.9,
+        np.concatenate([
+            between(*EXP_RANGE), between(-1.0, 1.0), both_signs(magnitudes(-310.0, -1.0)),
+            np.nextafter([elementary.EXP_LEAST, elementary.EXP_MOST], 0.0), neighbours(0.5 * math.log(2.0), math.log(2.0)),
+        ]),
+    ),
+    "log": Case(
+        np.log,
+        0.85,
+        np.concatenate([
+            between(0.5, 2.0), magnitudes(-307.0, 308.0), magnitudes(-323.0, -307.0), SUBNORMAL,
+            neighbours(math.sqrt(0.5), 1.0, math.sqrt(2.0), 2.0**-1022), [np.finfo(float).max],
+        ]),
+    ),
+    "log1p": Case(
+        np.log1p,
+        0.85,
+        np.concatenate([
+            between(0.0, 4.0), magnitudes(-320.0, 308.0), between(-0.9999, 0.0), -magnitudes(-320.0, -1.0), SUBNORMAL,
+            neighbours(math.sqrt(2.0) - 1.0, 1.0, 2.0**53), [-1.0 + 2.0**-53, np.finfo(float).max],
+        ]),
+    ),
+    "sin": Case(
+        np.sin,
+        1.5,
+        np.concatenate([
+            between(-2.0, 2.0), between(-1e2, 1e2), between(-1e5, 1e5), both_signs(magnitudes(-310.0, 6.4)),
+            both_signs(MULTIPLES), neighbours(math.pi / 4, math.pi / 2, math.pi),
+        ]),
+    ),
+    "erf": Case(
+        wide_erf,
+        3.0,
+        np.concatenate([
+            between(-6.5, 6.5), between(-1.0, 1.0), both_signs(magnitudes(-307.0, 2.0)), neighbours(1.0, 6.0), SUBNORMAL[90:],
+        ]),
+    ),
+    "tanh": Case(
+        np.tanh,
+        2.6,
+        np.concatenate([
+            between(-22.0, 22.0), between(-1.0, 1.0), both_signs(magnitudes(-310.0, 2.0)),
+            neighbours(0.25 * math.log(2.0), 20.0), SUBNORMAL,
+        ]),
+    ),
+    "sigmoid": Case(
+        wide_sigmoid, 2.4, np.concatenate([between(-709.7, 800.0), between(-40.0, 40.0), both_signs(magnitudes(-310.0, 0.0))])
+    ),
+}  # fmt: skip
+each_function = pytest.mark.parametrize("name", CASES)
+
+
+def plain(name: str, module: ModuleType = elementary) -> FunctionType:
+    function = getattr(module, name)
+    assert isinstance(function, FunctionType)
+    return function
+
+
+def in_numpy(function: Callable[[Any], Any], x: Any) -> Array:
+    """As the reference engine calls it."""
+    with np.errstate(all="ignore"):
+        return np.asarray(function(x))
+
+
+def worst_error(name: str, module: ModuleType = elementary) -> float:
+    """In ulp of the true value."""
+    case = CASES[name]
+    true = case.oracle(case.points.astype(np.longdouble))
+    with np.errstate(under="ignore"):  # a value between 0 and the least float
+        ulp = np.spacing(np.abs(true.astype(float)))
+    return float(np.max(np.abs(in_numpy(plain(name, module), case.points) - true) / ulp))
+
+
+@each_function
+def test_accurate(name: str) -> None:
+    """To what the docstrings say: bounds a little above the largest error of millions of points, where these are thousands."""
+    assert worst_error(name) < CASES[name].error + ORACLE_ERROR
+
+
+class Damage(NamedTuple):
+    """A coefficient, and the relative error given to it."""
+
+    coefficient: str
+    change: float
+
+
+DAMAGES = {
+    "exp": Damage("0.0416666666666665047591422", 1e-12),
+    "log": Damage("3.999999999940941908e-01", 5e-12),
+    "log1p": Damage("3.999999999940941908e-01", 5e-12),
+    "sin": Damage("8.33333333332248946124e-03", 2e-13),
+    "erf": Damage("5.55923013010394962768e4", 1e-15),
+    "tanh": Damage("0.0416666666666665047591422", 5e-13),
+    "sigmoid": Damage("0.0416666666666665047591422", 1e-12),
+}
+
+
+def damaged(coefficient: str, change: float) -> ModuleType:
+    """The module with one coefficient changed."""
+    source = inspect.getsource(elementary)
+    assert source.count(coefficient) == 1
+    module = ModuleType("damaged")
+    exec(source.replace(coefficient, repr(float(coefficient) * (1.0 + change))), vars(module))
+    return module
+
+
+@each_function
+def test_a_few_ulp_are_seen(name: str) -> None:
+    """Negative control: one coefficient changed far behind the point."""
+    error = worst_error(name, damaged(*DAMAGES[name]))
+    assert CASES[name].error + ORACLE_ERROR < error < 20.0
+
+
+INF, NAN, MOST = math.inf, math.nan, float(np.finfo(float).max)
+SPECIAL = {
+    "exp": {0.0: 1.0, 710.0: INF, MOST: INF, INF: INF, -708.4: 0.0, -800.0: 0.0, -MOST: 0.0, -INF: 0.0},
+    "log": {1.0: 0.0, 0.0: -INF, INF: INF, -5e-324: NAN, -1.0: NAN, -INF: NAN},
+    "log1p": {0.0: 0.0, 5e-324: 5e-324, INF: INF, -1.0: -INF, -1.5: NAN, -INF: NAN},
+    "sin": {0.0: 0.0, 5e-324: 5e-324, 2.0**49: NAN, MOST: NAN, INF: NAN, -INF: NAN},
+    "erf": {0.0: 0.0, 7.0: 1.0, -7.0: -1.0, MOST: 1.0, INF: 1.0, -INF: -1.0},
+    "tanh": {0.0: 0.0, 5e-324: 5e-324, 25.0: 1.0, -25.0: -1.0, MOST: 1.0, INF: 1.0, -INF: -1.0},
+    "sigmoid": {0.0: 0.5, 40.0: 1.0, MOST: 1.0, INF: 1.0, -710.0: 0.0, -MOST: 0.0, -INF: 0.0},
+}
+
+
+@each_function
+def test_special_values(name: str) -> None:
+    expected = [*SPECIAL[name].items(), (NAN, NAN)]
+    if name in {"erf", "tanh"}:
+        expected.append((-0.0, -0.0))  # a dictionary has one zero
+    for x, y in expected:
+        ours = in_numpy(plain(name), np.array([x]))
+        assert np.array_equal(ours, [y], equal_nan=True), f"{name}({x}) = {ours}"
+        assert np.isnan(y) or np.signbit(ours) == np.signbit(y), f"{name}({x}) has the wrong sign"
+
+
+@pytest.mark.parametrize("name", ["sin", "erf", "tanh"])
+def test_odd(name: str) -> None:
+    x = CASES[name].points
+    assert np.array_equal(in_numpy(plain(name), -x), -in_numpy(plain(name), x))
+
+
+def test_sin_of_the_largest_arguments() -> None:
+    """Up to 2**48 it stays the sine of a neighbour: its error is below one ulp of the argument."""
+    x = both_signs(2.0 ** between(21.0, 48.0))
+    error = np.abs(in_numpy(elementary.sin, x) - np.sin(x.astype(np.longdouble)))
+    assert np.all(error < np.spacing(np.abs(x)))
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "log1p", "erf", "tanh", "sigmoid"])
+def test_never_falls(name: str) -> None:
+    """Between points whose values are further apart than they err, also where one approximation takes over from another."""
+    around = np.concatenate([np.arange(-384, 384) / 128.0, (np.arange(-8, 8) + 0.5) * math.log(2.0) / 2.0])
+    x = np.sort(np.concatenate([around - 1e-9, around, around + 1e-9]))
+    y = in_numpy(plain(name), x[x > 0.0] if name.startswith("log") else x)
+    assert np.all(np.diff(y) > 0.0)
+
+
+@cache
+def compiled(name: str) -> Callable[[Array, Array], None]:
+    function = definition(plain(name))
+
+    def loop(x: Array, y: Array) -> None:
+        for i in range(x.shape[0]):
+            y[i] = function(x[i])
+
+    compiled: Callable[[Array, Array], None] = njit(error_model="numpy", cache=False)(loop)
+    return compiled
+
+
+def any_points(name: str) -> Array:
+    """Where it is accurate, where it is special, and any bits at all."""
+    random = np.random.default_rng(21)
+    anything = random.integers(-(2**63), 2**63, 4000).view(np.float64)
+    return np.concatenate([random.choice(CASES[name].points, 4000), anything, [*SPECIAL[name], -0.0, NAN, -NAN]])
+
+
+@each_function
+@pytest.mark.parametrize("length", [None, 4001, 776, 64, 13, 1])
+def test_compiled_is_numpy(name: str, length: int | None) -> None:
+    """Bit for bit, whatever part of a loop is done in vectors."""
+    x = any_points(name)[:length]
+    y = np.empty_like(x)
+    compiled(name)(x, y)
+    assert y.tobytes() == in_numpy(plain(name), x).tobytes()
+
+
+@each_function
+def test_one_number_is_an_array_of_one(name: str) -> None:
+    for x in (0.3, 1.7, 40.0):
+        assert in_numpy(plain(name), x) == in_numpy(plain(name), np.float64(x)) == in_numpy(plain(name), np.array([x]))[0]
