@@ -47,8 +47,9 @@ def _held_out(examples: Examples, h: Any, seed: int) -> tuple[Array, Array]:
         return found
     shape = examples.shape(h)
     x, y = np.empty((shape.features, found)), np.empty((shape.targets, found))
-    with np.errstate(all="ignore"):
-        examples.sample(examples.prepare(h), found, uniforms(key(seed, "held-out"), 0, examples.draws(h), 0, found), x, y)
+    if found:
+        with np.errstate(all="ignore"):
+            examples.sample(examples.prepare(h), found, uniforms(key(seed, "held-out"), 0, examples.draws(h), 0, found), x, y)
     return x, y
 
 

@@ -25,6 +25,8 @@ def start_points(program: Program, first: int, paths: int) -> Array:
     u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
     constants = law.prepare(parameters, program.dim)
     refuse_misshapen(law, constants, program.dim)
+    if all(np.ndim(field) == 1 for field in constants):  # all coordinates at once, since there may be thousands
+        return np.asarray(law.sample(law.constants(*(field[:, None] for field in constants)), u))
     return np.array([law.sample(law.constants(*(field[j] for field in constants)), u[j]) for j in range(program.dim)])
 
 

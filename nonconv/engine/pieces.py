@@ -12,12 +12,14 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
+from numba.np.arrayobj import make_array as _make_array
 from numpy.typing import NDArray
 
 from nonconv.engine.compiler import INSIDE, njit
 
 intrinsic: Any = _intrinsic
 typeof: Any = numba.typeof
+make_array: Any = _make_array
 cgutils: Any = _cgutils
 """Their declared types are none, or do not know what they make."""
 INT = ir.IntType(64)
@@ -42,13 +44,11 @@ def call(typing: Any, address: Any, arguments: Any) -> tuple[Any, Any]:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
-    """The tuple of this kind at an address."""
+    """The tuple of this kind at an address; its arrays belong to whoever wrote it there."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         pointer = builder.inttoptr(values[0], context.get_value_type(signature.return_type).as_pointer())
-        value = builder.load(pointer)
-        context.nrt.incref(builder, signature.return_type, value)
-        return value
+        return builder.load(pointer)
 
     return kind.instance_type(address, kind), generate
 
@@ -56,13 +56,24 @@ def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
 @intrinsic  # type: ignore[untyped-decorator]
 def _write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kind = context.get_value_type(signature.args[1])
+        kinds, kind = signature.args[1], context.get_value_type(signature.args[1])
         if context.get_abi_sizeof(kind) > ROOM:
             raise ValueError("these constants are more than there is room for")
-        builder.store(values[1], builder.inttoptr(values[0], kind.as_pointer()))
+        parts = zip(kinds, cgutils.unpack_tuple(builder, values[1]), strict=True)
+        value = context.make_tuple(builder, kinds, [_unowned(context, builder, *part) for part in parts])
+        builder.store(value, builder.inttoptr(values[0], kind.as_pointer()))
         return context.get_dummy_value()
 
     return types.void(address, value), generate
+
+
+def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """The value; an array without its owner, whose reference count ends with the call that hands it over."""
+    if not isinstance(kind, types.Array):
+        return value
+    array = make_array(kind)(context, builder, value)
+    array.meminfo = array.parent = cgutils.get_null_value(array.meminfo.type)
+    return array._getvalue()
 
 
 @njit(**INSIDE)  # type: ignore[untyped-decorator]
@@ -71,7 +82,7 @@ def _hold(address: Any, value: Any) -> None:
 
 
 class Held:
-    """A tuple of numbers and arrays at an address, where `held` finds it; and its kind."""
+    """A tuple of numbers and arrays at an address, where `held` finds it as long as this lives; and its kind."""
 
     def __init__(self, constants: Any) -> None:
         self.constants = tuple(constants)

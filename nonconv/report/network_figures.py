@@ -58,7 +58,8 @@ def _wrong(axes: Any, run: Run, at: dict[str, Array]) -> None:
 def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
     """The recorded steps, and at the left end the start, which has no place on a log axis."""
     value, low, high = (row[1:] for row in rows)
-    axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label="mean over paths, 95 % band")
+    name = "mean over paths, 95 % band" if run.summary["paths"] > 1 else "the path"
+    axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label=name)
     axes.fill_between(run.step, low, high, color=color, alpha=0.25, linewidth=0)
     (start, least, most) = (row[:1] for row in rows)
     half = np.nan_to_num(np.array([start - least, most - start]))
@@ -93,6 +94,10 @@ def _groups(axes: Any, rows: list[dict[str, str]]) -> None:
         half = np.clip(np.nan_to_num([value - positive(low), positive(high) - value]), 0.0, None)
         style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)], "markersize": 4.5, "capsize": 2.5}
         axes.errorbar(step * aside, value, half, label=name, linewidth=1.2, **style)
+    if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
+        zero = all(float(row["value"]) == 0.0 for row in rows)
+        text = "zero in every group" if zero else "not finite in any group"
+        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
     spans = sorted({float(row["step"]) for row in rows})
     axes.set_xscale("log")
     axes.set_xlim(spans[0] / 1.3, spans[-1] * 1.3)

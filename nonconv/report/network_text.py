@@ -84,7 +84,8 @@ def groups(run: Run) -> tuple[str, list[str], list[list[str]]]:
     """Title, header and rows of the table of groups; no rows where no floors were measured."""
     rows = [_group(name, found) for name, found in run.verdict.get("groups", {}).items()]
     title = (
-        f"Groups of coordinates, each judged on its own; ± half of a 95 % interval, at least: for {run.floors} floors at once"
+        "Each group of coordinates, judged on its own "
+        f"(± half the width of a 95 % interval; at least: at 95 % for all {run.floors} floors of the group at once)"
     )
     return title, list(GROUPS), rows
 
