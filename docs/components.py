@@ -5,7 +5,7 @@ import json
 
 from nonconv.components import Component, Registry
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
-from nonconv.config.spec import KINDS, Experiment, PluginFile, Record, common_parameters
+from nonconv.config.spec import KINDS, Experiment, PluginFile, Record, common_parameters, listed
 from nonconv.parameters import Parameter, Part, parameters_of
 
 INTRODUCTION = """\
@@ -34,16 +34,24 @@ def page() -> str:
     for title, part in PARTS.items():
         parts += [f"### {title}\n", table(parameters_of(part))]
     for kind, registry in KINDS.items():
-        if kind != "start":
-            parts += section(kind, registry)
+        parts += section(kind, registry)
     return "\n".join(parts)
+
+
+ABOUT = {
+    "data": "What objectives draw X from; of the objective `mlp` see data sets.\n",
+    "examples": "What the objective `mlp` learns from, as its `data`.\n",
+    "start": "A start may also be a number, a list of dim numbers, or any data distribution but csv, drawn for each path.\n",
+}
 
 
 def section(kind: str, registry: Registry) -> list[str]:
     """One kind of component."""
     common = common_parameters(kind)
     about = ["Every one of them also takes:\n", table(common)] if common else []
-    return [f"## {registry.title} (`{kind}`)\n", *about, *(entry(component) for component in registry.values())]
+    if kind in ABOUT:
+        about = [ABOUT[kind], *about]
+    return [f"## {registry.title} (`{kind}`)\n", *about, *(entry(component) for component in listed(kind).values())]
 
 
 def entry(component: Component) -> str:

@@ -240,7 +240,7 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "learning_rate": Schedule,
     "batch_size": Schedule,
     "data": Distribution,
-    "start": Distribution,
+    "start": (Distribution, Initialisation),
     "examples": Examples,
 }
 """What the components of a kind are, as plug-ins register them."""

@@ -13,9 +13,11 @@ from annotated_types import Interval, Len
 from pydantic import ValidationError
 
 from nonconv.arithmetic import Array
-from nonconv.components import Component, Distribution, Law, Limits, Objective, Optimizer, Schedule
-from nonconv.config.plugins import Plugin, blame, is_foreign, place_text
+from nonconv.broken import Broken, Check
+from nonconv.components import Component, Coupled, Distribution, Initialisation, Law, Limits, Objective, Optimizer, Schedule
+from nonconv.config.plugins import Plugin, blame
 from nonconv.config.spec import common_parameters, component_model, parameters_from
+from nonconv.contract_networks import OF_EXAMPLES, OF_INITIALISATIONS, OF_NETWORKS
 from nonconv.data.continuous import UNIFORM, Uniform
 from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.data.nothing import NOTHING, Nothing
@@ -34,6 +36,11 @@ STEPS, PATHS, SEED = 200, 13, 3
 LAYOUTS = [(1, "1"), (3, "1"), (2, "5"), (2, "growing")]
 """Coordinates and batch sizes that the engines are compared on."""
 MOST_EXAMPLES, MOST_TRIED = 8, 500
+OFFERED = {
+    "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
+    "examples": [{"name": "function", "inputs": 2}],
+}
+"""Components for parameters that are one, by kind."""
 NUMBERS = (0.5, 0.1, 1.0, 2.0, 0.9, 0.01, -1.0, 5.0, 0.0, 100.0, -10.0)
 WHOLE = (2, 1, 3, 10, 0, 100, -1)
 SAMPLES = 2**17
@@ -50,18 +57,6 @@ class Finding(NamedTuple):
     component: str
     check: str
     reasons: tuple[str, ...]
-
-
-class _Broken(Exception):
-    """The reason why a check fails, and the function that is at fault."""
-
-    def __init__(self, reason: str, function: Callable[..., Any] | None = None) -> None:
-        at = f"{place_text(function)}: " if function is not None and is_foreign(function) else ""
-        super().__init__(at + reason)
-
-
-Check = Callable[[Any, Any], None]
-"""Takes a component and parameters of it. Raises _Broken."""
 
 
 def contract_of(plugin: Plugin) -> list[Finding]:
@@ -84,7 +79,7 @@ def findings(kind: str, component: Component, offered: Sequence[Any] = ()) -> It
     examples, reasons = _examples(kind, component, offered)
     yield finding("a config can choose its parameters", reasons)
     if examples:
-        for check, test in CHECKS[kind].items():
+        for check, test in checks_of(kind, component).items():
             yield finding(check, _reasons(test, component, examples))
 
 
@@ -101,7 +96,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     try:
         with np.errstate(all="ignore"):
             test(component, h)
-    except _Broken as broken:
+    except Broken as broken:
         return str(broken)
     except NonconvError as error:
         return _first_line(error)
@@ -175,7 +170,7 @@ def _plausible(component: Component) -> Iterator[dict[str, Any]]:
 def _values(parameter: Parameter) -> list[Any]:
     """Values that the annotation allows."""
     if parameter.kind:
-        return [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}] if parameter.kind == "data" else []
+        return OFFERED.get(parameter.kind, [])
     return _values_of(parameter.annotation)
 
 
@@ -262,7 +257,7 @@ def _same(program: Program, component: Any, role: str) -> None:
             step = int(np.argmax(np.any(ours != reference, axis=(1, 2)))) + 1
         hint = "" if component.transcendental else "; does it use log, exp or the like, which `transcendental` must name?"
         what = f"compiled and NumPy differ from step {step} on in {program.dim} coordinates{hint}"
-        raise _Broken(what, getattr(component, role))
+        raise Broken(what, getattr(component, role))
 
 
 # Optimizers
@@ -271,22 +266,22 @@ def _same(program: Program, component: Any, role: str) -> None:
 def _state_is_floats(component: Optimizer, h: Any) -> None:
     state = component.start(h)
     if not isinstance(state, component.state):
-        raise _Broken(f"start returns {type(state).__name__}, not {component.state.__name__}", component.start)
+        raise Broken(f"start returns {type(state).__name__}, not {component.state.__name__}", component.start)
     for name, value in zip(component.state._fields, state, strict=True):
         if type(value) is not float or not math.isfinite(value):
-            raise _Broken(f"start: {name} is {value!r}; it must be a finite float", component.start)
+            raise Broken(f"start: {name} is {value!r}; it must be a finite float", component.start)
 
 
 def _at_step_is_a_table(component: Optimizer, h: Any) -> None:
     n = np.array([1.0, 2.0, 3.0, 10.0, 1e3, 1e6, 1e12])
     per_step = component.at_step(h, n.copy())
     if not isinstance(per_step, component.per_step):
-        raise _Broken(f"at_step returns {type(per_step).__name__}, not {component.per_step.__name__}", component.at_step)
+        raise Broken(f"at_step returns {type(per_step).__name__}, not {component.per_step.__name__}", component.at_step)
     for name, column in zip(component.per_step._fields, per_step, strict=True):
         if np.shape(column) != n.shape:
-            raise _Broken(f"at_step: {name} has the shape {np.shape(column)}, n has {n.shape}", component.at_step)
+            raise Broken(f"at_step: {name} has the shape {np.shape(column)}, n has {n.shape}", component.at_step)
         if not np.all(np.isfinite(column)):
-            raise _Broken(f"at_step: {name} is not finite at step {n[~np.isfinite(column)][0]:g}", component.at_step)
+            raise Broken(f"at_step: {name} is not finite at step {n[~np.isfinite(column)][0]:g}", component.at_step)
 
 
 def _of_the_step_alone(function: Callable[[Array], Any], blamed: Callable[..., Any]) -> None:
@@ -295,12 +290,12 @@ def _of_the_step_alone(function: Callable[[Array], Any], blamed: Callable[..., A
     given = n.copy()
     whole = np.atleast_2d(np.array(function(given)))
     if not np.array_equal(given, n):
-        raise _Broken("changes the steps it is given", blamed)
+        raise Broken("changes the steps it is given", blamed)
     pieces = [np.atleast_2d(np.array(function(n[first:last].copy()))) for first, last in ((0, 1), (1, 17), (17, 60))]
     if not np.array_equal(np.concatenate(pieces, axis=1), whole):
-        raise _Broken("gives other numbers when the steps are cut in pieces", blamed)
+        raise Broken("gives other numbers when the steps are cut in pieces", blamed)
     if not np.array_equal(np.atleast_2d(np.array(function(n[::-1].copy())))[:, ::-1], whole):
-        raise _Broken("gives other numbers when the steps come in another order", blamed)
+        raise Broken("gives other numbers when the steps come in another order", blamed)
 
 
 def _at_step_of_the_step_alone(component: Optimizer, h: Any) -> None:
@@ -325,12 +320,12 @@ def _update_is_pure(component: Optimizer, h: Any) -> None:
         before = [value.copy() for value in state]
         direction, after = component.update(per_step, state, together)
         if not np.array_equal(together, gradients * (-0.75) ** t):
-            raise _Broken("update changes the gradient it is given", component.update)
+            raise Broken("update changes the gradient it is given", component.update)
         if any(not np.array_equal(now, then) for now, then in zip(state, before, strict=True)):
-            raise _Broken("update changes the state it is given; it must return a new one", component.update)
+            raise Broken("update changes the state it is given; it must return a new one", component.update)
         moved = [component.update(per_step, s, float(g)) for s, g in zip(states, together, strict=True)]
         if not np.array_equal(np.broadcast_to(direction, gradients.shape), [d for d, _ in moved], equal_nan=True):
-            raise _Broken("update moves a path otherwise beside others than alone", component.update)
+            raise Broken("update moves a path otherwise beside others than alone", component.update)
         state = component.state(*(np.broadcast_to(value, gradients.shape).copy() for value in after))
         states, together = [s for _, s in moved], gradients * (-0.75) ** (t + 1)
 
@@ -350,26 +345,26 @@ def _constants_fit(component: Any, h: Any) -> None:
     dim = _dim(component, h)
     constants = component.prepare(h, dim)
     if not isinstance(constants, component.constants):
-        raise _Broken(f"prepare returns {type(constants).__name__}, not {component.constants.__name__}", component.prepare)
+        raise Broken(f"prepare returns {type(constants).__name__}, not {component.constants.__name__}", component.prepare)
     for name, field in zip(component.constants._fields, constants, strict=True):
         if np.shape(field)[:1] != (dim,):
-            raise _Broken(f"prepare: {name} has the shape {np.shape(field)} for {dim} coordinates", component.prepare)
+            raise Broken(f"prepare: {name} has the shape {np.shape(field)} for {dim} coordinates", component.prepare)
         if getattr(field, "dtype", None) not in (np.float64, np.uint64):
-            raise _Broken(f"prepare: {name} must be an array of floats", component.prepare)
+            raise Broken(f"prepare: {name} must be an array of floats", component.prepare)
 
 
 def _law_fits(component: Distribution, h: Any) -> None:
     dim = _dim(component, h)
     law = component.law(h, dim)
     if not isinstance(law, Law):
-        raise _Broken(f"law returns {type(law).__name__}, not Law", component.law)
+        raise Broken(f"law returns {type(law).__name__}, not Law", component.law)
     for name, moment in zip(Law._fields[:5], law[:5], strict=True):
         if np.shape(moment) != (dim,):
-            raise _Broken(f"law: {name} has the shape {np.shape(moment)} for {dim} coordinates", component.law)
+            raise Broken(f"law: {name} has the shape {np.shape(moment)} for {dim} coordinates", component.law)
     if not np.all((law.low <= law.mean) & (law.mean <= law.high) & (law.variance >= 0.0)):
-        raise _Broken("law: low <= mean <= high and variance >= 0 do not hold", component.law)
+        raise Broken("law: low <= mean <= high and variance >= 0 do not hold", component.law)
     if law.symmetric and np.any(np.abs(law.third_central) > 1e-12 * law.variance**1.5):
-        raise _Broken("law: symmetric, but its third central moment is not 0", component.law)
+        raise Broken("law: symmetric, but its third central moment is not 0", component.law)
 
 
 def _samples(component: Distribution, h: Any, j: int) -> Array:
@@ -387,7 +382,7 @@ def _samples_in_bounds(component: Distribution, h: Any) -> None:
         outside = ~((law.low[j] <= x) & (x <= law.high[j]) & np.isfinite(x))
         if outside.any():
             what = f"sample gives {x[outside][0]:.17g}, outside of law's bounds {law.low[j]:g} to {law.high[j]:g}"
-            raise _Broken(what, component.sample)
+            raise Broken(what, component.sample)
 
 
 def _samples_have_moments(component: Distribution, h: Any) -> None:
@@ -404,7 +399,7 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
             error = math.sqrt(max(squared, 0.0) / SAMPLES)
             if not abs(seen - known[j]) <= STANDARD_ERRORS * error + rounding:
                 what = f"law says {name} {known[j]:.6g}, {SAMPLES} samples have {seen:.6g} (standard error {error:.2g})"
-                raise _Broken(what, component.law)
+                raise Broken(what, component.law)
 
 
 def _sample_compiles(component: Distribution, h: Any) -> None:
@@ -433,7 +428,7 @@ def _samples_are_close(component: Distribution, h: Any) -> None:
     program = _program(dim, "1", data=component, data_constants=component.prepare(h, dim), **changes)
     ours, reference = (block.theta for block in _both(program, 5000))
     if ulps(ours, reference) > CLOSE_ULP:
-        raise _Broken(f"compiled and NumPy differ by {ulps(ours, reference)} ulp", component.sample)
+        raise Broken(f"compiled and NumPy differ by {ulps(ours, reference)} ulp", component.sample)
 
 
 # Objectives
@@ -476,7 +471,7 @@ def _gradient_is_derivative(component: Objective, h: Any) -> None:
             at = int(wrong.argmax())
             given = np.broadcast_to(slope, POINTS.shape)[at]
             what = f"at theta = {POINTS[at]:g}, x = {x:g} gradient is {given:.6g}, the loss rises by {difference[at]:.6g}"
-            raise _Broken(what, component.gradient)
+            raise Broken(what, component.gradient)
 
 
 def _minimizer_is_stationary(component: Objective, h: Any) -> None:
@@ -486,17 +481,17 @@ def _minimizer_is_stationary(component: Objective, h: Any) -> None:
     for law, parameters in _data_of(component, h):
         point = component.minimizer(h, law.law(parameters, dim))
         if np.shape(point) != (dim,):
-            raise _Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
+            raise Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
         for j in range(dim):
             x = law.sample(_entry(law, parameters, dim, j), (np.arange(2**12) + 0.5) / 2**12)
             slopes = [component.gradient(_entry(component, h, dim, j), point[j] + offset, x) for offset in (-0.1, 0.0, 0.1)]
             size = max(float(np.abs(slope).mean()) for slope in slopes)
             if not abs(float(np.mean(slopes[1]))) <= 1e-9 * max(size, 1e-300):
                 what = f"at the minimizer {point[j]:.6g} the mean gradient is {np.mean(slopes[1]):.3g}, with {law.name} data"
-                raise _Broken(what, component.minimizer)
+                raise Broken(what, component.minimizer)
             if np.mean(slopes[0]) > 0.0 or np.mean(slopes[2]) < 0.0:
                 what = f"{point[j]:.6g} is no minimum: the loss falls beside it, with {law.name} data"
-                raise _Broken(what, component.minimizer)
+                raise Broken(what, component.minimizer)
 
 
 # Schedules
@@ -506,12 +501,12 @@ def _values_fit(component: Schedule, h: Any) -> None:
     n = np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)])
     values = component.value(h, n.copy())
     if np.shape(values) != n.shape:
-        raise _Broken(f"value has the shape {np.shape(values)}, n has {n.shape}", component.value)
+        raise Broken(f"value has the shape {np.shape(values)}, n has {n.shape}", component.value)
     if not np.all(np.isfinite(values) & (values >= 0.0)):
         bad = ~(np.isfinite(values) & (values >= 0.0))
-        raise _Broken(f"value is {values[bad][0]:g} at step {n[bad][0]:g}; it must be finite and not negative", component.value)
+        raise Broken(f"value is {values[bad][0]:g} at step {n[bad][0]:g}; it must be finite and not negative", component.value)
     if not np.any(values > 0.0):
-        raise _Broken("value is 0 at every step", component.value)
+        raise Broken("value is 0 at every step", component.value)
 
 
 def _value_of_the_step_alone(component: Schedule, h: Any) -> None:
@@ -524,24 +519,24 @@ def _sizes_are_whole(component: Schedule, h: Any) -> None:
     bad = ~((sizes >= 1.0) & (sizes < 2.0**31) & (sizes == np.floor(sizes)))
     if bad.any():
         what = f"the size is {sizes[bad][0]:g} at step {n[bad][0]:g}; it must be a whole number from 1 to 2147483647"
-        raise _Broken(what, component.value)
+        raise Broken(what, component.value)
 
 
 def _limits_hold(component: Schedule, h: Any) -> None:
     """Around steps 1e6 to 1e15 the values come close to the limits, or closer all the time; what is beyond is not seen."""
     limits = component.limits(h)
     if not isinstance(limits, Limits) or not limits.low <= limits.high:
-        raise _Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
+        raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
     seen = [component.value(h, n + np.arange(5040.0)) for n in FAR]
     if math.isinf(limits.high):
         if not seen[-1].max() > seen[0].max() and not seen[-1].max() >= 2**31 - 1:
-            raise _Broken(f"limits says it grows without bound; around 1e15 it is {seen[-1].max():g}", component.limits)
+            raise Broken(f"limits says it grows without bound; around 1e15 it is {seen[-1].max():g}", component.limits)
         return
     gaps = [max(float((limits.low - x).max()), float((x - limits.high).max()), 0.0) for x in seen]
     close = 1e-6 * max(float(np.abs(seen[0]).max()), abs(limits.high))
     if gaps[-1] > close and not gaps[-1] <= 0.9 * gaps[0]:
         found = f"{seen[-1].min():g} to {seen[-1].max():g}"
-        raise _Broken(f"limits says {limits.low:g} to {limits.high:g}, but around step 1e15 it is {found}", component.limits)
+        raise Broken(f"limits says {limits.low:g} to {limits.high:g}, but around step 1e15 it is {found}", component.limits)
 
 
 OF_SCHEDULES: dict[str, Check] = {
@@ -571,8 +566,16 @@ CHECKS: dict[str, dict[str, Check]] = {
         "the minimizer has mean gradient zero": _minimizer_is_stationary,
     },
     "data": OF_DATA,
+    "examples": OF_EXAMPLES,
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": {**OF_SCHEDULES, "sizes are whole and at least 1": _sizes_are_whole},
 }
 """The checks of each kind by what they say when they pass."""
+OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initialisation: OF_INITIALISATIONS}
+"""Those of classes that share their kind with another."""
+
+
+def checks_of(kind: str, component: Component) -> dict[str, Check]:
+    """The checks of a component."""
+    return OF_CLASS.get(type(component), CHECKS[kind])

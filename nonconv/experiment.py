@@ -19,7 +19,7 @@ from nonconv.config.examples import Sources
 from nonconv.config.expect import label, misplaced
 from nonconv.config.plugins import Plugin, blaming, refusal
 from nonconv.config.problems import Problem, nearest
-from nonconv.config.spec import KINDS, component_model, parameters_from
+from nonconv.config.spec import KINDS, choices, component_model, parameters_from
 from nonconv.config.table import TableError, read_table
 from nonconv.config.validate import load, refuse
 from nonconv.data.empirical import Rows
@@ -28,7 +28,7 @@ from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
-from nonconv.learning import bind, coordinate_names, first_of_each, full_name
+from nonconv.learning import bind, coordinate_name, coordinate_of, coordinates_there_are, first_of_each
 from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
@@ -254,7 +254,10 @@ class _Binding:
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
         """Even the smallest block must fit into memory."""
         most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
-        if recorded > most:
+        if most == 0:
+            allowed = f"at most {MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK)} coordinates"
+            self._complain(("objective",), f"{self.dim} coordinates do not fit into memory", allowed)
+        elif recorded > most:
             what = f"{recorded} recorded steps of {self.dim} coordinates do not fit into memory"
             self._complain(("record", "points"), what, f"at most {most} points with this dim")
         elif with_floors > most:
@@ -264,7 +267,7 @@ class _Binding:
     def _check_table_size(self) -> None:
         """Every coordinate has its own copy of a discrete law's table."""
         values = getattr(self.data.parameters, "values", ())
-        points = len(values) if isinstance(values, tuple) else 0
+        points = len(values) if isinstance(values, tuple) and not self.bound else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
             path: KeyPath = ("objective", "data", "values")
             self._complain(path, f"{points} points for each of {self.dim} coordinates do not fit into memory")
@@ -353,7 +356,8 @@ class _Binding:
         if not isinstance(law, Initialisation):
             return chosen
         if not self.bound:
-            self._complain(("start",), f"{law.name} draws weights by the widths of layers, which {self._name} does not have")
+            what = f"{law.name} draws weights by the widths of layers, which {self._name} does not have"
+            self._complain(("start",), what, choices("start").partition(";")[0])
             return np.zeros(self.dim)
         return Chosen(DRAWN[parameters.law], spread(law, parameters, self.groups))
 
@@ -363,22 +367,28 @@ class _Binding:
 
     def _coordinates(self) -> tuple[tuple[int, str], ...]:
         """Which coordinates of a path are kept, by number and name."""
-        wanted, named = self.model.record.coordinates, list(coordinate_names(self.groups))
-        names = named or [f"{k + 1}" for k in range(self.dim)] if wanted or self.bound else []
+        wanted = self.model.record.coordinates
         if wanted is None:
             del self.resolved["record"]["coordinates"]
-            return tuple((k, names[k]) for k in first_of_each(self.groups))
-        found = {}
+            return tuple((k, coordinate_name(k, self.groups)) for k in first_of_each(self.groups))
+        found: dict[int, str] = {}
         for at, value in enumerate(wanted):
-            name = full_name(value, self.groups) if isinstance(value, str) else names[value - 1] if value <= self.dim else ""
-            if name in names:
-                found[names.index(name)] = name
-                continue
-            allowed = ", ".join(group.name for group in self.groups) if named else ""
-            near = nearest(str(value), [group.name for group in self.groups])
-            what = f"there is no coordinate {value} of {self.dim}"
-            self._complain(("record", "coordinates", at), what, allowed or f"1 to {self.dim}", near)
+            k = coordinate_of(value, self.groups, self.dim)
+            if k is None:
+                self._complain_of_coordinate(value, at)
+            elif k in found:
+                self._complain(("record", "coordinates", at), f"{found[k]} stands twice")
+            else:
+                found[k] = coordinate_name(k, self.groups)
+        self.resolved["record"]["coordinates"] = [name if self.groups else k + 1 for k, name in found.items()]
         return tuple(found.items())
+
+    def _complain_of_coordinate(self, value: str | int, at: int) -> None:
+        names = [group.name for group in self.groups]
+        group = str(value).partition("[")[0]
+        near = "" if group in names else nearest(group, names)
+        what = f"there is no coordinate {value} of {self.dim}"
+        self._complain(("record", "coordinates", at), what, coordinates_there_are(self.groups, self.dim), near)
 
     def _check_adam_zero(self, path: KeyPath) -> None:
         model = self.model

@@ -93,7 +93,7 @@ def allowed(annotation: Any, plural: bool = False) -> str:
     if origin in (Union, UnionType):
         return " or ".join(allowed(option) for option in get_args(core) if option is not NoneType)
     if origin is tuple:
-        return f"a list of {allowed(get_args(core)[0], plural=True)}{_at_least(metadata)}"
+        return f"a list of {allowed(get_args(core)[0], plural=True)}{_at_least(metadata)}{_at_most(metadata)}"
     return _plain(core, metadata, plural)
 
 
@@ -109,6 +109,11 @@ def _plain(core: Any, metadata: tuple[Any, ...], plural: bool) -> str:
 def _at_least(metadata: tuple[Any, ...]) -> str:
     length = next((item.min_length for item in metadata if isinstance(item, Len)), 0)
     return f", at least {length}" if length else ""
+
+
+def _at_most(metadata: tuple[Any, ...]) -> str:
+    length, least = next(((item.max_length, item.min_length) for item in metadata if isinstance(item, Len)), (None, 0))
+    return f"{' and' if least else ','} at most {length}" if length else ""
 
 
 def _range(metadata: tuple[Any, ...]) -> str:

@@ -418,7 +418,7 @@ def test_list_names_every_component_with_its_source() -> None:
     for component in listed:
         assert re.search(rf"^ *{component['name']} ", shown, re.MULTILINE)
         assert component["source"]
-    assert {c["kind"] for c in listed} == {"objective", "optimizer", "learning_rate", "batch_size", "data"}
+    assert {c["kind"] for c in listed} == set(KINDS)
     assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
     assert "adam" in good("list", "optimizer")
     assert "two_point" not in good("list", "optimizer")
@@ -427,7 +427,7 @@ def test_list_names_every_component_with_its_source() -> None:
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
-        "  allowed: objective, optimizer, learning_rate, batch_size, data\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, data, examples, start\n"
         "  did you mean optimizer?\n"
     )
     assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"

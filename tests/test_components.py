@@ -17,15 +17,17 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from nonconv.arithmetic import Array
-from nonconv.components import Component, Distribution, Objective, Optimizer, Schedule
+from nonconv.components import Component, Coupled, Distribution, Examples, Initialisation, Objective, Optimizer, Schedule, Shape
 from nonconv.config.spec import KINDS, common_parameters
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform, TruncatedNormal
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.data.quantile import normal_quantile
+from nonconv.learning import TABLES as FROM_FILES
 from nonconv.objectives.quadratic import Quadratic
 from nonconv.parameters import bare, parameters_of
+from nonconv.rng import key, uniforms
 from nonconv.schedules import BATCH_SIZES
 from nonconv.schedules.batch_size import LARGEST, Power
 from nonconv.schedules.learning_rate import warmed_up
@@ -43,6 +45,11 @@ TABLES = {
 EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("objective", "quadratic"): [{"data": None}, {"data": None, "dim": 2, "scale": (0.5, 3.0)}],
     ("objective", "toint"): [{"spacing": 0.5}, {"scale": 2.0, "dim": 3}],
+    ("objective", "mlp"): [{"data": None}, {"data": None, "hidden": (), "weight_decay": 0.5}],
+    ("examples", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
+    ("examples", "function"): [{"inputs": 3, "low": -2.0}],
+    ("examples", "csv"): [{"file": "rows.csv", "features": ("a",), "targets": ("b",)}],
+    ("start", "weights"): [{"file": "weights.npy"}],
     ("data", "two_point"): [{"low": -2.0, "high": 5.0, "p_high": 0.25}],
     ("data", "uniform"): [{"low": 3.0, "high": 3.5}],
     ("data", "log_uniform"): [
@@ -119,7 +126,7 @@ def examples(kind: str, component: Component) -> list[Any]:
 
 def combinations(kind: str, component: Component) -> list[Any]:
     """Its defaults, if it has them, and its examples, in every combination of its choices, allowed or not."""
-    given = EXAMPLES.get(("data" if kind == "start" else kind, component.name), [])
+    given = EXAMPLES.get(("data" if kind == "start" and component.name in DATA else kind, component.name), [])
     required = any(p.required for p in parameters_of(component.parameters))
     bases: list[dict[str, Any]] = [*given] if required else [{}, *given]
     return [component.parameters(**(base | chosen)) for base in bases for chosen in choices(component)]
@@ -497,11 +504,15 @@ POINTS = np.array([-2.0, -0.5, 0.0, 0.75, 3.0])
 SKEWED = TwoPoint(low=-1.0, high=4.0, p_high=0.25)
 
 
+def separable(component: Any) -> bool:
+    return isinstance(component, Objective)
+
+
 def constants_of(objective: Objective, h: Any, j: int = 0) -> Any:
     return objective.constants(*(field[j] for field in objective.prepare(h, h.dim)))
 
 
-@with_examples("objective", where=lambda objective: objective.on_orbit is None)
+@with_examples("objective", where=lambda objective: separable(objective) and objective.on_orbit is None)
 def test_gradient_is_the_derivative_of_the_loss(component: Objective, h: Any) -> None:
     """By the complex step, which is exact to rounding."""
     for j in range(h.dim):
@@ -510,14 +521,14 @@ def test_gradient_is_the_derivative_of_the_loss(component: Objective, h: Any) ->
         assert component.gradient(k, POINTS, 0.25) == pytest.approx(derivative, rel=1e-15, abs=1e-15)
 
 
-@with_examples("objective")
+@with_examples("objective", where=separable)
 def test_objective_is_the_same_on_floats_and_arrays(component: Objective, h: Any) -> None:
     k = constants_of(component, h)
     for function in (component.loss, component.gradient):
         assert function(k, POINTS, 0.3).tolist() == [function(k, theta, 0.3) for theta in POINTS.tolist()]
 
 
-@with_examples("objective", where=lambda objective: objective.minimizer is not None)
+@with_examples("objective", where=lambda objective: separable(objective) and objective.minimizer is not None)
 def test_minimizer_is_where_the_expected_gradient_vanishes(component: Objective, h: Any) -> None:
     assert component.minimizer is not None
     distribution = DATA["two_point"]
@@ -538,6 +549,48 @@ def test_quadratic_of_a_scale() -> None:
     assert objective.prepare(Quadratic(None), 3).scale.tolist() == [1.0, 1.0, 1.0]
     assert objective.prepare(Quadratic(None, 2, (0.5, 3.0)), 2).scale.tolist() == [0.5, 3.0]
     assert objective.gradient(constants_of(objective, Quadratic(None, 2, (0.5, 3.0)), 1), 2.0, 1.5) == 3.0
+
+
+# Networks and what they learn from
+
+
+@with_examples("examples", where=lambda component: component.name not in FROM_FILES)
+def test_examples_fill_their_shape(component: Examples, h: Any) -> None:
+    """Rows of tables are read by the config: tests/test_network_config.py."""
+    shape, n = component.shape(h), 7
+    x, y = np.full((shape.features, n), np.nan), np.full((shape.targets, n), np.nan)
+    constants = component.prepare(h)
+    component.sample(constants, n, uniforms(key(1, "examples"), 0, component.draws(h), 0, n), x, y)
+    assert isinstance(constants, component.constants)
+    assert np.all(np.isfinite(x))
+    assert np.all(np.isfinite(y))
+    assert not shape.classes or set(y[0]) <= set(range(shape.classes))
+
+
+SHAPES = (Shape(3, 2), Shape(1, 1, 4))
+
+
+@with_examples("objective", where=lambda objective: isinstance(objective, Coupled))
+def test_groups_leave_no_coordinate_out(component: Coupled, h: Any) -> None:
+    for shape in SHAPES:
+        if component.check_shape(h, shape):
+            continue
+        groups = component.groups(h, shape)
+        ends = [group.last for group in groups]
+        assert [group.first for group in groups] == [0, *ends[:-1]]
+        assert len({group.name for group in groups}) == len(groups)
+        assert all(g.fan_in * g.fan_out in (0, g.last - g.first) for g in groups)
+        assert component.work(h, shape) >= 0
+        assert isinstance(component.prepare(h, shape), component.constants)
+
+
+@with_examples("start", where=lambda component: isinstance(component, Initialisation))
+def test_variance_of_weights(component: Initialisation, h: Any) -> None:
+    """PyTorch's kaiming and xavier initialisations, and LeCun's: 2 / i, 2 / (i + o), 1 / i, before the gain."""
+    expected = {"he": (2.0, 0.5), "glorot": (1.0, 0.25), "lecun": (1.0, 0.25)}[component.name]
+    assert [component.variance(i, o) for i, o in ((1, 1), (4, 4))] == list(expected)
+    assert component.variance(3, 5) == (2.0 / 8.0 if component.name == "glorot" else expected[0] / 3.0)
+    assert (h.law in ("normal", "uniform"), h.gain) == (True, 1.0)
 
 
 # Schedules

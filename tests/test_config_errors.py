@@ -1,7 +1,7 @@
 """What may be wrong with a config, and the whole text that the user is told; never a traceback.
 
-bad_configs.yaml is the table of what can be wrong. Here are the cases that cannot be written there, and what holds for
-any text, any document and any override.
+bad_configs.yaml is the table of what can be wrong, bad_networks.yaml that of networks. Here are the cases that cannot be
+written there, and what holds for any text, any document and any override.
 """
 
 import math
@@ -19,14 +19,22 @@ from nonconv.errors import ConfigError
 from nonconv.experiment import read_cell
 from nonconv.parameters import Parameter, parameters_of
 
-GOOD, *BAD = yaml.safe_load(Path(__file__).with_name("bad_configs.yaml").read_text(encoding="utf-8"))
+
+def table(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A good config and bad ones, each of which knows the good one."""
+    good, *bad = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return good, [case | {"good": good["file"]} for case in bad]
+
+
+GOOD, BAD = table("bad_configs.yaml")
+NETWORK, BAD_NETWORKS = table("bad_networks.yaml")
 
 
 def written(case: dict[str, Any]) -> str:
     """The config of a case: a file of its own, or the good one with some lines changed."""
     if "file" in case:
         return str(case["file"])
-    lines = {line.partition(":")[0]: line for line in GOOD["file"].splitlines()}
+    lines = {line.partition(":")[0]: line for line in case.get("good", GOOD["file"]).splitlines()}
     lines.pop(case.get("without", ""), None)
     lines |= {line.partition(":")[0]: line for line in case.get("lines", "").splitlines()}
     return "\n".join(lines.values()) + "\n"
@@ -47,20 +55,24 @@ def told(folder: Path, config: str | bytes, *overrides: str) -> str:
     return says.replace(f"{folder}/", "").replace(str(folder), "tmp")
 
 
-@pytest.mark.parametrize("case", BAD, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", [*BAD, *BAD_NETWORKS], ids=lambda case: case["id"])
 def test_message(case: dict[str, Any], tmp_path: Path) -> None:
-    if "rows" in case:
-        (tmp_path / "rows.csv").write_text(case["rows"], encoding="utf-8")
+    files = case.get("files", {}) | ({"rows.csv": case["rows"]} if "rows" in case else {})
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
     assert told(tmp_path, written(case), *case.get("set", [])) == case["says"].rstrip("\n")
 
 
-def test_the_good_config_is_good(tmp_path: Path) -> None:
-    assert told(tmp_path, GOOD["file"]) == ""
+@pytest.mark.parametrize("good", [GOOD, NETWORK])
+def test_the_good_config_is_good(good: dict[str, Any], tmp_path: Path) -> None:
+    assert told(tmp_path, good["file"]) == ""
 
 
 def test_no_case_stands_twice() -> None:
-    assert len({case["id"] for case in BAD}) == len(BAD)
-    assert len({(written(case), str(case.get("set")), case.get("rows")) for case in BAD}) == len(BAD)
+    cases = [*BAD, *BAD_NETWORKS]
+    assert len({case["id"] for case in cases}) == len(cases)
+    assert len({(written(case), *(str(case.get(key)) for key in ("set", "rows", "files"))) for case in cases}) == len(cases)
 
 
 def test_all_problems_are_one_error(tmp_path: Path) -> None:
@@ -252,7 +264,7 @@ EXPECTATIONS: list[Any] = [
     {"mse": [{"xi": "minimizer", "below": 1}, {"xi": [0, 1], "step": 1, "above": 0}]},
     {"within": [{"xi": "start", "of": "theory"}, {"quantity": "cauchy", "of": 3}]},
 ]
-PLAUSIBLE = [0, 0.5, 1, 2, 20, [0, 1], [0.5, 0.5], [20], [], ["x"], "rows.csv", "start", [[1, 2], "last"], True]
+PLAUSIBLE = [0, 0.5, 1, 2, 20, [0, 1], [0.5, 0.5], [20], [], ["x"], ["y"], "rows.csv", "start", [[1, 2], "last"], True]
 
 
 def parameters(kind: str, name: str) -> list[Parameter]:
@@ -295,8 +307,8 @@ def is_allowed(parameter: Parameter, value: Any) -> bool:
 KNOWN = {kind: [p.name for name in KINDS[kind] for p in parameters(kind, name)] + ["name"] for kind in KINDS}
 PATHS = [
     *(parameter.name for parameter in parameters_of(Experiment)),
-    *(f"{kind}.{name}" for kind in KINDS if kind != "data" for name in KNOWN[kind]),
-    *(f"objective.data.{name}" for name in KNOWN["data"]),
+    *(f"{kind}.{name}" for kind in KINDS if kind not in ("data", "examples") for name in KNOWN[kind]),
+    *(f"objective.data.{name}" for kind in ("data", "examples") for name in KNOWN[kind]),
     *(
         "record.points",
         "record.spacing",

@@ -21,7 +21,7 @@ from nonconv.components import Examples, Shape
 from nonconv.engine.compiler import definition
 from nonconv.examples import EXAMPLES
 from nonconv.examples.function import FUNCTION, Function
-from nonconv.examples.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, count_classes, shipped, split
+from nonconv.examples.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, count_classes, shipped, split, Unusable
 from nonconv.examples.teacher import TEACHER, Teacher
 
 WIDTH = 4.0
@@ -285,12 +285,14 @@ def test_constant_columns() -> None:
     features, targets = numbered(4)
     features[:3, 1] = 0.1
     last_held_out = np.array([0.5, 0.6, 0.7, 0.0])
-    with pytest.raises(
-        ValueError, match=r"^feature 1 \(counted from 0\) is 0.1 in all 3 training rows, so it cannot be divided"
-    ):
+    message = "column 2 is 0.1 in all 3 training rows and cannot be standardised"
+    with pytest.raises(Unusable, match=f"^{message}$") as error:
         split(features, targets, 0, 0.25, "epochs", True, last_held_out)
-    with pytest.raises(ValueError, match=r"^target 1 "):
-        split(features, targets * [1.0, 0.0], 0, 0.0, "epochs", True, last_held_out, constant_features=True)
+    assert error.value.path == ("features", 1)
+    with pytest.raises(Unusable, match=r"^column 'e' is 0 ") as error:
+        zeros, names = targets * [1.0, 0.0], tuple("abcde")
+        split(features, zeros, 0, 0.0, "epochs", True, last_held_out, constant_features=True, names=names)
+    assert error.value.path == ("targets", 1)
     table = split(features, targets, 0, 0.25, "epochs", True, last_held_out, constant_features=True)
     assert table.features[:, 1].tolist() == [0.0, 0.0, 0.0]
     assert table.held_out_features[0, 1] == 9.0 - 0.1

@@ -492,7 +492,7 @@ def test_twin_goes_on_from_the_middle(engine: Engines) -> None:
     program, branch = make({}, batch="growing"), 5
     moving, seen = Moving(program, engine(program), 0, 9, STOP), np.empty((12, program.dim, 9))
     moving.go(program.record, seen, 0, branch)
-    twin, its = moving.twin(), np.empty((12, program.dim, 9))
+    twin, its = moving.twin(branch), np.empty((12, program.dim, 9))
     moving.go(program.record, seen, branch, 12)
     twin.go(program.record, its, branch, 12)
     assert np.array_equal(seen, run(program, paths=9).theta)
@@ -551,17 +551,21 @@ def test_epoch_is_restored_in_its_middle(engine: Engines, length: int) -> None:
     assert np.array_equal(np.concatenate(pieces), run(program, Reference, 3, 9).theta)
 
 
+@each_engine
 @pytest.mark.parametrize("branch", [0, 1, 6, 7, 9])
-def test_twin_deals_from_a_deck_of_its_own(branch: int) -> None:
-    """What is left of the epoch in the order of the twin's stream, then whole epochs."""
-    program = dealing(7, 21)
-    moving, seen = Moving(program, Fused(program), 0, 9, STOP), np.zeros((21, 2, 9))
+def test_twin_deals_what_its_path_left(engine: Engines, branch: int) -> None:
+    """Path and twin pass through each epoch together up to the branch, then in orders of their own; even if it is resumed."""
+    program = dealing(7, 28)
+    moving, seen = Moving(program, engine(program), 0, 9, STOP), np.zeros((28, 2, 9))
     moving.go(program.record, seen, 0, branch)
-    moving.twin().go(program.record, seen, branch, 21)
-    whole = Moving(program, Reference(program), 0, 9, STOP)
-    whole.key, wanted = rng.key(program.seed, "twin"), np.empty((21, 2, 9))
-    whole.go(program.record, wanted, 0, 21)
-    assert np.array_equal(seen[branch:, 1], wanted[branch:, 1])
+    twin, its = moving.twin(branch), seen.copy()
+    moving.go(program.record, seen, branch, 28)
+    for first, last in ((branch, 11), (11, 12), (12, 28)):
+        twin.go(program.record, its, first, last)
+    ways = [theta[:, 1].T.astype(np.int64).reshape(9, 4, 7) for theta in (seen, its)]
+    assert all(map(passes_through_all, ways))
+    assert np.array_equal(ways[0], rows_of(program, paths=9).reshape(9, 4, 7))
+    assert not np.any(np.all(ways[0][:, 2:] == ways[1][:, 2:], axis=(1, 2)))
 
 
 def test_deal_reaches_every_order_once() -> None:

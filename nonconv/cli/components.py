@@ -11,10 +11,13 @@ from nonconv.cli.common import AsJson, Plugins, Verbose, print_table, reported, 
 from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
-    from nonconv.components import Component, Registry
+    from nonconv.components import Component
     from nonconv.config.plugins import Plugin
 
-Kind = Annotated[str | None, typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size or data.")]
+Kind = Annotated[
+    str | None,
+    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, examples or start."),
+]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A component, as adam or learning_rate.power; or a plug-in, as my_rule.py.")
 ]
@@ -23,16 +26,16 @@ Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps i
 
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List objectives, optimizers, learning rates, batch sizes and data, a line each with its paper."""
+    """List objectives, optimizers, learning rates, batch sizes, data and starts, a line each with its paper."""
     _use(plugins)
-    chosen = _registries(kind)
+    chosen = _kinds(kind)
     if as_json:
-        rows = [_described(kind, component) for kind, registry in chosen.items() for component in registry.values()]
+        rows = [_described(kind, component) for kind, components in chosen.items() for component in components.values()]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
         return
-    for registry in chosen.values():
-        lines = [[name, component.summary, component.paper] for name, component in registry.items()]
-        print_table(f"{registry.title} ({registry.kind})", ["name", "what it is", "source"], lines)
+    for name, components in chosen.items():
+        lines = [[component.name, component.summary, component.paper] for component in components.values()]
+        print_table(_title(name), ["name", "what it is", "source"], lines)
 
 
 @reported
@@ -109,29 +112,34 @@ def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     write_stdout((json.dumps(json_schema(), indent=2) + "\n").encode())
 
 
-def _registries(kind: str | None) -> "dict[str, Registry]":
-    from nonconv.config.problems import nearest
+def _title(kind: str) -> str:
     from nonconv.config.spec import KINDS
 
-    listed = {name: registry for name, registry in KINDS.items() if name != "start"}
+    return f"{KINDS[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
+
+
+def _kinds(kind: str | None) -> "dict[str, dict[str, Component]]":
+    from nonconv.config.problems import nearest
+    from nonconv.config.spec import KINDS, listed
+
     if kind is None:
-        return listed
-    if kind not in listed:
-        near = nearest(kind, listed)
+        return {name: listed(name) for name in KINDS}
+    if kind not in KINDS:
+        near = nearest(kind, KINDS)
         raise UsageError(
-            f"unknown kind {kind!r}\n  allowed: {', '.join(listed)}" + (f"\n  did you mean {near}?" if near else "")
+            f"unknown kind {kind!r}\n  allowed: {', '.join(KINDS)}" + (f"\n  did you mean {near}?" if near else "")
         )
-    return {kind: listed[kind]}
+    return {kind: listed(kind)}
 
 
 def _find(name: str) -> "list[tuple[str, Component]]":
     from nonconv.config.problems import nearest
 
     kind, _, bare = name.rpartition(".")
-    registries = _registries(kind or None)
-    found = [(kind, registry[bare]) for kind, registry in registries.items() if bare in registry]
+    kinds = _kinds(kind or None)
+    found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]
     if not found:
-        near = nearest(bare, [known for registry in registries.values() for known in registry])
+        near = nearest(bare, [known for components in kinds.values() for known in components])
         hint = f"\n  did you mean {near}?" if near else ""
         raise UsageError(f"there is no component {name!r}; `nonconv list` shows them all{hint}")
     return found
@@ -154,9 +162,14 @@ def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
     return [
         {
             "name": p.name,
-            "default": "required" if p.required else str(p.default).lower() if isinstance(p.default, bool) else str(p.default),
+            "default": "required" if p.required else _shown(p.default),
             "allowed": p.allowed,
             "meaning": p.meaning,
         }
         for p in [*parameters_of(component.parameters), *common_parameters(kind)]
     ]
+
+
+def _shown(value: Any) -> str:
+    """A default as YAML writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)

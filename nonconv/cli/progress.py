@@ -77,6 +77,6 @@ def _plain_lines(cell: "Cell") -> Callable[[int], None]:
             return
         last = now
         left = (now - started) * (cell.paths - done) / done
-        say(f"{done} of {cell.paths} paths, {text}, about {left:.0f} s left")
+        say(", ".join(filter(None, (f"{done} of {cell.paths} paths", text, f"about {left:.0f} s left"))))
 
     return update

@@ -9,14 +9,14 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen
-from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.document import Document, KeyPath, dotted, kind_of
 from nonconv.config.problems import Problem
 from nonconv.config.table import TableError, read_table
-from nonconv.examples.table import Csv, Table, count_classes, shipped, split
+from nonconv.config.validate import refuse
+from nonconv.examples.table import Csv, Table, Unusable, count_classes, shipped, split
 from nonconv.rng import key, uniforms
 
 PATH: KeyPath = ("objective", "data")
-NO_TABLE = Table(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((0, 1)), np.zeros((0, 1)), 0, False)
 
 
 class Sources:
@@ -30,7 +30,7 @@ class Sources:
         self.found: dict[str, Path] = {}
 
     def table(self, data: Chosen) -> tuple[Table, str]:
-        """The table of a csv, diabetes or digits; and its digest, if it is the user's own."""
+        """The table of a csv, diabetes or digits; and its digest, if it is the user's own. Raises ConfigError."""
         h, digest = data.parameters, ""
         try:
             if isinstance(h, Csv):
@@ -43,13 +43,17 @@ class Sources:
                 features, targets, classes = shipped(data.component.name)
             u = uniforms(key(self.seed, "held-out"), 0, 1, 0, len(features))[0]
             spare = not isinstance(h, Csv)
-            rows = split(features, targets, classes, h.held_out, h.order, h.standardise, u, constant_features=spare)
+            names = () if spare else (*h.features, *h.targets)
+            as_wanted = h.held_out, h.order, h.standardise
+            rows = split(features, targets, classes, *as_wanted, u, constant_features=spare, names=names)
         except TableError as error:
             self.problems += [self._of_columns(problem, h) for problem in error.problems]
-            return NO_TABLE, ""
-        except ValueError as error:
-            self.complain(PATH, str(error))
-            return NO_TABLE, ""
+            refuse(self.problems)  # how many coordinates there are is not known without the table
+            raise
+        except Unusable as error:
+            self.complain((*PATH, *error.path), str(error), error.allowed)
+            refuse(self.problems)
+            raise
         return rows, digest
 
     def weights(self, h: Any, dim: int) -> tuple[Array, str]:
@@ -58,23 +62,16 @@ class Sources:
         file = self.document.locate(h.file)
         if any(other.name == file.name for other in self.found.values()):
             self.complain(path, f"{file} has the name of the data file; in the output folder they would be one file")
+            return np.zeros(dim), ""
         self.found[h.file] = file
         try:
             content = file.read_bytes()
-            numbers = _numbers(file, content)
-        except FileNotFoundError:
-            self.complain(path, f"there is no file {file}")
-            return np.zeros(dim), ""
-        except (OSError, ValueError, EOFError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            self.complain(path, f"{file} does not hold numbers: {why}")
+            numbers = _numbers(file, content, dim)
+        except (OSError, ValueError) as error:
+            self.complain(path, _why_not(file, error), f"{dim} finite numbers")
             return np.zeros(dim), ""
         digest = hashlib.sha256(content).hexdigest()
         self._pin(file, h.sha256, digest, ("start",))
-        if numbers.shape != (dim,) or not np.isfinite(numbers).all():
-            what = f"{numbers.size} numbers" if np.isfinite(numbers).all() else "numbers that are not finite"
-            self.complain(path, f"{file} holds {what}, the objective has {dim} coordinates", f"{dim} finite numbers")
-            return np.zeros(dim), digest
         return numbers, digest
 
     def _pin(self, file: Path, wanted: str, digest: str, path: KeyPath) -> None:
@@ -85,19 +82,61 @@ class Sources:
         """A problem of the table, or of the key that names what is not in it."""
         if problem.place.source:
             return problem
-        parameter = "file" if problem.key == "file" else _parameter_of(problem.message, h)
-        path = (*PATH, parameter)
+        path = (*PATH, *(("file",) if problem.key == "file" else _column_of(problem.message, h)))
         return Problem(problem.message, self.document.place(path), dotted(path), problem.allowed, problem.nearest)
 
     def complain(self, path: KeyPath, message: str, allowed: str = "") -> None:
         self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed))
 
 
-def _parameter_of(message: str, h: Csv) -> str:
-    return "targets" if any(repr(column) in message for column in h.targets) else "features"
+def _column_of(message: str, h: Csv) -> KeyPath:
+    """Where the config names the column that a message is about."""
+    named = [(key, at, name) for key in ("features", "targets") for at, name in enumerate(getattr(h, key))]
+    return next(((key, at) for key, at, name in named if message.endswith(f" column {name!r}")), ())
 
 
-def _numbers(file: Path, content: bytes) -> Array:
-    if file.suffix == ".npy":
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False), dtype=np.float64).ravel()
-    return np.array([float(word) for word in content.decode("utf-8-sig").replace(",", " ").split()])
+def _why_not(file: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {file}"
+    if isinstance(error, OSError):
+        return f"{file} cannot be read: {error.strerror}"
+    return f"{file} {error}" if isinstance(error, _NotWeights) else "no file has a null character in its name"
+
+
+class _NotWeights(ValueError):
+    """Why a file does not hold weights."""
+
+
+def _numbers(file: Path, content: bytes, dim: int) -> Array:
+    numbers = _of_array(content) if file.suffix == ".npy" else _of_text(content)
+    if numbers.size != dim:
+        raise _NotWeights(f"holds {numbers.size} numbers, the objective has {dim} coordinates")
+    if not np.isfinite(numbers).all():
+        raise _NotWeights(f"holds {numbers[~np.isfinite(numbers)][0]}, which is not finite")
+    return numbers
+
+
+def _of_array(content: bytes) -> Array:
+    """The numbers of a .npy file. One that would run code, a pickle, is none."""
+    try:
+        found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    except Exception:  # whatever NumPy and Python's parser say of a broken or a foreign file
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "fiu":
+        raise _NotWeights("is not an array of numbers as numpy.save writes it")
+    return found.astype(np.float64).ravel()
+
+
+def _of_text(content: bytes) -> Array:
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise _NotWeights("is not UTF-8 text") from None
+    return np.array([_number(word, at) for at, line in enumerate(lines, 1) for word in line.replace(",", " ").split()])
+
+
+def _number(word: str, line: int) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise _NotWeights(f"does not hold numbers: {kind_of(word)} stands in line {line}") from None

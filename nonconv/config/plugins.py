@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from pydantic import BaseModel
 
-from nonconv.components import Component, NameTaken, OneOf
+from nonconv.components import Component, Coupled, NameTaken, OneOf
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.problems import Place, Problem
 from nonconv.config.spec import KINDS, common_parameters, component_model, registries_changed, typed
@@ -28,9 +28,16 @@ from nonconv.errors import ConfigError, NonconvError, PluginError
 from nonconv.parameters import allowed, bare, without_none
 
 UNDERSTOOD = "float, int, bool, str, Literal, a tuple of one of these, or one of these | such a tuple"
-RETURNED = {"update": "a direction and a state", "gradient": "a number", "sample": "a number"}
+RETURNED = {
+    "update": "a direction and a state",
+    "gradient": "a number",
+    "sample": "a number, or of examples nothing",
+    "add_gradient": "nothing",
+    "loss": "a number, or of a network nothing",
+    "penalty": "a number",
+}
 """What runs in a kernel, and what it gives back. The kernel imports it, and TUPLES, by name from the module it is from."""
-TUPLES = {"update": ("state", "per_step"), "gradient": ("constants",), "sample": ("constants",)}
+TUPLES = {"update": ("state", "per_step")}
 IN_COMPILERS_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
 NO_NEWS = re.compile(r"Failed in \w+ mode pipeline.*")
 OWN_NAMES = re.compile(r" for '\$.*")
@@ -271,8 +278,9 @@ def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
         subject, what = (cls, name), f"parameter {name}"
         if not _understood(annotation):
             yield subject, what, f"the annotation {_shown(annotation)} is not understood; write {UNDERSTOOD}"
-        elif kind == "objective" and not _as_expected(name, annotation):
-            yield subject, what, "of an objective must be annotated as in nonconv/objectives/quadratic.py"
+        elif kind == "objective" and not _as_expected(component, name, annotation):
+            like = "mlp" if isinstance(component, Coupled) else "quadratic"
+            yield subject, what, f"of an objective must be annotated as in nonconv/objectives/{like}.py"
         if name in common:
             yield subject, what, f"every {KINDS[kind].noun} has one of this name already"
         elif name == "name" or hasattr(BaseModel, name):
@@ -292,11 +300,12 @@ def _understood(annotation: Any) -> bool:
     return len(others) == 1 and (first in (Literal, str)) != (others[0] is tuple)  # else nothing tells which one is meant
 
 
-def _as_expected(name: str, annotation: Any) -> bool:
+def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
     """Whether an objective's parameter is what its name means to the rest of nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
-        return any(isinstance(item, OneOf) and item.kind == "data" for item in metadata)
+        kind = "examples" if isinstance(objective, Coupled) else "data"
+        return any(isinstance(item, OneOf) and item.kind == kind for item in metadata)
     if name == "dim":
         return core is int
     return name != "scale" or core is float or bare(next(iter(get_args(core)), None))[0] is float
@@ -313,12 +322,12 @@ def _of_definitions(component: Component) -> Iterator[Finding]:
         yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
     for role in RETURNED:
         function = getattr(component, role, None)
-        if function is None:
+        if function is None or (role == "loss" and not isinstance(component, Coupled)):
             continue
         if not isinstance(function, FunctionType) or _imported(function, function.__name__) is not function:
             yield function, role, "must be a function that stands under its own name at the top level of the file"
             continue
-        for field in TUPLES[role]:
+        for field in TUPLES.get(role, ("constants",)):
             cls = getattr(component, field)
             if not hasattr(cls, "_fields") or _imported(function, cls.__name__) is not cls:
                 yield cls, field, f"must be a NamedTuple at the top level of the file that {role} is in, under its own name"

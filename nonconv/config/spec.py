@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Component, OneOf, Registry
+from nonconv.components import Complaint, Component, Initialisation, OneOf, Registry
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
 from nonconv.data import DATA, STARTS
@@ -131,7 +131,20 @@ def _name_of(value: Any) -> str | None:
 def choices(kind: str) -> str:
     """What may stand where a component of a kind is wanted, as words."""
     short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
-    return f"{short}one of {', '.join(KINDS[kind])}"
+    return f"{short}one of {names(kind)}"
+
+
+def names(kind: str) -> str:
+    """The names of a kind's components; those that only networks take come last."""
+    laws = [name for name, component in KINDS[kind].items() if isinstance(component, Initialisation)]
+    more = f"; for a network also {', '.join(laws)}" if laws else ""
+    return ", ".join(name for name in KINDS[kind] if name not in laws) + more
+
+
+def listed(kind: str) -> dict[str, Component]:
+    """The components of a kind by name; of starts those that are no data distributions as well."""
+    known = DATA if kind == "start" else {}
+    return {name: component for name, component in KINDS[kind].items() if component is not known.get(name)}
 
 
 @cache
@@ -266,7 +279,7 @@ class Record(Part):
     coordinates: Annotated[
         tuple[Coordinate, ...] | None,
         Len(1),
-        Words("a list of numbers from 1 on, or of names like output.bias and hidden.weight[3]"),
+        Words("a list of numbers from 1 on, or of names like output.bias and hidden.weight[3,0]"),
         Doc("which coordinates of a path are kept; left out: all of them, or of a network the first of each group"),
     ] = None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
 from nonconv.config.plugins import blame, in_use, load_named
 from nonconv.config.problems import Problem, nearest
-from nonconv.config.spec import KINDS, choices, component_model, experiment_model
+from nonconv.config.spec import KINDS, choices, component_model, experiment_model, names
 from nonconv.errors import ConfigError
 
 TAGS = ("one", "many", "word")
@@ -131,35 +131,44 @@ def _problem(document: Document, details: Any) -> Problem:
     key = dotted(at.path)
     place = document.place(at.path)
     if error == "missing":
-        names = f"missing; {at.component} needs it" if at.component else "missing"
-        return Problem(names, document.place(at.path[:-1]), key, at.allowed)
+        what = f"missing; {at.component} needs it" if at.component else "missing"
+        return Problem(what, document.place(at.path[:-1]), key, at.allowed)
     if error == "extra_forbidden":
         known = list(at.model.model_fields)
         owner = f"unknown parameter of {at.component}" if at.component else "unknown key"
         place = document.keys.get(at.path, place)
         return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))
     if error == "union_tag_invalid":
-        path, kind = (*at.path, "name"), KINDS[at.kind]
-        what = f"unknown {kind.noun} {context['tag']!r}"
-        choice = ", ".join(kind) if path in document.values else at.allowed
-        return Problem(what, document.place(path), key, choice, nearest(context["tag"], kind))
+        path = (*at.path, "name")
+        choice = names(at.kind) if path in document.values else at.allowed
+        message, near = _unknown(at.kind, context["tag"])
+        return Problem(message, document.place(path), key, choice, near)
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _without_name(document, at, value)
     if error == "complaint":
         path = (*at.path, context["parameter"]) if context["parameter"] else at.path
         return Problem(context["message"], document.place(path), dotted(path), context["allowed"])
-    return Problem(f"cannot be {kind_of(value)}", place, key, at.allowed, _nearest_value(at.allowed, value))
+    what = f"a list of {len(value)}" if error == "too_long" else kind_of(value)
+    return Problem(f"cannot be {what}", place, key, at.allowed, _nearest_value(at.allowed, value))
+
+
+def _unknown(kind: str, name: str) -> tuple[str, str]:
+    """What is said of a name that no component of the kind has, and the nearest of those that one has."""
+    other = next((k for k in ("data", "examples") if kind in ("data", "examples") and name in KINDS[k]), None)
+    if other:
+        return f"{name} is a {KINDS[other].noun}, not a {KINDS[kind].noun}", ""
+    return f"unknown {KINDS[kind].noun} {name!r}", nearest(name, KINDS[kind])
 
 
 def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
     """The component's name is missing, or is no text."""
     path = (*at.path, "name")
     message = f"cannot be {kind_of(value['name'])}" if "name" in value else "missing"
-    return Problem(message, document.place(path), dotted(path), ", ".join(KINDS[at.kind]))
+    return Problem(message, document.place(path), dotted(path), names(at.kind))
 
 
 def _nearest_value(allowed: str, value: Any) -> str:
     if allowed == "true or false" and isinstance(value, str):
         return SWITCHES.get(value.lower(), "")
-    names = [] if "mapping" in allowed.partition(",")[0] else allowed.split(", ")
-    return nearest(value, names) if isinstance(value, str) else ""
+    known = [] if "mapping" in allowed.partition(",")[0] else allowed.split(", ")
+    return nearest(value, known) if isinstance(value, str) else ""

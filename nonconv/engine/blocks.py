@@ -73,7 +73,7 @@ def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDA
         moving.go(marks, seen, done, span.first)
         done = span.first
         if program.plan.wanted.twin:
-            twins.append(moving.twin())
+            twins.append(moving.twin(span.first))
     moving.go(marks, seen, done, program.steps)
     start = start_points(program, first, paths)
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
@@ -122,7 +122,8 @@ def _idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
         if layers:
             idle[here] = np.concatenate(layers).mean(axis=0)
             dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
-    return idle, dead
+    left = ~np.isfinite(theta).all(axis=0)  # of what left the finite numbers no unit has a slope
+    return np.where(left, 0.0, idle), dead & ~left
 
 
 def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], theta: Array) -> list[NDArray[np.bool_]]:

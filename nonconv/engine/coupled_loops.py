@@ -47,7 +47,7 @@ def clear(out):
 @njit(cache=True, nogil=True, **INSIDE)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
-    first_draw, first_replicate, k0, k1, stop, pieces, sizes,
+    first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes,
 ):  # fmt: skip
     """engine.program.Engine.advance."""
     sample, sample_constants, learn, finish, constants, step = pieces
@@ -66,8 +66,9 @@ def advance(
                     s[slot, j * lanes + i] = state[slot, j, first + min(i, here - 1)]
         at = first_draw - first_draw % rows if rows > 0 else first_draw
         while at < first_draw:
-            examples = min(group, first_draw - at)
-            fill_examples(u, lanes, draws, examples, at, first_replicate + first, k0, k1)
+            examples = min(group, (branched if at < branched else first_draw) - at)
+            b0, b1 = (j0, j1) if at < branched else (k0, k1)
+            fill_examples(u, lanes, draws, examples, at, first_replicate + first, b0, b1)
             deal(deck, at, examples, u, lanes)
             at += examples
         draw, mark = first_draw, 0
@@ -143,8 +144,8 @@ def noises(theta, features, targets, out, stop, pieces, sizes):
     _, _, learn, finish, constants, _ = pieces
     lanes, _, _, _, _, _, work_rows = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]
-    w, g, total = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((dim, lanes))
-    w_flat, g_flat, total_flat = w.reshape(-1), g.reshape(-1), total.reshape(-1)
+    w, g, mean = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((dim, lanes))
+    w_flat, g_flat, mean_flat = w.reshape(-1), g.reshape(-1), mean.reshape(-1)
     square, x, y = np.empty(lanes), np.empty((len(features), lanes)), np.empty((len(targets), lanes))
     work = np.empty((work_rows, lanes))
     for first in range(0, paths, lanes):
@@ -152,7 +153,7 @@ def noises(theta, features, targets, out, stop, pieces, sizes):
         for r in range(snapshots):
             take(theta[r], first, here, w)
             clear(square)
-            clear(total_flat)
+            clear(mean_flat)
             for h in range(number):
                 if stop[0] != 0:
                     return
@@ -160,17 +161,15 @@ def noises(theta, features, targets, out, stop, pieces, sizes):
                 repeat(features, h, 1, lanes, x)
                 repeat(targets, h, 1, lanes, y)
                 call(learn, (constants, True, lanes, w, x, y, g, work))
+                share = 1.0 / (h + 1)
                 for j in range(dim):
-                    for i in range(lanes):
-                        total[j, i] += g[j, i]
-                        square[i] += g[j, i] * g[j, i]
-            for i in range(here):
-                of_mean = 0.0
-                for j in range(dim):
-                    of_mean += total[j, i] * total[j, i] / number
-                out[1, r, first + i] = (square[i] - of_mean) / max(number - 1, 1)
-            call(finish, (constants, 1.0 / number, w_flat, total_flat))
+                    for i in range(lanes):  # Welford (1962), so that rounding makes no variance negative
+                        away = g[j, i] - mean[j, i]
+                        mean[j, i] += away * share
+                        square[i] += away * (g[j, i] - mean[j, i])
+            call(finish, (constants, 1.0, w_flat, mean_flat))
             for i in range(here):
                 out[0, r, first + i] = 0.0
+                out[1, r, first + i] = square[i] / max(number - 1, 1)
                 for j in range(dim):
-                    out[0, r, first + i] += total[j, i] * total[j, i]
+                    out[0, r, first + i] += mean[j, i] * mean[j, i]

@@ -35,7 +35,8 @@ class Moving:
 
     def __init__(self, program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:
         self.program, self.engine, self.first, self.stop = program, engine, first, stop
-        self.key = key(program.seed, "data")
+        self.key = self.before = key(program.seed, "data")
+        self.branched = 0
         self.theta = start_points(program, first, paths)
         initial = program.optimizer.start(program.optimizer_parameters)
         if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
@@ -46,10 +47,10 @@ class Moving:
         self.average = np.zeros((program.dim, paths) if program.average_after is not None else (0, 0))
         self.lowest, self.highest = (self.theta.copy() if program.watched else np.empty((0, 0)) for _ in range(2))
 
-    def twin(self) -> "Moving":
-        """The same paths, which go on with data of their own."""
+    def twin(self, after: int) -> "Moving":
+        """The same paths, moved up to this step, which go on with data of their own."""
         other = copy(self)
-        other.key = key(self.program.seed, "twin")
+        other.key, other.branched = key(self.program.seed, "twin"), self.program.draws_up_to(after)
         other.theta, other.state = self.theta.copy(), self.state.copy()
         other.average = other.lowest = other.highest = np.empty((0, 0))
         return other
@@ -79,6 +80,8 @@ class Moving:
             first_replicate=self.first,
             key=self.key,
             stop=self.stop,
+            before=self.before,
+            branched=self.branched,
         )
         self.engine.advance(motion)
         if self.stop[0]:

@@ -33,7 +33,8 @@ class Motion(NamedTuple):
     theta (dim, paths) and state (slots, dim, paths) are moved in place. marks are the rising indices into the slice after
     which theta is written to the next of snapshots (len(marks), dim, paths). From index average_from on theta is added to
     average (dim, paths). lowest and highest (dim, paths) are widened to hold theta after each step, unless empty. Draws
-    start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early.
+    start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early. Draws before `branched` were made
+    with the key `before`: what is left of an epoch depends on them.
     """
 
     theta: Array
@@ -50,6 +51,8 @@ class Motion(NamedTuple):
     first_replicate: int
     key: Key
     stop: NDArray[np.uint8]
+    before: Key
+    branched: int
 
 
 class Engine(Protocol):
@@ -125,6 +128,10 @@ class Program:
             return self.learning.draws
         draws: Literal["each", "row", "none"] = self.data.draws
         return {"each": self.dim, "row": 1, "none": 0}[draws]
+
+    def draws_up_to(self, step: int) -> int:
+        """How many draws the steps up to this one take."""
+        return sum(int(piece.batch_size.sum()) for piece in self.slices(last=step)) * self.draws_per_sample
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
         """The timetable in order, of steps after + 1, ..., last; shorter pieces on request."""

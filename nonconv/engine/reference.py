@@ -82,10 +82,9 @@ class Reference:
         """Of a table that is passed through in epochs: the order of the running one, as far as it was dealt."""
         rows = self.program.learning.rows if self.program.learning else 0
         deck = np.empty((rows, m.theta.shape[1]), dtype=np.int32)
-        since = m.first_draw % max(rows, 1)
-        if rows and since:
-            u = uniforms(m.key, m.first_draw - since, since, m.first_replicate, deck.shape[1])
-            deal(deck, m.first_draw - since, since, u.reshape(1, -1), deck.shape[1])
+        for draw in range(m.first_draw - m.first_draw % rows if rows else m.first_draw, m.first_draw):
+            u = uniforms(m.before if draw < m.branched else m.key, draw, 1, m.first_replicate, deck.shape[1])
+            deal(deck, draw, 1, u, deck.shape[1])
         return deck
 
     def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:

@@ -29,7 +29,7 @@ HeldOut = Annotated[
 
 
 def complain_unless_ordered(low: float, high: float) -> list[Complaint]:
-    return [] if high > low else [Complaint("high", f"{high:g} must be above low, which is {low:g}")]
+    return [] if high > low else [Complaint("high", f"{high:g} must be above low, which is {low:g}", f"a number > {low:g}")]
 
 
 def draw_features(low: float, width: float, n: int, u: Array, x: Array) -> None:

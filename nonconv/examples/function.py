@@ -65,7 +65,8 @@ def check(h: Function) -> list[Complaint]:
     if h.of == "polynomial" and not bound <= LARGEST:
         return [Complaint("coefficients", f"the polynomial must not reach beyond {LARGEST:g} on [low, high]^inputs")]
     if h.of == "sin" and abs(h.frequency) * farthest > FARTHEST:
-        return [Complaint("frequency", f"the argument of the sine must not reach beyond {FARTHEST:g} on [low, high]^inputs")]
+        what = f"the argument of the sine must not reach beyond {FARTHEST:g} on [low, high]^inputs"
+        return [Complaint("frequency", what, f"a number of at most {FARTHEST / farthest:g} either way")]
     return complain_unless_ordered(h.low, h.high)
 
 

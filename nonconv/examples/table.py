@@ -21,7 +21,7 @@ Share = Annotated[float, Interval(ge=0, lt=1), Doc("the share of the rows that m
 
 
 class Csv(NamedTuple):
-    """Rows of a CSV file.
+    """Rows of a CSV file: some columns are the features x, others the targets y.
 
     (x, y) is a training row; all are equally probable. classes: the one target column holds the whole numbers
     0, ..., K - 1 and is never standardised.
@@ -93,17 +93,27 @@ def check(h: Csv) -> list[Complaint]:
     return complaints
 
 
+class Unusable(ValueError):
+    """Why rows cannot be learned from: which parameter is at fault, or which entry of it, and what is allowed."""
+
+    def __init__(self, parameter: str, message: str, entry: int | None = None, allowed: str = "") -> None:
+        super().__init__(message)
+        self.path = (parameter,) if entry is None else (parameter, entry)
+        self.allowed = allowed
+
+
 def count_classes(targets: Array) -> int:
-    """How many classes there are. Raises ValueError unless the targets (rows, 1) are the whole numbers 0, ..., K - 1."""
+    """How many classes there are. Raises Unusable unless the targets (rows, 1) are the whole numbers 0, ..., K - 1."""
     if np.any(targets != np.floor(targets)) or np.any(targets < 0):
         wrong = targets[(targets != np.floor(targets)) | (targets < 0)][0]
-        raise ValueError(f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}")
+        raise Unusable("targets", f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}", 0)
     found = np.unique(targets)
     if len(found) < 2:
-        raise ValueError(f"all rows are of class {found[0]:g}; there must be at least two classes")
+        raise Unusable("targets", f"all rows are of class {found[0]:g}; there must be at least two classes", 0)
     if found[-1] != len(found) - 1:
         missing = int(np.argmax(found != np.arange(len(found))))
-        raise ValueError(f"classes go up to {found[-1]:g}, but there is no row of class {missing}; number them 0, 1, ...")
+        what = f"classes go up to {found[-1]:g}, but there is no row of class {missing}; number them 0, 1, ..."
+        raise Unusable("targets", what, 0)
     return len(found)
 
 
@@ -117,34 +127,37 @@ def split(
     u: Array,
     *,
     constant_features: bool = False,
+    names: tuple[str, ...] = (),
 ) -> Table:
     """The rows as they are learned from: those with the smallest of the uniforms u (rows,) are held out.
 
     classes: how many, or 0 for values. constant_features: whether standardising accepts a feature that has one value in
-    all training rows. Raises ValueError: no row is left to train on, or a column cannot be standardised.
+    all training rows. names: of all columns, the features first. Raises Unusable: no row is left to train on, or a column
+    cannot be standardised.
     """
-    rows = len(features)
+    rows, count = features.shape
     held_out = np.zeros(rows, dtype=np.bool_)
     held_out[np.argsort(u, kind="stable")[: round(share * rows)]] = True
     if np.all(held_out):
-        raise ValueError(f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on")
+        raise Unusable("held_out", f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on")
     if standardise:
-        features = standardised(features, ~held_out, "feature", constant_features)
+        features = standardised(features, ~held_out, "features", names[:count], constant_features)
     if standardise and classes == 0:
-        targets = standardised(targets, ~held_out, "target", False)
+        targets = standardised(targets, ~held_out, "targets", names[count:], False)
     parts = (features[~held_out], targets[~held_out], features[held_out], targets[held_out])
     return Table(*parts, classes, order == "epochs")
 
 
-def standardised(columns: Array, training: NDArray[np.bool_], what: str, constant: bool) -> Array:
+def standardised(columns: Array, training: NDArray[np.bool_], parameter: str, names: tuple[str, ...], constant: bool) -> Array:
     """Columns (rows, C) of mean 0 and standard deviation 1 over the training rows, or 0 there where they are constant."""
     trained = columns[training]
     spread = np.where(np.ptp(trained, axis=0) > 0, trained.std(axis=0), 0.0)
     same = spread == 0
     if np.any(same) and not constant:
-        at, value = int(np.argmax(same)), trained[0, np.argmax(same)]
-        which = f"{what} {at} (counted from 0) is {value:g} in all {len(trained)} training rows"
-        raise ValueError(f"{which}, so it cannot be divided by its standard deviation; leave it out, or do not standardise")
+        at = int(np.argmax(same))
+        which = f"column {names[at]!r}" if names else f"column {at + 1}"
+        what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
+        raise Unusable(parameter, what, at, "columns that vary, or standardise: false")
     center = np.where(same, trained[0], trained.mean(axis=0))
     return np.asarray((columns - center) / np.where(same, 1.0, spread))
 

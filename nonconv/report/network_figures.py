@@ -97,7 +97,8 @@ def _groups(axes: Any, rows: list[dict[str, str]]) -> None:
     if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
         zero = all(float(row["value"]) == 0.0 for row in rows)
         text = "zero in every group" if zero else "not finite in any group"
-        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+        behind = {"facecolor": "white", "edgecolor": "none"}
+        axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, bbox=behind)
     spans = sorted({float(row["step"]) for row in rows})
     axes.set_xscale("log")
     axes.set_xlim(spans[0] / 1.3, spans[-1] * 1.3)
