@@ -28,6 +28,7 @@ STEADY = 1.3
 NONCONV, FLOORS, C, NUMPY = "nonconv", "nonconv, all floors", "C, gcc -O3", "NumPy over paths"
 ALL_FLOORS = "floors={twin: true, window: true, cauchy: true}"
 RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
+VMAP, BATCHED = "JAX, vmap over paths", "PyTorch, batched products"
 FUSED, FOREACH = "PyTorch, fused", "PyTorch, foreach"
 
 
@@ -87,6 +88,16 @@ def other_jobs(name: str, size: Size) -> list[Job]:
         python_job(f"{name}_jax", (RBG, THREEFRY), size, "jax", "optax"),
         python_job(f"{name}_torch", (FUSED,), size._replace(steps=size.torch_steps), "torch"),
     ]
+
+
+def network_jobs(name: str, widths: str, size: Size) -> list[Job]:
+    """Adam on a ReLU network for each path, batch size 8."""
+    folder, modules = HERE / "peers", ("jax", "optax")
+    jobs = list(nonconv_jobs(name, size))
+    for peer, program, steps, needs in (("jax", VMAP, size.steps, modules), ("torch", BATCHED, size.torch_steps, ("torch",))):
+        command = (sys.executable, str(folder / f"mlp_{peer}.py"), widths, str(size.paths), str(steps))
+        jobs.append(Job((program,), 2, steps, command, without(*needs, cores=2)))
+    return jobs
 
 
 def nonconv_jobs(name: str, size: Size, program: str = NONCONV, *settings: str) -> Iterator[Job]:
@@ -179,6 +190,16 @@ def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
         yield Target("two cores: faster than PyTorch, fused", torch.median / two.median, 10.0, "×", at_least=True)
 
 
+def network_targets(found: Sequence[Speed]) -> Iterator[Target]:
+    """The targets of the small network, as far as both sides were measured."""
+    two = find(found, NONCONV, 2)
+    for peer, bound in ((VMAP, 5.0), (BATCHED, 8.0)):
+        if two and (theirs := find(found, peer, 2)):
+            yield Target(
+                f"4-16-1 network, two cores: faster than {peer}", theirs.median / two.median, bound, "×", at_least=True
+            )
+
+
 # Start-up and memory of the whole program
 
 
@@ -250,6 +271,8 @@ class Plan(NamedTuple):
     adam: Size
     batch: Size
     sgd: Size
+    small_network: Size
+    large_network: Size
     sweep: sweeps.Size
 
 
@@ -261,9 +284,22 @@ FULL = Plan(
     Size(10_240, 5000, 500),
     Size(1024, 25, 25),
     Size(10_240, 5000, 300),
+    Size(1024, 300, 30),
+    Size(256, 30, 5),
     sweeps.Size(1000, 10_000, 500, 3),
 )
-QUICK = Plan(1, 1, 2, False, Size(1024, 200, 20), Size(104, 5, 5), Size(1024, 200, 20), sweeps.Size(64, 200, 20, 1))
+QUICK = Plan(
+    1,
+    1,
+    2,
+    False,
+    Size(1024, 200, 20),
+    Size(104, 5, 5),
+    Size(1024, 200, 20),
+    Size(64, 20, 5),
+    Size(16, 5, 5),
+    sweeps.Size(64, 200, 20, 1),
+)
 
 
 def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]:
@@ -278,6 +314,7 @@ def bench(plan: Plan, folder: Path, console: Console) -> tuple[list[Table], str]
         tables.append(speed_table(title, size, found))
         show(tables[-1], console)
         targets += speed_targets(found) if size is plan.adam else ()
+        targets += network_targets(found) if size is plan.small_network else ()
     for table, more in (start_up(folder, plan.starts), memory(folder, plan.memory_factor)):
         tables.append(table)
         show(table, console)
@@ -299,6 +336,8 @@ def groups(plan: Plan, folder: Path) -> Iterator[tuple[str, Size, list[Job]]]:
     for title, size, name in others:
         own, peers = list(nonconv_jobs(f"{name}_quadratic", size)), other_jobs(f"{name}_quadratic", size)
         yield title, size, own + peers if plan.everything else own
+    for widths, size, name in (("4-16-1", plan.small_network, "mlp_small"), ("20-64-64-5", plan.large_network, "mlp_large")):
+        yield f"Adam, {widths} ReLU network, batch size 8", size, network_jobs(name, widths, size)
 
 
 def main() -> None:

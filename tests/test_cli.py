@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 import nonconv
 from nonconv import experiment, store, study, verification
 from nonconv.cli import app, progress
+from nonconv.config.spec import KINDS
 from nonconv.experiment import read_cell
 from nonconv.report import painter
 from nonconv.store import MANIFEST
@@ -422,6 +423,9 @@ def test_list_names_every_component_with_its_source() -> None:
     assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
     assert "adam" in good("list", "optimizer")
     assert "two_point" not in good("list", "optimizer")
+    assert "442 patients" in good("list", "examples")
+    starts = [component["name"] for component in listed if component["kind"] == "start"]
+    assert starts == ["he", "glorot", "lecun", "weights"], "data distributions stand there once, as data"
 
 
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
@@ -443,6 +447,9 @@ def test_explain_tells_rule_parameters_and_source() -> None:
     both = [component["kind"] for component in documented("explain", "power", "--json")["components"]]
     assert both == ["learning_rate", "batch_size"]
     assert [c["kind"] for c in documented("explain", "batch_size.power", "--json")["components"]] == ["batch_size"]
+    assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "examples"]
+    assert "[16]" in good("explain", "mlp")
+    assert "2 / fan_in" in good("explain", "he")
 
 
 def test_every_component_can_be_explained() -> None:

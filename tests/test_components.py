@@ -8,6 +8,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
+from runpy import run_path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
@@ -177,6 +179,12 @@ def test_has_an_example(kind: str, component: Component) -> None:
     names = {p.name for p in parameters_of(component.parameters)}
     complaints = [complaint for h in combinations(kind, component) for complaint in component.check(h)]
     assert all(complaint.parameter in names and complaint.message for complaint in complaints)
+
+
+def test_the_reference_is_written_from_them() -> None:
+    """docs/components.md: make docs."""
+    docs = Path(__file__).parents[1] / "docs"
+    assert docs.joinpath("components.md").read_text(encoding="utf-8") == run_path(str(docs / "components.py"))["page"]()
 
 
 # Optimizers

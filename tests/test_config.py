@@ -41,6 +41,12 @@ RICH = {
     "escape_radius": "1e3",
     "record": "{points: 50, spacing: linear, paths: 4}",
 }
+NETWORK = GOOD | {
+    "objective": "{name: mlp, hidden: [8, 4], activation: tanh, loss: cross_entropy, data: "
+    "{name: teacher, outputs: 3, labels: classes, noise: 0.2, held_out: 16}}",
+    "start": "{name: glorot, law: uniform}",
+    "record": "{coordinates: [output.bias, 'hidden1.weight[1,2]', 4]}",
+}
 CSV = GOOD | {"objective": "{name: quadratic, data: {name: csv, file: rows.csv, columns: [y, x]}}"}
 ROWS = "x,name,y\n1,one,10\n2,two,20\n6,six,60\n"
 
@@ -383,6 +389,7 @@ def test_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "standardise": False,
         "sha256": digest,
     }
+    assert cell.law is not None
     np.testing.assert_allclose(cell.law.mean, [30.0, 3.0], rtol=1e-15)
     np.testing.assert_array_equal(cell.law.low, [10.0, 1.0])
     assert read(Path("configs"), CSV, f"objective.data.sha256={digest}", "objective.dim=2").identity == cell.identity
@@ -390,6 +397,7 @@ def test_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_standardised_data_file(tmp_path: Path) -> None:
     law = read(with_rows(tmp_path), CSV, "objective.data.standardise=true").law
+    assert law is not None
     np.testing.assert_allclose(law.mean, 0.0, atol=1e-15)
     np.testing.assert_allclose(law.variance, 1.0, rtol=1e-15)
 
@@ -417,6 +425,7 @@ def test_standardised_data_file(tmp_path: Path) -> None:
 )
 def test_dialects_of_csv(rows: bytes, tmp_path: Path) -> None:
     law = read(with_rows(tmp_path, rows), CSV).law
+    assert law is not None
     np.testing.assert_array_equal([law.low, law.high], [[10.0, 1.0], [60.0, 6.0]])
 
 
@@ -490,7 +499,7 @@ def data_of(config: dict[str, str]) -> Any:
     return parse("".join(f"{key}: {value}\n" for key, value in config.items()), "config").data
 
 
-@pytest.mark.parametrize("config", [GOOD, RICH, CSV], ids=["good", "rich", "csv"])
+@pytest.mark.parametrize("config", [GOOD, RICH, CSV, NETWORK], ids=["good", "rich", "csv", "network"])
 def test_schema_accepts(config: dict[str, str], tmp_path: Path) -> None:
     assert accepts(SCHEMA, data_of(config))
     assert accepts(SCHEMA, read(with_rows(tmp_path), config).resolved)
@@ -510,6 +519,9 @@ def test_schema_accepts(config: dict[str, str], tmp_path: Path) -> None:
         {"xi": "[[0, 1], last, 2]"},
         {"record": "{}"},
         {"steps": "1e4"},
+        {"objective": "{name: mlp, hidden: [], data: digits}"},
+        {"objective": "{name: mlp, data: {name: csv, file: rows.csv, features: [x], targets: [y]}}", "start": "lecun"},
+        {"record": "{coordinates: [1, output.bias]}", "start": "{name: weights, file: w.npy}"},
     ],
     ids=str,
 )
@@ -541,6 +553,14 @@ def test_schema_accepts_what_is_allowed(change: dict[str, str]) -> None:
         {"xi": "minimiser"},
         {"record": "{points: 0}"},
         {"record": "50"},
+        {"record": "{coordinates: [0]}"},
+        {"objective": "{name: mlp, hiden: [4], data: teacher}"},
+        {"objective": "{name: mlp, hidden: 16, data: teacher}"},
+        {"objective": "{name: mlp, hidden: [0], data: teacher}"},
+        {"objective": "{name: mlp, data: two_point}"},
+        {"objective": "{name: mlp, data: {name: teacher, inputs: 0}}"},
+        {"objective": "{name: quadratic, data: teacher}"},
+        {"start": "{name: he, gain: 0}"},
     ],
     ids=str,
 )

@@ -372,15 +372,16 @@ def test_floors_change_no_path(engine: type[Fused | Reference], wanted: Wanted) 
     assert set(beside.marks.tolist()) >= {1, 9, 30, 45, *(int(step) for span in program.plan.spans for step in span.path_marks)}
 
 
-class Branching:
+class Branching(Reference):
     """Moves paths step by step, with a twin's data after the branch."""
 
     def __init__(self, program: Program, branch: int) -> None:
-        self.engine, self.twin, self.branch, self.done = Reference(program), rng.key(program.seed, "twin"), branch, 0
+        super().__init__(program)
+        self.twin, self.branch, self.done = rng.key(program.seed, "twin"), branch, 0
 
     def advance(self, motion: Motion) -> None:
         assert len(motion.batch_size) == 1
-        self.engine.advance(motion if self.done < self.branch else motion._replace(key=self.twin))
+        super().advance(motion if self.done < self.branch else motion._replace(key=self.twin))
         self.done += 1
 
 

@@ -21,7 +21,7 @@ from nonconv.components import Examples, Shape
 from nonconv.engine.compiler import definition
 from nonconv.examples import EXAMPLES
 from nonconv.examples.function import FUNCTION, Function
-from nonconv.examples.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, count_classes, shipped, split, Unusable
+from nonconv.examples.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, Unusable, count_classes, shipped, split
 from nonconv.examples.teacher import TEACHER, Teacher
 
 WIDTH = 4.0
@@ -289,8 +289,8 @@ def test_constant_columns() -> None:
     with pytest.raises(Unusable, match=f"^{message}$") as error:
         split(features, targets, 0, 0.25, "epochs", True, last_held_out)
     assert error.value.path == ("features", 1)
+    zeros, names = targets * [1.0, 0.0], tuple("abcde")
     with pytest.raises(Unusable, match=r"^column 'e' is 0 ") as error:
-        zeros, names = targets * [1.0, 0.0], tuple("abcde")
         split(features, zeros, 0, 0.0, "epochs", True, last_held_out, constant_features=True, names=names)
     assert error.value.path == ("targets", 1)
     table = split(features, targets, 0, 0.25, "epochs", True, last_held_out, constant_features=True)

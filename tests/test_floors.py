@@ -324,6 +324,7 @@ def test_increments_of_sgd_are_four_cauchy_floors() -> None:
 
 def twins_by_response(cell: Cell) -> list[Array]:
     """E tr Var(theta_n | the first m batches): what the batches after m contribute, one by one."""
+    assert cell.law is not None
     noise = 1.0 / cell.program.batch_size(np.arange(1.0, cell.program.steps + 1.0))
     responses = [response(cell, j) for j in range(cell.program.dim)]
     found = []
@@ -505,6 +506,7 @@ def test_no_xi_undercuts_a_floor(steps: int, dim: int, seed: int) -> None:
 def test_no_xi_known_at_the_branch_undercuts_the_twin_floor(tmp_path: Path) -> None:
     """In the mean: at every lag, for three xi. Control: the last iterate is not known at the branch, and undercuts it."""
     cell, _, _ = skewed(3, tmp_path)
+    assert cell.law is not None
     plan = cell.program.plan
     block = simulate(cell.program, Fused(cell.program), 0, cell.paths, np.zeros(1, dtype=np.uint8))
     at = {step: block.seen[k] for k, step in enumerate(block.marks.tolist())}

@@ -113,6 +113,7 @@ def response(cell: Cell, j: int) -> Array:
 def errors_by_response(cell: Cell, point: Array, start_mean: float = math.nan, start_variance: float = 0.0) -> Array:
     """E|theta_n - point|^2 at the recorded steps."""
     noise = 1.0 / cell.program.batch_size(np.arange(1.0, cell.program.steps + 1.0))
+    assert cell.law is not None
     total = np.zeros(len(cell.program.record))
     for j in range(cell.program.dim):
         mean = cell.program.start[j] if isinstance(cell.program.start, np.ndarray) else start_mean
@@ -164,6 +165,7 @@ def test_recursion_from_random_starts(method: dict[str, Any], tmp_path: Path) ->
     cell = linear_cell(tmp_path, method, TIMETABLES["power"], start=start, xi=["minimizer", "start", "path_mean", 1.0])
     predicted = predicted_errors(cell)
     assert list(predicted) == ["minimizer", "1"]
+    assert cell.law is not None
     for label, point in (("minimizer", cell.law.mean), ("1", np.ones(2))):
         assert predicted[label] == pytest.approx(errors_by_response(cell, point, 2.5, 0.75), rel=1e-12)
 
@@ -241,6 +243,7 @@ each_number = pytest.mark.parametrize("number", range(6))
 def test_recursion_settles_at_the_plateau(method: str, number: int, tmp_path: Path) -> None:
     case = drawn(method, number)
     cell = cell_of(tmp_path, case.config)
+    assert cell.law is not None
     variances = cell.law.variance / case.batch
     plateau = sum(STATIONARY[method].plateau(g, case.beta, v) for g, v in zip(case.g, variances, strict=True))
     assert predicted_errors(cell)["minimizer"][-1] == pytest.approx(plateau, rel=1e-12)
@@ -254,13 +257,15 @@ def test_simulated_plateau_and_increments(method: str, number: int, tmp_path: Pa
     cell = cell_of(tmp_path, case.config)
     record = np.array([SETTLED, *(SETTLED + lag for lag in known.lags)])
     theta = iterates(replace(cell.program, record=record), 4096)
+    assert cell.law is not None
+    variance = cell.law.variance
     squares = [(theta[0] - cell.law.mean[:, None]) ** 2, *((later - theta[0]) ** 2 for later in theta[1:])]
     seen = estimate(moments(np.array(squares).sum(axis=1)))
 
     def expected(factor: float, batch: int) -> list[float]:
-        values = [[known.plateau(factor * g, case.beta, v / batch) for g, v in zip(case.g, cell.law.variance, strict=True)]]
+        values = [[known.plateau(factor * g, case.beta, v / batch) for g, v in zip(case.g, variance, strict=True)]]
         for lag in known.lags:
-            parts = zip(case.g, cell.law.variance, strict=True)
+            parts = zip(case.g, variance, strict=True)
             values.append([known.increment(factor * g, case.beta, v / batch, lag) for g, v in parts])
         return [sum(value) for value in values]
 

@@ -359,6 +359,29 @@ def test_a_network_of_plugins() -> None:
     assert "  allowed: data of one target\n" in refused
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            'OneOf("examples")',
+            'OneOf("data")',
+            "parameter data: of an objective must be annotated as in nonconv/objectives/mlp.py",
+        ),
+        (
+            "    data: Annotated",
+            "    rows: Annotated",
+            "Linear: needs the parameter data, annotated as in nonconv/objectives/mlp.py",
+        ),
+        ("    gain: Gain = 1.0", "", "Unit: needs the parameters law and gain, annotated as in nonconv/data/initial.py"),
+        ("penalty=penalty", "penalty=lambda k, theta: 0.0", "penalty: must be a function that stands under its own name"),
+        ("loss=loss", "loss=lambda *a: None", "loss: must be a function that stands under its own name"),
+    ],
+)
+def test_networks_that_are_refused(old: str, new: str, says: str) -> None:
+    changed("linear.py", old, new)
+    assert says in bad("explain", "linear.py")
+
+
 # Identity
 
 
@@ -864,6 +887,33 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "beta2 has no meaning",
     ),
     ("lion.py", "a config can choose its parameters", "= 0.99", "= 1.5", "beta2: "),
+    ("absolute.py", "shape, draws and rows are whole numbers", "Shape(1, 1)", "Shape(1, 0)", "both at least 1"),
+    ("absolute.py", "what is held out has the shape", "h: h.held_out", "h: np.zeros((1, 3))", "must return how many"),
+    (
+        "absolute.py",
+        "sample writes n examples, and no more",
+        "in each(n)",
+        "in each(x.shape[1])",
+        "absolute.py:34: sample writes beyond the first n columns of x",
+    ),
+    (
+        "absolute.py",
+        "an example depends on its uniforms alone",
+        "u[1, i] - 1.0",
+        "u[1, i] - np.mean(u[1, :n])",
+        "beside others than alone",
+    ),
+    (
+        "linear.py",
+        "groups leave no coordinate out",
+        'Group("bias", shape.features,',
+        'Group("bias", shape.features - 1,',
+        "bias does not begin where the one before ends",
+    ),
+    ("linear.py", "loss writes n losses, and no more", "out[1, i] = 0.0", "pass", "loss leaves out without a finite number"),
+    ("linear.py", "add_gradient adds, an example at a time", "[j, i] +=", "[j, i] =", "must add to the gradient, not replace"),
+    ("linear.py", "add_gradient is the derivative of loss", "1.0, -1.0)", "1.0, 1.0)", "the loss rises by"),
+    ("linear.py", "variance is a positive number", "return 1.0\n", "return 1 - fan_in\n", "variance(1, 1) is 0"),
     ("lion.py", "the state starts as floats", "LionState(0.0)", "LionState(0)", "lion.py:38: start: m is 0"),
     (
         "lion.py",

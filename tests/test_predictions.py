@@ -179,6 +179,7 @@ def test_point_of_adam_zero(configured: Configured, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(cell.xi[0].point), theta)
     assert np.array_equal(cell.adam_zero_se, se)
     assert np.all(se > 0.0)
+    assert cell.law is not None
     assert np.array_equal(np.asarray(cell.xi[1].point), cell.law.mean)
     assert (cell.identity, cell.paths) == (raw.identity, raw.paths)
 
@@ -197,6 +198,7 @@ def test_predictions_of_adam_zero(configured: Configured) -> None:
     assert list(found) == ["adam_zero", "first_order_bias"]
     point = cell.xi[1].point
     assert point is not None
+    assert cell.law is not None
     away, se = float(point[0]) - 0.1, float(np.asarray(cell.adam_zero_se)[0])
     assert found["adam_zero"][:2] == pytest.approx((away**2, 2.0 * abs(away) * se))
     first = float(first_order_bias(Adam(0.5, 0.9), cell.law, np.array([2.0]), 1)[0])

@@ -20,6 +20,7 @@ from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Motion, Program
+from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Progress, find_progress
 from nonconv.errors import UsageError
 from nonconv.experiment import Cell, read_cell
@@ -107,7 +108,7 @@ def test_perturbed_starts(beta1: float, beta2: float, start: float, escapes: boo
     assert found.speed[0] == pytest.approx(ALPHA if escapes else 0.0, abs=1e-3 * ALPHA)
 
 
-class Prescribed:
+class Prescribed(Reference):
     """An engine that knows the whole trajectory (steps, dim, paths)."""
 
     def __init__(self, theta: Array) -> None:

@@ -1,4 +1,4 @@
-"""JAX + Optax: Adam on fully connected ReLU networks, one a path, batch 8: python mlp_jax.py WIDTHS PATHS STEPS (both cores, float64)."""
+"""JAX + Optax: Adam on ReLU networks, one a path, batch 8: python mlp_jax.py WIDTHS PATHS STEPS (both cores, float64)."""
 
 import sys
 import time

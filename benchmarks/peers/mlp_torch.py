@@ -1,4 +1,4 @@
-"""PyTorch on the work of mlp_jax.py with batched matrix products: python mlp_torch.py WIDTHS PATHS STEPS (both cores, float64)."""
+"""PyTorch on the work of mlp_jax.py, batched matrix products: python mlp_torch.py WIDTHS PATHS STEPS (both cores, float64)."""
 
 import sys
 import time

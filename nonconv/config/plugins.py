@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_ty
 
 from pydantic import BaseModel
 
-from nonconv.components import Component, Coupled, NameTaken, OneOf
+from nonconv.components import Component, Coupled, Initialisation, NameTaken, OneOf
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.problems import Place, Problem
 from nonconv.config.spec import KINDS, common_parameters, component_model, registries_changed, typed
@@ -285,6 +285,15 @@ def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
             yield subject, what, f"every {KINDS[kind].noun} has one of this name already"
         elif name == "name" or hasattr(BaseModel, name):
             yield subject, what, "this name is used by nonconv; take another"
+    if isinstance(component, Coupled) and "data" not in hints:
+        yield cls, cls.__name__, "needs the parameter data, annotated as in nonconv/objectives/mlp.py"
+    if isinstance(component, Initialisation) and not _law_and_gain(hints):
+        yield cls, cls.__name__, "needs the parameters law and gain, annotated as in nonconv/data/initial.py"
+
+
+def _law_and_gain(hints: Mapping[str, Any]) -> bool:
+    law, gain = (bare(hints.get(name))[0] for name in ("law", "gain"))
+    return set(get_args(law)) == {"normal", "uniform"} and gain is float
 
 
 def _understood(annotation: Any) -> bool:

@@ -114,8 +114,8 @@ class Kernel:
     """The compiled loops with the pieces of a program; compiles, or loads from disk, what it has not met before."""
 
     def __init__(self, program: Program, learning: Learning) -> None:
-        self._held = Held(program.data_constants), Held(program.objective_constants)
-        data, objective = self._held
+        hold = loops().hold
+        self._held = data, objective = Held(program.data_constants, hold), Held(program.objective_constants, hold)
         learn, finish = learner(program.objective, objective.kind)
         sample, step = sampler(program.data, data.kind), stepper(program.optimizer)
         self._pieces = Pieces(sample, data.address, learn, finish, objective.address, step)

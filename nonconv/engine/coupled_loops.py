@@ -7,10 +7,16 @@ from numba import njit
 from nonconv.engine import deck as decks
 from nonconv.engine.compiler import definition
 from nonconv.engine.draws import fill_examples
-from nonconv.engine.pieces import call
+from nonconv.engine.pieces import call, write
 
 deal = definition(decks.deal)
 INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
+
+
+@njit(cache=True, **INSIDE)
+def hold(address, constants):
+    """What pieces.Held writes with."""
+    write(address, constants)
 
 
 @njit(**INSIDE)

@@ -1,7 +1,7 @@
 """Compiled functions joined by their addresses, so that each is compiled once whatever it works with.
 
 An objective, a data set, an optimizer and the loop around them are compiled apart. What a function needs to know of its
-definition, its constants, it finds at an address too: `hold` writes a tuple there, `held` reads it.
+definition, its constants, it finds at an address too: `write` puts a tuple there, `held` reads it.
 """
 
 from typing import Any
@@ -14,8 +14,6 @@ from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.np.arrayobj import make_array as _make_array
 from numpy.typing import NDArray
-
-from nonconv.engine.compiler import INSIDE, njit
 
 intrinsic: Any = _intrinsic
 typeof: Any = numba.typeof
@@ -54,7 +52,9 @@ def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
+def write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
+    """Write a tuple to an address; its arrays stay their owner's."""
+
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kinds, kind = signature.args[1], context.get_value_type(signature.args[1])
         if context.get_abi_sizeof(kind) > ROOM:
@@ -76,21 +76,17 @@ def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
     return array._getvalue()
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]
-def _hold(address: Any, value: Any) -> None:
-    _write(address, value)
-
-
 class Held:
     """A tuple of numbers and arrays at an address, where `held` finds it as long as this lives; and its kind."""
 
-    def __init__(self, constants: Any) -> None:
+    def __init__(self, constants: Any, hold: Any) -> None:
+        """hold: the compiled `write`."""
         self.constants = tuple(constants)
         self.kind = typeof(self.constants)
         self._room: NDArray[np.uint8] = np.zeros(ROOM, dtype=np.uint8)
         self.address = self._room.ctypes.data
         if self.constants:
-            _hold(self.address, self.constants)
+            hold(self.address, self.constants)
 
 
 def address_of(function: Any, *kinds: Any) -> int:
