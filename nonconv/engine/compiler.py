@@ -112,11 +112,6 @@ def _identity(text: str, functions: Iterable[Callable[..., Any]]) -> str:
     return hashlib.blake2b("\0".join([text, *sources, *versions]).encode(), digest_size=12).hexdigest()
 
 
-def source(module: ModuleType) -> str:
-    """The text of a module's file."""
-    return inspect.getsource(module)
-
-
 def _write_once(path: Path, text: str) -> Path:
     """The file with this text; one that exists is left alone, since its time stamp is part of numba's cache key."""
     if not path.exists():

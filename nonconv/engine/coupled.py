@@ -3,6 +3,7 @@
 What an objective, a data set and an optimizer do is compiled apart from the loops in `coupled_loops`, which call it.
 """
 
+import inspect
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from nonconv import rng
 from nonconv.arithmetic import Array
 from nonconv.engine import coupled_loops, products
-from nonconv.engine.compiler import MEANING, load, source
+from nonconv.engine.compiler import MEANING, load
 from nonconv.engine.deck import deal
 from nonconv.engine.draws import fill_examples
 from nonconv.engine.pieces import Held, address_of
@@ -147,7 +148,7 @@ class Kernel:
 @lru_cache
 def loops() -> ModuleType:
     """What `coupled_loops` holds, from a file that numba's cache knows by its content."""
-    return load(source(coupled_loops), rng.uniform_pair, fill_examples.py_func, deal)
+    return load(inspect.getsource(coupled_loops), rng.uniform_pair, fill_examples.py_func, deal)
 
 
 @lru_cache

@@ -22,11 +22,12 @@ class Fused:
 
     def __init__(self, program: Program) -> None:
         objective = program.objective
+        roles = ("add_gradient", "loss", "penalty") if isinstance(objective, Coupled) else ("gradient",)
         self._program = program
         self._compiled: dict[str, Callable[..., Any]] = {
             "update": program.optimizer.update,
-            "gradient": objective.add_gradient if isinstance(objective, Coupled) else objective.gradient,
             "sample": program.data.sample,
+            **{role: getattr(objective, role) for role in roles},
         }
         with MAKING, blaming(**self._compiled):  # whichever thread asks first
             self._kernel = _kernel(program)
