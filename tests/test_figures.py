@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from PIL import Image
-from test_configs import CONFIGS, SMALL
+from test_configs import MET, SMALL
 from test_study import SGD, drawn, written
 
 from nonconv import study
@@ -134,7 +134,7 @@ def test_the_floors_are_not_clipped_or_run_together(case: Callable[[str], Run], 
         check_layout(laid_out(floors_figure, run), columns=2)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)
 def test_shipped_configs(path: Path, tmp_path: Path) -> None:
     study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
     run = read_run(tmp_path / "out")
