@@ -1,1 +1,1 @@
-"""From a program and a range of paths to snapshots. `blocks` is the door; `compiler` and what stands on it name numba, nobody else."""
+"""From a program and a range of paths to snapshots. `blocks` is the door; only `compiler` and what stands on it name numba."""
