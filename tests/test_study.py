@@ -503,7 +503,7 @@ def kill_after(process: "subprocess.Popen[str]", folder: Path, changes: int, sec
 @linux
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) -> None:
     rng = random.Random(2407)
-    for _ in range(4):
+    for _ in range(6):
         kill_after(driver.start(driver.arguments, figures="stub"), driver.folder, rng.randrange(12), 0.03 * rng.random())
     process = driver.start(driver.arguments, figures="stub")
     out, err = process.communicate(timeout=60)

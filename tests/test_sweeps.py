@@ -635,7 +635,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
 def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) -> None:
     rng = random.Random(2407)
     kills = 0
-    for _ in range(4):
+    for _ in range(10):
         process = driver.start(driver.arguments, seconds=rng.choice([IN_PARTS, ALONE]))
         lines = rng.randrange(12)
         wait_until(lambda: driver.count("") >= lines or process.poll() is not None)  # noqa: B023  # it is called at once
@@ -646,7 +646,7 @@ def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) 
     process = driver.start(driver.arguments)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert kills >= 2
+    assert kills > 5
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == run(
         driver.config, tmp_path / "undisturbed"
     )

@@ -29,7 +29,7 @@ def fill(u: Any, lanes: Any, first_draw: Any, first_replicate: Any, k0: Any, k1:
             odd[i] = to_unit(c, d)
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]
+@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill_examples(
     u: Any, lanes: Any, draws: Any, examples: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any
 ) -> None:

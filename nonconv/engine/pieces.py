@@ -8,7 +8,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
@@ -20,12 +19,11 @@ typeof: Any = numba.typeof
 make_array: Any = _make_array
 cgutils: Any = _cgutils
 """Their declared types are none, or do not know what they make."""
-INT = ir.IntType(64)
 ROOM = 4096
 """Bytes that a definition's constants may take, their arrays not counted."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]  # see above
 def call(typing: Any, address: Any, arguments: Any) -> tuple[Any, Any]:
     """Call the compiled function at an address, which returns nothing, with a tuple of arguments."""
 
@@ -40,7 +38,7 @@ def call(typing: Any, address: Any, arguments: Any) -> tuple[Any, Any]:
     return types.void(address, arguments), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]  # see above
 def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
     """The tuple of this kind at an address; its arrays belong to whoever wrote it there."""
 
@@ -51,7 +49,7 @@ def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
     return kind.instance_type(address, kind), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]  # see above
 def write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
     """Write a tuple to an address; its arrays stay their owner's."""
 

@@ -44,7 +44,7 @@ def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]
+@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
 def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     """objectives.dense.add_outer."""
     lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
@@ -56,7 +56,7 @@ def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     product((outputs, 1, n // lanes, lanes), gradient, biases, gradient, biases, delta, deltas, ONE, (0, 0, 0))
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]
+@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     """objectives.dense.pull_back."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)
@@ -71,7 +71,7 @@ MEANING: dict[Callable[..., None], Any] = {dense.affine: affine, dense.add_outer
 """What the names of a dense layer's products mean in a kernel."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic  # type: ignore[untyped-decorator]  # see above
 def product(
     typing: Any, size: Any, c: Any, at_c: Any, start: Any, at_start: Any, a: Any, at_a: Any, b: Any, at_b: Any
 ) -> tuple[Any, Any]:

@@ -42,7 +42,7 @@ class Reference:
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002
+    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002  # it is quick enough
         """engine.program.Engine.risks."""
         p, learning = self.program, self._learning
         paths = theta.shape[2]
@@ -56,7 +56,7 @@ class Reference:
                 found[:, r] = np.add.accumulate(out.reshape(2, -1, paths), axis=1)[:, -1] / (n // paths)
         return found
 
-    def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002
+    def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002  # it is quick enough
         """engine.program.Engine.noises."""
         return np.array([self._noise(at) for at in theta]).transpose(1, 0, 2)
 
