@@ -1,5 +1,6 @@
 """Count, mean and spread of a stream of numbers, in pieces that merge: Chan, Golub & LeVeque (1983)."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -29,16 +30,25 @@ class Moments(NamedTuple):
 
 def moments(samples: Array) -> Moments:
     """The moments over the last axis."""
+    if 0 in samples.shape[:-1]:
+        return _nothing(samples.shape[:-1])
     n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = samples.sum(axis=-1) / n
         if not np.isfinite(mean).all():
             return _careful_moments(samples, n)
-        # A finite sum has finite terms only. In place, since fresh temporaries cost more than the arithmetic.
+        # A finite sum has finite terms only. Powers are not kept: fresh temporaries cost more than the arithmetic.
         deviation = samples - mean[..., None]
-        square = np.square(deviation)
-        m2, m3 = square.sum(axis=-1), np.einsum("...i,...i->...", square, deviation)
+        m2 = np.einsum("...i,...i->...", deviation, deviation)
+        m3 = np.einsum("...i,...i,...i->...", deviation, deviation, deviation)
     return Moments(n, n, np.zeros_like(n), mean, m2, m3, samples.max(axis=-1))
+
+
+@lru_cache
+def _nothing(shape: tuple[int, ...]) -> Moments:
+    """The moments of no numbers at all, as runs have them of what they do not measure."""
+    counts, numbers = np.empty(shape, dtype=np.int64), np.empty(shape)
+    return Moments(counts, counts, counts, numbers, numbers, numbers, numbers)
 
 
 def _careful_moments(samples: Array, n: NDArray[np.int64]) -> Moments:
@@ -62,6 +72,8 @@ def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
 
 def merge(a: Moments, b: Moments) -> Moments:
     """The moments of both together."""
+    if a.n.size == 0:
+        return a
     n_finite = a.n_finite + b.n_finite
     share = b.n_finite / np.maximum(n_finite, 1)
     with np.errstate(over="ignore", invalid="ignore"):

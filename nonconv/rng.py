@@ -19,6 +19,8 @@ WORD = np.uint64(32)
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 SHIFT_HIGH, SHIFT_LOW = np.uint64(20), np.uint64(12)
+ONE = np.uint64(0x3FF0000000000000)
+"""The bits of 1.0; with 52 others below them they are a double in [1, 2)."""
 
 
 class Key(NamedTuple):
@@ -44,8 +46,11 @@ def philox4x32(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes)
 
 
 def to_unit(high: Lanes, low: Lanes) -> Lanes:
-    """A double in [0, 1) on the grid 2**-52 from the 52 leading bits of two words."""
-    return np.float64(np.int64((high << SHIFT_HIGH) | (low >> SHIFT_LOW))) * 2.0**-52
+    """A double in [0, 1) on the grid 2**-52 from the 52 leading bits of two words.
+
+    Without a conversion from integers, for which many processors have no vector instruction.
+    """
+    return np.uint64((high << SHIFT_HIGH) | (low >> SHIFT_LOW) | ONE).view(np.float64) - 1.0
 
 
 def uniform_pair(pair: Lanes, replicate: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes]:

@@ -26,14 +26,22 @@ from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.engine import compiler, draws, separable
 from nonconv.engine import program as timetable
-from nonconv.engine.blocks import LARGEST_BLOCK, SMALLEST_BLOCK, SNAPSHOT_BYTES, Block, block_size, simulate
+from nonconv.engine.blocks import (
+    LANES,
+    LARGEST_BLOCK,
+    SMALLEST_BLOCK,
+    SNAPSHOT_BYTES,
+    WORTHWHILE,
+    Block,
+    block_size,
+    simulate,
+)
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
-from nonconv.engine.separable import LANES
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
@@ -314,7 +322,10 @@ def test_shorter_slices_are_the_same_timetable(length: int) -> None:
 @pytest.mark.parametrize("wanted", [NOTHING_WANTED, Wanted(twin=False), ALL], ids=["none", "path alone", "all"])
 @pytest.mark.parametrize(("dim", "steps"), [(1, 1), (1, 1000), (10, 1000), (200, 1000), (3000, 1000)])
 def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
-    """Into SNAPSHOT_BYTES, twins included, in blocks of whole eights, and no smaller ones than need be for all floors."""
+    """Into SNAPSHOT_BYTES, twins included, in blocks of whole eights, and no smaller ones than need be for all floors.
+
+    Nor smaller than worthwhile, nor larger by more than a kernel moves at once.
+    """
     start, plan = np.zeros(dim), plan_for(steps, wanted)
     program = make(dim=dim, steps=steps, start=start, plan=plan, record=np.arange(1, steps + 1, max(steps // 50, 1)))
     block = run(program, paths=8)
@@ -322,7 +333,9 @@ def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
     assert size % SMALLEST_BLOCK == 0
     assert SMALLEST_BLOCK <= size <= LARGEST_BLOCK
     assert size == SMALLEST_BLOCK or kept * size / 8 <= SNAPSHOT_BYTES
-    assert wanted == Wanted(twin=False) or size == LARGEST_BLOCK or kept * (size + SMALLEST_BLOCK) / 8 > SNAPSHOT_BYTES
+    enough = size == LARGEST_BLOCK or size * dim * steps >= WORTHWHILE
+    assert wanted == Wanted(twin=False) or enough or kept * (size + SMALLEST_BLOCK) / 8 > SNAPSHOT_BYTES
+    assert size <= LANES or (size - LANES) * dim * steps < WORTHWHILE
 
 
 @cache
@@ -531,20 +544,21 @@ def test_stop_in_the_middle_of_a_slice() -> None:
 def make_kernel(folder: Path) -> str:
     """The name of the file that the kernel of a triple is written to."""
     before = set(folder.glob("kernels/kernel_*.py"))
-    separable.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"])
+    separable.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"], "single")
     (found,) = set(folder.glob("kernels/kernel_*.py")) - before or before
     return found.name
 
 
 def test_kernel_text_is_deterministic() -> None:
     texts = {
-        (optimizer, data): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+        (optimizer, data, form): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
         for optimizer in OPTIMIZERS
         for data in DATA
+        for form in separable.STEP
     }
     assert len(set(texts.values())) == len(texts)
-    for (optimizer, data), text in texts.items():
-        assert text == separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer])
+    for (optimizer, data, form), text in texts.items():
+        assert text == separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
         compile(text, "kernel", "exec")
 
 
@@ -593,7 +607,7 @@ from nonconv.engine.separable import kernel
 from nonconv.experiment import read_cell
 program = read_cell(Path(sys.argv[1]), []).program
 simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
-stats = kernel(program.objective, program.data, program.optimizer).stats
+stats = kernel(program.objective, program.data, program.optimizer, "single").stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 CONFIG = "{steps: 10, optimizer: sgd, learning_rate: 0.1, objective: {name: quadratic, data: two_point}}"
@@ -616,6 +630,6 @@ def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(separable, "kernel", separable.kernel.__wrapped__)
     program = make("sgd", "rademacher")
     engine = Fused(program)
-    assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == 1
+    assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == len(separable.STEP)
     block = simulate(program, engine, 0, 13, np.zeros(1, dtype=np.uint8))
     assert same_bits(block, run(program, Reference))

@@ -437,7 +437,7 @@ from nonconv.engine.fused import Fused
 from nonconv.engine.separable import kernel
 from nonconv.experiment import read_cell
 program = read_cell(Path("config.yaml"), []).program
-advance = kernel(program.objective, program.data, program.optimizer)
+advance = kernel(program.objective, program.data, program.optimizer, "single")
 if sys.argv[1:] != ["named"]:
     simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
 stats = advance.stats

@@ -12,7 +12,7 @@ from scipy import stats
 
 from nonconv.arithmetic import Array
 from nonconv.engine.draws import CHUNK, fill
-from nonconv.engine.separable import LANES
+from nonconv.engine.blocks import LANES
 from nonconv.rng import Key, key, philox4x32, to_unit, uniforms
 
 FALSE_ALARM = 1e-6
@@ -115,7 +115,7 @@ def test_the_kernels_uniforms(first_draw: int, first_replicate: int, lanes: int)
     """What a kernel draws is `uniforms` bit for bit; lanes that are not used are left alone."""
     stream = key(11, "data")
     u = np.full((CHUNK, LANES), -1.0)
-    fill(u, lanes, first_draw, first_replicate, stream.k0, stream.k1)
+    fill(u, 0, lanes, first_draw, first_replicate, stream.k0, stream.k1)
     assert np.array_equal(u[:, :lanes], uniforms(stream, first_draw, CHUNK, first_replicate, lanes))
     assert np.all(u[:, lanes:] == -1.0)
 

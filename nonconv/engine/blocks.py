@@ -14,8 +14,11 @@ from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
 
 SNAPSHOT_BYTES = 16 * 2**20
-LARGEST_BLOCK = 256
-SMALLEST_BLOCK = 8
+SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
+LANES = 256
+"""Paths that a kernel moves together: what it keeps of them stays in the first cache."""
+WORTHWHILE = 2**22
+"""Moves of one coordinate that a block should have, some 15 ms of them: what Python does with a block takes one."""
 
 
 class Examined(NamedTuple):
@@ -58,9 +61,13 @@ class Block:
 
 
 def block_size(program: Program) -> int:
-    """Paths of a block: as many as their snapshots fit into a fixed number of bytes. A function of the config alone."""
+    """Paths of a block: few, so that threads share them evenly, but worthwhile; and no more than their snapshots have bytes.
+
+    A function of the config alone.
+    """
+    worthwhile = -(-WORTHWHILE // (program.dim * program.steps * LANES)) * LANES
     fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
-    return int(min(max(fitting, SMALLEST_BLOCK), LARGEST_BLOCK))
+    return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
 
 
 def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> Block:

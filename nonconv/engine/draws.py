@@ -7,26 +7,25 @@ import numpy as np
 from nonconv import rng
 from nonconv.engine.compiler import INSIDE, definition, njit
 
-CHUNK = 32
+CHUNK = 8
 """Draws that `fill` makes at once; even, since a Philox block gives two."""
 
 # Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
 philox4x32 = definition(rng.philox4x32, inline="always")
-to_unit = definition(rng.to_unit)
+to_unit = definition(rng.to_unit, inline="always")
 
 
 @njit(**INSIDE)  # type: ignore[untyped-decorator]  # see njit
-def fill(u: Any, lanes: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
-    """Write the uniforms of CHUNK draws, from an even one on, for all lanes (rng.uniform_pair, unrolled)."""
+def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
+    """Write the uniforms of CHUNK draws, from an even one on, for some lanes (rng.uniform_pair, unrolled)."""
     low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
     for s in range(0, CHUNK, 2):
         pair = np.uint64((first_draw + s) // 2)
-        even, odd = u[s], u[s + 1]
-        for i in range(lanes):
-            replicate = np.uint64(first_replicate + i)
+        for i in range(first, last):
+            replicate = np.uint64(first_replicate) + np.uint64(i)
             a, b, c, d = philox4x32(pair & low, pair >> word, replicate & low, replicate >> word, k0, k1)
-            even[i] = to_unit(a, b)
-            odd[i] = to_unit(c, d)
+            u[s, i] = to_unit(a, b)
+            u[s + 1, i] = to_unit(c, d)
 
 
 @njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit

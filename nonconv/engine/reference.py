@@ -37,8 +37,8 @@ class Reference:
                 if t >= m.average_from:
                     m.average[:] += m.theta
                 if m.lowest.size:
-                    m.lowest[:] = np.where(m.theta < m.lowest, m.theta, m.lowest)
-                    m.highest[:] = np.where(m.theta > m.highest, m.theta, m.highest)
+                    np.fmin(m.lowest, m.theta, out=m.lowest)
+                    np.fmax(m.highest, m.theta, out=m.highest)
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
 
@@ -107,13 +107,10 @@ class Reference:
         p = self.program
         data_constants = p.data.constants(*(field[j] for field in p.data_constants))
         constants = p.objective.constants(*(field[j] for field in p.objective_constants))
-        each, total = p.data.draws == "each", 0.0
+        each, total = p.data.draws == "each", -0.0  # to which any number added is that number, sign and all
         for m in range(samples):
             x = p.data.sample(data_constants, u[m * p.draws_per_sample + (j if each else 0)] if len(u) else u)
-            gradient = p.objective.gradient(constants, theta, x)
-            if samples == 1:
-                return gradient
-            total = total + gradient
+            total = total + p.objective.gradient(constants, theta, x)
         return total / samples
 
     def _coupled_gradient(self, theta: Array, samples: int, u: Array) -> Array:

@@ -29,6 +29,8 @@ def comoments(samples: Array) -> CoMoments:
 def merge_comoments(a: CoMoments, b: CoMoments) -> CoMoments:
     """Of both, by Chan, Golub & LeVeque's formula."""
     n = a.n + b.n
+    if a.mean.size == 0:
+        return a._replace(n=n)
     share = b.n / np.maximum(n, 1.0)
     with np.errstate(over="ignore", invalid="ignore"):
         delta = b.mean - a.mean
