@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
+from nonconv.quantile import student
 
 SYMMETRIC = 1e-6
 """Below this a skewness changes an interval less than rounding would change its correction."""
@@ -102,12 +103,16 @@ def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
     """
     tail = 0.5 - confidence / 2
     value, se = _mean_and_error(m)
+    if not value.size:
+        return Estimate(value, se, value, value)
     return Estimate(value, se, value - se * _deviate(m, 1.0 - tail), value - se * _deviate(m, tail))
 
 
 def lower_bound(m: Moments, error: float) -> Array:
     """What the mean is below with this probability; like `estimate`."""
     value, se = _mean_and_error(m)
+    if not value.size:
+        return value
     return np.asarray(value - se * _deviate(m, 1.0 - error))
 
 
@@ -120,10 +125,8 @@ def _mean_and_error(m: Moments) -> tuple[Array, Array]:
 
 def _deviate(m: Moments, probability: float) -> Array:
     """The quantile of (sample mean - mean) / standard error; plain Student's t where the skewness is 0 or unknown."""
-    from scipy.special import stdtrit  # heavy, and needed once a run
-
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        t = stdtrit(m.n - 1.0, probability)
+        t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
         skewness = m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n)
         bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
     return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))

@@ -166,7 +166,6 @@ def _duration(seconds: float) -> str:
 
 
 def _print(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
-    from nonconv.report.painter import figure_names
     from nonconv.report.sweep_result import read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
@@ -187,8 +186,8 @@ def _print(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for figure in figure_names(folder):
-        print(folder / "figures" / f"{figure}.png")
+    for figure in sorted((folder / "figures").glob("*.png")):
+        print(figure)
     if outcome.reused and not quiet:
         known = "every cell was" if not outcome.computed else f"{outcome.reused} of {result.about['cells']} cells were"
         say(f"{known} there before; --force computes all again")

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 
@@ -19,8 +20,11 @@ def status(value: float) -> str:
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Full-precision CSV: reading a number back gives the same bits."""
+    return as_lines(chain([columns], rows))
+
+
+def as_lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Some lines of it."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()

@@ -5,14 +5,17 @@ ends; it is in a session of its own, so an interrupt from the keyboard is its pa
 a fork of itself: the figures share one loaded matplotlib and use all processors.
 """
 
+import gc
 import json
-import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+from nonconv.report.at_once import at_once, fork_from_now_on
 
 FIGURES = ("error", "paths")
 """Of every run."""
@@ -43,14 +46,16 @@ def draw_folder(
     folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = ("png", "svg")
 ) -> dict[str, bytes]:
     """A Draw in this process."""
-    from nonconv.report.figures import draw  # matplotlib is heavy
-    from nonconv.report.run import read_run
-    from nonconv.report.sweep_figures import draw_sweep
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
 
     wanted = figure_names(folder) if names is None else names
     if is_sweep(folder):
+        from nonconv.report.sweep_figures import draw_sweep  # matplotlib is heavy
+
         return draw_sweep(read_sweep_result(folder), wanted, formats)
+    from nonconv.report.figures import draw
+    from nonconv.report.run import read_run
+
     return draw(read_run(folder), wanted, formats)
 
 
@@ -71,47 +76,28 @@ def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, bytes]:
     """All figures from the painter; what it cannot answer is drawn here, which also shows what is wrong with it."""
     assert process.stdin is not None
     assert process.stdout is not None
-    figures: dict[str, bytes] = {}
     try:
         process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
         process.stdin.flush()
-        for _ in figure_names(folder):
-            figures |= pickle.load(process.stdout)
+        figures: dict[str, bytes] = pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
         return draw_folder(folder)
     return figures
 
 
 def _serve() -> None:
+    """Answer each folder with its figures; the end of the output tells that one cannot be drawn."""
+    sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # Python's mark of what is not there: nobody needs it
     import nonconv.report.figures
 
     nonconv.report.figures.warm_up()
-    draw = _draw_in_fork if hasattr(os, "fork") else _draw_here
+    gc.disable()  # looking for garbage writes to every page, which forks would then have to copy
+    fork_from_now_on()
     for line in sys.stdin:
         folder = Path(json.loads(line))
-        answers = [wait() for wait in [draw(folder, name) for name in figure_names(folder)]]
-        if not all(answers):
-            return  # the end of our output tells that this folder cannot be drawn
-        for answer in answers:
-            sys.stdout.buffer.write(answer)
+        drawn = at_once({name: partial(draw_folder, folder, (name,)) for name in figure_names(folder)})
+        pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
         sys.stdout.buffer.flush()
-
-
-def _draw_here(folder: Path, name: str) -> Callable[[], bytes]:
-    return lambda: pickle.dumps(draw_folder(folder, (name,)))
-
-
-def _draw_in_fork(folder: Path, name: str) -> Callable[[], bytes]:
-    """What waits for a fork of this process that draws one figure; nothing comes from one that fails."""
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        try:
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(_draw_here(folder, name)())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    return os.fdopen(reading, "rb").read
 
 
 if __name__ == "__main__":

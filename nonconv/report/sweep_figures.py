@@ -27,12 +27,8 @@ def figure_names(result: SweepResult) -> tuple[str, ...]:
 def draw_sweep(result: SweepResult, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
     makers = _makers(result)
-    found: dict[str, bytes] = {}
     with mpl.rc_context(SWEEP_STYLE):
-        for name in names:
-            contents = encode(makers[name](), formats)
-            found |= {f"{name}.{kind}": content for kind, content in zip(formats, contents, strict=True)}
-    return found
+        return {f"{name}.{kind}": content for name in names for kind, content in encode(makers[name](), formats).items()}
 
 
 def _makers(result: SweepResult) -> dict[str, Maker]:

@@ -1,15 +1,15 @@
-"""sweep.csv: the cells of a sweep side by side, read back from their folders."""
+"""sweep.csv: the cells of a sweep side by side."""
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nonconv.arithmetic import Array
-from nonconv.report.csv_text import as_csv
+from nonconv.report.csv_text import as_lines
 from nonconv.statistics.paired import paired
 from nonconv.statistics.tally import MSE, OUTCOMES
 
@@ -17,15 +17,6 @@ DONE, FAILED = "done", "failed"
 INTERVAL = ("", "_se", "_low", "_high")
 FIELDS = ("value", "se", "ci_low", "ci_high")
 NOT_FINITE = {"overflow": "inf", "nan": "nan"}
-
-
-class Row(NamedTuple):
-    """A cell: its id, the texts of the swept keys it has, where it lies, and why it has no result, if it has none."""
-
-    name: str
-    keys: Mapping[str, str]
-    folder: Path
-    reason: str
 
 
 class Ends(NamedTuple):
@@ -41,6 +32,20 @@ def read_ends(folder: Path) -> Ends:
         return Ends(file["end_of"].tolist(), file["end"])
 
 
+class Result(NamedTuple):
+    """What a line of sweep.csv is made of: a cell's summary.json and verdict.json, and what its paths end with."""
+
+    summary: dict[str, Any]
+    verdict: dict[str, Any]
+    ends: Ends
+
+
+def read_result(folder: Path) -> Result:
+    """From a cell's own files."""
+    summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
+    return Result(summary, verdict, read_ends(folder))
+
+
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
     """The header of sweep.csv."""
     found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
@@ -50,25 +55,21 @@ def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> li
     return [*found, "reason"]
 
 
-def sweep_csv(rows: Iterable[Row], baseline: Path | None, header: Sequence[str]) -> bytes:
-    """One line a cell. baseline: the cell that differences are taken to."""
-    reference = read_ends(baseline) if baseline else None
-    return as_csv(header, ([told.get(name, "") for name in header] for told in _told(rows, baseline, reference)))
+def line(header: Sequence[str], name: str, keys: Mapping[str, str], result: Result | str, reference: Ends | None) -> bytes:
+    """A cell's line of sweep.csv: its id, the texts of the swept keys it has, and its result or why it has none.
+
+    reference: what the paths of another cell end with, to which differences are taken.
+    """
+    told: dict[str, Any] = {"cell": name, **keys}
+    if isinstance(result, str):
+        told |= {"status": FAILED, "reason": result}
+    else:
+        told |= {"status": DONE} | _measured(result) | (_differences(result.ends, reference) if reference else {})
+    return as_lines([[told.get(column, "") for column in header]])
 
 
-def _told(rows: Iterable[Row], baseline: Path | None, reference: Ends | None) -> Iterator[dict[str, Any]]:
-    for row in rows:
-        head = {"cell": row.name, **row.keys}
-        if row.reason:
-            yield head | {"status": FAILED, "reason": row.reason}
-            continue
-        differences = {} if reference is None or row.folder == baseline else _differences(read_ends(row.folder), reference)
-        yield head | {"status": DONE} | _measured(row.folder) | differences
-
-
-def _measured(folder: Path) -> dict[str, Any]:
-    """What a cell's own files say."""
-    summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
+def _measured(result: Result) -> dict[str, Any]:
+    summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
     for error in (error for error in summary["errors"] if error["step"] == summary["steps"]):
         numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]

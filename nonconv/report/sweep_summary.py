@@ -1,16 +1,16 @@
 """summary.md of a sweep: the claim, what was measured, the verdicts, the range of errors, the figures."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from nonconv.report.painter import figure_names
 from nonconv.report.sweep_files import FAILED
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
 
 MOST_FAILURES = 10
 
 
-def markdown(folder: Path) -> str:
-    """What a person reads first."""
+def markdown(folder: Path, figures: Iterable[str]) -> str:
+    """What a person reads first. figures: the names of their files."""
     result = read_sweep_result(folder)
     about = result.about
     parts = [
@@ -18,7 +18,7 @@ def markdown(folder: Path) -> str:
         f"**Claim.** {about['claim']}" if about["claim"] else "",
         f"**Measured.** {setting(result)}",
         "\n".join(f"- {sentence}" for sentence in findings(result)),
-        *(f"![{name}](figures/{name}.png)" for name in figure_names(folder)),
+        *(f"![{name.removesuffix('.png')}](figures/{name})" for name in figures if name.endswith(".png")),
         "Files: `sweep.csv` (a row a cell), `cells/` (each cell's own result, for `nonconv table`, `plot`, `verify` and "
         "`compare`), `config.yaml` (reproduces this folder).",
     ]

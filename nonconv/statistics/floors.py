@@ -11,13 +11,15 @@ over its steps (twin_mean, window), or averaged over the steps compared (cauchy,
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nonconv.arithmetic import Array
-from nonconv.engine.blocks import Block
 from nonconv.engine.plan import Plan, Span, Steps
+
+if TYPE_CHECKING:
+    from nonconv.engine.blocks import Block
 
 
 class Row(NamedTuple):
@@ -56,7 +58,7 @@ def last_floors(plan: Plan) -> dict[str, int]:
     return {LAST[row.floor]: k for k, row in enumerate(rows(plan)) if row.span == last and row.floor in LAST}
 
 
-def measured(plan: Plan, block: Block) -> Array:
+def measured(plan: Plan, block: "Block") -> Array:
     """Every row for every path, shape (rows, paths)."""
     wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -78,19 +80,19 @@ def _half_apart(window: Array) -> Array:
     return _square(window[half:] - window[: len(window) - half])
 
 
-def half_distance(block: Block, number: int, span: Span) -> Array:
+def half_distance(block: "Block", number: int, span: Span) -> Array:
     """|Theta - Theta'|^2 / 2 at the span's twin_marks, shape (marks, paths)."""
     return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
 
 
-def early_twin(plan: Plan, block: Block) -> Array:
+def early_twin(plan: Plan, block: "Block") -> Array:
     """twin_mean of the last span over its second quarter, (1, paths): whether the distance still grows with the lag."""
     span = plan.spans[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         return _mean_at(half_distance(block, len(plan.spans) - 1, span), span, span.middle)
 
 
-def iterates(block: Block, steps: Steps) -> Array:
+def iterates(block: "Block", steps: Steps) -> Array:
     """The iterates at steps that are among the block's marks, shape (steps, dim, paths)."""
     return block.seen[_among(block.marks, steps)]
 

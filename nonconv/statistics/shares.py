@@ -13,9 +13,12 @@ class Share(NamedTuple):
 
 def share(count: int, n: int, level: float = 0.95) -> Share:
     """count of n, with the interval of Clopper & Pearson (1934), which covers at least as often as it says."""
-    from scipy.special import betaincinv  # heavy, and needed once a run
-
     tail = (1.0 - level) / 2.0
-    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, n - count, 1.0 - tail)) if count < n else 1.0
+    if count in (0, n):  # as in nearly all runs
+        ends = (0.0, 1.0 - tail ** (1 / n)) if count == 0 else (tail ** (1 / n), 1.0)
+        return Share(count / n, *ends)
+    from scipy.special import betaincinv  # heavy, and seldom needed
+
+    low = float(betaincinv(count, n - count + 1, tail))
+    high = float(betaincinv(count + 1, n - count, 1.0 - tail))
     return Share(count / n, low, high)

@@ -1,14 +1,16 @@
 """What a verdict compares between spans: numbers per path whose means are followed from one span to the next."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nonconv.arithmetic import Array
-from nonconv.engine.blocks import Block
 from nonconv.engine.plan import Plan, Span
 from nonconv.statistics.floors import early_twin, iterates, rows
+
+if TYPE_CHECKING:
+    from nonconv.engine.blocks import Block
 
 FOLLOWED = ("twin_mean", "window", "cauchy_mean")
 EARLY, SIZE, ENDS = "early", "size", "ends"
@@ -37,7 +39,7 @@ def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
     return [*found, Trend(SIZE, last), Trend(ENDS, last), *([Trend(EARLY, last)] if plan.wanted.twin else [])]
 
 
-def followed(plan: Plan, block: Block, floors: Array, targets: list[Array]) -> Array:
+def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) -> Array:
     """Every trend for every path, shape (trends, paths), given the floors (`floors.measured`) and each xi's point."""
     at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
     own = [trend for trend in trends(plan, ()) if trend.name in FOLLOWED]
@@ -54,6 +56,6 @@ def followed(plan: Plan, block: Block, floors: Array, targets: list[Array]) -> A
     return np.concatenate(found)
 
 
-def _ends(block: Block, span: Span) -> Array:
+def _ends(block: "Block", span: Span) -> Array:
     first, last = iterates(block, np.array([span.first, span.last]))
     return np.asarray(np.square(last - first).sum(axis=0)[None] / 4.0)

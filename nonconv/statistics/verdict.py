@@ -14,6 +14,7 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.engine.plan import Plan
+from nonconv.quantile import normal
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY, ENDS, FOLLOWED, SIZE, Trend
@@ -209,9 +210,7 @@ def _mean(seen: Observed, trend: Trend) -> float:
 
 def _quantile(tail: float) -> float:
     """Of the normal law, which a mean over hundreds of paths follows."""
-    from scipy.special import ndtri  # heavy, and needed once a run
-
-    return float(-ndtri(tail))
+    return -normal(tail)
 
 
 def as_dict(verdict: Verdict) -> dict[str, Any]:

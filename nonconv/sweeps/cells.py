@@ -1,17 +1,14 @@
 """The cells of a sweep on disk: each lands whole, by one rename, and what is whole of an unfinished one is kept."""
 
 import hashlib
-import io
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import nonconv
 from nonconv.experiment import Cell, portable
-from nonconv.store import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_json, as_yaml, damaged, digest, read_manifest, versions
+from nonconv.store import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_json, as_yaml, damaged, digest, read_manifest, unpacked, versions
 
 FOLDER, UNFINISHED = "cells", "unfinished.cells"
 TALLY = "tally.npz"
@@ -48,8 +45,7 @@ class Cells:
         path = self.path(name) / TALLY
         if not path.is_file() or digest(path) != manifest["files"][TALLY]:
             return None
-        with np.load(path) as file:
-            found = dict(file)
+        found = unpacked(path.read_bytes())
         most = cell.stopping.least if cell.stopping else cell.paths
         return found if int(found["paths"]) <= most else None
 
@@ -61,8 +57,7 @@ class Cells:
         mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
         if mark != _mark(cell, content):
             return None
-        with np.load(io.BytesIO(content)) as file:
-            return dict(file)
+        return unpacked(content)
 
     def keep(self, name: str, cell: Cell, content: bytes) -> None:
         """Keep what is whole of an unfinished cell."""
@@ -76,8 +71,9 @@ class Cells:
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
         try:
+            for folder in {(half / file).parent for file in files}:
+                folder.mkdir(parents=True, exist_ok=True)
             for file, content in files.items():
-                (half / file).parent.mkdir(parents=True, exist_ok=True)
                 (half / file).write_bytes(content)
             self._rename(half, self.path(name))
         except BaseException:

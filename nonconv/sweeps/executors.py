@@ -139,7 +139,7 @@ def _version() -> str:
 
 def packed(sweep: Sweep, files: dict[str, bytes]) -> Parcel:
     """The sweep without what only this process knows: its plug-ins as they were loaded here."""
-    return Parcel(replace(sweep, document=replace(sweep.document, plugins=())), files)
+    return Parcel(replace(sweep, document=replace(sweep.document, plugins=()), kept={}), files)
 
 
 @lru_cache(maxsize=2)

@@ -2,21 +2,23 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nonconv.config.grid import Point
 from nonconv.engine.blocks import block_size
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.painter import Draw, draw_folder
-from nonconv.report.sweep_files import Row, columns, sweep_csv
+from nonconv.report.csv_text import as_lines
+from nonconv.report.sweep_files import Ends, Result, columns, line, read_ends, read_result
 from nonconv.report.sweep_summary import markdown
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
-from nonconv.store import SCHEMA_VERSION, Folder, as_json, as_npz, as_yaml
+from nonconv.store import SCHEMA_VERSION, Folder, as_json, as_yaml, packed
 from nonconv.study import CHECKPOINT_SECONDS, prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
@@ -74,7 +76,7 @@ def run_sweep(
             if any(True for _ in flow.missing()):
                 with executor() as workers:
                     flow.run(workers)
-            _publish(sweep, survey, store, cells, flow.failures, draw)
+            _publish(sweep, survey, store, flow.table, flow.failures, draw)
         except KeyboardInterrupt:
             flow.keep()
             done = flow.computed + flow.reused
@@ -101,6 +103,7 @@ class _Flow:
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells, force: bool, fail_fast: bool, tell: Tell) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
         self.force, self.fail_fast, self.tell = force, fail_fast, tell
+        self.table = _Table(sweep, survey, cells)
         self.failures: dict[str, str] = {}
         self.computed = self.reused = 0
         self.growing: _Growing | None = None
@@ -110,8 +113,9 @@ class _Flow:
         """The cells that are to be computed; others are counted."""
         self.reused = 0
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            cell = self.sweep.cell(point)
+            cell = self.sweep.known(name, point)
             if not self.force and self.cells.is_finished(name, cell):
+                self.sweep.kept.pop(name, None)
                 self.reused += 1
                 self.tell(News(name, 0))
             else:
@@ -189,7 +193,7 @@ class _Flow:
     def keep(self) -> None:
         """Keep what is whole of the cell that is computed in parts."""
         if self.growing and self.growing.whole:
-            self.cells.keep(self.growing.order.name, self.growing.cell, as_npz(self.growing.whole.arrays()))
+            self.cells.keep(self.growing.order.name, self.growing.cell, packed(self.growing.whole.arrays()))
             self.growing.kept = time.monotonic()
 
     def _land(self, order: Order, result: Done | Failed) -> None:
@@ -197,13 +201,15 @@ class _Flow:
         if isinstance(result, Failed):
             self.cells.forget(name)
             self.failures[name] = result.reason
+            self.table.add(order, result.reason)
             self.tell(News(name, 0, "failed", label(order.point)))
             if self.fail_fast:
                 raise UsageError(f"the cell {name} failed, where {label(order.point)}: {result.reason}")
             return
         self.cells.land(name, result.files)
         self.computed += 1
-        self.tell(News(name, result.path_steps, result.verdict, label(order.point)))
+        self.table.add(order, result.result)
+        self.tell(News(name, result.path_steps, result.result.verdict["verdict"], label(order.point)))
 
 
 def _has_all(order: Order, cell: Cell) -> bool:
@@ -239,15 +245,45 @@ class _Growing:
         return time.monotonic() - self.kept
 
 
-def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures: dict[str, str], draw: Draw) -> None:
+class _Table:
+    """The lines of sweep.csv: of cells that land, made at once; of others, that were there before, read from their folders."""
+
+    def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
+        self.sweep, self.survey, self.cells = sweep, survey, cells
+        self.header = columns(sweep.grid.keys, *labels_of(survey.measured))
+        self.known: dict[str, bytes] = {}
+        self.reference: Ends | None = None
+
+    def add(self, order: Order, result: Result | str) -> None:
+        """A cell has landed, or failed. Where it cannot yet be compared with the baseline it is read again in the end."""
+        if order.name == self.survey.baseline and not isinstance(result, str):
+            self.reference = result.ends
+        elif not (self.reference or isinstance(result, str)):
+            return
+        self.known[order.name] = self._line(order.name, order.point, result)
+
+    def _line(self, name: str, point: Point, result: Result | str) -> bytes:
+        keys = {setting.key: text(moved(setting.value, self.survey.files)) for setting in point}
+        return line(self.header, name, keys, result, self.reference if name != self.survey.baseline else None)
+
+    def csv(self, failed: Collection[str]) -> bytes:
+        """All of it, in the order of the grid."""
+        if self.reference is None and self.survey.baseline not in failed:
+            self.reference = read_ends(self.cells.path(self.survey.baseline))
+        return b"".join([as_lines([self.header]), *self._lines()])
+
+    def _lines(self) -> Iterator[bytes]:
+        for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
+            yield self.known.get(name) or self._line(name, point, read_result(self.cells.path(name)))
+
+
+def _publish(sweep: Sweep, survey: Survey, store: Folder, table: _Table, failures: dict[str, str], draw: Draw) -> None:
     """Everything but the manifest: the table first, then what is made of it."""
     for file in survey.files.values():
         store.write(file.place, file.content)
     store.write("config.yaml", as_yaml(survey.config))
     xi, floors = labels_of(survey.measured)
-    baseline = cells.path(survey.baseline) if survey.baseline not in failures else None
-    header = columns(sweep.grid.keys, xi, floors)
-    store.write("sweep.csv", sweep_csv(_rows(sweep, survey, cells, failures), baseline, header))
+    store.write("sweep.csv", table.csv(failures))
     facts = {
         "schema_version": SCHEMA_VERSION,
         "name": sweep.name,
@@ -265,12 +301,8 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, cells: Cells, failures
     }
     store.write("sweep.json", as_json(facts))
     store.discard_folder("figures")  # of another extent of the grid
-    for name, content in draw(store.path).items():
+    figures = draw(store.path)
+    for name, content in figures.items():
         store.write(f"figures/{name}", content)
-    store.write("summary.md", markdown(store.path).encode())
+    store.write("summary.md", markdown(store.path, figures).encode())
 
-
-def _rows(sweep: Sweep, survey: Survey, cells: Cells, failures: dict[str, str]) -> Iterator[Row]:
-    for name, point in zip(survey.ids, sweep.points(), strict=True):
-        keys = {setting.key: text(moved(setting.value, survey.files)) for setting in point}
-        yield Row(name, keys, cells.path(name), failures.get(name, ""))

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ from nonconv.statistics.tally import MSE, ends
 RECORD = {"points": 50, "paths": 4, "fan": 0}
 """What a cell keeps of itself unless the config says otherwise: there may be many."""
 ID_DIGITS = 16
+MOST_KEPT = 512
+"""Cells that are kept from being looked at until they are computed; more would be memory that follows the grid."""
 MOST_PROBLEMS = 20
 MOST_WRONG = 1000
 """Cells: of a large grid that is wrong throughout, the user is told at once."""
@@ -32,13 +34,14 @@ MOST_WRONG = 1000
 class Sweep:
     """A config with its grid. document: without the sweep block, with what is different by default in a sweep.
 
-    config: as it was written, overrides included.
+    config: as it was written, overrides included. kept: some cells that will be needed again, by id.
     """
 
     name: str
     document: Document
     grid: Grid
     config: dict[str, Any]
+    kept: dict[str, Cell] = field(default_factory=dict)
 
     def points(self) -> Iterator[Point]:
         """The points whose cells exist, the first axis slowest."""
@@ -50,6 +53,20 @@ class Sweep:
         """The cell at a point. Raises ConfigError."""
         document = self._document(point)
         return make_cell(document, validate(document))
+
+    def keep(self, name: str, cell: Cell) -> Cell:
+        """The same cell, which `known` and `taken` then find, if there is room."""
+        if len(self.kept) < MOST_KEPT:
+            self.kept[name] = cell
+        return cell
+
+    def known(self, name: str, point: Point) -> Cell:
+        """The cell of this id, made if it is not kept."""
+        return self.kept.get(name) or self.keep(name, self.cell(point))
+
+    def taken(self, name: str, point: Point) -> Cell:
+        """The cell of this id, kept no longer."""
+        return self.kept.pop(name, None) or self.cell(point)
 
     def _document(self, point: Point) -> Document:
         document = self.document.with_values(point)
@@ -130,6 +147,7 @@ def survey(sweep: Sweep) -> Survey:
             wrong.add(error.problems, point)
             continue
         ids.append(cell_id(cell))
+        sweep.keep(ids[-1], cell)
         measured |= dict.fromkeys(ends(cell))
         _take(files, cell)
         sizes.add((cell.paths, cell.program.steps))

@@ -1,5 +1,6 @@
 """What a worker does: whole cells, or some blocks of a cell that takes long. A function of the sweep and the task alone."""
 
+import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ from nonconv.engine.moving import Stopped
 from nonconv.engine.program import Program
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment import Cell
-from nonconv.report.verdict_files import verdict_of
+from nonconv.report.sweep_files import Ends, Result
 from nonconv.statistics.stopping import is_enough
-from nonconv.statistics.tally import Tally
-from nonconv.store import as_npz
+from nonconv.statistics.tally import Tally, ends
+from nonconv.store import packed
 from nonconv.study import measured, prepared, results
 from nonconv.sweeps.cells import TALLY, with_manifest
 from nonconv.sweeps.sweep import Sweep, cell_id
@@ -59,11 +60,11 @@ Task = Whole | Part
 
 
 class Done(NamedTuple):
-    """All files of a cell, how many path-steps it took, and its verdict."""
+    """All files of a cell, how many path-steps it took, and what its line in the sweep's table is made of."""
 
     files: dict[str, bytes]
     path_steps: int
-    verdict: str
+    result: Result
 
 
 class Failed(NamedTuple):
@@ -110,7 +111,7 @@ class _Asked:
 @lru_cache(maxsize=8)
 def _prepared(asked: _Asked) -> Cell:
     """Kept for a while: a worker computes several parts of a cell. Raises UsageError where it is another one by now."""
-    cell = asked.sweep.cell(asked.point)
+    cell = asked.sweep.taken(asked.name, asked.point)
     if cell_id(cell) != asked.name:
         raise UsageError("a file that the config names has changed since the sweep began")
     return prepared(cell)
@@ -139,12 +140,13 @@ def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> D
         whole = tally
     files = results(cell, tally)
     if whole:
-        files[TALLY] = as_npz(whole.arrays())
+        files[TALLY] = packed(whole.arrays())
     for file in cell.files.values():
         files[f"data/{file.name}"] = file.read_bytes()
     files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
-    verdict = verdict_of(cell, tally).answer
-    return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, verdict)
+    summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
+    result = Result(summary, verdict, Ends(ends(cell), tally.ends))
+    return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
 
 
 def samples(program: Program) -> float:

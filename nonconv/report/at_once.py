@@ -1,0 +1,37 @@
+"""Several pieces of work at once, in forks of a process that has loaded what they need; one after the other elsewhere."""
+
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_forks = False
+
+
+def fork_from_now_on() -> None:
+    """For a process that has no other threads."""
+    global _forks  # noqa: PLW0603  # a property of the whole process
+    _forks = hasattr(os, "fork")
+
+
+def at_once(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """What each piece returns, by its name. Raises EOFError for one that fails in a fork."""
+    if not _forks:
+        return {name: do() for name, do in work.items()}
+    *others, last = work
+    waiting = {name: _forked(work[name]) for name in others}
+    found = {last: work[last]()}
+    return {name: pickle.loads(waiting[name]()) if name in waiting else found[name] for name in work}
+
+
+def _forked(do: Callable[[], Any]) -> Callable[[], bytes]:
+    """What waits for a fork of this process; nothing comes from one that fails."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            with os.fdopen(writing, "wb") as pipe:
+                pipe.write(pickle.dumps(do()))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    return os.fdopen(reading, "rb").read
