@@ -18,9 +18,15 @@ from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
 from nonconv import store, study
+from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell, read_cell
 from nonconv.store import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS
+
+
+@pytest.fixture(autouse=True)
+def _two_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "LARGEST_BLOCK", 256)
 
 
 @pytest.fixture

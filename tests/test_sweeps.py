@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import io
 import json
 import os
 import random
@@ -37,7 +36,7 @@ from nonconv.store import BEGUN, LOCK, MANIFEST, damaged
 from nonconv.sweeps import executors, loop, tasks
 from nonconv.sweeps.cells import FOLDER, TALLY, Cells
 from nonconv.sweeps.loop import News, Outcome, run_sweep
-from nonconv.sweeps.sweep import Survey, Sweep, cell_id, read_sweep, survey
+from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
 
 PATHS = 70
 """Two whole blocks and a rest."""
@@ -333,7 +332,7 @@ def kept_paths(folder: Path) -> int:
     """How many paths of an unfinished cell are saved."""
     saved = list((folder / "unfinished.cells").glob("*.checkpoint"))
     assert len(saved) <= 1
-    return int(np.load(io.BytesIO(saved[0].read_bytes()[store.MARK_BYTES :]))["paths"]) if saved else 0
+    return int(store.unpacked(saved[0].read_bytes()[store.MARK_BYTES :])["paths"]) if saved else 0
 
 
 @pytest.mark.parametrize("seconds", [IN_PARTS, ALONE])
@@ -1009,15 +1008,13 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    made = Sweep.cell
+    known = Sweep.known
 
-    def counted(self: Sweep, point: Any) -> Cell:
-        cell = made(self, point)
-        if sys._getframe(1).f_code.co_name == "missing":
-            ahead.append(surveyed.ids.index(cell_id(cell)) - len(whole_cells(tmp_path / "out")))
-        return cell
+    def counted(self: Sweep, name: str, point: Any) -> Cell:
+        ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
+        return known(self, name, point)
 
-    monkeypatch.setattr(Sweep, "cell", counted)
+    monkeypatch.setattr(Sweep, "known", counted)
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)

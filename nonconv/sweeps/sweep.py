@@ -55,8 +55,8 @@ class Sweep:
         return make_cell(document, validate(document))
 
     def keep(self, name: str, cell: Cell) -> Cell:
-        """The same cell, which `known` and `taken` then find, if there is room."""
-        if len(self.kept) < MOST_KEPT:
+        """The same cell, which `known` and `taken` then find, if there is room; of files it may be another one by then."""
+        if len(self.kept) < MOST_KEPT and not cell.files:
             self.kept[name] = cell
         return cell
 
