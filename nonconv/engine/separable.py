@@ -30,9 +30,9 @@ import {data_module} as data
 
 State, PerStep = optimizer.{state}, optimizer.{per_step}
 Constants, DataConstants = objective.{constants}, data.{data_constants}
-update = definition(optimizer.{update})
-gradient = definition(objective.{gradient})
-sample = definition(data.{sample})
+update = definition(optimizer.{update}, inline="always")
+gradient = definition(objective.{gradient}, inline="always")
+sample = definition(data.{sample}, inline="always")
 
 
 @njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
