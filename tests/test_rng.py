@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nonconv.arithmetic import Array
-from nonconv.engine.draws import CHUNK, fill
 from nonconv.engine.blocks import LANES
+from nonconv.engine.draws import CHUNK, fill
 from nonconv.rng import Key, key, philox4x32, to_unit, uniforms
 
 FALSE_ALARM = 1e-6

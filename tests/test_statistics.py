@@ -13,13 +13,15 @@ import pytest
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
+from nonconv import quantile
 from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.reference import Reference
 from nonconv.experiment import Cell, read_cell
 from nonconv.moments import Moments, effective_number, estimate, lower_bound, merge, moments
+from nonconv.quantile import normal, student
 from nonconv.statistics import tally
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally, ends, measure
@@ -36,6 +38,34 @@ finite_samples = st.lists(numbers, min_size=1, max_size=60)
 
 def of(values: list[float]) -> Moments:
     return moments(np.array(values))
+
+
+# Quantiles of laws
+
+
+@MANY
+@given(st.integers(1, 2500) | st.integers(1, 10**9), st.floats(1e-4, 1.0 - 1e-4))
+def test_quantiles_of_students_t_are_scipys(freedom: int, probability: float) -> None:
+    """To 1e-10 of them, which is far below what an interval's third digit means."""
+    ours, theirs = student(freedom, probability), float(special.stdtrit(freedom, probability))
+    assert ours == pytest.approx(theirs, rel=1e-10, abs=1e-12)
+
+
+def test_quantiles_of_the_normal_law_are_scipys() -> None:
+    for probability in (1e-12, 1e-3, 0.3, 0.5, 0.975, 1.0 - 1e-9):
+        assert normal(probability) == pytest.approx(float(special.ndtri(probability)), rel=1e-12, abs=1e-15)
+
+
+def test_other_quantiles_would_be_seen() -> None:
+    """Negative control: one degree of freedom more, the normal law, the expansion without the refinement."""
+    exact = float(special.stdtrit(999, 0.975))
+    assert abs(student(1000, 0.975) / exact - 1.0) > 1e-7
+    assert abs(normal(0.975) / exact - 1.0) > 1e-3
+    assert abs(quantile._expansion(9, normal(0.975)) / float(special.stdtrit(9, 0.975)) - 1.0) > 1e-7
+
+
+def test_no_degree_of_freedom() -> None:
+    assert math.isnan(student(0, 0.975))
 
 
 # Moments

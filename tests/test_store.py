@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
@@ -454,3 +457,62 @@ def test_data_named_like_a_result(tmp_path: Path) -> None:
     cell = read_cell(path, [])
     run(cell, tmp_path / "out")
     assert read_cell(tmp_path / "out" / "config.yaml", []).identity == cell.identity
+
+
+# What files are made of
+
+
+trees = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.dictionaries(st.text(max_size=6), trees, max_size=6))
+def test_json_is_what_was_written(content: dict[str, Any]) -> None:
+    """Read back it is the same, and no entry of the outermost level shares a line with another."""
+    written = store.as_json(content)
+    assert json.loads(written) == content
+    lines = written.decode().split("\n")
+    assert lines[-1] == ""
+    assert sum(line.startswith('  "') for line in lines) == len(content)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.dictionaries(st.text("abc_", min_size=1, max_size=6), trees, max_size=6))
+def test_yaml_by_entries_is_yaml_as_a_whole(content: dict[str, Any]) -> None:
+    """Also when an entry was written before; a mapping of nothing but numbers and words is spread over lines."""
+    again = {name: content[name] for name in reversed(content)}
+    for one in (content, again):
+        assert yaml.safe_load(store.as_yaml(one)) == (one or None)
+    if any(isinstance(value, dict | list) for value in content.values()):
+        whole = yaml.dump(content, Dumper=store.DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
+        assert store.as_yaml(content).decode() == whole
+
+
+def test_one_is_not_true() -> None:
+    """Values that are equal and look different are written as they look, whatever was written before."""
+    assert [store.as_yaml({"a": value}) for value in (1, True, 1.0, 1)] == [b"a: 1\n", b"a: true\n", b"a: 1.0\n", b"a: 1\n"]
+
+
+def test_packed_arrays_come_back() -> None:
+    rng = np.random.default_rng(1)
+    arrays = {
+        "scalar": np.array(3),
+        "flags": rng.random((3, 2)) > 0.5,
+        "empty": np.empty((0, 4)),
+        "numbers": rng.random((2, 3, 4)),
+        "more": rng.random(5),
+        "counts": rng.integers(-9, 9, (4, 2)),
+    }
+    found = store.unpacked(store.packed(arrays))
+    assert list(found) == list(arrays)
+    for name, array in arrays.items():
+        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+        assert found[name].tobytes() == array.tobytes()

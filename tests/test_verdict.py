@@ -23,6 +23,7 @@ from nonconv.report import verdict_text
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
+from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY, ENDS, SIZE, trends
 from nonconv.statistics.verdict import Observed, judge
 
@@ -76,6 +77,15 @@ FALLS = "exponent -1.000, 95 % interval -1.013 to -0.987"
 
 def test_all_stand() -> None:
     assert told(observed()) == ("does_not_converge", "; ".join(f"{what} stands: {STANDS}" for what in NAMES.values()))
+
+
+@pytest.mark.parametrize("n", [1, 2, 30, 4096])
+def test_intervals_of_shares_invert_binomial_tails(n: int) -> None:
+    """Clopper and Pearson's: at either end what was seen, or more of it, has just the tail's probability."""
+    for count in {0, 1, n // 2, n - 1, n}:
+        seen = share(count, n, 0.9)
+        assert seen.ci_low == 0.0 if count == 0 else stats.binom.sf(count - 1, n, seen.ci_low) == pytest.approx(0.05)
+        assert seen.ci_high == 1.0 if count == n else stats.binom.cdf(count, n, seen.ci_high) == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("name", NAMES)

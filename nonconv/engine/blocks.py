@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
-from nonconv.engine.moving import Moving, Stopped, start_points
+from nonconv.engine.moving import Moving, Stopped
 from nonconv.engine.plan import Span
 from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
@@ -73,7 +73,7 @@ def block_size(program: Program) -> int:
 def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> Block:
     """Run paths first, ..., first + paths - 1. Raises Stopped when stop[0] became nonzero on the way."""
     moving = Moving(program, engine, first, paths, stop)
-    marks, spans = program.plan.marks(program.record), program.plan.spans
+    marks, spans = program.marks, program.plan.spans
     seen = np.empty((len(marks), program.dim, paths))
     twins, done = [], 0
     for span in spans:
@@ -82,7 +82,7 @@ def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDA
         if program.plan.wanted.twin:
             twins.append(moving.twin(span.first))
     moving.go(marks, seen, done, program.steps)
-    start = start_points(program, first, paths)
+    start = moving.start
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
         first=first,

@@ -37,7 +37,8 @@ class Moving:
         self.program, self.engine, self.first, self.stop = program, engine, first, stop
         self.key = self.before = key(program.seed, "data")
         self.branched = 0
-        self.theta = start_points(program, first, paths)
+        self.start = start_points(program, first, paths)
+        self.theta = self.start.copy()
         initial = program.optimizer.start(program.optimizer_parameters)
         if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
             raise refusal(program.optimizer.start, f"start must return {program.optimizer.state.__name__}, all of it floats")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -121,6 +121,11 @@ class Program:
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
         object.__setattr__(self, "_slice", lru_cache(maxsize=KEPT_SLICES)(self._make_slice))
+
+    @cached_property
+    def marks(self) -> NDArray[np.int64]:
+        """All steps at which paths are looked at, the recorded ones among them."""
+        return self.plan.marks(self.record)
 
     @property
     def draws_per_sample(self) -> int:

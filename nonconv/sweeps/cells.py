@@ -8,7 +8,18 @@ from typing import Any
 
 import nonconv
 from nonconv.experiment import Cell, portable
-from nonconv.store import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_json, as_yaml, damaged, digest, read_manifest, unpacked, versions
+from nonconv.store import (
+    MANIFEST,
+    MARK_BYTES,
+    SCHEMA_VERSION,
+    as_json,
+    as_yaml,
+    damaged,
+    digest,
+    read_manifest,
+    unpacked,
+    versions,
+)
 
 FOLDER, UNFINISHED = "cells", "unfinished.cells"
 TALLY = "tally.npz"

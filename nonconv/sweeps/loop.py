@@ -12,8 +12,8 @@ from nonconv.config.grid import Point
 from nonconv.engine.blocks import block_size
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell
-from nonconv.report.painter import Draw, draw_folder
 from nonconv.report.csv_text import as_lines
+from nonconv.report.painter import Draw, draw_folder
 from nonconv.report.sweep_files import Ends, Result, columns, line, read_ends, read_result
 from nonconv.report.sweep_summary import markdown
 from nonconv.statistics.stopping import is_enough
@@ -305,4 +305,3 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, table: _Table, failure
     for name, content in figures.items():
         store.write(f"figures/{name}", content)
     store.write("summary.md", markdown(store.path, figures).encode())
-
