@@ -1,5 +1,6 @@
 """Simulate one block: consecutive paths, moved together from their start to the last step."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
 WORTHWHILE = 2**22
-"""Moves of one coordinate that a block should have, some 15 ms of them: what Python does with a block takes one."""
+"""Samples of one coordinate that a block should have, some 15 ms of them: what Python does with a block takes one."""
 
 
 class Examined(NamedTuple):
@@ -65,7 +66,7 @@ def block_size(program: Program) -> int:
 
     A function of the config alone.
     """
-    worthwhile = -(-WORTHWHILE // (program.dim * program.steps * LANES)) * LANES
+    worthwhile = math.ceil(WORTHWHILE / (program.samples * program.steps * LANES)) * LANES
     fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
 

@@ -134,6 +134,12 @@ class Program:
         draws: Literal["each", "row", "none"] = self.data.draws
         return {"each": self.dim, "row": 1, "none": 0}[draws]
 
+    @cached_property
+    def samples(self) -> float:
+        """Samples of one coordinate in a step, on average."""
+        sizes = self.batch_size(np.linspace(1.0, self.steps, 33))
+        return max(float(sizes.mean()) * self.dim, 1.0)
+
     def draws_up_to(self, step: int) -> int:
         """How many draws the steps up to this one take."""
         return sum(int(piece.batch_size.sum()) for piece in self.slices(last=step)) * self.draws_per_sample

@@ -16,7 +16,7 @@ def fork_from_now_on() -> None:
 
 def at_once(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
     """What each piece returns, by its name. Raises EOFError for one that fails in a fork."""
-    if not _forks:
+    if not _forks or not work:
         return {name: do() for name, do in work.items()}
     *others, last = work
     waiting = {name: _forked(work[name]) for name in others}

@@ -14,7 +14,7 @@ from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.sweep import Survey, Sweep, label
-from nonconv.sweeps.tasks import NANOSECONDS, samples, seconds
+from nonconv.sweeps.tasks import NANOSECONDS, seconds
 
 MOST_TRIALS, TRIAL_STEPS = 4, 2000
 
@@ -64,4 +64,4 @@ def _slowness(cell: Cell) -> float:
     simulate(trial, engine, 0, 1, stop)  # compiles
     started = time.perf_counter()
     simulate(trial, engine, 0, paths, stop)
-    return (time.perf_counter() - started) / (paths * steps * samples(trial) * NANOSECONDS * 1e-9)
+    return (time.perf_counter() - started) / (paths * steps * trial.samples * NANOSECONDS * 1e-9)

@@ -12,7 +12,6 @@ from nonconv.config.grid import Point
 from nonconv.config.plugins import blame
 from nonconv.engine.blocks import block_size
 from nonconv.engine.moving import Stopped
-from nonconv.engine.program import Program
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.sweep_files import Ends, Result
@@ -149,12 +148,7 @@ def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> D
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
 
 
-def samples(program: Program) -> float:
-    """Samples of one coordinate in a step, on average."""
-    return max(float(program.batch_size(np.linspace(1.0, program.steps, 33)).mean()) * program.dim, 1.0)
-
-
 def seconds(cell: Cell) -> float:
     """About how long a cell takes one core."""
     floors = WITH_TWINS if cell.program.plan.wanted.twin else 1.0
-    return cell.paths * cell.program.steps * samples(cell.program) * NANOSECONDS * floors * 1e-9
+    return cell.paths * cell.program.steps * cell.program.samples * NANOSECONDS * floors * 1e-9
