@@ -1,5 +1,6 @@
 """The compiled kernels against the reference engine, bit for bit, and what a block promises whatever moves it."""
 
+import gc
 import inspect
 import itertools
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -524,6 +526,19 @@ def test_stop_flag(engine: type[Fused | Reference]) -> None:
     program = make()
     with pytest.raises(Stopped):
         simulate(program, engine(program), 0, 8, np.ones(1, dtype=np.uint8))
+
+
+def test_a_program_goes_with_its_last_user() -> None:
+    """Not when garbage is looked for, which is seldom: in a sweep each cell's timetable would stay until then."""
+    program = make("adam", "two_point", steps=20_000)
+    gone = weakref.ref(program)
+    gc.disable()
+    try:
+        run(program, paths=8)
+        del program
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_stop_in_the_middle_of_a_slice() -> None:

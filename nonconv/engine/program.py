@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -114,13 +114,12 @@ class Program:
     watched: bool = False
     orbit: Array | None = None
     learning: Learning | None = None
-    _slice: Callable[[int], Slice] = field(init=False, repr=False, compare=False)
+    _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for component, constants in ((self.objective, self.objective_constants), (self.data, self.data_constants)):
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
-        object.__setattr__(self, "_slice", lru_cache(maxsize=KEPT_SLICES)(self._make_slice))
 
     @cached_property
     def marks(self) -> NDArray[np.int64]:
@@ -164,6 +163,14 @@ class Program:
             batch = whole.batch_size[at : min(at + length, kept)]
             yield Slice(whole.first_step + at, whole.coefficients[:, at : at + len(batch)], batch, draw)
             draw += int(batch.sum()) * self.draws_per_sample
+
+    def _slice(self, number: int) -> Slice:
+        """`_make_slice`; the last few are kept, since every block passes through all of them."""
+        found = self._kept.get(number)
+        if found is None:
+            found = self._kept[number] = self._make_slice(number)
+            self._kept.pop(number - KEPT_SLICES, None)
+        return found
 
     def _make_slice(self, number: int) -> Slice:
         """A slice by its number, which does not know its first draw."""

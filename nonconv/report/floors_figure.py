@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from nonconv.arithmetic import Array
 from nonconv.report.axes import log_axis, positive
+from nonconv.report.panels import few_decades
 from nonconv.report.run import Run, read_rows
 
 TWIN, WINDOW, CAUCHY = "#000000", "#0072b2", "#d55e00"
@@ -33,6 +34,7 @@ def floors_figure(run: Run) -> Figure:
     right.set_title("twin floors", loc="left")
     for axes in (left, right):
         _log_log(axes)
+        few_decades(axes, *(np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines))
     return figure
 
 
