@@ -135,8 +135,8 @@ class Program:
 
     @cached_property
     def samples(self) -> float:
-        """Samples of one coordinate in a step, on average."""
-        sizes = self.batch_size(np.linspace(1.0, self.steps, 33))
+        """Samples of one coordinate in a step, on average over some steps."""
+        sizes = self.batch_size(np.unique(np.linspace(1.0, self.steps, 33).round()))
         return max(float(sizes.mean()) * self.dim, 1.0)
 
     def draws_up_to(self, step: int) -> int:
