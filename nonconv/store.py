@@ -270,10 +270,12 @@ def _kind(array: NDArray[Any]) -> str:
     return f"{array.dtype.kind}{array.dtype.itemsize}"
 
 
-def unpacked(content: bytes) -> dict[str, NDArray[Any]]:
-    """The inverse of `packed`."""
+def unpacked(content: bytes) -> dict[str, NDArray[Any]] | None:
+    """The inverse of `packed`; None for a file that it did not write."""
     with np.load(io.BytesIO(content)) as file:
         joined, at, found = dict(file), dict.fromkeys(file, 0), {}
+    if "layout" not in joined:
+        return None
     for name, kind, shape in json.loads(str(joined["layout"])):
         first, at[kind] = at[kind], at[kind] + math.prod(shape)
         found[name] = joined[kind][first : at[kind]].reshape(shape)

@@ -512,7 +512,12 @@ def test_packed_arrays_come_back() -> None:
         "counts": rng.integers(-9, 9, (4, 2)),
     }
     found = store.unpacked(store.packed(arrays))
+    assert found is not None
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
         assert found[name].tobytes() == array.tobytes()
+
+
+def test_arrays_that_were_not_packed_are_none() -> None:
+    assert store.unpacked(store.as_npz({"paths": np.array(3)})) is None

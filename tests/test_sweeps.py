@@ -332,7 +332,8 @@ def kept_paths(folder: Path) -> int:
     """How many paths of an unfinished cell are saved."""
     saved = list((folder / "unfinished.cells").glob("*.checkpoint"))
     assert len(saved) <= 1
-    return int(store.unpacked(saved[0].read_bytes()[store.MARK_BYTES :])["paths"]) if saved else 0
+    kept = store.unpacked(saved[0].read_bytes()[store.MARK_BYTES :]) if saved else None
+    return int(kept["paths"]) if kept else 0
 
 
 @pytest.mark.parametrize("seconds", [IN_PARTS, ALONE])

@@ -58,7 +58,7 @@ class Cells:
             return None
         found = unpacked(path.read_bytes())
         most = cell.stopping.least if cell.stopping else cell.paths
-        return found if int(found["paths"]) <= most else None
+        return found if found and int(found["paths"]) <= most else None
 
     def _kept(self, name: str, cell: Cell) -> dict[str, Any] | None:
         try:
