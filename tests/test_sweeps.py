@@ -532,7 +532,7 @@ def test_what_is_shown_of_the_cells_changes_with_the_config(
 
 
 DRIVER = f"""
-import os, signal, sys, time
+import itertools, os, signal, sys, threading, time
 from contextlib import nullcontext
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -545,26 +545,31 @@ blocks.LARGEST_BLOCK = {BLOCK}
 loop.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
 executors.Threads.seconds = float(os.environ["LASTING"])
 hold, log = int(os.environ["HOLD"]), Path(os.environ["LOG"])
-simulate, add, begun = study.simulate, loop._Growing.add, []
+simulate, add, work, own, numbers = study.simulate, loop._Growing.add, executors.work, threading.local(), itertools.count()
 
 def noted(what):
     with log.open("a") as file:
         file.write(what + "\\n")
 
 def slowly(program, engine, first, paths, stop):
-    begun.append(first)
-    late = len(begun) > hold
     noted(f"simulated {{first}}")
     time.sleep(0.02)
-    while late and not stop[0]:
+    while own.late and not stop[0]:
         time.sleep(0.01)
     return simulate(program, engine, first, paths, stop)
+
+def submit(threads, task):
+    return threads.pool.submit(numbered, next(numbers) >= hold, threads.sweep, task, threads.stop)
+
+def numbered(late, sweep, task, stop):
+    own.late = late
+    return work(sweep, task, stop)
 
 def added(growing, block):
     add(growing, block)
     noted("merged")
 
-study.simulate, loop._Growing.add = slowly, added
+study.simulate, loop._Growing.add, executors.Threads.submit = slowly, added, submit
 painter.painter = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
