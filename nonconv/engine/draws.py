@@ -15,7 +15,7 @@ philox4x32 = definition(rng.philox4x32, inline="always")
 to_unit = definition(rng.to_unit, inline="always")
 
 
-@njit(inline="always", **INSIDE)  # type: ignore[untyped-decorator]  # see njit
+@njit(inline="always", **INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
     """Write the uniforms of CHUNK draws, from an even one on, for some lanes (rng.uniform_pair, unrolled)."""
     low, word = np.uint64(0xFFFFFFFF), np.uint64(32)

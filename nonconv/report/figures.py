@@ -36,7 +36,7 @@ FORMATS = ("png", "svg", "pdf")
 LONGEST_NAME = 26
 
 
-def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = FORMATS[:2]) -> dict[str, bytes]:
+def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
     """Figures in all formats, by file name. The bytes depend on the data alone."""
     with mpl.rc_context(STYLE):
         return {f"{name}.{kind}": content for name in names for kind, content in encode(MAKERS[name](run), formats).items()}

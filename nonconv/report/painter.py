@@ -1,8 +1,8 @@
 """Draws figures in a process of its own, which loads matplotlib while the paths are still being simulated.
 
 The painter reads requests from its standard input and ends with it, so it does not outlive the program, however that
-ends; it is in a session of its own, so an interrupt from the keyboard is its parent's business. It draws each figure in
-a fork of itself: the figures share one loaded matplotlib and use all processors.
+ends; it is in a session of its own, so an interrupt from the keyboard is its parent's business. It draws each figure, and
+writes each format of it, in a fork of itself: all share one loaded matplotlib and use all processors.
 """
 
 import gc
