@@ -19,6 +19,7 @@ WORD = np.uint64(32)
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 SHIFT_HIGH, SHIFT_LOW = np.uint64(20), np.uint64(12)
+ROUNDS = 10
 ONE = np.uint64(0x3FF0000000000000)
 """The bits of 1.0; with 52 others below them they are a double in [1, 2)."""
 
@@ -36,12 +37,17 @@ def key(seed: int, purpose: str) -> Key:
     return Key(np.uint64(int.from_bytes(digest[:4], "little")), np.uint64(int.from_bytes(digest[4:], "little")))
 
 
+def philox_round(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, ...]:
+    """The next counter of four and the next key of two 32-bit words, each held in a uint64."""
+    p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
+    c0, c1, c2, c3 = ((p1 >> WORD) ^ c1 ^ k0) & LOW, p1 & LOW, ((p0 >> WORD) ^ c3 ^ k1) & LOW, p0 & LOW
+    return c0, c1, c2, c3, (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
+
+
 def philox4x32(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """Ten rounds on a counter of four and a key of two 32-bit words, each held in a uint64."""
-    for _ in range(10):
-        p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
-        c0, c1, c2, c3 = ((p1 >> WORD) ^ c1 ^ k0) & LOW, p1 & LOW, ((p0 >> WORD) ^ c3 ^ k1) & LOW, p0 & LOW
-        k0, k1 = (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
+    """All rounds on a counter and a key."""
+    for _ in range(ROUNDS):
+        c0, c1, c2, c3, k0, k1 = philox_round(c0, c1, c2, c3, k0, k1)
     return c0, c1, c2, c3
 
 
