@@ -1,3 +1,20 @@
-from nonconv.cli import main
+"""The `nonconv` program. What takes longest begins first: another process loads matplotlib while this one reads its command."""
 
-main()
+import sys
+
+DRAWING = ("run", "sweep")
+WITHOUT = {"--dry-run", "--help", "-h"}
+
+
+def main() -> None:
+    if sys.argv[1:2] and sys.argv[1] in DRAWING and not WITHOUT.intersection(sys.argv):
+        from nonconv.report import painter
+
+        painter.begin()
+    from nonconv import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

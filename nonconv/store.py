@@ -151,9 +151,6 @@ class Folder:
             "identity": self.identity,
             "config": config,
             **facts,
-            "versions": versions(),
-            "machine": {"system": platform.platform(), "cpu": cpu_name()},
-            "git": git_state(),
             "files": dict(sorted(self.files.items())),
         }
         self._put(MANIFEST, as_json(manifest))
@@ -284,6 +281,12 @@ def unpacked(content: bytes) -> dict[str, NDArray[Any]] | None:
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def surroundings() -> dict[str, Any]:
+    """What a manifest says of where its folder was made; it takes some time to find out."""
+    machine = {"system": platform.platform(), "cpu": cpu_name()}
+    return {"versions": versions(), "machine": machine, "git": git_state()}
 
 
 @cache

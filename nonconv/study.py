@@ -21,13 +21,13 @@ from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell, portable
 from nonconv.report import counterexample
 from nonconv.report.files import OPTIONAL_FILES, data_files
-from nonconv.report.painter import Draw, draw_folder
+from nonconv.report.painter import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
-from nonconv.store import Folder, as_yaml
+from nonconv.store import Folder, as_yaml, surroundings
 from nonconv.theory.predictions import adam_zeros, bound, is_bounded
 
 CHECKPOINT_SECONDS = 5.0
@@ -53,7 +53,7 @@ def run(
     workers: int,
     force: bool = False,
     progress: Progress = lambda done: None,
-    draw: Draw = draw_folder,
+    draw: Draw = draw_here,
 ) -> Outcome:
     """Bring the folder of a cell to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
     store = Folder(folder, cell.identity)
@@ -69,7 +69,10 @@ def run(
             cell = prepared(cell)
             tally = simulate_cell(cell, store, workers, progress)
             simulated = time.time()
-            _publish(cell, tally, store, draw)
+            figures = _publish(cell, tally, store, draw)
+            around = surroundings()
+            for name, content in figures().items():
+                store.write(f"figures/{name}", content)
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
@@ -78,21 +81,22 @@ def run(
             claim=cell.claim,
             workers=workers,
             **counterexample.facts(cell),
+            **around,
             times={"started": started, "simulated": simulated, "finished": time.time()},
         )
     return Outcome(folder, False, simulated - started)
 
 
-def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> None:
-    """Everything but the manifest: first the data, then what is made of them."""
+def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
+    """The data, then what is made of them; of the figures, what waits for them."""
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
     for name in OPTIONAL_FILES:
         store.discard(name)  # of what was here before --force
     for name, content in results(cell, tally).items():
         store.write(name, content)
-    for name, content in draw(store.path).items():
-        store.write(f"figures/{name}", content)
+    figures = draw(store.path)
     store.write("summary.md", markdown(read_run(store.path)).encode())
+    return figures
 
 
 def results(cell: Cell, tally: Tally) -> dict[str, bytes]:

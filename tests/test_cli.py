@@ -679,7 +679,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 
 
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_folder))
+    monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_here))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
     assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "nan": 0}
     failure = document["first_failure"]

@@ -1,17 +1,11 @@
 """The compiled kernels against the reference engine, bit for bit, and what a block promises whatever moves it."""
 
 import gc
-import inspect
 import itertools
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import weakref
 from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonconv import arithmetic, rng
+from nonconv import rng
 from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Optimizer
-from nonconv.data import DATA, continuous, quantile
+from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
-from nonconv.engine import compiler, draws, separable
 from nonconv.engine import program as timetable
 from nonconv.engine.blocks import (
     LANES,
@@ -44,9 +37,8 @@ from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
-from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
-from nonconv.optimizers import OPTIMIZERS, adam, sgd
+from nonconv.optimizers import OPTIMIZERS
 from nonconv.verification import ulps
 
 ENGINES = {"fused": Fused, "reference": Reference}
@@ -551,100 +543,3 @@ def test_stop_in_the_middle_of_a_slice() -> None:
         simulate(program, engine, 0, 8, stop)
     timer.join()
     assert time.monotonic() - started < 3.0
-
-
-# Kernels on disk
-
-
-def make_kernel(folder: Path) -> str:
-    """The name of the file that the kernel of a triple is written to."""
-    before = set(folder.glob("kernels/kernel_*.py"))
-    separable.kernel.__wrapped__(QUADRATIC, DATA["normal"], OPTIMIZERS["adam"], "single")
-    (found,) = set(folder.glob("kernels/kernel_*.py")) - before or before
-    return found.name
-
-
-def test_kernel_text_is_deterministic() -> None:
-    texts = {
-        (optimizer, data, form): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
-        for optimizer in OPTIMIZERS
-        for data in DATA
-        for form in separable.STEP
-    }
-    assert len(set(texts.values())) == len(texts)
-    for (optimizer, data, form), text in texts.items():
-        assert text == separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
-        compile(text, "kernel", "exec")
-
-
-def test_same_kernel_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path))
-    name = make_kernel(tmp_path)
-    stamp = (tmp_path / "kernels" / name).stat().st_mtime_ns
-    assert make_kernel(tmp_path) == name
-    assert (tmp_path / "kernels" / name).stat().st_mtime_ns == stamp, "a new time stamp makes numba compile again"
-    files = [path.name for path in (tmp_path / "kernels").iterdir() if path.is_file()]
-    assert files == [name], "a temporary file is left behind"
-
-
-@pytest.mark.parametrize(
-    ("module", "matters"),
-    [
-        (rng, True),
-        (arithmetic, True),
-        (compiler, True),
-        (draws, True),
-        (quadratic, True),
-        (continuous, True),
-        (quantile, True),
-        (adam, True),
-        (sgd, False),
-    ],
-    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else None,
-)
-def test_kernel_is_named_by_its_sources(
-    module: ModuleType, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A change in anything that is compiled gives another file; a change elsewhere does not."""
-    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path))
-    before, source = make_kernel(tmp_path), inspect.getsource
-    monkeypatch.setattr(inspect, "getsource", lambda thing: source(thing) + ("# changed" if thing is module else ""))
-    assert (make_kernel(tmp_path) != before) == matters
-
-
-SECOND_PROCESS = """
-import sys
-from pathlib import Path
-import numpy as np
-from nonconv.engine.blocks import simulate
-from nonconv.engine.fused import Fused
-from nonconv.engine.separable import kernel
-from nonconv.experiment import read_cell
-program = read_cell(Path(sys.argv[1]), []).program
-simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
-stats = kernel(program.objective, program.data, program.optimizer, "single").stats
-print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
-"""
-CONFIG = "{steps: 10, optimizer: sgd, learning_rate: 0.1, objective: {name: quadratic, data: two_point}}"
-
-
-def test_second_process_does_not_compile(tmp_path: Path) -> None:
-    run(make("sgd", "two_point"))
-    path = tmp_path / "config.yaml"
-    path.write_text(CONFIG, encoding="utf-8")
-    command = [sys.executable, "-c", SECOND_PROCESS, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "0"], done.stderr
-
-
-def test_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel is then compiled for this process alone, and is the same."""
-    (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(separable, "kernel", separable.kernel.__wrapped__)
-    program = make("sgd", "rademacher")
-    engine = Fused(program)
-    assert len(list(tmp_path.glob("nonconv-*/kernel_*.py"))) == len(separable.STEP)
-    block = simulate(program, engine, 0, 13, np.zeros(1, dtype=np.uint8))
-    assert same_bits(block, run(program, Reference))

@@ -3,6 +3,8 @@
 import io
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from PIL import Image
 from test_configs import MET, SMALL
 from test_study import SGD, drawn, written
 
-from nonconv import study
+from nonconv import __main__, cli, study
 from nonconv.experiment import read_cell
 from nonconv.report import painter
 from nonconv.report.axes import STYLE
@@ -190,7 +192,7 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_the_painter_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
     run = case("plain")
     with painter.painter() as paint:
-        once, again = paint(run.folder), paint(run.folder)
+        once, again = paint(run.folder)(), paint(run.folder)()
     assert set(once) == {f"{name}.{kind}" for name in (*FIGURES, "floors") for kind in ("png", "svg")}
     assert once == again == draw(run, (*FIGURES, "floors"))
     assert not drawn_here
@@ -198,8 +200,47 @@ def test_the_painter_draws_the_same_bytes(case: Callable[[str], Run], drawn_here
 
 def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
     with painter.painter() as paint:
-        assert paint(tmp_path / "nothing").keys() == {f"{name}.png" for name in FIGURES}
+        assert paint(tmp_path / "nothing")().keys() == {f"{name}.png" for name in FIGURES}
     assert drawn_here == [tmp_path / "nothing"]
+
+
+def test_a_painter_may_begin_before_it_is_known_what_to_draw(
+    case: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, start = case("plain"), painter._start
+    started: list[subprocess.Popen[bytes]] = []
+
+    def counted() -> "subprocess.Popen[bytes]":
+        started.append(start())
+        return started[-1]
+
+    monkeypatch.setattr(painter, "_start", counted)
+    painter.begin()
+    for number in (1, 2):
+        with painter.painter() as paint:
+            assert "error.png" in paint(run.folder)()
+        assert len(started) == number, "the first has begun before"
+    assert all(process.returncode is not None for process in started)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begins"),
+    [
+        ("run a.yaml", True),
+        ("sweep a.yaml", True),
+        ("run a.yaml --dry-run", False),
+        ("run --help", False),
+        ("list", False),
+        ("", False),
+    ],
+)
+def test_only_what_draws_begins_a_painter(arguments: str, begins: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(painter, "begin", lambda: begun.append("painter"))
+    monkeypatch.setattr(cli, "main", lambda: begun.append("command"))
+    monkeypatch.setattr(sys, "argv", ["nonconv", *arguments.split()])
+    __main__.main()
+    assert begun == ["painter", "command"][not begins :]
 
 
 def luminance(color: Any) -> float:

@@ -7,6 +7,7 @@ are about 40 of them.
 import json
 import math
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -289,8 +290,8 @@ def test_resolved_config_fed_back() -> None:
     assert again.resolved == cell.resolved
 
 
-def no_figures(folder: Path) -> dict[str, bytes]:
-    return {}
+def no_figures(folder: Path) -> Callable[[], dict[str, bytes]]:
+    return dict
 
 
 def test_the_folder_carries_its_files() -> None:

@@ -94,7 +94,7 @@ def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
 def swept(place: Path, config: dict[str, Any]) -> Path:
     """The folder of a sweep."""
     sweep = read_sweep(written(place / "in", config))
-    run_sweep(sweep, survey(sweep), place / "out", partial(executors.threads, sweep, 2), draw=lambda folder: {})
+    run_sweep(sweep, survey(sweep), place / "out", partial(executors.threads, sweep, 2), draw=lambda folder: dict)
     return place / "out"
 
 
@@ -197,7 +197,7 @@ def test_compare_as_json(cells: list[Path]) -> None:
 
 
 def test_compare_takes_runs_of_other_seeds_and_says_so(cells: list[Path], tmp_path: Path) -> None:
-    study.run(read_cell(written(tmp_path / "in", ADAM | {"seed": 9}), []), tmp_path / "out", 2, draw=lambda folder: {})
+    study.run(read_cell(written(tmp_path / "in", ADAM | {"seed": 9}), []), tmp_path / "out", 2, draw=lambda folder: dict)
     said = call(cells[0], tmp_path / "out")
     assert said.splitlines()[-1] == "The seeds differ, so pairing gains nothing; the intervals hold all the same."
     assert "seed: 1 -> 9" in said
@@ -212,7 +212,7 @@ def bare(tmp_path: Path) -> Path:
         read_cell(written(tmp_path / "bare", ADAM | {"xi": "last", "floors": floors}), []),
         tmp_path / "none",
         2,
-        draw=lambda folder: {},
+        draw=lambda folder: dict,
     )
     return tmp_path / "none"
 

@@ -12,7 +12,8 @@ from scipy import stats
 
 from nonconv.arithmetic import Array
 from nonconv.engine.blocks import LANES
-from nonconv.engine.draws import CHUNK, fill
+from nonconv.engine.draws import fill
+from nonconv.engine.separable import CHUNK
 from nonconv.rng import Key, key, philox4x32, to_unit, uniforms
 
 FALSE_ALARM = 1e-6

@@ -291,8 +291,8 @@ WRITES = [
     "floors_theory.csv",
     "predictions.json",
     "summary.json",
-    "stub.png",
     "summary.md",
+    "stub.png",
     MANIFEST,
 ]
 

@@ -23,7 +23,7 @@ from nonconv import study
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment import Cell, read_cell
-from nonconv.report.painter import draw_folder
+from nonconv.report.painter import Figures, draw_here
 from nonconv.store import CHECKPOINT, MANIFEST, OURS
 
 BLOCK = 32
@@ -81,9 +81,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name != MANIFEST}
 
 
-def drawn(folder: Path) -> dict[str, bytes]:
+def drawn(folder: Path) -> Callable[[], Figures]:
     """A cheap stand-in for the figures, which also need the data files to be there."""
-    return {"stub.png": (folder / "error.csv").read_bytes()[:100]}
+    return lambda: {"stub.png": (folder / "error.csv").read_bytes()[:100]}
 
 
 def run(cell: Cell, folder: Path, **options: Any) -> dict[str, bytes]:
@@ -255,8 +255,11 @@ def test_an_interrupt_before_the_first_block_is_done(cell: Cell, tmp_path: Path,
 def test_an_interrupt_while_drawing_loses_no_path(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
     expected = run(cell, tmp_path / "undisturbed")
 
-    def impatient(folder: Path) -> dict[str, bytes]:
-        raise KeyboardInterrupt
+    def impatient(folder: Path) -> Callable[[], Figures]:
+        def waiting() -> Figures:
+            raise KeyboardInterrupt
+
+        return waiting
 
     assert f"; {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
     simulated.clear()
@@ -358,7 +361,7 @@ def slowly(program, engine, first, paths, stop):
 
 study.simulate = slowly
 if os.environ["FIGURES"] == "stub":
-    painter.painter = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
+    painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
 """
@@ -376,7 +379,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     place = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "LARGEST_BLOCK", BLOCK)
-        return run(read_cell(written(place / "in", SIXTEEN_BLOCKS), []), place / "out", draw=draw_folder)
+        return run(read_cell(written(place / "in", SIXTEEN_BLOCKS), []), place / "out", draw=draw_here)
 
 
 class Driver:

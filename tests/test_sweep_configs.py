@@ -29,7 +29,7 @@ def test_grids_that_ship(config: Path) -> None:
 def swept(config: str, folder: Path, grids: list[str], settings: list[str]) -> SweepResult:
     """A smaller version of a sweep, computed."""
     sweep = read_sweep(CONFIGS / f"{config}.yaml", settings, grids)
-    run_sweep(sweep, survey(sweep), folder, partial(threads, sweep, 2), draw=lambda path: {})
+    run_sweep(sweep, survey(sweep), folder, partial(threads, sweep, 2), draw=lambda path: dict)
     return read_sweep_result(folder)
 
 

@@ -31,6 +31,7 @@ from nonconv.engine import blocks
 from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment import Cell, read_cell
 from nonconv.report import painter
+from nonconv.report.painter import Figures
 from nonconv.report.sweep_files import read_ends
 from nonconv.store import BEGUN, LOCK, MANIFEST, damaged
 from nonconv.sweeps import executors, loop, tasks
@@ -78,9 +79,9 @@ def config_file(folder: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-def drawn(folder: Path) -> dict[str, bytes]:
+def drawn(folder: Path) -> Callable[[], Figures]:
     """A cheap stand-in for the figures, which also needs the table to be there."""
-    return {"stub.png": (folder / "sweep.csv").read_bytes()[:100]}
+    return lambda: {"stub.png": (folder / "sweep.csv").read_bytes()[:100]}
 
 
 def found(path: Path, *settings: str) -> tuple[Sweep, Survey]:
@@ -198,7 +199,7 @@ def test_a_cell_is_what_a_run_of_its_config_gives(tmp_path: Path, monkeypatch: p
     for cell in whole_cells(tmp_path / "out"):
         there = contents(tmp_path / "out" / FOLDER / cell)
         read = read_cell(Path("out") / FOLDER / cell / "config.yaml", [])
-        study.run(read, tmp_path / cell, 2, draw=lambda folder: {})
+        study.run(read, tmp_path / cell, 2, draw=lambda folder: dict)
         alone = contents(tmp_path / cell)
         assert set(there) - {TALLY} == set(alone) - {"summary.md"}
         assert {name for name in alone if there.get(name) != alone[name]} == {"summary.md"}
@@ -375,8 +376,11 @@ def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callabl
 
 
 def test_an_interrupt_while_it_is_drawn(tmp_path: Path, small: Path, simulated: list[tuple[float, int]]) -> None:
-    def impatient(folder: Path) -> dict[str, bytes]:
-        raise KeyboardInterrupt
+    def impatient(folder: Path) -> Callable[[], Figures]:
+        def waiting() -> Figures:
+            raise KeyboardInterrupt
+
+        return waiting
 
     expected = run(small, tmp_path / "undisturbed")
     with pytest.raises(Interrupted, match="2 of 2 cells"):
@@ -570,7 +574,7 @@ def added(growing, block):
     noted("merged")
 
 study.simulate, loop._Growing.add, executors.Threads.submit = slowly, added, submit
-painter.painter = lambda: nullcontext(lambda folder: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
+painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
 """
@@ -745,7 +749,7 @@ def test_what_is_not_ours_is_refused_and_can_be_forced(tmp_path: Path, small: Pa
         with pytest.raises(Interrupted):
             outcome(small, folder, "seed=2", tell=interrupt_at(1))
     elif what == "run":
-        study.run(read_cell(small, []), folder, 1, draw=lambda folder: {})
+        study.run(read_cell(small, []), folder, 1, draw=lambda folder: dict)
     else:
         (folder / FOLDER).mkdir(parents=True)
         (folder / "thesis.tex").write_text("years of work")
@@ -830,9 +834,9 @@ def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.M
     assert not (tmp_path / "fast" / MANIFEST).exists()
     assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
     with breaking(monkeypatch, 0.05):
-        outcome(small, tmp_path / "out", draw=painter.draw_folder)
+        outcome(small, tmp_path / "out", draw=painter.draw_here)
         assert [row["difference_minimizer"] for row in table(tmp_path / "out")] == ["", ""], "there is no baseline"
-        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=painter.draw_folder)
+        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=painter.draw_here)
     assert [row["status"] for row in table(tmp_path / "all")] == ["failed", "failed"]
     assert "Verdicts: none." in (tmp_path / "all" / "summary.md").read_text()
 

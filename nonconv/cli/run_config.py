@@ -53,7 +53,7 @@ def run(
     if dry_run:
         _announce(*_cell_and_folder(config, settings, out), as_json)
         return
-    with painter() as draw:  # first of all: matplotlib takes longer to load than a config to read
+    with painter() as draw:
         cell, folder = _cell_and_folder(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
 

@@ -74,7 +74,7 @@ def sweep(
         found, surveyed, folder = _surveyed(config, settings, grids, out)
         _announce(found, surveyed, folder, workers or default_workers(), as_json)
         return
-    with painter() as draw:  # first of all: matplotlib takes longer to load than a config to read
+    with painter() as draw:
         found, surveyed, folder = _surveyed(config, settings, grids, out)
         make = _executor(found, surveyed, executor, scheduler, workers or default_workers())
         outcome = _run(found, surveyed, folder, make, force, fail_fast, quiet or as_json, draw)

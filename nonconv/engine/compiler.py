@@ -1,17 +1,12 @@
 """The compile boundary: plain definitions become functions of numba, and a kernel's text a module that is compiled once.
 
-The text is written to a file named by a hash of it and of the sources of all definitions compiled into it, and imported
-from there: numba's disk cache then hits in the next process and can never be stale.
+The text is written to a file named by all that it depends on, and imported from there.
 """
 
-import dis
-import hashlib
 import importlib.util
-import inspect
-import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,11 +15,14 @@ from typing import Any, Literal
 
 import numba
 import numpy as np
-import platformdirs
+from numba import types
 from numba.core.codegen import get_host_cpu_features
+from numba.core.registry import cpu_target
+from numba.np.numpy_support import from_dtype
 
-import nonconv
-from nonconv import arithmetic, elementary
+from nonconv import elementary
+from nonconv.engine.kernel_files import MEANING, cache_folder, called_by, kernel_name, write_once
+from nonconv.engine.machine import Code, Function, Kinds
 
 
 @contextmanager
@@ -50,17 +48,10 @@ if numba.config.CPU_FEATURES is None and "+avx512f" in FEATURES:  # type: ignore
     numba.config.CPU_FEATURES = f"{FEATURES},-prefer-256-bit"  # type: ignore[attr-defined]
 
 njit: Any = numba.njit
-"""Its declared type does not know all of its options."""
+tuple_type: Any = types.BaseTuple.from_types
+"""Their declared types are none, or do not know all of their options."""
 INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
-
-
-def _select(condition: Any, yes: Any, no: Any) -> Any:
-    return yes if condition else no
-
-
-MEANING: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: range}
-"""What a NumPy helper of definitions means in a kernel: a plain function, or what numba knows."""
 
 
 @cache
@@ -77,49 +68,40 @@ def definition(function: FunctionType, inline: Literal["never", "always"] = "nev
     return njit(inline=inline, forceinline=function.__module__ == elementary.__name__, **INSIDE)(linked)
 
 
-def called_by(function: Callable[..., Any]) -> dict[str, FunctionType]:
-    """The plain functions that a plain function names."""
-    names = (line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL")
-    named = {name: function.__globals__.get(name) for name in names}
-    return {name: value for name, value in named.items() if isinstance(value, FunctionType)}
-
-
-def cache_folder() -> Path:
-    """Where kernels are kept: $NONCONV_CACHE_DIR, or the user's cache folder."""
-    return Path(os.environ.get("NONCONV_CACHE_DIR") or platformdirs.user_cache_path("nonconv")) / "kernels"
-
-
 def load(text: str, *functions: Callable[..., Any]) -> ModuleType:
     """The module with this text, into which these functions are compiled."""
-    name = f"kernel_{_identity(text, functions)}"
+    name, content = kernel_name(text, functions), text.encode()
     try:
-        return _import(name, _write_once(cache_folder() / f"{name}.py", text))
+        return _import(name, write_once(cache_folder() / f"{name}.py", content))
     except OSError:
         # No writable cache: compile for this process alone.
-        return _import(name, _write_once(Path(tempfile.mkdtemp(prefix="nonconv-")) / f"{name}.py", text))
+        return _import(name, write_once(Path(tempfile.mkdtemp(prefix="nonconv-")) / f"{name}.py", content))
 
 
-def _identity(text: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A hash of all that the machine code depends on: its text, the modules of every function in it, versions."""
-    waiting, modules = list(functions), {sys.modules[__name__]}
-    while waiting:
-        function = waiting.pop()
-        meaning = MEANING.get(function, function)
-        modules.update(module for known in (function, meaning) if (module := inspect.getmodule(known)) and known is not range)
-        waiting += called_by(function).values()
-    sources = sorted(inspect.getsource(module) for module in modules)
-    versions = (nonconv.__version__, numba.__version__, np.__version__, sys.version)
-    return hashlib.blake2b("\0".join([text, *sources, *versions]).encode(), digest_size=12).hexdigest()
+def machine_code(function: Function, kinds: Kinds) -> Code:
+    """A function of a kernel, compiled for arguments of these kinds."""
+    compiled = getattr(load(function.text, *function.definitions), function.name)
+    signature = _types(kinds)
+    compiled.compile(signature)
+    result = compiled.overloads[signature]
+    _, _, (content, _) = result.library.serialize_using_object_code()
+    needs = [f.name for f in result.library._final_module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    return Code(result.fndesc.llvm_func_name, needs, content)
 
 
-def _write_once(path: Path, text: str) -> Path:
-    """The file with this text; one that exists is left alone, since its time stamp is part of numba's cache key."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
-    return path
+def _types(kinds: Kinds) -> tuple[Any, ...]:
+    return tuple(tuple_type(_types(kind)) if isinstance(kind, tuple) else _type(kind) for kind in kinds)
+
+
+def _type(kind: str) -> Any:
+    name, _, dimensions = kind.partition(":")
+    number = from_dtype(np.dtype(name))
+    return types.Array(number, int(dimensions), "C") if dimensions else number
+
+
+def offer_helpers() -> None:
+    """Tell the linker of the functions that numba has written for compiled code."""
+    cpu_target.target_context.refresh()
 
 
 def _import(name: str, path: Path) -> ModuleType:

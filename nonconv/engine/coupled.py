@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from nonconv import rng
 from nonconv.arithmetic import Array
 from nonconv.engine import coupled_loops, products
-from nonconv.engine.compiler import MEANING, load
+from nonconv.engine.compiler import load
 from nonconv.engine.deck import deal
 from nonconv.engine.draws import fill_examples
+from nonconv.engine.kernel_files import MEANING
 from nonconv.engine.pieces import Held, address_of
 from nonconv.engine.products import LANES
 from nonconv.engine.program import Learning, Motion, Program

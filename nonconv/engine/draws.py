@@ -7,9 +7,6 @@ import numpy as np
 from nonconv import rng
 from nonconv.engine.compiler import INSIDE, definition, njit
 
-CHUNK = 8
-"""Draws that `fill` makes at once; a multiple of the four that two Philox blocks give."""
-
 # Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
 philox4x32 = definition(rng.philox4x32, inline="always")
 philox_round = definition(rng.philox_round)
@@ -18,12 +15,12 @@ to_unit = definition(rng.to_unit, inline="always")
 
 @njit(inline="always", **INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
-    """Write the uniforms of CHUNK draws, from an even one on, for some lanes (rng.uniform_pair).
+    """Write the uniforms of some draws, a multiple of four, from an even one on, for some lanes (rng.uniform_pair).
 
     Two Philox blocks go round by round: a processor that waits for one's product works on the other, a fifth faster.
     """
     low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
-    for s in range(0, CHUNK, 4):
+    for s in range(0, u.shape[0], 4):
         pair, after = np.uint64((first_draw + s) // 2), np.uint64((first_draw + s) // 2 + 1)
         for i in range(first, last):
             replicate = np.uint64(first_replicate) + np.uint64(i)

@@ -7,13 +7,15 @@ from typing import Any, Literal
 import numpy as np
 
 from nonconv import rng
-from nonconv.engine.compiler import load
-from nonconv.engine.draws import CHUNK, fill
+from nonconv.engine.blocks import LANES
+from nonconv.engine.machine import Function
 from nonconv.engine.program import Motion, Program
 
 Form = Literal["single", "batch"]
 """A batch of one example moves a path while its gradient is in a register; larger ones are added up first. Two kernels of
 half the text: most experiments need one of them."""
+CHUNK = 8
+"""Draws that are made at once; a multiple of the four that `draws.fill` makes from two Philox blocks."""
 
 # `one` is 1.0, which the compiler does not know: a plain choice between a number and what stands there would become a store
 # under a mask, which takes some processors longer than all the rest of a step.
@@ -24,12 +26,12 @@ import numpy as np
 from numba import njit
 
 from nonconv.engine.compiler import definition
-from nonconv.engine.draws import CHUNK, fill
-from nonconv.engine.blocks import LANES
+from nonconv.engine.draws import fill
 import {optimizer_module} as optimizer
 import {objective_module} as objective
 import {data_module} as data
 
+CHUNK, LANES = {chunk}, {lanes}
 State, PerStep = optimizer.{state}, optimizer.{per_step}
 Constants, DataConstants = objective.{constants}, data.{data_constants}
 update = definition(optimizer.{update}, inline="always")
@@ -37,7 +39,7 @@ gradient = definition(objective.{gradient}, inline="always")
 sample = definition(data.{sample}, inline="always")
 
 
-@njit(cache=True, error_model="numpy", nogil=True, no_cfunc_wrapper=True)
+@njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
     first_draw, first_replicate, k0, k1, stop, constants, data_constants, u, total, one,
@@ -130,6 +132,8 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
     return TEMPLATE.format(
         title=f"{objective.name} x {data.name} x {optimizer.name}",
         form=form,
+        chunk=CHUNK,
+        lanes=LANES,
         optimizer_module=optimizer.update.__module__,
         objective_module=objective.gradient.__module__,
         data_module=data.sample.__module__,
@@ -149,7 +153,7 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
 def kernel(objective: Any, data: Any, optimizer: Any, form: Form) -> Any:
     """The `advance` of three definitions, which is compiled, or loaded from disk, when it is called."""
     text = kernel_text(objective, data, optimizer, form)
-    return load(text, rng.uniform_pair, fill.py_func, optimizer.update, objective.gradient, data.sample).advance
+    return Function("advance", text, rng.uniform_pair, optimizer.update, objective.gradient, data.sample)
 
 
 class Kernel:
@@ -158,7 +162,8 @@ class Kernel:
     def __init__(self, program: Program) -> None:
         definitions = program.objective, program.data, program.optimizer
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        self._constants = tuple(program.objective_constants), tuple(program.data_constants)
+        constants = program.objective_constants, program.data_constants
+        self._constants = tuple(tuple(map(np.ascontiguousarray, each)) for each in constants)
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""

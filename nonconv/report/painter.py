@@ -11,7 +11,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +20,12 @@ from nonconv.report.at_once import at_once, fork_from_now_on
 FIGURES = ("error", "paths")
 """Of every run."""
 
-Draw = Callable[[Path], dict[str, bytes]]
-"""The figures of a folder that has its data files, by file name."""
+_begun: "list[subprocess.Popen[bytes]]" = []
+
+Figures = dict[str, bytes]
+"""By file name."""
+Draw = Callable[[Path], Callable[[], Figures]]
+"""Begins to draw the figures of a folder that has its data files; what it returns waits for them."""
 
 
 def figure_names(folder: Path) -> tuple[str, ...]:
@@ -42,10 +46,13 @@ def figure_names(folder: Path) -> tuple[str, ...]:
     return (*FIGURES, *(name for name, file in added.items() if (folder / file).exists()))
 
 
-def draw_folder(
-    folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = ("png", "svg")
-) -> dict[str, bytes]:
-    """A Draw in this process."""
+def draw_here(folder: Path) -> Callable[[], Figures]:
+    """A Draw in this process, which does so when they are waited for."""
+    return partial(draw_folder, folder)
+
+
+def draw_folder(folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = ("png", "svg")) -> Figures:
+    """The figures of a folder that has its data files."""
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
 
     wanted = figure_names(folder) if names is None else names
@@ -59,12 +66,15 @@ def draw_folder(
     return draw(read_run(folder), wanted, formats)
 
 
+def begin() -> None:
+    """Start the process of the next `painter` already now; should there be none, it ends with this one."""
+    _begun.append(_start())
+
+
 @contextmanager
 def painter() -> Iterator[Draw]:
-    """A Draw by another process, started now."""
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-P", "-m", __name__]
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+    """A Draw by another process."""
+    process = _begun.pop() if _begun else _start()
     try:
         yield lambda folder: _ask(process, folder)
     finally:
@@ -72,14 +82,25 @@ def painter() -> Iterator[Draw]:
         process.communicate()
 
 
-def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, bytes]:
-    """All figures from the painter; what it cannot answer is drawn here, which also shows what is wrong with it."""
+def _start() -> "subprocess.Popen[bytes]":
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-P", "-m", __name__]
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> Callable[[], Figures]:
     assert process.stdin is not None
-    assert process.stdout is not None
-    try:
+    with suppress(OSError):  # then there is no answer either
         process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
         process.stdin.flush()
-        figures: dict[str, bytes] = pickle.load(process.stdout)
+    return partial(_answer, process, folder)
+
+
+def _answer(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
+    """All figures from the painter; what it cannot draw is drawn here, which also shows what is wrong with it."""
+    assert process.stdout is not None
+    try:
+        figures: Figures = pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
         return draw_folder(folder)
     return figures
@@ -87,11 +108,11 @@ def _ask(process: "subprocess.Popen[bytes]", folder: Path) -> dict[str, bytes]:
 
 def _serve() -> None:
     """Answer each folder with its figures; the end of the output tells that one cannot be drawn."""
+    gc.disable()  # there is none, and looking for it writes to every page, which forks would then have to copy
     sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # Python's mark of what is not there: nobody needs it
     import nonconv.report.figures
 
     nonconv.report.figures.warm_up()
-    gc.disable()  # looking for garbage writes to every page, which forks would then have to copy
     fork_from_now_on()
     for line in sys.stdin:
         folder = Path(json.loads(line))

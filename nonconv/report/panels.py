@@ -9,7 +9,6 @@ from matplotlib.ticker import FixedLocator, LogLocator
 from nonconv.arithmetic import Array
 from nonconv.report.axes import log_axis, positive
 from nonconv.report.run import Run
-from nonconv.report.summary import counted_paths
 
 
 def step_axis(axes: Any, run: Run) -> None:
@@ -90,6 +89,6 @@ def title(axes: Any, run: Run) -> None:
     config = run.config
     text = (
         f"{config['optimizer']['name']}, {config['objective']['name']}, "
-        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {counted_paths(run)}"
+        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.counted_paths}"
     )
     axes.set_title(text, loc="left")

@@ -42,6 +42,12 @@ class Run:
     floors: int
     paths: dict[str, NDArray[Any]]
 
+    @property
+    def counted_paths(self) -> str:
+        """`1 path`, `200 paths`."""
+        paths = self.summary["paths"]
+        return f"{paths} path" if paths == 1 else f"{paths} paths"
+
 
 def read_run(folder: Path) -> Run:
     """Read the data files of a folder, finished or about to be."""

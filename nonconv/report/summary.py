@@ -35,7 +35,7 @@ def setting(run: Run) -> str:
     """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
     s, c = run.summary, run.config
     return (
-        f"{counted_paths(run)} of {s['steps']} steps: {c['optimizer']['name']} on {_objective(run)}, "
+        f"{run.counted_paths} of {s['steps']} steps: {c['optimizer']['name']} on {_objective(run)}, "
         f"learning rate {schedule(c['learning_rate'])}, batch size {schedule(c['batch_size'])}, seed {s['seed']}."
     )
 
@@ -45,12 +45,6 @@ def _objective(run: Run) -> str:
         return network_text.architecture(run)
     objective = run.config["objective"]
     return f"{objective['name']} ({_data(objective)}dim {run.summary['dim']})"
-
-
-def counted_paths(run: Run) -> str:
-    """`1 path`, `200 paths`."""
-    paths = run.summary["paths"]
-    return f"{paths} path" if paths == 1 else f"{paths} paths"
 
 
 def _data(objective: dict[str, Any]) -> str:

@@ -13,12 +13,12 @@ from nonconv.engine.blocks import block_size
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.csv_text import as_lines
-from nonconv.report.painter import Draw, draw_folder
+from nonconv.report.painter import Draw, draw_here
 from nonconv.report.sweep_files import Ends, Result, columns, line, read_ends, read_result
 from nonconv.report.sweep_summary import markdown
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
-from nonconv.store import SCHEMA_VERSION, Folder, as_json, as_yaml, packed
+from nonconv.store import SCHEMA_VERSION, Folder, as_json, as_yaml, packed, surroundings
 from nonconv.study import CHECKPOINT_SECONDS, prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
@@ -64,7 +64,7 @@ def run_sweep(
     force: bool = False,
     fail_fast: bool = False,
     tell: Tell = lambda news: None,
-    draw: Draw = draw_folder,
+    draw: Draw = draw_here,
 ) -> Outcome:
     """Bring the folder of a sweep to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
     store, cells = Folder(folder, survey.identity), Cells(folder)
@@ -83,7 +83,7 @@ def run_sweep(
             raise Interrupted(f"stopped; {done} of {len(survey.ids)} cells are saved in {folder}") from None
         cells.tidy()
         facts = {"cells": len(survey.ids), "digest": survey.digest, "failed": len(flow.failures)}
-        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **facts)
+        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **facts, **surroundings())
     return Outcome(folder, flow.computed, flow.reused, flow.failures)
 
 
@@ -301,7 +301,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, table: _Table, failure
     }
     store.write("sweep.json", as_json(facts))
     store.discard_folder("figures")  # of another extent of the grid
-    figures = draw(store.path)
+    figures = draw(store.path)()
     for name, content in figures.items():
         store.write(f"figures/{name}", content)
     store.write("summary.md", markdown(store.path, figures).encode())

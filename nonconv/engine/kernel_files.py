@@ -1,0 +1,85 @@
+"""Kernels on disk: each text and its machine code in a file that is named by all they depend on, so none can be stale."""
+
+import dis
+import hashlib
+import inspect
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+import nonconv
+from nonconv import arithmetic
+
+BOUNDARY = ("nonconv.engine.compiler", "nonconv.engine.draws")
+"""Modules that are compiled into kernels, or say how, and are not imported where a kernel is only loaded."""
+
+
+def _select(condition: Any, yes: Any, no: Any) -> Any:
+    return yes if condition else no
+
+
+MEANING: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: range}
+"""What a NumPy helper of definitions means in a kernel: a plain function, or what the compiler knows."""
+
+
+def called_by(function: Callable[..., Any]) -> dict[str, FunctionType]:
+    """The plain functions that a plain function names."""
+    names = (line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL")
+    named = {name: function.__globals__.get(name) for name in names}
+    return {name: value for name, value in named.items() if isinstance(value, FunctionType)}
+
+
+def cache_folder() -> Path:
+    """Where kernels are kept: $NONCONV_CACHE_DIR, or the user's cache folder."""
+    return Path(os.environ.get("NONCONV_CACHE_DIR") or platformdirs.user_cache_path("nonconv")) / "kernels"
+
+
+def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
+    """Named by a hash of all that the machine code depends on: its text, the modules of every function in it, versions."""
+    waiting, modules = list(functions), {__name__, *BOUNDARY}
+    while waiting:
+        function = waiting.pop()
+        meaning = MEANING.get(function, function)
+        modules.update(known.__module__ for known in (function, meaning) if known is not range)
+        waiting += called_by(function).values()
+    versions = (nonconv.__version__, version("numba"), np.__version__, sys.version)
+    return f"kernel_{digest(text, *sorted(map(source, modules)), *versions)}"
+
+
+def source(module: str) -> str:
+    """The text of a module, imported or not."""
+    if module in sys.modules:
+        return inspect.getsource(sys.modules[module])
+    spec = find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def digest(*texts: str) -> str:
+    """A short name for long texts."""
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).hexdigest()
+
+
+def write_once(path: Path, content: bytes) -> Path:
+    """The file with this content; one that exists is left alone, since its time stamp is part of numba's cache key."""
+    if not path.exists():
+        replace(path, content)
+    return path
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Whole or not at all, whoever else does the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)

@@ -1,0 +1,146 @@
+"""Machine code without its compiler, whose import takes half a second: loaded from disk, and called.
+
+An object file begins with a line about itself, its digest among it: a linker does not survive half a file.
+"""
+
+import ctypes
+import json
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from nonconv.engine.kernel_files import cache_folder, digest, kernel_name, replace
+
+Kinds = tuple[Any, ...]
+"""What arguments are: a dtype's name for a number, with the dimensions behind it for an array, a tuple for a tuple."""
+FINE = (0, -2)
+"""What compiled code answers that has returned None."""
+
+_loading = threading.RLock()
+_linked: list[Any] = []
+
+
+class Code(NamedTuple):
+    """An object file, the name of the function in it, and of what it calls elsewhere."""
+
+    symbol: str
+    needs: list[str]
+    content: bytes
+
+
+class Failure(ctypes.Structure):
+    """What compiled code leaves behind for an exception: its class, arguments and place, pickled."""
+
+    _fields_ = (("pickled", ctypes.c_void_p), ("size", ctypes.c_int32))
+
+
+class Function:
+    """A function of a kernel's text that returns nothing. Loaded, or compiled, when arguments of new kinds come.
+
+    It holds no interpreter lock. Arrays are contiguous, as C has them.
+    """
+
+    def __init__(self, name: str, text: str, *definitions: Callable[..., Any]) -> None:
+        """definitions: the functions that are compiled into it."""
+        self.name, self.text, self.definitions = name, text, definitions
+        self.kernel = kernel_name(text, definitions)
+        self._entries: dict[Kinds, Callable[..., int]] = {}
+
+    def __call__(self, *arguments: Any) -> None:
+        """Raises what a definition raises; ValueError for a strided array, which machine code would not notice."""
+        numbers = list(_flat(arguments))
+        kinds = _kinds(arguments)
+        entry = self._entries.get(kinds) or self._entry(kinds, numbers)
+        result, failure = ctypes.c_void_p(), ctypes.POINTER(Failure)()
+        if entry(ctypes.byref(result), ctypes.byref(failure), *numbers) not in FINE:
+            _raise(failure.contents)
+
+    def _entry(self, kinds: Kinds, numbers: list[int | float]) -> Callable[..., int]:
+        with _loading:  # whichever thread asks first
+            if kinds not in self._entries:
+                types = (ctypes.c_double if isinstance(number, float) else ctypes.c_int64 for number in numbers)
+                prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)
+                self._entries[kinds] = prototype(_link(self._code(kinds)))
+            return self._entries[kinds]
+
+    def _code(self, kinds: Kinds) -> Code:
+        processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        path = cache_folder() / f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}.o"
+        code = _read(path)
+        if code is None:
+            from nonconv.engine.compiler import machine_code  # half a second
+
+            code = machine_code(self, kinds)
+            with suppress(OSError):  # no writable cache: it is compiled for this process alone
+                _write(path, code)
+        return code
+
+
+def _raise(failure: Failure) -> NoReturn:
+    """Raise an exception where compiled code did, so that its traceback shows the line."""
+    assert failure.pickled is not None
+    kind, arguments, (function, file, line) = pickle.loads(ctypes.string_at(failure.pickled, failure.size))
+    text = "\n" * (line - 1) + "raise error"
+    exec(compile(text, file, "exec"), {"error": kind(*(arguments or ())), "__name__": function})
+    raise AssertionError
+
+
+def _kinds(arguments: tuple[Any, ...]) -> Kinds:
+    return tuple(_kinds(a) if isinstance(a, tuple) else _kind(a) for a in arguments)
+
+
+def _kind(argument: Any) -> str:
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype.name}:{argument.ndim}"
+    return str(np.asarray(argument).dtype.name)
+
+
+def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
+    """What compiled code is handed: of an array no owner, its size, where it is and its shape, strides; a tuple's parts."""
+    for a in arguments:
+        if isinstance(a, tuple):
+            yield from _flat(a)
+        elif isinstance(a, np.ndarray):
+            if not a.flags.c_contiguous:
+                raise ValueError("an array for a kernel must be contiguous")
+            yield from (0, 0, a.size, a.itemsize, a.ctypes.data, *a.shape, *a.strides)
+        else:
+            yield a if isinstance(a, float) else int(a)
+
+
+def _read(path: Path) -> Code | None:
+    """The code in a file; None if there is none, or a damaged one."""
+    with suppress(OSError, ValueError, KeyError):
+        head, content = path.read_bytes().split(b"\n", 1)
+        told = json.loads(head)
+        if told["digest"] == blake2b(content).hexdigest():
+            return Code(told["symbol"], told["needs"], content)
+    return None
+
+
+def _write(path: Path, code: Code) -> None:
+    told = {"symbol": code.symbol, "needs": code.needs, "digest": blake2b(code.content).hexdigest()}
+    replace(path, json.dumps(told).encode() + b"\n" + code.content)
+
+
+def _link(code: Code) -> int:
+    """Where the function is in memory, for as long as this process lives."""
+    if not all(llvm.address_of_symbol(name) or hasattr(ctypes.pythonapi, name) for name in code.needs):
+        from nonconv.engine.compiler import offer_helpers  # half a second
+
+        offer_helpers()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple().create_target_machine(jit=True)
+    linker = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
+    linker.add_object_file(llvm.ObjectFileRef.from_data(code.content))
+    linker.finalize_object()
+    _linked.append(linker)
+    return int(linker.get_function_address(code.symbol))

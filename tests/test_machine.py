@@ -1,0 +1,240 @@
+"""Kernels as machine code: what names them, what is kept of them, and what calls them."""
+
+import ast
+import json
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from nonconv import arithmetic, rng
+from nonconv.arithmetic import Array
+from nonconv.data import DATA, continuous, quantile
+from nonconv.engine import compiler, draws, kernel_files, separable
+from nonconv.engine.machine import Code, Function, Kinds
+from nonconv.objectives import quadratic
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers import OPTIMIZERS, adam, sgd
+
+SCALE = """
+from numba import njit
+
+
+@njit(error_model="numpy", no_cpython_wrapper=True, _nrt=False)
+def advance(out, pair, factor, shift, key):
+    a, b = pair
+    for i in range(out.size):
+        out[i] = (a[i] + b[i, 0]) * factor + shift + key
+"""
+OUTSIDE = SCALE.replace("import njit", "import njit\nimport math").replace("* factor", "* math.gamma(factor)")
+"""Calls a function that numba brings with it."""
+FAILING = SCALE.replace("    a, b = pair", "    if factor < 0.0:\n        raise ValueError('negative')\n    a, b = pair")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "kernels"
+
+
+def scaled(text: str = SCALE, factor: float = 2.0, out: Array | None = None, function: Function | None = None) -> list[float]:
+    """What a text makes of some numbers; (a + b) * factor + 3 + 5."""
+    out = np.zeros(2) if out is None else out
+    pair = np.array([1.0, 2.0]), np.array([[10.0], [20.0]])
+    (function or Function("advance", text))(out, pair, factor, 3, np.uint64(5))
+    found: list[float] = out.tolist()
+    return found
+
+
+EXPECTED = [30.0, 52.0]
+
+
+def files(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"*.{kind}"))
+
+
+# Names
+
+
+def kernel_of(optimizer: str, data: str) -> Function:
+    """A kernel that this process has not loaded."""
+    made: Function = separable.kernel.__wrapped__(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], "single")
+    return made
+
+
+def test_kernel_text_is_deterministic() -> None:
+    texts = {
+        (optimizer, data, form): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
+        for optimizer in OPTIMIZERS
+        for data in DATA
+        for form in separable.STEP
+    }
+    assert len(set(texts.values())) == len(texts)
+    for (optimizer, data, form), text in texts.items():
+        assert text == separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
+        ast.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("module", "matters"),
+    [
+        (rng, True),
+        (arithmetic, True),
+        (compiler, True),
+        (draws, True),
+        (kernel_files, True),
+        (quadratic, True),
+        (continuous, True),
+        (quantile, True),
+        (adam, True),
+        (sgd, False),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, ModuleType) else None,
+)
+def test_kernel_is_named_by_its_sources(module: ModuleType, matters: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change in anything that is compiled gives another file; a change elsewhere does not."""
+    before, source = kernel_of("adam", "normal").kernel, kernel_files.source
+    monkeypatch.setattr(kernel_files, "source", lambda name: source(name) + ("# changed" if name == module.__name__ else ""))
+    assert (kernel_of("adam", "normal").kernel != before) == matters
+
+
+@pytest.mark.parametrize("module", kernel_files.BOUNDARY)
+def test_the_source_of_a_module_that_is_not_imported(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = kernel_files.source(module)
+    monkeypatch.delitem(sys.modules, module)
+    assert kernel_files.source(module) == imported
+    assert module not in sys.modules
+
+
+# On disk
+
+RUN = """
+import sys
+from pathlib import Path
+import numpy as np
+from nonconv.engine.blocks import simulate
+from nonconv.engine.fused import Fused
+from nonconv.experiment import read_cell
+program = read_cell(Path(sys.argv[1]), []).program
+block = simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
+print("numba" in sys.modules, block.theta.tobytes().hex())
+"""
+CONFIG = "{steps: 10, optimizer: sgd, learning_rate: 0.1, objective: {name: quadratic, data: two_point}}"
+
+
+def test_the_second_process_does_without_the_compiler(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG, encoding="utf-8")
+
+    def run() -> tuple[str, str]:
+        done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
+        compiled, theta = done.stdout.split()
+        return compiled, theta
+
+    (first, theta), (second, same) = run(), run()
+    assert (first, second) == ("True", "False")
+    assert theta == same
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that are compiled from here on."""
+    texts: list[str] = []
+    make = compiler.machine_code
+
+    def recorded(function: Function, kinds: Kinds) -> Code:
+        texts.append(function.text)
+        return make(function, kinds)
+
+    monkeypatch.setattr(compiler, "machine_code", recorded)
+    return texts
+
+
+def test_kept_and_loaded(cache: Path, compiled: list[str]) -> None:
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert len(compiled) == 1
+    assert [len(files(cache, kind)) for kind in ("py", "o", "tmp")] == [1, 1, 0]
+
+
+def test_arguments_of_other_kinds_are_another_function(cache: Path, compiled: list[str]) -> None:
+    function = Function("advance", SCALE)
+    assert scaled(function=function) == EXPECTED
+    assert scaled(function=function, out=np.zeros(2, np.float32)) == EXPECTED
+    assert scaled(function=function) == EXPECTED
+    assert len(compiled) == len(files(cache, "o")) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-1],
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"\n", b" ", 1),
+        lambda content: b"{}" + content[content.index(b"\n") :],
+        lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    ],
+    ids=["empty", "last byte", "half", "no head", "another head", "one bit"],
+)
+def test_a_damaged_file_is_compiled_again(damage: Any, cache: Path, compiled: list[str]) -> None:
+    """A linker given half a file ends the process."""
+    assert scaled() == EXPECTED
+    (path,) = files(cache, "o")
+    path.write_bytes(damage(path.read_bytes()))
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert len(compiled) == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: list[str]) -> None:
+    """The kernel is then compiled for this process alone, and is the same."""
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert len(compiled) == 2
+
+
+def test_another_processor_has_files_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that machines share."""
+    assert scaled() == EXPECTED
+    monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "another")
+    assert scaled() == EXPECTED
+    assert len(files(cache, "o")) == 2
+
+
+# Calling
+
+
+def test_what_numba_brings_is_found(cache: Path) -> None:
+    """Also by a process that has not compiled it: gamma(3) = 2."""
+    assert scaled(OUTSIDE, 3.0) == EXPECTED
+    (path,) = files(cache, "o")
+    assert json.loads(path.read_bytes().split(b"\n")[0])["needs"]
+    command = "import test_machine as t; print(t.scaled(t.OUTSIDE, 3.0))"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    )
+    assert ast.literal_eval(done.stdout) == EXPECTED
+
+
+def test_a_strided_array_is_refused() -> None:
+    with pytest.raises(ValueError, match="contiguous"):
+        scaled(out=np.zeros(4)[::2])
+
+
+def test_a_failure_is_not_overlooked() -> None:
+    """What a definition raises is raised at its line."""
+    function = Function("advance", FAILING)
+    assert scaled(function=function) == EXPECTED
+    with pytest.raises(ValueError, match=r"^negative$") as caught:
+        scaled(function=function, factor=-1.0)
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert FAILING.splitlines()[(last.lineno or 0) - 1].strip() == "raise ValueError('negative')"
+    assert Path(last.filename).stem == function.kernel
