@@ -1,38 +1,50 @@
 """The engine alone on all cells of a sweep: python sweep_engine.py CONFIG WORKERS [KEY=VALUE ...]
 
-Blocks are simulated by as many threads, and nothing is measured, merged or written: what a sweep cannot be faster than.
+Blocks of as many cells together as the sweep moves are simulated by as many threads, and nothing is measured, merged or
+written: what a sweep cannot be faster than.
 """
 
 import sys
 import time
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.blocks import block_size, simulate_together
 from nonconv.engine.fused import Fused
+from nonconv.engine.program import companions, most_together
 from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.sweep import read_sweep
 
 
-def blocks(cell: Cell) -> float:
-    """Simulate all blocks of a cell; the seconds it took."""
-    engine, stop, size = Fused(cell.program), np.zeros(1, dtype=np.uint8), block_size(cell.program)
-    start = time.perf_counter()
-    for first in range(0, cell.paths, size):
-        simulate(cell.program, engine, first, min(size, cell.paths - first), stop)
-    return time.perf_counter() - start
+def simulate(cells: Sequence[Cell]) -> None:
+    """All blocks of some cells."""
+    programs, paths, stop = [cell.program for cell in cells], cells[0].paths, np.zeros(1, dtype=np.uint8)
+    size = block_size(programs[0])
+    for first in range(0, paths, size):
+        simulate_together(programs, Fused, first, min(size, paths - first), stop)
+
+
+def companies(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    """Cells that can be moved together, as many as are."""
+    by_kind: dict[Hashable, list[Cell]] = {}
+    for cell in cells:
+        by_kind.setdefault(companions(cell.program), []).append(cell)
+    for kind in by_kind.values():
+        size = most_together(kind[0].program)
+        yield from (kind[first : first + size] for first in range(0, len(kind), size))
 
 
 def main() -> None:
     sweep = read_sweep(Path(sys.argv[1]), sys.argv[3:])
     cells = [prepared(sweep.cell(point)) for point in sweep.points()]
-    blocks(cells[0])
+    simulate(cells[:1])
     start = time.perf_counter()
     with ThreadPoolExecutor(int(sys.argv[2])) as pool:
-        list(pool.map(blocks, cells))
+        list(pool.map(simulate, companies(cells)))
     seconds = time.perf_counter() - start
     print(f"{seconds:.3f} seconds")
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 from nonconv.config.plugins import blaming
-from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.blocks import block_size, simulate, simulate_together
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted, UsageError
@@ -188,3 +188,12 @@ def measured(cell: Cell, engine: Engine, start: int, stop: NDArray[np.uint8]) ->
     """The tally of the block of a prepared cell that begins with this path. Raises Stopped once stop[0] is nonzero."""
     paths = min(block_size(cell.program), cell.paths - start)
     return measure(cell, simulate(cell.program, engine, start, paths, stop), bound(cell))
+
+
+def measured_together(cells: Sequence[Cell], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
+    """`measured` of each of some prepared cells with as many paths whose programs are companions."""
+    from nonconv.engine.fused import Fused  # heavy
+
+    paths = min(block_size(cells[0].program), cells[0].paths - start)
+    blocks = simulate_together([cell.program for cell in cells], Fused, start, paths, stop)
+    return [measure(cell, block, bound(cell)) for cell, block in zip(cells, blocks, strict=True)]

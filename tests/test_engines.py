@@ -30,11 +30,12 @@ from nonconv.engine.blocks import (
     Block,
     block_size,
     simulate,
+    simulate_together,
 )
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
-from nonconv.engine.program import Motion, Program
+from nonconv.engine.program import Motion, Program, companions, most_together
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
@@ -295,7 +296,7 @@ def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: s
             assert 0 < len(n) <= min(length, whole)
             assert piece.first_draw == samples * program.draws_per_sample
             assert np.array_equal(piece.batch_size, program.batch_size(n))
-            assert np.array_equal(piece.coefficients, np.array([*per_step, program.learning_rate(n)]))
+            assert np.array_equal(piece.coefficients.T, np.array([*per_step, program.learning_rate(n)]))
             at += len(n)
         assert at == (steps if last is None else last) + 1
 
@@ -307,7 +308,7 @@ def test_shorter_slices_are_the_same_timetable(length: int) -> None:
     pieces = list(program.slices(length))
     samples = np.concatenate([piece.batch_size for piece in pieces])
     assert np.array_equal(samples, whole.batch_size)
-    assert np.array_equal(np.concatenate([piece.coefficients for piece in pieces], axis=1), whole.coefficients)
+    assert np.array_equal(np.concatenate([piece.coefficients for piece in pieces]), whole.coefficients)
     for piece in pieces:
         assert len(piece.batch_size) <= length
         assert piece.first_draw == 3 * samples[: piece.first_step - 1].sum()
@@ -444,6 +445,100 @@ def test_random_starts(engine: type[Fused | Reference]) -> None:
     data = rng.uniforms(rng.key(program.seed, "data"), 0, 2, 5, 400)
     assert np.array_equal(block.start, np.where(u < 0.3, 2.0, -1.0))
     assert not np.array_equal(block.start, np.where(data < 0.3, 2.0, -1.0))
+
+
+# Programs that are moved together
+
+TOGETHER = [
+    {},
+    {"learning_rate": lambda n: 0.3 / n},
+    {
+        "start": np.array([7.0, -7.0]),
+        "data_constants": law_named("discrete").prepare(Discrete((0.0, 1.0, 2.0, 9.0), (0.5, 0.1, 0.2, 0.2)), 2),
+    },
+    {"optimizer_parameters": optimizer_named("adam").parameters(beta1=0.5, eps=0.1, start="first_gradient")},
+    {"objective_constants": QUADRATIC.prepare(Quadratic(None, 2, (3.0, 0.1)), 2)},
+    {"start": RANDOM_START},
+    {"start": np.array([1.7e308, 0.0]), "objective_constants": QUADRATIC.prepare(Quadratic(None, 2, (3.0, 1.0)), 2)},
+]
+"""What makes companions different."""
+
+
+def company(batch: str = "1", optimizer: str = "adam", data: str = "discrete", **shared: Any) -> list[Program]:
+    changes = [{key: value for key, value in one.items() if optimizer == "adam" or "optimizer" not in key} for one in TOGETHER]
+    if data != "discrete":
+        changes = [{key: value for key, value in one.items() if key != "data_constants"} for one in changes]
+    return [make(optimizer, data, 2, batch, **(one | shared)) for one in changes]
+
+
+def together(programs: list[Program], first: int = 5, paths: int = LANES + 3) -> list[Block]:
+    return simulate_together(programs, Fused, first, paths, np.zeros(1, dtype=np.uint8))
+
+
+def as_alone(programs: list[Program]) -> bool:
+    pairs = zip(programs, together(programs), strict=True)
+    return all(same_bits(block, run(program, first=5, paths=LANES + 3)) for program, block in pairs)
+
+
+@pytest.mark.parametrize("batch", ["1", "5", "growing"])
+@pytest.mark.parametrize("watched", [False, True])
+def test_together_as_alone(batch: str, watched: bool) -> None:
+    """All that is left of each program has the bits of a block of its own; also of one that leaves the finite numbers."""
+    programs = company(batch, plan=plan_for(45, ALL), watched=watched, average_after=20)
+    assert len({companions(program) for program in programs}) == 1
+    blocks = together(programs)
+    for program, block in zip(programs, blocks, strict=True):
+        alone = run(program, first=5, paths=LANES + 3)
+        assert same_bits(block, alone)
+        assert block.failed == alone.failed
+    assert len({block.theta.tobytes() for block in blocks}) == len(programs), "they are all the same: nothing is compared"
+    assert blocks[-1].failed
+
+
+@pairs(EXACT)
+def test_together_with_any_law(optimizer: str, data: str) -> None:
+    assert as_alone(company(optimizer=optimizer, data=data)[:3])
+
+
+def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timetable, "SLICE_STEPS", 7)
+    assert as_alone(company("growing", plan=plan_for(45, ALL)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"steps": 46},
+        {"dim": 1, "start": np.zeros(1)},
+        {"optimizer": "sgd"},
+        {"data": "uniform"},
+        {"record": np.array([45])},
+        {"plan": plan_for(45, ALL)},
+        {"plan": plan_for(45, Wanted(twin=False))},
+        {"watched": True},
+        {"average_after": 3},
+        {"orbit": np.zeros(50)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_who_cannot_be_moved_together(change: dict[str, Any]) -> None:
+    chosen: dict[str, Any] = {"optimizer": "adam", "data": "discrete", "dim": 2}
+    assert companions(make(**chosen)) == companions(make(**chosen))
+    assert companions(make(**(chosen | change))) != companions(make(**chosen))
+
+
+def test_tables_of_another_size_are_no_companions() -> None:
+    table = np.arange(6.0).reshape(3, 2)
+    few, many = (make("adam", "csv", 2, data_constants=law_named("csv").prepare(Rows(rows), 2)) for rows in (table, table[:2]))
+    assert companions(few) != companions(many)
+
+
+@pytest.mark.parametrize(
+    ("dim", "steps", "most"), [(1, 100, 8), (2, 100, 4), (3, 100, 2), (5, 100, 1), (9, 100, 1), (1, 2**17, 2), (1, 2**20, 1)]
+)
+def test_how_many_are_moved_together(dim: int, steps: int, most: int) -> None:
+    assert most_together(make(dim=dim, steps=steps)) == most
 
 
 # Failures and stopping

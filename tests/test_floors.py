@@ -151,7 +151,7 @@ def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
     found = []
     for piece in program.slices(1):
         stream = key(program.seed, "data" if piece.first_step <= branch else "twin")
-        batch, (*columns, rate) = int(piece.batch_size[0]), piece.coefficients[:, 0].tolist()
+        batch, (*columns, rate) = int(piece.batch_size[0]), piece.coefficients[0].tolist()
         u = uniforms(stream, piece.first_draw, batch * dim, first, paths).reshape(batch, dim, paths)
         for j in range(dim):
             x = law.sample(law.constants(*(field[j] for field in program.data_constants)), u[:, j])

@@ -490,14 +490,14 @@ def test_path_is_the_same_in_any_block(engine: Engines, examples: Chosen) -> Non
 def test_twin_goes_on_from_the_middle(engine: Engines) -> None:
     """With the optimizer's state of its path, and the twin's data from the next draw on."""
     program, branch = make({}, batch="growing"), 5
-    moving, seen = Moving(program, engine(program), 0, 9, STOP), np.empty((12, program.dim, 9))
+    moving, seen = Moving([program], engine(program), 0, 9, STOP), np.empty((12, program.dim, 9))
     moving.go(program.record, seen, 0, branch)
     twin, its = moving.twin(branch), np.empty((12, program.dim, 9))
     moving.go(program.record, seen, branch, 12)
     twin.go(program.record, its, branch, 12)
     assert np.array_equal(seen, run(program, paths=9).theta)
     assert not np.any(np.all(its[branch:] == seen[branch:], axis=(0, 1)))
-    by_hand = Moving(program, Reference(program), 0, 9, STOP)
+    by_hand = Moving([program], Reference(program), 0, 9, STOP)
     by_hand.go(program.record, seen, 0, branch)
     by_hand.key = rng.key(program.seed, "twin")
     by_hand.go(program.record, seen, branch, 12)
@@ -556,7 +556,7 @@ def test_epoch_is_restored_in_its_middle(engine: Engines, length: int) -> None:
 def test_twin_deals_what_its_path_left(engine: Engines, branch: int) -> None:
     """Path and twin pass through each epoch together up to the branch, then in orders of their own; even if it is resumed."""
     program = dealing(7, 28)
-    moving, seen = Moving(program, engine(program), 0, 9, STOP), np.zeros((28, 2, 9))
+    moving, seen = Moving([program], engine(program), 0, 9, STOP), np.zeros((28, 2, 9))
     moving.go(program.record, seen, 0, branch)
     twin, its = moving.twin(branch), seen.copy()
     moving.go(program.record, seen, branch, 28)

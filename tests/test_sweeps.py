@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -147,11 +147,19 @@ def small(tmp_path: Path) -> Path:
 def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
     """The learning rates and first paths of the blocks simulated so far, by no thread of a sweep that has ended."""
     seen: list[tuple[float, int]] = []
-    simulate, close = blocks.simulate, executors.Threads.close
+    simulate, simulate_together, close = blocks.simulate, blocks.simulate_together, executors.Threads.close
+
+    def note(program: Any, first: int) -> None:
+        seen.append((float(program.learning_rate(np.ones(1))[0]), first))
 
     def counted(program: Any, engine: Any, first: int, *rest: Any) -> blocks.Block:
-        seen.append((float(program.learning_rate(np.ones(1))[0]), first))
+        note(program, first)
         return simulate(program, engine, first, *rest)
+
+    def counted_together(programs: Any, make: Any, first: int, *rest: Any) -> list[blocks.Block]:
+        for program in programs:
+            note(program, first)
+        return simulate_together(programs, make, first, *rest)
 
     def ended(threads: executors.Threads) -> None:
         """A thread of a stopped sweep may be about to begin a block, which is stopped at once but was counted."""
@@ -159,6 +167,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
         threads.pool.shutdown(wait=True)
 
     monkeypatch.setattr(study, "simulate", counted)
+    monkeypatch.setattr(study, "simulate_together", counted_together)
     monkeypatch.setattr(executors.Threads, "close", ended)
     return seen
 
@@ -189,6 +198,24 @@ def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
     assert [(part.order.name, part.first, part.last) for part in parts] == [
         (name, first, min(first + BLOCK, PATHS)) for name in surveyed.ids for first in STARTS
     ]
+
+
+def test_cells_of_a_bundle_share_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
+    """As many as can be moved together; not those that have begun, or may end early."""
+    companies: list[int] = []
+
+    def counted(programs: Any, *rest: Any) -> list[blocks.Block]:
+        companies.append(len(programs))
+        return blocks.simulate_together(programs, *rest)
+
+    monkeypatch.setattr(study, "simulate_together", counted)
+    grid = ("sweep.seed=[1, 2]", "sweep.optimizer=[adam, sgd]", "sweep.learning_rate=[0.1, 0.05, 0.02]")
+    run(config, tmp_path / "out", *grid, workers=1)
+    assert companies == [3] * 4 * len(STARTS), "seeds and optimizers have random numbers and kernels of their own"
+    companies.clear()
+    run(config, tmp_path / "out", *grid, f"paths={2 * PATHS}", workers=1)
+    run(config, tmp_path / "adaptive", *grid, f"paths={{min: {BLOCK}, max: {PATHS}, target: 0.1, of: mse}}", workers=1)
+    assert companies == []
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -770,15 +797,24 @@ def test_what_is_not_ours_is_refused_and_can_be_forced(tmp_path: Path, small: Pa
 @contextmanager
 def breaking(monkeypatch: pytest.MonkeyPatch, rate: float, first: int = 0) -> Iterator[None]:
     """The cells of a learning rate break at the block that begins with this path."""
-    measured = study.measured
+    measured, measured_together = study.measured, study.measured_together
 
-    def broken(cell: Cell, engine: Any, start: int, stop: Any) -> Any:
+    def check(cell: Cell, start: int) -> None:
         if start == first and cell.resolved["learning_rate"]["value"] == rate:
             raise ZeroDivisionError("by\nzero")
+
+    def broken(cell: Cell, engine: Any, start: int, stop: Any) -> Any:
+        check(cell, start)
         return measured(cell, engine, start, stop)
+
+    def broken_together(cells: Sequence[Cell], start: int, stop: Any) -> Any:
+        for cell in cells:
+            check(cell, start)
+        return measured_together(cells, start, stop)
 
     with monkeypatch.context() as patched:
         patched.setattr(tasks, "measured", broken)
+        patched.setattr(tasks, "measured_together", broken_together)
         yield
 
 

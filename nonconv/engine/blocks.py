@@ -1,7 +1,7 @@
 """Simulate one block: consecutive paths, moved together from their start to the last step."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,9 +73,23 @@ def block_size(program: Program) -> int:
 
 def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> Block:
     """Run paths first, ..., first + paths - 1. Raises Stopped when stop[0] became nonzero on the way."""
-    moving = Moving(program, engine, first, paths, stop)
+    (block,) = _simulated([program], engine, [engine], first, paths, stop)
+    return block
+
+
+def simulate_together(
+    programs: Sequence[Program], make: Callable[..., Engine], first: int, paths: int, stop: NDArray[np.uint8]
+) -> list[Block]:
+    """The blocks that `simulate` gives of each program, of programs that are companions; make: an engine of programs."""
+    return _simulated(programs, make(*programs), [make(program) for program in programs], first, paths, stop)
+
+
+def _simulated(
+    programs: Sequence[Program], together: Engine, alone: Sequence[Engine], first: int, paths: int, stop: NDArray[np.uint8]
+) -> list[Block]:
+    moving, program = Moving(programs, together, first, paths, stop), programs[0]
     marks, spans = program.marks, program.plan.spans
-    seen = np.empty((len(marks), program.dim, paths))
+    seen = np.empty((len(marks), *moving.theta.shape))
     twins, done = [], 0
     for span in spans:
         moving.go(marks, seen, done, span.first)
@@ -83,20 +97,32 @@ def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDA
         if program.plan.wanted.twin:
             twins.append(moving.twin(span.first))
     moving.go(marks, seen, done, program.steps)
-    start = moving.start
+    followed = [_followed(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)]
+    return [_block(each, alone[k], k, moving, seen, followed) for k, each in enumerate(programs)]
+
+
+def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: Array, twins: Sequence[Array]) -> Block:
+    """What is left of one program of those that moved."""
+
+    def own(rows: Array) -> Array:
+        """Laid out as if it had been alone, so that sums over it have the same bits."""
+        return np.ascontiguousarray(rows[..., number * program.dim : (number + 1) * program.dim, :])
+
+    first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
+    start, seen = own(moving.start), own(seen)
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
         first=first,
         start=start,
         theta=theta,
-        average=moving.mean(),
-        failed=find_failures(program, engine, first, moving.theta, stop),
+        average=None if average is None else own(average),
+        failed=find_failures(program, engine, first, own(moving.theta), stop),
         progress=find_progress(program, engine, first, start, theta, stop),
         marks=marks,
         seen=seen,
-        twins=tuple(_followed(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)),
-        lowest=moving.lowest,
-        highest=moving.highest,
+        twins=tuple(map(own, twins)),
+        lowest=own(moving.lowest),
+        highest=own(moving.highest),
         examined=_examined(program, engine, start, theta, stop),
     )
 

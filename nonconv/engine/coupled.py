@@ -49,7 +49,7 @@ update = definition(definitions.{update})
 
 @njit(cache=True, error_model="numpy", no_cfunc_wrapper=True)
 def step(coefficients, t, theta, gradient, state):
-    c, rate = PerStep({load_per_step}), coefficients[-1, t]
+    c, rate = PerStep({load_per_step}), coefficients[t, -1]
 {views}
     for i in range(theta.size):
         direction, s = update(c, State({load_state}), gradient[i])
@@ -128,7 +128,7 @@ class Kernel:
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""
         self._loops.advance(
-            m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.before.k0, m.before.k1, m.branched, m.stop, tuple(self._pieces), self._sizes,
         )  # fmt: skip
 
@@ -196,7 +196,7 @@ def stepper(optimizer: Any) -> int:
         update=optimizer.update.__name__,
         state=optimizer.state.__name__,
         per_step=optimizer.per_step.__name__,
-        load_per_step=_each(optimizer.per_step._fields, "coefficients[{k}, t]"),
+        load_per_step=_each(optimizer.per_step._fields, "coefficients[t, {k}]"),
         views=_each(slots, "    state_{k} = state[{k}]", "\n"),
         load_state=_each(slots, "state_{k}[i]"),
         store=_each(slots, "        state_{k}[i] = s.{name}", "\n"),

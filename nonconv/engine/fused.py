@@ -18,19 +18,22 @@ MAKING = threading.Lock()
 
 
 class Fused:
-    """Moves paths with the compiled kernel of the program's definitions; compiles, or loads from disk, when first used."""
+    """Moves paths with the compiled kernel of the program's definitions; compiles, or loads from disk, when first used.
 
-    def __init__(self, program: Program) -> None:
+    Of companions (program.companions) it moves the paths of all at once, with the same random numbers.
+    """
+
+    def __init__(self, program: Program, *companions: Program) -> None:
         objective = program.objective
         roles = ("add_gradient", "loss", "penalty") if isinstance(objective, Coupled) else ("gradient",)
-        self._program = program
+        self._program, self._alone = program, not companions
         self._compiled: dict[str, Callable[..., Any]] = {
             "update": program.optimizer.update,
             "sample": program.data.sample,
             **{role: getattr(objective, role) for role in roles},
         }
         with MAKING, blaming(**self._compiled):  # whichever thread asks first
-            self._kernel = _kernel(program)
+            self._kernel = _kernel(program, *companions)
 
     def advance(self, motion: Motion) -> None:
         """Move the paths of a block. Raises PluginError if the definition of a plug-in cannot be compiled."""
@@ -38,7 +41,7 @@ class Fused:
             try:
                 self._kernel.advance(motion)
             except Exception:  # a compiler's errors are of many kinds; a plug-in's line says more than they do
-                if any(map(is_foreign, self._compiled.values())):
+                if self._alone and any(map(is_foreign, self._compiled.values())):
                     self._try_in_numpy(motion)
                 raise
 
@@ -64,9 +67,9 @@ class Fused:
                 raise
 
 
-def _kernel(program: Program) -> Any:
+def _kernel(program: Program, *companions: Program) -> Any:
     if program.learning is None:
-        return separable.Kernel(program)
+        return separable.Kernel(program, *companions)
     from nonconv.engine.coupled import Kernel  # what it imports takes time
 
     return Kernel(program, program.learning)

@@ -19,7 +19,7 @@ import numpy as np
 from nonconv.engine.kernel_files import cache_folder, digest, kernel_name, replace
 
 Kinds = tuple[Any, ...]
-"""What arguments are: a dtype's name for a number, with the dimensions behind it for an array, a tuple for a tuple."""
+"""What arguments are: <f8, <i8 or <u8 for a number, a dtype with the dimensions behind it for an array, a tuple for a tuple."""
 FINE = (0, -2)
 """What compiled code answers that has returned None."""
 
@@ -98,8 +98,8 @@ def _kinds(arguments: tuple[Any, ...]) -> Kinds:
 
 def _kind(argument: Any) -> str:
     if isinstance(argument, np.ndarray):
-        return f"{argument.dtype.name}:{argument.ndim}"
-    return str(np.asarray(argument).dtype.name)
+        return f"{argument.dtype.str}:{argument.ndim}"
+    return "<f8" if isinstance(argument, float) else "<u8" if isinstance(argument, np.uint64) else "<i8"
 
 
 def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:

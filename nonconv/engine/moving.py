@@ -1,6 +1,6 @@
 """Paths on the move: start points, optimizer state, running sums, and how an engine carries them from slice to slice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 
 import numpy as np
@@ -30,23 +30,37 @@ def start_points(program: Program, first: int, paths: int) -> Array:
     return np.array([law.sample(law.constants(*(field[j] for field in constants)), u[j]) for j in range(program.dim)])
 
 
-class Moving:
-    """The moving part of a block: iterates, optimizer state, running sum. `advance` raises Stopped once stop[0] is nonzero."""
+def start_state(program: Program, paths: int) -> Array:
+    """What the optimizer keeps of paths that have not moved, shape (slots, dim, paths)."""
+    initial = program.optimizer.start(program.optimizer_parameters)
+    if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
+        raise refusal(program.optimizer.start, f"start must return {program.optimizer.state.__name__}, all of it floats")
+    state = np.empty((len(initial), program.dim, paths))
+    for slot, value in enumerate(initial):
+        state[slot] = value
+    return state
 
-    def __init__(self, program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:
-        self.program, self.engine, self.first, self.stop = program, engine, first, stop
-        self.key = self.before = key(program.seed, "data")
+
+class Moving:
+    """The moving part of a block: iterates, optimizer state, running sum. `advance` raises Stopped once stop[0] is nonzero.
+
+    Of several programs that can be moved together (see program.companions) the coordinates stand below each other.
+    """
+
+    def __init__(self, programs: Sequence[Program], engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:
+        self.programs, self.engine, self.first, self.stop = programs, engine, first, stop
+        self.key = self.before = key(self.program.seed, "data")
         self.branched = 0
-        self.start = start_points(program, first, paths)
+        self.start: Array = np.concatenate([start_points(program, first, paths) for program in programs])
         self.theta = self.start.copy()
-        initial = program.optimizer.start(program.optimizer_parameters)
-        if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
-            raise refusal(program.optimizer.start, f"start must return {program.optimizer.state.__name__}, all of it floats")
-        self.state = np.empty((len(initial), program.dim, paths))
-        for slot, value in enumerate(initial):
-            self.state[slot] = value
-        self.average = np.zeros((program.dim, paths) if program.average_after is not None else (0, 0))
-        self.lowest, self.highest = (self.theta.copy() if program.watched else np.empty((0, 0)) for _ in range(2))
+        self.state = np.concatenate([start_state(program, paths) for program in programs], axis=1)
+        self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
+        self.lowest, self.highest = (self.theta.copy() if self.program.watched else np.empty((0, 0)) for _ in range(2))
+
+    @property
+    def program(self) -> Program:
+        """One of them, where all are the same."""
+        return self.programs[0]
 
     def twin(self, after: int) -> "Moving":
         """The same paths, moved up to this step, which go on with data of their own."""
@@ -58,7 +72,8 @@ class Moving:
 
     def go(self, marks: NDArray[np.int64], snapshots: Array, after: int, last: int) -> None:
         """Make the steps after + 1, ..., last and write the iterates at those marks (steps) that lie there."""
-        for piece in self.program.slices(after=after, last=last):
+        for pieces in zip(*(program.slices(after=after, last=last) for program in self.programs), strict=True):
+            piece = pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
             end = piece.first_step + len(piece.batch_size)
             low, high = np.searchsorted(marks, (piece.first_step, end))
             self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
@@ -97,7 +112,7 @@ def every_step(
     program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8], length: int = SLICE_STEPS
 ) -> Iterator[tuple[int, Array]]:
     """All iterates of a block, piece by piece: the first step of the piece, and theta (steps, dim, paths)."""
-    moving = Moving(program, engine, first, paths, stop)
+    moving = Moving([program], engine, first, paths, stop)
     for piece in program.slices(length):
         steps = len(piece.batch_size)
         theta = np.empty((steps, program.dim, paths))

@@ -1,6 +1,6 @@
 """What is simulated: definitions bound to their numbers, and the timetable of everything that depends on the step alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
@@ -16,10 +16,14 @@ from nonconv.rng import Key
 
 SLICE_STEPS = 8192
 KEPT_SLICES = 16
+ROWS_TOGETHER = 8
+"""Coordinates of programs that share random numbers; of more the second cache would not hold what a kernel works on."""
+STEPS_TOGETHER = 2**18
+"""Steps of all their timetables, some 20 MB."""
 
 
 class Slice(NamedTuple):
-    """A run of consecutive steps. coefficients (rows, steps): the optimizer's PerStep fields, then the learning rate."""
+    """A run of consecutive steps. coefficients (steps, columns): the optimizer's PerStep fields, then the learning rate."""
 
     first_step: int
     coefficients: Array
@@ -30,6 +34,7 @@ class Slice(NamedTuple):
 class Motion(NamedTuple):
     """What an engine is asked to do: move the paths of a block by the steps of a slice.
 
+    Of several programs at once dim is the sum of their dimensions; the columns of coefficients are those of one after another.
     theta (dim, paths) and state (slots, dim, paths) are moved in place. marks are the rising indices into the slice after
     which theta is written to the next of snapshots (len(marks), dim, paths). From index average_from on theta is added to
     average (dim, paths). lowest and highest (dim, paths) are widened to hold theta after each step, unless empty. Draws
@@ -161,7 +166,7 @@ class Program:
         draw = whole.first_draw + int(whole.batch_size[:skipped].sum()) * self.draws_per_sample
         for at in range(skipped, kept, length):
             batch = whole.batch_size[at : min(at + length, kept)]
-            yield Slice(whole.first_step + at, whole.coefficients[:, at : at + len(batch)], batch, draw)
+            yield Slice(whole.first_step + at, whole.coefficients[at : at + len(batch)], batch, draw)
             draw += int(batch.sum()) * self.draws_per_sample
 
     def _slice(self, number: int) -> Slice:
@@ -180,7 +185,30 @@ class Program:
         if not isinstance(per_step, self.optimizer.per_step) or any(np.shape(column) != n.shape for column in per_step):
             wanted = f"{self.optimizer.per_step.__name__}, each field an array of the shape of n"
             raise refusal(self.optimizer.at_step, f"at_step must return {wanted}")
-        return Slice(first, np.array([*per_step, self.learning_rate(n)]), self.batch_size(n).astype(np.int64), 0)
+        return Slice(first, np.stack([*per_step, self.learning_rate(n)], axis=-1), self.batch_size(n).astype(np.int64), 0)
+
+
+def companions(program: Program) -> Hashable:
+    """What programs have in common that can be moved together: all but numbers that a kernel is handed for each.
+
+    Their batch sizes must be the same as well.
+    """
+    p = program
+    constants = () if p.learning else (*p.objective_constants, *p.data_constants)
+    return (
+        *map(id, (p.objective, p.data, p.optimizer, p.learning, p.orbit)),
+        *(p.seed, p.dim, p.steps, p.average_after, p.watched, p.plan.wanted, p.plan.spans),
+        p.marks.tobytes(),
+        p.record.tobytes(),
+        tuple((field.shape, field.dtype) for field in map(np.asarray, constants)),
+    )
+
+
+def most_together(program: Program) -> int:
+    """How many programs are moved together, so that what a kernel works on is near, and their timetables take little memory."""
+    if program.learning or program.orbit is not None:
+        return 1
+    return max(1, min(ROWS_TOGETHER // program.dim, STEPS_TOGETHER // program.steps))
 
 
 def refuse_misshapen(component: Objective | Distribution, constants: Any, dim: int) -> None:

@@ -33,7 +33,7 @@ class Reference:
                 if deck.size:
                     deal(deck, draw, samples, u.reshape(1, -1), deck.shape[1])
                 draw += samples * per_sample
-                self._step(m.theta, m.state, m.coefficients[:, t].tolist(), samples, u)
+                self._step(m.theta, m.state, m.coefficients[t].tolist(), samples, u)
                 if t >= m.average_from:
                     m.average[:] += m.theta
                 if m.lowest.size:

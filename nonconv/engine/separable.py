@@ -44,54 +44,63 @@ def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
     first_draw, first_replicate, k0, k1, stop, constants, data_constants, u, total, one,
 ):
-    dim, paths = theta.shape
+    programs, (rows, paths) = coefficients.shape[1], theta.shape
+    dim = rows // programs
     for tile in range(0, paths, LANES):
         first, last = np.uint64(tile), np.uint64(min(tile + LANES, paths))
         draw, made, mark = first_draw, -CHUNK, 0
         for t in range(batch_size.shape[0]):
-            c, rate = PerStep({load_per_step}), coefficients[-1, t]
 {step}
             if t >= average_from:
-                for j in range(dim):
+                for j in range(rows):
                     for i in range(first, last):
                         average[j, i] += theta[j, i]
             if lowest.shape[0] > 0:
-                for j in range(dim):
+                for j in range(rows):
                     for i in range(first, last):
                         at, low, high = theta[j, i], lowest[j, i], highest[j, i]
                         lowest[j, i] = one * (at if at < low else low)
                         highest[j, i] = one * (at if at > high else high)
             if mark < marks.shape[0] and marks[mark] == t:
-                for j in range(dim):
+                for j in range(rows):
                     for i in range(first, last):
                         snapshots[mark, j, i] = theta[j, i]
                 mark += 1
 '''
 STEP: dict[Form, str] = {
     "single": """\
-for j in range(dim):
+for coordinate in range(dim):
 {draws}
-    k, x, d = Constants({load_constants}), DataConstants({load_data_constants}), draw - made
-    for i in range(first, last):
-        direction, s = update(c, State({load_state}), gradient(k, theta[j, i], sample(x, u[d, i])))
+    d = draw - made
+    for program in range(programs):
+        j = np.uint64(program * dim + coordinate)
+        c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
+        k, x = Constants({load_constants}), DataConstants({load_data_constants})
+        for i in range(first, last):
+            direction, s = update(c, State({load_state}), gradient(k, theta[j, i], sample(x, u[d, i])))
 {store}
-        theta[j, i] -= rate * direction
+            theta[j, i] -= rate * direction
     draw += {draw_each}
 draw += {draw_row}
 """,
     "batch": """\
-for j in range(dim):
+for j in range(rows):
     for i in range(first, last):
         total[j, i] = -0.0
 for m in range(batch_size[t]):
-    for j in range(dim):
+    for coordinate in range(dim):
 {draws_of_batch}
-        k, x, d = Constants({load_constants}), DataConstants({load_data_constants}), draw - made
-        for i in range(first, last):
-            total[j, i] += gradient(k, theta[j, i], sample(x, u[d, i]))
+        d = draw - made
+        for program in range(programs):
+            j = np.uint64(program * dim + coordinate)
+            k, x = Constants({load_constants}), DataConstants({load_data_constants})
+            for i in range(first, last):
+                total[j, i] += gradient(k, theta[j, i], sample(x, u[d, i]))
         draw += {draw_each}
     draw += {draw_row}
-for j in range(dim):
+for j in range(rows):
+    program = j // dim
+    c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
     for i in range(first, last):
         direction, s = update(c, State({load_state}), total[j, i] / batch_size[t])
 {store}
@@ -119,13 +128,15 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
     def call(fields: tuple[str, ...], pattern: str) -> str:
         return ", ".join(pattern.format(k) for k in range(len(fields)))
 
+    stores = (f"state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields))
     step = STEP[form].format(
         draws=indent(draws, " " * 4),
         draws_of_batch=indent(draws, " " * 8),
         load_constants=call(objective.constants._fields, "constants[{0}][j]"),
         load_data_constants=call(data.constants._fields, "data_constants[{0}][j]"),
+        load_per_step=call(optimizer.per_step._fields, "coefficients[t, program, {0}]"),
         load_state=call(optimizer.state._fields, "state[{0}, j, i]"),
-        store="\n".join(f"        state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields)),
+        store=indent("\n".join(stores), " " * {"single": 12, "batch": 8}[form]),
         draw_each=int(data.draws == "each"),
         draw_row=int(data.draws == "row"),
     )
@@ -144,7 +155,6 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
         update=optimizer.update.__name__,
         gradient=objective.gradient.__name__,
         sample=data.sample.__name__,
-        load_per_step=call(optimizer.per_step._fields, "coefficients[{0}, t]"),
         step=indent(step, " " * 12),
     )
 
@@ -157,19 +167,23 @@ def kernel(objective: Any, data: Any, optimizer: Any, form: Form) -> Any:
 
 
 class Kernel:
-    """The kernels with a program's numbers."""
+    """The kernels with the numbers of a program, or of several that share definitions, data and all that a Motion has."""
 
-    def __init__(self, program: Program) -> None:
-        definitions = program.objective, program.data, program.optimizer
+    def __init__(self, *programs: Program) -> None:
+        lead, self._programs = programs[0], len(programs)
+        definitions = lead.objective, lead.data, lead.optimizer
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        constants = program.objective_constants, program.data_constants
-        self._constants = tuple(tuple(map(np.ascontiguousarray, each)) for each in constants)
+        self._constants = (
+            tuple(map(np.concatenate, zip(*(p.objective_constants for p in programs), strict=True))),
+            tuple(map(np.concatenate, zip(*(p.data_constants for p in programs), strict=True))),
+        )
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""
         advance = self._single if m.batch_size.max() == 1 else self._batch
+        coefficients = m.coefficients.reshape(len(m.batch_size), self._programs, -1)
         advance(
-            m.theta, m.state, m.average, m.lowest, m.highest, np.ascontiguousarray(m.coefficients), m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, *self._constants,
             np.empty((CHUNK, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,
         )  # fmt: skip

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.engine.blocks import block_size, simulate
+from nonconv.engine.blocks import block_size, simulate_together
 from nonconv.engine.plan import NO_PLAN
+from nonconv.engine.program import most_together
 from nonconv.errors import NonconvError
 from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
+from nonconv.sweeps.executors import THREAD_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.tasks import NANOSECONDS, seconds
 
@@ -54,14 +56,15 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
 
 
 def _slowness(cell: Cell) -> float:
-    """How many times as long a step takes as `tasks.seconds` has it."""
+    """How many times as long a step takes as `tasks.seconds` has it, with as many cells at a time as a task holds."""
     from nonconv.engine.fused import Fused  # heavy
 
     program = prepared(cell).program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
-    engine, paths, stop = Fused(trial), min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
-    simulate(trial, engine, 0, 1, stop)  # compiles
+    number = max(1, min(most_together(program), int(THREAD_SECONDS / seconds(cell))))
+    paths, stop = min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
+    simulate_together([trial] * number, Fused, 0, 1, stop)  # compiles
     started = time.perf_counter()
-    simulate(trial, engine, 0, paths, stop)
-    return (time.perf_counter() - started) / (paths * steps * trial.samples * NANOSECONDS * 1e-9)
+    simulate_together([trial] * number, Fused, 0, paths, stop)
+    return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS * 1e-9)

@@ -1,6 +1,7 @@
 """What a worker does: whole cells, or some blocks of a cell that takes long. A function of the sweep and the task alone."""
 
 import json
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -12,17 +13,18 @@ from nonconv.config.grid import Point
 from nonconv.config.plugins import blame
 from nonconv.engine.blocks import block_size
 from nonconv.engine.moving import Stopped
+from nonconv.engine.program import companions, most_together
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.sweep_files import Ends, Result
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, ends
 from nonconv.store import packed
-from nonconv.study import measured, prepared, results
+from nonconv.study import measured, measured_together, prepared, results
 from nonconv.sweeps.cells import TALLY, with_manifest
 from nonconv.sweeps.sweep import Sweep, cell_id
 
-NANOSECONDS = 4.0
+NANOSECONDS = 2.5
 """About what one sample of one coordinate takes: only how work is cut into tasks depends on it."""
 WITH_TWINS = 2.2
 
@@ -75,17 +77,64 @@ class Failed(NamedTuple):
 def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
     """One result for each cell of a Whole; the tallies of a Part's blocks. Raises Stopped once stop[0] is nonzero."""
     if isinstance(task, Whole):
-        return [_attempted(sweep, order, stop) for order in task.orders]
+        return _cells(sweep, task.orders, stop)
     try:
-        cell = _prepared(_Asked(sweep, task.order.name, task.order.point))
+        cell = _kept(_Asked(sweep, task.order.name, task.order.point))
         return [measured(cell, _engine(cell), start, stop) for start in range(task.first, task.last, block_size(cell.program))]
     except Exception as error:  # whatever it is, the other cells go on
         return _failure(error)
 
 
-def _attempted(sweep: Sweep, order: Order, stop: Stop) -> Done | Failed:
+def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Failed]:
+    """Cells that can be moved together are: they share random numbers, which take as long as the rest of a step."""
+    found: dict[str, Done | Failed] = {}
+    companies: dict[Hashable, list[tuple[Order, Cell]]] = {}
+    for order in orders:
+        try:
+            cell = _prepared(sweep, order.name, order.point)
+        except Exception as error:  # whatever it is, the other cells go on
+            found[order.name] = _failure(error)
+        else:
+            companies.setdefault(_company(order, cell), []).append((order, cell))
+    for company in companies.values():
+        size = most_together(company[0][1].program)
+        while company:  # cells that are done are let go: their timetables take memory
+            some, company[:size] = company[:size], []
+            found |= _together(some, stop) if len(some) > 1 else _alone(some, stop)
+    return [found[order.name] for order in orders]
+
+
+def _company(order: Order, cell: Cell) -> Hashable:
+    """What cells have in common that can be moved together; nobody has it of a cell that may end early or has begun."""
+    if cell.stopping or order.saved:
+        return order.name
+    return companions(cell.program), cell.paths, json.dumps(cell.resolved["batch_size"], sort_keys=True)
+
+
+def _together(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done | Failed]:
+    cells = [cell for _, cell in company]
+    tallies: list[Tally] = []
+    wholes: list[Tally | None] = [None] * len(cells)
     try:
-        return _computed(_prepared(_Asked(sweep, order.name, order.point)), order.saved, stop)
+        for start in range(0, cells[0].paths, block_size(cells[0].program)):
+            blocks = measured_together(cells, start, stop)
+            wholes = list(tallies) or wholes
+            tallies = [tally + block for tally, block in zip(tallies, blocks, strict=True)] if tallies else blocks
+        results = zip(company, tallies, wholes, strict=True)
+        return {order.name: finished(cell, tally, whole) for (order, cell), tally, whole in results}
+    except Stopped:
+        raise
+    except Exception:  # whatever it is, it may be the fault of one
+        return _alone(company, stop)
+
+
+def _alone(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done | Failed]:
+    return {order.name: _attempted(order, cell, stop) for order, cell in company}
+
+
+def _attempted(order: Order, cell: Cell, stop: Stop) -> Done | Failed:
+    try:
+        return _computed(cell, order.saved, stop)
     except Exception as error:  # whatever it is, the other cells go on
         return _failure(error)
 
@@ -108,10 +157,15 @@ class _Asked:
 
 
 @lru_cache(maxsize=8)
-def _prepared(asked: _Asked) -> Cell:
-    """Kept for a while: a worker computes several parts of a cell. Raises UsageError where it is another one by now."""
-    cell = asked.sweep.taken(asked.name, asked.point)
-    if cell_id(cell) != asked.name:
+def _kept(asked: _Asked) -> Cell:
+    """`_prepared`, kept for a while: a worker computes several parts of a cell."""
+    return _prepared(asked.sweep, asked.name, asked.point)
+
+
+def _prepared(sweep: Sweep, name: str, point: Point) -> Cell:
+    """Raises UsageError where the cell is another one by now."""
+    cell = sweep.taken(name, point)
+    if cell_id(cell) != name:
         raise UsageError("a file that the config names has changed since the sweep began")
     return prepared(cell)
 
