@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nonconv.engine.blocks import block_size, simulate_together
+from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.fused import Fused
-from nonconv.engine.program import companions, most_together
+from nonconv.engine.program import companions
 from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.sweep import read_sweep

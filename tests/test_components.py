@@ -28,6 +28,7 @@ from nonconv.data.empirical import Rows
 from nonconv.data.quantile import normal_quantile
 from nonconv.learning import TABLES as FROM_FILES
 from nonconv.objectives.quadratic import Quadratic
+from nonconv.optimizers.dialects import correction
 from nonconv.parameters import bare, parameters_of
 from nonconv.rng import key, uniforms
 from nonconv.schedules import BATCH_SIZES
@@ -730,3 +731,13 @@ def test_warmup(warmup: Warmup) -> None:
 def test_warmup_rises_to_the_schedule(warmup: int, n: int) -> None:
     found = warmed_up(np.array([2.0]), warmup, np.array([float(n)]))[0]
     assert found == pytest.approx(2.0 * min(1.0, n / warmup), rel=1e-15)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-300, 0.1, 0.5, 0.9, 0.99, 0.999, 1 - 1e-6, 1 - 1e-12, np.nextafter(1.0, 0.0)])
+@pytest.mark.parametrize("first", [1, 33, 8193])
+def test_corrections_are_exact_where_powers_are_not_taken(beta: float, first: int) -> None:
+    """Also if a slice lies on both sides of where beta^n is forgotten."""
+    n = np.arange(first, first + 500, dtype=np.float64)
+    with np.errstate(under="ignore"):
+        assert np.array_equal(correction(beta, True, n), 1.0 / (1.0 - np.power(beta, n)))
+    assert np.array_equal(correction(beta, False, n), np.ones(500))

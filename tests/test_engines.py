@@ -29,13 +29,14 @@ from nonconv.engine.blocks import (
     WORTHWHILE,
     Block,
     block_size,
+    most_together,
     simulate,
     simulate_together,
 )
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
-from nonconv.engine.program import Motion, Program, companions, most_together
+from nonconv.engine.program import Motion, Program, companions
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
@@ -539,6 +540,12 @@ def test_tables_of_another_size_are_no_companions() -> None:
 )
 def test_how_many_are_moved_together(dim: int, steps: int, most: int) -> None:
     assert most_together(make(dim=dim, steps=steps)) == most
+
+
+def test_companies_keep_to_the_memory_of_two_blocks() -> None:
+    program = make(steps=2000)  # each of them recorded, for 1024 paths
+    assert block_size(program) * program.steps * 8 <= SNAPSHOT_BYTES
+    assert most_together(program) == 2
 
 
 # Failures and stopping

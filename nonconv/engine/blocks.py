@@ -18,8 +18,11 @@ SNAPSHOT_BYTES = 16 * 2**20
 SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
-WORTHWHILE = 2**22
-"""Samples of one coordinate that a block should have, some 15 ms of them: what Python does with a block takes one."""
+WORTHWHILE = 2**23
+"""Samples of one coordinate that a block should have, some 25 ms of them: what Python does with a block takes one."""
+ROWS_TOGETHER, STEPS_TOGETHER = 8, 2**18
+"""Of programs that are moved together: coordinates, so that what a kernel works on stays in the second cache, and steps of
+all their timetables, some 20 MB."""
 
 
 class Examined(NamedTuple):
@@ -69,6 +72,15 @@ def block_size(program: Program) -> int:
     worthwhile = math.ceil(WORTHWHILE / (program.samples * program.steps * LANES)) * LANES
     fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
+
+
+def most_together(program: Program) -> int:
+    """How many companions of a program (program.companions) are moved together with it, itself included."""
+    if program.learning or program.orbit is not None:
+        return 1
+    snapshots = 8 * program.dim * program.plan.snapshots(program.record) * block_size(program)
+    fitting = ROWS_TOGETHER // program.dim, STEPS_TOGETHER // program.steps, 2 * SNAPSHOT_BYTES // snapshots
+    return max(1, min(fitting))
 
 
 def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> Block:

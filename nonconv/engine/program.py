@@ -16,10 +16,6 @@ from nonconv.rng import Key
 
 SLICE_STEPS = 8192
 KEPT_SLICES = 16
-ROWS_TOGETHER = 8
-"""Coordinates of programs that share random numbers; of more the second cache would not hold what a kernel works on."""
-STEPS_TOGETHER = 2**18
-"""Steps of all their timetables, some 20 MB."""
 
 
 class Slice(NamedTuple):
@@ -202,13 +198,6 @@ def companions(program: Program) -> Hashable:
         p.record.tobytes(),
         tuple((field.shape, field.dtype) for field in map(np.asarray, constants)),
     )
-
-
-def most_together(program: Program) -> int:
-    """How many programs are moved together, so that what a kernel works on is near, and their timetables take little memory."""
-    if program.learning or program.orbit is not None:
-        return 1
-    return max(1, min(ROWS_TOGETHER // program.dim, STEPS_TOGETHER // program.steps))
 
 
 def refuse_misshapen(component: Objective | Distribution, constants: Any, dim: int) -> None:

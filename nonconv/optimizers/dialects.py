@@ -3,12 +3,16 @@
 No choice costs a branch in the lane loop: an option that is off is a factor one or a summand zero, both exact.
 """
 
+import math
 from typing import Any, Literal
 
 import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.components import Complaint
+
+FORGOTTEN = 40.0
+"""Where beta^n is below exp of minus this, 1 - beta^n is 1, to the bit; powers take time."""
 
 EpsPlacement = Literal["outside", "inside", "hat"]
 Start = Literal["zero", "first_gradient"]
@@ -23,8 +27,12 @@ def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
 
 
 def correction(beta: float, wanted: bool, n: Array) -> Array:
-    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted."""
-    return 1.0 / (1.0 - np.power(beta, n)) if wanted else np.ones_like(n)
+    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted. n is rising."""
+    factor = np.ones_like(n)
+    if wanted and beta > 0.0:
+        early = n[: np.searchsorted(n, FORGOTTEN / -math.log(beta))]
+        factor[: len(early)] = 1.0 / (1.0 - np.power(beta, early))
+    return factor
 
 
 def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[Array, Array]:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.engine.blocks import block_size, simulate_together
+from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
-from nonconv.engine.program import most_together
 from nonconv.errors import NonconvError
 from nonconv.experiment import Cell
 from nonconv.study import prepared

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from nonconv.config.grid import Point
 from nonconv.config.plugins import blame
-from nonconv.engine.blocks import block_size
+from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
-from nonconv.engine.program import companions, most_together
+from nonconv.engine.program import companions
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment import Cell
 from nonconv.report.sweep_files import Ends, Result
