@@ -72,10 +72,18 @@ class Target(NamedTuple):
 
 def adam_jobs(size: Size, folder: Path) -> list[Job]:
     """Adam on the 1-d quadratic, batch size 1."""
+    program = compiled("adam_quadratic", folder)
     return [
         *nonconv_jobs("adam_quadratic", size),
         *nonconv_jobs("adam_quadratic", size, FLOORS, ALL_FLOORS),
-        Job((C,), 1, size.steps, (compiled("adam_quadratic", folder), *size.arguments()), without(program="gcc")),
+        Job((C,), 1, size.steps, (program, *size.arguments()), without(program="gcc")),
+        Job(
+            (C,),
+            2,
+            size.steps,
+            (sys.executable, str(HERE / "twice.py"), program, *size.arguments()),
+            without(program="gcc", cores=2),
+        ),
         python_job("adam_quadratic_numpy", (NUMPY,), size, cores=1),
         python_job("adam_quadratic_jax", (RBG, THREEFRY), size, "jax", "optax"),
         python_job("adam_quadratic_torch", (FUSED, FOREACH), size._replace(steps=size.torch_steps), "torch"),
@@ -348,6 +356,7 @@ def main() -> None:
     console = Console() if sys.stdout.isatty() else Console(width=110)
     with tempfile.TemporaryDirectory(prefix="nonconv-bench-") as folder:
         os.environ["NONCONV_CACHE_DIR"] = str(Path(folder, "cache"))
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a second start finds bytecode on disk
         tables, warning = bench(QUICK if options.quick else FULL._replace(rounds=options.rounds), Path(folder), console)
     if options.quick:
         console.print("A smoke run: these numbers mean nothing.")

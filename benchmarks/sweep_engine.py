@@ -1,7 +1,7 @@
-"""The engine alone on all cells of a sweep: python sweep_engine.py CONFIG WORKERS [KEY=VALUE ...]
+"""The engine alone on all cells of a sweep: python sweep_engine.py CONFIG WORKERS alone|together [KEY=VALUE ...]
 
-Blocks of as many cells together as the sweep moves are simulated by as many threads, and nothing is measured, merged or
-written: what a sweep cannot be faster than.
+Blocks are simulated by as many threads, of one cell at a time or of as many together as a sweep moves, and nothing is
+measured, merged or written.
 """
 
 import sys
@@ -28,23 +28,23 @@ def simulate(cells: Sequence[Cell]) -> None:
         simulate_together(programs, Fused, first, min(size, paths - first), stop)
 
 
-def companies(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """Cells that can be moved together, as many as are."""
+def companies(cells: Sequence[Cell], together: bool) -> Iterator[list[Cell]]:
+    """Cells that can be moved together, as many as are, or each on its own."""
     by_kind: dict[Hashable, list[Cell]] = {}
     for cell in cells:
         by_kind.setdefault(companions(cell.program), []).append(cell)
     for kind in by_kind.values():
-        size = most_together(kind[0].program)
+        size = most_together(kind[0].program) if together else 1
         yield from (kind[first : first + size] for first in range(0, len(kind), size))
 
 
 def main() -> None:
-    sweep = read_sweep(Path(sys.argv[1]), sys.argv[3:])
+    sweep = read_sweep(Path(sys.argv[1]), sys.argv[4:])
     cells = [prepared(sweep.cell(point)) for point in sweep.points()]
     simulate(cells[:1])
     start = time.perf_counter()
     with ThreadPoolExecutor(int(sys.argv[2])) as pool:
-        list(pool.map(simulate, companies(cells)))
+        list(pool.map(simulate, companies(cells, sys.argv[3] == "together")))
     seconds = time.perf_counter() - start
     print(f"{seconds:.3f} seconds")
 

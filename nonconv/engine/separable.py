@@ -47,7 +47,7 @@ def advance(
     programs, (rows, paths) = coefficients.shape[1], theta.shape
     dim = rows // programs
     for tile in range(0, paths, LANES):
-        first, last = np.uint64(tile), np.uint64(min(tile + LANES, paths))
+        first, last = np.uint64(tile), np.uint64(tile + LANES if tile + LANES < paths else paths)
         draw, made, mark = first_draw, -CHUNK, 0
         for t in range(batch_size.shape[0]):
 {step}
