@@ -226,6 +226,7 @@ def run_cost(folder: Path, *settings: str) -> Cost:
 def start_up(folder: Path, starts: int) -> tuple[Table, list[Target]]:
     """Seconds until the program is done with little to do."""
     small = ("paths=1000", "steps=2000")
+    os.environ["NONCONV_CACHE_DIR"] = str(folder / "empty cache")
     first = run_cost(folder / "small", *small)
     again = [run_cost(folder / "small", *small).seconds for _ in range(starts)]
     cost([*nonconv(), "--help"])

@@ -10,8 +10,6 @@ from nonconv.statistics.tally import Tally
 from nonconv.store import Folder
 from nonconv.study import simulate_cell
 
-WARM_UP_PATHS = 256
-
 
 def simulate(config: Path, workers: int, settings: list[str]) -> tuple[Tally, float]:
     """The tally of an experiment and its ns per path-step: simulated, measured at the recorded steps, merged."""
@@ -25,7 +23,7 @@ def simulate(config: Path, workers: int, settings: list[str]) -> tuple[Tally, fl
 
 def main() -> None:
     config, workers, settings = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    simulate(config, workers, [*settings, f"paths={WARM_UP_PATHS}"])
+    simulate(config, workers, settings)  # compiles, and gives every thread its memory
     tally, ns = simulate(config, workers, settings)
     print(f"nonconv: {ns:.3f} ns/path-step, E |theta_T|^2 = {tally.errors.mean[0, -1]:.6f}")
 

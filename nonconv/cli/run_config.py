@@ -4,6 +4,7 @@ import json
 import shlex
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,8 +27,10 @@ from nonconv.cli.common import (
 from nonconv.errors import Interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nonconv.experiment import Cell
-    from nonconv.report.painter import Draw
+    from nonconv.report.painter import Draw, Figures
 
 
 @reported
@@ -87,7 +90,7 @@ def _run(
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, draw)
+    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _and_load_tables(draw))
     result = read_run(folder)
     if as_json:
         write_stdout(_document(result.summary, folder))
@@ -100,6 +103,17 @@ def _run(
     elif verbose:
         rate = cell.paths * cell.program.steps / max(seconds, 1e-9)
         say(f"simulated in {seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
+
+
+def _and_load_tables(draw: "Draw") -> "Draw":
+    """The Draw, which meanwhile loads what prints the result."""
+
+    def begin(folder: Path) -> "Callable[[], Figures]":
+        figures = draw(folder)
+        import_module("rich.table")
+        return figures
+
+    return begin
 
 
 def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
