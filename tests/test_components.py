@@ -740,4 +740,5 @@ def test_corrections_are_exact_where_powers_are_not_taken(beta: float, first: in
     n = np.arange(first, first + 500, dtype=np.float64)
     with np.errstate(under="ignore"):
         assert np.array_equal(correction(beta, True, n), 1.0 / (1.0 - np.power(beta, n)))
+        assert np.array_equal(correction(beta, True, n[::-1]), correction(beta, True, n)[::-1])
     assert np.array_equal(correction(beta, False, n), np.ones(500))

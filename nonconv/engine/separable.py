@@ -1,5 +1,6 @@
 """The kernel of separable objectives: one coordinate after the other, the innermost loops over lanes of paths."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from textwrap import indent
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nonconv import rng
+from nonconv.arithmetic import Array
 from nonconv.engine.blocks import LANES
 from nonconv.engine.machine import Function
 from nonconv.engine.program import Motion, Program
@@ -173,10 +175,7 @@ class Kernel:
         lead, self._programs = programs[0], len(programs)
         definitions = lead.objective, lead.data, lead.optimizer
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        self._constants = (
-            tuple(map(np.concatenate, zip(*(p.objective_constants for p in programs), strict=True))),
-            tuple(map(np.concatenate, zip(*(p.data_constants for p in programs), strict=True))),
-        )
+        self._constants = tuple(map(_joined, ([p.objective_constants for p in programs], [p.data_constants for p in programs])))
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""
@@ -187,3 +186,8 @@ class Kernel:
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, *self._constants,
             np.empty((CHUNK, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,
         )  # fmt: skip
+
+
+def _joined(constants: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """The constants of one program after another."""
+    return tuple(np.ascontiguousarray(np.concatenate(fields)) for fields in zip(*constants, strict=True))

@@ -27,11 +27,11 @@ def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
 
 
 def correction(beta: float, wanted: bool, n: Array) -> Array:
-    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted. n is rising."""
+    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted."""
     factor = np.ones_like(n)
     if wanted and beta > 0.0:
-        early = n[: np.searchsorted(n, FORGOTTEN / -math.log(beta))]
-        factor[: len(early)] = 1.0 / (1.0 - np.power(beta, early))
+        early = n < FORGOTTEN / -math.log(beta)
+        factor[early] = 1.0 / (1.0 - np.power(beta, n[early]))
     return factor
 
 
