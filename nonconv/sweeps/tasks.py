@@ -86,7 +86,7 @@ def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tal
 
 
 def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Failed]:
-    """Cells that can be moved together are: they share random numbers, which take as long as the rest of a step."""
+    """Cells that can be moved together are: they share random numbers, which are a third of a step."""
     found: dict[str, Done | Failed] = {}
     companies: dict[Hashable, list[tuple[Order, Cell]]] = {}
     for order in orders:
