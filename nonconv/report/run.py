@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from nonconv.arithmetic import Array
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C, where PyYAML has it, reads ten times as fast."""
+
 
 @dataclass(frozen=True)
 class Errors:
@@ -58,7 +61,7 @@ def read_run(folder: Path) -> Run:
         paths = dict(file)
     return Run(
         folder=folder,
-        config=yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")),
+        config=yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), LOADER),
         summary=json.loads((folder / "summary.json").read_text(encoding="utf-8")),
         step=np.array([int(row["step"]) for row in first]),
         learning_rate=_column(first, "learning_rate"),
