@@ -1,6 +1,6 @@
 """Machine code without its compiler, whose import takes half a second: loaded from disk, and called.
 
-An object file begins with a line about itself, its digest among it: a linker does not survive half a file.
+A file has a digest, a line about the function in it, and an object file: a linker does not survive half of one.
 """
 
 import ctypes
@@ -117,17 +117,22 @@ def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
 
 def _read(path: Path) -> Code | None:
     """The code in a file; None if there is none, or a damaged one."""
-    with suppress(OSError, ValueError, KeyError):
-        head, content = path.read_bytes().split(b"\n", 1)
-        told = json.loads(head)
-        if told["digest"] == blake2b(content).hexdigest():
-            return Code(told["symbol"], told["needs"], content)
+    with suppress(OSError, ValueError):
+        known, whole = path.read_bytes().split(b"\n", 1)
+        if known == _digest(whole):
+            head, content = whole.split(b"\n", 1)
+            symbol, needs = json.loads(head)
+            return Code(symbol, needs, content)
     return None
 
 
 def _write(path: Path, code: Code) -> None:
-    told = {"symbol": code.symbol, "needs": code.needs, "digest": blake2b(code.content).hexdigest()}
-    replace(path, json.dumps(told).encode() + b"\n" + code.content)
+    whole = json.dumps((code.symbol, code.needs)).encode() + b"\n" + code.content
+    replace(path, _digest(whole) + b"\n" + whole)
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content).hexdigest().encode()
 
 
 def _link(code: Code) -> int:
