@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from typer.testing import CliRunner, Result
 import nonconv
 from nonconv import store, study
 from nonconv.cli import app
-from nonconv.engine import blocks
+from nonconv.cli.sweep_config import EXECUTORS
+from nonconv.engine import blocks, compiler, separable
 from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment import Cell, read_cell
 from nonconv.report import painter
@@ -89,11 +91,20 @@ def found(path: Path, *settings: str) -> tuple[Sweep, Survey]:
     return sweep, survey(sweep)
 
 
-def outcome(path: Path, folder: Path, *settings: str, workers: int = 2, executor: Any = None, **options: Any) -> Outcome:
+def outcome(
+    path: Path,
+    folder: Path,
+    *settings: str,
+    workers: int = 2,
+    kind: Any = executors.threads,
+    executor: Any = None,
+    tell: Callable[[News], None] = lambda news: None,
+    **options: Any,
+) -> Outcome:
     """Run the sweep of a config file with threads, or whatever else."""
     sweep, surveyed = found(path, *settings)
-    make = executor or partial(executors.threads, sweep, workers)
-    return run_sweep(sweep, surveyed, folder, make, **({"draw": drawn} | options))
+    make = executor or partial(kind, sweep, workers)
+    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(tell), **({"draw": drawn} | options))
 
 
 def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
@@ -129,8 +140,13 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lasting(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets how long a task of threads should last."""
-    return lambda seconds: monkeypatch.setattr(executors.Threads, "seconds", seconds)
+    """Sets how long a task on this machine should last."""
+
+    def set_all(seconds: float) -> None:
+        for kind in (executors.Threads, executors.Processes):
+            monkeypatch.setattr(kind, "seconds", seconds)
+
+    return set_all
 
 
 @pytest.fixture
@@ -186,6 +202,63 @@ def test_bytes_depend_neither_on_threads_nor_on_how_work_is_cut(
         lasting(seconds)
         assert run(path, tmp_path / f"{workers} {seconds}", workers=workers) == expected
     assert run(path, tmp_path / "1", force=True) == expected
+
+
+where_it_forks = pytest.mark.skipif(EXECUTORS[0] != "processes", reason="no forks here")
+forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+"""The test runner has threads when it is forked, as the command has not."""
+
+
+@where_it_forks
+@forking
+@pytest.mark.parametrize("name", CONFIGS)
+def test_processes_give_the_same_bytes(tmp_path: Path, lasting: Callable[[float], None], name: str) -> None:
+    path = config_file(tmp_path / "in", CONFIGS[name])
+    expected = run(path, tmp_path / "threads")
+    for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, IN_PARTS), (2, BUNDLED)):
+        lasting(seconds)
+        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=executors.processes) == expected
+
+
+@where_it_forks
+@forking
+def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
+    log, machine_code = tmp_path / "log", compiler.machine_code
+
+    def noted(function: Any, kinds: Any) -> Any:
+        with log.open("a") as file:
+            file.write(f"{function.kernel}\n")
+        return machine_code(function, kinds)
+
+    monkeypatch.setattr(compiler, "machine_code", noted)
+    monkeypatch.setattr(executors.Processes, "seconds", ALONE)
+    separable.kernel.cache_clear()
+    run(config, tmp_path / "out", kind=executors.processes, workers=4)
+    made = log.read_text().split()
+    assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
+
+
+@where_it_forks
+@forking
+def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
+    tmp_path: Path, config: Path, lasting: Callable[[float], None]
+) -> None:
+    lasting(ALONE)
+
+    def kill(news: News) -> None:
+        for process in active_children():
+            os.kill(int(process.pid or 0), signal.SIGKILL)
+
+    with pytest.raises(UsageError) as refusal:
+        outcome(config, tmp_path / "out", tell=kill, kind=executors.processes)
+    said = "a worker was killed, as systems do where memory is short; the same command goes on with what is saved"
+    assert str(refusal.value) == said
+    saved = len(whole_cells(tmp_path / "out"))
+    assert 0 < saved < 6
+    done = outcome(config, tmp_path / "out", kind=executors.processes)
+    assert (done.computed, done.reused) == (6 - saved, saved)
+    assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
 
 
 def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
@@ -395,7 +468,7 @@ def test_an_interrupt_at_any_moment_loses_no_whole_block(
 def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callable[[float], None]) -> None:
     lasting(IN_PARTS)
     expected = run(config, tmp_path / "undisturbed")
-    for k in range(8):
+    for k in range(7):
         with pytest.raises(Interrupted):
             outcome(config, tmp_path / "out", workers=1 + k % 3, tell=interrupt_at(2 + k))
     assert 0 < len(whole_cells(tmp_path / "out")) < 6
@@ -574,9 +647,9 @@ from nonconv.sweeps import executors, loop
 
 blocks.LARGEST_BLOCK = {BLOCK}
 loop.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
-executors.Threads.seconds = float(os.environ["LASTING"])
+executors.Threads.seconds = executors.Processes.seconds = float(os.environ["LASTING"])
 hold, log = int(os.environ["HOLD"]), Path(os.environ["LOG"])
-simulate, add, work, own, numbers = study.simulate, loop._Growing.add, executors.work, threading.local(), itertools.count()
+simulate, add, own, numbers = study.simulate, loop._Growing.add, threading.local(), itertools.count()
 
 def noted(what):
     with log.open("a") as file:
@@ -589,18 +662,22 @@ def slowly(program, engine, first, paths, stop):
         time.sleep(0.01)
     return simulate(program, engine, first, paths, stop)
 
-def submit(threads, task):
-    return threads.pool.submit(numbered, next(numbers) >= hold, threads.sweep, task, threads.stop)
+def submit_to_thread(threads, task):
+    return threads.pool.submit(numbered, next(numbers) >= hold, executors.work, threads.sweep, task, threads.stop)
 
-def numbered(late, sweep, task, stop):
+def submit_to_fork(processes, task):
+    return processes.pool.submit(numbered, next(numbers) >= hold, executors.work_in_fork, task)
+
+def numbered(late, work, *arguments):
     own.late = late
-    return work(sweep, task, stop)
+    return work(*arguments)
 
 def added(growing, block):
     add(growing, block)
     noted("merged")
 
-study.simulate, loop._Growing.add, executors.Threads.submit = slowly, added, submit
+study.simulate, loop._Growing.add = slowly, added
+executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
 painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
 from nonconv.cli import main
 main()
@@ -611,10 +688,10 @@ main()
 class Driver:
     """Starts the command line on one config and folder."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, kind: str) -> None:
         self.config = config_file(place / "in", GRID)
         self.folder, self.log = place / "out", place / "log"
-        self.arguments = ["sweep", str(self.config), "--out", str(self.folder), "--workers", "2"]
+        self.arguments = ["sweep", str(self.config), "--out", str(self.folder), "--workers", "2", "--executor", kind]
         self.started: list[subprocess.Popen[str]] = []
 
     def start(
@@ -629,29 +706,34 @@ class Driver:
             "LOG": str(self.log),
         }
         command, pipe = [sys.executable, "-c", DRIVER, *arguments], subprocess.PIPE
-        self.started.append(subprocess.Popen(command, env=os.environ | environment, stdout=pipe, stderr=pipe, text=True))
+        pipes: Any = {"stdout": pipe, "stderr": pipe, "text": True}
+        self.started.append(subprocess.Popen(command, env=os.environ | environment, start_new_session=True, **pipes))
         return self.started[-1]
 
     def count(self, what: str) -> int:
         return sum(line.startswith(what) for line in self.log.read_text().splitlines()) if self.log.exists() else 0
 
 
-@pytest.fixture
-def driver(tmp_path: Path) -> Iterator[Driver]:
-    driver = Driver(tmp_path)
+@pytest.fixture(params=EXECUTORS[:-1])
+def driver(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Driver]:
+    driver = Driver(tmp_path, request.param)
     yield driver
     for process in driver.started:
         process.kill()
         process.communicate()
 
 
-@pytest.mark.parametrize(("number", "extra"), [(signal.SIGINT, []), (signal.SIGTERM, ["--force"])])
+@pytest.mark.parametrize(
+    ("number", "send", "extra"),
+    [(signal.SIGINT, os.kill, []), (signal.SIGTERM, os.kill, ["--force"]), (signal.SIGINT, os.killpg, [])],
+    ids=["SIGINT", "SIGTERM", "from the keyboard"],
+)
 def test_a_signal_saves_and_names_the_command_that_continues(
-    driver: Driver, tmp_path: Path, number: signal.Signals, extra: list[str]
+    driver: Driver, tmp_path: Path, number: signal.Signals, send: Callable[[int, int], None], extra: list[str]
 ) -> None:
     process = driver.start([*driver.arguments, *extra], hold=8, checkpoint_seconds=1e9)
     wait_until(lambda: driver.count("merged") == 8)
-    process.send_signal(number)
+    send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     told = re.fullmatch(r"stopped; 2 of 6 cells are saved in (.+); this continues it:\n  (.+)\n", err)
@@ -666,6 +748,13 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert err.splitlines()[-1] == "2 of 6 cells were there before; --force computes all again"
     assert driver.count("simulated") == 6 * len(STARTS) - 8
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
+
+
+def test_workers_end_with_a_killed_command(driver: Driver) -> None:
+    process = driver.start(driver.arguments, hold=0)
+    wait_until(lambda: driver.count("simulated") > 0)
+    process.kill()
+    process.communicate(timeout=10)  # until nobody holds the pipes
 
 
 def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) -> None:
@@ -1174,7 +1263,7 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.2)
     before = sorted(path.name for path in Path().iterdir())
     for options, said in (
-        (["--executor", "dsk"], "--executor: unknown executor 'dsk'\n  allowed: threads, dask\n  did you mean dask?"),
+        (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
         (["--scheduler", "tcp://x"], "--scheduler is for --executor dask"),
         (["--set", "sweep={}"], "allowed: a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: is not of the form key=values"),

@@ -28,7 +28,9 @@ Plugins = Annotated[
     list[Path],
     typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own; its code is run. Repeatable."),
 ]
-Workers = Annotated[int, typer.Option(min=0, help="Threads; 0 means all processors. The result is the same.")]
+Workers = Annotated[
+    int, typer.Option(min=0, help="Threads, or processes of a sweep; 0: one a processor. The result is the same.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show tracebacks.")]

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 5
 MOST_ROWS = 40
-EXECUTORS = ("threads", "dask")
+EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
+"""The usual one first. Processes are forks: elsewhere there are none, or system libraries do not survive them."""
 
 Grids = Annotated[
     list[str],
@@ -52,7 +53,9 @@ def sweep(
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
     ] = None,
     workers: Workers = 0,
-    executor: Annotated[str, typer.Option(metavar="EXECUTOR", help="threads of this process, or dask: a cluster.")] = "threads",
+    executor: Annotated[
+        str, typer.Option(metavar="EXECUTOR", help="processes or threads of this machine, or dask: a cluster.")
+    ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler; without one, a cluster on this machine.")
     ] = None,
@@ -103,10 +106,10 @@ def _surveyed(config: Path, settings: list[str], grids: list[str], out: Path | N
 
 
 def _executor(found: "Sweep", surveyed: "Survey", kind: str, scheduler: str | None, workers: int) -> "MakeExecutor":
-    from nonconv.sweeps.executors import cluster, packed, threads
+    from nonconv.sweeps.executors import cluster, packed, processes, threads
 
-    if kind == "threads":
-        return partial(threads, found, workers)
+    if kind != "dask":
+        return partial(processes if kind == "processes" else threads, found, workers)
     files = {name: file.content for name, file in surveyed.files.items()}
     return partial(cluster, packed(found, files), scheduler, workers)
 
@@ -128,8 +131,7 @@ def _run(
         say(f"Claim: {found.claim}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with sweep_progress(surveyed, quiet) as tell:
-            return run_sweep(found, surveyed, folder, make, force, fail_fast, tell, draw)
+        return run_sweep(found, surveyed, folder, make, force, fail_fast, partial(sweep_progress, surveyed, quiet), draw)
     except Interrupted as stop:
         again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew
         raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None

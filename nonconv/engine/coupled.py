@@ -18,7 +18,7 @@ from nonconv.engine import coupled_loops, products
 from nonconv.engine.compiler import load
 from nonconv.engine.deck import deal
 from nonconv.engine.draws import fill_examples
-from nonconv.engine.kernel_files import MEANING
+from nonconv.engine.kernel_files import MEANING, alone
 from nonconv.engine.pieces import Held, address_of
 from nonconv.engine.products import LANES
 from nonconv.engine.program import Learning, Motion, Program
@@ -113,9 +113,16 @@ class Pieces(NamedTuple):
 
 
 class Kernel:
-    """The compiled loops with the pieces of a program; compiles, or loads from disk, what it has not met before."""
+    """The compiled loops with the pieces of a program; compiles, or loads from disk, what it has not met before.
+
+    What is compiled is first called on nothing, alone, so that not every process compiles it.
+    """
 
     def __init__(self, program: Program, learning: Learning) -> None:
+        with alone(loops().__name__):
+            self._make(program, learning)
+
+    def _make(self, program: Program, learning: Learning) -> None:
         hold = loops().hold
         self._held = data, objective = Held(program.data_constants, hold), Held(program.objective_constants, hold)
         learn, finish = learner(program.objective, objective.kind)
@@ -127,6 +134,12 @@ class Kernel:
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""
+        if not self._loops.advance.signatures:
+            with alone(self._loops.__name__):
+                self._advance(m._replace(batch_size=m.batch_size[:0], marks=m.marks[:0]))
+        self._advance(m)
+
+    def _advance(self, m: Motion) -> None:
         self._loops.advance(
             m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.before.k0, m.before.k1, m.branched, m.stop, tuple(self._pieces), self._sizes,
@@ -141,6 +154,9 @@ class Kernel:
         return self._examined(self._loops.noises, theta, stop)
 
     def _examined(self, examine: Any, theta: Array, stop: NDArray[np.uint8]) -> Array:
+        if len(theta) and not examine.signatures:
+            with alone(self._loops.__name__):
+                self._examined(examine, theta[:0], stop)
         out = np.empty((2, len(theta), theta.shape[2]))
         examine(np.ascontiguousarray(theta), *self._held_out, out, stop, tuple(self._pieces), self._sizes)
         return out

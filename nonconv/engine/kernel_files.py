@@ -6,7 +6,8 @@ import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 
 import nonconv
 from nonconv import arithmetic
@@ -68,6 +70,18 @@ def source(module: str) -> str:
 def digest(*texts: str) -> str:
     """A short name for long texts."""
     return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).hexdigest()
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold what is kept under this name: other processes wait, to find what is made meanwhile. Without a writable cache all
+    make it.
+    """
+    with ExitStack() as held:
+        with suppress(OSError, NotImplementedError):
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(cache_folder() / f"{name}.lock"))
+        yield
 
 
 def write_once(path: Path, content: bytes) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import llvmlite.binding as llvm
 import numpy as np
 
-from nonconv.engine.kernel_files import cache_folder, digest, kernel_name, replace
+from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name, replace
 
 Kinds = tuple[Any, ...]
 """What arguments are: <f8, <i8 or <u8 for a number, a dtype with the dimensions behind it for an array, a tuple for a tuple."""
@@ -72,14 +72,20 @@ class Function:
 
     def _code(self, kinds: Kinds) -> Code:
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        path = cache_folder() / f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}.o"
+        name = f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}"
+        path = cache_folder() / f"{name}.o"
         code = _read(path)
         if code is None:
-            from nonconv.engine.compiler import machine_code  # half a second
+            with alone(name):
+                code = _read(path) or self._compiled(kinds, path)
+        return code
 
-            code = machine_code(self, kinds)
-            with suppress(OSError):  # no writable cache: it is compiled for this process alone
-                _write(path, code)
+    def _compiled(self, kinds: Kinds, path: Path) -> Code:
+        from nonconv.engine.compiler import machine_code  # half a second
+
+        code = machine_code(self, kinds)
+        with suppress(OSError):  # no writable cache: it is compiled for this process alone
+            _write(path, code)
         return code
 
 

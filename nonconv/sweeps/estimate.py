@@ -13,7 +13,7 @@ from nonconv.errors import NonconvError
 from nonconv.experiment import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import THREAD_SECONDS
+from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.tasks import NANOSECONDS, seconds
 
@@ -61,7 +61,7 @@ def _slowness(cell: Cell) -> float:
     program = prepared(cell).program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
-    number = max(1, min(most_together(program), int(THREAD_SECONDS / seconds(cell))))
+    number = max(1, min(most_together(program), int(TASK_SECONDS / seconds(cell))))
     paths, stop = min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
     simulate_together([trial] * number, Fused, 0, 1, stop)  # compiles
     started = time.perf_counter()

@@ -1,13 +1,18 @@
-"""Where tasks are carried out: threads of this process, or workers of a Dask cluster. Both give the same results."""
+"""Where tasks are carried out: processes or threads of this machine, or a Dask cluster. All give the same results."""
 
+import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,8 +23,8 @@ from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, work
 
-THREAD_SECONDS, DASK_SECONDS = 0.3, 3.0
-"""About how long a task lasts: short ones share threads evenly, on a cluster each one costs a message."""
+TASK_SECONDS, DASK_SECONDS = 0.3, 3.0
+"""About how long a task lasts: short ones share processors evenly, on a cluster each one costs a message."""
 PATIENCE = 1e-5
 """Seconds a thread waits for the interpreter while another holds it. Python's 5e-3 are most of what a short cell's own Python
 takes, and a kernel could be running meanwhile: two threads then do a sixth more."""
@@ -38,10 +43,75 @@ class Executor(Protocol):
     def submit(self, task: Task) -> "Future[Any]": ...
 
 
+class Processes:
+    """Forks of this process, made before it has other threads or holds the folder.
+
+    Each has an interpreter of its own: what Python does with a short cell takes as long as its kernel.
+    """
+
+    seconds = TASK_SECONDS
+
+    def __init__(self, sweep: Sweep, workers: int) -> None:
+        import nonconv.engine.fused  # noqa: F401  # once for all workers
+
+        self.sweep, self.waiting = sweep, AHEAD * workers
+        theirs, self.line = Pipe(duplex=False)
+        fork = get_context("fork")
+        self.pool = ProcessPoolExecutor(workers, fork, initializer=_serve, initargs=(sweep, theirs, self.line))
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # an interrupt is ours to handle
+        try:
+            self.pool.submit(int)  # the workers are made now
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        theirs.close()
+
+    def submit(self, task: Task) -> "Future[Any]":
+        for order in task.orders:
+            self.sweep.kept.pop(order.name, None)  # the workers have it as well
+        return self.pool.submit(work_in_fork, task)
+
+    def close(self) -> None:
+        """Hang up, which ends the workers whatever they do."""
+        self.line.close()
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+_of_worker: list[Sweep] = []
+
+
+def _serve(sweep: Sweep, line: Connection, other_end: Connection) -> None:
+    """Become a worker, which ends with the process that made it, however that ends. SIGINT stays blocked."""
+    other_end.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    _of_worker[:] = [sweep]
+    Thread(target=_end_with, args=(line,), daemon=True).start()
+
+
+def _end_with(line: Connection) -> None:
+    line.poll(None)
+    os._exit(0)
+
+
+def work_in_fork(task: Task) -> Any:
+    """`work` on the sweep that this worker was made for."""
+    return work(_of_worker[0], task, np.zeros(1, dtype=np.uint8))
+
+
+@contextmanager
+def processes(sweep: Sweep, workers: int) -> Iterator[Executor]:
+    """So many forks of this process, ended at the end."""
+    executor = Processes(sweep, workers)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
 class Threads:
     """Threads of this process: kernels hold no lock of the interpreter."""
 
-    seconds = THREAD_SECONDS
+    seconds = TASK_SECONDS
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
         self.sweep, self.waiting = sweep, AHEAD * workers

@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import AbstractContextManager
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from nonconv.sweeps.tasks import Done, Failed, Order, Part, Task, Whole, finishe
 LONG = 4.0
 """A cell that takes so many times as long as a task should is cut into tasks of its own."""
 MOST_IN_TASK = 64
+GOES_ON = "the same command goes on with what is saved"
 
 MakeExecutor = Callable[[], AbstractContextManager[Executor]]
 
@@ -45,6 +46,7 @@ class News(NamedTuple):
 
 
 Tell = Callable[[News], None]
+Progress = Callable[[], AbstractContextManager[Tell]]
 
 
 class Outcome(NamedTuple):
@@ -63,19 +65,24 @@ def run_sweep(
     executor: MakeExecutor,
     force: bool = False,
     fail_fast: bool = False,
-    tell: Tell = lambda news: None,
+    progress: Progress = lambda: nullcontext(lambda news: None),
     draw: Draw = draw_here,
 ) -> Outcome:
     """Bring the folder of a sweep to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
     store, cells = Folder(folder, survey.identity), Cells(folder)
     if not force and is_finished(sweep, survey, store, cells):
         return Outcome(folder, 0, len(survey.ids), {})
-    with store.opened(force):
+    with ExitStack() as opened:
+        # First of all workers are forked: progress is shown by a thread, and they are not to hold the folder.
+        workers = None if not force and _has_cells(sweep, survey, cells) else opened.enter_context(executor())
+        tell = opened.enter_context(progress())
+        opened.enter_context(store.opened(force))
         flow = _Flow(sweep, survey, cells, force, fail_fast, tell)
         try:
-            if any(True for _ in flow.missing()):
-                with executor() as workers:
-                    flow.run(workers)
+            if workers:
+                flow.run(workers)
+            else:
+                flow.reuse()
             _publish(sweep, survey, store, flow.table, flow.failures, draw)
         except KeyboardInterrupt:
             flow.keep()
@@ -94,7 +101,12 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
-    return all(cells.is_finished(name, sweep.cell(point)) for name, point in zip(survey.ids, sweep.points(), strict=True))
+    return _has_cells(sweep, survey, cells)
+
+
+def _has_cells(sweep: Sweep, survey: Survey, cells: Cells) -> bool:
+    named = zip(survey.ids, sweep.points(), strict=True)
+    return all(cells.is_finished(name, sweep.known(name, point)) for name, point in named)
 
 
 class _Flow:
@@ -120,6 +132,10 @@ class _Flow:
                 self.tell(News(name, 0))
             else:
                 yield Order(name, point, None if self.force else self.cells.saved(name, cell)), cell
+
+    def reuse(self) -> None:
+        """Every cell is there."""
+        deque(self.missing(), maxlen=0)
 
     def tasks(self, lasting: float) -> Iterator[Task]:
         """What is to be done, in tasks of about so many seconds: short cells together, a long one in parts."""
@@ -150,18 +166,23 @@ class _Flow:
     def run(self, executor: Executor) -> None:
         """Hand out all tasks, never too many at a time, and take in what comes back."""
         waiting: deque[tuple[Task, Future[Any]]] = deque()
-        for task in self.tasks(executor.seconds):
-            waiting.append((task, executor.submit(task)))
-            if len(waiting) >= executor.waiting:
+        try:
+            for task in self.tasks(executor.seconds):
+                waiting.append((task, executor.submit(task)))
+                if len(waiting) >= executor.waiting:
+                    self._take(*waiting.popleft())
+            while waiting:
                 self._take(*waiting.popleft())
-        while waiting:
-            self._take(*waiting.popleft())
+        except CancelledError:
+            raise UsageError(f"the cluster is gone; {GOES_ON}") from None
+        except BrokenExecutor:
+            raise UsageError(f"a worker was killed, as systems do where memory is short; {GOES_ON}") from None
 
     def _take(self, task: Task, future: "Future[Any]") -> None:
         try:
             result = future.result()
-        except CancelledError:
-            raise UsageError("the cluster is gone; the same command goes on with what is saved") from None
+        except (CancelledError, BrokenExecutor):
+            raise
         except Exception as error:  # a worker that died again and again; its cells have no result, others have
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             result = [Failed(reason)] * len(task.orders) if isinstance(task, Whole) else Failed(reason)
