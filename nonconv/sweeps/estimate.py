@@ -15,9 +15,11 @@ from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
-from nonconv.sweeps.tasks import NANOSECONDS, seconds
+from nonconv.sweeps.tasks import NANOSECONDS, computed, seconds
 
-MOST_TRIALS, TRIAL_STEPS = 4, 2000
+MOST_TRIALS, TRIAL_STEPS, FEW_PATHS = 4, 2000, 8
+MOST_SECONDS = 1.0
+"""A trial that would take longer is not made."""
 
 
 class Guess(NamedTuple):
@@ -29,13 +31,21 @@ class Guess(NamedTuple):
     tried: str
 
 
+class _Trial(NamedTuple):
+    """How many times as long a step takes as `tasks.seconds` has it; seconds of a cell beside its steps; what was tried."""
+
+    slowness: float
+    beside: float
+    tried: str
+
+
 def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
-    """From one block of a cell of each pair of objective and optimizer, compared with what `tasks.seconds` says of it.
+    """From one block of a cell of each pair of objective and optimizer.
 
     A cell that cannot be prepared will fail at once, and is tried no further.
     """
     cells, done, left, cost = Cells(folder), 0, 0, 0.0
-    trials: dict[tuple[str, str], tuple[float, str]] = {}
+    trials: dict[tuple[str, str], _Trial] = {}
     for name, point in zip(survey.ids, sweep.points(), strict=True):
         cell = sweep.cell(point)
         if cells.is_finished(name, cell):
@@ -44,21 +54,23 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
         kind = cell.program.objective.name, cell.program.optimizer.name
         if kind not in trials and len(trials) < MOST_TRIALS:
             try:
-                trials[kind] = _slowness(cell), label(point)
+                whole = prepared(cell)
+                trials[kind] = _Trial(_slowness(whole), _beside(whole), label(point))
             except NonconvError:
                 continue
         saved = cells.saved(name, cell)
         paths = cell.paths - (int(saved["paths"]) if saved else 0)
         left += paths * cell.program.steps
-        cost += seconds(cell) * paths / cell.paths * trials.get(kind, next(iter(trials.values())))[0]
-    return Guess(done, left, cost / workers, "; ".join(tried for _, tried in trials.values()))
+        trial = trials.get(kind) or next(iter(trials.values()))
+        cost += seconds(cell) * paths / cell.paths * trial.slowness + trial.beside
+    return Guess(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
 
 
 def _slowness(cell: Cell) -> float:
-    """How many times as long a step takes as `tasks.seconds` has it, with as many cells at a time as a task holds."""
+    """With as many cells at a time as a task holds."""
     from nonconv.engine.fused import Fused  # heavy
 
-    program = prepared(cell).program
+    program = cell.program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
     number = max(1, min(most_together(program), int(TASK_SECONDS / seconds(cell))))
@@ -67,3 +79,14 @@ def _slowness(cell: Cell) -> float:
     started = time.perf_counter()
     simulate_together([trial] * number, Fused, 0, paths, stop)
     return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS * 1e-9)
+
+
+def _beside(cell: Cell) -> float:
+    """What one of a few paths takes, the second time."""
+    few = replace(cell, paths=min(cell.paths, FEW_PATHS), stopping=None)
+    if seconds(few) > MOST_SECONDS:
+        return 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        computed(few, None, np.zeros(1, dtype=np.uint8))
+    return time.perf_counter() - started

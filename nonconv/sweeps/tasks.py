@@ -134,7 +134,7 @@ def _alone(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done 
 
 def _attempted(order: Order, cell: Cell, stop: Stop) -> Done | Failed:
     try:
-        return _computed(cell, order.saved, stop)
+        return computed(cell, order.saved, stop)
     except Exception as error:  # whatever it is, the other cells go on
         return _failure(error)
 
@@ -176,7 +176,8 @@ def _engine(cell: Cell) -> Any:
     return Fused(cell.program)
 
 
-def _computed(cell: Cell, saved: dict[str, Any] | None, stop: Stop) -> Done:
+def computed(cell: Cell, saved: dict[str, Any] | None, stop: Stop) -> Done:
+    """What a prepared cell leaves behind, computed alone, from what is saved of it on."""
     engine, tally = _engine(cell), Tally.from_arrays(saved) if saved else None
     begun = tally.paths if tally else 0
     whole = tally
