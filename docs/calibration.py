@@ -53,12 +53,17 @@ def power(value: float, exponent: float) -> dict[str, Any]:
     return {"name": "power", "value": value, "exponent": exponent}
 
 
+FALLING = {"name": "piecewise", "values": [0.1, 0.01], "until": [2500]}
+GROWING = {"name": "piecewise", "values": [1, 16], "until": [2500]}
+
 PROCESSES = (
     Process("SGD, constant rate", {}, (DOES_NOT,)),
     Process("SGD, rate 0.5/n", {"learning_rate": power(0.5, 1.0), "start": 0.5}, (DOES,)),
     Process("SGD, rate 0.2 n^-0.5", {"learning_rate": power(0.2, 0.5)}, (DOES,)),
     Process("SGD, rate 0.2 n^-0.2 (slow)", {"learning_rate": power(0.2, 0.2)}, (DOES,)),
     Process("SGD, constant rate, batch size n^0.5", {"batch_size": power(1, 0.5), "steps": 1024}, (DOES,)),
+    Process("SGD, rate falls from 0.1 to 0.01 in the run", {"learning_rate": FALLING}, (DOES_NOT,)),
+    Process("SGD, batch size grows from 1 to 16 in the run", {"batch_size": GROWING}, (DOES_NOT,)),
     Process("AR(1), coefficient 0.99", {"learning_rate": 0.005}, (DOES_NOT,)),
     Process("AR(1), coefficient 0.9995 (relaxes in half the run)", {"learning_rate": 0.00025}, (DOES_NOT,)),
     Process("random walk", {"learning_rate": 1e-9}, (DOES_NOT, DIVERGES)),

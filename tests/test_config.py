@@ -242,6 +242,7 @@ def test_no_more_paths_are_kept_than_there_are(tmp_path: Path) -> None:
         ({}, ["learning_rate=1e-3"], {"learning_rate": "0.001"}),
         ({}, ["learning_rate.value=1e-3"], {"learning_rate": "0.001"}),
         ({}, ["learning_rate.warmup=5"], {"learning_rate": "{name: constant, value: 0.1, warmup: 5}"}),
+        ({}, ["batch_size.value=8"], {"batch_size": "8"}),
         ({"batch_size": "4"}, ["batch_size.value=8"], {"batch_size": "8"}),
         (
             {},

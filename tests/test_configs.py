@@ -10,6 +10,7 @@ from test_study import drawn
 from nonconv import study
 from nonconv.experiment import read_cell
 from nonconv.report.run import Run, read_rows, read_run
+from nonconv.report.tables import short_rows
 from nonconv.statistics.tally import OUTCOMES
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -101,3 +102,13 @@ def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
         assert "Theorem 1.1" in cell.claim
         study.run(cell, tmp_path / name, workers=2, draw=drawn)
         assert read_run(tmp_path / name).summary["theorem_1_1"] == {"applies": True, "departures": []}
+
+
+def test_the_readme_shows_what_is_measured(tmp_path: Path) -> None:
+    cell = read_cell(FOLDER / "adam_const.yaml", [])
+    study.run(cell, tmp_path / "out", 2, draw=drawn)
+    _, rows = short_rows(read_run(tmp_path / "out"))
+    shown = [line.split() for line in (FOLDER.parent / "README.md").read_text(encoding="utf-8").splitlines()]
+    last = [row for row in rows if row[0] in ("1", "10000", "20000")]
+    assert len(last) == 3
+    assert [row for row in last if " ".join(row).split() not in shown] == []

@@ -204,6 +204,22 @@ def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: 
     assert drawn_here == [tmp_path / "nothing"]
 
 
+LEFT = """
+import sys, time
+from pathlib import Path
+from nonconv.report.painter import painter
+with painter() as paint:
+    paint(Path(sys.argv[1]))
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize("delay", [0.7, 1.0, 1.3, 1.6])
+def test_a_painter_can_be_left_while_it_draws(case: Callable[[str], Run], delay: float) -> None:
+    """As by Ctrl-C: with the forks that it draws in, which hold its output, it would be waited for in vain."""
+    subprocess.run([sys.executable, "-c", LEFT, case("plain").folder, str(delay)], check=True, timeout=60)
+
+
 def test_a_painter_may_begin_before_it_is_known_what_to_draw(
     case: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

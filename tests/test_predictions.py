@@ -25,6 +25,7 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.study import prepared
 from nonconv.theory import bounds, predictions
 from nonconv.theory.adam_field import adam_zero, first_order_bias
+from nonconv.theory.closed_forms import adam_plateau
 from nonconv.theory.predictions import bound
 
 Configured = Callable[..., Cell]
@@ -58,6 +59,30 @@ def last_error(cell: Cell) -> Estimate:
 
 
 # The plateau
+
+
+def test_adams_plateau_solves_its_equation() -> None:
+    """Also where rates are so large that iterating it does not contract."""
+    rng = np.random.default_rng(1)
+    for rate, variance, beta in zip(10 ** rng.uniform(-9, 9, 500), 10 ** rng.uniform(-9, 9, 500), rng.random(500), strict=True):
+        plateau = adam_plateau(rate, beta, variance)
+        below, above = (_lacking(v, rate, beta, variance) for v in (plateau * (1.0 - 1e-9), plateau * (1.0 + 1e-9)))
+        assert below < 0.0 < above
+
+
+def _lacking(v: float, rate: float, beta: float, variance: float) -> float:
+    """V (2 (1 + beta) - (1 - beta) g) - g (1 + beta) variance, times sqrt(variance + V)."""
+    return v * (2.0 * (1.0 + beta) * math.sqrt(variance + v) - (1.0 - beta) * rate) - rate * (1.0 + beta) * variance
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 1e200}, {"objective": {"name": "quadratic", "data": SKEWED, "scale": 1e200}}]
+)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", {"name": "momentum", "beta": 0.9}])
+def test_what_is_beyond_the_range_of_doubles_is_not_predicted(configured: Configured, changes: Any, optimizer: Any) -> None:
+    found = predictions.predictions(configured(optimizer=optimizer, **changes))
+    assert all(math.isfinite(prediction.value) for prediction in found.values())
+
 
 LINEAR: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "batch_size": 3},

@@ -239,6 +239,23 @@ def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
 
 
+@pytest.mark.parametrize("kind", EXECUTORS[:-1])
+def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
+    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
+    at_step = "def at_step(h: Lion, n: Array) -> LionPerStep:\n"
+    leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
+    path = config_file(
+        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
+    )
+    (tmp_path / "lion.py").write_text(text.replace(at_step, at_step + leaves), encoding="utf-8")
+    command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 5, done.stderr
+    (reason,) = json.loads(done.stdout[done.stdout.index("{") :])["failures"].values()
+    assert "SystemExit: 7" in reason
+    assert kind == "threads" or (done.stdout[0], set(done.stderr.split())) == ("{", {"bye"})
+
+
 @where_it_forks
 @forking
 def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
@@ -252,8 +269,7 @@ def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
 
     with pytest.raises(UsageError) as refusal:
         outcome(config, tmp_path / "out", tell=kill, kind=executors.processes)
-    said = "a worker was killed, as systems do where memory is short; the same command goes on with what is saved"
-    assert str(refusal.value) == said
+    assert str(refusal.value).startswith("a worker is gone, killed, as systems do where memory is short, or by a plug-in; ")
     saved = len(whole_cells(tmp_path / "out"))
     assert 0 < saved < 6
     done = outcome(config, tmp_path / "out", kind=executors.processes)

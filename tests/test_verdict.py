@@ -390,6 +390,7 @@ RUN: dict[str, Any] = {
     "record": {"points": 10, "paths": 2},
 }
 VANISHING = {"name": "power", "value": 0.1, "exponent": 0.75}
+QUIET = {"name": "quadratic", "data": {"name": "discrete", "values": [0.5], "probabilities": [1.0]}}
 
 
 @pytest.fixture
@@ -426,8 +427,57 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     run = run_of(learning_rate={"name": "power", "value": 0.2, "exponent": 0.75})
     assert run.verdict["verdict"] == "converges"
     minimizer, other = verdict_text.limits(run)
-    assert re.fullmatch(r"The limit is minimizer = 0\.1: E\|Θ − minimizer\|² falls, exponent -0\.[6-9]\d\d\.", minimizer)
-    assert re.fullmatch(r"The limit is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stands, exponent -?0\.00\d\.", other)
+    seen = "The limit, observed on steps 256 to 2048,"
+    assert re.fullmatch(rf"{seen} is minimizer = 0\.1: E\|Θ − minimizer\|² falls, exponent -0\.[6-9]\d\d\.", minimizer)
+    assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stands, exponent -?0\.00\d\.", other)
+
+
+STILL_FALLS = "the floors fall, but the learning rate still falls to its positive limit, where they may stand; take more steps"
+STILL_GROWS = "the floors fall, but the batch size still grows to its bound, where they may stand; take more steps"
+STILL = "the data are noisy, but nothing moves: steps are smaller than the rounding of the iterates"
+PIECEWISE = {"name": "piecewise", "values": [0.1, 0.01], "until": [1024]}
+PIECES = {"name": "piecewise", "values": [1, 50], "until": [1024]}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("changes", "answer", "reason"),
+    [
+        ({"learning_rate": PIECEWISE}, "undecided", STILL_FALLS),
+        ({"learning_rate": {"name": "cosine", "value": 0.1, "final": 0.001, "steps": 2048}}, "undecided", STILL_FALLS),
+        ({"batch_size": PIECES}, "undecided", STILL_GROWS),
+        (
+            {"batch_size": {"name": "power", "exponent": 1, "largest": 1000}, "steps": 512, "optimizer": "sgd"},
+            "undecided",
+            STILL_GROWS,
+        ),
+        ({"learning_rate": PIECEWISE | {"until": [64]}}, "does_not_converge", ""),
+        ({"learning_rate": PIECEWISE | {"values": [0.01, 0.1]}}, "does_not_converge", ""),
+        ({"learning_rate": 1e-17, "start": 1.0, "steps": 512}, "undecided", STILL),
+        ({"learning_rate": VANISHING, "batch_size": PIECES}, "converges", ""),
+        ({"batch_size": {"name": "power", "exponent": 1}, "steps": 512, "optimizer": "sgd"}, "converges", ""),
+        ({"learning_rate": PIECEWISE, "objective": QUIET, "start": 1.0, "optimizer": "sgd"}, "converges", ""),
+    ],
+)
+def test_what_changes_in_the_run_proves_nothing(
+    run_of: Callable[..., Run], optimizer: str, changes: dict[str, Any], answer: str, reason: str
+) -> None:
+    """Floors that fall as the rate does stand when it does. Controls: changes that are over, upwards, to 0, without noise."""
+    found = run_of(**({"optimizer": optimizer} | changes)).verdict
+    assert found["verdict"] == answer
+    assert not reason or found["reason"] == reason
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-8])
+def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps: float) -> None:
+    """With eps = 0 a first gradient that is 0 makes 0/0."""
+    zero = {"name": "two_point", "low": 0.0, "high": 1.0, "p_high": 0.5}
+    run = run_of(objective={"name": "quadratic", "data": zero}, optimizer={"name": "adam", "eps": eps}, steps=512)
+    lost = run.verdict["outcomes"]["nan"]
+    assert (lost > 100) == (eps == 0)
+    if lost:
+        assert run.verdict["verdict"] == "undecided"
+        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: 0/0, since eps is 0"
 
 
 def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) -> None:
@@ -435,8 +485,12 @@ def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) ->
     run = run_of(optimizer=optimizer, learning_rate=VANISHING, xi=["minimizer", "adam_zero"], steps=8192)
     assert run.verdict["verdict"] == "converges"
     not_there, there = verdict_text.limits(run)
-    assert not_there.startswith("The limit is not minimizer = 0.1: E|Θ − minimizer|² stands, exponent ")
-    assert there.startswith(f"The limit is adam_zero = {run.summary['xi_points']['adam_zero'][0]:.6g}: ")
+    assert not_there.startswith(
+        "The limit, observed on steps 1024 to 8192, is not minimizer = 0.1: E|Θ − minimizer|² stands, exponent "
+    )
+    assert there.startswith(
+        f"The limit, observed on steps 1024 to 8192, is adam_zero = {run.summary['xi_points']['adam_zero'][0]:.6g}: "
+    )
     assert run.verdict["bound"].items() >= {"violations": 0, "paths": 400}.items()
     assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths.")
 

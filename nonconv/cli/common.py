@@ -51,7 +51,9 @@ def reported(command: F) -> F:
         except KeyboardInterrupt:
             say("stopped")
             raise typer.Exit(INTERRUPTED) from None
-        except (typer.Exit, BrokenPipeError):
+        except BrokenPipeError:
+            raise typer.Exit from None  # whoever reads our output has seen enough
+        except typer.Exit:
             raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""

@@ -54,7 +54,7 @@ def sweep(
     ] = None,
     workers: Workers = 0,
     executor: Annotated[
-        str, typer.Option(metavar="EXECUTOR", help="processes or threads of this machine, or dask: a cluster.")
+        str, typer.Option(metavar="EXECUTOR", help=f"{' or '.join(EXECUTORS[:-1])} of this machine, or dask: a cluster.")
     ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler; without one, a cluster on this machine.")
@@ -132,9 +132,9 @@ def _run(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run_sweep(found, surveyed, folder, make, force, fail_fast, partial(sweep_progress, surveyed, quiet), draw)
-    except Interrupted as stop:
+    except (Interrupted, KeyboardInterrupt) as stop:
         again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew
-        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
+        raise Interrupted(f"{str(stop) or 'stopped'}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
 
 
 def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, as_json: bool) -> None:

@@ -142,7 +142,8 @@ class Document:
             if depth == len(path) - 1:
                 holder[path[depth]] = other.data
             elif isinstance(holder, dict) and path[depth] not in holder:
-                holder[path[depth]] = {}
+                constant = path[depth] in AS_NUMBER and path[depth + 1 :] == ("value",)  # as the default, and a bare number
+                holder[path[depth]] = {"name": "constant"} if constant else {}
                 self.values[path[: depth + 1]] = place
             holder = holder[path[depth]]
         for places in (self.values, self.keys):

@@ -115,7 +115,7 @@ class Pieces(NamedTuple):
 class Kernel:
     """The compiled loops with the pieces of a program; compiles, or loads from disk, what it has not met before.
 
-    What is compiled is first called on nothing, alone, so that not every process compiles it.
+    Alone, so that not every process compiles it: what is compiled when it is called is first called on nothing.
     """
 
     def __init__(self, program: Program, learning: Learning) -> None:

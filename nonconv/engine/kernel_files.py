@@ -25,6 +25,10 @@ BOUNDARY = ("nonconv.engine.compiler", "nonconv.engine.draws")
 """Modules that are compiled into kernels, or say how, and are not imported where a kernel is only loaded."""
 
 
+PATIENCE = 120.0
+"""Seconds to wait for another process that makes what this one needs: it may be suspended."""
+
+
 def _select(condition: Any, yes: Any, no: Any) -> Any:
     return yes if condition else no
 
@@ -74,13 +78,14 @@ def digest(*texts: str) -> str:
 
 @contextmanager
 def alone(name: str) -> Iterator[None]:
-    """Hold what is kept under this name: other processes wait, to find what is made meanwhile. Without a writable cache all
-    make it.
+    """Hold what is kept under this name: other processes wait, to find what is made meanwhile.
+
+    Not for ever, and not without a writable cache: then each makes its own.
     """
     with ExitStack() as held:
         with suppress(OSError, NotImplementedError):
             cache_folder().mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(cache_folder() / f"{name}.lock"))
+            held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=PATIENCE))
         yield
 
 

@@ -7,7 +7,9 @@ writes each format of it, in a fork of itself: all share one loaded matplotlib a
 
 import gc
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -78,8 +80,16 @@ def painter() -> Iterator[Draw]:
     try:
         yield lambda folder: _ask(process, folder)
     finally:
-        process.kill()
+        _kill(process)
         process.communicate()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """With the forks that it draws in, which hold its output."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _start() -> "subprocess.Popen[bytes]":

@@ -13,8 +13,9 @@ from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import OUTCOMES, Tally
 from nonconv.statistics.trends import Trend, trends
-from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
+from nonconv.statistics.verdict import SLOWEST, Observed, Verdict, as_dict, judge
 from nonconv.store import SCHEMA_VERSION, as_json
+from nonconv.theory.assumptions import noise_persists, settling
 from nonconv.theory.predictions import bound
 from nonconv.theory.recursion import predicted_twins
 
@@ -73,15 +74,19 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
+    undefined = counts["nan"] if getattr(cell.optimizer.parameters, "eps", None) == 0 else 0
     return judge(
         Observed(
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=sum(counts[name] for name in LEFT),
+            left=sum(counts[name] for name in LEFT) - undefined,
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
+            undefined=undefined,
+            settling=settling(cell, 2.0**-SLOWEST),
+            noisy=noise_persists(cell),
         )
     )
 

@@ -43,16 +43,18 @@ def _floor(run: Run, holds: str, row: dict[str, Any]) -> str:
 
 
 def limits(run: Run) -> list[str]:
-    """Where a converging run goes: each fixed xi whose error falls, and each whose error does not."""
+    """Where a converging run seems to go: each fixed xi whose error falls, and each whose error does not."""
     slopes = {label: run.verdict["slopes"].get(f"error: {label}") for label in run.summary["xi_points"]}
     if run.verdict["verdict"] != "converges":
         return []
+    first, last = run.verdict["observed"]
     told = []
     for label, slope in slopes.items():
-        if slope and slope["ci_high"] < -SLOWEST:
-            told.append(f"The limit is {label}{_point(run, label)}: E|Θ − {label}|² falls, exponent {slope['value']:.3f}.")
-        elif slope and slope["ci_low"] > -SLOWEST:
-            told.append(f"The limit is not {label}{_point(run, label)}: E|Θ − {label}|² stands, exponent {slope['value']:.3f}.")
+        if not slope or slope["ci_low"] <= -SLOWEST <= slope["ci_high"]:
+            continue
+        verb, how = ("is", "falls") if slope["ci_high"] < -SLOWEST else ("is not", "stands")
+        what = f"{label}{_point(run, label)}: E|Θ − {label}|² {how}, exponent {slope['value']:.3f}."
+        told.append(f"The limit, observed on steps {first} to {last}, {verb} {what}")
     return told
 
 

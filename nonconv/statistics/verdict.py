@@ -54,7 +54,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a verdict rests on. left: paths that escaped or are not finite. random: whether paths differ at all."""
+    """What a verdict rests on. left: paths that escaped or are not finite. random: whether paths differ at all.
+
+    undefined: paths that became 0/0, which are not counted as left. settling: what still changes from span to span towards
+    a limit at which noise persists. noisy: whether noise is known to move the iterates for ever.
+    """
 
     plan: Plan
     steps: int
@@ -63,6 +67,9 @@ class Observed:
     random: bool
     trends: Sequence[Trend]
     moments: CoMoments
+    undefined: int = 0
+    settling: str = ""
+    noisy: bool = False
 
 
 def judge(seen: Observed) -> Verdict:
@@ -89,9 +96,19 @@ def _answer(seen: Observed) -> tuple[Answer, str]:
     standing = [name for name, state in states.items() if state.kind == "stands"]
     if standing:
         return "does_not_converge", "; ".join(states[name].text for name in standing)
-    if all(state.kind == "falls" for state in states.values()):
-        return "converges", "; ".join(state.text for state in states.values())
-    return "undecided", "; ".join(dict.fromkeys(state.text for state in states.values() if state.kind == "unclear"))
+    return _of_no_standing(seen, list(states.values()))
+
+
+def _of_no_standing(seen: Observed, states: Sequence["State"]) -> tuple[Answer, str]:
+    """The answer where no floor stands: floors that fall are not enough where the end of their fall is known."""
+    unclear = dict.fromkeys(state.text for state in states if state.kind == "unclear")
+    if unclear:
+        return "undecided", "; ".join(unclear)
+    if seen.settling:
+        return "undecided", f"the floors fall, but {seen.settling}, where they may stand; take more steps"
+    if seen.noisy and all(state.kind == "vanished" for state in states):
+        return "undecided", "the data are noisy, but nothing moves: steps are smaller than the rounding of the iterates"
+    return "converges", "; ".join(state.text for state in states)
 
 
 def _refusal(seen: Observed) -> str:
@@ -102,6 +119,8 @@ def _refusal(seen: Observed) -> str:
         return f"{seen.steps} steps are too few; take {FEWEST_STEPS} or more"
     if seen.random and seen.paths < FEWEST_PATHS:
         return f"{seen.paths} paths are too few; take {FEWEST_PATHS} or more"
+    if seen.undefined:
+        return f"{seen.undefined} of {seen.paths} paths are undefined: 0/0, since eps is 0"
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
         return f"{lost} of {seen.paths} paths left the finite numbers: too few to call it diverging, too many to judge the rest"
@@ -109,7 +128,7 @@ def _refusal(seen: Observed) -> str:
 
 
 class State(NamedTuple):
-    kind: Literal["stands", "falls", "unclear"]
+    kind: Literal["stands", "falls", "vanished", "unclear"]
     text: str
 
 
@@ -122,7 +141,7 @@ def _state(seen: Observed, name: str) -> State:
     what = WORDS[name]
     size = _mean(seen, Trend(SIZE, 2))
     if _mean(seen, Trend(name, 2)) <= ROUNDING * size:
-        return State("falls", f"{what} has vanished")
+        return State("vanished", f"{what} has vanished")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
     z = _quantile(ERROR / (2 * len(FOLLOWED)))
     if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST:

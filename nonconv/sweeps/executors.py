@@ -9,7 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import Pipe, get_context
+from multiprocessing import Pipe, active_children, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -61,18 +61,21 @@ class Processes:
         usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # an interrupt is ours to handle
         try:
             self.pool.submit(int)  # the workers are made now
+            self.workers = active_children()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         theirs.close()
 
     def submit(self, task: Task) -> "Future[Any]":
         for order in task.orders:
-            self.sweep.kept.pop(order.name, None)  # the workers have it as well
+            self.sweep.kept.pop(order.name, None)  # only what was kept before the fork is the workers' as well
         return self.pool.submit(work_in_fork, task)
 
     def close(self) -> None:
         """Hang up, which ends the workers whatever they do."""
         self.line.close()
+        for worker in self.workers:
+            worker.kill()  # it may be suspended
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -80,8 +83,12 @@ _of_worker: list[Sweep] = []
 
 
 def _serve(sweep: Sweep, line: Connection, other_end: Connection) -> None:
-    """Become a worker, which ends with the process that made it, however that ends. SIGINT stays blocked."""
+    """Become a worker, which ends with the process that made it, however that ends. SIGINT stays blocked.
+
+    What plug-ins print goes to stderr: stdout is the command's.
+    """
     other_end.close()
+    os.dup2(2, 1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _of_worker[:] = [sweep]

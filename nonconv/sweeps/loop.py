@@ -176,12 +176,15 @@ class _Flow:
         except CancelledError:
             raise UsageError(f"the cluster is gone; {GOES_ON}") from None
         except BrokenExecutor:
-            raise UsageError(f"a worker was killed, as systems do where memory is short; {GOES_ON}") from None
+            self.keep()
+            raise UsageError(
+                f"a worker is gone, killed, as systems do where memory is short, or by a plug-in; {GOES_ON}"
+            ) from None
 
     def _take(self, task: Task, future: "Future[Any]") -> None:
         try:
             result = future.result()
-        except (CancelledError, BrokenExecutor):
+        except (CancelledError, BrokenExecutor):  # of all tasks, not of this one
             raise
         except Exception as error:  # a worker that died again and again; its cells have no result, others have
             reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -27,6 +27,8 @@ from nonconv.sweeps.sweep import Sweep, cell_id
 NANOSECONDS = 2.5
 """About what one sample of one coordinate takes: only how work is cut into tasks depends on it."""
 WITH_TWINS = 2.2
+ANYTHING = (Exception, SystemExit)
+"""That a plug-in may raise."""
 
 Stop = NDArray[np.uint8]
 
@@ -81,7 +83,7 @@ def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tal
     try:
         cell = _kept(_Asked(sweep, task.order.name, task.order.point))
         return [measured(cell, _engine(cell), start, stop) for start in range(task.first, task.last, block_size(cell.program))]
-    except Exception as error:  # whatever it is, the other cells go on
+    except ANYTHING as error:  # the other cells go on
         return _failure(error)
 
 
@@ -92,7 +94,7 @@ def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Fai
     for order in orders:
         try:
             cell = _prepared(sweep, order.name, order.point)
-        except Exception as error:  # whatever it is, the other cells go on
+        except ANYTHING as error:  # the other cells go on
             found[order.name] = _failure(error)
         else:
             companies.setdefault(_company(order, cell), []).append((order, cell))
@@ -124,7 +126,7 @@ def _together(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Do
         return {order.name: finished(cell, tally, whole) for (order, cell), tally, whole in results}
     except Stopped:
         raise
-    except Exception:  # whatever it is, it may be the fault of one
+    except ANYTHING:  # it may be the fault of one
         return _alone(company, stop)
 
 
@@ -135,11 +137,11 @@ def _alone(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done 
 def _attempted(order: Order, cell: Cell, stop: Stop) -> Done | Failed:
     try:
         return computed(cell, order.saved, stop)
-    except Exception as error:  # whatever it is, the other cells go on
+    except ANYTHING as error:  # the other cells go on
         return _failure(error)
 
 
-def _failure(error: Exception) -> Failed:
+def _failure(error: BaseException) -> Failed:
     if isinstance(error, Stopped):
         raise error
     problem = None if isinstance(error, NonconvError) else blame(error)  # where in a plug-in it was raised

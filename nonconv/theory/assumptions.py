@@ -1,10 +1,14 @@
 """Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed, docs/theory.md) an experiment does not meet."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
 from nonconv.experiment import Cell
+
+SEEN = 512
+"""Steps of a span at which its schedules are looked at."""
 
 
 def theorem(cell: Cell) -> str:
@@ -60,6 +64,27 @@ def _about_data(cell: Cell) -> list[str]:
     if np.all(cell.law.variance == 0):
         found.append("the data are constant")
     return found
+
+
+def noise_persists(cell: Cell) -> bool:
+    """Whether noise moves the iterates of a quadratic for ever: neither rates nor the noise of batches vanish."""
+    return cell.law is not None and bool(np.any(cell.law.variance > 0)) and not _about_schedules(cell)
+
+
+def settling(cell: Cell, factor: float) -> str:
+    """What of the schedules still falls by this factor from one span of the plan to the next, though noise persists."""
+    if _about_schedules(cell) or (cell.law is not None and not noise_persists(cell)):
+        return ""
+    steps = [np.linspace(span.first + 1, span.last, SEEN).round() for span in cell.program.plan.spans]
+    rates = [float(cell.program.learning_rate(n).mean()) for n in steps]
+    shares = [float((1.0 / cell.program.batch_size(n)).mean()) for n in steps]
+    if _falls(rates, factor):
+        return "the learning rate still falls to its positive limit"
+    return "the batch size still grows to its bound" if _falls(shares, factor) else ""
+
+
+def _falls(values: list[float], factor: float) -> bool:
+    return any(later < factor * earlier for earlier, later in pairwise(values))
 
 
 def _about_schedules(cell: Cell) -> list[str]:

@@ -39,10 +39,21 @@ def ema_increment(g: float, beta: float, variance: float) -> float:
 def adam_plateau(learning_rate: float, beta1: float, variance: float) -> float:
     """Approximate E(theta - mu)^2 of Adam on symmetric data as beta2 -> 1 and eps -> 0: about learning_rate sigma_M / 2.
 
-    v is then frozen at c^2 (variance + V), so Adam is an ema with g = learning_rate / sqrt(variance + V), and V solves
-    V = g (1 + beta1) variance / (2 (1 + beta1) - (1 - beta1) g). Solved by iteration, which contracts.
+    v is then frozen at c^2 s^2 with s^2 = variance + V, so Adam is an ema with g = learning_rate / s and
+    V = g (1 + beta1) variance / (2 (1 + beta1) - (1 - beta1) g), which one s solves where that is positive.
     """
-    plateau = learning_rate * math.sqrt(variance) / 2.0
-    for _ in range(200):
-        plateau = ema_plateau(learning_rate / math.sqrt(variance + plateau), beta1, variance)
-    return plateau
+    sigma, pull, noise = math.sqrt(variance), (1.0 - beta1) * learning_rate, (1.0 + beta1) * learning_rate * variance
+
+    def excess(s: float) -> float:
+        return (s - sigma) * (s + sigma)
+
+    def pulled(s: float) -> float:
+        return 2.0 * (1.0 + beta1) * s - pull
+
+    low = max(sigma, pull / (2.0 * (1.0 + beta1)))
+    high = 2.0 * low + learning_rate
+    middle = (low + high) / 2.0
+    while low < middle < high:
+        low, high = (middle, high) if excess(middle) * pulled(middle) < noise else (low, middle)
+        middle = (low + high) / 2.0
+    return excess(high) if high > 2.0 * sigma else noise / pulled(high)  # whichever does not cancel

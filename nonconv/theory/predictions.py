@@ -28,8 +28,10 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """All that are known for the cell, by name."""
-    return {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
+    """All that are known for the cell and are numbers, by name."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
+    return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
 
 
 def _constant(cell: Cell) -> bool:
@@ -70,7 +72,7 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
     if name == "adam" and h.beta2 >= 0.99 and np.all(variance > 0):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
-        moved = (rate * (1.0 - h.beta1)) ** 2 * np.array(still)
+        moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
     return {}
 

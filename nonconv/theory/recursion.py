@@ -58,6 +58,7 @@ def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, A
     return predictions
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _coordinates(cell: Cell) -> list[Coordinate]:
     assert cell.law is not None
     program = cell.program
