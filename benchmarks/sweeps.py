@@ -149,7 +149,7 @@ def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[lis
     ]
     if far:
         rows.append(_row("`nonconv sweep`, Dask, two single-thread workers", statistics.median(far), size))
-        targets.append(("sweep: Dask over threads", statistics.median(far) / cold, 1.15, "×", False))
+        targets.append(("sweep: Dask over workers of this machine", statistics.median(far) / cold, 1.15, "×", False))
     for name, times in zip(("rbg", "threefry (default)"), zip(*jax, strict=True), strict=False):
         rows.append((f"JAX scan, {name}, {size.jax_steps} steps, 2 cores", "", f"{statistics.median(times):.2f}"))
     title = f"The grid of adam_betas, {CELLS} cells × {size.paths} paths × {size.steps} steps, from the shell to the heat map"
