@@ -83,7 +83,7 @@ def alone(name: str) -> Iterator[None]:
     Not for ever, and not without a writable cache: then each makes its own.
     """
     with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):
+        with suppress(OSError, NotImplementedError):  # of a disk that is read-only, or knows no locks
             cache_folder().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=PATIENCE))
         yield

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import Pipe, active_children, get_context
@@ -105,14 +105,9 @@ def work_in_fork(task: Task) -> Any:
     return work(_of_worker[0], task, np.zeros(1, dtype=np.uint8))
 
 
-@contextmanager
-def processes(sweep: Sweep, workers: int) -> Iterator[Executor]:
+def processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
     """So many forks of this process, ended at the end."""
-    executor = Processes(sweep, workers)
-    try:
-        yield executor
-    finally:
-        executor.close()
+    return closing(Processes(sweep, workers))
 
 
 class Threads:
@@ -137,14 +132,9 @@ class Threads:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-@contextmanager
-def threads(sweep: Sweep, workers: int) -> Iterator[Executor]:
+def threads(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
     """So many threads, stopped at the end."""
-    executor = Threads(sweep, workers)
-    try:
-        yield executor
-    finally:
-        executor.close()
+    return closing(Threads(sweep, workers))
 
 
 @dataclass(frozen=True, eq=False)
