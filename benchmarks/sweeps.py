@@ -18,6 +18,8 @@ GRID = HERE / "configs" / "adam_betas.yaml"
 CELLS = 400
 HOW = {"alone": "a cell at a time", "together": "cells together"}
 """How the engine takes the cells when it is measured by itself; a sweep takes them together, which is faster."""
+WHEN = {"cold": "cold", "warm": "its kernel on disk"}
+"""How a sweep finds the kernel cache, in this order."""
 ALLOWED, GRACE = 1.25, 4.0
 """A sweep may take so many times the engine's time, and so many seconds more."""
 SECONDS = re.compile(r"([\d.]+) seconds")
@@ -54,7 +56,7 @@ def measured(
 ) -> Result:
     """All of it, in rounds, so that a slow minute strikes all alike."""
     engine: dict[tuple[int, str], list[float]] = {(workers, how): [] for workers in (1, 2) for how in HOW}
-    whole: dict[int, list[float]] = {1: [], 2: []}
+    whole: dict[tuple[int, str], list[float]] = {(workers, when): [] for when in WHEN for workers in (1, 2)}
     far: list[float] = []
     jax: list[list[float]] = []
     for number in range(size.rounds):
@@ -63,11 +65,12 @@ def measured(
             for how in HOW:
                 engine[workers, how].append(_engine(size, workers, how))
             environment["NONCONV_CACHE_DIR"] = str(folder / f"cold-{number}-{workers}")
-            whole[workers].append(_sweep(size, nonconv, folder / f"sweep-{number}-{workers}", workers))
+            for when in WHEN:
+                whole[workers, when].append(_sweep(size, nonconv, folder / f"{when}-{number}-{workers}", workers))
         if find_spec("distributed"):
             with _cluster() as address:
                 options = ("--executor", "dask", "--scheduler", address)
-                _sweep(size._replace(paths=64), nonconv, folder / f"warm-{number}", 2, *options)
+                _sweep(size._replace(paths=64), nonconv, folder / f"near-{number}", 2, *options)
                 far.append(_sweep(size, nonconv, folder / f"far-{number}", 2, *options))
         if find_spec("jax"):
             jax.append(_jax(size))
@@ -124,14 +127,11 @@ def _memory(nonconv: Sequence[str], folder: Path) -> list[float]:
 
 def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[list[float]], memory: list[float]) -> Result:
     by_itself = {(workers, how): statistics.median(times) for (workers, how), times in engine.items()}
-    cold_one, cold = (statistics.median(whole[workers]) for workers in (1, 2))
+    sweep = {found: statistics.median(times) for found, times in whole.items()}
+    cold = sweep[2, "cold"]
     rows = [
-        *(
-            _row(f"the engine by itself, {HOW[how]}, {workers} core{'s' * (workers > 1)}", seconds, size)
-            for (workers, how), seconds in by_itself.items()
-        ),
-        _row("`nonconv sweep`, cold, 1 core", cold_one, size),
-        _row("`nonconv sweep`, cold, 2 cores", cold, size),
+        *(_row(f"the engine by itself, {HOW[how]}, {_cores(n)}", seconds, size) for (n, how), seconds in by_itself.items()),
+        *(_row(f"`nonconv sweep`, {WHEN[when]}, {_cores(n)}", seconds, size) for (n, when), seconds in sweep.items()),
     ]
     targets = [
         *(
@@ -144,7 +144,10 @@ def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[lis
             )
             for how, told in HOW.items()
         ),
-        ("sweep: two cores faster than one", cold_one / cold, 1.9, "×", True),
+        *(
+            (f"sweep, {WHEN[when]}: two cores faster than one", sweep[1, when] / sweep[2, when], 1.9, "×", True)
+            for when in WHEN
+        ),
         (f"sweep, memory, {FEW**2} -> {MANY**2} cells", memory[1] / memory[0], 1.2, "×", False),
     ]
     if far:
@@ -158,3 +161,7 @@ def _result(size: Size, engine: Any, whole: Any, far: list[float], jax: list[lis
 
 def _row(program: str, seconds: float, size: Size) -> tuple[str, ...]:
     return program, f"{seconds:.2f}", f"{seconds / size.work * 1e9:.2f}"
+
+
+def _cores(number: int) -> str:
+    return "1 core" if number == 1 else f"{number} cores"
