@@ -93,6 +93,17 @@ def test_no_config(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'none.yaml'}: there is no such file"
 
 
+@pytest.mark.parametrize("written", ["adam_cnst.yaml", "adam_const", "configs/adam-const.yml", "config/adam_const.yaml"])
+def test_a_misspelt_config_is_told_the_nearest(written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("configs").mkdir()
+    for name in ("adam_const.yaml", "adam_decay.yaml", "notes.txt"):
+        Path("configs", name).touch()
+    with pytest.raises(ConfigError) as caught:
+        read_cell(Path(written), [])
+    assert str(caught.value) == f"{written}: there is no such file\n  did you mean {Path('configs/adam_const.yaml')}?"
+
+
 def test_folder_for_a_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_cell(tmp_path, [])

@@ -418,6 +418,16 @@ def test_lines_show_the_data_in_order_with_verdicts(tmp_path: Path) -> None:
     assert len(STYLES) == MOST_PANELS
 
 
+def test_long_numbers_are_said_with_the_digits_that_tell_them_apart(tmp_path: Path) -> None:
+    rates = [0.07333333333333333, 0.07334444444444444, 0.5, 123456.789012]
+    result = sweep(tmp_path, (BATCH, RATE), grid([1, 100000], rates))
+    figure = laid_out(line_plot(result, quantities(result)[0], BATCH, RATE))
+    assert legend(figure)[:4] == ["γ = 0.07333", "γ = 0.07334", "γ = 0.5", "γ = 1.23e+05"]
+    assert [result.brief(BATCH, value) for value in result.values(BATCH)] == ["1", "100000"]
+    assert result.brief(RATE, "0.07333333333333333") == "0.07333"
+    assert result.brief(RATE, "a long name of something") == "a long name of something"
+
+
 # Whole figures
 
 

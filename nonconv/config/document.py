@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +192,7 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
         line = error.object[: error.start].count(b"\n") + 1
         return _broken(source, f"line {line} is not UTF-8 text")
     except FileNotFoundError:
-        return _broken(source, "there is no such file")
+        return _broken(source, "there is no such file", _meant(path))
     except OSError as error:
         return _broken(source, f"cannot be read: {error.strerror}")
     document = parse(text, source)
@@ -207,8 +208,16 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     return document
 
 
-def _broken(source: str, message: str) -> Document:
-    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""))])
+def _broken(source: str, message: str, nearest: str = "") -> Document:
+    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""), nearest=nearest)])
+
+
+def _meant(missing: Path) -> str:
+    """The config, beside it or in a folder configs, whose name is most like that of a file there is not, or nothing."""
+    folders = Path("configs"), missing.parent / "configs", missing.parent
+    found = {path.name: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
+    names = get_close_matches(missing.name, found, n=1)
+    return str(found[names[0]]) if names else ""
 
 
 def parse(text: str, source: str, whole: bool = False) -> Document:

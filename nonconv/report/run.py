@@ -51,6 +51,12 @@ class Run:
         paths = self.summary["paths"]
         return f"{paths} path" if paths == 1 else f"{paths} paths"
 
+    @property
+    def counted_steps(self) -> str:
+        """`1 step`, `200 steps`."""
+        steps = self.summary["steps"]
+        return f"{steps} step" if steps == 1 else f"{steps} steps"
+
 
 def read_run(folder: Path) -> Run:
     """Read the data files of a folder, finished or about to be."""

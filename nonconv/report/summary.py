@@ -35,7 +35,7 @@ def setting(run: Run) -> str:
     """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
     s, c = run.summary, run.config
     return (
-        f"{run.counted_paths} of {s['steps']} steps: {c['optimizer']['name']} on {_objective(run)}, "
+        f"{run.counted_paths} of {run.counted_steps}: {c['optimizer']['name']} on {_objective(run)}, "
         f"learning rate {schedule(c['learning_rate'])}, batch size {schedule(c['batch_size'])}, seed {s['seed']}."
     )
 

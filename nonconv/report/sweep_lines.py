@@ -77,7 +77,8 @@ def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | No
         _dress(axes, quantity, scale, page.room[1])
         axis.dress(axes.xaxis, page.room[0])
         axes.set_ylabel(quantity.label, size=8)
-    names = [] if other is None else [_named(symbol(other), value, style) for value, style in zip(chosen, STYLES, strict=False)]
+    named = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
+    names = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **style) for name, style in zip(named, STYLES, strict=False)]
     page.finish([*names, *_mark_handles(result, points, drawn)])
     return page.figure
 
@@ -165,10 +166,6 @@ def _dress(axes: Any, quantity: Quantity, scale: Scale, room: float) -> None:
         axes.axhline(0.0, color="0.4", linewidth=0.8, zorder=1)
 
 
-def _named(key: str, value: str, style: dict[str, Any]) -> Line2D:
-    return Line2D([], [], linewidth=1.1, label=shortened(f"{key} = {value}", 50), **style)
-
-
 def _mark_handles(result: SweepResult, points: Points, drawn: Mask) -> list[Any]:
     """Of the marks that are there."""
     shown = drawn & np.isfinite(points.value)
@@ -220,5 +217,5 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
 
 def _row_name(result: SweepResult, cell: int) -> str:
     """What tells a cell from the others."""
-    values = [result.columns[key][cell] for key in result.swept]
+    values = [result.brief(key, result.columns[key][cell]) for key in result.swept]
     return shortened(", ".join(value for value in values if value) or result.columns["cell"][cell][:8], 44)

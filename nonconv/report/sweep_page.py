@@ -73,7 +73,8 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
     for axes, (value, _) in zip(panels, seen.panels, strict=True):
         axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
         if seen.panel_key is not None:
-            axes.set_title(shortened(f"{symbol(seen.panel_key)} = {value}", int(width * PER_INCH[1])), loc="left", size=8)
+            told = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
+            axes.set_title(shortened(told, int(width * PER_INCH[1])), loc="left", size=8)
     return Page(figure, panels, columns, (width, height))
 
 
@@ -86,7 +87,7 @@ def title_lines(result: SweepResult, told: list[str], most: int) -> list[str]:
 
 def notes(result: SweepResult, seen: View) -> list[str]:
     """Fixed keys, panels that are left out, and cells that do not have the keys of the axes."""
-    told = [f"{symbol(key)} = {value}" for key, value in seen.fixed.items()]
+    told = [f"{symbol(key)} = {result.brief(key, value)}" for key, value in seen.fixed.items()]
     if seen.left_out:
         told.append(f"{len(seen.panels)} of {len(seen.panels) + seen.left_out} values of {symbol(seen.panel_key or '')}")
     without = int(np.logical_or.reduce([~result.known(key) for key in seen.keys]).sum())

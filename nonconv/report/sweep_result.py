@@ -17,6 +17,7 @@ Mask = NDArray[np.bool_]
 DECIDED = ("does_not_converge", "converges", "diverges")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
+LONGEST_NUMBER = 8
 FLOORS = {"twin": "twin floor", "window": "window floor", "cauchy": "Cauchy floor"}
 
 
@@ -73,6 +74,14 @@ class SweepResult:
         """What a key takes, without the cells that do not have it: numbers by size, names by first occurrence."""
         found = [text for text in dict.fromkeys(self.columns[key]) if text]
         return sorted(found, key=float) if all(map(_is_number, found)) else found
+
+    def brief(self, key: str, value: str) -> str:
+        """A value as figures say it: of a long number as many digits, three or more, as tell it from the key's others."""
+        if len(value) <= LONGEST_NUMBER or not _is_number(value):
+            return value
+        numbers = [float(text) for text in self.values(key) if _is_number(text)]
+        rounded = ([f"{number:.{digits}g}" for number in (float(value), *numbers)] for digits in range(3, 17))
+        return next((own for own, *others in rounded if others.count(own) == 1), value)
 
     @property
     def numeric(self) -> list[str]:
