@@ -215,8 +215,8 @@ def _broken(source: str, message: str, nearest: str = "") -> Document:
 def _meant(missing: Path) -> str:
     """The config, beside it or in a folder configs, whose name is most like that of a file there is not, or nothing."""
     folders = Path("configs"), missing.parent / "configs", missing.parent
-    found = {path.name: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
-    names = get_close_matches(missing.name, found, n=1)
+    found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
+    names = get_close_matches(missing.stem, found, n=1)
     return str(found[names[0]]) if names else ""
 
 

@@ -77,9 +77,9 @@ def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | No
         _dress(axes, quantity, scale, page.room[1])
         axis.dress(axes.xaxis, page.room[0])
         axes.set_ylabel(quantity.label, size=8)
-    named = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
-    names = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **style) for name, style in zip(named, STYLES, strict=False)]
-    page.finish([*names, *_mark_handles(result, points, drawn)])
+    told = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
+    handles = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **s) for name, s in zip(told, STYLES, strict=False)]
+    page.finish([*handles, *_mark_handles(result, points, drawn)])
     return page.figure
 
 
