@@ -209,6 +209,8 @@ def test_refuses_what_it_does_not_know() -> None:
         adam_zero(Adam(), LOG_UNIFORM, LogUniform(0.1, 1.0, "positive"), 1, ONE, 10**6)
     with pytest.raises(ValueError, match="known moments"):
         adam_zero(Adam(0.5, 0.9), TWO_POINT, TwoPoint(0.0, 1.0, 1e-9), 1, ONE, 1)
+    with pytest.raises(ValueError, match="flat"):
+        adam_zero(Adam(), TWO_POINT, SKEWED, 1, np.array([1e-320]), 1)
 
 
 # To first order

@@ -236,6 +236,8 @@ def test_violations_of_the_bound() -> None:
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
         ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
         ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
+        ({"xi": 0.5, "of": math.nan}, "0.25 beside nan, not both are numbers", "undecided"),
+        ({"xi": "start", "of": math.inf}, "inf: 0 apart, without standard error", "met"),
         ({"quantity": "twin", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
         ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
     ],

@@ -29,6 +29,7 @@ from nonconv.report.axes import STYLE
 from nonconv.report.figures import LINES, draw, error_figure, paths_figure
 from nonconv.report.floors_figure import floors_figure
 from nonconv.report.painter import FIGURES
+from nonconv.report.panels import few_decades
 from nonconv.report.run import Run, read_run
 
 PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
@@ -202,6 +203,35 @@ def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: 
     with painter.painter() as paint:
         assert paint(tmp_path / "nothing")().keys() == {f"{name}.png" for name in FIGURES}
     assert drawn_here == [tmp_path / "nothing"]
+
+
+FAILS = """
+from nonconv.report import painter
+def draw_folder(folder, names):
+    if names == (BROKEN,):
+        raise ZeroDivisionError
+    return {names[0]: bytes(2**20)}
+painter.draw_folder, painter.figure_names = draw_folder, lambda folder: ("a", "b", "c")
+painter._serve()
+"""
+
+
+@pytest.mark.parametrize("broken", ["a", "b", "c", "none"])
+def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
+    """Forks with more to tell than a pipe holds do not keep it open. Control: nothing is broken."""
+    code = FAILS.replace("BROKEN", repr(broken))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as process:
+        output, _ = process.communicate(b'"folder"\n', timeout=60)
+    assert (len(output) > 3 * 2**20) == (broken == "none")
+
+
+def test_a_rate_at_the_end_of_doubles_has_an_axis() -> None:
+    axes = Figure().subplots()
+    few_decades(axes, np.array([1e308, 1e308]))
+    assert np.isfinite(axes.get_ylim()).all()
 
 
 LEFT = """

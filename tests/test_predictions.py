@@ -84,6 +84,16 @@ def test_what_is_beyond_the_range_of_doubles_is_not_predicted(configured: Config
     assert all(math.isfinite(prediction.value) for prediction in found.values())
 
 
+@pytest.mark.parametrize(
+    ("eps", "placement", "known"), [(0.005, "outside", True), (0.05, "outside", False), (0.005, "inside", False)]
+)
+def test_what_neglects_eps_is_said_where_it_is_small(eps: float, placement: str, known: bool, configured: Configured) -> None:
+    """Beside the noise of a gradient, which is 2 for data of variance 1."""
+    adam = {"name": "adam", "eps": eps, "eps_placement": placement}
+    found = predictions.predictions(configured(optimizer=adam, objective={"name": "quadratic", "data": "rademacher"}))
+    assert ({"plateau", "one_step"} <= found.keys()) == known
+
+
 LINEAR: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "batch_size": 3},
     "heavy_ball": {"optimizer": {"name": "momentum", "beta": 0.7}, "learning_rate": 0.2},
@@ -376,13 +386,13 @@ def test_violations_add_up(configured: Configured, monkeypatch: pytest.MonkeyPat
     assert (parts[0] + parts[1]).beyond == parts[0].beyond + parts[1].beyond == tally_of(cell).beyond
 
 
-def test_paths_that_are_nan_are_counted(configured: Configured) -> None:
-    """0 / 0 at the first step, for those that start where the data are."""
+def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
+    """0 / 0 at the first step, for those that start where the data are. The bound is of paths that are numbers."""
     constant = {"name": "quadratic", "data": {"name": "discrete", "values": [0.0], "probabilities": [1.0]}}
     start = {"name": "two_point", "low": 0.0, "high": 1.0}
     cell = configured(optimizer={"name": "adam", "eps": 0.0}, objective=constant, start=start, paths=300, steps=20)
     tally = tally_of(cell)
-    assert 0 < tally.beyond == tally.outcomes[-1] < 300
+    assert tally.beyond == 0 < tally.outcomes[-1] < 300
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,13 @@ def marks(cell: Cell, row: dict[str, Any]) -> None:
     }.get(cell, {})
 
 
+def test_a_map_of_nothing_that_is_known(tmp_path: Path) -> None:
+    """As of an xi that other cells have."""
+    result = sweep(tmp_path, (RATE, BATCH), grid([1, 2], [1, 2]), lambda cell, row: row.update({"mse_minimizer": ""}))
+    figure = laid_out(heat_map(result, quantities(result)[0], (RATE, BATCH)))
+    assert "not known" in legend(figure)
+
+
 @pytest.fixture
 def marked_sweep(tmp_path: Path) -> SweepResult:
     cells = [cell for cell in grid(range(1, 6), range(1, 6)) if cell != (1, 5)]

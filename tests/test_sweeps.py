@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +387,24 @@ def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
     orders = tuple(tasks.Order(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
     for name, done in zip(surveyed.ids, executors.work_far_away(parcel, tasks.Whole(orders)), strict=True):
         assert done.files == files_of(tmp_path / "out" / FOLDER / name)
+
+
+def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
+    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
+    at_step = "def at_step(h: Lion, n: Array) -> LionPerStep:\n"
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "lion.py").write_text(
+        text.replace(at_step, f'{at_step}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
+    )
+    path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "lion"})
+    sweep, surveyed = found(path)
+    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
+    task = tasks.Whole(tuple(tasks.Order(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
+    here = tasks.work(sweep, task, np.zeros(1, dtype=np.uint8))
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+        assert here == elsewhere.submit(executors.work_far_away, parcel, task).result()
+    line = text[: text.index(at_step)].count("\n") + 2
+    assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
 
 
 def test_a_file_that_changes_meanwhile_spoils_only_what_it_has_changed_for(tmp_path: Path) -> None:
@@ -1013,7 +1031,7 @@ def test_another_extent_of_the_grid_computes_what_is_new(
 
 
 @pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
-def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew(
+def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew_if_forced(
     tmp_path: Path,
     small: Path,
     simulated: list[tuple[float, int]],
@@ -1023,9 +1041,17 @@ def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew(
     lasting(seconds)
     folder = tmp_path / "out"
     run(small, folder)
+    before = PATHS
     for paths, first, to in ((150, 2 * BLOCK, 150), (40, 0, 40), (20, 0, 20), (BLOCK, 0, BLOCK), (2 * BLOCK, BLOCK, 2 * BLOCK)):
         simulated.clear()
-        files = run(small, folder, f"paths={paths}")
+        if paths < before:
+            kept = contents(folder)
+            with pytest.raises(UsageError, match=rf"holds {before} paths of the cell \w+, more than are asked for now; choose"):
+                run(small, folder, f"paths={paths}")
+            assert contents(folder) == kept
+            assert not simulated
+        files = run(small, folder, f"paths={paths}", force=paths < before)
+        before = paths
         assert sorted(simulated) == [(rate, start) for rate in (0.05, 0.1) for start in range(first, to, BLOCK)]
         assert files == run(small, tmp_path / f"{paths} paths", f"paths={paths}")
 

@@ -434,7 +434,14 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
 
 STILL_FALLS = "the floors fall, but the learning rate still falls to its positive limit, where they may stand; take more steps"
 STILL_GROWS = "the floors fall, but the batch size still grows to its bound, where they may stand; take more steps"
-STILL = "the data are noisy, but nothing moves: steps are smaller than the rounding of the iterates"
+STILL = "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
+STILL_FILLS = (
+    "the floors fall, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
+    " where they may stand; take more steps"
+)
+WARMS_UP = "the learning rate warms up until step 1025; take 2050 steps or more"
+FILLING = {"name": "rmsprop", "beta2": 0.99999}
+RARE = {"name": "quadratic", "data": {"name": "two_point", "p_high": 1e-9}}
 PIECEWISE = {"name": "piecewise", "values": [0.1, 0.01], "until": [1024]}
 PIECES = {"name": "piecewise", "values": [1, 50], "until": [1024]}
 
@@ -454,6 +461,12 @@ PIECES = {"name": "piecewise", "values": [1, 50], "until": [1024]}
         ({"learning_rate": PIECEWISE | {"until": [64]}}, "does_not_converge", ""),
         ({"learning_rate": PIECEWISE | {"values": [0.01, 0.1]}}, "does_not_converge", ""),
         ({"learning_rate": 1e-17, "start": 1.0, "steps": 512}, "undecided", STILL),
+        ({"optimizer": FILLING}, "undecided", STILL_FILLS),
+        ({"optimizer": FILLING | {"bias_correction": True}}, "does_not_converge", ""),
+        ({"optimizer": FILLING | {"beta2": 0.99}}, "does_not_converge", ""),
+        ({"learning_rate": 0.001, "objective": RARE, "optimizer": "sgd"}, "undecided", STILL),
+        ({"learning_rate": VANISHING | {"warmup": 1025}}, "undecided", WARMS_UP),
+        ({"learning_rate": 0.05, "optimizer": "sgd"}, "does_not_converge", ""),
         ({"learning_rate": VANISHING, "batch_size": PIECES}, "converges", ""),
         ({"batch_size": {"name": "power", "exponent": 1}, "steps": 512, "optimizer": "sgd"}, "converges", ""),
         ({"learning_rate": PIECEWISE, "objective": QUIET, "start": 1.0, "optimizer": "sgd"}, "converges", ""),

@@ -75,7 +75,7 @@ def sweep(
     _check_executor(executor, scheduler)
     if dry_run:
         found, surveyed, folder = _surveyed(config, settings, grids, out)
-        _announce(found, surveyed, folder, workers or default_workers(), as_json)
+        _announce(found, surveyed, folder, workers or default_workers(), force, as_json)
         return
     with painter() as draw:
         found, surveyed, folder = _surveyed(config, settings, grids, out)
@@ -137,10 +137,13 @@ def _run(
         raise Interrupted(f"{str(stop) or 'stopped'}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
 
 
-def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, as_json: bool) -> None:
+def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, force: bool, as_json: bool) -> None:
     from nonconv.store import SCHEMA_VERSION
     from nonconv.sweeps.estimate import estimate
+    from nonconv.sweeps.loop import refuse_fewer_paths
 
+    if not force:
+        refuse_fewer_paths(found, surveyed, folder)
     guess = estimate(found, surveyed, folder, workers)
     facts = {
         "name": found.name,

@@ -29,6 +29,7 @@ def _forked(do: Callable[[], Any]) -> Callable[[], bytes]:
     reading, writing = os.pipe()
     if os.fork() == 0:
         try:
+            os.close(reading)  # or it would wait for itself to read, should nobody else
             with os.fdopen(writing, "wb") as pipe:
                 pipe.write(pickle.dumps(do()))
         finally:

@@ -10,6 +10,7 @@ import numpy as np
 from nonconv.errors import UsageError
 from nonconv.report.csv_text import number
 from nonconv.report.sweep_files import read_ends
+from nonconv.report.sweep_result import ENDS
 from nonconv.report.tables import interval
 from nonconv.statistics.paired import Paired, paired
 from nonconv.statistics.tally import MSE
@@ -81,8 +82,12 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
         found = paired(theirs, ours)
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
-        quantity = f"E|Θ − {name.removeprefix(MSE)}|²" if name.startswith(MSE) else f"{name} floor"
-        yield Difference(quantity, before, after, found)
+        yield Difference(_quantity(name), before, after, found)
+
+
+def _quantity(name: str) -> str:
+    """What a number that paths end with is called, for people."""
+    return f"E|Θ − {name.removeprefix(MSE)}|²" if name.startswith(MSE) else ENDS[name]
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

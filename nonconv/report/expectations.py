@@ -229,9 +229,11 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
 def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
     """How far the two are apart in words, and whether that is near enough."""
     se = math.hypot(at.se, known_se)
+    if math.isnan(at.value) or math.isnan(known):
+        return f"{at.value:.4g} beside {known:.4g}, not both are numbers", "undecided"
     if math.isnan(se) and math.isfinite(at.value):
         return f"{at.value:.4g}, no standard error", "undecided"
-    distance = abs(at.value - known)
+    distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + ROUNDING * abs(known)
     beside = "" if _said(entry["of"]) == f"{known:g}" else f" beside {known:.4g}"
     apart = f"{distance / se:.2g} standard errors apart" if se > 0 else f"{distance:.2g} apart, without standard error"

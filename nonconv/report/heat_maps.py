@@ -147,7 +147,7 @@ def _cross(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
 def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours, page: Page) -> None:
     """The values, in cells large enough for them."""
     written = [(row, k, short(grid.value[row, k], grid.text[row, k])) for row, k in np.argwhere(grid.shown | grid.unknown)]
-    longest = max((len(text) for *_, text in written), default=1)
+    longest = max([1, *(len(text) for *_, text in written)])
     size = min(7.5, 72 * 0.92 * page.room[0] / len(x.values) / (0.6 * longest), 72 * 0.8 * page.room[1] / len(y.values))
     if size < 4.5:
         return

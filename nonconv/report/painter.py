@@ -117,7 +117,7 @@ def _answer(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
 
 
 def _serve() -> None:
-    """Answer each folder with its figures; the end of the output tells that one cannot be drawn."""
+    """Answer each folder with its figures; the end of the output, which forks hold too, tells that one cannot be drawn."""
     gc.disable()  # there is none, and looking for it writes to every page, which forks would then have to copy
     sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # Python's mark of what is not there: nobody needs it
     import nonconv.report.figures
@@ -126,7 +126,12 @@ def _serve() -> None:
     fork_from_now_on()
     for line in sys.stdin:
         folder = Path(json.loads(line))
-        drawn = at_once({name: partial(draw_folder, folder, (name,)) for name in figure_names(folder)})
+        try:
+            drawn = at_once({name: partial(draw_folder, folder, (name,)) for name in figure_names(folder)})
+        except Exception:
+            if hasattr(os, "killpg"):
+                os.killpg(0, signal.SIGKILL)  # forks whose figures nobody reads any more would wait for ever
+            raise
         pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 

@@ -44,7 +44,8 @@ def schedule_panel(axes: Any, run: Run) -> None:
 def few_decades(axes: Any, *curves: Array) -> None:
     """Curves within two decades need more ticks than the decades; one that hardly moves gets its own ends as ticks."""
     values = np.concatenate([np.empty(0), *curves])
-    shown = values[np.isfinite(values) & (values > 0)]
+    shown = positive(values)
+    shown = shown[np.isfinite(shown)]
     if not len(shown) or shown.max() > 100 * shown.min():
         return
     low, high = float(shown.min()), float(shown.max())

@@ -18,7 +18,14 @@ DECIDED = ("does_not_converge", "converges", "diverges")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
 LONGEST_NUMBER = 8
-FLOORS = {"twin": "twin floor", "window": "window floor", "cauchy": "Cauchy floor"}
+ENDS = {
+    "twin": "twin floor",
+    "window": "window floor",
+    "cauchy": "Cauchy floor",
+    "risk": "risk on held-out examples",
+    "idle": "share of idle units",
+}
+"""What the numbers that paths end with are called, besides errors."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,7 @@ def quantities(result: SweepResult) -> list[Quantity]:
         found.append(
             Quantity(f"difference{part}", f"difference_{label}", f"difference to the baseline of\n{error}", "difference")
         )
-    found += [Quantity(floor, floor, FLOORS.get(floor, floor), "positive") for floor in result.about.get("floors", ())]
+    found += [Quantity(floor, floor, ENDS[floor], "positive") for floor in result.about.get("floors", ())]
     return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
 
 

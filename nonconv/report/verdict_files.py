@@ -87,6 +87,7 @@ def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments
             undefined=undefined,
             settling=settling(cell, 2.0**-SLOWEST),
             noisy=noise_persists(cell),
+            warmup=cell.resolved["learning_rate"].get("warmup", 0),
         )
     )
 

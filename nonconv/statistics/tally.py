@@ -237,11 +237,11 @@ def ends(cell: Cell) -> list[str]:
 
 
 def _beyond(block: Block, bound: Bound | None) -> int:
-    """How many paths were outside the interval at some step."""
+    """How many paths were outside the interval at some step; one that became 0/0 was not, as long as it was a number."""
     if bound is None:
         return -1
     low, high = bound(block.start)
-    inside = (block.lowest >= low) & (block.highest <= high) & np.isfinite(block.theta[-1])
+    inside = (block.lowest >= low) & (block.highest <= high)
     return int((~inside.all(axis=0)).sum())
 
 

@@ -57,7 +57,8 @@ class Observed:
     """What a verdict rests on. left: paths that escaped or are not finite. random: whether paths differ at all.
 
     undefined: paths that became 0/0, which are not counted as left. settling: what still changes from span to span towards
-    a limit at which noise persists. noisy: whether noise is known to move the iterates for ever.
+    a limit at which noise persists. noisy: whether noise is known to move the iterates for ever. warmup: for so many steps
+    the learning rate is not yet what it is to be.
     """
 
     plan: Plan
@@ -70,6 +71,7 @@ class Observed:
     undefined: int = 0
     settling: str = ""
     noisy: bool = False
+    warmup: int = 0
 
 
 def judge(seen: Observed) -> Verdict:
@@ -89,7 +91,7 @@ def _answer(seen: Observed) -> tuple[Answer, str]:
     gone = share(seen.left, seen.paths, 1 - ERROR)
     if (gone.ci_low if seen.random else gone.value) > GONE:
         return "diverges", f"{seen.left} of {seen.paths} paths escaped or left the finite numbers"
-    refusal = _refusal(seen)
+    refusal = _refusal(seen) or _not_begun(seen)
     if refusal:
         return "undecided", refusal
     states = {name: _state(seen, name) for name in FOLLOWED if Trend(name, 2) in seen.trends}
@@ -106,8 +108,8 @@ def _of_no_standing(seen: Observed, states: Sequence["State"]) -> tuple[Answer, 
         return "undecided", "; ".join(unclear)
     if seen.settling:
         return "undecided", f"the floors fall, but {seen.settling}, where they may stand; take more steps"
-    if seen.noisy and all(state.kind == "vanished" for state in states):
-        return "undecided", "the data are noisy, but nothing moves: steps are smaller than the rounding of the iterates"
+    if seen.noisy and any(state.kind == "vanished" for state in states):
+        return "undecided", "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
     return "converges", "; ".join(state.text for state in states)
 
 
@@ -125,6 +127,13 @@ def _refusal(seen: Observed) -> str:
         lost = seen.paths - int(seen.moments.n)
         return f"{lost} of {seen.paths} paths left the finite numbers: too few to call it diverging, too many to judge the rest"
     return ""
+
+
+def _not_begun(seen: Observed) -> str:
+    """What is still to come of the learning rate in the last span; empty if its warm-up was over."""
+    if seen.warmup <= seen.plan.spans[-1].first:
+        return ""
+    return f"the learning rate warms up until step {seen.warmup}; take {2 * seen.warmup} steps or more"
 
 
 class State(NamedTuple):

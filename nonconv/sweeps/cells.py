@@ -16,6 +16,7 @@ from nonconv.store import (
     as_yaml,
     damaged,
     digest,
+    read_json,
     read_manifest,
     unpacked,
     versions,
@@ -40,6 +41,14 @@ class Cells:
         """Whether the cell's result is there, by this version, every file as it was written."""
         manifest = self._manifest(name)
         return bool(manifest and manifest["identity"] == cell.identity and not damaged(self.path(name), manifest))
+
+    def larger(self, name: str, cell: Cell) -> int:
+        """How many paths the result has that is there, if they are more than the cell may have, or 0."""
+        manifest = self._manifest(name)
+        if not manifest or manifest["identity"] == cell.identity or manifest.get("lineage") != cell.lineage:
+            return 0
+        paths = int((read_json(self.path(name) / "summary.json") or {}).get("paths", 0))
+        return paths if paths > cell.paths else 0
 
     def _manifest(self, name: str) -> dict[str, Any] | None:
         manifest = read_manifest(self.path(name))

@@ -72,6 +72,8 @@ def run_sweep(
     store, cells = Folder(folder, survey.identity), Cells(folder)
     if not force and is_finished(sweep, survey, store, cells):
         return Outcome(folder, 0, len(survey.ids), {})
+    if not force:
+        refuse_fewer_paths(sweep, survey, folder)
     with ExitStack() as opened:
         # First of all workers are forked: progress is shown by a thread, and they are not to hold the folder.
         workers = None if not force and _has_cells(sweep, survey, cells) else opened.enter_context(executor())
@@ -102,6 +104,15 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
     return _has_cells(sweep, survey, cells)
+
+
+def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
+    """Raises UsageError where a cell would be computed again with fewer paths than its result has."""
+    cells = Cells(folder)
+    for name, point in zip(survey.ids, sweep.points(), strict=True):
+        if cells.path(name).exists() and (paths := cells.larger(name, sweep.known(name, point))):
+            what = f"{folder} holds {paths} paths of the cell {name}, more than are asked for now"
+            raise UsageError(f"{what}; choose another --out, or --force")
 
 
 def _has_cells(sweep: Sweep, survey: Survey, cells: Cells) -> bool:

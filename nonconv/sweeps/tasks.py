@@ -79,12 +79,12 @@ class Failed(NamedTuple):
 def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
     """One result for each cell of a Whole; the tallies of a Part's blocks. Raises Stopped once stop[0] is nonzero."""
     if isinstance(task, Whole):
-        return _cells(sweep, task.orders, stop)
+        return [_as_named(sweep, one) if isinstance(one, Failed) else one for one in _cells(sweep, task.orders, stop)]
     try:
         cell = _kept(_Asked(sweep, task.order.name, task.order.point))
         return [measured(cell, _engine(cell), start, stop) for start in range(task.first, task.last, block_size(cell.program))]
     except ANYTHING as error:  # the other cells go on
-        return _failure(error)
+        return _as_named(sweep, _failure(error))
 
 
 def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Failed]:
@@ -145,8 +145,17 @@ def _failure(error: BaseException) -> Failed:
     if isinstance(error, Stopped):
         raise error
     problem = None if isinstance(error, NonconvError) else blame(error)  # where in a plug-in it was raised
-    said = str(problem or error) if problem or isinstance(error, NonconvError) else f"{type(error).__name__}: {error}"
-    return Failed(" ".join(said.split()))
+    if problem or isinstance(error, NonconvError):
+        return Failed(str(problem or error).partition("\n")[0])
+    return Failed(" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _as_named(sweep: Sweep, failed: Failed) -> Failed:
+    """With plug-ins called by their names alone, as in the output folder: each worker may have them in another place."""
+    reason = failed.reason
+    for plugin in sweep.document.plugins:
+        reason = reason.replace(str(plugin.path), plugin.path.name)
+    return Failed(reason)
 
 
 @dataclass(frozen=True)

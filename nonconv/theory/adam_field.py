@@ -225,7 +225,10 @@ def _standard_error(averages: Averages, controls: Array, eps: Eps, t: float) -> 
     coefficients, _, rank, _ = np.linalg.lstsq(controls, y, rcond=math.sqrt(COLLINEAR))
     residuals = y - controls @ coefficients
     variance = float(residuals @ residuals) / (len(y) - 1 - int(rank)) * float(averages.weights @ averages.weights)
-    return math.sqrt(variance) / abs(_slope(averages, eps, t))
+    slope = abs(_slope(averages, eps, t))
+    if slope == 0.0:
+        raise ValueError("Adam's mean direction is flat there, to the last bit")
+    return math.sqrt(variance) / slope
 
 
 @lru_cache(maxsize=16)

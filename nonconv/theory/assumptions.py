@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
 
 SEEN = 512
@@ -72,15 +73,31 @@ def noise_persists(cell: Cell) -> bool:
 
 
 def settling(cell: Cell, factor: float) -> str:
-    """What of the schedules still falls by this factor from one span of the plan to the next, though noise persists."""
+    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists."""
     if _about_schedules(cell) or (cell.law is not None and not noise_persists(cell)):
         return ""
     steps = [np.linspace(span.first + 1, span.last, SEEN).round() for span in cell.program.plan.spans]
-    rates = [float(cell.program.learning_rate(n).mean()) for n in steps]
+    rates = [cell.program.learning_rate(n) for n in steps]
     shares = [float((1.0 / cell.program.batch_size(n)).mean()) for n in steps]
-    if _falls(rates, factor):
+    if _falls([float(rate.mean()) for rate in rates], factor):
         return "the learning rate still falls to its positive limit"
-    return "the batch size still grows to its bound" if _falls(shares, factor) else ""
+    if _falls(shares, factor):
+        return "the batch size still grows to its bound"
+    filling = [float((rate * _unfilled(cell, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
+    return (
+        "the average of squared gradients still fills up from 0, and steps shrink to their limit"
+        if _falls(filling, factor)
+        else ""
+    )
+
+
+def _unfilled(cell: Cell, n: Array) -> Array:
+    """How many times as long steps are as when averages that start at 0 and are not corrected have filled up."""
+    h = cell.program.optimizer_parameters
+    if getattr(h, "start", "") != "zero" or getattr(h, "bias_correction", True):
+        return np.ones_like(n)
+    momentum, squares = (1.0 - np.power(getattr(h, name, 0.0), n) for name in ("beta1", "beta2"))
+    return np.asarray(momentum / np.sqrt(squares))
 
 
 def _falls(values: list[float], factor: float) -> bool:

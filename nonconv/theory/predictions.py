@@ -17,6 +17,8 @@ from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_pl
 Bound = Callable[[Array], tuple[Array, Array]]
 CHUNK = 2**20
 EXACT, APPROXIMATE = "exact", "approximate"
+SMALL = 0.01
+"""As near as what neglects eps can come."""
 
 
 class Prediction(NamedTuple):
@@ -55,7 +57,7 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
         plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
-    if name == "adam" and cell.law.symmetric and h.beta2 >= 0.99 and all(v > 0 for _, v in pairs):
+    if name == "adam" and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
         return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
     return {}
 
@@ -70,11 +72,17 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
     if name == "sgd":
         moved = (2.0 * cell.program.objective_constants.scale * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
-    if name == "adam" and h.beta2 >= 0.99 and np.all(variance > 0):
+    if name == "adam" and _in_the_limit(h, 2.0 * cell.program.objective_constants.scale * np.sqrt(variance)):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
     return {}
+
+
+def _in_the_limit(h: Adam, noise: Array) -> bool:
+    """Whether beta2 is near 1, and eps small beside sqrt(v), which is about the noise of a gradient."""
+    eps = math.sqrt(h.eps) if h.eps_placement == "inside" else h.eps
+    return bool(h.beta2 >= 0.99 and np.all(noise > 0) and np.all(eps <= SMALL * noise))
 
 
 def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
