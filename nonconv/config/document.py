@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from nonconv.config.problems import Place, Problem
+from nonconv.config.problems import Place, Problem, nearest
 
 if TYPE_CHECKING:
     from nonconv.config.plugins import Plugin
@@ -208,16 +207,16 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     return document
 
 
-def _broken(source: str, message: str, nearest: str = "") -> Document:
-    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""), nearest=nearest)])
+def _broken(source: str, message: str, meant: str = "") -> Document:
+    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""), nearest=meant)])
 
 
 def _meant(missing: Path) -> str:
     """The config, beside it or in a folder configs, whose name is most like that of a file there is not, or nothing."""
     folders = Path("configs"), missing.parent / "configs", missing.parent
     found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
-    names = get_close_matches(missing.stem, found, n=1)
-    return str(found[names[0]]) if names else ""
+    name = nearest(missing.stem, found)
+    return str(found[name]) if name else ""
 
 
 def parse(text: str, source: str, whole: bool = False) -> Document:

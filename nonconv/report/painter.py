@@ -128,9 +128,9 @@ def _serve() -> None:
         folder = Path(json.loads(line))
         try:
             drawn = at_once({name: partial(draw_folder, folder, (name,)) for name in figure_names(folder)})
-        except Exception:
+        except Exception:  # whatever it is: forks whose figures nobody reads any more would wait for ever
             if hasattr(os, "killpg"):
-                os.killpg(0, signal.SIGKILL)  # forks whose figures nobody reads any more would wait for ever
+                os.killpg(0, signal.SIGKILL)
             raise
         pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
         sys.stdout.buffer.flush()

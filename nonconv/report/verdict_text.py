@@ -69,4 +69,5 @@ def bound(run: Run) -> str:
     if found is None:
         return ""
     kept, interval = found["paths"] - found["violations"], f"[{found['low']:.4g}, {found['high']:.4g}]"
-    return f"The a priori bound, {interval} or the start, held at every step of {kept} of {found['paths']} paths."
+    numbers = ", as long as they were numbers" if run.summary["outcomes"]["nan"] else ""
+    return f"The a priori bound, {interval} or the start, held at every step of {kept} of {found['paths']} paths{numbers}."

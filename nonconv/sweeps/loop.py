@@ -70,9 +70,9 @@ def run_sweep(
 ) -> Outcome:
     """Bring the folder of a sweep to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
     store, cells = Folder(folder, survey.identity), Cells(folder)
-    if not force and is_finished(sweep, survey, store, cells):
-        return Outcome(folder, 0, len(survey.ids), {})
     if not force:
+        if is_finished(sweep, survey, store, cells):
+            return Outcome(folder, 0, len(survey.ids), {})
         refuse_fewer_paths(sweep, survey, folder)
     with ExitStack() as opened:
         # First of all workers are forked: progress is shown by a thread, and they are not to hold the folder.

@@ -7,6 +7,7 @@ import numpy as np
 
 from nonconv.arithmetic import Array
 from nonconv.experiment import Cell
+from nonconv.optimizers.dialects import correction
 
 SEEN = 512
 """Steps of a span at which its schedules are looked at."""
@@ -96,8 +97,8 @@ def _unfilled(cell: Cell, n: Array) -> Array:
     h = cell.program.optimizer_parameters
     if getattr(h, "start", "") != "zero" or getattr(h, "bias_correction", True):
         return np.ones_like(n)
-    momentum, squares = (1.0 - np.power(getattr(h, name, 0.0), n) for name in ("beta1", "beta2"))
-    return np.asarray(momentum / np.sqrt(squares))
+    momentum, squares = (correction(getattr(h, name, 0.0), True, n) for name in ("beta1", "beta2"))
+    return np.asarray(np.sqrt(squares) / momentum)
 
 
 def _falls(values: list[float], factor: float) -> bool:
