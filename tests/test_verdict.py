@@ -492,6 +492,7 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
     if lost:
         assert run.verdict["verdict"] == "undecided"
         assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: 0/0, since eps is 0"
+        assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths, as long as they were numbers.")
 
 
 def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) -> None:
