@@ -5,9 +5,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from nonconv.experiment import Cell, read_cell
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
 from nonconv.statistics.tally import Tally
-from nonconv.store import Folder
+from nonconv.store.folder import Folder
 from nonconv.study import simulate_cell
 
 SECONDS = 2.0

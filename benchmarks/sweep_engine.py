@@ -15,7 +15,7 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import companions
-from nonconv.experiment import Cell
+from nonconv.experiment.cell import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.sweep import read_sweep
 

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
-from nonconv.experiment import Cell, read_cell
-from nonconv.moments import Moments, estimate
-from nonconv.report.verdict_files import verdict_of
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Moments, estimate
+from nonconv.results.verdict_files import verdict_of
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study import prepared

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nonconv import study
-from nonconv.experiment import Cell, read_cell
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
 from nonconv.report.run import Run, read_run
 from nonconv.theory.recursion import predicted_errors
 

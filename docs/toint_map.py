@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nonconv import study
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 from nonconv.report.run import read_rows, read_run
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ WITHOUT = {"--dry-run", "--help", "-h"}
 
 def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in DRAWING and not WITHOUT.intersection(sys.argv):
-        from nonconv.report import painter
+        from nonconv.report.figures import painter
 
         painter.begin()
     from nonconv import cli

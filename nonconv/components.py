@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array, Lanes
+from nonconv.numerics.arithmetic import Array, Lanes
 
 Parameters = Any
 """An instance of a component's own `parameters` NamedTuple."""

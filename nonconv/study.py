@@ -12,22 +12,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
-from nonconv.config.plugins import blaming
 from nonconv.engine.blocks import block_size, simulate, simulate_together
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted, UsageError
-from nonconv.experiment import Cell, portable
-from nonconv.report import counterexample
-from nonconv.report.files import OPTIONAL_FILES, data_files
-from nonconv.report.painter import Draw, Figures, draw_here
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.identity import portable
+from nonconv.faults.blame import blaming
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.painter import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
+from nonconv.results import counterexample
+from nonconv.results.run_files import OPTIONAL_FILES, data_files
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
-from nonconv.store import Folder, as_yaml, surroundings
+from nonconv.store.folder import Folder
+from nonconv.store.formats import as_yaml
+from nonconv.store.surroundings import surroundings
 from nonconv.theory.predictions import adam_zeros, bound, is_bounded
 
 CHECKPOINT_SECONDS = 5.0

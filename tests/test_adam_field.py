@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from nonconv.arithmetic import Array
 from nonconv.components import Distribution
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM, LogUniform, Normal, TruncatedNormal, Uniform
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT, Discrete, Rademacher, TwoPoint
@@ -15,6 +14,7 @@ from nonconv.data.empirical import CSV, Rows
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
 from nonconv.theory import adam_field

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Optimizer
+from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam, Amsgrad
 from nonconv.theory.bounds import Stay, direction_bound, reach, stay, step_bound
 

@@ -22,12 +22,13 @@ from test_config import read as read_good
 from test_study import SGD, drawn, written
 
 from nonconv import study
-from nonconv.experiment import read_cell
-from nonconv.report import expectations, painter
-from nonconv.report.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
-from nonconv.report.junit import Checked, junit
+from nonconv.checks import expectations
+from nonconv.checks.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
+from nonconv.checks.junit import Checked, junit
+from nonconv.experiment.binding import read_cell
+from nonconv.report.figures import painter
 from nonconv.report.run import Errors, Run, read_run
-from nonconv.store import as_json
+from nonconv.store.formats import as_json
 
 VERDICT: dict[str, Any] = {
     "schema_version": 1,

@@ -22,12 +22,15 @@ from test_study import SGD, drawn, written
 from typer.testing import CliRunner, Result
 
 import nonconv
-from nonconv import experiment, store, study, verification
+from nonconv import study
+from nonconv.checks import verification
 from nonconv.cli import app, progress
 from nonconv.config.spec import KINDS
-from nonconv.experiment import read_cell
-from nonconv.report import painter
-from nonconv.store import MANIFEST
+from nonconv.experiment import binding as experiment
+from nonconv.experiment.binding import read_cell
+from nonconv.report.figures import painter
+from nonconv.store import folder as store
+from nonconv.store.folder import MANIFEST
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}

@@ -18,7 +18,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from nonconv.arithmetic import Array
+from nonconv.checks.verification import ulps
 from nonconv.components import Component, Coupled, Distribution, Examples, Initialisation, Objective, Optimizer, Schedule, Shape
 from nonconv.config.spec import KINDS, common_parameters
 from nonconv.data import DATA
@@ -26,15 +26,15 @@ from nonconv.data.continuous import LogUniform, TruncatedNormal
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.data.quantile import normal_quantile
-from nonconv.learning import TABLES as FROM_FILES
+from nonconv.experiment.networks import TABLES as FROM_FILES
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import Quadratic
 from nonconv.optimizers.dialects import correction
 from nonconv.parameters import bare, parameters_of
-from nonconv.rng import key, uniforms
 from nonconv.schedules import BATCH_SIZES
 from nonconv.schedules.batch_size import LARGEST, Power
 from nonconv.schedules.learning_rate import warmed_up
-from nonconv.verification import ulps
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 LAST = 1.0 - 2.0**-52

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from nonconv.components import Chosen
 from nonconv.config.document import parse
 from nonconv.config.spec import KINDS, common_parameters, json_schema
-from nonconv.experiment import Cell, read_cell, recorded_steps
+from nonconv.experiment.binding import read_cell, recorded_steps
+from nonconv.experiment.cell import Cell
 from nonconv.optimizers.adam import Adam
 from nonconv.parameters import Parameter, parameters_of
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nonconv.config.spec import KINDS, Experiment, Floors, Record, common_parameters, typed
 from nonconv.errors import ConfigError
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 from nonconv.parameters import Parameter, parameters_of
 
 

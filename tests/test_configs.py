@@ -8,7 +8,7 @@ import pytest
 from test_study import drawn
 
 from nonconv import study
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.report.tables import short_rows
 from nonconv.statistics.tally import OUTCOMES

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nonconv import elementary
-from nonconv.arithmetic import Array
 from nonconv.engine.compiler import definition, njit
+from nonconv.numerics import elementary
+from nonconv.numerics.arithmetic import Array
 
 Wide = NDArray[np.longdouble]
 

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonconv import rng
-from nonconv.arithmetic import Array
+from nonconv.checks.verification import ulps
 from nonconv.components import Chosen, Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform
@@ -39,9 +38,10 @@ from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program, companions
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
+from nonconv.numerics import rng
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
-from nonconv.verification import ulps
 
 ENGINES = {"fused": Fused, "reference": Reference}
 each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)

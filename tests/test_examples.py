@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from nonconv import examples, rng
-from nonconv.arithmetic import Array
+from nonconv import datasets as examples
 from nonconv.components import Examples, Shape
+from nonconv.datasets import EXAMPLES
+from nonconv.datasets.function import FUNCTION, Function
+from nonconv.datasets.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, Unusable, count_classes, shipped, split
+from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.compiler import definition
-from nonconv.examples import EXAMPLES
-from nonconv.examples.function import FUNCTION, Function
-from nonconv.examples.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, Unusable, count_classes, shipped, split
-from nonconv.examples.teacher import TEACHER, Teacher
+from nonconv.numerics import rng
+from nonconv.numerics.arithmetic import Array
 
 WIDTH = 4.0
 MANY = 100_000

@@ -23,13 +23,13 @@ from test_configs import MET, SMALL
 from test_study import SGD, drawn, written
 
 from nonconv import __main__, cli, study
-from nonconv.experiment import read_cell
-from nonconv.report import painter
-from nonconv.report.axes import STYLE
-from nonconv.report.figures import LINES, draw, error_figure, paths_figure
-from nonconv.report.floors_figure import floors_figure
-from nonconv.report.painter import FIGURES
-from nonconv.report.panels import few_decades
+from nonconv.experiment.binding import read_cell
+from nonconv.report.figures import painter
+from nonconv.report.figures.axes import STYLE
+from nonconv.report.figures.figures import LINES, draw, error_figure, paths_figure
+from nonconv.report.figures.floors_figure import floors_figure
+from nonconv.report.figures.painter import FIGURES
+from nonconv.report.figures.panels import few_decades
 from nonconv.report.run import Run, read_run
 
 PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
@@ -206,7 +206,7 @@ def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: 
 
 
 FAILS = """
-from nonconv.report import painter
+from nonconv.report.figures import painter
 def draw_folder(folder, names):
     if names == (BROKEN,):
         raise ZeroDivisionError
@@ -240,7 +240,7 @@ def test_a_rate_at_the_end_of_doubles_has_an_axis() -> None:
 LEFT = """
 import sys, time
 from pathlib import Path
-from nonconv.report.painter import painter
+from nonconv.report.figures.painter import painter
 with painter() as paint:
     paint(Path(sys.argv[1]))
     time.sleep(float(sys.argv[2]))

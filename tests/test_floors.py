@@ -20,17 +20,17 @@ from scipy import stats
 from test_engines import ENGINES, make, run
 from test_oracles import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, SPANS, WINDOW_STEPS, Plan, Span, Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference
-from nonconv.experiment import Cell
-from nonconv.moments import estimate, lower_bound, moments
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import estimate, lower_bound, moments
+from nonconv.numerics.rng import key, uniforms
 from nonconv.optimizers import OPTIMIZERS
-from nonconv.report.verdict_files import floor_rows
-from nonconv.rng import key, uniforms
+from nonconv.results.verdict_files import floor_rows
 from nonconv.statistics.floors import Row, half_distance, measured, rows
 from nonconv.statistics.tally import measure
 from nonconv.theory import closed_forms

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,11 +15,12 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from nonconv import arithmetic, rng
-from nonconv.arithmetic import Array
 from nonconv.data import DATA, continuous, quantile
 from nonconv.engine import compiler, draws, kernel_files, separable
-from nonconv.engine.machine import Code, Function, Kinds
+from nonconv.engine.machine import Function
+from nonconv.engine.object_files import Code, Kinds
+from nonconv.numerics import arithmetic, rng
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
@@ -117,11 +119,12 @@ def test_the_source_of_a_module_that_is_not_imported(module: str, monkeypatch: p
 
 RUN = """
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 import numpy as np
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 program = read_cell(Path(sys.argv[1]), []).program
 block = simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
 print("numba" in sys.modules, block.theta.tobytes().hex())
@@ -149,9 +152,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     texts: list[str] = []
     make = compiler.machine_code
 
-    def recorded(function: Function, kinds: Kinds) -> Code:
-        texts.append(function.text)
-        return make(function, kinds)
+    def recorded(name: str, text: str, definitions: Iterable[Callable[..., Any]], kinds: Kinds) -> Code:
+        texts.append(text)
+        return make(name, text, definitions, kinds)
 
     monkeypatch.setattr(compiler, "machine_code", recorded)
     return texts

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from nonconv import rng
-from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Examples, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
+from nonconv.datasets import EXAMPLES
+from nonconv.datasets.function import FUNCTION, Function
+from nonconv.datasets.table import CSV, Table
+from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine import program as timetable
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.deck import deal
@@ -30,10 +32,8 @@ from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Learning, Program
 from nonconv.engine.reference import Reference
-from nonconv.examples import EXAMPLES
-from nonconv.examples.function import FUNCTION, Function
-from nonconv.examples.table import CSV, Table
-from nonconv.examples.teacher import TEACHER, Teacher
+from nonconv.numerics import rng
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import mlp
 from nonconv.objectives.activations import ACTIVATIONS, activate
 from nonconv.objectives.dense import add_outer

@@ -16,15 +16,16 @@ import pytest
 import yaml
 
 from nonconv import study
-from nonconv.arithmetic import Array
+from nonconv.checks.verification import verify_folder
 from nonconv.components import Group
 from nonconv.config.spec import json_schema
 from nonconv.engine.moving import start_points
 from nonconv.errors import ConfigError
-from nonconv.experiment import Cell, read_cell
-from nonconv.learning import coordinate_name, coordinate_of
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.networks import coordinate_name, coordinate_of
+from nonconv.numerics.arithmetic import Array
 from nonconv.sweeps.sweep import label, read_sweep, survey
-from nonconv.verification import verify_folder
 
 GOOD: dict[str, Any] = {
     "seed": 1,

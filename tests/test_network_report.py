@@ -14,21 +14,23 @@ from test_figures import check_layout, laid_out, texts
 from test_study import SGD, drawn, written
 
 from nonconv import study
-from nonconv.arithmetic import Array
 from nonconv.cli import run_config
 from nonconv.components import Group
 from nonconv.engine.blocks import Block, Examined, block_size, noted, simulate
 from nonconv.engine.fused import Fused
-from nonconv.experiment import Cell, read_cell
-from nonconv.moments import estimate, lower_bound, moments
-from nonconv.report import network, painter, verdict_files
-from nonconv.report.axes import STYLE
-from nonconv.report.figures import draw, paths_figure
-from nonconv.report.network_figures import groups_figure, risk_figure
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import estimate, lower_bound, moments
+from nonconv.report.figures import painter
+from nonconv.report.figures.axes import STYLE
+from nonconv.report.figures.figures import draw, paths_figure
+from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.report.summary import markdown, setting
 from nonconv.report.tables import table
+from nonconv.results import network, verdict_files
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.floors import measured, rows
 from nonconv.statistics.trends import followed, trends

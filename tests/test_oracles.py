@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 import yaml
 
-from nonconv.arithmetic import Array
 from nonconv.components import Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
-from nonconv.experiment import Cell, read_cell
-from nonconv.moments import Estimate, estimate, moments
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Estimate, estimate, moments
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.statistics.tally import measure

@@ -14,10 +14,10 @@ from test_study import SGD, written
 from typer.testing import CliRunner
 
 from nonconv import study
+from nonconv.checks.comparison import compare
 from nonconv.cli import app
-from nonconv.experiment import read_cell
-from nonconv.report.comparison import compare
-from nonconv.report.sweep_files import read_ends
+from nonconv.experiment.binding import read_cell
+from nonconv.results.sweep_files import read_ends
 from nonconv.statistics.paired import paired
 from nonconv.sweeps import executors
 from nonconv.sweeps.loop import run_sweep

@@ -15,19 +15,20 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from nonconv import contract, study
+from nonconv import study
+from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
 from nonconv.components import Component, Initialisation, Registry
 from nonconv.config.plugins import load_files, use
 from nonconv.config.spec import KINDS, json_schema
-from nonconv.contract import CHECKS, OF_CLASS, Finding, checks_of, contract_of, findings
+from nonconv.contract import programs
+from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, checks_of, contract_of, findings
 from nonconv.errors import ConfigError
-from nonconv.experiment import read_cell
-from nonconv.learning import TABLES as FROM_FILES
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.networks import TABLES as FROM_FILES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.sgd import SGD
-from nonconv.store import MANIFEST, Folder
-from nonconv.verification import verify_folder
+from nonconv.store.folder import MANIFEST, Folder
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "plugins"
 LION, WELL, ABSOLUTE = ((EXAMPLES / f"{name}.py").read_text(encoding="utf-8") for name in ("lion", "double_well", "absolute"))
@@ -135,7 +136,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from typing_extensions import Doc
 
-from nonconv.arithmetic import each, select
+from nonconv.numerics.arithmetic import each, select
 from nonconv.components import Complaint, Coupled, Group, Initialisation, OneOf
 from nonconv.data import STARTS
 from nonconv.data.initial import DrawnFrom, Gain
@@ -435,7 +436,7 @@ import numpy as np
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.separable import kernel
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 program = read_cell(Path("config.yaml"), []).program
 simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
 print(kernel(program.objective, program.data, program.optimizer, "single").kernel, "numba" in sys.modules)
@@ -874,7 +875,7 @@ OURS = [
 @pytest.mark.parametrize(("kind", "component"), OURS)
 def test_our_own_components_keep_it(kind: str, component: Component, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for what is read from files. Of fewer steps: the engines' own tests compare them over more."""
-    monkeypatch.setattr(contract, "STEPS", 60)
+    monkeypatch.setattr(programs, "STEPS", 60)
     found = list(findings(kind, component, OFFERED.get((kind, component.name), [])))
     assert [finding for finding in found if finding.reasons] == []
     assert [finding.check for finding in found[2:]] == list(checks_of(kind, component))

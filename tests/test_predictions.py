@@ -11,15 +11,15 @@ import pytest
 from test_bounds import a_priori_interval
 from test_oracles import WIDTH, cell_of, distance
 
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import every_step
 from nonconv.errors import UsageError
-from nonconv.experiment import Cell
-from nonconv.moments import Estimate, estimate
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Estimate, estimate
 from nonconv.optimizers.adam import Adam
-from nonconv.report.verdict_files import verdict_document
+from nonconv.results.verdict_files import verdict_document
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study import prepared

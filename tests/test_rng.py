@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import LANES
 from nonconv.engine.draws import fill
 from nonconv.engine.separable import CHUNK
-from nonconv.rng import Key, key, philox4x32, to_unit, uniforms
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import Key, key, philox4x32, to_unit, uniforms
 
 FALSE_ALARM = 1e-6
 """Share of seeds with which a test of uniformity would fail although nothing is wrong."""

@@ -15,13 +15,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
-from nonconv import quantile
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.reference import Reference
-from nonconv.experiment import Cell, read_cell
-from nonconv.moments import Moments, effective_number, estimate, lower_bound, merge, moments
-from nonconv.quantile import normal, student
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics import student as quantile
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Moments, effective_number, estimate, lower_bound, merge, moments
+from nonconv.numerics.student import normal, student
 from nonconv.statistics import tally
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import OUTCOMES, Tally, ends, measure

@@ -14,8 +14,9 @@ from test_study import BLOCK, SGD, written
 
 from nonconv.engine import blocks
 from nonconv.engine.fused import Fused
-from nonconv.experiment import Cell, Stopping, read_cell
-from nonconv.moments import Moments
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell, Stopping
+from nonconv.numerics.moments import Moments
 from nonconv.statistics.stopping import GROWTH, is_enough, looks, relative_error
 from nonconv.statistics.tally import Tally, ends
 from nonconv.study import measured, prepared

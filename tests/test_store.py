@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
-from nonconv import store, study
+from nonconv import study
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError
-from nonconv.experiment import Cell, read_cell
-from nonconv.store import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.store import formats, surroundings
+from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +119,7 @@ def test_a_damaged_folder_is_computed_again(cell: Cell, folder: Path, name: str,
 def test_a_folder_of_another_version_is_computed_again(cell: Cell, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(nonconv, "__version__", "0.0.0")
-        patched.setattr(store, "versions", store.versions.__wrapped__)  # those of this process are looked up once
+        patched.setattr(surroundings, "versions", surroundings.versions.__wrapped__)  # those of this process are looked up once
         run(cell, folder)
     assert manifest(folder)["versions"]["nonconv"] == "0.0.0"
     run(cell, folder)
@@ -401,24 +403,24 @@ def test_the_state_of_the_working_directorys_checkout(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "checkout").mkdir()
     monkeypatch.chdir(tmp_path / "checkout")
-    assert store.git_state() is None
+    assert surroundings.git_state() is None
     Path("file").write_text("a")
     git("init")
     git("add", "file")
     git("commit", "-m", "first")
-    assert store.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": False}
+    assert surroundings.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": False}
     Path("untracked").write_text("b")
-    assert store.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": False}
+    assert surroundings.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": False}
     Path("file").write_text("b")
-    assert store.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": True}
+    assert surroundings.git_state() == {"commit": git("rev-parse", "HEAD"), "changed": True}
     monkeypatch.setenv("PATH", "")
-    assert store.git_state() is None
+    assert surroundings.git_state() is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_json_has_no_number_that_is_none(value: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        store.as_json({"mse": [value]})
+        formats.as_json({"mse": [value]})
 
 
 # config.yaml
@@ -477,7 +479,7 @@ trees = st.recursive(
 @given(st.dictionaries(st.text(max_size=6), trees, max_size=6))
 def test_json_is_what_was_written(content: dict[str, Any]) -> None:
     """Read back it is the same, and no entry of the outermost level shares a line with another."""
-    written = store.as_json(content)
+    written = formats.as_json(content)
     assert json.loads(written) == content
     lines = written.decode().split("\n")
     assert lines[-1] == ""
@@ -490,15 +492,17 @@ def test_yaml_by_entries_is_yaml_as_a_whole(content: dict[str, Any]) -> None:
     """Also when an entry was written before; a mapping of nothing but numbers and words is spread over lines."""
     again = {name: content[name] for name in reversed(content)}
     for one in (content, again):
-        assert yaml.safe_load(store.as_yaml(one)) == (one or None)
+        assert yaml.safe_load(formats.as_yaml(one)) == (one or None)
     if any(isinstance(value, dict | list) for value in content.values()):
-        whole = yaml.dump(content, Dumper=store.DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100)
-        assert store.as_yaml(content).decode() == whole
+        whole = yaml.dump(
+            content, Dumper=formats.DUMPER, sort_keys=False, default_flow_style=None, allow_unicode=True, width=100
+        )
+        assert formats.as_yaml(content).decode() == whole
 
 
 def test_one_is_not_true() -> None:
     """Values that are equal and look different are written as they look, whatever was written before."""
-    assert [store.as_yaml({"a": value}) for value in (1, True, 1.0, 1)] == [b"a: 1\n", b"a: true\n", b"a: 1.0\n", b"a: 1\n"]
+    assert [formats.as_yaml({"a": value}) for value in (1, True, 1.0, 1)] == [b"a: 1\n", b"a: true\n", b"a: 1.0\n", b"a: 1\n"]
 
 
 def test_packed_arrays_come_back() -> None:
@@ -511,7 +515,7 @@ def test_packed_arrays_come_back() -> None:
         "more": rng.random(5),
         "counts": rng.integers(-9, 9, (4, 2)),
     }
-    found = store.unpacked(store.packed(arrays))
+    found = formats.unpacked(formats.packed(arrays))
     assert found is not None
     assert list(found) == list(arrays)
     for name, array in arrays.items():
@@ -520,4 +524,4 @@ def test_packed_arrays_come_back() -> None:
 
 
 def test_arrays_that_were_not_packed_are_none() -> None:
-    assert store.unpacked(store.as_npz({"paths": np.array(3)})) is None
+    assert formats.unpacked(formats.as_npz({"paths": np.array(3)})) is None

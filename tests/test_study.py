@@ -22,9 +22,10 @@ import nonconv
 from nonconv import study
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
-from nonconv.experiment import Cell, read_cell
-from nonconv.report.painter import Figures, draw_here
-from nonconv.store import CHECKPOINT, MANIFEST, OURS
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.report.figures.painter import Figures, draw_here
+from nonconv.store.folder import CHECKPOINT, MANIFEST, OURS
 
 BLOCK = 32
 PATHS = 300
@@ -344,7 +345,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report import painter
+from nonconv.report.figures import painter
 
 blocks.LARGEST_BLOCK = {BLOCK}
 study.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])

@@ -20,15 +20,15 @@ from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
 from test_figures import check_apart, luminance, shown
 
-from nonconv.config import conditions
-from nonconv.report import heat_maps, sweep_curves
-from nonconv.report.heat_maps import heat_map, rectangles, short
-from nonconv.report.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
-from nonconv.report.sweep_colours import VERDICTS, colours_for
-from nonconv.report.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
-from nonconv.report.sweep_figures import SWEEP_STYLE, _makers, draw_sweep, figure_names
-from nonconv.report.sweep_lines import STYLES, line_plot
+from nonconv.report.figures import heat_maps, sweep_curves
+from nonconv.report.figures.heat_maps import heat_map, rectangles, short
+from nonconv.report.figures.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
+from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
+from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
+from nonconv.report.figures.sweep_figures import SWEEP_STYLE, _makers, draw_sweep, figure_names
+from nonconv.report.figures.sweep_lines import STYLES, line_plot
 from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
+from nonconv.sweeps import conditions
 
 B1, B2 = BETAS
 RATE, BATCH, NAME = "learning_rate.value", "batch_size.value", "optimizer.name"

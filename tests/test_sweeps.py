@@ -26,19 +26,23 @@ from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until,
 from typer.testing import CliRunner, Result
 
 import nonconv
-from nonconv import store, study
+from nonconv import study
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
-from nonconv.engine import blocks, compiler, separable
+from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.errors import ConfigError, Interrupted, UsageError
-from nonconv.experiment import Cell, read_cell
-from nonconv.report import painter
-from nonconv.report.painter import Figures
-from nonconv.report.sweep_files import read_ends
-from nonconv.store import BEGUN, LOCK, MANIFEST, damaged
-from nonconv.sweeps import executors, loop, tasks
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.report.figures import painter
+from nonconv.report.figures.painter import Figures
+from nonconv.results.sweep_files import read_ends
+from nonconv.store import folder as store
+from nonconv.store import formats
+from nonconv.store.folder import BEGUN, LOCK, MANIFEST, damaged
+from nonconv.sweeps import executors, flow, tasks
 from nonconv.sweeps.cells import FOLDER, TALLY, Cells
-from nonconv.sweeps.loop import News, Outcome, run_sweep
+from nonconv.sweeps.flow import Flow, News
+from nonconv.sweeps.loop import Outcome, run_sweep
 from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
 
 PATHS = 70
@@ -226,10 +230,10 @@ def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
     log, machine_code = tmp_path / "log", compiler.machine_code
 
-    def noted(function: Any, kinds: Any) -> Any:
+    def noted(name: str, text: str, definitions: Any, kinds: Any) -> Any:
         with log.open("a") as file:
-            file.write(f"{function.kernel}\n")
-        return machine_code(function, kinds)
+            file.write(f"{kernel_files.kernel_name(text, definitions)}\n")
+        return machine_code(name, text, definitions, kinds)
 
     monkeypatch.setattr(compiler, "machine_code", noted)
     monkeypatch.setattr(executors.Processes, "seconds", ALONE)
@@ -280,10 +284,10 @@ def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
 def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
     """Otherwise the tests here would test one of them many times."""
     sweep, surveyed = found(config)
-    flow = loop._Flow(sweep, surveyed, Cells(Path("nowhere")), False, False, lambda news: None)
-    assert [len(task.orders) for task in flow.tasks(BUNDLED)] == [6]
-    assert [type(task) for task in flow.tasks(ALONE)] == [tasks.Whole] * 6
-    parts = [task for task in flow.tasks(IN_PARTS) if isinstance(task, tasks.Part)]
+    cells = Flow(sweep, surveyed, Cells(Path("nowhere")), False, False, lambda news: None)
+    assert [len(task.orders) for task in cells.tasks(BUNDLED)] == [6]
+    assert [type(task) for task in cells.tasks(ALONE)] == [tasks.Whole] * 6
+    parts = [task for task in cells.tasks(IN_PARTS) if isinstance(task, tasks.Part)]
     assert [(part.order.name, part.first, part.last) for part in parts] == [
         (name, first, min(first + BLOCK, PATHS)) for name in surveyed.ids for first in STARTS
     ]
@@ -467,7 +471,7 @@ def kept_paths(folder: Path) -> int:
     """How many paths of an unfinished cell are saved."""
     saved = list((folder / "unfinished.cells").glob("*.checkpoint"))
     assert len(saved) <= 1
-    kept = store.unpacked(saved[0].read_bytes()[store.MARK_BYTES :]) if saved else None
+    kept = formats.unpacked(saved[0].read_bytes()[store.MARK_BYTES :]) if saved else None
     return int(kept["paths"]) if kept else 0
 
 
@@ -676,14 +680,14 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report import painter
-from nonconv.sweeps import executors, loop
+from nonconv.report.figures import painter
+from nonconv.sweeps import executors, flow
 
 blocks.LARGEST_BLOCK = {BLOCK}
-loop.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
+flow.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
 executors.Threads.seconds = executors.Processes.seconds = float(os.environ["LASTING"])
 hold, log = int(os.environ["HOLD"]), Path(os.environ["LOG"])
-simulate, add, own, numbers = study.simulate, loop._Growing.add, threading.local(), itertools.count()
+simulate, add, own, numbers = study.simulate, flow._Growing.add, threading.local(), itertools.count()
 
 def noted(what):
     with log.open("a") as file:
@@ -710,7 +714,7 @@ def added(growing, block):
     add(growing, block)
     noted("merged")
 
-study.simulate, loop._Growing.add = slowly, added
+study.simulate, flow._Growing.add = slowly, added
 executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
 painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
 from nonconv.cli import main
@@ -848,7 +852,7 @@ def test_a_full_disk_is_told_and_damages_nothing(
     """At every write, those of checkpoints among them."""
     small = config_file(tmp_path / "in", SMALL | {"floors": NO_FLOORS["floors"]})
     lasting(IN_PARTS)
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(flow, "CHECKPOINT_SECONDS", -1.0)
     expected = run(small, tmp_path / "undisturbed")
     with monkeypatch.context() as patched:
         left = failing_write(patched, 10**6)

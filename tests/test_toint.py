@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Optimizer, Schedule
 from nonconv.data.continuous import UNIFORM, Uniform
 from nonconv.data.nothing import NOTHING, Nothing
@@ -21,6 +20,7 @@ from nonconv.engine.fused import Fused
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
 from nonconv.engine.reference import Reference
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import TOINT, Toint, TointConstants, gradient, last_knot, loss, table
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.schedules import LEARNING_RATES

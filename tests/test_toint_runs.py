@@ -14,7 +14,6 @@ from test_study import contents, drawn, written
 from test_toint import DIALECTS, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
 
 from nonconv import study
-from nonconv.arithmetic import Array
 from nonconv.engine import blocks, orbit
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
@@ -23,11 +22,13 @@ from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Progress, find_progress
 from nonconv.errors import UsageError
-from nonconv.experiment import Cell, read_cell
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import TOINT, Toint
-from nonconv.report.counterexample import WHY
-from nonconv.report.orbit_figure import fates_figure, orbit_figure
+from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_rows, read_run
+from nonconv.results.counterexample import WHY
 from nonconv.statistics.counterexample import slopes
 from nonconv.statistics.shares import share
 from nonconv.statistics.tally import OUTCOMES, measure

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 import numpy as np
 import pytest
 
-from nonconv.arithmetic import Array
 from nonconv.components import Optimizer
+from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers import OPTIMIZERS
 
 TOLERANCE = 1e-12

@@ -18,7 +18,7 @@ from test_study import drawn, written
 
 from nonconv import study
 from nonconv.engine.plan import Plan, Wanted, plan_for
-from nonconv.experiment import read_cell
+from nonconv.experiment.binding import read_cell
 from nonconv.report import verdict_text
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict

@@ -6,9 +6,9 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, each
 from nonconv.components import Examples, Shape
-from nonconv.examples import EXAMPLES
+from nonconv.datasets import EXAMPLES
+from nonconv.numerics.arithmetic import Array, each
 
 
 class Absolute(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Lanes
 from nonconv.components import Objective, OneOf
+from nonconv.numerics.arithmetic import Lanes
 from nonconv.objectives import OBJECTIVES
 
 

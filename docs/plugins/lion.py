@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, select
 from nonconv.components import Optimizer
+from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers import OPTIMIZERS
 
 

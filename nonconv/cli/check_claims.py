@@ -23,9 +23,9 @@ from nonconv.cli.run_config import simulate
 from nonconv.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from nonconv.experiment import Cell
-    from nonconv.report.expectations import Result
-    from nonconv.report.junit import Checked
+    from nonconv.checks.expectations import Result
+    from nonconv.checks.junit import Checked
+    from nonconv.experiment.cell import Cell
 
 EXIT_CODES = {"met": 0, "refuted": 3, "undecided": 4}
 
@@ -46,7 +46,7 @@ def check(
 
     All configs are read before anything is computed.
     """
-    from nonconv.report.expectations import overall
+    from nonconv.checks.expectations import overall
 
     cells = _cells(configs, settings)
     if junit:
@@ -66,8 +66,8 @@ def check(
 def _cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
     """All experiments. Raises ConfigError with every problem of every config."""
     from nonconv.config.expect import Expect
-    from nonconv.config.problems import Place, Problem
-    from nonconv.experiment import read_cell
+    from nonconv.experiment.binding import read_cell
+    from nonconv.faults.problems import Place, Problem
     from nonconv.parameters import allowed
 
     cells: list[Cell] = []
@@ -100,9 +100,9 @@ def _results(
     configs: list[Path], cells: "list[Cell]", out: Path, workers: int, force: bool, quiet: bool, verbose: bool
 ) -> "list[Result]":
     """The result of each experiment, computed where it is not there."""
-    from nonconv.report.expectations import read_result
-    from nonconv.report.painter import painter
-    from nonconv.store import Folder
+    from nonconv.checks.expectations import read_result
+    from nonconv.report.figures.painter import painter
+    from nonconv.store.folder import Folder
 
     results = []
     with painter() as draw:
@@ -120,8 +120,8 @@ def _results(
 
 def _checked(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
     """Every expectation held against its result. Raises ConfigError for those about what no result can tell."""
-    from nonconv.report.expectations import evaluate, unanswerable
-    from nonconv.report.junit import Checked
+    from nonconv.checks.expectations import evaluate, unanswerable
+    from nonconv.checks.junit import Checked
 
     found = list(zip(map(str, configs), cells, results, strict=True))
     problems = [str(p) for config, cell, result in found for p in unanswerable(cell.resolved["expect"], result, config)]
@@ -134,7 +134,7 @@ def _checked(configs: list[Path], cells: "list[Cell]", results: "list[Result]") 
 
 
 def _write_junit(file: Path, checked: "list[Checked]") -> None:
-    from nonconv.report.junit import junit
+    from nonconv.checks.junit import junit
 
     try:
         file.write_bytes(junit(checked))
@@ -143,7 +143,7 @@ def _write_junit(file: Path, checked: "list[Checked]") -> None:
 
 
 def _counts(checked: "list[Checked]") -> dict[str, int]:
-    from nonconv.report.expectations import STATUSES
+    from nonconv.checks.expectations import STATUSES
 
     statuses = [row.status for one in checked for row in one.rows]
     return {status: statuses.count(status) for status in STATUSES}
@@ -162,8 +162,9 @@ def _number(count: int, noun: str) -> str:
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:
-    from nonconv.report.expectations import overall
-    from nonconv.store import SCHEMA_VERSION, as_json
+    from nonconv.checks.expectations import overall
+    from nonconv.store.folder import SCHEMA_VERSION
+    from nonconv.store.formats import as_json
 
     configs: list[dict[str, Any]] = [
         {

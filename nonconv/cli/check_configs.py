@@ -14,12 +14,14 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Print the resolved config, every default filled in. It is a config itself."""
-    from nonconv import store
-    from nonconv.experiment import read_cell
+    from nonconv.experiment.binding import read_cell
+    from nonconv.store.folder import SCHEMA_VERSION
+    from nonconv.store.formats import as_json as json_bytes
+    from nonconv.store.formats import as_yaml
 
     resolved = read_cell(config, settings).resolved
-    document = {"schema_version": store.SCHEMA_VERSION, "config": resolved}
-    write_stdout(store.as_json(document) if as_json else store.as_yaml(resolved))
+    document = {"schema_version": SCHEMA_VERSION, "config": resolved}
+    write_stdout(json_bytes(document) if as_json else as_yaml(resolved))
 
 
 @reported
@@ -30,7 +32,7 @@ def validate(
     verbose: Verbose = False,
 ) -> None:
     """Print all errors of all configs in one go, and nothing else."""
-    from nonconv.experiment import read_cell
+    from nonconv.experiment.binding import read_cell
 
     problems: list[str] = []
     for config in configs:

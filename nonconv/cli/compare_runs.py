@@ -17,10 +17,10 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
 
     Runs of one seed see the same data, path by path, so the interval is much narrower than those of the two results.
     """
-    from nonconv.report.comparison import as_dict, rows
-    from nonconv.report.comparison import compare as compared
-    from nonconv.store import SCHEMA_VERSION
-    from nonconv.store import as_json as encoded
+    from nonconv.checks.comparison import as_dict, rows
+    from nonconv.checks.comparison import compare as compared
+    from nonconv.store.folder import SCHEMA_VERSION
+    from nonconv.store.formats import as_json as encoded
 
     found = compared(first, second)
     if as_json:

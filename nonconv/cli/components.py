@@ -12,7 +12,7 @@ from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
     from nonconv.components import Component
-    from nonconv.config.plugins import Plugin
+    from nonconv.faults.blame import Plugin
 
 Kind = Annotated[
     str | None,
@@ -74,7 +74,7 @@ def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
 
 def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
     """Print what the contract's checks of these components found. Exits with 2 unless all of them pass."""
-    from nonconv.contract import contract_of
+    from nonconv.contract.findings import contract_of
 
     names = [(kind, component.name) for kind, component in chosen]
     found = [finding for plugin in plugins for finding in contract_of(plugin) if (finding.kind, finding.component) in names]
@@ -119,8 +119,8 @@ def _title(kind: str) -> str:
 
 
 def _kinds(kind: str | None) -> "dict[str, dict[str, Component]]":
-    from nonconv.config.problems import nearest
     from nonconv.config.spec import KINDS, listed
+    from nonconv.faults.problems import nearest
 
     if kind is None:
         return {name: listed(name) for name in KINDS}
@@ -133,7 +133,7 @@ def _kinds(kind: str | None) -> "dict[str, dict[str, Component]]":
 
 
 def _find(name: str) -> "list[tuple[str, Component]]":
-    from nonconv.config.problems import nearest
+    from nonconv.faults.problems import nearest
 
     kind, _, bare = name.rpartition(".")
     kinds = _kinds(kind or None)

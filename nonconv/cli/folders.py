@@ -26,7 +26,7 @@ def table(
 ) -> None:
     """Print the table of a run or a sweep: the short one as md or latex (booktabs), the whole as csv, json or parquet."""
     from nonconv.report.tables import FORMATS
-    from nonconv.store import undamaged
+    from nonconv.store.folder import undamaged
 
     _one_of(kind, FORMATS)
     undamaged(run)
@@ -57,9 +57,9 @@ def plot(
     verbose: Verbose = False,
 ) -> None:
     """Draw the figures of a run or a sweep again, from its data files, into the working directory or DIR."""
-    from nonconv.report.figures import FORMATS
-    from nonconv.report.painter import draw_folder
-    from nonconv.store import undamaged
+    from nonconv.report.figures.figures import FORMATS
+    from nonconv.report.figures.painter import draw_folder
+    from nonconv.store.folder import undamaged
 
     _one_of(kind, FORMATS)
     name = undamaged(run)["name"]
@@ -79,8 +79,8 @@ def verify(run: RunFolder, verbose: Verbose = False) -> None:
 
     Of a sweep, those of some cells, spread over the grid; the files of all cells are checked.
     """
+    from nonconv.checks.verification import verify_folder, verify_sweep
     from nonconv.report.sweep_result import is_sweep
-    from nonconv.verification import verify_folder, verify_sweep
 
     verdict = (verify_sweep if is_sweep(run) else verify_folder)(run, default_workers())
     print(verdict.text)

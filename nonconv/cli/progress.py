@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nonconv.cli.common import say
 
 if TYPE_CHECKING:
-    from nonconv.experiment import Cell
+    from nonconv.experiment.cell import Cell
 
 PLAIN_SECONDS = 10.0
 

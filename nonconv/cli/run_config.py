@@ -29,8 +29,8 @@ from nonconv.errors import Interrupted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nonconv.experiment import Cell
-    from nonconv.report.painter import Draw, Figures
+    from nonconv.experiment.cell import Cell
+    from nonconv.report.figures.painter import Draw, Figures
 
 
 @reported
@@ -51,7 +51,7 @@ def run(
 
     A finished folder is not computed again; an interrupted run continues by running the same command again.
     """
-    from nonconv.report.painter import painter
+    from nonconv.report.figures.painter import painter
 
     if dry_run:
         _announce(*_cell_and_folder(config, settings, out), as_json)
@@ -62,14 +62,14 @@ def run(
 
 
 def _cell_and_folder(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
-    from nonconv.experiment import read_cell
+    from nonconv.experiment.binding import read_cell
 
     cell = read_cell(config, settings)
     return cell, out or Path("outputs") / cell.folder_name
 
 
 def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
-    from nonconv.store import SCHEMA_VERSION, Folder
+    from nonconv.store.folder import SCHEMA_VERSION, Folder
 
     finished = Folder(folder, cell.identity).is_finished()
     if as_json:
@@ -85,7 +85,7 @@ def _run(
     cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool, draw: "Draw"
 ) -> None:
     from nonconv.report.run import read_run
-    from nonconv.store import Folder
+    from nonconv.store.folder import Folder
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
@@ -135,8 +135,8 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
 
 
 def _print_result(result: Any) -> None:
+    from nonconv.report.figures.painter import figure_names
     from nonconv.report.network_text import groups
-    from nonconv.report.painter import figure_names
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
     from nonconv.report.verdict_text import verdict

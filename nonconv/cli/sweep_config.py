@@ -27,7 +27,7 @@ from nonconv.cli.common import (
 from nonconv.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from nonconv.report.painter import Draw
+    from nonconv.report.figures.painter import Draw
     from nonconv.sweeps.loop import MakeExecutor, Outcome
     from nonconv.sweeps.sweep import Survey, Sweep
 
@@ -70,7 +70,7 @@ def sweep(
 
     Cells that are there already are not computed again; an interrupted sweep continues by running the same command again.
     """
-    from nonconv.report.painter import painter
+    from nonconv.report.figures.painter import painter
 
     _check_executor(executor, scheduler)
     if dry_run:
@@ -87,7 +87,7 @@ def sweep(
 
 
 def _check_executor(executor: str, scheduler: str | None) -> None:
-    from nonconv.config.problems import nearest
+    from nonconv.faults.problems import nearest
 
     if executor not in EXECUTORS:
         near = nearest(executor, EXECUTORS)
@@ -138,7 +138,7 @@ def _run(
 
 
 def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, force: bool, as_json: bool) -> None:
-    from nonconv.store import SCHEMA_VERSION
+    from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.sweeps.estimate import estimate
     from nonconv.sweeps.loop import refuse_fewer_paths
 
@@ -174,7 +174,7 @@ def _print(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     from nonconv.report.sweep_result import read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
-    from nonconv.store import as_json as encoded
+    from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
     result = read_sweep_result(folder)

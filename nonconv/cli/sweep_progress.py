@@ -11,7 +11,7 @@ from nonconv.cli.common import say
 from nonconv.cli.progress import PLAIN_SECONDS
 
 if TYPE_CHECKING:
-    from nonconv.sweeps.loop import News
+    from nonconv.sweeps.flow import News
     from nonconv.sweeps.sweep import Survey
 
 NEWEST = 4

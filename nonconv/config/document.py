@@ -18,10 +18,10 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from nonconv.config.problems import Place, Problem, nearest
+from nonconv.faults.problems import Place, Problem, nearest
 
 if TYPE_CHECKING:
-    from nonconv.config.plugins import Plugin
+    from nonconv.faults.blame import Plugin
 
 KeyPath = tuple[str | int, ...]
 

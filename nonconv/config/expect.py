@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint
 from nonconv.config.document import Document, KeyPath, dotted, kind_of
-from nonconv.config.problems import Problem, nearest
+from nonconv.faults.problems import Problem, nearest
 from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")

@@ -26,7 +26,7 @@ from nonconv.components import Complaint, Component, Initialisation, OneOf, Regi
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
 from nonconv.data import DATA, STARTS
-from nonconv.examples import EXAMPLES
+from nonconv.datasets import EXAMPLES
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none

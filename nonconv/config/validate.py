@@ -7,10 +7,11 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
-from nonconv.config.plugins import blame, in_use, load_named
-from nonconv.config.problems import Problem, nearest
+from nonconv.config.plugins import in_use, load_named
 from nonconv.config.spec import KINDS, choices, component_model, experiment_model, names
 from nonconv.errors import ConfigError
+from nonconv.faults.blame import blame
+from nonconv.faults.problems import Problem, nearest
 
 TAGS = ("one", "many", "word")
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}

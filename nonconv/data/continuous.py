@@ -7,10 +7,10 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Lanes, select
 from nonconv.components import Complaint, Distribution, Law
 from nonconv.data.quantile import normal_quantile
 from nonconv.data.values import LARGEST, Value
+from nonconv.numerics.arithmetic import Lanes, select
 
 HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""

@@ -6,9 +6,9 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, index, select
 from nonconv.components import Complaint, Distribution, Law
 from nonconv.data.values import Value
+from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 MOST_POINTS = 10_000
 

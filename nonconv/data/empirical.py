@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, index
 from nonconv.components import Distribution, Law
+from nonconv.numerics.arithmetic import Array, Lanes, index
 
 
 class Csv(NamedTuple):

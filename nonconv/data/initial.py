@@ -6,9 +6,9 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array
 from nonconv.components import Component, Distribution, Group, Initialisation, Law
 from nonconv.data.continuous import NORMAL, UNIFORM, NormalConstants, UniformConstants, sample_normal, sample_uniform
+from nonconv.numerics.arithmetic import Array
 
 DrawnFrom = Annotated[Literal["normal", "uniform"], Doc("the law of the weights")]
 Gain = Annotated[float, Interval(gt=0, le=1e6), Doc("factor of all weights")]

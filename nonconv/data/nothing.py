@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Lanes
 from nonconv.components import Distribution, Law
+from nonconv.numerics.arithmetic import Lanes
 
 
 class Nothing(NamedTuple):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nonconv.arithmetic import Lanes, select
+from nonconv.numerics.arithmetic import Lanes, select
 
 
 def central(r: Lanes) -> Lanes:

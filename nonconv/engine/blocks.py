@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.engine.moving import Moving, Stopped
 from nonconv.engine.plan import Span
 from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
+from nonconv.numerics.arithmetic import Array
 
 SNAPSHOT_BYTES = 16 * 2**20
 SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024

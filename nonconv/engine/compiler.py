@@ -6,7 +6,7 @@ The text is written to a file named by all that it depends on, and imported from
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -20,9 +20,9 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 from numba.np.numpy_support import from_dtype
 
-from nonconv import elementary
 from nonconv.engine.kernel_files import MEANING, cache_folder, called_by, kernel_name, write_once
-from nonconv.engine.machine import Code, Function, Kinds
+from nonconv.engine.object_files import Code, Kinds
+from nonconv.numerics import elementary
 
 
 @contextmanager
@@ -78,9 +78,9 @@ def load(text: str, *functions: Callable[..., Any]) -> ModuleType:
         return _import(name, write_once(Path(tempfile.mkdtemp(prefix="nonconv-")) / f"{name}.py", content))
 
 
-def machine_code(function: Function, kinds: Kinds) -> Code:
-    """A function of a kernel, compiled for arguments of these kinds."""
-    compiled = getattr(load(function.text, *function.definitions), function.name)
+def machine_code(name: str, text: str, definitions: Iterable[Callable[..., Any]], kinds: Kinds) -> Code:
+    """Compile the function of this name in a kernel's text for arguments of these kinds."""
+    compiled = getattr(load(text, *definitions), name)
     signature = _types(kinds)
     compiled.compile(signature)
     result = compiled.overloads[signature]

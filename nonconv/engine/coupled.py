@@ -12,8 +12,6 @@ import numpy as np
 from numba import int64, types
 from numpy.typing import NDArray
 
-from nonconv import rng
-from nonconv.arithmetic import Array
 from nonconv.engine import coupled_loops, products
 from nonconv.engine.compiler import load
 from nonconv.engine.deck import deal
@@ -22,6 +20,8 @@ from nonconv.engine.kernel_files import MEANING, alone
 from nonconv.engine.pieces import Held, address_of
 from nonconv.engine.products import LANES
 from nonconv.engine.program import Learning, Motion, Program
+from nonconv.numerics import rng
+from nonconv.numerics.arithmetic import Array
 
 MEANING.update(products.MEANING)
 

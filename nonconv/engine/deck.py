@@ -7,7 +7,7 @@ what a path sees is a function of coordinates here too, and a deck is restored b
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array, each
+from nonconv.numerics.arithmetic import Array, each
 
 
 def deal(deck: NDArray[np.int32], draw: int, examples: int, u: Array, lanes: int) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nonconv import rng
 from nonconv.engine.compiler import INSIDE, definition, njit
+from nonconv.numerics import rng
 
 # Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
 philox4x32 = definition(rng.philox4x32, inline="always")

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Coupled
-from nonconv.config.plugins import blame, blaming, is_foreign
 from nonconv.engine import separable
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
+from nonconv.faults.blame import blame, blaming, is_foreign
+from nonconv.numerics.arithmetic import Array
 
 MAKING = threading.Lock()
 

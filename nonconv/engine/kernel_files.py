@@ -19,7 +19,7 @@ import platformdirs
 from filelock import FileLock
 
 import nonconv
-from nonconv import arithmetic
+from nonconv.numerics import arithmetic
 
 BOUNDARY = ("nonconv.engine.compiler", "nonconv.engine.draws")
 """Modules that are compiled into kernels, or say how, and are not imported where a kernel is only loaded."""

@@ -1,38 +1,24 @@
-"""Machine code without its compiler, whose import takes half a second: loaded from disk, and called.
-
-A file has a digest, a line about the function in it, and an object file: a linker does not survive half of one.
-"""
+"""Machine code without its compiler, whose import takes half a second: loaded from disk, and called."""
 
 import ctypes
-import json
 import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name, replace
+from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name
+from nonconv.engine.object_files import Code, Kinds, read_code, write_code
 
-Kinds = tuple[Any, ...]
-"""What arguments are: <f8, <i8 or <u8 for a number, a dtype with the dimensions behind it for an array, a tuple for a tuple."""
-FINE = (0, -2)
+RETURNED_NONE = (0, -2)
 """What compiled code answers that has returned None."""
 
 _loading = threading.RLock()
 _linked: list[Any] = []
-
-
-class Code(NamedTuple):
-    """An object file, the name of the function in it, and of what it calls elsewhere."""
-
-    symbol: str
-    needs: list[str]
-    content: bytes
 
 
 class Failure(ctypes.Structure):
@@ -59,7 +45,7 @@ class Function:
         kinds = _kinds(arguments)
         entry = self._entries.get(kinds) or self._entry(kinds, numbers)
         result, failure = ctypes.c_void_p(), ctypes.POINTER(Failure)()
-        if entry(ctypes.byref(result), ctypes.byref(failure), *numbers) not in FINE:
+        if entry(ctypes.byref(result), ctypes.byref(failure), *numbers) not in RETURNED_NONE:
             _raise(failure.contents)
 
     def _entry(self, kinds: Kinds, numbers: list[int | float]) -> Callable[..., int]:
@@ -74,18 +60,18 @@ class Function:
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         name = f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}"
         path = cache_folder() / f"{name}.o"
-        code = _read(path)
+        code = read_code(path)
         if code is None:
             with alone(name):
-                code = _read(path) or self._compiled(kinds, path)
+                code = read_code(path) or self._compiled(kinds, path)
         return code
 
     def _compiled(self, kinds: Kinds, path: Path) -> Code:
         from nonconv.engine.compiler import machine_code  # half a second
 
-        code = machine_code(self, kinds)
+        code = machine_code(self.name, self.text, self.definitions, kinds)
         with suppress(OSError):  # no writable cache: it is compiled for this process alone
-            _write(path, code)
+            write_code(path, code)
         return code
 
 
@@ -119,26 +105,6 @@ def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
             yield from (0, 0, a.size, a.itemsize, a.ctypes.data, *a.shape, *a.strides)
         else:
             yield a if isinstance(a, float) else int(a)
-
-
-def _read(path: Path) -> Code | None:
-    """The code in a file; None if there is none, or a damaged one."""
-    with suppress(OSError, ValueError):
-        known, whole = path.read_bytes().split(b"\n", 1)
-        if known == _digest(whole):
-            head, content = whole.split(b"\n", 1)
-            symbol, needs = json.loads(head)
-            return Code(symbol, needs, content)
-    return None
-
-
-def _write(path: Path, code: Code) -> None:
-    whole = json.dumps((code.symbol, code.needs)).encode() + b"\n" + code.content
-    replace(path, _digest(whole) + b"\n" + whole)
-
-
-def _digest(content: bytes) -> bytes:
-    return blake2b(content).hexdigest().encode()
 
 
 def _link(code: Code) -> int:

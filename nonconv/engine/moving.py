@@ -6,11 +6,11 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Chosen
-from nonconv.config.plugins import refusal
 from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
-from nonconv.rng import key, uniforms
+from nonconv.faults.blame import refusal
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 
 
 class Stopped(Exception):

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.components import Objective
 from nonconv.engine.moving import every_step
 from nonconv.engine.plan import NO_PLAN
 from nonconv.engine.program import Engine, Program
 from nonconv.errors import UsageError
+from nonconv.numerics.arithmetic import Array
 
 SPARE_STEPS = 1024
 """Steps of the orbit beyond the last, for paths that run ahead of it."""

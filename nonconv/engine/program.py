@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Chosen, Distribution, Group, Objective, Optimizer, Shape
-from nonconv.config.plugins import refusal
 from nonconv.engine.plan import NO_PLAN, Plan
-from nonconv.rng import Key
+from nonconv.faults.blame import refusal
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import Key
 
 SLICE_STEPS = 8192
 KEPT_SLICES = 16

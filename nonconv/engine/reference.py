@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.engine.deck import deal
 from nonconv.engine.program import Learning, Motion, Program
-from nonconv.rng import uniforms
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import uniforms
 
 
 class Reference:

@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.engine.moving import every_step
 from nonconv.engine.program import Engine, Program
+from nonconv.numerics.arithmetic import Array
 
 REPLAY_STEPS = 64
 PACE = 0.5

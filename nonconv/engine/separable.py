@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nonconv import rng
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import LANES
 from nonconv.engine.machine import Function
 from nonconv.engine.program import Motion, Program
+from nonconv.numerics import rng
+from nonconv.numerics.arithmetic import Array
 
 Form = Literal["single", "batch"]
 """A batch of one example moves a path while its gradient is in a register; larger ones are added up first. Two kernels of

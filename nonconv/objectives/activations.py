@@ -4,8 +4,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nonconv.arithmetic import Array, each, select
-from nonconv.elementary import erf, exp, log1p, sigmoid, tanh
+from nonconv.numerics.arithmetic import Array, each, select
+from nonconv.numerics.elementary import erf, exp, log1p, sigmoid, tanh
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)

@@ -10,7 +10,7 @@ s * lanes + l belongs to example s of path l.
 
 import numpy as np
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 
 
 def affine(theta: Array, at: int, x: Array, z: Array, n: int) -> None:

@@ -8,9 +8,9 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, each, select
 from nonconv.components import Complaint, Coupled, Group, OneOf, Shape
-from nonconv.elementary import exp, log
+from nonconv.numerics.arithmetic import Array, Lanes, each, select
+from nonconv.numerics.elementary import exp, log
 from nonconv.objectives.activations import ACTIVATIONS, Activation, activate
 from nonconv.objectives.dense import add_outer, affine, pull_back
 

@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes
 from nonconv.components import Law, Objective, OneOf
+from nonconv.numerics.arithmetic import Array, Lanes
 
 
 class Quadratic(NamedTuple):

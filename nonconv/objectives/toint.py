@@ -7,8 +7,8 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, index, select
 from nonconv.components import Complaint, Objective
+from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 CELLS_PER_KNOT = 4
 REACH = 1.1

@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes
 from nonconv.components import Complaint, Optimizer
+from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, complain_about_start, correction, epsilons
 
 Beta1 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")]

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.components import Complaint
+from nonconv.numerics.arithmetic import Array
 
 FORGOTTEN = 40.0
 """Where beta^n is below exp of minus this, 1 - beta^n is 1, to the bit; powers take time."""

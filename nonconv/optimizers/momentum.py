@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array, Lanes, select
 from nonconv.components import Complaint, Optimizer
+from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
 
 

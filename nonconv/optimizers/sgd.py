@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from nonconv.arithmetic import Array, Lanes
 from nonconv.components import Optimizer
+from nonconv.numerics.arithmetic import Array, Lanes
 
 
 class Sgd(NamedTuple):

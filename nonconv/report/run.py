@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C, where PyYAML has it, reads ten times as fast."""

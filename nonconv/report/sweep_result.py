@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 
 Mask = NDArray[np.bool_]
 DECIDED = ("does_not_converge", "converges", "diverges")

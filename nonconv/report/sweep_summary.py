@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from nonconv.report.sweep_files import FAILED
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
+from nonconv.results.sweep_files import FAILED
 
 MOST_FAILURES = 10
 

@@ -4,9 +4,9 @@ import json
 import math
 from typing import Any
 
-from nonconv.report.sweep_files import FAILED
 from nonconv.report.sweep_result import SweepResult
 from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
+from nonconv.results.sweep_files import FAILED
 
 TEXTS = ("cell", "status", "verdict", "reason")
 

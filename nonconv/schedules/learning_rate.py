@@ -6,8 +6,8 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.arithmetic import Array
 from nonconv.components import Complaint, Limits, Registry, Schedule
+from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 Rate = Annotated[float, Interval(gt=0), Doc("the learning rate")]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.components import Complaint
+from nonconv.numerics.arithmetic import Array
 
 
 def complain_about_pieces(h: Any) -> list[Complaint]:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 
 
 class CoMoments(NamedTuple):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.engine.moving import every_step, start_points
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
+from nonconv.numerics.arithmetic import Array
 
 KNOTS = ("exact", "uniform")
 SMALL = 0.01

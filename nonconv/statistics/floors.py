@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.engine.plan import Plan, Span, Steps
+from nonconv.numerics.arithmetic import Array
 
 if TYPE_CHECKING:
     from nonconv.engine.blocks import Block

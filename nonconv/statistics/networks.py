@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Group
 from nonconv.engine.blocks import Block
 from nonconv.engine.program import Program
+from nonconv.numerics.arithmetic import Array
 from nonconv.statistics.floors import measured
 from nonconv.statistics.trends import Trend, followed, trends
 

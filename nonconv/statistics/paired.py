@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
-from nonconv.moments import estimate, moments
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import estimate, moments
 
 
 class Paired(NamedTuple):

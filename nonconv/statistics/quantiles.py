@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 

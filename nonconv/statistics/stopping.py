@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 
 from nonconv.engine.blocks import block_size
-from nonconv.experiment import Cell, Stopping
-from nonconv.moments import Moments, estimate
+from nonconv.experiment.cell import Cell, Stopping
+from nonconv.numerics.moments import Moments, estimate
 from nonconv.statistics.floors import last_floors
 from nonconv.statistics.tally import Tally
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.engine.blocks import Block
-from nonconv.experiment import Cell
-from nonconv.moments import Moments, merge, moments
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Moments, merge, moments
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.floors import last_floors, measured
 from nonconv.statistics.networks import ends_of, of_network

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.engine.plan import Plan, Span
+from nonconv.numerics.arithmetic import Array
 from nonconv.statistics.floors import early_twin, iterates, rows
 
 if TYPE_CHECKING:

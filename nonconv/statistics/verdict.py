@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.engine.plan import Plan
-from nonconv.quantile import normal
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.student import normal
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY, ENDS, FOLLOWED, SIZE, Trend

@@ -7,20 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import nonconv
-from nonconv.experiment import Cell, portable
-from nonconv.store import (
-    MANIFEST,
-    MARK_BYTES,
-    SCHEMA_VERSION,
-    as_json,
-    as_yaml,
-    damaged,
-    digest,
-    read_json,
-    read_manifest,
-    unpacked,
-    versions,
-)
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.identity import portable
+from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
+from nonconv.store.formats import as_json, as_yaml, unpacked
+from nonconv.store.surroundings import versions
 
 FOLDER, UNFINISHED = "cells", "unfinished.cells"
 TALLY = "tally.npz"

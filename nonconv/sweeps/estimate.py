@@ -10,7 +10,7 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
 from nonconv.errors import NonconvError
-from nonconv.experiment import Cell
+from nonconv.experiment.cell import Cell
 from nonconv.study import prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS

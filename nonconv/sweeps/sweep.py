@@ -12,13 +12,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
-from nonconv.config.grid import Grid, Point, read_grid, same, with_grids
 from nonconv.config.plugins import load_named
-from nonconv.config.problems import Problem
 from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
-from nonconv.experiment import Cell, make_cell, name_of, portable
+from nonconv.experiment.binding import make_cell
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.identity import name_of, portable
+from nonconv.faults.problems import Problem
 from nonconv.statistics.tally import MSE, ends
+from nonconv.sweeps.block import read_grid, same, with_grids
+from nonconv.sweeps.grid import Grid, Point
 
 RECORD = {"points": 50, "paths": 4, "fan": 0}
 """What a cell keeps of itself unless the config says otherwise: there may be many."""

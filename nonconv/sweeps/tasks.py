@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.config.grid import Point
-from nonconv.config.plugins import blame
 from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
 from nonconv.engine.program import companions
 from nonconv.errors import NonconvError, UsageError
-from nonconv.experiment import Cell
-from nonconv.report.sweep_files import Ends, Result
+from nonconv.experiment.cell import Cell
+from nonconv.faults.blame import blame
+from nonconv.results.sweep_files import Ends, Result
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, ends
-from nonconv.store import packed
+from nonconv.store.formats import packed
 from nonconv.study import measured, measured_together, prepared, results
 from nonconv.sweeps.cells import TALLY, with_manifest
+from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id
 
 NANOSECONDS = 2.5

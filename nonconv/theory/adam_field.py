@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
 from nonconv.components import Distribution, Law
 from nonconv.data.discrete import DISCRETE, TWO_POINT, Discrete, normalised
 from nonconv.data.empirical import CSV
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import Key, key, uniforms
 from nonconv.optimizers.adam import Adam
-from nonconv.rng import Key, key, uniforms
 
 MOST_ZEROS = 64
 MOST_HISTORIES = 2**18

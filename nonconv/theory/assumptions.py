@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from nonconv.arithmetic import Array
-from nonconv.experiment import Cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.dialects import correction
 
 SEEN = 512

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
+from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import Adam, Amsgrad
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nonconv.arithmetic import Array
 from nonconv.engine.program import Program
+from nonconv.numerics.arithmetic import Array
 
 MOST_STEPS = 5000
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.arithmetic import Array
-from nonconv.experiment import Cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import Adam, Amsgrad
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay

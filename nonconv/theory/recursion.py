@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.arithmetic import Array
-from nonconv.experiment import Cell
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
 
 CHUNK = 4096
 MOST_WORK = 5_000_000

@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from nonconv.arithmetic import Array
 from nonconv.components import Examples
-from nonconv.examples import EXAMPLES
-from nonconv.rng import key, uniforms
+from nonconv.datasets import EXAMPLES
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

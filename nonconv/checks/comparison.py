@@ -1,0 +1,118 @@
+"""Two finished runs side by side: how their configs differ, and by how much what their paths end with does."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.errors import UsageError
+from nonconv.report.sweep_result import ENDS
+from nonconv.report.tables import interval
+from nonconv.results.csv_text import number
+from nonconv.results.sweep_files import read_ends
+from nonconv.statistics.paired import Paired, paired
+from nonconv.statistics.tally import MSE
+from nonconv.store.folder import undamaged
+
+
+class Change(NamedTuple):
+    """A config key that differs: its values, as JSON, empty where it is not there."""
+
+    key: str
+    first: str
+    second: str
+
+
+class Difference(NamedTuple):
+    """A quantity of which each path ends with a number: its mean in both runs, and the second's less the first's."""
+
+    quantity: str
+    first: float
+    second: float
+    paired: Paired
+
+
+class Comparison(NamedTuple):
+    """same_data: whether both have the same random numbers."""
+
+    changes: tuple[Change, ...]
+    differences: tuple[Difference, ...]
+    same_data: bool
+
+
+def compare(first: Path, second: Path) -> Comparison:
+    """Raises UsageError if either is no finished run, or has nothing that could be compared."""
+    a, b = (_config(folder) for folder in (first, second))
+    differences = tuple(_differences(first, second))
+    if not differences:
+        raise UsageError(f"{first} and {second} have no xi and no floor in common")
+    return Comparison(tuple(_changes(a, b)), differences, a["seed"] == b["seed"])
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The resolved config of a run."""
+    manifest = undamaged(folder)
+    if "paths.npz" not in manifest["files"]:
+        raise UsageError(f"{folder} is no run, nor a cell of a sweep; cells lie in {folder / 'cells'}")
+    config: dict[str, Any] = manifest["config"]
+    return config
+
+
+def _changes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Change]:
+    flat = _flat(a), _flat(b)
+    for key in dict.fromkeys([*flat[0], *flat[1]]):
+        values = [json.dumps(config[key]) if key in config else "" for config in flat]
+        if values[0] != values[1] and key.split(".")[0] not in ("claim", "expect"):
+            yield Change(key, *values)
+
+
+def _flat(config: dict[str, Any], outer: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= _flat(value, f"{outer}{key}.") if isinstance(value, dict) else {f"{outer}{key}": value}
+    return found
+
+
+def _differences(first: Path, second: Path) -> Iterator[Difference]:
+    a, b = read_ends(first), read_ends(second)
+    for name in (name for name in a.of if name in b.of):
+        ours, theirs = a.numbers[a.of.index(name)], b.numbers[b.of.index(name)]
+        found = paired(theirs, ours)
+        with np.errstate(invalid="ignore", over="ignore"):
+            before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
+        yield Difference(_quantity(name), before, after, found)
+
+
+def _quantity(name: str) -> str:
+    """What a number that paths end with is called, for people."""
+    return f"E|Θ − {name.removeprefix(MSE)}|²" if name.startswith(MSE) else ENDS[name]
+
+
+def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Header and rows for people."""
+    header = ["", "first", "second", "second − first", "correlation", "narrower"]
+    return header, [_row(found) for found in comparison.differences]
+
+
+def _row(found: Difference) -> list[str]:
+    p = found.paired
+    shown = interval(
+        {"mse": number(p.value), "ci_low": p.ci_low, "ci_high": p.ci_high, "status": "not finite", "n": 0, "n_finite": 0}
+    )
+    worth = [f"{p.correlation:.3f}", f"{p.narrower:.1f} ×"] if np.isfinite([p.correlation, p.narrower]).all() else ["", ""]
+    return [found.quantity, f"{found.first:.5g}", f"{found.second:.5g}", shown, *worth]
+
+
+def as_dict(comparison: Comparison) -> dict[str, Any]:
+    """As JSON has it."""
+    return {
+        "same_data": comparison.same_data,
+        "changes": [change._asdict() for change in comparison.changes],
+        "differences": [
+            {"quantity": d.quantity, "first": number(d.first), "second": number(d.second)}
+            | {name: number(value) for name, value in d.paired._asdict().items()}
+            for d in comparison.differences
+        ],
+    }

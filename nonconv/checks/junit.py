@@ -1,0 +1,60 @@
+"""JUnit XML, as continuous integration reads it: a suite for each config, a case for each expectation."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from nonconv.checks.expectations import Row
+
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Checked(NamedTuple):
+    """One config held against its result."""
+
+    config: str
+    name: str
+    claim: str
+    folder: Path
+    rows: list[Row]
+
+
+def junit(checked: Sequence[Checked]) -> bytes:
+    """The document. A refuted expectation is a failure; an undecided one counts as skipped."""
+    root = ET.Element("testsuites", {"name": "nonconv check"} | _counts([row for one in checked for row in one.rows]))
+    root.extend(_suite(one) for one in checked)
+    ET.indent(root)
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _suite(one: Checked) -> ET.Element:
+    suite = ET.Element("testsuite", {"name": _xml(one.config)} | _counts(one.rows))
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (("claim", one.claim), ("folder", str(one.folder))):
+        ET.SubElement(properties, "property", name=name, value=_xml(value))
+    suite.extend(_case(one.config, row) for row in one.rows)
+    return suite
+
+
+def _case(config: str, row: Row) -> ET.Element:
+    case = ET.Element("testcase", classname=_xml(config), name=_xml(f"{row.key}: {row.expected}"))
+    if row.status == "met":
+        ET.SubElement(case, "system-out").text = _xml(row.found)
+    else:
+        tag = "failure" if row.status == "refuted" else "skipped"
+        ET.SubElement(case, tag, message=_xml(f"{row.status}: {row.found}"))
+    return case
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, str]:
+    statuses = [row.status for row in rows]
+    found = {"tests": len(rows), "failures": statuses.count("refuted"), "errors": 0, "skipped": statuses.count("undecided")}
+    return {name: str(number) for name, number in found.items()}
+
+
+def _xml(text: str) -> str:
+    """Text without the characters that XML 1.0 cannot hold."""
+    return NOT_XML.sub("?", text)

@@ -1,0 +1,162 @@
+"""Whether nonconv can use what a plug-in registers: names, parameters, and functions that a kernel can import."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import cleandoc
+from pathlib import Path
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from nonconv.components import Component, Coupled, Initialisation, OneOf
+from nonconv.config.spec import KINDS, common_parameters, component_model, registries_changed, typed
+from nonconv.faults.blame import RETURNED, in_one_line, is_foreign, place_of_function, source_lines
+from nonconv.faults.problems import Place, Problem
+from nonconv.parameters import allowed, bare, without_none
+
+UNDERSTOOD = "float, int, bool, str, Literal, a tuple of one of these, or one of these | such a tuple"
+TUPLES = {"update": ("state", "per_step")}
+
+
+class Refused(Exception):
+    """A file is no plug-in; holds what is wrong with it."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+# What cannot be used
+
+
+def refuse_unusable(path: Path, components: Sequence[tuple[str, Component]]) -> None:
+    if not components:
+        example = "from nonconv.optimizers import OPTIMIZERS; OPTIMIZERS.register(Optimizer(...))"
+        raise Refused(Problem("registers no component", Place(str(path), 0, 0, ""), allowed=f"for example {example}"))
+    problems: list[Problem] = []
+    for kind, component in components:
+        found = [*_of_texts(kind, component), *_of_parameters(kind, component), *_of_definitions(component)]
+        problems += [Problem(message, _place_of(path, subject), what) for subject, what, message in found]
+    if problems:
+        raise Refused(*dict.fromkeys(problems))
+    registries_changed()
+    for kind, component in components:
+        component_model(kind, component.name)
+
+
+Finding = tuple[Any, str, str]
+"""The class or function it is about (or a class and the name of a parameter), what that is called, what is wrong."""
+
+
+def _of_texts(kind: str, component: Component) -> Iterator[Finding]:
+    cls, name = component.parameters, f"{KINDS[kind].noun} {component.name}"
+    if not (isinstance(component.name, str) and component.name.isidentifier()):
+        yield cls, name, "the name must be a word of letters, digits and underscores"
+    if not (isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")):
+        yield cls, name, "parameters must be a class derived from NamedTuple"
+    elif not cleandoc(cls.__doc__ or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):
+        yield cls, name, f"{cls.__name__} needs a docstring; its first line says what the {KINDS[kind].noun} is"
+
+
+def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
+    cls = component.parameters
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except Exception as error:  # whatever stands there is evaluated
+        yield cls, cls.__name__, f"its annotations cannot be read: {in_one_line(error)}"
+        return
+    common = {parameter.name for parameter in common_parameters(kind)}
+    for name, annotation in hints.items():
+        subject, what = (cls, name), f"parameter {name}"
+        if not _understood(annotation):
+            yield subject, what, f"the annotation {_shown(annotation)} is not understood; write {UNDERSTOOD}"
+        elif kind == "objective" and not _as_expected(component, name, annotation):
+            like = "mlp" if isinstance(component, Coupled) else "quadratic"
+            yield subject, what, f"of an objective must be annotated as in nonconv/objectives/{like}.py"
+        if name in common:
+            yield subject, what, f"every {KINDS[kind].noun} has one of this name already"
+        elif name == "name" or hasattr(BaseModel, name):
+            yield subject, what, "this name is used by nonconv; take another"
+    if isinstance(component, Coupled) and "data" not in hints:
+        yield cls, cls.__name__, "needs the parameter data, annotated as in nonconv/objectives/mlp.py"
+    if isinstance(component, Initialisation) and not _law_and_gain(hints):
+        yield cls, cls.__name__, "needs the parameters law and gain, annotated as in nonconv/data/initial.py"
+
+
+def _law_and_gain(hints: Mapping[str, Any]) -> bool:
+    law, gain = (bare(hints.get(name))[0] for name in ("law", "gain"))
+    return set(get_args(law)) == {"normal", "uniform"} and gain is float
+
+
+def _understood(annotation: Any) -> bool:
+    try:
+        allowed(annotation)
+        typed(annotation)
+    except Exception:  # of whatever kind: it depends on what somebody wrote there
+        return False
+    core = without_none(bare(annotation)[0])
+    if get_origin(core) not in (Union, UnionType):
+        return True
+    first, *others = (get_origin(bare(option)[0]) or bare(option)[0] for option in get_args(core) if option is not NoneType)
+    return len(others) == 1 and (first in (Literal, str)) != (others[0] is tuple)  # else nothing tells which one is meant
+
+
+def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
+    """Whether an objective's parameter is what its name means to the rest of nonconv."""
+    core, metadata = bare(annotation)
+    if name == "data":
+        kind = "examples" if isinstance(objective, Coupled) else "data"
+        return any(isinstance(item, OneOf) and item.kind == kind for item in metadata)
+    if name == "dim":
+        return core is int
+    return name != "scale" or core is float or bare(next(iter(get_args(core)), None))[0] is float
+
+
+def _shown(annotation: Any) -> str:
+    core = bare(annotation)[0]
+    return core.__name__ if isinstance(core, type) else str(core)
+
+
+def _of_definitions(component: Component) -> Iterator[Finding]:
+    """A kernel imports what it is made of by name, each from the module of the function that runs in it."""
+    if getattr(component, "on_orbit", None):
+        yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
+    for role in RETURNED:
+        function = getattr(component, role, None)
+        if function is None or (role == "loss" and not isinstance(component, Coupled)):
+            continue
+        if not isinstance(function, FunctionType) or _imported(function, function.__name__) is not function:
+            yield function, role, "must be a function that stands under its own name at the top level of the file"
+            continue
+        for field in TUPLES.get(role, ("constants",)):
+            cls = getattr(component, field)
+            if not hasattr(cls, "_fields") or _imported(function, cls.__name__) is not cls:
+                yield cls, field, f"must be a NamedTuple at the top level of the file that {role} is in, under its own name"
+
+
+def _imported(function: FunctionType, name: str) -> Any:
+    return getattr(sys.modules.get(function.__module__), name, None)
+
+
+def _place_of(path: Path, subject: Any) -> Place:
+    """Where the file defines a class, a parameter in one, or a function; the whole file if it does not."""
+    if is_foreign(subject):
+        return place_of_function(subject)
+    lines = source_lines[str(path)]
+    cls, parameter = subject if isinstance(subject, tuple) else (subject, "")
+    name = getattr(cls, "__name__", "")
+    found = _line_of(lines, rf"(?:class|def) ({re.escape(name)})\b", 0)
+    if found and parameter:
+        found = _line_of(lines, rf"\s+({re.escape(parameter)})\s*:", found[0]) or found
+    if not found:
+        return Place(str(path), 0, 0, "")
+    number, match = found
+    return Place(str(path), number, match.start(1) + 1, match.string, len(match[1]))
+
+
+def _line_of(lines: Sequence[str], pattern: str, after: int) -> tuple[int, re.Match[str]] | None:
+    """The first line after that one that begins so."""
+    matches = ((number, re.match(pattern, text)) for number, text in enumerate(lines[after:], after + 1))
+    return next(((number, match) for number, match in matches if match), None)

@@ -1,0 +1,1 @@
+"""What a component promises, checked: for authors of components."""

@@ -1,0 +1,125 @@
+"""The checks of data distributions."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nonconv.checks.verification import ulps
+from nonconv.components import Distribution, Law
+from nonconv.contract.broken import Broken, Check
+from nonconv.contract.programs import CLOSE_ULP, LAYOUTS, SEED, both_engines, engines_agree, make_program
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
+from nonconv.objectives.quadratic import QUADRATIC, Quadratic
+from nonconv.optimizers.sgd import SGD, Sgd
+
+SAMPLES = 2**17
+STANDARD_ERRORS = 5.0
+
+
+def dim_of(component: Any, h: Any) -> int:
+    return int(component.dim(h) or 2) if isinstance(component, Distribution) else int(getattr(h, "dim", 1))
+
+
+def entry_of(component: Any, h: Any, dim: int, j: int) -> Any:
+    return component.constants(*(field[j] for field in component.prepare(h, dim)))
+
+
+def constants_fit(component: Any, h: Any) -> None:
+    dim = dim_of(component, h)
+    constants = component.prepare(h, dim)
+    if not isinstance(constants, component.constants):
+        raise Broken(f"prepare returns {type(constants).__name__}, not {component.constants.__name__}", component.prepare)
+    for name, field in zip(component.constants._fields, constants, strict=True):
+        if np.shape(field)[:1] != (dim,):
+            raise Broken(f"prepare: {name} has the shape {np.shape(field)} for {dim} coordinates", component.prepare)
+        if getattr(field, "dtype", None) not in (np.float64, np.uint64):
+            raise Broken(f"prepare: {name} must be an array of floats", component.prepare)
+
+
+def _law_fits(component: Distribution, h: Any) -> None:
+    dim = dim_of(component, h)
+    law = component.law(h, dim)
+    if not isinstance(law, Law):
+        raise Broken(f"law returns {type(law).__name__}, not Law", component.law)
+    for name, moment in zip(Law._fields[:5], law[:5], strict=True):
+        if np.shape(moment) != (dim,):
+            raise Broken(f"law: {name} has the shape {np.shape(moment)} for {dim} coordinates", component.law)
+    if not np.all((law.low <= law.mean) & (law.mean <= law.high) & (law.variance >= 0.0)):
+        raise Broken("law: low <= mean <= high and variance >= 0 do not hold", component.law)
+    if law.symmetric and np.any(np.abs(law.third_central) > 1e-12 * law.variance**1.5):
+        raise Broken("law: symmetric, but its third central moment is not 0", component.law)
+
+
+def _samples(component: Distribution, h: Any, j: int) -> Array:
+    """Many samples of a coordinate, the most extreme uniforms among them."""
+    last = 1.0 - 2.0**-52
+    extremes = np.array([0.0, 2.0**-52, 2.0**-51, 0.25, 0.5, 0.75, last - 2.0**-52, last])
+    u = np.concatenate([uniforms(key(SEED, "data"), j, 1, 0, SAMPLES)[0], extremes])
+    return np.broadcast_to(component.sample(entry_of(component, h, dim_of(component, h), j), u), u.shape)
+
+
+def _samples_in_bounds(component: Distribution, h: Any) -> None:
+    law = component.law(h, dim_of(component, h))
+    for j in range(dim_of(component, h)):
+        x = _samples(component, h, j)
+        outside = ~((law.low[j] <= x) & (x <= law.high[j]) & np.isfinite(x))
+        if outside.any():
+            what = f"sample gives {x[outside][0]:.17g}, outside of law's bounds {law.low[j]:g} to {law.high[j]:g}"
+            raise Broken(what, component.sample)
+
+
+def _samples_have_moments(component: Distribution, h: Any) -> None:
+    """Within five standard errors, these estimated from the sample."""
+    law = component.law(h, dim_of(component, h))
+    for j in range(dim_of(component, h)):
+        x = _samples(component, h, j)[:SAMPLES]
+        mean, deviation = float(x.mean()), x - x.mean()
+        m2, m3, m4, m6 = (float((deviation**k).mean()) for k in (2, 3, 4, 6))
+        spread = (m2, m4 - m2**2, m6 - m3**2 - 6.0 * m4 * m2 + 9.0 * m2**3)
+        names = ("mean", "variance", "third_central")
+        for name, seen, known, squared in zip(names, (mean, m2, m3), law[:3], spread, strict=True):
+            rounding = 1e-12 * max(abs(mean), math.sqrt(m2)) ** (1 + names.index(name))
+            error = math.sqrt(max(squared, 0.0) / SAMPLES)
+            if not abs(seen - known[j]) <= STANDARD_ERRORS * error + rounding:
+                what = f"law says {name} {known[j]:.6g}, {SAMPLES} samples have {seen:.6g} (standard error {error:.2g})"
+                raise Broken(what, component.law)
+
+
+def _sample_compiles(component: Distribution, h: Any) -> None:
+    if component.transcendental:
+        _samples_are_close(component, h)
+        return
+    dims = {dim for dim, _ in LAYOUTS} if component.dim(h) is None else {component.dim(h)}
+    for dim, batch in LAYOUTS:
+        if dim in dims or len(dims) == 1:
+            size = dim if component.dim(h) is None else dim_of(component, h)
+            program = make_program(size, batch, data=component, data_constants=component.prepare(h, size))
+            engines_agree(program, component, "sample")
+
+
+def _samples_are_close(component: Distribution, h: Any) -> None:
+    """SGD's first step from 0 with rate 1/2 on the quadratic leads to the sample itself."""
+    dim = dim_of(component, h)
+    changes: dict[str, Any] = {
+        "steps": 1,
+        "optimizer": SGD,
+        "optimizer_parameters": Sgd(),
+        "objective_constants": QUADRATIC.prepare(Quadratic(None, dim), dim),
+        "learning_rate": lambda n: np.full_like(n, 0.5),
+        "start": np.zeros(dim),
+    }
+    program = make_program(dim, "1", data=component, data_constants=component.prepare(h, dim), **changes)
+    ours, reference = (block.theta for block in both_engines(program, 5000))
+    if ulps(ours, reference) > CLOSE_ULP:
+        raise Broken(f"compiled and NumPy differ by {ulps(ours, reference)} ulp", component.sample)
+
+
+OF_DATA: dict[str, Check] = {
+    "constants have an entry a coordinate": constants_fit,
+    "law has an entry a coordinate, in order": _law_fits,
+    "compiled samples equal NumPy's": _sample_compiles,
+    "samples stay within the law's bounds": _samples_in_bounds,
+    "samples have the law's moments": _samples_have_moments,
+}

@@ -1,0 +1,296 @@
+"""Does a network, a data set or an initialisation keep its contract? The checks of `nonconv.contract.findings` for these."""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.components import Chosen, Coupled, Examples, Initialisation, Shape
+from nonconv.contract.broken import Broken, Check
+from nonconv.datasets.teacher import TEACHER, Teacher
+from nonconv.engine.blocks import simulate
+from nonconv.engine.program import Learning, Program
+from nonconv.engine.reference import Reference
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
+from nonconv.objectives.mlp import MLP, Mlp
+from nonconv.optimizers.sgd import SGD, Sgd
+
+SEED, STEPS, PATHS, BATCH = 3, 8, 13, 3
+LANES, EXAMPLES, BEYOND = 2, 12, 5
+"""Paths and examples at once, and columns of every array that do not belong to them."""
+MOST_COORDINATES = 60
+"""Of a large network so many are held against differences."""
+TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), Teacher(inputs=2, outputs=3, labels="classes"))
+FANS = ((1, 1), (3, 5), (5, 3), (784, 10), (1, 1024))
+
+
+def _random(name: str, *shape: int) -> Array:
+    """Numbers in [-1, 1)."""
+    return 2.0 * uniforms(key(SEED, name), 0, math.prod(shape), 0, 1)[:, 0].reshape(shape) - 1.0
+
+
+def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
+    """SGD on the network and the data, a few steps from a random start."""
+    h, examples = network.parameters, data.component
+    shape = examples.shape(data.parameters)
+    groups = network.component.groups(h, shape)
+    none = np.empty((shape.features, 0)), np.empty((shape.targets, 0))
+    rows, draws = examples.rows(data.parameters), examples.draws(data.parameters)
+    whole: dict[str, Any] = {
+        "seed": SEED,
+        "dim": groups[-1].last,
+        "steps": STEPS,
+        "objective": network.component,
+        "objective_parameters": h,
+        "objective_constants": network.component.prepare(h, shape),
+        "data": examples,
+        "data_constants": examples.prepare(data.parameters),
+        "optimizer": SGD,
+        "optimizer_parameters": Sgd(),
+        "learning_rate": lambda n: 0.01 * n**-0.25,
+        "batch_size": lambda n: np.full_like(n, float(BATCH)),
+        "start": _random("start", groups[-1].last),
+        "record": np.arange(1, STEPS + 1),
+        "learning": Learning(shape, draws, rows, network.component.work(h, shape), groups, none),
+    }
+    return Program(**(whole | changes))
+
+
+def _same(program: Program, component: Any, function: Callable[..., Any]) -> None:
+    """The engines agree to the bit, or where a function like log is in it to twelve digits."""
+    from nonconv.engine.fused import Fused
+
+    stop = np.zeros(1, dtype=np.uint8)
+    ours, reference = (simulate(program, engine(program), 0, PATHS, stop).theta for engine in (Fused, Reference))
+    good = np.array_equal(ours, reference, equal_nan=True)
+    if not good and component.transcendental:
+        good = np.allclose(ours, reference, rtol=1e-12, atol=1e-12, equal_nan=True)
+    if not good:
+        step = int(np.argmax(np.any(ours != reference, axis=(1, 2)))) + 1
+        raise Broken(f"compiled and NumPy differ from step {step} on", function)
+
+
+# Examples
+
+
+def _is_count(number: Any, least: int = 0) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= least
+
+
+def _shape_fits(component: Examples, h: Any) -> None:
+    shape, draws, rows = component.shape(h), component.draws(h), component.rows(h)
+    if not isinstance(shape, Shape) or not all(_is_count(number, 1) for number in shape[:2]):
+        raise Broken(f"shape returns {shape}; it must be Shape(features, targets), both at least 1", component.shape)
+    if not _is_count(shape.classes) or shape.classes == 1 or (shape.classes and shape.targets != 1):
+        raise Broken(f"shape returns {shape}; classes have one target, and there are two or more", component.shape)
+    if not _is_count(draws, 1):
+        raise Broken(f"draws is {draws!r}; it must be a whole number, at least 1", component.draws)
+    if not _is_count(rows):
+        raise Broken(f"rows is {rows!r}; it must be a whole number, 0 if examples are independent", component.rows)
+    if not isinstance(component.prepare(h), component.constants):
+        raise Broken(f"prepare must return {component.constants.__name__}", component.prepare)
+
+
+def _held_out_fits(component: Examples, h: Any) -> None:
+    shape, held_out = component.shape(h), component.held_out(h)
+    if _is_count(held_out):
+        return
+    arrays = held_out if isinstance(held_out, tuple) else ()
+    sizes = [getattr(array, "shape", ()) for array in arrays]
+    if [size[:1] for size in sizes] != [(shape.features,), (shape.targets,)] or sizes[0][1:] != sizes[1][1:]:
+        raise Broken("held_out must return how many, or arrays (features, H) and (targets, H)", component.held_out)
+
+
+def _drawn(component: Examples, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
+    """An example for each column of u, in arrays with more columns of nan."""
+    shape, n = component.shape(h), u.shape[1]
+    x, y = (np.full((rows, n + beyond), np.nan) for rows in (shape.features, shape.targets))
+    wider = np.hstack([u, np.full((len(u), beyond), 0.5)])
+    component.sample(component.prepare(h), n, wider, x, y)
+    return x, y
+
+
+def _uniforms(component: Examples, h: Any, n: int) -> Array:
+    return uniforms(key(SEED, "examples"), 0, component.draws(h), 0, n)
+
+
+def _sample_writes(component: Examples, h: Any) -> None:
+    u, n, shape = _uniforms(component, h, 100), 100, component.shape(h)
+    before = u.copy()
+    x, y = _drawn(component, h, u, BEYOND)
+    for name, table in (("x", x), ("y", y)):
+        if not np.all(np.isfinite(table[:, :n])):
+            raise Broken(f"sample leaves {name} without a finite number in row {_bad_row(table[:, :n])}", component.sample)
+        if not np.all(np.isnan(table[:, n:])):
+            raise Broken(f"sample writes beyond the first n columns of {name}", component.sample)
+    if not np.array_equal(u, before):
+        raise Broken("sample changes the uniforms it is given", component.sample)
+    if shape.classes and not np.all(np.isin(y[:, :n], np.arange(shape.classes))):
+        raise Broken(f"sample gives a target that is none of the classes 0, ..., {shape.classes - 1}", component.sample)
+
+
+def _bad_row(table: Array) -> int:
+    return int(np.argmax(~np.all(np.isfinite(table), axis=1)))
+
+
+def _sample_is_of_each(component: Examples, h: Any) -> None:
+    """An example is a function of its own uniforms."""
+    u = _uniforms(component, h, 7)
+    together = np.vstack(_drawn(component, h, u))
+    if not np.array_equal(together, np.vstack(_drawn(component, h, u))):
+        raise Broken("sample gives other examples from the same uniforms", component.sample)
+    alone = np.hstack([np.vstack(_drawn(component, h, u[:, k : k + 1])) for k in range(7)])
+    apart = 1e-14 * np.abs(together).max() if component.transcendental else 0.0
+    if not np.all(np.abs(together - alone) <= apart):
+        raise Broken("sample gives another example beside others than alone", component.sample)
+
+
+def _sample_compiles(component: Examples, h: Any) -> None:
+    network = Chosen(MLP, Mlp(None, hidden=(2,), activation="tanh"))
+    _same(_program(network, Chosen(component, h)), component, component.sample)
+
+
+# Networks
+
+
+class _Lesson(NamedTuple):
+    """A network's arrays: those of n examples have more columns, of nan."""
+
+    n: int
+    theta: Array
+    x: Array
+    y: Array
+    constants: Any
+    work: int
+
+
+def _fitting(component: Coupled, h: Any) -> Iterator[Teacher]:
+    """What there is to learn that the network takes."""
+    found = [teacher for teacher in TAUGHT if not component.check_shape(h, TEACHER.shape(teacher))]
+    if not found:
+        raise Broken("check_shape refuses values and classes alike", component.check_shape)
+    return iter(found)
+
+
+def _lessons(component: Coupled, h: Any) -> Iterator[_Lesson]:
+    for teacher in _fitting(component, h):
+        shape, n = TEACHER.shape(teacher), EXAMPLES * LANES
+        x, y = _drawn(TEACHER, teacher, _uniforms(TEACHER, teacher, n), BEYOND)
+        if not shape.classes:  # errors of both signs
+            y[:, :n] -= y[:, :n].mean(axis=1, keepdims=True)
+        theta = _random("theta", component.groups(h, shape)[-1].last, LANES)
+        yield _Lesson(n, theta, x, y, component.prepare(h, shape), component.work(h, shape))
+
+
+def _loss(component: Coupled, lesson: _Lesson, theta: Array) -> Array:
+    """What `loss` writes, (2, n)."""
+    out, work = (np.full((rows, lesson.n + BEYOND), np.nan) for rows in (2, lesson.work))
+    component.loss(lesson.constants, lesson.n, theta, lesson.x, lesson.y, out, work)
+    if not np.all(np.isnan(out[:, lesson.n :])):
+        raise Broken("loss writes beyond the first n columns of out", component.loss)
+    return out[:, : lesson.n]
+
+
+def _gradient(component: Coupled, lesson: _Lesson, onto: float = 0.0, examples: slice = slice(None)) -> Array:
+    """What `add_gradient` makes of a gradient that was `onto` everywhere."""
+    gradient = np.full_like(lesson.theta, onto)
+    x, y = (table[:, : lesson.n].reshape(len(table), -1, LANES)[:, examples].reshape(len(table), -1) for table in lesson[2:4])
+    n = x.shape[1]
+    x, y = (np.hstack([table, np.full((len(table), BEYOND), np.nan)]) for table in (x, y))
+    work = np.full((lesson.work, n + BEYOND), np.nan)
+    component.add_gradient(lesson.constants, n, lesson.theta, x, y, gradient, work)
+    return gradient
+
+
+def _groups_cover(component: Coupled, h: Any) -> None:
+    for teacher in _fitting(component, h):
+        groups = component.groups(h, TEACHER.shape(teacher))
+        if not groups or groups[0].first != 0 or any(g.last <= g.first for g in groups):
+            raise Broken("groups must begin at 0, each with coordinates of its own", component.groups)
+        gap = next((b.name for a, b in pairwise(groups) if a.last != b.first), None)
+        if gap:
+            raise Broken(f"groups: {gap} does not begin where the one before ends", component.groups)
+        if len({g.name for g in groups}) < len(groups):
+            raise Broken("groups: a name stands twice", component.groups)
+        wrong = next((g.name for g in groups if g.fan_in * g.fan_out not in (0, g.last - g.first)), None)
+        if wrong:
+            raise Broken(f"groups: {wrong} does not have fan_in * fan_out coordinates", component.groups)
+
+
+def _loss_fits(component: Coupled, h: Any) -> None:
+    for lesson in _lessons(component, h):
+        before = [table.copy() for table in lesson[1:4]]
+        out = _loss(component, lesson, lesson.theta)
+        if not np.all(np.isfinite(out)):
+            raise Broken("loss leaves out without a finite number for every example", component.loss)
+        if not np.all(np.isin(out[1], (0.0, 1.0))):
+            raise Broken("loss must write 0 or 1 to the second row of out", component.loss)
+        if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, lesson[1:4], strict=True)):
+            raise Broken("loss changes theta, x or y", component.loss)
+
+
+def _gradient_is_derivative(component: Coupled, h: Any) -> None:
+    """By central differences, to 1e-6."""
+    for lesson in _lessons(component, h):
+        slope, step = _gradient(component, lesson), 1e-5
+        for j in range(0, len(lesson.theta), -(-len(lesson.theta) // MOST_COORDINATES)):
+            ahead, behind = lesson.theta.copy(), lesson.theta.copy()
+            ahead[j] += step
+            behind[j] -= step
+            ends = [_loss(component, lesson, theta)[0].reshape(EXAMPLES, LANES).sum(axis=0) for theta in (ahead, behind)]
+            rise = (ends[0] - ends[1]) / (2.0 * step)
+            wrong = ~(np.abs(rise - slope[j]) <= 1e-6 * np.maximum(1.0, np.maximum(np.abs(ends[0]), np.abs(rise))))
+            if wrong.any():
+                at = int(wrong.argmax())
+                what = f"coordinate {j} of {len(slope)} has the gradient {slope[j, at]:.6g}, the loss rises by {rise[at]:.6g}"
+                raise Broken(what, component.add_gradient)
+
+
+def _gradient_is_added(component: Coupled, h: Any) -> None:
+    for lesson in _lessons(component, h):
+        whole = _gradient(component, lesson)
+        close = 1e-12 * (1.0 + np.abs(whole).max())
+        if not np.all(np.abs(_gradient(component, lesson, onto=1.5) - 1.5 - whole) <= close):
+            raise Broken("add_gradient must add to the gradient, not replace it", component.add_gradient)
+        single = [_gradient(component, lesson, examples=slice(k, k + 1)) for k in range(EXAMPLES)]
+        if not np.all(np.abs(sum(single) - whole) <= close):
+            raise Broken("add_gradient of several examples is not the sum of each", component.add_gradient)
+        penalty = np.broadcast_to(component.penalty(lesson.constants, lesson.theta), lesson.theta.shape)
+        if not np.all(np.isfinite(penalty)):
+            raise Broken("penalty is not finite", component.penalty)
+
+
+def _network_compiles(component: Coupled, h: Any) -> None:
+    for teacher in _fitting(component, h):
+        _same(_program(Chosen(component, h), Chosen(TEACHER, teacher)), component, component.add_gradient)
+
+
+# Initialisations
+
+
+def _variance_is_positive(component: Initialisation, h: Any) -> None:
+    for fans in FANS:
+        variance = component.variance(*fans)
+        if not isinstance(variance, int | float) or not 0.0 < variance < math.inf:
+            what = f"variance({fans[0]}, {fans[1]}) is {variance!r}; it must be a positive number"
+            raise Broken(what, component.variance)
+
+
+OF_EXAMPLES: dict[str, Check] = {
+    "shape, draws and rows are whole numbers": _shape_fits,
+    "what is held out has the shape": _held_out_fits,
+    "sample writes n examples, and no more": _sample_writes,
+    "an example depends on its uniforms alone": _sample_is_of_each,
+    "compiled samples equal NumPy's": _sample_compiles,
+}
+OF_NETWORKS: dict[str, Check] = {
+    "groups leave no coordinate out": _groups_cover,
+    "loss writes n losses, and no more": _loss_fits,
+    "add_gradient adds, an example at a time": _gradient_is_added,
+    "add_gradient is the derivative of loss": _gradient_is_derivative,
+    "compiled gradient equals NumPy's": _network_compiles,
+}
+OF_INITIALISATIONS: dict[str, Check] = {"variance is a positive number": _variance_is_positive}

@@ -1,0 +1,83 @@
+"""The checks of separable objectives."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from nonconv.components import Distribution, Objective
+from nonconv.contract.broken import Broken, Check
+from nonconv.contract.data import constants_fit, dim_of, entry_of
+from nonconv.contract.programs import engines_agree, make_program
+from nonconv.data.continuous import UNIFORM, Uniform
+from nonconv.data.discrete import TWO_POINT, TwoPoint
+from nonconv.data.nothing import NOTHING, Nothing
+from nonconv.optimizers.sgd import SGD, Sgd
+
+POINTS = np.array([-2.03, -0.51, -0.07, 0.26, 0.77, 1.4, 3.11])
+DATA_LAWS = ((TWO_POINT, TwoPoint(-1.0, 4.0, 0.25)), (UNIFORM, Uniform(-2.0, 3.0)))
+
+
+def _data_of(component: Objective, h: Any) -> tuple[tuple[Distribution, Any], ...]:
+    return DATA_LAWS if hasattr(h, "data") else ((NOTHING, Nothing()),)
+
+
+def _gradient_compiles(component: Objective, h: Any) -> None:
+    law, parameters = _data_of(component, h)[0]
+    dim = dim_of(component, h)
+    for batch in ("1", "5", "growing"):
+        changes: dict[str, Any] = {
+            "objective": component,
+            "objective_parameters": h,
+            "objective_constants": component.prepare(h, dim),
+            "data": law,
+            "data_constants": law.prepare(parameters, dim),
+        }
+        if component.transcendental:  # one step from many points: what differs by an ulp may be driven apart by more
+            changes |= {"steps": 1, "optimizer": SGD, "optimizer_parameters": Sgd(), "start": np.resize(POINTS, dim)}
+        engines_agree(make_program(dim, batch, **changes), component, "gradient")
+
+
+def _gradient_is_derivative(component: Objective, h: Any) -> None:
+    """By central differences, to 1e-6."""
+    dim = dim_of(component, h)
+    for j, x in itertools.product(range(dim), (-1.0, 0.25, 2.0)):
+        k = entry_of(component, h, dim, j)
+        step = 1e-5 * (1.0 + np.abs(POINTS))
+        ahead, behind = component.loss(k, POINTS + step, x), component.loss(k, POINTS - step, x)
+        difference, slope = (ahead - behind) / (2.0 * step), component.gradient(k, POINTS, x)
+        allowed = 1e-6 * np.maximum(1.0, np.maximum(np.abs(ahead), np.abs(difference)))
+        wrong = np.broadcast_to(~(np.abs(difference - slope) <= allowed), POINTS.shape)
+        if wrong.any():
+            at = int(wrong.argmax())
+            given = np.broadcast_to(slope, POINTS.shape)[at]
+            what = f"at theta = {POINTS[at]:g}, x = {x:g} gradient is {given:.6g}, the loss rises by {difference[at]:.6g}"
+            raise Broken(what, component.gradient)
+
+
+def _minimizer_is_stationary(component: Objective, h: Any) -> None:
+    if component.minimizer is None:
+        return
+    dim = dim_of(component, h)
+    for law, parameters in _data_of(component, h):
+        point = component.minimizer(h, law.law(parameters, dim))
+        if np.shape(point) != (dim,):
+            raise Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
+        for j in range(dim):
+            x = law.sample(entry_of(law, parameters, dim, j), (np.arange(2**12) + 0.5) / 2**12)
+            slopes = [component.gradient(entry_of(component, h, dim, j), point[j] + offset, x) for offset in (-0.1, 0.0, 0.1)]
+            size = max(float(np.abs(slope).mean()) for slope in slopes)
+            if not abs(float(np.mean(slopes[1]))) <= 1e-9 * max(size, 1e-300):
+                what = f"at the minimizer {point[j]:.6g} the mean gradient is {np.mean(slopes[1]):.3g}, with {law.name} data"
+                raise Broken(what, component.minimizer)
+            if np.mean(slopes[0]) > 0.0 or np.mean(slopes[2]) < 0.0:
+                what = f"{point[j]:.6g} is no minimum: the loss falls beside it, with {law.name} data"
+                raise Broken(what, component.minimizer)
+
+
+OF_OBJECTIVES: dict[str, Check] = {
+    "constants have an entry a coordinate": constants_fit,
+    "compiled gradient equals NumPy's": _gradient_compiles,
+    "gradient is the derivative of loss": _gradient_is_derivative,
+    "the minimizer has mean gradient zero": _minimizer_is_stationary,
+}

@@ -1,0 +1,63 @@
+"""The checks of learning rates and batch sizes."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nonconv.components import Limits, Schedule
+from nonconv.contract.broken import Broken, Check
+from nonconv.contract.programs import depends_on_step_alone
+
+FAR = (1e6, 1e9, 1e12, 1e15)
+"""Steps around which a schedule is held against its limits."""
+
+
+def _values_fit(component: Schedule, h: Any) -> None:
+    n = np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)])
+    values = component.value(h, n.copy())
+    if np.shape(values) != n.shape:
+        raise Broken(f"value has the shape {np.shape(values)}, n has {n.shape}", component.value)
+    if not np.all(np.isfinite(values) & (values >= 0.0)):
+        bad = ~(np.isfinite(values) & (values >= 0.0))
+        raise Broken(f"value is {values[bad][0]:g} at step {n[bad][0]:g}; it must be finite and not negative", component.value)
+    if not np.any(values > 0.0):
+        raise Broken("value is 0 at every step", component.value)
+
+
+def _value_of_the_step_alone(component: Schedule, h: Any) -> None:
+    depends_on_step_alone(lambda n: component.value(h, n), component.value)
+
+
+def _sizes_are_whole(component: Schedule, h: Any) -> None:
+    n = np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)])
+    sizes = np.asarray(component.value(h, n))
+    bad = ~((sizes >= 1.0) & (sizes < 2.0**31) & (sizes == np.floor(sizes)))
+    if bad.any():
+        what = f"the size is {sizes[bad][0]:g} at step {n[bad][0]:g}; it must be a whole number from 1 to 2147483647"
+        raise Broken(what, component.value)
+
+
+def _limits_hold(component: Schedule, h: Any) -> None:
+    """Around steps 1e6 to 1e15 the values come close to the limits, or closer all the time; what is beyond is not seen."""
+    limits = component.limits(h)
+    if not isinstance(limits, Limits) or not limits.low <= limits.high:
+        raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
+    seen = [component.value(h, n + np.arange(5040.0)) for n in FAR]
+    if math.isinf(limits.high):
+        if not seen[-1].max() > seen[0].max() and not seen[-1].max() >= 2**31 - 1:
+            raise Broken(f"limits says it grows without bound; around 1e15 it is {seen[-1].max():g}", component.limits)
+        return
+    gaps = [max(float((limits.low - x).max()), float((x - limits.high).max()), 0.0) for x in seen]
+    close = 1e-6 * max(float(np.abs(seen[0]).max()), abs(limits.high))
+    if gaps[-1] > close and not gaps[-1] <= 0.9 * gaps[0]:
+        found = f"{seen[-1].min():g} to {seen[-1].max():g}"
+        raise Broken(f"limits says {limits.low:g} to {limits.high:g}, but around step 1e15 it is {found}", component.limits)
+
+
+OF_SCHEDULES: dict[str, Check] = {
+    "values are finite, not negative, and one a step": _values_fit,
+    "values depend on the step alone": _value_of_the_step_alone,
+    "values approach the limits": _limits_hold,
+}
+OF_BATCH_SIZES: dict[str, Check] = {**OF_SCHEDULES, "sizes are whole and at least 1": _sizes_are_whole}

@@ -1,0 +1,123 @@
+"""Labels that a formula gives, with noise: function."""
+
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Len
+from typing_extensions import Doc
+
+from nonconv.components import Complaint, Examples, Shape
+from nonconv.data.values import LARGEST, Value
+from nonconv.datasets.common import (
+    HeldOut,
+    High,
+    Inputs,
+    Low,
+    Noise,
+    NoiseLaw,
+    add_noise,
+    complain_unless_ordered,
+    draw_features,
+)
+from nonconv.numerics.arithmetic import Array, each
+from nonconv.numerics.elementary import sin
+
+FARTHEST = 1e6
+"""The largest argument of the sine: nonconv.numerics.elementary reduces those up to here without loss."""
+
+
+class Function(NamedTuple):
+    """A sine or a polynomial of the sum of uniform features, with label noise.
+
+    x is uniform on [low, high]^inputs and s = x_1 + ... + x_inputs.
+    sin: y = sin(frequency s) + noise e. polynomial: y = sum_k coefficients[k] s^k + noise e. e has mean 0 and variance 1.
+    """
+
+    inputs: Inputs = 1
+    of: Annotated[Literal["sin", "polynomial"], Doc("the formula")] = "sin"
+    frequency: Annotated[Value, Doc("of the sine, in radians")] = 1.0
+    coefficients: Annotated[tuple[Value, ...], Len(1, 64), Doc("of the polynomial, from the constant term up")] = (
+        0.0,
+        0.0,
+        1.0,
+    )
+    noise: Annotated[Noise, Doc("standard deviation of the noise")] = 0.1
+    noise_law: NoiseLaw = "uniform"
+    low: Low = 0.0
+    high: High = 1.0
+    held_out: HeldOut = 256
+
+
+class FunctionConstants(NamedTuple):
+    low: float
+    width: float
+    sine: int
+    frequency: float
+    coefficients: Array
+    noise: float
+    normal: int
+
+
+def check(h: Function) -> list[Complaint]:
+    farthest, bound = h.inputs * max(abs(h.low), abs(h.high)), 0.0
+    for coefficient in reversed(h.coefficients):
+        bound = abs(coefficient) + farthest * bound
+    if h.of == "polynomial" and not bound <= LARGEST:
+        return [Complaint("coefficients", f"the polynomial must not reach beyond {LARGEST:g} on [low, high]^inputs")]
+    if h.of == "sin" and abs(h.frequency) * farthest > FARTHEST:
+        what = f"the argument of the sine must not reach beyond {FARTHEST:g} on [low, high]^inputs"
+        return [Complaint("frequency", what, f"a number of at most {FARTHEST / farthest:g} either way")]
+    return complain_unless_ordered(h.low, h.high)
+
+
+def prepare(h: Function) -> FunctionConstants:
+    return FunctionConstants(
+        low=float(h.low),
+        width=float(h.high - h.low),
+        sine=int(h.of == "sin"),
+        frequency=float(h.frequency),
+        coefficients=np.array(h.coefficients, dtype=np.float64),
+        noise=float(h.noise),
+        normal=int(h.noise_law == "normal"),
+    )
+
+
+def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    draw_features(k.low, k.width, n, u, x)
+    s = np.empty(n)
+    for i in each(n):
+        s[i] = x[0, i]
+    for j in range(1, x.shape[0]):
+        for i in each(n):
+            s[i] += x[j, i]
+    if k.sine == 1:
+        for i in each(n):
+            y[0, i] = sin(k.frequency * s[i])
+    else:
+        horner(k.coefficients, n, s, y[0])
+    add_noise(k.noise, k.normal, n, u[x.shape[0]], y[0])
+
+
+def horner(coefficients: Array, n: int, s: Array, y: Array) -> None:
+    """Write the polynomial of s (n,) to y (n,)."""
+    for i in each(n):
+        y[i] = 0.0
+    for power in range(coefficients.shape[0] - 1, -1, -1):
+        coefficient = coefficients[power]
+        for i in each(n):
+            y[i] = coefficient + s[i] * y[i]
+
+
+FUNCTION = Examples(
+    name="function",
+    parameters=Function,
+    paper="regression of one smooth function",
+    check=check,
+    transcendental=("log",),
+    shape=lambda h: Shape(h.inputs, 1),
+    constants=FunctionConstants,
+    prepare=prepare,
+    draws=lambda h: h.inputs + 1,
+    sample=sample,
+    held_out=lambda h: h.held_out,
+)

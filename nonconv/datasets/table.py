@@ -1,0 +1,228 @@
+"""Rows of a table, the user's own or shipped: csv, diabetes, digits."""
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from annotated_types import Interval, Len
+from numpy.typing import NDArray
+from typing_extensions import Doc
+
+from nonconv.components import Complaint, Examples, Shape
+from nonconv.numerics.arithmetic import Array, each, index
+
+Order = Literal["with_replacement", "epochs"]
+OrderOfRows = Annotated[Order, Doc("rows are drawn with replacement, or each path passes through all, shuffled anew each time")]
+Standardise = Annotated[
+    bool, Doc("subtract each column's mean and divide by its standard deviation, both of the training rows")
+]
+Share = Annotated[float, Interval(ge=0, lt=1), Doc("the share of the rows that measures the risk and is never trained on")]
+
+
+class Csv(NamedTuple):
+    """Rows of a CSV file: some columns are the features x, others the targets y.
+
+    (x, y) is a training row; all are equally probable. classes: the one target column holds the whole numbers
+    0, ..., K - 1 and is never standardised.
+    """
+
+    file: Annotated[str, Len(1), Doc("path of the file, relative to the config")]
+    features: Annotated[tuple[str, ...], Len(1), Doc("names of the columns x, from the header line")]
+    targets: Annotated[tuple[str, ...], Len(1), Doc("names of the columns y")]
+    labels: Annotated[Literal["values", "classes"], Doc("what the targets are: numbers, or the class")] = "values"
+    standardise: Standardise = True
+    order: OrderOfRows = "with_replacement"
+    held_out: Share = 0.2
+    sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
+
+
+class Diabetes(NamedTuple):
+    """442 patients: the progression of diabetes in a year, from 10 measurements at its beginning.
+
+    x: age, sex, body mass index, blood pressure, six blood serum measurements. y: the progression, a number.
+    """
+
+    standardise: Standardise = True
+    order: OrderOfRows = "with_replacement"
+    held_out: Share = 0.2
+
+
+class Digits(NamedTuple):
+    """1797 handwritten digits: which of ten, from an image of 8 x 8 pixels.
+
+    x: the pixels row by row, each 0, ..., 16. y: the class, 0, ..., 9. A pixel of one value in all training rows becomes 0
+    when standardised.
+    """
+
+    standardise: Standardise = True
+    order: OrderOfRows = "with_replacement"
+    held_out: Share = 0.2
+
+
+class Table(NamedTuple):
+    """What the definitions know of a `Csv`, `Diabetes` or `Digits`: its numbers as they are learned from, row by row.
+
+    classes: how many, or 0 if the targets are any numbers. epochs: the order of the rows.
+    """
+
+    features: Array
+    targets: Array
+    held_out_features: Array
+    held_out_targets: Array
+    classes: int
+    epochs: bool
+
+
+class TableConstants(NamedTuple):
+    """Features and targets by column."""
+
+    rows: float
+    features: Array
+    targets: Array
+
+
+def check(h: Csv) -> list[Complaint]:
+    complaints = []
+    for parameter, names, others in (("features", h.features, ()), ("targets", h.targets, h.features)):
+        double = next((name for at, name in enumerate(names) if name in (*names[:at], *others)), None)
+        if double is not None:
+            complaints.append(Complaint(parameter, f"column {double!r} stands twice among features and targets"))
+    if h.labels == "classes" and len(h.targets) > 1:
+        complaints.append(Complaint("targets", f"{len(h.targets)} columns, but classes stand in one", "a list of one column"))
+    return complaints
+
+
+class Unusable(ValueError):
+    """Why rows cannot be learned from: which parameter is at fault, or which entry of it, and what is allowed."""
+
+    def __init__(self, parameter: str, message: str, entry: int | None = None, allowed: str = "") -> None:
+        super().__init__(message)
+        self.path = (parameter,) if entry is None else (parameter, entry)
+        self.allowed = allowed
+
+
+def count_classes(targets: Array) -> int:
+    """How many classes there are. Raises Unusable unless the targets (rows, 1) are the whole numbers 0, ..., K - 1."""
+    if np.any(targets != np.floor(targets)) or np.any(targets < 0):
+        wrong = targets[(targets != np.floor(targets)) | (targets < 0)][0]
+        raise Unusable("targets", f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}", 0)
+    found = np.unique(targets)
+    if len(found) < 2:
+        raise Unusable("targets", f"all rows are of class {found[0]:g}; there must be at least two classes", 0)
+    if found[-1] != len(found) - 1:
+        missing = int(np.argmax(found != np.arange(len(found))))
+        what = f"classes go up to {found[-1]:g}, but there is no row of class {missing}; number them 0, 1, ..."
+        raise Unusable("targets", what, 0)
+    return len(found)
+
+
+def split(
+    features: Array,
+    targets: Array,
+    classes: int,
+    share: float,
+    order: Order,
+    standardise: bool,
+    u: Array,
+    *,
+    constant_features: bool = False,
+    names: tuple[str, ...] = (),
+) -> Table:
+    """The rows as they are learned from: those with the smallest of the uniforms u (rows,) are held out.
+
+    classes: how many, or 0 for values. constant_features: whether standardising accepts a feature that has one value in
+    all training rows. names: of all columns, the features first. Raises Unusable: no row is left to train on, or a column
+    cannot be standardised.
+    """
+    rows, count = features.shape
+    held_out = np.zeros(rows, dtype=np.bool_)
+    held_out[np.argsort(u, kind="stable")[: round(share * rows)]] = True
+    if np.all(held_out):
+        raise Unusable("held_out", f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on")
+    if standardise:
+        features = standardised(features, ~held_out, "features", names[:count], constant_features)
+    if standardise and classes == 0:
+        targets = standardised(targets, ~held_out, "targets", names[count:], False)
+    parts = (features[~held_out], targets[~held_out], features[held_out], targets[held_out])
+    return Table(*parts, classes, order == "epochs")
+
+
+def standardised(columns: Array, training: NDArray[np.bool_], parameter: str, names: tuple[str, ...], constant: bool) -> Array:
+    """Columns (rows, C) of mean 0 and standard deviation 1 over the training rows, or 0 there where they are constant."""
+    trained = columns[training]
+    spread = np.where(np.ptp(trained, axis=0) > 0, trained.std(axis=0), 0.0)
+    same = spread == 0
+    if np.any(same) and not constant:
+        at = int(np.argmax(same))
+        which = f"column {names[at]!r}" if names else f"column {at + 1}"
+        what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
+        raise Unusable(parameter, what, at, "columns that vary, or standardise: false")
+    center = np.where(same, trained[0], trained.mean(axis=0))
+    return np.asarray((columns - center) / np.where(same, 1.0, spread))
+
+
+def shipped(name: str) -> tuple[Array, Array, int]:
+    """The features (rows, F), targets (rows, 1) and number of classes of a table that comes with the package."""
+    if name == "diabetes":
+        lines = shipped_text("diabetes.csv").splitlines()[1:]
+        table, classes = np.array([[float(field) for field in line.split(",")] for line in lines]), 0
+    else:
+        table, classes = np.array([[float(int(mark, 17)) for mark in line] for line in shipped_text("digits.txt").split()]), 10
+    return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1:]), classes
+
+
+def shipped_text(file: str) -> str:
+    return resources.files("nonconv.datasets").joinpath("data", file).read_text(encoding="ascii")
+
+
+def shape_of(h: Table) -> Shape:
+    return Shape(h.features.shape[1], h.targets.shape[1], h.classes)
+
+
+def prepare(h: Table) -> TableConstants:
+    return TableConstants(float(len(h.features)), by_column(h.features), by_column(h.targets))
+
+
+def by_column(rows: Array) -> Array:
+    return np.ascontiguousarray(rows.T)
+
+
+def held_out(h: Table) -> tuple[Array, Array]:
+    return by_column(h.held_out_features), by_column(h.held_out_targets)
+
+
+def sample(k: TableConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    for j in range(x.shape[0]):
+        column, x_j = k.features[j], x[j]
+        for i in each(n):
+            x_j[i] = column[index(u[0, i] * k.rows)]
+    for j in range(y.shape[0]):
+        column, y_j = k.targets[j], y[j]
+        for i in each(n):
+            y_j[i] = column[index(u[0, i] * k.rows)]
+
+
+def no_complaints(h: Diabetes | Digits) -> list[Complaint]:
+    return []
+
+
+def component(name: str, parameters: type[Any], paper: str, check: Callable[[Any], list[Complaint]]) -> Examples:
+    return Examples(
+        name=name,
+        parameters=parameters,
+        paper=paper,
+        check=check,
+        shape=shape_of,
+        constants=TableConstants,
+        prepare=prepare,
+        draws=lambda h: 1,
+        sample=sample,
+        rows=lambda h: len(h.features) if h.epochs else 0,
+        held_out=held_out,
+    )
+
+
+CSV = component("csv", Csv, "the empirical law of the file", check)
+DIABETES = component("diabetes", Diabetes, "Efron, Hastie, Johnstone, Tibshirani (2004)", no_complaints)
+DIGITS = component("digits", Digits, "Alpaydin, Kaynak (1998), doi:10.24432/C50P49", no_complaints)

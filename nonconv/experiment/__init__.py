@@ -1,0 +1,1 @@
+"""From a validated config to a cell: bound to its numbers and hashed."""

@@ -1,0 +1,146 @@
+"""Who is to blame when code fails: the line of a plug-in that raised, or that a compiler refuses."""
+
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from nonconv.components import Component
+from nonconv.errors import NonconvError, PluginError
+from nonconv.faults.problems import Place, Problem
+
+RETURNED = {
+    "update": "a direction and a state",
+    "gradient": "a number",
+    "sample": "a number, or of examples nothing",
+    "add_gradient": "nothing",
+    "loss": "a number, or of a network nothing",
+    "penalty": "a number",
+}
+"""What runs in a kernel, and what it gives back. The kernel imports it, and TUPLES, by name from the module it is from."""
+IN_COMPILERS_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
+NO_NEWS = re.compile(r"Failed in \w+ mode pipeline.*")
+OWN_NAMES = re.compile(r" for '\$.*")
+
+
+@dataclass(frozen=True, eq=False)
+class Plugin:
+    """A loaded file: its path as it was given, its content and digest, and what it registered, by kind."""
+
+    path: Path
+    content: bytes
+    digest: str
+    module: ModuleType
+    components: tuple[tuple[str, Component], ...]
+
+
+registered: list[Plugin] = []
+"""The plug-ins whose components the registries hold."""
+source_lines: dict[str, list[str]] = {}
+"""The lines of every file executed so far, as of the last time, by the name that tracebacks give it."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """An exception in one line."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+# Who is to blame
+
+
+@contextmanager
+def blaming(**compiled: Callable[..., Any]) -> Iterator[None]:
+    """Raise PluginError for what a plug-in's code raises, or what a compiler says of these, by their role in a kernel."""
+    try:
+        yield
+    except NonconvError:
+        raise
+    except Exception as error:  # a plug-in's code may raise anything
+        problem = blame(error) or _of_compiler(error, compiled) or _perhaps(error)
+        if problem is None:
+            raise
+        raise PluginError([str(problem)]) from error
+
+
+def blame(error: BaseException) -> Problem | None:
+    """What to tell of an exception that was raised in a plug-in's code, with the innermost line of it."""
+    place = last_place(error.__traceback__, set(source_lines))
+    return Problem(f"cannot be run: {in_one_line(error)}", place) if place else None
+
+
+def last_place(trace: TracebackType | None, files: set[str]) -> Place | None:
+    ours = [frame for frame in traceback.extract_tb(trace) if frame.filename in files]
+    if not ours:
+        return None
+    frame, source = ours[-1], source_lines[ours[-1].filename]
+    line = frame.lineno or 0
+    text = source[line - 1] if 0 < line <= len(source) else ""
+    first, last = (len(text.encode()[: column or 0].decode(errors="ignore")) for column in (frame.colno, frame.end_colno))
+    one_line = frame.end_lineno == frame.lineno and last > first
+    return Place(frame.filename, line, first + 1, text, last - first if one_line else max(1, len(text.rstrip()) - first))
+
+
+def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -> Problem | None:
+    """What a compiler says of functions, if they are a plug-in's: at the line it names, or else at one of them."""
+    foreign = {role: function for role, function in compiled.items() if is_foreign(function)}
+    if not foreign:
+        return None
+    message = f"cannot be compiled: {_gist(str(error)) or type(error).__name__}"
+    files = {Path(file).resolve(): file for file in source_lines}
+    for match in IN_COMPILERS_TEXT.finditer(str(error)):
+        file = files.get(Path(match[1] or match[3]).resolve())
+        if file:
+            return Problem(message, _whole_line(file, int(match[2] or match[4])))
+    role = next((role for role in foreign if f"{role}(" in str(error)), next(iter(foreign)))
+    return Problem(f"{message}; {role} must return {RETURNED[role]}", place_of_function(foreign[role]))
+
+
+def _perhaps(error: Exception) -> Problem | None:
+    """What cannot be laid to a line; a plug-in is the likely cause where there is one."""
+    if not registered or isinstance(error, OSError):
+        return None
+    test = " and ".join(f"nonconv explain {plugin.path} --test" for plugin in registered)
+    hint = f"{test} says what a plug-in does wrong; if it finds nothing, please report this"
+    return Problem(f"{in_one_line(error)}\n  {hint}", Place(", ".join(str(plugin.path) for plugin in registered), 0, 0, ""))
+
+
+def refusal(function: Callable[..., Any], message: str) -> Exception:
+    """What to raise where a definition gave what it must not: PluginError, which names its line, if it is a plug-in's."""
+    if not is_foreign(function):
+        return ValueError(message)
+    return PluginError([str(Problem(message, place_of_function(function)))])
+
+
+def place_text(function: Callable[..., Any]) -> str:
+    """`file:line` of a plug-in's function."""
+    place = place_of_function(function)
+    return f"{place.source}:{place.line}"
+
+
+def place_of_function(function: Any) -> Place:
+    return _whole_line(function.__code__.co_filename, function.__code__.co_firstlineno)
+
+
+def _whole_line(file: str, line: int) -> Place:
+    text = source_lines[file][line - 1] if 0 < line <= len(source_lines[file]) else ""
+    indent = len(text) - len(text.lstrip())
+    return Place(file, line, indent + 1, text, max(1, len(text.strip())))
+
+
+def is_foreign(function: Any) -> bool:
+    """Whether a function is from a plug-in."""
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename in source_lines
+
+
+def _gist(text: str) -> str:
+    """The sentence that a compiler's page of text is about."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not NO_NEWS.match(line)]
+    said = OWN_NAMES.sub("", lines[0]) if lines else ""
+    example = next((line for line in lines[1:3] if line.startswith(">>>")), "")
+    return f"{said.removesuffix(':')}:{example.removeprefix('>>>')}" if example else said

@@ -1,0 +1,145 @@
+"""Count, mean and spread of a stream of numbers, in pieces that merge: Chan, Golub & LeVeque (1983)."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.student import student
+
+SYMMETRIC = 1e-6
+"""Below this a skewness changes an interval less than rounding would change its correction."""
+
+
+class Moments(NamedTuple):
+    """Moments of samples; all fields have one shape.
+
+    mean, m2 and m3 (sums of squared and cubed deviations) and largest are of the finite samples; the others are counted,
+    not dropped: n in all, n_finite of them finite, n_nan not even infinite.
+    """
+
+    n: NDArray[np.int64]
+    n_finite: NDArray[np.int64]
+    n_nan: NDArray[np.int64]
+    mean: Array
+    m2: Array
+    m3: Array
+    largest: Array
+
+
+def moments(samples: Array) -> Moments:
+    """The moments over the last axis."""
+    if 0 in samples.shape[:-1]:
+        return _nothing(samples.shape[:-1])
+    n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = samples.sum(axis=-1) / n
+        if not np.isfinite(mean).all():
+            return _careful_moments(samples, n)
+        # A finite sum has finite terms only. Powers are not kept: fresh temporaries cost more than the arithmetic.
+        deviation = samples - mean[..., None]
+        m2 = np.einsum("...i,...i->...", deviation, deviation)
+        m3 = np.einsum("...i,...i,...i->...", deviation, deviation, deviation)
+    return Moments(n, n, np.zeros_like(n), mean, m2, m3, samples.max(axis=-1))
+
+
+@lru_cache
+def _nothing(shape: tuple[int, ...]) -> Moments:
+    """The moments of no numbers at all, as runs have them of what they do not measure."""
+    counts, numbers = np.empty(shape, dtype=np.int64), np.empty(shape)
+    return Moments(counts, counts, counts, numbers, numbers, numbers, numbers)
+
+
+def _careful_moments(samples: Array, n: NDArray[np.int64]) -> Moments:
+    """The moments of samples that are not all finite, or whose sum is not."""
+    finite = np.isfinite(samples)
+    n_finite = finite.sum(axis=-1, dtype=np.int64)
+    mean = _mean(np.where(finite, samples, 0.0), np.maximum(n_finite, 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = np.where(finite, samples - mean[..., None], 0.0)
+        m2, m3 = np.square(deviation).sum(axis=-1), (np.square(deviation) * deviation).sum(axis=-1)
+    largest = np.where(finite, samples, -np.inf).max(axis=-1)
+    return Moments(n, n_finite, np.isnan(samples).sum(axis=-1, dtype=np.int64), mean, m2, m3, largest)
+
+
+def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
+    """The mean over the last axis, n samples each; finite even where their sum is not."""
+    with np.errstate(over="ignore"):
+        mean: Array = samples.sum(axis=-1) / n
+        return mean if np.isfinite(mean).all() else (samples / n[..., None]).sum(axis=-1)
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    """The moments of both together."""
+    if a.n.size == 0:
+        return a
+    n_finite = a.n_finite + b.n_finite
+    share = b.n_finite / np.maximum(n_finite, 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        delta = b.mean - a.mean
+        mean = a.mean + delta * share
+        m2 = a.m2 + b.m2 + delta * (delta * share * a.n_finite)
+        of_means = delta * (delta * share * a.n_finite) * (delta * ((a.n_finite - b.n_finite) / np.maximum(n_finite, 1)))
+        m3 = a.m3 + b.m3 + of_means + 3.0 * delta * ((1.0 - share) * b.m2 - share * a.m2)
+    return Moments(a.n + b.n, n_finite, a.n_nan + b.n_nan, mean, m2, m3, np.maximum(a.largest, b.largest))
+
+
+class Estimate(NamedTuple):
+    """A mean with its standard error and two-sided interval. Samples that are not finite make the mean so."""
+
+    value: Array
+    se: Array
+    low: Array
+    high: Array
+
+
+def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
+    """Mean and interval over independent samples; nan where fewer than two, or not all, are finite.
+
+    Student's t with Hall's cubic correction for skewness (1992, J. R. Statist. Soc. B 54, 221-228): both tails keep their
+    share where squares of errors, which are skewed, make the plain interval miss on one side.
+    """
+    tail = 0.5 - confidence / 2
+    value, se = _mean_and_error(m)
+    if not value.size:
+        return Estimate(value, se, value, value)
+    return Estimate(value, se, value - se * _deviate(m, 1.0 - tail), value - se * _deviate(m, tail))
+
+
+def lower_bound(m: Moments, error: float) -> Array:
+    """What the mean is below with this probability; like `estimate`."""
+    value, se = _mean_and_error(m)
+    if not value.size:
+        return value
+    return np.asarray(value - se * _deviate(m, 1.0 - error))
+
+
+def _mean_and_error(m: Moments) -> tuple[Array, Array]:
+    whole = m.n_finite == m.n
+    value = np.where(whole, m.mean, np.where(m.n_nan > 0, np.nan, np.inf))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return value, np.where(whole & (m.n > 1), np.sqrt(m.m2 / (m.n - 1.0) / m.n), np.nan)
+
+
+def _deviate(m: Moments, probability: float) -> Array:
+    """The quantile of (sample mean - mean) / standard error; plain Student's t where the skewness is 0 or unknown."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
+        skewness = m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n)
+        bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
+    return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))
+
+
+def effective_number(m: Moments) -> Array:
+    """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish).
+
+    Where the squares leave the range of doubles it is sum x / max x, which is never above it.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        second = m.m2 + m.n_finite * m.mean**2
+        kish = m.n_finite * (m.n_finite * m.mean**2 / second)
+        bound = m.n_finite * (m.mean / m.largest)
+    in_range = np.isfinite(second) & (second >= np.finfo(np.float64).tiny)
+    return np.where(m.mean > 0, np.where(in_range, kish, bound), m.n_finite.astype(np.float64))

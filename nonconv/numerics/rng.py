@@ -1,0 +1,76 @@
+"""Randomness as a function of coordinates: uniform = Philox(key, counter = (draw, replicate)).
+
+Nothing is consumed and nothing has a state, so path k is the same bits alone, in a block, on any worker, after a
+resume, or when more paths are asked for. `philox4x32` is plain text: the reference engine runs it on arrays, the
+kernels on scalars.
+
+Source: Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3 (Philox4x32-10).
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.numerics.arithmetic import Array, Lanes
+
+LOW = np.uint64(0xFFFFFFFF)
+WORD = np.uint64(32)
+MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+SHIFT_HIGH, SHIFT_LOW = np.uint64(20), np.uint64(12)
+ROUNDS = 10
+ONE = np.uint64(0x3FF0000000000000)
+"""The bits of 1.0; with 52 others below them they are a double in [1, 2)."""
+
+
+class Key(NamedTuple):
+    """The two 32-bit words of a Philox key, held in 64 bits."""
+
+    k0: np.uint64
+    k1: np.uint64
+
+
+def key(seed: int, purpose: str) -> Key:
+    """The key of one stream: a hash of the seed and of what the stream is for, never of the optimizer or the cell."""
+    digest = hashlib.blake2b(f"nonconv:{seed}:{purpose}".encode(), digest_size=8).digest()
+    return Key(np.uint64(int.from_bytes(digest[:4], "little")), np.uint64(int.from_bytes(digest[4:], "little")))
+
+
+def philox_round(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, ...]:
+    """The next counter of four and the next key of two 32-bit words, each held in a uint64."""
+    p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
+    c0, c1, c2, c3 = ((p1 >> WORD) ^ c1 ^ k0) & LOW, p1 & LOW, ((p0 >> WORD) ^ c3 ^ k1) & LOW, p0 & LOW
+    return c0, c1, c2, c3, (k0 + WEYL_0) & LOW, (k1 + WEYL_1) & LOW
+
+
+def philox4x32(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
+    """All rounds on a counter and a key."""
+    for _ in range(ROUNDS):
+        c0, c1, c2, c3, k0, k1 = philox_round(c0, c1, c2, c3, k0, k1)
+    return c0, c1, c2, c3
+
+
+def to_unit(high: Lanes, low: Lanes) -> Lanes:
+    """A double in [0, 1) on the grid 2**-52 from the 52 leading bits of two words.
+
+    Without a conversion from integers, for which many processors have no vector instruction.
+    """
+    return np.uint64((high << SHIFT_HIGH) | (low >> SHIFT_LOW) | ONE).view(np.float64) - 1.0
+
+
+def uniform_pair(pair: Lanes, replicate: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes]:
+    """Draws 2*pair and 2*pair + 1 of a path (uint64 coordinates): one Philox block gives both."""
+    a, b, c, d = philox4x32(pair & LOW, pair >> WORD, replicate & LOW, replicate >> WORD, k0, k1)
+    return to_unit(a, b), to_unit(c, d)
+
+
+def uniforms(stream: Key, first_draw: int, draws: int, first_replicate: int, replicates: int) -> Array:
+    """The uniforms of consecutive draws and replicates, shape (draws, replicates)."""
+    first_pair, last_pair = first_draw // 2, (first_draw + draws + 1) // 2
+    pair = np.arange(first_pair, last_pair, dtype=np.uint64)[:, None]
+    replicate = np.arange(first_replicate, first_replicate + replicates, dtype=np.uint64)[None, :]
+    even, odd = uniform_pair(pair, replicate, stream.k0, stream.k1)
+    both = np.stack([even, odd], axis=1).reshape(-1, replicates)
+    skip = first_draw - 2 * first_pair
+    return both[skip : skip + draws]

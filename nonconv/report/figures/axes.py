@@ -1,0 +1,47 @@
+"""How all figures look, and logarithmic axes that are cheap to draw."""
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
+
+from nonconv.numerics.arithmetic import Array
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "figure.dpi": 160,
+    "svg.hashsalt": "nonconv",
+    "path.simplify": True,
+}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LARGEST_SHOWN = 1e150
+"""Axes cannot be drawn up to the largest double; a curve ends where it passes this."""
+
+
+def positive(values: Array) -> Array:
+    """What a log axis can show."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(values) & (values > 0) & (values < LARGEST_SHOWN), values, np.nan)
+
+
+def log_axis(axis: Any) -> None:
+    """Decades as 10⁻² in plain text and no minor ticks: mathtext and tick clutter are most of a figure's cost."""
+    axis.set_major_locator(LogLocator(numticks=9))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(power_of_ten)
+
+
+def power_of_ten(value: float, position: int | None = None) -> str:
+    exponent = math.log10(value) if value > 0 else math.nan
+    if not math.isfinite(exponent) or abs(exponent - round(exponent)) > 1e-9:
+        return f"{value:.3g}"
+    return "10" + str(round(exponent)).translate(SUPERSCRIPTS)

@@ -1,0 +1,209 @@
+"""The figures of a run: the error against each xi, and the paths themselves. Readable in grey."""
+
+import io
+import math
+import textwrap
+from functools import partial
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.at_once import at_once
+from nonconv.report.figures.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
+from nonconv.report.figures.floors_figure import floors_figure
+from nonconv.report.figures.network_figures import groups_figure, risk_figure
+from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
+from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
+from nonconv.report.run import Errors, Run
+
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": "#000000", "linestyle": "-"},
+    {"color": "#0072b2", "linestyle": (0, (6, 2))},
+    {"color": "#d55e00", "linestyle": (0, (2, 1.5))},
+    {"color": "#009e73", "linestyle": (0, (7, 2, 1, 2))},
+    {"color": "#cc79a7", "linestyle": (0, (1, 1))},
+)
+MARKERS = ("", "o", "s", "^", "v")
+"""What tells a line from the one with the same LINES entry."""
+SINGLE_PATHS = 3
+MOST_PANELS = 3
+FORMATS = ("png", "svg", "pdf")
+LONGEST_NAME = 26
+
+
+def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
+    """Figures in all formats, by file name. The bytes depend on the data alone."""
+    with mpl.rc_context(STYLE):
+        return {f"{name}.{kind}": content for name in names for kind, content in encode(MAKERS[name](run), formats).items()}
+
+
+def warm_up() -> None:
+    """Find and read the fonts, which the first text ever drawn pays for."""
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    figure.subplots().set_title("Θ")
+    figure.draw_without_rendering()
+
+
+def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
+    """The figure in each format. The layout is found once: it is a third of the cost of a figure."""
+    FigureCanvasAgg(figure)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+    return at_once({kind: partial(_print, figure, kind) for kind in formats})
+
+
+def _print(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "png":
+        FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
+    elif kind == "svg":
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    else:
+        figure.savefig(buffer, format=kind, metadata={"CreationDate": None})
+    return buffer.getvalue()
+
+
+def error_figure(run: Run) -> Figure:
+    """E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel."""
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    for (label, errors), line in zip(run.errors.items(), _cycle(len(run.errors)), strict=True):
+        _band(top, run, label, errors, line)
+    for k, values in enumerate(run.theory.values()):
+        name = "exact expectation" if k == 0 else None
+        top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
+    mark_losses(top, run, *(errors.mse for errors in run.errors.values()))
+    if not any(np.isfinite(positive(errors.mse)).any() for errors in run.errors.values()):
+        top.set_ylim(0.1, 10.0)  # a log axis needs something to show
+    step_axis(top, run)
+    top.set_yscale("log")
+    top.set_ylabel("E |Θₙ − ξ|²")
+    top.legend(loc="best", title="ξ", alignment="left")
+    title(top, run)
+    log_axis(top.yaxis)
+    few_decades(top, *(errors.mse for errors in run.errors.values()))
+    schedule_panel(bottom, run)
+    show_single_points(figure)
+    return figure
+
+
+def _cycle(count: int) -> list[dict[str, Any]]:
+    markers = [{"marker": marker, "markersize": 3.5, "markevery": 0.1} if marker else {} for marker in MARKERS]
+    return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
+
+
+def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
+    axes.plot(run.step, positive(errors.mse), label=_xi_name(label), zorder=3, **line)
+    low, high = positive(errors.ci_low), positive(errors.ci_high)
+    low = np.where(np.isnan(low) & np.isfinite(high), positive(errors.mse) / 10, low)
+    axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
+
+
+def _xi_name(label: str) -> str:
+    name = {
+        "minimizer": "minimizer",
+        "path_mean": "path mean",
+        "last": "last iterate",
+        "adam_zero": "zero θ* of the Adam field",
+    }.get(label, label)
+    return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
+
+
+def paths_figure(run: Run) -> Figure:
+    """Quantiles of the paths as a fan, a few single paths over it, each fixed xi as a line; a panel a coordinate."""
+    quantile = run.paths["quantile"]
+    names = run.paths.get("coordinate_name")
+    panels = min(quantile.shape[2], MOST_PANELS) if names is None else quantile.shape[2]
+    figure = Figure(figsize=(6.4, 1.6 + (2.4 if panels <= MOST_PANELS else 1.8) * panels), layout="constrained")
+    axes_list = np.atleast_1d(figure.subplots(panels, 1, sharex=True))
+    for coordinate, axes in enumerate(axes_list):
+        _fan(axes, run, quantile[:, :, coordinate])
+        _single_paths(axes, run, coordinate)
+        _marks(axes, run, coordinate)
+        if not (len(quantile) or len(run.paths["theta"])):
+            axes.text(0.5, 0.6, "record: neither paths nor a fan were kept", transform=axes.transAxes, ha="center")
+        step_axis(axes, run)
+        axes.set_ylabel(_coordinate_name(run, coordinate))
+        _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
+    axes_list[-1].set_xlabel("step n")
+    if axes_list[0].get_legend_handles_labels()[0]:
+        axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+    title(axes_list[0], run)
+    show_single_points(figure)
+    return figure
+
+
+def _coordinate_name(run: Run, coordinate: int) -> str:
+    """Of the one that is kept at this place."""
+    name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
+    if name.isdecimal():
+        return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
+    return name
+
+
+def _fan(axes: Any, run: Run, quantile: Array) -> None:
+    if not len(quantile):
+        return
+    levels = run.paths["quantile_level"]
+    shades = (0.15, 0.3, 0.5)
+    for k in range(len(levels) // 2):
+        low, high = _showable(quantile[k]), _showable(quantile[-1 - k])
+        share = f"{100 * (levels[-1 - k] - levels[k]):.0f} % of paths"
+        axes.fill_between(run.step, low, high, color="#0072b2", alpha=shades[k], linewidth=0, label=share, zorder=1)
+    axes.plot(run.step, _showable(quantile[len(levels) // 2]), color="#003a5c", linewidth=1.6, label="median", zorder=3)
+
+
+def _showable(values: Array) -> Array:
+    return np.where(np.abs(values) < LARGEST_SHOWN, values, np.nan)
+
+
+def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
+    for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
+        name = "single paths" if k == 0 else None
+        axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
+
+
+def _marks(axes: Any, run: Run, coordinate: int) -> None:
+    points = run.summary["xi_points"]
+    number = int(run.paths["coordinate"][coordinate]) - 1 if "coordinate" in run.paths else coordinate
+    for (label, point), line in zip(points.items(), _cycle(len(points)), strict=True):
+        name = f"ξ = {_xi_name(label)}"
+        axes.axhline(point[number], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
+
+
+def _tame(axes: Any, curves: Array) -> None:
+    """Paths over many orders of magnitude need an axis that shows both ends."""
+    shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
+    if not len(shown) or shown.max() <= 1e4:
+        return
+    linear = max(1e-3, float(np.median(np.abs(curves[:, 0]))))
+    decades = math.log10(max(10.0, float(shown.max()) / linear))
+
+    def text(value: float, position: int | None = None) -> str:
+        """Labels next to that of zero would run into it."""
+        if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
+            return ""
+        return ("−" if value < 0 else "") + power_of_ten(abs(value))
+
+    axes.set_yscale("symlog", linthresh=linear)
+    axes.yaxis.set_major_formatter(text)
+
+
+MAKERS = {
+    "error": error_figure,
+    "paths": paths_figure,
+    "floors": floors_figure,
+    "orbit": orbit_figure,
+    "fates": fates_figure,
+    "risk": risk_figure,
+    "groups": groups_figure,
+}
+"""Each figure by name."""

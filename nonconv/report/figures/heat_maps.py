@@ -1,0 +1,222 @@
+"""Heat maps of a sweep: a quantity over two swept keys, a panel for each value of a third. Readable in grey."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+from matplotlib.patheffects import withStroke
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.sweep_axes import FEW, SweptAxis, swept_axis
+from nonconv.report.figures.sweep_colours import VERDICTS, Colours, colour_bar, colours_for, is_dark
+from nonconv.report.figures.sweep_curves import curves_of, difference, pretty
+from nonconv.report.figures.sweep_page import Page, new_page
+from nonconv.report.sweep_result import Mask, Quantity, SweepResult, View, view
+from nonconv.report.verdict_text import ANSWERS
+
+GREY, STRIPES = "0.8", "0.45"
+UNDECIDED, UNKNOWN = "/////", "|||||"
+MOST_VECTORS = 1000
+"""More rectangles or crosses than this are an image in a vector file."""
+CURVES: Any = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of a panel by place, each field of shape (y, x); cells that are nowhere true are not part of the sweep."""
+
+    value: Array
+    shown: Mask
+    unknown: Mask
+    failed: Mask
+    undecided: Mask
+    text: Any
+
+    @property
+    def missing(self) -> Mask:
+        return ~(self.shown | self.unknown | self.failed)
+
+
+def heat_map(result: SweepResult, quantity: Quantity, keys: tuple[str, str]) -> Figure:
+    """The first key to the right and the second upwards."""
+    seen = view(result, keys)
+    x, y = (swept_axis(key, np.unique(result.numbers(key)[_any(seen)])) for key in keys)
+    grids = [_grid(result, quantity, mask, x, y) for _, mask in seen.panels]
+    colours = colours_for(quantity.kind, np.concatenate([grid.value[grid.shown] for grid in grids]))
+    page = new_page(result, seen)
+    for axes, grid in zip(page.panels, grids, strict=True):
+        _dress(axes, x, y, page)
+        _cells(axes, grid, x, y, colours)
+        if max(grid.value.shape) <= FEW and quantity.kind != "verdict":
+            _numbers(axes, grid, x, y, colours, page)
+    if quantity.kind != "verdict":
+        colour_bar(page, colours, quantity.label)
+    handles = _verdict_handles(grids) if quantity.kind == "verdict" else _handles(grids)
+    page.finish([*_curves(page, result, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else "")
+    return page.figure
+
+
+def _any(seen: View) -> Mask:
+    found: Mask = np.logical_or.reduce([mask for _, mask in seen.panels])
+    return found
+
+
+def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: SweptAxis) -> Grid:
+    at = np.searchsorted(y.values, result.numbers(y.key)[mask]), np.searchsorted(x.values, result.numbers(x.key)[mask])
+
+    def placed(values: Any, empty: Any) -> Any:
+        found = np.full((len(y.values), len(x.values)), empty, dtype=values.dtype)
+        found[at] = values[mask]
+        return found
+
+    value, text = _values(result, quantity)
+    done, failed = placed(result.done, False), placed(result.failed, False)
+    values = placed(value, np.nan)
+    undecided = placed(result.verdict("undecided"), False)
+    shown = done & np.isfinite(values)
+    return Grid(values, shown, done & ~shown, failed, undecided, placed(text, ""))
+
+
+def _values(result: SweepResult, quantity: Quantity) -> tuple[Array, Any]:
+    """Numbers, those of verdicts being their place among VERDICTS, and text."""
+    text = result.texts(quantity.column)
+    if quantity.kind == "verdict":
+        return np.select([text == answer for answer in VERDICTS], [float(k) for k in range(len(VERDICTS))], np.nan), text
+    return result.numbers(quantity.column), text
+
+
+def _dress(axes: Any, x: SweptAxis, y: SweptAxis, page: Page) -> None:
+    axes.grid(visible=False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(True)
+    x.dress(axes.xaxis, page.room[0])
+    y.dress(axes.yaxis, page.room[1])
+
+
+def _cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) -> None:
+    """Colours as an image, so that vector files stay small and have no seams; what is drawn over them as lines."""
+    flat = {"cmap": ListedColormap([GREY]), "vmin": 0.0, "vmax": 1.0, "rasterized": True}
+    axes.pcolormesh(x.edges, y.edges, np.where(grid.unknown, 0.5, np.nan), **flat)
+    shown = np.ma.masked_where(~grid.shown, grid.value)
+    axes.pcolormesh(x.edges, y.edges, shown, norm=colours.norm, cmap=colours.cmap, rasterized=True)
+    dark = grid.shown & is_dark(colours.of(grid.value))
+    _hatch(axes, grid.unknown, x, y, UNKNOWN, STRIPES, "not finite")
+    _hatch(axes, grid.undecided & ~dark, x, y, UNDECIDED, "black", "undecided")
+    _hatch(axes, grid.undecided & dark, x, y, UNDECIDED, "white", "undecided")
+    _cross(axes, grid.failed, x, y)
+
+
+def rectangles(mask: Mask, x: SweptAxis, y: SweptAxis) -> list[tuple[float, float, float, float]]:
+    """x0, x1, y0, y1 of what covers these cells, one for neighbours in a row."""
+    padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
+    rows, first = np.nonzero(np.diff(padded, axis=1) == 1)
+    _, last = np.nonzero(np.diff(padded, axis=1) == -1)
+    return list(zip(x.edges[first], x.edges[last], y.edges[rows], y.edges[rows + 1], strict=True))
+
+
+def _hatch(axes: Any, mask: Mask, x: SweptAxis, y: SweptAxis, hatch: str, colour: str, name: str) -> None:
+    found = rectangles(mask, x, y)
+    if not found:
+        return
+    outline = [corner for x0, x1, y0, y1 in found for corner in ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(found)
+    patch = PathPatch(Path(outline, codes), facecolor="none", edgecolor=colour, linewidth=0, hatch=hatch, gid=name)
+    patch.set_rasterized(len(found) > MOST_VECTORS)
+    axes.add_artist(patch)  # add_patch would look for the extremes of every edge
+
+
+def _cross(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
+    rows, columns = np.nonzero(failed)
+    if not len(rows):
+        return
+    x0, x1, y0, y1 = x.edges[columns], x.edges[columns + 1], y.edges[rows], y.edges[rows + 1]
+    up, down = np.array([(x0, y0), (x1, y1)]), np.array([(x0, y1), (x1, y0)])
+    lines = list(np.concatenate((np.moveaxis(up, 2, 0), np.moveaxis(down, 2, 0))))
+    axes.add_collection(
+        LineCollection(lines, colors="0.2", linewidths=0.6, gid="failed", rasterized=len(rows) > MOST_VECTORS), autolim=False
+    )
+
+
+def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours, page: Page) -> None:
+    """The values, in cells large enough for them."""
+    written = [(row, k, short(grid.value[row, k], grid.text[row, k])) for row, k in np.argwhere(grid.shown | grid.unknown)]
+    longest = max([1, *(len(text) for *_, text in written)])
+    size = min(7.5, 72 * 0.92 * page.room[0] / len(x.values) / (0.6 * longest), 72 * 0.8 * page.room[1] / len(y.values))
+    if size < 4.5:
+        return
+    at, up = x.places(x.values), y.places(y.values)
+    for row, k, text in written:
+        face = colours.of(grid.value[row, k]) if grid.shown[row, k] else np.array([0.8, 0.8, 0.8, 1.0])
+        box = {"facecolor": face, "edgecolor": "none", "pad": 0.8}
+        lined = grid.undecided[row, k] or grid.unknown[row, k]
+        ink = "white" if is_dark(face) else "black"
+        axes.text(at[k], up[row], text, size=size, color=ink, ha="center", va="center", bbox=box if lined else None)
+
+
+def short(value: float, text: str) -> str:
+    """Two digits, in the shorter way; inf, nan or nothing as it is in the file."""
+    if not math.isfinite(value):
+        return text
+    plain, (mantissa, _, exponent) = f"{value:.2g}", f"{value:.1e}".partition("e")
+    scientific = f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return (plain if "e" not in plain and len(plain) <= len(scientific) else scientific).replace("-", "−")
+
+
+def _curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list[Any]:
+    """Draw the curves into every panel; what the legend says of them."""
+    handles = []
+    equations = curves_of(list(result.about.get("curves", ())), (x.key, y.key))
+    for equation, line in zip(equations, CURVES * len(equations), strict=False):
+        across, up, values = difference(equation, x, y)
+        known = values[np.isfinite(values)]
+        effects = [withStroke(linewidth=2.4, foreground="black")]
+        if len(known) and known.min() < 0 < known.max():
+            for axes in page.panels:
+                drawn = axes.contour(across, up, np.ma.masked_invalid(values), [0.0], colors="white", linewidths=1.2)
+                drawn.set(linestyle=line, path_effects=effects, gid=f"curve {equation}")
+            handles.append(
+                Line2D([], [], color="white", linestyle=line, linewidth=1.2, path_effects=effects, label=pretty(equation))
+            )
+        elif not len(known):
+            handles.append(Line2D([], [], linestyle="none", label=f"{pretty(equation)}: nowhere defined"))
+    return handles
+
+
+def _handles(grids: list[Grid]) -> list[Any]:
+    """Of the marks that are there."""
+    unknown = np.concatenate([grid.text[grid.unknown] for grid in grids])
+    words = [word for word, there in (("not finite", (unknown != "").any()), ("not known", (unknown == "").any())) if there]
+    undecided, failed, missing = (any(mask.any() for mask in masks) for masks in zip(*map(_marks, grids), strict=True))
+    handles: list[Any] = []
+    if undecided:
+        handles.append(Patch(facecolor="white", edgecolor="black", linewidth=0, hatch=UNDECIDED, label="undecided"))
+    if words:
+        handles.append(Patch(facecolor=GREY, edgecolor=STRIPES, linewidth=0, hatch=UNKNOWN, label=" or ".join(words)))
+    if failed:
+        handles.append(Line2D([], [], color="0.2", marker="x", linestyle="none", label="failed"))
+    if missing:
+        handles.append(Patch(facecolor="white", edgecolor="0.6", linewidth=0.5, label="not in the sweep"))
+    return handles
+
+
+def _marks(grid: Grid) -> tuple[Mask, Mask, Mask]:
+    return grid.undecided, grid.failed, grid.missing
+
+
+def _verdict_handles(grids: list[Grid]) -> list[Any]:
+    """The answers with their counts in what is shown."""
+    counts = [sum(int((grid.shown & (grid.value == k)).sum()) for grid in grids) for k in range(len(VERDICTS))]
+    handles: list[Any] = []
+    for (answer, colour), count in zip(VERDICTS.items(), counts, strict=True):
+        hatch = UNDECIDED if answer == "undecided" else None
+        if count:
+            label = f"{ANSWERS[answer]} ({count})"
+            handles.append(Patch(facecolor=colour, edgecolor="black", linewidth=0, hatch=hatch, label=label))
+    return handles + [handle for handle in _handles(grids) if handle.get_label() != "undecided"]

@@ -1,0 +1,115 @@
+"""The figure of Toint's counterexample: the function, the iterates on it, their slopes, and their way."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.run import Run, read_rows
+
+EXACT, UNIFORM, LINE = "#000000", "#d55e00", "0.6"
+TANGENT = 0.1
+"""Half the length of the drawn tangents, as a part of the shown iterates' distance."""
+FIRST_SHOWN = 12
+
+
+def orbit_figure(run: Run) -> Figure:
+    """f with the iterates and their slopes, on exact knots at first and on uniform ones at last; the way; all slopes."""
+    rows, curve = read_rows(run.folder / "orbit.csv"), read_rows(run.folder / "objective.csv")
+    at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    lipschitz = at["lipschitz"]
+    rows_of_panels: Any = [["exact", "uniform"], ["way", "way"], ["slope", "slope"]]
+    heights = [3.0, 3.0, 1.4]
+    if lipschitz[-1] > 1.01 * lipschitz[0]:
+        rows_of_panels, heights = [*rows_of_panels, ["lipschitz", "lipschitz"]], [*heights, 1.4]
+    figure = Figure(figsize=(6.4, 0.85 * sum(heights)), layout="constrained")
+    panels: Any = figure.subplot_mosaic(rows_of_panels, height_ratios=heights)
+    scale = run.summary["counterexample"]["scale"]
+    _function(panels["exact"], curve, "exact", at, slice(0, FIRST_SHOWN), EXACT)
+    panels["exact"].set_title("exact knots, the first steps", loc="left")
+    _function(panels["uniform"], curve, "uniform", at, slice(-1, None), UNIFORM)
+    panels["uniform"].set_title("uniform knots, the last step", loc="left")
+    panels["exact"].set_ylabel("f")
+    _way(panels["way"], at)
+    _slopes(panels["slope"], at, scale)
+    if "lipschitz" in panels:
+        panels["lipschitz"].plot(at["step"], lipschitz, color=EXACT, linewidth=1.2)
+        panels["lipschitz"].set_yscale("log")
+        panels["lipschitz"].set_ylabel("Lipschitz,\nexact knots")
+        log_axis(panels["lipschitz"].yaxis)
+        _step_axis(panels["lipschitz"], at)
+    panels[rows_of_panels[-1][0]].set_xlabel("step n")
+    return figure
+
+
+def _function(axes: Any, curve: list[dict[str, str]], knots: str, at: dict[str, Array], shown: slice, color: str) -> None:
+    points = [row for row in curve if row["knots"] == knots]
+    theta, f = (np.array([float(row[name]) for row in points]) for name in ("theta", "f"))
+    axes.plot(theta, f, color="#0072b2", linewidth=1.0)
+    x, y, slope = (at[f"{name}_{knots}"][shown] for name in ("theta", "f", "slope"))
+    inside = (x >= theta[0]) & (x <= theta[-1])
+    x, y, slope = x[inside], y[inside], slope[inside]
+    half = TANGENT * (theta[-1] - theta[0]) / 8
+    for at_x, at_y, rise in zip(x, y, slope, strict=True):
+        axes.plot([at_x - half, at_x + half], [at_y - half * rise, at_y + half * rise], color=color, linewidth=0.8, zorder=2)
+    axes.plot(x, y, "o", color=color, markersize=3.5, zorder=3)
+    axes.set_xlabel("θ")
+    axes.ticklabel_format(axis="x", useOffset=False)
+    axes.locator_params(nbins=5)
+
+
+def _way(axes: Any, at: dict[str, Array]) -> None:
+    axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="the orbit under a constant slope")
+    axes.plot(at["step"], positive(at["theta_exact"]), color=EXACT, linewidth=1.2, label="exact knots")
+    axes.plot(at["step"], positive(at["theta_uniform"]), color=UNIFORM, linestyle=(0, (6, 2)), label="uniform knots")
+    _step_axis(axes, at)
+    axes.set_yscale("log")
+    log_axis(axes.yaxis)
+    axes.set_ylabel("θₙ")
+    axes.legend(loc="upper left")
+
+
+def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
+    axes.plot(at["step"], at["slope_uniform"] / scale, ".", color=UNIFORM, markersize=4)
+    axes.plot(at["step"], at["slope_exact"] / scale, ".", color=EXACT, markersize=4)
+    _step_axis(axes, at)
+    axes.set_ylim(-1.15, 0.65)
+    axes.set_yticks([-1.0, -0.5, 0.0, 0.5])
+    axes.set_ylabel("slope / scale")
+
+
+def _step_axis(axes: Any, at: dict[str, Array]) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(at["step"][0] / 1.5, at["step"][-1] * 1.5)
+    log_axis(axes.xaxis)
+
+
+def fates_figure(run: Run) -> Figure:
+    """When paths were caught against how far from the first knot they started; those that escaped lie on the upper edge."""
+    rows = read_rows(run.folder / "outcomes.csv")
+    start, step = (np.array([float(row[name]) for row in rows]) for name in ("start", "caught_step"))
+    outcome = np.array([row["outcome"] for row in rows])
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
+        _fates(axes, sign * start, step, outcome, run.summary["steps"])
+        axes.set_title(f"started {name} the first knot", loc="left")
+    panels[0].set_ylabel("step at which it was caught")
+    return figure
+
+
+def _fates(axes: Any, distance: Array, step: Array, outcome: NDArray[np.str_], steps: int) -> None:
+    shown = distance > 0
+    caught, escaped = shown & (outcome == "caught"), shown & (outcome == "escaped")
+    axes.plot(distance[caught], step[caught], ".", color=UNIFORM, markersize=3, label=f"caught: {caught.sum()}")
+    axes.plot(distance[escaped], np.full(escaped.sum(), steps), "|", color=EXACT, label=f"escaped: {escaped.sum()}")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(0.8, 2.0 * steps)
+    log_axis(axes.xaxis)
+    log_axis(axes.yaxis)
+    axes.set_xlabel("distance of the start")
+    axes.legend(loc="lower left")

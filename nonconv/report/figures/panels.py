@@ -1,0 +1,95 @@
+"""What panels against the step share: their axes, the learning rate below them, the title, marks."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.run import Run
+
+
+def step_axis(axes: Any, run: Run) -> None:
+    """Steps on a log axis, with limits of its own: a curve of nothing but nan gives it none."""
+    axes.set_xscale("log")
+    axes.set_xlim(first_shown(run), float(run.step[-1]) * 1.5)
+    log_axis(axes.xaxis)
+
+
+def first_shown(run: Run) -> float:
+    """The left end of the axis."""
+    return float(run.step[0]) / 1.5
+
+
+def schedule_panel(axes: Any, run: Run) -> None:
+    """The learning rate, and a batch size that varies."""
+    axes.plot(run.step, positive(run.learning_rate), color="0.2", linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_ylabel("learning\nrate")
+    axes.set_xlabel("step n")
+    log_axis(axes.yaxis)
+    few_decades(axes, run.learning_rate)
+    if np.ptp(run.batch_size) > 0:
+        twin = axes.twinx()
+        twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
+        twin.set_yscale("log")
+        twin.set_ylabel("batch size\n(dotted)")
+        log_axis(twin.yaxis)
+        twin.grid(visible=False)
+        twin.spines["right"].set_visible(True)
+
+
+def few_decades(axes: Any, *curves: Array) -> None:
+    """Curves within two decades need more ticks than the decades; one that hardly moves gets its own ends as ticks."""
+    values = np.concatenate([np.empty(0), *curves])
+    shown = positive(values)
+    shown = shown[np.isfinite(shown)]
+    if not len(shown) or shown.max() > 100 * shown.min():
+        return
+    low, high = float(shown.min()), float(shown.max())
+    if high < 2 * low:
+        axes.set_ylim(low / 3, high * 3)
+        axes.yaxis.set_major_locator(FixedLocator(sorted({low, high} if high > 1.3 * low else {high})))
+    else:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
+
+
+def mark_losses(axes: Any, run: Run, *curves: Array) -> None:
+    """Where curves cease to be finite. Several often do at one step, or nearly."""
+    lost = [np.flatnonzero(~np.isfinite(curve)) for curve in curves]
+    told = 0.0
+    for step in sorted({int(run.step[found[0]]) for found in lost if len(found)}):
+        axes.axvline(step, color="0.3", linewidth=0.8, linestyle=":")
+        if step > 1.2 * told:
+            told = step
+            axes.annotate(
+                f"not finite from step {step} on",
+                (step, 0.02),
+                xycoords=("data", "axes fraction"),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                rotation=90,
+                ha="right",
+                va="bottom",
+                fontsize=7,
+            )
+
+
+def show_single_points(figure: Figure) -> None:
+    """A curve of one recorded step is no line."""
+    for line in (line for axes in figure.axes for line in axes.lines):
+        if len(np.atleast_1d(line.get_xdata())) == 1:
+            line.set_marker("o")
+
+
+def title(axes: Any, run: Run) -> None:
+    """`adam, quadratic, constant learning rate; 4096 paths`."""
+    config = run.config
+    text = (
+        f"{config['optimizer']['name']}, {config['objective']['name']}, "
+        f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.counted_paths}"
+    )
+    axes.set_title(text, loc="left")

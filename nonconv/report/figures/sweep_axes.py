@@ -1,0 +1,184 @@
+"""How a swept numeric key lies on an axis."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.axes import power_of_ten
+
+SYMBOLS = {
+    "optimizer.beta1": "β₁",
+    "optimizer.beta2": "β₂",
+    "optimizer.beta": "β",
+    "optimizer.eps": "ε",
+    "learning_rate.value": "γ",
+    "learning_rate.exponent": "ρ",
+    "batch_size.value": "M",
+}
+EXACTLY, ROUGHLY = 0.02, 0.25
+"""How far steps may be from even; roughly even are 1, 2, 5, 10 on a log axis."""
+FEW, SHORT = 8, 6
+"""Up to so many values are their own ticks, if they are short."""
+LABEL = 0.17, 0.075
+"""Inches that a tick label takes: its height, and the width of a character."""
+
+
+def symbol(key: str) -> str:
+    return SYMBOLS.get(key, key.removesuffix(".name"))
+
+
+def number(value: float) -> str:
+    """A value of a key, short; decades far from 1 as powers."""
+    text = f"{value:.4g}"
+    return power_of_ten(value) if "e" in text else text
+
+
+@dataclass(frozen=True)
+class SweptAxis:
+    """A numeric key's values, ascending, and their scale.
+
+    scale: linear, log, near_one (log in 1 - value, so that values near 1 are apart) or steps (cells of equal size).
+    Places are where values lie in the coordinates of the matplotlib axis: v, v, 1 - v and the index.
+    """
+
+    key: str
+    values: Array
+    scale: str
+
+    def places(self, values: Array) -> Array:
+        if self.scale == "near_one":
+            return 1.0 - values
+        return np.interp(values, self.values, np.arange(len(self.values))) if self.scale == "steps" else values
+
+    def values_at(self, places: Array) -> Array:
+        """The inverse of places."""
+        if self.scale == "near_one":
+            return 1.0 - places
+        return np.interp(places, np.arange(len(self.values)), self.values) if self.scale == "steps" else places
+
+    @property
+    def logarithmic(self) -> bool:
+        return self.scale in {"log", "near_one"}
+
+    @property
+    def edges(self) -> Array:
+        """Where cells end, shape (values + 1,): half-way between neighbours on this scale."""
+        at = self.places(self.values)
+        at = np.log10(at) if self.logarithmic else at
+        between = (at[1:] + at[:-1]) / 2
+        first, last = (at[0] - between[0], at[-1] - between[-1]) if len(between) else (-0.5, 0.5)
+        found = np.concatenate(([at[0] + first], between, [at[-1] + last]))
+        return 10.0**found if self.logarithmic else found
+
+    def mesh(self, count: int) -> Array:
+        """Places from end to end, evenly on this scale; on steps from the first value to the last, between which it is."""
+        first, last = (0.0, len(self.values) - 1.0) if self.scale == "steps" else self.edges[[0, -1]]
+        return np.geomspace(first, last, count) if self.logarithmic else np.linspace(first, last, count)
+
+    @property
+    def label(self) -> str:
+        return f"1 − {symbol(self.key)}" if self.scale == "near_one" else symbol(self.key)
+
+    def dress(self, axis: Any, room: float) -> None:
+        """Scale, limits, ticks and label of a matplotlib axis that is so many inches long."""
+        across = axis.axis_name == "x"
+        limits, scaled = (axis.axes.set_xlim, axis.axes.set_xscale) if across else (axis.axes.set_ylim, axis.axes.set_yscale)
+        scaled("log" if self.logarithmic else "linear")
+        limits(self.edges[0], self.edges[-1])
+        places, texts = self.ticks(room)
+        if across and LABEL[1] * sum(map(len, texts)) > 0.9 * room:
+            axis.set_tick_params(rotation=90)
+            keep = slice(None, None, math.ceil(len(texts) * LABEL[0] / room))
+            places, texts = places[keep], texts[keep]
+        set_ticks(axis, places, texts)
+        axis.set_label_text(self.label)
+
+    def ticks(self, room: float) -> tuple[list[float], list[str]]:
+        """The values themselves if they are few, otherwise what suits the scale."""
+        at = self.places(self.values)
+        texts = [number(float(value)) for value in (self.values if self.scale == "steps" else at)]
+        if self.scale == "steps" or (len(at) <= FEW and max(map(len, texts)) <= SHORT and self._are_apart(texts, room)):
+            keep = slice(None, None, math.ceil(len(at) * LABEL[0] / room))
+            return [float(place) for place in at[keep]], texts[keep]
+        low, high = sorted((float(self.edges[0]), float(self.edges[-1])))
+        return log_ticks(low, high, room) if self.logarithmic else linear_ticks(low, high, room)
+
+    def _are_apart(self, texts: list[str], room: float) -> bool:
+        """Whether labels at the values would not run into each other, even if those are not even on this scale."""
+        if len(self.values) < 2:
+            return True
+        at, ends = (np.log10(x) if self.logarithmic else x for x in (self.places(self.values), self.edges[[0, -1]]))
+        return bool(room * np.abs(np.diff(at)).min() > LABEL[1] * max(map(len, texts)) * np.abs(np.diff(ends))[0])
+
+
+def set_ticks(axis: Any, places: list[float], texts: list[str]) -> None:
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_major_formatter(FixedFormatter(texts))
+    axis.set_minor_locator(NullLocator())
+
+
+def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
+    """Decades, or 1, 2 and 5 times decades where there are few, or the ends of a range within those."""
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    decades = [10.0**k for k in range(first, last + 1)]
+    if len(decades) > 2:
+        longest = max(len(power_of_ten(at)) for at in (decades[0], decades[-1]))
+        decades = decades[:: math.ceil(len(decades) * max(0.4, LABEL[1] * (longest + 1)) / room)]
+        return decades, [power_of_ten(at) for at in decades]
+    found = [m * 10.0**k for k in range(first - 1, last + 1) for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+    found = found if len(found) > 1 else [low * (high / low) ** share for share in (0.1, 0.9)]
+    return found, [f"{at:.3g}" for at in found]
+
+
+def linear_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
+    found = MaxNLocator(nbins=max(2, int(room / 0.4)), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    shown = [float(at) for at in found if low <= at <= high]
+    return shown, [f"{at:.5g}".replace("-", "−") for at in shown]
+
+
+def swept_axis(key: str, values: Array) -> SweptAxis:
+    """The axis of a map: the first scale on which these values, ascending, are even; exactly rather than roughly."""
+    if len(values) < 2:
+        return SweptAxis(key, values, "linear")
+    for tolerance, scales in ((EXACTLY, ("linear", "log", "near_one")), (ROUGHLY, ("log", "near_one"))):
+        for scale in scales:
+            if _is_even(on_scale(scale, values), tolerance) and _suits_two(scale, values):
+                return SweptAxis(key, values, scale)
+    return SweptAxis(key, values, "steps")
+
+
+def line_axis(key: str, values: Array) -> SweptAxis:
+    """The axis of a line plot: values need not be even on it, and only those that no scale spreads lie in steps."""
+    axis = swept_axis(key, values)
+    if axis.scale != "steps":
+        return axis
+    spans = {scale: np.ptp(on_scale(scale, values)) for scale in ("near_one", "log")}
+    wide = [scale for scale, span in spans.items() if span >= 1 and span == np.nanmax(list(spans.values()))]
+    if wide:
+        return SweptAxis(key, values, wide[0])
+    shown = np.abs(values[values != 0])
+    return SweptAxis(key, values, "steps" if shown.max() > 100 * shown.min() else "linear")
+
+
+def on_scale(scale: str, values: Array) -> Array:
+    """Values as lengths along a scale, ascending; nan where it cannot show them."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if scale == "near_one":
+            return np.where((values >= 0) & (values < 1), -np.log10(1 - values), np.nan)
+        return np.where(values > 0, np.log10(values), np.nan) if scale == "log" else values
+
+
+def _is_even(at: Array, tolerance: float) -> bool:
+    steps = np.diff(at)
+    return bool(np.all(np.isfinite(steps)) and np.all(np.abs(steps - steps.mean()) <= tolerance * steps.mean()))
+
+
+def _suits_two(scale: str, values: Array) -> bool:
+    """Two values are even on every scale; on a log scale they are if they are far apart on it."""
+    spans = {other: np.ptp(on_scale(other, values)) for other in ("log", "near_one")}
+    far = [other for other, span in spans.items() if span > 0.69]
+    return len(values) > 2 or (scale in far if far else scale == "linear")

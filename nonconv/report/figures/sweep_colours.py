@@ -1,0 +1,80 @@
+"""The colours of heat maps: scales that a few extreme cells do not break, maps that can be read in grey."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
+
+from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.axes import LARGEST_SHOWN, positive
+from nonconv.report.figures.sweep_axes import linear_ticks, log_ticks, set_ticks
+from nonconv.report.figures.sweep_page import Page
+from nonconv.report.sweep_result import Mask
+
+VERDICTS = {"converges": "#8fcdf5", "undecided": "#f0f0f0", "does_not_converge": "#d55e00", "diverges": "#332288"}
+"""From light to dark, but for the undecided, who are hatched."""
+SIZES = "viridis"
+SLOPES = "RdYlBu_r"
+"""Yellow in its middle: white are the cells that are not in the sweep."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How values become colours, the same in all panels."""
+
+    norm: Any
+    cmap: Any
+    extend: Any = "neither"
+
+    def of(self, values: Array) -> Array:
+        """RGBA, shape (..., 4)."""
+        return np.asarray(self.cmap(self.norm(np.ma.masked_invalid(values))))
+
+
+def colours_for(kind: str, values: Array) -> Colours:
+    """Limits leave out what is far from the rest, which gets the colours at the ends."""
+    if kind == "verdict":
+        return Colours(BoundaryNorm(np.arange(len(VERDICTS) + 1) - 0.5, len(VERDICTS)), ListedColormap(list(VERDICTS.values())))
+    if kind == "slope":
+        size = np.abs(values)
+        top = (min(size.max(), 4 * float(np.quantile(size, 0.75))) if len(size) else 0.0) or 1.0
+        return Colours(Normalize(-top, top), mpl.colormaps[SLOPES], _extend(values, -top, top))
+    above = positive(values)[np.isfinite(positive(values))]
+    if len(above) and above.max() > 10 * above.min():
+        low, high = 10 ** _fences(np.log10(above))
+        return Colours(LogNorm(low, high), mpl.colormaps[SIZES], _extend(values, low, high))
+    inside = values[np.abs(values) < LARGEST_SHOWN] if len(values) else np.zeros(1)
+    low, high = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 1.0)
+    room = 0.0 if high > low else 0.1 * abs(high) or 1.0
+    low, high = low - room, high + room
+    return Colours(Normalize(low, high), mpl.colormaps[SIZES], _extend(values, low, high))
+
+
+def _fences(decades: Array) -> Array:
+    """Lowest and highest within three interquartile ranges of the quartiles, or three decades."""
+    first, third = np.quantile(decades, (0.25, 0.75))
+    reach = 3 * max(1.0, third - first)
+    return np.array([max(decades.min(), first - reach), min(decades.max(), third + reach)])
+
+
+def _extend(values: Array, low: float, high: float) -> str:
+    under, over = bool((values < low * (1 - 1e-9)).any()), bool((values > high * (1 + 1e-9)).any())
+    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[under, over]
+
+
+def is_dark(rgba: Array) -> Mask:
+    dark: Mask = rgba[..., :3] @ np.array([0.299, 0.587, 0.114]) < 0.5
+    return dark
+
+
+def colour_bar(page: Page, colours: Colours, label: str) -> None:
+    source = mpl.cm.ScalarMappable(colours.norm, colours.cmap)
+    bar = page.figure.colorbar(source, ax=page.panels, extend=colours.extend, aspect=25, pad=0.02, fraction=0.06)
+    low, high = colours.norm.vmin, colours.norm.vmax
+    ticks = log_ticks if isinstance(colours.norm, LogNorm) else linear_ticks
+    set_ticks(bar.ax.yaxis, *ticks(low, high, page.room[1]))
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label(label, size=8)
+    bar.ax.grid(visible=False)

@@ -1,0 +1,96 @@
+"""The page that figures of a sweep are drawn on: a title above, a panel for each value of a key, a legend below."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nonconv.report.figures.sweep_axes import symbol
+from nonconv.report.sweep_result import SweepResult, View, shortened
+
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}
+DOTS_PER_INCH = 250
+"""Of images, for print."""
+PER_INCH = 16, 13.5
+"""Characters of legends and titles, a little fewer than fit."""
+LEFT, RIGHT, BELOW = 0.65, 0.95, 0.65
+"""Inches beside and below panels that labels and a colour bar take."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """panels: matplotlib axes, one for each panel of the view; room: inches that a panel is wide and high, roughly."""
+
+    figure: Figure
+    panels: list[Any]
+    columns: int
+    room: tuple[float, float]
+
+    def finish(self, handles: Sequence[Any], caption: str = "") -> None:
+        """Labels at the outer panels alone, and the legend, in as many columns as fit."""
+        for k, axes in enumerate(self.panels):
+            if k + self.columns < len(self.panels):
+                axes.set_xlabel("")
+                axes.tick_params(axis="x", labelbottom=False)
+            if k % self.columns:
+                axes.set_ylabel("")
+                axes.tick_params(axis="y", labelleft=False)
+        if not handles:
+            return
+        longest = max(len(handle.get_label()) for handle in handles) + 5
+        columns = max(1, min(len(handles), int(self.figure.get_size_inches()[0] * PER_INCH[0] / longest)))
+        self.figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, fontsize=8, title=caption or None, title_fontsize=8,
+            columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
+        )  # fmt: skip
+        width, height = self.figure.get_size_inches()
+        self.figure.set_size_inches(width, height + 0.19 * (-(-len(handles) // columns) + bool(caption)) + 0.08)
+
+
+def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = "") -> Page:
+    """An empty page; of maps, with room for a colour bar; wide: of line plots."""
+    count = len(seen.panels)
+    columns = COLUMNS[count]
+    rows = -(-count // columns)
+    width, height = {1: 2.2, 2: 2.15, 3: 1.85}[columns], {1: 2.2, 2: 2.1, 3: 1.8}[columns]
+    if wide:
+        width, height = {1: 3.4, 2: 2.7, 3: 1.95}[columns], {1: 2.4, 2: 2.2, 3: 1.9}[columns]
+    inches = LEFT + width * columns + (0.1 if wide else RIGHT)
+    lines = title_lines(result, [*notes(result, seen), *([note] if note else [])], int(inches * PER_INCH[1]))
+    figure = Figure(
+        figsize=(inches, BELOW + height * rows + 0.25 * rows * (count > 1) + 0.16 * len(lines)),
+        layout="constrained",
+        dpi=DOTS_PER_INCH,
+    )
+    figure.suptitle("\n".join(lines), x=0.02, ha="left", size=9)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    panels = list(grid.flat[:count])
+    for axes, (value, _) in zip(panels, seen.panels, strict=True):
+        axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
+        if seen.panel_key is not None:
+            told = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
+            axes.set_title(shortened(told, int(width * PER_INCH[1])), loc="left", size=8)
+    return Page(figure, panels, columns, (width, height))
+
+
+def title_lines(result: SweepResult, told: list[str], most: int) -> list[str]:
+    """The name with its claim in at most two lines, then what a reader must know of the choice of cells."""
+    claim = result.about.get("claim") or ""
+    about = f"{result.about['name']}: {claim}" if claim else result.about["name"]
+    return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(told), most)]
+
+
+def notes(result: SweepResult, seen: View) -> list[str]:
+    """Fixed keys, panels that are left out, and cells that do not have the keys of the axes."""
+    told = [f"{symbol(key)} = {result.brief(key, value)}" for key, value in seen.fixed.items()]
+    if seen.left_out:
+        told.append(f"{len(seen.panels)} of {len(seen.panels) + seen.left_out} values of {symbol(seen.panel_key or '')}")
+    without = int(np.logical_or.reduce([~result.known(key) for key in seen.keys]).sum())
+    if without:
+        told.append(f"{without} cells without {' or '.join(map(symbol, seen.keys))} left out")
+    return told

@@ -1,0 +1,155 @@
+"""The files and the summary that Toint's counterexample adds: what each step met, and what became of the paths."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.toint import knots_on, table
+from nonconv.results.csv_text import as_csv, number
+from nonconv.statistics.counterexample import KNOTS, Evidence
+from nonconv.statistics.shares import share
+from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.theory.linearised import deviation
+
+FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
+FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind in ("png", "svg"))
+SHOWN_INTERVALS = 8
+POINTS_PER_INTERVAL = 32
+WHY = {
+    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+}
+
+
+def files(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, bytes]:
+    """FILES by name; outcomes.csv only where paths differ."""
+    found = {
+        "orbit.csv": as_csv(
+            ("step", "orbit", "off_line", "lipschitz", *_columns("theta", "f", "slope")), _orbit_rows(cell, evidence)
+        ),
+        "slopes.csv": as_csv(
+            ("path", "steps", "exact", "first_other", "largest_error", "growth", "predicted_growth", "from", "to"),
+            _slope_rows(cell, evidence),
+        ),
+        "objective.csv": as_csv(("knots", "theta", "f", "slope"), _curves(cell, evidence)),
+    }
+    if not cell.deterministic:
+        header = ("path", "start", "outcome", "caught_step", "place", "speed")
+        found["outcomes.csv"] = as_csv(header, _outcome_rows(tally))
+    return found
+
+
+def _columns(*names: str) -> list[str]:
+    return [f"{name}_{knots}" for knots in KNOTS for name in names]
+
+
+def _orbit_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    """The first path at the recorded steps on either kind of knots, beside the orbit.
+
+    off_line: how far, relatively, the orbit is from step * its first step. lipschitz: of f' on the exact knots so far.
+    """
+    orbit, trace = _orbit(cell), evidence.trace
+    gaps = np.diff(orbit)
+    lipschitz = 6.0 * cell.program.objective_parameters.scale / np.minimum.accumulate(np.where(gaps > 0, gaps, np.inf))
+    for r, step in enumerate(cell.program.record):
+        values = [float(field[k, r]) for k in range(len(KNOTS)) for field in (trace.theta, trace.loss, trace.slope)]
+        off_line = float(orbit[step] / (step * orbit[1]) - 1.0) if orbit[1] else float("nan")
+        yield int(step), float(orbit[step]), off_line, float(lipschitz[step - 1]), *values
+
+
+def _orbit(cell: Cell) -> Array:
+    assert cell.program.orbit is not None
+    return cell.program.orbit
+
+
+def _outcome_rows(tally: Tally) -> Iterator[tuple[Any, ...]]:
+    for path, (outcome, step, place, speed, start) in enumerate(tally.fates.T.tolist()):
+        yield path, start, OUTCOMES[int(outcome)], int(step), place, speed
+
+
+def _slope_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    s = evidence.slopes
+    for path, row in enumerate(zip(s.exact, s.first_other, s.largest, s.growth, strict=True)):
+        exact, other, largest, growth = row
+        span = int(s.growth_from[path]), int(s.growth_to[path])
+        predicted = _predicted_growth(cell, float(s.deviation[path]), *span)
+        yield path, cell.program.steps, int(exact), int(other), float(largest), float(growth), predicted, *span
+
+
+def _predicted_growth(cell: Cell, start: float, began: int, ended: int) -> float:
+    """Factor per step of the linearised deviation over the same steps; nan unless the path starts off the orbit."""
+    if began != 0 or ended <= 0:
+        return float("nan")
+    linear = deviation(cell.program, _orbit(cell), start, ended)
+    return float("nan") if linear is None else float(np.abs(linear[-1] / start) ** (1.0 / (len(linear) - 1)))
+
+
+def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    """f and f' where the figure shows them: the first intervals, and those around the end of the path on uniform knots."""
+    h, orbit = cell.program.objective_parameters, _orbit(cell)
+    for k, name in enumerate(KNOTS):
+        knots = knots_on(h._replace(knots=name, spacing=h.spacing if name == "uniform" else 0.0), orbit)
+        middle = 0 if name == "exact" else int(np.searchsorted(knots, evidence.trace.theta[k, -1]))
+        first = max(0, min(middle - SHOWN_INTERVALS // 2, len(knots) - SHOWN_INTERVALS - 1))
+        shown = knots[first : first + SHOWN_INTERVALS + 1]
+        theta = np.interp(np.arange(0, len(shown) - 1 + 1e-9, 1 / POINTS_PER_INTERVAL), np.arange(len(shown)), shown)
+        one = table(knots, h.scale, 1)
+        constants = type(one)(*(field[0] for field in one))
+        values = (cell.program.objective.loss(constants, theta, None), cell.program.objective.gradient(constants, theta, None))
+        for t, f, slope in zip(theta.tolist(), *(value.tolist() for value in values), strict=True):
+            yield name, t, f, slope
+
+
+def facts(cell: Cell) -> dict[str, Any]:
+    """What the manifest adds: which knots were used, and why."""
+    if cell.program.orbit is None:
+        return {}
+    knots = cell.program.objective_parameters.knots
+    return {"knots": {"kind": knots, "why": WHY[knots]}}
+
+
+def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
+    """What summary.md says of the counterexample."""
+    h, orbit, s = cell.program.objective_parameters, _orbit(cell), evidence.slopes
+    gaps = np.diff(knots_on(h, orbit))
+    outcome, step, _, speed, _ = tally.fates
+    escaped, caught = outcome == OUTCOMES.index("escaped"), outcome == OUTCOMES.index("caught")
+    return {
+        "knots": h.knots,
+        "why": WHY[h.knots],
+        "scale": h.scale,
+        "spacing": {"min": float(gaps.min()), "max": float(gaps.max())},
+        "lipschitz": 6.0 * h.scale / float(gaps.min()),
+        "orbit": {"last": float(orbit[cell.program.steps]), "per_step": _pace(orbit, cell.program.steps)},
+        "slopes": {
+            "paths": len(s.exact),
+            "steps": cell.program.steps * len(s.exact),
+            "exact": int(s.exact.sum()),
+            "first_other": int(s.first_other[s.first_other > 0].min(initial=2**62)) if s.first_other.any() else None,
+        },
+        "escaped": _share(cell, int(tally.outcomes[OUTCOMES.index("escaped")]), tally.paths),
+        "speed": _spread(speed[escaped]),
+        "caught_step": _spread(step[caught]),
+    }
+
+
+def _pace(orbit: Array, steps: int) -> float:
+    """Of the orbit, over the last half of the run as speeds are."""
+    return float(orbit[steps] - orbit[steps // 2]) / (steps - steps // 2)
+
+
+def _share(cell: Cell, escaped: int, paths: int) -> dict[str, float | None]:
+    """Without an interval where nothing is random."""
+    found = share(escaped, paths)._asdict()
+    return found if not cell.deterministic else found | {"ci_low": None, "ci_high": None}
+
+
+def _spread(values: Array) -> dict[str, float | None] | None:
+    """Least, middle and largest."""
+    if not len(values):
+        return None
+    low, middle, high = np.quantile(values, (0.0, 0.5, 1.0), method="inverted_cdf")
+    return {"min": number(float(low)), "median": number(float(middle)), "max": number(float(high))}

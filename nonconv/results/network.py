@@ -1,0 +1,136 @@
+"""The files and the summary that a network adds: its risk on held-out examples and the noise of its gradient."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nonconv.components import Coupled, Group
+from nonconv.engine.blocks import noted
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.moments import Estimate, estimate
+from nonconv.results.csv_text import as_csv, number, status
+from nonconv.statistics.networks import SPOILED
+from nonconv.statistics.tally import Tally, ends
+
+FILES = ("risk.csv", "noise.csv", "group_floors.csv")
+FIGURES = tuple(f"figures/{name}.{kind}" for name in ("risk", "groups") for kind in ("png", "svg"))
+INTERVAL = ("", "_se", "_ci_low", "_ci_high")
+RISK_COLUMNS = ("step", "risk", "se", "ci_low", "ci_high", "n", "n_finite")
+WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL)
+NOISE_COLUMNS = (
+    "step",
+    *(f"{name}{part}" for name in ("gradient", "noise") for part in (*INTERVAL, "_n_finite")),
+    "scale",
+    "n",
+)
+
+
+def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
+    """risk.csv and noise.csv, where there are held-out examples."""
+    if not _held_out(cell):
+        return {}
+    columns = RISK_COLUMNS + (WRONG_COLUMNS if _classes(cell) else ())
+    return {
+        "risk.csv": as_csv(columns, _risk_rows(cell, tally)),
+        "noise.csv": as_csv(NOISE_COLUMNS, (tuple(row.values()) for row in _noise_rows(cell, tally))),
+    }
+
+
+def _held_out(cell: Cell) -> int:
+    assert cell.program.learning is not None
+    return int(cell.program.learning.held_out[0].shape[1])
+
+
+def _classes(cell: Cell) -> int:
+    assert cell.program.learning is not None
+    return cell.program.learning.shape.classes
+
+
+def _steps(cell: Cell) -> list[int]:
+    """Those of tally.risks: the start, and the recorded steps."""
+    return [0, *cell.program.record.tolist()]
+
+
+def _risk_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+    found, m = estimate(tally.risks), tally.risks
+    for r, step in enumerate(_steps(cell)):
+        wrong = _numbers(found, 1, r) if _classes(cell) else []
+        yield step, *_numbers(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
+
+
+def _numbers(of: Estimate, k: int, r: int) -> list[float]:
+    return [float(field[k, r]) for field in of]
+
+
+def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
+    """NOISE_COLUMNS. scale is the ratio of the means: the simple noise scale of McCandlish et al. (arXiv:1812.06162)."""
+    found, m = estimate(tally.noises), tally.noises
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = found.value[1] / found.value[0]
+    for r, step in enumerate(cell.program.record[noted(cell.program.record)].tolist()):
+        both = [[*_numbers(found, k, r), int(m.n_finite[k, r])] for k in range(2)]
+        yield dict(zip(NOISE_COLUMNS, [step, *both[0], *both[1], float(scale[r]), int(m.n[0, r])], strict=True))
+
+
+def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """What summary.md says of the networks; null for what needs held-out examples where there are none."""
+    assert cell.program.learning is not None
+    layers = widths(cell.program.learning.groups)
+    held_out = _held_out(cell)
+    spoiled = {name: int(count) for name, count in zip(SPOILED, tally.spoiled, strict=True)}
+    return {
+        "layers": layers or None,
+        "units": sum(layers[1:-1]) if layers else None,
+        "held_out": held_out,
+        "risk": _shown(cell, tally, 0) if held_out else None,
+        "wrong": _shown(cell, tally, 1) if held_out and _classes(cell) else None,
+        "spoiled": spoiled if held_out else None,
+        "idle_share": _idle_share(cell, tally) if held_out else None,
+        "noise": _last_noise(cell, tally) if held_out else None,
+    }
+
+
+def widths(groups: tuple[Group, ...]) -> list[int]:
+    """How many units the layers have, the features first; empty where the weights are no chain of layers."""
+    weights = [group for group in groups if group.fan_in]
+    chained = all(a.fan_out == b.fan_in for a, b in pairwise(weights))
+    return [weights[0].fan_in, *(group.fan_out for group in weights)] if weights and chained else []
+
+
+def _shown(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
+    """A row of tally.risks at the start and at the last two noted steps; half is null in a run of one of them."""
+    late = [1 + int(r) for r in noted(cell.program.record)[-2:]]
+    at = {"start": 0, "half": late[0] if len(late) > 1 else None, "end": late[-1]}
+    return {name: None if r is None else _row(cell, tally, k, r) for name, r in at.items()}
+
+
+def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
+    value, se, low, high = _numbers(estimate(tally.risks), k, r)
+    return {
+        "step": _steps(cell)[r],
+        "value": number(value),
+        "status": status(value),
+        "se": number(se),
+        "ci_low": number(low),
+        "ci_high": number(high),
+        "n": int(tally.risks.n[k, r]),
+        "n_finite": int(tally.risks.n_finite[k, r]),
+    }
+
+
+def _idle_share(cell: Cell, tally: Tally) -> float | None:
+    """Over the first paths; null for an objective that does not tell which units are idle, or has none."""
+    objective = cell.program.objective
+    assert isinstance(objective, Coupled)
+    assert cell.program.learning is not None
+    if objective.idle is None or len(widths(cell.program.learning.groups)) == 2:
+        return None
+    return number(float(tally.ends[ends(cell).index("idle")].mean()))
+
+
+def _last_noise(cell: Cell, tally: Tally) -> dict[str, Any]:
+    *_, last = _noise_rows(cell, tally)
+    told = {name: number(value) if isinstance(value, float) else value for name, value in last.items()}
+    return told | {"status": status(last["scale"])}

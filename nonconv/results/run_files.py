@@ -1,0 +1,171 @@
+"""The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
+
+from typing import Any
+
+import numpy as np
+
+from nonconv.engine.blocks import noted
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate
+from nonconv.results import counterexample, network, verdict_files
+from nonconv.results.csv_text import as_csv, number, status
+from nonconv.statistics.counterexample import Evidence
+from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.tally import OUTCOMES, Tally, ends
+from nonconv.store.folder import SCHEMA_VERSION
+from nonconv.store.formats import as_json, as_npz
+from nonconv.theory.assumptions import departures, theorem
+from nonconv.theory.predictions import predictions
+from nonconv.theory.recursion import predicted_errors
+
+ERROR_COLUMNS = ("step", "learning_rate", "batch_size", "xi", "mse", "se", "ci_low", "ci_high", "n", "n_finite")
+FEW_PATHS = 30
+"""Below this effective number of paths a mean's t interval is not to be trusted."""
+
+
+OPTIONAL_FILES = (
+    "theory.csv",
+    "floors.csv",
+    "floors_theory.csv",
+    "predictions.json",
+    "figures/floors.png",
+    "figures/floors.svg",
+    *counterexample.FILES,
+    *counterexample.FIGURES,
+    *network.FILES,
+    *network.FIGURES,
+)
+"""What a run need not have."""
+
+
+def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
+    """All data files by name."""
+    theory = predicted_errors(cell)
+    errors = estimate(tally.errors)
+    files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
+    if theory:
+        files["theory.csv"] = theory_csv(cell, theory)
+    files |= verdict_files.files(cell, tally)
+    predicted = {name: found._asdict() for name, found in predictions(cell).items()}
+    if predicted:
+        files["predictions.json"] = as_json(predicted)
+    told = summary(cell, tally, errors, theory)
+    if evidence:
+        files |= counterexample.files(cell, tally, evidence)
+        told["counterexample"] = counterexample.summary(cell, tally, evidence)
+    if cell.program.learning:
+        files |= network.files(cell, tally)
+        told["network"] = network.summary(cell, tally)
+    return files | {"summary.json": as_json(told)}
+
+
+def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
+    """One row per recorded step and xi."""
+    n = cell.program.record.astype(np.float64)
+    schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
+    steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
+    numbers = (*errors, tally.errors.n, tally.errors.n_finite)
+    by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
+    rows = ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
+    return as_csv(ERROR_COLUMNS, rows)
+
+
+def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
+    """The exact expected error where it is known."""
+    rows = (
+        (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
+    )
+    return as_csv(("step", "xi", "mse"), rows)
+
+
+def paths_npz(cell: Cell, tally: Tally) -> bytes:
+    """The recorded paths whole, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
+
+    Where only some coordinates are kept, `coordinate` tells which, from 1 on as in a config, and `coordinate_name`.
+    """
+    fan, named = tally.fan, {}
+    if cell.coordinates:
+        named = {
+            "coordinate": np.array([number + 1 for number, _ in cell.coordinates]),
+            "coordinate_name": np.array([name for _, name in cell.coordinates]),
+        }
+    return as_npz(
+        {
+            "step": cell.program.record,
+            "theta": tally.kept,
+            "replicate": np.arange(len(tally.kept)),
+            "outcome": np.array(OUTCOMES)[tally.kept_outcome],
+            "failure_step": tally.kept_failure,
+            "quantile_level": np.array(LEVELS),
+            "quantile": fan_quantiles(fan),
+            "quantile_paths": np.array(fan.shape[2]),
+            "end_of": np.array(ends(cell)),
+            "end": tally.ends,
+        }
+        | named
+    )
+
+
+def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]) -> dict[str, Any]:
+    """What summary.md, the terminal and --json say."""
+    missing = departures(cell)
+    step, replicate = (int(number) for number in tally.first_failure)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": cell.name,
+        "identity": cell.identity,
+        "claim": cell.claim,
+        "seed": cell.program.seed,
+        "paths": tally.paths,
+        "steps": cell.program.steps,
+        "dim": cell.program.dim,
+        "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
+        f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
+        "errors": [
+            _row(cell, tally, errors, k, r, theory) for r in noted(cell.program.record).tolist() for k in range(len(cell.xi))
+        ],
+        "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
+        "warnings": _warnings(cell, tally),
+    }
+
+
+def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
+    value, se, low, high = (float(field[k, r]) for field in errors)
+    label = cell.xi[k].label
+    return {
+        "step": int(cell.program.record[r]),
+        "xi": label,
+        "mse": number(value),
+        "status": status(value),
+        "se": number(se),
+        "ci_low": number(low),
+        "ci_high": number(high),
+        "n": int(tally.errors.n[k, r]),
+        "n_finite": int(tally.errors.n_finite[k, r]),
+        "theory": number(float(theory[label][r])) if label in theory else None,
+    }
+
+
+def _warnings(cell: Cell, tally: Tally) -> list[str]:
+    """What may mislead a reader."""
+    if cell.deterministic:
+        return []
+    if tally.paths == 1:
+        return ["one path alone gives no interval"]
+    few = (
+        [f"intervals from only {tally.paths} paths are not to be trusted; take 200 or more"] if tally.paths < FEW_PATHS else []
+    )
+    return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
+
+
+def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
+    at = Moments(*(field[k, -1] for field in moments))
+    carrying, mean, n = float(effective_number(at)), float(at.mean), int(at.n)
+    if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
+        return ""
+    return (
+        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
+    )

@@ -1,0 +1,1 @@
+"""The output folder: atomic files, their formats, and what surrounded their making."""

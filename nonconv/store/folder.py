@@ -1,0 +1,193 @@
+"""The output folder: every file lands whole or not at all, and the manifest lands last.
+
+unfinished.json marks a folder as begun by one config; unfinished.checkpoint is what is whole of its run. Both are gone
+when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with OURS are the lock's and
+those of half-written files, which a killed process leaves behind and the next one removes.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import nonconv
+from nonconv.errors import UsageError
+from nonconv.store.formats import as_json, packed, unpacked
+
+SCHEMA_VERSION = 1
+MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
+OURS = ".unfinished."
+LOCK = f"{OURS}lock"
+MARK_BYTES = 32
+FACTS = {"identity", "name", "versions", "files"}
+"""What every manifest tells."""
+
+
+class Folder:
+    """The output folder of one cell. `files` are the digests of what was written since it was opened."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path, self.identity = path, identity
+        self.files: dict[str, str] = {}
+
+    @contextmanager
+    def opened(self, force: bool) -> Iterator[None]:
+        """Hold the folder for writing. Raises UsageError when it is in use, unwritable, or somebody else's."""
+        self._refuse_foreign(force)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path / LOCK, timeout=0):
+                self._put(BEGUN, as_json({"identity": self.identity}))
+                for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._half_written()):
+                    (self.path / name).unlink(missing_ok=True)
+                yield
+            (self.path / LOCK).unlink(missing_ok=True)
+        except Timeout:
+            raise UsageError(f"{self.path} is in use by another nonconv; wait for it, or choose another --out") from None
+        except OSError as error:
+            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
+
+    def _half_written(self) -> list[str]:
+        found = (path for pattern in (f"{OURS}*", f"*/{OURS}*") for path in self.path.glob(pattern))
+        return [str(path.relative_to(self.path)) for path in found if path.name != LOCK]
+
+    def _refuse_foreign(self, force: bool) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(f"{self.path} is a file; choose another --out")
+        if force or not self.path.exists():
+            return
+        owner = self._owner()
+        if owner is None and any(not path.name.startswith(OURS) for path in self.path.iterdir()):
+            raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
+        if owner not in (None, self.identity):
+            raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
+
+    def _owner(self) -> str | None:
+        contents = (read_json(self.path / name) for name in (MANIFEST, BEGUN))
+        return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds this config's result by this version, every file as it was written."""
+        manifest = read_manifest(self.path)
+        if not manifest or manifest["identity"] != self.identity:
+            return False
+        return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a result there, whole or not at all."""
+        self._put(name, content)
+        self.files[name] = hashlib.sha256(content).hexdigest()
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; empty if there is none."""
+        return read_manifest(self.path) or {}
+
+    def discard(self, name: str) -> None:
+        """Remove a result that an earlier run may have left and this one does not have."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def discard_folder(self, name: str) -> None:
+        """Remove a folder of such results."""
+        shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def _put(self, name: str, content: bytes) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=OURS)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def checkpoint(self, arrays: Mapping[str, Any]) -> None:
+        """Keep what is whole of an unfinished run."""
+        content = packed(arrays)
+        self._put(CHECKPOINT, self._mark(content) + content)
+
+    def restore(self) -> dict[str, Any] | None:
+        """The checkpoint, if there is a whole one of this config by this version."""
+        try:
+            raw = (self.path / CHECKPOINT).read_bytes()
+        except OSError:
+            return None
+        mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
+        if mark != self._mark(content):
+            return None
+        return unpacked(content)
+
+    def _mark(self, content: bytes) -> bytes:
+        """Stands before a checkpoint: whatever is damaged, or of another config or version, has another one."""
+        return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
+
+    def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
+        """Write the manifest: the folder is finished."""
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "identity": self.identity,
+            "config": config,
+            **facts,
+            "files": dict(sorted(self.files.items())),
+        }
+        self._put(MANIFEST, as_json(manifest))
+        for name in (BEGUN, CHECKPOINT):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """The files of a finished folder that are missing or not what was written."""
+    files: dict[str, str] = manifest["files"]
+    return [name for name, known in files.items() if not (folder / name).is_file() or digest(folder / name) != known]
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder. Raises UsageError."""
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        return manifest
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}")
+    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
+    raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
+
+
+def undamaged(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished folder whose files are as they were written. Raises UsageError."""
+    manifest = finished(folder)
+    changed = damaged(folder, manifest)
+    if changed:
+        raise UsageError(
+            f"{folder}: missing, or changed since written: {', '.join(changed)}; the command that wrote it computes it again"
+        )
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest, or None if there is none that tells FACTS."""
+    content = read_json(folder / MANIFEST)
+    return content if content and content.keys() >= FACTS else None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None if there is no such readable file."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,47 @@
+"""What surrounded a computation: versions, processor, and the state of the repository."""
+
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import nonconv
+
+
+def surroundings() -> dict[str, Any]:
+    """What a manifest says of where its folder was made; it takes some time to find out."""
+    machine = {"system": platform.platform(), "cpu": cpu_name()}
+    return {"versions": versions(), "machine": machine, "git": git_state()}
+
+
+@cache
+def versions() -> dict[str, str]:
+    names = ("numpy", "numba", "scipy", "matplotlib")
+    return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
+
+
+@cache
+def cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, None) or platform.processor()
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the working directory's checkout, and whether it has uncommitted changes."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=5)
+    return done.stdout.strip()

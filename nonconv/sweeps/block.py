@@ -1,0 +1,394 @@
+"""The `sweep:` block of a config: which keys take which values, as a grid that unfolds lazily. Values keep their places."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, kind_of, parse
+from nonconv.errors import ConfigError
+from nonconv.faults.problems import Place, Problem, nearest
+from nonconv.sweeps.conditions import ALLOWED, Expression, equation, expression
+from nonconv.sweeps.grid import Axis, Grid, Point, Setting
+from nonconv.sweeps.spacings import DIGITS, SPACINGS
+
+RESERVED = ("zip", "include", "exclude", "curves", "baseline")
+NEVER_SWEPT = {
+    "paths": "an experiment with more paths is the same one",
+    "claim": "a sweep has one claim",
+    "expect": "it is about one experiment",
+    "sweep": "it is the grid itself",
+    "plugins": "all cells have the same",
+}
+MOST_CELLS = 10_000_000
+MOST_VALUES = 100_000
+MOST_PARTS = 10
+"""Of a dotted key: none that can be swept is as deep."""
+DEEPEST = 30
+"""Levels of a config: copies of a deeper one would exhaust Python's stack."""
+MOST_SAID = 8
+COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
+"""Keys whose value may be written as its name alone."""
+RANGE = re.compile(r"([^:,{}\[\]]+):([^:,{}\[\]]+):([^:,{}\[\]]+)")
+VALUES = "a list of values, or a mapping of one of linspace, logspace, geomspace, one_minus_logspace to [first, last, number]"
+
+
+def with_grids(document: Document, grids: Iterable[str]) -> None:
+    """Add `--grid` options to the document's sweep block; each replaces what is there for its key."""
+    for text in grids:
+        key, equals, values = text.partition("=")
+        place = Place(f"--grid {text}", 0, 0, "")
+        if not equals or not all(key.split(".")):
+            document.problems.append(
+                Problem("is not of the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
+            )
+            continue
+        found = RANGE.fullmatch(values)
+        other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
+        document.problems += other.problems
+        if not other.problems:
+            _put(document, key, _unwrapped(other.data), place)
+
+
+def _unwrapped(values: list[Any]) -> Any:
+    """`[a, b]` is a list of values, and `{linspace: [0, 1, 3]}` a spacing; `[0, 1], [1, 0]` are two values."""
+    return values[0] if len(values) == 1 and isinstance(values[0], list | dict) and not _is_component(values[0]) else values
+
+
+def _put(document: Document, key: str, values: Any, place: Place) -> None:
+    document.data = document.data if isinstance(document.data, dict) else {}
+    if document.data.get("sweep") is None:
+        document.data["sweep"] = {}
+        document.values[("sweep",)] = place
+    block = document.data["sweep"]
+    if isinstance(block, dict):
+        block[key] = values
+        for path in [path for path in document.values if path[:2] == ("sweep", key)]:
+            del document.values[path]
+        document.values[("sweep", key)] = document.keys[("sweep", key)] = place
+
+
+def read_grid(document: Document) -> Grid:
+    """The grid of the document's sweep block. Raises ConfigError with every problem of it."""
+    if _is_deeper(document.data, DEEPEST):
+        raise ConfigError([f"{document.source}: nested too deeply"])
+    reader = _Reader(document)
+    grid = reader.grid(document.data.get("sweep"))
+    if reader.problems:
+        raise ConfigError(list(dict.fromkeys(str(problem) for problem in reader.problems)))
+    return grid
+
+
+class _Reader:
+    """From the block to a grid, noting problems."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self.places: dict[str, Place] = {}
+
+    def grid(self, block: Any) -> Grid:
+        if not isinstance(block, dict) or not block:
+            if "sweep" in self.document.data:
+                self._complain(("sweep",), f"cannot be {kind_of(block)}", "a mapping of keys to their values")
+            else:
+                nowhere = Place(self.document.source, 0, 0, "")
+                self.problems.append(
+                    Problem("missing", nowhere, "sweep", "a mapping of keys to their values, or --grid key=values")
+                )
+            return Grid(())
+        plain = [self._entries(("sweep", key), key, values) for key, values in block.items() if key not in RESERVED]
+        grid = Grid(tuple(axis for axis in [*plain, *self._zips(block.get("zip", []))] if axis))
+        if not grid.axes and not self.problems:
+            self._complain(("sweep",), "no key has values", "a mapping of keys to their values")
+        self._refuse_twice(grid.axes)
+        if grid.size > MOST_CELLS:
+            self._complain(("sweep",), f"{_count(grid.size)} cells are too many", f"at most {MOST_CELLS}")
+        return Grid(
+            grid.axes,
+            include=self._conditions("include", block, grid),
+            exclude=self._conditions("exclude", block, grid),
+            curves=self._curves(block),
+            baseline=self._baseline(block, grid),
+            places=self.places,
+        )
+
+    def _zips(self, groups: Any) -> Iterator[Axis]:
+        path: KeyPath = ("sweep", "zip")
+        for k, group in enumerate(groups if isinstance(groups, list) else [groups]):
+            here = (*path, k) if isinstance(groups, list) else path
+            if not isinstance(group, dict) or not group:
+                self._complain(here, f"cannot be {kind_of(group)}", "a mapping of keys to values, or a list of these")
+                continue
+            columns = [
+                ((*here, key), key, self._entries((*here, key), key, values, again=True)) for key, values in group.items()
+            ]
+            lengths = {key: len(entries) for _, key, entries in columns}
+            if len(set(lengths.values())) > 1 and all(lengths.values()):
+                said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+                self._complain(here, f"keys that change together need as many values each; {said}")
+            elif all(lengths.values()):
+                together = zip(*(entries for _, _, entries in columns), strict=True)
+                yield tuple(tuple(setting for entry in entries for setting in entry) for entries in together)
+
+    def _entries(self, path: KeyPath, key: str, values: Any, again: bool = False) -> Axis:
+        """What one key takes, an entry a value. again: a value may stand twice."""
+        if not self._is_key(path, key):
+            return ()
+        if isinstance(values, dict):
+            return tuple((Setting(key, value, self.document.place(path)),) for value in self._generated(path, key, values))
+        if not isinstance(values, list) or not values:
+            self._complain(path, f"cannot be {kind_of(values)}", VALUES, _meant(key))
+            return ()
+        first: dict[Any, int] = {}
+        found: list[Point] = []
+        for k, value in enumerate(values):
+            earlier = first.setdefault(_mark(value), k)
+            if earlier != k and not again:
+                self._complain((*path, k), f"the value stands twice; it is {dotted((*path, earlier))} too")
+            found += self._unfolded((*path, k), key, value)
+        return tuple(found)
+
+    def _is_key(self, path: KeyPath, key: str) -> bool:
+        parts = key.split(".")
+        if parts[0] in NEVER_SWEPT:
+            self._complain(path, f"cannot be swept: {NEVER_SWEPT[parts[0]]}", of_key=True)
+        elif not all(parts) or len(parts) > MOST_PARTS:
+            self._complain(path, "is not a key", "a key of the config, as steps or optimizer.beta1", of_key=True)
+        else:
+            self.places.setdefault(key, self.document.keys.get(path, self.document.place(path)))
+            return True
+        return False
+
+    def _unfolded(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
+        """A value; a mapping with spacings in it is as many as their product, each of those a setting of its own."""
+        spacings = list(_spacings((), value))
+        axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
+        number = math.prod(len(axis) for axis in axes)
+        if number > MOST_VALUES:
+            self._complain(path, f"{_count(number)} values are too many", f"at most {MOST_VALUES}")
+            return
+        outer = Setting(key, _without_spacings(value), self.document.place(path))
+        for entries in product(*axes):
+            yield (outer, *(setting for entry in entries for setting in entry))
+
+    def _generated(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
+        name = next(iter(spacing), "")
+        if len(spacing) != 1 or name not in SPACINGS:
+            self._complain_of_mapping(path, key, spacing)
+            return []
+        numbers, here = spacing[name], (*path, name)
+        if not isinstance(numbers, list) or len(numbers) != 3:
+            given = f"has {len(numbers)} entries" if isinstance(numbers, list) else f"cannot be {kind_of(numbers)}"
+            self._complain(here, given, "[first, last, number]: three numbers")
+            return []
+        wrong = [k for k, value in enumerate(numbers) if not _is_number(value)]
+        for k in wrong:
+            self._complain((*here, k), f"cannot be {kind_of(numbers[k])}", "a number")
+        if wrong:
+            return []
+        first, last, number = numbers
+        if number != int(number) or not 1 <= number <= MOST_VALUES:
+            self._complain(
+                (*here, 2), f"cannot be {kind_of(number)}", f"how many values: a whole number >= 1 and <= {MOST_VALUES}"
+            )
+            return []
+        return self._spaced(here, name, float(first), float(last), int(number))
+
+    def _complain_of_mapping(self, path: KeyPath, key: str, values: dict[str, Any]) -> None:
+        unknown = [name for name in values if name not in SPACINGS]
+        if not unknown:
+            self._complain(path, "has two spacings" if values else f"cannot be {kind_of(values)}", VALUES)
+        elif _is_component(values):
+            self._complain(path, "is one value, not a list of them", VALUES)
+        else:
+            near = _meant(key) or nearest(unknown[0], SPACINGS)
+            self._complain((*path, unknown[0]), f"unknown spacing {unknown[0]!r}", VALUES, near, of_key=True)
+
+    def _spaced(self, path: KeyPath, name: str, first: float, last: float, number: int) -> list[float]:
+        if name == "geomspace" and (first == 0 or last == 0 or (first > 0) != (last > 0)):
+            self._complain(path, "a geomspace cannot reach or cross 0", "both ends > 0, or both < 0")
+            return []
+        try:
+            with np.errstate(over="raise"):
+                values = SPACINGS[name](first, last, number)
+        except ArithmeticError:
+            self._complain(path, "leaves the range of numbers", "exponents of ten from -300 to 300")
+            return []
+        if len(set(values)) < number:
+            self._complain(path, f"the {number} values are not all different, to {DIGITS} digits")
+            return []
+        return values
+
+    def _refuse_twice(self, axes: Sequence[Axis]) -> None:
+        first: dict[str, Place] = {}
+        for axis in axes:
+            here: dict[str, Place] = {}
+            for setting in (setting for entry in axis for setting in entry):
+                here.setdefault(setting.key, setting.place)
+            for key in here.keys() & first.keys():
+                line = f"; first in line {first[key].line}" if first[key].line else ""
+                self.problems.append(Problem(f"is swept twice{line}", here[key], key))
+            first = here | first
+
+    def _conditions(self, name: str, block: dict[str, Any], grid: Grid) -> tuple[Expression, ...]:
+        allowed = "an expression in config keys, or a list of these"
+        found = [(path, self._expression(path, text)) for path, text in self._texts(name, block, allowed)]
+        return tuple(one for path, one in found if one is not None and self._knows(path, one, grid))
+
+    def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
+        """The texts of a key that holds one or a list of them."""
+        given, path = block.get(name, []), ("sweep", name)
+        for k, text in enumerate(given if isinstance(given, list) else [given]):
+            here: KeyPath = (*path, k) if isinstance(given, list) else path
+            if isinstance(text, str):
+                yield here, text
+            else:
+                self._complain(here, f"cannot be {kind_of(text)}", allowed)
+
+    def _expression(self, path: KeyPath, text: str) -> Expression | None:
+        try:
+            return expression(text)
+        except ValueError as error:
+            self._complain(path, str(error), ALLOWED)
+            return None
+
+    def _knows(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
+        """Keys that stand in no cell would make a condition that never holds."""
+        written = {key: value for key, value in self.document.data.items() if key != "sweep"}
+        swept = [_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
+        known = list(dict.fromkeys(key for keys in [self.places, *swept, _within("", written)] for key in keys))
+        unknown = [key for key in found.keys if key not in known]
+        for key in unknown:
+            allowed = f"keys that are swept or written in the config, as {_listed(list(self.places))}; a text stands in quotes"
+            self._complain(path, f"there is no key {key}", allowed, _alike(key, known))
+        if not found.keys:
+            self._complain(path, f"{kind_of(found.text)} names no key, so it is the same in every cell")
+        return bool(found.keys) and not unknown
+
+    def _curves(self, block: dict[str, Any]) -> tuple[str, ...]:
+        found, keys = [], list(self.places)
+        allowed = "an equation in swept keys, as optimizer.beta1 = sqrt(optimizer.beta2)"
+        for path, text in self._texts("curves", block, f"{allowed}, or a list of these"):
+            try:
+                named = equation(text).keys
+            except ValueError as error:
+                self._complain(path, str(error), allowed)
+                continue
+            for key in named:
+                if key not in keys:
+                    self._complain(path, f"{key} is not swept", _listed(keys), _alike(key, keys))
+            if not named:
+                self._complain(path, f"{kind_of(text)} names no key", allowed)
+            found.append(text)
+        return tuple(found)
+
+    def _baseline(self, block: dict[str, Any], grid: Grid) -> Point:
+        given, keys = block.get("baseline", {}), list(self.places)
+        path: KeyPath = ("sweep", "baseline")
+        if not isinstance(given, dict):
+            self._complain(path, f"cannot be {kind_of(given)}", "a mapping of swept keys to values of theirs")
+            return ()
+        for key, value in given.items():
+            values = [setting.value for axis in grid.axes for entry in axis for setting in entry if setting.key == key]
+            if key not in keys:
+                self._complain((*path, key), f"{key} is not swept", _listed(keys), _alike(key, keys), of_key=True)
+            elif values and not any(same(value, other) for other in values):
+                self._complain(
+                    (*path, key), f"{kind_of(value)} is not among its values", _listed([_said(one) for one in values])
+                )
+        return tuple(Setting(key, value, self.document.place((*path, key))) for key, value in given.items())
+
+    def _complain(self, path: KeyPath, message: str, allowed: str = "", near: str = "", of_key: bool = False) -> None:
+        place = self.document.place(path)
+        if of_key:
+            place = self.document.keys.get(path, place)
+        self.problems.append(Problem(message, place, dotted(path), allowed, near))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two swept values are the same, a component being its name."""
+    return bool(_mark(_full(one)) == _mark(_full(other)))
+
+
+def _full(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _mark(value: Any) -> Any:
+    """The same for 1 and 1.0, another one for true."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _within(key: str, value: Any) -> Iterator[str]:
+    """A key, and those within its value, were that written in full."""
+    if key:
+        yield key
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from _within(f"{key}.{name}" if key else name, one)
+    elif isinstance(value, str) and key in COMPONENTS:
+        yield f"{key}.name"
+    elif isinstance(value, int | float) and key in AS_NUMBER:
+        yield from (f"{key}.name", f"{key}.value")
+
+
+def _listed(values: Sequence[str]) -> str:
+    """All of them, or the first ones and the last."""
+    shown = list(dict.fromkeys(values))
+    return ", ".join(shown if len(shown) <= MOST_SAID else [*shown[: MOST_SAID - 2], "...", shown[-1]])
+
+
+def _count(number: int) -> str:
+    return str(number) if number < 10**15 else "more than 10**15"
+
+
+def _meant(key: str) -> str:
+    """Which of the block's own words a key is that no config has."""
+    return "" if "." in key else nearest(key, RESERVED)
+
+
+def _alike(key: str, known: Sequence[str]) -> str:
+    """The known key that is spelled alike, or ends alike."""
+    last = {other.rpartition(".")[2]: other for other in reversed(known)}
+    return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
+
+
+def _spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The spacings within a mapping, and where they are in it."""
+    for name, one in value.items() if isinstance(value, dict) else ():
+        if _is_spacing(one):
+            yield (*path, name), one
+        else:
+            yield from _spacings((*path, name), one)
+
+
+def _without_spacings(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_spacings(one) for name, one in value.items() if not _is_spacing(one)}
+
+
+def _is_component(value: Any) -> bool:
+    return isinstance(value, dict) and "name" in value
+
+
+def _is_spacing(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in SPACINGS
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
