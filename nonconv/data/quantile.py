@@ -3,6 +3,7 @@
 import numpy as np
 
 from nonconv.arithmetic import Lanes, select
+from nonconv.elementary import log
 
 
 def central(r: Lanes) -> Lanes:
@@ -65,7 +66,7 @@ def far_tail(r: Lanes) -> Lanes:
 def normal_quantile(p: Lanes) -> Lanes:
     """z with P(Z <= z) = p, for 0 < p < 1."""
     q = p - 0.5
-    depth = np.sqrt(-np.log(np.minimum(p, 1.0 - p)))
+    depth = np.sqrt(-log(np.minimum(p, 1.0 - p)))
     tail = select(depth <= 5.0, near_tail(depth - 1.6), far_tail(depth - 5.0))
     outside = select(q < 0.0, -tail, tail)
     return select(np.abs(q) <= 0.425, q * central(0.180625 - q * q), outside)

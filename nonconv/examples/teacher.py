@@ -181,7 +181,6 @@ TEACHER = Examples(
     parameters=Teacher,
     paper="arXiv:2407.08100, Theorem 1.2, with bounded data",
     check=check,
-    transcendental=("log",),
     shape=lambda h: Shape(h.inputs, 1 if classes_of(h) else h.outputs, classes_of(h)),
     constants=TeacherConstants,
     prepare=prepare,
