@@ -24,7 +24,7 @@ def measured(optimizer: str, rho: float) -> tuple[Cell, Run]:
     rate = f"learning_rate={{name: power, value: {RATES[optimizer]}, exponent: {rho}}}"
     with tempfile.TemporaryDirectory() as folder:
         cell = read_cell(CONFIG, [*SETTINGS, rate, f"optimizer={optimizer}", "objective.data=rademacher", "start=0"])
-        return cell, read_run(study.run(cell, Path(folder) / "run", workers=2, draw=lambda found: {}).folder)
+        return cell, read_run(study.run(cell, Path(folder) / "run", workers=2, draw=lambda found: dict).folder)
 
 
 def exact(cell: Cell) -> float:

@@ -26,7 +26,7 @@ BEHIND = "start=-1e-9"
 def measured(folder: Path, beta1: float, beta2: float, *settings: str) -> Path:
     """The finished folder of one cell, without figures."""
     cell = read_cell(CONFIG, [f"optimizer.beta1={beta1}", f"optimizer.beta2={beta2}", *settings])
-    return study.run(cell, folder / cell.folder_name, workers=2, draw=lambda folder: {}).folder
+    return study.run(cell, folder / cell.folder_name, workers=2, draw=lambda folder: dict).folder
 
 
 def row(folder: Path, beta1: float, beta2: float) -> tuple[float, ...]:

@@ -46,17 +46,12 @@ def _no_complaints(parameters: Parameters) -> list[Complaint]:
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters.
-
-    transcendental: the functions beyond + - * / sqrt that `update`, `gradient` or `sample` uses; the engines then agree to
-        a few ulp, not to the bit.
-    """
+    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters."""
 
     name: str
     parameters: type[Any]
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
-    transcendental: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:

@@ -69,7 +69,11 @@ class Case(NamedTuple):
 
 
 MULTIPLES: Array = np.linspace(1.0, 59_999.0, 59_999) * (math.pi / 2)
-"""As near to the zeros of the sine and to its extremes as a float comes."""
+"""As near to the zeros of sine and cosine as a float comes."""
+ANGLES = np.concatenate([
+    between(-2.0, 2.0), between(-1e2, 1e2), between(-1e5, 1e5), both_signs(magnitudes(-310.0, 6.4)),
+    both_signs(MULTIPLES), neighbours(math.pi / 4, math.pi / 2, math.pi),
+])  # fmt: skip
 SUBNORMAL: Array = np.linspace(1.0, 1999.0, 1999) * 5e-324
 EXP_RANGE = (-708.39, 709.78)
 
@@ -98,14 +102,8 @@ CASES = {
             neighbours(math.sqrt(2.0) - 1.0, 1.0, 2.0**53), [-1.0 + 2.0**-53, np.finfo(float).max],
         ]),
     ),
-    "sin": Case(
-        np.sin,
-        1.5,
-        np.concatenate([
-            between(-2.0, 2.0), between(-1e2, 1e2), between(-1e5, 1e5), both_signs(magnitudes(-310.0, 6.4)),
-            both_signs(MULTIPLES), neighbours(math.pi / 4, math.pi / 2, math.pi),
-        ]),
-    ),
+    "sin": Case(np.sin, 1.5, ANGLES),
+    "cos": Case(np.cos, 1.5, ANGLES),
     "erf": Case(
         wide_erf,
         3.0,
@@ -167,6 +165,7 @@ DAMAGES = {
     "log": Damage("3.999999999940941908e-01", 5e-12),
     "log1p": Damage("3.999999999940941908e-01", 5e-12),
     "sin": Damage("8.33333333332248946124e-03", 2e-13),
+    "cos": Damage("-1.38888888888741095749e-03", 1e-12),
     "erf": Damage("5.55923013010394962768e4", 1e-15),
     "tanh": Damage("0.0416666666666665047591422", 5e-13),
     "sigmoid": Damage("0.0416666666666665047591422", 1e-12),
@@ -195,6 +194,7 @@ SPECIAL = {
     "log": {1.0: 0.0, 0.0: -INF, INF: INF, -5e-324: NAN, -1.0: NAN, -INF: NAN},
     "log1p": {0.0: 0.0, 5e-324: 5e-324, INF: INF, -1.0: -INF, -1.5: NAN, -INF: NAN},
     "sin": {0.0: 0.0, 5e-324: 5e-324, 2.0**49: NAN, MOST: NAN, INF: NAN, -INF: NAN},
+    "cos": {0.0: 1.0, 5e-324: 1.0, 2.0**49: NAN, MOST: NAN, INF: NAN, -INF: NAN},
     "erf": {0.0: 0.0, 7.0: 1.0, -7.0: -1.0, MOST: 1.0, INF: 1.0, -INF: -1.0},
     "tanh": {0.0: 0.0, 5e-324: 5e-324, 25.0: 1.0, -25.0: -1.0, MOST: 1.0, INF: 1.0, -INF: -1.0},
     "sigmoid": {0.0: 0.5, 40.0: 1.0, MOST: 1.0, INF: 1.0, -710.0: 0.0, -MOST: 0.0, -INF: 0.0},
@@ -218,10 +218,16 @@ def test_odd(name: str) -> None:
     assert np.array_equal(in_numpy(plain(name), -x), -in_numpy(plain(name), x))
 
 
-def test_sin_of_the_largest_arguments() -> None:
-    """Up to 2**48 it stays the sine of a neighbour: its error is below one ulp of the argument."""
+def test_cos_is_even() -> None:
+    x = CASES["cos"].points
+    assert np.array_equal(in_numpy(elementary.cos, -x), in_numpy(elementary.cos, x))
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sin_and_cos_of_the_largest_arguments(name: str) -> None:
+    """Up to 2**48 they stay those of a neighbour: the error is below one ulp of the argument."""
     x = both_signs(2.0 ** between(21.0, 48.0))
-    error = np.abs(in_numpy(elementary.sin, x) - np.sin(x.astype(np.longdouble)))
+    error = np.abs(in_numpy(plain(name), x) - CASES[name].oracle(x.astype(np.longdouble)))
     assert np.all(error < np.spacing(np.abs(x)))
 
 

@@ -15,11 +15,11 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from nonconv.data import DATA, continuous, quantile
+from nonconv.data import DATA, continuous
 from nonconv.engine import compiler, draws, kernel_files, separable
 from nonconv.engine.machine import Function
 from nonconv.engine.object_files import Code, Kinds
-from nonconv.numerics import arithmetic, rng
+from nonconv.numerics import arithmetic, normal, rng
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC
@@ -94,7 +94,7 @@ def test_kernel_text_is_deterministic() -> None:
         (kernel_files, True),
         (quadratic, True),
         (continuous, True),
-        (quantile, True),
+        (normal, True),
         (adam, True),
         (sgd, False),
     ],

@@ -8,9 +8,10 @@ from annotated_types import Interval
 from typing_extensions import Doc
 
 from nonconv.components import Complaint, Distribution, Law
-from nonconv.data.quantile import normal_quantile
 from nonconv.data.values import LARGEST, Value
 from nonconv.numerics.arithmetic import Lanes, select
+from nonconv.numerics.elementary import exp
+from nonconv.numerics.normal import normal_quantile
 
 HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
@@ -96,7 +97,7 @@ def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
     below = u < k.negative
     part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
-    magnitude = k.low * np.exp(k.log_ratio * part)
+    magnitude = k.low * exp(k.log_ratio * part)
     return select(below, -magnitude, magnitude)
 
 
@@ -109,7 +110,6 @@ LOG_UNIFORM = Distribution(
     constants=LogUniformConstants,
     prepare=prepare_log_uniform,
     sample=sample_log_uniform,
-    transcendental=("exp",),
 )
 
 
@@ -141,7 +141,6 @@ NORMAL = Distribution(
     constants=NormalConstants,
     prepare=lambda h, dim: NormalConstants(np.full(dim, h.mean), np.full(dim, h.std)),
     sample=sample_normal,
-    transcendental=("log",),
 )
 
 
@@ -221,5 +220,4 @@ TRUNCATED_NORMAL = Distribution(
     constants=TruncatedNormalConstants,
     prepare=prepare_truncated,
     sample=sample_truncated,
-    transcendental=("log",),
 )

@@ -84,7 +84,6 @@ DRAWN = {
         constants=NormalConstants,
         prepare=lambda h, dim: NormalConstants(np.zeros(dim), h.std),
         sample=sample_normal,
-        transcendental=NORMAL.transcendental,
     ),
     "uniform": Distribution(
         name="initial_uniform",

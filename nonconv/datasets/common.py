@@ -8,9 +8,9 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint
 from nonconv.data.continuous import HALF_GRID
-from nonconv.data.quantile import normal_quantile
 from nonconv.data.values import LARGEST, Value
 from nonconv.numerics.arithmetic import Array, each
+from nonconv.numerics.normal import normal_quantile
 
 WIDEST = 1024
 ROOT_3 = math.sqrt(3.0)

@@ -113,7 +113,6 @@ FUNCTION = Examples(
     parameters=Function,
     paper="regression of one smooth function",
     check=check,
-    transcendental=("log",),
     shape=lambda h: Shape(h.inputs, 1),
     constants=FunctionConstants,
     prepare=prepare,

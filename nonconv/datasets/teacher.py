@@ -10,7 +10,6 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint, Examples, Shape
 from nonconv.data.continuous import HALF_GRID
-from nonconv.data.quantile import normal_quantile
 from nonconv.datasets.common import (
     HeldOut,
     High,
@@ -25,6 +24,7 @@ from nonconv.datasets.common import (
 )
 from nonconv.numerics.arithmetic import Array, each, select
 from nonconv.numerics.elementary import sigmoid, tanh
+from nonconv.numerics.normal import normal_quantile
 from nonconv.numerics.rng import key, uniforms
 
 BIAS_STD = 0.5
@@ -181,7 +181,6 @@ TEACHER = Examples(
     parameters=Teacher,
     paper="arXiv:2407.08100, Theorem 1.2, with bounded data",
     check=check,
-    transcendental=("log",),
     shape=lambda h: Shape(h.inputs, 1 if classes_of(h) else h.outputs, classes_of(h)),
     constants=TeacherConstants,
     prepare=prepare,

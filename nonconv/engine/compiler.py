@@ -22,7 +22,7 @@ from numba.np.numpy_support import from_dtype
 
 from nonconv.engine.kernel_files import MEANING, cache_folder, called_by, kernel_name, write_once
 from nonconv.engine.object_files import Code, Kinds
-from nonconv.numerics import elementary
+from nonconv.numerics import elementary, normal
 
 
 @contextmanager
@@ -52,6 +52,8 @@ tuple_type: Any = types.BaseTuple.from_types
 """Their declared types are none, or do not know all of their options."""
 INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
+INLINED = {elementary.__name__, normal.__name__}
+"""Modules of functions of one number: LLVM leaves larger ones as calls, and a loop with a call does not vectorise."""
 
 
 @cache
@@ -64,8 +66,7 @@ def definition(function: FunctionType, inline: Literal["never", "always"] = "nev
     linked = FunctionType(
         function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
     )
-    # LLVM leaves larger ones of these as calls, and a loop with a call does not vectorise.
-    return njit(inline=inline, forceinline=function.__module__ == elementary.__name__, **INSIDE)(linked)
+    return njit(inline=inline, forceinline=function.__module__ in INLINED, **INSIDE)(linked)
 
 
 def load(text: str, *functions: Callable[..., Any]) -> ModuleType:

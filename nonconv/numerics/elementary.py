@@ -1,4 +1,4 @@
-"""exp, log, log1p, sin, erf, tanh and sigmoid as plain text: the same bits in every engine, and vectors in a kernel.
+"""exp, log, log1p, sin, cos, erf, tanh and sigmoid as plain text: the same bits in every engine, and vectors in a kernel.
 
 The functions of one mathematical library differ in the last bit from those of another, and a loop that calls them stays
 scalar. These are made of `+ - * /`, comparisons, and the bits of a float.
@@ -6,7 +6,7 @@ scalar. These are made of `+ - * /`, comparisons, and the bits of a float.
 An error is in ulp, units in the last place of the true value: the largest that was measured on millions of points.
 Neighbouring arguments may come out in the wrong order by as much. NaN gives NaN.
 
-Sources: Sun's fdlibm, as in FreeBSD's msun (reductions, log, sin), SLEEF by Shibata (exp), Cephes by Moshier (erf).
+Sources: Sun's fdlibm, as in FreeBSD's msun (reductions, log, sin, cos), SLEEF by Shibata (exp), Cephes by Moshier (erf).
 """
 
 import numpy as np
@@ -81,8 +81,8 @@ def tanh(x: Lanes) -> Lanes:
     return np.copysign(u / (u + 2.0), x)
 
 
-def sin(x: Lanes) -> Lanes:
-    """Error 1.5 ulp for |x| up to 3e6, beyond that as if x were wrong by up to an ulp; NaN above 2**48. sin(-0.0) is 0.0."""
+def sine_after(quarters: int, x: Lanes) -> Lanes:
+    """sin(x + quarters * pi/2)."""
     rounded = x * TWO_OVER_PI + ROUND
     k = rounded - ROUND
     high, middle = x - k * HALF_PI_HIGH, k * HALF_PI_MIDDLE
@@ -91,7 +91,8 @@ def sin(x: Lanes) -> Lanes:
     z = r * r
     w = z * z
     # One polynomial, with the coefficients of the sine or of the cosine: half the work of both.
-    even = (bits(rounded) & 1) == 0
+    turns = bits(rounded) + quarters
+    even = (turns & 1) == 0
     p = select(even, -2.50507602534068634195e-08, 2.08757232129817482790e-09) + z * select(
         even, 1.58969099521155010221e-10, -1.13596475577881948265e-11
     )
@@ -104,8 +105,18 @@ def sin(x: Lanes) -> Lanes:
         + z * select(even, 8.33333333332248946124e-03, -1.38888888888741095749e-03)
     )
     y = select(even, r + r * (z * p), 1.0 - (0.5 * z - w * p))
-    signed = from_bits(bits(y) ^ ((bits(rounded) >> 1) << 63))
+    signed = from_bits(bits(y) ^ ((turns >> 1) << 63))
     return select(np.abs(x) <= 2.0**48, signed, np.nan)
+
+
+def sin(x: Lanes) -> Lanes:
+    """Error 1.5 ulp for |x| up to 3e6, beyond that as if x were wrong by up to an ulp; NaN above 2**48. sin(-0.0) is 0.0."""
+    return sine_after(0, x)
+
+
+def cos(x: Lanes) -> Lanes:
+    """Error 1.5 ulp for |x| up to 3e6, beyond that as if x were wrong by up to an ulp; NaN above 2**48."""
+    return sine_after(1, x)
 
 
 def log_and(x: Lanes, correction: Lanes) -> Lanes:
