@@ -19,8 +19,8 @@ FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {
-    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
-    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+    "exact": "the optimizer's own iterates for a constant slope, so rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as in a program written from the paper, so rounding errors matter",
 }
 
 
