@@ -1,4 +1,4 @@
-"""The figures of a run: the error against each xi, and the paths themselves. Readable in grey."""
+"""The figures of a run: the error for each xi, and the paths themselves. Readable in grey."""
 
 import io
 import math
@@ -29,7 +29,7 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#cc79a7", "linestyle": (0, (1, 1))},
 )
 MARKERS = ("", "o", "s", "^", "v")
-"""What tells a line from the one with the same LINES entry."""
+"""Distinguish lines that share an entry of LINES."""
 SINGLE_PATHS = 3
 MOST_PANELS = 3
 FORMATS = ("png", "svg", "pdf")
@@ -37,13 +37,13 @@ LONGEST_NAME = 26
 
 
 def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
-    """Figures in all formats, by file name. The bytes depend on the data alone."""
+    """Draw the named figures (keys of MAKERS) of a run: bytes by file name, which depend on the data alone."""
     with mpl.rc_context(STYLE):
         return {f"{name}.{kind}": content for name in names for kind, content in encode(MAKERS[name](run), formats).items()}
 
 
 def warm_up() -> None:
-    """Find and read the fonts, which the first text ever drawn pays for."""
+    """Find and read the fonts now, so that the first figure does not wait for them."""
     figure = Figure()
     FigureCanvasAgg(figure)
     figure.subplots().set_title("Θ")
@@ -51,7 +51,7 @@ def warm_up() -> None:
 
 
 def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
-    """The figure in each format. The layout is found once: it is a third of the cost of a figure."""
+    """The figure as bytes in each format. The layout is computed once: it is a third of the cost of a figure."""
     FigureCanvasAgg(figure)
     layout = figure.get_layout_engine()
     if layout is not None:
@@ -118,7 +118,7 @@ def _xi_name(label: str) -> str:
 
 
 def paths_figure(run: Run) -> Figure:
-    """Quantiles of the paths as a fan, a few single paths over it, each fixed xi as a line; a panel a coordinate."""
+    """One panel per coordinate: quantiles of the paths as a fan, a few individual paths, each fixed xi as a line."""
     quantile = run.paths["quantile"]
     names = run.paths.get("coordinate_name")
     panels = min(quantile.shape[2], MOST_PANELS) if names is None else quantile.shape[2]
@@ -129,7 +129,7 @@ def paths_figure(run: Run) -> Figure:
         _single_paths(axes, run, coordinate)
         _marks(axes, run, coordinate)
         if not (len(quantile) or len(run.paths["theta"])):
-            axes.text(0.5, 0.6, "record: neither paths nor a fan were kept", transform=axes.transAxes, ha="center")
+            axes.text(0.5, 0.6, "`record` keeps neither paths nor quantiles", transform=axes.transAxes, ha="center")
         step_axis(axes, run)
         axes.set_ylabel(_coordinate_name(run, coordinate))
         _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
@@ -142,7 +142,7 @@ def paths_figure(run: Run) -> Figure:
 
 
 def _coordinate_name(run: Run, coordinate: int) -> str:
-    """Of the one that is kept at this place."""
+    """`Θₙ`, `Θₙ, coordinate 3`, or a network's `output.bias[0]`."""
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
         return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
@@ -167,7 +167,7 @@ def _showable(values: Array) -> Array:
 
 def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
     for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
-        name = "single paths" if k == 0 else None
+        name = "individual paths" if k == 0 else None
         axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
 
 
@@ -180,7 +180,7 @@ def _marks(axes: Any, run: Run, coordinate: int) -> None:
 
 
 def _tame(axes: Any, curves: Array) -> None:
-    """Paths over many orders of magnitude need an axis that shows both ends."""
+    """Switch to a symlog axis where the paths span many orders of magnitude, so that both ends show."""
     shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
     if not len(shown) or shown.max() <= 1e4:
         return
@@ -188,7 +188,7 @@ def _tame(axes: Any, curves: Array) -> None:
     decades = math.log10(max(10.0, float(shown.max()) / linear))
 
     def text(value: float, position: int | None = None) -> str:
-        """Labels next to that of zero would run into it."""
+        """No label where it would overlap that of zero."""
         if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
             return ""
         return ("−" if value < 0 else "") + power_of_ten(abs(value))
@@ -206,4 +206,4 @@ MAKERS = {
     "risk": risk_figure,
     "groups": groups_figure,
 }
-"""Each figure by name."""
+"""The function that draws each figure, by name."""

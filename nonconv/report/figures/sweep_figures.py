@@ -14,18 +14,18 @@ from nonconv.report.figures.sweep_lines import dot_plot, line_plot
 from nonconv.report.sweep_result import MOST_PANELS, SweepResult, key_parts, quantities, view
 
 MOST_LINES = MOST_PANELS
-"""A second numeric key with no more values than this has a line for each."""
+"""A second numeric key with at most so many values gets one line per value."""
 SWEEP_STYLE = STYLE | {"hatch.linewidth": 0.35}
 Maker = Callable[[], Figure]
 
 
 def figure_names(result: SweepResult) -> tuple[str, ...]:
-    """What there is to draw of a sweep."""
+    """The names of all figures that a sweep has data for."""
     return tuple(_makers(result))
 
 
 def draw_sweep(result: SweepResult, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
-    """Figures in all formats, by file name. The bytes depend on the data alone."""
+    """Draw the named figures of a sweep: bytes by file name, which depend on the data alone."""
     makers = _makers(result)
     with mpl.rc_context(SWEEP_STYLE):
         return {f"{name}.{kind}": content for name in names for kind, content in encode(makers[name](), formats).items()}
@@ -38,7 +38,7 @@ def _makers(result: SweepResult) -> dict[str, Maker]:
 
 
 def _maps(result: SweepResult) -> dict[str, Maker]:
-    """A map for every pair of numeric keys and every quantity, but not of differences, which have the errors' map."""
+    """A map per pair of numeric keys and quantity; none of differences, whose map would look like that of the errors."""
     pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _has_cells(result, pair)]
     parts = key_parts(result.numeric)
     found: dict[str, Maker] = {}
@@ -52,7 +52,7 @@ def _maps(result: SweepResult) -> dict[str, Maker]:
 
 
 def _lines(result: SweepResult) -> dict[str, Maker]:
-    """A line plot against each key there are few lines for: over values of another number, or over names."""
+    """A line plot over each key that needs few lines: one per value of the other numeric key, or per name."""
     numeric, parts = result.numeric, key_parts(result.numeric)
     if len(numeric) == 1:
         sides = [(numeric[0], result.names[0] if result.names else None)]
@@ -72,7 +72,7 @@ def _lines(result: SweepResult) -> dict[str, Maker]:
 
 
 def _has_cells(result: SweepResult, keys: tuple[str, ...]) -> bool:
-    """Whether a view along these keys shows any: keys that are never there together have none in common."""
+    """Whether any cell has all these keys: some keys never occur together."""
     return any(mask.any() for _, mask in view(result, keys).panels)
 
 
