@@ -283,7 +283,7 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert found.block.examined is None
     assert painter.figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
-    assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
+    assert findings(found.run)[0] == "Risk and gradient noise were not measured, since no examples are held out."
     assert "`group_floors.csv`" in markdown(found.run)
     assert "`risk.csv`" not in markdown(found.run)
 

@@ -437,12 +437,14 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
 
 
-STILL_FALLS = "the learning rate still falls to its positive limit; floors may level off; take more steps"
-STILL_GROWS = "the batch size still grows to its bound; floors may level off; take more steps"
+STILL_FALLS = (
+    "the floors decrease, but the learning rate still falls to its positive limit, so they may level off; take more steps"
+)
+STILL_GROWS = "the floors decrease, but the batch size still grows to its bound, so they may level off; take more steps"
 STILL = "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
 STILL_FILLS = (
-    "the average of squared gradients still fills up from 0, and steps shrink to their limit;"
-    " floors may level off; take more steps"
+    "the floors decrease, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
+    " so they may level off; take more steps"
 )
 WARMS_UP = "the learning rate warms up until step 1025; take at least 2050 steps"
 FILLING = {"name": "rmsprop", "beta2": 0.99999}
@@ -496,7 +498,7 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
     assert (lost > 100) == (eps == 0)
     if lost:
         assert run.verdict["verdict"] == "undecided"
-        assert run.verdict["reason"] == f"{lost} of 400 paths became 0/0, since eps is 0"
+        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0"
         assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths, until they became 0/0.")
 
 

@@ -92,7 +92,7 @@ def _quantity(name: str) -> str:
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Header and rows for people."""
-    header = ["", "first", "second", "second − first", "correlation", "gain"]
+    header = ["", "first", "second", "second − first", "correlation", "narrower"]
     return header, [_row(found) for found in comparison.differences]
 
 

@@ -180,7 +180,7 @@ def _violations(wanted: int, result: Result) -> Iterator[Row]:
     expected = f"{wanted} violations of the a priori bound"
     bound = result.verdict["bound"]
     if bound is None:
-        yield Row("expect.violations", expected, "no a priori bound is known", "undecided")
+        yield Row("expect.violations", expected, "no bound is known here", "undecided")
         return
     known = None not in (bound["low"], bound["high"])
     found = f"{bound['violations']} on {bound['paths']} paths" + (
@@ -230,7 +230,7 @@ def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float
     """How far the two are apart in words, and whether that is near enough."""
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
-        return f"{at.value:.4g} beside {known:.4g}, not both finite", "undecided"
+        return f"{at.value:.4g} beside {known:.4g}, not both are numbers", "undecided"
     if math.isnan(se) and math.isfinite(at.value):
         return f"{at.value:.4g}, no standard error", "undecided"
     distance = 0.0 if at.value == known else abs(at.value - known)

@@ -32,12 +32,11 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
         print("The two configs are the same.")
     paths = found.differences[0].paired.paths
     print_table(
-        f"Means of {paths} paths at the end; differences ± half the width of their 95 % interval",
+        f"What {paths} paths end with, on average; differences with the half width of their 95 % interval",
         *rows(found),
         numbers=True,
     )
     if found.same_data:
-        print("Both have the same random numbers, so paths are compared in pairs.")
-        print("gain: factor by which pairing shrinks the interval.")
+        print("Both have the same random numbers, so paths are compared in pairs; `narrower` is what that gains.")
     else:
-        print("The seeds differ, so pairing gains nothing; the intervals are valid all the same.")
+        print("The seeds differ, so pairing gains nothing; the intervals hold all the same.")

@@ -18,6 +18,7 @@ HALF_GRID = 2.0**-53
 
 
 def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
+    """Refuse high <= low."""
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
@@ -34,11 +35,13 @@ class UniformConstants(NamedTuple):
 
 
 def uniform_law(h: Uniform, dim: int) -> Law:
+    """Exact moments of the uniform law."""
     moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
     return Law.same(dim, *moments, symmetric=True)
 
 
 def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
+    """low + width u."""
     return k.low + k.width * u
 
 
@@ -69,6 +72,7 @@ class LogUniformConstants(NamedTuple):
 
 
 def log_uniform_law(h: LogUniform, dim: int) -> Law:
+    """Exact moments; those of narrow ranges by quadrature, since the closed forms cancel there."""
     low, width, sign = h.low, log_ratio(h), -1.0 if h.sign == "negative" else 1.0
     if width > 4.0:
         first, second, third = ((h.high**k - low**k) / (k * width) for k in (1, 2, 3))
@@ -86,6 +90,7 @@ def log_uniform_law(h: LogUniform, dim: int) -> Law:
 
 
 def log_ratio(h: LogUniform) -> float:
+    """log(high / low), without cancellation for a narrow range."""
     return math.log(h.high / h.low) if h.high > 2.0 * h.low else math.log1p((h.high - h.low) / h.low)
 
 
@@ -95,6 +100,7 @@ def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
 
 
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
+    """By inversion: u below `negative` chooses the sign, and its place within that part the magnitude."""
     below = u < k.negative
     part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
     magnitude = k.low * exp(k.log_ratio * part)
@@ -126,6 +132,7 @@ class NormalConstants(NamedTuple):
 
 
 def normal_law(h: Normal, dim: int) -> Law:
+    """Exact moments of the normal law."""
     return Law.same(dim, h.mean, h.std**2, 0.0, -np.inf, np.inf, symmetric=True)
 
 
@@ -163,6 +170,7 @@ class TruncatedNormalConstants(NamedTuple):
 
 
 def standardised(h: TruncatedNormal) -> tuple[float, float]:
+    """low and high in standard deviations from the mean."""
     return (h.low - h.mean) / h.std, (h.high - h.mean) / h.std
 
 
@@ -178,6 +186,7 @@ def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
 
 
 def check_truncated(h: TruncatedNormal) -> list[Complaint]:
+    """Refuse an interval without mass in double precision, and high <= low."""
     if h.high > h.low and lower_tail(h)[2] < 1e-290:
         return [Complaint("low", "the interval [low, high] is so far from the mean that it carries no mass")]
     return complain_unless_ordered(h)
@@ -207,6 +216,7 @@ def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:
 
 
 def sample_truncated(k: TruncatedNormalConstants, u: Lanes) -> Lanes:
+    """By inversion on the lower tail; clipped, since rounding could leave [low, high] by an ulp."""
     z = normal_quantile(k.p_low + k.p_width * u)
     return np.minimum(np.maximum(k.mean + k.std * z, k.low), k.high)
 

@@ -59,6 +59,7 @@ class FunctionConstants(NamedTuple):
 
 
 def check(h: Function) -> list[Complaint]:
+    """Refuse values beyond double precision or the sine's exact range, and high <= low."""
     farthest, bound = h.inputs * max(abs(h.low), abs(h.high)), 0.0
     for coefficient in reversed(h.coefficients):
         bound = abs(coefficient) + farthest * bound
@@ -83,6 +84,7 @@ def prepare(h: Function) -> FunctionConstants:
 
 
 def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    """Write features x (inputs, n) and the label y (1, n) from uniforms u (inputs + 1, n), the last row being the noise."""
     draw_features(k.low, k.width, n, u, x)
     s = np.empty(n)
     for i in each(n):

@@ -31,10 +31,12 @@ LEAST_NORMAL = 2.0**-1022
 
 
 def bits(x: Lanes) -> Lanes:
+    """The bits of a float as an int64."""
     return np.float64(x).view(np.int64)
 
 
 def from_bits(b: Lanes) -> Lanes:
+    """The float with these bits."""
     return np.int64(b).view(np.float64)
 
 
@@ -152,6 +154,7 @@ def log1p(x: Lanes) -> Lanes:
 
 
 def near_above(z: Lanes) -> Lanes:
+    """Numerator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = 9.60497373987051638749e0
     p = p * z + 9.00260197203842689217e1
     p = p * z + 2.23200534594684319226e3
@@ -160,6 +163,7 @@ def near_above(z: Lanes) -> Lanes:
 
 
 def near_below(z: Lanes) -> Lanes:
+    """Denominator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = z + 3.35617141647503099647e1
     p = p * z + 5.21357949780152679795e2
     p = p * z + 4.59432382970980127987e3
@@ -168,6 +172,7 @@ def near_below(z: Lanes) -> Lanes:
 
 
 def far_above(a: Lanes) -> Lanes:
+    """Numerator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = 2.46196981473530512524e-10
     p = p * a + 5.64189564831068821977e-1
     p = p * a + 7.46321056442269912687e0
@@ -180,6 +185,7 @@ def far_above(a: Lanes) -> Lanes:
 
 
 def far_below(a: Lanes) -> Lanes:
+    """Denominator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = a + 1.32281951154744992508e1
     p = p * a + 8.67072140885989742329e1
     p = p * a + 3.54937778887819891062e2

@@ -109,7 +109,7 @@ def _without_lasting_floor(seen: Observed, states: Sequence["State"]) -> tuple[A
     if unclear:
         return "undecided", "; ".join(unclear)
     if seen.settling:
-        return "undecided", f"{seen.settling}; floors may level off; take more steps"
+        return "undecided", f"the floors decrease, but {seen.settling}, so they may level off; take more steps"
     if seen.noisy and any(state.kind == "vanished" for state in states):
         return "undecided", "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
     return "converges", "; ".join(state.text for state in states)
@@ -124,7 +124,7 @@ def _refusal(seen: Observed) -> str:
     if seen.random and seen.paths < FEWEST_PATHS:
         return f"{seen.paths} paths are too few; take at least {FEWEST_PATHS}"
     if seen.undefined:
-        return f"{seen.undefined} of {seen.paths} paths became 0/0, since eps is 0"
+        return f"{seen.undefined} of {seen.paths} paths are undefined: the optimizer divided 0 by 0"
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
         return f"{lost} of {seen.paths} paths are not finite: too few to call it divergence, but floors need all paths finite"
