@@ -30,6 +30,8 @@ class Uniform(NamedTuple):
 
 
 class UniformConstants(NamedTuple):
+    """Of one coordinate inside the engine, shape (dim,) each before that."""
+
     low: Lanes
     width: Lanes
 
@@ -66,6 +68,8 @@ class LogUniform(NamedTuple):
 
 
 class LogUniformConstants(NamedTuple):
+    """negative: the probability of a negative sign, 0, 1/2 or 1."""
+
     low: Lanes
     log_ratio: Lanes
     negative: Lanes
@@ -95,6 +99,7 @@ def log_ratio(h: LogUniform) -> float:
 
 
 def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
+    """The constants, alike in every coordinate."""
     negative = {"both": 0.5, "positive": 0.0, "negative": 1.0}[h.sign]
     return LogUniformConstants(*(np.full(dim, value) for value in (h.low, log_ratio(h), negative)))
 
@@ -102,6 +107,7 @@ def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
     """By inversion: u below `negative` chooses the sign, and its place within that part the magnitude."""
     below = u < k.negative
+    # Both branches are evaluated, also where one has probability 0: the maxima keep it from dividing by 0.
     part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
     magnitude = k.low * exp(k.log_ratio * part)
     return select(below, -magnitude, magnitude)
@@ -127,6 +133,8 @@ class Normal(NamedTuple):
 
 
 class NormalConstants(NamedTuple):
+    """Mean and standard deviation per coordinate."""
+
     mean: Lanes
     std: Lanes
 
@@ -137,6 +145,7 @@ def normal_law(h: Normal, dim: int) -> Law:
 
 
 def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
+    """By inversion: mean + std times the normal quantile, at the middle of the uniform's grid cell."""
     return k.mean + k.std * normal_quantile(u + HALF_GRID)
 
 
@@ -161,6 +170,8 @@ class TruncatedNormal(NamedTuple):
 
 
 class TruncatedNormalConstants(NamedTuple):
+    """The probabilities p_low, ..., p_low + p_width of `lower_tail`; std carries its sign."""
+
     mean: Lanes
     std: Lanes
     p_low: Lanes
@@ -199,6 +210,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     a, b = max(a, mode - 40.0), min(b, mode + 40.0)
     node, weight = np.polynomial.legendre.leggauss(400)
     z = (a + b) / 2 + (b - a) / 2 * node
+    # The density relative to that at the mode: far in a tail the density itself would underflow.
     weight = weight * np.exp((mode - z) * (mode + z) / 2)
     weight /= weight.sum()
     center = float(weight @ z)
@@ -210,6 +222,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
 
 
 def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:
+    """The constants, alike in every coordinate."""
     sign, p_low, p_width = lower_tail(h)
     numbers = (h.mean, sign * h.std, p_low, p_width, h.low, h.high)
     return TruncatedNormalConstants(*(np.full(dim, number) for number in numbers))

@@ -35,6 +35,8 @@ class TwoPoint(NamedTuple):
 
 
 class TwoPointConstants(NamedTuple):
+    """The two values and the probability of the higher one."""
+
     low: Lanes
     high: Lanes
     p_high: Lanes
@@ -46,6 +48,7 @@ def check_two_point(h: TwoPoint) -> list[Complaint]:
 
 
 def prepare_two_point(h: TwoPoint, dim: int) -> TwoPointConstants:
+    """The constants, alike in every coordinate."""
     return TwoPointConstants(*(np.full(dim, value) for value in h))
 
 

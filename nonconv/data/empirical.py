@@ -26,6 +26,8 @@ class Rows(NamedTuple):
 
 
 class RowConstants(NamedTuple):
+    """size: the number of rows; values: the column of the coordinate."""
+
     size: Lanes
     values: Lanes
 

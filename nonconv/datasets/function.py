@@ -49,6 +49,8 @@ class Function(NamedTuple):
 
 
 class FunctionConstants(NamedTuple):
+    """Numbers that kernels read; sine and normal are 0 or 1."""
+
     low: float
     width: float
     sine: int

@@ -75,7 +75,7 @@ def sigmoid(x: Lanes) -> Lanes:
 def tanh(x: Lanes) -> Lanes:
     """u / (u + 2) for u = exp(-2 |x|) - 1. Error 2.6 ulp; odd, with its zeros' signs."""
     y = -2.0 * np.abs(x)
-    y = select(y < -40.0, -40.0, y)
+    y = select(y < -40.0, -40.0, y)  # tanh is 1 to the last bit there, and `power` stays a normal float
     rounded = y * LOG2_E + ROUND
     k = rounded - ROUND
     power = from_bits((bits(rounded) << 52) + ONE_BITS)
@@ -123,7 +123,7 @@ def cos(x: Lanes) -> Lanes:
 
 def log_and(x: Lanes, correction: Lanes) -> Lanes:
     """log(x) + correction, for x = 2**k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2)."""
-    tiny = x < LEAST_NORMAL
+    tiny = x < LEAST_NORMAL  # a subnormal has no exponent to read: scale it up first
     b = bits(select(tiny, x * 2.0**54, x)) + (ONE_BITS - ROOT_HALF_BITS)
     k = from_bits((b >> 52) + ROUND_BITS) - select(tiny, ROUND + 1077.0, ROUND + 1023.0)
     f = from_bits((b & FRACTION) + ROOT_HALF_BITS) - 1.0
@@ -149,6 +149,7 @@ def log(x: Lanes) -> Lanes:
 def log1p(x: Lanes) -> Lanes:
     """Error 0.85 ulp for x > -1; -inf of -1, NaN below. log1p(-0.0) is 0.0."""
     y = 1.0 + x
+    # What the addition rounded away, which log(y) is corrected by: log(y + lost) = log(y) + lost / y to first order.
     lost = select(x < 1.0, x - (y - 1.0), 1.0 - (y - x))
     return log_and(y, lost / y)
 

@@ -182,6 +182,7 @@ def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, grad
     """
     z = forward(k, n, theta, x, work)
     slopes, deltas = work[k.units : 2 * k.units], work[2 * k.units :]
+    # The output layer has no activation, so its rows of slopes are free: they are the softmax's room.
     derivative(k, n, z, y, deltas[k.rows[-1] :], slopes[k.rows[-1] :])
     for layer in range(len(k.weights) - 1, 0, -1):
         before, first, last = k.rows[layer - 1], k.rows[layer], k.rows[layer] + k.widths[layer + 1]

@@ -91,6 +91,7 @@ def table(knots: Array, scale: float, dim: int) -> TointConstants:
     A guide table over equal cells finds the knot before theta at a cost that does not grow with the number of knots.
     """
     gaps = np.diff(knots)
+    # Where memory allows, cells are narrower than the smallest gap, so that hardly any cell has more than one knot.
     cells = min(1.0 / (0.9 * gaps.min()), CELLS_PER_KNOT * len(knots) / knots[-1]) if len(gaps) else 1.0
     last_cell = np.floor(knots[-1] * cells)
     in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
@@ -107,6 +108,7 @@ def _for_each(dim: int, part: Any) -> NDArray[Any]:
 
 def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
     """The index of the last knot at or before theta; 0 to the left of all knots."""
+    # Halving leaps instead of a loop of unknown length: every lane makes the same steps, so they vectorise.
     knot = k.guide[index(select(theta > 0.0, np.minimum(theta * k.cells, k.last_cell), 0.0))]
     leap = k.leap
     while leap > np.uint64(0):
@@ -132,7 +134,7 @@ def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
 def gradient(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
     """f' of one coordinate: exactly -scale at every knot and outside all knots."""
     u, s = place(k, theta)
-    w = select(u < s, np.maximum(u, 0.0) / s, 0.0)
+    w = select(u < s, np.maximum(u, 0.0) / s, 0.0)  # 0, hence slope -scale, to the left of all knots
     return k.scale * (6.0 * w * (1.0 - w) - 1.0)
 
 

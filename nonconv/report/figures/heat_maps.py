@@ -41,6 +41,7 @@ class Grid:
 
     @property
     def missing(self) -> Mask:
+        """Places that are not part of the sweep."""
         return ~(self.shown | self.unknown | self.failed)
 
 
@@ -148,6 +149,7 @@ def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours
     """Write the values into the cells, if the text fits."""
     written = [(row, k, short(grid.value[row, k], grid.text[row, k])) for row, k in np.argwhere(grid.shown | grid.unknown)]
     longest = max([1, *(len(text) for *_, text in written)])
+    # Points per cell: a character is about 0.6 of the font size wide; 72 points are an inch.
     size = min(7.5, 72 * 0.92 * page.room[0] / len(x.values) / (0.6 * longest), 72 * 0.8 * page.room[1] / len(y.values))
     if size < 4.5:
         return

@@ -64,6 +64,7 @@ class SweptAxis:
 
     @property
     def logarithmic(self) -> bool:
+        """Whether the matplotlib axis is logarithmic."""
         return self.scale in {"log", "near_one"}
 
     @property
@@ -83,6 +84,7 @@ class SweptAxis:
 
     @property
     def label(self) -> str:
+        """The axis label: the key's symbol, or 1 − symbol near one."""
         return f"1 − {symbol(self.key)}" if self.scale == "near_one" else symbol(self.key)
 
     def dress(self, axis: Any, room: float) -> None:

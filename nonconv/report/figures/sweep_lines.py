@@ -48,6 +48,7 @@ class Scale:
     linear: float = 1.0
 
     def dress(self, axis: Any, room: float) -> None:
+        """Set scale, limits and ticks of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         scaled, limited = (axis.axes.set_xscale, axis.axes.set_xlim) if across else (axis.axes.set_yscale, axis.axes.set_ylim)
         scaled(self.name, **({"linthresh": self.linear} if self.name == "symlog" else {}))
