@@ -749,6 +749,6 @@ def test_few_paths_are_not_heavy_tails(config: Path) -> None:
 
 def test_one_path_has_no_interval(config: Path) -> None:
     document = documented("run", config, "--set", "paths=1", "--json", "-o", "out")
-    assert document["warnings"] == ["one path alone gives no interval"]
+    assert document["warnings"] == ["one path gives no interval"]
     assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
     assert rows(Path("out"))[-1]["ci_low"] == "nan"

@@ -30,7 +30,7 @@ class Failed(NamedTuple):
 class Progress(NamedTuple):
     """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
 
-    escaped: it made at least PACE of the orbit's way over the last half of the run; nobody does if the orbit stands still.
+    escaped: it made at least PACE of the orbit's way over the last half of the run; no path does if the orbit does not move.
     caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
     place: theta at the last step. speed: way per step over the last half of the run.
     """

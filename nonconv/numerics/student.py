@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 EXPANDED = 2000
-"""From so many degrees of freedom on, the expansion's next term does not reach the digits that a quantile of 1e-4 has."""
+"""From so many degrees of freedom on, the next term of the expansion is below the rounding error of a quantile at 1e-4."""
 
 
 def normal(probability: float) -> float:

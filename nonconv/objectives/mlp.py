@@ -1,4 +1,4 @@
-"""A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network a path."""
+"""A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network per path."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,16 +19,16 @@ Loss = Literal["squared", "cross_entropy"]
 
 
 class Mlp(NamedTuple):
-    """A fully connected network N_theta, trained on examples (x, y): E of loss(N_theta(x), y), one network a path.
+    """A fully connected network N_theta, trained on examples (x, y): E of loss(N_theta(x), y), one network per path.
 
         a_0 = x        z_k = W_k a_{k-1} + b_k        a_k = activation(z_k), but N_theta(x) = z_K
         loss: squared          |N_theta(x) - y|^2; of classes, y is 1 at the class and 0 elsewhere
         loss: cross_entropy    log(sum_k exp(N_theta(x)_k)) - N_theta(x)_y
-        and weight_decay / 2 |theta|^2 besides, as PyTorch's optimizers have it
+        plus weight_decay / 2 |theta|^2, as in PyTorch's optimizers
 
     A step averages the gradient over the batch. theta holds W_1 row by row, b_1, W_2, ...: PyTorch's parameters, one after
-    the other. Hidden units can be exchanged for each other, so paths end in different copies of one function: every
-    statistic compares a path with itself.
+    the other. Hidden units are exchangeable, so paths end in different copies of one function: every statistic compares
+    a path with itself.
     """
 
     data: Annotated[Any, OneOf("examples"), Doc("the examples (x, y)")]

@@ -26,16 +26,16 @@ class Toint(NamedTuple):
     and outside all knots f' = -scale. f is bounded below, f(x_k) = 0 and f' is Lipschitz with 6 scale / min s. With
     several coordinates it is the sum over them, and there are no data: every step sees f' itself.
 
-    knots: exact are the iterates of the very optimizer, learning rate included, when it is fed f' = -scale. Started at
-    0 it then meets slope -scale exactly, for ever. knots: uniform are the multiples of spacing, the paper's k alpha. There
-    a rounding error moves the iterate off the knot, grows, and the iterate is caught in a local minimum.
+    knots: exact are the optimizer's own iterates, learning rate included, for f' = -scale. Started at 0 it then meets the
+    slope -scale exactly, forever. knots: uniform are the multiples of spacing, the paper's k alpha. There a rounding error
+    moves the iterate off the knot and grows, until the iterate is caught in a local minimum.
     """
 
     knots: Annotated[
         Literal["exact", "uniform"], Doc("the optimizer's own iterates under slope -scale, or multiples of spacing")
     ] = "exact"
     spacing: Annotated[float, Interval(ge=0), Doc("distance of uniform knots; 0 means the first step under slope -scale")] = 0.0
-    scale: Annotated[float, Interval(gt=0), Doc("factor of f; Adam without eps does not notice it")] = 1.0
+    scale: Annotated[float, Interval(gt=0), Doc("factor of f, which Adam without eps does not depend on")] = 1.0
     dim: Annotated[int, Interval(ge=1, le=10**4), Doc("number of coordinates")] = 1
 
 
