@@ -17,9 +17,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
+from kit.experiments import ADAM, CSV, PATHS, SGD, written
+from kit.runs import contents, drawn, run
 from nonconv import study
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError

@@ -22,10 +22,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until, written
 from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.experiments import BLOCK, CSV, NO_FLOORS, SGD, written
+from kit.processes import wait_until
+from kit.runs import SPOILT, contents
 from nonconv import study
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
