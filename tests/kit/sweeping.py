@@ -70,13 +70,13 @@ def whole_cells(folder: Path) -> list[str]:
     return names
 
 
-def interrupt_at(number: int) -> Callable[[News], None]:
+def interrupt_at(number: int, how: type[BaseException] = KeyboardInterrupt) -> Callable[[News], None]:
     """Something to be told news, which presses Ctrl-C when it is told the given one."""
     left = [number]
 
     def tell(news: News) -> None:
         left[0] -= 1
         if not left[0]:
-            raise KeyboardInterrupt
+            raise how
 
     return tell
