@@ -30,7 +30,7 @@ from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.store import folder as store
-from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, Folder
+from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS, Folder
 from nonconv.sweeps import cells, executors, flow
 from nonconv.sweeps.cells import Cells
 
