@@ -18,8 +18,8 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
-from test_figures import check_apart, luminance, shown
 
+from kit.layout import check_apart, luminance, shown
 from nonconv.report.figures import heat_maps, sweep_curves
 from nonconv.report.figures.heat_maps import heat_map, rectangles, short
 from nonconv.report.figures.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
