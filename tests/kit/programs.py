@@ -53,7 +53,7 @@ def program_of(**parts: Any) -> Program:
     for role in ("objective", "data", "optimizer"):
         constants = parts.pop(f"{role}_constants", ())
         parts[role] = Configured(parts[role], parts.pop(f"{role}_parameters", None), constants)
-    return program_of(**parts)
+    return Program(**parts)
 
 
 @cache
