@@ -106,7 +106,7 @@ def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
     """All data files of a prepared cell, by name."""
     from nonconv.engine.fused import Fused
 
-    return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
+    return data_files(cell, tally, evidence(cell.program, Fused, tally.kept.paths))
 
 
 @blaming()
@@ -141,12 +141,12 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
 
 
 def prepared(cell: Cell) -> Cell:
-    """The cell with what must be computed before it runs: an orbit, a zero of Adam's vector field, whether it is watched."""
+    """The cell with what must be known before it runs: an orbit, a zero of Adam's vector field, whether to track ranges."""
     from nonconv.engine.fused import Fused
 
     program = with_orbit(cell.program, Fused)
-    if not program.watched and is_bounded(cell):
-        program = replace(program, watched=True)
+    if not program.track_range and is_bounded(cell):
+        program = replace(program, track_range=True)
     cell = cell if program is cell.program else replace(cell, program=program)
     return _with_adam_zero(cell) if any(xi.label == "adam_zero" and xi.point is None for xi in cell.xi) else cell
 
@@ -167,7 +167,7 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
 
     cell = prepared(cell)
     blocks = _measured_blocks(cell, Fused(cell.program), workers, 0, paths)
-    return np.concatenate([block.kept for block in blocks])[:paths]
+    return np.concatenate([block.kept.joined for block in blocks])[:paths]
 
 
 def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:

@@ -11,7 +11,7 @@ from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.report.tables import short_rows
-from nonconv.statistics.tally import OUTCOMES
+from nonconv.statistics.measured_block import OUTCOMES
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.yaml"))

@@ -16,7 +16,7 @@ from test_study import SGD, drawn, written
 from nonconv import study
 from nonconv.cli import run_config
 from nonconv.components import Group
-from nonconv.engine.blocks import Block, Examined, block_size, noted, simulate
+from nonconv.engine.blocks import Block, Examined, block_size, simulate, summary_steps
 from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
@@ -155,7 +155,7 @@ def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
 def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str) -> None:
     found = result(name)
     record = found.cell.program.record
-    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[noted(record)])
+    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[summary_steps(record)])
     for what, samples in (("gradient", found.seen.gradient), ("noise", found.seen.noise)):
         names = (what, f"{what}_se", f"{what}_ci_low", f"{what}_ci_high")
         check_interval(found, "noise.csv", names, samples)
@@ -239,7 +239,7 @@ def test_the_kept_coordinates_have_names(result: Callable[[str], Result]) -> Non
 def test_the_summary_of_a_network(result: Callable[[str], Result]) -> None:
     found = result("classes")
     told, record = found.run.summary["network"], found.cell.program.record
-    late = 1 + noted(record)[-2:]
+    late = 1 + summary_steps(record)[-2:]
     for name, samples in (("risk", found.seen.risk), ("wrong", found.seen.wrong)):
         for when, r in (("start", 0), ("half", late[0]), ("end", late[1])):
             value, se, low, high = (float(number) for number in estimate(moments(samples[r])))

@@ -43,7 +43,7 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
         start=np.zeros(1),
         average_after=None,
         plan=NO_PLAN,
-        watched=False,
+        track_range=False,
         objective_constants=objective.prepare(program.objective_parameters, 1),
         data_constants=type(program.data_constants)(*(field[:1] for field in program.data_constants)),
     )

@@ -16,8 +16,9 @@ from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
 from nonconv.results.sweep_files import Ends, Result
+from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
-from nonconv.statistics.tally import Tally, ends
+from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
 from nonconv.study import measured, measured_together, prepared, results
 from nonconv.sweeps.cells import TALLY, with_manifest
@@ -210,7 +211,7 @@ def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> D
         files[f"data/{file.name}"] = file.read_bytes()
     files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
     summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-    result = Result(summary, verdict, Ends(ends(cell), tally.ends))
+    result = Result(summary, verdict, Ends(end_names(cell), tally.ends.joined))
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
 
 
