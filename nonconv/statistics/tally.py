@@ -7,6 +7,8 @@ a block (statistics.measured_block). Merging, checkpoints and the typed access `
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
 
+import numpy as np
+
 from nonconv.engine.blocks import Block
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.moments import moments
@@ -100,4 +102,5 @@ STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).va
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
     """The tally of one block. bound: the a priori interval, if one is known for the cell."""
     seen = MeasuredBlock(cell, block, bound)
-    return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})
+    with np.errstate(over="ignore", invalid="ignore"):  # paths that leave the finite numbers are results too
+        return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})
