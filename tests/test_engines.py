@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import program_of
 
 from nonconv.components import Chosen, Distribution, Optimizer
 from nonconv.data import DATA
@@ -73,6 +74,7 @@ def law_parameters(name: str, dim: int) -> Any:
     return law_named(name).parameters()
 
 
+@cache
 def batches(text: str) -> Any:
     """A constant batch, or one that grows by one every six steps."""
     return (lambda n: 1.0 + np.floor(n / 6.0)) if text == "growing" else (lambda n: np.full_like(n, float(text)))
@@ -95,7 +97,7 @@ def make(
         "start": np.linspace(-1.0, 0.5, dim),
         "record": np.arange(1, steps + 1),
     }
-    return Program(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
+    return program_of(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
 
 
 def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:
@@ -154,7 +156,7 @@ def test_samples_have_the_same_bits(data: str) -> None:
     law = law_named(data)
     program = sampling(data)
     u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 0, 5000)
-    x = law.sample(law.constants(*(field[0] for field in program.data_constants)), u)
+    x = law.sample(law.constants(*(field[0] for field in program.data.constants)), u)
     assert np.array_equal(run(program, paths=5000).theta[0], x)
 
 
@@ -297,7 +299,8 @@ def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: s
         for piece in pieces:
             samples = program.batch_size(np.arange(1.0, piece.first_step)).sum() if piece.first_step > 1 else 0
             n = np.arange(piece.first_step, piece.first_step + len(piece.batch_size), dtype=np.float64)
-            per_step = program.optimizer.at_step(program.optimizer_parameters, n)
+            rule, parameters, _ = program.optimizer
+            per_step = rule.at_step(parameters, n)
             assert piece.first_step == at
             assert 0 < len(n) <= min(length, whole)
             assert piece.first_draw == samples * program.draws_per_sample

@@ -145,17 +145,18 @@ def test_nothing_wanted_looks_at_nothing() -> None:
 
 def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
     """All iterates, (steps, dim, paths), of paths that use the twins' data after step `branch`: definitions, step by step."""
-    law, objective, optimizer, dim = program.data, program.objective, program.optimizer, program.dim
+    (law, _, of_law), (objective, _, of_objective), (optimizer, h, _) = program.data, program.objective, program.optimizer
+    dim = program.dim
     theta = np.repeat(np.asarray(program.start)[:, None], paths, axis=1)
-    state = [optimizer.state(*(np.full(paths, x) for x in optimizer.start(program.optimizer_parameters))) for _ in range(dim)]
+    state = [optimizer.state(*(np.full(paths, x) for x in optimizer.start(h))) for _ in range(dim)]
     found = []
     for piece in program.slices(1):
         stream = key(program.seed, "data" if piece.first_step <= branch else "twin")
         batch, (*columns, rate) = int(piece.batch_size[0]), piece.coefficients[0].tolist()
         u = uniforms(stream, piece.first_draw, batch * dim, first, paths).reshape(batch, dim, paths)
         for j in range(dim):
-            x = law.sample(law.constants(*(field[j] for field in program.data_constants)), u[:, j])
-            constants = objective.constants(*(field[j] for field in program.objective_constants))
+            x = law.sample(law.constants(*(field[j] for field in of_law)), u[:, j])
+            constants = objective.constants(*(field[j] for field in of_objective))
             gradient = sum(objective.gradient(constants, theta[j], row) for row in x) / batch
             direction, state[j] = optimizer.update(optimizer.per_step(*columns), state[j], gradient)
             theta[j] = theta[j] - rate * direction

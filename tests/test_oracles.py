@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import yaml
+from programs import program_of
 
 from nonconv.components import Distribution, Optimizer
 from nonconv.data import DATA
@@ -99,13 +100,14 @@ def response(cell: Cell, j: int) -> Array:
     The methods are linear, so a gradient that is a vector of coefficients is moved like a gradient that is a number.
     """
     program, steps = cell.program, np.arange(1.0, cell.program.steps + 1.0)
-    columns, rates = program.optimizer.at_step(program.optimizer_parameters, steps), program.learning_rate(steps)
-    curvature, state = 2.0 * program.objective_constants.scale[j], program.optimizer.start(program.optimizer_parameters)
+    rule, h, _ = program.optimizer
+    columns, rates = rule.at_step(h, steps), program.learning_rate(steps)
+    curvature, state = 2.0 * program.objective.constants.scale[j], rule.start(h)
     units = np.eye(len(steps) + 1)
     error, rows = units[0], []
     for t in range(len(steps)):
-        per_step = program.optimizer.per_step(*(column[t] for column in columns))
-        direction, state = program.optimizer.update(per_step, state, curvature * (error - units[t + 1]))
+        per_step = rule.per_step(*(column[t] for column in columns))
+        direction, state = rule.update(per_step, state, curvature * (error - units[t + 1]))
         error = error - rates[t] * direction
         rows.append(error)
     return np.array(rows)
@@ -322,7 +324,7 @@ def rates(n: Array) -> Array:
 def coin_program(optimizer: Optimizer, h: Any) -> Program:
     law = DATA["two_point"]
     assert isinstance(law, Distribution)
-    return Program(
+    return program_of(
         seed=21,
         dim=1,
         steps=HISTORIES,

@@ -23,11 +23,11 @@ from nonconv.numerics import student as quantile
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number, estimate, lower_bound, merge, moments
 from nonconv.numerics.student import normal, student
+from nonconv.ready import make_ready
 from nonconv.statistics import measured_block
 from nonconv.statistics.measured_block import OUTCOMES, end_names
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
 from nonconv.statistics.tally import STATISTICS, Tally, measure
-from nonconv.study import prepared
 from nonconv.theory.predictions import bound
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
@@ -398,7 +398,7 @@ each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def cell_of(folder: Path, config: dict[str, Any]) -> Cell:
     path = folder / "cell.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return prepared(read_cell(path, []))
+    return make_ready(read_cell(path, [])).cell
 
 
 def block_of(cell: Cell, first: int = 0, paths: int = 300) -> Block:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from test_study import BLOCK, SGD, written
 
 from nonconv.engine import blocks
-from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell, Stopping
 from nonconv.numerics.moments import Moments
+from nonconv.ready import make_ready
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import GROWTH, is_enough, looks, relative_error
 from nonconv.statistics.tally import Tally
-from nonconv.study import measured, prepared
+from nonconv.study import measured
 
 BLOCKS = 20
 MOST = BLOCKS * BLOCK - 10
@@ -34,11 +34,11 @@ def tallies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, li
     """A cell, and what is known of it after each block."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "LARGEST_BLOCK", BLOCK)
-        cell = prepared(read_cell(written(tmp_path_factory.mktemp("in"), SGD | {"paths": MOST}), []))
-        engine, stop = Fused(cell.program), np.zeros(1, dtype=np.uint8)
-        found = [measured(cell, engine, 0, stop)]
+        ready = make_ready(read_cell(written(tmp_path_factory.mktemp("in"), SGD | {"paths": MOST}), []))
+        cell, stop = ready.cell, np.zeros(1, dtype=np.uint8)
+        found = [measured(ready, 0, stop)]
         while found[-1].paths < MOST:
-            found.append(found[-1] + measured(cell, engine, found[-1].paths, stop))
+            found.append(found[-1] + measured(ready, found[-1].paths, stop))
         assert len(found) == BLOCKS
         assert end_names(cell)[0] == "mse: minimizer"
         assert end_names(cell)[3:] == ["twin", "window", "cauchy"]

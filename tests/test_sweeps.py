@@ -33,6 +33,7 @@ from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.ready import Ready
 from nonconv.report.figures import painter
 from nonconv.report.figures.painter import Figures
 from nonconv.results.sweep_files import read_ends
@@ -680,6 +681,7 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
 from nonconv.engine import blocks
+from nonconv.ready import Ready
 from nonconv.report.figures import painter
 from nonconv.sweeps import executors, flow
 
@@ -930,13 +932,13 @@ def breaking(monkeypatch: pytest.MonkeyPatch, rate: float, first: int = 0) -> It
         if start == first and cell.resolved["learning_rate"]["value"] == rate:
             raise ZeroDivisionError("by\nzero")
 
-    def broken(cell: Cell, engine: Any, start: int, stop: Any) -> Any:
-        check(cell, start)
-        return measured(cell, engine, start, stop)
+    def broken(ready: Ready, start: int, stop: Any) -> Any:
+        check(ready.cell, start)
+        return measured(ready, start, stop)
 
-    def broken_together(cells: Sequence[Cell], start: int, stop: Any) -> Any:
-        for cell in cells:
-            check(cell, start)
+    def broken_together(cells: Sequence[Ready], start: int, stop: Any) -> Any:
+        for ready in cells:
+            check(ready.cell, start)
         return measured_together(cells, start, stop)
 
     with monkeypatch.context() as patched:

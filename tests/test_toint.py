@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import program_of
 
 from nonconv.components import Chosen, Optimizer, Schedule
 from nonconv.data.continuous import UNIFORM, Uniform
@@ -205,7 +206,7 @@ def make(
         "start": np.zeros(h.dim),
         "record": np.arange(1, steps + 1),
     }
-    return Program(
+    return program_of(
         dim=h.dim,
         steps=steps,
         objective=TOINT,
@@ -321,7 +322,7 @@ def test_same_bits_from_both_engines(optimizer: str, knots: Any) -> None:
         program = make(optimizer, Toint(knots, dim=dim), 300, start=start, batch_size=sizes)
         ours, reference = bound(program), bound(program, Reference)
         assert np.array_equal(orbit_of(ours), orbit_of(reference))
-        for a, b in zip(ours.objective_constants, reference.objective_constants, strict=True):
+        for a, b in zip(ours.objective.constants, reference.objective.constants, strict=True):
             assert np.array_equal(a, b)
         stop = np.zeros(1, dtype=np.uint8)
         fast, slow = simulate(ours, Fused(ours), 0, 13, stop), simulate(ours, Reference(ours), 0, 13, stop)

@@ -78,7 +78,7 @@ def _cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
         except ConfigError as error:
             problems += error.problems
         else:
-            if "expect" not in cells[-1].resolved:
+            if not cells[-1].expect:
                 missing = "missing; `nonconv check` holds the result against it"
                 problems.append(str(Problem(missing, Place(str(config), 0, 0, ""), "expect", allowed(Expect))))
     if problems:
@@ -124,11 +124,11 @@ def _checked(configs: list[Path], cells: "list[Cell]", results: "list[Result]") 
     from nonconv.checks.junit import Checked
 
     found = list(zip(map(str, configs), cells, results, strict=True))
-    problems = [str(p) for config, cell, result in found for p in unanswerable(cell.resolved["expect"], result, config)]
+    problems = [str(p) for config, cell, result in found for p in unanswerable(cell.expect, result, config)]
     if problems:
         raise ConfigError(problems)
     return [
-        Checked(config, cell.name, cell.claim, result.run.folder, evaluate(cell.resolved["expect"], result))
+        Checked(config, cell.name, cell.claim, result.run.folder, evaluate(cell.expect, result))
         for config, cell, result in found
     ]
 

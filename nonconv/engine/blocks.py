@@ -160,11 +160,11 @@ def _idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Which share of each path's hidden units is idle, and whether a whole layer is; a few paths at a time."""
     assert program.learning is not None
     idle, dead = np.zeros(theta.shape[1]), np.zeros(theta.shape[1], dtype=np.bool_)
-    if program.objective.idle is None:
+    if program.objective.component.idle is None:
         return idle, dead
     for first in range(0, theta.shape[1], SMALLEST_BLOCK):
         here = slice(first, first + SMALLEST_BLOCK)
-        layers = _unmoved(program, program.learning, program.objective.idle, np.ascontiguousarray(theta[:, here]))
+        layers = _unmoved(program, program.learning, program.objective.component.idle, np.ascontiguousarray(theta[:, here]))
         if layers:
             idle[here] = np.concatenate(layers).mean(axis=0)
             dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
@@ -179,8 +179,8 @@ def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], the
     n = x.shape[1]
     work = np.empty((learning.work, n))
     with np.errstate(all="ignore"):
-        program.objective.loss(program.objective_constants, n, theta, x, y, np.empty((2, n)), work)
-    return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective_constants, n, work)]
+        program.objective.component.loss(program.objective.constants, n, theta, x, y, np.empty((2, n)), work)
+    return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
 def _followed(twin: Moving, span: Span) -> Array:

@@ -136,7 +136,7 @@ def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
 
 def _idle_share(cell: Cell, tally: Tally) -> float | None:
     """Over the first paths; null for an objective that does not tell which units are idle, or has none."""
-    objective = cell.program.objective
+    objective = cell.program.objective.component
     assert isinstance(objective, Coupled)
     assert cell.program.learning is not None
     if objective.idle is None or len(widths(cell.program.learning.groups)) == 2:

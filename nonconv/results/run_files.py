@@ -8,6 +8,7 @@ from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate
+from nonconv.ready import Ready
 from nonconv.results import counterexample, network, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
@@ -40,14 +41,15 @@ OPTIONAL_FILES = (
 """What a run need not have."""
 
 
-def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
+def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
     """All data files by name."""
+    cell = ready.cell
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
     files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
-    files |= verdict_files.files(cell, tally)
+    files |= verdict_files.files(cell, tally, ready.bound)
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
     if predicted:
         files["predictions.json"] = as_json(predicted)

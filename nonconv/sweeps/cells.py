@@ -8,7 +8,6 @@ from typing import Any
 
 import nonconv
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import portable
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
 from nonconv.store.formats import as_json, as_yaml, unpacked
 from nonconv.store.surroundings import versions
@@ -120,12 +119,12 @@ def _mark(cell: Cell, content: bytes) -> bytes:
 
 def with_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """All files of a cell's folder. Nothing in them depends on where or when it was computed."""
-    files = {"config.yaml": as_yaml(portable(cell.resolved)), **results}
+    files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": portable(cell.resolved),
+        "config": cell.portable,
         "name": cell.name,
         "claim": cell.claim,
         "versions": versions(),
