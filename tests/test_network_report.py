@@ -22,9 +22,10 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, lower_bound, moments
-from nonconv.report.figures import painter
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.figures import draw, paths_figure
+from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures.drawing import draw_folder
+from nonconv.report.figures.figures import paths_figure
 from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
 from nonconv.report.run import Run, read_rows, read_run
@@ -281,7 +282,7 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert {name for name, value in told.items() if value is None} == {"risk", "wrong", "spoiled", "idle_share", "noise"}
     assert told["held_out"] == 0
     assert found.block.examined is None
-    assert painter.figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
+    assert figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
     assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
     assert "`group_floors.csv`" in markdown(found.run)
@@ -407,7 +408,7 @@ EXPECTED_FIGURES = dict.fromkeys(CASES, ("floors", "risk", "groups")) | {"one st
 @pytest.mark.parametrize("name", ["plain", "classes", "exploding", "one path", "one step"])
 def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], name: str) -> None:
     run = result(name).run
-    assert painter.figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
+    assert figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
     check_layout(laid_out(risk_figure, run))
     if "groups" in EXPECTED_FIGURES[name]:
         check_layout(laid_out(groups_figure, run), columns=2)
@@ -420,14 +421,13 @@ def test_names_of_coordinates_are_not_clipped(result: Callable[[str], Result]) -
 
 def test_without_floors_there_are_no_groups(result: Callable[[str], Result]) -> None:
     run = result("no floors").run
-    assert painter.figure_names(run.folder) == ("error", "paths", "risk")
+    assert figure_names(run.folder) == ("error", "paths", "risk")
     assert "groups" not in run.verdict
 
 
 def test_files_are_written(result: Callable[[str], Result]) -> None:
-    files = draw(result("plain").run, ("risk", "groups"))
+    files = draw_folder(result("plain").run.folder, ("risk", "groups"))
     assert sorted(files) == ["groups.png", "groups.svg", "risk.png", "risk.svg"]
-    assert {f"figures/{name}" for name in files} == set(network.FIGURES)
 
 
 def test_the_curves_are_the_data(result: Callable[[str], Result]) -> None:
@@ -484,7 +484,7 @@ def test_others_have_nothing_of_it(tmp_path: Path) -> None:
     study.run(read_cell(written(tmp_path / "in", SGD), []), tmp_path / "out", workers=1, draw=drawn)
     run = read_run(tmp_path / "out")
     assert not {*network.FILES} & {path.name for path in run.folder.iterdir()}
-    assert painter.figure_names(run.folder) == ("error", "paths", "floors")
+    assert figure_names(run.folder) == ("error", "paths", "floors")
     assert "network" not in run.summary
     assert "groups" not in run.verdict
     assert set(run.paths) == {

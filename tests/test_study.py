@@ -24,7 +24,7 @@ from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.report.figures.painter import Figures, draw_here
+from nonconv.report.figures.drawing_process import Figures, draw_here
 from nonconv.store.folder import CHECKPOINT, MANIFEST, OURS
 
 BLOCK = 32
@@ -345,7 +345,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 
 blocks.LARGEST_BLOCK = {BLOCK}
 study.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
@@ -362,7 +362,8 @@ def slowly(program, engine, first, paths, stop):
 
 study.simulate = slowly
 if os.environ["FIGURES"] == "stub":
-    painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
+    stub = lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}}
+    drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
 main()
 """
@@ -474,7 +475,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
     wait_until(lambda: len(driver.simulated()) > 0)
-    assert len(driver.processes()) == 2, "the run itself and the painter"
+    assert len(driver.processes()) == 2, "the run itself and the figure process"
     process.kill()
     process.communicate(timeout=60)
     wait_until(lambda: not driver.processes())

@@ -57,8 +57,8 @@ def plot(
     verbose: Verbose = False,
 ) -> None:
     """Draw the figures of a run or a sweep again, from its data files, into the working directory or DIR."""
-    from nonconv.report.figures.figures import FORMATS
-    from nonconv.report.figures.painter import draw_folder
+    from nonconv.report.figures.catalogue import FORMATS
+    from nonconv.report.figures.drawing import draw_folder
     from nonconv.store.folder import undamaged
 
     _one_of(kind, FORMATS)

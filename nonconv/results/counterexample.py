@@ -16,7 +16,6 @@ from nonconv.statistics.tally import Tally
 from nonconv.theory.linearised import deviation
 
 FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
-FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind in ("png", "svg"))
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {

@@ -16,7 +16,6 @@ from nonconv.statistics.networks import DEGRADED
 from nonconv.statistics.tally import Tally
 
 FILES = ("risk.csv", "noise.csv", "group_floors.csv")
-FIGURES = tuple(f"figures/{name}.{kind}" for name in ("risk", "groups") for kind in ("png", "svg"))
 INTERVAL = ("", "_se", "_ci_low", "_ci_high")
 RISK_COLUMNS = ("step", "risk", "se", "ci_low", "ci_high", "n", "n_finite")
 WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL)

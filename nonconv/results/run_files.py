@@ -31,12 +31,8 @@ OPTIONAL_FILES = (
     "floors.csv",
     "floors_theory.csv",
     "predictions.json",
-    "figures/floors.png",
-    "figures/floors.svg",
     *counterexample.FILES,
-    *counterexample.FIGURES,
     *network.FILES,
-    *network.FIGURES,
 )
 """What a run need not have."""
 
