@@ -20,12 +20,13 @@ import pytest
 
 import nonconv
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.report.figures.drawing_process import Figures, draw_here
-from nonconv.store.folder import CHECKPOINT, MANIFEST, OURS
+from nonconv.store.folder import CHECKPOINT, MANIFEST
 
 BLOCK = 32
 PATHS = 300
@@ -517,5 +518,5 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) 
     expected = run(read_cell(driver.config, []), tmp_path / "undisturbed")
     # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
-    assert [path.name for path in driver.folder.rglob(f"{OURS}*") if not path.name.endswith("lock")] == []
+    assert [path.name for path in driver.folder.rglob(f"{HALF_WRITTEN}*") if not path.name.endswith("lock")] == []
     wait_until(lambda: not driver.processes())
