@@ -42,7 +42,7 @@ def make_ready(cell: Cell) -> Ready:
     program = with_orbit(cell.program, compiled)
     known = bound(cell)
     if known is not None:
-        program = replace(program, watched=True)
+        program = replace(program, track_range=True)
     return Ready(replace(cell, program=program, xi=tuple(_located(cell, xi) for xi in cell.xi)), known)
 
 

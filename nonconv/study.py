@@ -17,7 +17,8 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming
 from nonconv.numerics.arithmetic import Array
 from nonconv.ready import Ready, compiled, make_ready
-from nonconv.report.figures.painter import Draw, Figures, draw_here
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
 from nonconv.results import counterexample
@@ -87,7 +88,7 @@ def run(
 def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
     """Write the data, then what is made of them. Returns what waits for the figures."""
     store.write("config.yaml", as_yaml(ready.cell.portable))
-    for name in OPTIONAL_FILES:
+    for name in (*OPTIONAL_FILES, *RUN_FIGURE_FILES):
         store.discard(name)  # of what was here before --force
     for name, content in results(ready, tally).items():
         store.write(name, content)
@@ -98,7 +99,7 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
     """All data files of a cell, by name."""
-    return data_files(ready, tally, evidence(ready.program, compiled, len(tally.kept)))
+    return data_files(ready, tally, evidence(ready.program, compiled, tally.kept.paths))
 
 
 @blaming()
@@ -133,7 +134,7 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """The first recorded paths again, shape (paths, R, dim)."""
     blocks = _measured_blocks(make_ready(cell), workers, 0, paths)
-    return np.concatenate([block.kept for block in blocks])[:paths]
+    return np.concatenate([block.kept.joined for block in blocks])[:paths]
 
 
 def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Generator[Tally]:

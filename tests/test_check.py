@@ -27,7 +27,7 @@ from nonconv.checks import expectations
 from nonconv.checks.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
 from nonconv.checks.junit import Checked, junit
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 from nonconv.report.run import Errors, Run, read_run
 from nonconv.store.formats import as_json
 
@@ -366,7 +366,7 @@ def test_schema_knows_what_may_be_expected() -> None:
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 

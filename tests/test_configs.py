@@ -12,7 +12,7 @@ from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.report.tables import short_rows
-from nonconv.statistics.tally import OUTCOMES
+from nonconv.statistics.measured_block import OUTCOMES
 
 EXPECTED = {
     "adam_const",

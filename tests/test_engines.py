@@ -86,7 +86,7 @@ def pairs() -> pytest.MarkDecorator:
 @pairs()
 def test_same_bits(optimizer: str, data: str) -> None:
     for layout in LAYOUTS:
-        program = make(optimizer, data, *layout, plan=plan_for(45, ALL), watched=True)
+        program = make(optimizer, data, *layout, plan=plan_for(45, ALL), track_range=True)
         ours, reference = run(program), run(program, Reference)
         assert same_bits(ours, reference), layout
         assert [twin.shape[0] for twin in ours.twins] == [len(span.twin_marks) for span in program.plan.spans]
@@ -152,7 +152,7 @@ def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
     """Starts at which squares underflow, overflow, or the iterate itself does: the same numbers, infinities and nan."""
     start = np.array([1e-310, 1e-170, 1e155, -1e300, 1.7e308])
     rate, plan = (lambda n: 2.0 + 0.0 * n), plan_for(45, ALL)
-    program = make(optimizer, "two_point", 5, start=start, learning_rate=rate, plan=plan, watched=True)
+    program = make(optimizer, "two_point", 5, start=start, learning_rate=rate, plan=plan, track_range=True)
     ours, reference = run(program), run(program, Reference)
     assert np.array_equal(ours.theta, reference.theta, equal_nan=True)
     for mine, its in zip(ours.twins, reference.twins, strict=True):
@@ -204,7 +204,7 @@ def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.Data
         "record": np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1)))),
         "average_after": data.draw(st.none() | st.integers(0, steps - 1)),
         "plan": plan_for(steps, data.draw(st.sampled_from(ANY_FLOORS))),
-        "watched": data.draw(st.booleans()),
+        "track_range": data.draw(st.booleans()),
         "start": RANDOM_START,
     }
     program = make("adam", "discrete", dim, batch, steps, **changes)
@@ -213,7 +213,7 @@ def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.Data
         cut = make("adam", "discrete", dim, batch, steps, **changes)
         blocks = [run(cut), run(cut, Reference)]
     assert all(same_bits(block, run(program)) for block in blocks)
-    alone = run(make("adam", "discrete", dim, batch, steps, **(changes | {"plan": NO_PLAN, "watched": False})))
+    alone = run(make("adam", "discrete", dim, batch, steps, **(changes | {"plan": NO_PLAN, "track_range": False})))
     assert alone.theta.tobytes() == blocks[0].theta.tobytes()
 
 
@@ -326,7 +326,8 @@ def test_average_is_of_the_iterates_after_a_step(after: int) -> None:
 @pytest.mark.parametrize("wanted", ANY_FLOORS, ids=lambda wanted: "".join("-+"[flag] for flag in wanted))
 def test_floors_change_no_path(engine: type[Fused | Reference], wanted: Wanted) -> None:
     """Iterates, averages and extremes are the same bits whatever is looked at on the way."""
-    changes: dict[str, Any] = {"average_after": 20, "start": RANDOM_START, "watched": True, "record": np.array([1, 9, 30, 45])}
+    record = np.array([1, 9, 30, 45])
+    changes: dict[str, Any] = {"average_after": 20, "start": RANDOM_START, "track_range": True, "record": record}
     alone = run(make("adam", "uniform", 2, "5", **changes), engine)
     program = make("adam", "uniform", 2, "5", plan=plan_for(45, wanted), **changes)
     beside = run(program, engine)
@@ -376,7 +377,7 @@ def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.Monkey
     for wanted, length in ((NOTHING_WANTED, 8192), (ALL, 8192), (ALL, 7)):
         monkeypatch.setattr(timetable, "SLICE_STEPS", length)
         plan, record = plan_for(45, wanted), np.array([20, 45])
-        program = make(optimizer, "two_point", 2, start=RANDOM_START, watched=True, plan=plan, record=record)
+        program = make(optimizer, "two_point", 2, start=RANDOM_START, track_range=True, plan=plan, record=record)
         for block in (run(program), run(program, Reference)):
             assert np.array_equal(block.lowest, every.min(axis=0))
             assert np.array_equal(block.highest, every.max(axis=0))
@@ -434,10 +435,10 @@ def as_alone(programs: list[Program]) -> bool:
 
 
 @pytest.mark.parametrize("batch", ["1", "5", "growing"])
-@pytest.mark.parametrize("watched", [False, True])
-def test_together_as_alone(batch: str, watched: bool) -> None:
+@pytest.mark.parametrize("track_range", [False, True])
+def test_together_as_alone(batch: str, track_range: bool) -> None:
     """All that is left of each program has the bits of a block of its own; also of one that leaves the finite numbers."""
-    programs = company(batch, plan=plan_for(45, ALL), watched=watched, average_after=20)
+    programs = company(batch, plan=plan_for(45, ALL), track_range=track_range, average_after=20)
     assert len({companions(program) for program in programs}) == 1
     blocks = together(programs)
     for program, block in zip(programs, blocks, strict=True):
@@ -469,7 +470,7 @@ def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
         {"record": np.array([45])},
         {"plan": plan_for(45, ALL)},
         {"plan": plan_for(45, Wanted(twin=False))},
-        {"watched": True},
+        {"track_range": True},
         {"average_after": 3},
         {"orbit": np.zeros(50)},
     ],

@@ -174,7 +174,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     """Nor does a window or what else is looked at."""
-    changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "watched": True}
+    changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "track_range": True}
     with_twins = run(twinned(optimizer, "growing", **changes))
     for plan in (NO_PLAN, plan_for(45, Wanted(twin=False))):
         without = run(make(optimizer, dim=2, batch="growing", plan=plan, **changes))

@@ -422,7 +422,7 @@ def test_same_bits(activation: str, kind: Kind) -> None:
 @pytest.mark.parametrize("examples", [SINE, ROWS], ids=["function", "epochs"])
 def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
     """Twins, averages and extremes included."""
-    program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), watched=True, average_after=5)
+    program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), track_range=True, average_after=5)
     assert agree(program)
     block = run(program)
     for span, twin in zip(program.plan.spans, block.twins, strict=True):
@@ -465,7 +465,7 @@ def test_any_slices(law: str, batch: str, steps: int, length: int, data: st.Data
         "record": np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1)))),
         "average_after": data.draw(st.none() | st.integers(0, steps - 1)),
         "plan": plan_for(steps, ALL),
-        "watched": data.draw(st.booleans()),
+        "track_range": data.draw(st.booleans()),
     }
     whole = run(make({}, LAWS[law], "adam", batch, steps, **changes))
     with pytest.MonkeyPatch.context() as patch:

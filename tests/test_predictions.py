@@ -335,8 +335,8 @@ def random_experiment(seed: int) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(40))
 def test_no_path_leaves(seed: int, configured: Configured) -> None:
     cell = configured(**random_experiment(seed))
-    assert cell.program.watched
-    assert tally_of(cell).beyond == 0
+    assert cell.program.track_range
+    assert tally_of(cell).violations == 0
 
 
 def test_interval_is_that_of_the_bounds(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,14 +368,15 @@ def test_violations_are_counted(factor: float, configured: Configured, monkeypat
     """Of a bound that claims too much: as many paths as left it at any of their steps, recorded or not."""
     cell = configured(optimizer=SHORT, learning_rate=0.3, steps=300, paths=400, record={"points": 1, "spacing": "linear"})
     true_bound = bounds.direction_bound
-    assert tally_of(cell).beyond == 0
+    assert tally_of(cell).violations == 0
     monkeypatch.setattr(bounds, "direction_bound", lambda h, n: factor * true_bound(h, n))
     found = bound(cell)
     assert found is not None
     low, high = found(np.zeros((1, 1)))
     expected = outside_of(cell, low, high)
     tally = tally_of(cell)
-    assert 0 < tally.beyond == expected < 400
+    assert tally.violations == expected
+    assert 0 < expected < 400
     assert verdict_document(cell, tally, found)["bound"].items() >= {"violations": expected, "paths": 400}.items()
     theta = simulate(cell.program, Fused(cell.program), 0, 400, np.zeros(1, dtype=np.uint8)).theta
     assert ((theta < low) | (theta > high)).any(axis=(0, 1)).sum() < expected, "the recorded steps do not show it"
@@ -386,8 +387,9 @@ def test_violations_add_up(configured: Configured, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(bounds, "direction_bound", lambda h, n: 0.0 * n)
     engine, stop = Fused(cell.program), np.zeros(1, dtype=np.uint8)
     parts = [measure(cell, simulate(cell.program, engine, first, 50, stop), bound(cell)) for first in (0, 50)]
-    assert parts[0].beyond > 0
-    assert (parts[0] + parts[1]).beyond == parts[0].beyond + parts[1].beyond == tally_of(cell).beyond
+    first, second = (part.violations or 0 for part in parts)
+    assert first > 0
+    assert (parts[0] + parts[1]).violations == first + second == tally_of(cell).violations
 
 
 def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
@@ -396,7 +398,7 @@ def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
     start = {"name": "two_point", "low": 0.0, "high": 1.0}
     cell = configured(optimizer={"name": "adam", "eps": 0.0}, objective=constant, start=start, paths=300, steps=20)
     tally = tally_of(cell)
-    assert tally.beyond == 0 < tally.outcomes[-1] < 300
+    assert tally.violations == 0 < tally.outcomes[-1] < 300
 
 
 @pytest.mark.parametrize(
@@ -415,6 +417,6 @@ def test_no_bound_is_known(changes: dict[str, Any], configured: Configured) -> N
     cell = configured(**changes, paths=20, steps=50)
     tally = tally_of(cell)
     assert bound(cell) is None
-    assert not cell.program.watched
-    assert tally.beyond == (tally + tally).beyond == -1
+    assert not cell.program.track_range
+    assert tally.violations is (tally + tally).violations is None
     assert verdict_document(cell, tally, None)["bound"] is None

@@ -25,12 +25,13 @@ from kit.failures import Killed, failing_write
 from kit.runs import SPOILT, contents, drawn, interrupt_after
 from kit.sweeping import ALONE, BUNDLED, IN_PARTS, found, interrupt_at, whole_cells
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.store import folder as store
-from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS, Folder
+from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, Folder
 from nonconv.sweeps import cells, executors, flow
 from nonconv.sweeps.cells import Cells
 
@@ -57,7 +58,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def is_result(name: str) -> bool:
-    return name not in {MANIFEST, *MARKS} and not name.startswith(OURS)
+    return name not in {MANIFEST, *MARKS} and not name.startswith(HALF_WRITTEN)
 
 
 def half_written(folder: Path) -> list[str]:

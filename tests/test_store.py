@@ -23,12 +23,13 @@ from kit.experiments import ADAM, CSV, PATHS, SGD, written
 from kit.failures import Killed, failing_write
 from kit.runs import contents, drawn, run
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.store import formats, surroundings
-from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS
+from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST
 
 
 @pytest.fixture(autouse=True)
@@ -304,7 +305,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(
             study.run(cell, folder, 2, draw=drawn)
     assert str(refusal.value) == f"{folder} cannot be written: No space left on device"
     assert not (folder / MANIFEST).exists()
-    assert [path.name for path in folder.rglob(f"{OURS}*")] == [LOCK]
+    assert [path.name for path in folder.rglob(f"{HALF_WRITTEN}*")] == [LOCK]
     assert run(cell, folder) == run(cell, tmp_path / "undisturbed")
 
 

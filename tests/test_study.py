@@ -23,12 +23,13 @@ from kit.experiments import ADAM, BLOCK, CSV, NO_FLOORS, PATHS, SGD, written
 from kit.processes import wait_until
 from kit.runs import SPOILT, contents, drawn, interrupt_after, run
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.report.figures.painter import Figures, draw_here
-from nonconv.store.folder import CHECKPOINT, MANIFEST, OURS
+from nonconv.report.figures.drawing_process import Figures, draw_here
+from nonconv.store.folder import CHECKPOINT, MANIFEST
 
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
 TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}
@@ -255,7 +256,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 
 blocks.LARGEST_BLOCK = {BLOCK}
 study.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
@@ -272,7 +273,8 @@ def slowly(program, engine, first, paths, stop):
 
 study.simulate = slowly
 if os.environ["FIGURES"] == "stub":
-    painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
+    stub = lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}}
+    drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
 main()
 """
@@ -384,7 +386,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
     wait_until(lambda: len(driver.simulated()) > 0)
-    assert len(driver.processes()) == 2, "the run itself and the painter"
+    assert len(driver.processes()) == 2, "the run itself and the figure process"
     process.kill()
     process.communicate(timeout=60)
     wait_until(lambda: not driver.processes())
@@ -426,5 +428,5 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) 
     expected = run(read_cell(driver.config, []), tmp_path / "undisturbed")
     # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
-    assert [path.name for path in driver.folder.rglob(f"{OURS}*") if not path.name.endswith("lock")] == []
+    assert [path.name for path in driver.folder.rglob(f"{HALF_WRITTEN}*") if not path.name.endswith("lock")] == []
     wait_until(lambda: not driver.processes())

@@ -51,8 +51,8 @@ from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.ready import Ready
-from nonconv.report.figures import painter
-from nonconv.report.figures.painter import Figures
+from nonconv.report.figures import drawing_process
+from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
@@ -636,7 +636,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
 from nonconv.engine import blocks
 from nonconv.ready import Ready
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 from nonconv.sweeps import executors, flow
 
 blocks.LARGEST_BLOCK = {BLOCK}
@@ -672,7 +672,8 @@ def added(growing, block):
 
 study.simulate, flow._Growing.add = slowly, added
 executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
-painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
+stub = lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}}
+drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
 main()
 """
@@ -953,9 +954,9 @@ def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.M
     assert not (tmp_path / "fast" / MANIFEST).exists()
     assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
     with breaking(monkeypatch, 0.05):
-        outcome(small, tmp_path / "out", draw=painter.draw_here)
+        outcome(small, tmp_path / "out", draw=drawing_process.draw_here)
         assert [row["difference_minimizer"] for row in table(tmp_path / "out")] == ["", ""], "there is no baseline"
-        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=painter.draw_here)
+        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=drawing_process.draw_here)
     assert [row["status"] for row in table(tmp_path / "all")] == ["failed", "failed"]
     assert "Verdicts: none." in (tmp_path / "all" / "summary.md").read_text()
 
@@ -1180,7 +1181,7 @@ def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds
 @pytest.fixture
 def _stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is drawn, and signals stay as they were."""
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield

@@ -32,8 +32,9 @@ from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.results.counterexample import WHY
 from nonconv.statistics.counterexample import slopes
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
-from nonconv.statistics.tally import OUTCOMES, measure
+from nonconv.statistics.tally import measure
 from nonconv.theory.linearised import deviation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -63,7 +64,8 @@ def test_every_pair_of_betas_escapes() -> None:
         overrides = [f"optimizer.beta1={beta1}", f"optimizer.beta2={beta2}", "steps=20000", "paths=1"]
         cell = make_ready(read_cell(CONFIGS / "toint_betas.yaml", overrides)).cell
         tally = measure(cell, simulate(cell.program, Fused(cell.program), 0, 1, NEVER))
-        outcome, caught_step, _, speed, _ = tally.fates[:, 0].tolist()
+        assert tally.fates is not None
+        outcome, caught_step, _, speed, _ = tally.fates.joined[:, 0].tolist()
         assert (OUTCOMES[int(outcome)], caught_step) == ("escaped", 0)
         allowed = 4 * 20_000 + 8 / (1 - float(beta1)) + 8 / (1 - float(beta2))
         assert speed == pytest.approx(ALPHA, rel=allowed * ROUNDING)

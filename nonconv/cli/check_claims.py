@@ -101,11 +101,11 @@ def _results(
 ) -> "list[Result]":
     """The result of each experiment, computed where it is not there."""
     from nonconv.checks.expectations import read_result
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
     from nonconv.store.folder import Folder
 
     results = []
-    with painter() as draw:
+    with figure_process() as draw:
         for k, (config, cell) in enumerate(zip(configs, cells, strict=True), 1):
             folder = out / cell.folder_name
             reused = not force and Folder(folder, cell.identity).is_finished()

@@ -56,7 +56,7 @@ class Moving:
         self.theta = self.start.copy()
         self.state = np.concatenate([start_state(program, paths) for program in programs], axis=1)
         self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
-        self.lowest, self.highest = (self.theta.copy() if self.program.watched else np.empty((0, 0)) for _ in range(2))
+        self.lowest, self.highest = (self.theta.copy() if self.program.track_range else np.empty((0, 0)) for _ in range(2))
 
     @property
     def program(self) -> Program:

@@ -44,7 +44,7 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
         start=np.zeros(1),
         average_after=None,
         plan=NO_PLAN,
-        watched=False,
+        track_range=False,
         objective=objective._replace(constants=objective.component.prepare(objective.parameters, 1)),
         data=data._replace(constants=type(data.constants)(*(field[:1] for field in data.constants))),
     )

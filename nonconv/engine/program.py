@@ -92,7 +92,7 @@ class Program:
     objective, data: an Objective with a Distribution, or a Coupled with Examples and what `learning` says of them.
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
-    plan: what floors look at. watched: the least and the largest iterate of each path are kept.
+    plan: what floors look at. track_range: whether the least and the largest iterate of each path are kept.
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     """
 
@@ -108,7 +108,7 @@ class Program:
     record: NDArray[np.int64]
     average_after: int | None = None
     plan: Plan = NO_PLAN
-    watched: bool = False
+    track_range: bool = False
     orbit: Array | None = None
     learning: Learning | None = None
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
@@ -186,7 +186,7 @@ def companions(program: Program) -> Hashable:
     constants = () if p.learning else (*p.objective.constants, *p.data.constants)
     return (
         *map(id, (p.objective.component, p.data.component, p.optimizer.component, p.learning, p.orbit)),
-        *(p.seed, p.dim, p.steps, p.average_after, p.watched, p.plan.wanted, p.plan.spans),
+        *(p.seed, p.dim, p.steps, p.average_after, p.track_range, p.plan.wanted, p.plan.spans),
         p.marks.tobytes(),
         p.record.tobytes(),
         tuple((field.shape, field.dtype) for field in map(np.asarray, constants)),

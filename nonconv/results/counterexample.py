@@ -10,12 +10,12 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import knots_on, table
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.counterexample import KNOTS, Evidence
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
-from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.statistics.tally import Tally
 from nonconv.theory.linearised import deviation
 
 FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
-FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind in ("png", "svg"))
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {
@@ -65,8 +65,13 @@ def _orbit(cell: Cell) -> Array:
     return cell.program.orbit
 
 
+def _fates(tally: Tally) -> Array:
+    assert tally.fates is not None
+    return tally.fates.joined
+
+
 def _outcome_rows(tally: Tally) -> Iterator[tuple[Any, ...]]:
-    for path, (outcome, step, place, speed, start) in enumerate(tally.fates.T.tolist()):
+    for path, (outcome, step, place, speed, start) in enumerate(_fates(tally).T.tolist()):
         yield path, start, OUTCOMES[int(outcome)], int(step), place, speed
 
 
@@ -115,7 +120,7 @@ def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
     """What summary.md says of the counterexample."""
     h, orbit, s = cell.program.objective.parameters, _orbit(cell), evidence.slopes
     gaps = np.diff(knots_on(h, orbit))
-    outcome, step, _, speed, _ = tally.fates
+    outcome, step, _, speed, _ = _fates(tally)
     escaped, caught = outcome == OUTCOMES.index("escaped"), outcome == OUTCOMES.index("caught")
     return {
         "knots": h.knots,

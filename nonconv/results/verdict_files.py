@@ -10,8 +10,9 @@ from nonconv.numerics.moments import Moments, estimate, lower_bound
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
-from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import Trend, trends
 from nonconv.statistics.verdict import SLOWEST, Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
@@ -54,6 +55,7 @@ def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
 
 
 def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]]:
+    assert tally.group_floors is not None
     return _rows(cell.program.plan, Moments(*(field[group] for field in tally.group_floors)))
 
 
@@ -114,6 +116,7 @@ def _groups(cell: Cell, tally: Tally) -> dict[str, Any]:
     """
     found, own = {}, group_trends(cell.program)
     for k, group in enumerate(named_groups(cell.program)):
+        assert tally.group_trends is not None
         verdict = _judged(cell, tally, own, _of_group(tally.group_trends, k, len(own)))
         floors = _last(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
@@ -137,7 +140,7 @@ def _bound(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any] | No
     if bound is None or cell.law is None:
         return None
     low, high = bound(cell.law.mean[:, None])
-    return {"violations": tally.beyond, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
+    return {"violations": tally.violations, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nonconv
+from nonconv.atomic import write_whole
 from nonconv.experiment.cell import Cell
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
 from nonconv.store.formats import as_json, as_yaml, unpacked
@@ -71,10 +72,7 @@ class Cells:
 
     def keep(self, name: str, cell: Cell, content: bytes) -> None:
         """Keep what is whole of an unfinished cell."""
-        self.unfinished.mkdir(parents=True, exist_ok=True)
-        half, whole = self.unfinished / f"{name}.half", self.unfinished / f"{name}.checkpoint"
-        half.write_bytes(_mark(cell, content) + content)
-        half.replace(whole)
+        write_whole(self.unfinished / f"{name}.checkpoint", _mark(cell, content) + content)
 
     def land(self, name: str, files: Mapping[str, bytes]) -> None:
         """Put a finished cell in its place. Nothing is synced: what a power failure damages is found by its digest."""

@@ -19,7 +19,7 @@ from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import name_of
 from nonconv.faults.problems import Problem
-from nonconv.statistics.tally import MSE, ends
+from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 
@@ -151,7 +151,7 @@ def survey(sweep: Sweep) -> Survey:
             continue
         ids.append(cell_id(cell))
         sweep.keep(ids[-1], cell)
-        measured |= dict.fromkeys(ends(cell))
+        measured |= dict.fromkeys(end_names(cell))
         _take(files, cell)
         sizes.add((cell.paths, cell.program.steps))
         digest.update(cell.identity.encode())
@@ -320,6 +320,6 @@ def _named(value: Any, kind: str) -> Any:
 def labels_of(measured: Sequence[str]) -> tuple[list[str], list[str]]:
     """The labels of xi, and the floors, among what is measured."""
     return (
-        [name.removeprefix(MSE) for name in measured if name.startswith(MSE)],
-        [name for name in measured if not name.startswith(MSE)],
+        [name.removeprefix(MSE_PREFIX) for name in measured if name.startswith(MSE_PREFIX)],
+        [name for name in measured if not name.startswith(MSE_PREFIX)],
     )

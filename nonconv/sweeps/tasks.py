@@ -17,8 +17,9 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
 from nonconv.ready import Ready, make_ready
 from nonconv.results.sweep_files import Ends, Result
+from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
-from nonconv.statistics.tally import Tally, ends
+from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
 from nonconv.study import measured, measured_together, results
 from nonconv.sweeps.cells import TALLY, with_manifest
@@ -204,7 +205,7 @@ def finished(ready: Ready, tally: Tally, whole: Tally | None, begun: int = 0) ->
         files[TALLY] = packed(whole.arrays())
     files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
     summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-    result = Result(summary, verdict, Ends(ends(cell), tally.ends))
+    result = Result(summary, verdict, Ends(end_names(cell), tally.ends.joined))
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nonconv import study
 from nonconv.experiment.cell import Cell
-from nonconv.report.figures.painter import Figures
+from nonconv.report.figures.drawing_process import Figures
 from nonconv.store.folder import MANIFEST
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.experiments import SGD
 from kit.runs import contents
-from nonconv.report.figures.painter import Figures
+from nonconv.report.figures.drawing_process import Figures
 from nonconv.store import folder as store
 from nonconv.store.folder import LOCK, damaged
 from nonconv.sweeps import executors
