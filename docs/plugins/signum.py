@@ -16,6 +16,8 @@ class Signum(NamedTuple):
 
         m_n = beta m_{n-1} + (1 - beta) g_n
         direction = sign(m_n)
+
+    sign(0) = 0. There is no bias correction: the sign does not depend on it.
     """
 
     beta: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average")] = 0.9
