@@ -14,7 +14,8 @@ COLUMNS = 100
 INTRODUCTION = """\
 # Reference of the config
 
-Written by `make docs` from the definitions; `nonconv list` and `nonconv explain NAME` show the same.
+Written by `make docs` from the definitions.
+`nonconv list` and `nonconv explain NAME` show the same.
 A component may be written as its bare name (`optimizer: sgd`),
 a learning rate or batch size as a number (`learning_rate: 0.1`).
 """
