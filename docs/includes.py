@@ -4,7 +4,7 @@ A page marks a block with a comment on the line before its fence, and this scrip
 
     <!-- include: nonconv/optimizers/sgd.py -->                     the file
     <!-- output: nonconv run configs/adam_const.yaml -->            the command and what it prints
-    <!-- output: nonconv run ... ; only: Verdict|Theory -->         the same; lines that do not match become "..."
+    <!-- output: nonconv run ... ; only: ^Verdict ; ^Theory -->     the same; lines that match no pattern become "..."
     <!-- setup: cp -r configs/data data -->                         run before the next command, and not shown
 
 The commands of a page run one after the other in a new folder that holds copies of `configs` and `docs/plugins`.
@@ -103,12 +103,20 @@ def printed(command: str, only: str | None, folder: Path) -> str:
     done = run(command, folder)
     lines = done.stdout.replace(f"{folder}/", "").rstrip().splitlines()
     if only is not None:
-        kept = [line if re.search(only, line) else "..." for line in lines if line.strip()]
-        lines = [line for k, line in enumerate(kept) if line != "..." or kept[k - 1 : k] != ["..."]]
+        lines = _only(lines, only.split(" ; "))
     folded = [part for line in lines for part in _folded(line)]
     if done.returncode:
         folded.append(f"[exit code {done.returncode}]")
     return "\n".join(["```console", f"$ {command}", *folded, "```", ""])
+
+
+def _only(lines: list[str], patterns: list[str]) -> list[str]:
+    """The lines that match a pattern, with "..." for those between them. Raises ValueError where one matches no line."""
+    for pattern in patterns:
+        if not any(re.search(pattern, line) for line in lines):
+            raise ValueError(f"no line matches {pattern!r} in:\n" + "\n".join(lines))
+    kept = [line if any(re.search(pattern, line) for pattern in patterns) else "..." for line in lines if line.strip()]
+    return [line for k, line in enumerate(kept) if line != "..." or kept[k - 1 : k] != ["..."]]
 
 
 def _folded(line: str) -> list[str]:

@@ -10,8 +10,10 @@ from runpy import run_path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+import nonconv
 from nonconv.cli import app
 from nonconv.report.figures import painter
 
@@ -26,6 +28,8 @@ WIDTH = 100
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 SMALL = ("--set", "paths=64", "--set", "steps=300", "--set", "expect=null")
 """What `run` and `sweep` are given besides. `check` runs as written: its exit code is what the page says."""
+SMALL_GRID = {"configs/adam_betas.yaml": ("--grid", "optimizer.beta1=0,0.9", "--grid", "optimizer.beta2=0.9,0.99")}
+"""What the sweep of a config is given besides: 4 cells instead of 400."""
 NEEDS_A_CLUSTER = "--executor dask"
 """Not run here: tests/test_sweeps.py runs a sweep on a Dask cluster."""
 
@@ -67,9 +71,12 @@ def test_a_marker_without_a_block_is_an_error(tmp_path: Path) -> None:
 
 def test_output_is_folded_and_cut(tmp_path: Path) -> None:
     printed = INCLUDES["printed"]
-    assert printed("seq 5; false", "2|5", tmp_path) == "```console\n$ seq 5; false\n...\n2\n...\n5\n[exit code 1]\n```\n"
+    assert printed("seq 5; false", "2 ; 5", tmp_path) == "```console\n$ seq 5; false\n...\n2\n...\n5\n[exit code 1]\n```\n"
     long = printed("echo " + "word " * 40, None, tmp_path).splitlines()
-    assert [len(line) <= INCLUDES["COLUMNS"] for line in long[2:]] == [True] * 5
+    assert [len(line) for line in long[2:]] == [94, 94, 9, 3]
+
+    with pytest.raises(ValueError, match="no line matches 'none' in:\n1\n2"):
+        printed("seq 2", "1 ; none", tmp_path)
 
 
 # The commands
@@ -106,6 +113,8 @@ def arguments_of(command: str, place: Path) -> list[str]:
             arguments.append(str(next(place.glob(word.replace("<hash>", "*")))))
         else:
             arguments.append(word.replace("CONFIG", "configs/adam_const.yaml"))
+    if arguments[0] == "sweep":
+        arguments += SMALL_GRID.get(arguments[1], ())
     return [*arguments, *SMALL] if arguments[0] in ("run", "sweep") else arguments
 
 
@@ -182,6 +191,11 @@ def test_lines_are_short(page: str) -> None:
 def test_what_counts_as_long(text: str, number: Any, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text, encoding="utf-8")
     assert [line for line, _ in long_lines(str(tmp_path / "page.md"))] == number
+
+
+def test_the_citation_has_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["title"], citation["version"], citation["license"]) == ("nonconv", nonconv.__version__, "MIT")
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
