@@ -8,9 +8,9 @@ WITHOUT = {"--dry-run", "--help", "-h"}
 
 def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in DRAWING and not WITHOUT.intersection(sys.argv):
-        from nonconv.report.figures import painter
+        from nonconv.report.figures import drawing_process
 
-        painter.begin()
+        drawing_process.start_early()
     from nonconv import cli
 
     cli.main()

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -18,17 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_study import SGD, drawn, written
-from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.command import bad, call, documented, good, process, variables
+from kit.experiments import SGD, written
+from kit.runs import drawn
 from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
 from nonconv.config.spec import KINDS
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
 
@@ -49,56 +49,12 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Runs draw nothing, begin in an empty folder, and leave the signals as they were."""
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-def call(*arguments: object) -> Result:
-    """One command in this process. Nothing a user can cause shows a traceback."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if "-v" not in arguments:
-        assert "Traceback" not in result.stderr
-    return result
-
-
-def good(*arguments: object) -> str:
-    """A command that ends well: its stdout."""
-    result = call(*arguments)
-    assert result.exit_code == 0, result.stderr
-    assert "\x1b" not in result.output
-    return result.stdout
-
-
-def bad(*arguments: object, code: int = 2) -> str:
-    """A command that cannot be carried out: nothing on stdout, and this on stderr."""
-    result = call(*arguments)
-    assert (result.exit_code, result.stdout) == (code, "")
-    return result.stderr
-
-
-def documented(*arguments: object) -> dict[str, Any]:
-    """The one JSON document of a command."""
-
-    def refuse(name: str) -> float:
-        raise AssertionError(name)
-
-    document: dict[str, Any] = json.loads(good(*arguments), parse_constant=refuse)
-    assert document["schema_version"] == 1
-    return document
-
-
-def process(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The real program."""
-    command = [sys.executable, "-m", "nonconv", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables(**environment), timeout=120)
-
-
-def variables(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(nonconv.__file__).parents[1])} | more
 
 
 @pytest.fixture(scope="module")
@@ -682,7 +638,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 
 
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_here))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawing_process.draw_here))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
     assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "nan": 0}
     failure = document["first_failure"]

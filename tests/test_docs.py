@@ -3,7 +3,8 @@
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from runpy import run_path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 import nonconv
 from nonconv.cli import app
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 
 ROOT = Path(__file__).parents[1]
 INCLUDES = run_path(str(ROOT / "docs" / "includes.py"))
@@ -32,6 +33,11 @@ SMALL_GRID = {"configs/adam_betas.yaml": ("--grid", "optimizer.beta1=0,0.9", "--
 """What the sweep of a config is given besides: 4 cells instead of 400."""
 NEEDS_A_CLUSTER = "--executor dask"
 """Not run here: tests/test_sweeps.py runs a sweep on a Dask cluster."""
+
+
+def heavy(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that runs commands as they are."""
+    return pytest.mark.slow(pytest.mark.compiles(pytest.mark.processes(test)))
 
 
 def text_of(page: str) -> str:
@@ -55,6 +61,7 @@ def lines_of(page: str) -> Iterator[tuple[int, str, bool]]:
 # What is quoted
 
 
+@heavy
 @pytest.mark.parametrize("page", INCLUDES["PAGES"])
 def test_what_a_page_quotes_is_what_there_is(page: str) -> None:
     """Files and outputs. `make docs` writes them anew."""
@@ -93,7 +100,7 @@ WITH_COMMANDS = [page for page in PAGES if commands_of(page)]
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with what commands name, and no figures: those of outputs that are quoted are drawn."""
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(lambda folder: dict))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(lambda folder: dict))
     with INCLUDES["workplace"]() as folder:
         shutil.copy(folder / "docs" / "plugins" / "signum.py", folder / "my_rule.py")
         monkeypatch.chdir(folder)
@@ -122,6 +129,7 @@ def test_the_pages_have_commands() -> None:
     assert {"README.md", "docs/getting-started.md", "docs/sweeps.md", "docs/plugins.md"} <= set(WITH_COMMANDS)
 
 
+@heavy
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_the_commands_of_a_page_run(page: str, place: Path) -> None:
     """One after the other, in one folder."""
@@ -191,6 +199,24 @@ def test_lines_are_short(page: str) -> None:
 def test_what_counts_as_long(text: str, number: Any, tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(text, encoding="utf-8")
     assert [line for line, _ in long_lines(str(tmp_path / "page.md"))] == number
+
+
+def rooms_of(page: str, heading: str) -> list[str]:
+    """The rooms in the first column of the table below a heading, from top to bottom."""
+    section = text_of(page).split(f"## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    return [room.rstrip("/") for cell in cells for room in re.findall(r"`(.*?)`", cell)]
+
+
+@pytest.mark.parametrize(("page", "heading"), [("docs/architecture.md", "The rooms"), ("CONTRIBUTING.md", "Rooms")])
+def test_the_rooms_are_those_of_the_import_contract(page: str, heading: str) -> None:
+    """All of them, and none above a room that imports it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    layer_of = {name.strip().removeprefix("nonconv."): k for k, names in enumerate(layers) for name in names.split("|")}
+    rooms = rooms_of(page, heading)
+    assert sorted(rooms) == sorted(layer_of)
+    assert [layer_of[room] for room in rooms] == sorted(layer_of.values())
 
 
 def test_the_citation_has_the_version() -> None:

@@ -10,21 +10,23 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_figures import check_layout, laid_out, texts
-from test_study import SGD, drawn, written
 
+from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out, texts
+from kit.runs import drawn
 from nonconv import study
 from nonconv.cli import run_config
 from nonconv.components import Group
-from nonconv.engine.blocks import Block, Examined, block_size, noted, simulate
+from nonconv.engine.blocks import Block, Examined, block_size, simulate, summary_steps
 from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, lower_bound, moments
-from nonconv.report.figures import painter
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.figures import draw, paths_figure
+from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures.drawing import draw_folder
+from nonconv.report.figures.figures import paths_figure
 from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
 from nonconv.report.run import Run, read_rows, read_run
@@ -155,7 +157,7 @@ def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
 def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str) -> None:
     found = result(name)
     record = found.cell.program.record
-    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[noted(record)])
+    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[summary_steps(record)])
     for what, samples in (("gradient", found.seen.gradient), ("noise", found.seen.noise)):
         names = (what, f"{what}_se", f"{what}_ci_low", f"{what}_ci_high")
         check_interval(found, "noise.csv", names, samples)
@@ -239,7 +241,7 @@ def test_the_kept_coordinates_have_names(result: Callable[[str], Result]) -> Non
 def test_the_summary_of_a_network(result: Callable[[str], Result]) -> None:
     found = result("classes")
     told, record = found.run.summary["network"], found.cell.program.record
-    late = 1 + noted(record)[-2:]
+    late = 1 + summary_steps(record)[-2:]
     for name, samples in (("risk", found.seen.risk), ("wrong", found.seen.wrong)):
         for when, r in (("start", 0), ("half", late[0]), ("end", late[1])):
             value, se, low, high = (float(number) for number in estimate(moments(samples[r])))
@@ -281,7 +283,7 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert {name for name, value in told.items() if value is None} == {"risk", "wrong", "spoiled", "idle_share", "noise"}
     assert told["held_out"] == 0
     assert found.block.examined is None
-    assert painter.figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
+    assert figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
     assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
     assert "`group_floors.csv`" in markdown(found.run)
@@ -407,7 +409,7 @@ EXPECTED_FIGURES = dict.fromkeys(CASES, ("floors", "risk", "groups")) | {"one st
 @pytest.mark.parametrize("name", ["plain", "classes", "exploding", "one path", "one step"])
 def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], name: str) -> None:
     run = result(name).run
-    assert painter.figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
+    assert figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
     check_layout(laid_out(risk_figure, run))
     if "groups" in EXPECTED_FIGURES[name]:
         check_layout(laid_out(groups_figure, run), columns=2)
@@ -420,14 +422,13 @@ def test_names_of_coordinates_are_not_clipped(result: Callable[[str], Result]) -
 
 def test_without_floors_there_are_no_groups(result: Callable[[str], Result]) -> None:
     run = result("no floors").run
-    assert painter.figure_names(run.folder) == ("error", "paths", "risk")
+    assert figure_names(run.folder) == ("error", "paths", "risk")
     assert "groups" not in run.verdict
 
 
 def test_files_are_written(result: Callable[[str], Result]) -> None:
-    files = draw(result("plain").run, ("risk", "groups"))
+    files = draw_folder(result("plain").run.folder, ("risk", "groups"))
     assert sorted(files) == ["groups.png", "groups.svg", "risk.png", "risk.svg"]
-    assert {f"figures/{name}" for name in files} == set(network.FIGURES)
 
 
 def test_the_curves_are_the_data(result: Callable[[str], Result]) -> None:
@@ -484,7 +485,7 @@ def test_others_have_nothing_of_it(tmp_path: Path) -> None:
     study.run(read_cell(written(tmp_path / "in", SGD), []), tmp_path / "out", workers=1, draw=drawn)
     run = read_run(tmp_path / "out")
     assert not {*network.FILES} & {path.name for path in run.folder.iterdir()}
-    assert painter.figure_names(run.folder) == ("error", "paths", "floors")
+    assert figure_names(run.folder) == ("error", "paths", "floors")
     assert "network" not in run.summary
     assert "groups" not in run.verdict
     assert set(run.paths) == {

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nonconv.experiment.cell import Cell
-    from nonconv.report.figures.painter import Draw, Figures
+    from nonconv.report.figures.drawing_process import Draw, Figures
 
 
 @reported
@@ -51,12 +51,12 @@ def run(
 
     A finished folder is not computed again; an interrupted run continues by running the same command again.
     """
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
 
     if dry_run:
         _announce(*_cell_and_folder(config, settings, out), as_json)
         return
-    with painter() as draw:
+    with figure_process() as draw:
         cell, folder = _cell_and_folder(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
 
@@ -135,7 +135,7 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
 
 
 def _print_result(result: Any) -> None:
-    from nonconv.report.figures.painter import figure_names
+    from nonconv.report.figures.catalogue import figure_names
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows

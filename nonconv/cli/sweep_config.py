@@ -27,7 +27,7 @@ from nonconv.cli.common import (
 from nonconv.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from nonconv.report.figures.painter import Draw
+    from nonconv.report.figures.drawing_process import Draw
     from nonconv.sweeps.loop import MakeExecutor, Outcome
     from nonconv.sweeps.sweep import Survey, Sweep
 
@@ -70,14 +70,14 @@ def sweep(
 
     Cells that are there already are not computed again; an interrupted sweep continues by running the same command again.
     """
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
 
     _check_executor(executor, scheduler)
     if dry_run:
         found, surveyed, folder = _surveyed(config, settings, grids, out)
         _announce(found, surveyed, folder, workers or default_workers(), force, as_json)
         return
-    with painter() as draw:
+    with figure_process() as draw:
         found, surveyed, folder = _surveyed(config, settings, grids, out)
         make = _executor(found, surveyed, executor, scheduler, workers or default_workers())
         outcome = _run(found, surveyed, folder, make, force, fail_fast, quiet or as_json, draw)

@@ -8,7 +8,6 @@ import hashlib
 import inspect
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
@@ -22,13 +21,14 @@ import platformdirs
 from filelock import FileLock
 
 import nonconv
+from nonconv.atomic import write_whole
 from nonconv.numerics import arithmetic
 
 BOUNDARY = ("nonconv.engine.compiler", "nonconv.engine.draws")
 """Modules that are compiled into kernels, or say how, and are not imported where a kernel is only loaded."""
 
 
-PATIENCE = 120.0
+LOCK_TIMEOUT = 120.0
 """Seconds to wait for another process that makes what this one needs: it may be suspended."""
 
 
@@ -90,20 +90,12 @@ def alone(name: str) -> Iterator[None]:
     with ExitStack() as held:
         with suppress(OSError, NotImplementedError):  # of a disk that is read-only, or knows no locks
             cache_folder().mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=PATIENCE))
+            held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT))
         yield
 
 
 def write_once(path: Path, content: bytes) -> Path:
     """The file with this content; one that exists is left alone, since its time stamp is part of numba's cache key."""
     if not path.exists():
-        replace(path, content)
+        write_whole(path, content)  # not synced: a kernel that a power failure damages is compiled again
     return path
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, whoever else does the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)

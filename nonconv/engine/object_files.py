@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.engine.kernel_files import replace
+from nonconv.atomic import write_whole
 
 Kinds = tuple[Any, ...]
 """What arguments are: <f8, <i8 or <u8 for a number, a dtype with the dimensions behind it for an array, a tuple for a tuple."""
@@ -37,7 +37,8 @@ def read_code(path: Path) -> Code | None:
 def write_code(path: Path, code: Code) -> None:
     """Write the code, whole or not at all. Raises OSError."""
     whole = json.dumps((code.symbol, code.needs)).encode() + b"\n" + code.content
-    replace(path, _digest(whole) + b"\n" + whole)
+    # Not synced: what a power failure damages has another digest, and is compiled again.
+    write_whole(path, _digest(whole) + b"\n" + whole)
 
 
 def _digest(content: bytes) -> bytes:

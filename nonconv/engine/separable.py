@@ -186,9 +186,9 @@ class Kernel:
 
     def __init__(self, *programs: Program) -> None:
         lead, self._programs = programs[0], len(programs)
-        definitions = lead.objective, lead.data, lead.optimizer
+        definitions = lead.objective.component, lead.data.component, lead.optimizer.component
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        self._constants = tuple(map(_joined, ([p.objective_constants for p in programs], [p.data_constants for p in programs])))
+        self._constants = tuple(map(_joined, ([p.objective.constants for p in programs], [p.data.constants for p in programs])))
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from nonconv.report import network_text, orbit_text, verdict_text
-from nonconv.report.figures.painter import figure_names
+from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table

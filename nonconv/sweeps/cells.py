@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import nonconv
+from nonconv.atomic import write_whole
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import portable
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
 from nonconv.store.formats import as_json, as_yaml, unpacked
 from nonconv.store.surroundings import versions
@@ -72,10 +72,7 @@ class Cells:
 
     def keep(self, name: str, cell: Cell, content: bytes) -> None:
         """Keep what is whole of an unfinished cell."""
-        self.unfinished.mkdir(parents=True, exist_ok=True)
-        half, whole = self.unfinished / f"{name}.half", self.unfinished / f"{name}.checkpoint"
-        half.write_bytes(_mark(cell, content) + content)
-        half.replace(whole)
+        write_whole(self.unfinished / f"{name}.checkpoint", _mark(cell, content) + content)
 
     def land(self, name: str, files: Mapping[str, bytes]) -> None:
         """Put a finished cell in its place. Nothing is synced: what a power failure damages is found by its digest."""
@@ -120,12 +117,12 @@ def _mark(cell: Cell, content: bytes) -> bytes:
 
 def with_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """All files of a cell's folder. Nothing in them depends on where or when it was computed."""
-    files = {"config.yaml": as_yaml(portable(cell.resolved)), **results}
+    files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": portable(cell.resolved),
+        "config": cell.portable,
         "name": cell.name,
         "claim": cell.claim,
         "versions": versions(),

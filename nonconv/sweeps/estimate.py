@@ -10,8 +10,7 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
 from nonconv.errors import NonconvError
-from nonconv.experiment.cell import Cell
-from nonconv.study import prepared
+from nonconv.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
@@ -51,10 +50,10 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
         if cells.is_finished(name, cell):
             done += 1
             continue
-        kind = cell.program.objective.name, cell.program.optimizer.name
+        kind = cell.program.objective.component.name, cell.program.optimizer.component.name
         if kind not in trials and len(trials) < MOST_TRIALS:
             try:
-                whole = prepared(cell)
+                whole = make_ready(cell)
                 trials[kind] = _Trial(_slowness(whole), _beside(whole), label(point))
             except NonconvError:
                 continue
@@ -66,25 +65,23 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
     return Guess(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
 
 
-def _slowness(cell: Cell) -> float:
+def _slowness(ready: Ready) -> float:
     """With as many cells at a time as a task holds."""
-    from nonconv.engine.fused import Fused  # heavy
-
-    program = cell.program
+    cell, program = ready.cell, ready.program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
     number = max(1, min(most_together(program), int(TASK_SECONDS / seconds(cell))))
     paths, stop = min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
-    simulate_together([trial] * number, Fused, 0, 1, stop)  # compiles
+    simulate_together([trial] * number, compiled, 0, 1, stop)  # compiles
     started = time.perf_counter()
-    simulate_together([trial] * number, Fused, 0, paths, stop)
+    simulate_together([trial] * number, compiled, 0, paths, stop)
     return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS * 1e-9)
 
 
-def _beside(cell: Cell) -> float:
+def _beside(ready: Ready) -> float:
     """What one of a few paths takes, the second time."""
-    few = replace(cell, paths=min(cell.paths, FEW_PATHS), stopping=None)
-    if seconds(few) > MOST_SECONDS:
+    few = replace(ready, cell=replace(ready.cell, paths=min(ready.cell.paths, FEW_PATHS), stopping=None))
+    if seconds(few.cell) > MOST_SECONDS:
         return 0.0
     for _ in range(2):
         started = time.perf_counter()

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from nonconv.engine.blocks import block_size
 from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
+from nonconv.ready import Ready, make_ready
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
-from nonconv.study import CHECKPOINT_SECONDS, prepared
+from nonconv.study import CHECKPOINT_SECONDS
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.sweep import Survey, Sweep, label
@@ -133,7 +134,7 @@ class Flow:
             self._land(order, result)
             return
         if self.growing is None:
-            self.growing = _Growing(order, prepared(self.sweep.cell(order.point)))
+            self.growing = _Growing(order, make_ready(self.sweep.cell(order.point)))
         growing = self.growing
         for block in result:
             growing.add(block)
@@ -175,8 +176,8 @@ def _has_all(order: Order, cell: Cell) -> bool:
 class _Growing:
     """A cell that is computed in parts."""
 
-    def __init__(self, order: Order, cell: Cell) -> None:
-        self.order, self.cell = order, cell
+    def __init__(self, order: Order, ready: Ready) -> None:
+        self.order, self.ready, self.cell = order, ready, ready.cell
         self.tally = Tally.from_arrays(order.saved) if order.saved else None
         self.before: Tally | None = None
         self.kept = time.monotonic()
@@ -194,7 +195,7 @@ class _Growing:
 
     def done(self) -> Done:
         assert self.tally is not None
-        return finished(self.cell, self.tally, self.before)
+        return finished(self.ready, self.tally, self.before)
 
     def age(self) -> float:
         return time.monotonic() - self.kept

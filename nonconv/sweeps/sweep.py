@@ -17,9 +17,9 @@ from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import name_of, portable
+from nonconv.experiment.identity import name_of
 from nonconv.faults.problems import Problem
-from nonconv.statistics.tally import MSE, ends
+from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 
@@ -151,7 +151,7 @@ def survey(sweep: Sweep) -> Survey:
             continue
         ids.append(cell_id(cell))
         sweep.keep(ids[-1], cell)
-        measured |= dict.fromkeys(ends(cell))
+        measured |= dict.fromkeys(end_names(cell))
         _take(files, cell)
         sizes.add((cell.paths, cell.program.steps))
         digest.update(cell.identity.encode())
@@ -251,11 +251,9 @@ def moved(value: Any, files: dict[str, Taken]) -> Any:
 
 def _take(files: dict[str, Taken], cell: Cell) -> None:
     """Add the files that a cell needs, by what its config calls them."""
-    for named, file in cell.files.items():
-        if named not in files:
-            files[named] = Taken(f"data/{file.name}", file.read_bytes())
-    for entry, plugin in zip(cell.resolved.get("plugins", ()), cell.plugins, strict=True):
-        files[entry["file"]] = Taken(f"plugins/{plugin.path.name}", plugin.content)
+    for enclosed in cell.enclosures():
+        if enclosed.named not in files:
+            files[enclosed.named] = Taken(enclosed.place, enclosed.content())
 
 
 def _refuse_namesakes(sweep: Sweep, files: dict[str, Taken]) -> None:
@@ -273,7 +271,7 @@ def cell_id(cell: Cell) -> str:
 
 def _identity(cell: Cell, keys: Sequence[str]) -> str:
     """A hash of what all cells share, and of which keys are swept."""
-    shared = deepcopy(portable(cell.resolved))
+    shared = deepcopy(cell.portable)
     for key in ("paths", "expect", *keys):
         *outer, last = key.split(".")
         holder: Any = shared
@@ -322,6 +320,6 @@ def _named(value: Any, kind: str) -> Any:
 def labels_of(measured: Sequence[str]) -> tuple[list[str], list[str]]:
     """The labels of xi, and the floors, among what is measured."""
     return (
-        [name.removeprefix(MSE) for name in measured if name.startswith(MSE)],
-        [name for name in measured if not name.startswith(MSE)],
+        [name.removeprefix(MSE_PREFIX) for name in measured if name.startswith(MSE_PREFIX)],
+        [name for name in measured if not name.startswith(MSE_PREFIX)],
     )

@@ -15,11 +15,13 @@ from nonconv.engine.program import companions
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
+from nonconv.ready import Ready, make_ready
 from nonconv.results.sweep_files import Ends, Result
+from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
-from nonconv.statistics.tally import Tally, ends
+from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
-from nonconv.study import measured, measured_together, prepared, results
+from nonconv.study import measured, measured_together, results
 from nonconv.sweeps.cells import TALLY, with_manifest
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id
@@ -81,8 +83,8 @@ def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tal
     if isinstance(task, Whole):
         return [_as_named(sweep, one) if isinstance(one, Failed) else one for one in _cells(sweep, task.orders, stop)]
     try:
-        cell = _kept(_Asked(sweep, task.order.name, task.order.point))
-        return [measured(cell, _engine(cell), start, stop) for start in range(task.first, task.last, block_size(cell.program))]
+        ready = _kept(_Asked(sweep, task.order.name, task.order.point))
+        return [measured(ready, start, stop) for start in range(task.first, task.last, block_size(ready.program))]
     except ANYTHING as error:  # the other cells go on
         return _as_named(sweep, _failure(error))
 
@@ -90,14 +92,14 @@ def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tal
 def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Failed]:
     """Cells that can be moved together are: they share random numbers, which are a third of a step."""
     found: dict[str, Done | Failed] = {}
-    companies: dict[Hashable, list[tuple[Order, Cell]]] = {}
+    companies: dict[Hashable, list[tuple[Order, Ready]]] = {}
     for order in orders:
         try:
-            cell = _prepared(sweep, order.name, order.point)
+            ready = _ready(sweep, order.name, order.point)
         except ANYTHING as error:  # the other cells go on
             found[order.name] = _failure(error)
         else:
-            companies.setdefault(_company(order, cell), []).append((order, cell))
+            companies.setdefault(_company(order, ready), []).append((order, ready))
     for company in companies.values():
         size = most_together(company[0][1].program)
         while company:  # cells that are done are let go: their timetables take memory
@@ -106,37 +108,37 @@ def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Fai
     return [found[order.name] for order in orders]
 
 
-def _company(order: Order, cell: Cell) -> Hashable:
+def _company(order: Order, ready: Ready) -> Hashable:
     """What cells have in common that can be moved together; nobody has it of a cell that may end early or has begun."""
-    if cell.stopping or order.saved:
+    if ready.cell.stopping or order.saved:
         return order.name
-    return companions(cell.program), cell.paths, json.dumps(cell.resolved["batch_size"], sort_keys=True)
+    return companions(ready.program), ready.cell.paths
 
 
-def _together(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done | Failed]:
-    cells = [cell for _, cell in company]
+def _together(company: Sequence[tuple[Order, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    cells = [ready for _, ready in company]
     tallies: list[Tally] = []
     wholes: list[Tally | None] = [None] * len(cells)
     try:
-        for start in range(0, cells[0].paths, block_size(cells[0].program)):
+        for start in range(0, cells[0].cell.paths, block_size(cells[0].program)):
             blocks = measured_together(cells, start, stop)
             wholes = list(tallies) or wholes
             tallies = [tally + block for tally, block in zip(tallies, blocks, strict=True)] if tallies else blocks
         results = zip(company, tallies, wholes, strict=True)
-        return {order.name: finished(cell, tally, whole) for (order, cell), tally, whole in results}
+        return {order.name: finished(ready, tally, whole) for (order, ready), tally, whole in results}
     except Stopped:
         raise
     except ANYTHING:  # it may be the fault of one
         return _alone(company, stop)
 
 
-def _alone(company: Sequence[tuple[Order, Cell]], stop: Stop) -> dict[str, Done | Failed]:
-    return {order.name: _attempted(order, cell, stop) for order, cell in company}
+def _alone(company: Sequence[tuple[Order, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    return {order.name: _attempted(order, ready, stop) for order, ready in company}
 
 
-def _attempted(order: Order, cell: Cell, stop: Stop) -> Done | Failed:
+def _attempted(order: Order, ready: Ready, stop: Stop) -> Done | Failed:
     try:
-        return computed(cell, order.saved, stop)
+        return computed(ready, order.saved, stop)
     except ANYTHING as error:  # the other cells go on
         return _failure(error)
 
@@ -168,49 +170,42 @@ class _Asked:
 
 
 @lru_cache(maxsize=8)
-def _kept(asked: _Asked) -> Cell:
-    """`_prepared`, kept for a while: a worker computes several parts of a cell."""
-    return _prepared(asked.sweep, asked.name, asked.point)
+def _kept(asked: _Asked) -> Ready:
+    """`_ready`, kept for a while: a worker computes several parts of a cell."""
+    return _ready(asked.sweep, asked.name, asked.point)
 
 
-def _prepared(sweep: Sweep, name: str, point: Point) -> Cell:
+def _ready(sweep: Sweep, name: str, point: Point) -> Ready:
     """Raises UsageError where the cell is another one by now."""
     cell = sweep.taken(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file that the config names has changed since the sweep began")
-    return prepared(cell)
+    return make_ready(cell)
 
 
-def _engine(cell: Cell) -> Any:
-    from nonconv.engine.fused import Fused  # heavy
-
-    return Fused(cell.program)
-
-
-def computed(cell: Cell, saved: dict[str, Any] | None, stop: Stop) -> Done:
-    """What a prepared cell leaves behind, computed alone, from what is saved of it on."""
-    engine, tally = _engine(cell), Tally.from_arrays(saved) if saved else None
+def computed(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done:
+    """What a cell leaves behind, computed alone, from what is saved of it on."""
+    tally = Tally.from_arrays(saved) if saved else None
     begun = tally.paths if tally else 0
     whole = tally
-    while tally is None or not is_enough(cell, tally):
+    while tally is None or not is_enough(ready.cell, tally):
         whole = tally
-        block = measured(cell, engine, tally.paths if tally else 0, stop)
+        block = measured(ready, tally.paths if tally else 0, stop)
         tally = tally + block if tally else block
-    return finished(cell, tally, whole, begun)
+    return finished(ready, tally, whole, begun)
 
 
-def finished(cell: Cell, tally: Tally, whole: Tally | None, begun: int = 0) -> Done:
+def finished(ready: Ready, tally: Tally, whole: Tally | None, begun: int = 0) -> Done:
     """What a cell leaves behind. whole: its tally without the last block, if that is no whole one."""
+    cell = ready.cell
     if tally.paths % block_size(cell.program) == 0:
         whole = tally
-    files = results(cell, tally)
+    files = results(ready, tally)
     if whole:
         files[TALLY] = packed(whole.arrays())
-    for file in cell.files.values():
-        files[f"data/{file.name}"] = file.read_bytes()
-    files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
+    files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
     summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-    result = Result(summary, verdict, Ends(ends(cell), tally.ends))
+    result = Result(summary, verdict, Ends(end_names(cell), tally.ends.joined))
     return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
 
 

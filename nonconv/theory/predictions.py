@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.adam import Adam, Amsgrad
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
@@ -38,26 +40,25 @@ def predictions(cell: Cell) -> dict[str, Prediction]:
 
 def _constant(cell: Cell) -> bool:
     """Whether rate and batch size are the same at every step of a quadratic's run."""
-    rate = cell.resolved["learning_rate"]
-    steady = rate["name"] == "constant" and not rate["warmup"] and cell.constant_batch is not None
-    return bool(steady and cell.program.objective.name == "quadratic")
+    steady = None not in (cell.learning_rate.constant, cell.batch_size.constant)
+    return steady and cell.program.objective.component is QUADRATIC
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
     """E|theta - minimizer|^2 in the stationary state."""
     if not _constant(cell) or cell.law is None:
         return {}
-    rate, batch = float(cell.program.learning_rate(np.ones(1))[0]), cell.constant_batch or 1
-    h, name = cell.program.optimizer_parameters, cell.program.optimizer.name
-    curvature, variance = 2.0 * cell.program.objective_constants.scale, cell.law.variance / batch
+    rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
+    rule, h, _ = cell.program.optimizer
+    curvature, variance = 2.0 * cell.program.objective.constants.scale, cell.law.variance / batch
     pairs = [(float(c) * rate, float(v)) for c, v in zip(curvature, variance, strict=True)]
-    if name == "sgd" and all(g < 2.0 for g, _ in pairs):
+    if rule is SGD and all(g < 2.0 for g, _ in pairs):
         return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
-    if name == "momentum" and not h.nesterov:
+    if rule is MOMENTUM and not h.nesterov:
         plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
-    if name == "adam" and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
+    if rule is ADAM and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
         return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
     return {}
 
@@ -66,13 +67,13 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
     """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
     if not _constant(cell) or cell.law is None:
         return {}
-    rate, name = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer.name
-    variance, h = cell.law.variance / (cell.constant_batch or 1), cell.program.optimizer_parameters
+    rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
+    variance = cell.law.variance / (cell.batch_size.constant or 1.0)
     what = "the twin floor at lag 1"
-    if name == "sgd":
-        moved = (2.0 * cell.program.objective_constants.scale * rate) ** 2 * variance
+    if rule is SGD:
+        moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
-    if name == "adam" and _in_the_limit(h, 2.0 * cell.program.objective_constants.scale * np.sqrt(variance)):
+    if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
@@ -91,14 +92,14 @@ def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
 
 def _skewness(cell: Cell) -> dict[str, Prediction]:
     """Where Adam settles: |theta* - minimizer|^2, if xi: adam_zero asked for it, and its first-order formula."""
-    point = next((xi.point for xi in cell.xi if xi.label == "adam_zero"), None)
-    if point is None or cell.minimizer is None or cell.constant_batch is None or cell.law is None:
+    zero, batch = next((xi for xi in cell.xi if xi.label == "adam_zero"), None), cell.batch_size.constant
+    if zero is None or zero.point is None or cell.minimizer is None or batch is None or cell.law is None:
         return {}
-    away = point - cell.minimizer
+    away = zero.point - cell.minimizer
     distance = float(np.linalg.norm(away))
-    se = 2.0 * float(np.abs(away * cell.adam_zero_se).sum())
+    se = 2.0 * float(np.abs(away * zero.se).sum())
     first = first_order_bias(
-        cell.program.optimizer_parameters, cell.law, 2.0 * cell.program.objective_constants.scale, cell.constant_batch
+        cell.program.optimizer.parameters, cell.law, 2.0 * cell.program.objective.constants.scale, int(batch)
     )
     return {
         "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2, theta* the zero of Adam's vector field"),
@@ -108,12 +109,11 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
 
 def is_bounded(cell: Cell) -> bool:
     """Whether an interval is known that no path leaves."""
-    h = cell.program.optimizer_parameters
-    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
+    h = cell.program.optimizer.parameters
+    known = cell.program.objective.component is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
-@lru_cache(maxsize=32)
 def bound(cell: Cell) -> Bound | None:
     """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
     if not is_bounded(cell) or cell.law is None:
@@ -121,7 +121,7 @@ def bound(cell: Cell) -> Bound | None:
     most, steps = 0.0, cell.program.steps
     for first in range(1, steps + 1, CHUNK):
         n = np.arange(first, min(first + CHUNK, steps + 1), dtype=np.float64)
-        most = max(most, reach(cell.program.optimizer_parameters, cell.program.learning_rate(n), n))
+        most = max(most, reach(cell.program.optimizer.parameters, cell.program.learning_rate(n), n))
     low, high = cell.law.low[:, None], cell.law.high[:, None]
     return lambda start: stay(start, low, high, most)
 
@@ -129,5 +129,6 @@ def bound(cell: Cell) -> Bound | None:
 def adam_zeros(cell: Cell) -> tuple[Array, Array]:
     """theta* and its standard error, for `xi: adam_zero`. Raises ValueError where it is not known."""
     p = cell.program
-    scale = p.objective_constants.scale
-    return adam_zero(p.optimizer_parameters, p.data, cell.data_parameters, p.dim, scale, cell.constant_batch or 0)
+    scale = p.objective.constants.scale
+    batch = int(cell.batch_size.constant or 0)
+    return adam_zero(p.optimizer.parameters, p.data.component, p.data.parameters, p.dim, scale, batch)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 
 CHUNK = 4096
 MOST_WORK = 5_000_000
@@ -30,7 +33,7 @@ class Coordinate(NamedTuple):
 
 def _known(cell: Cell) -> bool:
     """Whether the recursion is that of the cell's optimizer, and short enough."""
-    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+    if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
         return False
     return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
 
@@ -68,7 +71,7 @@ def _coordinates(cell: Cell) -> list[Coordinate]:
         law = program.start.component.law(program.start.parameters, program.dim)
         mean = law.mean - cell.law.mean
         square = law.variance + mean**2
-    curvature = 2.0 * program.objective_constants.scale
+    curvature = 2.0 * program.objective.constants.scale
     return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
 
 
@@ -107,10 +110,11 @@ def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
     rate = program.learning_rate(n)
     zero, one = np.zeros_like(n), np.ones_like(n)
     decay, weight, p, q = zero, zero, zero, one
-    if program.optimizer.name == "momentum":
-        k = program.optimizer.at_step(program.optimizer_parameters, n)
+    rule, h, _ = program.optimizer
+    if rule is MOMENTUM:
+        k = rule.at_step(h, n)
         decay, weight = k.decay, k.weight
-        p, q = (k.beta, k.weight) if program.optimizer_parameters.nesterov else (k.correction, zero)
+        p, q = (k.beta, k.weight) if h.nesterov else (k.correction, zero)
     pull = rate * c * (p * weight + q)
     linear = np.array([[1.0 - pull, -rate * p * decay], [weight * c, decay]])
     return np.moveaxis(linear, 2, 0), np.array([pull, -weight * c]).T

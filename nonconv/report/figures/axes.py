@@ -18,6 +18,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
+    "hatch.linewidth": 0.35,
     "figure.dpi": 160,
     "svg.hashsalt": "nonconv",
     "path.simplify": True,

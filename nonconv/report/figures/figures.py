@@ -1,23 +1,14 @@
 """The figures of a run: the error against each xi, and the paths themselves. Readable in grey."""
 
-import io
 import math
 import textwrap
-from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.at_once import at_once
-from nonconv.report.figures.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
-from nonconv.report.figures.floors_figure import floors_figure
-from nonconv.report.figures.network_figures import groups_figure, risk_figure
-from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
+from nonconv.report.figures.axes import LARGEST_SHOWN, log_axis, positive, power_of_ten
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
 from nonconv.report.run import Errors, Run
 
@@ -32,43 +23,7 @@ MARKERS = ("", "o", "s", "^", "v")
 """What tells a line from the one with the same LINES entry."""
 SINGLE_PATHS = 3
 MOST_PANELS = 3
-FORMATS = ("png", "svg", "pdf")
 LONGEST_NAME = 26
-
-
-def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
-    """Figures in all formats, by file name. The bytes depend on the data alone."""
-    with mpl.rc_context(STYLE):
-        return {f"{name}.{kind}": content for name in names for kind, content in encode(MAKERS[name](run), formats).items()}
-
-
-def warm_up() -> None:
-    """Find and read the fonts, which the first text ever drawn pays for."""
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    figure.subplots().set_title("Θ")
-    figure.draw_without_rendering()
-
-
-def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
-    """The figure in each format. The layout is found once: it is a third of the cost of a figure."""
-    FigureCanvasAgg(figure)
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.execute(figure)
-        figure.set_layout_engine("none")
-    return at_once({kind: partial(_print, figure, kind) for kind in formats})
-
-
-def _print(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    if kind == "png":
-        FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
-    elif kind == "svg":
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    else:
-        figure.savefig(buffer, format=kind, metadata={"CreationDate": None})
-    return buffer.getvalue()
 
 
 def error_figure(run: Run) -> Figure:
@@ -195,15 +150,3 @@ def _tame(axes: Any, curves: Array) -> None:
 
     axes.set_yscale("symlog", linthresh=linear)
     axes.yaxis.set_major_formatter(text)
-
-
-MAKERS = {
-    "error": error_figure,
-    "paths": paths_figure,
-    "floors": floors_figure,
-    "orbit": orbit_figure,
-    "fates": fates_figure,
-    "risk": risk_figure,
-    "groups": groups_figure,
-}
-"""Each figure by name."""
