@@ -4,7 +4,7 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from runpy import run_path
@@ -35,7 +35,7 @@ NEEDS_A_CLUSTER = "--executor dask"
 """Not run here: tests/test_sweeps.py runs a sweep on a Dask cluster."""
 
 
-def heavy(test: Callable[..., None]) -> Callable[..., None]:
+def heavy(test: Any) -> Any:
     """Mark a test that runs commands as they are."""
     return pytest.mark.slow(pytest.mark.compiles(pytest.mark.processes(test)))
 
