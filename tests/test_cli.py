@@ -105,6 +105,7 @@ def test_usage_errors(arguments: list[str]) -> None:
     assert "Usage:" in bad(*arguments)
 
 
+@pytest.mark.slow
 def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[str]"]) -> None:
     folder, done = real
     assert (done.returncode, done.stderr) == (0, f"Claim: {CLAIM}\n")
@@ -126,6 +127,7 @@ def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[s
     }
 
 
+@pytest.mark.slow
 def test_streams_where_greek_letters_cannot_be_shown(real: tuple[Path, Any]) -> None:
     done = process("table", real[0], "--format", "md", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
@@ -138,6 +140,7 @@ UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 BUFFERED = {"PYTHONUNBUFFERED": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["list", "schema"])
 @pytest.mark.parametrize(("reader", "buffering"), [("head -1", BUFFERED), ("true", BUFFERED), ("true", UNBUFFERED)])
 def test_a_reader_that_has_seen_enough(command: str, reader: str, buffering: dict[str, str]) -> None:
@@ -146,6 +149,7 @@ def test_a_reader_that_has_seen_enough(command: str, reader: str, buffering: dic
     assert done.stderr == "0\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize(
     ("command", "buffering"),
@@ -494,6 +498,7 @@ def test_unknown_formats(folder: Path) -> None:
 # Figures
 
 
+@pytest.mark.slow
 def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "figures"
     names = ("error", "paths", "floors")
@@ -637,6 +642,7 @@ def test_no_recorded_paths_to_verify(config: Path) -> None:
 DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "paths=64", "--set", "start=1")
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawing_process.draw_here))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
@@ -666,6 +672,7 @@ def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -
     assert verified(Path("out"), 0)[0].endswith("bitwise equal\n")
 
 
+@pytest.mark.slow
 def test_tables_of_a_divergence(config: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     good("run", config, *DIVERGING, "-o", "out")

@@ -72,6 +72,7 @@ def expected_outcomes(name: str, run: Run) -> dict[str, int]:
     return {"caught" if name in CAUGHT else "escaped": 64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)
 def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
     cell = read_cell(path, SMALL)

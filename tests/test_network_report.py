@@ -203,6 +203,7 @@ def test_the_layers_add_up(result: Callable[[str], Result]) -> None:
     np.testing.assert_allclose(found.column("floors.csv", "value"), total, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_each_group_is_judged_by_its_own_floors(tmp_path: Path) -> None:
     """With enough paths and steps for an answer."""
     found = result_of(tmp_path, {"paths": 208, "steps": 256, "record": {"points": 4, "paths": 0}})
@@ -407,6 +408,7 @@ def test_tables_are_of_the_error_as_ever(result: Callable[[str], Result]) -> Non
 EXPECTED_FIGURES = dict.fromkeys(CASES, ("floors", "risk", "groups")) | {"one step": ("risk",)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["plain", "classes", "exploding", "one path", "one step"])
 def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], name: str) -> None:
@@ -417,6 +419,7 @@ def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], nam
         check_layout(laid_out(groups_figure, run), columns=2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_names_of_coordinates_are_not_clipped(result: Callable[[str], Result]) -> None:
     check_layout(laid_out(paths_figure, result("exploding").run))
@@ -474,6 +477,7 @@ def test_panels_bear_the_names_of_coordinates_and_their_points(result: Callable[
 # Other objectives
 
 
+@pytest.mark.slow
 def test_a_point_is_drawn_at_the_coordinate_that_is_kept(tmp_path: Path) -> None:
     quadratic = SGD["objective"] | {"dim": 3}
     config = SGD | {"objective": quadratic, "record": {"points": 5, "coordinates": [3, 1]}, "xi": [[1.0, 2.0, 3.0]]}

@@ -282,6 +282,7 @@ def test_adam_settles_as_predicted(dim: int, configured: Configured) -> None:
     assert found.value > 10.0 * remaining
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_high", "sign"), [(0.4, -1), (0.6, 1)])
 def test_first_order(p_high: float, sign: int, configured: Configured) -> None:
     """Away from the long tail; its relative error falls with 1 - beta2."""

@@ -197,6 +197,7 @@ def test_interval_of_symmetric_samples_is_students(n: int, confidence: float) ->
     assert seen == pytest.approx((x.mean(), stats.sem(x), *students(x, confidence)), rel=1e-12)
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=40), st.floats(0.5, 0.999))
 def test_interval_of_anything(values: list[float], confidence: float) -> None:
@@ -428,6 +429,7 @@ def within_rounding(seen: Array, expected: Array, whole: Tally, part: str, power
     return bool(np.all(close | ~np.isfinite(seen) & ~np.isfinite(expected)))
 
 
+@pytest.mark.slow
 @each_config
 @pytest.mark.parametrize("sizes", [[256, 44], [100, 100, 100], [1, 299], [290, 10]], ids=str)
 def test_blocks_add_up(config: dict[str, Any], sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -294,6 +294,7 @@ def marked_sweep(tmp_path: Path) -> SweepResult:
     return sweep(tmp_path, (RATE, BATCH), cells, marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mse", "twin", "slope", "verdict"])
 def test_undecided_cells_are_hatched_and_failed_ones_crossed(marked_sweep: SweepResult, name: str) -> None:
     figure = map_of(marked_sweep, name)
@@ -479,6 +480,7 @@ CASES: dict[str, tuple[Sequence[str], list[Cell], Change]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
     """With several panels floors are left out: they are drawn as errors are."""

@@ -57,6 +57,7 @@ def started(start: float, beta1: float = 0.9, beta2: float = 0.999, steps: int =
 # Outcomes
 
 
+@pytest.mark.slow
 def test_every_pair_of_betas_escapes() -> None:
     """At speed alpha, with slope -1 at every step; the speed to the roundings of the sum and of m and v."""
     betas = ("0", "0.1", "0.5", "0.9", "0.99", "0.999", "0.999999")
@@ -408,6 +409,7 @@ def figures_of(run: Run) -> dict[str, Figure]:
     return {name: laid_out(maker, run) for name, maker in makers.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
     run = run_of(tmp_path, RUNS[name])
@@ -415,6 +417,7 @@ def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
         check_layout(figure, columns=2)
 
 
+@pytest.mark.slow
 def test_figures_show_the_data(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
     figures, rows = figures_of(run), read_rows(run.folder / "outcomes.csv")

@@ -300,6 +300,7 @@ def near(seen: CoMoments, expected: CoMoments) -> bool:
     return bool(seen.n == expected.n and close and np.allclose(seen.m2, expected.m2, rtol=0, atol=1e-11 * size**2))
 
 
+@pytest.mark.slow
 @MANY
 @given(a_matrix, st.lists(st.integers(0, 40), max_size=4))
 def test_comoments_merge_to_the_whole(rows: list[list[float]], cuts: list[int]) -> None:
@@ -324,6 +325,7 @@ def test_covariances_are_numpys() -> None:
     assert comoments(x).m2 / 49 == pytest.approx(np.cov(x))
 
 
+@pytest.mark.slow
 @MANY
 @given(a_matrix, st.data())
 def test_paths_that_are_not_finite_are_left_out(rows: list[list[float]], data: st.DataObject) -> None:
@@ -344,6 +346,7 @@ CALIBRATION = calibration_script()
 REPETITIONS = 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", CALIBRATION.PROCESSES, ids=lambda process: process.name)
 def test_verdicts_are_rarely_wrong(process: Any) -> None:
     """At most 2 of 30. Those with a truth that is plain to see are decided."""
@@ -454,6 +457,7 @@ PIECEWISE = {"name": "piecewise", "values": [0.1, 0.01], "until": [1024]}
 PIECES = {"name": "piecewise", "values": [1, 50], "until": [1024]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize(
     ("changes", "answer", "reason"),
