@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from programs import program_of
 from scipy.optimize import brentq
 
+from kit.programs import program_of
 from nonconv.components import Distribution
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM, LogUniform, Normal, TruncatedNormal, Uniform
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT, Discrete, Rademacher, TwoPoint

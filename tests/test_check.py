@@ -16,11 +16,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import yaml
-from test_cli import bad, call
-from test_config import GOOD, RICH, SCHEMA, accepts, data_of
-from test_config import read as read_good
-from test_study import SGD, drawn, written
 
+from kit.command import bad, call
+from kit.experiments import SGD, written
+from kit.runs import drawn
+from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
+from kit.texts import read as read_good
 from nonconv import study
 from nonconv.checks import expectations
 from nonconv.checks.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -18,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_study import SGD, drawn, written
-from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.command import bad, call, documented, good, process, variables
+from kit.experiments import SGD, written
+from kit.runs import drawn
 from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
@@ -55,50 +55,6 @@ def _in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-def call(*arguments: object) -> Result:
-    """One command in this process. Nothing a user can cause shows a traceback."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if "-v" not in arguments:
-        assert "Traceback" not in result.stderr
-    return result
-
-
-def good(*arguments: object) -> str:
-    """A command that ends well: its stdout."""
-    result = call(*arguments)
-    assert result.exit_code == 0, result.stderr
-    assert "\x1b" not in result.output
-    return result.stdout
-
-
-def bad(*arguments: object, code: int = 2) -> str:
-    """A command that cannot be carried out: nothing on stdout, and this on stderr."""
-    result = call(*arguments)
-    assert (result.exit_code, result.stdout) == (code, "")
-    return result.stderr
-
-
-def documented(*arguments: object) -> dict[str, Any]:
-    """The one JSON document of a command."""
-
-    def refuse(name: str) -> float:
-        raise AssertionError(name)
-
-    document: dict[str, Any] = json.loads(good(*arguments), parse_constant=refuse)
-    assert document["schema_version"] == 1
-    return document
-
-
-def process(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The real program."""
-    command = [sys.executable, "-m", "nonconv", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables(**environment), timeout=120)
-
-
-def variables(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(nonconv.__file__).parents[1])} | more
 
 
 @pytest.fixture(scope="module")

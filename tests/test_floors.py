@@ -3,13 +3,11 @@
 A statistical comparison holds within 4 standard errors and has a control that must fail, as in test_oracles.
 """
 
-import importlib.util
 import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_engines import ENGINES, make, run
-from test_oracles import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 
+from kit.calibration import calibration_script
+from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
+from kit.programs import ENGINES, make, run
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, SPANS, WINDOW_STEPS, Plan, Span, Wanted, plan_for
@@ -38,17 +37,6 @@ from nonconv.theory.recursion import predicted_twins
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 ALL = Wanted()
-
-
-def calibration_script() -> ModuleType:
-    """docs/calibration.py, which is no part of the package."""
-    path = Path(__file__).parents[1] / "docs" / "calibration.py"
-    spec = importlib.util.spec_from_file_location("calibration", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # Where floors look

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from programs import program_of
 from scipy.special import expit, ndtr
 
+from kit.programs import program_of
 from nonconv.components import Chosen, Examples, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint

@@ -10,9 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_figures import check_layout, laid_out, texts
-from test_study import SGD, drawn, written
 
+from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out, texts
+from kit.runs import drawn
 from nonconv import study
 from nonconv.cli import run_config
 from nonconv.components import Group

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bounds import a_priori_interval
-from test_oracles import WIDTH, cell_of, distance
 
+from kit.intervals import a_priori_interval
+from kit.linear import WIDTH, cell_of, distance
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import every_step

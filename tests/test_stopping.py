@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_study import BLOCK, SGD, written
 
+from kit.experiments import BLOCK, SGD, written
 from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell, Stopping

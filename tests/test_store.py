@@ -17,9 +17,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
+from kit.experiments import ADAM, CSV, PATHS, SGD, written
+from kit.failures import Killed, failing_write
+from kit.runs import contents, drawn, run
 from nonconv import study
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
@@ -236,35 +238,6 @@ def test_force_does_not_replace_a_file_by_a_folder(cell: Cell, folder: Path) -> 
 
 
 # Writes that fail
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing is cleaned up after it."""
-
-
-def failing_write(monkeypatch: pytest.MonkeyPatch, number: int, failure: BaseException, after: bool = False) -> None:
-    """Let the given write fail when its file is half there, or when it has just landed."""
-    left = [number]
-    owner, name = (Path, "replace") if after else (os, "fsync")
-    plain: Callable[..., Any] = getattr(owner, name)
-
-    def write(*arguments: Any) -> Any:
-        left[0] -= 1
-        if left[0] or after:
-            result = plain(*arguments)
-        if not left[0]:
-            raise failure
-        return result
-
-    monkeypatch.setattr(owner, name, write)
-    if isinstance(failure, Killed):
-        unlink = Path.unlink
-
-        def unlink_while_alive(path: Path, missing_ok: bool = False) -> None:
-            if left[0] > 0:
-                unlink(path, missing_ok)
-
-        monkeypatch.setattr(Path, "unlink", unlink_while_alive)
 
 
 def writes_of(action: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:

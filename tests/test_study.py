@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 
 import nonconv
+from kit.experiments import ADAM, BLOCK, CSV, NO_FLOORS, PATHS, SGD, written
+from kit.processes import wait_until
+from kit.runs import SPOILT, contents, drawn, interrupt_after, run
 from nonconv import study
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
@@ -28,33 +31,9 @@ from nonconv.experiment.cell import Cell
 from nonconv.report.figures.drawing_process import Figures, draw_here
 from nonconv.store.folder import CHECKPOINT, MANIFEST
 
-BLOCK = 32
-PATHS = 300
-SGD: dict[str, Any] = {
-    "seed": 1,
-    "paths": PATHS,
-    "steps": 60,
-    "objective": {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.25}},
-    "optimizer": "sgd",
-    "learning_rate": 0.05,
-    "xi": ["minimizer", "path_mean", "last"],
-    "record": {"points": 10, "paths": 40},
-}
-ADAM = SGD | {
-    "optimizer": "adam",
-    "objective": SGD["objective"] | {"dim": 3, "scale": [1.0, 0.5, 2.0]},
-    "batch_size": {"name": "power", "value": 1, "exponent": 0.3},
-    "start": {"name": "normal", "std": 2.0},
-    "xi": ["start", [0.5, 0.0, 1e-3]],
-}
-CSV = SGD | {
-    "optimizer": "adam",
-    "objective": {"name": "quadratic", "data": {"name": "csv", "file": "rows.csv", "columns": ["y", "x"]}},
-}
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
 TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}
 NO_TWINS = ADAM | {"floors": {"twin": False}}
-NO_FLOORS = SGD | {"floors": {"twin": False, "window": False, "cauchy": False}}
 CONFIGS = {
     "sgd": SGD,
     "adam": ADAM,
@@ -64,44 +43,6 @@ CONFIGS = {
     "no twins": NO_TWINS,
     "no floors": NO_FLOORS,
 }
-ROWS = "x,y\n1,10\n2,20\n6,60\n"
-
-
-def written(folder: Path, config: dict[str, Any]) -> Path:
-    """A config file, beside the data it may name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rows.csv").write_text(ROWS)
-    path = folder / "experiment.yaml"
-    path.write_text(json.dumps(config))
-    return path
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the manifest, the only one in which a clock may be."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert MANIFEST in files
-    return {name: content for name, content in files.items() if name != MANIFEST}
-
-
-def drawn(folder: Path) -> Callable[[], Figures]:
-    """A cheap stand-in for the figures, which also need the data files to be there."""
-    return lambda: {"stub.png": (folder / "error.csv").read_bytes()[:100]}
-
-
-def run(cell: Cell, folder: Path, **options: Any) -> dict[str, bytes]:
-    """Run, and return the bytes."""
-    options = {"workers": 2, "draw": drawn, **options}
-    assert not study.run(cell, folder, **options).reused
-    return contents(folder)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Bounded, so that a failure ends."""
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(condition)
 
 
 @pytest.fixture(autouse=True)
@@ -198,16 +139,6 @@ def test_progress_counts_paths_up_to_all_of_them(cell: Cell, tmp_path: Path) -> 
 # Interrupts
 
 
-def interrupt_after(done: int) -> Callable[[int], None]:
-    """A progress callback that presses Ctrl-C when so many paths are done."""
-
-    def progress(paths: int) -> None:
-        if paths >= done:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
     """Run until the interrupt; what the user is told."""
     options = {"workers": 2, "draw": drawn, **options}
@@ -284,27 +215,6 @@ def test_checkpoints_are_kept_on_the_way(cell: Cell, tmp_path: Path, monkeypatch
 
 
 # Checkpoints that are none
-
-
-def half(raw: bytes) -> bytes:
-    return raw[: len(raw) // 2]
-
-
-def flipped(raw: bytes) -> bytes:
-    """One bit of a number differs: still a readable archive."""
-    at = len(raw) // 2
-    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
-
-
-SPOILT: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda raw: b"",
-    "begun": lambda raw: raw[:32],
-    "half": half,
-    "all but one byte": lambda raw: raw[:-1],
-    "one bit": flipped,
-    "garbage": lambda raw: random.Random(0).randbytes(len(raw)),
-    "text": lambda raw: b"not a checkpoint\n" * 10,
-}
 
 
 @pytest.mark.parametrize("how", SPOILT)

@@ -18,8 +18,8 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
-from test_figures import check_apart, luminance, shown
 
+from kit.layout import check_apart, luminance, shown
 from nonconv.report.figures import heat_maps, sweep_curves
 from nonconv.report.figures.axes import STYLE
 from nonconv.report.figures.catalogue import sweep_figures, sweep_makers

@@ -22,10 +22,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until, written
 from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.experiments import BLOCK, CSV, NO_FLOORS, SGD, written
+from kit.processes import wait_until
+from kit.runs import SPOILT, contents
+from kit.sweeping import (
+    ALONE,
+    BUNDLED,
+    GRID,
+    IN_PARTS,
+    PATHS,
+    RATES,
+    SMALL,
+    drawn,
+    found,
+    interrupt_at,
+    outcome,
+    run,
+    whole_cells,
+)
 from nonconv import study
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
@@ -39,20 +56,14 @@ from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
-from nonconv.store.folder import BEGUN, LOCK, MANIFEST, damaged
+from nonconv.store.folder import BEGUN, MANIFEST
 from nonconv.sweeps import executors, flow, tasks
 from nonconv.sweeps.cells import FOLDER, TALLY, Cells
 from nonconv.sweeps.flow import Flow, News
-from nonconv.sweeps.loop import Outcome, run_sweep
-from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
+from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.sweep import Sweep
 
-PATHS = 70
-"""Two whole blocks and a rest."""
 STARTS = list(range(0, PATHS, BLOCK))
-RATES = [0.05, 0.1, 0.2]
-ADAM = {"name": "adam", "beta1": 0.5}
-GRID: dict[str, Any] = SGD | {"paths": PATHS, "sweep": {"learning_rate": RATES, "optimizer": ["sgd", ADAM]}}
-SMALL = GRID | {"sweep": {"learning_rate": [0.05, 0.1]}}
 ENOUGH = {"min": BLOCK, "max": 10 * BLOCK, "target": 0.15}
 TOINT = SGD | {
     "paths": PATHS,
@@ -75,8 +86,6 @@ CONFIGS = {
     "files": CSV | {"paths": PATHS, "sweep": {"objective.data.file": ["rows.csv", "other.csv"], "seed": [0, 1]}},
     "a failing cell": FAILING,
 }
-ALONE, IN_PARTS, BUNDLED = 2e-5, 1e-12, 100.0
-"""Seconds that a task should last, with which every cell is a task, every block is one, and all cells are one."""
 
 
 def config_file(folder: Path, config: dict[str, Any]) -> Path:
@@ -86,39 +95,6 @@ def config_file(folder: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-def drawn(folder: Path) -> Callable[[], Figures]:
-    """A cheap stand-in for the figures, which also needs the table to be there."""
-    return lambda: {"stub.png": (folder / "sweep.csv").read_bytes()[:100]}
-
-
-def found(path: Path, *settings: str) -> tuple[Sweep, Survey]:
-    sweep = read_sweep(path, settings)
-    return sweep, survey(sweep)
-
-
-def outcome(
-    path: Path,
-    folder: Path,
-    *settings: str,
-    workers: int = 2,
-    kind: Any = executors.threads,
-    executor: Any = None,
-    tell: Callable[[News], None] = lambda news: None,
-    **options: Any,
-) -> Outcome:
-    """Run the sweep of a config file with threads, or whatever else."""
-    sweep, surveyed = found(path, *settings)
-    make = executor or partial(kind, sweep, workers)
-    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(tell), **({"draw": drawn} | options))
-
-
-def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
-    """Run to the end, and return the bytes."""
-    outcome(path, folder, *settings, **options)
-    assert not [name for name in contents(folder) if "unfinished" in name and not name.endswith(LOCK)]
-    return contents(folder)
-
-
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -126,16 +102,6 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def whole_cells(folder: Path) -> list[str]:
-    """The cells in a folder; none of them is half there."""
-    names = sorted(path.name for path in (folder / FOLDER).glob("*"))
-    for name in names:
-        manifest = store.read_manifest(folder / FOLDER / name)
-        assert manifest is not None
-        assert damaged(folder / FOLDER / name, manifest) == []
-    return names
 
 
 @pytest.fixture(autouse=True)
@@ -454,18 +420,6 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 # Interrupts
-
-
-def interrupt_at(number: int) -> Callable[[News], None]:
-    """Something to be told news, which presses Ctrl-C when it is told the given one."""
-    left = [number]
-
-    def tell(news: News) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-
-    return tell
 
 
 def kept_paths(folder: Path) -> int:

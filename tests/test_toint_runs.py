@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from scipy import stats
-from test_figures import check_layout, laid_out, texts
-from test_study import contents, drawn, written
-from test_toint import DIALECTS, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
 
+from kit.counterexample import DIALECTS, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
+from kit.experiments import written
+from kit.layout import check_layout, laid_out, texts
+from kit.runs import contents, drawn
 from nonconv import study
 from nonconv.engine import blocks, orbit
 from nonconv.engine.blocks import simulate

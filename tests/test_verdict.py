@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_floors import calibration_script
-from test_study import drawn, written
 
+from kit.calibration import calibration_script
+from kit.experiments import written
+from kit.runs import drawn
 from nonconv import study
 from nonconv.engine.plan import Plan, Wanted, plan_for
 from nonconv.experiment.binding import read_cell
