@@ -190,7 +190,7 @@ def test_the_floors_of_each_group(result: Callable[[str], Result]) -> None:
     found = result("plain")
     plan = found.cell.program.plan
     file = read_columns(found.run.folder / "group_floors.csv").records()
-    assert list(file[0]) == ["group", *verdict_files.COLUMNS]
+    assert list(file[0]) == ["group", *verdict_files.FLOOR_COLUMNS]
     assert list(dict.fromkeys(row["group"] for row in file)) == list(GROUPS)
     for name, own in GROUPS.items():
         samples = measured(plan, part(found.block, own))

@@ -31,7 +31,7 @@ from nonconv.ready import make_ready
 from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_run
 from nonconv.results.columns import read_columns
-from nonconv.results.counterexample import WHY
+from nonconv.results.counterexample import KNOT_REASONS
 from nonconv.statistics.counterexample import slopes
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
@@ -430,5 +430,5 @@ def test_figures_show_the_data(tmp_path: Path) -> None:
         way.lines[0].get_ydata(), [float(row["orbit"]) for row in read_columns(run.folder / "orbit.csv").records()]
     )
     assert json.loads((run.folder / "summary.json").read_text())["counterexample"]["knots"] == "exact"
-    assert json.loads((run.folder / "manifest.json").read_text())["knots"] == {"kind": "exact", "why": WHY["exact"]}
+    assert json.loads((run.folder / "manifest.json").read_text())["knots"] == {"kind": "exact", "why": KNOT_REASONS["exact"]}
     assert math.isclose(run.summary["counterexample"]["spacing"]["min"], ALPHA)

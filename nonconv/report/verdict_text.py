@@ -4,7 +4,7 @@ from typing import Any
 
 from nonconv.engine.plan import WINDOW_STEPS
 from nonconv.report.run import Run
-from nonconv.statistics.verdict import SLOWEST
+from nonconv.statistics.verdict import SLOWEST_FALL
 
 ANSWERS = {
     "does_not_converge": "does not converge",
@@ -50,9 +50,9 @@ def limits(run: Run) -> list[str]:
     first, last = run.verdict["observed"]
     told = []
     for label, slope in slopes.items():
-        if not slope or slope["ci_low"] <= -SLOWEST <= slope["ci_high"]:
+        if not slope or slope["ci_low"] <= -SLOWEST_FALL <= slope["ci_high"]:
             continue
-        verb, how = ("is", "falls") if slope["ci_high"] < -SLOWEST else ("is not", "stands")
+        verb, how = ("is", "falls") if slope["ci_high"] < -SLOWEST_FALL else ("is not", "stands")
         what = f"{label}{_point(run, label)}: E|Θ − {label}|² {how}, exponent {slope['value']:.3f}."
         told.append(f"The limit, observed on steps {first} to {last}, {verb} {what}")
     return told

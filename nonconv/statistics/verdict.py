@@ -1,9 +1,9 @@
 """Does it converge? A verdict from what was observed on the last three dyadic spans, with control of its error.
 
-A floor *stands* if its exponent (the log-log slope from span to span) is above -SLOWEST, *falls* if it is below, each for the
-last doubling and for the last two, at a level of ERROR shared by all comparisons (Bonferroni). Three refusals protect against
-runs that are too short: a twin's distance that still grows with the lag, a window that is crossed in one direction, and
-a fall that is slowing down.
+A floor *stands* if its exponent (the log-log slope from span to span) is above -SLOWEST_FALL, and *falls* if it is below.
+Both must hold for the last doubling and for the last two, at a level of ERROR_RATE shared by all comparisons (Bonferroni).
+Three refusals protect against runs that are too short: a twin's distance that still grows with the lag, a window that is
+crossed in one direction, and a fall that is slowing down.
 """
 
 from collections.abc import Sequence
@@ -17,24 +17,28 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import normal
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY, ENDS, FOLLOWED, SIZE, Trend
+from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, WINDOW_ENDS, Trend
 
 Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
 
-ERROR = 0.05
-SLOWEST = 0.1
-"""Exponents between -SLOWEST and 0 are called standing: a slower fall cannot be told from none."""
+ERROR_RATE = 0.05
+"""The probability of a wrong answer, shared by all comparisons of a run."""
+SLOWEST_FALL = 0.1
+"""Exponents between -SLOWEST_FALL and 0 are called standing: a slower fall cannot be told from none."""
 FEWEST_PATHS, FEWEST_STEPS = 200, 256
-GONE = 0.05
-"""Paths that left must be more than this share, at the level 1 - ERROR / 2, for a run to be called diverging."""
-RELAXED = 0.5
-CROSSED = 4.0
+"""Fewer are not judged: intervals of skewed numbers do not cover, and spans are too short."""
+DIVERGED_SHARE = 0.05
+"""Paths that left must be more than this share, at the level 1 - ERROR_RATE / 2, for a run to be called diverging."""
+LARGEST_GROWTH = 0.5
+"""log2 of the twin distance at late lags over that at early ones: above it the distance may still grow."""
+LARGEST_CROSSING = 4.0
 """Of (distance between the ends of a window)^2 / variance within it: 2 if mixed, 6 for a random walk, 12 for a straight way."""
-ROUNDING = 1e-27
+ROUNDING_VARIANCE = 1e-27
+"""A floor below this part of the iterate's square is rounding error: some (100 ulp)^2."""
 
 
 class Slope(NamedTuple):
-    """An exponent with its 95 % interval."""
+    """An exponent, log2 per doubling of the step, with its standard error and 95 % interval."""
 
     value: float
     se: float
@@ -44,7 +48,11 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """answer, the sentence that gives its reason, the steps it was observed on, and the slopes by trend name."""
+    """What was seen of convergence.
+
+    answer, and the sentence that gives its reason. observed: the first and last step that it rests on. slopes: the exponents
+    of the last doubling, by trend name; those that are not finite are left out.
+    """
 
     answer: Answer
     reason: str
@@ -75,7 +83,7 @@ class Observed:
 
 
 def judge(seen: Observed) -> Verdict:
-    """The verdict on a run."""
+    """The verdict on a run. It never raises: what cannot be judged is undecided, with the reason."""
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
     slopes = _slopes(seen) if _whole(seen) else {}
@@ -88,13 +96,13 @@ def _whole(seen: Observed) -> bool:
 
 
 def _answer(seen: Observed) -> tuple[Answer, str]:
-    gone = share(seen.left, seen.paths, 1 - ERROR)
-    if (gone.ci_low if seen.random else gone.value) > GONE:
+    gone = share(seen.left, seen.paths, 1 - ERROR_RATE)
+    if (gone.ci_low if seen.random else gone.value) > DIVERGED_SHARE:
         return "diverges", f"{seen.left} of {seen.paths} paths escaped or left the finite numbers"
     refusal = _refusal(seen) or _not_begun(seen)
     if refusal:
         return "undecided", refusal
-    states = {name: _state(seen, name) for name in FOLLOWED if Trend(name, 2) in seen.trends}
+    states = {name: _state(seen, name) for name in FLOOR_TRENDS if Trend(name, 2) in seen.trends}
     standing = [name for name, state in states.items() if state.kind == "stands"]
     if standing:
         return "does_not_converge", "; ".join(states[name].text for name in standing)
@@ -141,24 +149,24 @@ class State(NamedTuple):
     text: str
 
 
-SHORT = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
-WORDS = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
+SLOPE_NAMES = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
+FLOOR_PHRASES = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
 
 
 def _state(seen: Observed, name: str) -> State:
     """Whether a floor stands or falls."""
-    what = WORDS[name]
-    size = _mean(seen, Trend(SIZE, 2))
-    if _mean(seen, Trend(name, 2)) <= ROUNDING * size:
+    what = FLOOR_PHRASES[name]
+    size = _mean(seen, Trend(LAST_SQUARE, 2))
+    if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * size:
         return State("vanished", f"{what} has vanished")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
-    z = _quantile(ERROR / (2 * len(FOLLOWED)))
-    if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST:
+    z = _quantile(ERROR_RATE / (2 * len(FLOOR_TRENDS)))
+    if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST_FALL:
         unsettled = _unsettled(seen, name, z)
         return State("unclear", unsettled) if unsettled else State("stands", f"{what} stands: {_words(late)}")
-    if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST:
+    if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST_FALL:
         slowing = _difference(seen, name)
-        if slowing.value - z * slowing.se > SLOWEST:
+        if slowing.value - z * slowing.se > SLOWEST_FALL:
             return State("unclear", f"{what} falls ({_words(late)}), but ever more slowly; take more steps")
         return State("falls", f"{what} falls: {_words(late)}")
     remedy = f"; {_enough(seen.paths, z * late.se, late.value):.0e} paths might do" if seen.random else "; take more steps"
@@ -166,8 +174,8 @@ def _state(seen: Observed, name: str) -> State:
 
 
 def _enough(paths: int, half: float, value: float) -> float:
-    """Paths with which an interval of this half width would end short of -SLOWEST; at least twice as many."""
-    wanted = max(abs(value + SLOWEST), 0.02)
+    """Paths with which an interval of this half width would end short of -SLOWEST_FALL; at least twice as many."""
+    wanted = max(abs(value + SLOWEST_FALL), 0.02)
     return max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
 
 
@@ -178,21 +186,21 @@ def _words(slope: Slope) -> str:
 def _unsettled(seen: Observed, name: str, z: float) -> str:
     """Why a floor that does not fall need not stand; empty if nothing speaks against it."""
     if name == "twin_mean":
-        growth = _log_ratio(seen, Trend(EARLY, 2), Trend(name, 2))
-        if growth.value + z * growth.se > RELAXED:
+        growth = _log_ratio(seen, Trend(EARLY_TWIN, 2), Trend(name, 2))
+        if growth.value + z * growth.se > LARGEST_GROWTH:
             return "the distance from the twin may still grow with the lag; take more steps, or more paths"
         return ""
     if Trend("window", 2) not in seen.trends:
         return "whether the paths have settled is seen by the window floor only, which was not measured"
-    crossing = _log_ratio(seen, Trend("window", 2), Trend(ENDS, 2))  # ENDS is a quarter of the squared distance
-    if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > CROSSED:
+    crossing = _log_ratio(seen, Trend("window", 2), Trend(WINDOW_ENDS, 2))  # WINDOW_ENDS is a quarter of the squared distance
+    if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > LARGEST_CROSSING:
         return "the paths may still be on their way through the last window; take more steps"
     return ""
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
-    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY, SIZE, ENDS))
-    found = {SHORT.get(name, name): _exponent(seen, name, 1, 2) for name in names}
+    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS))
+    found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
 
@@ -215,7 +223,7 @@ def _difference(seen: Observed, name: str) -> Slope:
 
 
 def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
-    """Sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
+    """Sum of weight * log2(mean), by the delta method. Numbers of a path are paired, so their covariances count."""
     at = [list(seen.trends).index(trend) for trend in weights]
     w, n = np.array(list(weights.values())), float(seen.moments.n)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -242,7 +250,7 @@ def _quantile(tail: float) -> float:
 
 
 def as_dict(verdict: Verdict) -> dict[str, Any]:
-    """As JSON has it."""
+    """The entries of verdict.json that state the verdict."""
     return {
         "verdict": verdict.answer,
         "reason": verdict.reason,
