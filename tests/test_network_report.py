@@ -29,10 +29,11 @@ from nonconv.report.figures.drawing import draw_folder
 from nonconv.report.figures.figures import paths_figure
 from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
-from nonconv.report.run import Run, read_rows, read_run
+from nonconv.report.run import Run, read_run
 from nonconv.report.summary import markdown, setting
 from nonconv.report.tables import table
 from nonconv.results import network, verdict_files
+from nonconv.results.columns import read_columns
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.floors import measured, rows
 from nonconv.statistics.trends import followed, trends
@@ -88,7 +89,11 @@ class Result(NamedTuple):
         return self.block.examined
 
     def column(self, file: str, name: str, **where: str) -> Array:
-        found = [row for row in read_rows(self.run.folder / file) if all(row[key] == value for key, value in where.items())]
+        found = [
+            row
+            for row in read_columns(self.run.folder / file).records()
+            if all(row[key] == value for key, value in where.items())
+        ]
         return np.array([float(row[name]) for row in found])
 
 
@@ -149,8 +154,8 @@ def test_the_risk_is_the_loss_of_the_held_out_examples(result: Callable[[str], R
 def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
     found = result("classes")
     check_interval(found, "risk.csv", network.WRONG_COLUMNS, found.seen.wrong)  # type: ignore[arg-type]
-    assert list(read_rows(found.run.folder / "risk.csv")[0]) == [*network.RISK_COLUMNS, *network.WRONG_COLUMNS]
-    assert list(read_rows(result("plain").run.folder / "risk.csv")[0]) == list(network.RISK_COLUMNS)
+    assert list(read_columns(found.run.folder / "risk.csv").records()[0]) == [*network.RISK_COLUMNS, *network.WRONG_COLUMNS]
+    assert list(read_columns(result("plain").run.folder / "risk.csv").records()[0]) == list(network.RISK_COLUMNS)
 
 
 @pytest.mark.parametrize("name", ["plain", "exploding"])
@@ -166,7 +171,7 @@ def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str
     with np.errstate(invalid="ignore"):
         scale = found.column("noise.csv", "noise") / found.column("noise.csv", "gradient")
     np.testing.assert_array_equal(found.column("noise.csv", "scale"), scale)
-    assert list(read_rows(found.run.folder / "noise.csv")[0]) == list(network.NOISE_COLUMNS)
+    assert list(read_columns(found.run.folder / "noise.csv").records()[0]) == list(network.NOISE_COLUMNS)
 
 
 # Groups
@@ -184,8 +189,8 @@ GROUPS = {"hidden": slice(0, 20), "output": slice(20, 26), "output.bias": slice(
 def test_the_floors_of_each_group(result: Callable[[str], Result]) -> None:
     found = result("plain")
     plan = found.cell.program.plan
-    file = read_rows(found.run.folder / "group_floors.csv")
-    assert list(file[0]) == ["group", *verdict_files.COLUMNS]
+    file = read_columns(found.run.folder / "group_floors.csv").records()
+    assert list(file[0]) == ["group", *verdict_files.FLOOR_COLUMNS]
     assert list(dict.fromkeys(row["group"] for row in file)) == list(GROUPS)
     for name, own in GROUPS.items():
         samples = measured(plan, part(found.block, own))

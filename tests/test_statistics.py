@@ -26,7 +26,7 @@ from nonconv.numerics.student import normal, student
 from nonconv.ready import make_ready
 from nonconv.statistics import measured_block
 from nonconv.statistics.measured_block import OUTCOMES, end_names
-from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import STATISTICS, Tally, measure
 from nonconv.theory.predictions import bound
 
@@ -341,13 +341,13 @@ def order_statistic(values: Array, level: float) -> float:
 def test_quantiles_are_order_statistics(paths: int, seed: int) -> None:
     fan = np.random.default_rng(seed).permutation(float(paths) + np.arange(paths))[None, None]
     seen = fan_quantiles(fan)
-    assert seen.shape == (len(LEVELS), 1, 1)
-    assert seen.ravel().tolist() == [order_statistic(fan.ravel(), level) for level in LEVELS]
+    assert seen.shape == (len(QUANTILE_LEVELS), 1, 1)
+    assert seen.ravel().tolist() == [order_statistic(fan.ravel(), level) for level in QUANTILE_LEVELS]
 
 
 def test_quantiles_are_numpys() -> None:
     fan = np.random.default_rng(3).normal(size=(5, 2, 333))
-    expected = np.quantile(fan, LEVELS, axis=2, method="inverted_cdf")
+    expected = np.quantile(fan, QUANTILE_LEVELS, axis=2, method="inverted_cdf")
     assert np.array_equal(fan_quantiles(fan), expected)
 
 

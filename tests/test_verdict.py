@@ -25,7 +25,7 @@ from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY, ENDS, SIZE, trends
+from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, trends
 from nonconv.statistics.verdict import Observed, judge
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
@@ -59,7 +59,11 @@ def observed(
     mean = []
     for trend in names:
         own = of.get(trend.name.removesuffix("_mean"), levels if isinstance(levels, tuple) else STANDING)
-        special = {EARLY: of.get("twin", own)[2] * early, SIZE: 1.0, ENDS: of.get("window", own)[2] * crossing / 4.0}
+        special = {
+            EARLY_TWIN: of.get("twin", own)[2] * early,
+            LAST_SQUARE: 1.0,
+            WINDOW_ENDS: of.get("window", own)[2] * crossing / 4.0,
+        }
         mean.append(special.get(trend.name, own[trend.span]))
     moments = CoMoments(np.array(float(paths)), np.array(mean), np.diag((spread * np.array(mean)) ** 2) * (paths - 1))
     default: dict[str, Any] = {"left": 0, "random": True, "moments": moments, "paths": paths}
@@ -364,7 +368,7 @@ def test_toints_example_diverges() -> None:
 
 def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: if n^-2 counted as standing, slow SGD would be called not to converge."""
-    monkeypatch.setattr(verdict, "SLOWEST", 2.0)
+    monkeypatch.setattr(verdict, "SLOWEST_FALL", 2.0)
     slow = next(process for process in CALIBRATION.PROCESSES if process.name == "SGD, rate 0.2 n^-0.2 (slow)")
     assert CALIBRATION.verdicts(slow, REPETITIONS)["does_not_converge"] > 15
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from nonconv.report.run import Run, read_rows
+from nonconv.report.run import Run
 from nonconv.report.tables import markdown_lines
+from nonconv.results.columns import read_columns
 
 COLUMNS = (("theta", "θₙ"), ("f", "f(θₙ)"), ("slope", "f'(θₙ)"))
 HEADER = (
@@ -51,7 +52,7 @@ def _escaped(run: Run, share: dict[str, Any]) -> str:
 def table(run: Run) -> str:
     """The first path at the steps that the summary shows, on exact and on uniform knots, as Markdown."""
     shown = {row["step"] for row in run.summary["errors"]}
-    rows = [row for row in read_rows(run.folder / "orbit.csv") if int(row["step"]) in shown]
+    rows = [row for row in read_columns(run.folder / "orbit.csv").records() if int(row["step"]) in shown]
     text = [[row["step"], *(f"{float(row[name]):.6g}" for name, _ in HEADER[1:])] for row in rows]
     return "The first path:\n\n" + markdown_lines([name for _, name in HEADER], text).rstrip()
 

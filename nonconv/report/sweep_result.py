@@ -1,6 +1,5 @@
 """A sweep read back from its folder: its cells, their results, and which cells a figure shows."""
 
-import csv
 import json
 import re
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
+from nonconv.results.columns import Columns, read_columns
 
 Mask = NDArray[np.bool_]
 DECIDED = ("does_not_converge", "converges", "diverges")
@@ -30,28 +30,31 @@ ENDS = {
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The data files of a sweep's folder. columns: sweep.csv as text, one entry per cell in each column."""
+    """The data files of a sweep's folder. columns: sweep.csv, one row per cell."""
 
     folder: Path
     about: dict[str, Any]
-    columns: dict[str, list[str]]
+    columns: Columns
 
     @property
     def cells(self) -> int:
         """How many cells there are."""
-        return len(self.columns["cell"])
+        return self.columns.rows
 
     def texts(self, name: str) -> NDArray[np.str_]:
-        """A column as text, shape (cells,); empty if it is missing."""
-        return np.array(self.columns.get(name, [""] * self.cells), dtype=np.str_)
+        """A column as text, shape (cells,)."""
+        return np.array(self._column(name), dtype=np.str_)
 
     def numbers(self, name: str) -> Array:
-        """A column as numbers, shape (cells,); nan where it is empty or missing."""
-        return np.array([float(text) if text else np.nan for text in self.columns.get(name, [""] * self.cells)])
+        """A column, shape (cells,); nan where it is empty or missing."""
+        return self.columns.numbers(name) if name in self.columns.texts else np.full(self.cells, np.nan)
+
+    def _column(self, name: str) -> list[str]:
+        return self.columns[name] if name in self.columns.texts else [""] * self.cells
 
     def known(self, name: str) -> Mask:
         """The cells in which a column is not empty; inf and nan count. Shape (cells,)."""
-        return np.array([text != "" for text in self.columns.get(name, [""] * self.cells)])
+        return np.array([text != "" for text in self._column(name)])
 
     def verdict(self, answer: str) -> Mask:
         """The cells with this verdict, shape (cells,). Without floors `undecided` means not judged, and marks no cell."""
@@ -83,7 +86,7 @@ class SweepResult:
 
     def values(self, key: str) -> list[str]:
         """The distinct values of a key: numbers by size, names by first occurrence."""
-        found = [text for text in dict.fromkeys(self.columns[key]) if text]
+        found = [text for text in self.columns.values(key) if text]
         return sorted(found, key=float) if all(map(_is_number, found)) else found
 
     def brief(self, key: str, value: str) -> str:
@@ -138,10 +141,7 @@ def is_sweep(folder: Path) -> bool:
 def read_sweep_result(folder: Path) -> SweepResult:
     """Read sweep.json and sweep.csv of a sweep's folder. Raises OSError if one is missing."""
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    with (folder / SWEEP_TABLE).open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
-    return SweepResult(folder, about, dict(zip(header, columns, strict=True)))
+    return SweepResult(folder, about, read_columns(folder / SWEEP_TABLE))
 
 
 def _is_number(text: str) -> bool:

@@ -20,7 +20,7 @@ def table(result: SweepResult, kind: str) -> bytes:
         return (markdown_lines if kind == "md" else latex_lines)(*short_rows(result)).encode()
     if kind == "csv":
         return (result.folder / "sweep.csv").read_bytes()
-    columns = {name: _typed(name, texts) for name, texts in result.columns.items()}
+    columns = {name: _typed(name, texts) for name, texts in result.columns.texts.items()}
     if kind == "parquet":
         return as_parquet(columns)
     rows = [{name: _as_json(column[k]) for name, column in columns.items()} for k in range(result.cells)]

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from nonconv.errors import UsageError
-from nonconv.report.run import Run, read_rows
+from nonconv.report.run import Run
+from nonconv.results.columns import read_columns
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
 ESCAPES = {
@@ -108,7 +109,8 @@ def _tex(text: str) -> str:
 
 
 def _typed_rows(run: Run) -> list[dict[str, Any]]:
-    return [{name: _typed(name, text) for name, text in row.items()} for row in read_rows(run.folder / "error.csv")]
+    rows = read_columns(run.folder / "error.csv").records()
+    return [{name: _typed(name, text) for name, text in row.items()} for row in rows]
 
 
 def _number(name: str, text: str) -> str | int | float:
@@ -124,8 +126,8 @@ def _typed(name: str, text: str) -> str | int | float | None:
 
 
 def _parquet(run: Run) -> bytes:
-    rows = read_rows(run.folder / "error.csv")
-    return as_parquet({name: [_number(name, row[name]) for row in rows] for name in rows[0]})
+    columns = read_columns(run.folder / "error.csv").texts
+    return as_parquet({name: [_number(name, text) for text in texts] for name, texts in columns.items()})
 
 
 def as_parquet(columns: dict[str, list[Any]]) -> bytes:

@@ -4,7 +4,7 @@ from typing import Any
 
 from nonconv.engine.plan import WINDOW_STEPS
 from nonconv.report.run import Run
-from nonconv.statistics.verdict import SLOWEST
+from nonconv.statistics.verdict import SLOWEST_FALL
 
 ANSWERS = {
     "does_not_converge": "does not converge",
@@ -58,9 +58,9 @@ def limits(run: Run) -> list[str]:
     first, last = run.verdict["observed"]
     found = []
     for label, slope in slopes.items():
-        if not slope or slope["ci_low"] <= -SLOWEST <= slope["ci_high"]:
+        if not slope or slope["ci_low"] <= -SLOWEST_FALL <= slope["ci_high"]:
             continue
-        verb, trend = ("is", "decreases") if slope["ci_high"] < -SLOWEST else ("is not", "stays up")
+        verb, trend = ("is", "decreases") if slope["ci_high"] < -SLOWEST_FALL else ("is not", "stays up")
         why = f"E|Θ − {label}|² {trend} (log-log slope {slope['value']:.3f})"
         found.append(f"The limit, observed on steps {first} to {last}, {verb} {label}{_point(run, label)}: {why}.")
     return found

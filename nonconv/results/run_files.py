@@ -13,7 +13,7 @@ from nonconv.results import counterexample, network, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.measured_block import OUTCOMES, end_names
-from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import Tally
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json, as_npz
@@ -34,11 +34,11 @@ OPTIONAL_FILES = (
     *counterexample.FILES,
     *network.FILES,
 )
-"""What a run need not have."""
+"""Data files that a run need not have: those of an earlier run in the same folder are removed."""
 
 
 def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
-    """All data files by name."""
+    """All data files of a run, by name. evidence: what only a run on Toint's counterexample has."""
     cell = ready.cell
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
@@ -60,7 +60,7 @@ def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> 
 
 
 def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
-    """One row per recorded step and xi."""
+    """One row per recorded step and xi: the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval."""
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
@@ -71,7 +71,7 @@ def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
 
 
 def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
-    """The exact expected error where it is known."""
+    """The exact expected error by xi, (R,) each, one row per recorded step."""
     rows = (
         (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
     )
@@ -96,7 +96,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "replicate": np.arange(len(kept)),
             "outcome": np.array(OUTCOMES)[tally.kept_outcome.joined],
             "failure_step": tally.kept_failure.joined,
-            "quantile_level": np.array(LEVELS),
+            "quantile_level": np.array(QUANTILE_LEVELS),
             "quantile": fan_quantiles(fan),
             "quantile_paths": np.array(fan.shape[2]),
             "end_of": np.array(end_names(cell)),

@@ -1,7 +1,7 @@
 """Does it converge? A verdict from what was observed on the last three dyadic spans, with control of its error.
 
-A floor *stays up* if its log-log slope from span to span is above -SLOWEST, and *decreases* if it is below. Both must hold for
-the last doubling and for the last two, at a level of ERROR shared by all comparisons (Bonferroni). Three refusals protect
+A floor *stays up* if its log-log slope from span to span is above -SLOWEST_FALL, and *decreases* if it is below. Both must
+hold for the last doubling and for the last two, at a level of ERROR_RATE shared by all comparisons (Bonferroni). Three refusals protect
 against runs that are too short: a twin distance that still grows with the lag, a window that is crossed in one direction,
 and a decrease that slows down.
 """
@@ -17,21 +17,23 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import normal
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY, ENDS, FOLLOWED, SIZE, Trend
+from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, WINDOW_ENDS, Trend
 
 Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
 
-ERROR = 0.05
-SLOWEST = 0.1
-"""Slopes between -SLOWEST and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
+ERROR_RATE = 0.05
+"""The probability of a wrong answer, shared by all comparisons of a run."""
+SLOWEST_FALL = 0.1
+"""Slopes between -SLOWEST_FALL and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
 FEWEST_PATHS, FEWEST_STEPS = 200, 256
+"""Fewer are not judged: intervals of skewed numbers do not cover, and spans are too short."""
 LOST_SHARE = 0.05
-"""A run diverges if more than this share of its paths is lost, at the level 1 - ERROR / 2."""
+"""A run diverges if more than this share of its paths is lost, at the level 1 - ERROR_RATE / 2."""
 TWIN_GROWTH = 0.5
 """A twin distance that may grow faster than this per doubling of the lag has not reached its limit."""
 WINDOW_CROSSING = 4.0
 """Limit of (distance between a window's ends)^2 / variance within it: 2 if stationary, 6 for a random walk, 12 for a line."""
-ROUNDING = 1e-27
+ROUNDING_VARIANCE = 1e-27
 """A floor below this share of |last iterate|^2 is the square of a rounding error."""
 
 
@@ -46,7 +48,11 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, a sentence that gives its reason, the first and last step observed, and the slopes by trend name."""
+    """What was seen of convergence.
+
+    answer, and the sentence that gives its reason. observed: the first and last step that it rests on. slopes: the exponents
+    of the last doubling, by trend name; those that are not finite are left out.
+    """
 
     answer: Answer
     reason: str
@@ -77,7 +83,7 @@ class Observed:
 
 
 def judge(seen: Observed) -> Verdict:
-    """The verdict on a run, with the slope of every trend whose numbers are all finite."""
+    """The verdict on a run. It never raises: what cannot be judged is undecided, with the reason."""
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
     slopes = _slopes(seen) if _whole(seen) else {}
@@ -90,13 +96,13 @@ def _whole(seen: Observed) -> bool:
 
 
 def _answer(seen: Observed) -> tuple[Answer, str]:
-    gone = share(seen.left, seen.paths, 1 - ERROR)
+    gone = share(seen.left, seen.paths, 1 - ERROR_RATE)
     if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
         return "diverges", f"{seen.left} of {seen.paths} paths escaped, overflowed or became nan"
     refusal = _refusal(seen) or _not_begun(seen)
     if refusal:
         return "undecided", refusal
-    states = {name: _state(seen, name) for name in FOLLOWED if Trend(name, 2) in seen.trends}
+    states = {name: _state(seen, name) for name in FLOOR_TRENDS if Trend(name, 2) in seen.trends}
     lasting = [name for name, state in states.items() if state.kind == "stays up"]
     if lasting:
         return "does_not_converge", "; ".join(states[name].text for name in lasting)
@@ -145,24 +151,24 @@ class State(NamedTuple):
     text: str
 
 
-SHORT = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
-WORDS = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
+SLOPE_NAMES = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
+FLOOR_PHRASES = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
 
 
 def _state(seen: Observed, name: str) -> State:
     """Whether a floor stays up or decreases."""
-    what = WORDS[name]
-    size = _mean(seen, Trend(SIZE, 2))
-    if _mean(seen, Trend(name, 2)) <= ROUNDING * size:
+    what = FLOOR_PHRASES[name]
+    size = _mean(seen, Trend(LAST_SQUARE, 2))
+    if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * size:
         return State("vanished", f"{what} is 0 up to rounding")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
-    z = _quantile(ERROR / (2 * len(FOLLOWED)))
-    if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST:
+    z = _quantile(ERROR_RATE / (2 * len(FLOOR_TRENDS)))
+    if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST_FALL:
         unsettled = _unsettled(seen, name, z)
         return State("unclear", unsettled) if unsettled else State("stays up", f"{what} stays up ({_words(late)})")
-    if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST:
+    if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST_FALL:
         slowing = _difference(seen, name)
-        if slowing.value - z * slowing.se > SLOWEST:
+        if slowing.value - z * slowing.se > SLOWEST_FALL:
             return State("unclear", f"{what} decreases ({_words(late)}), but more and more slowly; take more steps")
         return State("decreases", f"{what} decreases ({_words(late)})")
     remedy = f"about {_enough(seen.paths, z * late.se, late.value)} paths may be enough" if seen.random else "take more steps"
@@ -170,8 +176,8 @@ def _state(seen: Observed, name: str) -> State:
 
 
 def _enough(paths: int, half: float, value: float) -> str:
-    """Paths with which an interval of this half width would exclude -SLOWEST, to one digit; at least twice as many."""
-    wanted = max(abs(value + SLOWEST), 0.02)
+    """Paths with which an interval of this half width would exclude -SLOWEST_FALL, to one digit; at least twice as many."""
+    wanted = max(abs(value + SLOWEST_FALL), 0.02)
     more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
     return f"{float(f'{more:.0e}'):,.0f}".replace(",", " ")
 
@@ -183,21 +189,21 @@ def _words(slope: Slope) -> str:
 def _unsettled(seen: Observed, name: str, z: float) -> str:
     """Why a floor that does not decrease may still do so later; empty if nothing suggests it."""
     if name == "twin_mean":
-        growth = _log_ratio(seen, Trend(EARLY, 2), Trend(name, 2))
+        growth = _log_ratio(seen, Trend(EARLY_TWIN, 2), Trend(name, 2))
         if growth.value + z * growth.se > TWIN_GROWTH:
             return "the distance between twins may still grow with the lag; take more steps or more paths"
         return ""
     if Trend("window", 2) not in seen.trends:
         return "only the window floor shows whether the iterates are stationary, and it was not measured"
-    crossing = _log_ratio(seen, Trend("window", 2), Trend(ENDS, 2))  # ENDS is a quarter of the squared distance
+    crossing = _log_ratio(seen, Trend("window", 2), Trend(WINDOW_ENDS, 2))  # WINDOW_ENDS is a quarter of the squared distance
     if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > WINDOW_CROSSING:
         return "the iterates may still drift through the last window; take more steps"
     return ""
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
-    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY, SIZE, ENDS))
-    found = {SHORT.get(name, name): _exponent(seen, name, 1, 2) for name in names}
+    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS))
+    found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
 
@@ -220,7 +226,7 @@ def _difference(seen: Observed, name: str) -> Slope:
 
 
 def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
-    """Sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
+    """Sum of weight * log2(mean), by the delta method. Numbers of a path are paired, so their covariances count."""
     at = [list(seen.trends).index(trend) for trend in weights]
     w, n = np.array(list(weights.values())), float(seen.moments.n)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, positive
-from nonconv.report.run import Run, read_rows
+from nonconv.report.run import Run
+from nonconv.results.columns import Columns, read_columns
 
 EXACT, UNIFORM, LINE = "#000000", "#d55e00", "0.6"
 TANGENT = 0.1
@@ -21,8 +22,8 @@ def orbit_figure(run: Run) -> Figure:
 
     The last row, the Lipschitz constant of f' on the exact knots, is drawn only if that constant grows.
     """
-    rows, curve = read_rows(run.folder / "orbit.csv"), read_rows(run.folder / "objective.csv")
-    at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    path, curve = read_columns(run.folder / "orbit.csv"), read_columns(run.folder / "objective.csv")
+    at = {name: path.numbers(name) for name in path.texts}
     lipschitz = at["lipschitz"]
     rows_of_panels: Any = [["exact", "uniform"], ["iterates", "iterates"], ["slope", "slope"]]
     heights = [3.0, 3.0, 1.4]
@@ -48,9 +49,9 @@ def orbit_figure(run: Run) -> Figure:
     return figure
 
 
-def _function(axes: Any, curve: list[dict[str, str]], knots: str, at: dict[str, Array], shown: slice, color: str) -> None:
-    points = [row for row in curve if row["knots"] == knots]
-    theta, f = (np.array([float(row[name]) for row in points]) for name in ("theta", "f"))
+def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], shown: slice, color: str) -> None:
+    points = curve.where("knots", knots)
+    theta, f = points.numbers("theta"), points.numbers("f")
     axes.plot(theta, f, color="#0072b2", linewidth=1.0)
     x, y, slope = (at[f"{name}_{knots}"][shown] for name in ("theta", "f", "slope"))
     inside = (x >= theta[0]) & (x <= theta[-1])
@@ -92,9 +93,8 @@ def _step_axis(axes: Any, at: dict[str, Array]) -> None:
 
 def fates_figure(run: Run) -> Figure:
     """The step at which paths were caught against the distance of their start; escaped paths lie on the upper edge."""
-    rows = read_rows(run.folder / "outcomes.csv")
-    start, step = (np.array([float(row[name]) for row in rows]) for name in ("start", "caught_step"))
-    outcome = np.array([row["outcome"] for row in rows])
+    paths = read_columns(run.folder / "outcomes.csv")
+    start, step, outcome = paths.numbers("start"), paths.numbers("caught_step"), np.array(paths["outcome"])
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
