@@ -43,8 +43,9 @@ claims: $(BIN)/.installed ## run every config that says what it expects, and hol
 bench: $(BIN)/.installed-bench ## measure speed, start-up and memory beside C, JAX and PyTorch
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
-docs: $(BIN)/.installed ## write docs/components.md from the components themselves
+docs: $(BIN)/.installed ## write docs/components.md, and the files and outputs that pages quote
 	$(BIN)/python docs/components.py > docs/components.md
+	$(BIN)/python docs/includes.py
 
 lock: $(BIN)/.installed-dev ## choose the newest versions again
 	$(BIN)/pip-compile --quiet --strip-extras --upgrade --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml

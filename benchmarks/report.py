@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import subprocess
+import textwrap
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.table import Table as RichTable
 
 from nonconv import __version__
 
+COLUMNS = 100
 PACKAGES = ("numpy", "numba", "jax", "optax", "torch")
 
 
@@ -36,7 +38,7 @@ def show(table: Table, console: Console) -> None:
 
 def markdown(tables: Sequence[Table], reproduce: str, warning: str) -> str:
     """The page results.md."""
-    head = ["# Results", setting(reproduce), *([f"**{warning}**"] if warning else [])]
+    head = ["# Results", setting(reproduce), *([_folded(f"**{warning}**")] if warning else [])]
     return "\n\n".join([*head, *map(_as_markdown, tables)]) + "\n"
 
 
@@ -55,7 +57,11 @@ def setting(reproduce: str) -> str:
         "Packages": ", ".join([f"nonconv {__version__}", *(f"{name} {_version(name)}" for name in PACKAGES)]),
         "Again": reproduce,
     }
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return "\n".join(_folded(f"- {name}: {value}", indent="  ") for name, value in facts.items())
+
+
+def _folded(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _processor() -> str:

@@ -2,17 +2,22 @@
 
 import inspect
 import json
+import textwrap
+from itertools import groupby
 
 from nonconv.components import Component, Registry
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
 from nonconv.config.spec import KINDS, Experiment, PluginFile, Record, common_parameters, listed
 from nonconv.parameters import Parameter, Part, parameters_of
 
+COLUMNS = 100
 INTRODUCTION = """\
 # Reference of the config
 
-Written by `make docs` from the definitions themselves; `nonconv list` and `nonconv explain NAME` show the same. A component
-may be written as its bare name (`optimizer: sgd`), a learning rate or batch size as a number (`learning_rate: 0.1`).
+Written by `make docs` from the definitions.
+`nonconv list` and `nonconv explain NAME` show the same.
+A component may be written as its bare name (`optimizer: sgd`),
+a learning rate or batch size as a number (`learning_rate: 0.1`).
 """
 
 
@@ -41,7 +46,10 @@ def page() -> str:
 ABOUT = {
     "data": "What objectives draw X from; of the objective `mlp` see data sets.\n",
     "examples": "What the objective `mlp` learns from, as its `data`.\n",
-    "start": "A start may also be a number, a list of dim numbers, or any data distribution but csv, drawn for each path.\n",
+    "start": """\
+A start may also be a number, a list of dim numbers,
+or any data distribution except csv, drawn for each path.
+""",
 }
 
 
@@ -56,9 +64,18 @@ def section(kind: str, registry: Registry) -> list[str]:
 
 def entry(component: Component) -> str:
     """One component: its docstring as text, its parameters as a table."""
-    text = inspect.cleandoc(component.parameters.__doc__ or "")
+    text = folded(inspect.cleandoc(component.parameters.__doc__ or ""))
     parameters = parameters_of(component.parameters)
     return f"### {component.name}\n\n{text}\n\nSource: {component.paper}\n\n{table(parameters) if parameters else ''}"
+
+
+def folded(text: str) -> str:
+    """Paragraphs with lines of at most COLUMNS; indented lines, which are formulas, as they are."""
+    parts: list[str] = []
+    for formula, lines in groupby(text.splitlines(), lambda line: not line or line.startswith(" ")):
+        block = list(lines)
+        parts += block if formula else textwrap.wrap(" ".join(block), COLUMNS, break_on_hyphens=False)
+    return "\n".join(parts)
 
 
 def table(parameters: list[Parameter]) -> str:

@@ -37,9 +37,9 @@ def exact(cell: Cell) -> float:
 def main() -> None:
     print("# The threshold: rates n^-rho\n\nWritten by `python docs/rate_threshold.py > docs/rate_threshold.md`.")
     print(
-        "2000 paths, 16384 steps, Rademacher data, started at the minimizer. Exponents of E&#124;Θ − minimizer&#124;² over the"
+        "2000 paths, 16384 steps, Rademacher data, started at the minimizer.\n"
+        "Exponents of E&#124;Θ − minimizer&#124;² over the last doubling, with 95 % intervals.\n"
     )
-    print("last doubling, with 95 % intervals.\n")
     print("| rho | SGD | exact | verdict | Adam | verdict |\n| ---: | ---: | ---: | --- | ---: | --- |")
     for rho in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
         cell, sgd = measured("sgd", rho)

@@ -290,7 +290,7 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert found.block.examined is None
     assert figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
-    assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
+    assert findings(found.run)[0] == "Risk and gradient noise were not measured, since no examples are held out."
     assert "`group_floors.csv`" in markdown(found.run)
     assert "`risk.csv`" not in markdown(found.run)
 
@@ -330,43 +330,43 @@ def test_the_sentences_hold_the_numbers(result: Callable[[str], Result]) -> None
     run = result("classes").run
     n, (risk, wrong, noise, spoiled, exchanged) = run.summary["network"], findings(run)
     start, end = n["risk"]["start"], n["risk"]["end"]
-    assert risk.startswith("Risk, the mean loss of 20 held-out examples: ")
-    told = [float(word) for word in risk.replace(";", " ").split() if word.replace(".", "").isdigit()]
+    assert risk.startswith("Risk (mean loss of 20 held-out examples): ")
+    told = [float(word) for word in risk.replace(",", " ").split() if word.replace(".", "").isdigit()]
     assert told[1:3] == pytest.approx([start["value"], half_width(start)], rel=0.05)
     assert risk.endswith("at step 64.")
     assert told[-3:-1] == pytest.approx([end["value"], half_width(end)], rel=0.05)
-    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(" and ")[1]
+    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(", ")[-1]
     assert wrong.endswith(" % at step 64.")
     assert f"= {n['noise']['scale']:.3g} examples" in noise
-    assert "the batch size there was 4." in noise
-    assert f"not finite: {n['spoiled']['worse']} of 24; " in spoiled
-    assert f"of the 8 hidden units {100 * n['idle_share']:.3g} % are idle" in spoiled
-    assert "a path with itself (ξ = path_mean and last: of each path)." in exchanged
+    assert "the batch size is 4." in noise
+    assert f"not finite: {n['spoiled']['worse']} of 24. " in spoiled
+    assert f"{100 * n['idle_share']:.3g} % of the 8 hidden units." in spoiled
+    assert "a path with itself (ξ = path_mean and last: one per path)." in exchanged
 
 
 def test_a_noise_scale_that_held_out_examples_cannot_tell(result: Callable[[str], Result]) -> None:
     run = result("plain").run
     scale = run.summary["network"]["noise"]["scale"]
-    assert ("of which G is known to 20 only" in findings(run)[1]) == (scale > 5)
+    assert ("only 20 held-out examples estimate G." in findings(run)[1]) == (scale > 5)
 
 
 def test_without_hidden_units_nothing_is_idle_and_nothing_exchanged(result: Callable[[str], Result]) -> None:
     assert result("linear").run.summary["network"]["idle_share"] is None
     *_, spoiled = findings(result("linear").run)
-    assert spoiled.startswith("Paths whose risk ended above that at their start, or not finite: ")
+    assert spoiled.startswith("Paths whose final risk is above their first, or not finite: ")
     assert "idle" not in spoiled
 
 
 def test_a_fixed_xi_is_not_said_to_be_of_each_path(result: Callable[[str], Result]) -> None:
-    assert findings(result("four coordinates").run)[-1].endswith("every statistic compares a path with itself.")
-    assert "(ξ = start and last: of each path)" in findings(result("exploding").run)[-1]
+    assert findings(result("four coordinates").run)[-1].endswith("Every statistic compares a path with itself.")
+    assert "(ξ = start and last: one per path)" in findings(result("exploding").run)[-1]
 
 
 def test_an_exploding_run_is_told(result: Callable[[str], Result]) -> None:
     risk, noise, spoiled, _ = findings(result("exploding").run)
     assert " nan (24 of 24 paths) at step 300." in risk
-    assert noise.endswith("not finite at step 300.")
-    assert "not finite: 24 of 24; " in spoiled
+    assert noise.endswith(" at step 300: not finite.")
+    assert "not finite: 24 of 24. " in spoiled
     assert "| hidden | 20 | diverges | not finite (24 of 24 paths) | not finite (24 of 24 paths) |  |" in markdown(
         result("exploding").run
     )
@@ -376,14 +376,16 @@ def test_summary_md_has_the_sentences_the_groups_and_the_figures(result: Callabl
     run = result("plain").run
     text = (run.folder / "summary.md").read_text(encoding="utf-8")
     assert all(f"- {sentence}\n" in text for sentence in findings(run))
-    assert "| group | coordinates | verdict | twin floor | window floor | window floor at least |\n| --- | ---: | --- |" in text
+    assert (
+        "| group | coordinates | verdict | twin floor | window floor | window floor, lower bound |\n| --- | ---: | --- |"
+        in text
+    )
     window = run.verdict["groups"]["hidden"]["floors"]["window"]
     assert f" | {window['lower']:.3g} |" in text
     assert "| output.bias | 1 | undecided | " in text
     assert text.count("![risk](figures/risk.png)") == text.count("![groups](figures/groups.png)") == 1
     assert text.endswith(
-        "Of the network: `risk.csv` (held-out examples), `noise.csv` (the gradient's noise), "
-        "`group_floors.csv` (floors of each group).\n"
+        "Network: `risk.csv` (held-out examples), `noise.csv` (gradient noise), `group_floors.csv` (floors per group).\n"
     )
     assert "| group |" not in markdown(result("no floors").run)
 

@@ -397,7 +397,7 @@ def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Pat
     cells = [*grid(["adam"], [0.1, 0.2, 0.3], [1, 2, 3]), *grid(["sgd"], [""], [1, 2, 3])]
     result = sweep(tmp_path, (NAME, B1, RATE), cells)
     assert result.numeric == [B1, RATE]
-    assert "3 cells without β₁ or γ left out" in map_of(result).get_suptitle()
+    assert "3 cells without β₁ or γ not shown" in map_of(result).get_suptitle()
     seen = view(result, (RATE,))
     assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
 

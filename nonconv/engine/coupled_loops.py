@@ -1,6 +1,10 @@
 # mypy: ignore-errors
 """The loops around an objective that couples coordinates, as they are compiled (see `coupled`). Imported, they are not used."""
 
+# Eight paths at a time, with all coordinates and examples: their state, weights and gradients fit into the first cache, and
+# one vector register holds a number of all eight. With 256 lanes and a loop per product, a 4-16-1 network took half as long
+# again, a 20-64-64-5 network four times as long.
+
 import numpy as np
 from numba import njit
 

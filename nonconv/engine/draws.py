@@ -7,7 +7,8 @@ import numpy as np
 from nonconv.engine.compiler import INSIDE, definition, njit
 from nonconv.numerics import rng
 
-# Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower.
+# Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower. The round itself
+# must stay a function: inlined by numba, its operations come in an order that LLVM does not undo.
 philox4x32 = definition(rng.philox4x32, inline="always")
 philox_round = definition(rng.philox_round)
 to_unit = definition(rng.to_unit, inline="always")

@@ -4,6 +4,9 @@ An objective, a data set, an optimizer and the loop around them are compiled apa
 definition, its constants, it finds at an address too: `write` puts a tuple there, `held` reads it.
 """
 
+# Why not one kernel: each pair of data set and optimizer would compile the network again, which takes some 20 s. The loops
+# call a piece once for eight examples of eight paths.
+
 from typing import Any
 
 import numba

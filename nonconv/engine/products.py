@@ -4,6 +4,9 @@ Written for LLVM, since numba's loops over 8 lanes spend most of their time on e
 the order of its definition, by a multiplication and an addition (never fused): the bits are those of NumPy.
 """
 
+# A block of sums stays in registers while it grows, over eight examples of a batch at once: weights are loaded once for
+# eight examples.
+
 from collections.abc import Callable
 from typing import Any
 

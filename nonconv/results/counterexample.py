@@ -19,8 +19,8 @@ FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
 SHOWN_INTERVALS, POINTS_PER_INTERVAL = 8, 32
 """Of the function's curves in objective.csv, between knots."""
 KNOT_REASONS = {
-    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
-    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+    "exact": "the optimizer's own iterates for a constant slope, so rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as in a program written from the paper, so rounding errors matter",
 }
 
 

@@ -154,10 +154,8 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
     if cell.deterministic:
         return []
     if tally.paths == 1:
-        return ["one path alone gives no interval"]
-    few = (
-        [f"intervals from only {tally.paths} paths are not to be trusted; take 200 or more"] if tally.paths < FEW_PATHS else []
-    )
+        return ["one path gives no interval"]
+    few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []
     return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
 
 
@@ -167,6 +165,6 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
     if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
         return ""
     return (
-        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
-        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
+        f"about {carrying:.1f} of {n} paths dominate the mean for xi = {cell.xi[k].label} at step {cell.program.steps}"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it); its interval is unreliable, take more paths"
     )
