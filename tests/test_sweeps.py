@@ -44,6 +44,7 @@ from kit.sweeping import (
     whole_cells,
 )
 from nonconv import study
+from nonconv.atomic import write_whole
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
 from nonconv.engine import blocks, compiler, kernel_files, separable
@@ -57,6 +58,7 @@ from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
 from nonconv.store.folder import BEGUN, MANIFEST
+from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps import executors, flow, tasks
 from nonconv.sweeps.cells import FOLDER, TALLY, Cells
 from nonconv.sweeps.flow import Flow, News
@@ -636,6 +638,7 @@ from contextlib import nullcontext
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
+from nonconv.atomic import write_whole
 from nonconv.engine import blocks
 from nonconv.ready import Ready
 from nonconv.report.figures import drawing_process
@@ -803,7 +806,13 @@ def failing_write(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
             raise full()
         fsync(file)
 
+    def keep(path: Path, content: bytes) -> None:
+        if count():
+            raise full()
+        write_whole(path, content)
+
     monkeypatch.setattr(Path, "write_bytes", write)
+    monkeypatch.setattr(cells_on_disk, "write_whole", keep)
     monkeypatch.setattr(os, "fsync", sync)
     return left
 

@@ -42,11 +42,15 @@ class SweepResult:
         return self.columns.rows
 
     def texts(self, name: str) -> NDArray[np.str_]:
+<<<<<<< HEAD
         """A column as text, shape (cells,)."""
+=======
+        """A column as text, shape (cells,); empty if it is missing."""
+>>>>>>> tally
         return np.array(self._column(name), dtype=np.str_)
 
     def numbers(self, name: str) -> Array:
-        """A column, shape (cells,); nan where it is empty or missing."""
+        """A column as numbers, shape (cells,); nan where it is empty or missing."""
         return self.columns.numbers(name) if name in self.columns.texts else np.full(self.cells, np.nan)
 
     def _column(self, name: str) -> list[str]:
@@ -139,7 +143,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def read_sweep_result(folder: Path) -> SweepResult:
-    """Read sweep.json and sweep.csv of a sweep's folder. Raises OSError if one is missing."""
+    """Read sweep.json and sweep.csv of a sweep's folder. Raises OSError or UsageError if one is missing."""
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     return SweepResult(folder, about, read_columns(folder / SWEEP_TABLE))
 
