@@ -13,11 +13,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.results.columns import Columns, read_columns
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-<<<<<<< HEAD
-"""The one in C, where PyYAML has it, reads ten times as fast."""
-=======
 """PyYAML's parser in C, where it is installed, is ten times as fast."""
->>>>>>> tally
 
 
 @dataclass(frozen=True)
@@ -67,14 +63,10 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-<<<<<<< HEAD
-    """Read the data files of a run's folder, finished or about to be. Raises OSError if one is missing."""
-=======
     """Read the data files of a run's folder, finished or about to be.
 
     Raises UsageError for a table that is missing or damaged, OSError for another file that is missing.
     """
->>>>>>> tally
     every = read_columns(folder / "error.csv")
     by_xi = {label: every.where("xi", label) for label in every.values("xi")}
     first = next(iter(by_xi.values()))

@@ -42,11 +42,7 @@ class SweepResult:
         return self.columns.rows
 
     def texts(self, name: str) -> NDArray[np.str_]:
-<<<<<<< HEAD
-        """A column as text, shape (cells,)."""
-=======
         """A column as text, shape (cells,); empty if it is missing."""
->>>>>>> tally
         return np.array(self._column(name), dtype=np.str_)
 
     def numbers(self, name: str) -> Array:

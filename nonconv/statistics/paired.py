@@ -25,14 +25,7 @@ class Paired(NamedTuple):
 
 
 def paired(first: Array, second: Array) -> Paired:
-<<<<<<< HEAD
-    """The mean difference first - second of two runs' numbers, (paths,) each, over their common paths.
-
-    These come first in both. Interval and correlation are nan for a single path, or where a number is not finite.
-    """
-=======
     """Compare two runs' numbers, one per path, shapes (paths,). Uses their common paths, which come first in both."""
->>>>>>> tally
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -1,15 +1,9 @@
 """Does it converge? A verdict from what was observed on the last three dyadic spans, with control of its error.
 
 A floor *stays up* if its log-log slope from span to span is above -SLOWEST_FALL, and *decreases* if it is below. Both must
-<<<<<<< HEAD
-hold for the last doubling and for the last two, at a level of ERROR_RATE shared by all comparisons
-(Bonferroni). Three refusals protect against runs that are too short: a twin distance that still grows with the lag, a window that is crossed in one direction,
-and a decrease that slows down.
-=======
 hold for the last doubling and for the last two, at a level of ERROR_RATE shared by all comparisons (Bonferroni). Three
 refusals protect against runs that are too short: a twin distance that still grows with the lag, a window that is crossed
 in one direction, and a decrease that slows down.
->>>>>>> tally
 """
 
 from collections.abc import Sequence
@@ -31,10 +25,6 @@ ERROR_RATE = 0.05
 SLOWEST_FALL = 0.1
 """Slopes between -SLOWEST_FALL and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
 FEWEST_PATHS, FEWEST_STEPS = 200, 256
-<<<<<<< HEAD
-"""Fewer are not judged: intervals of skewed numbers do not cover, and spans are too short."""
-=======
->>>>>>> tally
 LOST_SHARE = 0.05
 """A run diverges if more than this share of its paths is lost, at the level 1 - ERROR_RATE / 2."""
 TWIN_GROWTH = 0.5
@@ -56,15 +46,7 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-<<<<<<< HEAD
-    """What was seen of convergence.
-
-    answer, and the sentence that gives its reason. observed: the first and last step that it rests on. slopes: the exponents
-    of the last doubling, by trend name; those that are not finite are left out.
-    """
-=======
     """The answer, a sentence that gives its reason, the first and last step observed, and the slopes by trend name."""
->>>>>>> tally
 
     answer: Answer
     reason: str
@@ -95,11 +77,7 @@ class Observed:
 
 
 def judge(seen: Observed) -> Verdict:
-<<<<<<< HEAD
-    """The verdict on a run. It never raises: what cannot be judged is undecided, with the reason."""
-=======
     """The verdict on a run, with the slope of every trend whose numbers are all finite."""
->>>>>>> tally
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
     slopes = _slopes(seen) if _whole(seen) else {}

@@ -58,11 +58,7 @@ def _twins(axes: Any, rows: Columns) -> None:
         return
     for (branch, own), shade in zip(_branches(twins).items(), ("0.6", "0.35", "0.0"), strict=False):
         lag, value, low, high = (own.numbers(name) for name in ("lag", "value", "ci_low", "ci_high"))
-<<<<<<< HEAD
-        axes.plot(lag, positive(value), ".-", color=shade, linewidth=1.0, markersize=4, label=f"from step {branch}")
-=======
         axes.plot(lag, positive(value), ".-", color=shade, linewidth=1.0, markersize=4, label=f"branch at step {branch}")
->>>>>>> tally
         axes.fill_between(lag, positive(low), positive(high), color=shade, alpha=0.2, linewidth=0)
 
 
