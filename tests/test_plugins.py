@@ -223,6 +223,7 @@ OBJECTIVES.register(
         loss=loss,
         add_gradient=add_gradient,
         penalty=penalty,
+        loss_name=lambda h: "the absolute error",
         check_shape=check_shape,
     )
 )

@@ -432,12 +432,12 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stands, exponent -?0\.00\d\.", other)
 
 
-STILL_FALLS = "the floors fall, but the learning rate still falls to its positive limit, where they may stand; take more steps"
-STILL_GROWS = "the floors fall, but the batch size still grows to its bound, where they may stand; take more steps"
+STILL_FALLS = "the floors fall, but the learning rate still falls to its positive limit, so they may level off; take more steps"
+STILL_GROWS = "the floors fall, but the batch size still grows to its bound, so they may level off; take more steps"
 STILL = "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
 STILL_FILLS = (
-    "the floors fall, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
-    " where they may stand; take more steps"
+    "the floors fall, but the optimizer's averages are still warming up without bias correction, so they may level off;"
+    " take more steps"
 )
 WARMS_UP = "the learning rate warms up until step 1025; take 2050 steps or more"
 FILLING = {"name": "rmsprop", "beta2": 0.99999}
@@ -491,7 +491,7 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
     assert (lost > 100) == (eps == 0)
     if lost:
         assert run.verdict["verdict"] == "undecided"
-        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: 0/0, since eps is 0"
+        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0"
         assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths, as long as they were numbers.")
 
 

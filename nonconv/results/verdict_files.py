@@ -75,7 +75,7 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
-    undefined = counts["nan"] if getattr(cell.optimizer.parameters, "eps", None) == 0 else 0
+    undefined = counts["nan"] if cell.optimizer.component.can_be_undefined(cell.optimizer.parameters) else 0
     return judge(
         Observed(
             plan=cell.program.plan,

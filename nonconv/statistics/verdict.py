@@ -107,7 +107,7 @@ def _of_no_standing(seen: Observed, states: Sequence["State"]) -> tuple[Answer, 
     if unclear:
         return "undecided", "; ".join(unclear)
     if seen.settling:
-        return "undecided", f"the floors fall, but {seen.settling}, where they may stand; take more steps"
+        return "undecided", f"the floors fall, but {seen.settling}, so they may level off; take more steps"
     if seen.noisy and any(state.kind == "vanished" for state in states):
         return "undecided", "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
     return "converges", "; ".join(state.text for state in states)
@@ -122,7 +122,7 @@ def _refusal(seen: Observed) -> str:
     if seen.random and seen.paths < FEWEST_PATHS:
         return f"{seen.paths} paths are too few; take {FEWEST_PATHS} or more"
     if seen.undefined:
-        return f"{seen.undefined} of {seen.paths} paths are undefined: 0/0, since eps is 0"
+        return f"{seen.undefined} of {seen.paths} paths are undefined: the optimizer divided 0 by 0"
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
         return f"{lost} of {seen.paths} paths left the finite numbers: too few to call it diverging, too many to judge the rest"

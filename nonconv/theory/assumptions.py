@@ -5,12 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from nonconv.components import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
-from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.dialects import correction
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM
 
 SEEN = 512
 """Steps of a span at which its schedules are looked at."""
+FAR = 1e15
+"""A step at which whatever has a limit is near it."""
 
 
 def theorem(cell: Cell) -> str:
@@ -20,32 +23,31 @@ def theorem(cell: Cell) -> str:
 
 def departures(cell: Cell) -> list[str]:
     """One sentence part for each assumption of its theorem that does not hold; empty when the theorem applies."""
-    name = cell.program.objective.name
     if cell.program.learning:
         return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
-    if name != "quadratic":
-        return [f"the objective is {name}, not the quadratic"]
+    if cell.program.objective is not QUADRATIC:
+        return [f"the objective is {cell.program.objective.name}, not the quadratic"]
     return [*_about_optimizer(cell), *_about_data(cell), *_about_schedules(cell)]
 
 
 def _about_network(cell: Cell) -> list[str]:
-    h, data = cell.program.objective_parameters, cell.resolved["objective"]["data"]
-    found = []
-    if getattr(h, "loss", "squared") != "squared":
-        found.append(f"the loss is {h.loss.replace('_', '-')}, not the squared distance")
-    if getattr(h, "weight_decay", 0.0):
+    p, found = cell.program, []
+    loss, noise = p.objective.loss_name(p.objective_parameters), p.data.label_noise(cell.data_parameters)
+    if loss != SQUARED_DISTANCE:
+        found.append(f"the loss is {loss}, not {SQUARED_DISTANCE}")
+    if np.any(p.objective.penalty(p.objective_constants, np.ones(p.dim))):
         found.append("there is weight decay")
-    if data.get("noise") == 0:
+    if noise == "none":
         found.append("the labels carry no noise")
-    if data.get("noise_law") == "normal" and data.get("noise"):
+    if noise == "unbounded":
         found.append("the noise of the labels is not bounded")
-    if data.get("order") == "epochs":
+    if p.learning and p.learning.rows:
         found.append("examples are not independent: each epoch passes through all of them")
     return found
 
 
 def _about_optimizer(cell: Cell) -> list[str]:
-    if cell.optimizer.component.name != "adam":
+    if cell.optimizer.component is not ADAM:
         return [f"the optimizer is {cell.optimizer.component.name}, not adam"]
     h = cell.optimizer.parameters
     found = []
@@ -74,7 +76,10 @@ def noise_persists(cell: Cell) -> bool:
 
 
 def settling(cell: Cell, factor: float) -> str:
-    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists."""
+    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists.
+
+    Empty if nothing does: then floors that fall need not stop. The optimizer's part is as its definition states it.
+    """
     if _about_schedules(cell) or (cell.law is not None and not noise_persists(cell)):
         return ""
     steps = [np.linspace(span.first + 1, span.last, SEEN).round() for span in cell.program.plan.spans]
@@ -84,21 +89,21 @@ def settling(cell: Cell, factor: float) -> str:
         return "the learning rate still falls to its positive limit"
     if _falls(shares, factor):
         return "the batch size still grows to its bound"
-    filling = [float((rate * _unfilled(cell, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
-    return (
-        "the average of squared gradients still fills up from 0, and steps shrink to their limit"
-        if _falls(filling, factor)
-        else ""
-    )
+    if _shrinks_for_ever(cell):
+        return ""
+    rule, h = cell.program.optimizer, cell.program.optimizer_parameters
+    sizes = [float((rate * rule.relative_size(h, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
+    if _falls(sizes, factor):
+        return "the optimizer's averages are still warming up without bias correction"
+    if rule.monotone and noise_persists(cell):
+        return f"{' and '.join(rule.monotone)} of the optimizer may still change towards a limit"
+    return ""
 
 
-def _unfilled(cell: Cell, n: Array) -> Array:
-    """How many times as long steps are as when averages that start at 0 and are not corrected have filled up."""
-    h = cell.program.optimizer_parameters
-    if getattr(h, "start", "") != "zero" or getattr(h, "bias_correction", True):
-        return np.ones_like(n)
-    momentum, squares = (correction(getattr(h, name, 0.0), True, n) for name in ("beta1", "beta2"))
-    return np.asarray(np.sqrt(squares) / momentum)
+def _shrinks_for_ever(cell: Cell) -> bool:
+    """Whether directions tend to 0 by themselves, as Adagrad's do: then a fall of the floors need not end."""
+    size = cell.program.optimizer.relative_size(cell.program.optimizer_parameters, np.array([FAR]))
+    return bool(size[0] < 0.5)
 
 
 def _falls(values: list[float], factor: float) -> bool:

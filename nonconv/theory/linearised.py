@@ -4,6 +4,7 @@ import numpy as np
 
 from nonconv.engine.program import Program
 from nonconv.numerics.arithmetic import Array
+from nonconv.optimizers.adam import ADAM
 
 MOST_STEPS = 5000
 
@@ -14,7 +15,7 @@ def deviation(program: Program, orbit: Array, start: float, steps: int) -> Array
     At a distance d from a knot f' = scale (-1 + 6 |d| / s), s being the interval on that side, so the gradient of a path
     that is off its knot is larger on either side. This goes into m and v, whose own deviations are mu and nu.
     """
-    if program.optimizer.name != "adam":
+    if program.optimizer is not ADAM:
         return None
     n = np.arange(1.0, min(steps, MOST_STEPS) + 1.0)
     c = program.optimizer.at_step(program.optimizer_parameters, n)

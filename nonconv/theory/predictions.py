@@ -9,7 +9,10 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.adam import Adam, Amsgrad
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
@@ -40,7 +43,7 @@ def _constant(cell: Cell) -> bool:
     """Whether rate and batch size are the same at every step of a quadratic's run."""
     rate = cell.resolved["learning_rate"]
     steady = rate["name"] == "constant" and not rate["warmup"] and cell.constant_batch is not None
-    return bool(steady and cell.program.objective.name == "quadratic")
+    return bool(steady and cell.program.objective is QUADRATIC)
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
@@ -48,16 +51,16 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
     if not _constant(cell) or cell.law is None:
         return {}
     rate, batch = float(cell.program.learning_rate(np.ones(1))[0]), cell.constant_batch or 1
-    h, name = cell.program.optimizer_parameters, cell.program.optimizer.name
+    h, rule = cell.program.optimizer_parameters, cell.program.optimizer
     curvature, variance = 2.0 * cell.program.objective_constants.scale, cell.law.variance / batch
     pairs = [(float(c) * rate, float(v)) for c, v in zip(curvature, variance, strict=True)]
-    if name == "sgd" and all(g < 2.0 for g, _ in pairs):
+    if rule is SGD and all(g < 2.0 for g, _ in pairs):
         return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
-    if name == "momentum" and not h.nesterov:
+    if rule is MOMENTUM and not h.nesterov:
         plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
-    if name == "adam" and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
+    if rule is ADAM and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
         return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
     return {}
 
@@ -66,13 +69,13 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
     """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
     if not _constant(cell) or cell.law is None:
         return {}
-    rate, name = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer.name
+    rate, rule = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer
     variance, h = cell.law.variance / (cell.constant_batch or 1), cell.program.optimizer_parameters
     what = "the twin floor at lag 1"
-    if name == "sgd":
+    if rule is SGD:
         moved = (2.0 * cell.program.objective_constants.scale * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
-    if name == "adam" and _in_the_limit(h, 2.0 * cell.program.objective_constants.scale * np.sqrt(variance)):
+    if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective_constants.scale * np.sqrt(variance)):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
@@ -109,7 +112,7 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
 def is_bounded(cell: Cell) -> bool:
     """Whether an interval is known that no path leaves."""
     h = cell.program.optimizer_parameters
-    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
+    known = cell.program.objective is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 

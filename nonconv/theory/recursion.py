@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 
 CHUNK = 4096
 MOST_WORK = 5_000_000
@@ -30,7 +33,7 @@ class Coordinate(NamedTuple):
 
 def _known(cell: Cell) -> bool:
     """Whether the recursion is that of the cell's optimizer, and short enough."""
-    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+    if cell.program.optimizer not in (SGD, MOMENTUM) or cell.program.objective is not QUADRATIC:
         return False
     return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
 
@@ -107,7 +110,7 @@ def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
     rate = program.learning_rate(n)
     zero, one = np.zeros_like(n), np.ones_like(n)
     decay, weight, p, q = zero, zero, zero, one
-    if program.optimizer.name == "momentum":
+    if program.optimizer is MOMENTUM:
         k = program.optimizer.at_step(program.optimizer_parameters, n)
         decay, weight = k.decay, k.weight
         p, q = (k.beta, k.weight) if program.optimizer_parameters.nesterov else (k.correction, zero)
