@@ -72,10 +72,10 @@ class Optimizer(Component):
     The rest is what the theory and the verdict must know of the rule. It has no default, since a wrong one would take a
     safeguard away; `nonconv explain NAME --test` measures it.
 
-    relative_size: (parameters, n) -> array like n: mean |direction| at step n relative to its limit, on gradients of
-        constant law with a mean that is not 0, beside which eps is small. An average that starts at 0 without bias
-        correction makes it differ from 1. CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if
-        directions shrink for ever.
+    relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
+        constant law whose mean is not 0 and beside which eps is small. An average that starts at 0 without bias correction
+        makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
+        shrink for ever.
     monotone: the state fields that only rise, or only fall, whatever the gradients are.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     """
