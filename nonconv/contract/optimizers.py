@@ -156,7 +156,7 @@ def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
     stated = np.asarray(component.relative_size(h, n))
     seen = np.array([step.direction for step in _walk(component, h, gradients)][1:]) / stated[:, None]
     ends = [FIRST_MEASURED * 2**k for k in range(int(math.log2(LAST_MEASURED // FIRST_MEASURED)) + 1)]
-    means = np.array([seen[first:last].mean(axis=0) for first, last in zip(ends[:-1], ends[1:], strict=True)])
+    means = np.array([seen[first:last].mean(axis=0) for first, last in pairwise(ends)])
     mean, error = means.mean(axis=1), means.std(axis=1) / math.sqrt(max(means.shape[1] - 1, 1))
     if not np.all(np.isfinite(mean)) or mean[-1] <= 0.0:
         raise Broken("on gradients of positive mean the mean direction is not a positive number", component.update)

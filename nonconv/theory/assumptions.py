@@ -7,6 +7,7 @@ import numpy as np
 
 from nonconv.components import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 
@@ -89,21 +90,20 @@ def settling(cell: Cell, factor: float) -> str:
         return "the learning rate still falls to its positive limit"
     if _falls(shares, factor):
         return "the batch size still grows to its bound"
-    if _shrinks_for_ever(cell):
-        return ""
+    return _settling_of_optimizer(cell, rates, steps, factor)
+
+
+def _settling_of_optimizer(cell: Cell, rates: list[Array], steps: list[Array], factor: float) -> str:
+    """What in the optimizer still makes its directions smaller, as its definition states it."""
     rule, h = cell.program.optimizer, cell.program.optimizer_parameters
+    if rule.relative_size(h, np.array([FAR]))[0] < 0.5:
+        return ""  # directions tend to 0, as Adagrad's do, so a fall of the floors need not end
     sizes = [float((rate * rule.relative_size(h, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
     if _falls(sizes, factor):
         return "the optimizer's averages are still warming up without bias correction"
     if rule.monotone and noise_persists(cell):
         return f"{' and '.join(rule.monotone)} of the optimizer may still change towards a limit"
     return ""
-
-
-def _shrinks_for_ever(cell: Cell) -> bool:
-    """Whether directions tend to 0 by themselves, as Adagrad's do: then a fall of the floors need not end."""
-    size = cell.program.optimizer.relative_size(cell.program.optimizer_parameters, np.array([FAR]))
-    return bool(size[0] < 0.5)
 
 
 def _falls(values: list[float], factor: float) -> bool:
