@@ -34,13 +34,16 @@ def expanded(text: str) -> str:
 
 def folded(text: str) -> str:
     """A text that the user sees as a table has it: with placeholders in the lines that say what is allowed."""
-    lines = text.split("\n")
-    for at, line in enumerate(lines):
-        if line.lstrip().startswith("allowed: "):
-            for placeholder, listed in sorted(lists().items(), key=lambda item: -len(item[1])):
-                line = re.sub(rf"(?<!, ){re.escape(listed)}(?!, )", placeholder, line) if "," in listed else line
-            lines[at] = line
-    return "\n".join(lines)
+    return "\n".join(map(_folded_line, text.split("\n")))
+
+
+def _folded_line(line: str) -> str:
+    if not line.lstrip().startswith("allowed: "):
+        return line
+    for placeholder, listed in sorted(lists().items(), key=lambda item: -len(item[1])):
+        if "," in listed:  # one name alone may mean something else
+            line = re.sub(rf"(?<!, ){re.escape(listed)}(?!, )", placeholder, line)
+    return line
 
 
 def table(name: str) -> list[dict[str, Any]]:

@@ -94,8 +94,8 @@ def _sample_compiles(component: Distribution, h: Any) -> None:
 
 
 OF_DATA: dict[str, Check] = {
-    "constants have an entry a coordinate": constants_fit,
-    "law has an entry a coordinate, in order": _law_fits,
+    "constants have one entry per coordinate": constants_fit,
+    "law has one entry per coordinate, in order": _law_fits,
     "compiled samples equal NumPy's": _sample_compiles,
     "samples stay within the law's bounds": _samples_in_bounds,
     "samples have the law's moments": _samples_have_moments,

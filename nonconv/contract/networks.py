@@ -96,7 +96,7 @@ def _held_out_fits(component: Examples, h: Any) -> None:
     arrays = held_out if isinstance(held_out, tuple) else ()
     sizes = [getattr(array, "shape", ()) for array in arrays]
     if [size[:1] for size in sizes] != [(shape.features,), (shape.targets,)] or sizes[0][1:] != sizes[1][1:]:
-        raise Broken("held_out must return how many, or arrays (features, H) and (targets, H)", component.held_out)
+        raise Broken("held_out must return a number of examples, or arrays (features, H) and (targets, H)", component.held_out)
 
 
 def _drawn(component: Examples, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
@@ -139,7 +139,7 @@ def _sample_is_of_each(component: Examples, h: Any) -> None:
         raise Broken("sample gives other examples from the same uniforms", component.sample)
     alone = np.hstack([np.vstack(_drawn(component, h, u[:, k : k + 1])) for k in range(7)])
     if not np.array_equal(together, alone):
-        raise Broken("sample gives another example beside others than alone", component.sample)
+        raise Broken("sample returns another example beside others than alone", component.sample)
 
 
 def _sample_compiles(component: Examples, h: Any) -> None:
@@ -208,7 +208,7 @@ def _groups_cover(component: Coupled, h: Any) -> None:
         if gap:
             raise Broken(f"groups: {gap} does not begin where the one before ends", component.groups)
         if len({g.name for g in groups}) < len(groups):
-            raise Broken("groups: a name stands twice", component.groups)
+            raise Broken("groups: duplicate name", component.groups)
         wrong = next((g.name for g in groups if g.fan_in * g.fan_out not in (0, g.last - g.first)), None)
         if wrong:
             raise Broken(f"groups: {wrong} does not have fan_in * fan_out coordinates", component.groups)
@@ -275,15 +275,15 @@ def _variance_is_positive(component: Initialisation, h: Any) -> None:
 
 OF_EXAMPLES: dict[str, Check] = {
     "shape, draws and rows are whole numbers": _shape_fits,
-    "what is held out has the shape": _held_out_fits,
-    "sample writes n examples, and no more": _sample_writes,
+    "held-out examples have the shape": _held_out_fits,
+    "sample writes n columns and no more": _sample_writes,
     "an example depends on its uniforms alone": _sample_is_of_each,
     "compiled samples equal NumPy's": _sample_compiles,
 }
 OF_NETWORKS: dict[str, Check] = {
-    "groups leave no coordinate out": _groups_cover,
-    "loss writes n losses, and no more": _loss_fits,
-    "add_gradient adds, an example at a time": _gradient_is_added,
+    "groups cover every coordinate": _groups_cover,
+    "loss writes n columns and no more": _loss_fits,
+    "add_gradient is a sum over examples": _gradient_is_added,
     "add_gradient is the derivative of loss": _gradient_is_derivative,
     "compiled gradient equals NumPy's": _network_compiles,
 }

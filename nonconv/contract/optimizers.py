@@ -216,7 +216,7 @@ def _undefined_as_stated(component: Optimizer, h: Any) -> None:
 
 
 OF_OPTIMIZERS: dict[str, Check] = {
-    "the state starts as floats": _state_is_floats,
+    "start returns finite floats": _state_is_floats,
     "at_step returns one number per step": _at_step_is_a_table,
     "at_step depends on the step alone": _at_step_of_the_step_alone,
     "update does not change its arguments": _update_is_pure,

@@ -60,6 +60,6 @@ def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[...
         raise Broken("changes the steps it is given", blamed)
     pieces = [np.atleast_2d(np.array(function(n[first:last].copy()))) for first, last in ((0, 1), (1, 17), (17, 60))]
     if not np.array_equal(np.concatenate(pieces, axis=1), whole):
-        raise Broken("gives other numbers when the steps are cut in pieces", blamed)
+        raise Broken("returns other numbers when the steps are split into pieces", blamed)
     if not np.array_equal(np.atleast_2d(np.array(function(n[::-1].copy())))[:, ::-1], whole):
-        raise Broken("gives other numbers when the steps come in another order", blamed)
+        raise Broken("returns other numbers when the steps come in another order", blamed)
