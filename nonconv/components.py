@@ -76,7 +76,8 @@ class Optimizer(Component):
         constant law whose mean is not 0 and beside which eps is small. An average that starts at 0 without bias correction
         makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
         shrink for ever.
-    monotone: the state fields that only rise, or only fall, whatever the gradients are.
+    monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
+        gradients, as a counter, need not be named.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     """
 

@@ -182,11 +182,12 @@ def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
         raise Broken(f"monotone is {component.monotone!r}; it must be a tuple of names out of {', '.join(fields) or '()'}")
     constants = np.full((LAST_MEASURED, 2), (-LARGE, LARGE))
     gradients = np.hstack([_signs(), _normals(), _spikes(), constants])[:WATCHED]
-    rises, falls = _ways(len(fields), _walk(component, h, gradients))
-    for name, rise, fall in zip(fields, rises, falls, strict=True):
+    seen = list(_walk(component, h, gradients))
+    for name, rise, fall, last in zip(fields, *_ways(len(fields), seen), seen[-1].state, strict=True):
         if name in component.monotone and rise and fall:
             raise Broken(f"monotone names {name}, but it rises as well as falls: first at steps {rise} and {fall}")
-        if name not in component.monotone and bool(rise) != bool(fall):
+        depends = np.any(last != last[0])  # else its way is a matter of the step alone
+        if name not in component.monotone and depends and bool(rise) != bool(fall):
             way = "falls" if fall else "rises"
             raise Broken(f"{name} never {'rises' if fall else 'falls'} in {WATCHED} steps, and {way}; monotone must name it")
 

@@ -97,7 +97,7 @@ def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
     step = 1 if core is int else 0.25
     near = [core(end + offset) for end in ends if abs(end) < 1e9 for offset in (step, -step, 0)]
     first, *others = WHOLE if core is int else NUMBERS
-    lowest = [core(b.ge) for b in bounds if b.ge is not None]  # eps = 0 and the like, where most goes wrong
+    lowest = [core(b.ge) for b in bounds if isinstance(b.ge, int | float) and abs(b.ge) < 1e9]  # eps = 0 and the like, where most goes wrong
     return list(dict.fromkeys([first, *lowest, *others, *near]))
 
 
