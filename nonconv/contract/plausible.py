@@ -97,7 +97,8 @@ def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
     step = 1 if core is int else 0.25
     near = [core(end + offset) for end in ends if abs(end) < 1e9 for offset in (step, -step, 0)]
     first, *others = WHOLE if core is int else NUMBERS
-    lowest = [core(b.ge) for b in bounds if isinstance(b.ge, int | float) and abs(b.ge) < 1e9]  # eps = 0 and the like, where most goes wrong
+    # Early, since most goes wrong at the lower end, as eps = 0.
+    lowest = [core(b.ge) for b in bounds if isinstance(b.ge, int | float) and abs(b.ge) < 1e9]
     return list(dict.fromkeys([first, *lowest, *others, *near]))
 
 
