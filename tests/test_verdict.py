@@ -26,6 +26,7 @@ from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY, ENDS, SIZE, trends
 from nonconv.statistics.verdict import Observed, judge
+from nonconv.theory.assumptions import settling
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 ALL = Wanted()
@@ -480,6 +481,42 @@ def test_what_changes_in_the_run_proves_nothing(
     found = run_of(**({"optimizer": optimizer} | changes)).verdict
     assert found["verdict"] == answer
     assert not reason or found["reason"] == reason
+
+
+BELIEF = """\
+from dataclasses import replace
+from nonconv.optimizers import OPTIMIZERS
+from nonconv.optimizers.adabelief import ADABELIEF
+OPTIMIZERS.register(replace(ADABELIEF, name="belief"))
+"""
+
+
+@pytest.mark.parametrize("data", ["two_point", "rademacher"])
+@pytest.mark.parametrize(
+    ("optimizer", "answer", "reason"),
+    [
+        ({"name": "belief", "beta2": 0.9999, "bias_correction": False}, "undecided", STILL_FILLS),
+        ({"name": "belief", "beta2": 0.9999}, "does_not_converge", ""),
+        ({"name": "adagrad"}, "converges", ""),
+    ],
+)
+def test_what_an_optimizer_states_decides(
+    run_of: Callable[..., Run], tmp_path: Path, data: str, optimizer: dict[str, Any], answer: str, reason: str
+) -> None:
+    """Floors that fall while a plug-in's averages warm up do not show that it converges; Adagrad's fall for ever."""
+    (tmp_path / "belief.py").write_text(BELIEF, encoding="utf-8")
+    changes = {"plugins": [str(tmp_path / "belief.py")], "optimizer": optimizer, "learning_rate": 0.01, "steps": 4000}
+    found = run_of(**changes, objective={"name": "quadratic", "data": data}).verdict
+    assert found["verdict"] == answer
+    assert not reason or found["reason"] == reason
+
+
+def test_a_maximum_may_still_rise(tmp_path: Path) -> None:
+    """AMSGrad's floors fall while its maximum rises, which does not show that they fall for ever; its noise does not vanish."""
+    path = written(tmp_path, RUN | {"optimizer": "amsgrad"})
+    assert settling(read_cell(path, []), 0.9) == "w of the optimizer may still change towards a limit"
+    vanishing = written(tmp_path, RUN | {"optimizer": "amsgrad", "learning_rate": VANISHING})
+    assert settling(read_cell(vanishing, []), 0.9) == ""
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-8])
