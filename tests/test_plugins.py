@@ -1015,7 +1015,7 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "samples stay within the law's bounds",
         "k.width * np.sqrt(u)",
         "k.width * np.sqrt(u) - 1e-9",
-        "outside of law's",
+        "outside the law's",
     ),
     ("ramp.py", "samples have the law's moments", "2 * h.width / 3", "2.05 * h.width / 3", "ramp.py:23: law says mean"),
     ("ramp.py", "samples have the law's moments", "h.width**2 / 18", "h.width**2 / 17.5", "law says variance"),

@@ -493,19 +493,19 @@ OPTIMIZERS.register(replace(ADABELIEF, name="belief"))
 
 @pytest.mark.parametrize("data", ["two_point", "rademacher"])
 @pytest.mark.parametrize(
-    ("optimizer", "answer", "reason"),
+    ("optimizer", "rate", "answer", "reason"),
     [
-        ({"name": "belief", "beta2": 0.9999, "bias_correction": False}, "undecided", STILL_FILLS),
-        ({"name": "belief", "beta2": 0.9999}, "does_not_converge", ""),
-        ({"name": "adagrad"}, "converges", ""),
+        ({"name": "belief", "beta2": 0.9999, "bias_correction": False}, 0.01, "undecided", STILL_FILLS),
+        ({"name": "belief", "beta2": 0.9999}, 0.01, "does_not_converge", ""),
+        ({"name": "adagrad"}, 0.5, "converges", ""),
     ],
 )
 def test_what_an_optimizer_states_decides(
-    run_of: Callable[..., Run], tmp_path: Path, data: str, optimizer: dict[str, Any], answer: str, reason: str
+    run_of: Callable[..., Run], tmp_path: Path, data: str, optimizer: dict[str, Any], rate: float, answer: str, reason: str
 ) -> None:
     """Floors that fall while a plug-in's averages warm up do not show that it converges; Adagrad's fall for ever."""
     (tmp_path / "belief.py").write_text(BELIEF, encoding="utf-8")
-    changes = {"plugins": [str(tmp_path / "belief.py")], "optimizer": optimizer, "learning_rate": 0.01, "steps": 4000}
+    changes = {"plugins": [str(tmp_path / "belief.py")], "optimizer": optimizer, "learning_rate": rate, "steps": 4000}
     found = run_of(**changes, objective={"name": "quadratic", "data": data}).verdict
     assert found["verdict"] == answer
     assert not reason or found["reason"] == reason

@@ -50,7 +50,7 @@ def _law_fits(component: Distribution, h: Any) -> None:
 
 
 def _samples(component: Distribution, h: Any, j: int) -> Array:
-    """Many samples of a coordinate, the most extreme uniforms among them."""
+    """SAMPLES samples of a coordinate, then those of the most extreme uniforms."""
     last = 1.0 - 2.0**-52
     extremes = np.array([0.0, 2.0**-52, 2.0**-51, 0.25, 0.5, 0.75, last - 2.0**-52, last])
     u = np.concatenate([uniforms(key(SEED, "data"), j, 1, 0, SAMPLES)[0], extremes])
@@ -63,7 +63,7 @@ def _samples_in_bounds(component: Distribution, h: Any) -> None:
         x = _samples(component, h, j)
         outside = ~((law.low[j] <= x) & (x <= law.high[j]) & np.isfinite(x))
         if outside.any():
-            what = f"sample gives {x[outside][0]:.17g}, outside of law's bounds {law.low[j]:g} to {law.high[j]:g}"
+            what = f"sample gives {x[outside][0]:.17g}, outside the law's bounds {law.low[j]:g} to {law.high[j]:g}"
             raise Broken(what, component.sample)
 
 

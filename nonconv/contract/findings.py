@@ -1,6 +1,6 @@
-"""Does a component keep its contract? Checks that a plug-in's author can call; each passes or says why not.
+"""Run the checks of a component's contract, as `nonconv explain NAME --test` does.
 
-Whatever is random is drawn from fixed seeds, so that a check gives the same answer every time.
+Random numbers come from fixed seeds, so a check gives the same result every time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,7 +71,7 @@ def findings(kind: str, component: Component, offered: Sequence[Any] = (), leave
 
 
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
-    """Why the check fails, for the first of the examples that it fails with."""
+    """Why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
         reason = _reason(test, component, h)
         if reason:

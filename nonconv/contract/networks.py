@@ -1,4 +1,4 @@
-"""Does a network, a data set or an initialisation keep its contract? The checks of `nonconv.contract.findings` for these."""
+"""The checks of networks, data sets and initialisations."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ SEED, STEPS, PATHS, BATCH = 3, 8, 13, 3
 LANES, EXAMPLES, BEYOND = 2, 12, 5
 """Paths and examples at once, and columns of every array that do not belong to them."""
 MOST_COORDINATES = 60
-"""Of a large network so many are held against differences."""
+"""At most this many coordinates of a network are compared with differences."""
 TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), Teacher(inputs=2, outputs=3, labels="classes"))
 FANS = ((1, 1), (3, 5), (5, 3), (784, 10), (1, 1024))
 
@@ -60,7 +60,7 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
 
 
 def _same(program: Program, function: Callable[..., Any]) -> None:
-    """The engines agree to the bit."""
+    """Check that both engines give the same bits. Raises Broken."""
     from nonconv.engine.fused import Fused
 
     stop = np.zeros(1, dtype=np.uint8)
@@ -162,7 +162,7 @@ class _Lesson(NamedTuple):
 
 
 def _fitting(component: Coupled, h: Any) -> Iterator[Teacher]:
-    """What there is to learn that the network takes."""
+    """The teachers whose labels the network accepts."""
     found = [teacher for teacher in TAUGHT if not component.check_shape(h, TEACHER.shape(teacher))]
     if not found:
         raise Broken("check_shape refuses values and classes alike", component.check_shape)

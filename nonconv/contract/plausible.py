@@ -1,4 +1,4 @@
-"""Parameters to check a component with: what its author offers, or values that the annotations allow."""
+"""Choose parameters to check a component with: those its author offers, or values that its annotations allow."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ def first_line(said: object) -> str:
 
 
 def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]) -> tuple[list[Any], list[str]]:
-    """Different parameters that a config could have, and what is wrong with those that it should."""
+    """Parameters that a config could have, and the first reason why one that should be allowed is not."""
     found: list[Any] = []
     refused: list[str] = []
     optional = not any(parameter.required for parameter in parameters_of(component.parameters))

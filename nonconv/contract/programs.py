@@ -1,4 +1,4 @@
-"""Small programs that both engines run, and whether they agree."""
+"""Small programs on which the compiled engine is compared with the reference engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ LAYOUTS = [(1, "1"), (3, "1"), (2, "5"), (2, "growing")]
 
 
 def make_program(dim: int, batch: str, **changes: Any) -> Program:
-    """Adam on the quadratic with two-point data, and what is changed."""
+    """Adam on the quadratic with two-point data; `changes` replace fields of the Program."""
     scale = tuple(0.5 + 0.25 * j for j in range(dim))
     law = TwoPoint(-1.0, 2.0, 0.3)
     whole: dict[str, Any] = {
@@ -52,7 +52,7 @@ def engines_agree(program: Program, component: Any, role: str) -> None:
 
 
 def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[..., Any]) -> None:
-    """The same numbers however the steps are cut or ordered, and the steps left alone."""
+    """Check that a function of steps (n,) is elementwise and does not change its argument. Raises Broken."""
     n = np.arange(1.0, 61.0)
     given = n.copy()
     whole = np.atleast_2d(np.array(function(given)))

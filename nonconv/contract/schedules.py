@@ -39,7 +39,7 @@ def _sizes_are_whole(component: Schedule, h: Any) -> None:
 
 
 def _limits_hold(component: Schedule, h: Any) -> None:
-    """Around steps 1e6 to 1e15 the values come close to the limits, or closer all the time; what is beyond is not seen."""
+    """Values around steps 1e6 to 1e15 are within the limits, or approach them; later steps cannot be tested."""
     limits = component.limits(h)
     if not isinstance(limits, Limits) or not limits.low <= limits.high:
         raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)

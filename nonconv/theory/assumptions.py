@@ -1,4 +1,4 @@
-"""Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed, docs/theory.md) an experiment does not meet."""
+"""Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed in docs/theory.md) an experiment violates."""
 
 import math
 from itertools import pairwise
@@ -18,12 +18,12 @@ FAR = 1e15
 
 
 def theorem(cell: Cell) -> str:
-    """The theorem that an experiment is nearest to: 1.2 is about networks, 1.1 about the quadratic."""
+    """The theorem closest to the experiment: 1.2 for networks, 1.1 for the quadratic."""
     return "1.2" if cell.program.learning else "1.1"
 
 
 def departures(cell: Cell) -> list[str]:
-    """One sentence part for each assumption of its theorem that does not hold; empty when the theorem applies."""
+    """One clause per violated assumption of its theorem; empty if the theorem applies."""
     if cell.program.learning:
         return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
     if cell.program.objective is not QUADRATIC:
