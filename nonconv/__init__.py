@@ -1,3 +1,3 @@
 """nonconv: does this optimizer converge? Seeded sweeps over thousands of paths, with intervals and pictures."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

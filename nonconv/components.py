@@ -79,6 +79,17 @@ class Optimizer(Component):
     per_step: NamedTuple of what depends on the step alone.
     at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
     update: (per_step, state, gradient) -> (direction, state); runs on lanes.
+
+    The rest is what the theory and the verdict must know of the rule. It has no default, since a wrong one would take a
+    safeguard away; `nonconv explain NAME --test` measures it.
+
+    relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
+        constant law whose mean is not 0 and beside which eps is small. An average that starts at 0 without bias correction
+        makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
+        shrink for ever.
+    monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
+        gradients, as a counter, need not be named.
+    can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     """
 
     state: type[Any]
@@ -86,6 +97,19 @@ class Optimizer(Component):
     per_step: type[Any]
     at_step: Callable[[Parameters, Array], Any]
     update: Callable[[Any, Any, Lanes], tuple[Lanes, Any]]
+    relative_size: Callable[[Parameters, Array], Array]
+    monotone: tuple[str, ...]
+    can_be_undefined: Callable[[Parameters], bool]
+
+
+def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
+    """The `relative_size` of a rule whose directions are as large at the first step as later."""
+    return np.ones_like(n)
+
+
+def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
+    """The `can_be_undefined` of a rule that divides by nothing."""
+    return False
 
 
 class Law(NamedTuple):
@@ -157,6 +181,9 @@ class Shape(NamedTuple):
     classes: int = 0
 
 
+LabelNoise = Literal["none", "bounded", "unbounded"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Examples(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
@@ -169,6 +196,7 @@ class Examples(Component):
     rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
         never trained on, or how many shall be drawn from `sample`.
+    label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -176,6 +204,7 @@ class Examples(Component):
     prepare: Callable[[Parameters], Any]
     draws: Callable[[Parameters], int]
     sample: Callable[[Any, int, Array, Array, Array], None]
+    label_noise: Callable[[Parameters], LabelNoise]
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
 
@@ -190,6 +219,9 @@ class Group(NamedTuple):
     fan_out: int = 0
 
 
+SQUARED_DISTANCE = "the squared distance"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Coupled(Component):
     """An objective over examples whose gradient needs all coordinates together.
@@ -202,6 +234,7 @@ class Coupled(Component):
     add_gradient: (constants, n, theta, x, y, gradient, work) -> None. Adds the gradients of all n examples to gradient.
         theta and gradient are (dim, lanes); x, y and work have n = examples * lanes columns, example by example.
     penalty: (constants, theta) -> what the gradient has besides, a number for each coordinate; runs on lanes.
+    loss_name: parameters -> what the loss is called; SQUARED_DISTANCE is the one that theorem 1.2 is about.
     idle: (constants, n, work) -> for each hidden layer which units (units, n) do not react to an example, seen after
         `loss`; NumPy. None: there are no hidden units.
     check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
@@ -214,6 +247,7 @@ class Coupled(Component):
     loss: Callable[[Any, int, Array, Array, Array, Array, Array], None]
     add_gradient: Callable[[Any, int, Array, Array, Array, Array, Array], None]
     penalty: Callable[[Any, Lanes], Lanes]
+    loss_name: Callable[[Parameters], str]
     idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
     check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
 

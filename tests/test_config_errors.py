@@ -5,6 +5,7 @@ written there, and what holds for any text, any document and any override.
 """
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+import golden
 from nonconv.config.spec import KINDS, Experiment, Floors, Record, common_parameters, typed
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
@@ -22,7 +24,7 @@ from nonconv.parameters import Parameter, parameters_of
 
 def table(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A good config and bad ones, each of which knows the good one."""
-    good, *bad = yaml.safe_load(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    good, *bad = golden.table(name)
     return good, [case | {"good": good["file"]} for case in bad]
 
 
@@ -55,13 +57,28 @@ def told(folder: Path, config: str | bytes, *overrides: str) -> str:
     return says.replace(f"{folder}/", "").replace(str(folder), "tmp")
 
 
-@pytest.mark.parametrize("case", [*BAD, *BAD_NETWORKS], ids=lambda case: case["id"])
-def test_message(case: dict[str, Any], tmp_path: Path) -> None:
+def told_of_case(case: dict[str, Any], folder: Path) -> str:
+    """What the user is told of a case of the tables."""
     files = case.get("files", {}) | ({"rows.csv": case["rows"]} if "rows" in case else {})
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    assert told(tmp_path, written(case), *case.get("set", [])) == case["says"].rstrip("\n")
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return told(folder, written(case), *case.get("set", []))
+
+
+@pytest.mark.parametrize("case", [*BAD, *BAD_NETWORKS], ids=lambda case: case["id"])
+def test_message(case: dict[str, Any], tmp_path: Path) -> None:
+    assert told_of_case(case, tmp_path) == case["says"]
+
+
+@pytest.mark.parametrize("name", ["bad_configs.yaml", "bad_networks.yaml", "bad_grids.yaml"])
+def test_the_tables_are_as_their_command_writes_them(name: str) -> None:
+    """golden.py finds every text of a table, and writes what it read; negative control: another text."""
+    cases = [case for case in golden.table(name) if "says" in case]
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    assert golden.rewritten(text, {case["id"]: case["says"] for case in cases}) == text
+    other = golden.rewritten(text, {case["id"]: f"{case['id']}: other" for case in cases})
+    assert other.count(": other\n") == len(re.findall(r"^  says: \|$", text, re.MULTILINE)) >= len(cases) - 1
 
 
 @pytest.mark.parametrize("good", [GOOD, NETWORK])

@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import golden
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
@@ -30,7 +31,7 @@ learning_rate: 0.1
 """
 TWO_SEEDS = "seed: [1, 2]"
 BETAS = "optimizer.beta1: [0, 0.5, 0.9]\noptimizer.beta2: [0.9, 0.99]"
-BAD = yaml.safe_load(Path(__file__).with_name("bad_grids.yaml").read_text(encoding="utf-8"))
+BAD = golden.table("bad_grids.yaml")
 
 
 def with_block(block: str, base: str = BASE) -> str:
@@ -506,11 +507,15 @@ def test_a_grid_option_is_the_same_sweep_as_the_block(tmp_path: Path) -> None:
 # Bad grids
 
 
+def told_of_case(case: dict[str, Any], folder: Path) -> str:
+    """What the user is told of a case of the table."""
+    options = [case["grid"]] if "grid" in case else []
+    return told(folder, case.get("block", "").rstrip("\n"), *options, base=BASE + case.get("lines", ""))
+
+
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case["id"])
 def test_message(case: dict[str, Any], tmp_path: Path) -> None:
-    options = [case["grid"]] if "grid" in case else []
-    says = told(tmp_path, case.get("block", "").rstrip("\n"), *options, base=BASE + case.get("lines", ""))
-    assert says == case["says"].rstrip("\n")
+    assert told_of_case(case, tmp_path) == case["says"]
 
 
 def test_no_case_stands_twice() -> None:

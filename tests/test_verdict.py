@@ -27,6 +27,7 @@ from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, trends
 from nonconv.statistics.verdict import Observed, judge
+from nonconv.theory.assumptions import settling
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 ALL = Wanted()
@@ -451,8 +452,8 @@ STILL_FALLS = (
 STILL_GROWS = "the floors decrease, but the batch size still grows to its bound, so they may level off; take more steps"
 STILL = "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
 STILL_FILLS = (
-    "the floors decrease, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
-    " so they may level off; take more steps"
+    "the floors decrease, but the optimizer's averages are still warming up without bias correction, so they may level off;"
+    " take more steps"
 )
 WARMS_UP = "the learning rate warms up until step 1025; take at least 2050 steps"
 FILLING = {"name": "rmsprop", "beta2": 0.99999}
@@ -496,6 +497,42 @@ def test_what_changes_in_the_run_proves_nothing(
     found = run_of(**({"optimizer": optimizer} | changes)).verdict
     assert found["verdict"] == answer
     assert not reason or found["reason"] == reason
+
+
+BELIEF = """\
+from dataclasses import replace
+from nonconv.optimizers import OPTIMIZERS
+from nonconv.optimizers.adabelief import ADABELIEF
+OPTIMIZERS.register(replace(ADABELIEF, name="belief"))
+"""
+
+
+@pytest.mark.parametrize("data", ["two_point", "rademacher"])
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "answer", "reason"),
+    [
+        ({"name": "belief", "beta2": 0.9999, "bias_correction": False}, 0.01, "undecided", STILL_FILLS),
+        ({"name": "belief", "beta2": 0.9999}, 0.01, "does_not_converge", ""),
+        ({"name": "adagrad"}, 0.5, "converges", ""),
+    ],
+)
+def test_what_an_optimizer_states_decides(
+    run_of: Callable[..., Run], tmp_path: Path, data: str, optimizer: dict[str, Any], rate: float, answer: str, reason: str
+) -> None:
+    """Floors that fall while a plug-in's averages warm up do not show that it converges; Adagrad's fall for ever."""
+    (tmp_path / "belief.py").write_text(BELIEF, encoding="utf-8")
+    changes = {"plugins": [str(tmp_path / "belief.py")], "optimizer": optimizer, "learning_rate": rate, "steps": 4000}
+    found = run_of(**changes, objective={"name": "quadratic", "data": data}).verdict
+    assert found["verdict"] == answer
+    assert not reason or found["reason"] == reason
+
+
+def test_a_maximum_may_still_rise(tmp_path: Path) -> None:
+    """AMSGrad's floors fall while its maximum rises, which does not show that they fall for ever; its noise does not vanish."""
+    path = written(tmp_path, RUN | {"optimizer": "amsgrad"})
+    assert settling(read_cell(path, []), 0.9) == "w of the optimizer may still change towards a limit"
+    vanishing = written(tmp_path, RUN | {"optimizer": "amsgrad", "learning_rate": VANISHING})
+    assert settling(read_cell(vanishing, []), 0.9) == ""
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-8])

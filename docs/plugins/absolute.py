@@ -47,6 +47,7 @@ EXAMPLES.register(
         prepare=prepare,
         draws=lambda h: 2,
         sample=sample,
+        label_noise=lambda h: "bounded" if h.noise > 0 else "none",
         held_out=lambda h: h.held_out,
     )
 )

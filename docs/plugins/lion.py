@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Optimizer
+from nonconv.components import CONSTANT_SIZE, NEVER, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers import OPTIMIZERS
 
@@ -62,5 +62,8 @@ OPTIMIZERS.register(
         per_step=LionPerStep,
         at_step=at_step,
         update=update,
+        relative_size=CONSTANT_SIZE,
+        monotone=(),
+        can_be_undefined=NEVER,
     )
 )

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
     from nonconv.components import Component
+    from nonconv.contract.findings import Finding
     from nonconv.faults.blame import Plugin
 
 Kind = Annotated[
@@ -19,14 +22,14 @@ Kind = Annotated[
     typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, examples or start."),
 ]
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A component, as adam or learning_rate.power; or a plug-in, as my_rule.py.")
+    str, typer.Argument(metavar="NAME", help="A component, such as adam or learning_rate.power; or a plug-in file.")
 ]
-Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps its contract; exit 2 if it does not.")]
+Test = Annotated[bool, typer.Option("--test", help="Check the component's contract. Exit code 2 if a check fails.")]
 
 
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List objectives, optimizers, learning rates, batch sizes, data and starts, a line each with its paper."""
+    """List the components that a config can use."""
     _use(plugins)
     chosen = _kinds(kind)
     if as_json:
@@ -40,9 +43,9 @@ def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = 
 
 @reported
 def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Explain one component: its rule, parameters, ranges, source, and where implementations differ.
+    """Explain a component: rule, parameters, source.
 
-    Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
+    Of a plug-in file, explain every component in it. --test checks what the engines and the theory rely on.
     """
     of_file = name.endswith(".py")
     loaded = _use([*plugins, Path(name)] if of_file else plugins)
@@ -64,34 +67,49 @@ def _use(files: list[Path]) -> "tuple[Plugin, ...]":
 
 
 def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
-    """What it registers; a distribution that is both data and start once."""
+    """The components that a plug-in registers."""
+    return _once(plugin.components)
+
+
+def _once(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Component]]":
+    """Each component by the first kind it is registered as: a distribution can be both data and start."""
     found: list[tuple[str, Component]] = []
-    for kind, component in plugin.components:
+    for kind, component in components:
         if not any(component is known for _, known in found):
             found.append((kind, component))
     return found
 
 
 def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
-    """Print what the contract's checks of these components found. Exits with 2 unless all of them pass."""
-    from nonconv.contract.findings import contract_of
-
-    names = [(kind, component.name) for kind, component in chosen]
-    found = [finding for plugin in plugins for finding in contract_of(plugin) if (finding.kind, finding.component) in names]
-    if not found:
-        raise UsageError("--test is for plug-ins, as in: nonconv explain my_rule.py --test")
-    failed = sum(bool(finding.reasons) for finding in found)
+    """Print the result of every check of these components. Exit with code 2 if one fails."""
+    found = _findings(plugins, chosen)
+    results = Counter(finding.result for finding in found)
     if as_json:
-        rows = [finding._asdict() | {"passed": not finding.reasons} for finding in found]
-        write_stdout((json.dumps({"schema_version": 1, "passed": not failed, "checks": rows}, indent=2) + "\n").encode())
+        rows = [finding._asdict() | {"passed": finding.result == "passed"} for finding in found]
+        document = {"schema_version": 1, "passed": not results["failed"], "checks": rows}
+        write_stdout((json.dumps(document, indent=2) + "\n").encode())
     else:
-        lines = [
-            [f.check, f"{f.component} ({f.kind})", "failed" if f.reasons else "passed", "\n".join(f.reasons)] for f in found
-        ]
-        print_table("", ["check", "component", "result", "what is wrong"], lines)
-        print(f"{len(found) - failed} of {len(found)} checks passed.")
-    if failed:
+        lines = [[f.check, f"{f.component} ({f.kind})", f.result, "\n".join(f.reasons) or f.skipped] for f in found]
+        print_table("", ["check", "component", "result", "reason"], lines)
+        skipped = f" {results['skipped']} skipped." if results["skipped"] else ""
+        print(f"{results['passed']} of {len(found) - results['skipped']} checks passed.{skipped}")
+    if results["failed"]:
         raise typer.Exit(UsageError.exit_code)
+
+
+def _findings(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]") -> "list[Finding]":
+    """The checks of these components; those of plug-ins use the parameters that their files offer."""
+    from nonconv.contract.findings import contract_of, findings
+
+    of_plugins = [finding for plugin in plugins for finding in contract_of(plugin)]
+    theirs = [component for plugin in plugins for _, component in plugin.components]
+    found: list[Finding] = []
+    for kind, component in _once(chosen):
+        if any(component is known for known in theirs):
+            found += [f for f in of_plugins if (f.kind, f.component) == (kind, component.name)]
+        else:
+            found += findings(kind, component)
+    return found
 
 
 def _explain(kind: str, component: "Component") -> None:

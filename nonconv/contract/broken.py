@@ -1,4 +1,4 @@
-"""Why a component does not keep its contract, as the checks of `contract` and `contract_networks` say it."""
+"""How the checks of a component's contract report a failure."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from nonconv.numerics.arithmetic import Array
 
 
 class Broken(Exception):
-    """The reason why a check fails, and the function that is at fault."""
+    """A check failed: the reason, with file and line of the function at fault if it is a plug-in's."""
 
     def __init__(self, reason: str, function: Callable[..., Any] | None = None) -> None:
         at = f"{place_text(function)}: " if function is not None and is_foreign(function) else ""
@@ -18,7 +18,7 @@ class Broken(Exception):
 
 
 Check = Callable[[Any, Any], None]
-"""Takes a component and parameters of it. Raises Broken."""
+"""Takes a component and an instance of its parameters. Raises Broken if the check fails."""
 
 ADVICE = (
     "instead of np.exp, np.log and the like use the functions of nonconv.plugin (exp, log, sin, ...), "
@@ -27,7 +27,7 @@ ADVICE = (
 
 
 def demand_same_bits(ours: Array, reference: Array, function: Callable[..., Any], where: str = "") -> None:
-    """Hold the compiled paths (steps, ...) against NumPy's. Raises Broken at the first step where they differ."""
+    """Compare compiled paths (steps, ...) with NumPy's, bit for bit. Raises Broken, naming the first step that differs."""
     differs = (ours != reference) & ~(np.isnan(ours) & np.isnan(reference))
     if np.any(differs):
         step = int(np.argmax(np.any(differs, axis=tuple(range(1, differs.ndim))))) + 1

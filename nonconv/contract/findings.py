@@ -1,6 +1,6 @@
-"""Does a component keep its contract? Checks that a plug-in's author can call; each passes or says why not.
+"""Run the checks of a component's contract, as `nonconv explain NAME --test` does.
 
-Whatever is random is drawn from fixed seeds, so that a check gives the same answer every time.
+Random numbers come from fixed seeds, so a check gives the same result every time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from nonconv.components import Component, Coupled, Initialisation
 from nonconv.config.spec import common_parameters
 from nonconv.contract.broken import Broken, Check
+from nonconv.contract.built_in import FROM_FILES, OFFERED
 from nonconv.contract.data import OF_DATA
 from nonconv.contract.networks import OF_EXAMPLES, OF_INITIALISATIONS, OF_NETWORKS
 from nonconv.contract.objectives import OF_OBJECTIVES
@@ -23,16 +24,22 @@ from nonconv.parameters import parameters_of
 
 
 class Finding(NamedTuple):
-    """What a check of a component found; without reasons it passed."""
+    """What a check of a component found. It passed if there are no reasons why not, unless it was skipped for one."""
 
     kind: str
     component: str
     check: str
     reasons: tuple[str, ...]
+    skipped: str = ""
+
+    @property
+    def result(self) -> str:
+        """failed, skipped or passed."""
+        return "failed" if self.reasons else "skipped" if self.skipped else "passed"
 
 
 def contract_of(plugin: Plugin) -> list[Finding]:
-    """Every check of every component that a plug-in registers; what is both data and start is checked once."""
+    """Every check of every component that a plug-in registers; a component of two kinds is checked once."""
     said = getattr(plugin.module, "EXAMPLES", {})
     examples = said if isinstance(said, dict) else {}
     different: dict[int, tuple[str, Component]] = {}
@@ -41,22 +48,30 @@ def contract_of(plugin: Plugin) -> list[Finding]:
     return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []))]
 
 
-def findings(kind: str, component: Component, offered: Sequence[Any] = ()) -> Iterator[Finding]:
-    """Every check of one component, with the parameters its author offers as mappings, or else with plausible ones."""
+def findings(kind: str, component: Component, offered: Sequence[Any] = (), leave_out: str = "") -> Iterator[Finding]:
+    """Every check of one component, with the parameters its author offers as mappings, or else with plausible ones.
 
-    def finding(check: str, reasons: Iterable[str]) -> Finding:
-        return Finding(kind, component.name, check, tuple(reasons))
+    A component that reads a table is checked with a small one. leave_out: what the names of checks to leave out begin with.
+    """
 
-    yield finding("its parameters say what they mean", _silent(kind, component))
-    examples, reasons = plausible_parameters(kind, component, offered)
-    yield finding("a config can choose its parameters", reasons)
-    if examples:
-        for check, test in checks_of(kind, component).items():
+    def finding(check: str, reasons: Iterable[str], skipped: str = "") -> Finding:
+        return Finding(kind, component.name, check, tuple(reasons), skipped)
+
+    yield finding("every parameter has a description", _silent(kind, component))
+    if component in FROM_FILES:
+        examples = FROM_FILES[component]
+        instead = "the other checks use a small one" if examples else "it has no functions to check"
+        yield finding("a config can set its parameters", (), f"it reads a table; {instead}")
+    else:
+        examples, reasons = plausible_parameters(kind, component, offered or OFFERED.get(component, []))
+        yield finding("a config can set its parameters", reasons)
+    for check, test in checks_of(kind, component).items() if examples else ():
+        if not (leave_out and check.startswith(leave_out)):
             yield finding(check, _reasons(test, component, examples))
 
 
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
-    """Why the check fails, for the first of the examples that it fails with."""
+    """Why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
         reason = _reason(test, component, h)
         if reason:
@@ -79,16 +94,16 @@ def _reason(test: Check, component: Component, h: Any) -> str:
 
 def _short(h: Any) -> str:
     """The parameters in a few words."""
-    told = [f"{name}: {value}" for name, value in h._asdict().items() if name != "data"]
+    told = [f"{name}: {value}" for name, value in h._asdict().items() if name != "data" and not isinstance(value, np.ndarray)]
     return ", ".join(told) or "its defaults"
 
 
 def _silent(kind: str, component: Component) -> Iterator[str]:
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
         if not parameter.meaning:
-            yield f"{parameter.name} has no meaning; write Annotated[..., Doc('what it means')]"
+            yield f"{parameter.name} has no description; write Annotated[..., Doc('what it means')]"
     if not component.paper:
-        yield "paper is empty; say where it is from"
+        yield "paper is empty; name the source"
 
 
 CHECKS: dict[str, dict[str, Check]] = {
@@ -100,11 +115,11 @@ CHECKS: dict[str, dict[str, Check]] = {
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,
 }
-"""The checks of each kind by what they say when they pass."""
+"""The checks of each kind by what holds when they pass."""
 OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initialisation: OF_INITIALISATIONS}
-"""Those of classes that share their kind with another."""
+"""The checks of classes that share their kind with another class."""
 
 
 def checks_of(kind: str, component: Component) -> dict[str, Check]:
-    """The checks of a component."""
+    """The checks of a component by what holds when they pass."""
     return OF_CLASS.get(type(component), CHECKS[kind])

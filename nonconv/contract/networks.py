@@ -1,4 +1,4 @@
-"""Does a network, a data set or an initialisation keep its contract? The checks of `nonconv.contract.findings` for these."""
+"""The checks of networks, data sets and initialisations."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ SEED, STEPS, PATHS, BATCH = 3, 8, 13, 3
 LANES, EXAMPLES, BEYOND = 2, 12, 5
 """Paths and examples at once, and columns of every array that do not belong to them."""
 MOST_COORDINATES = 60
-"""Of a large network so many are held against differences."""
+"""At most this many coordinates of a network are compared with differences."""
 TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), Teacher(inputs=2, outputs=3, labels="classes"))
 FANS = ((1, 1), (3, 5), (5, 3), (784, 10), (1, 1024))
 
@@ -56,7 +56,7 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
 
 
 def _same(program: Program, function: Callable[..., Any]) -> None:
-    """The engines agree to the bit."""
+    """Check that both engines give the same bits. Raises Broken."""
     from nonconv.engine.fused import Fused
 
     stop = np.zeros(1, dtype=np.uint8)
@@ -92,7 +92,7 @@ def _held_out_fits(component: Examples, h: Any) -> None:
     arrays = held_out if isinstance(held_out, tuple) else ()
     sizes = [getattr(array, "shape", ()) for array in arrays]
     if [size[:1] for size in sizes] != [(shape.features,), (shape.targets,)] or sizes[0][1:] != sizes[1][1:]:
-        raise Broken("held_out must return how many, or arrays (features, H) and (targets, H)", component.held_out)
+        raise Broken("held_out must return a number of examples, or arrays (features, H) and (targets, H)", component.held_out)
 
 
 def _drawn(component: Examples, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
@@ -135,7 +135,7 @@ def _sample_is_of_each(component: Examples, h: Any) -> None:
         raise Broken("sample gives other examples from the same uniforms", component.sample)
     alone = np.hstack([np.vstack(_drawn(component, h, u[:, k : k + 1])) for k in range(7)])
     if not np.array_equal(together, alone):
-        raise Broken("sample gives another example beside others than alone", component.sample)
+        raise Broken("sample returns another example beside others than alone", component.sample)
 
 
 def _sample_compiles(component: Examples, h: Any) -> None:
@@ -158,7 +158,7 @@ class _Lesson(NamedTuple):
 
 
 def _fitting(component: Coupled, h: Any) -> Iterator[Teacher]:
-    """What there is to learn that the network takes."""
+    """The teachers whose labels the network accepts."""
     found = [teacher for teacher in TAUGHT if not component.check_shape(h, TEACHER.shape(teacher))]
     if not found:
         raise Broken("check_shape refuses values and classes alike", component.check_shape)
@@ -204,7 +204,7 @@ def _groups_cover(component: Coupled, h: Any) -> None:
         if gap:
             raise Broken(f"groups: {gap} does not begin where the one before ends", component.groups)
         if len({g.name for g in groups}) < len(groups):
-            raise Broken("groups: a name stands twice", component.groups)
+            raise Broken("groups: duplicate name", component.groups)
         wrong = next((g.name for g in groups if g.fan_in * g.fan_out not in (0, g.last - g.first)), None)
         if wrong:
             raise Broken(f"groups: {wrong} does not have fan_in * fan_out coordinates", component.groups)
@@ -271,15 +271,15 @@ def _variance_is_positive(component: Initialisation, h: Any) -> None:
 
 OF_EXAMPLES: dict[str, Check] = {
     "shape, draws and rows are whole numbers": _shape_fits,
-    "what is held out has the shape": _held_out_fits,
-    "sample writes n examples, and no more": _sample_writes,
+    "held-out examples have the shape": _held_out_fits,
+    "sample writes n columns and no more": _sample_writes,
     "an example depends on its uniforms alone": _sample_is_of_each,
     "compiled samples equal NumPy's": _sample_compiles,
 }
 OF_NETWORKS: dict[str, Check] = {
-    "groups leave no coordinate out": _groups_cover,
-    "loss writes n losses, and no more": _loss_fits,
-    "add_gradient adds, an example at a time": _gradient_is_added,
+    "groups cover every coordinate": _groups_cover,
+    "loss writes n columns and no more": _loss_fits,
+    "add_gradient is a sum over examples": _gradient_is_added,
     "add_gradient is the derivative of loss": _gradient_is_derivative,
     "compiled gradient equals NumPy's": _network_compiles,
 }

@@ -65,13 +65,13 @@ def _minimizer_is_stationary(component: Objective, h: Any) -> None:
                 what = f"at the minimizer {point[j]:.6g} the mean gradient is {np.mean(slopes[1]):.3g}, with {law.name} data"
                 raise Broken(what, component.minimizer)
             if np.mean(slopes[0]) > 0.0 or np.mean(slopes[2]) < 0.0:
-                what = f"{point[j]:.6g} is no minimum: the loss falls beside it, with {law.name} data"
+                what = f"{point[j]:.6g} is no minimum: the loss is smaller next to it, with {law.name} data"
                 raise Broken(what, component.minimizer)
 
 
 OF_OBJECTIVES: dict[str, Check] = {
-    "constants have an entry a coordinate": constants_fit,
+    "constants have one entry per coordinate": constants_fit,
     "compiled gradient equals NumPy's": _gradient_compiles,
     "gradient is the derivative of loss": _gradient_is_derivative,
-    "the minimizer has mean gradient zero": _minimizer_is_stationary,
+    "the mean gradient at the minimizer is 0": _minimizer_is_stationary,
 }

@@ -1,13 +1,36 @@
-"""The checks of optimizers."""
+"""The checks of optimizers: what the engines need of a rule, and what it states of itself for theory and verdict."""
 
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nonconv.components import Configured, Optimizer
 from nonconv.contract.broken import Broken, Check
-from nonconv.contract.programs import LAYOUTS, depends_on_step_alone, engines_agree, make_program
+from nonconv.contract.programs import LAYOUTS, SEED, depends_on_step_alone, engines_agree, make_program
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.normal import normal_quantile
+from nonconv.numerics.rng import key, uniforms
+
+FIRST_MEASURED, LAST_MEASURED = 32, 2048
+"""Steps on which sizes are measured, doubling by doubling; the verdict looks at none before step 32."""
+WATCHED = 512
+"""Steps on which the state is watched for fields that go one way."""
+LANES = 64
+"""Paths of each kind of gradient."""
+LARGE = 2.0**20
+"""Factor of gradients, so that eps is small beside them."""
+STANDARD_ERRORS = 5.0
+LONGER, SHORTER = 0.05, 0.3
+"""How much longer or shorter early directions may be than stated, besides. Only longer ones can mislead the verdict; a sign of
+an average, which has a constant size, has a mean that grows while the average does."""
+FAR = np.array([1e12, 1e15, 1e18])
+"""Steps at which a relative size is near its limit."""
+QUIET = 64
+"""Steps without a gradient, after which 0/0 has come up if it can."""
 
 
 def _state_is_floats(component: Optimizer, h: Any) -> None:
@@ -42,7 +65,7 @@ def _update_compiles(component: Optimizer, h: Any) -> None:
 
 
 def _update_is_pure(component: Optimizer, h: Any) -> None:
-    """Each lane moves as it would alone, and nothing that is given is changed."""
+    """Each lane moves as it would alone, and update changes none of its arguments."""
     gradients = np.array([-3.0, -1e-3, 0.5, 1.0, 2.0, 1e4])
     columns = component.at_step(h, np.arange(1.0, 6.0))
     together, alone = gradients.copy(), list(gradients)
@@ -58,15 +81,148 @@ def _update_is_pure(component: Optimizer, h: Any) -> None:
             raise Broken("update changes the state it is given; it must return a new one", component.update)
         moved = [component.update(per_step, s, float(g)) for s, g in zip(states, together, strict=True)]
         if not np.array_equal(np.broadcast_to(direction, gradients.shape), [d for d, _ in moved], equal_nan=True):
-            raise Broken("update moves a path otherwise beside others than alone", component.update)
+            raise Broken("update moves a path differently beside others than alone", component.update)
         state = component.state(*(np.broadcast_to(value, gradients.shape).copy() for value in after))
         states, together = [s for _, s in moved], gradients * (-0.75) ** (t + 1)
 
 
+class _Step(NamedTuple):
+    """What one step of a walk left: the direction (lanes,) and the state, each field (lanes,)."""
+
+    direction: Array
+    state: tuple[Array, ...]
+
+
+def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
+    """Feed gradients (steps, lanes) to the rule. The first item is the state before step 1, with direction 0."""
+    steps, lanes = gradients.shape
+    columns = component.at_step(h, np.arange(1.0, steps + 1.0))
+    state = component.state(*(np.full(lanes, value) for value in component.start(h)))
+    yield _Step(np.zeros(lanes), tuple(state))
+    for t in range(steps):
+        per_step = component.per_step(*(float(column[t]) for column in columns))
+        direction, state = component.update(per_step, state, gradients[t])
+        yield _Step(np.broadcast_to(direction, lanes), tuple(np.broadcast_to(value, lanes) for value in state))
+
+
+@cache
+def _uniforms(name: str) -> Array:
+    return uniforms(key(SEED, name), 0, LAST_MEASURED, 0, LANES)
+
+
+@cache
+def _signs() -> Array:
+    """Gradients of 1, or -1 with probability 1/4, (steps, LANES)."""
+    return np.where(_uniforms("signs") < 0.25, -LARGE, LARGE)
+
+
+@cache
+def _normals() -> Array:
+    """Normal gradients of mean 1/2 and variance 1, (steps, LANES)."""
+    return np.asarray(LARGE * (0.5 + normal_quantile(_uniforms("normals") + 2.0**-53)))
+
+
+def _spikes() -> Array:
+    """Gradients of 0, but for one in sixteen of either sign, (steps, LANES): an average decays in between."""
+    u = _uniforms("spikes")
+    return LARGE * np.where(u < 1.0 / 32.0, -1.0, np.where(u < 1.0 / 16.0, 1.0, 0.0))
+
+
+def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
+    """Hold relative_size against mean sizes of directions over spans of steps that double.
+
+    Gradients are 1 and -1 with a mean of 1/2. Without noise a rule that divides by deviations is undefined; without a mean
+    there is no bias; and if sizes varied, so would a maximum, and what a first gradient leaves behind.
+    """
+    _relative_size_fits(component, h)
+    _sizes_agree(component, h, _signs())
+
+
+def _relative_size_fits(component: Optimizer, h: Any) -> None:
+    """One positive number per step, which tends to 1 or to 0."""
+    n = np.concatenate([np.arange(1.0, 101.0), FAR])
+    size = component.relative_size(h, n.copy())
+    if np.shape(size) != n.shape:
+        raise Broken(f"relative_size has the shape {np.shape(size)}, n has {n.shape}", component.relative_size)
+    if not np.all(np.isfinite(size) & (size > 0.0)):
+        raise Broken("relative_size is not a positive number at every step", component.relative_size)
+    far = np.asarray(size)[-3:]
+    if not (abs(far[-1] - 1.0) <= 1e-6 or (far[-1] < 0.5 and np.all(np.diff(far) < 0.0))):
+        raise Broken(f"relative_size is {far[1]:g} at step 1e15; it must tend to 1, or to 0", component.relative_size)
+
+
+def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
+    n = np.arange(1.0, len(gradients) + 1.0)
+    stated = np.asarray(component.relative_size(h, n))
+    seen = np.array([step.direction for step in _walk(component, h, gradients)][1:]) / stated[:, None]
+    ends = [FIRST_MEASURED * 2**k for k in range(int(math.log2(LAST_MEASURED // FIRST_MEASURED)) + 1)]
+    means = np.array([seen[first:last].mean(axis=0) for first, last in pairwise(ends)])
+    mean, error = means.mean(axis=1), means.std(axis=1) / math.sqrt(max(means.shape[1] - 1, 1))
+    if not np.all(np.isfinite(mean)) or mean[-1] <= 0.0:
+        raise Broken("on gradients of positive mean the mean direction is not a positive number", component.update)
+    ratio, errors = mean / mean[-1], np.hypot(error, error[-1]) / mean[-1]
+    allowed = np.where(ratio > 1.0, LONGER, SHORTER) + STANDARD_ERRORS * errors
+    wrong = np.abs(ratio - 1.0) > allowed
+    if wrong.any():
+        k = int(np.argmax(np.abs(ratio - 1.0) * wrong))
+        says = float(stated[ends[k] : ends[k + 1]].mean() / stated[ends[-2] :].mean())
+        raise Broken(
+            f"relative_size says that directions of steps {ends[k] + 1} to {ends[k + 1]} are {says:.3g} times as long as "
+            f"those of steps {ends[-2] + 1} to {ends[-1]}; on random gradients they are {says * ratio[k]:.3g} times as long "
+            f"(standard error {says * errors[k]:.1g})",
+            component.relative_size,
+        )
+
+
+def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
+    """Hold `monotone` against which fields of the state go one way only, on noise, on spikes, and on constants."""
+    fields = component.state._fields
+    unknown = [name for name in component.monotone if name not in fields]
+    if not isinstance(component.monotone, tuple) or unknown:
+        raise Broken(f"monotone is {component.monotone!r}; it must be a tuple of names out of {', '.join(fields) or '()'}")
+    constants = np.full((LAST_MEASURED, 2), (-LARGE, LARGE))
+    gradients = np.hstack([_signs(), _normals(), _spikes(), constants])[:WATCHED]
+    seen = list(_walk(component, h, gradients))
+    for name, rise, fall, last in zip(fields, *_ways(len(fields), seen), seen[-1].state, strict=True):
+        if name in component.monotone and rise and fall:
+            raise Broken(f"monotone names {name}, but it rises as well as falls: first at steps {rise} and {fall}")
+        depends = np.any(last != last[0])  # else its way is a matter of the step alone
+        if name not in component.monotone and depends and bool(rise) != bool(fall):
+            way = "falls" if fall else "rises"
+            raise Broken(f"{name} never {'rises' if fall else 'falls'} in {WATCHED} steps, and {way}; monotone must name it")
+
+
+def _ways(fields: int, steps: Iterable[_Step]) -> tuple[list[int], list[int]]:
+    """The first step at which each field rises, and falls, on any lane; 0 if at none."""
+    rises, falls = [0] * fields, [0] * fields
+    for n, (before, after) in enumerate(pairwise(step.state for step in steps), 1):
+        for k, (then, now) in enumerate(zip(before, after, strict=True)):
+            rises[k] = rises[k] or n * bool(np.any(now > then))
+            falls[k] = falls[k] or n * bool(np.any(now < then))
+    return rises, falls
+
+
+def _undefined_as_stated(component: Optimizer, h: Any) -> None:
+    """Hold can_be_undefined against gradients of 0: from the first step on, and after one that is not."""
+    stated = component.can_be_undefined(h)
+    gradients = np.zeros((QUIET, 2))
+    gradients[0, 1] = 1.0
+    bad = [n for n, step in enumerate(_walk(component, h, gradients)) if np.any(np.isnan(step.direction))]
+    if bad and not stated:
+        what = f"can_be_undefined says no, but on gradients of 0 the direction of step {bad[0]} is nan"
+        raise Broken(what, component.can_be_undefined)
+    if stated and not bad:
+        what = f"can_be_undefined says yes, but on {QUIET} gradients of 0 all directions are numbers"
+        raise Broken(what, component.can_be_undefined)
+
+
 OF_OPTIMIZERS: dict[str, Check] = {
-    "the state starts as floats": _state_is_floats,
-    "at_step gives a number a step": _at_step_is_a_table,
+    "start returns finite floats": _state_is_floats,
+    "at_step returns one number per step": _at_step_is_a_table,
     "at_step depends on the step alone": _at_step_of_the_step_alone,
-    "update changes nothing it is given": _update_is_pure,
+    "update does not change its arguments": _update_is_pure,
+    "relative_size is the size of directions": _relative_size_is_measured,
+    "monotone names the fields that go one way": _monotone_fields_are_stated,
+    "can_be_undefined says whether 0/0 occurs": _undefined_as_stated,
     "compiled update equals NumPy's": _update_compiles,
 }

@@ -1,4 +1,4 @@
-"""Parameters to check a component with: what its author offers, or values that the annotations allow."""
+"""Choose parameters to check a component with: those its author offers, or values that its annotations allow."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from nonconv.config.spec import component_model, parameters_from
 from nonconv.faults.blame import blame
 from nonconv.parameters import Parameter, bare, parameters_of, without_none
 
-MOST_EXAMPLES, MOST_TRIED = 8, 500
+MOST_EXAMPLES, MOST_TRIED = 12, 500
 OFFERED = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
     "examples": [{"name": "function", "inputs": 2}],
@@ -27,7 +27,7 @@ def first_line(said: object) -> str:
 
 
 def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]) -> tuple[list[Any], list[str]]:
-    """Different parameters that a config could have, and what is wrong with those that it should."""
+    """Parameters that a config could have, and the first reason why one that should be allowed is not."""
     found: list[Any] = []
     refused: list[str] = []
     optional = not any(parameter.required for parameter in parameters_of(component.parameters))
@@ -38,7 +38,7 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
             found.append(parameters_from(component, model))
         except Exception as error:  # of a check, or of what the file offers
             refused += [_why_not(values, error)] if k < must_hold or not found else []
-        if len(found) == MOST_EXAMPLES:
+        if len(found) == MOST_EXAMPLES and not offered:
             break
     if not found:
         hint = f"EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
@@ -57,13 +57,14 @@ def _why_not(values: Any, error: Exception) -> str:
 
 
 def _plausible(component: Component) -> Iterator[dict[str, Any]]:
-    """Config values, the simplest first: required ones in every combination, then each of the others by itself."""
+    """Config values, the simplest first: the required ones with others one at a time, then required ones combined."""
     parameters = parameters_of(component.parameters)
     required = {p.name: _values(p) for p in parameters if p.required}
     bases = [dict(zip(required, values, strict=True)) for values in itertools.product(*required.values())]
     yield from bases[:1]
-    for p in parameters:
-        yield from (base | {p.name: value} for base in bases[:1] for value in _values(p)[:3] if not p.required)
+    optional = [(p.name, _values(p)) for p in parameters if not p.required]
+    for rank in range(3):  # a value of each parameter, before a second one of any
+        yield from (base | {name: values[rank]} for base in bases[:1] for name, values in optional if rank < len(values))
     yield from bases[1:MOST_TRIED]
 
 
@@ -95,7 +96,10 @@ def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
     ends = [end for b in bounds for end in (b.ge, b.gt, b.le, b.lt) if isinstance(end, int | float)]
     step = 1 if core is int else 0.25
     near = [core(end + offset) for end in ends if abs(end) < 1e9 for offset in (step, -step, 0)]
-    return list(dict.fromkeys([*(WHOLE if core is int else NUMBERS), *near]))
+    first, *others = WHOLE if core is int else NUMBERS
+    # Early, since most goes wrong at the lower end, as eps = 0.
+    lowest = [core(b.ge) for b in bounds if isinstance(b.ge, int | float) and abs(b.ge) < 1e9]
+    return list(dict.fromkeys([first, *lowest, *others, *near]))
 
 
 def _within(number: Any, bound: Any) -> bool:

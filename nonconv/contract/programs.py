@@ -1,4 +1,4 @@
-"""Small programs that both engines run, and whether they agree."""
+"""Small programs on which the compiled engine is compared with the reference engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ LAYOUTS = [(1, "1"), (3, "1"), (2, "5"), (2, "growing")]
 
 
 def make_program(dim: int, batch: str, **changes: Any) -> Program:
-    """Adam on the quadratic with two-point data, and what is changed."""
+    """Adam on the quadratic with two-point data; `changes` replace fields of the Program."""
     scale = tuple(0.5 + 0.25 * j for j in range(dim))
     law = TwoPoint(-1.0, 2.0, 0.3)
     whole: dict[str, Any] = {
@@ -49,7 +49,7 @@ def engines_agree(program: Program, component: Any, role: str) -> None:
 
 
 def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[..., Any]) -> None:
-    """The same numbers however the steps are cut or ordered, and the steps left alone."""
+    """Check that a function of steps (n,) is elementwise and does not change its argument. Raises Broken."""
     n = np.arange(1.0, 61.0)
     given = n.copy()
     whole = np.atleast_2d(np.array(function(given)))
@@ -57,6 +57,6 @@ def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[...
         raise Broken("changes the steps it is given", blamed)
     pieces = [np.atleast_2d(np.array(function(n[first:last].copy()))) for first, last in ((0, 1), (1, 17), (17, 60))]
     if not np.array_equal(np.concatenate(pieces, axis=1), whole):
-        raise Broken("gives other numbers when the steps are cut in pieces", blamed)
+        raise Broken("returns other numbers when the steps are split into pieces", blamed)
     if not np.array_equal(np.atleast_2d(np.array(function(n[::-1].copy())))[:, ::-1], whole):
-        raise Broken("gives other numbers when the steps come in another order", blamed)
+        raise Broken("returns other numbers when the steps come in another order", blamed)

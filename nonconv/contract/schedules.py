@@ -39,7 +39,7 @@ def _sizes_are_whole(component: Schedule, h: Any) -> None:
 
 
 def _limits_hold(component: Schedule, h: Any) -> None:
-    """Around steps 1e6 to 1e15 the values come close to the limits, or closer all the time; what is beyond is not seen."""
+    """Values around steps 1e6 to 1e15 are within the limits, or approach them; later steps cannot be tested."""
     limits = component.limits(h)
     if not isinstance(limits, Limits) or not limits.low <= limits.high:
         raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
@@ -56,8 +56,8 @@ def _limits_hold(component: Schedule, h: Any) -> None:
 
 
 OF_SCHEDULES: dict[str, Check] = {
-    "values are finite, not negative, and one a step": _values_fit,
-    "values depend on the step alone": _value_of_the_step_alone,
+    "value returns one finite number >= 0 per step": _values_fit,
+    "value depends on the step alone": _value_of_the_step_alone,
     "values approach the limits": _limits_hold,
 }
-OF_BATCH_SIZES: dict[str, Check] = {**OF_SCHEDULES, "sizes are whole and at least 1": _sizes_are_whole}
+OF_BATCH_SIZES: dict[str, Check] = {**OF_SCHEDULES, "sizes are whole numbers >= 1": _sizes_are_whole}

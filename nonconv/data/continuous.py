@@ -1,6 +1,7 @@
 """Laws with a density: uniform, log_uniform, normal, truncated_normal."""
 
 import math
+from functools import cache
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -9,12 +10,18 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint, Distribution, Law
 from nonconv.data.values import LARGEST, Value
-from nonconv.numerics.arithmetic import Lanes, select
+from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.numerics.elementary import exp
 from nonconv.numerics.normal import normal_quantile
 
 HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
+
+
+@cache
+def gauss_400() -> tuple[Array, Array]:
+    """Nodes and weights of Gauss-Legendre quadrature with 400 points; finding them takes up to a second."""
+    return np.polynomial.legendre.leggauss(400)
 
 
 def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
@@ -208,7 +215,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     a, b = standardised(h)
     mode = min(max(0.0, a), b)
     a, b = max(a, mode - 40.0), min(b, mode + 40.0)
-    node, weight = np.polynomial.legendre.leggauss(400)
+    node, weight = gauss_400()
     z = (a + b) / 2 + (b - a) / 2 * node
     # The density relative to that at the mode: far in a tail the density itself would underflow.
     weight = weight * np.exp((mode - z) * (mode + z) / 2)

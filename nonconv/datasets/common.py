@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Complaint
+from nonconv.components import Complaint, LabelNoise
 from nonconv.data.continuous import HALF_GRID
 from nonconv.data.values import LARGEST, Value
 from nonconv.numerics.arithmetic import Array, each
@@ -31,6 +31,13 @@ HeldOut = Annotated[
 def complain_unless_ordered(low: float, high: float) -> list[Complaint]:
     """Refuse high <= low."""
     return [] if high > low else [Complaint("high", f"{high:g} must be above low, which is {low:g}", f"a number > {low:g}")]
+
+
+def noise_of(noise: float, law: str) -> LabelNoise:
+    """The `label_noise` of noise e of this law, `noise` being its standard deviation."""
+    if noise == 0:
+        return "none"
+    return "unbounded" if law == "normal" else "bounded"
 
 
 def draw_features(low: float, width: float, n: int, u: Array, x: Array) -> None:

@@ -18,6 +18,7 @@ from nonconv.datasets.common import (
     add_noise,
     complain_unless_ordered,
     draw_features,
+    noise_of,
 )
 from nonconv.numerics.arithmetic import Array, each
 from nonconv.numerics.elementary import sin
@@ -122,5 +123,6 @@ FUNCTION = Examples(
     prepare=prepare,
     draws=lambda h: h.inputs + 1,
     sample=sample,
+    label_noise=lambda h: noise_of(h.noise, h.noise_law),
     held_out=lambda h: h.held_out,
 )

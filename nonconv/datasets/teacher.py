@@ -21,6 +21,7 @@ from nonconv.datasets.common import (
     add_noise,
     complain_unless_ordered,
     draw_features,
+    noise_of,
 )
 from nonconv.numerics.arithmetic import Array, each, select
 from nonconv.numerics.elementary import sigmoid, tanh
@@ -193,5 +194,6 @@ TEACHER = Examples(
     prepare=prepare,
     draws=lambda h: h.inputs + (1 if classes_of(h) else h.outputs),
     sample=sample,
+    label_noise=lambda h: noise_of(h.noise, "" if classes_of(h) else h.noise_law),
     held_out=lambda h: h.held_out,
 )

@@ -50,6 +50,15 @@ def update(c: AdagradPerStep, s: AdagradState, g: Lanes) -> tuple[Lanes, Adagrad
     return g / (np.sqrt(v + c.eps_inside) + c.eps_outside), AdagradState(v)
 
 
+def relative_size(h: Adagrad, n: Array) -> Array:
+    """v grows as n on gradients beside which v_0 is small."""
+    return 1.0 / np.sqrt(n)
+
+
+def can_be_undefined(h: Adagrad) -> bool:
+    return h.eps == 0 and h.initial_accumulator == 0
+
+
 ADAGRAD = Optimizer(
     name="adagrad",
     parameters=Adagrad,
@@ -59,4 +68,7 @@ ADAGRAD = Optimizer(
     per_step=AdagradPerStep,
     at_step=at_step,
     update=update,
+    relative_size=relative_size,
+    monotone=("v",),
+    can_be_undefined=can_be_undefined,
 )

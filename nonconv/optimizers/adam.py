@@ -8,7 +8,16 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, complain_about_start, correction, epsilons
+from nonconv.optimizers.dialects import (
+    EpsPlacement,
+    Start,
+    averaging,
+    complain_about_start,
+    correction,
+    epsilons,
+    size_of_quotient,
+    without_eps,
+)
 
 Beta1 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")]
 Beta2 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")]
@@ -78,6 +87,10 @@ def update(c: AdamPerStep, s: AdamState, g: Lanes) -> tuple[Lanes, AdamState]:
     return m_hat / (np.sqrt(v_hat + c.eps_inside) + c.eps_outside), AdamState(m, v)
 
 
+def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
+    return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
+
+
 ADAM = Optimizer(
     name="adam",
     parameters=Adam,
@@ -88,6 +101,9 @@ ADAM = Optimizer(
     per_step=AdamPerStep,
     at_step=at_step,
     update=update,
+    relative_size=relative_size,
+    monotone=(),
+    can_be_undefined=without_eps,
 )
 
 
@@ -167,4 +183,7 @@ AMSGRAD = Optimizer(
     per_step=AmsgradPerStep,
     at_step=amsgrad_at_step,
     update=amsgrad_update,
+    relative_size=relative_size,
+    monotone=("w",),
+    can_be_undefined=without_eps,
 )

@@ -46,6 +46,21 @@ def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[A
     return nothing, eps_n * np.sqrt(correction2) if placement == "hat" else eps_n
 
 
+def size_of_quotient(beta1: float, beta2: float, unbiased: bool, n: Array) -> Array:
+    """The `relative_size` of m / sqrt(v), m and v being averages of gradients and of their squares.
+
+    Averages that start at zero and are not corrected have filled up to 1 - beta^n of what they estimate.
+    """
+    if unbiased:
+        return np.ones_like(n)
+    return np.asarray(np.sqrt(correction(beta2, True, n)) / correction(beta1, True, n))
+
+
+def without_eps(h: Any) -> bool:
+    """The `can_be_undefined` of rules that divide by a root of squared gradients and eps."""
+    return bool(h.eps == 0)
+
+
 def complain_about_start(h: Any) -> list[Complaint]:
     """An average that starts at the first gradient has weights that sum to one from the first step on."""
     if h.bias_correction and h.start == "first_gradient":

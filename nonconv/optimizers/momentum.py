@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Optimizer
+from nonconv.components import NEVER, Complaint, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
 
@@ -67,6 +67,13 @@ def update(c: MomentumPerStep, s: MomentumState, g: Lanes) -> tuple[Lanes, Momen
     return direction, MomentumState(m)
 
 
+def relative_size(h: Momentum, n: Array) -> Array:
+    """1 - beta^n while m fills up from 0; one step ahead of that with nesterov."""
+    if h.form == "ema" and (h.bias_correction or h.start == "first_gradient"):
+        return np.ones_like(n)
+    return 1.0 / correction(h.beta, True, n + float(h.nesterov))
+
+
 MOMENTUM = Optimizer(
     name="momentum",
     parameters=Momentum,
@@ -77,4 +84,7 @@ MOMENTUM = Optimizer(
     per_step=MomentumPerStep,
     at_step=at_step,
     update=update,
+    relative_size=relative_size,
+    monotone=(),
+    can_be_undefined=NEVER,
 )

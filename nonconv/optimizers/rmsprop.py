@@ -8,7 +8,16 @@ from typing_extensions import Doc
 
 from nonconv.components import Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.dialects import EpsPlacement, Start, averaging, complain_about_start, correction, epsilons
+from nonconv.optimizers.dialects import (
+    EpsPlacement,
+    Start,
+    averaging,
+    complain_about_start,
+    correction,
+    epsilons,
+    size_of_quotient,
+    without_eps,
+)
 
 
 class Rmsprop(NamedTuple):
@@ -70,4 +79,7 @@ RMSPROP = Optimizer(
     per_step=RmspropPerStep,
     at_step=at_step,
     update=update,
+    relative_size=lambda h, n: size_of_quotient(0.0, h.beta2, h.bias_correction or h.start == "first_gradient", n),
+    monotone=(),
+    can_be_undefined=without_eps,
 )

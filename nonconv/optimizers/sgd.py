@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nonconv.components import Optimizer
+from nonconv.components import CONSTANT_SIZE, NEVER, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 
 
@@ -44,4 +44,7 @@ SGD = Optimizer(
     per_step=SgdPerStep,
     at_step=at_step,
     update=update,
+    relative_size=CONSTANT_SIZE,
+    monotone=(),
+    can_be_undefined=NEVER,
 )

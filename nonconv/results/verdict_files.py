@@ -81,7 +81,8 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
-    undefined = counts["nan"] if getattr(cell.program.optimizer.parameters, "eps", None) == 0 else 0
+    rule, h, _ = cell.program.optimizer
+    undefined = counts["nan"] if rule.can_be_undefined(h) else 0
     return judge(
         Observed(
             plan=cell.program.plan,

@@ -1,53 +1,58 @@
-"""Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed, docs/theory.md) an experiment does not meet."""
+"""Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed in docs/theory.md) an experiment violates."""
 
 import math
 from itertools import pairwise
 
 import numpy as np
 
+from nonconv.components import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.dialects import correction
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM
 
 SEEN = 512
 """Steps of a span at which its schedules are looked at."""
+FAR = 1e15
+"""A step at which whatever has a limit is near it."""
 
 
 def theorem(cell: Cell) -> str:
-    """The theorem that an experiment is nearest to: 1.2 is about networks, 1.1 about the quadratic."""
+    """The theorem closest to the experiment: 1.2 for networks, 1.1 for the quadratic."""
     return "1.2" if cell.program.learning else "1.1"
 
 
 def departures(cell: Cell) -> list[str]:
-    """One sentence part for each assumption of its theorem that does not hold; empty when the theorem applies."""
-    name = cell.program.objective.component.name
+    """One clause per violated assumption of its theorem; empty if the theorem applies."""
     if cell.program.learning:
         return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
-    if name != "quadratic":
-        return [f"the objective is {name}, not the quadratic"]
+    objective = cell.program.objective.component
+    if objective is not QUADRATIC:
+        return [f"the objective is {objective.name}, not the quadratic"]
     return [*_about_optimizer(cell), *_about_data(cell), *_about_schedules(cell)]
 
 
 def _about_network(cell: Cell) -> list[str]:
-    h, data = cell.program.objective.parameters, cell.resolved["objective"]["data"]
-    found = []
-    if getattr(h, "loss", "squared") != "squared":
-        found.append(f"the loss is {h.loss.replace('_', '-')}, not the squared distance")
-    if getattr(h, "weight_decay", 0.0):
+    p, found = cell.program, []
+    (network, h, constants), (dataset, of_data, _) = p.objective, p.data
+    loss, noise = network.loss_name(h), dataset.label_noise(of_data)
+    if loss != SQUARED_DISTANCE:
+        found.append(f"the loss is {loss}, not {SQUARED_DISTANCE}")
+    if np.any(network.penalty(constants, np.ones(p.dim))):
         found.append("there is weight decay")
-    if data.get("noise") == 0:
+    if noise == "none":
         found.append("the labels carry no noise")
-    if data.get("noise_law") == "normal" and data.get("noise"):
+    if noise == "unbounded":
         found.append("the noise of the labels is not bounded")
-    if data.get("order") == "epochs":
+    if p.learning and p.learning.rows:
         found.append("examples are not independent: each epoch passes through all of them")
     return found
 
 
 def _about_optimizer(cell: Cell) -> list[str]:
-    if cell.program.optimizer.component.name != "adam":
-        return [f"the optimizer is {cell.program.optimizer.component.name}, not adam"]
-    h = cell.program.optimizer.parameters
+    rule, h, _ = cell.program.optimizer
+    if rule is not ADAM:
+        return [f"the optimizer is {rule.name}, not adam"]
     found = []
     if h.beta1 >= math.sqrt(h.beta2):
         found.append(f"beta1 = {h.beta1:g} is not below sqrt(beta2) = {math.sqrt(h.beta2):.4g}")
@@ -74,7 +79,10 @@ def noise_persists(cell: Cell) -> bool:
 
 
 def settling(cell: Cell, factor: float) -> str:
-    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists."""
+    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists.
+
+    Empty if nothing does: then floors that fall need not stop. The optimizer's part is as its definition states it.
+    """
     if _about_schedules(cell) or (cell.law is not None and not noise_persists(cell)):
         return ""
     steps = [np.linspace(span.first + 1, span.last, SEEN).round() for span in cell.program.plan.spans]
@@ -84,21 +92,20 @@ def settling(cell: Cell, factor: float) -> str:
         return "the learning rate still falls to its positive limit"
     if _falls(shares, factor):
         return "the batch size still grows to its bound"
-    filling = [float((rate * _unfilled(cell, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
-    return (
-        "the average of squared gradients still fills up from 0, and steps shrink to their limit"
-        if _falls(filling, factor)
-        else ""
-    )
+    return _settling_of_optimizer(cell, rates, steps, factor)
 
 
-def _unfilled(cell: Cell, n: Array) -> Array:
-    """How many times as long steps are as when averages that start at 0 and are not corrected have filled up."""
-    h = cell.program.optimizer.parameters
-    if getattr(h, "start", "") != "zero" or getattr(h, "bias_correction", True):
-        return np.ones_like(n)
-    momentum, squares = (correction(getattr(h, name, 0.0), True, n) for name in ("beta1", "beta2"))
-    return np.asarray(np.sqrt(squares) / momentum)
+def _settling_of_optimizer(cell: Cell, rates: list[Array], steps: list[Array], factor: float) -> str:
+    """What in the optimizer still makes its directions smaller, as its definition states it."""
+    rule, h, _ = cell.program.optimizer
+    if rule.relative_size(h, np.array([FAR]))[0] < 0.5:
+        return ""  # directions tend to 0, as Adagrad's do, so a fall of the floors need not end
+    sizes = [float((rate * rule.relative_size(h, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
+    if _falls(sizes, factor):
+        return "the optimizer's averages are still warming up without bias correction"
+    if rule.monotone and noise_persists(cell):
+        return f"{' and '.join(rule.monotone)} of the optimizer may still change towards a limit"
+    return ""
 
 
 def _falls(values: list[float], factor: float) -> bool:

@@ -1,7 +1,8 @@
 """Writes trajectories.json, next to this file: what PyTorch's and Optax's own optimizers do on one small problem.
 
 `pip install torch optax`, then `python tests/oracles/make_trajectories.py`. tests/test_trajectories.py holds nonconv's
-optimizers to the file and needs neither library. A new case is a row in TORCH or OPTAX below.
+optimizers to the file and needs neither library. A new case is a row in TORCH or OPTAX below; or in PAPER, if neither
+library has it, with the algorithm as its paper prints it among PRINTED.
 """
 
 import json
@@ -180,6 +181,23 @@ OPTAX = (
         call("amsgrad", b1=0.9, b2=0.99, eps=1e-3, bias_correction_mu=False, bias_correction_nu=False),
         call("amsgrad", beta1=0.9, beta2=0.99, eps=1e-3, bias_correction=False),
     ),
+    Case("optax-adabelief", 0.05, call("adabelief"), call("adabelief")),
+    Case(
+        "optax-adabelief-large-eps",
+        0.2,
+        call("adabelief", b1=0.8, b2=0.95, eps=0.01, eps_root=1e-3),
+        call("adabelief", beta1=0.8, beta2=0.95, eps=0.01, eps_root=1e-3),
+        exponent=0.5,
+    ),
+)
+
+PAPER = (
+    Case(
+        "paper-adabelief-no-correction",
+        0.02,
+        call("adabelief", beta1=0.9, beta2=0.99, eps=1e-3),
+        call("adabelief", beta1=0.9, beta2=0.99, eps=1e-3, eps_root=1e-3, bias_correction=False),
+    ),
 )
 
 WITHOUT_RATE = ("trace", "ema")
@@ -229,18 +247,38 @@ def optax_iterates(case: Case) -> Iterator[Array]:
         yield np.asarray(theta)
 
 
+def adabelief(case: Case, beta1: float, beta2: float, eps: float) -> Iterator[Array]:
+    """Zhuang et al. (2020), algorithm 2, without its bias correction."""
+    theta, m, s = np.array(START), np.zeros(len(START)), np.zeros(len(START))
+    for n, x in enumerate(targets(), 1):
+        g = gradient(theta, x)
+        m = beta1 * m + (1 - beta1) * g
+        s = beta2 * s + (1 - beta2) * (g - m) ** 2 + eps
+        theta = theta - case.rate * n**-case.exponent * m / (np.sqrt(s) + eps)
+        yield theta
+
+
+PRINTED = {"adabelief": adabelief}
+
+
+def iterates_of(owner: str, case: Case) -> Iterator[Array]:
+    if owner == "paper":
+        return PRINTED[case.theirs.name](case, **case.theirs.arguments)
+    return torch_iterates(case) if owner == "torch" else optax_iterates(case)
+
+
 def spelled(owner: str, case: Case) -> str:
     """The library's call as one would write it."""
     rate = f"{case.rate} * n**-{case.exponent}" if case.exponent else str(case.rate)
     arguments = ", ".join(f"{name}={value!r}" for name, value in case.theirs.arguments.items())
     if case.theirs.name in WITHOUT_RATE:
         return f"optax.chain(optax.{case.theirs.name}({arguments}), optax.scale_by_learning_rate({rate}))"
-    path, name = ("torch.optim", "lr") if owner == "torch" else ("optax", "learning_rate")
+    path, name = {"torch": ("torch.optim", "lr"), "optax": ("optax", "learning_rate"), "paper": ("paper", "rate")}[owner]
     return f"{path}.{case.theirs.name}({', '.join(filter(None, (f'{name}={rate}', arguments)))})"
 
 
 def record(owner: str, version: str, case: Case) -> dict[str, Any]:
-    iterates = list(torch_iterates(case) if owner == "torch" else optax_iterates(case))
+    iterates = list(iterates_of(owner, case))
     if any(theta.dtype != np.float64 for theta in iterates):
         raise TypeError(f"{case.name}: not computed in float64")
     return {
@@ -260,6 +298,7 @@ def main() -> None:
     config.update("jax_enable_x64", True)
     records = [record("torch", torch.__version__.split("+")[0], case) for case in TORCH]
     records += [record("optax", optax.__version__, case) for case in OPTAX]
+    records += [record("paper", "", case) for case in PAPER]
     head = {
         "about": "written by make_trajectories.py; theta has one row per step in steps",
         "problem": {"start": START, "scale": SCALE, "lcg": LCG},

@@ -1,0 +1,42 @@
+"""What our own components are checked with, where their annotations do not tell what goes together."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.components import Component
+from nonconv.data.discrete import DISCRETE
+from nonconv.data.empirical import CSV as ROWS_OF_CSV
+from nonconv.data.initial import WEIGHTS
+from nonconv.datasets.table import CSV, DIABETES, DIGITS, Order, Table, split
+from nonconv.numerics.arithmetic import Array
+
+OFFERED: dict[Component, list[dict[str, Any]]] = {
+    DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],
+}
+"""Values as a config has them, by component."""
+
+
+class _Rows(NamedTuple):
+    """A small `nonconv.data.empirical.Rows` that also knows its columns, as a config's parameters do."""
+
+    table: Array
+    columns: tuple[str, ...] = ("a", "b")
+
+
+def _table(classes: int, order: Order) -> Table:
+    """Fourteen rows of two features and one target, three of them held out."""
+    features = np.array([[k % 5 - 2.0, (k * k) % 7 / 3.0] for k in range(14)])
+    targets = np.array([[float(k % 3) if classes else 0.5 * k - 3.0] for k in range(14)])
+    return split(features, targets, classes, 0.2, order, True, np.arange(14) / 14.0)
+
+
+_TABLES = [_table(classes, order) for classes in (0, 3) for order in ("with_replacement", "epochs")]
+FROM_FILES: dict[Component, list[Any]] = {
+    ROWS_OF_CSV: [_Rows(np.array([[0.0, -1.0], [1.0, 0.5], [2.0, 1.0], [7.0, 0.0], [7.0, 0.25]]))],
+    CSV: _TABLES,
+    DIABETES: _TABLES,
+    DIGITS: _TABLES,
+    WEIGHTS: [],
+}
+"""Of components that read a file: what their functions are given once it is read. None: they have no functions."""

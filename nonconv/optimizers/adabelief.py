@@ -1,0 +1,81 @@
+"""AdaBelief."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
+
+from nonconv.components import Optimizer
+from nonconv.numerics.arithmetic import Array, Lanes
+from nonconv.optimizers.dialects import correction, size_of_quotient
+
+
+class Adabelief(NamedTuple):
+    """AdaBelief: Adam whose denominator measures how far gradients are from their running average.
+
+        m_n = beta1 m_{n-1} + (1 - beta1) g_n                           m_hat = m_n / (1 - beta1^n)
+        s_n = beta2 s_{n-1} + (1 - beta2) (g_n - m_n)^2 + eps_root      s_hat = s_n / (1 - beta2^n)
+        direction = m_hat / (sqrt(s_hat) + eps)
+
+    eps_root is added to s at every step, so that without gradients s tends to eps_root / (1 - beta2).
+
+    Where implementations differ: the paper and its authors' PyTorch code have one eps for both places, 1e-8 in the paper
+    and 1e-16 in the code; Optax has the two by these names, both 1e-16. All of them correct the bias.
+    """
+
+    beta1: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")] = 0.9
+    beta2: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared deviations")] = 0.999
+    eps: Annotated[float, Interval(ge=0), Doc("added to the root")] = 1e-16
+    eps_root: Annotated[float, Interval(ge=0), Doc("added to s at every step, inside the root")] = 1e-16
+    bias_correction: Annotated[bool, Doc("divide m by 1 - beta1^n and s by 1 - beta2^n")] = True
+
+
+class AdabeliefState(NamedTuple):
+    m: Lanes
+    s: Lanes
+
+
+class AdabeliefPerStep(NamedTuple):
+    beta1: Lanes
+    beta2: Lanes
+    correction1: Lanes
+    correction2: Lanes
+    eps: Lanes
+    eps_root: Lanes
+
+
+def start(h: Adabelief) -> AdabeliefState:
+    return AdabeliefState(0.0, 0.0)
+
+
+def at_step(h: Adabelief, n: Array) -> AdabeliefPerStep:
+    return AdabeliefPerStep(
+        beta1=np.full_like(n, h.beta1),
+        beta2=np.full_like(n, h.beta2),
+        correction1=correction(h.beta1, h.bias_correction, n),
+        correction2=correction(h.beta2, h.bias_correction, n),
+        eps=np.full_like(n, h.eps),
+        eps_root=np.full_like(n, h.eps_root),
+    )
+
+
+def update(c: AdabeliefPerStep, state: AdabeliefState, g: Lanes) -> tuple[Lanes, AdabeliefState]:
+    m = c.beta1 * state.m + (1.0 - c.beta1) * g
+    s = c.beta2 * state.s + (1.0 - c.beta2) * ((g - m) * (g - m)) + c.eps_root
+    return m * c.correction1 / (np.sqrt(s * c.correction2) + c.eps), AdabeliefState(m, s)
+
+
+ADABELIEF = Optimizer(
+    name="adabelief",
+    parameters=Adabelief,
+    paper="Zhuang et al. (2020), arXiv:2010.07468",
+    state=AdabeliefState,
+    start=start,
+    per_step=AdabeliefPerStep,
+    at_step=at_step,
+    update=update,
+    relative_size=lambda h, n: size_of_quotient(h.beta1, h.beta2, h.bias_correction, n),
+    monotone=(),
+    can_be_undefined=lambda h: bool(h.eps == 0 and h.eps_root == 0),
+)
