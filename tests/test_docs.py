@@ -76,6 +76,7 @@ def test_a_marker_without_a_block_is_an_error(tmp_path: Path) -> None:
         INCLUDES["filled"](str(tmp_path / "page.md"))
 
 
+@pytest.mark.processes
 def test_output_is_folded_and_cut(tmp_path: Path) -> None:
     printed = INCLUDES["printed"]
     assert printed("seq 5; false", "2 ; 5", tmp_path) == "```console\n$ seq 5; false\n...\n2\n...\n5\n[exit code 1]\n```\n"
