@@ -9,13 +9,16 @@ CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format figures sweeps claims bench lock docs clean
+.PHONY: help run quick test check format figures sweeps claims bench lock docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
 
 run: $(BIN)/.installed ## set up, then run configs/adam_const.yaml with progress and pictures
 	$(BIN)/nonconv run configs/adam_const.yaml
+
+quick: $(BIN)/.installed-dev ## in half a minute: units, contracts and error texts, on the reference engine; nothing is compiled
+	$(BIN)/python -m pytest --quick --numprocesses 2 --dist worksteal $(ARGS)
 
 test: $(BIN)/.installed-dev ## set up what tests need, then run them
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)

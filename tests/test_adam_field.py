@@ -130,6 +130,7 @@ def test_constant_column_has_its_value() -> None:
     assert theta[1] == pytest.approx(two_point_zero(0.0, 1.0, 1.0 / 3.0, 0.1, 2.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [SKEWED, TwoPoint(-1.0, 3.0, 0.3)], ids=str)
 def test_mirrored_data_have_the_mirrored_zero(parameters: TwoPoint) -> None:
     h, mirrored = Adam(0.05, 0.1, 0.1), TwoPoint(-parameters.high, -parameters.low, 1.0 - parameters.p_high)
@@ -141,6 +142,7 @@ def test_mirrored_data_have_the_mirrored_zero(parameters: TwoPoint) -> None:
 # Drawn
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fewer_draws")
 @pytest.mark.parametrize(
     ("betas", "source"),
@@ -158,6 +160,7 @@ def test_draws_against_enumeration_and_their_errors_are_honest(betas: tuple[floa
     assert np.all((scores.std(axis=0) > 0.7) & (scores.std(axis=0) < 1.4))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fewer_draws")
 @pytest.mark.parametrize(
     ("betas", "source"),
@@ -173,6 +176,7 @@ def test_spread_over_seeds_is_the_standard_error(betas: tuple[float, float], sou
     assert 0.7 < zeros[:, 0].std(ddof=1) / zeros[:, 1].mean() < 1.4
 
 
+@pytest.mark.slow
 def test_draws_are_accurate_for_the_usual_betas() -> None:
     """To 1e-5 of the standard deviation at 0.999, and always the same."""
     h = Adam(0.9, 0.999)
@@ -216,6 +220,7 @@ def test_refuses_what_it_does_not_know() -> None:
 # To first order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", ["outside", "inside"])
 def test_first_order_bias(placement: Any) -> None:
     """Its relative error falls with the skewness and with 1 - beta2, and it has the right sign."""
@@ -235,6 +240,7 @@ def test_first_order_bias(placement: Any) -> None:
     assert third < 0.005 + 4.0 * noise
 
 
+@pytest.mark.slow
 def test_bias_falls_with_the_batch_as_predicted() -> None:
     """Without eps as 1/M; third moments decide, so the prediction uses mu3 / M^2."""
     h, law = Adam(0.9, 0.99, 0.0), TWO_POINT.law(SKEWED, 1)

@@ -524,6 +524,7 @@ def quantile_error(p: Array, z: Array) -> float:
     return float(np.max(np.abs(off) / np.spacing(np.abs(z))))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="a long double is no wider than a double here")
 def test_normal_quantile_errs_by_as_little_as_it_says() -> None:
     """8 ulp; negative control: ten more."""

@@ -400,6 +400,7 @@ def test_dialects_of_csv(rows: bytes, tmp_path: Path) -> None:
 # Recorded steps
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(
     steps=st.integers(1, 300) | st.integers(1, 10**12),

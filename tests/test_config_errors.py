@@ -373,6 +373,7 @@ def test_any_data(data: Any, folder: Path) -> None:
     assert told(folder, yaml.safe_dump(data))
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(data=mapping(parameters_of(Experiment)))
 def test_almost_good_data(data: dict[str, Any], folder: Path) -> None:

@@ -10,8 +10,9 @@ from kit.runs import drawn
 from kit.shipped import CONFIGS, FOLDER, MET, SMALL
 from nonconv import study
 from nonconv.experiment.binding import read_cell
-from nonconv.report.run import Run, read_rows, read_run
+from nonconv.report.run import Run, read_run
 from nonconv.report.tables import short_rows
+from nonconv.results.columns import read_columns
 from nonconv.statistics.measured_block import OUTCOMES
 
 EXPECTED = {
@@ -64,7 +65,7 @@ def expected_outcomes(name: str, run: Run) -> dict[str, int]:
     if run.config["objective"]["name"] != "toint":
         return {"finite": 64}
     if name == "toint_perturbed":
-        rows = read_rows(run.folder / "outcomes.csv")
+        rows = read_columns(run.folder / "outcomes.csv").records()
         for row in rows:
             start = float(row["start"])
             assert abs(start) > 0.01 or row["outcome"] == ("escaped" if start > 0 else "caught")
@@ -72,6 +73,7 @@ def expected_outcomes(name: str, run: Run) -> dict[str, int]:
     return {"caught" if name in CAUGHT else "escaped": 64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)
 def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
     cell = read_cell(path, SMALL)

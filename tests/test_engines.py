@@ -196,6 +196,7 @@ SOME = settings(max_examples=40, derandomize=True, deadline=None)
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 
 
+@pytest.mark.slow
 @SOME
 @given(st.integers(1, 3), st.sampled_from(["1", "2", "5", "growing"]), st.integers(1, 30), st.integers(1, 40), st.data())
 def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.DataObject) -> None:
@@ -229,6 +230,7 @@ def test_odd_slices(engine: type[Fused | Reference], monkeypatch: pytest.MonkeyP
     assert same_bits(run(cut, engine), whole)
 
 
+@pytest.mark.slow
 @MANY
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 70), st.sampled_from(["1", "5", "growing"]), st.data())
 def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: str, data: st.DataObject) -> None:
@@ -488,6 +490,7 @@ def test_tables_of_another_size_are_no_companions() -> None:
     assert companions(few) != companions(many)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "steps", "most"), [(1, 100, 8), (2, 100, 4), (3, 100, 2), (5, 100, 1), (9, 100, 1), (1, 2**17, 2), (1, 2**20, 1)]
 )

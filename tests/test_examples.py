@@ -210,6 +210,7 @@ COMPLAINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("component", "h", "expected"), COMPLAINTS)
 def test_complaints(component: Examples, h: Any, expected: str) -> None:
     (complaint,) = component.check(h)
@@ -398,6 +399,7 @@ def table() -> Table:
     return split(features, targets, 0, 0.2, "with_replacement", True, uniforms(1, 442)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("component", "h"),
     [

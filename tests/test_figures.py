@@ -81,12 +81,14 @@ def _style() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("make", FIGURE_MAKERS)
 def test_nothing_is_clipped_or_run_together(case: Callable[[str], Run], name: str, make: Callable[[Run], Figure]) -> None:
     check_layout(laid_out(make, case(name)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_floors_are_not_clipped_or_run_together(case: Callable[[str], Run], name: str) -> None:
     """Nor drawn of a run too short to have any."""
@@ -101,6 +103,7 @@ ALIKE = ("toint_eps", "toint_eps_inside", "toint_scale", "toint_decay", "toint_d
 SHOWN = [path for path in MET if path.stem not in ALIKE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.stem)
 def test_shipped_configs(path: Path, tmp_path: Path) -> None:
     study.run(read_cell(path, SMALL), tmp_path / "out", workers=2, draw=drawn)
@@ -133,6 +136,7 @@ def test_naming_figures_loads_no_matplotlib() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_files_are_whole_and_the_same_again_alone_or_together(case: Callable[[str], Run]) -> None:
     run, kinds = case("diverging"), ("png", "svg", "pdf")
     files = draw_folder(run.folder, FIGURES, kinds)
@@ -164,6 +168,7 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
+@pytest.mark.slow
 def test_the_figure_process_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
     run = case("plain")
     with drawing_process.figure_process() as draw:
@@ -173,6 +178,7 @@ def test_the_figure_process_draws_the_same_bytes(case: Callable[[str], Run], dra
     assert not drawn_here
 
 
+@pytest.mark.slow
 def test_what_the_figure_process_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
     with drawing_process.figure_process() as draw:
         assert draw(tmp_path / "nothing")().keys() == {f"{name}.png" for name in FIGURES}
@@ -191,6 +197,7 @@ drawing_process._serve()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", ["a", "b", "c", "none"])
 def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
     """Forks with more to tell than a pipe holds do not keep it open. Control: nothing is broken."""
@@ -228,6 +235,7 @@ def test_a_figure_process_can_be_left_while_it_draws(case: Callable[[str], Run],
     subprocess.run([sys.executable, "-c", LEFT, case("plain").folder, str(delay)], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_figure_process_may_start_before_it_is_known_what_to_draw(
     case: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:

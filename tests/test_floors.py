@@ -113,6 +113,7 @@ def test_marks_are_what_is_looked_at(span: Span) -> None:
     assert span.first < twin[0] <= twin[-1] == path[-1] == span.last
 
 
+@pytest.mark.slow
 @MANY
 @given(some_steps, st.sets(st.integers(1, 300), min_size=1))
 def test_marks_hold_the_recorded_steps(steps: int, record: set[int]) -> None:
@@ -477,6 +478,7 @@ def own_average(row: Row, span: Span, block: Block, xi: Array) -> Array:
     return np.asarray(np.mean([at[step] for step in own], axis=0))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, derandomize=True, deadline=None)
 @given(st.integers(2, 400), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_no_xi_undercuts_a_floor(steps: int, dim: int, seed: int) -> None:
@@ -528,6 +530,7 @@ def share_of_misses(bounds: Array, truth: Array) -> float:
     return float(np.mean(np.any(bounds > truth, axis=1)))
 
 
+@pytest.mark.slow
 def test_lower_bounds_hold_at_once(repeated: tuple[Array, Array, Array]) -> None:
     """In 95 % of repetitions or more; the intervals that each floor has for itself do not."""
     together, alone, truth = repeated

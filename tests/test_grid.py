@@ -341,6 +341,7 @@ TOKENS = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(text=st.text() | st.lists(st.sampled_from(TOKENS), max_size=30).map("".join))
 def test_any_expression(text: str) -> None:
@@ -653,18 +654,21 @@ def check(folder: Path, config: str, grids: list[str]) -> None:
     assert all(problems)
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(block=BLOCKS)
 def test_any_block(block: Any, folder: Path) -> None:
     check(folder, BASE + yaml.safe_dump({"sweep": block}, width=math.inf), [])
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(grids=st.lists(OPTIONS, min_size=1, max_size=3))
 def test_any_option(grids: list[str], folder: Path) -> None:
     check(folder, BASE, grids)
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(
     text=st.lists(st.sampled_from([piece for piece in PIECES if piece.isprintable()]) | st.just("\n  "), max_size=20).map(

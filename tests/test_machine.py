@@ -112,6 +112,7 @@ print("numba" in sys.modules, block.theta.tobytes().hex())
 CONFIG = "{steps: 10, optimizer: sgd, learning_rate: 0.1, objective: {name: quadratic, data: two_point}}"
 
 
+@pytest.mark.slow
 def test_the_second_process_does_without_the_compiler(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG, encoding="utf-8")

@@ -239,6 +239,7 @@ def error(ours: Array, theirs: list[float]) -> float:
     return float(np.abs(ours - wanted).max() / np.abs(wanted).max())
 
 
+@pytest.mark.slow
 @each_engine
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_gradient_of_pytorch(engine: Engines, case: Case) -> None:
@@ -317,6 +318,7 @@ def error_of_run(case: dict[str, Any], engine: Engines, **changes: Any) -> float
     return float(np.max(np.abs(theta - wanted) / (1.0 + np.abs(wanted))))
 
 
+@pytest.mark.slow
 @each_engine
 @pytest.mark.parametrize("case", ORACLE["trajectories"], ids=lambda case: case["name"])
 def test_trajectory_of_pytorch(engine: Engines, case: dict[str, Any]) -> None:

@@ -29,10 +29,11 @@ from nonconv.report.figures.drawing import draw_folder
 from nonconv.report.figures.figures import paths_figure
 from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
-from nonconv.report.run import Run, read_rows, read_run
+from nonconv.report.run import Run, read_run
 from nonconv.report.summary import markdown, setting
 from nonconv.report.tables import table
 from nonconv.results import network, verdict_files
+from nonconv.results.columns import read_columns
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.floors import measured, rows
 from nonconv.statistics.trends import followed, trends
@@ -88,7 +89,11 @@ class Result(NamedTuple):
         return self.block.examined
 
     def column(self, file: str, name: str, **where: str) -> Array:
-        found = [row for row in read_rows(self.run.folder / file) if all(row[key] == value for key, value in where.items())]
+        found = [
+            row
+            for row in read_columns(self.run.folder / file).records()
+            if all(row[key] == value for key, value in where.items())
+        ]
         return np.array([float(row[name]) for row in found])
 
 
@@ -149,8 +154,8 @@ def test_the_risk_is_the_loss_of_the_held_out_examples(result: Callable[[str], R
 def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
     found = result("classes")
     check_interval(found, "risk.csv", network.WRONG_COLUMNS, found.seen.wrong)  # type: ignore[arg-type]
-    assert list(read_rows(found.run.folder / "risk.csv")[0]) == [*network.RISK_COLUMNS, *network.WRONG_COLUMNS]
-    assert list(read_rows(result("plain").run.folder / "risk.csv")[0]) == list(network.RISK_COLUMNS)
+    assert list(read_columns(found.run.folder / "risk.csv").records()[0]) == [*network.RISK_COLUMNS, *network.WRONG_COLUMNS]
+    assert list(read_columns(result("plain").run.folder / "risk.csv").records()[0]) == list(network.RISK_COLUMNS)
 
 
 @pytest.mark.parametrize("name", ["plain", "exploding"])
@@ -166,7 +171,7 @@ def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str
     with np.errstate(invalid="ignore"):
         scale = found.column("noise.csv", "noise") / found.column("noise.csv", "gradient")
     np.testing.assert_array_equal(found.column("noise.csv", "scale"), scale)
-    assert list(read_rows(found.run.folder / "noise.csv")[0]) == list(network.NOISE_COLUMNS)
+    assert list(read_columns(found.run.folder / "noise.csv").records()[0]) == list(network.NOISE_COLUMNS)
 
 
 # Groups
@@ -184,8 +189,8 @@ GROUPS = {"hidden": slice(0, 20), "output": slice(20, 26), "output.bias": slice(
 def test_the_floors_of_each_group(result: Callable[[str], Result]) -> None:
     found = result("plain")
     plan = found.cell.program.plan
-    file = read_rows(found.run.folder / "group_floors.csv")
-    assert list(file[0]) == ["group", *verdict_files.COLUMNS]
+    file = read_columns(found.run.folder / "group_floors.csv").records()
+    assert list(file[0]) == ["group", *verdict_files.FLOOR_COLUMNS]
     assert list(dict.fromkeys(row["group"] for row in file)) == list(GROUPS)
     for name, own in GROUPS.items():
         samples = measured(plan, part(found.block, own))
@@ -203,6 +208,7 @@ def test_the_layers_add_up(result: Callable[[str], Result]) -> None:
     np.testing.assert_allclose(found.column("floors.csv", "value"), total, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_each_group_is_judged_by_its_own_floors(tmp_path: Path) -> None:
     """With enough paths and steps for an answer."""
     found = result_of(tmp_path, {"paths": 208, "steps": 256, "record": {"points": 4, "paths": 0}})
@@ -285,7 +291,7 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert found.block.examined is None
     assert figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
-    assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
+    assert findings(found.run)[0] == "Risk and gradient noise were not measured, since no examples are held out."
     assert "`group_floors.csv`" in markdown(found.run)
     assert "`risk.csv`" not in markdown(found.run)
 
@@ -325,43 +331,43 @@ def test_the_sentences_hold_the_numbers(result: Callable[[str], Result]) -> None
     run = result("classes").run
     n, (risk, wrong, noise, spoiled, exchanged) = run.summary["network"], findings(run)
     start, end = n["risk"]["start"], n["risk"]["end"]
-    assert risk.startswith("Risk, the mean loss of 20 held-out examples: ")
-    told = [float(word) for word in risk.replace(";", " ").split() if word.replace(".", "").isdigit()]
+    assert risk.startswith("Risk (mean loss of 20 held-out examples): ")
+    told = [float(word) for word in risk.replace(",", " ").split() if word.replace(".", "").isdigit()]
     assert told[1:3] == pytest.approx([start["value"], half_width(start)], rel=0.05)
     assert risk.endswith("at step 64.")
     assert told[-3:-1] == pytest.approx([end["value"], half_width(end)], rel=0.05)
-    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(" and ")[1]
+    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(", ")[-1]
     assert wrong.endswith(" % at step 64.")
     assert f"= {n['noise']['scale']:.3g} examples" in noise
-    assert "the batch size there was 4." in noise
-    assert f"not finite: {n['spoiled']['worse']} of 24; " in spoiled
-    assert f"of the 8 hidden units {100 * n['idle_share']:.3g} % are idle" in spoiled
-    assert "a path with itself (ξ = path_mean and last: of each path)." in exchanged
+    assert "the batch size is 4." in noise
+    assert f"not finite: {n['spoiled']['worse']} of 24. " in spoiled
+    assert f"{100 * n['idle_share']:.3g} % of the 8 hidden units." in spoiled
+    assert "a path with itself (ξ = path_mean and last: one per path)." in exchanged
 
 
 def test_a_noise_scale_that_held_out_examples_cannot_tell(result: Callable[[str], Result]) -> None:
     run = result("plain").run
     scale = run.summary["network"]["noise"]["scale"]
-    assert ("of which G is known to 20 only" in findings(run)[1]) == (scale > 5)
+    assert ("only 20 held-out examples estimate G." in findings(run)[1]) == (scale > 5)
 
 
 def test_without_hidden_units_nothing_is_idle_and_nothing_exchanged(result: Callable[[str], Result]) -> None:
     assert result("linear").run.summary["network"]["idle_share"] is None
     *_, spoiled = findings(result("linear").run)
-    assert spoiled.startswith("Paths whose risk ended above that at their start, or not finite: ")
+    assert spoiled.startswith("Paths whose final risk is above their first, or not finite: ")
     assert "idle" not in spoiled
 
 
 def test_a_fixed_xi_is_not_said_to_be_of_each_path(result: Callable[[str], Result]) -> None:
-    assert findings(result("four coordinates").run)[-1].endswith("every statistic compares a path with itself.")
-    assert "(ξ = start and last: of each path)" in findings(result("exploding").run)[-1]
+    assert findings(result("four coordinates").run)[-1].endswith("Every statistic compares a path with itself.")
+    assert "(ξ = start and last: one per path)" in findings(result("exploding").run)[-1]
 
 
 def test_an_exploding_run_is_told(result: Callable[[str], Result]) -> None:
     risk, noise, spoiled, _ = findings(result("exploding").run)
     assert " nan (24 of 24 paths) at step 300." in risk
-    assert noise.endswith("not finite at step 300.")
-    assert "not finite: 24 of 24; " in spoiled
+    assert noise.endswith(" at step 300: not finite.")
+    assert "not finite: 24 of 24. " in spoiled
     assert "| hidden | 20 | diverges | not finite (24 of 24 paths) | not finite (24 of 24 paths) |  |" in markdown(
         result("exploding").run
     )
@@ -371,14 +377,16 @@ def test_summary_md_has_the_sentences_the_groups_and_the_figures(result: Callabl
     run = result("plain").run
     text = (run.folder / "summary.md").read_text(encoding="utf-8")
     assert all(f"- {sentence}\n" in text for sentence in findings(run))
-    assert "| group | coordinates | verdict | twin floor | window floor | window floor at least |\n| --- | ---: | --- |" in text
+    assert (
+        "| group | coordinates | verdict | twin floor | window floor | window floor, lower bound |\n| --- | ---: | --- |"
+        in text
+    )
     window = run.verdict["groups"]["hidden"]["floors"]["window"]
     assert f" | {window['lower']:.3g} |" in text
     assert "| output.bias | 1 | undecided | " in text
     assert text.count("![risk](figures/risk.png)") == text.count("![groups](figures/groups.png)") == 1
     assert text.endswith(
-        "Of the network: `risk.csv` (held-out examples), `noise.csv` (the gradient's noise), "
-        "`group_floors.csv` (floors of each group).\n"
+        "Network: `risk.csv` (held-out examples), `noise.csv` (gradient noise), `group_floors.csv` (floors per group).\n"
     )
     assert "| group |" not in markdown(result("no floors").run)
 
@@ -405,6 +413,7 @@ def test_tables_are_of_the_error_as_ever(result: Callable[[str], Result]) -> Non
 EXPECTED_FIGURES = dict.fromkeys(CASES, ("floors", "risk", "groups")) | {"one step": ("risk",)}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["plain", "classes", "exploding", "one path", "one step"])
 def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], name: str) -> None:
@@ -415,6 +424,7 @@ def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], nam
         check_layout(laid_out(groups_figure, run), columns=2)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_names_of_coordinates_are_not_clipped(result: Callable[[str], Result]) -> None:
     check_layout(laid_out(paths_figure, result("exploding").run))
@@ -472,6 +482,7 @@ def test_panels_bear_the_names_of_coordinates_and_their_points(result: Callable[
 # Other objectives
 
 
+@pytest.mark.slow
 def test_a_point_is_drawn_at_the_coordinate_that_is_kept(tmp_path: Path) -> None:
     quadratic = SGD["objective"] | {"dim": 3}
     config = SGD | {"objective": quadratic, "record": {"points": 5, "coordinates": [3, 1]}, "xi": [[1.0, 2.0, 3.0]]}

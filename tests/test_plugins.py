@@ -411,6 +411,7 @@ def test_identity_is_of_the_content() -> None:
     assert read_cell(config(), []).identity != here.identity
 
 
+@pytest.mark.slow
 def test_an_edited_file_takes_the_place_of_the_old_one() -> None:
     write("lion.py", LION)
     before = read_cell(config(), [])
@@ -446,6 +447,7 @@ print(kernel(*definitions, "single").kernel, "numba" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next process compiles nothing; for an edited file there is another kernel, of which nothing is there."""
     monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
@@ -814,6 +816,7 @@ def test_show_and_validate() -> None:
     good("validate", config(), write("plain.yaml", yaml.safe_dump(PLAIN)))
 
 
+@pytest.mark.slow
 def test_contract_on_the_command_line(only: Callable[[str], None]) -> None:
     write("lion.py", LION)
     assert good("explain", "lion.py", "--test").endswith("7 of 7 checks passed.\n")
@@ -851,6 +854,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return leave
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_good_plugins_keep_it(name: str) -> None:
     assert failed(name, TEXTS[name]) == {}
@@ -875,6 +879,7 @@ OURS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "component"), OURS)
 def test_our_own_components_keep_it(kind: str, component: Component, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for what is read from files. Of fewer steps: the engines' own tests compare them over more."""
@@ -1053,6 +1058,7 @@ DIFFERING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", DIFFERING)
 def test_engines_that_differ_fail(check: str) -> None:
     """A global that changes while paths move is frozen in a kernel, and not in NumPy."""
@@ -1076,6 +1082,7 @@ def test_a_definition_that_raises_fails_its_checks() -> None:
     assert found["compiled update equals NumPy's"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
 
 
+@pytest.mark.slow
 def test_examples_that_cannot_be_guessed() -> None:
     """A file says with EXAMPLES which parameters are allowed, where nothing plausible is."""
     text = LAW.replace('paper="a test",', 'paper="a test", check=lambda h: [Complaint("width", "no")][: h.width != 4.321],')
@@ -1088,6 +1095,7 @@ def test_examples_that_cannot_be_guessed() -> None:
     assert refused == {"a config can choose its parameters": "{'width': 2}: no"}
 
 
+@pytest.mark.slow
 def test_a_wavy_objective_keeps_the_contract() -> None:
     """With the sine and the cosine that give the same bits in both engines."""
     wavy = WELL.replace("x * theta)", "x * theta - cos(theta))").replace("- 1.0) + x)", "- 1.0) + x + sin(theta))")
@@ -1095,6 +1103,7 @@ def test_a_wavy_objective_keeps_the_contract() -> None:
     assert failed("double_well.py", wavy) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sample"), [("tanh", "np.tanh(u)"), ("log", "-np.log(1.0 - u)")])
 def test_functions_of_a_library_are_found(name: str, sample: str, only: Callable[[str], None]) -> None:
     """NumPy's tanh is its own everywhere; its log is where it has vectors for it, and the C library's elsewhere."""
@@ -1109,6 +1118,7 @@ def test_functions_of_a_library_are_found(name: str, sample: str, only: Callable
 # The worked examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_worked_example(path: Path) -> None:
     for plugin in yaml.safe_load(path.read_text(encoding="utf-8"))["plugins"]:
@@ -1118,6 +1128,7 @@ def test_worked_example(path: Path) -> None:
     assert call("check", path, "-o", "outputs", "-q").exit_code == 0
 
 
+@pytest.mark.slow
 def test_findings_tell_what_passed() -> None:
     (plugin,) = load_files([write("lion.py", LION)])
     assert contract_of(plugin)[0] == Finding("optimizer", "lion", "its parameters say what they mean", ())

@@ -76,6 +76,7 @@ def test_uniforms_are_randomgens(seed: int, pair: int, replicate: int) -> None:
 BIG = uniforms(key(5, "data"), 0, 67, 0, 19)
 
 
+@pytest.mark.slow
 @MANY
 @given(st.integers(0, 66), st.integers(1, 67), st.integers(0, 18), st.integers(1, 19))
 def test_any_range_is_a_slice(first: int, draws: int, replicate: int, replicates: int) -> None:

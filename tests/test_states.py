@@ -49,7 +49,7 @@ MARKS = {BEGUN, CHECKPOINT, LOCK}
 SMALL = {"steps": 20, "record": {"points": 4, "paths": 40}}
 
 workers = st.integers(1, 3)
-lasting = st.sampled_from([ALONE, IN_PARTS, BUNDLED])
+lasting = st.sampled_from([IN_PARTS, IN_PARTS, ALONE, BUNDLED])
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -226,7 +226,7 @@ class Sweep(Disturbed):
     def more_cells(self) -> None:
         self.extent.rates += 1
 
-    @rule(number=st.integers(1, 12), seconds=lasting, force=st.booleans(), workers=workers, killed=st.booleans())
+    @rule(number=st.integers(1, 6), seconds=lasting, force=st.booleans(), workers=workers, killed=st.booleans())
     def interrupt(self, number: int, seconds: float, force: bool, workers: int, killed: bool) -> None:
         """At a block or a cell."""
         with pytest.MonkeyPatch.context() as patched, suppress(Interrupted, Killed, UsageError):

@@ -26,7 +26,7 @@ from nonconv.numerics.student import normal, student
 from nonconv.ready import make_ready
 from nonconv.statistics import measured_block
 from nonconv.statistics.measured_block import OUTCOMES, end_names
-from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import STATISTICS, Tally, measure
 from nonconv.theory.predictions import bound
 
@@ -197,6 +197,7 @@ def test_interval_of_symmetric_samples_is_students(n: int, confidence: float) ->
     assert seen == pytest.approx((x.mean(), stats.sem(x), *students(x, confidence)), rel=1e-12)
 
 
+@pytest.mark.slow
 @MANY
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=40), st.floats(0.5, 0.999))
 def test_interval_of_anything(values: list[float], confidence: float) -> None:
@@ -340,13 +341,13 @@ def order_statistic(values: Array, level: float) -> float:
 def test_quantiles_are_order_statistics(paths: int, seed: int) -> None:
     fan = np.random.default_rng(seed).permutation(float(paths) + np.arange(paths))[None, None]
     seen = fan_quantiles(fan)
-    assert seen.shape == (len(LEVELS), 1, 1)
-    assert seen.ravel().tolist() == [order_statistic(fan.ravel(), level) for level in LEVELS]
+    assert seen.shape == (len(QUANTILE_LEVELS), 1, 1)
+    assert seen.ravel().tolist() == [order_statistic(fan.ravel(), level) for level in QUANTILE_LEVELS]
 
 
 def test_quantiles_are_numpys() -> None:
     fan = np.random.default_rng(3).normal(size=(5, 2, 333))
-    expected = np.quantile(fan, LEVELS, axis=2, method="inverted_cdf")
+    expected = np.quantile(fan, QUANTILE_LEVELS, axis=2, method="inverted_cdf")
     assert np.array_equal(fan_quantiles(fan), expected)
 
 
@@ -428,6 +429,7 @@ def within_rounding(seen: Array, expected: Array, whole: Tally, part: str, power
     return bool(np.all(close | ~np.isfinite(seen) & ~np.isfinite(expected)))
 
 
+@pytest.mark.slow
 @each_config
 @pytest.mark.parametrize("sizes", [[256, 44], [100, 100, 100], [1, 299], [290, 10]], ids=str)
 def test_blocks_add_up(config: dict[str, Any], sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

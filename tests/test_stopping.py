@@ -18,7 +18,7 @@ from nonconv.experiment.cell import Cell, Stopping
 from nonconv.numerics.moments import Moments
 from nonconv.ready import make_ready
 from nonconv.statistics.measured_block import end_names
-from nonconv.statistics.stopping import GROWTH, is_enough, looks, relative_error
+from nonconv.statistics.stopping import LOOK_GROWTH, is_enough, looks, relative_error
 from nonconv.statistics.tally import Tally
 from nonconv.study import measured
 
@@ -55,14 +55,15 @@ def error_of(numbers: Any) -> float:
 
 
 def looked_at(least: int) -> list[int]:
-    """All numbers of paths from the least on, by whole blocks, each at least GROWTH times the one before."""
+    """All numbers of paths from the least on, by whole blocks, each at least LOOK_GROWTH times the one before."""
     found: list[int] = []
     for paths in range(BLOCK, MOST + 1, BLOCK):
-        if paths >= (found[-1] * GROWTH if found else least):
+        if paths >= (found[-1] * LOOK_GROWTH if found else least):
             found.append(paths)
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.01, 0.6), st.integers(1, MOST), st.sampled_from(sorted(OF)))
 @example(0.5, 1, "mse")
@@ -105,9 +106,9 @@ def test_looks_are_whole_blocks_and_grow(least: int, block: int) -> None:
     assert found[0] - block < least <= found[0]
     assert all(paths % block == 0 for paths in found)
     for before, after in pairwise(found):
-        assert after >= max(before * GROWTH, before + block)
-        assert after - block < max(before * GROWTH, before + block)
-    assert found[-1] <= 10**6 < found[-1] * GROWTH + block
+        assert after >= max(before * LOOK_GROWTH, before + block)
+        assert after - block < max(before * LOOK_GROWTH, before + block)
+    assert found[-1] <= 10**6 < found[-1] * LOOK_GROWTH + block
 
 
 def with_ends(tally: Tally, **fields: float) -> Tally:

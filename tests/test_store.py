@@ -309,6 +309,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(
     assert run(cell, folder) == run(cell, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_checkpoints")
 @pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
 @pytest.mark.parametrize("after", [False, True])
@@ -327,6 +328,7 @@ def test_a_kill_at_any_write_changes_nothing(
     assert {name: content for name, content in contents(folder).items() if name not in left} == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_checkpoints")
 @pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
 @pytest.mark.parametrize("after", [False, True])
@@ -449,6 +451,7 @@ trees = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.dictionaries(st.text(max_size=6), trees, max_size=6))
 def test_json_is_what_was_written(content: dict[str, Any]) -> None:
@@ -460,6 +463,7 @@ def test_json_is_what_was_written(content: dict[str, Any]) -> None:
     assert sum(line.startswith('  "') for line in lines) == len(content)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.dictionaries(st.text("abc_", min_size=1, max_size=6), trees, max_size=6))
 def test_yaml_by_entries_is_yaml_as_a_whole(content: dict[str, Any]) -> None:

@@ -72,6 +72,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 # The same bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_bytes_depend_on_neither_workers_nor_order_nor_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -150,6 +151,7 @@ def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
     return str(stop.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [BLOCK, 4 * BLOCK, 9 * BLOCK, PATHS])
 @pytest.mark.parametrize("name", ["adam", "diverging", "toint"])
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: list[int], name: str, done: int) -> None:
@@ -354,6 +356,7 @@ def _read(path: Path) -> str:
         return ""
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("number", "ignored", "extra"),
@@ -382,6 +385,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert contents(driver.folder) == undisturbed
 
 
+@pytest.mark.slow
 @linux
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
@@ -416,6 +420,7 @@ def kill_after(process: "subprocess.Popen[str]", folder: Path, changes: int, sec
     process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 @linux
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) -> None:
     rng = random.Random(2407)

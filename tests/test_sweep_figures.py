@@ -294,6 +294,7 @@ def marked_sweep(tmp_path: Path) -> SweepResult:
     return sweep(tmp_path, (RATE, BATCH), cells, marks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mse", "twin", "slope", "verdict"])
 def test_undecided_cells_are_hatched_and_failed_ones_crossed(marked_sweep: SweepResult, name: str) -> None:
     figure = map_of(marked_sweep, name)
@@ -397,7 +398,7 @@ def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Pat
     cells = [*grid(["adam"], [0.1, 0.2, 0.3], [1, 2, 3]), *grid(["sgd"], [""], [1, 2, 3])]
     result = sweep(tmp_path, (NAME, B1, RATE), cells)
     assert result.numeric == [B1, RATE]
-    assert "3 cells without β₁ or γ left out" in map_of(result).get_suptitle()
+    assert "3 cells without β₁ or γ not shown" in map_of(result).get_suptitle()
     seen = view(result, (RATE,))
     assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
 
@@ -479,6 +480,7 @@ CASES: dict[str, tuple[Sequence[str], list[Cell], Change]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
     """With several panels floors are left out: they are drawn as errors are."""

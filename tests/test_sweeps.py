@@ -360,6 +360,7 @@ def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
         assert done.files == files_of(tmp_path / "out" / FOLDER / name)
 
 
+@pytest.mark.slow
 def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
     text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
     at_step = "def at_step(h: Lion, n: Array) -> LionPerStep:\n"
@@ -430,6 +431,7 @@ def kept_paths(folder: Path) -> int:
     return int(kept["paths"]) if kept else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [IN_PARTS, ALONE])
 def test_an_interrupt_at_any_moment_loses_no_whole_block(
     tmp_path: Path,
@@ -718,6 +720,7 @@ def driver(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Driver]:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "send", "extra"),
     [(signal.SIGINT, os.kill, []), (signal.SIGTERM, os.kill, ["--force"]), (signal.SIGINT, os.killpg, [])],
@@ -745,6 +748,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_killed_command(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
     wait_until(lambda: driver.count("simulated") > 0)
@@ -752,6 +756,7 @@ def test_workers_end_with_a_killed_command(driver: Driver) -> None:
     process.communicate(timeout=10)  # until nobody holds the pipes
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) -> None:
     rng = random.Random(2407)
     kills = 0
@@ -803,6 +808,7 @@ def failing_write(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
     return left
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_damages_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasting: Callable[[float], None]
 ) -> None:
@@ -1242,6 +1248,7 @@ def test_a_dry_run_counts_and_writes_nothing(small: Path, tmp_path: Path) -> Non
     assert re.fullmatch(r"about \d+ s on 3 cores here, judged by a short trial of learning_rate=0\.2", said.splitlines()[2])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_stubbed")
 def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
     path = config_file(tmp_path / "in", FAILING)
@@ -1292,6 +1299,7 @@ def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_stubbed")
 def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Path) -> None:
     call("sweep", small, "-o", "out", "-q")

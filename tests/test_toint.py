@@ -103,6 +103,7 @@ def test_nothing_is_rounded_at_a_knot() -> None:
 orders = st.lists(st.floats(-12.0, 0.0) | st.sampled_from([-12.0, 0.0]), min_size=0, max_size=200)
 
 
+@pytest.mark.slow
 @MANY
 @given(orders, st.integers(0, 2**32 - 1))
 def test_last_knot_is_found(orders: list[float], seed: int) -> None:
@@ -175,6 +176,7 @@ def test_bounded_below_with_a_minimum_in_every_interval() -> None:
 CASES = 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", range(CASES))
 def test_adam_on_its_knots(case: int) -> None:
     """Slope -scale at 1e5 iterates of a random Adam, x_n = n alpha' where its steps are equal.
@@ -242,6 +244,7 @@ def test_off_the_knots_slopes_differ() -> None:
 # Engine against engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knots", ["exact", "uniform"])
 @pytest.mark.parametrize("optimizer", SOME)
 def test_same_bits_from_both_engines(optimizer: str, knots: Any) -> None:

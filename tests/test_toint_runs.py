@@ -29,8 +29,9 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import TOINT, Toint
 from nonconv.ready import make_ready
 from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
-from nonconv.report.run import Run, read_rows, read_run
-from nonconv.results.counterexample import WHY
+from nonconv.report.run import Run, read_run
+from nonconv.results.columns import read_columns
+from nonconv.results.counterexample import KNOT_REASONS
 from nonconv.statistics.counterexample import slopes
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
@@ -57,6 +58,7 @@ def started(start: float, beta1: float = 0.9, beta2: float = 0.999, steps: int =
 # Outcomes
 
 
+@pytest.mark.slow
 def test_every_pair_of_betas_escapes() -> None:
     """At speed alpha, with slope -1 at every step; the speed to the roundings of the sum and of m and v."""
     betas = ("0", "0.1", "0.5", "0.9", "0.99", "0.999", "0.999999")
@@ -297,7 +299,7 @@ def run_of(folder: Path, config: dict[str, Any]) -> Run:
 def test_a_run_with_random_starts(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
     orbit_rows, slope_rows, fates, curve = (
-        read_rows(run.folder / f"{name}.csv") for name in ("orbit", "slopes", "outcomes", "objective")
+        read_columns(run.folder / f"{name}.csv").records() for name in ("orbit", "slopes", "outcomes", "objective")
     )
     assert [int(row["step"]) for row in orbit_rows] == run.step.tolist()
     assert [row["path"] for row in slope_rows] == [str(path) for path in range(12)]
@@ -333,7 +335,7 @@ def test_a_run_without_anything_random(tmp_path: Path) -> None:
     assert told["escaped"] == {"value": 0.0, "ci_low": None, "ci_high": None}
     assert told["speed"] is None
     assert told["slopes"]["first_other"] > 1
-    (last,) = read_rows(run.folder / "orbit.csv")[-1:]
+    (last,) = read_columns(run.folder / "orbit.csv").records()[-1:]
     assert float(last["theta_exact"]) == float(last["orbit"]) == pytest.approx(300 * ALPHA)
     assert float(last["slope_exact"]) == -1.0
     assert 5.5 < float(last["theta_uniform"]) < 6.3
@@ -344,7 +346,7 @@ def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> N
     """All of them, since a run that goes nowhere cannot diverge."""
     run = run_of(tmp_path, HALTING)
     assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"finite": 64}
-    assert {row["outcome"] for row in read_rows(run.folder / "outcomes.csv")} == {"finite"}
+    assert {row["outcome"] for row in read_columns(run.folder / "outcomes.csv").records()} == {"finite"}
     assert run.verdict["outcomes"] == run.summary["outcomes"]
     assert run.verdict["verdict"] != "diverges"
 
@@ -408,6 +410,7 @@ def figures_of(run: Run) -> dict[str, Figure]:
     return {name: laid_out(maker, run) for name, maker in makers.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
     run = run_of(tmp_path, RUNS[name])
@@ -415,9 +418,10 @@ def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
         check_layout(figure, columns=2)
 
 
+@pytest.mark.slow
 def test_figures_show_the_data(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
-    figures, rows = figures_of(run), read_rows(run.folder / "outcomes.csv")
+    figures, rows = figures_of(run), read_columns(run.folder / "outcomes.csv").records()
     for axes, sign in zip(figures["fates"].axes, (-1, 1), strict=True):
         caught = [row for row in rows if row["outcome"] == "caught" and sign * float(row["start"]) > 0]
         points = np.array([(sign * float(row["start"]), float(row["caught_step"])) for row in caught]).reshape(-1, 2)
@@ -426,8 +430,8 @@ def test_figures_show_the_data(tmp_path: Path) -> None:
     assert sum(int(text.split()[1]) for text in counts) == 64
     way = next(axes for axes in figures["orbit"].axes if axes.get_ylabel() == "θₙ")
     np.testing.assert_array_equal(
-        way.lines[0].get_ydata(), [float(row["orbit"]) for row in read_rows(run.folder / "orbit.csv")]
+        way.lines[0].get_ydata(), [float(row["orbit"]) for row in read_columns(run.folder / "orbit.csv").records()]
     )
     assert json.loads((run.folder / "summary.json").read_text())["counterexample"]["knots"] == "exact"
-    assert json.loads((run.folder / "manifest.json").read_text())["knots"] == {"kind": "exact", "why": WHY["exact"]}
+    assert json.loads((run.folder / "manifest.json").read_text())["knots"] == {"kind": "exact", "why": KNOT_REASONS["exact"]}
     assert math.isclose(run.summary["counterexample"]["spacing"]["min"], ALPHA)

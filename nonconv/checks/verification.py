@@ -8,8 +8,8 @@ import numpy as np
 
 from nonconv.experiment.binding import read_cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.run import read_rows
 from nonconv.report.sweep_result import SWEEP_TABLE
+from nonconv.results.columns import read_columns
 from nonconv.results.sweep_files import DONE
 from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.surroundings import versions
@@ -46,7 +46,7 @@ def verify_folder(folder: Path, workers: int) -> Verification:
 def verify_sweep(folder: Path, workers: int) -> Verification:
     """The files of a sweep and all its cells, and the recorded paths of some cells. Raises as `verify_folder` does."""
     manifest = finished(folder)
-    cells = [row["cell"] for row in read_rows(folder / SWEEP_TABLE) if row["status"] == DONE]
+    cells = read_columns(folder / SWEEP_TABLE).where("status", DONE)["cell"]
     changed = damaged(folder, manifest)
     for cell in cells:
         place = folder / "cells" / cell

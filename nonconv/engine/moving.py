@@ -80,6 +80,7 @@ class Moving:
             self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
 
     def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
+        """Make the steps of one slice. marks: indices into the slice; snapshots (marks, dim, paths) are written."""
         never = len(piece.batch_size)
         after = self.program.average_after if self.average.size else None
         motion = Motion(
@@ -105,6 +106,7 @@ class Moving:
             raise Stopped
 
     def mean(self) -> Array | None:
+        """The mean of the iterates after `average_after`, shape (dim, paths); None if the program wants none."""
         after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
 

@@ -1,4 +1,7 @@
-"""Objectives made for the optimizer that runs on them: the optimizer runs alone first, and its orbit makes the objective."""
+"""Objectives that depend on the optimizer: it first runs alone, and its orbit determines the objective's constants.
+
+The same kernel computes the orbit and the run, so that the iterates meet the knots with the very same bits.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +21,10 @@ MOST_STEPS = 10_000_000
 
 
 def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program:
-    """The program with the constants and the orbit it is run with. Raises UsageError."""
+    """The program bound to its orbit; unchanged if its objective needs none, or has it already.
+
+    Raises UsageError if there are too many steps, or if the objective cannot be made from the orbit.
+    """
     objective, h, _ = program.objective
     make = objective.on_orbit if isinstance(objective, Objective) else None
     if make is None or program.orbit is not None:

@@ -1,6 +1,6 @@
 """The reference engine: the definitions run by NumPy on arrays over paths. Slow and obviously right.
 
-For definitions that need only + - * / sqrt it gives the bits of the fused kernel.
+For definitions made of + - * / sqrt and numerics.elementary its bits are those of the fused engine.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from nonconv.numerics.rng import uniforms
 
 
 class Reference:
-    """Moves paths with plain NumPy."""
+    """engine.program.Engine with plain NumPy: the oracle that compiled kernels are tested against."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
 
     def advance(self, motion: Motion) -> None:
-        """Move the paths of a block."""
+        """Move the paths of a block in place, until all steps are made or stop[0] is set."""
         m, draw, per_sample = motion, motion.first_draw, self.program.draws_per_sample
         deck = self._deck(m)
         marked = {int(t): r for r, t in enumerate(m.marks)}
@@ -79,7 +79,7 @@ class Reference:
             return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
 
     def _deck(self, m: Motion) -> NDArray[np.int32]:
-        """Of a table that is passed through in epochs: the order of the running one, as far as it was dealt."""
+        """The deck (rows, paths) of a table read in epochs, restored by dealing the running epoch again."""
         rows = self.program.learning.rows if self.program.learning else 0
         deck = np.empty((rows, m.theta.shape[1]), dtype=np.int32)
         for draw in range(m.first_draw - m.first_draw % rows if rows else m.first_draw, m.first_draw):

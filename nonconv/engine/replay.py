@@ -1,4 +1,7 @@
-"""What became of the paths of a block, found by running it again in short pieces, so that the kernel itself tests nothing."""
+"""When paths of a block failed, escaped or were caught, found by running it again in short pieces.
+
+The kernel itself tests nothing: a test per step would cost every run, and most blocks have no failure.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -11,13 +14,13 @@ from nonconv.numerics.arithmetic import Array
 
 REPLAY_STEPS = 64
 PACE = 0.5
-"""A path that makes less than this part of the orbit's way over the last half of the run was caught."""
+"""A path that moves less than this share of the orbit's distance over the last half of the run was caught."""
 
 Failure = Literal["overflow", "nan"]
 
 
 class Failed(NamedTuple):
-    """A path that left the finite numbers: at which step, and whether to infinity or straight to NaN."""
+    """A path that is not finite: from which step on, and whether it overflowed or became NaN at once."""
 
     replicate: int
     step: int
@@ -27,7 +30,7 @@ class Failed(NamedTuple):
 class Progress(NamedTuple):
     """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
 
-    escaped: it made at least PACE of the orbit's way over the last half of the run; nobody does if the orbit stands still.
+    escaped: it made at least PACE of the orbit's way over the last half of the run; no path does if the orbit does not move.
     caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
     place: theta at the last step. speed: way per step over the last half of the run.
     """

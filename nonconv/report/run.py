@@ -1,6 +1,5 @@
-"""A run read back from its folder: what figures and tables are made of."""
+"""A run read back from its folder, for figures and tables."""
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +10,15 @@ import yaml
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
+from nonconv.results.columns import Columns, read_columns
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C, where PyYAML has it, reads ten times as fast."""
 
 
 @dataclass(frozen=True)
 class Errors:
-    """E|theta_n - xi|^2 for one xi; every field has one entry per recorded step."""
+    """E|theta_n - xi|^2 for one xi as in error.csv; every field has shape (R,), one entry per recorded step."""
 
     mse: Array
     se: Array
@@ -30,7 +30,11 @@ class Errors:
 
 @dataclass(frozen=True)
 class Run:
-    """The data files of a folder. floors: how many rows floors.csv has."""
+    """The data files of a folder.
+
+    step, learning_rate and batch_size have one entry per recorded step; errors and theory (exact E|theta_n - xi|^2) are keyed
+    by the label of xi. floors: the number of rows of floors.csv, which share one simultaneous confidence level.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -59,49 +63,40 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the data files of a folder, finished or about to be."""
-    rows = read_rows(folder / "error.csv")
-    labels = list(dict.fromkeys(row["xi"] for row in rows))
-    first = [row for row in rows if row["xi"] == labels[0]]
+    """Read the data files of a run's folder, finished or about to be. Raises OSError if one is missing."""
+    every = read_columns(folder / "error.csv")
+    by_xi = {label: every.where("xi", label) for label in every.values("xi")}
+    first = next(iter(by_xi.values()))
     with np.load(folder / "paths.npz") as file:
         paths = dict(file)
     return Run(
         folder=folder,
-        config=yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), LOADER),
+        config=yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), YAML_LOADER),
         summary=json.loads((folder / "summary.json").read_text(encoding="utf-8")),
-        step=np.array([int(row["step"]) for row in first]),
-        learning_rate=_column(first, "learning_rate"),
-        batch_size=_column(first, "batch_size"),
-        errors={label: _errors([row for row in rows if row["xi"] == label]) for label in labels},
+        step=first.integers("step"),
+        learning_rate=first.numbers("learning_rate"),
+        batch_size=first.numbers("batch_size"),
+        errors={label: _errors(columns) for label, columns in by_xi.items()},
         theory=_theory(folder / "theory.csv"),
         predictions=_document(folder / "predictions.json"),
         verdict=_document(folder / "verdict.json"),
-        floors=len(read_rows(folder / "floors.csv")) if (folder / "floors.csv").exists() else 0,
+        floors=read_columns(folder / "floors.csv").rows if (folder / "floors.csv").exists() else 0,
         paths=paths,
     )
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """A CSV file as rows by column name."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def _document(path: Path) -> dict[str, Any]:
-    """A JSON file; empty if there is none, as in folders that an earlier nonconv wrote."""
+    """A JSON file; empty if the folder has none."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
-def _column(rows: list[dict[str, str]], name: str) -> Array:
-    return np.array([float(row[name]) for row in rows])
-
-
-def _errors(rows: list[dict[str, str]]) -> Errors:
-    return Errors(*(_column(rows, name) for name in Errors.__dataclass_fields__))
+def _errors(columns: Columns) -> Errors:
+    return Errors(*(columns.numbers(name) for name in Errors.__dataclass_fields__))
 
 
 def _theory(path: Path) -> dict[str, Array]:
-    rows = read_rows(path) if path.exists() else []
-    labels = dict.fromkeys(row["xi"] for row in rows)
-    return {label: _column([row for row in rows if row["xi"] == label], "mse") for label in labels}
+    if not path.exists():
+        return {}
+    every = read_columns(path)
+    return {label: every.where("xi", label).numbers("mse") for label in every.values("xi")}

@@ -16,16 +16,16 @@ from nonconv.statistics.tally import Tally
 from nonconv.theory.linearised import deviation
 
 FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
-SHOWN_INTERVALS = 8
-POINTS_PER_INTERVAL = 32
-WHY = {
-    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
-    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+SHOWN_INTERVALS, POINTS_PER_INTERVAL = 8, 32
+"""Of the function's curves in objective.csv: intervals between knots, and points in each."""
+KNOT_REASONS = {
+    "exact": "the optimizer's own iterates for a constant slope, so rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as in a program written from the paper, so rounding errors matter",
 }
 
 
 def files(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, bytes]:
-    """FILES by name; outcomes.csv only where paths differ."""
+    """FILES by name. outcomes.csv is there only where paths differ from each other."""
     found = {
         "orbit.csv": as_csv(
             ("step", "orbit", "off_line", "lipschitz", *_columns("theta", "f", "slope")), _orbit_rows(cell, evidence)
@@ -113,18 +113,18 @@ def facts(cell: Cell) -> dict[str, Any]:
     if cell.program.orbit is None:
         return {}
     knots = cell.program.objective.parameters.knots
-    return {"knots": {"kind": knots, "why": WHY[knots]}}
+    return {"knots": {"kind": knots, "why": KNOT_REASONS[knots]}}
 
 
 def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
-    """What summary.md says of the counterexample."""
+    """What summary.json says of the counterexample."""
     h, orbit, s = cell.program.objective.parameters, _orbit(cell), evidence.slopes
     gaps = np.diff(knots_on(h, orbit))
     outcome, step, _, speed, _ = _fates(tally)
     escaped, caught = outcome == OUTCOMES.index("escaped"), outcome == OUTCOMES.index("caught")
     return {
         "knots": h.knots,
-        "why": WHY[h.knots],
+        "why": KNOT_REASONS[h.knots],
         "scale": h.scale,
         "spacing": {"min": float(gaps.min()), "max": float(gaps.max())},
         "lipschitz": 6.0 * h.scale / float(gaps.min()),

@@ -9,12 +9,12 @@ from typing import Any
 
 
 def number(value: float) -> float | None:
-    """A number as JSON knows it."""
+    """A number as JSON knows it: None for one that is not finite."""
     return value if math.isfinite(value) else None
 
 
 def status(value: float) -> str:
-    """What a number is, where JSON has null for one that is not finite."""
+    """What becomes of a number in JSON, which has null for what is not finite: finite, overflow or nan."""
     return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"
 
 
@@ -24,7 +24,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def as_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Some lines of it."""
+    """Lines of a CSV file, without a header of their own."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()

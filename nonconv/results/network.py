@@ -16,19 +16,19 @@ from nonconv.statistics.networks import DEGRADED
 from nonconv.statistics.tally import Tally
 
 FILES = ("risk.csv", "noise.csv", "group_floors.csv")
-INTERVAL = ("", "_se", "_ci_low", "_ci_high")
+INTERVAL_SUFFIXES = ("", "_se", "_ci_low", "_ci_high")
 RISK_COLUMNS = ("step", "risk", "se", "ci_low", "ci_high", "n", "n_finite")
-WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL)
+WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL_SUFFIXES)
 NOISE_COLUMNS = (
     "step",
-    *(f"{name}{part}" for name in ("gradient", "noise") for part in (*INTERVAL, "_n_finite")),
+    *(f"{name}{part}" for name in ("gradient", "noise") for part in (*INTERVAL_SUFFIXES, "_n_finite")),
     "scale",
     "n",
 )
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
-    """risk.csv and noise.csv, where there are held-out examples."""
+    """risk.csv and noise.csv by name; none without held-out examples."""
     if not _held_out(cell):
         return {}
     columns = RISK_COLUMNS + (WRONG_COLUMNS if _classes(cell) else ())
@@ -82,7 +82,7 @@ def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
 
 
 def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
-    """What summary.md says of the networks; null for what needs held-out examples where there are none."""
+    """What summary.json says of the networks; None for what needs held-out examples where there are none."""
     assert cell.program.learning is not None
     layers = widths(cell.program.learning.groups)
     held_out = _held_out(cell)

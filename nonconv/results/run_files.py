@@ -13,7 +13,7 @@ from nonconv.results import counterexample, network, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.measured_block import OUTCOMES, end_names
-from nonconv.statistics.quantiles import LEVELS, fan_quantiles
+from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import Tally
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json, as_npz
@@ -34,11 +34,11 @@ OPTIONAL_FILES = (
     *counterexample.FILES,
     *network.FILES,
 )
-"""What a run need not have."""
+"""Data files that a run need not have: those of an earlier run in the same folder are removed."""
 
 
 def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
-    """All data files by name."""
+    """All data files of a run, by name. evidence: what only a run on Toint's counterexample has."""
     cell = ready.cell
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
@@ -60,7 +60,7 @@ def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> 
 
 
 def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
-    """One row per recorded step and xi."""
+    """One row per recorded step and xi: the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval."""
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
@@ -71,7 +71,7 @@ def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
 
 
 def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
-    """The exact expected error where it is known."""
+    """The exact expected error by xi, (R,) each, one row per recorded step."""
     rows = (
         (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
     )
@@ -96,7 +96,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "replicate": np.arange(len(kept)),
             "outcome": np.array(OUTCOMES)[tally.kept_outcome.joined],
             "failure_step": tally.kept_failure.joined,
-            "quantile_level": np.array(LEVELS),
+            "quantile_level": np.array(QUANTILE_LEVELS),
             "quantile": fan_quantiles(fan),
             "quantile_paths": np.array(fan.shape[2]),
             "end_of": np.array(end_names(cell)),
@@ -154,10 +154,8 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
     if cell.deterministic:
         return []
     if tally.paths == 1:
-        return ["one path alone gives no interval"]
-    few = (
-        [f"intervals from only {tally.paths} paths are not to be trusted; take 200 or more"] if tally.paths < FEW_PATHS else []
-    )
+        return ["one path gives no interval"]
+    few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []
     return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
 
 
@@ -167,6 +165,6 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
     if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
         return ""
     return (
-        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
-        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
+        f"about {carrying:.1f} of {n} paths dominate the mean for xi = {cell.xi[k].label} at step {cell.program.steps}"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it); its interval is unreliable, take more paths"
     )

@@ -14,8 +14,10 @@ from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.paired import paired
 
 DONE, FAILED = "done", "failed"
-INTERVAL = ("", "_se", "_low", "_high")
-FIELDS = ("value", "se", "ci_low", "ci_high")
+INTERVAL_SUFFIXES = ("", "_se", "_low", "_high")
+"""Of the columns of a number with its interval in sweep.csv."""
+INTERVAL_FIELDS = ("value", "se", "ci_low", "ci_high")
+"""The same in verdict.json."""
 NOT_FINITE = {"overflow": "inf", "nan": "nan"}
 
 
@@ -27,7 +29,7 @@ class Ends(NamedTuple):
 
 
 def read_ends(folder: Path) -> Ends:
-    """From paths.npz of a run or cell."""
+    """What the first paths of a run or a cell end with, from its paths.npz. Raises OSError if there is none."""
     with np.load(folder / "paths.npz") as file:
         return Ends(file["end_of"].tolist(), file["end"])
 
@@ -41,17 +43,17 @@ class Result(NamedTuple):
 
 
 def read_result(folder: Path) -> Result:
-    """From a cell's own files."""
+    """What a finished cell's line is made of, from the files in its folder. Raises OSError if one is missing."""
     summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
     return Result(summary, verdict, read_ends(folder))
 
 
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
-    """The header of sweep.csv."""
+    """The header of sweep.csv, given the swept keys, the labels of xi, and the floors that some cell measures."""
     found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
-    found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL]
-    found += [f"{floor}{part}" for floor in floors for part in (*INTERVAL, "_lower")]
-    found += [f"slope_{label}{part}" for label in (*xi, *floors) for part in INTERVAL]
+    found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
+    found += [f"{floor}{part}" for floor in floors for part in (*INTERVAL_SUFFIXES, "_lower")]
+    found += [f"slope_{label}{part}" for label in (*xi, *floors) for part in INTERVAL_SUFFIXES]
     return [*found, "reason"]
 
 
@@ -75,14 +77,14 @@ def _measured(result: Result) -> dict[str, Any]:
         numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
         found |= _named(f"mse_{error['xi']}", numbers)
     for name, floor in verdict["floors"].items():
-        found |= _named(name, [floor[field] for field in FIELDS]) | _named(f"{name}_lower", [floor["lower"]])
+        found |= _named(name, [floor[field] for field in INTERVAL_FIELDS]) | _named(f"{name}_lower", [floor["lower"]])
     for name, slope in verdict["slopes"].items():
-        found |= _named(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in FIELDS])
+        found |= _named(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
     return found
 
 
 def _named(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
-    return {f"{name}{part}": "" if value is None else value for part, value in zip(INTERVAL, numbers, strict=False)}
+    return {f"{name}{part}": "" if value is None else value for part, value in zip(INTERVAL_SUFFIXES, numbers, strict=False)}
 
 
 def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
@@ -90,6 +92,6 @@ def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in (name for name in ends.of if name.startswith(MSE_PREFIX) and name in reference.of):
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)])
-        numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL)]]
+        numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]
         found |= _named(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
     return found

@@ -14,15 +14,16 @@ from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import Trend, trends
-from nonconv.statistics.verdict import SLOWEST, Observed, Verdict, as_dict, judge
+from nonconv.statistics.verdict import SLOWEST_FALL, Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
 from nonconv.theory.assumptions import noise_persists, settling
 from nonconv.theory.predictions import Bound
 from nonconv.theory.recursion import predicted_twins
 
-COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
-LEFT = ("escaped", "overflow", "nan")
+FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
+LEFT_OUTCOMES = ("escaped", "overflow", "nan")
+"""Of paths that do not stay; of nan only where it is not 0/0."""
 
 
 def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
@@ -32,11 +33,11 @@ def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
     """
     found = {"verdict.json": as_json(verdict_document(cell, tally, bound))}
     if rows(cell.program.plan):
-        found["floors.csv"] = as_csv(COLUMNS, (tuple(row.values()) for row in floor_rows(cell, tally)))
+        found["floors.csv"] = as_csv(FLOOR_COLUMNS, (tuple(row.values()) for row in floor_rows(cell, tally)))
     groups = named_groups(cell.program)
     if groups:
         every = ((group.name, *row.values()) for k, group in enumerate(groups) for row in _group_rows(cell, tally, k))
-        found["group_floors.csv"] = as_csv(("group", *COLUMNS), every)
+        found["group_floors.csv"] = as_csv(("group", *FLOOR_COLUMNS), every)
     predicted = predicted_twins(cell)
     if predicted:
         found["floors_theory.csv"] = as_csv(("step", "floor", "lag", "value"), _predicted_rows(cell, predicted))
@@ -50,7 +51,10 @@ def _predicted_rows(cell: Cell, predicted: list[Array]) -> Iterator[tuple[Any, .
 
 
 def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
-    """COLUMNS of each floor. ci_low and ci_high are a 95 % interval of its own, lower a bound that all rows keep at once."""
+    """FLOOR_COLUMNS of each floor, in the order of statistics.floors.rows.
+
+    ci_low and ci_high are a 95 % interval of its own; all rows are above their `lower` at once with probability 95 %.
+    """
     return _rows(cell.program.plan, tally.floors)
 
 
@@ -83,12 +87,12 @@ def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=sum(counts[name] for name in LEFT) - undefined,
+            left=sum(counts[name] for name in LEFT_OUTCOMES) - undefined,
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
             undefined=undefined,
-            settling=settling(cell, 2.0**-SLOWEST),
+            settling=settling(cell, 2.0**-SLOWEST_FALL),
             noisy=noise_persists(cell),
             warmup=cell.learning_rate.warmup,
         )

@@ -16,7 +16,7 @@ class CoMoments(NamedTuple):
 
 
 def comoments(samples: Array) -> CoMoments:
-    """Of samples (q, paths); a path with a number that is not finite is left to the plain moments."""
+    """The comoments of samples (q, paths). A path with a number that is not finite is left out, and not counted in n."""
     whole = samples[:, np.isfinite(samples).all(axis=0)]
     n = whole.shape[1]
     mean = whole.mean(axis=1) if n else np.zeros(len(samples))
@@ -27,7 +27,7 @@ def comoments(samples: Array) -> CoMoments:
 
 
 def merge_comoments(a: CoMoments, b: CoMoments) -> CoMoments:
-    """Of both, by Chan, Golub & LeVeque's formula."""
+    """The comoments of both together, by the formula of Chan, Golub & LeVeque (1983)."""
     n = a.n + b.n
     if a.mean.size == 0:
         return a._replace(n=n)

@@ -13,9 +13,10 @@ from nonconv.engine.program import Engine, Program
 from nonconv.numerics.arithmetic import Array
 
 KNOTS = ("exact", "uniform")
-SMALL = 0.01
-"""A deviation grows as the linearised one does up to this part of an interval."""
+SMALL_DEVIATION = 0.01
+"""A deviation grows as the linearised one does up to this part of the interval between two knots."""
 TRACED_STEPS = 1024
+"""Iterates of so many steps are in memory at a time."""
 
 
 class Slopes(NamedTuple):
@@ -42,7 +43,7 @@ class Trace(NamedTuple):
 
 
 def traces(program: Program, engine: Callable[[Program], Engine]) -> Trace:
-    """The first path on exact and on uniform knots."""
+    """The first path on exact and on uniform knots. engine: makes the engine of a program, which is run on each kind."""
     h = program.objective.parameters
     found = []
     for knots in KNOTS:
@@ -70,7 +71,7 @@ def _values(program: Program, theta: Array) -> tuple[Array, Array]:
 
 
 def slopes(program: Program, engine: Callable[[Program], Engine], paths: int) -> Slopes:
-    """The slopes that each step of the first paths met. The program is bound to its orbit."""
+    """The slopes that each step of the first `paths` paths met, (paths,) per field. The program is bound to its orbit."""
     assert program.orbit is not None
     scale, steps = program.objective.parameters.scale, program.steps
     exact, first_other = np.zeros(paths, dtype=np.int64), np.zeros(paths, dtype=np.int64)
@@ -106,7 +107,7 @@ class _Growth:
         """Iterates (steps, paths) from step `first` on."""
         steps = np.arange(first, first + len(theta))
         away = theta - self.orbit[steps, None]
-        small = SMALL * (self.orbit[steps + 1] - self.orbit[steps])[:, None]
+        small = SMALL_DEVIATION * (self.orbit[steps + 1] - self.orbit[steps])[:, None]
         for lane in np.flatnonzero(self.ended < 0):
             d = away[:, lane]
             if self.began[lane] < 0 and d.any():
@@ -130,14 +131,14 @@ class _Growth:
 
 
 class Evidence(NamedTuple):
-    """What a run on the counterexample is reported with."""
+    """What a run on the counterexample is reported with, besides its tally."""
 
     trace: Trace
     slopes: Slopes
 
 
 def evidence(program: Program, engine: Callable[[Program], Engine], paths: int) -> Evidence | None:
-    """None for a program without an orbit."""
+    """Traces, and slopes of the first `paths` paths, of one at least. None for a program without an orbit."""
     if program.orbit is None:
         return None
     return Evidence(traces(program, engine), slopes(program, engine, max(1, paths)))

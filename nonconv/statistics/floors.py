@@ -1,7 +1,7 @@
-"""What no xi can undercut: twin distances, variances within a window, Cauchy gaps; per path first, then over paths.
+"""Lower bounds that hold for every xi: twin distances, variances within a window, Cauchy gaps; first per path, then over paths.
 
 With spans (m, l] of the plan, one row each:
-    twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' left Theta at m and has data of its own since
+    twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' branched off Theta at m and has its own data since
     twin_mean  the same, averaged over the window's steps in the last half of the span
     window     the variance of the path over the window's steps
     cauchy     |Theta_{m + lag} - Theta_m|^2 / 4
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 @lru_cache
 def rows(plan: Plan) -> list[Row]:
-    """All floors in the order of `measured`."""
+    """What each row of `measured` is, in its order: span after span, as far as the plan wants them."""
     wanted, found = plan.wanted, []
     for k, span in enumerate(plan.spans):
         whole = span.last - span.first
@@ -47,19 +47,20 @@ def rows(plan: Plan) -> list[Row]:
     return found
 
 
-LAST = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
-"""What is called the floor, without more: over the last span."""
+LAST_SPAN_NAMES = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
+"""By which name tables and verdicts give a floor of the last span."""
 
 
 @lru_cache
 def last_floors(plan: Plan) -> dict[str, int]:
     """The floors of the last span by name: the index of each in `rows`."""
     last = len(plan.spans) - 1
-    return {LAST[row.floor]: k for k, row in enumerate(rows(plan)) if row.span == last and row.floor in LAST}
+    found = ((LAST_SPAN_NAMES.get(row.floor), k) for k, row in enumerate(rows(plan)) if row.span == last)
+    return {name: k for name, k in found if name is not None}
 
 
 def measured(plan: Plan, block: "Block") -> Array:
-    """Every row for every path, shape (rows, paths)."""
+    """The floors of every path, shape (rows, paths), in the order of `rows`; not finite for a path that is not."""
     wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]
     with np.errstate(over="ignore", invalid="ignore"):
         for k, span in enumerate(plan.spans):
@@ -81,7 +82,7 @@ def _half_apart(window: Array) -> Array:
 
 
 def half_distance(block: "Block", number: int, span: Span) -> Array:
-    """|Theta - Theta'|^2 / 2 at the span's twin_marks, shape (marks, paths)."""
+    """|Theta - Theta'|^2 / 2 at the twin_marks of the span with this number, shape (marks, paths)."""
     return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
 
 

@@ -92,7 +92,7 @@ def fan_size(cell: Cell) -> tuple[int, int]:
 
 
 def kept_coordinates(cell: Cell) -> Any:
-    """The index of those that are kept of a path."""
+    """The coordinates that are kept of a path, as an index of an axis (dim,)."""
     return [number for number, _ in cell.coordinates] if cell.coordinates else slice(None)
 
 

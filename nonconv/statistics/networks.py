@@ -41,7 +41,10 @@ def _has_held_out(program: Program) -> bool:
 
 
 def named_groups(program: Program) -> tuple[Group, ...]:
-    """Those with floors and a verdict of their own: each layer, and the biases of the output."""
+    """The groups of coordinates with floors and a verdict of their own: each layer, and the biases of the output.
+
+    None for objectives that are no networks, and in runs too short for spans.
+    """
     if program.learning is None or not program.plan.spans:
         return ()
     layers: dict[str, Group] = {}
@@ -52,7 +55,7 @@ def named_groups(program: Program) -> tuple[Group, ...]:
 
 
 def group_trends(program: Program) -> list[Trend]:
-    """What is followed of each group."""
+    """What is followed of each group, in the order of MeasuredGroups.trends: of xi nothing, which is no network's group."""
     return trends(program.plan, ())
 
 

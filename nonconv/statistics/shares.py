@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Share(NamedTuple):
-    """A share with its 95 % interval."""
+    """A share of paths with its interval."""
 
     value: float
     ci_low: float
@@ -12,7 +12,7 @@ class Share(NamedTuple):
 
 
 def share(count: int, n: int, level: float = 0.95) -> Share:
-    """count of n, with the interval of Clopper & Pearson (1934), which covers at least as often as it says."""
+    """count of n > 0, with the interval of Clopper & Pearson (1934), which covers with probability `level` or more."""
     tail = (1.0 - level) / 2.0
     if count in (0, n):  # as in nearly all runs
         ends = (0.0, 1.0 - tail ** (1 / n)) if count == 0 else (tail ** (1 / n), 1.0)

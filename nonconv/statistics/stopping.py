@@ -9,12 +9,12 @@ from nonconv.numerics.moments import Moments, estimate
 from nonconv.statistics.floors import last_floors
 from nonconv.statistics.tally import Tally
 
-GROWTH = 1.25
-"""Looks are this factor of paths apart: the more often one looks, the more often chance stops the run."""
+LOOK_GROWTH = 1.25
+"""By this factor paths grow between two looks: the more often one looks, the more often chance alone stops the run."""
 
 
 def is_enough(cell: Cell, tally: Tally) -> bool:
-    """Whether these are all the paths of the cell."""
+    """Whether no more paths of the cell are to be simulated: it has them all, or its stopping rule is met at a look."""
     if tally.paths >= cell.paths:
         return True
     rule = cell.stopping
@@ -29,7 +29,7 @@ def looks(least: int, block: int, most: int) -> Iterator[int]:
     paths = -(-least // block) * block
     while paths <= most:
         yield paths
-        paths = max(paths + block, math.ceil(paths * GROWTH / block) * block)
+        paths = max(paths + block, math.ceil(paths * LOOK_GROWTH / block) * block)
 
 
 def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:

@@ -12,15 +12,15 @@ from nonconv.statistics.floors import early_twin, iterates, rows
 if TYPE_CHECKING:
     from nonconv.engine.blocks import Block
 
-FOLLOWED = ("twin_mean", "window", "cauchy_mean")
-EARLY, SIZE, ENDS = "early", "size", "ends"
+FLOOR_TRENDS = ("twin_mean", "window", "cauchy_mean")
+EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS = "early", "size", "ends"
 
 
 class Trend(NamedTuple):
-    """twin_mean, window or cauchy_mean; `error: xi` averaged over the window; and of the last span alone:
+    """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over the window.
 
-    EARLY: twin_mean at shorter lags. ENDS: cauchy at the longest lag. SIZE: the square of the last iterate, beside which
-    a rounding error is measured.
+    Of the last span alone also EARLY_TWIN: twin_mean at shorter lags. WINDOW_ENDS: cauchy at the longest lag. LAST_SQUARE:
+    the square of the last iterate, beside which a rounding error is measured.
     """
 
     name: str
@@ -29,20 +29,28 @@ class Trend(NamedTuple):
 
 @lru_cache
 def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
-    """All in the order of `followed`."""
+    """What is followed with these labels of xi, in the order of `followed`; nothing in a run too short for spans."""
     spans = range(len(plan.spans))
-    kinds = [name for name in FOLLOWED if getattr(plan.wanted, name.removesuffix("_mean"))]
+    kinds = [name for name in FLOOR_TRENDS if getattr(plan.wanted, name.removesuffix("_mean"))]
     found = [Trend(name, k) for name in kinds for k in spans] + [Trend(f"error: {label}", k) for label in xi for k in spans]
     if not plan.spans:
         return []
     last = len(spans) - 1
-    return [*found, Trend(SIZE, last), Trend(ENDS, last), *([Trend(EARLY, last)] if plan.wanted.twin else [])]
+    return [
+        *found,
+        Trend(LAST_SQUARE, last),
+        Trend(WINDOW_ENDS, last),
+        *([Trend(EARLY_TWIN, last)] if plan.wanted.twin else []),
+    ]
 
 
 def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) -> Array:
-    """Every trend for every path, shape (trends, paths), given the floors (`floors.measured`) and each xi's point."""
+    """Every trend for every path, shape (trends, paths).
+
+    floors: of `floors.measured`, shape (rows, paths). targets: each xi, broadcastable against (dim, paths).
+    """
     at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
-    own = [trend for trend in trends(plan, ()) if trend.name in FOLLOWED]
+    own = [trend for trend in trends(plan, ()) if trend.name in FLOOR_TRENDS]
     found = [floors[[at[trend.name, trend.span] for trend in own]]] if own else [floors[:0]]
     with np.errstate(over="ignore", invalid="ignore"):
         for target in targets:

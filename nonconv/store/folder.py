@@ -1,8 +1,8 @@
 """The output folder: every file lands whole or not at all, and the manifest lands last.
 
 unfinished.json marks a folder as begun by one config; unfinished.checkpoint is what is whole of its run. Both are gone
-when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with HALF_WRITTEN are the lock's and
-those of half-written files, which a killed process leaves behind and the next one removes.
+when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with HALF_WRITTEN are the
+lock's and those of half-written files, which a killed process leaves behind and the next one removes.
 """
 
 import hashlib
@@ -24,12 +24,13 @@ SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
 LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
+"""Before a checkpoint's content stands its SHA-256."""
 MANIFEST_KEYS = {"identity", "name", "versions", "files"}
 """What every manifest tells."""
 
 
 class Folder:
-    """The output folder of one cell. `files` are the digests of what was written since it was opened."""
+    """The output folder of a run or a sweep, named by its identity. files: SHA-256 of what was written, by name."""
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
@@ -37,7 +38,10 @@ class Folder:
 
     @contextmanager
     def opened(self, force: bool) -> Iterator[None]:
-        """Hold the folder for writing. Raises UsageError when it is in use, unwritable, or somebody else's."""
+        """Hold the folder for writing, by a lock. force: begin anew, whatever is there.
+
+        Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
+        """
         self._refuse_foreign(force)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,7 @@ class Folder:
         return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a result there, whole or not at all."""
+        """Write a file of the result, whole or not at all, and note its digest for the manifest. Raises OSError."""
         self._put(name, content)
         self.files[name] = hashlib.sha256(content).hexdigest()
 
@@ -100,7 +104,7 @@ class Folder:
         write_whole(self.path / name, content, sync=True)
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
-        """Keep what is whole of an unfinished run."""
+        """Keep the tally of an unfinished run, as named arrays. Raises OSError."""
         content = packed(arrays)
         self._put(CHECKPOINT, self._mark(content) + content)
 
@@ -120,7 +124,7 @@ class Folder:
         return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
 
     def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
-        """Write the manifest: the folder is finished."""
+        """Write the manifest, with the resolved config and facts of the run: the folder is finished. Raises OSError."""
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "identity": self.identity,
@@ -140,7 +144,7 @@ def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def finished(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder. Raises UsageError."""
+    """The manifest of a finished folder. Raises UsageError if it is not finished, not there, or no folder of nonconv."""
     manifest = read_manifest(folder)
     if manifest is not None:
         return manifest
@@ -151,7 +155,7 @@ def finished(folder: Path) -> dict[str, Any]:
 
 
 def undamaged(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder whose files are as they were written. Raises UsageError."""
+    """The manifest of a finished folder whose files are as they were written. Raises UsageError if one is not."""
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
@@ -177,4 +181,5 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits. Raises OSError."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

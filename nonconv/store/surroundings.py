@@ -19,12 +19,14 @@ def surroundings() -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
+    """Of nonconv, Python, and the libraries that decide numbers and figures."""
     names = ("numpy", "numba", "scipy", "matplotlib")
     return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
 
 
 @cache
 def cpu_name() -> str:
+    """The processor's model, as far as the system tells; numbers may differ in the last bits between processors."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,7 +36,7 @@ def cpu_name() -> str:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the working directory's checkout, and whether it has uncommitted changes."""
+    """Commit of the working directory's checkout, and whether it has uncommitted changes. None without git or a checkout."""
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}

@@ -7,10 +7,11 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import ADAM
 
 MOST_STEPS = 5000
+"""The recursion is a Python loop, so it covers the first steps of a run only."""
 
 
 def deviation(program: Program, orbit: Array, start: float, steps: int) -> Array | None:
-    """The deviation after steps 0, ..., steps if it is `start` before the first; None for optimizers but adam.
+    """The deviation after steps 0, ..., steps (at most MOST_STEPS), from `start` at step 0; None unless the optimizer is adam.
 
     At a distance d from a knot f' = scale (-1 + 6 |d| / s), s being the interval on that side, so the gradient of a path
     that is off its knot is larger on either side. This goes into m and v, whose own deviations are mu and nu.

@@ -1,4 +1,4 @@
-"""Named numbers that theory says of a run: each with its standard error, 0 where it is exact, and what it is of."""
+"""Numbers that theory predicts for a run, by name: value, standard error (0 without sampling), and in words what it is."""
 
 import math
 from collections.abc import Callable
@@ -19,12 +19,13 @@ from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_pl
 Bound = Callable[[Array], tuple[Array, Array]]
 CHUNK = 2**20
 EXACT, APPROXIMATE = "exact", "approximate"
+NEAR_LIMIT = "approximate for beta2 near 1 and small eps"
 SMALL = 0.01
-"""As near as what neglects eps can come."""
+"""Largest eps, relative to the gradient noise, that a formula for eps -> 0 is used for."""
 
 
 class Prediction(NamedTuple):
-    """A number that theory predicts, and in words what it is of."""
+    """A predicted number with its standard error, and in words what it predicts."""
 
     value: float
     se: float
@@ -32,20 +33,20 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """All that are known for the cell and are numbers, by name."""
+    """Every finite prediction known for the cell, by name."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
 
 
 def _constant(cell: Cell) -> bool:
-    """Whether rate and batch size are the same at every step of a quadratic's run."""
+    """Whether the objective is the quadratic, and learning rate and batch size never change."""
     steady = None not in (cell.learning_rate.constant, cell.batch_size.constant)
     return steady and cell.program.objective.component is QUADRATIC
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
-    """E|theta - minimizer|^2 in the stationary state."""
+    """E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
     if not _constant(cell) or cell.law is None:
         return {}
     rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
@@ -59,24 +60,24 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
     if rule is ADAM and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
-        return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
+        return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], NEAR_LIMIT)
     return {}
 
 
 def _one_step(cell: Cell) -> dict[str, Prediction]:
-    """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
+    """The twin floor at lag 1 for a constant learning rate: how far one batch moves the iterate."""
     if not _constant(cell) or cell.law is None:
         return {}
     rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
     variance = cell.law.variance / (cell.batch_size.constant or 1.0)
-    what = "the twin floor at lag 1"
+    what = "twin floor at lag 1"
     if rule is SGD:
         moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
-        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({EXACT})")}
     if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
-        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({NEAR_LIMIT})")}
     return {}
 
 
@@ -87,11 +88,11 @@ def _in_the_limit(h: Adam, noise: Array) -> bool:
 
 
 def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
-    return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"E|theta - minimizer|^2 in the stationary state, {kind}")}
+    return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"stationary E|theta - minimizer|^2 ({kind})")}
 
 
 def _skewness(cell: Cell) -> dict[str, Prediction]:
-    """Where Adam settles: |theta* - minimizer|^2, if xi: adam_zero asked for it, and its first-order formula."""
+    """|theta* - minimizer|^2 of the point Adam drifts to, and its first-order formula; only if xi lists adam_zero."""
     zero, batch = next((xi for xi in cell.xi if xi.label == "adam_zero"), None), cell.batch_size.constant
     if zero is None or zero.point is None or cell.minimizer is None or batch is None or cell.law is None:
         return {}
@@ -102,20 +103,22 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
         cell.program.optimizer.parameters, cell.law, 2.0 * cell.program.objective.constants.scale, int(batch)
     )
     return {
-        "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2, theta* the zero of Adam's vector field"),
-        "first_order_bias": Prediction(float(first @ first), 0.0, f"the same to first order in the skewness, {APPROXIMATE}"),
+        "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2 for the zero theta* of Adam's vector field"),
+        "first_order_bias": Prediction(
+            float(first @ first), 0.0, f"|theta* - minimizer|^2 to first order in the skewness ({APPROXIMATE})"
+        ),
     }
 
 
 def is_bounded(cell: Cell) -> bool:
-    """Whether an interval is known that no path leaves."""
+    """Whether an interval is known that no path leaves (theory.bounds): Adam or AMSGrad, bounded data, beta1^2 < beta2."""
     h = cell.program.optimizer.parameters
     known = cell.program.objective.component is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
 def bound(cell: Cell) -> Bound | None:
-    """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
+    """The a priori interval as a function of start points (dim, paths); None if none is known."""
     if not is_bounded(cell) or cell.law is None:
         return None
     most, steps = 0.0, cell.program.steps
@@ -127,7 +130,10 @@ def bound(cell: Cell) -> Bound | None:
 
 
 def adam_zeros(cell: Cell) -> tuple[Array, Array]:
-    """theta* and its standard error, for `xi: adam_zero`. Raises ValueError where it is not known."""
+    """theta* and its standard error, each of shape (dim,), for `xi: adam_zero`.
+
+    Raises ValueError where the zero cannot be computed, with the reason.
+    """
     p = cell.program
     scale = p.objective.constants.scale
     batch = int(cell.batch_size.constant or 0)

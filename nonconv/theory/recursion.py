@@ -19,11 +19,13 @@ from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
 
 CHUNK = 4096
+"""Steps whose maps are formed at once."""
 MOST_WORK = 5_000_000
+"""Distinct coordinates times steps: beyond this the recursion would take longer than many a run."""
 
 
 class Coordinate(NamedTuple):
-    """What distinguishes coordinates: curvature c, variance of X, and the first two moments of e_0."""
+    """The numbers on which a coordinate's moments depend: curvature c, Var X, E e_0, E e_0^2. Equal ones are computed once."""
 
     curvature: float
     variance: float
@@ -39,7 +41,10 @@ def _known(cell: Cell) -> bool:
 
 
 def predicted_errors(cell: Cell) -> dict[str, Array]:
-    """Exact E|theta_n - xi|^2 at the recorded steps, by label, for every xi and optimizer it is known for."""
+    """Exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
+
+    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start. Runs too long are skipped.
+    """
     if not _known(cell):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
@@ -135,7 +140,7 @@ def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
 
 
 def _product(maps: Array) -> Array:
-    """maps[-1] @ ... @ maps[0], by pairs."""
+    """maps[-1] @ ... @ maps[0] of maps (steps, k, k), by pairs: log2(steps) vectorised products instead of a loop."""
     while len(maps) > 1:
         odd = maps[len(maps) - len(maps) % 2 :]
         maps = np.concatenate([maps[1::2] @ maps[: len(maps) - len(maps) % 2 : 2], odd])

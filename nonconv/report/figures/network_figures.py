@@ -8,20 +8,21 @@ from matplotlib.figure import Figure
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, positive
 from nonconv.report.figures.panels import few_decades, first_shown, mark_losses, schedule_panel, step_axis, title
-from nonconv.report.run import Run, read_rows
+from nonconv.report.run import Run
+from nonconv.results.columns import Columns, read_columns
 
 RISK, WRONG = "#0072b2", "#d55e00"
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9")
 MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "p")
-"""As many as a network has groups."""
+"""One per group, up to ten groups."""
 FLOORS = {"window": "window floor", "twin_mean": "twin floor, mean over late lags", "cauchy_mean": "Cauchy floor"}
 MOST_PANELS = 2
 
 
 def risk_figure(run: Run) -> Figure:
-    """The risk with its 95 % band on log-log axes, of classes the share of wrong ones, and the learning rate."""
-    rows = read_rows(run.folder / "risk.csv")
-    at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    """The risk with its 95 % band on log-log axes, the share of misclassified examples, the learning rate."""
+    columns = read_columns(run.folder / "risk.csv")
+    at = {name: columns.numbers(name) for name in columns.texts}
     heights = (4, 2.5, 1) if "wrong" in at else (4, 1)
     figure = Figure(figsize=(6.4, 0.96 * sum(heights)), layout="constrained")
     top, *middle, bottom = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
@@ -41,7 +42,7 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
     _curve(axes, run, (risk, low, high), RISK)
     mark_losses(axes, run, at["risk"][1:])
     axes.set_yscale("log")
-    axes.set_ylabel(f"risk of {run.summary['network']['held_out']} held-out examples")
+    axes.set_ylabel(f"risk on {run.summary['network']['held_out']} held-out examples")
     if not np.isfinite(risk).any():
         axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
     log_axis(axes.yaxis)
@@ -52,11 +53,11 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
 def _wrong(axes: Any, run: Run, at: dict[str, Array]) -> None:
     _curve(axes, run, tuple(100.0 * at[name] for name in ("wrong", "wrong_ci_low", "wrong_ci_high")), WRONG)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("wrong classes, %")
+    axes.set_ylabel("misclassified, %")
 
 
 def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
-    """The recorded steps, and at the left end the start, which has no place on a log axis."""
+    """The recorded steps; the start, n = 0, stands at the left end, since a log axis cannot show it."""
     value, low, high = (row[1:] for row in rows)
     name = "mean over paths, 95 % band" if run.summary["paths"] > 1 else "the path"
     axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label=name)
@@ -64,42 +65,41 @@ def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
     (start, least, most) = (row[:1] for row in rows)
     half = np.nan_to_num(np.array([start - least, most - start]))
     line = {"color": "black", "markersize": 5, "capsize": 3, "linewidth": 1.0, "clip_on": False, "zorder": 5}
-    axes.errorbar([first_shown(run)], start, half, fmt="D", label="at the start, n = 0", **line)
+    axes.errorbar([first_shown(run)], start, half, fmt="D", label="start (n = 0)", **line)
 
 
 def groups_figure(run: Run) -> Figure:
     """The floors of each group of coordinates over the spans, with 95 % intervals."""
-    rows = read_rows(run.folder / "group_floors.csv")
-    there = {row["floor"] for row in rows}
-    floors = [name for name in FLOORS if name in there][:MOST_PANELS]
+    every = read_columns(run.folder / "group_floors.csv")
+    floors = [name for name in FLOORS if name in every.values("floor")][:MOST_PANELS]
     figure = Figure(figsize=(2.2 + 3.0 * len(floors), 3.8), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(floors), sharey=True))
     for axes, floor in zip(panels, floors, strict=True):
-        _groups(axes, [row for row in rows if row["floor"] == floor])
+        _groups(axes, every.where("floor", floor))
         axes.set_title(FLOORS[floor], loc="left")
-        axes.set_xlabel("step n, the end of a span")
+        axes.set_xlabel("step n (end of a span)")
     _log_log(panels)
-    panels[0].set_ylabel("E |Θₙ − ξ|² within the group, at least")
-    panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="coordinates", alignment="left")
+    panels[0].set_ylabel("lower bound of E |Θₙ − ξ|² per group")
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="group", alignment="left")
     return figure
 
 
-def _groups(axes: Any, rows: list[dict[str, str]]) -> None:
-    """A line a group; its points are moved a little to the side, so that no interval hides another."""
-    names = list(dict.fromkeys(row["group"] for row in rows))
+def _groups(axes: Any, rows: Columns) -> None:
+    """One line per group; points are shifted sideways so that no interval hides another."""
+    names = rows.values("group")
     for k, name in enumerate(names):
-        own = [row for row in rows if row["group"] == name]
-        step, value, low, high = (np.array([float(row[of]) for row in own]) for of in ("step", "value", "ci_low", "ci_high"))
+        own = rows.where("group", name)
+        step, value, low, high = (own.numbers(of) for of in ("step", "value", "ci_low", "ci_high"))
         value, aside = positive(value), 1.02 ** (k - (len(names) - 1) / 2)
         half = np.clip(np.nan_to_num([value - positive(low), positive(high) - value]), 0.0, None)
         style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)], "markersize": 4.5, "capsize": 2.5}
         axes.errorbar(step * aside, value, half, label=name, linewidth=1.2, **style)
     if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
-        zero = all(float(row["value"]) == 0.0 for row in rows)
+        zero = np.all(rows.numbers("value") == 0.0)
         text = "zero in every group" if zero else "not finite in any group"
         behind = {"facecolor": "white", "edgecolor": "none"}
         axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, bbox=behind)
-    spans = sorted({float(row["step"]) for row in rows})
+    spans = sorted(set(rows.numbers("step").tolist()))
     axes.set_xscale("log")
     axes.set_xlim(spans[0] / 1.3, spans[-1] * 1.3)
     axes.set_xticks(spans, [f"{step:.0f}" for step in spans])

@@ -1,0 +1,83 @@
+"""CSV data files read back, by columns."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.errors import UsageError
+from nonconv.numerics.arithmetic import Array
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A data file, or some of its rows. texts: each column as it is written, by name."""
+
+    path: Path
+    texts: dict[str, list[str]]
+
+    def __getitem__(self, name: str) -> list[str]:
+        """A column as it is written. Raises UsageError if the file has no such column."""
+        if name not in self.texts:
+            raise UsageError(f"{self.path} has no column {name!r}; it has {', '.join(self.texts)}")
+        return self.texts[name]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.texts.values()), []))
+
+    def numbers(self, name: str) -> Array:
+        """A column of numbers, shape (rows,); nan where it is empty. Raises UsageError for what is no number."""
+        return np.array(self._converted(name, lambda text: float(text) if text else np.nan), dtype=np.float64)
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """A column of whole numbers, shape (rows,). Raises UsageError for what is none."""
+        return np.array(self._converted(name, int), dtype=np.int64)
+
+    def _converted(self, name: str, convert: Callable[[str], T]) -> list[T]:
+        try:
+            return [convert(text) for text in self[name]]
+        except ValueError as error:
+            raise UsageError(f"{self.path}: column {name}: {error}") from None
+
+    def values(self, name: str) -> list[str]:
+        """The texts in a column, each once, in the order of their first rows."""
+        return list(dict.fromkeys(self[name]))
+
+    def where(self, name: str, text: str) -> "Columns":
+        """The rows with this text in a column."""
+        return self.select([found == text for found in self[name]])
+
+    def select(self, mask: Any) -> "Columns":
+        """The rows for which the mask, shape (rows,), is true."""
+        kept = np.flatnonzero(mask).tolist()
+        return Columns(self.path, {name: [column[k] for k in kept] for name, column in self.texts.items()})
+
+    def records(self) -> list[dict[str, str]]:
+        """The rows one by one, each as texts by column name."""
+        return [dict(zip(self.texts, row, strict=True)) for row in zip(*self.texts.values(), strict=True)]
+
+
+def read_columns(path: Path) -> Columns:
+    """Read a data file. Raises UsageError if it is missing, empty, no UTF-8 text, or has rows of different lengths."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no UTF-8 text") from None
+    except ValueError:
+        raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
+    for k, row in enumerate(rows):
+        if len(row) != len(header):
+            raise UsageError(f"{path}: row {k + 1} below the names has {len(row)} entries, not {len(header)}")
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
+    return Columns(path, dict(zip(header, columns, strict=True)))
