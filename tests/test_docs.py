@@ -70,12 +70,22 @@ def test_what_a_page_quotes_is_what_there_is(page: str) -> None:
     assert INCLUDES["filled"](page) == text_of(page)
 
 
+def test_each_line_that_is_explained_is_printed() -> None:
+    """Getting started explains the output line by line: what it names in bold begins a line of the output."""
+    page = text_of("docs/getting-started.md")
+    printed = page.split("```console\n")[1].split("```")[0]
+    explained = re.findall(r"\*\*`(.*?)`\*\*", page.split("## Read the result")[1].split("\n## ")[0])
+    assert len(explained) == 9
+    assert [label for label in explained if f"\n{label}" not in printed] == []
+
+
 def test_a_marker_without_a_block_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("<!-- include: LICENSE -->\nno block\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no block follows <!-- include: LICENSE -->"):
         INCLUDES["filled"](str(tmp_path / "page.md"))
 
 
+@pytest.mark.processes
 def test_output_is_folded_and_cut(tmp_path: Path) -> None:
     printed = INCLUDES["printed"]
     assert printed("seq 5; false", "2 ; 5", tmp_path) == "```console\n$ seq 5; false\n...\n2\n...\n5\n[exit code 1]\n```\n"
