@@ -32,17 +32,27 @@ def _quick(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     from kit.engines import use_reference
+    from nonconv.engine import fused
     from nonconv.engine.machine import Function
 
     with pytest.MonkeyPatch.context() as patched:
         use_reference(patched)
         patched.setattr(Function, "_code", _refuse_kernel)
+        patched.setattr(fused, "_kernel", _refuse_kernel)
         patched.setattr(subprocess.Popen, "__init__", _refuse_process)
         patched.setattr(BaseProcess, "start", _refuse_process)
         yield
 
 
-def _refuse_kernel(function: Any, kinds: Any) -> NoReturn:
+@pytest.fixture
+def reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs use the reference engine: where a message is tested, nothing need be compiled."""
+    from kit.engines import use_reference
+
+    use_reference(monkeypatch)
+
+
+def _refuse_kernel(*arguments: Any) -> NoReturn:
     pytest.fail("this test compiles, or loads a kernel: mark it `compiles`")
 
 

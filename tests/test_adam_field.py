@@ -294,6 +294,7 @@ def last_iterates(h: Adam, data: TwoPoint, scale: float, batch: int, steps: int,
     return block.theta[0, 0], float(rate(np.array([float(steps)]))[0])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("h", "batch"),
     [

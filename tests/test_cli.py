@@ -83,6 +83,7 @@ def all_files(folder: Path) -> dict[str, bytes]:
 # The program itself
 
 
+@pytest.mark.processes
 def test_importing_the_command_line_imports_nothing_heavy() -> None:
     code = "import sys, nonconv.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=variables())
@@ -222,6 +223,7 @@ def test_all_problems_of_a_config_at_once(tmp_path: Path, command: str) -> None:
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("why", ["holds files that nonconv did not write", "belongs to another config"])
 def test_an_output_folder_that_is_not_ours(config: Path, folder: Path, tmp_path: Path, why: str) -> None:
     place = tmp_path / "place"
@@ -425,10 +427,12 @@ def test_every_component_can_be_explained() -> None:
 # Tables
 
 
+@pytest.mark.processes
 def test_csv_is_error_csv(folder: Path) -> None:
     assert call("table", folder, "--format", "csv").stdout_bytes == (folder / "error.csv").read_bytes()
 
 
+@pytest.mark.processes
 def test_markdown_is_the_default_and_agrees_with_the_csv(folder: Path) -> None:
     shown = good("table", folder)
     assert shown == good("table", folder, "--format", "md")
@@ -444,6 +448,7 @@ def test_markdown_is_the_default_and_agrees_with_the_csv(folder: Path) -> None:
     assert lines[-1][0] == "60"
 
 
+@pytest.mark.processes
 def test_latex_is_booktabs_with_its_letters_escaped(folder: Path) -> None:
     shown = good("table", folder, "--format", "latex")
     lines = shown.splitlines()
@@ -467,6 +472,7 @@ def numbers(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.processes
 def test_json_and_parquet_have_the_numbers_of_the_csv(folder: Path, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     assert documented("table", folder, "--format", "json")["rows"] == numbers(folder)
@@ -475,11 +481,13 @@ def test_json_and_parquet_have_the_numbers_of_the_csv(folder: Path, tmp_path: Pa
     assert parquet.read_table(target).to_pylist() == numbers(folder)
 
 
+@pytest.mark.processes
 def test_parquet_without_pyarrow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert bad("table", folder, "--format", "parquet") == "parquet needs pyarrow: pip install 'nonconv[parquet]'\n"
 
 
+@pytest.mark.processes
 def test_a_table_in_a_file(folder: Path, tmp_path: Path) -> None:
     assert good("table", folder, "--format", "csv", "-o", tmp_path / "t.csv") == ""
     assert (tmp_path / "t.csv").read_bytes() == (folder / "error.csv").read_bytes()
@@ -490,6 +498,7 @@ def test_a_table_in_a_file(folder: Path, tmp_path: Path) -> None:
     assert bad("table", folder, "-o", tmp_path).endswith("cannot be written: Is a directory\n")
 
 
+@pytest.mark.processes
 def test_unknown_formats(folder: Path) -> None:
     assert bad("table", folder, "--format", "xlsx") == ("unknown format 'xlsx'\n  allowed: csv, md, latex, json, parquet\n")
     assert bad("plot", folder, "--format", "gif") == "unknown format 'gif'\n  allowed: png, svg, pdf\n"
@@ -515,6 +524,7 @@ def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -
 # Folders that are not what they should be
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["table", "plot", "verify"])
 def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: str) -> None:
     assert bad(command, "none") == "there is no folder none\n"
@@ -525,6 +535,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
     assert "it has no manifest.json" in bad(command, folder)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["table", "plot"])
 @pytest.mark.parametrize("name", ["error.csv", "floors.csv", "paths.npz", "summary.json", "verdict.json", "config.yaml"])
 def test_damaged_folders_are_neither_tabulated_nor_drawn(folder: Path, command: str, name: str) -> None:
@@ -552,10 +563,12 @@ def forge(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(content))
 
 
+@pytest.mark.processes
 def test_a_run_verifies_bit_for_bit(folder: Path) -> None:
     assert verified(folder, 0) == ("40 recorded paths recomputed: bitwise equal\n", "")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["paths.npz", "config.yaml", "verdict.json", "figures/floors.svg"])
 def test_changed_files_are_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes().replace(b"0", b"1", 1))
@@ -564,6 +577,7 @@ def test_changed_files_are_named(folder: Path, name: str) -> None:
     assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
 
 
+@pytest.mark.processes
 def test_forged_paths_are_found(folder: Path) -> None:
     with np.load(folder / "paths.npz") as file:
         arrays = dict(file)
@@ -573,6 +587,7 @@ def test_forged_paths_are_found(folder: Path) -> None:
     assert verified(folder, 3) == ("40 recorded paths recomputed: different (by up to 0.25)\n", "")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("change", [("seed: 1", "seed: 2"), ("value: 0.05", "value: 0.06"), ("points: 10", "points: 11")])
 def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None:
     config = folder / "config.yaml"
@@ -584,6 +599,7 @@ def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None
     assert shown.startswith("40 recorded paths recomputed: different (")
 
 
+@pytest.mark.processes
 def test_a_forged_config_that_is_none(folder: Path) -> None:
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("name: sgd", "name: sdg"))
@@ -591,6 +607,7 @@ def test_a_forged_config_that_is_none(folder: Path) -> None:
     assert "did you mean sgd?" in bad("verify", folder)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("ulp", [1, 64, 65])
 def test_other_rounding_is_told_from_other_paths(folder: Path, monkeypatch: pytest.MonkeyPatch, ulp: int) -> None:
     first_paths = study.first_paths

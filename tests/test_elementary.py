@@ -259,6 +259,7 @@ def any_points(name: str) -> Array:
     return np.concatenate([random.choice(CASES[name].points, 4000), anything, [*SPECIAL[name], -0.0, NAN, -NAN]])
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @each_function
 @pytest.mark.parametrize("length", [None, 4001, 776, 64, 13, 1])

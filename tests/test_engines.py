@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.programs import ENGINES, law_named, law_parameters, make, optimizer_named, run
+from kit.programs import each_engine, law_named, law_parameters, make, optimizer_named, run
 from nonconv.components import Chosen
 from nonconv.data import DATA
 from nonconv.data.continuous import HALF_GRID
@@ -44,8 +44,6 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
-
-each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 
 
 def same_bits(a: Block, b: Block) -> bool:
@@ -82,6 +80,7 @@ def pairs() -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("optimizer", "data"), met)
 
 
+@pytest.mark.compiles
 @pairs()
 def test_same_bits(optimizer: str, data: str) -> None:
     for layout in LAYOUTS:
@@ -93,6 +92,7 @@ def test_same_bits(optimizer: str, data: str) -> None:
         assert len(np.unique(ours.theta[-1])) > 1, "all paths are the same: nothing is compared"
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("data", DATA)
 def test_samples_have_the_same_bits(data: str) -> None:
     """With scale 1 and rate 1/2, SGD's step from 0 leads to the sample itself."""
@@ -139,6 +139,7 @@ DIALECTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("optimizer", "choice"), DIALECTS)
 def test_same_bits_in_other_dialects(optimizer: str, choice: dict[str, Any]) -> None:
     program = make(optimizer, "two_point", 3, optimizer_parameters=optimizer_named(optimizer).parameters(**choice))
@@ -146,6 +147,7 @@ def test_same_bits_in_other_dialects(optimizer: str, choice: dict[str, Any]) -> 
     assert not same_bits(run(program), run(make(optimizer, "two_point", 3))), "the dialect changes nothing"
 
 
+@pytest.mark.compiles
 @each_optimizer
 def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
     """Starts at which squares underflow, overflow, or the iterate itself does: the same numbers, infinities and nan."""
@@ -163,6 +165,7 @@ def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
     assert ours.failed == reference.failed
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("paths", [1, 7, 8, 9, LANES - 1, LANES, LANES + 1, LANES + 5, 2 * LANES + 3])
 def test_any_number_of_paths(paths: int) -> None:
     """Also when the last group of lanes is not full."""
@@ -170,6 +173,7 @@ def test_any_number_of_paths(paths: int) -> None:
     assert same_bits(run(program, paths=paths), run(program, Reference, paths=paths))
 
 
+@pytest.mark.compiles
 def test_joint_rows_stay_together() -> None:
     """All coordinates of a sample of a table come from one row, and every row comes."""
     table = law_parameters("csv", 3).table
@@ -177,11 +181,13 @@ def test_joint_rows_stay_together() -> None:
     assert {tuple(row) for row in theta} == {tuple(row) for row in table}
 
 
+@pytest.mark.compiles
 def test_coordinates_are_independent_otherwise() -> None:
     theta = run(sampling("two_point", 2), paths=200).theta[0].T
     assert {tuple(row) for row in theta} == {(x, y) for x in (-1.0, 2.0) for y in (-1.0, 2.0)}
 
 
+@pytest.mark.compiles
 def test_random_numbers_do_not_depend_on_the_optimizer() -> None:
     """A heavy ball without momentum is SGD on the same data, bit for bit."""
     ball = make("momentum", "uniform", 2, "5", optimizer_parameters=optimizer_named("momentum").parameters(beta=0.0))
@@ -195,6 +201,7 @@ SOME = settings(max_examples=40, derandomize=True, deadline=None)
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @SOME
 @given(st.integers(1, 3), st.sampled_from(["1", "2", "5", "growing"]), st.integers(1, 30), st.integers(1, 40), st.data())
@@ -217,6 +224,7 @@ def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.Data
     assert alone.theta.tobytes() == blocks[0].theta.tobytes()
 
 
+@pytest.mark.compiles
 @each_engine
 def test_odd_slices(engine: type[Fused | Reference], monkeypatch: pytest.MonkeyPatch) -> None:
     """Slices that begin in the middle of a Philox block."""
@@ -268,6 +276,7 @@ def test_shorter_slices_are_the_same_timetable(length: int) -> None:
         assert piece.first_draw == 3 * samples[: piece.first_step - 1].sum()
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("wanted", [NOTHING_WANTED, Wanted(twin=False), ALL], ids=["none", "path alone", "all"])
 @pytest.mark.parametrize(("dim", "steps"), [(1, 1), (1, 1000), (10, 1000), (200, 1000), (3000, 1000)])
 def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
@@ -292,6 +301,7 @@ def all_paths() -> Block:
     return run(make("adam", "uniform", 2, start=RANDOM_START, average_after=20), paths=320)
 
 
+@pytest.mark.compiles
 @SOME
 @given(st.integers(0, 319), st.integers(1, 40))
 def test_path_is_the_same_in_any_block(first: int, paths: int) -> None:
@@ -306,6 +316,7 @@ def test_path_is_the_same_in_any_block(first: int, paths: int) -> None:
     assert np.array_equal(part.average, whole.average[:, lanes])
 
 
+@pytest.mark.compiles
 def test_paths_and_seeds_differ() -> None:
     """Negative control of the tests above: what ought to differ does."""
     assert len(np.unique(all_paths().theta[-1], axis=1).T) == 320
@@ -313,6 +324,7 @@ def test_paths_and_seeds_differ() -> None:
     assert not same_bits(run(make()), run(make(), first=1))
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("after", [0, 20, 44])
 def test_average_is_of_the_iterates_after_a_step(after: int) -> None:
     block = run(make("adam", "uniform", 2, average_after=after))
@@ -369,6 +381,7 @@ def test_twins_go_on_with_data_of_their_own(
         assert not np.any(np.all(twin == run(plain, engine).theta[span.twin_marks - 1], axis=(0, 1))), "these are the paths"
 
 
+@pytest.mark.compiles
 @each_optimizer
 def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And of the start, whatever is recorded, in one slice or several, with floors or without."""
@@ -386,6 +399,7 @@ def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.Monkey
     assert run(make(optimizer, "two_point", 2)).lowest.size == 0, "nobody asked"
 
 
+@pytest.mark.compiles
 def test_snapshots_are_a_choice_of_all_iterates() -> None:
     record = np.array([1, 2, 9, 44, 45])
     assert np.array_equal(run(make(record=record)).theta, run(make()).theta[record - 1])
@@ -435,6 +449,7 @@ def as_alone(programs: list[Program]) -> bool:
     return all(same_bits(block, run(program, first=5, paths=LANES + 3)) for program, block in pairs)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("batch", ["1", "5", "growing"])
 @pytest.mark.parametrize("track_range", [False, True])
 def test_together_as_alone(batch: str, track_range: bool) -> None:
@@ -450,11 +465,13 @@ def test_together_as_alone(batch: str, track_range: bool) -> None:
     assert blocks[-1].failed
 
 
+@pytest.mark.compiles
 @pairs()
 def test_together_with_any_law(optimizer: str, data: str) -> None:
     assert as_alone(company(optimizer=optimizer, data=data)[:3])
 
 
+@pytest.mark.compiles
 def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timetable, "SLICE_STEPS", 7)
     assert as_alone(company("growing", plan=plan_for(45, ALL)))
@@ -577,6 +594,7 @@ def test_stop_flag(engine: type[Fused | Reference]) -> None:
         simulate(program, engine(program), 0, 8, np.ones(1, dtype=np.uint8))
 
 
+@pytest.mark.compiles
 def test_a_program_goes_with_its_last_user() -> None:
     """Not when garbage is looked for, which is seldom: in a sweep each cell's timetable would stay until then."""
     program = make("adam", "two_point", steps=20_000)
@@ -590,6 +608,7 @@ def test_a_program_goes_with_its_last_user() -> None:
         gc.enable()
 
 
+@pytest.mark.compiles
 def test_stop_in_the_middle_of_a_slice() -> None:
     """The kernel looks at the flag while it runs: this program would take twenty seconds."""
     program = make("sgd", "two_point", batch="1000000", steps=500)

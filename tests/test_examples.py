@@ -399,6 +399,7 @@ def table() -> Table:
     return split(features, targets, 0, 0.2, "with_replacement", True, uniforms(1, 442)[0])
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("component", "h"),

@@ -168,6 +168,7 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_the_figure_process_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
     run = case("plain")
@@ -178,6 +179,7 @@ def test_the_figure_process_draws_the_same_bytes(case: Callable[[str], Run], dra
     assert not drawn_here
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_what_the_figure_process_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
     with drawing_process.figure_process() as draw:
@@ -197,6 +199,7 @@ drawing_process._serve()
 """
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", ["a", "b", "c", "none"])
 def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
@@ -229,12 +232,14 @@ with figure_process() as draw:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("delay", [0.8, 1.2])
 def test_a_figure_process_can_be_left_while_it_draws(case: Callable[[str], Run], delay: float) -> None:
     """As by Ctrl-C: with the forks that it draws in, which hold its output, it would be waited for in vain."""
     subprocess.run([sys.executable, "-c", LEFT, case("plain").folder, str(delay)], check=True, timeout=60)
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_a_figure_process_may_start_before_it_is_known_what_to_draw(
     case: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from scipy import stats
 
 from kit.calibration import calibration_script
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
-from kit.programs import ENGINES, make, run
+from kit.programs import each_engine, make, run
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, SPANS, WINDOW_STEPS, Plan, Span, Wanted, plan_for
@@ -157,7 +157,7 @@ def twinned(optimizer: str, batch: str = "1", **changes: Any) -> Program:
     return make(optimizer, dim=2, batch=batch, plan=plan_for(45, ALL), **changes)
 
 
-@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@each_engine
 @pytest.mark.parametrize("batch", ["1", "growing"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Reference]) -> None:
@@ -172,6 +172,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
         assert block.theta[: span.first].tobytes() == expected[: span.first].tobytes()
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     """Nor does a window or what else is looked at."""
@@ -184,12 +185,14 @@ def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
             assert getattr(with_twins, name).tobytes() == getattr(without, name).tobytes()
 
 
+@pytest.mark.compiles
 def test_a_path_has_the_same_twin_in_every_block() -> None:
     program = twinned("adam", "growing")
     for twin, alone in zip(run(program).twins, run(program, first=7, paths=3).twins, strict=True):
         assert twin[:, :, 7:10].tobytes() == alone.tobytes()
 
 
+@pytest.mark.compiles
 def test_spans_have_twins_of_their_own() -> None:
     """The same stream, but at draws that no other span uses: the plan of one span alone has the same twins."""
     program = twinned("adam")
@@ -198,6 +201,7 @@ def test_spans_have_twins_of_their_own() -> None:
         assert alone.twins[0].tobytes() == run(program).twins[k].tobytes()
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twins_without_noise_are_their_paths(optimizer: str, tmp_path: Path) -> None:
     config = {
@@ -270,6 +274,7 @@ def skewed(seed: int, folder: Path, **changes: Any) -> tuple[Cell, float, float]
     return cell_of(folder, config | changes), float(g), float((high - low) ** 2 * p * (1 - p) / batch)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("seed", range(5))
 def test_floors_of_sgd(seed: int, tmp_path: Path) -> None:
     """63 comparisons each, of random parameters. A g that is a tenth off is seen, so is a batch of another size."""
@@ -286,6 +291,7 @@ def test_floors_of_sgd_are_those_of_the_calibration() -> None:
     assert script.floor_truth(cell) == pytest.approx([expected[row] for row in rows(cell.program.plan)], rel=1e-12)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("form", ["heavy_ball", "ema"])
 @pytest.mark.parametrize("beta", [0.3, 0.8])
 def test_floors_of_momentum(beta: float, form: str, tmp_path: Path) -> None:
@@ -336,6 +342,7 @@ def test_predicted_twins_are_exact(method: dict[str, Any], timetable: dict[str, 
         assert found == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("timetable", ["both", "growing", "warmup"])
 @pytest.mark.parametrize("method", ["sgd", "heavy_ball", "ema_first_gradient", "nesterov"])
 def test_predicted_twins_are_measured(method: str, timetable: str, tmp_path: Path) -> None:
@@ -494,6 +501,7 @@ def test_no_xi_undercuts_a_floor(steps: int, dim: int, seed: int) -> None:
             assert own_average(row, span, block, xis["mean of the window"]) == pytest.approx(floor, rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.compiles
 def test_no_xi_known_at_the_branch_undercuts_the_twin_floor(tmp_path: Path) -> None:
     """In the mean: at every lag, for three xi. Control: the last iterate is not known at the branch, and undercuts it."""
     cell, _, _ = skewed(3, tmp_path)
@@ -530,6 +538,7 @@ def share_of_misses(bounds: Array, truth: Array) -> float:
     return float(np.mean(np.any(bounds > truth, axis=1)))
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 def test_lower_bounds_hold_at_once(repeated: tuple[Array, Array, Array]) -> None:
     """In 95 % of repetitions or more; the intervals that each floor has for itself do not."""
@@ -545,6 +554,7 @@ def test_lower_bounds_are_not_idle(repeated: tuple[Array, Array, Array]) -> None
     assert np.all(np.mean(together, axis=0) > 0.6 * truth)
 
 
+@pytest.mark.compiles
 def test_lower_in_the_file_is_simultaneous(tmp_path: Path) -> None:
     cell, _, _ = skewed(1, tmp_path, steps=64)
     block = simulate(cell.program, Fused(cell.program), 0, 200, np.zeros(1, dtype=np.uint8))

@@ -141,6 +141,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
+@pytest.mark.compiles
 def test_kept_and_loaded(cache: Path, compiled: list[str]) -> None:
     assert [scaled(), scaled()] == [EXPECTED] * 2
     assert len(compiled) == 1
@@ -148,6 +149,7 @@ def test_kept_and_loaded(cache: Path, compiled: list[str]) -> None:
     assert not list(cache.rglob(f"{HALF_WRITTEN}*"))
 
 
+@pytest.mark.compiles
 def test_arguments_of_other_kinds_are_another_function(cache: Path, compiled: list[str]) -> None:
     function = Function("advance", SCALE)
     assert scaled(function=function) == EXPECTED
@@ -156,6 +158,7 @@ def test_arguments_of_other_kinds_are_another_function(cache: Path, compiled: li
     assert len(compiled) == len(files(cache, "o")) == 2
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     "damage",
     [
@@ -177,6 +180,7 @@ def test_a_damaged_file_is_compiled_again(damage: Any, cache: Path, compiled: li
     assert len(compiled) == 2
 
 
+@pytest.mark.compiles
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: list[str]) -> None:
     """The kernel is then compiled for this process alone, and is the same."""
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
@@ -186,6 +190,7 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(compiled) == 2
 
 
+@pytest.mark.compiles
 def test_another_processor_has_files_of_its_own(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder that machines share."""
     assert scaled() == EXPECTED
@@ -197,6 +202,7 @@ def test_another_processor_has_files_of_its_own(cache: Path, monkeypatch: pytest
 # Calling
 
 
+@pytest.mark.compiles
 def test_what_numba_brings_is_found(cache: Path) -> None:
     """Also by a process that has not compiled it: gamma(3) = 2."""
     assert scaled(OUTSIDE, 3.0) == EXPECTED
@@ -215,6 +221,7 @@ def test_a_strided_array_is_refused() -> None:
         scaled(out=np.zeros(4)[::2])
 
 
+@pytest.mark.compiles
 def test_a_failure_is_not_overlooked() -> None:
     """What a definition raises is raised at its line."""
     function = Function("advance", FAILING)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from kit.programs import program_of
+from kit.programs import each_engine, program_of
 from nonconv.components import Chosen, Examples, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -42,8 +42,6 @@ from nonconv.objectives.mlp import MLP, Loss, Mlp
 from nonconv.optimizers import OPTIMIZERS
 
 Engines = type[Fused | Reference]
-ENGINES = {"fused": Fused, "reference": Reference}
-each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 STOP = np.zeros(1, dtype=np.uint8)
@@ -259,6 +257,7 @@ def test_loss_of_pytorch(engine: Engines, case: Case) -> None:
     assert wrong == pytest.approx(case.wrong, abs=EPS)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("case", [case for case in CASES if case.hidden == [4, 3]], ids=lambda case: case.name)
 def test_another_activation_is_another_gradient(case: Case) -> None:
     """Negative control."""
@@ -266,6 +265,7 @@ def test_another_activation_is_another_gradient(case: Case) -> None:
         assert error(gradient_of(lesson_of(case, network={"activation": other}), Fused), case.gradient) > WIDE_MISS
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("case", [case for case in CASES if case.hidden == [5]], ids=lambda case: case.name)
 def test_transposed_weights_are_another_network(case: Case) -> None:
     """Negative control: the first layer's weights column by column, of the start and the gradient."""
@@ -327,6 +327,7 @@ def test_trajectory_of_pytorch(engine: Engines, case: dict[str, Any]) -> None:
     assert seen <= TRAJECTORY_TOLERANCE
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("case", ORACLE["trajectories"], ids=lambda case: case["name"])
 def test_other_dialects_miss_the_trajectory(case: dict[str, Any]) -> None:
     """Negative control: eps under the root, or for SGD, which has none, a rate that is off by 1e-5."""
@@ -412,6 +413,7 @@ def test_wrong_slope_is_noticed(activation: str, kind: Kind, monkeypatch: pytest
 ALL = Wanted()
 
 
+@pytest.mark.compiles
 @each_activation
 @each_kind
 def test_same_bits(activation: str, kind: Kind) -> None:
@@ -420,6 +422,7 @@ def test_same_bits(activation: str, kind: Kind) -> None:
         assert agree(make(network, taught(kind), batch="11", steps=3)), hidden
 
 
+@pytest.mark.compiles
 @each_optimizer
 @pytest.mark.parametrize("examples", [SINE, ROWS], ids=["function", "epochs"])
 def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
@@ -431,6 +434,7 @@ def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
         assert not np.any(np.all(twin == block.theta[span.twin_marks - 1], axis=(0, 1))), "these are the paths"
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("paths", [1, 7, 8, 9, 30])
 def test_any_number_of_paths(paths: int) -> None:
     """Also when the last group of lanes is not full."""
@@ -438,6 +442,7 @@ def test_any_number_of_paths(paths: int) -> None:
         assert agree(make({"hidden": (4, 3)}, examples, steps=5), paths)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("batch", ["1", "3", "8", "11", "40", "growing"])
 @pytest.mark.parametrize("examples", LAWS.values(), ids=LAWS)
 def test_any_batch(batch: str, examples: Chosen) -> None:
@@ -445,6 +450,7 @@ def test_any_batch(batch: str, examples: Chosen) -> None:
     assert agree(make({"hidden": (9,)}, examples, batch=batch, steps=9))
 
 
+@pytest.mark.compiles
 def test_engines_differ_where_the_definition_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: the examples of a batch added in another order."""
 
@@ -459,6 +465,7 @@ def test_engines_differ_where_the_definition_does(monkeypatch: pytest.MonkeyPatc
     assert not same_bits(ours, run(program, Reference))
 
 
+@pytest.mark.compiles
 @settings(max_examples=15, derandomize=True, deadline=None)
 @given(st.sampled_from(list(LAWS)), st.sampled_from(["1", "3", "growing"]), st.integers(1, 20), st.integers(1, 21), st.data())
 def test_any_slices(law: str, batch: str, steps: int, length: int, data: st.DataObject) -> None:
@@ -489,6 +496,7 @@ def test_path_is_the_same_in_any_block(engine: Engines, examples: Chosen) -> Non
     assert not np.array_equal(run(program, engine, 5, 3).theta, run(program, engine, 6, 3).theta)
 
 
+@pytest.mark.compiles
 @each_engine
 def test_twin_goes_on_from_the_middle(engine: Engines) -> None:
     """With the optimizer's state of its path, and the twin's data from the next draw on."""
@@ -533,6 +541,7 @@ def test_every_row_once_in_each_epoch(engine: Engines, rows: int) -> None:
     assert passes_through_all(rows_of(dealing(rows, 5 * rows), engine))
 
 
+@pytest.mark.compiles
 def test_with_replacement_is_no_epoch() -> None:
     """Negative control."""
     dealt = rows_of(dealing(7, 35, epochs=False))
@@ -540,6 +549,7 @@ def test_with_replacement_is_no_epoch() -> None:
     assert set(dealt.ravel()) == set(range(7))
 
 
+@pytest.mark.compiles
 def test_orders_differ_between_paths_and_epochs() -> None:
     """Of 30 rows: two of 45 equal orders have probability 1e-29."""
     orders = rows_of(dealing(30, 150)).reshape(45, 30)
@@ -554,6 +564,7 @@ def test_epoch_is_restored_in_its_middle(engine: Engines, length: int) -> None:
     assert np.array_equal(np.concatenate(pieces), run(program, Reference, 3, 9).theta)
 
 
+@pytest.mark.compiles
 @each_engine
 @pytest.mark.parametrize("branch", [0, 1, 6, 7, 9])
 def test_twin_deals_what_its_path_left(engine: Engines, branch: int) -> None:
@@ -597,6 +608,7 @@ MISFIT = 5.0
 """Standard deviations: with 23 degrees of freedom one seed in ten thousand is beyond, with 35 fewer."""
 
 
+@pytest.mark.compiles
 def test_orders_are_equally_probable() -> None:
     """Of 4 rows each of 24; of 3 rows each of the 36 pairs of orders in two epochs, and of two paths next to each other."""
     assert misfit(order_numbers(rows_of(dealing(4, 20), paths=1200).reshape(-1, 4)), 24) < MISFIT
@@ -661,6 +673,7 @@ def various_weights(dim: int) -> Array:
     return 4.0 * rng.uniforms(rng.key(5, "weights"), 0, dim, 0, 11) - 2.0
 
 
+@pytest.mark.compiles
 @each_activation
 @each_kind
 def test_risks(activation: str, kind: Kind) -> None:
@@ -677,6 +690,7 @@ def test_risks(activation: str, kind: Kind) -> None:
         assert not kind.classes or len(np.unique(ours[1])) > 1, "all networks are equally often wrong"
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("number", [1, 7, 8, 17])
 def test_risks_of_any_number_of_examples(number: int) -> None:
     program = make({}, LABELS, held_out=drawn(LABELS, number))
@@ -692,6 +706,7 @@ def noise_error(ours: Array, theirs: Array) -> float:
     return float((np.abs(ours - theirs) / theirs.sum(axis=0)).max())
 
 
+@pytest.mark.compiles
 @each_activation
 @each_kind
 def test_noises_of_the_engines(activation: str, kind: Kind) -> None:
@@ -703,6 +718,7 @@ def test_noises_of_the_engines(activation: str, kind: Kind) -> None:
         assert noise_error(ours, reference) <= NOISE_TOLERANCE, hidden
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("number", [1, 2, 9])
 def test_noises_of_any_number_of_examples(number: int) -> None:
     """Of one there is no variance."""
@@ -740,6 +756,7 @@ def test_noise_is_the_trace_of_the_covariance(engine: Engines, hidden: tuple[int
 # NaN and overflow
 
 
+@pytest.mark.compiles
 @each_activation
 @each_kind
 def test_same_beyond_the_finite_numbers(activation: str, kind: Kind) -> None:

@@ -158,6 +158,7 @@ def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
     assert list(read_columns(result("plain").run.folder / "risk.csv").records()[0]) == list(network.RISK_COLUMNS)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("name", ["plain", "exploding"])
 def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str) -> None:
     found = result(name)

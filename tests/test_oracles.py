@@ -180,6 +180,7 @@ def test_recursion_settles_at_the_plateau(method: str, number: int, tmp_path: Pa
     assert predicted_errors(cell)["minimizer"][-1] == pytest.approx(plateau, rel=1e-12)
 
 
+@pytest.mark.compiles
 @each_stationary
 @each_number
 def test_simulated_plateau_and_increments(method: str, number: int, tmp_path: Path) -> None:
@@ -205,6 +206,7 @@ def test_simulated_plateau_and_increments(method: str, number: int, tmp_path: Pa
     assert np.all(distance(seen, expected(1.0, 1)) > WIDTH)
 
 
+@pytest.mark.compiles
 @each_method
 @each_timetable
 def test_simulated_transients(method: dict[str, Any], timetable: dict[str, Any], tmp_path: Path) -> None:
@@ -290,6 +292,7 @@ def expectations(theta: Array, p_high: float) -> Array:
     return np.array([theta @ weight, (theta - mu) ** 2 @ weight])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("name", "choice"), DIALECTS)
 def test_simulation_against_enumeration(name: str, choice: dict[str, Any]) -> None:
     """Every path is one of the possible ones, bit for bit, and their means are right: 224 comparisons, 1.3 % of seeds fail.
@@ -345,6 +348,7 @@ def adam_increment(rate: float, variance: float) -> float:
     return closed_forms.ema_increment(rate / math.sqrt(variance + plateau), BETA1, variance)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("rate", "batch"), CASES)
 def test_adams_plateau(rate: float, batch: int, plateaus: dict[tuple[float, int], Plateau]) -> None:
     """18 comparisons: 0.1 % of seeds fail. The formulas' own error is below half a standard error.
@@ -368,6 +372,7 @@ def log_slope(x: Array, seen: list[Estimate]) -> tuple[float, float]:
     return float(weights @ np.log(value)), float(np.sqrt(weights**2 @ (se / value) ** 2))
 
 
+@pytest.mark.compiles
 def test_adams_plateau_is_proportional_to_the_rate(plateaus: dict[tuple[float, int], Plateau]) -> None:
     """Slope 1; a slope of 0.9 would be seen. 0.01 % of seeds fail."""
     slope, se = log_slope(np.array(RATES), [plateaus[rate, 1].level for rate in RATES])
@@ -375,6 +380,7 @@ def test_adams_plateau_is_proportional_to_the_rate(plateaus: dict[tuple[float, i
     assert abs(slope - 0.9) > WIDTH * se
 
 
+@pytest.mark.compiles
 def test_adams_plateau_is_proportional_to_the_root_of_the_variance(plateaus: dict[tuple[float, int], Plateau]) -> None:
     """Slope -1/2 in the batch size; SGD's -1, and -0.4, would be seen. 0.01 % of seeds fail."""
     slope, se = log_slope(np.array(BATCHES), [plateaus[RATES[0], batch].level for batch in BATCHES])

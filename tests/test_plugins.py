@@ -446,6 +446,7 @@ print(kernel(*definitions, "single").kernel, "numba" in sys.modules)
 """
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 def test_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next process compiles nothing; for an edited file there is another kernel, of which nothing is there."""
@@ -596,6 +597,7 @@ def test_files_that_are_no_plugin(case: str) -> None:
     assert "unknown optimizer" not in told()
 
 
+@pytest.mark.usefixtures("reference")
 def test_a_name_that_another_plugin_has() -> None:
     """Also when both were loaded before, each for itself; and each can be used by itself afterwards."""
     write("lion.py", LION)
@@ -609,6 +611,7 @@ def test_a_name_that_another_plugin_has() -> None:
     assert verify_folder(finished(config(plugins=["king.py"]), "out"), 1).good
 
 
+@pytest.mark.usefixtures("reference")
 def test_one_content_under_two_names() -> None:
     """Each run's folder has the file under the name that its config gives it."""
     for name in ("my-lion.py", "my_lion.py"):
@@ -744,6 +747,7 @@ FAILING: dict[str, tuple[str, str, str, str]] = {
 }
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("case", FAILING)
 def test_definitions_that_fail(case: str) -> None:
     """By whatever part of nonconv they are called, the plug-in's line is named, with exit code 2."""
@@ -815,8 +819,9 @@ def test_show_and_validate() -> None:
     good("validate", config(), write("plain.yaml", yaml.safe_dump(PLAIN)))
 
 
-@pytest.mark.slow
-def test_contract_on_the_command_line(only: Callable[[str], None]) -> None:
+@pytest.mark.usefixtures("reference")
+def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
     assert good("explain", "lion.py", "--test").endswith("10 of 10 checks passed.\n")
     document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
@@ -1074,6 +1079,7 @@ DIFFERING = {
 }
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("check", DIFFERING)
 def test_engines_that_differ_fail(check: str) -> None:
@@ -1137,9 +1143,10 @@ def test_a_definition_that_raises_fails_its_checks() -> None:
     assert found["compiled update equals NumPy's"].startswith("lion.py:51:5: cannot be run: AttributeError: ")
 
 
-@pytest.mark.slow
-def test_examples_that_cannot_be_guessed() -> None:
+@pytest.mark.usefixtures("reference")
+def test_examples_that_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file says with EXAMPLES which parameters are allowed, where nothing plausible is."""
+    monkeypatch.setattr(programs, "STEPS", 60)
     text = LAW.replace('paper="a test",', 'paper="a test", check=lambda h: [Complaint("width", "no")][: h.width != 4.321],')
     text = text.replace("import Distribution", "import Complaint, Distribution")
     found = failed("ramp.py", text)
@@ -1158,6 +1165,7 @@ def test_a_wavy_objective_keeps_the_contract() -> None:
     assert failed("double_well.py", wavy) == {}
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "sample"), [("tanh", "np.tanh(u)"), ("log", "-np.log(1.0 - u)")])
 def test_functions_of_a_library_are_found(name: str, sample: str, only: Callable[[str], None]) -> None:
@@ -1173,6 +1181,7 @@ def test_functions_of_a_library_are_found(name: str, sample: str, only: Callable
 # The worked examples
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_worked_example(path: Path) -> None:
@@ -1184,6 +1193,7 @@ def test_worked_example(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiles
 def test_findings_tell_what_passed() -> None:
     (plugin,) = load_files([write("lion.py", LION)])
     assert contract_of(plugin)[0] == Finding("optimizer", "lion", "every parameter has a description", ())

@@ -104,6 +104,7 @@ LINEAR: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("changes", LINEAR.values(), ids=LINEAR)
 def test_plateau_of_linear_methods(changes: dict[str, Any], configured: Configured) -> None:
     """Control: at 0.8 of the rate it is another."""
@@ -117,6 +118,7 @@ def test_plateau_of_linear_methods(changes: dict[str, Any], configured: Configur
     assert distance(seen, other["plateau"].value) > WIDTH
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("rate", "batch"), [(0.01, 1), (0.02, 4)])
 def test_plateau_of_adam(rate: float, batch: int, configured: Configured) -> None:
     """Within 5 % on symmetric data. Control: half the rate."""
@@ -131,6 +133,7 @@ def test_plateau_of_adam(rate: float, batch: int, configured: Configured) -> Non
     assert abs(float(seen.value[0]) - half) > 0.05 * half + WIDTH * float(seen.se[0])
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     "changes",
     [
@@ -169,6 +172,7 @@ ONE_STEP: dict[str, tuple[float, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("allowed", "changes"), ONE_STEP.values(), ids=ONE_STEP)
 def test_one_step(allowed: float, changes: dict[str, Any], configured: Configured) -> None:
     """Adam's within 5 %, on symmetric data and others. Control: 0.9 of the rate."""
@@ -186,6 +190,7 @@ def test_one_step(allowed: float, changes: dict[str, Any], configured: Configure
         assert bool(np.all(np.abs(seen.value - found.value) < WIDTH * seen.se + allowed * found.value)) == holds
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     "changes",
     [
@@ -259,6 +264,7 @@ def test_error_of_coordinates_that_share_their_draws(configured: Configured) -> 
     assert three[:2] == pytest.approx((3.0 * one.value, 3.0 * one.se))
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("dim", [1, 2])
 def test_adam_settles_as_predicted(dim: int, configured: Configured) -> None:
     """At a rate that vanishes E|theta - mu|^2 ends at |theta* - mu|^2, and E|theta - theta*|^2 at 0.
@@ -336,6 +342,7 @@ def random_experiment(seed: int) -> dict[str, Any]:
     }
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("seed", range(40))
 def test_no_path_leaves(seed: int, configured: Configured) -> None:
     cell = configured(**random_experiment(seed))
@@ -367,6 +374,7 @@ def outside_of(cell: Cell, low: Array, high: Array) -> int:
     return int(left.sum())
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("factor", [0.1, 0.15])
 def test_violations_are_counted(factor: float, configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a bound that claims too much: as many paths as left it at any of their steps, recorded or not."""
@@ -386,6 +394,7 @@ def test_violations_are_counted(factor: float, configured: Configured, monkeypat
     assert ((theta < low) | (theta > high)).any(axis=(0, 1)).sum() < expected, "the recorded steps do not show it"
 
 
+@pytest.mark.compiles
 def test_violations_add_up(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     cell = configured(optimizer=SHORT, learning_rate=0.3, steps=100, paths=100)
     monkeypatch.setattr(bounds, "direction_bound", lambda h, n: 0.0 * n)
@@ -396,6 +405,7 @@ def test_violations_add_up(configured: Configured, monkeypatch: pytest.MonkeyPat
     assert (parts[0] + parts[1]).violations == first + second == tally_of(cell).violations
 
 
+@pytest.mark.compiles
 def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
     """0 / 0 at the first step, for those that start where the data are. The bound is of paths that are numbers."""
     constant = {"name": "quadratic", "data": {"name": "discrete", "values": [0.0], "probabilities": [1.0]}}
@@ -405,6 +415,7 @@ def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
     assert tally.violations == 0 < tally.outcomes[-1] < 300
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     "changes",
     [

@@ -63,6 +63,7 @@ def looked_at(least: int) -> list[int]:
     return found
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.01, 0.6), st.integers(1, MOST), st.sampled_from(sorted(OF)))

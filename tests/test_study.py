@@ -356,6 +356,7 @@ def _read(path: Path) -> str:
         return ""
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
@@ -385,6 +386,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert contents(driver.folder) == undisturbed
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @linux
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
@@ -420,6 +422,7 @@ def kill_after(process: "subprocess.Popen[str]", folder: Path, changes: int, sec
     process.communicate(timeout=60)
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @linux
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) -> None:

@@ -182,6 +182,7 @@ forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:D
 """The test runner has threads when it is forked, as the command has not."""
 
 
+@pytest.mark.processes
 @where_it_forks
 @forking
 @pytest.mark.parametrize("name", CONFIGS)
@@ -193,6 +194,7 @@ def test_processes_give_the_same_bytes(tmp_path: Path, lasting: Callable[[float]
         assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=executors.processes) == expected
 
 
+@pytest.mark.processes
 @where_it_forks
 @forking
 def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
@@ -212,6 +214,7 @@ def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", EXECUTORS[:-1])
 def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
     text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
@@ -229,6 +232,7 @@ def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path
     assert kind == "threads" or (done.stdout[0], set(done.stderr.split())) == ("{", {"bye"})
 
 
+@pytest.mark.processes
 @where_it_forks
 @forking
 def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
@@ -326,6 +330,7 @@ def test_seeds_do_not_correlate_and_one_seed_does(tmp_path: Path) -> None:
         assert ("; all cells have the same random numbers." in said) == (key != "seed")
 
 
+@pytest.mark.processes
 @pytest.mark.filterwarnings("ignore")  # the library's own
 def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of bundled cells and cells in parts, with a data file."""
@@ -362,6 +367,7 @@ def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
         assert done.files == files_of(tmp_path / "out" / FOLDER / name)
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
     text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
@@ -723,6 +729,7 @@ def driver(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Driver]:
         process.communicate()
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "send", "extra"),
@@ -751,6 +758,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_workers_end_with_a_killed_command(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
@@ -759,6 +767,7 @@ def test_workers_end_with_a_killed_command(driver: Driver) -> None:
     process.communicate(timeout=10)  # until nobody holds the pipes
 
 
+@pytest.mark.processes
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(driver: Driver, tmp_path: Path) -> None:
     rng = random.Random(2407)

@@ -176,6 +176,7 @@ def test_bounded_below_with_a_minimum_in_every_interval() -> None:
 CASES = 40
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("case", range(CASES))
 def test_adam_on_its_knots(case: int) -> None:
@@ -200,6 +201,7 @@ def test_adam_on_its_knots(case: int) -> None:
         assert np.all(np.abs(orbit[1 : steps + 1] / (n * pace) - 1.0) <= allowed)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.0, 0.0), (0.999, 0.9), (0.3, 0.99)])
 def test_knots_of_a_zero_start_without_correction(beta1: float, beta2: float) -> None:
     """s_k = alpha (1 - beta1^(k+1)) / sqrt(1 - beta2^(k+1)), to the roundings of m and v and of the two knots."""
@@ -226,6 +228,7 @@ SOME = ("sgd", "momentum", "adagrad", "adam")
 """A kernel each takes its time to compile; these have no, one and two averages, and a sum."""
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("optimizer", SOME)
 def test_any_optimizer_and_learning_rate(optimizer: str, rate: str) -> None:
@@ -235,6 +238,7 @@ def test_any_optimizer_and_learning_rate(optimizer: str, rate: str) -> None:
     assert orbit_of(program)[20_000] > 0.5
 
 
+@pytest.mark.compiles
 def test_off_the_knots_slopes_differ() -> None:
     """Negative control of the tests above."""
     assert not never_another_slope(bound(make(start=np.array([-1e-12]))))
@@ -244,6 +248,7 @@ def test_off_the_knots_slopes_differ() -> None:
 # Engine against engine
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("knots", ["exact", "uniform"])
 @pytest.mark.parametrize("optimizer", SOME)

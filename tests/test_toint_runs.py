@@ -58,6 +58,7 @@ def started(start: float, beta1: float = 0.9, beta2: float = 0.999, steps: int =
 # Outcomes
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 def test_every_pair_of_betas_escapes() -> None:
     """At speed alpha, with slope -1 at every step; the speed to the roundings of the sum and of m and v."""
@@ -74,6 +75,7 @@ def test_every_pair_of_betas_escapes() -> None:
         assert never_another_slope(cell.program), (beta1, beta2)
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("steps", [1, 2, 1023, 1024, 1025, 1026, 8192, 8193])
 def test_every_step_is_looked_at(steps: int) -> None:
     """Whatever pieces the run is cut into; the slopes of a path that is caught sooner or later, as its iterates have them."""
@@ -88,6 +90,7 @@ def test_every_step_is_looked_at(steps: int) -> None:
         assert found.largest[0] == np.abs(slope + 1.0).max()
 
 
+@pytest.mark.compiles
 def test_caught_on_uniform_knots() -> None:
     """Negative control: multiples of alpha are not where the optimizer goes, by a rounding that grows."""
     program = started(0.0, steps=5000, knots="uniform")
@@ -99,6 +102,7 @@ def test_caught_on_uniform_knots() -> None:
     assert 1 < first < found.caught_step[0]
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("beta1", "beta2", "start", "escapes"),
     [
@@ -180,6 +184,7 @@ GROWING = [(0.9, 0.999), (0.9, 0.99), (0.5, 0.9), (0.0, 0.5), (0.1, 0.999), (0.8
 each_growing = pytest.mark.parametrize(("beta1", "beta2"), GROWING)
 
 
+@pytest.mark.compiles
 @each_growing
 def test_measured_growth_is_the_linearised(beta1: float, beta2: float) -> None:
     """Within 1 %, of a path that starts 1e-9 behind its knots."""
@@ -195,6 +200,7 @@ def test_measured_growth_is_the_linearised(beta1: float, beta2: float) -> None:
     assert found.growth[0] > 1.05
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("dialect", DIALECTS, ids=["corrected", "first gradient", "plain"])
 def test_measured_deviations_are_the_linearised_step_by_step(dialect: dict[str, Any]) -> None:
     """Also where the knots are uneven: within 1 % as long as they are below 1 % of an interval, behind and ahead."""
@@ -209,6 +215,7 @@ def test_measured_deviations_are_the_linearised_step_by_step(dialect: dict[str, 
         assert away[small] == pytest.approx(linear[1:][small], rel=0.01, abs=1e-13)
 
 
+@pytest.mark.compiles
 @each_growing
 def test_linearised_growth_is_an_eigenvalue(beta1: float, beta2: float) -> None:
     """Behind a knot a step maps (e, mu, nu), e being the deviation over alpha, by a matrix."""
@@ -221,6 +228,7 @@ def test_linearised_growth_is_an_eigenvalue(beta1: float, beta2: float) -> None:
     assert linear[-1] / linear[-2] == pytest.approx(np.abs(np.linalg.eigvals(behind)).max(), rel=1e-6)
 
 
+@pytest.mark.compiles
 def test_ahead_of_its_knots_no_deviation_grows() -> None:
     """Negative control: the other sign, at the same betas."""
     program = started(1e-9)
@@ -229,12 +237,14 @@ def test_ahead_of_its_knots_no_deviation_grows() -> None:
     assert found.growth[0] < 1.0 + 1e-3
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("start", [0.0, -0.05])
 def test_no_growth_of_what_is_nothing_or_large(start: float) -> None:
     """Of a path that never leaves the orbit, or starts further from it than linear."""
     assert math.isnan(slopes(started(start), Fused, 1).growth[0])
 
 
+@pytest.mark.compiles
 def test_linearised_growth_is_adams_alone() -> None:
     program = bound(make("rmsprop"))
     assert deviation(program, orbit_of(program), -1e-9, 10) is None
@@ -377,6 +387,7 @@ def test_xi_is_the_start_unless_said_otherwise(tmp_path: Path) -> None:
 STANDING = "needs an optimizer that goes on to the right, by finite steps, when it is fed a constant slope"
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -396,6 +407,7 @@ def test_what_the_objective_refuses(tmp_path: Path, changes: dict[str, Any], say
     assert str(told.value) == f"objective toint: {says}"
 
 
+@pytest.mark.compiles
 def test_an_orbit_is_made_once() -> None:
     program = started(0.0, steps=10)
     assert with_orbit(program, Fused) is program

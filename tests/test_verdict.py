@@ -351,6 +351,7 @@ CALIBRATION = calibration_script()
 REPETITIONS = 30
 
 
+@pytest.mark.compiles
 @pytest.mark.slow
 @pytest.mark.parametrize("process", CALIBRATION.PROCESSES, ids=lambda process: process.name)
 def test_verdicts_are_rarely_wrong(process: Any) -> None:
@@ -363,10 +364,12 @@ def test_verdicts_are_rarely_wrong(process: Any) -> None:
         assert right >= 24
 
 
+@pytest.mark.compiles
 def test_toints_example_diverges() -> None:
     assert CALIBRATION.toint_verdicts(10) == {"diverges": 10}
 
 
+@pytest.mark.compiles
 def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: if n^-2 counted as standing, slow SGD would be called not to converge."""
     monkeypatch.setattr(verdict, "SLOWEST_FALL", 2.0)
@@ -374,6 +377,7 @@ def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CALIBRATION.verdicts(slow, REPETITIONS)["does_not_converge"] > 15
 
 
+@pytest.mark.compiles
 def test_calibration_document(capsys: pytest.CaptureFixture[str]) -> None:
     """With one repetition of each: a row for each process and for each interval, in Markdown tables."""
     CALIBRATION.main(lambda number: 1)

@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 from nonconv.components import Configured, Distribution, Optimizer
 from nonconv.data import DATA
@@ -20,7 +21,9 @@ from nonconv.engine.reference import Reference
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
 
-ENGINES = {"fused": Fused, "reference": Reference}
+each_engine = pytest.mark.parametrize(
+    "engine", [pytest.param(Fused, id="fused", marks=pytest.mark.compiles), pytest.param(Reference, id="reference")]
+)
 
 
 def optimizer_named(name: str) -> Optimizer:
