@@ -194,7 +194,7 @@ def measured(cell: Cell, engine: Engine, start: int, stop: NDArray[np.uint8]) ->
 
 
 def measured_together(cells: Sequence[Cell], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
-    """`measured` of each of some prepared cells with as many paths whose programs are companions."""
+    """`measured` for each of several prepared cells. All have as many paths and the same `program.batch_key`."""
     from nonconv.engine.fused import Fused  # heavy
 
     paths = min(block_size(cells[0].program), cells[0].paths - start)
