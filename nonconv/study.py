@@ -1,4 +1,4 @@
-"""The loop around the engine: skip what is stored, simulate block by block, merge in order, keep checkpoints, publish."""
+"""Run one experiment: skip a finished one, simulate block by block, merge in order, save checkpoints, write results."""
 
 import time
 from collections import deque
@@ -34,15 +34,15 @@ from nonconv.store.surroundings import surroundings
 from nonconv.theory.predictions import adam_zeros, bound, is_bounded
 
 CHECKPOINT_SECONDS = 5.0
-BLOCKS_AHEAD = 2
-"""Blocks waiting per worker, so that no worker waits for the merge."""
+BLOCKS_PER_WORKER = 2
+"""Blocks handed out per worker, so that no worker idles while blocks are merged."""
 
 Progress = Callable[[int], None]
-"""Told how many paths are done."""
+"""Called with the number of paths that are done."""
 
 
 class Outcome(NamedTuple):
-    """What `run` did: where the result lies, whether it was there already, and the seconds of simulation."""
+    """What `run` did: the output folder, whether it was finished before, and the seconds of simulation."""
 
     folder: Path
     reused: bool
@@ -58,14 +58,18 @@ def run(
     progress: Progress = lambda done: None,
     draw: Draw = draw_here,
 ) -> Outcome:
-    """Bring the folder of a cell to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
+    """Bring the folder of a cell to its finished state.
+
+    force: compute everything again. progress: called with the number of paths done. draw: makes the figures of a folder.
+    Raises UsageError, or Interrupted once whole blocks are saved.
+    """
     store = Folder(folder, cell.identity)
     if not force and store.is_finished():
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started, tally = time.time(), None
         for file in cell.files.values():
-            store.write(f"data/{file.name}", file.read_bytes())  # now: it may change while we compute
+            store.write(f"data/{file.name}", file.read_bytes())  # first, since the file may change while paths are simulated
         for plugin in cell.plugins:
             store.write(f"plugins/{plugin.path.name}", plugin.content)
         try:
@@ -91,10 +95,10 @@ def run(
 
 
 def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
-    """The data, then what is made of them; of the figures, what waits for them."""
+    """Write data files, then the summary; return a function that waits for the figures and returns them."""
     store.write("config.yaml", as_yaml(portable(cell.resolved)))
     for name in OPTIONAL_FILES:
-        store.discard(name)  # of what was here before --force
+        store.discard(name)  # left from a run before --force
     for name, content in results(cell, tally).items():
         store.write(name, content)
     figures = draw(store.path)
@@ -103,7 +107,7 @@ def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> Callable[[]
 
 
 def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
-    """All data files of a prepared cell, by name."""
+    """The contents of all data files of a prepared cell, by name."""
     from nonconv.engine.fused import Fused
 
     return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
@@ -111,7 +115,10 @@ def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
 
 @blaming()
 def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
-    """The tally of all its paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
+    """The tally of all paths, continued from a checkpoint if there is one. It does not depend on the number of workers.
+
+    Raises Interrupted once whole blocks are saved.
+    """
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
 
     cell = prepared(cell)
@@ -134,10 +141,10 @@ def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -
 
 
 def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
-    """What to raise when all that is whole is saved."""
+    """Save a checkpoint, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
-    return Interrupted(f"stopped; {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}")
+    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
 
 
 def prepared(cell: Cell) -> Cell:
@@ -162,7 +169,7 @@ def _with_adam_zero(cell: Cell) -> Cell:
 
 @blaming()
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
-    """The first recorded paths again, shape (paths, R, dim)."""
+    """Recompute the first recorded paths, shape (paths, R, dim)."""
     from nonconv.engine.fused import Fused
 
     cell = prepared(cell)
@@ -171,20 +178,20 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
 
 
 def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
-    """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
+    """Yield the tallies of the blocks with paths first, ..., last - 1, in order; threads compute them ahead."""
     size, stop = block_size(cell.program), np.zeros(1, dtype=np.uint8)
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(first, last, size):
             waiting.append(pool.submit(measured, cell, engine, start, stop))
-            if len(waiting) >= BLOCKS_AHEAD * workers:
+            if len(waiting) >= BLOCKS_PER_WORKER * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         stop[0] = 1
-        pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped, and need not be
+        pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped
 
 
 def measured(cell: Cell, engine: Engine, start: int, stop: NDArray[np.uint8]) -> Tally:

@@ -18,7 +18,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
 from nonconv.sweeps.conditions import DEEPEST, MOST_CHARACTERS, equation, expression
 from nonconv.sweeps.spacings import SPACINGS
-from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD, Survey, Sweep, cell_id, label, read_sweep, survey
+from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD_DEFAULTS, Survey, Sweep, cell_id, label, read_sweep, survey
 
 BASE = """\
 seed: 1
@@ -355,13 +355,13 @@ def test_any_expression(text: str) -> None:
 
 def test_records_are_small_in_a_sweep(tmp_path: Path) -> None:
     sweep = read(tmp_path, TWO_SEEDS)
-    assert {key: sweep.cell(next(sweep.points())).resolved["record"][key] for key in RECORD} == RECORD
+    assert {key: sweep.cell(next(sweep.points())).resolved["record"][key] for key in RECORD_DEFAULTS} == RECORD_DEFAULTS
 
 
 def test_records_are_as_the_config_says(tmp_path: Path) -> None:
     sweep = read(tmp_path, TWO_SEEDS, base=f"{BASE}record: {{points: 7, spacing: linear}}\n")
     record = sweep.cell(next(sweep.points())).resolved["record"]
-    assert record == {"points": 7, "spacing": "linear", "paths": RECORD["paths"], "fan": RECORD["fan"]}
+    assert record == {"points": 7, "spacing": "linear", "paths": RECORD_DEFAULTS["paths"], "fan": RECORD_DEFAULTS["fan"]}
 
 
 def test_expectations_are_of_one_experiment(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_expectations_are_of_one_experiment(tmp_path: Path) -> None:
 
 def test_a_cell_is_the_experiment_run_alone(tmp_path: Path) -> None:
     sweep = read(tmp_path, "optimizer: [sgd, {name: adam, beta1: {linspace: [0, 0.9, 4]}}]\nlearning_rate: [0.1, 0.2]")
-    record = [f"record.{key}={value}" for key, value in RECORD.items()]
+    record = [f"record.{key}={value}" for key, value in RECORD_DEFAULTS.items()]
     (tmp_path / "alone.yaml").write_text(BASE)
     identities = set()
     for point in sweep.points():
@@ -458,7 +458,7 @@ def test_baseline(block: str, at: str, tmp_path: Path) -> None:
 
 def test_what_is_known_of_a_sweep(tmp_path: Path) -> None:
     found = surveyed(tmp_path, "steps: [10, 20]", base=f"{BASE}xi: [minimizer, start]\nfloors: {{twin: false}}\n")
-    assert found.measured == ("mse: minimizer", "mse: start", "window", "cauchy")
+    assert (found.xi, found.floors) == (("minimizer", "start"), ("window", "cauchy"))
     assert (found.path_steps, found.paths, found.steps, found.files) == (64 * 30, 64, None, {})
 
 

@@ -94,7 +94,7 @@ def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
 def swept(place: Path, config: dict[str, Any]) -> Path:
     """The folder of a sweep."""
     sweep = read_sweep(written(place / "in", config))
-    run_sweep(sweep, survey(sweep), place / "out", partial(executors.threads, sweep, 2), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), place / "out", partial(executors.open_threads, sweep, 2), draw=lambda folder: dict)
     return place / "out"
 
 
