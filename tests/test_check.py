@@ -407,7 +407,7 @@ def test_all_met(judged: dict[str, Any]) -> None:
     again = call("check", path)
     assert (again.exit_code, again.stdout, again.stderr) == (0, shown.stdout, "")
     folder = Path("outputs") / read_cell(path, []).folder_name
-    assert call("check", path, "-v").stderr == f"{folder} was finished before\n"
+    assert call("check", path, "-v").stderr == f"{folder}: reused\n"
     assert re.fullmatch(rf"{folder}: simulated in .* s\n", call("check", path, "-q", "-v", "--force").stderr)
 
 
@@ -516,7 +516,10 @@ def test_a_folder_without_a_verdict(judged: dict[str, Any]) -> None:
     judged["verdict.json"] = None
     path = config("one", MET)
     folder = Path("outputs") / read_cell(path, []).folder_name
-    assert bad("check", path, "-q") == f"{folder} has no verdict.json: another nonconv computed it; --force computes it again\n"
+    assert (
+        bad("check", path, "-q")
+        == f"{folder} has no verdict.json: another version of nonconv computed it; --force computes it again\n"
+    )
     shown = call("check", path, "-q", "--set", "expect={outcomes: {finite: all}}")
     assert (shown.exit_code, "300 of 300" in shown.stdout) == (0, True)
 

@@ -108,7 +108,7 @@ def outcome(
     """Run the sweep of a config file with threads, or whatever else."""
     sweep, surveyed = found(path, *settings)
     make = executor or partial(kind, sweep, workers)
-    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(tell), **({"draw": drawn} | options))
+    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(on_event), **({"draw": drawn} | options))
 
 
 def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
@@ -273,7 +273,10 @@ def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
 
     with pytest.raises(UsageError) as refusal:
         outcome(config, tmp_path / "out", on_event=kill, kind=executors.open_processes)
-    assert str(refusal.value).startswith("a worker is gone, killed, as systems do where memory is short, or by a plug-in; ")
+    assert str(refusal.value) == (
+        "A worker process died (out of memory, or a plug-in ended it). "
+        "Finished cells are saved; run the same command to continue."
+    )
     saved = len(whole_cells(tmp_path / "out"))
     assert 0 < saved < 6
     done = outcome(config, tmp_path / "out", kind=executors.open_processes)
@@ -451,14 +454,14 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
     for answer, said in (("0.0.0", f"0.0.0, {ours}"), (ImportError("no nonconv"), "none (no nonconv)")):
         with pytest.raises(UsageError) as refusal:
             executors.connect(payload, Client(answer))
-        assert str(refusal.value) == f"the scheduler and all workers need nonconv {ours}; they have {said}"
+        assert str(refusal.value) == f"scheduler and workers must run nonconv {ours}; they run {said}"
 
 
 # Interrupts
 
 
 def interrupt_at(number: int) -> Callable[[Event], None]:
-    """Something to be told news, which presses Ctrl-C when it is told the given one."""
+    """A function that presses Ctrl-C at the event with this number."""
     left = [number]
 
     def on_event(event: Event) -> None:
@@ -490,19 +493,19 @@ def test_an_interrupt_at_any_moment_loses_no_whole_block(
     every = sorted(simulated)
     events: list[Event] = []
     run(small, tmp_path / "counted", on_event=events.append)
-    for number in range(1, len(news) + 1):
+    for number in range(1, len(events) + 1):
         folder = tmp_path / str(number)
         with pytest.raises(Interrupted) as stop:
             outcome(small, folder, on_event=interrupt_at(number))
         done, kept = len(whole_cells(folder)), kept_paths(folder)
-        assert str(stop.value) == f"stopped; {done} of 2 cells are saved in {folder}"
+        assert str(stop.value) == f"Stopped. {done} of 2 cells are saved in {folder}."
         assert (folder / BEGUN).exists()
         assert not (folder / MANIFEST).exists()
         simulated.clear()
         assert run(small, folder, workers=3) == expected
         left = every[done * len(STARTS) + kept // BLOCK :]
         assert sorted(simulated) == left
-    assert seconds == ALONE or len(news) == 2 * (len(STARTS) + 1)
+    assert seconds == ALONE or len(events) == 2 * (len(STARTS) + 1)
 
 
 def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callable[[float], None]) -> None:
@@ -683,7 +686,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
 from nonconv.engine import blocks
 from nonconv.report.figures import painter
-from nonconv.sweeps import executors, flow
+from nonconv.sweeps import executors, flow, tasks
 
 blocks.LARGEST_BLOCK = {BLOCK}
 flow.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
@@ -776,7 +779,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"stopped; 2 of 6 cells are saved in (.+); this continues it:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. 2 of 6 cells are saved in (.+)\. To continue, run:\n  (.+)\n", err)
     assert told, err
     assert told[1] == str(driver.folder)
     assert shlex.split(told[2]) == ["nonconv", *driver.arguments]
@@ -785,7 +788,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.startswith("6 cells over learning_rate (3 values) and optimizer (2 values)")
-    assert err.splitlines()[-1] == "2 of 6 cells were there before; --force computes all again"
+    assert err.splitlines()[-1] == "Reused 2 of 6 cells; --force computes them again."
     assert driver.count("simulated") == 6 * len(STARTS) - 8
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
 
@@ -995,7 +998,7 @@ def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.M
     with breaking(monkeypatch, 0.05), pytest.raises(UsageError) as stop:
         outcome(small, tmp_path / "fast", workers=1, fail_fast=True)
     name = found(small)[1].ids[0]
-    assert str(stop.value) == f"the cell {name} failed, where learning_rate=0.05: ZeroDivisionError: by zero"
+    assert str(stop.value) == f"cell {name} failed (learning_rate=0.05): ZeroDivisionError: by zero"
     assert not (tmp_path / "fast" / MANIFEST).exists()
     assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
     with breaking(monkeypatch, 0.05):
@@ -1052,7 +1055,9 @@ def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew_if_forced(
         simulated.clear()
         if paths < before:
             kept = contents(folder)
-            with pytest.raises(UsageError, match=rf"holds {before} paths of the cell \w+, more than are asked for now; choose"):
+            with pytest.raises(
+                UsageError, match=rf"cell \w+ already has {before} paths, more than the config asks for; choose"
+            ):
                 run(small, folder, f"paths={paths}")
             assert contents(folder) == kept
             assert not simulated
@@ -1094,7 +1099,7 @@ def test_paths_by_need_are_the_same_after_any_interrupt(
     expected = run(small, tmp_path / "undisturbed", by_need())
     events: list[Event] = []
     run(small, tmp_path / "counted", by_need(), on_event=events.append)
-    for number in range(1, len(news) + 1):
+    for number in range(1, len(events) + 1):
         with pytest.raises(Interrupted):
             outcome(small, tmp_path / str(number), by_need(), on_event=interrupt_at(number))
         assert run(small, tmp_path / str(number), by_need()) == expected
@@ -1208,7 +1213,7 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
 def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, CancelledError())))
-    assert str(refusal.value) == "the cluster is gone; the same command goes on with what is saved"
+    assert str(refusal.value) == "The Dask cluster is gone. Finished cells are saved; run the same command to continue."
     run(small, tmp_path / "out")
 
 
@@ -1251,11 +1256,11 @@ def test_a_sweep_tells_what_it_did(small: Path, tmp_path: Path) -> None:
     assert {"out/summary.md", "out/sweep.csv"} <= set(lines)
     again = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
     assert again.stdout == first.stdout
-    assert again.stderr.splitlines()[-1] == "every cell was there before; --force computes all again"
+    assert again.stderr.splitlines()[-1] == "Reused all of 2 cells; --force computes them again."
     quiet = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "-q")
     assert (quiet.stdout, quiet.stderr) == (first.stdout, "")
     extended = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "--grid", "learning_rate=0.1,0.05,0.2")
-    assert extended.stderr.splitlines()[-1] == "2 of 3 cells were there before; --force computes all again"
+    assert extended.stderr.splitlines()[-1] == "Reused 2 of 3 cells; --force computes them again."
     found_json = call("sweep", small, "-o", "json", "--json")
     assert found_json.stderr == ""
     document = json.loads(found_json.stdout)
@@ -1282,9 +1287,9 @@ def test_a_dry_run_counts_and_writes_nothing(small: Path, tmp_path: Path) -> Non
     left = 2 * (PATHS + 10 - 2 * BLOCK) * 60
     assert raised == {"cells": 2, "done": 0, "path_steps": 2 * (one + 600), "path_steps_left": left}
     said = call("sweep", small, "--dry-run", "-o", "out", "--workers", "3", "--grid", "learning_rate=0.1,0.2").stdout
-    assert said.splitlines()[0] == "experiment: 2 cells, 8.4e+03 path-steps in all"
-    assert said.splitlines()[1] == "out: of 2 cells, 1 done, 1 to be computed"
-    assert re.fullmatch(r"about \d+ s on 3 cores here, judged by a short trial of learning_rate=0\.2", said.splitlines()[2])
+    assert said.splitlines()[0] == "experiment: 2 cells, 8.4e+03 path-steps in total"
+    assert said.splitlines()[1] == "out: 1 of 2 cells finished, 1 to compute"
+    assert re.fullmatch(r"about \d+ s with 3 workers here, from a short trial of learning_rate=0\.2", said.splitlines()[2])
 
 
 @pytest.mark.usefixtures("_stubbed")
@@ -1300,7 +1305,7 @@ def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
     assert json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)["done"] == 1
     fast = call("sweep", path, "-o", "fast", "--fail-fast", "-q", code=2)
     assert fast.stdout == ""
-    assert re.match(r"the cell [0-9a-f]{16} failed, where objective.spacing=1e-09: objective toint: needs", fast.stderr)
+    assert re.match(r"cell [0-9a-f]{16} failed \(objective\.spacing=1e-09\): objective toint: needs", fast.stderr)
     call("verify", "out")
     assert "| 1e-09 |  | " in call("table", "out").stdout
 
@@ -1312,7 +1317,7 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted(path.name for path in Path().iterdir())
     for options, said in (
         (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
-        (["--scheduler", "tcp://x"], "--scheduler is for --executor dask"),
+        (["--scheduler", "tcp://x"], "--scheduler needs --executor dask"),
         (["--set", "sweep={}"], "allowed: a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: is not of the form key=values"),
         (["--grid", "learning_rate=-1"], "cannot be the number -1"),
@@ -1333,7 +1338,7 @@ def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
-        assert f"--scheduler {address}: no scheduler answers there (" in result.stderr
+        assert f"--scheduler {address}: no scheduler answered (" in result.stderr
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
@@ -1354,12 +1359,12 @@ def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Pa
         "sweep-drawn/experiment-lines_mse_minimizer.svg" in call("plot", "out", "--format", "svg", "-o", "sweep-drawn").stdout
     )
     good = call("verify", "out").stdout.splitlines()
-    assert good[0] == "out: the files of 2 cells as written"
+    assert good[0] == "out: the files of 2 cells are unchanged"
     assert good[1:] == [f"out/cells/{name}: 40 recorded paths recomputed: bitwise equal" for name in (first, second)]
     call("verify", cell)
     (tmp_path / cell / "error.csv").write_text("mine")
     assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/error.csv\n"
-    assert call("verify", cell, code=3).stdout == f"{cell}: files have changed since they were written: error.csv\n"
+    assert call("verify", cell, code=3).stdout == f"{cell}: files are missing or have changed: error.csv\n"
     call("sweep", small, "-o", "out", "-q")
     shutil.rmtree(tmp_path / cell)
     assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/{MANIFEST}\n"
