@@ -139,7 +139,7 @@ def test_help_lists_every_command() -> None:
     shown = good("--help")
     assert good("-h") == shown
     for name in COMMANDS:
-        assert re.search(rf"^  {name} +[A-Z]\w+ .*\.$", shown, re.MULTILINE)
+        assert re.search(rf"^  {name} +[A-Z]\w+ .*[^.]\.$", shown, re.MULTILINE)
         assert good(name, "--help").startswith("Usage: ")
     assert good("--version") == f"nonconv {nonconv.__version__}\n"
 
@@ -399,7 +399,7 @@ def test_show_prints_a_config_with_every_default(config: Path, tmp_path: Path) -
 
 def test_validate_tells_all_errors_of_all_configs(config: Path, tmp_path: Path) -> None:
     result = call("validate", config, config)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "2 valid\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "2 valid configs\n")
     assert call("validate", config, "-q").stderr == ""
     broken = [written(tmp_path / name, CONFIG | {"steps": name}) for name in ("one", "two")]
     shown = bad("validate", broken[0], config, broken[1])

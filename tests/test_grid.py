@@ -537,14 +537,14 @@ def test_not_all_of_very_many_problems_are_said(tmp_path: Path) -> None:
     says = told(tmp_path, f"seed: {[-k for k in range(1, 31)]}\nsteps: [1, 2]").split("\n\n")
     assert len(says) == MOST_PROBLEMS + 1
     assert says[0].endswith("in the cell seed=-1, steps=1")
-    assert says[-1] == "other cells are not looked at, where so much is wrong"
+    assert says[-1] == "stopped after 1 problem in 1000 cells"
 
 
 def test_a_large_grid_that_is_wrong_throughout_is_not_looked_through(tmp_path: Path) -> None:
     block = "optimizer.betta1: [0.5]\nseed: {linspace: [1, 3000, 3000]}\nsteps: {linspace: [1, 3000, 3000]}"
     problem, others = told(tmp_path, block).split("\n\n")
     assert problem.endswith("in the cell seed=1.0, steps=1.0, optimizer.betta1=0.5")
-    assert others == "other cells are not looked at, where so much is wrong"
+    assert others == "stopped after 1 problem in 1000 cells"
 
 
 def test_a_grid_of_more_cells_than_a_number_has_digits(tmp_path: Path) -> None:
@@ -562,7 +562,7 @@ def test_two_data_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / folder / "rows.csv").write_text(rows)
     base = BASE.replace("{name: two_point, p_high: 0.25}", "{name: csv, file: a/rows.csv, columns: [x]}")
     says = told(tmp_path, "objective.data.file: [a/rows.csv, b/rows.csv]", base=base)
-    assert says.splitlines()[0] == "bad.yaml:8:3: sweep: two data files have the name rows.csv; rename one"
+    assert says.splitlines()[0] == "bad.yaml:8:3: sweep: two data files are named rows.csv; rename one"
 
 
 # What holds of any block and any option: a grid whose cells are good, or a ConfigError that says something

@@ -1196,13 +1196,13 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    known = Sweep.get_cell
+    get_cell = Sweep.get_cell
 
     def counted(self: Sweep, name: str, point: Any) -> Cell:
         ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
-        return known(self, name, point)
+        return get_cell(self, name, point)
 
-    monkeypatch.setattr(Sweep, "known", counted)
+    monkeypatch.setattr(Sweep, "get_cell", counted)
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)

@@ -26,7 +26,10 @@ Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps i
 
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List objectives, optimizers, learning rates, batch sizes, data and starts, a line each with its paper."""
+    """List components, one line each with its source.
+
+    Objectives, optimizers, learning rates, batch sizes, data, examples and starts.
+    """
     _use(plugins)
     chosen = _kinds(kind)
     if as_json:
@@ -40,9 +43,9 @@ def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = 
 
 @reported
 def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Explain one component: its rule, parameters, ranges, source, and where implementations differ.
+    """Explain one component: rule, parameters, ranges and source.
 
-    Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
+    Also where implementations differ. Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
     """
     of_file = name.endswith(".py")
     loaded = _use([*plugins, Path(name)] if of_file else plugins)
