@@ -537,7 +537,7 @@ def test_not_all_of_very_many_problems_are_said(tmp_path: Path) -> None:
     says = told(tmp_path, f"seed: {[-k for k in range(1, 31)]}\nsteps: [1, 2]").split("\n\n")
     assert len(says) == MOST_PROBLEMS + 1
     assert says[0].endswith("in the cell seed=-1, steps=1")
-    assert says[-1] == "stopped after 1 problem in 1000 cells"
+    assert says[-1] == f"stopped after {MOST_PROBLEMS} problems in 41 cells"
 
 
 def test_a_large_grid_that_is_wrong_throughout_is_not_looked_through(tmp_path: Path) -> None:

@@ -221,9 +221,6 @@ def test_compare_refuses_what_is_no_run(cells: list[Path], folder: Path, tmp_pat
     assert call(folder, cells[0], code=2) == f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}\n"
     assert call(cells[0], tmp_path / "x", code=2) == f"there is no folder {tmp_path / 'x'}\n"
     assert "has no manifest.json" in call(cells[0], folder / "cells", code=2)
-    assert (
-        call(cells[0], bare, code=2)
-        == f"{cells[0]} and {bare} have no xi and no floor in common, so there is nothing to compare\n"
-    )
+    assert call(cells[0], bare, code=2) == f"{cells[0]} and {bare} have no xi and no floor in common\n"
     (bare / "error.csv").write_text("mine")
     assert f"{bare}: missing, or changed since written: error.csv" in call(bare, cells[0], code=2)

@@ -47,7 +47,7 @@ def compare(first: Path, second: Path) -> Comparison:
     a, b = (_config(folder) for folder in (first, second))
     differences = tuple(_differences(first, second))
     if not differences:
-        raise UsageError(f"{first} and {second} have no xi and no floor in common, so there is nothing to compare")
+        raise UsageError(f"{first} and {second} have no xi and no floor in common")
     return Comparison(tuple(_changes(a, b)), differences, a["seed"] == b["seed"])
 
 

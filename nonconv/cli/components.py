@@ -45,7 +45,8 @@ def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = 
 def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
     """Explain one component: rule, parameters, ranges and source.
 
-    Also where implementations differ. Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
+    Also where implementations differ. Of a plug-in's file, every component in it; --test checks what the engines take for
+    granted of them.
     """
     of_file = name.endswith(".py")
     loaded = _use([*plugins, Path(name)] if of_file else plugins)
