@@ -226,20 +226,20 @@ def test_violations_of_the_bound() -> None:
 @pytest.mark.parametrize(
     ("entry", "found", "status"),
     [
-        ({"xi": "minimizer", "of": "theory"}, "0.02 beside 0.0235: 3.5 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "theory", "standard_errors": 3}, "0.02 beside 0.0235: 3.5 standard errors apart", "refuted"),
-        ({"xi": "minimizer", "of": "theory", "step": 10}, "0.1 beside 0.12: 2 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "theory", "step": 1}, "1 beside 1: 0 apart, without standard error", "met"),
-        ({"xi": [1, 0], "of": "theory"}, "2 beside 2: 8.9e-16 apart, without standard error", "met"),
+        ({"xi": "minimizer", "of": "theory"}, "0.02 vs 0.0235: 3.5 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "standard_errors": 3}, "0.02 vs 0.0235: 3.5 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "theory", "step": 10}, "0.1 vs 0.12: 2 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "step": 1}, "1 vs 1: 0 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": "theory"}, "2 vs 2: 8.9e-16 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": 2.1}, "2: 0.1 apart, without standard error", "refuted"),
-        ({"xi": "minimizer", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "sampled"}, "0.02 beside 0.024: 1.8 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "plateau"}, "0.02 vs 0.021: 1 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "sampled"}, "0.02 vs 0.024: 1.8 standard errors apart", "met"),
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
         ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
         ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
-        ({"xi": 0.5, "of": math.nan}, "0.25 beside nan, not both are numbers", "undecided"),
+        ({"xi": 0.5, "of": math.nan}, "0.25 vs nan: not both are numbers", "undecided"),
         ({"xi": "start", "of": math.inf}, "inf: 0 apart, without standard error", "met"),
-        ({"quantity": "twin", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
+        ({"quantity": "twin", "of": "plateau"}, "0.02 vs 0.021: 1 standard errors apart", "met"),
         ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
     ],
     ids=str,
@@ -488,7 +488,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
     told = bad("check", *paths, "none.yaml")
     assert [problem.splitlines()[0] for problem in told.split("\n\n")] == [
         f"one.yaml:1:{column}: expect.verdict: cannot be the text 'convergent'",
-        "three.yaml: expect: missing; `nonconv check` holds the result against it",
+        "three.yaml: expect: missing; `nonconv check` tests results against this block",
         f"four.yaml:1:{paths[3].read_text().index('{}') + 1}: expect: cannot be an empty mapping",
         "none.yaml: there is no such file",
     ]
@@ -497,7 +497,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
 
 def test_a_config_that_expects_nothing() -> None:
     assert bad("check", config("one", None)) == (
-        "one.yaml: expect: missing; `nonconv check` holds the result against it\n"
+        "one.yaml: expect: missing; `nonconv check` tests results against this block\n"
         "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes\n"
     )
     assert "Usage:" in bad("check")
@@ -536,7 +536,7 @@ def test_interrupted(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["nonconv", "check", "one.yaml", "two.yaml", "--force"])
     folder = Path("outputs") / read_cell(paths[1], []).folder_name
     assert bad("check", *paths, "-q", code=130) == (
-        f"stopped; 0 of 300 paths are saved in {folder}; this continues it:\n  nonconv check one.yaml two.yaml\n"
+        f"Stopped. 0 of 300 paths are saved in {folder}. To continue, run:\n  nonconv check one.yaml two.yaml\n"
     )
 
 
@@ -553,7 +553,7 @@ def test_run_does_not_look_at_what_is_expected(tmp_path: Path) -> None:
     (folder,) = Path("outputs").iterdir()
     assert yaml.safe_load((folder / "config.yaml").read_text())["expect"] == {"verdict": "converges"}
     assert call("run", path, "--set", "expect=null", "-v").stderr.endswith(
-        f"{folder} was finished before; --force computes it again\n"
+        f"Reused the finished results in {folder}; --force computes them again.\n"
     )
     assert read_cell(folder / "config.yaml", []).identity == json.loads((folder / "manifest.json").read_text())["identity"]
 

@@ -233,12 +233,12 @@ def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float
     """How far apart the measured and the known number are, in words, and whether that is close enough."""
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
-        return f"{at.value:.4g} against {known:.4g}: not both are numbers", "undecided"
+        return f"{at.value:.4g} vs {known:.4g}: not both are numbers", "undecided"
     if math.isnan(se) and math.isfinite(at.value):
         return f"{at.value:.4g}, no standard error", "undecided"
     distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
-    beside = "" if _said(entry["of"]) == f"{known:g}" else f" against {known:.4g}"
+    beside = "" if _said(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
     apart = f"{distance / se:.2g} standard errors apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
 
