@@ -216,7 +216,7 @@ def test_violations_of_the_bound() -> None:
     expected = "0 violations of the a priori bound"
     assert row(violations=0) == ("expect.violations", expected, "0 on 64 paths, bound -1.25 to 1.5", "met")
     for bound, found, status in (
-        (None, "no bound is known here", "undecided"),
+        (None, "no a priori bound is known", "undecided"),
         ({"violations": 2, "paths": 64, "low": None, "high": None}, "2 on 64 paths", "refuted"),
     ):
         (other,) = evaluate({"violations": 0}, result(verdict=VERDICT | {"bound": bound}))

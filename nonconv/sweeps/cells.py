@@ -10,7 +10,7 @@ import nonconv
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import portable
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
-from nonconv.store.formats import as_json, as_yaml, unpacked
+from nonconv.store.formats import as_json, as_yaml, packed, unpacked
 from nonconv.store.surroundings import versions
 
 CELLS_FOLDER, UNFINISHED_FOLDER = "cells", "unfinished.cells"
@@ -70,8 +70,9 @@ class Cells:
             return None
         return unpacked(content)
 
-    def save_checkpoint(self, name: str, cell: Cell, content: bytes) -> None:
-        """Save the packed tally of an unfinished cell. Raises OSError."""
+    def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
+        """Save the arrays of an unfinished cell's tally. Raises OSError."""
+        content = packed(arrays)
         self.unfinished.mkdir(parents=True, exist_ok=True)
         half, whole = self.unfinished / f"{name}.half", self.unfinished / f"{name}.checkpoint"
         half.write_bytes(_mark(cell, content) + content)

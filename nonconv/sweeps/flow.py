@@ -6,20 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Any, NamedTuple
 
-from nonconv.engine.blocks import block_size
 from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.statistics.tally import Tally
-from nonconv.store.formats import packed
 from nonconv.study import CHECKPOINT_SECONDS, prepared
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
-from nonconv.sweeps.tasks import BlocksTask, CellJob, CellsTask, Done, Failed, PartialCell, Task, estimate_seconds
+from nonconv.sweeps.tasks import SPLIT_FACTOR, CellJob, CellsTask, Done, Failed, PartialCell, Task, estimate_seconds, split_cell
 
-SPLIT_FACTOR = 4.0
-"""A cell that takes this many times as long as a task should is split into several tasks."""
 MOST_CELLS_PER_TASK = 64
 HOW_TO_CONTINUE = "Finished cells are saved; run the same command to continue."
 
@@ -84,20 +80,15 @@ class Flow:
                     yield CellsTask(tuple(bundle))
                 bundle, total = [], 0.0
             if is_long:
-                yield from self._split(job, cell, cost, seconds)
+                for task in split_cell(job, cell, seconds):
+                    if self.settled == job.name:  # it failed, or has enough paths
+                        break
+                    yield task
             else:
                 bundle.append(job)
                 total += cost
         if bundle:
             yield CellsTask(tuple(bundle))
-
-    def _split(self, job: CellJob, cell: Cell, cost: float, seconds: float) -> Iterator[BlocksTask]:
-        size = block_size(cell.program)
-        step = size * max(1, round(seconds / (cost * size / cell.paths)))
-        for first in range(int(job.saved["paths"]) if job.saved else 0, cell.paths, step):
-            if self.settled == job.name:  # it failed, or has enough paths
-                return
-            yield BlocksTask(job, first, min(first + step, cell.paths))
 
     def run(self, executor: Executor) -> None:
         """Hand out all tasks, at most `executor.waiting` at a time, and take their results. Raises UsageError."""
@@ -155,7 +146,7 @@ class Flow:
     def save_checkpoint(self) -> None:
         """Save the whole blocks of the cell that is split into tasks."""
         if self.split and self.split.resumable:
-            self.cells.save_checkpoint(self.split_name, self.split.cell, packed(self.split.resumable.arrays()))
+            self.cells.save_checkpoint(self.split_name, self.split.cell, self.split.resumable.arrays())
             self.saved_at = time.monotonic()
 
     def _settle(self, job: CellJob, result: Done | Failed) -> None:

@@ -15,7 +15,6 @@ from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import Survey, Sweep
-from nonconv.sweeps.table import Table
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 Progress = Callable[[], AbstractContextManager[OnEvent]]
@@ -62,7 +61,7 @@ def run_sweep(
                 flow.run(workers)
             else:
                 flow.reuse()
-            _publish(sweep, survey, store, flow.table, flow.failures, draw)
+            _publish(sweep, survey, store, flow, draw)
         except KeyboardInterrupt:
             flow.save_checkpoint()
             done = flow.computed + flow.reused
@@ -97,12 +96,12 @@ def _has_all_cells(sweep: Sweep, survey: Survey, cells: Cells) -> bool:
     return all(cells.is_finished(name, sweep.get_cell(name, point)) for name, point in named)
 
 
-def _publish(sweep: Sweep, survey: Survey, store: Folder, table: Table, failures: dict[str, str], draw: Draw) -> None:
+def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw) -> None:
     """Write everything but the manifest: the table first, then figures and summary, which read it."""
     for file in survey.files.values():
         store.write(file.place, file.content)
     store.write("config.yaml", as_yaml(survey.config))
-    store.write("sweep.csv", table.csv(failures))
+    store.write("sweep.csv", flow.table.csv(flow.failures))
     facts = {
         "schema_version": SCHEMA_VERSION,
         "name": sweep.name,
@@ -114,7 +113,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, table: Table, failures
         "curves": list(sweep.grid.curves),
         "baseline": survey.baseline,
         "cells": len(survey.ids),
-        "failed": len(failures),
+        "failed": len(flow.failures),
         "paths": survey.paths,
         "steps": survey.steps,
     }

@@ -1,7 +1,7 @@
 """What a worker does: compute whole cells, or some blocks of a long one. A result depends on the sweep and the task alone."""
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ NANOSECONDS_PER_SAMPLE = 2.5
 """Rough time per sample of one coordinate. Only the size of tasks and the estimate of `--dry-run` depend on it."""
 TWIN_FACTOR = 2.2
 """How many times as long a cell takes with twins."""
+SPLIT_FACTOR = 4.0
+"""A cell that takes this many times as long as a task should is split into several tasks."""
 PLUGIN_ERRORS = (Exception, SystemExit)
 """What a plug-in may raise: a cell that fails must not stop the others."""
 
@@ -232,6 +234,14 @@ def _make_engine(cell: Cell) -> Engine:
     from nonconv.engine.fused import Fused  # heavy
 
     return Fused(cell.program)
+
+
+def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]:
+    """The blocks of a cell that are still missing, in tasks of about this many seconds, but at least one block each."""
+    size = block_size(cell.program)
+    step = size * max(1, round(seconds * cell.paths / (estimate_seconds(cell) * size)))
+    for first in range(int(job.saved["paths"]) if job.saved else 0, cell.paths, step):
+        yield BlocksTask(job, first, min(first + step, cell.paths))
 
 
 def estimate_seconds(cell: Cell) -> float:
