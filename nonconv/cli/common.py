@@ -104,11 +104,13 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
         table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
         table.add_row(*row)
+    if title:
+        print(title)  # rich would fold it to the width of the table
     if sys.stdout.isatty() and not numbers:
         Console(highlight=False, markup=False).print(table)
         return

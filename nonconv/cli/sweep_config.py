@@ -68,7 +68,7 @@ def sweep(
     """Run a grid of experiments, one cell per combination of values.
 
     The grid is the config's `sweep` block, or --grid. The output folder holds the cells, a table and figures. Finished
-    cells are not computed again. To continue an interrupted sweep, run the same command.
+    cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
     from nonconv.report.figures.painter import painter
 
