@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nonconv.errors import Interrupted, UsageError
 from nonconv.report.figures.painter import Draw, draw_here
@@ -102,7 +102,17 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
         store.write(file.place, file.content)
     store.write("config.yaml", as_yaml(survey.config))
     store.write("sweep.csv", flow.table.csv(flow.failures))
-    facts = {
+    store.write("sweep.json", as_json(_describe(sweep, survey, len(flow.failures))))
+    store.discard_folder("figures")  # left from another extent of the grid
+    figures = draw(store.path)()
+    for name, content in figures.items():
+        store.write(f"figures/{name}", content)
+    store.write("summary.md", markdown(store.path, figures).encode())
+
+
+def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
+    """The content of sweep.json."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "name": sweep.name,
         "identity": survey.identity,
@@ -113,13 +123,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
         "curves": list(sweep.grid.curves),
         "baseline": survey.baseline,
         "cells": len(survey.ids),
-        "failed": len(flow.failures),
+        "failed": failed,
         "paths": survey.paths,
         "steps": survey.steps,
     }
-    store.write("sweep.json", as_json(facts))
-    store.discard_folder("figures")  # left from another extent of the grid
-    figures = draw(store.path)()
-    for name, content in figures.items():
-        store.write(f"figures/{name}", content)
-    store.write("summary.md", markdown(store.path, figures).encode())

@@ -144,50 +144,67 @@ def _without_block(document: Document) -> Document:
 
 def survey(sweep: Sweep) -> Survey:
     """Make every cell once and collect what is known of it. Raises ConfigError with the problems of all cells."""
-    ids: list[str] = []
-    measured: dict[str, None] = {}
-    files: dict[str, StoredFile] = {}
-    sizes: set[tuple[int, int]] = set()
-    digest = hashlib.sha256()
-    path_steps, identity, baseline = 0, "", ""
-    problems = _CellProblems()
+    problems, found = _CellProblems(), _Surveyor(sweep)
     for point in sweep.points():
         try:
             cell = sweep.cell(point)
         except ConfigError as error:
             problems.add(error.problems, point)
-            continue
-        ids.append(cell_id(cell))
-        sweep.cache_cell(ids[-1], cell)
-        measured |= dict.fromkeys(ends(cell))
-        _add_files(files, cell)
-        sizes.add((cell.paths, cell.program.steps))
-        digest.update(cell.identity.encode())
-        path_steps += cell.paths * cell.program.steps
-        identity = identity or _hash_shared(cell, sweep.grid.keys)
-        if not baseline and _is_at(point, sweep.grid.baseline):
-            baseline = ids[-1]
-    problems.refuse(len(ids))
-    if not ids:
-        raise _error(sweep, "", "`include` and `exclude` leave no cell")
-    _refuse_duplicates(sweep, ids)
-    if not baseline:
-        raise _error(sweep, "baseline", "no cell has these values, or `exclude` removes it")
-    _refuse_namesakes(sweep, files)
-    paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*sizes, strict=True)))
-    return Survey(
-        identity=identity,
-        digest=digest.hexdigest(),
-        ids=tuple(ids),
-        baseline=baseline,
-        xi=tuple(name.removeprefix(MSE) for name in measured if name.startswith(MSE)),
-        floors=tuple(name for name in measured if not name.startswith(MSE)),
-        path_steps=path_steps,
-        paths=paths,
-        steps=steps,
-        files=files,
-        config=replace_file_names(sweep.config, files),
-    )
+        else:
+            found.add(point, cell)
+    problems.refuse(len(found.ids))
+    found.refuse()
+    return found.survey()
+
+
+class _Surveyor:
+    """Collects what a Survey holds, cell by cell, in the order of the grid."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.ids: list[str] = []
+        self.measured: dict[str, None] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.sizes: set[tuple[int, int]] = set()
+        self.digest = hashlib.sha256()
+        self.path_steps, self.identity, self.baseline = 0, "", ""
+
+    def add(self, point: Point, cell: Cell) -> None:
+        self.ids.append(cell_id(cell))
+        self.sweep.cache_cell(self.ids[-1], cell)
+        self.measured |= dict.fromkeys(ends(cell))
+        _add_files(self.files, cell)
+        self.sizes.add((cell.paths, cell.program.steps))
+        self.digest.update(cell.identity.encode())
+        self.path_steps += cell.paths * cell.program.steps
+        self.identity = self.identity or _hash_shared(cell, self.sweep.grid.keys)
+        if not self.baseline and _is_at(point, self.sweep.grid.baseline):
+            self.baseline = self.ids[-1]
+
+    def refuse(self) -> None:
+        """Raises ConfigError for a grid without cells or without its baseline, and for what would share a place on disk."""
+        if not self.ids:
+            raise _error(self.sweep, "", "`include` and `exclude` leave no cell")
+        _refuse_duplicates(self.sweep, self.ids)
+        if not self.baseline:
+            raise _error(self.sweep, "baseline", "no cell has these values, or `exclude` removes it")
+        _refuse_namesakes(self.sweep, self.files)
+
+    def survey(self) -> Survey:
+        paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*self.sizes, strict=True)))
+        return Survey(
+            identity=self.identity,
+            digest=self.digest.hexdigest(),
+            ids=tuple(self.ids),
+            baseline=self.baseline,
+            xi=tuple(name.removeprefix(MSE) for name in self.measured if name.startswith(MSE)),
+            floors=tuple(name for name in self.measured if not name.startswith(MSE)),
+            path_steps=self.path_steps,
+            paths=paths,
+            steps=steps,
+            files=self.files,
+            config=replace_file_names(self.sweep.config, self.files),
+        )
 
 
 class _CellProblems:
