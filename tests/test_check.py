@@ -23,7 +23,7 @@ from test_study import SGD, drawn, written
 
 from nonconv import study
 from nonconv.checks import expectations
-from nonconv.checks.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
+from nonconv.checks.expectations import Measured, Result, Row, combine, decide, evaluate, find_unanswerable
 from nonconv.checks.junit import Checked, junit
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import painter
@@ -115,25 +115,25 @@ def row(**expect: Any) -> Row:
     ids=str,
 )
 def test_an_interval_decides(bounds: dict[str, float], status: str) -> None:
-    assert decided(bounds, Measured(1.5, 1.0, 2.0)) == status
+    assert decide(bounds, Measured(1.5, 1.0, 2.0)) == status
 
 
 def test_the_lower_bound_of_a_floor_stands_in_for_its_interval_from_below() -> None:
-    assert decided({"above": 1.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "undecided"
-    assert decided({"above": 1.0}, Measured(1.5, 0.9, 2.0, 1.0)) == "met"
-    assert decided({"above": 2.1}, Measured(1.5, 1.0, 2.0, 0.9)) == "refuted"
-    assert decided({"below": 2.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "met"
+    assert decide({"above": 1.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "undecided"
+    assert decide({"above": 1.0}, Measured(1.5, 0.9, 2.0, 1.0)) == "met"
+    assert decide({"above": 2.1}, Measured(1.5, 1.0, 2.0, 0.9)) == "refuted"
+    assert decide({"below": 2.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "met"
 
 
 def test_without_an_interval_nothing_is_decided() -> None:
     for bounds in ({"above": 1.0}, {"below": 2.0}, {"above": 1.0, "below": 2.0}):
-        assert decided(bounds, Measured(1.5, math.nan, math.nan)) == "undecided"
+        assert decide(bounds, Measured(1.5, math.nan, math.nan)) == "undecided"
 
 
 def test_the_status_of_several() -> None:
-    assert overall([]) == overall(["met"]) == "met"
-    assert overall(["met", "undecided"]) == "undecided"
-    assert overall(["undecided", "refuted", "met"]) == "refuted"
+    assert combine([]) == combine(["met"]) == "met"
+    assert combine(["met", "undecided"]) == "undecided"
+    assert combine(["undecided", "refuted", "met"]) == "refuted"
 
 
 # Each expectation
@@ -283,7 +283,7 @@ def test_predictions_that_nothing_tells() -> None:
         {"quantity": "twin", "of": "plateau"},
         {"quantity": "mse", "xi": 0.5, "of": 3.0},
     ]
-    assert "\n".join(map(str, unanswerable({"within": within}, result(), "my.yaml"))) == (
+    assert "\n".join(map(str, find_unanswerable({"within": within}, result(), "my.yaml"))) == (
         "my.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
         "  allowed: theory, plateau, sampled, a number\n"
         "  did you mean plateau?\n"

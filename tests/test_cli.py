@@ -356,7 +356,7 @@ def test_a_live_bar_on_a_terminal_only(config: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("NO_COLOR", no_color)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+    with progress.show_progress(read_cell(config, []), quiet=False) as update:
         update(100)
         update(300)
     shown = terminal.getvalue()
@@ -369,7 +369,7 @@ def test_plain_lines_elsewhere(config: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+    with progress.show_progress(read_cell(config, []), quiet=False) as update:
         update(100)
         update(300)
     first, last = stream.getvalue().splitlines()
@@ -378,7 +378,7 @@ def test_plain_lines_elsewhere(config: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_progress_when_quiet(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress_of(read_cell(config, []), quiet=True) as update:
+    with progress.show_progress(read_cell(config, []), quiet=True) as update:
         update(100)
     assert capsys.readouterr() == ("", "")
 

@@ -60,13 +60,13 @@ def read_result(folder: Path, exact: bool) -> Result:
     return Result(run, run.verdict, run.predictions, exact)
 
 
-def overall(statuses: Iterable[Status]) -> Status:
+def combine(statuses: Iterable[Status]) -> Status:
     """Refuted if any status is, else undecided if any is, else met."""
     found = set(statuses)
     return "refuted" if "refuted" in found else "undecided" if "undecided" in found else "met"
 
 
-def unanswerable(expect: Mapping[str, Any], result: Result, source: str) -> list[Problem]:
+def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) -> list[Problem]:
     """A problem for each `within` expectation that names a prediction which this experiment does not have."""
     found = []
     for k, entry in enumerate(expect.get("within", ())):
@@ -88,7 +88,7 @@ def _known(entry: Mapping[str, Any], result: Result) -> list[str]:
 def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
     """One row per expectation, in the order of the keys.
 
-    expect: the block of a resolved config, for which `unanswerable` found nothing. Raises UsageError if an expectation
+    expect: the block of a resolved config, for which `find_unanswerable` finds nothing. Raises UsageError if an expectation
     needs verdict.json and the folder has none.
     """
     if not result.verdict and any(name in expect for name in VERDICT_KEYS):
@@ -98,15 +98,15 @@ def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
     return [row for name, wanted in expect.items() for row in EVALUATORS[name](wanted, result)]
 
 
-def decided(bounds: Mapping[str, float], at: Measured) -> Status:
-    """Whether a number is above and below its bounds, decided by its interval."""
+def decide(bounds: Mapping[str, float], at: Measured) -> Status:
+    """Whether a number is within its bounds, decided by its interval. bounds: `above`, `below` or both."""
     statuses: list[Status] = []
     if "above" in bounds:
         surely = at.low if at.lower is None else at.lower
         statuses.append(_side(surely >= bounds["above"], at.high < bounds["above"]))
     if "below" in bounds:
         statuses.append(_side(at.high <= bounds["below"], at.low > bounds["below"]))
-    return overall(statuses)
+    return combine(statuses)
 
 
 def _side(inside: bool, outside: bool) -> Status:
@@ -164,7 +164,7 @@ def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], measured: Map
             continue
         at = _stored(measured[name])
         step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        yield Row(key, expected, _found(at, step), decided(bounds, at))
+        yield Row(key, expected, _found(at, step), decide(bounds, at))
 
 
 def _of(name: str) -> str:
@@ -176,7 +176,7 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     for k, entry in enumerate(wanted):
         xi, step = label(entry["xi"]), _step(entry, result)
         at = _error(result, xi, step)
-        yield Row(f"expect.mse[{k}]", f"{_about(xi, step)} {_words(entry)}", _found(at), decided(entry, at))
+        yield Row(f"expect.mse[{k}]", f"{_about(xi, step)} {_words(entry)}", _found(at), decide(entry, at))
 
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
@@ -252,7 +252,7 @@ def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
             row = f"{expected} of the paths {name}", f"{count} of {paths}", _side(met, not met)
         else:
             at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
-            row = f"share of paths {name} {_words(expected)}", f"{count} of {paths}, {_found(at)}", decided(expected, at)
+            row = f"share of paths {name} {_words(expected)}", f"{count} of {paths}, {_found(at)}", decide(expected, at)
         yield Row(f"expect.outcomes.{name}", *row)
 
 

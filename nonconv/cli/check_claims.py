@@ -50,14 +50,14 @@ def check(
     Runs the configs, or reuses their finished results. Exit code 3: an expectation is refuted; 4: none is, but one is
     undecided. All configs are read before anything is computed.
     """
-    from nonconv.checks.expectations import overall
+    from nonconv.checks.expectations import combine
 
     cells = _read_cells(configs, settings)
     if junit:
         _prepare_file(junit)
     results = _compute_results(configs, cells, out, workers or default_workers(), force, quiet, verbose)
     checked = _evaluate(configs, cells, results)
-    status = overall(row.status for one in checked for row in one.rows)
+    status = combine(row.status for one in checked for row in one.rows)
     if junit:
         _write_junit(junit, checked)
     if as_json:
@@ -124,11 +124,11 @@ def _compute_results(
 
 def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
     """Test every expectation. Raises ConfigError for expectations about numbers that the experiment does not have."""
-    from nonconv.checks.expectations import evaluate, unanswerable
+    from nonconv.checks.expectations import evaluate, find_unanswerable
     from nonconv.checks.junit import Checked
 
     found = list(zip(map(str, configs), cells, results, strict=True))
-    problems = [str(p) for config, cell, result in found for p in unanswerable(cell.resolved["expect"], result, config)]
+    problems = [str(p) for config, cell, result in found for p in find_unanswerable(cell.resolved["expect"], result, config)]
     if problems:
         raise ConfigError(problems)
     return [
@@ -162,7 +162,7 @@ def _print_table(checked: "list[Checked]") -> None:
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:
-    from nonconv.checks.expectations import overall
+    from nonconv.checks.expectations import combine
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json
 
@@ -172,7 +172,7 @@ def _print_json(checked: "list[Checked]", status: str) -> None:
             "name": one.name,
             "claim": one.claim,
             "folder": str(one.folder),
-            "status": overall(row.status for row in one.rows),
+            "status": combine(row.status for row in one.rows),
             "expectations": [row._asdict() for row in one.rows],
         }
         for one in checked

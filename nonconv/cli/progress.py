@@ -16,7 +16,7 @@ PLAIN_SECONDS = 10.0
 
 
 @contextmanager
-def progress_of(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
+def show_progress(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
     """Yield the function to call with the number of paths that are done."""
     if quiet:
         yield lambda done: None

@@ -117,11 +117,11 @@ def _load_tables_meanwhile(draw: "Draw") -> "Draw":
 def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
     """Simulate with progress on stderr, and return the seconds it took. Raises Interrupted, with the command to continue."""
     from nonconv import study
-    from nonconv.cli.progress import progress_of
+    from nonconv.cli.progress import show_progress
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with progress_of(cell, quiet) as progress:
+        with show_progress(cell, quiet) as progress:
             return study.run(cell, folder, workers, force, progress, draw).seconds
     except Interrupted as stop:
         raise interrupted(stop) from None

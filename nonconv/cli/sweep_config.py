@@ -122,14 +122,14 @@ def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int
 
 
 def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw") -> "Outcome":
-    from nonconv.cli.sweep_progress import sweep_progress
+    from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
     if plan.sweep.claim and not quiet:
         say(f"Claim: {plan.sweep.claim}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run_sweep(*plan, executor, force, fail_fast, partial(sweep_progress, plan.survey, quiet), draw)
+        return run_sweep(*plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise interrupted(stop) from None
 

@@ -21,7 +21,7 @@ VIEW_SECONDS = 0.1
 
 
 @contextmanager
-def sweep_progress(survey: "Survey", quiet: bool) -> "Iterator[OnEvent]":
+def show_sweep_progress(survey: "Survey", quiet: bool) -> "Iterator[OnEvent]":
     """Yield the function to call with every event."""
     if quiet:
         yield lambda event: None
