@@ -124,12 +124,13 @@ def _mark(cell: Cell, content: bytes) -> bytes:
 
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """All files of a cell's folder: results, config and manifest. They do not depend on where or when it was computed."""
-    files = {"config.yaml": as_yaml(portable(cell.resolved)), **results}
+    config = portable(cell.resolved)
+    files = {"config.yaml": as_yaml(config), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": portable(cell.resolved),
+        "config": config,
         "name": cell.name,
         "claim": cell.claim,
         "versions": versions(),

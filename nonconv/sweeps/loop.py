@@ -117,7 +117,7 @@ def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
         "name": sweep.name,
         "identity": survey.identity,
         "claim": sweep.claim,
-        "keys": list(sweep.grid.keys),
+        "keys": list(survey.keys),
         "xi": list(survey.xi),
         "floors": list(survey.floors),
         "curves": list(sweep.grid.curves),

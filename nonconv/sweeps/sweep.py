@@ -102,15 +102,16 @@ class Survey(NamedTuple):
 
     identity: names the sweep's folder; it depends neither on the extent of the axes nor on the number of paths.
     digest: of the identities of all cells. ids: of all cells, in the order of the grid. baseline: the id of that cell.
-    xi, floors: labels of what is measured in any cell. path_steps: of all cells together. paths, steps: of every cell, or
-    None if cells differ. files: what cells need, by its name in the config. config: as written to the folder, with the
-    names that files have there.
+    keys: the swept keys. xi, floors: labels of what is measured in any cell. path_steps: of all cells together.
+    paths, steps: of every cell, or None if cells differ. files: what cells need, by its name in the config.
+    config: as written to the folder, with the names that files have there.
     """
 
     identity: str
     digest: str
     ids: tuple[str, ...]
     baseline: str
+    keys: tuple[str, ...]
     xi: tuple[str, ...]
     floors: tuple[str, ...]
     path_steps: int
@@ -161,7 +162,7 @@ class _Surveyor:
     """Collects what a Survey holds, cell by cell, in the order of the grid."""
 
     def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
+        self.sweep, self.keys = sweep, sweep.grid.keys
         self.ids: list[str] = []
         self.measured: dict[str, None] = {}
         self.files: dict[str, StoredFile] = {}
@@ -177,7 +178,7 @@ class _Surveyor:
         self.sizes.add((cell.paths, cell.program.steps))
         self.digest.update(cell.identity.encode())
         self.path_steps += cell.paths * cell.program.steps
-        self.identity = self.identity or _hash_shared(cell, self.sweep.grid.keys)
+        self.identity = self.identity or _hash_shared(cell, self.keys)
         if not self.baseline and _is_at(point, self.sweep.grid.baseline):
             self.baseline = self.ids[-1]
 
@@ -197,6 +198,7 @@ class _Surveyor:
             digest=self.digest.hexdigest(),
             ids=tuple(self.ids),
             baseline=self.baseline,
+            keys=self.keys,
             xi=tuple(name.removeprefix(MSE) for name in self.measured if name.startswith(MSE)),
             floors=tuple(name for name in self.measured if not name.startswith(MSE)),
             path_steps=self.path_steps,

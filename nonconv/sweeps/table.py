@@ -18,7 +18,7 @@ class Table:
 
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
-        self.header = columns(sweep.grid.keys, survey.xi, survey.floors)
+        self.header = columns(survey.keys, survey.xi, survey.floors)
         self.lines: dict[str, bytes] = {}
         self.baseline: Ends | None = None
 
