@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.ready import make_ready
 from nonconv.statistics.tally import Tally
 from nonconv.store.folder import Folder
 from nonconv.study import simulate_cell
@@ -19,7 +20,7 @@ def simulate(cell: Cell, workers: int) -> tuple[Tally, float]:
     """The tally of an experiment and the seconds it took: simulated, measured at the recorded steps, merged."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        tally = simulate_cell(cell, Folder(Path(folder), cell.identity), workers, lambda done: None)
+        tally = simulate_cell(make_ready(cell), Folder(Path(folder), cell.identity), workers, lambda done: None)
         return tally, time.perf_counter() - start
 
 

@@ -16,7 +16,7 @@ from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
-from nonconv.study import prepared
+from nonconv.ready import make_ready
 from nonconv.sweeps.sweep import read_sweep
 
 
@@ -40,7 +40,7 @@ def batches(cells: Sequence[Cell], together: bool) -> Iterator[list[Cell]]:
 
 def main() -> None:
     sweep = read_sweep(Path(sys.argv[1]), sys.argv[4:])
-    cells = [prepared(sweep.cell(point)) for point in sweep.points()]
+    cells = [make_ready(sweep.cell(point)).cell for point in sweep.points()]
     simulate(cells[:1])
     start = time.perf_counter()
     with ThreadPoolExecutor(int(sys.argv[2])) as pool:

@@ -19,10 +19,10 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, estimate
+from nonconv.ready import make_ready
 from nonconv.results.verdict_files import verdict_of
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
-from nonconv.study import prepared
 from nonconv.theory.recursion import predicted_errors
 
 PATHS, STEPS = 200, 4096
@@ -81,7 +81,7 @@ def cell_of(changes: dict[str, Any]) -> Cell:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "calibration.yaml"
         path.write_text(yaml.safe_dump(SGD | changes))
-        return prepared(read_cell(path, []))
+        return make_ready(read_cell(path, [])).cell
 
 
 def repetitions(cell: Cell, number: int) -> Iterator[Tally]:

@@ -8,7 +8,7 @@ kind's registry.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,17 @@ class Chosen(NamedTuple):
 
     component: Any
     parameters: Any
+
+
+K = TypeVar("K")
+
+
+class Configured(NamedTuple, Generic[K]):
+    """A component with its parameters, and the constants that its compiled functions take; none for an optimizer."""
+
+    component: K
+    parameters: Any
+    constants: Any = ()
 
 
 class Complaint(NamedTuple):

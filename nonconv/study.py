@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.blocks import block_size, simulate, simulate_together
-from nonconv.engine.orbit import with_orbit
-from nonconv.engine.program import Engine
-from nonconv.errors import Interrupted, UsageError
+from nonconv.errors import Interrupted
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import portable
 from nonconv.faults.blame import blaming
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.painter import Draw, Figures, draw_here
+from nonconv.ready import Ready, compiled, make_ready
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
 from nonconv.results import counterexample
@@ -31,7 +29,6 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import Folder
 from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
-from nonconv.theory.predictions import adam_zeros, bound, is_bounded
 
 CHECKPOINT_SECONDS = 5.0
 BLOCKS_PER_WORKER = 2
@@ -68,65 +65,58 @@ def run(
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started, tally = time.time(), None
-        for file in cell.files.values():
-            store.write(f"data/{file.name}", file.read_bytes())  # first, since the file may change while paths are simulated
-        for plugin in cell.plugins:
-            store.write(f"plugins/{plugin.path.name}", plugin.content)
+        for enclosed in cell.enclosures():
+            store.write(enclosed.place, enclosed.content())  # first, since the file may change while paths are simulated
         try:
-            cell = prepared(cell)
-            tally = simulate_cell(cell, store, workers, progress)
+            ready = make_ready(cell)
+            tally = simulate_cell(ready, store, workers, progress)
             simulated = time.time()
-            figures = _publish(cell, tally, store, draw)
+            figures = _publish(ready, tally, store, draw)
             around = surroundings()
             for name, content in figures().items():
                 store.write(f"figures/{name}", content)
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
-            portable(cell.resolved),
+            cell.portable,
             name=cell.name,
             claim=cell.claim,
             workers=workers,
-            **counterexample.facts(cell),
+            **counterexample.facts(ready.cell),
             **around,
             times={"started": started, "simulated": simulated, "finished": time.time()},
         )
     return Outcome(folder, False, simulated - started)
 
 
-def _publish(cell: Cell, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
+def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
     """Write data files, then the summary; return a function that waits for the figures and returns them."""
-    store.write("config.yaml", as_yaml(portable(cell.resolved)))
-    for name in OPTIONAL_FILES:
+    store.write("config.yaml", as_yaml(ready.cell.portable))
+    for name in (*OPTIONAL_FILES, *RUN_FIGURE_FILES):
         store.discard(name)  # left from a run before --force
-    for name, content in results(cell, tally).items():
+    for name, content in results(ready, tally).items():
         store.write(name, content)
     figures = draw(store.path)
     store.write("summary.md", markdown(read_run(store.path)).encode())
     return figures
 
 
-def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
-    """The contents of all data files of a prepared cell, by name."""
-    from nonconv.engine.fused import Fused
-
-    return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
+def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
+    """The contents of all data files of a cell, by name."""
+    return data_files(ready, tally, evidence(ready.program, compiled, tally.kept.paths))
 
 
 @blaming()
-def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
+def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress) -> Tally:
     """The tally of all paths, continued from a checkpoint if there is one. It does not depend on the number of workers.
 
     Raises Interrupted once whole blocks are saved.
     """
-    from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
-
-    cell = prepared(cell)
-    saved = store.restore()
+    cell, saved = ready.cell, store.restore()
     tally = Tally.from_arrays(saved) if saved else None
     last_saved = time.monotonic()
     try:
-        blocks = _measured_blocks(cell, Fused(cell.program), workers, tally.paths if tally else 0, cell.paths)
+        blocks = _measured_blocks(ready, workers, tally.paths if tally else 0, cell.paths)
         with closing(blocks):
             while tally is None or not is_enough(cell, tally):
                 block = next(blocks)
@@ -147,44 +137,21 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
 
 
-def prepared(cell: Cell) -> Cell:
-    """The cell with what must be computed before it runs: an orbit, a zero of Adam's vector field, whether it is watched."""
-    from nonconv.engine.fused import Fused
-
-    program = with_orbit(cell.program, Fused)
-    if not program.watched and is_bounded(cell):
-        program = replace(program, watched=True)
-    cell = cell if program is cell.program else replace(cell, program=program)
-    return _with_adam_zero(cell) if any(xi.label == "adam_zero" and xi.point is None for xi in cell.xi) else cell
-
-
-def _with_adam_zero(cell: Cell) -> Cell:
-    try:
-        zero, se = adam_zeros(cell)
-    except ValueError as error:
-        raise UsageError(f"xi: adam_zero: {error}") from None
-    xi = tuple(x._replace(point=zero) if x.label == "adam_zero" else x for x in cell.xi)
-    return replace(cell, xi=xi, adam_zero_se=se)
-
-
 @blaming()
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """Recompute the first recorded paths, shape (paths, R, dim)."""
-    from nonconv.engine.fused import Fused
-
-    cell = prepared(cell)
-    blocks = _measured_blocks(cell, Fused(cell.program), workers, 0, paths)
-    return np.concatenate([block.kept for block in blocks])[:paths]
+    blocks = _measured_blocks(make_ready(cell), workers, 0, paths)
+    return np.concatenate([block.kept.joined for block in blocks])[:paths]
 
 
-def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last: int) -> Generator[Tally]:
+def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Generator[Tally]:
     """Yield the tallies of the blocks with paths first, ..., last - 1, in order; threads compute them ahead."""
-    size, stop = block_size(cell.program), np.zeros(1, dtype=np.uint8)
+    size, stop = block_size(ready.program), np.zeros(1, dtype=np.uint8)
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(first, last, size):
-            waiting.append(pool.submit(measured, cell, engine, start, stop))
+            waiting.append(pool.submit(measured, ready, start, stop))
             if len(waiting) >= BLOCKS_PER_WORKER * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -194,16 +161,14 @@ def _measured_blocks(cell: Cell, engine: Engine, workers: int, first: int, last:
         pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped
 
 
-def measured(cell: Cell, engine: Engine, start: int, stop: NDArray[np.uint8]) -> Tally:
-    """The tally of the block of a prepared cell that begins with this path. Raises Stopped once stop[0] is nonzero."""
-    paths = min(block_size(cell.program), cell.paths - start)
-    return measure(cell, simulate(cell.program, engine, start, paths, stop), bound(cell))
+def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
+    """The tally of the block that begins with this path. Raises Stopped once stop[0] is nonzero."""
+    paths = min(block_size(ready.program), ready.cell.paths - start)
+    return measure(ready.cell, simulate(ready.program, ready.engine, start, paths, stop), ready.bound)
 
 
-def measured_together(cells: Sequence[Cell], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
-    """`measured` for each of several prepared cells. All have as many paths and the same `program.batch_key`."""
-    from nonconv.engine.fused import Fused  # heavy
-
-    paths = min(block_size(cells[0].program), cells[0].paths - start)
-    blocks = simulate_together([cell.program for cell in cells], Fused, start, paths, stop)
-    return [measure(cell, block, bound(cell)) for cell, block in zip(cells, blocks, strict=True)]
+def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
+    """`measured` for each of several cells. All have as many paths and the same `program.batch_key`."""
+    paths = min(block_size(cells[0].program), cells[0].cell.paths - start)
+    blocks = simulate_together([ready.program for ready in cells], compiled, start, paths, stop)
+    return [measure(ready.cell, block, ready.bound) for ready, block in zip(cells, blocks, strict=True)]

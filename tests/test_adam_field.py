@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
+from kit.programs import program_of
 from nonconv.components import Distribution
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM, LogUniform, Normal, TruncatedNormal, Uniform
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT, Discrete, Rademacher, TwoPoint
 from nonconv.data.empirical import CSV, Rows
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
-from nonconv.engine.program import Program
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
@@ -268,7 +268,7 @@ def last_iterates(h: Adam, data: TwoPoint, scale: float, batch: int, steps: int,
     def rate(n: Array) -> Array:
         return np.asarray(0.1 * n**-0.75)
 
-    program = Program(
+    program = program_of(
         seed=11,
         dim=1,
         steps=steps,

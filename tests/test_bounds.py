@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kit.intervals import a_priori_interval
 from nonconv.components import Optimizer
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam, Amsgrad
-from nonconv.theory.bounds import Stay, direction_bound, reach, stay, step_bound
+from nonconv.theory.bounds import direction_bound, step_bound
 
 ROUNDING = 1e-12
 BETAS = [(0.9, 0.999), (0.0, 0.999), (0.5, 0.9), (0.3, 0.2), (0.99, 0.981), (0.0, 0.0)]
@@ -23,11 +24,6 @@ DIALECTS: dict[str, dict[str, Any]] = {
 MAXIMA: tuple[Any, ...] = ("before_correction", "after_correction")
 each_betas = pytest.mark.parametrize("betas", BETAS, ids=str)
 each_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-
-
-def a_priori_interval(h: Adam | Amsgrad, start: Array, low: Array, high: Array, rates: Array, n: Array) -> Stay:
-    """Where paths stay in steps n, which must be all from 1: a step that is left out could be the longest."""
-    return stay(start, low, high, reach(h, rates, n))
 
 
 def adam(betas: tuple[float, float], eps: float = 0.0, **dialect: Any) -> Adam:

@@ -16,17 +16,18 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import yaml
-from test_cli import bad, call
-from test_config import GOOD, RICH, SCHEMA, accepts, data_of
-from test_config import read as read_good
-from test_study import SGD, drawn, written
 
+from kit.command import bad, call
+from kit.experiments import SGD, written
+from kit.runs import drawn
+from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
+from kit.texts import read as read_good
 from nonconv import study
 from nonconv.checks import expectations
 from nonconv.checks.expectations import Measured, Result, Row, combine, decide, evaluate, find_unanswerable
 from nonconv.checks.junit import Checked, junit
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 from nonconv.report.run import Errors, Run, read_run
 from nonconv.store.formats import as_json
 
@@ -365,7 +366,7 @@ def test_schema_knows_what_may_be_expected() -> None:
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import shutil
 import signal
@@ -18,17 +17,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_study import SGD, drawn, written
-from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.command import bad, call, documented, good, process, variables
+from kit.experiments import SGD, written
+from kit.runs import drawn
 from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
 from nonconv.config.spec import KINDS
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
 
@@ -49,56 +49,12 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Runs draw nothing, begin in an empty folder, and leave the signals as they were."""
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-def call(*arguments: object) -> Result:
-    """One command in this process. Nothing a user can cause shows a traceback."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if "-v" not in arguments:
-        assert "Traceback" not in result.stderr
-    return result
-
-
-def good(*arguments: object) -> str:
-    """A command that ends well: its stdout."""
-    result = call(*arguments)
-    assert result.exit_code == 0, result.stderr
-    assert "\x1b" not in result.output
-    return result.stdout
-
-
-def bad(*arguments: object, code: int = 2) -> str:
-    """A command that cannot be carried out: nothing on stdout, and this on stderr."""
-    result = call(*arguments)
-    assert (result.exit_code, result.stdout) == (code, "")
-    return result.stderr
-
-
-def documented(*arguments: object) -> dict[str, Any]:
-    """The one JSON document of a command."""
-
-    def refuse(name: str) -> float:
-        raise AssertionError(name)
-
-    document: dict[str, Any] = json.loads(good(*arguments), parse_constant=refuse)
-    assert document["schema_version"] == 1
-    return document
-
-
-def process(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """The real program."""
-    command = [sys.executable, "-m", "nonconv", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=variables(**environment), timeout=120)
-
-
-def variables(**more: str) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(Path(nonconv.__file__).parents[1])} | more
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +113,8 @@ def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[s
     assert first == (
         "300 paths of 60 steps: sgd on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1, seed 1."
     )
-    assert "Outcomes of the paths: 300 finite." in rest
-    verdict = "undecided, observed on steps 7 to 60: 60 steps are too few; take 256 or more."
+    assert "Outcomes: 300 finite." in rest
+    verdict = "undecided, observed on steps 7 to 60: 60 steps are too few; take at least 256."
     assert [line for line in rest if "erdict" in line] == [f"Verdict: {verdict}"]
     assert f"**Verdict.** {verdict}" in (folder / "summary.md").read_text()
     told = [folder / "summary.md", *(folder / "figures" / f"{name}.png" for name in ("error", "paths", "floors"))]
@@ -684,7 +640,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 
 
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(painter.draw_here))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawing_process.draw_here))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
     assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "nan": 0}
     failure = document["first_failure"]
@@ -707,8 +663,8 @@ def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -
         assert paths["failure_step"].min() >= failure["step"]
         assert paths["failure_step"][failure["replicate"]] == failure["step"] or failure["replicate"] >= len(paths["theta"])
     shown = good("run", config, *DIVERGING, "-o", "out")
-    assert "Outcomes of the paths: 64 overflow; the first to leave the finite numbers was path" in shown
-    assert "Observed at step 2500: E|Θ − minimizer|² is not finite, overflow (64 of 64 paths)." in shown
+    assert "Outcomes: 64 overflow; the first to become infinite or nan was path" in shown
+    assert "E|Θ − minimizer|² is not finite at step 2500: overflow (64 of 64 paths)." in shown
     assert verified(Path("out"), 0)[0].endswith("bitwise equal\n")
 
 
@@ -729,11 +685,11 @@ RARE = "{name: quadratic, data: {name: discrete, values: [0, 1e4], probabilities
 def test_a_mean_that_rests_on_few_paths_is_warned_of(config: Path) -> None:
     rare = ("--set", f"objective={RARE}", "--set", "steps=1", "--set", "xi=0.0")
     (warning,) = documented("run", config, *rare, "--json", "-o", "out")["warnings"]
-    large = int(re.search(r"rests on about (\d+)\.0 of 300 paths", warning)[1])  # type: ignore[index]
+    large = int(re.search(r"about (\d+)\.0 of 300 paths dominate the mean", warning)[1])  # type: ignore[index]
     assert 1 <= large < 10
     assert f"the largest alone is {1 / large:.0%} of it" in warning
-    assert f"- Beware: {warning}." in Path("out/summary.md").read_text()
-    assert f"Beware: {warning}." in good("run", config, *rare, "-o", "out")
+    assert f"- Warning: {warning}." in Path("out/summary.md").read_text()
+    assert f"Warning: {warning}." in good("run", config, *rare, "-o", "out")
 
 
 def test_means_next_to_the_largest_double(config: Path) -> None:
@@ -743,14 +699,14 @@ def test_means_next_to_the_largest_double(config: Path) -> None:
 
 
 def test_few_paths_are_not_heavy_tails(config: Path) -> None:
-    assert "Beware" not in good("run", config)
+    assert "Warning" not in good("run", config)
     for paths in (2, 8):
         (warning,) = documented("run", config, "--set", f"paths={paths}", "--json")["warnings"]
-        assert warning == f"intervals from only {paths} paths are not to be trusted; take 200 or more"
+        assert warning == f"intervals from {paths} paths are unreliable; take at least 200 paths"
 
 
 def test_one_path_has_no_interval(config: Path) -> None:
     document = documented("run", config, "--set", "paths=1", "--json", "-o", "out")
-    assert document["warnings"] == ["one path alone gives no interval"]
+    assert document["warnings"] == ["one path gives no interval"]
     assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
     assert rows(Path("out"))[-1]["ci_low"] == "nan"

@@ -5,16 +5,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_study import drawn
 
+from kit.runs import drawn
+from kit.shipped import CONFIGS, FOLDER, MET, SMALL
 from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.report.tables import short_rows
-from nonconv.statistics.tally import OUTCOMES
+from nonconv.statistics.measured_block import OUTCOMES
 
-FOLDER = Path(__file__).parents[1] / "configs"
-CONFIGS = sorted(FOLDER.glob("*.yaml"))
 EXPECTED = {
     "adam_const",
     "adam_asymptotically_constant",
@@ -37,7 +36,6 @@ EXPECTED = {
     "toint_uniform",
 }
 CAUGHT = {"toint_uniform", "toint_decay_fixed"}
-SMALL = ["paths=64", "steps=200"]
 
 every_config = pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 
@@ -72,14 +70,6 @@ def expected_outcomes(name: str, run: Run) -> dict[str, int]:
             assert abs(start) > 0.01 or row["outcome"] == ("escaped" if start > 0 else "caught")
         return Counter(row["outcome"] for row in rows)
     return {"caught" if name in CAUGHT else "escaped": 64}
-
-
-def is_one_of_many(path: Path) -> bool:
-    """The networks of one family differ by what other configs try too."""
-    return path.stem.startswith("mlp_") and path.stem not in ("mlp_adam_const", "mlp_diabetes", "mlp_digits")
-
-
-MET = [path for path in CONFIGS if not is_one_of_many(path)]
 
 
 @pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)

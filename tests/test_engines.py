@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonconv.components import Chosen, Distribution, Optimizer
+from kit.programs import ENGINES, law_named, law_parameters, make, optimizer_named, run
+from nonconv.components import Chosen
 from nonconv.data import DATA
-from nonconv.data.continuous import HALF_GRID, LogUniform
+from nonconv.data.continuous import HALF_GRID
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
 from nonconv.engine import program as timetable
@@ -44,62 +45,7 @@ from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
 
-ENGINES = {"fused": Fused, "reference": Reference}
 each_engine = pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-
-
-def optimizer_named(name: str) -> Optimizer:
-    found = OPTIMIZERS[name]
-    assert isinstance(found, Optimizer)
-    return found
-
-
-def law_named(name: str) -> Distribution:
-    found = DATA[name]
-    assert isinstance(found, Distribution)
-    return found
-
-
-def law_parameters(name: str, dim: int) -> Any:
-    """Of a law that is neither symmetric nor trivial, in any dimension."""
-    if name == "csv":
-        return Rows(np.array([[k, 0.5 - k**2, 1.0 / (k + 1)] for k in range(7)])[:, :dim])
-    if name == "discrete":
-        return Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1))
-    if name == "two_point":
-        return TwoPoint(-1.0, 2.0, 0.3)
-    if name == "log_uniform":
-        return LogUniform(1e-3, 2.0)
-    return law_named(name).parameters()
-
-
-def batches(text: str) -> Any:
-    """A constant batch, or one that grows by one every six steps."""
-    return (lambda n: 1.0 + np.floor(n / 6.0)) if text == "growing" else (lambda n: np.full_like(n, float(text)))
-
-
-def make(
-    optimizer: str = "adam", data: str = "uniform", dim: int = 1, batch: str = "1", steps: int = 45, **changes: Any
-) -> Program:
-    """A program that records every step, with a rate that changes."""
-    law, rule = law_named(data), optimizer_named(optimizer)
-    scale = tuple(0.5 + 0.25 * j for j in range(dim))
-    default: dict[str, Any] = {
-        "seed": 3,
-        "objective_parameters": Quadratic(None, dim, scale),
-        "objective_constants": QUADRATIC.prepare(Quadratic(None, dim, scale), dim),
-        "data_constants": law.prepare(law_parameters(data, dim), dim),
-        "optimizer_parameters": rule.parameters(),
-        "learning_rate": lambda n: 0.1 * n**-0.25,
-        "batch_size": batches(batch),
-        "start": np.linspace(-1.0, 0.5, dim),
-        "record": np.arange(1, steps + 1),
-    }
-    return Program(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
-
-
-def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:
-    return simulate(program, engine(program), first, paths, np.zeros(1, dtype=np.uint8))
 
 
 def same_bits(a: Block, b: Block) -> bool:
@@ -140,7 +86,7 @@ def pairs() -> pytest.MarkDecorator:
 @pairs()
 def test_same_bits(optimizer: str, data: str) -> None:
     for layout in LAYOUTS:
-        program = make(optimizer, data, *layout, plan=plan_for(45, ALL), watched=True)
+        program = make(optimizer, data, *layout, plan=plan_for(45, ALL), track_range=True)
         ours, reference = run(program), run(program, Reference)
         assert same_bits(ours, reference), layout
         assert [twin.shape[0] for twin in ours.twins] == [len(span.twin_marks) for span in program.plan.spans]
@@ -154,7 +100,7 @@ def test_samples_have_the_same_bits(data: str) -> None:
     law = law_named(data)
     program = sampling(data)
     u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 0, 5000)
-    x = law.sample(law.constants(*(field[0] for field in program.data_constants)), u)
+    x = law.sample(law.constants(*(field[0] for field in program.data.constants)), u)
     assert np.array_equal(run(program, paths=5000).theta[0], x)
 
 
@@ -206,7 +152,7 @@ def test_same_beyond_the_finite_numbers(optimizer: str) -> None:
     """Starts at which squares underflow, overflow, or the iterate itself does: the same numbers, infinities and nan."""
     start = np.array([1e-310, 1e-170, 1e155, -1e300, 1.7e308])
     rate, plan = (lambda n: 2.0 + 0.0 * n), plan_for(45, ALL)
-    program = make(optimizer, "two_point", 5, start=start, learning_rate=rate, plan=plan, watched=True)
+    program = make(optimizer, "two_point", 5, start=start, learning_rate=rate, plan=plan, track_range=True)
     ours, reference = run(program), run(program, Reference)
     assert np.array_equal(ours.theta, reference.theta, equal_nan=True)
     for mine, its in zip(ours.twins, reference.twins, strict=True):
@@ -258,7 +204,7 @@ def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.Data
         "record": np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1)))),
         "average_after": data.draw(st.none() | st.integers(0, steps - 1)),
         "plan": plan_for(steps, data.draw(st.sampled_from(ANY_FLOORS))),
-        "watched": data.draw(st.booleans()),
+        "track_range": data.draw(st.booleans()),
         "start": RANDOM_START,
     }
     program = make("adam", "discrete", dim, batch, steps, **changes)
@@ -267,7 +213,7 @@ def test_any_layout(dim: int, batch: str, steps: int, length: int, data: st.Data
         cut = make("adam", "discrete", dim, batch, steps, **changes)
         blocks = [run(cut), run(cut, Reference)]
     assert all(same_bits(block, run(program)) for block in blocks)
-    alone = run(make("adam", "discrete", dim, batch, steps, **(changes | {"plan": NO_PLAN, "watched": False})))
+    alone = run(make("adam", "discrete", dim, batch, steps, **(changes | {"plan": NO_PLAN, "track_range": False})))
     assert alone.theta.tobytes() == blocks[0].theta.tobytes()
 
 
@@ -297,7 +243,8 @@ def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: s
         for piece in pieces:
             samples = program.batch_size(np.arange(1.0, piece.first_step)).sum() if piece.first_step > 1 else 0
             n = np.arange(piece.first_step, piece.first_step + len(piece.batch_size), dtype=np.float64)
-            per_step = program.optimizer.at_step(program.optimizer_parameters, n)
+            rule, parameters, _ = program.optimizer
+            per_step = rule.at_step(parameters, n)
             assert piece.first_step == at
             assert 0 < len(n) <= min(length, whole)
             assert piece.first_draw == samples * program.draws_per_sample
@@ -379,7 +326,8 @@ def test_average_is_of_the_iterates_after_a_step(after: int) -> None:
 @pytest.mark.parametrize("wanted", ANY_FLOORS, ids=lambda wanted: "".join("-+"[flag] for flag in wanted))
 def test_floors_change_no_path(engine: type[Fused | Reference], wanted: Wanted) -> None:
     """Iterates, averages and extremes are the same bits whatever is looked at on the way."""
-    changes: dict[str, Any] = {"average_after": 20, "start": RANDOM_START, "watched": True, "record": np.array([1, 9, 30, 45])}
+    record = np.array([1, 9, 30, 45])
+    changes: dict[str, Any] = {"average_after": 20, "start": RANDOM_START, "track_range": True, "record": record}
     alone = run(make("adam", "uniform", 2, "5", **changes), engine)
     program = make("adam", "uniform", 2, "5", plan=plan_for(45, wanted), **changes)
     beside = run(program, engine)
@@ -429,7 +377,7 @@ def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.Monkey
     for wanted, length in ((NOTHING_WANTED, 8192), (ALL, 8192), (ALL, 7)):
         monkeypatch.setattr(timetable, "SLICE_STEPS", length)
         plan, record = plan_for(45, wanted), np.array([20, 45])
-        program = make(optimizer, "two_point", 2, start=RANDOM_START, watched=True, plan=plan, record=record)
+        program = make(optimizer, "two_point", 2, start=RANDOM_START, track_range=True, plan=plan, record=record)
         for block in (run(program), run(program, Reference)):
             assert np.array_equal(block.lowest, every.min(axis=0))
             assert np.array_equal(block.highest, every.max(axis=0))
@@ -487,10 +435,10 @@ def as_alone(programs: list[Program]) -> bool:
 
 
 @pytest.mark.parametrize("batch", ["1", "5", "growing"])
-@pytest.mark.parametrize("watched", [False, True])
-def test_together_as_alone(batch: str, watched: bool) -> None:
+@pytest.mark.parametrize("track_range", [False, True])
+def test_together_as_alone(batch: str, track_range: bool) -> None:
     """All that is left of each program has the bits of a block of its own; also of one that leaves the finite numbers."""
-    programs = related(batch, plan=plan_for(45, ALL), watched=watched, average_after=20)
+    programs = related(batch, plan=plan_for(45, ALL), track_range=track_range, average_after=20)
     assert len({batch_key(program) for program in programs}) == 1
     blocks = together(programs)
     for program, block in zip(programs, blocks, strict=True):
@@ -522,7 +470,7 @@ def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
         {"record": np.array([45])},
         {"plan": plan_for(45, ALL)},
         {"plan": plan_for(45, Wanted(twin=False))},
-        {"watched": True},
+        {"track_range": True},
         {"average_after": 3},
         {"orbit": np.zeros(50)},
     ],

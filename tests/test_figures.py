@@ -1,7 +1,6 @@
 """Figures: nothing clipped or run together, the same bytes again, readable in grey, and what they show is the data."""
 
 import io
-import itertools
 import math
 import subprocess
 import sys
@@ -13,27 +12,28 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation, Text
-from matplotlib.transforms import Bbox
 from PIL import Image
-from test_configs import MET, SMALL
-from test_study import SGD, drawn, written
 
+from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out, luminance, texts
+from kit.runs import drawn
+from kit.shipped import MET, SMALL
 from nonconv import __main__, cli, study
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing, drawing_process
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.figures import LINES, draw, error_figure, paths_figure
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, RUN_FIGURES, figure_names, load
+from nonconv.report.figures.drawing import draw_folder
+from nonconv.report.figures.figures import LINES, error_figure, paths_figure
 from nonconv.report.figures.floors_figure import floors_figure
-from nonconv.report.figures.painter import FIGURES
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.run import Run, read_run
 
 PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
 FIGURE_MAKERS = (error_figure, paths_figure)
+FIGURES = ("error", "paths")
+"""Of every run."""
 
 
 def quadratic(**more: Any) -> dict[str, Any]:
@@ -81,47 +81,6 @@ def _style() -> Iterator[None]:
         yield
 
 
-def laid_out(make: Callable[[Run], Figure], run: Run) -> Figure:
-    """A figure with everything at its place."""
-    figure = make(run)
-    FigureCanvasAgg(figure)
-    figure.draw_without_rendering()
-    return figure
-
-
-def texts(figure: Figure) -> list[str]:
-    found = (text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible())
-    return [text.get_text() for text in found if text.get_text()]
-
-
-def check_layout(figure: Figure, columns: int = 1) -> None:
-    """Nothing reaches over the edge, and no tick label into its neighbour."""
-    width, height = figure.get_size_inches()
-    box = figure.get_tightbbox()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= width
-    assert box.y1 <= height
-    for axes in figure.axes:
-        assert axes.get_position().width > 0.4 / columns, "room for the curves"
-        for axis in (axes.xaxis, axes.yaxis):
-            check_apart([label for label in axis.get_ticklabels() if label.get_text() and shown(label, axes)])
-        check_apart([text for text in axes.texts if isinstance(text, Annotation)])
-
-
-def shown(label: Text, axes: Any) -> bool:
-    """Whether a tick label lies along the axes: the others are not drawn."""
-    box, view = label.get_window_extent(), axes.get_window_extent()
-    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
-    return bool(label.get_visible() and (view.x0 - 1 <= x <= view.x1 + 1 or view.y0 - 1 <= y <= view.y1 + 1))
-
-
-def check_apart(labels: list[Any]) -> None:
-    placed = [(label.get_text(), label.get_window_extent()) for label in labels]
-    for (a, box_a), (b, box_b) in itertools.combinations(placed, 2):
-        assert not Bbox.intersection(box_a, box_b), (a, b)
-
-
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("make", FIGURE_MAKERS)
 def test_nothing_is_clipped_or_run_together(case: Callable[[str], Run], name: str, make: Callable[[Run], Figure]) -> None:
@@ -132,7 +91,7 @@ def test_nothing_is_clipped_or_run_together(case: Callable[[str], Run], name: st
 def test_the_floors_are_not_clipped_or_run_together(case: Callable[[str], Run], name: str) -> None:
     """Nor drawn of a run too short to have any."""
     run = case(name)
-    assert (run.floors > 0) == ("floors" in painter.figure_names(run.folder)) == (name != "one of everything")
+    assert (run.floors > 0) == ("floors" in figure_names(run.folder)) == (name != "one of everything")
     if run.floors:
         check_layout(laid_out(floors_figure, run), columns=2)
 
@@ -159,11 +118,26 @@ def test_shipped_configs(path: Path, tmp_path: Path) -> None:
 # Files
 
 
+def test_every_listed_figure_has_a_maker_and_files() -> None:
+    """What a run need not have is drawn from a data file of its own; all lie in the run's folder in both formats."""
+    assert all(callable(load(figure.made_by)) for figure in RUN_FIGURES)
+    assert [figure.name for figure in RUN_FIGURES if figure.needs is None] == list(FIGURES)
+    names = {figure.name for figure in RUN_FIGURES}
+    assert len(names) == len(RUN_FIGURES)
+    assert set(RUN_FIGURE_FILES) == {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_naming_figures_loads_no_matplotlib() -> None:
+    """Nor does what a command imports to draw them in another process."""
+    code = "import sys, nonconv.study, nonconv.report.figures.catalogue; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_files_are_whole_and_the_same_again_alone_or_together(case: Callable[[str], Run]) -> None:
     run, kinds = case("diverging"), ("png", "svg", "pdf")
-    files = draw(run, FIGURES, kinds)
+    files = draw_folder(run.folder, FIGURES, kinds)
     assert set(files) == {f"{figure}.{kind}" for figure in FIGURES for kind in kinds}
-    assert files == draw(run, ("paths",), kinds) | draw(run, ("error",), kinds)
+    assert files == draw_folder(run.folder, ("paths",), kinds) | draw_folder(run.folder, ("error",), kinds)
     for figure, inches in (("error", (6.4, 4.8)), ("paths", (6.4, 4.0))):
         with Image.open(io.BytesIO(files[f"{figure}.png"])) as image:
             assert image.size == tuple(round(STYLE["figure.dpi"] * side) for side in inches)
@@ -182,37 +156,38 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders whose figures were drawn in this process."""
     folders: list[Path] = []
 
-    def draw_folder(folder: Path, names: tuple[str, ...] = FIGURES) -> dict[str, bytes]:
+    def drawn_folder(folder: Path) -> dict[str, bytes]:
         folders.append(folder)
-        return {f"{name}.png": b"drawn here" for name in names}
+        return {f"{name}.png": b"drawn here" for name in FIGURES}
 
-    monkeypatch.setattr(painter, "draw_folder", draw_folder)
+    monkeypatch.setattr(drawing, "draw_folder", drawn_folder)
     return folders
 
 
-def test_the_painter_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
+def test_the_figure_process_draws_the_same_bytes(case: Callable[[str], Run], drawn_here: list[Path]) -> None:
     run = case("plain")
-    with painter.painter() as paint:
-        once, again = paint(run.folder)(), paint(run.folder)()
+    with drawing_process.figure_process() as draw:
+        once, again = draw(run.folder)(), draw(run.folder)()
     assert set(once) == {f"{name}.{kind}" for name in (*FIGURES, "floors") for kind in ("png", "svg")}
-    assert once == again == draw(run, (*FIGURES, "floors"))
+    assert once == again == draw_folder(run.folder)
     assert not drawn_here
 
 
-def test_what_the_painter_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
-    with painter.painter() as paint:
-        assert paint(tmp_path / "nothing")().keys() == {f"{name}.png" for name in FIGURES}
+def test_what_the_figure_process_cannot_draw_is_drawn_here(tmp_path: Path, drawn_here: list[Path]) -> None:
+    with drawing_process.figure_process() as draw:
+        assert draw(tmp_path / "nothing")().keys() == {f"{name}.png" for name in FIGURES}
     assert drawn_here == [tmp_path / "nothing"]
 
 
 FAILS = """
-from nonconv.report.figures import painter
-def draw_folder(folder, names):
-    if names == (BROKEN,):
+from nonconv.report.figures import catalogue, drawing, drawing_process
+def draw(figures):
+    (name,) = figures
+    if name == BROKEN:
         raise ZeroDivisionError
-    return {names[0]: bytes(2**20)}
-painter.draw_folder, painter.figure_names = draw_folder, lambda folder: ("a", "b", "c")
-painter._serve()
+    return {name: bytes(2**20)}
+drawing.draw, catalogue.makers = draw, lambda folder: dict.fromkeys("abc")
+drawing_process._serve()
 """
 
 
@@ -227,7 +202,7 @@ def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
         try:
             output, _ = process.communicate(b'"folder"\n', timeout=30)
         finally:
-            painter._kill(process)
+            drawing_process._kill(process)
     assert (len(output) > 3 * 2**20) == (broken == "none")
 
 
@@ -240,34 +215,34 @@ def test_a_rate_at_the_end_of_doubles_has_an_axis() -> None:
 LEFT = """
 import sys, time
 from pathlib import Path
-from nonconv.report.figures.painter import painter
-with painter() as paint:
-    paint(Path(sys.argv[1]))
+from nonconv.report.figures.drawing_process import figure_process
+with figure_process() as draw:
+    draw(Path(sys.argv[1]))
     time.sleep(float(sys.argv[2]))
 """
 
 
 @pytest.mark.parametrize("delay", [0.8, 1.2])
-def test_a_painter_can_be_left_while_it_draws(case: Callable[[str], Run], delay: float) -> None:
+def test_a_figure_process_can_be_left_while_it_draws(case: Callable[[str], Run], delay: float) -> None:
     """As by Ctrl-C: with the forks that it draws in, which hold its output, it would be waited for in vain."""
     subprocess.run([sys.executable, "-c", LEFT, case("plain").folder, str(delay)], check=True, timeout=60)
 
 
-def test_a_painter_may_begin_before_it_is_known_what_to_draw(
+def test_a_figure_process_may_start_before_it_is_known_what_to_draw(
     case: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, start = case("plain"), painter._start
+    run, start = case("plain"), drawing_process._start
     started: list[subprocess.Popen[bytes]] = []
 
     def counted() -> "subprocess.Popen[bytes]":
         started.append(start())
         return started[-1]
 
-    monkeypatch.setattr(painter, "_start", counted)
-    painter.begin()
+    monkeypatch.setattr(drawing_process, "_start", counted)
+    drawing_process.start_early()
     for number in (1, 2):
-        with painter.painter() as paint:
-            assert "error.png" in paint(run.folder)()
+        with drawing_process.figure_process() as draw:
+            assert "error.png" in draw(run.folder)()
         assert len(started) == number, "the first has begun before"
     assert all(process.returncode is not None for process in started)
 
@@ -283,19 +258,13 @@ def test_a_painter_may_begin_before_it_is_known_what_to_draw(
         ("", False),
     ],
 )
-def test_only_what_draws_begins_a_painter(arguments: str, begins: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_draws_starts_a_figure_process(arguments: str, begins: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
-    monkeypatch.setattr(painter, "begin", lambda: begun.append("painter"))
+    monkeypatch.setattr(drawing_process, "start_early", lambda: begun.append("figures"))
     monkeypatch.setattr(cli, "main", lambda: begun.append("command"))
     monkeypatch.setattr(sys, "argv", ["nonconv", *arguments.split()])
     __main__.main()
-    assert begun == ["painter", "command"][not begins :]
-
-
-def luminance(color: Any) -> float:
-    """Relative luminance, as in WCAG 2."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    assert begun == ["figures", "command"][not begins :]
 
 
 def test_lines_can_be_told_apart_in_grey() -> None:

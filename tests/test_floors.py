@@ -3,13 +3,11 @@
 A statistical comparison holds within 4 standard errors and has a control that must fail, as in test_oracles.
 """
 
-import importlib.util
 import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_engines import ENGINES, make, run
-from test_oracles import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 
+from kit.calibration import calibration_script
+from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
+from kit.programs import ENGINES, make, run
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import MOST_SPANS, NO_PLAN, NOTHING_WANTED, WINDOW_STEPS, Plan, Span, Wanted, plan_for
@@ -38,17 +37,6 @@ from nonconv.theory.recursion import predicted_twins
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 ALL = Wanted()
-
-
-def calibration_script() -> ModuleType:
-    """docs/calibration.py, which is no part of the package."""
-    path = Path(__file__).parents[1] / "docs" / "calibration.py"
-    spec = importlib.util.spec_from_file_location("calibration", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 # Where floors look
@@ -145,17 +133,18 @@ def test_nothing_wanted_looks_at_nothing() -> None:
 
 def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
     """All iterates, (steps, dim, paths), of paths that use the twins' data after step `branch`: definitions, step by step."""
-    law, objective, optimizer, dim = program.data, program.objective, program.optimizer, program.dim
+    (law, _, of_law), (objective, _, of_objective), (optimizer, h, _) = program.data, program.objective, program.optimizer
+    dim = program.dim
     theta = np.repeat(np.asarray(program.start)[:, None], paths, axis=1)
-    state = [optimizer.state(*(np.full(paths, x) for x in optimizer.start(program.optimizer_parameters))) for _ in range(dim)]
+    state = [optimizer.state(*(np.full(paths, x) for x in optimizer.start(h))) for _ in range(dim)]
     found = []
     for piece in program.slices(1):
         stream = key(program.seed, "data" if piece.first_step <= branch else "twin")
         batch, (*columns, rate) = int(piece.batch_size[0]), piece.coefficients[0].tolist()
         u = uniforms(stream, piece.first_draw, batch * dim, first, paths).reshape(batch, dim, paths)
         for j in range(dim):
-            x = law.sample(law.constants(*(field[j] for field in program.data_constants)), u[:, j])
-            constants = objective.constants(*(field[j] for field in program.objective_constants))
+            x = law.sample(law.constants(*(field[j] for field in of_law)), u[:, j])
+            constants = objective.constants(*(field[j] for field in of_objective))
             gradient = sum(objective.gradient(constants, theta[j], row) for row in x) / batch
             direction, state[j] = optimizer.update(optimizer.per_step(*columns), state[j], gradient)
             theta[j] = theta[j] - rate * direction
@@ -185,7 +174,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     """Nor does a window or what else is looked at."""
-    changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "watched": True}
+    changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "track_range": True}
     with_twins = run(twinned(optimizer, "growing", **changes))
     for plan in (NO_PLAN, plan_for(45, Wanted(twin=False))):
         without = run(make(optimizer, dim=2, batch="growing", plan=plan, **changes))

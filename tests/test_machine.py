@@ -15,28 +15,17 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
+from kit.machine import OUTSIDE, SCALE, scaled
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.data import DATA, continuous
 from nonconv.engine import compiler, draws, kernel_files, separable
 from nonconv.engine.machine import Function
 from nonconv.engine.object_files import Code, Kinds
 from nonconv.numerics import arithmetic, normal, rng
-from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
 
-SCALE = """
-from numba import njit
-
-
-@njit(error_model="numpy", no_cpython_wrapper=True, _nrt=False)
-def advance(out, pair, factor, shift, key):
-    a, b = pair
-    for i in range(out.size):
-        out[i] = (a[i] + b[i, 0]) * factor + shift + key
-"""
-OUTSIDE = SCALE.replace("import njit", "import njit\nimport math").replace("* factor", "* math.gamma(factor)")
-"""Calls a function that numba brings with it."""
 FAILING = SCALE.replace("    a, b = pair", "    if factor < 0.0:\n        raise ValueError('negative')\n    a, b = pair")
 
 
@@ -44,15 +33,6 @@ FAILING = SCALE.replace("    a, b = pair", "    if factor < 0.0:\n        raise 
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache" / "kernels"
-
-
-def scaled(text: str = SCALE, factor: float = 2.0, out: Array | None = None, function: Function | None = None) -> list[float]:
-    """What a text makes of some numbers; (a + b) * factor + 3 + 5."""
-    out = np.zeros(2) if out is None else out
-    pair = np.array([1.0, 2.0]), np.array([[10.0], [20.0]])
-    (function or Function("advance", text))(out, pair, factor, 3, np.uint64(5))
-    found: list[float] = out.tolist()
-    return found
 
 
 EXPECTED = [30.0, 52.0]
@@ -163,7 +143,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_kept_and_loaded(cache: Path, compiled: list[str]) -> None:
     assert [scaled(), scaled()] == [EXPECTED] * 2
     assert len(compiled) == 1
-    assert [len(files(cache, kind)) for kind in ("py", "o", "tmp")] == [1, 1, 0]
+    assert [len(files(cache, kind)) for kind in ("py", "o")] == [1, 1]
+    assert not list(cache.rglob(f"{HALF_WRITTEN}*"))
 
 
 def test_arguments_of_other_kinds_are_another_function(cache: Path, compiled: list[str]) -> None:
@@ -221,7 +202,7 @@ def test_what_numba_brings_is_found(cache: Path) -> None:
     (path,) = files(cache, "o")
     _, needs = json.loads(path.read_bytes().split(b"\n")[1])
     assert needs
-    command = "import test_machine as t; print(t.scaled(t.OUTSIDE, 3.0))"
+    command = "from kit.machine import OUTSIDE, scaled; print(scaled(OUTSIDE, 3.0))"
     done = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
     )

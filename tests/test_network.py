@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
+from kit.programs import program_of
 from nonconv.components import Chosen, Examples, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -131,7 +132,7 @@ def make(
         "record": np.arange(1, steps + 1),
         "learning": Learning(shape, data.draws(of_data), data.rows(of_data), MLP.work(h, shape), groups, tested),
     }
-    return Program(
+    return program_of(
         dim=groups[-1].last,
         steps=steps,
         objective=MLP,
@@ -211,7 +212,7 @@ def batch_of(case: Case) -> tuple[Array, Array]:
     return 4.0 * x - 2.0, np.floor(case.classes * y) if case.classes else 4.0 * y - 2.0
 
 
-def program_of(case: Case, **changes: Any) -> Program:
+def lesson_of(case: Case, **changes: Any) -> Program:
     """One step of SGD on the whole batch: all rows of a table, in some order."""
     x, y = batch_of(case)
     default: dict[str, Any] = {"start": start_of(case.seed, len(case.gradient)), "learning_rate": lambda n: LONG_STEP + 0.0 * n}
@@ -241,7 +242,7 @@ def error(ours: Array, theirs: list[float]) -> float:
 @each_engine
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_gradient_of_pytorch(engine: Engines, case: Case) -> None:
-    seen = error(gradient_of(program_of(case), engine), case.gradient)
+    seen = error(gradient_of(lesson_of(case), engine), case.gradient)
     print(f"{seen:.1e}  gradient of {case.name}")
     assert seen <= GRADIENT_TOLERANCE
 
@@ -251,7 +252,7 @@ def test_gradient_of_pytorch(engine: Engines, case: Case) -> None:
 def test_loss_of_pytorch(engine: Engines, case: Case) -> None:
     held_out = tuple(np.ascontiguousarray(rows.T) for rows in batch_of(case))
     theta = start_of(case.seed, len(case.gradient))[None, :, None]
-    loss, wrong = engine(program_of(case, held_out=held_out)).risks(theta, STOP)[:, 0, 0]
+    loss, wrong = engine(lesson_of(case, held_out=held_out)).risks(theta, STOP)[:, 0, 0]
     print(f"{abs(loss / case.mean_loss - 1.0):.1e}  loss of {case.name}")
     assert loss == pytest.approx(case.mean_loss, rel=GRADIENT_TOLERANCE, abs=0.0)
     assert wrong == pytest.approx(case.wrong, abs=EPS)
@@ -261,7 +262,7 @@ def test_loss_of_pytorch(engine: Engines, case: Case) -> None:
 def test_another_activation_is_another_gradient(case: Case) -> None:
     """Negative control."""
     for other in set(ACTIVATIONS) - {case.activation}:
-        assert error(gradient_of(program_of(case, network={"activation": other}), Fused), case.gradient) > WIDE_MISS
+        assert error(gradient_of(lesson_of(case, network={"activation": other}), Fused), case.gradient) > WIDE_MISS
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.hidden == [5]], ids=lambda case: case.name)
@@ -269,7 +270,7 @@ def test_transposed_weights_are_another_network(case: Case) -> None:
     """Negative control: the first layer's weights column by column, of the start and the gradient."""
     weights = np.arange(25).reshape(5, 5).T.ravel()
     order = np.concatenate([weights, np.arange(25, len(case.gradient))])
-    program = program_of(case, start=start_of(case.seed, len(case.gradient))[order])
+    program = lesson_of(case, start=start_of(case.seed, len(case.gradient))[order])
     assert error(gradient_of(program, Fused)[np.argsort(order)], case.gradient) > WIDE_MISS
 
 
@@ -421,7 +422,7 @@ def test_same_bits(activation: str, kind: Kind) -> None:
 @pytest.mark.parametrize("examples", [SINE, ROWS], ids=["function", "epochs"])
 def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
     """Twins, averages and extremes included."""
-    program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), watched=True, average_after=5)
+    program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), track_range=True, average_after=5)
     assert agree(program)
     block = run(program)
     for span, twin in zip(program.plan.spans, block.twins, strict=True):
@@ -464,7 +465,7 @@ def test_any_slices(law: str, batch: str, steps: int, length: int, data: st.Data
         "record": np.array(sorted(data.draw(st.sets(st.integers(1, steps), min_size=1)))),
         "average_after": data.draw(st.none() | st.integers(0, steps - 1)),
         "plan": plan_for(steps, ALL),
-        "watched": data.draw(st.booleans()),
+        "track_range": data.draw(st.booleans()),
     }
     whole = run(make({}, LAWS[law], "adam", batch, steps, **changes))
     with pytest.MonkeyPatch.context() as patch:
@@ -517,7 +518,7 @@ def dealing(rows: int, steps: int, *, epochs: bool = True, batch: str = "1") -> 
 def rows_of(program: Program, engine: Engines = Fused, paths: int = 9, first: int = 0) -> NDArray[np.int64]:
     """Which rows were dealt, (paths, epochs, rows)."""
     theta = run(program, engine, first, paths).theta[:, 1]
-    return theta.T.astype(np.int64).reshape(paths, -1, int(program.data_constants.rows))
+    return theta.T.astype(np.int64).reshape(paths, -1, int(program.data.constants.rows))
 
 
 def passes_through_all(dealt: NDArray[np.int64]) -> bool:
@@ -637,7 +638,7 @@ def plain_activations(program: Program, theta: Array) -> list[Array]:
     assert program.learning
     (*hidden, (weight, bias)), found = matrices(program, theta), [program.learning.held_out[0]]
     for w, b in hidden:
-        found.append(FORMULAS[program.objective_parameters.activation](w @ found[-1] + b[:, None]))
+        found.append(FORMULAS[program.objective.parameters.activation](w @ found[-1] + b[:, None]))
     return [*found, weight @ found[-1] + bias[:, None]]
 
 

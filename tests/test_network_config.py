@@ -204,7 +204,7 @@ def test_shapes(data: Any, features: int, outputs: int, held_out: int) -> None:
 
 def rows_of(cell: Cell) -> tuple[Array, Array]:
     """The held-out and the training rows, in order."""
-    h = cell.data_parameters
+    h = cell.program.data.parameters
     return np.hstack([h.held_out_features, h.held_out_targets]), np.hstack([h.features, h.targets])
 
 

@@ -10,21 +10,23 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from test_figures import check_layout, laid_out, texts
-from test_study import SGD, drawn, written
 
+from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out, texts
+from kit.runs import drawn
 from nonconv import study
 from nonconv.cli import run_config
 from nonconv.components import Group
-from nonconv.engine.blocks import Block, Examined, block_size, noted, simulate
+from nonconv.engine.blocks import Block, Examined, block_size, simulate, summary_steps
 from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, lower_bound, moments
-from nonconv.report.figures import painter
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.figures import draw, paths_figure
+from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures.drawing import draw_folder
+from nonconv.report.figures.figures import paths_figure
 from nonconv.report.figures.network_figures import groups_figure, risk_figure
 from nonconv.report.network_text import findings
 from nonconv.report.run import Run, read_rows, read_run
@@ -155,7 +157,7 @@ def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
 def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str) -> None:
     found = result(name)
     record = found.cell.program.record
-    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[noted(record)])
+    np.testing.assert_array_equal(found.column("noise.csv", "step"), record[summary_steps(record)])
     for what, samples in (("gradient", found.seen.gradient), ("noise", found.seen.noise)):
         names = (what, f"{what}_se", f"{what}_ci_low", f"{what}_ci_high")
         check_interval(found, "noise.csv", names, samples)
@@ -239,7 +241,7 @@ def test_the_kept_coordinates_have_names(result: Callable[[str], Result]) -> Non
 def test_the_summary_of_a_network(result: Callable[[str], Result]) -> None:
     found = result("classes")
     told, record = found.run.summary["network"], found.cell.program.record
-    late = 1 + noted(record)[-2:]
+    late = 1 + summary_steps(record)[-2:]
     for name, samples in (("risk", found.seen.risk), ("wrong", found.seen.wrong)):
         for when, r in (("start", 0), ("half", late[0]), ("end", late[1])):
             value, se, low, high = (float(number) for number in estimate(moments(samples[r])))
@@ -281,9 +283,9 @@ def test_without_held_out_examples(result: Callable[[str], Result]) -> None:
     assert {name for name, value in told.items() if value is None} == {"risk", "wrong", "spoiled", "idle_share", "noise"}
     assert told["held_out"] == 0
     assert found.block.examined is None
-    assert painter.figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
+    assert figure_names(found.run.folder) == ("error", "paths", "floors", "groups")
     assert not {"risk.csv", "noise.csv"} & {path.name for path in found.run.folder.iterdir()}
-    assert findings(found.run)[0] == "No examples were held out, so neither a risk nor the gradient's noise was measured."
+    assert findings(found.run)[0] == "Risk and gradient noise were not measured, since no examples are held out."
     assert "`group_floors.csv`" in markdown(found.run)
     assert "`risk.csv`" not in markdown(found.run)
 
@@ -323,43 +325,43 @@ def test_the_sentences_hold_the_numbers(result: Callable[[str], Result]) -> None
     run = result("classes").run
     n, (risk, wrong, noise, spoiled, exchanged) = run.summary["network"], findings(run)
     start, end = n["risk"]["start"], n["risk"]["end"]
-    assert risk.startswith("Risk, the mean loss of 20 held-out examples: ")
-    told = [float(word) for word in risk.replace(";", " ").split() if word.replace(".", "").isdigit()]
+    assert risk.startswith("Risk (mean loss of 20 held-out examples): ")
+    told = [float(word) for word in risk.replace(",", " ").split() if word.replace(".", "").isdigit()]
     assert told[1:3] == pytest.approx([start["value"], half_width(start)], rel=0.05)
     assert risk.endswith("at step 64.")
     assert told[-3:-1] == pytest.approx([end["value"], half_width(end)], rel=0.05)
-    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(" and ")[1]
+    assert f"{100 * n['wrong']['end']['value']:.0f}." in wrong.split(", ")[-1]
     assert wrong.endswith(" % at step 64.")
     assert f"= {n['noise']['scale']:.3g} examples" in noise
-    assert "the batch size there was 4." in noise
-    assert f"not finite: {n['spoiled']['worse']} of 24; " in spoiled
-    assert f"of the 8 hidden units {100 * n['idle_share']:.3g} % are idle" in spoiled
-    assert "a path with itself (ξ = path_mean and last: of each path)." in exchanged
+    assert "the batch size is 4." in noise
+    assert f"not finite: {n['spoiled']['worse']} of 24. " in spoiled
+    assert f"{100 * n['idle_share']:.3g} % of the 8 hidden units." in spoiled
+    assert "a path with itself (ξ = path_mean and last: one per path)." in exchanged
 
 
 def test_a_noise_scale_that_held_out_examples_cannot_tell(result: Callable[[str], Result]) -> None:
     run = result("plain").run
     scale = run.summary["network"]["noise"]["scale"]
-    assert ("of which G is known to 20 only" in findings(run)[1]) == (scale > 5)
+    assert ("only 20 held-out examples estimate G." in findings(run)[1]) == (scale > 5)
 
 
 def test_without_hidden_units_nothing_is_idle_and_nothing_exchanged(result: Callable[[str], Result]) -> None:
     assert result("linear").run.summary["network"]["idle_share"] is None
     *_, spoiled = findings(result("linear").run)
-    assert spoiled.startswith("Paths whose risk ended above that at their start, or not finite: ")
+    assert spoiled.startswith("Paths whose final risk is above their first, or not finite: ")
     assert "idle" not in spoiled
 
 
 def test_a_fixed_xi_is_not_said_to_be_of_each_path(result: Callable[[str], Result]) -> None:
-    assert findings(result("four coordinates").run)[-1].endswith("every statistic compares a path with itself.")
-    assert "(ξ = start and last: of each path)" in findings(result("exploding").run)[-1]
+    assert findings(result("four coordinates").run)[-1].endswith("Every statistic compares a path with itself.")
+    assert "(ξ = start and last: one per path)" in findings(result("exploding").run)[-1]
 
 
 def test_an_exploding_run_is_told(result: Callable[[str], Result]) -> None:
     risk, noise, spoiled, _ = findings(result("exploding").run)
     assert " nan (24 of 24 paths) at step 300." in risk
-    assert noise.endswith("not finite at step 300.")
-    assert "not finite: 24 of 24; " in spoiled
+    assert noise.endswith(" at step 300: not finite.")
+    assert "not finite: 24 of 24. " in spoiled
     assert "| hidden | 20 | diverges | not finite (24 of 24 paths) | not finite (24 of 24 paths) |  |" in markdown(
         result("exploding").run
     )
@@ -369,14 +371,16 @@ def test_summary_md_has_the_sentences_the_groups_and_the_figures(result: Callabl
     run = result("plain").run
     text = (run.folder / "summary.md").read_text(encoding="utf-8")
     assert all(f"- {sentence}\n" in text for sentence in findings(run))
-    assert "| group | coordinates | verdict | twin floor | window floor | window floor at least |\n| --- | ---: | --- |" in text
+    assert (
+        "| group | coordinates | verdict | twin floor | window floor | window floor, lower bound |\n| --- | ---: | --- |"
+        in text
+    )
     window = run.verdict["groups"]["hidden"]["floors"]["window"]
     assert f" | {window['lower']:.3g} |" in text
     assert "| output.bias | 1 | undecided | " in text
     assert text.count("![risk](figures/risk.png)") == text.count("![groups](figures/groups.png)") == 1
     assert text.endswith(
-        "Of the network: `risk.csv` (held-out examples), `noise.csv` (the gradient's noise), "
-        "`group_floors.csv` (floors of each group).\n"
+        "Network: `risk.csv` (held-out examples), `noise.csv` (gradient noise), `group_floors.csv` (floors per group).\n"
     )
     assert "| group |" not in markdown(result("no floors").run)
 
@@ -407,7 +411,7 @@ EXPECTED_FIGURES = dict.fromkeys(CASES, ("floors", "risk", "groups")) | {"one st
 @pytest.mark.parametrize("name", ["plain", "classes", "exploding", "one path", "one step"])
 def test_nothing_is_clipped_or_run_together(result: Callable[[str], Result], name: str) -> None:
     run = result(name).run
-    assert painter.figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
+    assert figure_names(run.folder) == ("error", "paths", *EXPECTED_FIGURES[name])
     check_layout(laid_out(risk_figure, run))
     if "groups" in EXPECTED_FIGURES[name]:
         check_layout(laid_out(groups_figure, run), columns=2)
@@ -420,14 +424,13 @@ def test_names_of_coordinates_are_not_clipped(result: Callable[[str], Result]) -
 
 def test_without_floors_there_are_no_groups(result: Callable[[str], Result]) -> None:
     run = result("no floors").run
-    assert painter.figure_names(run.folder) == ("error", "paths", "risk")
+    assert figure_names(run.folder) == ("error", "paths", "risk")
     assert "groups" not in run.verdict
 
 
 def test_files_are_written(result: Callable[[str], Result]) -> None:
-    files = draw(result("plain").run, ("risk", "groups"))
+    files = draw_folder(result("plain").run.folder, ("risk", "groups"))
     assert sorted(files) == ["groups.png", "groups.svg", "risk.png", "risk.svg"]
-    assert {f"figures/{name}" for name in files} == set(network.FIGURES)
 
 
 def test_the_curves_are_the_data(result: Callable[[str], Result]) -> None:
@@ -484,7 +487,7 @@ def test_others_have_nothing_of_it(tmp_path: Path) -> None:
     study.run(read_cell(written(tmp_path / "in", SGD), []), tmp_path / "out", workers=1, draw=drawn)
     run = read_run(tmp_path / "out")
     assert not {*network.FILES} & {path.name for path in run.folder.iterdir()}
-    assert painter.figure_names(run.folder) == ("error", "paths", "floors")
+    assert figure_names(run.folder) == ("error", "paths", "floors")
     assert "network" not in run.summary
     assert "groups" not in run.verdict
     assert set(run.paths) == {

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import yaml
 
+from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
+from kit.programs import program_of
 from nonconv.components import Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
-from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, estimate, moments
@@ -32,83 +32,13 @@ from nonconv.statistics.tally import measure
 from nonconv.theory import closed_forms, recursion
 from nonconv.theory.recursion import predicted_errors
 
-WIDTH = 4.0
-"""Standard errors within which a comparison holds; beyond them in 6e-5 of all cases."""
-
-
-def cell_of(folder: Path, config: dict[str, Any]) -> Cell:
-    path = folder / "cell.yaml"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return read_cell(path, [])
-
 
 def iterates(program: Program, paths: int) -> Array:
     """Shape (recorded steps, dim, paths)."""
     return simulate(program, Fused(program), 0, paths, np.zeros(1, dtype=np.uint8)).theta
 
 
-def distance(seen: Estimate, expected: Any) -> Array:
-    """In standard errors."""
-    return np.asarray(np.abs(seen.value - expected) / seen.se)
-
-
 # The recursion, against the definitions themselves and against the closed forms
-
-METHODS: dict[str, dict[str, Any]] = {
-    "sgd": {"name": "sgd"},
-    "heavy_ball": {"name": "momentum", "beta": 0.8},
-    "ema": {"name": "momentum", "beta": 0.8, "form": "ema"},
-    "ema_corrected": {"name": "momentum", "beta": 0.8, "form": "ema", "bias_correction": True},
-    "ema_first_gradient": {"name": "momentum", "beta": 0.8, "form": "ema", "start": "first_gradient"},
-    "nesterov": {"name": "momentum", "beta": 0.8, "nesterov": True},
-    "nesterov_ema": {"name": "momentum", "beta": 0.8, "form": "ema", "nesterov": True},
-}
-TIMETABLES: dict[str, dict[str, Any]] = {
-    "constant": {"learning_rate": 0.1, "batch_size": 3},
-    "power": {"learning_rate": {"name": "power", "value": 0.3, "exponent": 0.6}},
-    "growing": {"learning_rate": 0.15, "batch_size": {"name": "power", "value": 1.5, "exponent": 0.7}},
-    "warmup": {"learning_rate": {"name": "cyclic", "low": 0.02, "high": 0.2, "period": 9, "warmup": 20}},
-    "both": {
-        "learning_rate": {"name": "step", "value": 0.2, "every": 13, "factor": 0.5},
-        "batch_size": {"name": "piecewise", "values": [2, 1, 6], "until": [10, 25]},
-    },
-}
-each_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-each_timetable = pytest.mark.parametrize("timetable", TIMETABLES.values(), ids=TIMETABLES)
-SKEWED = {"name": "two_point", "low": -1.0, "high": 3.0, "p_high": 0.3}
-
-
-def linear_cell(folder: Path, method: dict[str, Any], timetable: dict[str, Any], **changes: Any) -> Cell:
-    """Two coordinates of different scale that start off the minimizer."""
-    config: dict[str, Any] = {
-        "seed": 12,
-        "paths": 4096,
-        "steps": 50,
-        "objective": {"name": "quadratic", "dim": 2, "scale": [0.5, 1.5], "data": SKEWED},
-        "optimizer": method,
-        "start": [2.0, -0.5],
-        "xi": ["minimizer", [0.5, 1.0]],
-        "record": {"points": 8},
-    }
-    return cell_of(folder, config | timetable | changes)
-
-
-def response(cell: Cell, j: int) -> Array:
-    """What each theta_n - mu is made of, by running the definition on coefficients: rows n, columns e_0, z_1, z_2, ...
-
-    The methods are linear, so a gradient that is a vector of coefficients is moved like a gradient that is a number.
-    """
-    program, steps = cell.program, np.arange(1.0, cell.program.steps + 1.0)
-    columns, rates = program.optimizer.at_step(program.optimizer_parameters, steps), program.learning_rate(steps)
-    curvature, state = 2.0 * program.objective_constants.scale[j], program.optimizer.start(program.optimizer_parameters)
-    units = np.eye(len(steps) + 1)
-    error, rows = units[0], []
-    for t in range(len(steps)):
-        per_step = program.optimizer.per_step(*(column[t] for column in columns))
-        direction, state = program.optimizer.update(per_step, state, curvature * (error - units[t + 1]))
-        error = error - rates[t] * direction
-        rows.append(error)
-    return np.array(rows)
 
 
 def errors_by_response(cell: Cell, point: Array, start_mean: float = math.nan, start_variance: float = 0.0) -> Array:
@@ -322,7 +252,7 @@ def rates(n: Array) -> Array:
 def coin_program(optimizer: Optimizer, h: Any) -> Program:
     law = DATA["two_point"]
     assert isinstance(law, Distribution)
-    return Program(
+    return program_of(
         seed=21,
         dim=1,
         steps=HISTORIES,

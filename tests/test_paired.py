@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
-from test_study import SGD, written
 from typer.testing import CliRunner
 
+from kit.experiments import SGD, written
 from nonconv import study
 from nonconv.checks.comparison import compare
 from nonconv.cli import app

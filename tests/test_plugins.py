@@ -321,7 +321,7 @@ def test_a_file_is_executed_once_per_content() -> None:
 def test_registered_for_one_config_alone() -> None:
     """Another one that does not name the file cannot use what it defines, nor is it shown."""
     write("lion.py", LION)
-    assert read_cell(config(), []).optimizer.component.name == "lion"
+    assert read_cell(config(), []).program.optimizer.component.name == "lion"
     other = config("other.yaml", plugins=[])
     with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
         read_cell(other, [])
@@ -416,11 +416,11 @@ def test_an_edited_file_takes_the_place_of_the_old_one() -> None:
     before = read_cell(config(), [])
     changed("lion.py", "direction = sign(", "direction = -sign(").write_text(LION.replace("1.0, select", "3.0, select"))
     after = read_cell(config(), [])
-    assert after.optimizer.component is not before.optimizer.component
+    assert after.program.optimizer.component is not before.program.optimizer.component
     assert study.first_paths(after, 4, 1).tolist() != study.first_paths(before, 4, 1).tolist()
     write("lion.py", LION)
     again = read_cell(config(), [])
-    assert again.optimizer.component is before.optimizer.component
+    assert again.program.optimizer.component is before.program.optimizer.component
     assert study.first_paths(again, 4, 1).tolist() == study.first_paths(before, 4, 1).tolist()
 
 
@@ -428,7 +428,7 @@ def test_two_configs_with_two_files_of_one_name() -> None:
     write("a/lion.py", LION)
     write("b/lion.py", LION.replace("= 0.9\n", "= 0.5\n"))
     a, b = config("a/config.yaml"), config("b/config.yaml")
-    assert [read_cell(path, []).optimizer.parameters.beta1 for path in (a, b, a)] == [0.9, 0.5, 0.9]
+    assert [read_cell(path, []).program.optimizer.parameters.beta1 for path in (a, b, a)] == [0.9, 0.5, 0.9]
 
 
 KERNEL = """
@@ -441,7 +441,8 @@ from nonconv.engine.separable import kernel
 from nonconv.experiment.binding import read_cell
 program = read_cell(Path("config.yaml"), []).program
 simulate(program, Fused(program), 0, 8, np.zeros(1, dtype=np.uint8))
-print(kernel(program.objective, program.data, program.optimizer, "single").kernel, "numba" in sys.modules)
+definitions = (part.component for part in (program.objective, program.data, program.optimizer))
+print(kernel(*definitions, "single").kernel, "numba" in sys.modules)
 """
 
 
@@ -603,7 +604,7 @@ def test_a_name_that_another_plugin_has() -> None:
     assert says.startswith("king.py:55:1: the optimizer 'lion' is there already; lion.py has registered it\n")
     assert told(plugins=["lion.py", "king.py"]) == says
     again = read_cell(config(plugins=["king.py"]), [])
-    assert again.optimizer.component is king.optimizer.component
+    assert again.program.optimizer.component is king.program.optimizer.component
     assert verify_folder(finished(config(plugins=["king.py"]), "out"), 1).good
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bounds import a_priori_interval
-from test_oracles import WIDTH, cell_of, distance
 
+from kit.intervals import a_priori_interval
+from kit.linear import WIDTH, cell_of, distance
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import every_step
@@ -19,10 +19,10 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, estimate
 from nonconv.optimizers.adam import Adam
+from nonconv.ready import make_ready
 from nonconv.results.verdict_files import verdict_document
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
-from nonconv.study import prepared
 from nonconv.theory import bounds, predictions
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.closed_forms import adam_plateau
@@ -46,7 +46,7 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Configured:
-    return lambda **changes: prepared(cell_of(tmp_path, PLAIN | changes))
+    return lambda **changes: make_ready(cell_of(tmp_path, PLAIN | changes)).cell
 
 
 def tally_of(cell: Cell) -> Tally:
@@ -109,7 +109,7 @@ def test_plateau_of_linear_methods(changes: dict[str, Any], configured: Configur
     """Control: at 0.8 of the rate it is another."""
     cell = configured(**changes)
     found = predictions.predictions(cell)
-    assert found["plateau"][1:] == (0.0, "E|theta - minimizer|^2 in the stationary state, exact")
+    assert found["plateau"][1:] == (0.0, "stationary E|theta - minimizer|^2 (exact)")
     rate = changes.get("learning_rate", 0.05)
     other = predictions.predictions(configured(**changes | {"learning_rate": 0.8 * rate}))
     seen = last_error(replace(cell, paths=8192))
@@ -124,7 +124,7 @@ def test_plateau_of_adam(rate: float, batch: int, configured: Configured) -> Non
     changes = {"optimizer": adam, "batch_size": batch, "objective": {"name": "quadratic", "data": "rademacher"}}
     cell = configured(learning_rate=rate, steps=4000, **changes)
     found = predictions.predictions(cell)["plateau"]
-    assert found.of.endswith("approximate: beta2 -> 1, eps -> 0")
+    assert found.of.endswith("(approximate for beta2 near 1 and small eps)")
     seen = last_error(replace(cell, paths=8192))
     assert abs(float(seen.value[0]) - found.value) < 0.05 * found.value + WIDTH * float(seen.se[0])
     half = predictions.predictions(configured(learning_rate=rate / 2, **changes))["plateau"].value
@@ -179,7 +179,10 @@ def test_one_step(allowed: float, changes: dict[str, Any], configured: Configure
     for factor, holds in ((1.0, True), (0.9, False)):
         other = configured(**changes | {"learning_rate": factor * changes["learning_rate"]})
         found = predictions.predictions(other)["one_step"]
-        assert found[1:] == (0.0, f"the twin floor at lag 1, {'approximate: beta2 -> 1, eps -> 0' if allowed else 'exact'}")
+        assert found[1:] == (
+            0.0,
+            f"twin floor at lag 1 ({'approximate for beta2 near 1 and small eps' if allowed else 'exact'})",
+        )
         assert bool(np.all(np.abs(seen.value - found.value) < WIDTH * seen.se + allowed * found.value)) == holds
 
 
@@ -209,10 +212,15 @@ def test_point_of_adam_zero(configured: Configured, tmp_path: Path) -> None:
     raw, cell = cell_of(tmp_path, PLAIN | changes), configured(**changes)
     assert raw.xi[0].point is None
     theta, se = adam_zero(
-        Adam(0.5, 0.9, 0.1), cell.program.data, cell.data_parameters, 2, cell.program.objective_constants.scale, 1
+        Adam(0.5, 0.9, 0.1),
+        cell.program.data.component,
+        cell.program.data.parameters,
+        2,
+        cell.program.objective.constants.scale,
+        1,
     )
     assert np.array_equal(np.asarray(cell.xi[0].point), theta)
-    assert np.array_equal(cell.adam_zero_se, se)
+    assert np.array_equal(cell.xi[0].se, se)
     assert np.all(se > 0.0)
     assert cell.law is not None
     assert np.array_equal(np.asarray(cell.xi[1].point), cell.law.mean)
@@ -234,7 +242,7 @@ def test_predictions_of_adam_zero(configured: Configured) -> None:
     point = cell.xi[1].point
     assert point is not None
     assert cell.law is not None
-    away, se = float(point[0]) - 0.1, float(np.asarray(cell.adam_zero_se)[0])
+    away, se = float(point[0]) - 0.1, float(np.asarray(cell.xi[1].se)[0])
     assert found["adam_zero"][:2] == pytest.approx((away**2, 2.0 * abs(away) * se))
     first = float(first_order_bias(Adam(0.5, 0.9), cell.law, np.array([2.0]), 1)[0])
     assert found["first_order_bias"][:2] == pytest.approx((first**2, 0.0))
@@ -330,8 +338,8 @@ def random_experiment(seed: int) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(40))
 def test_no_path_leaves(seed: int, configured: Configured) -> None:
     cell = configured(**random_experiment(seed))
-    assert cell.program.watched
-    assert tally_of(cell).beyond == 0
+    assert cell.program.track_range
+    assert tally_of(cell).violations == 0
 
 
 def test_interval_is_that_of_the_bounds(configured: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,16 +371,16 @@ def test_violations_are_counted(factor: float, configured: Configured, monkeypat
     """Of a bound that claims too much: as many paths as left it at any of their steps, recorded or not."""
     cell = configured(optimizer=SHORT, learning_rate=0.3, steps=300, paths=400, record={"points": 1, "spacing": "linear"})
     true_bound = bounds.direction_bound
-    assert tally_of(cell).beyond == 0
+    assert tally_of(cell).violations == 0
     monkeypatch.setattr(bounds, "direction_bound", lambda h, n: factor * true_bound(h, n))
-    cell = replace(cell)  # the bound of a cell is kept
     found = bound(cell)
     assert found is not None
     low, high = found(np.zeros((1, 1)))
     expected = outside_of(cell, low, high)
     tally = tally_of(cell)
-    assert 0 < tally.beyond == expected < 400
-    assert verdict_document(cell, tally)["bound"].items() >= {"violations": expected, "paths": 400}.items()
+    assert tally.violations == expected
+    assert 0 < expected < 400
+    assert verdict_document(cell, tally, found)["bound"].items() >= {"violations": expected, "paths": 400}.items()
     theta = simulate(cell.program, Fused(cell.program), 0, 400, np.zeros(1, dtype=np.uint8)).theta
     assert ((theta < low) | (theta > high)).any(axis=(0, 1)).sum() < expected, "the recorded steps do not show it"
 
@@ -382,8 +390,9 @@ def test_violations_add_up(configured: Configured, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(bounds, "direction_bound", lambda h, n: 0.0 * n)
     engine, stop = Fused(cell.program), np.zeros(1, dtype=np.uint8)
     parts = [measure(cell, simulate(cell.program, engine, first, 50, stop), bound(cell)) for first in (0, 50)]
-    assert parts[0].beyond > 0
-    assert (parts[0] + parts[1]).beyond == parts[0].beyond + parts[1].beyond == tally_of(cell).beyond
+    first, second = (part.violations or 0 for part in parts)
+    assert first > 0
+    assert (parts[0] + parts[1]).violations == first + second == tally_of(cell).violations
 
 
 def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
@@ -392,7 +401,7 @@ def test_paths_that_are_nan_have_not_left(configured: Configured) -> None:
     start = {"name": "two_point", "low": 0.0, "high": 1.0}
     cell = configured(optimizer={"name": "adam", "eps": 0.0}, objective=constant, start=start, paths=300, steps=20)
     tally = tally_of(cell)
-    assert tally.beyond == 0 < tally.outcomes[-1] < 300
+    assert tally.violations == 0 < tally.outcomes[-1] < 300
 
 
 @pytest.mark.parametrize(
@@ -411,6 +420,6 @@ def test_no_bound_is_known(changes: dict[str, Any], configured: Configured) -> N
     cell = configured(**changes, paths=20, steps=50)
     tally = tally_of(cell)
     assert bound(cell) is None
-    assert not cell.program.watched
-    assert tally.beyond == (tally + tally).beyond == -1
-    assert verdict_document(cell, tally)["bound"] is None
+    assert not cell.program.track_range
+    assert tally.violations is (tally + tally).violations is None
+    assert verdict_document(cell, tally, None)["bound"] is None

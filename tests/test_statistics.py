@@ -3,7 +3,7 @@
 import io
 import itertools
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,11 @@ from nonconv.numerics import student as quantile
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number, estimate, lower_bound, merge, moments
 from nonconv.numerics.student import normal, student
-from nonconv.statistics import tally
+from nonconv.ready import make_ready
+from nonconv.statistics import measured_block
+from nonconv.statistics.measured_block import OUTCOMES, end_names
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
-from nonconv.statistics.tally import OUTCOMES, Tally, ends, measure
-from nonconv.study import prepared
+from nonconv.statistics.tally import STATISTICS, Tally, measure
 from nonconv.theory.predictions import bound
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
@@ -397,7 +398,7 @@ each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def cell_of(folder: Path, config: dict[str, Any]) -> Cell:
     path = folder / "cell.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return prepared(read_cell(path, []))
+    return make_ready(read_cell(path, [])).cell
 
 
 def block_of(cell: Cell, first: int = 0, paths: int = 300) -> Block:
@@ -431,7 +432,7 @@ def within_rounding(seen: Array, expected: Array, whole: Tally, part: str, power
 @pytest.mark.parametrize("sizes", [[256, 44], [100, 100, 100], [1, 299], [290, 10]], ids=str)
 def test_blocks_add_up(config: dict[str, Any], sizes: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the tally of one block: counts, outcomes, quantiles and kept paths equal, means to rounding."""
-    monkeypatch.setattr(tally, "FATE_PATHS", 130)
+    monkeypatch.setattr(measured_block, "FATE_PATHS", 130)
     cell = replace(cell_of(tmp_path, config), fan_paths=130)
     total, whole = added(cell, sizes), measure(cell, block_of(cell), bound(cell))
     for name, seen in total.arrays().items():
@@ -451,13 +452,13 @@ def test_round_trip(config: dict[str, Any], tmp_path: Path) -> None:
     cell, buffer = cell_of(tmp_path, config), io.BytesIO()
     first, second = added(cell, [200]), measure(cell, block_of(cell, 200, 100), bound(cell))
     assert min(first.floors.n.size, first.trends.m2.size) > 0
-    assert (first.fates.size > 0) == (config is BESIDE_AN_ORBIT)
-    assert (first.beyond >= 0) == (config in (FINITE, WITHOUT_EPS))
+    assert (first.fates is not None) == (config is BESIDE_AN_ORBIT)
+    assert (first.violations is not None) == (config in (FINITE, WITHOUT_EPS))
     np.savez(buffer, **first.arrays())
     buffer.seek(0)
     with np.load(buffer) as file:
         restored = Tally.from_arrays(file)
-    assert [f.name for f in fields(restored)] == [f.name for f in fields(first)]
+    assert list(restored.parts) == list(first.parts) == [statistic.name for statistic in STATISTICS]
     for ours, theirs in ((restored, first), (restored + second, first + second)):
         for name, value in ours.arrays().items():
             assert value.dtype == theirs.arrays()[name].dtype
@@ -489,18 +490,18 @@ def test_errors_by_hand(tmp_path: Path) -> None:
 
 
 def test_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "PAIRED_PATHS", 140)
+    monkeypatch.setattr(measured_block, "PAIRED_PATHS", 140)
     cell = replace(cell_of(tmp_path, FINITE), fan_paths=130)
     block = block_of(cell)
     seen = added(cell, [100, 200])
-    assert np.array_equal(seen.fan, block.theta[:, :, :130])
-    assert seen.ends.shape == (len(ends(cell)), 140)
-    assert ends(cell)[: len(cell.xi)] == [f"mse: {xi.label}" for xi in cell.xi]
-    assert seen.ends[0] == pytest.approx((block.theta[-1, :, :140] ** 2).sum(axis=0), rel=1e-12), "from the minimizer, 0"
-    assert np.array_equal(seen.kept, np.moveaxis(block.theta[:, :, :120], 2, 0))
-    assert seen.kept_outcome.tolist() == [OUTCOMES.index("finite")] * 120
+    assert np.array_equal(seen.fan.joined, block.theta[:, :, :130])
+    assert seen.ends.joined.shape == (len(end_names(cell)), 140)
+    assert end_names(cell)[: len(cell.xi)] == [f"mse: {xi.label}" for xi in cell.xi]
+    assert seen.ends.joined[0] == pytest.approx((block.theta[-1, :, :140] ** 2).sum(axis=0), rel=1e-12), "from the minimizer, 0"
+    assert np.array_equal(seen.kept.joined, np.moveaxis(block.theta[:, :, :120], 2, 0))
+    assert seen.kept_outcome.joined.tolist() == [OUTCOMES.index("finite")] * 120
     assert seen.outcomes.tolist() == [300, 0, 0, 0, 0]
-    assert seen.first_failure.tolist() == [0, -1]
+    assert seen.first_failure is None
 
 
 def test_overflow_is_counted(tmp_path: Path) -> None:
@@ -510,9 +511,9 @@ def test_overflow_is_counted(tmp_path: Path) -> None:
     seen = added(cell, [256, 44])
     assert seen.outcomes.tolist() == [(start == 0).sum(), (start == 1e-100).sum(), 0, (start == 1e80).sum(), 0]
     assert min(seen.outcomes[[0, 1, 3]]) > 0
-    assert seen.first_failure.tolist() == [115, int(np.flatnonzero(start == 1e80)[0])]
-    assert seen.kept_failure.tolist() == np.where(start[:120] == 1e80, 115, 0).tolist()
-    assert np.array_equal(np.array(OUTCOMES)[seen.kept_outcome] == "overflow", start[:120] == 1e80)
+    assert seen.first_failure == (115, int(np.flatnonzero(start == 1e80)[0]))
+    assert seen.kept_failure.joined.tolist() == np.where(start[:120] == 1e80, 115, 0).tolist()
+    assert np.array_equal(np.array(OUTCOMES)[seen.kept_outcome.joined] == "overflow", start[:120] == 1e80)
     late = cell.program.record >= 115
     assert np.all(seen.errors.n == 300)
     assert np.all(seen.errors.n_nan == 0)
@@ -535,7 +536,7 @@ def test_nan_is_counted(tmp_path: Path) -> None:
     seen = added(cell, [256, 44])
     assert seen.outcomes.tolist() == [(start == 1).sum(), 0, 0, 0, (start == 0).sum()]
     assert min(seen.outcomes[[0, 4]]) > 0
-    assert seen.first_failure.tolist() == [1, int(np.flatnonzero(start == 0)[0])]
+    assert seen.first_failure == (1, int(np.flatnonzero(start == 0)[0]))
     assert np.all(seen.errors.n_nan == (start == 0).sum())
     assert np.all(np.isnan(estimate(seen.errors).value))
 

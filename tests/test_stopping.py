@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from test_study import BLOCK, SGD, written
 
+from kit.experiments import BLOCK, SGD, written
 from nonconv.engine import blocks
-from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell, Stopping
 from nonconv.numerics.moments import Moments
+from nonconv.ready import make_ready
+from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import GROWTH, is_enough, looks, relative_error
-from nonconv.statistics.tally import Tally, ends
-from nonconv.study import measured, prepared
+from nonconv.statistics.tally import Tally
+from nonconv.study import measured
 
 BLOCKS = 20
 MOST = BLOCKS * BLOCK - 10
@@ -33,14 +34,14 @@ def tallies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, li
     """A cell, and what is known of it after each block."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "LARGEST_BLOCK", BLOCK)
-        cell = prepared(read_cell(written(tmp_path_factory.mktemp("in"), SGD | {"paths": MOST}), []))
-        engine, stop = Fused(cell.program), np.zeros(1, dtype=np.uint8)
-        found = [measured(cell, engine, 0, stop)]
+        ready = make_ready(read_cell(written(tmp_path_factory.mktemp("in"), SGD | {"paths": MOST}), []))
+        cell, stop = ready.cell, np.zeros(1, dtype=np.uint8)
+        found = [measured(ready, 0, stop)]
         while found[-1].paths < MOST:
-            found.append(found[-1] + measured(cell, engine, found[-1].paths, stop))
+            found.append(found[-1] + measured(ready, found[-1].paths, stop))
         assert len(found) == BLOCKS
-        assert ends(cell)[0] == "mse: minimizer"
-        assert ends(cell)[3:] == ["twin", "window", "cauchy"]
+        assert end_names(cell)[0] == "mse: minimizer"
+        assert end_names(cell)[3:] == ["twin", "window", "cauchy"]
         yield cell, found
 
 
@@ -73,7 +74,7 @@ def test_the_number_of_paths_is_the_first_look_at_which_the_target_is_reached(
     cell, every = tallies
     cell = replace(cell, stopping=Stopping(least, target, of))
     paths = first_enough(cell, every).paths
-    numbers = every[-1].ends[OF[of]]
+    numbers = every[-1].ends.joined[OF[of]]
     reached = [look for look in looked_at(least) if error_of(numbers[:look]) <= target]
     assert paths == (reached[0] if reached else MOST)
     assert min(least, MOST) <= paths <= MOST
@@ -94,7 +95,7 @@ def test_the_error_is_that_of_the_quantity_named(tallies: tuple[Cell, list[Tally
     cell, every = tallies
     for of, row in OF.items():
         known = relative_error(cell, every[-1], Stopping(1, 0.1, of))
-        assert known == pytest.approx(error_of(every[-1].ends[row]), rel=1e-12)
+        assert known == pytest.approx(error_of(every[-1].ends.joined[row]), rel=1e-12)
 
 
 @pytest.mark.parametrize("least", [1, 31, 32, 33, 200, 10_000])
@@ -114,7 +115,7 @@ def with_ends(tally: Tally, **fields: float) -> Tally:
     copies: dict[str, Any] = {name: np.array(field) for name, field in tally.errors._asdict().items()}
     for name, value in fields.items():
         copies[name][0, -1] = value
-    return replace(tally, errors=Moments(**copies))
+    return Tally({**tally.parts, "errors": Moments(**copies)})
 
 
 @pytest.mark.parametrize(

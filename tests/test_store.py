@@ -17,16 +17,19 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_study import ADAM, CSV, PATHS, SGD, contents, drawn, run, written
 
 import nonconv
+from kit.experiments import ADAM, CSV, PATHS, SGD, written
+from kit.failures import Killed, failing_write
+from kit.runs import contents, drawn, run
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.store import formats, surroundings
-from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, OURS
+from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST
 
 
 @pytest.fixture(autouse=True)
@@ -237,35 +240,6 @@ def test_force_does_not_replace_a_file_by_a_folder(cell: Cell, folder: Path) -> 
 # Writes that fail
 
 
-class Killed(BaseException):
-    """Stands for kill -9: nothing is cleaned up after it."""
-
-
-def failing_write(monkeypatch: pytest.MonkeyPatch, number: int, failure: BaseException, after: bool = False) -> None:
-    """Let the given write fail when its file is half there, or when it has just landed."""
-    left = [number]
-    owner, name = (Path, "replace") if after else (os, "fsync")
-    plain: Callable[..., Any] = getattr(owner, name)
-
-    def write(*arguments: Any) -> Any:
-        left[0] -= 1
-        if left[0] or after:
-            result = plain(*arguments)
-        if not left[0]:
-            raise failure
-        return result
-
-    monkeypatch.setattr(owner, name, write)
-    if isinstance(failure, Killed):
-        unlink = Path.unlink
-
-        def unlink_while_alive(path: Path, missing_ok: bool = False) -> None:
-            if left[0] > 0:
-                unlink(path, missing_ok)
-
-        monkeypatch.setattr(Path, "unlink", unlink_while_alive)
-
-
 def writes_of(action: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files written, in order."""
     names: list[str] = []
@@ -331,7 +305,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(
             study.run(cell, folder, 2, draw=drawn)
     assert str(refusal.value) == f"{folder} cannot be written: No space left on device"
     assert not (folder / MANIFEST).exists()
-    assert [path.name for path in folder.rglob(f"{OURS}*")] == [LOCK]
+    assert [path.name for path in folder.rglob(f"{HALF_WRITTEN}*")] == [LOCK]
     assert run(cell, folder) == run(cell, tmp_path / "undisturbed")
 
 

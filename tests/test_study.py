@@ -19,41 +19,21 @@ import numpy as np
 import pytest
 
 import nonconv
+from kit.experiments import ADAM, BLOCK, CSV, NO_FLOORS, PATHS, SGD, written
+from kit.processes import wait_until
+from kit.runs import SPOILT, contents, drawn, interrupt_after, run
 from nonconv import study
+from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.errors import Interrupted
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.report.figures.painter import Figures, draw_here
-from nonconv.store.folder import CHECKPOINT, MANIFEST, OURS
+from nonconv.report.figures.drawing_process import Figures, draw_here
+from nonconv.store.folder import CHECKPOINT, MANIFEST
 
-BLOCK = 32
-PATHS = 300
-SGD: dict[str, Any] = {
-    "seed": 1,
-    "paths": PATHS,
-    "steps": 60,
-    "objective": {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.25}},
-    "optimizer": "sgd",
-    "learning_rate": 0.05,
-    "xi": ["minimizer", "path_mean", "last"],
-    "record": {"points": 10, "paths": 40},
-}
-ADAM = SGD | {
-    "optimizer": "adam",
-    "objective": SGD["objective"] | {"dim": 3, "scale": [1.0, 0.5, 2.0]},
-    "batch_size": {"name": "power", "value": 1, "exponent": 0.3},
-    "start": {"name": "normal", "std": 2.0},
-    "xi": ["start", [0.5, 0.0, 1e-3]],
-}
-CSV = SGD | {
-    "optimizer": "adam",
-    "objective": {"name": "quadratic", "data": {"name": "csv", "file": "rows.csv", "columns": ["y", "x"]}},
-}
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
 TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}
 NO_TWINS = ADAM | {"floors": {"twin": False}}
-NO_FLOORS = SGD | {"floors": {"twin": False, "window": False, "cauchy": False}}
 CONFIGS = {
     "sgd": SGD,
     "adam": ADAM,
@@ -63,44 +43,6 @@ CONFIGS = {
     "no twins": NO_TWINS,
     "no floors": NO_FLOORS,
 }
-ROWS = "x,y\n1,10\n2,20\n6,60\n"
-
-
-def written(folder: Path, config: dict[str, Any]) -> Path:
-    """A config file, beside the data it may name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rows.csv").write_text(ROWS)
-    path = folder / "experiment.yaml"
-    path.write_text(json.dumps(config))
-    return path
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the manifest, the only one in which a clock may be."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    assert MANIFEST in files
-    return {name: content for name, content in files.items() if name != MANIFEST}
-
-
-def drawn(folder: Path) -> Callable[[], Figures]:
-    """A cheap stand-in for the figures, which also need the data files to be there."""
-    return lambda: {"stub.png": (folder / "error.csv").read_bytes()[:100]}
-
-
-def run(cell: Cell, folder: Path, **options: Any) -> dict[str, bytes]:
-    """Run, and return the bytes."""
-    options = {"workers": 2, "draw": drawn, **options}
-    assert not study.run(cell, folder, **options).reused
-    return contents(folder)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Bounded, so that a failure ends."""
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(condition)
 
 
 @pytest.fixture(autouse=True)
@@ -197,16 +139,6 @@ def test_progress_counts_paths_up_to_all_of_them(cell: Cell, tmp_path: Path) -> 
 # Interrupts
 
 
-def interrupt_after(done: int) -> Callable[[int], None]:
-    """A progress callback that presses Ctrl-C when so many paths are done."""
-
-    def progress(paths: int) -> None:
-        if paths >= done:
-            raise KeyboardInterrupt
-
-    return progress
-
-
 def interrupted(cell: Cell, folder: Path, **options: Any) -> str:
     """Run until the interrupt; what the user is told."""
     options = {"workers": 2, "draw": drawn, **options}
@@ -285,27 +217,6 @@ def test_checkpoints_are_kept_on_the_way(cell: Cell, tmp_path: Path, monkeypatch
 # Checkpoints that are none
 
 
-def half(raw: bytes) -> bytes:
-    return raw[: len(raw) // 2]
-
-
-def flipped(raw: bytes) -> bytes:
-    """One bit of a number differs: still a readable archive."""
-    at = len(raw) // 2
-    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
-
-
-SPOILT: dict[str, Callable[[bytes], bytes]] = {
-    "empty": lambda raw: b"",
-    "begun": lambda raw: raw[:32],
-    "half": half,
-    "all but one byte": lambda raw: raw[:-1],
-    "one bit": flipped,
-    "garbage": lambda raw: random.Random(0).randbytes(len(raw)),
-    "text": lambda raw: b"not a checkpoint\n" * 10,
-}
-
-
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_spoilt_checkpoint_is_ignored(cell: Cell, tmp_path: Path, simulated: list[int], how: str) -> None:
     interrupted(cell, tmp_path / "out", progress=interrupt_after(5 * BLOCK))
@@ -345,7 +256,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report.figures import painter
+from nonconv.report.figures import drawing_process
 
 blocks.LARGEST_BLOCK = {BLOCK}
 study.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
@@ -362,7 +273,8 @@ def slowly(program, engine, first, paths, stop):
 
 study.simulate = slowly
 if os.environ["FIGURES"] == "stub":
-    painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}})
+    stub = lambda folder: lambda: {{"stub.png": (folder / "error.csv").read_bytes()[:100]}}
+    drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
 main()
 """
@@ -474,7 +386,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
 def test_no_process_outlives_a_killed_run(driver: Driver) -> None:
     process = driver.start(driver.arguments, hold=0)
     wait_until(lambda: len(driver.simulated()) > 0)
-    assert len(driver.processes()) == 2, "the run itself and the painter"
+    assert len(driver.processes()) == 2, "the run itself and the figure process"
     process.kill()
     process.communicate(timeout=60)
     wait_until(lambda: not driver.processes())
@@ -516,5 +428,5 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) 
     expected = run(read_cell(driver.config, []), tmp_path / "undisturbed")
     # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
-    assert [path.name for path in driver.folder.rglob(f"{OURS}*") if not path.name.endswith("lock")] == []
+    assert [path.name for path in driver.folder.rglob(f"{HALF_WRITTEN}*") if not path.name.endswith("lock")] == []
     wait_until(lambda: not driver.processes())

@@ -18,14 +18,16 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
-from test_figures import check_apart, luminance, shown
 
+from kit.layout import check_apart, luminance, shown
 from nonconv.report.figures import heat_maps, sweep_curves
+from nonconv.report.figures.axes import STYLE
+from nonconv.report.figures.catalogue import sweep_figures, sweep_makers
+from nonconv.report.figures.drawing import draw_folder
 from nonconv.report.figures.heat_maps import heat_map, rectangles, short
 from nonconv.report.figures.sweep_axes import line_axis, linear_ticks, log_ticks, swept_axis
 from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
 from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
-from nonconv.report.figures.sweep_figures import SWEEP_STYLE, _makers, draw_sweep, figure_names
 from nonconv.report.figures.sweep_lines import STYLES, line_plot
 from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
 from nonconv.sweeps import conditions
@@ -38,7 +40,7 @@ Change = Callable[[Cell, dict[str, Any]], None]
 
 @pytest.fixture(autouse=True)
 def _style() -> Iterator[None]:
-    with mpl.rc_context(SWEEP_STYLE):
+    with mpl.rc_context(STYLE):
         yield
 
 
@@ -225,34 +227,38 @@ def test_curves_are_written_in_symbols() -> None:
 # Names
 
 
+def names_of(result: SweepResult) -> tuple[str, ...]:
+    return tuple(figure.name for figure in sweep_figures(result))
+
+
 def test_names_of_figures(tmp_path: Path) -> None:
     two = grid([0.1, 0.2, 0.3], near_one(8))
-    names = figure_names(sweep(tmp_path, BETAS, two))
+    names = names_of(sweep(tmp_path, BETAS, two))
     assert names[:4] == ("heatmap_mse", "heatmap_slope", "heatmap_twin", "heatmap_verdict")
     assert names[4:] == ("lines_mse", "lines_slope", "lines_difference", "lines_twin"), "a line for each of three β₁"
-    names = figure_names(sweep(tmp_path, BETAS, two, xi=["minimizer", "(0.1 0.2)"], floors=[]))
+    names = names_of(sweep(tmp_path, BETAS, two, xi=["minimizer", "(0.1 0.2)"], floors=[]))
     assert set(names) >= {"heatmap_mse_minimizer", "heatmap_mse_0.1_0.2", "lines_difference_0.1_0.2"}
     assert not any("twin" in name for name in names)
-    names = figure_names(sweep(tmp_path, (B1, RATE, BATCH), grid([0.1, 0.2], [1, 2], [3, 4])))
+    names = names_of(sweep(tmp_path, (B1, RATE, BATCH), grid([0.1, 0.2], [1, 2], [3, 4])))
     assert {name for name in names if "mse" in name} == {
         "heatmap_mse_beta1_learning_rate_value", "heatmap_mse_beta1_batch_size_value",
         "heatmap_mse_learning_rate_value_batch_size_value",
     }  # fmt: skip
-    assert figure_names(sweep(tmp_path, (RATE, NAME), grid([1, 2], ["adam", "sgd"])))[0] == "lines_mse"
-    assert figure_names(sweep(tmp_path, (NAME,), grid(["adam", "sgd"])))[0] == "dots_mse"
+    assert names_of(sweep(tmp_path, (RATE, NAME), grid([1, 2], ["adam", "sgd"])))[0] == "lines_mse"
+    assert names_of(sweep(tmp_path, (NAME,), grid(["adam", "sgd"])))[0] == "dots_mse"
 
 
 def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
     def unmeasured(cell: Cell, row: dict[str, Any]) -> None:
         row |= {"verdict": "undecided", "twin": "", "slope_minimizer": ""}
 
-    names = figure_names(sweep(tmp_path, BETAS, grid(near_one(8), near_one(8)), unmeasured))
+    names = names_of(sweep(tmp_path, BETAS, grid(near_one(8), near_one(8)), unmeasured))
     assert names == ("heatmap_mse",)
 
 
 def test_keys_that_change_together_have_no_map(tmp_path: Path) -> None:
     together = sweep(tmp_path, BETAS, [(0.1, 0.2), (0.2, 0.3), (0.3, 0.4)])
-    assert not any("heatmap" in name for name in figure_names(together))
+    assert not any("heatmap" in name for name in names_of(together))
 
 
 def test_parts_of_file_names() -> None:
@@ -391,18 +397,18 @@ def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Pat
     cells = [*grid(["adam"], [0.1, 0.2, 0.3], [1, 2, 3]), *grid(["sgd"], [""], [1, 2, 3])]
     result = sweep(tmp_path, (NAME, B1, RATE), cells)
     assert result.numeric == [B1, RATE]
-    assert "3 cells without β₁ or γ left out" in map_of(result).get_suptitle()
+    assert "3 cells without β₁ or γ not shown" in map_of(result).get_suptitle()
     seen = view(result, (RATE,))
     assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
 
 
 def test_keys_that_are_never_there_together_have_no_figure(tmp_path: Path) -> None:
     cells: list[Cell] = [("adam", b, "") for b in (0.1, 0.2)] + [("sgd", "", m) for m in (1, 2)]
-    assert figure_names(sweep(tmp_path, (NAME, B1, BATCH), cells)) == ()
+    assert names_of(sweep(tmp_path, (NAME, B1, BATCH), cells)) == ()
     cells = [("adam", b, 1) for b in (0.1, 0.2)] + [("sgd", "", 2)]
     result = sweep(tmp_path, (NAME, B1, BATCH), cells)
-    assert "lines_mse" in figure_names(result), "along the other key, which alone tells cells apart"
-    for maker in _makers(result).values():
+    assert "lines_mse" in names_of(result), "along the other key, which alone tells cells apart"
+    for maker in sweep_makers(result).values():
         check_layout(laid_out(maker()))
 
 
@@ -478,7 +484,7 @@ def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
     """With several panels floors are left out: they are drawn as errors are."""
     keys, cells, change = CASES[name]
     floors = [] if len(cells) > 40 else ["twin"]
-    makers = _makers(sweep(tmp_path, keys, cells, change, curves=[f"{B1} = {B2}"], floors=floors))
+    makers = sweep_makers(sweep(tmp_path, keys, cells, change, curves=[f"{B1} = {B2}"], floors=floors))
     assert makers
     for maker in makers.values():
         check_layout(laid_out(maker()))
@@ -506,9 +512,9 @@ def check_layout(figure: Figure) -> None:
 def test_files_are_the_same_again_alone_or_together(tmp_path: Path) -> None:
     result = sweep(tmp_path, (*BETAS, NAME), grid(near_one(3), near_one(4), ["adam", "sgd"]), troubled)
     names = ("heatmap_mse", "lines_mse_beta1")
-    files = draw_sweep(result, names)
+    files = draw_folder(result.folder, names)
     assert set(files) == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
-    assert files == {key: content for name in names for key, content in draw_sweep(result, (name,)).items()}
+    assert files == {key: content for name in names for key, content in draw_folder(result.folder, (name,)).items()}
     assert b"<dc:date>" not in files["heatmap_mse.svg"]
 
 
@@ -521,11 +527,11 @@ def test_a_large_map_is_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     cells = grid(np.linspace(0, 0.98, 101).tolist(), np.linspace(0.01, 1, 101).tolist())
     result = sweep(tmp_path, BETAS, cells, chequered)
     assert result.verdict("undecided").sum() == 101**2 // 2
-    files = draw_sweep(result, ("heatmap_mse",))
+    files = draw_folder(result.folder, ("heatmap_mse",))
     assert len(files["heatmap_mse.png"]) < 4e5
     assert len(files["heatmap_mse.svg"]) < 4e5
     monkeypatch.setattr(heat_maps, "MOST_VECTORS", 101**2)
-    assert len(draw_sweep(result, ("heatmap_mse",), ("svg",))["heatmap_mse.svg"]) > 5e5
+    assert len(draw_folder(result.folder, ("heatmap_mse",), ("svg",))["heatmap_mse.svg"]) > 5e5
 
 
 def test_curves_know_the_functions_that_conditions_know() -> None:

@@ -22,10 +22,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_study import BLOCK, CSV, NO_FLOORS, SGD, SPOILT, contents, wait_until, written
 from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.experiments import BLOCK, CSV, NO_FLOORS, SGD, written
+from kit.processes import wait_until
+from kit.runs import SPOILT, contents
+from kit.sweeping import (
+    ALONE,
+    BUNDLED,
+    GRID,
+    IN_PARTS,
+    PATHS,
+    RATES,
+    SMALL,
+    drawn,
+    found,
+    interrupt_at,
+    outcome,
+    run,
+    whole_cells,
+)
 from nonconv import study
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
@@ -33,25 +50,20 @@ from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.report.figures import painter
-from nonconv.report.figures.painter import Figures
+from nonconv.ready import Ready
+from nonconv.report.figures import drawing_process
+from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
-from nonconv.store.folder import BEGUN, LOCK, MANIFEST, damaged
+from nonconv.store.folder import BEGUN, MANIFEST
 from nonconv.sweeps import executors, flow, tasks
 from nonconv.sweeps.cells import CELLS_FOLDER, TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
-from nonconv.sweeps.loop import Outcome, run_sweep
-from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
+from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.sweep import Sweep
 
-PATHS = 70
-"""Two whole blocks and a rest."""
 STARTS = list(range(0, PATHS, BLOCK))
-RATES = [0.05, 0.1, 0.2]
-ADAM = {"name": "adam", "beta1": 0.5}
-GRID: dict[str, Any] = SGD | {"paths": PATHS, "sweep": {"learning_rate": RATES, "optimizer": ["sgd", ADAM]}}
-SMALL = GRID | {"sweep": {"learning_rate": [0.05, 0.1]}}
 ENOUGH = {"min": BLOCK, "max": 10 * BLOCK, "target": 0.15}
 TOINT = SGD | {
     "paths": PATHS,
@@ -74,8 +86,6 @@ CONFIGS = {
     "files": CSV | {"paths": PATHS, "sweep": {"objective.data.file": ["rows.csv", "other.csv"], "seed": [0, 1]}},
     "a failing cell": FAILING,
 }
-ALONE, IN_PARTS, BUNDLED = 2e-5, 1e-12, 100.0
-"""Seconds that a task should last, with which every cell is a task, every block is one, and all cells are one."""
 
 
 def config_file(folder: Path, config: dict[str, Any]) -> Path:
@@ -85,39 +95,6 @@ def config_file(folder: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-def drawn(folder: Path) -> Callable[[], Figures]:
-    """A cheap stand-in for the figures, which also needs the table to be there."""
-    return lambda: {"stub.png": (folder / "sweep.csv").read_bytes()[:100]}
-
-
-def found(path: Path, *settings: str) -> tuple[Sweep, Survey]:
-    sweep = read_sweep(path, settings)
-    return sweep, survey(sweep)
-
-
-def outcome(
-    path: Path,
-    folder: Path,
-    *settings: str,
-    workers: int = 2,
-    kind: Any = executors.open_threads,
-    executor: Any = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-    **options: Any,
-) -> Outcome:
-    """Run the sweep of a config file with threads, or whatever else."""
-    sweep, surveyed = found(path, *settings)
-    make = executor or partial(kind, sweep, workers)
-    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(on_event), **({"draw": drawn} | options))
-
-
-def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
-    """Run to the end, and return the bytes."""
-    outcome(path, folder, *settings, **options)
-    assert not [name for name in contents(folder) if "unfinished" in name and not name.endswith(LOCK)]
-    return contents(folder)
-
-
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -125,16 +102,6 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def whole_cells(folder: Path) -> list[str]:
-    """The cells in a folder; none of them is half there."""
-    names = sorted(path.name for path in (folder / CELLS_FOLDER).glob("*"))
-    for name in names:
-        manifest = store.read_manifest(folder / CELLS_FOLDER / name)
-        assert manifest is not None
-        assert damaged(folder / CELLS_FOLDER / name, manifest) == []
-    return names
 
 
 @pytest.fixture(autouse=True)
@@ -460,18 +427,6 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
 # Interrupts
 
 
-def interrupt_at(number: int) -> Callable[[Event], None]:
-    """A function that presses Ctrl-C at the event with this number."""
-    left = [number]
-
-    def on_event(event: Event) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise KeyboardInterrupt
-
-    return on_event
-
-
 def kept_paths(folder: Path) -> int:
     """How many paths of an unfinished cell are saved."""
     saved = list((folder / "unfinished.cells").glob("*.checkpoint"))
@@ -685,7 +640,8 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv import study
 from nonconv.engine import blocks
-from nonconv.report.figures import painter
+from nonconv.ready import Ready
+from nonconv.report.figures import drawing_process
 from nonconv.sweeps import executors, flow, tasks
 
 blocks.LARGEST_BLOCK = {BLOCK}
@@ -721,7 +677,8 @@ def added(growing, block):
 
 study.simulate, tasks.PartialCell.add = slowly, added
 executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
-painter.painter = lambda: nullcontext(lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}})
+stub = lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}}
+drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
 main()
 """
@@ -935,13 +892,13 @@ def breaking(monkeypatch: pytest.MonkeyPatch, rate: float, first: int = 0) -> It
         if start == first and cell.resolved["learning_rate"]["value"] == rate:
             raise ZeroDivisionError("by\nzero")
 
-    def broken(cell: Cell, engine: Any, start: int, stop: Any) -> Any:
-        check(cell, start)
-        return measured(cell, engine, start, stop)
+    def broken(ready: Ready, start: int, stop: Any) -> Any:
+        check(ready.cell, start)
+        return measured(ready, start, stop)
 
-    def broken_together(cells: Sequence[Cell], start: int, stop: Any) -> Any:
-        for cell in cells:
-            check(cell, start)
+    def broken_together(cells: Sequence[Ready], start: int, stop: Any) -> Any:
+        for ready in cells:
+            check(ready.cell, start)
         return measured_together(cells, start, stop)
 
     with monkeypatch.context() as patched:
@@ -1002,9 +959,9 @@ def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.M
     assert not (tmp_path / "fast" / MANIFEST).exists()
     assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
     with breaking(monkeypatch, 0.05):
-        outcome(small, tmp_path / "out", draw=painter.draw_here)
+        outcome(small, tmp_path / "out", draw=drawing_process.draw_here)
         assert [row["difference_minimizer"] for row in table(tmp_path / "out")] == ["", ""], "there is no baseline"
-        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=painter.draw_here)
+        outcome(small, tmp_path / "all", 'sweep={"seed": [1, 2]}', draw=drawing_process.draw_here)
     assert [row["status"] for row in table(tmp_path / "all")] == ["failed", "failed"]
     assert "Verdicts: none." in (tmp_path / "all" / "summary.md").read_text()
 
@@ -1231,7 +1188,7 @@ def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds
 @pytest.fixture
 def _stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is drawn, and signals stay as they were."""
-    monkeypatch.setattr(painter, "painter", lambda: nullcontext(drawn))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
     yield

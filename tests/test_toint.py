@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,23 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nonconv.components import Chosen, Optimizer, Schedule
+from kit.counterexample import DIALECTS, PLAIN, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
+from nonconv.components import Chosen
 from nonconv.data.continuous import UNIFORM, Uniform
-from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
-from nonconv.engine.orbit import with_orbit
-from nonconv.engine.program import Engine, Program
 from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
-from nonconv.objectives.toint import TOINT, Toint, TointConstants, gradient, last_knot, loss, table
-from nonconv.optimizers import OPTIMIZERS
-from nonconv.schedules import LEARNING_RATES
-from nonconv.schedules.learning_rate import warmed_up
-from nonconv.statistics.counterexample import slopes
+from nonconv.objectives.toint import Toint, TointConstants, gradient, last_knot, loss, table
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
-ROUNDING = 2.0**-53
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -179,61 +172,6 @@ def test_bounded_below_with_a_minimum_in_every_interval() -> None:
 # The optimizer's own knots
 
 
-def optimizer_named(name: str) -> Optimizer:
-    found = OPTIMIZERS[name]
-    assert isinstance(found, Optimizer)
-    return found
-
-
-EXACT = Toint()
-CORRECTED: dict[str, Any] = {"eps": 0.0}
-TOINTS: dict[str, Any] = {"eps": 0.0, "bias_correction": False, "start": "first_gradient"}
-PLAIN: dict[str, Any] = {"eps": 0.0, "bias_correction": False}
-DIALECTS = (CORRECTED, TOINTS, PLAIN)
-"""Of Adam."""
-
-
-def make(
-    optimizer: str = "adam", h: Toint = EXACT, steps: int = 300, parameters: dict[str, Any] | None = None, **changes: Any
-) -> Program:
-    """A program without its orbit that records every step."""
-    rule = optimizer_named(optimizer)
-    default: dict[str, Any] = {
-        "seed": 5,
-        "learning_rate": lambda n: np.full_like(n, 0.1),
-        "batch_size": np.ones_like,
-        "start": np.zeros(h.dim),
-        "record": np.arange(1, steps + 1),
-    }
-    return Program(
-        dim=h.dim,
-        steps=steps,
-        objective=TOINT,
-        objective_parameters=h,
-        objective_constants=TOINT.prepare(h, h.dim),
-        data=NOTHING,
-        data_constants=NOTHING.prepare(Nothing(), h.dim),
-        optimizer=rule,
-        optimizer_parameters=rule.parameters(**(parameters or {})),
-        **(default | changes),
-    )
-
-
-def bound(program: Program, engine: Callable[[Program], Engine] = Fused) -> Program:
-    return with_orbit(program, engine)
-
-
-def orbit_of(program: Program) -> Array:
-    assert program.orbit is not None
-    return program.orbit
-
-
-def never_another_slope(program: Program) -> bool:
-    """Whether every step meets slope -scale in all coordinates; from 0 this is the orbit itself."""
-    found = slopes(program, Fused, 1)
-    return bool((found.exact == program.steps).all() and found.largest.max() == 0.0 and not found.first_other.any())
-
-
 CASES = 40
 
 
@@ -268,14 +206,6 @@ def test_knots_of_a_zero_start_without_correction(beta1: float, beta2: float) ->
     expected = 0.1 * (1 - beta1**n) / np.sqrt(1 - beta2**n)
     allowed = (8 / (1 - beta1) + 8 / (1 - beta2)) * ROUNDING * expected + 2 * ROUNDING * orbit[1:]
     assert np.all(np.abs(np.diff(orbit) - expected) <= allowed)
-
-
-def schedule(name: str, **parameters: Any) -> Callable[[Array], Array]:
-    component = LEARNING_RATES[name]
-    assert isinstance(component, Schedule)
-    warmup = parameters.pop("warmup", 0)
-    h = component.parameters(**parameters)
-    return lambda n: warmed_up(component.value(h, n), warmup, n)
 
 
 RATES = {
@@ -321,7 +251,7 @@ def test_same_bits_from_both_engines(optimizer: str, knots: Any) -> None:
         program = make(optimizer, Toint(knots, dim=dim), 300, start=start, batch_size=sizes)
         ours, reference = bound(program), bound(program, Reference)
         assert np.array_equal(orbit_of(ours), orbit_of(reference))
-        for a, b in zip(ours.objective_constants, reference.objective_constants, strict=True):
+        for a, b in zip(ours.objective.constants, reference.objective.constants, strict=True):
             assert np.array_equal(a, b)
         stop = np.zeros(1, dtype=np.uint8)
         fast, slow = simulate(ours, Fused(ours), 0, 13, stop), simulate(ours, Reference(ours), 0, 13, stop)

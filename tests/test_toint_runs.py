@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from scipy import stats
-from test_figures import check_layout, laid_out, texts
-from test_study import contents, drawn, written
-from test_toint import DIALECTS, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
 
+from kit.counterexample import DIALECTS, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
+from kit.experiments import written
+from kit.layout import check_layout, laid_out, texts
+from kit.runs import contents, drawn
 from nonconv import study
 from nonconv.engine import blocks, orbit
 from nonconv.engine.blocks import simulate
@@ -26,12 +27,14 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import TOINT, Toint
+from nonconv.ready import make_ready
 from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_rows, read_run
 from nonconv.results.counterexample import WHY
 from nonconv.statistics.counterexample import slopes
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
-from nonconv.statistics.tally import OUTCOMES, measure
+from nonconv.statistics.tally import measure
 from nonconv.theory.linearised import deviation
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -59,9 +62,10 @@ def test_every_pair_of_betas_escapes() -> None:
     betas = ("0", "0.1", "0.5", "0.9", "0.99", "0.999", "0.999999")
     for beta1, beta2 in ((b1, b2) for b1 in betas for b2 in betas):
         overrides = [f"optimizer.beta1={beta1}", f"optimizer.beta2={beta2}", "steps=20000", "paths=1"]
-        cell = study.prepared(read_cell(CONFIGS / "toint_betas.yaml", overrides))
+        cell = make_ready(read_cell(CONFIGS / "toint_betas.yaml", overrides)).cell
         tally = measure(cell, simulate(cell.program, Fused(cell.program), 0, 1, NEVER))
-        outcome, caught_step, _, speed, _ = tally.fates[:, 0].tolist()
+        assert tally.fates is not None
+        outcome, caught_step, _, speed, _ = tally.fates.joined[:, 0].tolist()
         assert (OUTCOMES[int(outcome)], caught_step) == ("escaped", 0)
         allowed = 4 * 20_000 + 8 / (1 - float(beta1)) + 8 / (1 - float(beta2))
         assert speed == pytest.approx(ALPHA, rel=allowed * ROUNDING)
@@ -75,7 +79,7 @@ def test_every_step_is_looked_at(steps: int) -> None:
         program = started(start, steps=steps)
         found = slopes(program, Fused, 1)
         theta = np.concatenate([[start], simulate(program, Fused(program), 0, 1, NEVER).theta[:-1, 0, 0]])
-        slope = TOINT.gradient(TOINT.constants(*(part[0] for part in program.objective_constants)), theta, None)
+        slope = TOINT.gradient(TOINT.constants(*(part[0] for part in program.objective.constants)), theta, None)
         other = np.flatnonzero(slope != -1.0)
         assert found.exact[0] == steps - len(other)
         assert found.first_other[0] == (other[0] + 1 if len(other) else 0)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_floors import calibration_script
-from test_study import drawn, written
 
+from kit.calibration import calibration_script
+from kit.experiments import written
+from kit.runs import drawn
 from nonconv import study
 from nonconv.engine.plan import Plan, Wanted, plan_for
 from nonconv.experiment.binding import read_cell
@@ -70,13 +71,13 @@ def told(seen: Observed) -> tuple[str, str]:
     return found.answer, found.reason
 
 
-STANDS = "exponent 0.000, 95 % interval -0.013 to 0.013"
-FALLS = "exponent -1.000, 95 % interval -1.013 to -0.987"
+STAYS_UP = "stays up (log-log slope 0.000, 95 % interval -0.013 to 0.013)"
+DECREASES = "decreases (log-log slope -1.000, 95 % interval -1.013 to -0.987)"
 """+-1.96 sqrt(2) 0.1 / (log(2) sqrt(1000))."""
 
 
 def test_all_stand() -> None:
-    assert told(observed()) == ("does_not_converge", "; ".join(f"{what} stands: {STANDS}" for what in NAMES.values()))
+    assert told(observed()) == ("does_not_converge", "; ".join(f"{what} {STAYS_UP}" for what in NAMES.values()))
 
 
 @pytest.mark.parametrize("n", [1, 2, 30, 4096])
@@ -91,47 +92,47 @@ def test_intervals_of_shares_invert_binomial_tails(n: int) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_one_that_stands_is_enough(name: str) -> None:
     levels = dict.fromkeys(NAMES, FALLING) | {name: STANDING}
-    assert told(observed(levels)) == ("does_not_converge", f"{NAMES[name]} stands: {STANDS}")
+    assert told(observed(levels)) == ("does_not_converge", f"{NAMES[name]} {STAYS_UP}")
 
 
 def test_all_fall() -> None:
-    assert told(observed(FALLING)) == ("converges", "; ".join(f"{what} falls: {FALLS}" for what in NAMES.values()))
+    assert told(observed(FALLING)) == ("converges", "; ".join(f"{what} {DECREASES}" for what in NAMES.values()))
 
 
 @pytest.mark.parametrize("last", [0.0, 1e-27])
 def test_vanished(last: float) -> None:
     """Beside the square of the iterate, which is 1; what is above the rounding error of that is judged as ever."""
-    vanished = "; ".join(f"{what} has vanished" for what in NAMES.values())
+    vanished = "; ".join(f"{what} is 0 up to rounding" for what in NAMES.values())
     assert told(observed((1.0, 1.0, last))) == ("converges", vanished)
     assert told(observed((1.1e-27, 1.1e-27, 1.1e-27)))[0] == "does_not_converge"
 
 
 def test_what_stood_and_then_vanished_is_as_good_as_what_falls() -> None:
     levels = {"twin": FALLING, "window": (1.0, 1.0, 0.0), "cauchy": FALLING}
-    expected = f"the twin floor falls: {FALLS}; the window floor has vanished; the Cauchy floor falls: {FALLS}"
+    expected = f"the twin floor {DECREASES}; the window floor is 0 up to rounding; the Cauchy floor {DECREASES}"
     assert told(observed(levels)) == ("converges", expected)
 
 
-GROWS = "the distance from the twin may still grow with the lag; take more steps, or more paths"
-CROSSES = "the paths may still be on their way through the last window; take more steps"
+GROWS = "the distance between twins may still grow with the lag; take more steps or more paths"
+CROSSES = "the iterates may still drift through the last window; take more steps"
 
 
 @pytest.mark.parametrize(("early", "answer"), [(0.75, "does_not_converge"), (0.7, "undecided"), (0.5, "undecided")])
 def test_twin_that_is_not_relaxed(early: float, answer: str) -> None:
     """The distance doubled in less than two doublings of the lag: log2(1 / 0.7) = 0.51 is too much."""
-    reason = f"the twin floor stands: {STANDS}" if answer == "does_not_converge" else GROWS
+    reason = f"the twin floor {STAYS_UP}" if answer == "does_not_converge" else GROWS
     assert told(observed(early=early, wanted=ONLY["twin"])) == (answer, reason)
 
 
 @pytest.mark.parametrize(("crossing", "answer"), [(3.9, "does_not_converge"), (4.1, "undecided"), (12.0, "undecided")])
 def test_window_that_is_crossed(crossing: float, answer: str) -> None:
-    reason = f"the window floor stands: {STANDS}" if answer == "does_not_converge" else CROSSES
+    reason = f"the window floor {STAYS_UP}" if answer == "does_not_converge" else CROSSES
     assert told(observed(crossing=crossing, wanted=ONLY["window"])) == (answer, reason)
 
 
 def test_unsettled_floors_do_not_hide_one_that_has_settled() -> None:
-    assert told(observed(crossing=6.0)) == ("does_not_converge", f"the twin floor stands: {STANDS}")
-    others = "; ".join(f"{NAMES[name]} stands: {STANDS}" for name in ("window", "cauchy"))
+    assert told(observed(crossing=6.0)) == ("does_not_converge", f"the twin floor {STAYS_UP}")
+    others = "; ".join(f"{NAMES[name]} {STAYS_UP}" for name in ("window", "cauchy"))
     assert told(observed(early=0.5)) == ("does_not_converge", others)
 
 
@@ -140,13 +141,14 @@ def test_reasons_are_given_once() -> None:
 
 
 def test_cauchy_alone_does_not_tell_whether_paths_settled() -> None:
-    expected = "whether the paths have settled is seen by the window floor only, which was not measured"
+    expected = "only the window floor shows whether the iterates are stationary, and it was not measured"
     assert told(observed(wanted=ONLY["cauchy"])) == ("undecided", expected)
 
 
 def test_a_fall_that_slows_down_decides_nothing() -> None:
     """From exponent -1 to -1/2; control: from -1 to -0.95 is no slowing to speak of."""
-    expected = "the twin floor falls (exponent -0.500, 95 % interval -0.513 to -0.487), but ever more slowly; take more steps"
+    slope = "log-log slope -0.500, 95 % interval -0.513 to -0.487"
+    expected = f"the twin floor decreases ({slope}), but more and more slowly; take more steps"
     assert told(observed(SLOWING, wanted=ONLY["twin"])) == ("undecided", expected)
     assert told(observed((4.0, 2.0, 2.0**0.05), wanted=ONLY["twin"]))[0] == "converges"
     accelerating = (2.0, math.sqrt(2.0), 2.0**-0.5)
@@ -171,19 +173,20 @@ def test_too_noisy_to_tell() -> None:
     """The number of paths is such that the interval would just end at -0.1: 1000 (2.394 x 0.0645 / 0.05)^2, or so."""
     levels = (1.0, 2.0**-0.05, 2.0**-0.1)
     seen = observed(levels, spread=1.0, wanted=ONLY["twin"])
-    expected = "the twin floor cannot be told to stand or to fall (exponent -0.050, 95 % interval -0.176 to 0.076)"
-    assert told(seen) == ("undecided", f"{expected}; 1e+04 paths might do")
+    slope = "log-log slope -0.050, 95 % interval -0.176 to 0.076"
+    expected = f"cannot tell whether the twin floor stays up or decreases ({slope}); about 10 000 paths may be enough"
+    assert told(seen) == ("undecided", expected)
     enough = 1000 * (stats.norm.isf(0.05 / 6) * math.sqrt(2e-3) / math.log(2.0) / 0.05) ** 2
     assert enough == pytest.approx(9542, abs=1)
     for paths, answer in ((int(0.95 * enough), "undecided"), (int(1.05 * enough), "does_not_converge")):
         assert told(observed(levels, spread=1.0, wanted=ONLY["twin"], paths=paths))[0] == answer
 
 
-@pytest.mark.parametrize(("exponent", "more"), [(-0.1, "1e+04"), (-0.17, "2e+03")])
-def test_paths_that_might_do_are_neither_endless_nor_too_few(exponent: float, more: str) -> None:
+@pytest.mark.parametrize(("exponent", "more"), [(-0.1, "10 000"), (-0.17, "2 000")])
+def test_the_advised_paths_are_neither_endless_nor_too_few(exponent: float, more: str) -> None:
     """At the border an exponent 0.02 off it is to be told; and twice as many paths are the least that is advised."""
     levels = (1.0, 2.0**exponent, 4.0**exponent)
-    assert told(observed(levels, spread=0.5, wanted=ONLY["twin"]))[1].endswith(f"; {more} paths might do")
+    assert told(observed(levels, spread=0.5, wanted=ONLY["twin"]))[1].endswith(f"; about {more} paths may be enough")
 
 
 def test_without_randomness_there_is_no_error() -> None:
@@ -192,17 +195,17 @@ def test_without_randomness_there_is_no_error() -> None:
         seen = observed(random=False, paths=paths)
         assert judge(seen).slopes["twin"] == (0.0, 0.0, 0.0, 0.0)
         assert judge(seen).answer == "does_not_converge"
-    between = "exponent -0.050, 95 % interval -0.050 to -0.050"
-    expected = f"the twin floor cannot be told to stand or to fall ({between}); take more steps"
+    slope = "log-log slope -0.050, 95 % interval -0.050 to -0.050"
+    expected = f"cannot tell whether the twin floor stays up or decreases ({slope}); take more steps"
     assert told(observed((1.0, 0.5, 2.0**-1.05), random=False, wanted=ONLY["twin"])) == ("undecided", expected)
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"paths": 199}, "199 paths are too few; take 200 or more"),
-        ({"steps": 255}, "255 steps are too few; take 256 or more"),
-        ({"steps": 255, "paths": 199}, "255 steps are too few; take 256 or more"),
+        ({"paths": 199}, "199 paths are too few; take at least 200"),
+        ({"steps": 255}, "255 steps are too few; take at least 256"),
+        ({"steps": 255, "paths": 199}, "255 steps are too few; take at least 256"),
         ({"left": 51}, ""),
     ],
 )
@@ -223,7 +226,7 @@ def test_without_floors() -> None:
 def test_paths_that_are_not_finite_forbid_a_verdict() -> None:
     seen = observed()
     seen = replace(seen, left=7, moments=seen.moments._replace(n=np.array(993.0)))
-    expected = "7 of 1000 paths left the finite numbers: too few to call it diverging, too many to judge the rest"
+    expected = "7 of 1000 paths are not finite: too few to call it divergence, but floors need all paths finite"
     assert told(seen) == ("undecided", expected)
     assert judge(seen).slopes == {}
 
@@ -235,7 +238,7 @@ def test_share_of_paths_that_left(paths: int) -> None:
     assert stats.binom.sf(left - 1, paths, 0.05) < 0.025 <= stats.binom.sf(left - 2, paths, 0.05)
     assert told(observed(left=left, paths=paths)) == (
         "diverges",
-        f"{left} of {paths} paths escaped or left the finite numbers",
+        f"{left} of {paths} paths escaped, overflowed or became nan",
     )
     assert told(observed(left=left - 1, paths=paths))[0] == "does_not_converge"
 
@@ -407,7 +410,7 @@ def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     run = run_of()
     assert list(run.verdict) == ["schema_version", "verdict", "reason", "observed", "slopes", "floors", "outcomes", "bound"]
     assert (run.verdict["verdict"], run.verdict["observed"], run.verdict["bound"]) == ("does_not_converge", [256, 2048], None)
-    assert verdict_text.verdict(run).startswith("does not converge, observed on steps 256 to 2048: the twin floor stands: ")
+    assert verdict_text.verdict(run).startswith("does not converge, observed on steps 256 to 2048: the twin floor stays up (")
     assert verdict_text.limits(run) == []
     truth = 0.1 * 0.09 / 1.9
     assert list(run.verdict["floors"]) == ["twin", "window", "cauchy"]
@@ -418,9 +421,10 @@ def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
         assert (row["step"], row["n"], row["n_finite"]) == (2048, 400, 400)
     low, value = (run.verdict["floors"]["window"][key] for key in ("lower", "value"))
     assert verdict_text.floors(run)[0] == (
-        "Whatever random variable ξ is, E|Θ − ξ|² averaged over 64 equidistant steps from 1025 to 2048"
-        f" was at least {low:.3g} (estimate {value:.4g}; at 95 % for all {run.floors} floors at once)."
+        f"Window floor: for every ξ, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), "
+        "averaged over 64 evenly spaced steps from 1025 to 2048."
     )
+    assert verdict_text.floors(run)[-1] == f"These lower bounds hold for all {run.floors} floors at once, at 95 %."
 
 
 def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
@@ -428,18 +432,22 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert run.verdict["verdict"] == "converges"
     minimizer, other = verdict_text.limits(run)
     seen = "The limit, observed on steps 256 to 2048,"
-    assert re.fullmatch(rf"{seen} is minimizer = 0\.1: E\|Θ − minimizer\|² falls, exponent -0\.[6-9]\d\d\.", minimizer)
-    assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stands, exponent -?0\.00\d\.", other)
+    assert re.fullmatch(
+        rf"{seen} is minimizer = 0\.1: E\|Θ − minimizer\|² decreases \(log-log slope -0\.[6-9]\d\d\)\.", minimizer
+    )
+    assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
 
 
-STILL_FALLS = "the floors fall, but the learning rate still falls to its positive limit, where they may stand; take more steps"
-STILL_GROWS = "the floors fall, but the batch size still grows to its bound, where they may stand; take more steps"
-STILL = "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
-STILL_FILLS = (
-    "the floors fall, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
-    " where they may stand; take more steps"
+STILL_FALLS = (
+    "the floors decrease, but the learning rate still falls to its positive limit, so they may level off; take more steps"
 )
-WARMS_UP = "the learning rate warms up until step 1025; take 2050 steps or more"
+STILL_GROWS = "the floors decrease, but the batch size still grows to its bound, so they may level off; take more steps"
+STILL = "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
+STILL_FILLS = (
+    "the floors decrease, but the average of squared gradients still fills up from 0, and steps shrink to their limit,"
+    " so they may level off; take more steps"
+)
+WARMS_UP = "the learning rate warms up until step 1025; take at least 2050 steps"
 FILLING = {"name": "rmsprop", "beta2": 0.99999}
 RARE = {"name": "quadratic", "data": {"name": "two_point", "p_high": 1e-9}}
 PIECEWISE = {"name": "piecewise", "values": [0.1, 0.01], "until": [1024]}
@@ -491,8 +499,8 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
     assert (lost > 100) == (eps == 0)
     if lost:
         assert run.verdict["verdict"] == "undecided"
-        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: 0/0, since eps is 0"
-        assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths, as long as they were numbers.")
+        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0"
+        assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths, until they became 0/0.")
 
 
 def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) -> None:
@@ -501,25 +509,25 @@ def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) ->
     assert run.verdict["verdict"] == "converges"
     not_there, there = verdict_text.limits(run)
     assert not_there.startswith(
-        "The limit, observed on steps 1024 to 8192, is not minimizer = 0.1: E|Θ − minimizer|² stands, exponent "
+        "The limit, observed on steps 1024 to 8192, is not minimizer = 0.1: E|Θ − minimizer|² stays up (log-log slope "
     )
     assert there.startswith(
         f"The limit, observed on steps 1024 to 8192, is adam_zero = {run.summary['xi_points']['adam_zero'][0]:.6g}: "
     )
     assert run.verdict["bound"].items() >= {"violations": 0, "paths": 400}.items()
-    assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths.")
+    assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths.")
 
 
 def test_toints_example(run_of: Callable[..., Run]) -> None:
     adam = {"name": "adam", "eps": 0.0, "bias_correction": False, "start": "first_gradient"}
     run = run_of(objective="toint", optimizer=adam, learning_rate=0.1, xi="start", paths=1)
     assert run.verdict["verdict"] == "diverges"
-    assert run.verdict["reason"] == "1 of 1 paths escaped or left the finite numbers"
+    assert run.verdict["reason"] == "1 of 1 paths escaped, overflowed or became nan"
 
 
 def test_too_few_paths(run_of: Callable[..., Run]) -> None:
     run = run_of(paths=10)
-    assert verdict_text.verdict(run) == ("undecided, observed on steps 256 to 2048: 10 paths are too few; take 200 or more.")
+    assert verdict_text.verdict(run) == ("undecided, observed on steps 256 to 2048: 10 paths are too few; take at least 200.")
 
 
 def test_numbers_that_are_not_finite_are_null(run_of: Callable[..., Run]) -> None:

@@ -12,8 +12,8 @@ from nonconv.report.sweep_result import ENDS
 from nonconv.report.tables import interval
 from nonconv.results.csv_text import number
 from nonconv.results.sweep_files import read_ends
+from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.paired import Paired, paired
-from nonconv.statistics.tally import MSE
 from nonconv.store.folder import undamaged
 
 
@@ -87,7 +87,7 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
 
 def _quantity(name: str) -> str:
     """The name of a final quantity for people."""
-    return f"E|Θ − {name.removeprefix(MSE)}|²" if name.startswith(MSE) else ENDS[name]
+    return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS[name]
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

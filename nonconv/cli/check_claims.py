@@ -82,7 +82,7 @@ def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
         except ConfigError as error:
             problems += error.problems
         else:
-            if "expect" not in cells[-1].resolved:
+            if not cells[-1].expect:
                 missing = "missing; `nonconv check` tests results against this block"
                 problems.append(str(Problem(missing, Place(str(config), 0, 0, ""), "expect", allowed(Expect))))
     if problems:
@@ -105,11 +105,11 @@ def _compute_results(
 ) -> "list[Result]":
     """The result of each cell, computed unless it is finished."""
     from nonconv.checks.expectations import read_result
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
     from nonconv.store.folder import Folder
 
     results = []
-    with painter() as draw:
+    with figure_process() as draw:
         for k, (config, cell) in enumerate(zip(configs, cells, strict=True), 1):
             folder = out / cell.folder_name
             reused = not force and Folder(folder, cell.identity).is_finished()
@@ -128,11 +128,11 @@ def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]")
     from nonconv.checks.junit import Checked
 
     found = list(zip(map(str, configs), cells, results, strict=True))
-    problems = [str(p) for config, cell, result in found for p in find_unanswerable(cell.resolved["expect"], result, config)]
+    problems = [str(p) for config, cell, result in found for p in find_unanswerable(cell.expect, result, config)]
     if problems:
         raise ConfigError(problems)
     return [
-        Checked(config, cell.name, cell.claim, result.run.folder, evaluate(cell.resolved["expect"], result))
+        Checked(config, cell.name, cell.claim, result.run.folder, evaluate(cell.expect, result))
         for config, cell, result in found
     ]
 

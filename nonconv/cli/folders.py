@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nonconv.atomic import write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
 from nonconv.errors import UsageError
 
@@ -62,8 +63,8 @@ def plot(
 
     They are written to the working directory, or to DIR.
     """
-    from nonconv.report.figures.figures import FORMATS
-    from nonconv.report.figures.painter import draw_folder
+    from nonconv.report.figures.catalogue import FORMATS
+    from nonconv.report.figures.drawing import draw_folder
     from nonconv.store.folder import undamaged
 
     _check_format(kind, FORMATS)
@@ -71,8 +72,7 @@ def plot(
     for figure, content in draw_folder(run, formats=(kind,)).items():
         target = out / f"{name}-{figure}"
         try:
-            out.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+            write_whole(target, content)
         except OSError as error:
             raise UsageError(f"{target} cannot be written: {error.strerror}") from None
         print(target)

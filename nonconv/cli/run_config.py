@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nonconv.experiment.cell import Cell
-    from nonconv.report.figures.painter import Draw, Figures
+    from nonconv.report.figures.drawing_process import Draw, Figures
 
 
 @reported
@@ -50,12 +50,12 @@ def run(
     The folder holds tables, figures, a summary and recorded paths. A finished run is not computed again. To continue an
     interrupted run, run the same command.
     """
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
 
     if dry_run:
         _print_plan(*_read(config, settings, out), as_json)
         return
-    with painter() as draw:
+    with figure_process() as draw:
         cell, folder = _read(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
 
@@ -132,7 +132,7 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
 
 
 def _print_result(result: Any) -> None:
-    from nonconv.report.figures.painter import figure_names
+    from nonconv.report.figures.catalogue import figure_names
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows

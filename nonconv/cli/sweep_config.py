@@ -30,7 +30,7 @@ from nonconv.cli.common import (
 from nonconv.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from nonconv.report.figures.painter import Draw
+    from nonconv.report.figures.drawing_process import Draw
     from nonconv.sweeps.loop import OpenExecutor, Outcome
     from nonconv.sweeps.sweep import Survey, Sweep
 
@@ -70,13 +70,13 @@ def sweep(
     The grid is the config's `sweep` block, or --grid. The output folder holds the cells, a table and figures. Finished
     cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
-    from nonconv.report.figures.painter import painter
+    from nonconv.report.figures.drawing_process import figure_process
 
     _check_executor(executor, scheduler)
     if dry_run:
         _print_plan(_read(config, settings, grids, out), workers or default_workers(), force, as_json)
         return
-    with painter() as draw:
+    with figure_process() as draw:
         plan = _read(config, settings, grids, out)
         open_executor = _choose_executor(plan, executor, scheduler, workers or default_workers())
         outcome = _run(plan, open_executor, force, fail_fast, quiet or as_json, draw)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Distribution, Law
+from nonconv.components import Configured, Distribution, Law
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import LAYOUTS, SEED, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array
@@ -89,7 +89,7 @@ def _sample_compiles(component: Distribution, h: Any) -> None:
     for dim, batch in LAYOUTS:
         if dim in dims or len(dims) == 1:
             size = dim if component.dim(h) is None else dim_of(component, h)
-            program = make_program(size, batch, data=component, data_constants=component.prepare(h, size))
+            program = make_program(size, batch, data=Configured(component, h, component.prepare(h, size)))
             engines_agree(program, component, "sample")
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Chosen, Coupled, Examples, Initialisation, Shape
+from nonconv.components import Chosen, Configured, Coupled, Examples, Initialisation, Shape
 from nonconv.contract.broken import Broken, Check, demand_same_bits
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
@@ -43,13 +43,9 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
         "seed": SEED,
         "dim": groups[-1].last,
         "steps": STEPS,
-        "objective": network.component,
-        "objective_parameters": h,
-        "objective_constants": network.component.prepare(h, shape),
-        "data": examples,
-        "data_constants": examples.prepare(data.parameters),
-        "optimizer": SGD,
-        "optimizer_parameters": Sgd(),
+        "objective": Configured(*network, network.component.prepare(h, shape)),
+        "data": Configured(*data, examples.prepare(data.parameters)),
+        "optimizer": Configured(SGD, Sgd()),
         "learning_rate": lambda n: 0.01 * n**-0.25,
         "batch_size": lambda n: np.full_like(n, float(BATCH)),
         "start": _random("start", groups[-1].last),

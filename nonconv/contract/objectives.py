@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Distribution, Objective
+from nonconv.components import Configured, Distribution, Objective
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.data import constants_fit, dim_of, entry_of
 from nonconv.contract.programs import engines_agree, make_program
@@ -26,11 +26,8 @@ def _gradient_compiles(component: Objective, h: Any) -> None:
     dim = dim_of(component, h)
     for batch in ("1", "5", "growing"):
         changes: dict[str, Any] = {
-            "objective": component,
-            "objective_parameters": h,
-            "objective_constants": component.prepare(h, dim),
-            "data": law,
-            "data_constants": law.prepare(parameters, dim),
+            "objective": Configured(component, h, component.prepare(h, dim)),
+            "data": Configured(law, parameters, law.prepare(parameters, dim)),
         }
         engines_agree(make_program(dim, batch, **changes), component, "gradient")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Optimizer
+from nonconv.components import Configured, Optimizer
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import LAYOUTS, depends_on_step_alone, engines_agree, make_program
 
@@ -38,7 +38,7 @@ def _at_step_of_the_step_alone(component: Optimizer, h: Any) -> None:
 
 def _update_compiles(component: Optimizer, h: Any) -> None:
     for dim, batch in LAYOUTS:
-        engines_agree(make_program(dim, batch, optimizer=component, optimizer_parameters=h), component, "update")
+        engines_agree(make_program(dim, batch, optimizer=Configured(component, h)), component, "update")
 
 
 def _update_is_pure(component: Optimizer, h: Any) -> None:

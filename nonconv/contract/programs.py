@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nonconv.components import Configured
 from nonconv.contract.broken import Broken, demand_same_bits
 from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.engine.blocks import simulate
@@ -27,13 +28,9 @@ def make_program(dim: int, batch: str, **changes: Any) -> Program:
         "seed": SEED,
         "dim": dim,
         "steps": STEPS,
-        "objective": QUADRATIC,
-        "objective_parameters": None,
-        "objective_constants": QUADRATIC.prepare(Quadratic(None, dim, scale), dim),
-        "data": TWO_POINT,
-        "data_constants": TWO_POINT.prepare(law, dim),
-        "optimizer": ADAM,
-        "optimizer_parameters": Adam(),
+        "objective": Configured(QUADRATIC, None, QUADRATIC.prepare(Quadratic(None, dim, scale), dim)),
+        "data": Configured(TWO_POINT, law, TWO_POINT.prepare(law, dim)),
+        "optimizer": Configured(ADAM, Adam()),
         "learning_rate": lambda n: 0.1 * n**-0.25,
         "batch_size": (lambda n: 1.0 + np.floor(n / 6.0)) if batch == "growing" else (lambda n: np.full_like(n, float(batch))),
         "start": np.linspace(-1.0, 0.5, dim),

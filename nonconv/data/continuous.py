@@ -18,6 +18,7 @@ HALF_GRID = 2.0**-53
 
 
 def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
+    """Refuse high <= low."""
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
@@ -29,16 +30,20 @@ class Uniform(NamedTuple):
 
 
 class UniformConstants(NamedTuple):
+    """Of one coordinate inside the engine, shape (dim,) each before that."""
+
     low: Lanes
     width: Lanes
 
 
 def uniform_law(h: Uniform, dim: int) -> Law:
+    """Exact moments of the uniform law."""
     moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
     return Law.same(dim, *moments, symmetric=True)
 
 
 def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
+    """low + width u."""
     return k.low + k.width * u
 
 
@@ -63,12 +68,15 @@ class LogUniform(NamedTuple):
 
 
 class LogUniformConstants(NamedTuple):
+    """negative: the probability of a negative sign, 0, 1/2 or 1."""
+
     low: Lanes
     log_ratio: Lanes
     negative: Lanes
 
 
 def log_uniform_law(h: LogUniform, dim: int) -> Law:
+    """Exact moments; those of narrow ranges by quadrature, since the closed forms cancel there."""
     low, width, sign = h.low, log_ratio(h), -1.0 if h.sign == "negative" else 1.0
     if width > 4.0:
         first, second, third = ((h.high**k - low**k) / (k * width) for k in (1, 2, 3))
@@ -86,16 +94,20 @@ def log_uniform_law(h: LogUniform, dim: int) -> Law:
 
 
 def log_ratio(h: LogUniform) -> float:
+    """log(high / low), without cancellation for a narrow range."""
     return math.log(h.high / h.low) if h.high > 2.0 * h.low else math.log1p((h.high - h.low) / h.low)
 
 
 def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
+    """The constants, alike in every coordinate."""
     negative = {"both": 0.5, "positive": 0.0, "negative": 1.0}[h.sign]
     return LogUniformConstants(*(np.full(dim, value) for value in (h.low, log_ratio(h), negative)))
 
 
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
+    """By inversion: u below `negative` chooses the sign, and its place within that part the magnitude."""
     below = u < k.negative
+    # Both branches are evaluated, also where one has probability 0: the maxima keep it from dividing by 0.
     part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
     magnitude = k.low * exp(k.log_ratio * part)
     return select(below, -magnitude, magnitude)
@@ -121,15 +133,19 @@ class Normal(NamedTuple):
 
 
 class NormalConstants(NamedTuple):
+    """Mean and standard deviation per coordinate."""
+
     mean: Lanes
     std: Lanes
 
 
 def normal_law(h: Normal, dim: int) -> Law:
+    """Exact moments of the normal law."""
     return Law.same(dim, h.mean, h.std**2, 0.0, -np.inf, np.inf, symmetric=True)
 
 
 def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
+    """By inversion: mean + std times the normal quantile, at the middle of the uniform's grid cell."""
     return k.mean + k.std * normal_quantile(u + HALF_GRID)
 
 
@@ -154,6 +170,8 @@ class TruncatedNormal(NamedTuple):
 
 
 class TruncatedNormalConstants(NamedTuple):
+    """The probabilities p_low, ..., p_low + p_width of `lower_tail`; std carries its sign."""
+
     mean: Lanes
     std: Lanes
     p_low: Lanes
@@ -163,6 +181,7 @@ class TruncatedNormalConstants(NamedTuple):
 
 
 def standardised(h: TruncatedNormal) -> tuple[float, float]:
+    """low and high in standard deviations from the mean."""
     return (h.low - h.mean) / h.std, (h.high - h.mean) / h.std
 
 
@@ -178,6 +197,7 @@ def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
 
 
 def check_truncated(h: TruncatedNormal) -> list[Complaint]:
+    """Refuse an interval without mass in double precision, and high <= low."""
     if h.high > h.low and lower_tail(h)[2] < 1e-290:
         return [Complaint("low", "the interval [low, high] is so far from the mean that it carries no mass")]
     return complain_unless_ordered(h)
@@ -190,6 +210,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     a, b = max(a, mode - 40.0), min(b, mode + 40.0)
     node, weight = np.polynomial.legendre.leggauss(400)
     z = (a + b) / 2 + (b - a) / 2 * node
+    # The density relative to that at the mode: far in a tail the density itself would underflow.
     weight = weight * np.exp((mode - z) * (mode + z) / 2)
     weight /= weight.sum()
     center = float(weight @ z)
@@ -201,12 +222,14 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
 
 
 def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:
+    """The constants, alike in every coordinate."""
     sign, p_low, p_width = lower_tail(h)
     numbers = (h.mean, sign * h.std, p_low, p_width, h.low, h.high)
     return TruncatedNormalConstants(*(np.full(dim, number) for number in numbers))
 
 
 def sample_truncated(k: TruncatedNormalConstants, u: Lanes) -> Lanes:
+    """By inversion on the lower tail; clipped, since rounding could leave [low, high] by an ulp."""
     z = normal_quantile(k.p_low + k.p_width * u)
     return np.minimum(np.maximum(k.mean + k.std * z, k.low), k.high)
 

@@ -14,7 +14,7 @@ MOST_POINTS = 10_000
 
 
 def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
-    """The exact moments of a law on distinct points, the same for every coordinate."""
+    """Exact moments of a law on distinct points (K,) with probabilities (K,), the same for every coordinate."""
     order = np.argsort(values)
     values, probabilities = values[order], probabilities[order]
     mean = float(probabilities @ values)
@@ -35,20 +35,25 @@ class TwoPoint(NamedTuple):
 
 
 class TwoPointConstants(NamedTuple):
+    """The two values and the probability of the higher one."""
+
     low: Lanes
     high: Lanes
     p_high: Lanes
 
 
 def check_two_point(h: TwoPoint) -> list[Complaint]:
+    """Refuse high <= low."""
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
 def prepare_two_point(h: TwoPoint, dim: int) -> TwoPointConstants:
+    """The constants, alike in every coordinate."""
     return TwoPointConstants(*(np.full(dim, value) for value in h))
 
 
 def sample_two_point(k: TwoPointConstants, u: Lanes) -> Lanes:
+    """high with probability p_high."""
     return select(u < k.p_high, k.high, k.low)
 
 
@@ -95,16 +100,18 @@ class DiscreteConstants(NamedTuple):
 
 
 def check_discrete(h: Discrete) -> list[Complaint]:
+    """Refuse probabilities that do not match the values, do not sum to 1, or duplicate values."""
     if len(h.probabilities) != len(h.values):
         return [Complaint("probabilities", f"has {len(h.probabilities)} numbers for {len(h.values)} values")]
     if len(set(h.values)) < len(h.values):
-        return [Complaint("values", "the same point stands twice; add its probabilities up")]
+        return [Complaint("values", "duplicate point; add up its probabilities")]
     if abs(sum(h.probabilities) - 1.0) > 1e-9:
         return [Complaint("probabilities", f"sum to {sum(h.probabilities):.12g}, not to 1")]
     return []
 
 
 def prepare_discrete(h: Discrete, dim: int) -> DiscreteConstants:
+    """The alias table, alike in every coordinate."""
     keep, values = alias_table(np.asarray(h.values), normalised(h))
     return DiscreteConstants(np.full(dim, float(len(h.values))), np.tile(keep, (dim, 1)), np.tile(values, (dim, 1)))
 
@@ -116,7 +123,7 @@ def normalised(h: Discrete) -> Array:
 
 
 def alias_table(values: Array, probabilities: Array) -> tuple[Array, Array]:
-    """Walker's table (K,) and (2K,): cells too light for their share are filled up by the heavy ones."""
+    """Walker's table (1977): keep (K,) and values (2K,). Values with less than 1/K fill their cell from one that has more."""
     share = probabilities * len(values)
     keep, pairs = np.ones(len(values)), np.repeat(values, 2)
     light = [cell for cell in range(len(values)) if share[cell] < 1.0]
@@ -130,6 +137,7 @@ def alias_table(values: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def sample_discrete(k: DiscreteConstants, u: Lanes) -> Lanes:
+    """The integer part of u size chooses a cell, the fraction left decides between its two values: one uniform per draw."""
     scaled = u * k.size
     cell = np.int64(scaled)
     other = np.int64(scaled - cell >= k.keep[index(cell)])

@@ -26,11 +26,14 @@ class Rows(NamedTuple):
 
 
 class RowConstants(NamedTuple):
+    """size: the number of rows; values: the column of the coordinate."""
+
     size: Lanes
     values: Lanes
 
 
 def law(h: Rows, dim: int) -> Law:
+    """Exact moments of the rows, per column."""
     mean = h.table.mean(axis=0)
     deviation = h.table - mean
     ordered = np.sort(deviation, axis=0)
@@ -46,11 +49,13 @@ def law(h: Rows, dim: int) -> Law:
 
 
 def prepare(h: Rows, dim: int) -> RowConstants:
+    """The columns as contiguous arrays (columns, rows), since a kernel works on one coordinate at a time."""
     rows, columns = h.table.shape
     return RowConstants(np.full(columns, float(rows)), np.ascontiguousarray(h.table.T))
 
 
 def sample(k: RowConstants, u: Lanes) -> Lanes:
+    """The row of number floor(u rows); every column uses the same u, so a sample is a whole row."""
     return k.values[index(u * k.size)]
 
 

@@ -17,6 +17,7 @@ class NothingConstants(NamedTuple):
 
 
 def sample(k: NothingConstants, u: Lanes) -> Lanes:
+    """0; no uniform is drawn."""
     return k.zero
 
 

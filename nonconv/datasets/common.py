@@ -1,4 +1,4 @@
-"""What the examples that are drawn from a law share: uniform features and label noise."""
+"""Shared by examples that are drawn from a law: uniform features and label noise."""
 
 import math
 from typing import Annotated, Literal
@@ -29,6 +29,7 @@ HeldOut = Annotated[
 
 
 def complain_unless_ordered(low: float, high: float) -> list[Complaint]:
+    """Refuse high <= low."""
     return [] if high > low else [Complaint("high", f"{high:g} must be above low, which is {low:g}", f"a number > {low:g}")]
 
 

@@ -49,6 +49,8 @@ class Function(NamedTuple):
 
 
 class FunctionConstants(NamedTuple):
+    """Numbers that kernels read; sine and normal are 0 or 1."""
+
     low: float
     width: float
     sine: int
@@ -59,6 +61,7 @@ class FunctionConstants(NamedTuple):
 
 
 def check(h: Function) -> list[Complaint]:
+    """Refuse values beyond double precision or the sine's exact range, and high <= low."""
     farthest, bound = h.inputs * max(abs(h.low), abs(h.high)), 0.0
     for coefficient in reversed(h.coefficients):
         bound = abs(coefficient) + farthest * bound
@@ -83,6 +86,7 @@ def prepare(h: Function) -> FunctionConstants:
 
 
 def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    """Write features x (inputs, n) and the label y (1, n) from uniforms u (inputs + 1, n), the last row being the noise."""
     draw_features(k.low, k.width, n, u, x)
     s = np.empty(n)
     for i in each(n):

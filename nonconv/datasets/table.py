@@ -83,6 +83,7 @@ class TableConstants(NamedTuple):
 
 
 def check(h: Csv) -> list[Complaint]:
+    """Refuse a column that is used twice, and classes in several columns."""
     complaints = []
     for parameter, names, others in (("features", h.features, ()), ("targets", h.targets, h.features)):
         double = next((name for at, name in enumerate(names) if name in (*names[:at], *others)), None)
@@ -173,10 +174,12 @@ def shipped(name: str) -> tuple[Array, Array, int]:
 
 
 def shipped_text(file: str) -> str:
+    """A data file of the package."""
     return resources.files("nonconv.datasets").joinpath("data", file).read_text(encoding="ascii")
 
 
 def shape_of(h: Table) -> Shape:
+    """Features, targets and classes of a table."""
     return Shape(h.features.shape[1], h.targets.shape[1], h.classes)
 
 
@@ -185,14 +188,17 @@ def prepare(h: Table) -> TableConstants:
 
 
 def by_column(rows: Array) -> Array:
+    """Rows as contiguous columns: a kernel reads one column for many examples."""
     return np.ascontiguousarray(rows.T)
 
 
 def held_out(h: Table) -> tuple[Array, Array]:
+    """The held-out features (features, rows) and targets (targets, rows)."""
     return by_column(h.held_out_features), by_column(h.held_out_targets)
 
 
 def sample(k: TableConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    """Write the rows drawn by u (1, n): features x (features, n) and targets y (targets, n)."""
     for j in range(x.shape[0]):
         column, x_j = k.features[j], x[j]
         for i in each(n):

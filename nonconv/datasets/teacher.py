@@ -70,6 +70,7 @@ class TeacherConstants(NamedTuple):
 
 
 def check(h: Teacher) -> list[Complaint]:
+    """Refuse high <= low, a single class, and a noise that is no probability."""
     complaints = complain_unless_ordered(h.low, h.high)
     if h.labels == "classes" and h.outputs < 2:
         complaints.append(Complaint("outputs", "classes need an output each, so at least 2", "a whole number >= 2 and <= 1024"))
@@ -79,6 +80,7 @@ def check(h: Teacher) -> list[Complaint]:
 
 
 def classes_of(h: Teacher) -> int:
+    """The number of classes, 0 for values."""
     return h.outputs if h.labels == "classes" else 0
 
 
@@ -100,7 +102,7 @@ def prepare(h: Teacher) -> TeacherConstants:
 
 
 def network(seed: int, sizes: tuple[int, ...]) -> tuple[Array, Array]:
-    """The weights and biases of N*, layer by layer: all weights first in the stream, then all biases."""
+    """The weights and biases of N*, each layer by layer: in the stream all weights come first, then all biases."""
     fan_in = np.concatenate([np.full(before * after, before) for before, after in pairwise(sizes)])
     count = len(fan_in) + sum(sizes[1:])
     normal = normal_quantile(uniforms(key(seed, "teacher"), 0, count, 0, 1)[:, 0] + HALF_GRID)
@@ -108,6 +110,7 @@ def network(seed: int, sizes: tuple[int, ...]) -> tuple[Array, Array]:
 
 
 def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
+    """Write features x (inputs, n) and labels y (targets, n) from uniforms u (draws, n), the features' rows first."""
     draw_features(k.low, k.width, n, u, x)
     z = np.empty((2 * k.widest, n))
     for j in range(x.shape[0]):
@@ -125,7 +128,7 @@ def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
 
 
 def outputs(k: TeacherConstants, n: int, z: Array) -> int:
-    """Run N* on the first rows of z. The layers take turns in its halves; returns the row where the outputs begin."""
+    """Run N* on the first rows of z (2 widest, n), whose halves hold the layers in turn; returns the outputs' first row."""
     before, after, weight, unit = 0, k.widest, 0, 0
     for layer in range(1, k.sizes.shape[0]):
         for j in range(after, after + k.sizes[layer]):
@@ -145,6 +148,7 @@ def outputs(k: TeacherConstants, n: int, z: Array) -> int:
 
 
 def activate(activation: int, n: int, z: Array) -> None:
+    """Apply an activation to one row z (n,) in place."""
     if activation == RELU:
         for i in each(n):
             z[i] = select(z[i] > 0.0, z[i], 0.0)
@@ -157,7 +161,7 @@ def activate(activation: int, n: int, z: Array) -> None:
 
 
 def largest(classes: int, n: int, z: Array, first: int, y: Array) -> None:
-    """Write which of the rows of z from the first is largest. Overwrites the first."""
+    """Write to y (n,) which of `classes` rows of z, from row `first` on, is largest. Overwrites the first of them."""
     best = z[first]
     for i in each(n):
         y[i] = 0.0
@@ -169,7 +173,10 @@ def largest(classes: int, n: int, z: Array, first: int, y: Array) -> None:
 
 
 def replace(classes: int, noise: float, n: int, u: Array, y: Array) -> None:
-    """A random class with probability noise. The class does not depend on noise: more of it replaces more labels, alike."""
+    """Replace labels y (n,) by a random class with probability noise.
+
+    The class is the integer part of classes * u, whatever the noise: more noise replaces more labels, but none differently.
+    """
     for i in each(n):
         scaled = classes * u[i]
         other = np.floor(scaled)

@@ -1,1 +1,1 @@
-"""From a program and a range of paths to snapshots. `blocks` is the door; only `compiler` and what stands on it name numba."""
+"""From a program and a range of paths to snapshots. `blocks` is the entry; only `compiler` and its users import numba."""

@@ -29,7 +29,7 @@ class Examined(NamedTuple):
     """What held-out examples say of the networks of a block.
 
     risk, wrong (1 + R, paths): mean loss and share of wrong classes, at the start and the recorded steps. gradient, noise
-    (Q, paths): |G|^2 of the mean gradient G and the trace of the variance of one example's, at the steps of `noted`.
+    (Q, paths): |G|^2 of the mean gradient G and the trace of the variance of one example's, at the steps of `summary_steps`.
     idle (paths,): the share of hidden units that react to no example at the last step. dead (paths,): whether all units
     of some layer are idle, so that the network is constant.
     """
@@ -47,7 +47,7 @@ class Block:
     """What a block leaves behind. theta (R, dim, paths) at the recorded steps; start, average (dim, paths).
 
     seen (marks, dim, paths): the iterates at the steps of `marks`, the recorded ones among them. twins: for each span
-    of the plan the twins at its twin_marks. lowest, highest (dim, paths): of all iterates; empty if not watched.
+    of the plan the twins at its twin_marks. lowest, highest (dim, paths): of all iterates; empty without track_range.
     """
 
     first: int
@@ -139,7 +139,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
     )
 
 
-def noted(record: NDArray[np.int64]) -> NDArray[np.int64]:
+def summary_steps(record: NDArray[np.int64]) -> NDArray[np.int64]:
     """Indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
     steps = int(record[-1])
     wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
@@ -150,7 +150,7 @@ def _examined(program: Program, engine: Engine, start: Array, theta: Array, stop
     if program.learning is None or program.learning.held_out[0].shape[1] == 0:
         return None
     risk, wrong = engine.risks(np.concatenate([start[None], theta]), stop)
-    gradient, noise = engine.noises(theta[noted(program.record)], stop)
+    gradient, noise = engine.noises(theta[summary_steps(program.record)], stop)
     if stop[0]:
         raise Stopped
     return Examined(risk, wrong, gradient, noise, *_idle(program, theta[-1]))
@@ -160,11 +160,11 @@ def _idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Which share of each path's hidden units is idle, and whether a whole layer is; a few paths at a time."""
     assert program.learning is not None
     idle, dead = np.zeros(theta.shape[1]), np.zeros(theta.shape[1], dtype=np.bool_)
-    if program.objective.idle is None:
+    if program.objective.component.idle is None:
         return idle, dead
     for first in range(0, theta.shape[1], SMALLEST_BLOCK):
         here = slice(first, first + SMALLEST_BLOCK)
-        layers = _unmoved(program, program.learning, program.objective.idle, np.ascontiguousarray(theta[:, here]))
+        layers = _unmoved(program, program.learning, program.objective.component.idle, np.ascontiguousarray(theta[:, here]))
         if layers:
             idle[here] = np.concatenate(layers).mean(axis=0)
             dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
@@ -179,8 +179,8 @@ def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], the
     n = x.shape[1]
     work = np.empty((learning.work, n))
     with np.errstate(all="ignore"):
-        program.objective.loss(program.objective_constants, n, theta, x, y, np.empty((2, n)), work)
-    return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective_constants, n, work)]
+        program.objective.component.loss(program.objective.constants, n, theta, x, y, np.empty((2, n)), work)
+    return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
 def _followed(twin: Moving, span: Span) -> Array:

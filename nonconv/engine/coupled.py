@@ -124,9 +124,9 @@ class Kernel:
 
     def _make(self, program: Program, learning: Learning) -> None:
         hold = loops().hold
-        self._held = data, objective = Held(program.data_constants, hold), Held(program.objective_constants, hold)
-        learn, finish = learner(program.objective, objective.kind)
-        sample, step = sampler(program.data, data.kind), stepper(program.optimizer)
+        self._held = data, objective = Held(program.data.constants, hold), Held(program.objective.constants, hold)
+        learn, finish = learner(program.objective.component, objective.kind)
+        sample, step = sampler(program.data.component, data.kind), stepper(program.optimizer.component)
         self._pieces = Pieces(sample, data.address, learn, finish, objective.address, step)
         self._loops, self._held_out = loops(), learning.held_out
         shape = learning.shape

@@ -1,7 +1,7 @@
-"""Rows of a table in epochs: each path passes through all of them in an order of its own, then shuffles again.
+"""Rows of a table in epochs: each path passes through all rows in its own order, then shuffles them again.
 
 Fisher & Yates: the row at place k of an epoch is drawn from those that are left, by the uniform of that draw alone. So
-what a path sees is a function of coordinates here too, and a deck is restored by dealing the epoch up to where it was.
+what a path sees is a function of coordinates here too: a resumed path restores its deck by dealing the epoch again.
 """
 
 import numpy as np
@@ -11,7 +11,9 @@ from nonconv.numerics.arithmetic import Array, each
 
 
 def deal(deck: NDArray[np.int32], draw: int, examples: int, u: Array, lanes: int) -> None:
-    """Turn the uniforms of draws draw, draw + 1, ... in u[0] (example after example, lanes each) into those of dealt rows.
+    """Deal rows for the draws draw, draw + 1, ...: replace each uniform in u[0] by (row + 0.5) / rows.
+
+    u (1, examples * lanes) holds example after example. The result selects exactly that row where rows are sampled.
 
     deck (rows, lanes) is the order of the running epoch as far as it was dealt, then the rows that are left.
     """

@@ -24,12 +24,12 @@ class Fused:
     """
 
     def __init__(self, program: Program, *others: Program) -> None:
-        objective = program.objective
+        objective = program.objective.component
         roles = ("add_gradient", "loss", "penalty") if isinstance(objective, Coupled) else ("gradient",)
         self._program, self._alone = program, not others
         self._compiled: dict[str, Callable[..., Any]] = {
-            "update": program.optimizer.update,
-            "sample": program.data.sample,
+            "update": program.optimizer.component.update,
+            "sample": program.data.component.sample,
             **{role: getattr(objective, role) for role in roles},
         }
         with KERNEL_LOCK, blaming(**self._compiled):  # whichever thread asks first

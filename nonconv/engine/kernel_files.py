@@ -5,7 +5,6 @@ import hashlib
 import inspect
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
@@ -19,6 +18,7 @@ import platformdirs
 from filelock import FileLock
 
 import nonconv
+from nonconv.atomic import write_whole
 from nonconv.numerics import arithmetic
 
 COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws")
@@ -90,13 +90,5 @@ def alone(name: str) -> Iterator[None]:
 def write_once(path: Path, content: bytes) -> Path:
     """The file with this content; one that exists is left alone, since its time stamp is part of numba's cache key."""
     if not path.exists():
-        replace(path, content)
+        write_whole(path, content)  # not synced: a kernel that a power failure damages is compiled again
     return path
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, whoever else does the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)

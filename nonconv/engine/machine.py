@@ -1,4 +1,4 @@
-"""Machine code without its compiler, whose import takes half a second: loaded from disk, and called."""
+"""Machine code that is loaded from disk and called by ctypes, without importing its compiler, which takes half a second."""
 
 import ctypes
 import pickle
@@ -15,32 +15,32 @@ from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name
 from nonconv.engine.object_files import Code, Kinds, read_code, write_code
 
 RETURNED_NONE = (0, -2)
-"""What compiled code answers that has returned None."""
+"""Status codes of numba's calling convention for a function that returned None."""
 
 _loading = threading.RLock()
 _linked: list[Any] = []
 
 
 class Failure(ctypes.Structure):
-    """What compiled code leaves behind for an exception: its class, arguments and place, pickled."""
+    """numba's record of an exception: its class, arguments and place, pickled."""
 
     _fields_ = (("pickled", ctypes.c_void_p), ("size", ctypes.c_int32))
 
 
 class Function:
-    """A function of a kernel's text that returns nothing. Loaded, or compiled, when arguments of new kinds come.
+    """A function of a kernel's text that returns nothing; loaded from disk, or compiled, for each new kinds of arguments.
 
-    It holds no interpreter lock. Arrays are contiguous, as C has them.
+    It runs without the interpreter lock. Arrays must be C-contiguous.
     """
 
     def __init__(self, name: str, text: str, *definitions: Callable[..., Any]) -> None:
-        """definitions: the functions that are compiled into it."""
+        """definitions: the functions compiled into it, whose sources are part of its name on disk."""
         self.name, self.text, self.definitions = name, text, definitions
         self.kernel = kernel_name(text, definitions)
         self._entries: dict[Kinds, Callable[..., int]] = {}
 
     def __call__(self, *arguments: Any) -> None:
-        """Raises what a definition raises; ValueError for a strided array, which machine code would not notice."""
+        """Call it. Raises what a definition raises, at its line; ValueError for a strided array, which it would misread."""
         numbers = list(_flat(arguments))
         kinds = _kinds(arguments)
         entry = self._entries.get(kinds) or self._entry(kinds, numbers)
@@ -95,7 +95,7 @@ def _kind(argument: Any) -> str:
 
 
 def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
-    """What compiled code is handed: of an array no owner, its size, where it is and its shape, strides; a tuple's parts."""
+    """Arguments as numba passes them: an array as owner (none), size, item size, address, shape and strides; tuples flat."""
     for a in arguments:
         if isinstance(a, tuple):
             yield from _flat(a)
@@ -108,7 +108,7 @@ def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
 
 
 def _link(code: Code) -> int:
-    """Where the function is in memory, for as long as this process lives."""
+    """Link the code and return the address of its function, valid as long as this process lives."""
     if not all(llvm.address_of_symbol(name) or hasattr(ctypes.pythonapi, name) for name in code.needs):
         from nonconv.engine.compiler import offer_helpers  # half a second
 

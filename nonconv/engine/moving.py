@@ -32,9 +32,10 @@ def start_points(program: Program, first: int, paths: int) -> Array:
 
 def start_state(program: Program, paths: int) -> Array:
     """What the optimizer keeps of paths that have not moved, shape (slots, dim, paths)."""
-    initial = program.optimizer.start(program.optimizer_parameters)
-    if not isinstance(initial, program.optimizer.state) or not all(isinstance(value, float | int) for value in initial):
-        raise refusal(program.optimizer.start, f"start must return {program.optimizer.state.__name__}, all of it floats")
+    rule, h, _ = program.optimizer
+    initial = rule.start(h)
+    if not isinstance(initial, rule.state) or not all(isinstance(value, float | int) for value in initial):
+        raise refusal(rule.start, f"start must return {rule.state.__name__}, all of it floats")
     state = np.empty((len(initial), program.dim, paths))
     for slot, value in enumerate(initial):
         state[slot] = value
@@ -55,7 +56,7 @@ class Moving:
         self.theta = self.start.copy()
         self.state = np.concatenate([start_state(program, paths) for program in programs], axis=1)
         self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
-        self.lowest, self.highest = (self.theta.copy() if self.program.watched else np.empty((0, 0)) for _ in range(2))
+        self.lowest, self.highest = (self.theta.copy() if self.program.track_range else np.empty((0, 0)) for _ in range(2))
 
     @property
     def program(self) -> Program:
@@ -79,6 +80,7 @@ class Moving:
             self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
 
     def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
+        """Make the steps of one slice. marks: indices into the slice; snapshots (marks, dim, paths) are written."""
         never = len(piece.batch_size)
         after = self.program.average_after if self.average.size else None
         motion = Motion(
@@ -104,6 +106,7 @@ class Moving:
             raise Stopped
 
     def mean(self) -> Array | None:
+        """The mean of the iterates after `average_after`, shape (dim, paths); None if the program wants none."""
         after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
 

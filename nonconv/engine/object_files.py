@@ -1,6 +1,6 @@
-"""Object files on disk: a digest, a line about the function in it, and the code.
+"""Object files on disk: a digest, a line about the function, and the machine code.
 
-The digest stands first because a linker does not survive half a file.
+The digest comes first because the linker crashes on a damaged file.
 """
 
 import json
@@ -9,14 +9,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.engine.kernel_files import replace
+from nonconv.atomic import write_whole
 
 Kinds = tuple[Any, ...]
-"""What arguments are: <f8, <i8 or <u8 for a number, a dtype with the dimensions behind it for an array, a tuple for a tuple."""
+"""The kinds of arguments: <f8, <i8 or <u8 for a number, `dtype:dimensions` for an array, a tuple for a tuple."""
 
 
 class Code(NamedTuple):
-    """An object file, the name of the function in it, and of what it calls elsewhere."""
+    """An object file with the name of its function and of the symbols that it needs from elsewhere."""
 
     symbol: str
     needs: list[str]
@@ -24,7 +24,7 @@ class Code(NamedTuple):
 
 
 def read_code(path: Path) -> Code | None:
-    """The code in a file; None if there is none, or a damaged one."""
+    """The code in a file; None if the file is missing or damaged."""
     with suppress(OSError, ValueError):
         known, whole = path.read_bytes().split(b"\n", 1)
         if known == _digest(whole):
@@ -35,9 +35,10 @@ def read_code(path: Path) -> Code | None:
 
 
 def write_code(path: Path, code: Code) -> None:
-    """Write the code, whole or not at all. Raises OSError."""
+    """Write the code atomically. Raises OSError if the cache is not writable."""
     whole = json.dumps((code.symbol, code.needs)).encode() + b"\n" + code.content
-    replace(path, _digest(whole) + b"\n" + whole)
+    # Not synced: what a power failure damages has another digest, and is compiled again.
+    write_whole(path, _digest(whole) + b"\n" + whole)
 
 
 def _digest(content: bytes) -> bytes:

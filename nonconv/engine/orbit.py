@@ -1,4 +1,7 @@
-"""Objectives made for the optimizer that runs on them: the optimizer runs alone first, and its orbit makes the objective."""
+"""Objectives that depend on the optimizer: it first runs alone, and its orbit determines the objective's constants.
+
+The same kernel computes the orbit and the run, so that the iterates meet the knots with the very same bits.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,24 +21,28 @@ MOST_STEPS = 10_000_000
 
 
 def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program:
-    """The program with the constants and the orbit it is run with. Raises UsageError."""
-    make = program.objective.on_orbit if isinstance(program.objective, Objective) else None
+    """The program bound to its orbit; unchanged if its objective needs none, or has it already.
+
+    Raises UsageError if there are too many steps, or if the objective cannot be made from the orbit.
+    """
+    objective, h, _ = program.objective
+    make = objective.on_orbit if isinstance(objective, Objective) else None
     if make is None or program.orbit is not None:
         return program
-    name = program.objective.name
+    name = objective.name
     if program.steps > MOST_STEPS:
         raise UsageError(f"objective {name}: {program.steps} steps need as many knots; at most {MOST_STEPS} fit into memory")
     orbit = _orbit(program, engine)
     try:
-        constants = make(program.objective_parameters, program.dim, orbit)
+        constants = make(h, program.dim, orbit)
     except ValueError as error:
         raise UsageError(f"objective {name}: {error}") from None
-    return replace(program, objective_constants=constants, orbit=orbit)
+    return replace(program, objective=program.objective._replace(constants=constants), orbit=orbit)
 
 
 def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
     """0 and the iterates after it, of one path in one dimension on the objective as `prepare` gives it."""
-    objective = program.objective
+    objective, data = program.objective, program.data
     alone = replace(
         program,
         dim=1,
@@ -43,9 +50,9 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
         start=np.zeros(1),
         average_after=None,
         plan=NO_PLAN,
-        watched=False,
-        objective_constants=objective.prepare(program.objective_parameters, 1),
-        data_constants=type(program.data_constants)(*(field[:1] for field in program.data_constants)),
+        track_range=False,
+        objective=objective._replace(constants=objective.component.prepare(objective.parameters, 1)),
+        data=data._replace(constants=type(data.constants)(*(field[:1] for field in data.constants))),
     )
     pieces = every_step(alone, engine(alone), 0, 1, np.zeros(1, dtype=np.uint8))
     return np.concatenate([np.zeros(1), *(theta[:, 0, 0] for _, theta in pieces)])

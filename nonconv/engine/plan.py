@@ -1,4 +1,4 @@
-"""When floors look at the paths: dyadic branch points, the lags after each, and equidistant steps between two of them."""
+"""The steps at which floors need the paths: dyadic branch points, lags after each, evenly spaced steps between two."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -26,31 +26,35 @@ class Span:
 
     @cached_property
     def lags(self) -> Steps:
+        """1, 2, 4, ... up to the span's length, which is the last."""
         whole = self.last - self.first
         return np.unique([*(2**k for k in range(whole.bit_length())), whole]).astype(np.int64)
 
     @cached_property
     def window(self) -> Steps:
+        """At most WINDOW_STEPS evenly spaced steps; the last is the end of the span."""
         whole = self.last - self.first
         number = min(WINDOW_STEPS, whole)
         return self.first + (whole * np.arange(1, number + 1) // number).astype(np.int64)
 
     @cached_property
     def late(self) -> Steps:
+        """The last half of the window's steps."""
         return self.window[len(self.window) // 2 :]
 
     @cached_property
     def middle(self) -> Steps:
+        """The window's steps in its second quarter."""
         return self.window[len(self.window) // 4 : max(len(self.window) // 2, 1)]
 
     @cached_property
     def path_marks(self) -> Steps:
-        """Where the path itself is looked at."""
+        """The steps of which the path itself is kept."""
         return np.unique(np.concatenate([[self.first], self.first + self.lags, self.window]))
 
     @cached_property
     def twin_marks(self) -> Steps:
-        """Where its twin is looked at."""
+        """The steps of which its twin is kept."""
         return np.unique(np.concatenate([self.first + self.lags, self.middle, self.late]))
 
 
@@ -67,17 +71,17 @@ NOTHING_WANTED = Wanted(twin=False, window=False, cauchy=False)
 
 @dataclass(frozen=True)
 class Plan:
-    """The spans of a run, rising; and what is measured on them."""
+    """The spans of a run in ascending order, and which floors are measured on them."""
 
     spans: tuple[Span, ...] = ()
     wanted: Wanted = NOTHING_WANTED
 
     def marks(self, record: Steps) -> Steps:
-        """All steps at which paths are looked at, the recorded ones among them."""
+        """All steps of which iterates are kept, the recorded ones among them."""
         return np.unique(np.concatenate([record, *(span.path_marks for span in self.spans)]))
 
     def snapshots(self, record: Steps) -> int:
-        """How often each path is looked at, its twins included."""
+        """How many iterates of each path are kept, those of its twins included: the memory of a block."""
         return len(self.marks(record)) + sum(len(span.twin_marks) for span in self.spans if self.wanted.twin)
 
 
@@ -86,7 +90,7 @@ NO_PLAN = Plan()
 
 @lru_cache
 def plan_for(steps: int, wanted: Wanted) -> Plan:
-    """The spans up to T/4, T/2 and T, each from half of its end; fewer for short runs, none if nothing is wanted."""
+    """The plan of a run of T steps: spans (T/8, T/4], (T/4, T/2], (T/2, T]; fewer for short runs, none if nothing is wanted."""
     if not any(wanted):
         return Plan()
     ends = [steps >> k for k in range(MOST_SPANS + 1)]

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Chosen, Distribution, Group, Objective, Optimizer, Shape
+from nonconv.components import Chosen, Configured, Distribution, Group, Objective, Optimizer, Shape
 from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
@@ -92,33 +92,29 @@ class Program:
     objective, data: an Objective with a Distribution, or a Coupled with Examples and what `learning` says of them.
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
-    plan: what floors look at. watched: the least and the largest iterate of each path are kept.
+    plan: what floors look at. track_range: whether the least and the largest iterate of each path are kept.
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     """
 
     seed: int
     dim: int
     steps: int
-    objective: Any
-    objective_parameters: Any
-    objective_constants: Any
-    data: Any
-    data_constants: Any
-    optimizer: Optimizer
-    optimizer_parameters: Any
+    objective: Configured[Any]
+    data: Configured[Any]
+    optimizer: Configured[Optimizer]
     learning_rate: Callable[[Array], Array]
     batch_size: Callable[[Array], Array]
     start: Array | Chosen
     record: NDArray[np.int64]
     average_after: int | None = None
     plan: Plan = NO_PLAN
-    watched: bool = False
+    track_range: bool = False
     orbit: Array | None = None
     learning: Learning | None = None
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for component, constants in ((self.objective, self.objective_constants), (self.data, self.data_constants)):
+        for component, _, constants in (self.objective, self.data):
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
 
@@ -131,7 +127,7 @@ class Program:
     def draws_per_sample(self) -> int:
         if self.learning:
             return self.learning.draws
-        draws: Literal["each", "row", "none"] = self.data.draws
+        draws: Literal["each", "row", "none"] = self.data.component.draws
         return {"each": self.dim, "row": 1, "none": 0}[draws]
 
     @cached_property
@@ -177,26 +173,24 @@ class Program:
         """A slice by its number, which does not know its first draw."""
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
-        per_step = self.optimizer.at_step(self.optimizer_parameters, n)
-        if not isinstance(per_step, self.optimizer.per_step) or any(np.shape(column) != n.shape for column in per_step):
-            wanted = f"{self.optimizer.per_step.__name__}, each field an array of the shape of n"
-            raise refusal(self.optimizer.at_step, f"at_step must return {wanted}")
+        rule, h, _ = self.optimizer
+        per_step = rule.at_step(h, n)
+        if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
+            raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
         return Slice(first, np.stack([*per_step, self.learning_rate(n)], axis=-1), self.batch_size(n).astype(np.int64), 0)
 
 
 def batch_key(program: Program) -> Hashable:
-    """What programs must share so that one kernel can simulate them together: all but numbers it takes per program.
-
-    Their batch sizes must be equal as well. Here these are functions, so whoever has the config compares them there.
-    """
+    """What programs must share so that one kernel can simulate them together: all but numbers it takes per program."""
     p = program
-    constants = () if p.learning else (*p.objective_constants, *p.data_constants)
+    constants = () if p.learning else (*p.objective.constants, *p.data.constants)
     return (
-        *map(id, (p.objective, p.data, p.optimizer, p.learning, p.orbit)),
-        *(p.seed, p.dim, p.steps, p.average_after, p.watched, p.plan.wanted, p.plan.spans),
+        *map(id, (p.objective.component, p.data.component, p.optimizer.component, p.learning, p.orbit)),
+        *(p.seed, p.dim, p.steps, p.average_after, p.track_range, p.plan.wanted, p.plan.spans),
         p.marks.tobytes(),
         p.record.tobytes(),
         tuple((field.shape, field.dtype) for field in map(np.asarray, constants)),
+        p.batch_size,
     )
 
 

@@ -1,6 +1,6 @@
 """The reference engine: the definitions run by NumPy on arrays over paths. Slow and obviously right.
 
-For definitions that need only + - * / sqrt it gives the bits of the fused kernel.
+For definitions made of + - * / sqrt and numerics.elementary its bits are those of the fused engine.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ from nonconv.numerics.rng import uniforms
 
 
 class Reference:
-    """Moves paths with plain NumPy."""
+    """engine.program.Engine with plain NumPy: the oracle that compiled kernels are tested against."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
 
     def advance(self, motion: Motion) -> None:
-        """Move the paths of a block."""
+        """Move the paths of a block in place, until all steps are made or stop[0] is set."""
         m, draw, per_sample = motion, motion.first_draw, self.program.draws_per_sample
         deck = self._deck(m)
         marked = {int(t): r for r, t in enumerate(m.marks)}
@@ -52,7 +52,7 @@ class Reference:
         found = np.empty((2, len(theta), paths))
         with np.errstate(all="ignore"):
             for r, at in enumerate(theta):
-                p.objective.loss(p.objective_constants, n, at, x, y, out, work)
+                p.objective.component.loss(p.objective.constants, n, at, x, y, out, work)
                 found[:, r] = np.add.accumulate(out.reshape(2, -1, paths), axis=1)[:, -1] / (n // paths)
         return found
 
@@ -73,13 +73,13 @@ class Reference:
         with np.errstate(all="ignore"):
             for h in range(number):
                 x, y = (np.repeat(table[:, h : h + 1], paths, axis=1) for table in (features, targets))
-                p.objective.add_gradient(p.objective_constants, paths, theta, x, y, gradients[h], work)
+                p.objective.component.add_gradient(p.objective.constants, paths, theta, x, y, gradients[h], work)
             mean = gradients.mean(axis=0)
-            whole = mean + p.objective.penalty(p.objective_constants, theta)
+            whole = mean + p.objective.component.penalty(p.objective.constants, theta)
             return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
 
     def _deck(self, m: Motion) -> NDArray[np.int32]:
-        """Of a table that is passed through in epochs: the order of the running one, as far as it was dealt."""
+        """The deck (rows, paths) of a table read in epochs, restored by dealing the running epoch again."""
         rows = self.program.learning.rows if self.program.learning else 0
         deck = np.empty((rows, m.theta.shape[1]), dtype=np.int32)
         for draw in range(m.first_draw - m.first_draw % rows if rows else m.first_draw, m.first_draw):
@@ -88,7 +88,7 @@ class Reference:
         return deck
 
     def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
-        optimizer = self.program.optimizer
+        optimizer = self.program.optimizer.component
         per_step, rate = optimizer.per_step(*coefficients[:-1]), coefficients[-1]
         gradients = self._mean_gradients(theta, samples, u)
         for j in range(len(theta)):
@@ -105,12 +105,12 @@ class Reference:
 
     def _mean_gradient(self, j: int, theta: Array, samples: int, u: Array) -> Any:
         p = self.program
-        data_constants = p.data.constants(*(field[j] for field in p.data_constants))
-        constants = p.objective.constants(*(field[j] for field in p.objective_constants))
-        each, total = p.data.draws == "each", -0.0  # to which any number added is that number, sign and all
+        data_constants = p.data.component.constants(*(field[j] for field in p.data.constants))
+        constants = p.objective.component.constants(*(field[j] for field in p.objective.constants))
+        each, total = p.data.component.draws == "each", -0.0  # to which any number added is that number, sign and all
         for m in range(samples):
-            x = p.data.sample(data_constants, u[m * p.draws_per_sample + (j if each else 0)] if len(u) else u)
-            total = total + p.objective.gradient(constants, theta, x)
+            x = p.data.component.sample(data_constants, u[m * p.draws_per_sample + (j if each else 0)] if len(u) else u)
+            total = total + p.objective.component.gradient(constants, theta, x)
         return total / samples
 
     def _coupled_gradient(self, theta: Array, samples: int, u: Array) -> Array:
@@ -118,7 +118,7 @@ class Reference:
         n = samples * theta.shape[1]
         x, y = np.empty((learning.shape.features, n)), np.empty((learning.shape.targets, n))
         by_draw = u.reshape(samples, learning.draws, -1).transpose(1, 0, 2).reshape(learning.draws, n)
-        p.data.sample(p.data_constants, n, by_draw, x, y)
+        p.data.component.sample(p.data.constants, n, by_draw, x, y)
         total = np.zeros_like(theta)
-        p.objective.add_gradient(p.objective_constants, n, theta, x, y, total, np.empty((learning.work, n)))
-        return np.asarray(total * (1.0 / samples) + p.objective.penalty(p.objective_constants, theta))
+        p.objective.component.add_gradient(p.objective.constants, n, theta, x, y, total, np.empty((learning.work, n)))
+        return np.asarray(total * (1.0 / samples) + p.objective.component.penalty(p.objective.constants, theta))

@@ -1,4 +1,7 @@
-"""What became of the paths of a block, found by running it again in short pieces, so that the kernel itself tests nothing."""
+"""When paths of a block failed, escaped or were caught, found by running it again in short pieces.
+
+The kernel itself tests nothing: a test per step would cost every run, and most blocks have no failure.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -17,7 +20,7 @@ Failure = Literal["overflow", "nan"]
 
 
 class Failed(NamedTuple):
-    """A path that left the finite numbers: at which step, and whether to infinity or straight to NaN."""
+    """A path that is not finite: from which step on, and whether it overflowed or became NaN at once."""
 
     replicate: int
     step: int

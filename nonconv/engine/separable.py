@@ -1,4 +1,9 @@
-"""The kernel of separable objectives: one coordinate after the other, the innermost loops over lanes of paths."""
+"""The kernel of separable objectives: one coordinate after the other, the innermost loops over lanes of paths.
+
+State lies as (slot, coordinate, path), so the loop over up to LANES paths vectorises; path by path it is about seven times
+slower. Random numbers and steps are loops of their own: in one loop, their long chains of dependent operations fill the
+processor's queues, and it takes half as long again. Everything that depends on the step alone is in `coefficients`.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -173,9 +178,9 @@ class Kernel:
 
     def __init__(self, *programs: Program) -> None:
         lead, self._programs = programs[0], len(programs)
-        definitions = lead.objective, lead.data, lead.optimizer
+        definitions = lead.objective.component, lead.data.component, lead.optimizer.component
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        self._constants = tuple(map(_joined, ([p.objective_constants for p in programs], [p.data_constants for p in programs])))
+        self._constants = tuple(map(_joined, ([p.objective.constants for p in programs], [p.data.constants for p in programs])))
 
     def advance(self, m: Motion) -> None:
         """engine.program.Engine.advance."""

@@ -1,7 +1,8 @@
 """From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components import Chosen, Coupled, Initialisation, Law, Limits
+from nonconv.components import Chosen, Configured, Coupled, Initialisation, Law, Limits, Schedule
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.expect import label, misplaced
 from nonconv.config.spec import KINDS, choices, component_model, parameters_from
@@ -20,7 +21,7 @@ from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
-from nonconv.experiment.cell import Cell, Stopping, Xi
+from nonconv.experiment.cell import Cell, Scheduled, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, coordinates_there_are, first_of_each
 from nonconv.experiment.sources import Sources
@@ -28,6 +29,8 @@ from nonconv.experiment.table import TableError, read_table
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
+from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
+from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
@@ -72,7 +75,7 @@ class _Binding:
         coupled = isinstance(self.objective.component, Coupled)
         self.data = self._data("examples" if coupled else "data")
         self.bound = bind(self.objective, self.data, self.sources, self.resolved) if coupled else None
-        self.data_parameters = self.bound.data_parameters if self.bound else self._data_parameters()
+        self.loaded = self.bound.data_parameters if self.bound else self._data_parameters()
         self.groups = self.bound.learning.groups if self.bound else ()
         self.dim = self._dim()
         self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
@@ -89,23 +92,20 @@ class _Binding:
         if model.expect is not None:
             self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
-        data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
+        data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective
         rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
         law = None if self.bound else self._law()
+        constants = data.prepare(loaded) if self.bound else data.prepare(loaded, dim)
         program = Program(
             seed=model.seed,
             dim=dim,
             steps=steps,
-            objective=objective.component,
-            objective_parameters=objective.parameters,
-            objective_constants=objective.component.prepare(objective.parameters, self._size),
-            data=data,
-            data_constants=data.prepare(data_parameters) if self.bound else data.prepare(data_parameters, dim),
-            optimizer=optimizer.component,
-            optimizer_parameters=optimizer.parameters,
+            objective=Configured(*objective, objective.component.prepare(objective.parameters, self._size)),
+            data=Configured(data, loaded, constants),
+            optimizer=Configured(*optimizer),
             learning_rate=_rate(rate, model.learning_rate.warmup),
-            batch_size=partial(_batch, batch),
+            batch_size=_BatchSizes(batch),
             start=start,
             record=record,
             plan=plan,
@@ -126,12 +126,9 @@ class _Binding:
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
-            optimizer=optimizer,
-            learning_rate_limits=_limits(rate),
-            batch_size_limits=_limits(batch),
+            learning_rate=_scheduled(rate, CONSTANT_RATE, model.learning_rate.warmup),
+            batch_size=_scheduled(batch, CONSTANT_BATCH),
             files=self.sources.found,
-            data_parameters=data_parameters,
-            constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
             coordinates=coordinates,
             plugins=self.document.plugins,
             swept=model.sweep is not None,
@@ -148,7 +145,7 @@ class _Binding:
 
     def _law(self) -> Law:
         make: Callable[..., Law] = self.data.component.law
-        law = make(self.data_parameters, self.dim)
+        law = make(self.loaded, self.dim)
         if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law[:5]):
             raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
@@ -343,11 +340,22 @@ def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     return lambda n: warmed_up(_values(rate, n), warmup, n)
 
 
-def _batch(batch: Chosen, n: Array) -> Array:
-    sizes = _values(batch, n)
-    if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
-        raise refusal(batch.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
-    return sizes
+@dataclass(frozen=True)
+class _BatchSizes:
+    """Sizes at steps n. Equal schedules are equal, so that programs with the same batches can be moved together."""
+
+    schedule: Chosen
+
+    def __call__(self, n: Array) -> Array:
+        sizes = _values(self.schedule, n)
+        if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
+            raise refusal(self.schedule.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
+        return sizes
+
+
+def _scheduled(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
+    steady = schedule.component is constant and not warmup
+    return Scheduled(_limits(schedule), float(schedule.parameters.value) if steady else None, warmup)
 
 
 def _limits(schedule: Chosen) -> Limits:

@@ -1,5 +1,6 @@
 """A cell: one fully resolved experiment, bound to its numbers."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +22,38 @@ class Stopping(NamedTuple):
 
 
 class Xi(NamedTuple):
-    """A candidate for the limit: its name in tables, and its point if it is not a random variable."""
+    """A candidate for the limit: its name in tables, its point if it is not a random variable, and that point's error.
+
+    se: standard error per coordinate; 0 where the point is known exactly.
+    """
 
     label: str
     point: Array | None
+    se: Array | float = 0.0
+
+
+class Scheduled(NamedTuple):
+    """What is known in advance of a learning rate or a batch size.
+
+    limits: liminf and limsup as n -> infinity. constant: its value, if that is declared to be the same at every step.
+    warmup: steps of a warm-up.
+    """
+
+    limits: Limits
+    constant: float | None
+    warmup: int = 0
+
+
+class Enclosure(NamedTuple):
+    """A file that goes with a config: what the config calls it, its place in an output folder, and its content or path."""
+
+    named: str
+    place: str
+    source: bytes | Path
+
+    def content(self) -> bytes:
+        """Raises OSError."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +77,29 @@ class Cell:
     escape_radius: float
     recorded_paths: int
     fan_paths: int
-    optimizer: Chosen
-    learning_rate_limits: Limits
-    batch_size_limits: Limits
+    learning_rate: Scheduled
+    batch_size: Scheduled
     files: dict[str, Path]
-    data_parameters: Any
-    constant_batch: int | None
     coordinates: tuple[tuple[int, str], ...] = ()
-    adam_zero_se: Array | float = 0.0
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
 
     @cached_property
     def lineage(self) -> str:
         """Names the experiment whatever the number of its paths: what was computed of it serves when there are to be more."""
-        return identity({key: value for key, value in portable(self.resolved).items() if key != "paths"})
+        return identity({key: value for key, value in self.portable.items() if key != "paths"})
+
+    @cached_property
+    def portable(self) -> dict[str, Any]:
+        """The resolved config as it lies in an output folder (identity.portable)."""
+        return portable(self.resolved)
+
+    def enclosures(self) -> Iterator[Enclosure]:
+        """Every file that the config names, data files first."""
+        for named, file in self.files.items():
+            yield Enclosure(named, f"data/{file.name}", file)
+        for entry, plugin in zip(self.resolved.get("plugins", ()), self.plugins, strict=True):
+            yield Enclosure(entry["file"], f"plugins/{plugin.path.name}", plugin.content)
 
     @property
     def folder_name(self) -> str:
@@ -77,3 +114,8 @@ class Cell:
     @property
     def claim(self) -> str:
         return str(self.resolved["claim"])
+
+    @property
+    def expect(self) -> dict[str, Any]:
+        """What the result is held against, as the config has it; empty if it says nothing."""
+        return dict(self.resolved.get("expect", {}))

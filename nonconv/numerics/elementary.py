@@ -31,10 +31,12 @@ LEAST_NORMAL = 2.0**-1022
 
 
 def bits(x: Lanes) -> Lanes:
+    """The bits of a float as an int64."""
     return np.float64(x).view(np.int64)
 
 
 def from_bits(b: Lanes) -> Lanes:
+    """The float with these bits."""
     return np.int64(b).view(np.float64)
 
 
@@ -73,7 +75,7 @@ def sigmoid(x: Lanes) -> Lanes:
 def tanh(x: Lanes) -> Lanes:
     """u / (u + 2) for u = exp(-2 |x|) - 1. Error 2.6 ulp; odd, with its zeros' signs."""
     y = -2.0 * np.abs(x)
-    y = select(y < -40.0, -40.0, y)
+    y = select(y < -40.0, -40.0, y)  # tanh is 1 to the last bit there, and `power` stays a normal float
     rounded = y * LOG2_E + ROUND
     k = rounded - ROUND
     power = from_bits((bits(rounded) << 52) + ONE_BITS)
@@ -121,7 +123,7 @@ def cos(x: Lanes) -> Lanes:
 
 def log_and(x: Lanes, correction: Lanes) -> Lanes:
     """log(x) + correction, for x = 2**k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2)."""
-    tiny = x < LEAST_NORMAL
+    tiny = x < LEAST_NORMAL  # a subnormal has no exponent to read: scale it up first
     b = bits(select(tiny, x * 2.0**54, x)) + (ONE_BITS - ROOT_HALF_BITS)
     k = from_bits((b >> 52) + ROUND_BITS) - select(tiny, ROUND + 1077.0, ROUND + 1023.0)
     f = from_bits((b & FRACTION) + ROOT_HALF_BITS) - 1.0
@@ -147,11 +149,13 @@ def log(x: Lanes) -> Lanes:
 def log1p(x: Lanes) -> Lanes:
     """Error 0.85 ulp for x > -1; -inf of -1, NaN below. log1p(-0.0) is 0.0."""
     y = 1.0 + x
+    # What the addition rounded away, which log(y) is corrected by: log(y + lost) = log(y) + lost / y to first order.
     lost = select(x < 1.0, x - (y - 1.0), 1.0 - (y - x))
     return log_and(y, lost / y)
 
 
 def near_above(z: Lanes) -> Lanes:
+    """Numerator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = 9.60497373987051638749e0
     p = p * z + 9.00260197203842689217e1
     p = p * z + 2.23200534594684319226e3
@@ -160,6 +164,7 @@ def near_above(z: Lanes) -> Lanes:
 
 
 def near_below(z: Lanes) -> Lanes:
+    """Denominator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = z + 3.35617141647503099647e1
     p = p * z + 5.21357949780152679795e2
     p = p * z + 4.59432382970980127987e3
@@ -168,6 +173,7 @@ def near_below(z: Lanes) -> Lanes:
 
 
 def far_above(a: Lanes) -> Lanes:
+    """Numerator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = 2.46196981473530512524e-10
     p = p * a + 5.64189564831068821977e-1
     p = p * a + 7.46321056442269912687e0
@@ -180,6 +186,7 @@ def far_above(a: Lanes) -> Lanes:
 
 
 def far_below(a: Lanes) -> Lanes:
+    """Denominator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = a + 1.32281951154744992508e1
     p = p * a + 8.67072140885989742329e1
     p = p * a + 3.54937778887819891062e2

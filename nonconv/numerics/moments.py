@@ -30,7 +30,7 @@ class Moments(NamedTuple):
 
 
 def moments(samples: Array) -> Moments:
-    """The moments over the last axis."""
+    """The moments of samples (..., n) over the last axis, each field of shape (...)."""
     if 0 in samples.shape[:-1]:
         return _nothing(samples.shape[:-1])
     n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
@@ -72,7 +72,7 @@ def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """The moments of both together."""
+    """The moments of both samples together; a and b have the same shape."""
     if a.n.size == 0:
         return a
     n_finite = a.n_finite + b.n_finite
@@ -109,7 +109,7 @@ def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
 
 
 def lower_bound(m: Moments, error: float) -> Array:
-    """What the mean is below with this probability; like `estimate`."""
+    """A one-sided bound that exceeds the mean with probability `error`; nan where `estimate` has no interval."""
     value, se = _mean_and_error(m)
     if not value.size:
         return value

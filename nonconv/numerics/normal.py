@@ -7,6 +7,7 @@ from nonconv.numerics.elementary import log
 
 
 def central(r: Lanes) -> Lanes:
+    """z / q at r = 0.180625 - q^2, for |q| <= 0.425."""
     above = 2.5090809287301226727e3
     above = above * r + 3.3430575583588128105e4
     above = above * r + 6.7265770927008700853e4
@@ -26,6 +27,7 @@ def central(r: Lanes) -> Lanes:
 
 
 def near_tail(r: Lanes) -> Lanes:
+    """|z| at r = depth - 1.6, for depth <= 5."""
     above = 7.74545014278341407640e-4
     above = above * r + 2.27238449892691845833e-2
     above = above * r + 2.41780725177450611770e-1
@@ -45,6 +47,7 @@ def near_tail(r: Lanes) -> Lanes:
 
 
 def far_tail(r: Lanes) -> Lanes:
+    """|z| at r = depth - 5, for depth > 5."""
     above = 2.01033439929228813265e-7
     above = above * r + 2.71155556874348757815e-5
     above = above * r + 1.24266094738807843860e-3

@@ -32,7 +32,10 @@ class Key(NamedTuple):
 
 
 def key(seed: int, purpose: str) -> Key:
-    """The key of one stream: a hash of the seed and of what the stream is for, never of the optimizer or the cell."""
+    """The key of one stream: a hash of the seed and of its purpose.
+
+    The optimizer and the cell do not enter, so that all cells of one seed see the same data and can be compared in pairs.
+    """
     digest = hashlib.blake2b(f"nonconv:{seed}:{purpose}".encode(), digest_size=8).digest()
     return Key(np.uint64(int.from_bytes(digest[:4], "little")), np.uint64(int.from_bytes(digest[4:], "little")))
 
@@ -45,7 +48,7 @@ def philox_round(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lane
 
 
 def philox4x32(c0: Lanes, c1: Lanes, c2: Lanes, c3: Lanes, k0: Lanes, k1: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes]:
-    """All rounds on a counter and a key."""
+    """Philox4x32-10: ten rounds on a counter of four words and a key of two; returns four random words."""
     for _ in range(ROUNDS):
         c0, c1, c2, c3, k0, k1 = philox_round(c0, c1, c2, c3, k0, k1)
     return c0, c1, c2, c3

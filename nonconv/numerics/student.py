@@ -7,19 +7,19 @@ from statistics import NormalDist
 import numpy as np
 
 EXPANDED = 2000
-"""From so many degrees of freedom on, the expansion's next term does not reach the digits that a quantile of 1e-4 has."""
+"""From so many degrees of freedom on, the next term of the expansion is below the rounding error of a quantile at 1e-4."""
 
 
 def normal(probability: float) -> float:
-    """The quantile of the standard normal law."""
+    """The quantile of the standard normal law, for 0 < probability < 1."""
     return NormalDist().inv_cdf(probability)
 
 
 @lru_cache
 def student(freedom: int, probability: float) -> float:
-    """The quantile of Student's t; nan without a degree of freedom.
+    """The quantile of Student's t with `freedom` degrees of freedom; nan for fewer than 1.
 
-    Newton's method on the exact probability from Cornish and Fisher's expansion on, which alone does where there are many.
+    Newton's method on the exact probability, started at the Cornish-Fisher expansion, which alone suffices from EXPANDED on.
     Source: Abramowitz & Stegun (1964), 26.7.3 to 26.7.5.
     """
     if freedom < 1:

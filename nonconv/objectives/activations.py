@@ -1,4 +1,4 @@
-"""The activations of hidden units, each with its slope."""
+"""The activations of hidden units, each with its slope. All replace z (units, n) in place and write the slope beside it."""
 
 from typing import Literal, get_args
 
@@ -9,7 +9,7 @@ from nonconv.numerics.elementary import erf, exp, log1p, sigmoid, tanh
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-"""By number, which is what kernels know."""
+"""The names in the order of their numbers, by which kernels know them."""
 
 LEAK = 0.01
 """The slope of leaky_relu below 0, as in PyTorch."""
@@ -17,7 +17,7 @@ INVERSE_ROOT_2, INVERSE_ROOT_2_PI = 0.7071067811865476, 0.3989422804014327
 
 
 def activate(kind: int, n: int, z: Array, slope: Array) -> None:
-    """Replace z (units, n) by its activation and write the activation's derivative. At their kinks slopes are those below."""
+    """Replace z (units, n) by the activation ACTIVATIONS[kind], and write its derivative to slope; at a kink from below."""
     if kind == 0:
         relu(n, z, slope)
     elif kind == 1:
@@ -35,6 +35,7 @@ def activate(kind: int, n: int, z: Array, slope: Array) -> None:
 
 
 def relu(n: int, z: Array, slope: Array) -> None:
+    """max(z, 0); nan stays nan."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = select(z[o, i] > 0.0, 1.0, 0.0)
@@ -42,6 +43,7 @@ def relu(n: int, z: Array, slope: Array) -> None:
 
 
 def leaky_relu(n: int, z: Array, slope: Array) -> None:
+    """z above 0, LEAK z below."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = select(z[o, i] > 0.0, 1.0, LEAK)
@@ -49,6 +51,7 @@ def leaky_relu(n: int, z: Array, slope: Array) -> None:
 
 
 def hyperbolic_tangent(n: int, z: Array, slope: Array) -> None:
+    """tanh(z), with slope 1 - tanh(z)^2."""
     for o in range(len(z)):
         for i in each(n):
             z[o, i] = tanh(z[o, i])
@@ -56,6 +59,7 @@ def hyperbolic_tangent(n: int, z: Array, slope: Array) -> None:
 
 
 def logistic(n: int, z: Array, slope: Array) -> None:
+    """1 / (1 + exp(-z))."""
     for o in range(len(z)):
         for i in each(n):
             z[o, i] = sigmoid(z[o, i])
@@ -63,7 +67,7 @@ def logistic(n: int, z: Array, slope: Array) -> None:
 
 
 def softplus(n: int, z: Array, slope: Array) -> None:
-    """log(1 + exp(z))."""
+    """log(1 + exp(z)), as max(z, 0) + log1p(exp(-|z|)), which cannot overflow."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = sigmoid(z[o, i])
@@ -71,7 +75,7 @@ def softplus(n: int, z: Array, slope: Array) -> None:
 
 
 def gelu(n: int, z: Array, slope: Array) -> None:
-    """z times the probability that a standard normal number is below z."""
+    """z P(N <= z) for a standard normal N (Hendrycks & Gimpel, arXiv:1606.08415, exact form)."""
     for o in range(len(z)):
         for i in each(n):
             below = 0.5 * (1.0 + erf(z[o, i] * INVERSE_ROOT_2))
@@ -80,6 +84,7 @@ def gelu(n: int, z: Array, slope: Array) -> None:
 
 
 def identity(n: int, z: Array, slope: Array) -> None:
+    """z itself."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = 1.0

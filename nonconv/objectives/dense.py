@@ -17,6 +17,7 @@ def affine(theta: Array, at: int, x: Array, z: Array, n: int) -> None:
     """Write z_o = bias_o + sum over j of weight_oj x_j; x (inputs, n), z (outputs, n)."""
     weight, bias = _layer(theta, at, len(x), len(z))
     x, z = _by_example(x, n, theta), _by_example(z, n, theta)
+    # The bias first, then one input after another: compiled products add up in this order, for the same bits.
     z[:] = bias[:, None]
     for j in range(len(x)):
         z += weight[:, j, None] * x[j]

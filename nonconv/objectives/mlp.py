@@ -1,4 +1,4 @@
-"""A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network a path."""
+"""A small fully connected network, arXiv:2407.08100, Theorem 1.2 (as reconstructed): one network per path."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,16 +19,16 @@ Loss = Literal["squared", "cross_entropy"]
 
 
 class Mlp(NamedTuple):
-    """A fully connected network N_theta, trained on examples (x, y): E of loss(N_theta(x), y), one network a path.
+    """A fully connected network N_theta, trained on examples (x, y): E of loss(N_theta(x), y), one network per path.
 
         a_0 = x        z_k = W_k a_{k-1} + b_k        a_k = activation(z_k), but N_theta(x) = z_K
         loss: squared          |N_theta(x) - y|^2; of classes, y is 1 at the class and 0 elsewhere
         loss: cross_entropy    log(sum_k exp(N_theta(x)_k)) - N_theta(x)_y
-        and weight_decay / 2 |theta|^2 besides, as PyTorch's optimizers have it
+        plus weight_decay / 2 |theta|^2, as in PyTorch's optimizers
 
     A step averages the gradient over the batch. theta holds W_1 row by row, b_1, W_2, ...: PyTorch's parameters, one after
-    the other. Hidden units can be exchanged for each other, so paths end in different copies of one function: every
-    statistic compares a path with itself.
+    the other. Hidden units are exchangeable, so paths end in different copies of one function: every statistic compares
+    a path with itself.
     """
 
     data: Annotated[Any, OneOf("examples"), Doc("the examples (x, y)")]
@@ -54,6 +54,7 @@ class MlpConstants(NamedTuple):
 
 
 def widths(h: Mlp, shape: Shape) -> list[int]:
+    """Units per layer, the features first and the outputs last."""
     return [shape.features, *h.hidden, shape.classes or shape.targets]
 
 
@@ -65,6 +66,7 @@ def layers(h: Mlp, shape: Shape) -> Iterator[tuple[str, int, int]]:
 
 
 def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
+    """The weights and biases of each layer, in the order of theta."""
     found, at = [], 0
     for name, inputs, outputs in layers(h, shape):
         biases = at + outputs * inputs
@@ -75,6 +77,7 @@ def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
 
 
 def prepare(h: Mlp, shape: Shape) -> MlpConstants:
+    """Where each layer lies in theta and among the units, as arrays that kernels read."""
     sizes = np.array(widths(h, shape), dtype=np.int64)
     numbers = sizes[1:] * (sizes[:-1] + 1)
     return MlpConstants(
@@ -95,7 +98,7 @@ def work(h: Mlp, shape: Shape) -> int:
 
 
 def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Array:
-    """Write the activations of all layers and their slopes; returns N_theta(x), of shape (outputs, n)."""
+    """Write the activations of all layers and their slopes to work; returns N_theta(x), a view (outputs, n) of work."""
     a = x
     for layer in range(len(k.weights)):
         first, last = k.rows[layer], k.rows[layer] + k.widths[layer + 1]
@@ -108,7 +111,7 @@ def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Arr
 
 
 def target(k: MlpConstants, y: Array, o: int, i: Lanes) -> Lanes:
-    """Of output o: y_o, or of classes whether it is the class."""
+    """The target of output o for examples i: y_o; of classes 1 if o is the class, else 0."""
     if k.classes:
         return select(y[0, i] == o, 1.0, 0.0)
     return y[o, i]
@@ -124,7 +127,7 @@ def largest(z: Array, n: int, out: Array) -> None:
 
 
 def softmax(z: Array, n: int, out: Array, room: Array) -> None:
-    """Write exp(z - largest) to out, the largest to room[0] and the sum of out to room[1]."""
+    """Write exp(z - largest) to out, the largest to room[0] and the sum of out to room[1]: no exponential overflows."""
     largest(z, n, room)
     for i in each(n):
         room[1, i] = 0.0
@@ -135,6 +138,7 @@ def softmax(z: Array, n: int, out: Array, room: Array) -> None:
 
 
 def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
+    """Write the loss of each example to out[0], and to out[1] whether its class is wrong; theta (dim, lanes), out (2, n)."""
     z = forward(k, n, theta, x, work)
     first = k.rows[-1]
     room, delta = work[k.units + first : 2 * k.units], work[2 * k.units + first : 3 * k.units]
@@ -159,7 +163,7 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
 
 
 def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: Array) -> None:
-    """Write d loss / d N_theta(x) to delta."""
+    """Write d loss / d N_theta(x) to delta (outputs, n); room is overwritten."""
     if k.cross_entropy:
         softmax(z, n, delta, room)
         for o in range(len(z)):
@@ -172,9 +176,13 @@ def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: 
 
 
 def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:
-    """Back-propagation (Rumelhart, Hinton & Williams 1986)."""
+    """Add the gradient of the loss, summed over the examples of each path, to gradient (dim, lanes).
+
+    Back-propagation (Rumelhart, Hinton & Williams 1986).
+    """
     z = forward(k, n, theta, x, work)
     slopes, deltas = work[k.units : 2 * k.units], work[2 * k.units :]
+    # The output layer has no activation, so its rows of slopes are free: they are the softmax's room.
     derivative(k, n, z, y, deltas[k.rows[-1] :], slopes[k.rows[-1] :])
     for layer in range(len(k.weights) - 1, 0, -1):
         before, first, last = k.rows[layer - 1], k.rows[layer], k.rows[layer] + k.widths[layer + 1]
@@ -187,15 +195,18 @@ def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, grad
 
 
 def penalty(k: MlpConstants, theta: Lanes) -> Lanes:
+    """The gradient of weight_decay / 2 theta^2."""
     return k.decay * theta
 
 
 def idle(k: MlpConstants, n: int, work: Array) -> list[NDArray[np.bool_]]:
+    """Per hidden layer (units, n): where the slope is 0, hence the unit does not react to an example. After `loss` on work."""
     ends = [*k.rows[1:], k.rows[-1]]
     return [work[k.units + first : k.units + last, :n] == 0.0 for first, last in zip(k.rows[:-1], ends, strict=False)]
 
 
 def check_shape(h: Mlp, shape: Shape) -> list[Complaint]:
+    """Refuse cross-entropy without classes."""
     if h.loss == "cross_entropy" and not shape.classes:
         return [Complaint("loss", "cross_entropy needs data whose targets are classes", "squared, or labels: classes")]
     return []

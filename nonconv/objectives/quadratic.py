@@ -27,22 +27,28 @@ class Quadratic(NamedTuple):
 
 
 class QuadraticConstants(NamedTuple):
+    """The curvature scale_j of each coordinate, shape (dim,); of one coordinate inside the engine."""
+
     scale: Lanes
 
 
 def prepare(h: Quadratic, dim: int) -> QuadraticConstants:
+    """The constants of all coordinates; a single scale is repeated `dim` times."""
     return QuadraticConstants(np.broadcast_to(np.asarray(h.scale, dtype=np.float64), (dim,)).copy())
 
 
 def loss(k: QuadraticConstants, theta: Lanes, x: Lanes) -> Lanes:
+    """scale (theta - x)^2 of one coordinate and one sample."""
     return k.scale * (theta - x) * (theta - x)
 
 
 def gradient(k: QuadraticConstants, theta: Lanes, x: Lanes) -> Lanes:
+    """The derivative of `loss` by theta."""
     return 2.0 * k.scale * (theta - x)
 
 
 def minimizer(h: Quadratic, law: Law) -> Array:
+    """E X, shape (dim,): the minimizer whatever the scale."""
     return law.mean
 
 

@@ -11,8 +11,10 @@ from nonconv.components import Complaint, Objective
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 CELLS_PER_KNOT = 4
+"""Cells of the guide table per knot, at most: more need more memory, fewer a longer search within a cell."""
 REACH = 1.1
 SPARE = 1024
+"""Uniform knots reach this factor beyond the orbit, and so many knots further."""
 MOST_KNOTS = 20_000_000
 
 
@@ -24,16 +26,16 @@ class Toint(NamedTuple):
     and outside all knots f' = -scale. f is bounded below, f(x_k) = 0 and f' is Lipschitz with 6 scale / min s. With
     several coordinates it is the sum over them, and there are no data: every step sees f' itself.
 
-    knots: exact are the iterates of the very optimizer, learning rate included, when it is fed f' = -scale. Started at
-    0 it then meets slope -scale exactly, for ever. knots: uniform are the multiples of spacing, the paper's k alpha. There
-    a rounding error moves the iterate off the knot, grows, and the iterate is caught in a local minimum.
+    knots: exact are the optimizer's own iterates, learning rate included, for f' = -scale. Started at 0 it then meets the
+    slope -scale exactly, forever. knots: uniform are the multiples of spacing, the paper's k alpha. There a rounding error
+    moves the iterate off the knot and grows, until the iterate is caught in a local minimum.
     """
 
     knots: Annotated[
         Literal["exact", "uniform"], Doc("the optimizer's own iterates under slope -scale, or multiples of spacing")
     ] = "exact"
     spacing: Annotated[float, Interval(ge=0), Doc("distance of uniform knots; 0 means the first step under slope -scale")] = 0.0
-    scale: Annotated[float, Interval(gt=0), Doc("factor of f; Adam without eps does not notice it")] = 1.0
+    scale: Annotated[float, Interval(gt=0), Doc("factor of f, which Adam without eps does not depend on")] = 1.0
     dim: Annotated[int, Interval(ge=1, le=10**4), Doc("number of coordinates")] = 1
 
 
@@ -51,6 +53,7 @@ class TointConstants(NamedTuple):
 
 
 def check(h: Toint) -> list[Complaint]:
+    """Refuse a spacing for exact knots."""
     if h.spacing and h.knots == "exact":
         return [Complaint("spacing", "exact knots are where the optimizer goes; spacing needs knots: uniform")]
     return []
@@ -62,11 +65,15 @@ def prepare(h: Toint, dim: int) -> TointConstants:
 
 
 def on_orbit(h: Toint, dim: int, orbit: Array) -> TointConstants:
+    """The constants on the optimizer's own iterates `orbit` (steps + 1,) under slope -scale. Raises what `knots_on` does."""
     return table(knots_on(h, orbit), h.scale, dim)
 
 
 def knots_on(h: Toint, orbit: Array) -> Array:
-    """The knots, strictly rising from 0, and some more than the orbit needs. Raises ValueError."""
+    """The knots for an orbit (steps + 1,): strictly increasing from 0; uniform ones reach beyond the orbit.
+
+    Raises ValueError if the orbit stands still at 0, turns back or is not finite, or if there would be too many uniform knots.
+    """
     if not np.isfinite(orbit).all() or np.any(np.diff(orbit) < 0) or orbit[-1] == 0:
         raise ValueError("needs an optimizer that goes on to the right, by finite steps, when it is fed a constant slope")
     if h.knots == "exact":
@@ -79,8 +86,12 @@ def knots_on(h: Toint, orbit: Array) -> Array:
 
 
 def table(knots: Array, scale: float, dim: int) -> TointConstants:
-    """The constants; the guide table makes finding a knot as cheap for millions of them as for a few."""
+    """The constants for these knots, alike in every coordinate, without copies.
+
+    A guide table over equal cells finds the knot before theta at a cost that does not grow with the number of knots.
+    """
     gaps = np.diff(knots)
+    # Where memory allows, cells are narrower than the smallest gap, so that hardly any cell has more than one knot.
     cells = min(1.0 / (0.9 * gaps.min()), CELLS_PER_KNOT * len(knots) / knots[-1]) if len(gaps) else 1.0
     last_cell = np.floor(knots[-1] * cells)
     in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
@@ -96,7 +107,8 @@ def _for_each(dim: int, part: Any) -> NDArray[Any]:
 
 
 def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
-    """The index of the last knot not beyond theta; 0 to the left of all."""
+    """The index of the last knot at or before theta; 0 to the left of all knots."""
+    # Halving leaps instead of a loop of unknown length: every lane makes the same steps, so they vectorise.
     knot = k.guide[index(select(theta > 0.0, np.minimum(theta * k.cells, k.last_cell), 0.0))]
     leap = k.leap
     while leap > np.uint64(0):
@@ -106,12 +118,13 @@ def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
 
 
 def place(k: TointConstants, theta: Lanes) -> tuple[Lanes, Lanes]:
-    """How far theta is beyond its last knot, and from there to the next; negative to the left of all, infinite beyond all."""
+    """The distance of theta from its last knot (negative left of all), and the gap to the next (infinite after the last)."""
     knot = last_knot(k, theta)
     return theta - k.knots[knot], k.knots[knot + np.uint64(1)] - k.knots[knot]
 
 
 def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+    """f of one coordinate; x is not used, since there are no data."""
     u, s = place(k, theta)
     w = u / s
     between = (u >= 0.0) & (s < np.inf)
@@ -119,8 +132,9 @@ def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
 
 
 def gradient(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
+    """f' of one coordinate: exactly -scale at every knot and outside all knots."""
     u, s = place(k, theta)
-    w = select(u < s, np.maximum(u, 0.0) / s, 0.0)
+    w = select(u < s, np.maximum(u, 0.0) / s, 0.0)  # 0, hence slope -scale, to the left of all knots
     return k.scale * (6.0 * w * (1.0 - w) - 1.0)
 
 

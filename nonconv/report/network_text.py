@@ -1,4 +1,4 @@
-"""What a person reads of networks: their risk, the noise of their gradient, spoiled paths, and each group of coordinates."""
+"""Networks in sentences: risk, gradient noise, degraded paths; and a table of the groups of coordinates."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ from nonconv.report.run import Run
 from nonconv.report.tables import interval, markdown_lines
 from nonconv.report.verdict_text import ANSWERS
 
-GROUPS = ("group", "coordinates", "verdict", "twin floor", "window floor", "window floor at least")
+GROUPS = ("group", "coordinates", "verdict", "twin floor", "window floor", "window floor, lower bound")
 WORDS = ("group", "verdict")
+"""The columns of words, which are aligned to the left."""
 OF_PATHS = ("start", "path_mean", "last")
-"""Those xi that each path has one of its own."""
+"""The xi that differ from path to path."""
 
 
 def architecture(run: Run) -> str:
@@ -21,25 +22,25 @@ def architecture(run: Run) -> str:
 
 
 def findings(run: Run) -> list[str]:
-    """What was seen, a sentence each."""
+    """One sentence per finding: risk, misclassified examples, gradient noise, degraded paths, exchangeable units."""
     n = run.summary["network"]
     exchanged = [_exchanged(run)] if n["units"] is None or n["units"] > 1 else []
     if not n["held_out"]:
-        return ["No examples were held out, so neither a risk nor the gradient's noise was measured.", *exchanged]
-    wrong = [f"Share of them taken for another class: {_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
+        return ["Risk and gradient noise were not measured, since no examples are held out.", *exchanged]
+    wrong = [f"Share of misclassified examples: {_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
     return [
-        f"Risk, the mean loss of {n['held_out']} held-out examples: {_course(n['risk'])}.",
+        f"Risk (mean loss of {n['held_out']} held-out examples): {_course(n['risk'])}.",
         *wrong,
         _noise(run),
-        _spoiled(run),
+        _degraded(run),
         *exchanged,
     ]
 
 
 def _course(of: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
-    """`2.1 ± 0.2 at the start; observed 0.31 ± 0.02 at step 200 and 0.27 ± 0.02 at step 400`."""
-    late = " and ".join(f"{_spread(row, factor, unit)} at step {row['step']}" for name in ("half", "end") if (row := of[name]))
-    return f"{_spread(of['start'], factor, unit)} at the start; observed {late}"
+    """`2.1 ± 0.2 at the start, 0.31 ± 0.02 at step 200, 0.27 ± 0.02 at step 400`."""
+    late = (f"{_spread(row, factor, unit)} at step {row['step']}" for name in ("half", "end") if (row := of[name]))
+    return ", ".join([f"{_spread(of['start'], factor, unit)} at the start", *late])
 
 
 def _spread(row: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
@@ -48,44 +49,44 @@ def _spread(row: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
 
 
 def _noise(run: Run) -> str:
-    """A scale near the number of examples that G is of may be larger: then G is mostly these examples' own chance."""
     n, held_out = run.summary["network"]["noise"], run.summary["network"]["held_out"]
-    what = "Noise scale, tr Var of one example's gradient by |G|² of the mean gradient G (McCandlish et al. 2018)"
+    what = f"Gradient noise scale tr Var(g) / |G|² (McCandlish et al. 2018) at step {n['step']}"
     if n["scale"] is None:
-        return f"{what}: not finite at step {n['step']}."
-    near = f", of which G is known to {held_out} only" if n["scale"] > held_out / 4 else ""
+        return f"{what}: not finite."
+    # G is a mean over the held-out examples: where the scale is near their number, G itself is mostly sampling error.
+    near = f" The true scale may be larger: only {held_out} held-out examples estimate G." if n["scale"] > held_out / 4 else ""
     ratio = f"{n['noise']:.3g} / {n['gradient']:.3g} = {n['scale']:.3g}"
-    return f"{what}: {ratio} examples{near}, observed at step {n['step']}; the batch size there was {int(run.batch_size[-1])}."
+    return f"{what}: {ratio} examples; the batch size is {int(run.batch_size[-1])}.{near}"
 
 
-def _spoiled(run: Run) -> str:
+def _degraded(run: Run) -> str:
     n, paths = run.summary["network"], run.summary["paths"]
-    worse = f"Paths whose risk ended above that at their start, or not finite: {n['spoiled']['worse']} of {paths}"
+    worse = f"Paths whose final risk is above their first, or not finite: {n['spoiled']['worse']} of {paths}."
     if n["idle_share"] is None:
-        return f"{worse}."
+        return worse
     units = "hidden units" if n["units"] is None else f"{n['units']} hidden units"
     return (
-        f"{worse}; dead networks, constant because all units of a layer are idle: {n['spoiled']['dead']}; "
-        f"networks with idle units, which react to no held-out example: {n['spoiled']['idle']}; "
-        f"of the {units} {100 * n['idle_share']:.3g} % are idle, on average over all paths."
+        f"{worse} Networks with idle units (active on no held-out example): {n['spoiled']['idle']}; "
+        f"with an idle layer, hence constant: {n['spoiled']['dead']}. "
+        f"Idle on average over all paths: {100 * n['idle_share']:.3g} % of the {units}."
     )
 
 
 def _exchanged(run: Run) -> str:
     own = [label for label in run.errors if label in OF_PATHS]
-    each = f" (ξ = {' and '.join(own)}: of each path)" if own else ""
+    each = f" (ξ = {' and '.join(own)}: one per path)" if own else ""
     return (
-        "Hidden units can be exchanged for each other, so paths may end in different copies of one function: "
-        f"every statistic compares a path with itself{each}."
+        "Hidden units are exchangeable, so paths may end in different copies of one function. "
+        f"Every statistic compares a path with itself{each}."
     )
 
 
 def groups(run: Run) -> tuple[str, list[str], list[list[str]]]:
-    """Title, header and rows of the table of groups; no rows where no floors were measured."""
+    """Title, header and rows of the table of groups; no rows if no floors were measured."""
     rows = [_group(name, found) for name, found in run.verdict.get("groups", {}).items()]
     title = (
-        "Each group of coordinates, judged on its own "
-        f"(± half the width of a 95 % interval; at least: at 95 % for all {run.floors} floors of the group at once)"
+        "Verdict per group of coordinates (± half the width of a 95 % interval; "
+        f"lower bounds hold at 95 % for all {run.floors} floors of a group at once)"
     )
     return title, list(GROUPS), rows
 
@@ -102,13 +103,13 @@ def _floor(row: dict[str, Any] | None) -> str:
 
 
 def table(run: Run) -> str:
-    """The groups as Markdown; empty where there are none."""
+    """The table of groups as Markdown; empty if there are none."""
     title, header, rows = groups(run)
     return f"{title}:\n\n{markdown_lines(header, rows, WORDS).rstrip()}" if rows else ""
 
 
 def file_list(run: Run) -> str:
-    """What the network adds to the folder."""
-    told = {"risk.csv": "held-out examples", "noise.csv": "the gradient's noise", "group_floors.csv": "floors of each group"}
+    """The files that a network adds to the folder, as a sentence of summary.md."""
+    told = {"risk.csv": "held-out examples", "noise.csv": "gradient noise", "group_floors.csv": "floors per group"}
     found = [f"`{name}` ({what})" for name, what in told.items() if (run.folder / name).exists()]
-    return f" Of the network: {', '.join(found)}." if found else ""
+    return f" Network: {', '.join(found)}." if found else ""

@@ -1,4 +1,6 @@
-"""What a person reads of Toint's counterexample: sentences, and the first path beside its orbit."""
+"""Toint's counterexample in sentences, and the first path beside its orbit."""
+
+from typing import Any
 
 from nonconv.report.run import Run, read_rows
 from nonconv.report.tables import markdown_lines
@@ -8,42 +10,46 @@ HEADER = (
     ("step", "step"),
     ("orbit", "orbit xₙ"),
     ("off_line", "xₙ/(n x₁) − 1"),
-    ("lipschitz", "6/min s"),
+    ("lipschitz", "Lipschitz"),
     *((f"{name}_{knots}", f"{letter}, {knots} knots") for knots in ("exact", "uniform") for name, letter in COLUMNS),
 )
 
-FILES = (
-    " Of the counterexample: `orbit.csv` (the first path), `slopes.csv`, `outcomes.csv` (each path), `objective.csv` (curves)."
-)
+FILES = " Counterexample: `orbit.csv` (the first path), `slopes.csv`, `outcomes.csv` (every path), `objective.csv` (curves)."
 
 
 def findings(run: Run) -> list[str]:
-    """What was seen, a sentence each."""
+    """One sentence per finding: the knots, the slopes that the steps met, the paths that escaped, those that were caught."""
     c = run.summary["counterexample"]
-    slopes, spacing, whole = c["slopes"], c["spacing"], c["escaped"]
+    slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
     apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
-    recorded = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
-    steps = f"{slopes['steps']} steps of {recorded}"
-    met = (
-        f"The slope was exactly {-c['scale']:g} at each of {steps}."
-        if slopes["exact"] == slopes["steps"]
-        else f"The slope was exactly {-c['scale']:g} at {slopes['exact']} of {steps}; "
-        f"the first other one was met by step {slopes['first_other']}."
-    )
-    interval = "" if whole["ci_low"] is None else f" (95 % interval {whole['ci_low']:.3g} to {whole['ci_high']:.3g})"
     return [
-        f"Knots: {c['knots']}; {c['why']}. They are {apart} apart, so the Lipschitz constant of f' is {c['lipschitz']:.6g}.",
-        met,
-        f"Share of paths that escaped, observed on {run.summary['steps']} steps: {whole['value']:.3g}{interval}"
-        + (f", at {_spread(c['speed'])} a step; the orbit makes {c['orbit']['per_step']:.6g}" if c["speed"] else "")
-        + (f"; the others were caught at step {_spread(c['caught_step'])}" if c["caught_step"] else "")
-        + ".",
+        f"Knots: {c['knots']}, {c['why']}.",
+        f"Distance between knots: {apart}, so f' has the Lipschitz constant {c['lipschitz']:.6g}.",
+        _slopes_met(c["scale"], slopes),
+        _escaped(run, c["escaped"]),
+        *([f"Speed per step of the escaped paths: {_spread(c['speed'])}; of the orbit: {pace:.6g}."] if c["speed"] else []),
+        *([f"The other paths were caught, at step {_spread(c['caught_step'])}."] if c["caught_step"] else []),
     ]
 
 
+def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
+    paths = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
+    if slopes["exact"] == slopes["steps"]:
+        return f"The slope was exactly {-scale:g} at all {slopes['steps']} steps of {paths}."
+    return (
+        f"The slope was exactly {-scale:g} at {slopes['exact']} of {slopes['steps']} steps of {paths}; "
+        f"the first other slope was met at step {slopes['first_other']}."
+    )
+
+
+def _escaped(run: Run, share: dict[str, Any]) -> str:
+    interval = "" if share["ci_low"] is None else f" (95 % interval {share['ci_low']:.3g} to {share['ci_high']:.3g})"
+    return f"Share of paths that escaped within {run.summary['steps']} steps: {share['value']:.3g}{interval}."
+
+
 def table(run: Run) -> str:
-    """The first path of a counterexample at the steps the summary shows."""
+    """The first path at the steps that the summary shows, on exact and on uniform knots, as Markdown."""
     shown = {row["step"] for row in run.summary["errors"]}
     rows = [row for row in read_rows(run.folder / "orbit.csv") if int(row["step"]) in shown]
     text = [[row["step"], *(f"{float(row[name]):.6g}" for name, _ in HEADER[1:])] for row in rows]
@@ -51,6 +57,6 @@ def table(run: Run) -> str:
 
 
 def _spread(of: dict[str, float]) -> str:
-    if of["min"] == of["max"]:
-        return f"{of['median']:.6g}"
-    return f"{of['median']:.6g} ({of['min']:.6g} to {of['max']:.6g})"
+    """`33` if all are alike, otherwise `33 in the median (1 to 2452)`."""
+    low, middle, high = (f"{of[name]:.6g}" for name in ("min", "median", "max"))
+    return middle if low == high else f"{middle} in the median ({low} to {high})"

@@ -1,4 +1,4 @@
-"""A run read back from its folder: what figures and tables are made of."""
+"""A run read back from its folder, for figures and tables."""
 
 import csv
 import json
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from nonconv.numerics.arithmetic import Array
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The one in C, where PyYAML has it, reads ten times as fast."""
+"""PyYAML's parser in C, where it is installed, is ten times as fast."""
 
 
 @dataclass(frozen=True)
 class Errors:
-    """E|theta_n - xi|^2 for one xi; every field has one entry per recorded step."""
+    """E|theta_n - xi|^2 for one xi as in error.csv; every field has shape (R,), one entry per recorded step."""
 
     mse: Array
     se: Array
@@ -30,7 +30,11 @@ class Errors:
 
 @dataclass(frozen=True)
 class Run:
-    """The data files of a folder. floors: how many rows floors.csv has."""
+    """The data files of a folder.
+
+    step, learning_rate and batch_size have one entry per recorded step; errors and theory (exact E|theta_n - xi|^2) are keyed
+    by the label of xi. floors: the number of rows of floors.csv, which share one simultaneous confidence level.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -59,7 +63,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the data files of a folder, finished or about to be."""
+    """Read the data files of a run's folder, finished or about to be. Raises OSError if one is missing."""
     rows = read_rows(folder / "error.csv")
     labels = list(dict.fromkeys(row["xi"] for row in rows))
     first = [row for row in rows if row["xi"] == labels[0]]
@@ -82,13 +86,13 @@ def read_run(folder: Path) -> Run:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """A CSV file as rows by column name."""
+    """The rows of a CSV file, each as texts by column name."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """A JSON file; empty if there is none, as in folders that an earlier nonconv wrote."""
+    """A JSON file; empty if the folder has none."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 

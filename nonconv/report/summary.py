@@ -3,14 +3,14 @@
 from typing import Any
 
 from nonconv.report import network_text, orbit_text, verdict_text
-from nonconv.report.figures.painter import figure_names
+from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
 
 
 def markdown(run: Run) -> str:
-    """The claim, what was measured, the table, the figures."""
+    """summary.md of a run: the claim, the setting, the verdict, the findings, the table of errors, the figures."""
     s = run.summary
     parts = [
         f"# {s['name']}",
@@ -18,7 +18,7 @@ def markdown(run: Run) -> str:
         f"**Measured.** {setting(run)}",
         f"**Verdict.** {verdict_text.verdict(run)}",
         "\n".join(f"- {sentence}" for sentence in findings(run)),
-        "E|Θₙ − ξ|² with the half width of its 95 % interval:",
+        "E|Θₙ − ξ|² ± half the width of its 95 % interval:",
         markdown_table(run).rstrip(),
         orbit_text.table(run) if "counterexample" in s else "",
         network_text.table(run) if "network" in s else "",
@@ -32,7 +32,7 @@ def markdown(run: Run) -> str:
 
 
 def setting(run: Run) -> str:
-    """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1)`."""
+    """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1), learning rate 0.05, ...`."""
     s, c = run.summary, run.config
     return (
         f"{run.counted_paths} of {run.counted_steps}: {c['optimizer']['name']} on {_objective(run)}, "
@@ -52,7 +52,7 @@ def _data(objective: dict[str, Any]) -> str:
 
 
 def schedule(config: dict[str, Any]) -> str:
-    """A schedule in a few words."""
+    """`0.05`, `0.05 after 100 steps of warm-up` or `power (value 0.2, exponent 0.75)`."""
     if config["name"] == "constant":
         return f"{config['value']:g}" + (f" after {config['warmup']} steps of warm-up" if config.get("warmup") else "")
     parameters = ", ".join(f"{key} {value}" for key, value in config.items() if key != "name" and value not in (0, None))
@@ -60,7 +60,7 @@ def schedule(config: dict[str, Any]) -> str:
 
 
 def findings(run: Run) -> list[str]:
-    """What was seen, a sentence each; nothing is claimed beyond the observed steps."""
+    """One sentence per finding; none claims anything beyond the observed steps."""
     return [
         *(orbit_text.findings(run) if "counterexample" in run.summary else _changes(run)),
         *verdict_text.limits(run),
@@ -70,7 +70,7 @@ def findings(run: Run) -> list[str]:
         *(network_text.findings(run) if "network" in run.summary else []),
         _outcomes(run),
         _theorem(run),
-        *(f"Beware: {warning}." for warning in run.summary["warnings"]),
+        *(f"Warning: {warning}." for warning in run.summary["warnings"]),
     ]
 
 
@@ -84,19 +84,17 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     first, last = rows[0], rows[-1]
     what = f"E|Θ − {label}|²"
     if last["mse"] is None:
-        return f"Observed at step {last['step']}: {what} is not finite, {interval(last)}."
+        return f"{what} is not finite at step {last['step']}: {interval(last)}."
     if label == "last":
-        return f"Observed at step {first['step']}: {what} = {interval(first)} (at the last step it is 0 by definition)."
+        return f"{what}: {interval(first)} at step {first['step']} (0 at the last step by definition)."
     if first is last or first["mse"] is None:
-        return f"Observed at step {last['step']}: {what} = {interval(last)}."
-    ratio = f", {last['mse'] / first['mse']:.3g} times as much" if first["mse"] and last["mse"] else ""
-    return (
-        f"Observed on steps {first['step']} to {last['step']}: {what} went from {interval(first)} to {interval(last)}{ratio}."
-    )
+        return f"{what}: {interval(last)} at step {last['step']}."
+    ratio = f" (factor {last['mse'] / first['mse']:.3g})" if first["mse"] and last["mse"] else ""
+    return f"{what}: {interval(first)} at step {first['step']}, {interval(last)} at step {last['step']}{ratio}."
 
 
 def _predictions(run: Run) -> list[str]:
-    """What theory says, beside nothing: a sentence each."""
+    """One sentence per predicted number, never compared with the measured one."""
     return [
         f"Theory: {found['of']} = {found['value']:.5g}" + (f" ± {1.96 * found['se']:.1g}." if found["se"] else ".")
         for found in run.predictions.values()
@@ -107,15 +105,15 @@ def _outcomes(run: Run) -> str:
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
     counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
     first = (
-        f"; the first to leave the finite numbers was path {failure['replicate']} at step {failure['step']}" if failure else ""
+        f"; the first to become infinite or nan was path {failure['replicate']} at step {failure['step']}" if failure else ""
     )
-    return f"Outcomes of the paths: {counts}{first}."
+    return f"Outcomes: {counts}{first}."
 
 
 def _theorem(run: Run) -> str:
     name = "1.1" if "theorem_1_1" in run.summary else "1.2"
     found = run.summary[f"theorem_{name.replace('.', '_')}"]
+    theorem = f"Theorem {name} of arXiv:2407.08100 (as reconstructed)"
     if found["applies"]:
-        return f"The assumptions of Theorem {name} of arXiv:2407.08100 (as reconstructed) hold."
-    departures = "; ".join(found["departures"])
-    return f"Outside the assumptions of Theorem {name} of arXiv:2407.08100 (as reconstructed): {departures}."
+        return f"{theorem} applies: all assumptions hold."
+    return f"{theorem} does not apply: {'; '.join(found['departures'])}."

@@ -1,4 +1,4 @@
-"""A sweep read back from its folder: its cells, what was measured in each, and which of them a figure shows."""
+"""A sweep read back from its folder: its cells, their results, and which cells a figure shows."""
 
 import csv
 import json
@@ -25,12 +25,12 @@ ENDS = {
     "risk": "risk on held-out examples",
     "idle": "share of idle units",
 }
-"""What the numbers that paths end with are called, besides errors."""
+"""The final numbers of a path besides its errors, with the names that people read."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The data files of a sweep's folder. columns: sweep.csv as text, one entry a cell in each."""
+    """The data files of a sweep's folder. columns: sweep.csv as text, one entry per cell in each column."""
 
     folder: Path
     about: dict[str, Any]
@@ -38,52 +38,56 @@ class SweepResult:
 
     @property
     def cells(self) -> int:
+        """How many cells there are."""
         return len(self.columns["cell"])
 
     def texts(self, name: str) -> NDArray[np.str_]:
-        """A column as it is written, shape (cells,)."""
+        """A column as text, shape (cells,); empty if it is missing."""
         return np.array(self.columns.get(name, [""] * self.cells), dtype=np.str_)
 
     def numbers(self, name: str) -> Array:
-        """A column, shape (cells,); nan where it is empty or missing."""
+        """A column as numbers, shape (cells,); nan where it is empty or missing."""
         return np.array([float(text) if text else np.nan for text in self.columns.get(name, [""] * self.cells)])
 
     def known(self, name: str) -> Mask:
-        """In which cells a column says anything, be it inf, shape (cells,)."""
+        """The cells in which a column is not empty; inf and nan count. Shape (cells,)."""
         return np.array([text != "" for text in self.columns.get(name, [""] * self.cells)])
 
     def verdict(self, answer: str) -> Mask:
-        """Which cells gave this answer, shape (cells,); none where no floor was measured that could decide."""
+        """The cells with this verdict, shape (cells,). Without floors `undecided` means not judged, and marks no cell."""
         return self.done & self.equal("verdict", answer) & (self.judged or answer in DECIDED)
 
     @property
     def judged(self) -> bool:
-        """Whether floors were measured, so that a cell that is not decided might have been."""
+        """Whether floors were measured, so that cells could be decided at all."""
         return bool(self.about["floors"])
 
     def equal(self, name: str, text: str) -> Mask:
-        """In which cells a column says this, shape (cells,)."""
+        """The cells in which a column is exactly this text, shape (cells,)."""
         return np.array([found == text for found in self.columns[name]])
 
     @property
     def done(self) -> Mask:
+        """The cells that have a result, shape (cells,)."""
         return self.equal("status", "done")
 
     @property
     def failed(self) -> Mask:
+        """The cells that ended with an error, shape (cells,)."""
         return self.equal("status", "failed")
 
     @property
     def xi(self) -> list[str]:
+        """The labels of the configured ξ."""
         return list(self.about["xi"])
 
     def values(self, key: str) -> list[str]:
-        """What a key takes, without the cells that do not have it: numbers by size, names by first occurrence."""
+        """The distinct values of a key: numbers by size, names by first occurrence."""
         found = [text for text in dict.fromkeys(self.columns[key]) if text]
         return sorted(found, key=float) if all(map(_is_number, found)) else found
 
     def brief(self, key: str, value: str) -> str:
-        """A value as figures say it: of a long number as many digits, three or more, as tell it from the key's others."""
+        """A value for figures: long numbers are rounded to the fewest digits, at least three, that keep values distinct."""
         if len(value) <= LONGEST_NUMBER or not _is_number(value):
             return value
         numbers = [float(text) for text in self.values(key) if _is_number(text)]
@@ -92,19 +96,20 @@ class SweepResult:
 
     @property
     def numeric(self) -> list[str]:
-        """The keys that take at least two numbers."""
+        """The swept keys whose values are all numbers."""
         return [key for key in self.swept if all(map(_is_number, self.values(key)))]
 
     @property
     def names(self) -> list[str]:
-        """The keys that take anything else."""
+        """The other swept keys."""
         return [key for key in self.swept if key not in self.numeric]
 
     @property
     def swept(self) -> list[str]:
-        """The keys that tell one cell from another; a key that only some cells have does not do so by that alone.
+        """The keys that distinguish cells: those with at least two values, without keys that follow another key.
 
-        Nor does one that goes with another: the rate that each optimizer has, the second of two keys that change together.
+        A key follows another if each value of the other goes with a single one of its own: the learning rate given per
+        optimizer, the second of two zipped keys.
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
         names = [key for key in found if not all(map(_is_number, self.values(key)))]
@@ -119,7 +124,7 @@ class SweepResult:
         return bool(pairs) and len(pairs) == len({pair[1] for pair in pairs}) and bool(there.sum() == self.known(key).sum())
 
     def cross(self, one: str, other: str) -> bool:
-        """Whether two keys vary independently of each other; those that change together are one, not two."""
+        """Whether two keys vary independently. Keys that change together span a line, not a plane."""
         there = self.known(one) & self.known(other)
         pairs = set(zip(self.texts(one)[there], self.texts(other)[there], strict=True))
         return len(pairs) > max(len({pair[k] for pair in pairs}) for k in (0, 1)) if pairs else False
@@ -131,7 +136,7 @@ def is_sweep(folder: Path) -> bool:
 
 
 def read_sweep_result(folder: Path) -> SweepResult:
-    """Read the data files of a sweep's folder."""
+    """Read sweep.json and sweep.csv of a sweep's folder. Raises OSError if one is missing."""
     about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
     with (folder / SWEEP_TABLE).open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
@@ -148,7 +153,7 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a figure shows. name: of its file; column: in sweep.csv; kind: positive, slope, difference or verdict."""
+    """What a figure shows. name: part of its file name; column: in sweep.csv; kind: positive, slope, difference or verdict."""
 
     name: str
     column: str
@@ -156,14 +161,14 @@ class Quantity:
     kind: str
 
     def shows(self, result: SweepResult) -> bool:
-        """Whether there is anything to show; cells of which nothing was measured are all undecided."""
+        """Whether any cell has the quantity. Verdicts need a decided one: cells without floors are all undecided."""
         if self.kind != "verdict":
             return bool((result.known(self.column) & result.done).any())
         return any(result.verdict(answer).any() for answer in DECIDED)
 
 
 def quantities(result: SweepResult) -> list[Quantity]:
-    """Everything a sweep may have measured: errors, floors, exponents, differences, the verdict."""
+    """Every quantity that a sweep may have: per ξ error, slope and difference; floors; the verdict."""
     steps = result.about.get("steps")
     after = f"after {steps} steps" if steps else "after the last step"
     parts = file_names(result.xi) if len(result.xi) > 1 else [""] * len(result.xi)
@@ -173,18 +178,19 @@ def quantities(result: SweepResult) -> list[Quantity]:
         found.append(Quantity(f"mse{part}", f"mse_{label}", error, "positive"))
         found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {label}", "slope"))
         found.append(
-            Quantity(f"difference{part}", f"difference_{label}", f"difference to the baseline of\n{error}", "difference")
+            Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )
     found += [Quantity(floor, floor, ENDS[floor], "positive") for floor in result.about.get("floors", ())]
     return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
 
 
 def shortened(text: str, most: int) -> str:
+    """The text, cut to at most `most` characters with an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def file_names(names: Iterable[str]) -> list[str]:
-    """Names that can be part of a file name, each another."""
+    """Distinct parts of file names for these names, also where file names ignore case."""
     found: list[str] = []
     for name in names:
         part = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.") or "x"
@@ -194,7 +200,7 @@ def file_names(names: Iterable[str]) -> list[str]:
 
 
 def key_parts(keys: list[str]) -> dict[str, str]:
-    """Each key by its last part, or by as many as tell it from the others, with _ between."""
+    """A short name per key: its last part, or as many parts as distinguish it, joined by _."""
     depths = dict.fromkeys(keys, 1)
     for key in keys:
         while sum(_last(other, depths[key]) == _last(key, depths[key]) for other in keys) > 1:
@@ -208,9 +214,10 @@ def _last(key: str, count: int) -> str:
 
 @dataclass(frozen=True)
 class View:
-    """What of a sweep lies where in a figure: keys along its axes, a key whose values are its panels, the others fixed.
+    """Which cells a figure shows: keys along its axes, a key with one panel per value, all other keys held fixed.
 
-    keys: one for a line plot or two for a map. panels: shown value (or "") by mask of its cells.
+    keys: one for a line plot, two for a map. panels: pairs of a value of panel_key (or "") and the mask of its cells.
+    left_out: how many values of panel_key have no panel. fixed: the value of each key held fixed.
     """
 
     keys: tuple[str, ...]
@@ -221,7 +228,7 @@ class View:
 
 
 def view(result: SweepResult, keys: tuple[str, ...]) -> View:
-    """A view along these keys: the next key, names first, makes panels; all further ones are fixed in their middle."""
+    """The view along these keys: the next key, names first, makes panels; further keys are fixed at their middle value."""
     others = [key for key in (*result.names, *result.numeric) if key not in keys]
     panel_key, further = (others[0] if others else None), others[1:]
     fixed = {key: result.values(key)[len(result.values(key)) // 2] for key in further}
@@ -239,5 +246,5 @@ def view(result: SweepResult, keys: tuple[str, ...]) -> View:
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """At most so many of range(count), with both ends."""
+    """At most `most` indices of range(count), evenly spread, with both ends."""
     return sorted({round(float(k)) for k in np.linspace(0, count - 1, min(count, most))})

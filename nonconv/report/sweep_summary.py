@@ -10,7 +10,7 @@ MOST_FAILURES = 10
 
 
 def markdown(folder: Path, figures: Iterable[str]) -> str:
-    """What a person reads first. figures: the names of their files."""
+    """summary.md of a sweep. figures: the names of the figure files, of which the PNGs are shown."""
     result = read_sweep_result(folder)
     about = result.about
     parts = [
@@ -19,7 +19,7 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
         f"**Measured.** {setting(result)}",
         "\n".join(f"- {sentence}" for sentence in findings(result)),
         *(f"![{name.removesuffix('.png')}](figures/{name})" for name in figures if name.endswith(".png")),
-        "Files: `sweep.csv` (a row a cell), `cells/` (each cell's own result, for `nonconv table`, `plot`, `verify` and "
+        "Files: `sweep.csv` (one row per cell), `cells/` (the result of each cell, for `nonconv table`, `plot`, `verify` and "
         "`compare`), `config.yaml` (reproduces this folder).",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -29,13 +29,13 @@ def setting(result: SweepResult) -> str:
     """`400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of 10000 steps each.`"""
     about = result.about
     keys = [f"{key} ({_number(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
-    size = [f"{about[what]} {what}" if about[what] else f"{what} that differ from cell to cell" for what in ("paths", "steps")]
+    size = [f"{about[what]} {what}" if about[what] else f"varying numbers of {what}" for what in ("paths", "steps")]
     alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
     return f"{_number(about['cells'], 'cell')} over {_listed(keys)}, {size[0]} of {size[1]} each; {alike}."
 
 
 def findings(result: SweepResult) -> list[str]:
-    """A sentence each."""
+    """One sentence per finding: the verdicts, the range of each error, the failures."""
     return [_verdicts(result), *_errors(result), *_failures(result)]
 
 
@@ -49,7 +49,7 @@ def _verdicts(result: SweepResult) -> str:
 
 
 def _errors(result: SweepResult) -> list[str]:
-    """Where the final error is least and largest."""
+    """The smallest and largest final error per ξ, and in which cells."""
     found = []
     for label in result.about["xi"]:
         pairs = [(float(value), k) for k, value in enumerate(result.columns[f"mse_{label}"]) if value not in ("", "nan")]
@@ -67,7 +67,7 @@ def _cell(result: SweepResult, row: int) -> str:
 
 def _failures(result: SweepResult) -> list[str]:
     failed = [k for k, status in enumerate(result.columns["status"]) if status == FAILED]
-    more = [f"And {len(failed) - MOST_FAILURES} more cells failed; sweep.csv has their reasons."]
+    more = [f"{len(failed) - MOST_FAILURES} more cells failed; sweep.csv gives their reasons."]
     shown = [f"Failed: {_cell(result, k)}: {result.columns['reason'][k]}." for k in failed[:MOST_FAILURES]]
     return shown + (more if len(failed) > MOST_FAILURES else [])
 

@@ -12,7 +12,10 @@ TEXTS = ("cell", "status", "verdict", "reason")
 
 
 def table(result: SweepResult, kind: str) -> bytes:
-    """The table of a sweep in one of tables.FORMATS: a few columns as md and latex, all of them otherwise."""
+    """The table of a sweep in one of tables.FORMATS: a few columns as md and latex, all columns otherwise.
+
+    Raises UsageError for parquet without pyarrow.
+    """
     if kind in ("md", "latex"):
         return (markdown_lines if kind == "md" else latex_lines)(*short_rows(result)).encode()
     if kind == "csv":
@@ -25,7 +28,7 @@ def table(result: SweepResult, kind: str) -> bytes:
 
 
 def _typed(name: str, texts: list[str]) -> list[Any]:
-    """A column of one type: whole numbers, numbers or texts; None where it is empty."""
+    """A column as integers, floats or texts, the first type that fits all; None where it is empty."""
     if name in TEXTS:
         return list(texts)
     for kind in (int, float):
@@ -37,12 +40,12 @@ def _typed(name: str, texts: list[str]) -> list[Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """null for what is not finite."""
+    """A value for JSON, which has null for what is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the swept keys, the final error for each xi with the half width of its interval, the verdict."""
+    """Header and rows: the swept keys, per xi the final error ± half its interval, the verdict."""
     keys, xi = result.about["keys"], result.about["xi"]
     header = [*keys, *xi, "verdict"]
     return header, [_row(result, k, keys, xi) for k in range(result.cells)]
@@ -56,7 +59,7 @@ def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[st
 
 
 def _error(result: SweepResult, k: int, label: str) -> str:
-    """`0.0342 ± 0.0011`, or what it is instead of a number."""
+    """`0.0342 ± 0.0011`, or `overflow` or `nan`."""
     column = result.columns
     text = column[f"mse_{label}"][k]
     if text in ("", "inf", "nan"):

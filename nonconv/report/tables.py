@@ -1,4 +1,4 @@
-"""error.csv for people and programs: a few rows as Markdown or LaTeX, all of them as CSV, JSON or Parquet."""
+"""error.csv for people and programs: a few rows as Markdown or LaTeX, all rows as CSV, JSON or Parquet."""
 
 import io
 import json
@@ -22,7 +22,7 @@ ESCAPES = {
 
 
 def table(run: Run, kind: str) -> bytes:
-    """The table of a run in one of FORMATS."""
+    """The table of a run in one of FORMATS. Raises UsageError for parquet without pyarrow."""
     if kind == "csv":
         return (run.folder / "error.csv").read_bytes()
     if kind == "json":
@@ -35,7 +35,7 @@ def table(run: Run, kind: str) -> bytes:
 
 
 def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and rows at the steps the summary shows: step, then each xi's mean with the half width of its interval."""
+    """Header and rows at the steps of the summary: step, then per xi the mean ± half its interval, and the exact value."""
     labels = list(run.errors)
     by_step: dict[int, dict[str, str]] = {}
     for row in run.summary["errors"]:
@@ -47,7 +47,11 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
 
 
 def interval(row: dict[str, Any], of: str = "mse") -> str:
-    """`0.0342 ± 0.0011`: the mean and the half width of its 95 % interval, both to two digits of the latter."""
+    """`0.0342 ± 0.0011`: a mean and half the width of its 95 % interval, both to two digits of the latter.
+
+    row: the value under `of` with ci_low and ci_high; the value is None where it is not finite, and then status, n and n_finite
+    give `overflow (3 of 200 paths)`.
+    """
     value = row[of]
     if value is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
@@ -62,24 +66,24 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
 
 
 def markdown(run: Run) -> str:
-    """A GitHub table."""
+    """The short table of a run as a GitHub table."""
     return markdown_lines(*short_rows(run))
 
 
 def markdown_lines(header: list[str], rows: list[list[str]], words: tuple[str, ...] = ()) -> str:
-    """A GitHub table of numbers, but for the columns of words."""
+    """A GitHub table; columns align to the right, except those named in `words`."""
     lines = [header, ["---" if name in words else "---:" for name in header], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def latex(run: Run) -> str:
-    """A tabular with booktabs rules."""
+    """The short table of a run as a LaTeX tabular."""
     header, rows = short_rows(run)
     return latex_lines([_heading(name) for name in header], rows)
 
 
 def latex_lines(header: list[str], rows: list[list[str]]) -> str:
-    """A tabular with booktabs rules."""
+    """A LaTeX tabular with booktabs rules; special characters are escaped."""
     body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [header, *rows]]
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -114,7 +118,7 @@ def _number(name: str, text: str) -> str | int | float:
 
 
 def _typed(name: str, text: str) -> str | int | float | None:
-    """As JSON knows it: null for what is not finite."""
+    """A cell of error.csv for JSON, which has null for what is not finite."""
     value = _number(name, text)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -125,7 +129,7 @@ def _parquet(run: Run) -> bytes:
 
 
 def as_parquet(columns: dict[str, list[Any]]) -> bytes:
-    """Named columns as a Parquet file. Raises UsageError where there is no library for it."""
+    """Named columns as the bytes of a Parquet file. Raises UsageError if pyarrow is not installed."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

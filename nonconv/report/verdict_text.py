@@ -12,12 +12,16 @@ ANSWERS = {
     "diverges": "diverges",
     "undecided": "undecided",
 }
-HOLDS = {
-    "window": "Whatever random variable ξ is, E|Θ − ξ|² averaged over {count} equidistant steps from {first} to {last}",
-    "cauchy": "Whatever random variable ξ is, E|Θ − ξ|² averaged over pairs of steps {lag} apart up to {last}",
-    "twin": "Whatever ξ is, known after {start} steps, E|Θ − ξ|² averaged over the last half of steps {first} to {last}",
+"""Each verdict key of verdict.json, for people."""
+FLOORS = {
+    "window": ("Window floor", "for every ξ", "{count} evenly spaced steps from {first} to {last}"),
+    "cauchy": ("Cauchy floor", "for every ξ", "pairs of steps {lag} apart up to {last}"),
+    "twin": ("Twin floor", "for every ξ known after step {start}", "the last half of steps {first} to {last}"),
 }
-"""What each floor bounds. A twin speaks of every xi only as its branch goes to infinity (docs/theory.md)."""
+"""Per floor: its name, the ξ that it bounds, and what it is averaged over.
+
+A twin floor holds for every ξ only as its branch goes to infinity (docs/theory.md).
+"""
 
 
 def verdict(run: Run) -> str:
@@ -27,35 +31,39 @@ def verdict(run: Run) -> str:
 
 
 def floors(run: Run) -> list[str]:
-    """A sentence for each floor of the last span that is not exactly zero."""
-    return [_floor(run, HOLDS[name], row) for name in HOLDS if (row := run.verdict["floors"].get(name)) and row["value"]]
+    """A sentence for each floor of the last span that is not exactly zero, and one on how their bounds hold together."""
+    rows = {name: row for name in FLOORS if (row := run.verdict["floors"].get(name)) and row["value"]}
+    bounded = any(row["lower"] is not None and row["lower"] > 0 for row in rows.values())
+    together = [f"These lower bounds hold for all {run.floors} floors at once, at 95 %."] if bounded else []
+    return [*(_floor(name, row) for name, row in rows.items()), *together]
 
 
-def _floor(run: Run, holds: str, row: dict[str, Any]) -> str:
-    start, last = row["step"] - row["lag"], row["step"]
-    what = holds.format(start=start, first=start + 1, last=last, lag=row["lag"], count=min(WINDOW_STEPS, row["lag"]))
-    low = row["lower"]
+def _floor(name: str, row: dict[str, Any]) -> str:
+    start, last, lag = row["step"] - row["lag"], row["step"], row["lag"]
+    places = {"start": start, "first": start + 1, "last": last, "lag": lag, "count": min(WINDOW_STEPS, lag)}
+    floor, which, where = (text.format(**places) for text in FLOORS[name])
+    low, value = row["lower"], row["value"]
     if low is None:
-        return f"{what} was {row['value']:.4g}."
+        return f"{floor}: {value:.4g} (no interval), averaged over {where}."
     if low <= 0:
-        return f"{what} could not be told from 0 (estimate {row['value']:.3g})."
-    return f"{what} was at least {low:.3g} (estimate {row['value']:.4g}; at 95 % for all {run.floors} floors at once)."
+        return f"{floor}: not distinguishable from 0 (estimate {value:.3g}), averaged over {where}."
+    return f"{floor}: {which}, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), averaged over {where}."
 
 
 def limits(run: Run) -> list[str]:
-    """Where a converging run seems to go: each fixed xi whose error falls, and each whose error does not."""
+    """What a converging run seems to converge to: each fixed ξ whose error decreases, and each whose error stays up."""
     slopes = {label: run.verdict["slopes"].get(f"error: {label}") for label in run.summary["xi_points"]}
     if run.verdict["verdict"] != "converges":
         return []
     first, last = run.verdict["observed"]
-    told = []
+    found = []
     for label, slope in slopes.items():
         if not slope or slope["ci_low"] <= -SLOWEST <= slope["ci_high"]:
             continue
-        verb, how = ("is", "falls") if slope["ci_high"] < -SLOWEST else ("is not", "stands")
-        what = f"{label}{_point(run, label)}: E|Θ − {label}|² {how}, exponent {slope['value']:.3f}."
-        told.append(f"The limit, observed on steps {first} to {last}, {verb} {what}")
-    return told
+        verb, trend = ("is", "decreases") if slope["ci_high"] < -SLOWEST else ("is not", "stays up")
+        why = f"E|Θ − {label}|² {trend} (log-log slope {slope['value']:.3f})"
+        found.append(f"The limit, observed on steps {first} to {last}, {verb} {label}{_point(run, label)}: {why}.")
+    return found
 
 
 def _point(run: Run, label: str) -> str:
@@ -64,10 +72,10 @@ def _point(run: Run, label: str) -> str:
 
 
 def bound(run: Run) -> str:
-    """Whether paths kept the a priori bound; empty where there is none."""
+    """How many paths kept the a priori bound; empty where none is known."""
     found: dict[str, Any] | None = run.verdict["bound"]
     if found is None:
         return ""
     kept, interval = found["paths"] - found["violations"], f"[{found['low']:.4g}, {found['high']:.4g}]"
-    numbers = ", as long as they were numbers" if run.summary["outcomes"]["nan"] else ""
-    return f"The a priori bound, {interval} or the start, held at every step of {kept} of {found['paths']} paths{numbers}."
+    finite = ", until they became 0/0" if run.summary["outcomes"]["nan"] else ""
+    return f"A priori bound {interval}, extended to the start: kept at every step by {kept} of {found['paths']} paths{finite}."

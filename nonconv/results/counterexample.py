@@ -10,17 +10,17 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import knots_on, table
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.counterexample import KNOTS, Evidence
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
-from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.statistics.tally import Tally
 from nonconv.theory.linearised import deviation
 
 FILES = ("orbit.csv", "outcomes.csv", "slopes.csv", "objective.csv")
-FIGURES = tuple(f"figures/{name}.{kind}" for name in ("orbit", "fates") for kind in ("png", "svg"))
 SHOWN_INTERVALS = 8
 POINTS_PER_INTERVAL = 32
 WHY = {
-    "exact": "the iterates of this very optimizer under a constant slope, so that rounding cannot move it off them",
-    "uniform": "the multiples of one spacing, as a program written from the paper has them, so rounding errors count",
+    "exact": "the optimizer's own iterates for a constant slope, so rounding cannot move it off them",
+    "uniform": "the multiples of one spacing, as in a program written from the paper, so rounding errors matter",
 }
 
 
@@ -53,7 +53,7 @@ def _orbit_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
     """
     orbit, trace = _orbit(cell), evidence.trace
     gaps = np.diff(orbit)
-    lipschitz = 6.0 * cell.program.objective_parameters.scale / np.minimum.accumulate(np.where(gaps > 0, gaps, np.inf))
+    lipschitz = 6.0 * cell.program.objective.parameters.scale / np.minimum.accumulate(np.where(gaps > 0, gaps, np.inf))
     for r, step in enumerate(cell.program.record):
         values = [float(field[k, r]) for k in range(len(KNOTS)) for field in (trace.theta, trace.loss, trace.slope)]
         off_line = float(orbit[step] / (step * orbit[1]) - 1.0) if orbit[1] else float("nan")
@@ -65,8 +65,13 @@ def _orbit(cell: Cell) -> Array:
     return cell.program.orbit
 
 
+def _fates(tally: Tally) -> Array:
+    assert tally.fates is not None
+    return tally.fates.joined
+
+
 def _outcome_rows(tally: Tally) -> Iterator[tuple[Any, ...]]:
-    for path, (outcome, step, place, speed, start) in enumerate(tally.fates.T.tolist()):
+    for path, (outcome, step, place, speed, start) in enumerate(_fates(tally).T.tolist()):
         yield path, start, OUTCOMES[int(outcome)], int(step), place, speed
 
 
@@ -89,7 +94,7 @@ def _predicted_growth(cell: Cell, start: float, began: int, ended: int) -> float
 
 def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
     """f and f' where the figure shows them: the first intervals, and those around the end of the path on uniform knots."""
-    h, orbit = cell.program.objective_parameters, _orbit(cell)
+    (objective, h, _), orbit = cell.program.objective, _orbit(cell)
     for k, name in enumerate(KNOTS):
         knots = knots_on(h._replace(knots=name, spacing=h.spacing if name == "uniform" else 0.0), orbit)
         middle = 0 if name == "exact" else int(np.searchsorted(knots, evidence.trace.theta[k, -1]))
@@ -98,7 +103,7 @@ def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
         theta = np.interp(np.arange(0, len(shown) - 1 + 1e-9, 1 / POINTS_PER_INTERVAL), np.arange(len(shown)), shown)
         one = table(knots, h.scale, 1)
         constants = type(one)(*(field[0] for field in one))
-        values = (cell.program.objective.loss(constants, theta, None), cell.program.objective.gradient(constants, theta, None))
+        values = (objective.loss(constants, theta, None), objective.gradient(constants, theta, None))
         for t, f, slope in zip(theta.tolist(), *(value.tolist() for value in values), strict=True):
             yield name, t, f, slope
 
@@ -107,15 +112,15 @@ def facts(cell: Cell) -> dict[str, Any]:
     """What the manifest adds: which knots were used, and why."""
     if cell.program.orbit is None:
         return {}
-    knots = cell.program.objective_parameters.knots
+    knots = cell.program.objective.parameters.knots
     return {"knots": {"kind": knots, "why": WHY[knots]}}
 
 
 def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
     """What summary.md says of the counterexample."""
-    h, orbit, s = cell.program.objective_parameters, _orbit(cell), evidence.slopes
+    h, orbit, s = cell.program.objective.parameters, _orbit(cell), evidence.slopes
     gaps = np.diff(knots_on(h, orbit))
-    outcome, step, _, speed, _ = tally.fates
+    outcome, step, _, speed, _ = _fates(tally)
     escaped, caught = outcome == OUTCOMES.index("escaped"), outcome == OUTCOMES.index("caught")
     return {
         "knots": h.knots,

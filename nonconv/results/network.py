@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from nonconv.components import Coupled, Group
-from nonconv.engine.blocks import noted
+from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Cell
-from nonconv.numerics.moments import Estimate, estimate
+from nonconv.numerics.moments import Estimate, Moments, estimate
 from nonconv.results.csv_text import as_csv, number, status
-from nonconv.statistics.networks import SPOILED
-from nonconv.statistics.tally import Tally, ends
+from nonconv.statistics.measured_block import end_names
+from nonconv.statistics.networks import DEGRADED
+from nonconv.statistics.tally import Tally
 
 FILES = ("risk.csv", "noise.csv", "group_floors.csv")
-FIGURES = tuple(f"figures/{name}.{kind}" for name in ("risk", "groups") for kind in ("png", "svg"))
 INTERVAL = ("", "_se", "_ci_low", "_ci_high")
 RISK_COLUMNS = ("step", "risk", "se", "ci_low", "ci_high", "n", "n_finite")
 WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL)
@@ -54,10 +54,16 @@ def _steps(cell: Cell) -> list[int]:
 
 
 def _risk_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
-    found, m = estimate(tally.risks), tally.risks
+    m = _risks(tally)
+    found = estimate(m)
     for r, step in enumerate(_steps(cell)):
         wrong = _numbers(found, 1, r) if _classes(cell) else []
         yield step, *_numbers(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
+
+
+def _risks(tally: Tally) -> Moments:
+    assert tally.risks is not None
+    return tally.risks
 
 
 def _numbers(of: Estimate, k: int, r: int) -> list[float]:
@@ -66,10 +72,11 @@ def _numbers(of: Estimate, k: int, r: int) -> list[float]:
 
 def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
     """NOISE_COLUMNS. scale is the ratio of the means: the simple noise scale of McCandlish et al. (arXiv:1812.06162)."""
+    assert tally.noises is not None
     found, m = estimate(tally.noises), tally.noises
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = found.value[1] / found.value[0]
-    for r, step in enumerate(cell.program.record[noted(cell.program.record)].tolist()):
+    for r, step in enumerate(cell.program.record[summary_steps(cell.program.record)].tolist()):
         both = [[*_numbers(found, k, r), int(m.n_finite[k, r])] for k in range(2)]
         yield dict(zip(NOISE_COLUMNS, [step, *both[0], *both[1], float(scale[r]), int(m.n[0, r])], strict=True))
 
@@ -79,17 +86,22 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
     assert cell.program.learning is not None
     layers = widths(cell.program.learning.groups)
     held_out = _held_out(cell)
-    spoiled = {name: int(count) for name, count in zip(SPOILED, tally.spoiled, strict=True)}
     return {
         "layers": layers or None,
         "units": sum(layers[1:-1]) if layers else None,
         "held_out": held_out,
         "risk": _shown(cell, tally, 0) if held_out else None,
         "wrong": _shown(cell, tally, 1) if held_out and _classes(cell) else None,
-        "spoiled": spoiled if held_out else None,
+        "spoiled": _degraded(tally),
         "idle_share": _idle_share(cell, tally) if held_out else None,
         "noise": _last_noise(cell, tally) if held_out else None,
     }
+
+
+def _degraded(tally: Tally) -> dict[str, int] | None:
+    if tally.degraded is None:
+        return None
+    return {name: int(count) for name, count in zip(DEGRADED, tally.degraded, strict=True)}
 
 
 def widths(groups: tuple[Group, ...]) -> list[int]:
@@ -100,14 +112,15 @@ def widths(groups: tuple[Group, ...]) -> list[int]:
 
 
 def _shown(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
-    """A row of tally.risks at the start and at the last two noted steps; half is null in a run of one of them."""
-    late = [1 + int(r) for r in noted(cell.program.record)[-2:]]
+    """A row of tally.risks at the start and at the last two summary steps; half is null in a run of one of them."""
+    late = [1 + int(r) for r in summary_steps(cell.program.record)[-2:]]
     at = {"start": 0, "half": late[0] if len(late) > 1 else None, "end": late[-1]}
     return {name: None if r is None else _row(cell, tally, k, r) for name, r in at.items()}
 
 
 def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
-    value, se, low, high = _numbers(estimate(tally.risks), k, r)
+    risks = _risks(tally)
+    value, se, low, high = _numbers(estimate(risks), k, r)
     return {
         "step": _steps(cell)[r],
         "value": number(value),
@@ -115,19 +128,19 @@ def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
         "se": number(se),
         "ci_low": number(low),
         "ci_high": number(high),
-        "n": int(tally.risks.n[k, r]),
-        "n_finite": int(tally.risks.n_finite[k, r]),
+        "n": int(risks.n[k, r]),
+        "n_finite": int(risks.n_finite[k, r]),
     }
 
 
 def _idle_share(cell: Cell, tally: Tally) -> float | None:
     """Over the first paths; null for an objective that does not tell which units are idle, or has none."""
-    objective = cell.program.objective
+    objective = cell.program.objective.component
     assert isinstance(objective, Coupled)
     assert cell.program.learning is not None
     if objective.idle is None or len(widths(cell.program.learning.groups)) == 2:
         return None
-    return number(float(tally.ends[ends(cell).index("idle")].mean()))
+    return number(float(tally.ends.joined[end_names(cell).index("idle")].mean()))
 
 
 def _last_noise(cell: Cell, tally: Tally) -> dict[str, Any]:

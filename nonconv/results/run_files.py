@@ -4,15 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.engine.blocks import noted
+from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate
+from nonconv.ready import Ready
 from nonconv.results import counterexample, network, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
+from nonconv.statistics.measured_block import OUTCOMES, end_names
 from nonconv.statistics.quantiles import LEVELS, fan_quantiles
-from nonconv.statistics.tally import OUTCOMES, Tally, ends
+from nonconv.statistics.tally import Tally
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json, as_npz
 from nonconv.theory.assumptions import departures, theorem
@@ -29,24 +31,21 @@ OPTIONAL_FILES = (
     "floors.csv",
     "floors_theory.csv",
     "predictions.json",
-    "figures/floors.png",
-    "figures/floors.svg",
     *counterexample.FILES,
-    *counterexample.FIGURES,
     *network.FILES,
-    *network.FIGURES,
 )
 """What a run need not have."""
 
 
-def data_files(cell: Cell, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
+def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
     """All data files by name."""
+    cell = ready.cell
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
     files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
-    files |= verdict_files.files(cell, tally)
+    files |= verdict_files.files(cell, tally, ready.bound)
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
     if predicted:
         files["predictions.json"] = as_json(predicted)
@@ -84,7 +83,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
 
     Where only some coordinates are kept, `coordinate` tells which, from 1 on as in a config, and `coordinate_name`.
     """
-    fan, named = tally.fan, {}
+    fan, kept, named = tally.fan.joined, tally.kept.joined, {}
     if cell.coordinates:
         named = {
             "coordinate": np.array([number + 1 for number, _ in cell.coordinates]),
@@ -93,15 +92,15 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
     return as_npz(
         {
             "step": cell.program.record,
-            "theta": tally.kept,
-            "replicate": np.arange(len(tally.kept)),
-            "outcome": np.array(OUTCOMES)[tally.kept_outcome],
-            "failure_step": tally.kept_failure,
+            "theta": kept,
+            "replicate": np.arange(len(kept)),
+            "outcome": np.array(OUTCOMES)[tally.kept_outcome.joined],
+            "failure_step": tally.kept_failure.joined,
             "quantile_level": np.array(LEVELS),
             "quantile": fan_quantiles(fan),
             "quantile_paths": np.array(fan.shape[2]),
-            "end_of": np.array(ends(cell)),
-            "end": tally.ends,
+            "end_of": np.array(end_names(cell)),
+            "end": tally.ends.joined,
         }
         | named
     )
@@ -110,7 +109,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
 def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]) -> dict[str, Any]:
     """What summary.md, the terminal and --json say."""
     missing = departures(cell)
-    step, replicate = (int(number) for number in tally.first_failure)
+    failure = tally.first_failure
     return {
         "schema_version": SCHEMA_VERSION,
         "name": cell.name,
@@ -123,10 +122,12 @@ def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
         f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
         "errors": [
-            _row(cell, tally, errors, k, r, theory) for r in noted(cell.program.record).tolist() for k in range(len(cell.xi))
+            _row(cell, tally, errors, k, r, theory)
+            for r in summary_steps(cell.program.record).tolist()
+            for k in range(len(cell.xi))
         ],
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
-        "first_failure": {"step": step, "replicate": replicate} if replicate >= 0 else None,
+        "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
         "warnings": _warnings(cell, tally),
     }
 
@@ -153,10 +154,8 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
     if cell.deterministic:
         return []
     if tally.paths == 1:
-        return ["one path alone gives no interval"]
-    few = (
-        [f"intervals from only {tally.paths} paths are not to be trusted; take 200 or more"] if tally.paths < FEW_PATHS else []
-    )
+        return ["one path gives no interval"]
+    few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []
     return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
 
 
@@ -166,6 +165,6 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
     if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
         return ""
     return (
-        f"at step {cell.program.steps} the mean for xi = {cell.xi[k].label} rests on about {carrying:.1f} of {n} paths"
-        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it): its interval is not to be trusted; take more paths"
+        f"about {carrying:.1f} of {n} paths dominate the mean for xi = {cell.xi[k].label} at step {cell.program.steps}"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it); its interval is unreliable, take more paths"
     )

@@ -10,8 +10,8 @@ import numpy as np
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.results.csv_text import as_lines
+from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.paired import paired
-from nonconv.statistics.tally import MSE, OUTCOMES
 
 DONE, FAILED = "done", "failed"
 INTERVAL = ("", "_se", "_low", "_high")
@@ -88,8 +88,8 @@ def _named(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
 def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
     """Of the errors of a cell to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
-    for name in (name for name in ends.of if name.startswith(MSE) and name in reference.of):
+    for name in (name for name in ends.of if name.startswith(MSE_PREFIX) and name in reference.of):
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)])
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL)]]
-        found |= _named(f"difference_{name.removeprefix(MSE)}", numbers)
+        found |= _named(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
     return found

@@ -10,26 +10,27 @@ from nonconv.numerics.moments import Moments, estimate, lower_bound
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
+from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
-from nonconv.statistics.tally import OUTCOMES, Tally
+from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import Trend, trends
 from nonconv.statistics.verdict import SLOWEST, Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
 from nonconv.theory.assumptions import noise_persists, settling
-from nonconv.theory.predictions import bound
+from nonconv.theory.predictions import Bound
 from nonconv.theory.recursion import predicted_twins
 
 COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
 LEFT = ("escaped", "overflow", "nan")
 
 
-def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
+def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
     """verdict.json, floors.csv if any floor was measured, and floors_theory.csv where twin floors are known exactly.
 
     Of a network also group_floors.csv.
     """
-    found = {"verdict.json": as_json(verdict_document(cell, tally))}
+    found = {"verdict.json": as_json(verdict_document(cell, tally, bound))}
     if rows(cell.program.plan):
         found["floors.csv"] = as_csv(COLUMNS, (tuple(row.values()) for row in floor_rows(cell, tally)))
     groups = named_groups(cell.program)
@@ -54,6 +55,7 @@ def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
 
 
 def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]]:
+    assert tally.group_floors is not None
     return _rows(cell.program.plan, Moments(*(field[group] for field in tally.group_floors)))
 
 
@@ -75,7 +77,7 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
-    undefined = counts["nan"] if getattr(cell.optimizer.parameters, "eps", None) == 0 else 0
+    undefined = counts["nan"] if getattr(cell.program.optimizer.parameters, "eps", None) == 0 else 0
     return judge(
         Observed(
             plan=cell.program.plan,
@@ -88,20 +90,20 @@ def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments
             undefined=undefined,
             settling=settling(cell, 2.0**-SLOWEST),
             noisy=noise_persists(cell),
-            warmup=cell.resolved["learning_rate"].get("warmup", 0),
+            warmup=cell.learning_rate.warmup,
         )
     )
 
 
-def verdict_document(cell: Cell, tally: Tally) -> dict[str, Any]:
-    """What verdict.json holds."""
+def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:
+    """What verdict.json holds. bound: the interval that no path leaves, where one is known."""
     groups = _groups(cell, tally)
     return {
         "schema_version": SCHEMA_VERSION,
         **as_dict(verdict_of(cell, tally)),
         "floors": _last(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
-        "bound": _bound(cell, tally),
+        "bound": _bound(cell, tally, bound),
         **({"groups": groups} if groups else {}),
     }
 
@@ -114,6 +116,7 @@ def _groups(cell: Cell, tally: Tally) -> dict[str, Any]:
     """
     found, own = {}, group_trends(cell.program)
     for k, group in enumerate(named_groups(cell.program)):
+        assert tally.group_trends is not None
         verdict = _judged(cell, tally, own, _of_group(tally.group_trends, k, len(own)))
         floors = _last(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
@@ -132,13 +135,12 @@ def _last(cell: Cell, floors: Iterator[dict[str, Any]]) -> dict[str, Any]:
     return {name: _finite(every[k]) for name, k in last_floors(cell.program.plan).items()}
 
 
-def _bound(cell: Cell, tally: Tally) -> dict[str, Any] | None:
+def _bound(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any] | None:
     """The a priori interval, over all coordinates, of paths that start within the data; and how many left theirs."""
-    within = bound(cell)
-    if within is None or cell.law is None:
+    if bound is None or cell.law is None:
         return None
-    low, high = within(cell.law.mean[:, None])
-    return {"violations": tally.beyond, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
+    low, high = bound(cell.law.mean[:, None])
+    return {"violations": tally.violations, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:

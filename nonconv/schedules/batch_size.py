@@ -38,13 +38,15 @@ class Power(NamedTuple):
 
 
 def power(h: Power, n: Array) -> Array:
-    # A power that is whole in real arithmetic must not be raised to the next integer by its rounding error.
+    """ceil(value n^exponent) at steps n, clipped to [1, largest]."""
+    # Without the factor below 1, rounding would raise a power that is an integer in exact arithmetic to the next integer.
     with np.errstate(over="ignore"):
         size = h.value * np.power(n, h.exponent)
     return np.clip(np.ceil(size * (1.0 - 2.0**-48)), 1.0, float(h.largest))
 
 
 def power_limits(h: Power) -> Limits:
+    """The size as n -> infinity; infinite if it grows without `largest`."""
     if h.exponent == 0 or h.largest < LARGEST:
         last = float(power(h, np.array([1.0]))[0]) if h.exponent == 0 else float(h.largest)
         return Limits(last, last)

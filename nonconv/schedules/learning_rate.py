@@ -14,7 +14,7 @@ Rate = Annotated[float, Interval(gt=0), Doc("the learning rate")]
 
 
 class Common(NamedTuple):
-    """What every learning rate takes: during warm-up, step n uses n/warmup of the rate."""
+    """Parameters of every learning rate. During warm-up, step n uses n/warmup of the rate."""
 
     warmup: Annotated[int, Interval(ge=0), Doc("steps over which the rate rises linearly from 0 to its schedule")] = 0
 
@@ -116,6 +116,7 @@ class Cosine(NamedTuple):
 
 
 def cosine(h: Cosine, n: Array) -> Array:
+    """The rate at steps n."""
     share = np.minimum((n - 1.0) / h.steps, 1.0)
     return h.final + (h.value - h.final) * 0.5 * (1.0 + np.cos(np.pi * share))
 
@@ -138,17 +139,20 @@ class Cyclic(NamedTuple):
 
 
 def check_cyclic(h: Cyclic) -> list[Complaint]:
+    """Refuse high < low."""
     if h.high < h.low:
         return [Complaint("high", f"{h.high:g} is below low, which is {h.low:g}")]
     return []
 
 
 def cyclic(h: Cyclic, n: Array) -> Array:
+    """The rate at steps n."""
     phase = np.mod(n - 1.0, h.period) / h.period
     return h.low + (h.high - h.low) * (1.0 - np.abs(2.0 * phase - 1.0))
 
 
 def cyclic_limits(h: Cyclic) -> Limits:
+    """The least and largest rate of a cycle; its bounds for periods too long to look at every step."""
     cycle = cyclic(h, np.arange(1.0, h.period + 1.0)) if h.period <= 10**6 else np.array([h.low, h.high])
     return Limits(float(cycle.min()), float(cycle.max()))
 

@@ -9,7 +9,7 @@ from nonconv.numerics.arithmetic import Array
 
 
 def complain_about_pieces(h: Any) -> list[Complaint]:
-    """`until` must rise and name the end of each piece but the last."""
+    """Complaints unless `until` increases and names the end of each piece but the last."""
     if len(h.values) != len(h.until) + 1:
         return [
             Complaint("until", f"has {len(h.until)} steps for {len(h.values)} values; it takes one less than there are values")

@@ -43,11 +43,12 @@ class Trace(NamedTuple):
 
 def traces(program: Program, engine: Callable[[Program], Engine]) -> Trace:
     """The first path on exact and on uniform knots."""
-    h = program.objective_parameters
+    h = program.objective.parameters
     found = []
     for knots in KNOTS:
         spacing = h.spacing if knots == "uniform" else 0.0
-        other = replace(program, objective_parameters=h._replace(knots=knots, spacing=spacing), orbit=None)
+        objective = program.objective._replace(parameters=h._replace(knots=knots, spacing=spacing))
+        other = replace(program, objective=objective, orbit=None)
         bound = program if knots == h.knots else with_orbit(other, engine)
         pieces = every_step(bound, engine(bound), 0, 1, np.zeros(1, dtype=np.uint8))
         theta = np.concatenate([theta[_marks(program, first, len(theta)), 0, 0] for first, theta in pieces])
@@ -62,15 +63,16 @@ def _marks(program: Program, first_step: int, steps: int) -> NDArray[np.int64]:
 
 def _values(program: Program, theta: Array) -> tuple[Array, Array]:
     """f and f' of the first coordinate."""
-    constants = program.objective.constants(*(field[0] for field in program.objective_constants))
+    objective, _, every = program.objective
+    constants = objective.constants(*(field[0] for field in every))
     with np.errstate(invalid="ignore", over="ignore"):
-        return program.objective.loss(constants, theta, None) + 0.0, program.objective.gradient(constants, theta, None)
+        return objective.loss(constants, theta, None) + 0.0, objective.gradient(constants, theta, None)
 
 
 def slopes(program: Program, engine: Callable[[Program], Engine], paths: int) -> Slopes:
     """The slopes that each step of the first paths met. The program is bound to its orbit."""
     assert program.orbit is not None
-    scale, steps = program.objective_parameters.scale, program.steps
+    scale, steps = program.objective.parameters.scale, program.steps
     exact, first_other = np.zeros(paths, dtype=np.int64), np.zeros(paths, dtype=np.int64)
     largest = np.zeros(paths)
     growth = _Growth(program.orbit, paths)

@@ -1,7 +1,7 @@
-"""What no xi can undercut: twin distances, variances within a window, Cauchy gaps; per path first, then over paths.
+"""Lower bounds that hold for every xi: twin distances, variances within a window, Cauchy gaps; first per path, then over paths.
 
 With spans (m, l] of the plan, one row each:
-    twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' left Theta at m and has data of its own since
+    twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' branched off Theta at m and has its own data since
     twin_mean  the same, averaged over the window's steps in the last half of the span
     window     the variance of the path over the window's steps
     cauchy     |Theta_{m + lag} - Theta_m|^2 / 4

@@ -1,4 +1,4 @@
-"""What is measured of networks besides: the risk on held-out examples, the gradient's noise, floors of groups, spoiled paths.
+"""What is measured of networks besides: the risk on held-out examples, the gradient's noise, floors of groups, degraded paths.
 
 Hidden units can be exchanged for each other, so different paths end in different copies of one function. Every number here
 compares a path with itself, or is a function of the network; nothing is averaged over paths before that.
@@ -11,37 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.components import Group
-from nonconv.engine.blocks import Block
+from nonconv.engine.blocks import Block, Examined
 from nonconv.engine.program import Program
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics.floors import measured
 from nonconv.statistics.trends import Trend, followed, trends
 
-SPOILED = ("worse", "dead", "idle")
+DEGRADED = ("worse", "dead", "idle")
 """Paths with a risk above that at their start or none, with a dead layer, with an idle unit."""
 
 
-class OfNetwork(NamedTuple):
-    """risks (2, 1 + R, paths): risk and share of wrong classes. noises (2, Q, paths): |G|^2 and noise of the gradient.
+class MeasuredGroups(NamedTuple):
+    """What is measured of the groups of coordinates, each as if there were no others.
 
-    floors (groups, rows, paths); trends (groups * trends, paths), group after group. ends: rows of `ends_of`. spoiled: how
-    many paths, in the order of SPOILED.
+    floors: shape (groups, rows, paths). trends: shape (groups * trends, paths), group after group.
     """
 
-    risks: Array
-    noises: Array
     floors: Array
     trends: Array
-    ends: Array
-    spoiled: NDArray[np.int64]
 
 
-def ends_of(program: Program) -> list[str]:
-    """What each network ends with."""
-    return ["risk", "idle"] if _examines(program) else []
+def end_names(program: Program) -> list[str]:
+    """The names of what each network ends with, in the order of `ends`; none without held-out examples."""
+    return ["risk", "idle"] if _has_held_out(program) else []
 
 
-def _examines(program: Program) -> bool:
+def _has_held_out(program: Program) -> bool:
     return program.learning is not None and program.learning.held_out[0].shape[1] > 0
 
 
@@ -61,31 +56,28 @@ def group_trends(program: Program) -> list[Trend]:
     return trends(program.plan, ())
 
 
-def of_network(program: Program, block: Block) -> OfNetwork:
-    """What is measured of a block; empty arrays for other objectives."""
-    paths, seen = block.theta.shape[2], block.examined
-    parts = [_part(block, group) for group in named_groups(program)]
-    floors = [measured(program.plan, part) for part in parts]
-    of_trends = [followed(program.plan, part, own, []) for part, own in zip(parts, floors, strict=True)]
-    return OfNetwork(
-        risks=np.array([seen.risk, seen.wrong]) if seen else np.empty((2, 0, paths)),
-        noises=np.array([seen.gradient, seen.noise]) if seen else np.empty((2, 0, paths)),
-        floors=np.array(floors) if floors else np.empty((0, 0, paths)),
-        trends=np.concatenate(of_trends) if of_trends else np.empty((0, paths)),
-        ends=np.array([seen.risk[-1], seen.idle]) if seen else np.empty((0, paths)),
-        spoiled=_spoiled(block),
-    )
+def measured_groups(program: Program, block: Block) -> MeasuredGroups | None:
+    """The floors and trends of each of `named_groups`; None where there are none."""
+    blocks = [_restricted(block, group) for group in named_groups(program)]
+    if not blocks:
+        return None
+    floors = [measured(program.plan, one) for one in blocks]
+    of_trends = [followed(program.plan, one, own, []) for one, own in zip(blocks, floors, strict=True)]
+    return MeasuredGroups(np.array(floors), np.concatenate(of_trends))
 
 
-def _spoiled(block: Block) -> NDArray[np.int64]:
-    seen = block.examined
-    if seen is None:
-        return np.zeros(len(SPOILED), dtype=np.int64)
-    counted = (~(seen.risk[-1] <= seen.risk[0]), seen.dead, seen.idle > 0)
-    return np.array([np.count_nonzero(paths) for paths in counted], dtype=np.int64)
-
-
-def _part(block: Block, group: Group) -> Block:
+def _restricted(block: Block, group: Group) -> Block:
     """The block as if there were no coordinates but the group's."""
     own = slice(group.first, group.last)
     return replace(block, seen=block.seen[:, own], twins=tuple(twin[:, own] for twin in block.twins))
+
+
+def ends(examined: Examined | None) -> list[Array]:
+    """What each path's network ends with, (paths,) each: its risk and its share of idle units."""
+    return [] if examined is None else [examined.risk[-1], examined.idle]
+
+
+def degraded(examined: Examined) -> NDArray[np.int64]:
+    """How many paths are degraded, in the order of DEGRADED. A risk that is not a number is no better than at the start."""
+    masks = (~(examined.risk[-1] <= examined.risk[0]), examined.dead, examined.idle > 0)
+    return np.array([np.count_nonzero(paths) for paths in masks], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Differences between two runs that saw the same random numbers: path by path, with an interval of their own."""
+"""Differences between two runs with the same random numbers: path by path, with their own interval."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from nonconv.numerics.moments import estimate, moments
 
 
 class Paired(NamedTuple):
-    """The mean of first - second over paths with its 95 % interval; and what pairing is worth.
+    """The mean of first - second over paths with its 95 % interval, and what pairing gains.
 
-    correlation: between the two over paths. narrower: how many times narrower the interval is than that of two runs with
-    random numbers of their own.
+    correlation: of the two runs over paths. narrower: factor by which pairing shrinks the interval, compared with two runs
+    of independent random numbers.
     """
 
     value: float
@@ -25,7 +25,7 @@ class Paired(NamedTuple):
 
 
 def paired(first: Array, second: Array) -> Paired:
-    """Of two runs' numbers, one for each path; of their common paths, which come first in both."""
+    """Compare two runs' numbers, one per path, shapes (paths,). Uses their common paths, which come first in both."""
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):

@@ -1,9 +1,9 @@
 """Does it converge? A verdict from what was observed on the last three dyadic spans, with control of its error.
 
-A floor *stands* if its exponent (the log-log slope from span to span) is above -SLOWEST, *falls* if it is below, each for the
-last doubling and for the last two, at a level of ERROR shared by all comparisons (Bonferroni). Three refusals protect against
-runs that are too short: a twin's distance that still grows with the lag, a window that is crossed in one direction, and
-a fall that is slowing down.
+A floor *stays up* if its log-log slope from span to span is above -SLOWEST, and *decreases* if it is below. Both must hold for
+the last doubling and for the last two, at a level of ERROR shared by all comparisons (Bonferroni). Three refusals protect
+against runs that are too short: a twin distance that still grows with the lag, a window that is crossed in one direction,
+and a decrease that slows down.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,20 @@ Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
 
 ERROR = 0.05
 SLOWEST = 0.1
-"""Exponents between -SLOWEST and 0 are called standing: a slower fall cannot be told from none."""
+"""Slopes between -SLOWEST and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
 FEWEST_PATHS, FEWEST_STEPS = 200, 256
-GONE = 0.05
-"""Paths that left must be more than this share, at the level 1 - ERROR / 2, for a run to be called diverging."""
-RELAXED = 0.5
-CROSSED = 4.0
-"""Of (distance between the ends of a window)^2 / variance within it: 2 if mixed, 6 for a random walk, 12 for a straight way."""
+LOST_SHARE = 0.05
+"""A run diverges if more than this share of its paths is lost, at the level 1 - ERROR / 2."""
+TWIN_GROWTH = 0.5
+"""A twin distance that may grow faster than this per doubling of the lag has not reached its limit."""
+WINDOW_CROSSING = 4.0
+"""Limit of (distance between a window's ends)^2 / variance within it: 2 if stationary, 6 for a random walk, 12 for a line."""
 ROUNDING = 1e-27
+"""A floor below this share of |last iterate|^2 is the square of a rounding error."""
 
 
 class Slope(NamedTuple):
-    """An exponent with its 95 % interval."""
+    """A log-log slope with its standard error and 95 % interval."""
 
     value: float
     se: float
@@ -44,7 +46,7 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """answer, the sentence that gives its reason, the steps it was observed on, and the slopes by trend name."""
+    """The answer, a sentence that gives its reason, the first and last step observed, and the slopes by trend name."""
 
     answer: Answer
     reason: str
@@ -56,9 +58,9 @@ class Verdict:
 class Observed:
     """What a verdict rests on. left: paths that escaped or are not finite. random: whether paths differ at all.
 
-    undefined: paths that became 0/0, which are not counted as left. settling: what still changes from span to span towards
-    a limit at which noise persists. noisy: whether noise is known to move the iterates for ever. warmup: for so many steps
-    the learning rate is not yet what it is to be.
+    undefined: paths that became 0/0, which do not count as left. settling: what still changes from span to span, as a clause
+    such as `the learning rate still decreases to its positive limit`; empty if nothing does. noisy: whether noise is known
+    to move the iterates forever. warmup: the number of steps that the learning rate warms up for.
     """
 
     plan: Plan
@@ -75,7 +77,7 @@ class Observed:
 
 
 def judge(seen: Observed) -> Verdict:
-    """The verdict on a run."""
+    """The verdict on a run, with the slope of every trend whose numbers are all finite."""
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
     slopes = _slopes(seen) if _whole(seen) else {}
@@ -89,55 +91,57 @@ def _whole(seen: Observed) -> bool:
 
 def _answer(seen: Observed) -> tuple[Answer, str]:
     gone = share(seen.left, seen.paths, 1 - ERROR)
-    if (gone.ci_low if seen.random else gone.value) > GONE:
-        return "diverges", f"{seen.left} of {seen.paths} paths escaped or left the finite numbers"
+    if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
+        return "diverges", f"{seen.left} of {seen.paths} paths escaped, overflowed or became nan"
     refusal = _refusal(seen) or _not_begun(seen)
     if refusal:
         return "undecided", refusal
     states = {name: _state(seen, name) for name in FOLLOWED if Trend(name, 2) in seen.trends}
-    standing = [name for name, state in states.items() if state.kind == "stands"]
-    if standing:
-        return "does_not_converge", "; ".join(states[name].text for name in standing)
-    return _of_no_standing(seen, list(states.values()))
+    lasting = [name for name, state in states.items() if state.kind == "stays up"]
+    if lasting:
+        return "does_not_converge", "; ".join(states[name].text for name in lasting)
+    return _without_lasting_floor(seen, list(states.values()))
 
 
-def _of_no_standing(seen: Observed, states: Sequence["State"]) -> tuple[Answer, str]:
-    """The answer where no floor stands: floors that fall are not enough where the end of their fall is known."""
+def _without_lasting_floor(seen: Observed, states: Sequence["State"]) -> tuple[Answer, str]:
+    """The answer where no floor stays up: a decrease is not enough if the floors are known to level off later."""
     unclear = dict.fromkeys(state.text for state in states if state.kind == "unclear")
     if unclear:
         return "undecided", "; ".join(unclear)
     if seen.settling:
-        return "undecided", f"the floors fall, but {seen.settling}, where they may stand; take more steps"
+        return "undecided", f"the floors decrease, but {seen.settling}, so they may level off; take more steps"
     if seen.noisy and any(state.kind == "vanished" for state in states):
-        return "undecided", "the data are noisy, but no noise is seen: it is too rare, or within the rounding of the iterates"
+        return "undecided", "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
     return "converges", "; ".join(state.text for state in states)
 
 
 def _refusal(seen: Observed) -> str:
-    """Why the run cannot be judged, and what would do; empty when it can."""
+    """Why the run cannot be judged, and what to change; empty if it can."""
     if not any(seen.plan.wanted):
         return "no floors were measured"
     if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
-        return f"{seen.steps} steps are too few; take {FEWEST_STEPS} or more"
+        return f"{seen.steps} steps are too few; take at least {FEWEST_STEPS}"
     if seen.random and seen.paths < FEWEST_PATHS:
-        return f"{seen.paths} paths are too few; take {FEWEST_PATHS} or more"
+        return f"{seen.paths} paths are too few; take at least {FEWEST_PATHS}"
     if seen.undefined:
-        return f"{seen.undefined} of {seen.paths} paths are undefined: 0/0, since eps is 0"
+        return f"{seen.undefined} of {seen.paths} paths are undefined: the optimizer divided 0 by 0"
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
-        return f"{lost} of {seen.paths} paths left the finite numbers: too few to call it diverging, too many to judge the rest"
+        return f"{lost} of {seen.paths} paths are not finite: too few to call it divergence, but floors need all paths finite"
     return ""
 
 
 def _not_begun(seen: Observed) -> str:
-    """What is still to come of the learning rate in the last span; empty if its warm-up was over."""
+    """Why a warm-up forbids a verdict; empty if the warm-up ended before the last span."""
     if seen.warmup <= seen.plan.spans[-1].first:
         return ""
-    return f"the learning rate warms up until step {seen.warmup}; take {2 * seen.warmup} steps or more"
+    return f"the learning rate warms up until step {seen.warmup}; take at least {2 * seen.warmup} steps"
 
 
 class State(NamedTuple):
-    kind: Literal["stands", "falls", "vanished", "unclear"]
+    """What one floor does over the last spans, and the clause that says so."""
+
+    kind: Literal["stays up", "decreases", "vanished", "unclear"]
     text: str
 
 
@@ -146,47 +150,48 @@ WORDS = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_me
 
 
 def _state(seen: Observed, name: str) -> State:
-    """Whether a floor stands or falls."""
+    """Whether a floor stays up or decreases."""
     what = WORDS[name]
     size = _mean(seen, Trend(SIZE, 2))
     if _mean(seen, Trend(name, 2)) <= ROUNDING * size:
-        return State("vanished", f"{what} has vanished")
+        return State("vanished", f"{what} is 0 up to rounding")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
     z = _quantile(ERROR / (2 * len(FOLLOWED)))
     if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST:
         unsettled = _unsettled(seen, name, z)
-        return State("unclear", unsettled) if unsettled else State("stands", f"{what} stands: {_words(late)}")
+        return State("unclear", unsettled) if unsettled else State("stays up", f"{what} stays up ({_words(late)})")
     if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST:
         slowing = _difference(seen, name)
         if slowing.value - z * slowing.se > SLOWEST:
-            return State("unclear", f"{what} falls ({_words(late)}), but ever more slowly; take more steps")
-        return State("falls", f"{what} falls: {_words(late)}")
-    remedy = f"; {_enough(seen.paths, z * late.se, late.value):.0e} paths might do" if seen.random else "; take more steps"
-    return State("unclear", f"{what} cannot be told to stand or to fall ({_words(late)}){remedy}")
+            return State("unclear", f"{what} decreases ({_words(late)}), but more and more slowly; take more steps")
+        return State("decreases", f"{what} decreases ({_words(late)})")
+    remedy = f"about {_enough(seen.paths, z * late.se, late.value)} paths may be enough" if seen.random else "take more steps"
+    return State("unclear", f"cannot tell whether {what} stays up or decreases ({_words(late)}); {remedy}")
 
 
-def _enough(paths: int, half: float, value: float) -> float:
-    """Paths with which an interval of this half width would end short of -SLOWEST; at least twice as many."""
+def _enough(paths: int, half: float, value: float) -> str:
+    """Paths with which an interval of this half width would exclude -SLOWEST, to one digit; at least twice as many."""
     wanted = max(abs(value + SLOWEST), 0.02)
-    return max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
+    more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
+    return f"{float(f'{more:.0e}'):,.0f}".replace(",", " ")
 
 
 def _words(slope: Slope) -> str:
-    return f"exponent {slope.value:.3f}, 95 % interval {slope.ci_low:.3f} to {slope.ci_high:.3f}"
+    return f"log-log slope {slope.value:.3f}, 95 % interval {slope.ci_low:.3f} to {slope.ci_high:.3f}"
 
 
 def _unsettled(seen: Observed, name: str, z: float) -> str:
-    """Why a floor that does not fall need not stand; empty if nothing speaks against it."""
+    """Why a floor that does not decrease may still do so later; empty if nothing suggests it."""
     if name == "twin_mean":
         growth = _log_ratio(seen, Trend(EARLY, 2), Trend(name, 2))
-        if growth.value + z * growth.se > RELAXED:
-            return "the distance from the twin may still grow with the lag; take more steps, or more paths"
+        if growth.value + z * growth.se > TWIN_GROWTH:
+            return "the distance between twins may still grow with the lag; take more steps or more paths"
         return ""
     if Trend("window", 2) not in seen.trends:
-        return "whether the paths have settled is seen by the window floor only, which was not measured"
+        return "only the window floor shows whether the iterates are stationary, and it was not measured"
     crossing = _log_ratio(seen, Trend("window", 2), Trend(ENDS, 2))  # ENDS is a quarter of the squared distance
-    if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > CROSSED:
-        return "the paths may still be on their way through the last window; take more steps"
+    if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > WINDOW_CROSSING:
+        return "the iterates may still drift through the last window; take more steps"
     return ""
 
 
@@ -210,7 +215,7 @@ def _log_ratio(seen: Observed, a: Trend, b: Trend) -> Slope:
 
 
 def _difference(seen: Observed, name: str) -> Slope:
-    """By how much the exponent of the last doubling exceeds that of the one before."""
+    """How much the slope of the last doubling exceeds that of the one before."""
     return _combined(seen, {Trend(name, 0): 1.0, Trend(name, 1): -2.0, Trend(name, 2): 1.0})
 
 
@@ -237,12 +242,12 @@ def _mean(seen: Observed, trend: Trend) -> float:
 
 
 def _quantile(tail: float) -> float:
-    """Of the normal law, which a mean over hundreds of paths follows."""
+    """Upper quantile of the standard normal law, which a mean over hundreds of paths follows."""
     return -normal(tail)
 
 
 def as_dict(verdict: Verdict) -> dict[str, Any]:
-    """As JSON has it."""
+    """The verdict as verdict.json stores it."""
     return {
         "verdict": verdict.answer,
         "reason": verdict.reason,

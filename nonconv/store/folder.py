@@ -1,15 +1,13 @@
 """The output folder: every file lands whole or not at all, and the manifest lands last.
 
 unfinished.json marks a folder as begun by one config; unfinished.checkpoint is what is whole of its run. Both are gone
-when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with OURS are the lock's and
+when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with HALF_WRITTEN are the lock's and
 those of half-written files, which a killed process leaves behind and the next one removes.
 """
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,15 +16,15 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import nonconv
+from nonconv.atomic import HALF_WRITTEN, write_whole
 from nonconv.errors import UsageError
 from nonconv.store.formats import as_json, packed, unpacked
 
 SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
-OURS = ".unfinished."
-LOCK = f"{OURS}lock"
+LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
-FACTS = {"identity", "name", "versions", "files"}
+MANIFEST_KEYS = {"identity", "name", "versions", "files"}
 """What every manifest tells."""
 
 
@@ -55,7 +53,7 @@ class Folder:
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
 
     def _half_written(self) -> list[str]:
-        found = (path for pattern in (f"{OURS}*", f"*/{OURS}*") for path in self.path.glob(pattern))
+        found = (path for pattern in (f"{HALF_WRITTEN}*", f"*/{HALF_WRITTEN}*") for path in self.path.glob(pattern))
         return [str(path.relative_to(self.path)) for path in found if path.name != LOCK]
 
     def _refuse_foreign(self, force: bool) -> None:
@@ -64,7 +62,7 @@ class Folder:
         if force or not self.path.exists():
             return
         owner = self._owner()
-        if owner is None and any(not path.name.startswith(OURS) for path in self.path.iterdir()):
+        if owner is None and any(not path.name.startswith(HALF_WRITTEN) for path in self.path.iterdir()):
             raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
         if owner not in (None, self.identity):
             raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
@@ -98,19 +96,8 @@ class Folder:
         shutil.rmtree(self.path / name, ignore_errors=True)
 
     def _put(self, name: str, content: bytes) -> None:
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=OURS)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        # Synced, since the manifest, which comes last, says that all other files are there.
+        write_whole(self.path / name, content, sync=True)
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
         """Keep what is whole of an unfinished run."""
@@ -175,9 +162,9 @@ def undamaged(folder: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest, or None if there is none that tells FACTS."""
+    """The manifest, or None if there is none that tells MANIFEST_KEYS."""
     content = read_json(folder / MANIFEST)
-    return content if content and content.keys() >= FACTS else None
+    return content if content and content.keys() >= MANIFEST_KEYS else None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

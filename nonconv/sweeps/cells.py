@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import nonconv
+from nonconv.atomic import write_whole
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import portable
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
 from nonconv.store.formats import as_json, as_yaml, packed, unpacked
 from nonconv.store.surroundings import versions
@@ -73,10 +73,7 @@ class Cells:
     def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
         """Save the arrays of an unfinished cell's tally. Raises OSError."""
         content = packed(arrays)
-        self.unfinished.mkdir(parents=True, exist_ok=True)
-        half, whole = self.unfinished / f"{name}.half", self.unfinished / f"{name}.checkpoint"
-        half.write_bytes(_mark(cell, content) + content)
-        half.replace(whole)
+        write_whole(self.unfinished / f"{name}.checkpoint", _mark(cell, content) + content)
 
     def publish(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a finished cell, whole or not at all. Raises OSError.
@@ -124,13 +121,12 @@ def _mark(cell: Cell, content: bytes) -> bytes:
 
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """All files of a cell's folder: results, config and manifest. They do not depend on where or when it was computed."""
-    config = portable(cell.resolved)
-    files = {"config.yaml": as_yaml(config), **results}
+    files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": config,
+        "config": cell.portable,
         "name": cell.name,
         "claim": cell.claim,
         "versions": versions(),

@@ -10,8 +10,7 @@ import numpy as np
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
 from nonconv.errors import NonconvError
-from nonconv.experiment.cell import Cell
-from nonconv.study import prepared
+from nonconv.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
@@ -54,10 +53,10 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
         if cells.is_finished(name, cell):
             done += 1
             continue
-        kind = cell.program.objective.name, cell.program.optimizer.name
+        kind = cell.program.objective.component.name, cell.program.optimizer.component.name
         if kind not in trials and len(trials) < MOST_TRIALS:
             try:
-                ready = prepared(cell)
+                ready = make_ready(cell)
                 trials[kind] = _Trial(_measure_slowness(ready), _measure_overhead(ready), label(point))
             except NonconvError:
                 continue
@@ -69,25 +68,23 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
     return Estimate(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
 
 
-def _measure_slowness(cell: Cell) -> float:
+def _measure_slowness(ready: Ready) -> float:
     """Simulate as many copies of the cell together as a task would hold."""
-    from nonconv.engine.fused import Fused  # heavy
-
-    program = cell.program
+    cell, program = ready.cell, ready.program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
     number = max(1, min(most_together(program), int(TASK_SECONDS / estimate_seconds(cell))))
     paths, stop = min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
-    simulate_together([trial] * number, Fused, 0, 1, stop)  # compiles
+    simulate_together([trial] * number, compiled, 0, 1, stop)  # compiles
     started = time.perf_counter()
-    simulate_together([trial] * number, Fused, 0, paths, stop)
+    simulate_together([trial] * number, compiled, 0, paths, stop)
     return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS_PER_SAMPLE * 1e-9)
 
 
-def _measure_overhead(cell: Cell) -> float:
+def _measure_overhead(ready: Ready) -> float:
     """Seconds for the cell with a few paths; the second of two runs, since the first may compile."""
-    few = replace(cell, paths=min(cell.paths, TRIAL_PATHS), stopping=None)
-    if estimate_seconds(few) > MOST_TRIAL_SECONDS:
+    few = replace(ready, cell=replace(ready.cell, paths=min(ready.cell.paths, TRIAL_PATHS), stopping=None))
+    if estimate_seconds(few.cell) > MOST_TRIAL_SECONDS:
         return 0.0
     for _ in range(2):
         started = time.perf_counter()

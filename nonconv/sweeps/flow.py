@@ -8,13 +8,25 @@ from typing import Any, NamedTuple
 
 from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
+from nonconv.ready import make_ready
 from nonconv.statistics.tally import Tally
-from nonconv.study import CHECKPOINT_SECONDS, prepared
+from nonconv.study import CHECKPOINT_SECONDS
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
-from nonconv.sweeps.tasks import SPLIT_FACTOR, CellJob, CellsTask, Done, Failed, PartialCell, Task, estimate_seconds, split_cell
+from nonconv.sweeps.tasks import (
+    SPLIT_FACTOR,
+    CellJob,
+    CellsTask,
+    Done,
+    Failed,
+    PartialCell,
+    Task,
+    estimate_seconds,
+    has_enough_saved,
+    split_cell,
+)
 
 MOST_CELLS_PER_TASK = 64
 HOW_TO_CONTINUE = "Finished cells are saved; run the same command to continue."
@@ -73,7 +85,7 @@ class Flow:
         bundle: list[CellJob] = []
         total = 0.0
         for job, cell in self.missing():
-            cost = 0.0 if PartialCell(cell, job.saved).has_enough() else estimate_seconds(cell)
+            cost = 0.0 if has_enough_saved(job, cell) else estimate_seconds(cell)
             is_long = cost > SPLIT_FACTOR * seconds
             if is_long or total + cost > seconds or len(bundle) == MOST_CELLS_PER_TASK:
                 if bundle:
@@ -127,7 +139,7 @@ class Flow:
             self._end_split(job, result)
             return
         if self.split is None:
-            self.split, self.split_name = PartialCell(prepared(self.sweep.cell(job.point)), job.saved), job.name
+            self.split, self.split_name = PartialCell(make_ready(self.sweep.cell(job.point)), job.saved), job.name
             self.saved_at = time.monotonic()
         partial = self.split
         for block in result:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nonconv.errors import Interrupted, UsageError
-from nonconv.report.figures.painter import Draw, draw_here
+from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder
 from nonconv.store.formats import as_json, as_yaml

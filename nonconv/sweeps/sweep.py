@@ -17,9 +17,9 @@ from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import name_of, portable
+from nonconv.experiment.identity import name_of
 from nonconv.faults.problems import Problem
-from nonconv.statistics.tally import MSE, ends
+from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 
@@ -173,7 +173,7 @@ class _Surveyor:
     def add(self, point: Point, cell: Cell) -> None:
         self.ids.append(cell_id(cell))
         self.sweep.cache_cell(self.ids[-1], cell)
-        self.measured |= dict.fromkeys(ends(cell))
+        self.measured |= dict.fromkeys(end_names(cell))
         _add_files(self.files, cell)
         self.sizes.add((cell.paths, cell.program.steps))
         self.digest.update(cell.identity.encode())
@@ -199,8 +199,8 @@ class _Surveyor:
             ids=tuple(self.ids),
             baseline=self.baseline,
             keys=self.keys,
-            xi=tuple(name.removeprefix(MSE) for name in self.measured if name.startswith(MSE)),
-            floors=tuple(name for name in self.measured if not name.startswith(MSE)),
+            xi=tuple(name.removeprefix(MSE_PREFIX) for name in self.measured if name.startswith(MSE_PREFIX)),
+            floors=tuple(name for name in self.measured if not name.startswith(MSE_PREFIX)),
             path_steps=self.path_steps,
             paths=paths,
             steps=steps,
@@ -284,11 +284,9 @@ def replace_file_names(value: Any, files: dict[str, StoredFile]) -> Any:
 
 def _add_files(files: dict[str, StoredFile], cell: Cell) -> None:
     """Add the files that a cell needs, by their names in its config."""
-    for named, file in cell.files.items():
-        if named not in files:
-            files[named] = StoredFile(f"data/{file.name}", file.read_bytes())
-    for entry, plugin in zip(cell.resolved.get("plugins", ()), cell.plugins, strict=True):
-        files[entry["file"]] = StoredFile(f"plugins/{plugin.path.name}", plugin.content)
+    for enclosed in cell.enclosures():
+        if enclosed.named not in files:
+            files[enclosed.named] = StoredFile(enclosed.place, enclosed.content())
 
 
 def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:
@@ -306,7 +304,7 @@ def cell_id(cell: Cell) -> str:
 
 def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
     """A hash of what all cells share and of the names of the swept keys."""
-    shared = deepcopy(portable(cell.resolved))
+    shared = deepcopy(cell.portable)
     for key in ("paths", "expect", *keys):
         *outer, last = key.split(".")
         holder: Any = shared

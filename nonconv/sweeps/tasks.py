@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
-from nonconv.engine.program import Engine, batch_key
+from nonconv.engine.program import batch_key
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
+from nonconv.ready import Ready, make_ready
 from nonconv.results.sweep_files import Ends, Result
+from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
-from nonconv.statistics.tally import Tally, ends
+from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
-from nonconv.study import measured, measured_together, prepared, results
+from nonconv.study import measured, measured_together, results
 from nonconv.sweeps.cells import TALLY_FILE, add_manifest
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id
@@ -81,13 +83,13 @@ class Failed(NamedTuple):
 
 
 class PartialCell:
-    """A prepared cell while its blocks come in, in order. saved: the arrays of a tally to continue from.
+    """A cell while its blocks come in, in order. saved: the arrays of a tally to continue from.
 
     tally: of all paths so far. resumable: of the whole blocks among them; a last block that is not whole cannot be extended.
     """
 
-    def __init__(self, cell: Cell, saved: dict[str, Any] | None = None) -> None:
-        self.cell = cell
+    def __init__(self, ready: Ready, saved: dict[str, Any] | None = None) -> None:
+        self.ready, self.cell = ready, ready.cell
         self.tally = self.resumable = Tally.from_arrays(saved) if saved else None
         self.paths_before = self.paths
 
@@ -108,13 +110,12 @@ class PartialCell:
     def finish(self) -> Done:
         """All files of the cell, once it has enough paths."""
         assert self.tally is not None
-        cell, files = self.cell, results(self.cell, self.tally)
+        cell, files = self.cell, results(self.ready, self.tally)
         if self.resumable:
             files[TALLY_FILE] = packed(self.resumable.arrays())
-        files |= {f"data/{file.name}": file.read_bytes() for file in cell.files.values()}
-        files |= {f"plugins/{plugin.path.name}": plugin.content for plugin in cell.plugins}
+        files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-        result = Result(summary, verdict, Ends(ends(cell), self.tally.ends))
+        result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined))
         return Done(add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
 
 
@@ -124,9 +125,8 @@ def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list
         found = _compute_cells(sweep, task.jobs, stop)
         return [_strip_plugin_folders(sweep, one) if isinstance(one, Failed) else one for one in found]
     try:
-        cell = _prepare_once(_Request(sweep, task.job.name, task.job.point))
-        engine = _make_engine(cell)
-        return [measured(cell, engine, start, stop) for start in range(task.first, task.last, block_size(cell.program))]
+        ready = _make_ready_once(_Request(sweep, task.job.name, task.job.point))
+        return [measured(ready, start, stop) for start in range(task.first, task.last, block_size(ready.program))]
     except PLUGIN_ERRORS as error:
         return _strip_plugin_folders(sweep, _explain_failure(error))
 
@@ -134,14 +134,14 @@ def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list
 def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Done | Failed]:
     """Simulate cells together where possible: they share random numbers, which take a third of a step."""
     found: dict[str, Done | Failed] = {}
-    batches: dict[Hashable, list[tuple[CellJob, Cell]]] = {}
+    batches: dict[Hashable, list[tuple[CellJob, Ready]]] = {}
     for job in jobs:
         try:
-            cell = _prepare(sweep, job.name, job.point)
+            ready = _make_ready(sweep, job.name, job.point)
         except PLUGIN_ERRORS as error:
             found[job.name] = _explain_failure(error)
         else:
-            batches.setdefault(_cell_batch_key(job, cell), []).append((job, cell))
+            batches.setdefault(_cell_batch_key(job, ready), []).append((job, ready))
     for batch in batches.values():
         size = most_together(batch[0][1].program)
         while batch:  # finished cells are dropped from the list: their timetables take memory
@@ -150,18 +150,18 @@ def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Do
     return [found[job.name] for job in jobs]
 
 
-def _cell_batch_key(job: CellJob, cell: Cell) -> Hashable:
+def _cell_batch_key(job: CellJob, ready: Ready) -> Hashable:
     """What cells must share to be simulated together; a cell that has begun, or may stop early, has a key of its own."""
-    if cell.stopping or job.saved:
+    if ready.cell.stopping or job.saved:
         return job.name
-    return batch_key(cell.program), cell.paths, json.dumps(cell.resolved["batch_size"], sort_keys=True)
+    return batch_key(ready.program), ready.cell.paths
 
 
-def _compute_together(batch: Sequence[tuple[CellJob, Cell]], stop: Stop) -> dict[str, Done | Failed]:
-    cells = [cell for _, cell in batch]
-    partials = [PartialCell(cell) for cell in cells]
+def _compute_together(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    cells = [ready for _, ready in batch]
+    partials = [PartialCell(ready) for ready in cells]
     try:
-        for start in range(0, cells[0].paths, block_size(cells[0].program)):
+        for start in range(0, cells[0].cell.paths, block_size(cells[0].program)):
             for partial, block in zip(partials, measured_together(cells, start, stop), strict=True):
                 partial.add(block)
         return {job.name: partial.finish() for (job, _), partial in zip(batch, partials, strict=True)}
@@ -171,22 +171,22 @@ def _compute_together(batch: Sequence[tuple[CellJob, Cell]], stop: Stop) -> dict
         return _compute_each(batch, stop)
 
 
-def _compute_each(batch: Sequence[tuple[CellJob, Cell]], stop: Stop) -> dict[str, Done | Failed]:
-    return {job.name: _try_cell(job, cell, stop) for job, cell in batch}
+def _compute_each(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    return {job.name: _try_cell(job, ready, stop) for job, ready in batch}
 
 
-def _try_cell(job: CellJob, cell: Cell, stop: Stop) -> Done | Failed:
+def _try_cell(job: CellJob, ready: Ready, stop: Stop) -> Done | Failed:
     try:
-        return compute_cell(cell, job.saved, stop)
+        return compute_cell(ready, job.saved, stop)
     except PLUGIN_ERRORS as error:
         return _explain_failure(error)
 
 
-def compute_cell(cell: Cell, saved: dict[str, Any] | None, stop: Stop) -> Done:
-    """The result of one prepared cell, continued from `saved`. Raises Stopped, and whatever a plug-in raises."""
-    engine, partial = _make_engine(cell), PartialCell(cell, saved)
+def compute_cell(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done:
+    """The result of one cell, continued from `saved`. Raises Stopped, and whatever a plug-in raises."""
+    partial = PartialCell(ready, saved)
     while not partial.has_enough():
-        partial.add(measured(cell, engine, partial.paths, stop))
+        partial.add(measured(ready, partial.paths, stop))
     return partial.finish()
 
 
@@ -217,23 +217,22 @@ class _Request:
 
 
 @lru_cache(maxsize=8)
-def _prepare_once(request: _Request) -> Cell:
-    """`_prepare`, cached: a worker gets several tasks of the same cell."""
-    return _prepare(request.sweep, request.name, request.point)
+def _make_ready_once(request: _Request) -> Ready:
+    """`_make_ready`, cached: a worker gets several tasks of the same cell."""
+    return _make_ready(request.sweep, request.name, request.point)
 
 
-def _prepare(sweep: Sweep, name: str, point: Point) -> Cell:
-    """The prepared cell. Raises UsageError if its id has changed."""
+def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
+    """The cell, ready to run. Raises UsageError if its id has changed."""
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
-    return prepared(cell)
+    return make_ready(cell)
 
 
-def _make_engine(cell: Cell) -> Engine:
-    from nonconv.engine.fused import Fused  # heavy
-
-    return Fused(cell.program)
+def has_enough_saved(job: CellJob, cell: Cell) -> bool:
+    """Whether nothing is left to simulate: all paths are saved, though the cell's result is missing or damaged."""
+    return job.saved is not None and is_enough(cell, Tally.from_arrays(job.saved))
 
 
 def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]:

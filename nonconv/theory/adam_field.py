@@ -1,4 +1,4 @@
-"""The zero theta* of Adam's vector field on the quadratic, where Adam goes when its learning rate vanishes.
+"""The zero theta* of Adam's vector field on the quadratic: the limit of Adam when its learning rate vanishes.
 
 f(theta) = -E[m / (sqrt(v) + eps)] with m and v the stationary averages of g and g^2 at a frozen theta (arXiv:2407.21078,
 arXiv:2511.06675). Each coordinate is its own problem, and in x = (batch mean - mu) / sigma_M every problem is one of unit
@@ -31,22 +31,23 @@ MOST_ZEROS = 64
 MOST_HISTORIES = 2**18
 MOST_OUTCOMES = 2**12
 ENUMERATION_ERROR = 1e-13
-"""Of t, that an enumeration may leave; it is measured."""
+"""Largest error of t that an enumeration may have; it is estimated by a shorter one."""
 SEED = 2407
 KEPT = 2**20
-"""Draws of (A1, A, B), over all lanes, unless they take more than USUAL_UNIFORMS."""
+"""Draws of (A1, A, B) over all lanes, if they cost at most USUAL_UNIFORMS."""
 FEWEST_KEPT = 2**14
 FEWEST_LANES, MOST_LANES = 64, 256
 USUAL_UNIFORMS, MOST_UNIFORMS = 2**24, 2**28
 CHUNK = 2**15
-"""Uniforms made at once, so that they stay in the cache."""
+"""Uniforms generated at once, so that they stay in the processor's cache."""
 FORGOTTEN = 1e-8
 """Weight of a lane's start when its first draw is kept. It starts at the mean, so the effect is of second order."""
 COLLINEAR = 1e-10
 """Relative eigenvalue below which a combination of controls counts as none: for few values B or A1 A may depend on A."""
 MOST_SIGMAS, SLACK = 8.0, 1e-9
-"""How far the draws' moments may be off the law's: a lane's start or a law's moments would be wrong."""
+"""Largest deviation of the draws' moments from those of the law; more means that the start or the law's moments are wrong."""
 TINY = 1e-150
+"""The least denominator, for draws with v = 0 if eps is 0."""
 
 
 class Zero(NamedTuple):
@@ -191,7 +192,10 @@ def drawn(beta1: float, beta2: float, source: Source, epsilons: tuple[Eps, ...],
 
 
 def find_zero(averages: Averages, eps: Eps) -> Zero:
-    """Brent's method between the least and the largest m: there every m has one sign."""
+    """The zero t of the mean direction, by Brent's method between the least and the largest A1, where its sign is known.
+
+    Raises ValueError if the direction is flat at a zero found by Monte Carlo.
+    """
     from scipy.optimize import brentq  # heavy, and needed once a run
 
     low, high = float(averages.a1.min()), float(averages.a1.max())
@@ -200,7 +204,7 @@ def find_zero(averages: Averages, eps: Eps) -> Zero:
 
 
 def mean_direction(t: float, averages: Averages, eps: Eps) -> float:
-    """-f at t."""
+    """-f at t: the mean of m / (sqrt(v) + eps) in normalised units."""
     return float(averages.weights @ _directions(averages, eps, t).mean(axis=0))
 
 
@@ -233,7 +237,7 @@ def _standard_error(averages: Averages, controls: Array, eps: Eps, t: float) -> 
 
 @lru_cache(maxsize=16)
 def batch_outcomes(source: Source) -> tuple[Array, Array] | None:
-    """The values of x and their probabilities; None for laws with a density and where they are too many."""
+    """The values of x and their probabilities, each (K,); None for laws with a density, and for too many values."""
     points = _points(source)
     if points is None or math.comb(source.batch + len(points[0]) - 1, source.batch) > MOST_OUTCOMES:
         return None
@@ -261,7 +265,7 @@ def _multinomial(counts: list[int], probabilities: Array) -> float:
 
 
 def every_history(beta1: float, beta2: float, x: Array, chance: Array, length: int) -> Averages:
-    """(A1, A, B) after every sequence of `length` batches, from their means 0, 0, 1."""
+    """(A1, A, B) after every sequence of `length` batches x (K,), weighted by its probability, from their means 0, 0, 1."""
     a1, a, b, weights = np.zeros(1), np.zeros(1), np.ones(1), np.ones(1)
     for _ in range(length):
         a1 = np.add.outer(beta1 * a1, (1.0 - beta1) * x).ravel()
@@ -279,7 +283,7 @@ class Sampler(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How much is drawn: pieces of `stride` batches, of which the first `forgotten` only lead to the stationary state."""
+    """How much is drawn per lane: pieces of `stride` batches; the first `forgotten` are burn-in, then `kept` draws follow."""
 
     lanes: int
     stride: int

@@ -20,7 +20,7 @@ def theorem(cell: Cell) -> str:
 
 def departures(cell: Cell) -> list[str]:
     """One sentence part for each assumption of its theorem that does not hold; empty when the theorem applies."""
-    name = cell.program.objective.name
+    name = cell.program.objective.component.name
     if cell.program.learning:
         return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
     if name != "quadratic":
@@ -29,7 +29,7 @@ def departures(cell: Cell) -> list[str]:
 
 
 def _about_network(cell: Cell) -> list[str]:
-    h, data = cell.program.objective_parameters, cell.resolved["objective"]["data"]
+    h, data = cell.program.objective.parameters, cell.resolved["objective"]["data"]
     found = []
     if getattr(h, "loss", "squared") != "squared":
         found.append(f"the loss is {h.loss.replace('_', '-')}, not the squared distance")
@@ -45,9 +45,9 @@ def _about_network(cell: Cell) -> list[str]:
 
 
 def _about_optimizer(cell: Cell) -> list[str]:
-    if cell.optimizer.component.name != "adam":
-        return [f"the optimizer is {cell.optimizer.component.name}, not adam"]
-    h = cell.optimizer.parameters
+    if cell.program.optimizer.component.name != "adam":
+        return [f"the optimizer is {cell.program.optimizer.component.name}, not adam"]
+    h = cell.program.optimizer.parameters
     found = []
     if h.beta1 >= math.sqrt(h.beta2):
         found.append(f"beta1 = {h.beta1:g} is not below sqrt(beta2) = {math.sqrt(h.beta2):.4g}")
@@ -62,7 +62,7 @@ def _about_data(cell: Cell) -> list[str]:
     assert cell.law is not None
     found = []
     if not cell.law.bounded:
-        found.append(f"the data ({cell.program.data.name}) are not bounded")
+        found.append(f"the data ({cell.program.data.component.name}) are not bounded")
     if np.all(cell.law.variance == 0):
         found.append("the data are constant")
     return found
@@ -94,7 +94,7 @@ def settling(cell: Cell, factor: float) -> str:
 
 def _unfilled(cell: Cell, n: Array) -> Array:
     """How many times as long steps are as when averages that start at 0 and are not corrected have filled up."""
-    h = cell.program.optimizer_parameters
+    h = cell.program.optimizer.parameters
     if getattr(h, "start", "") != "zero" or getattr(h, "bias_correction", True):
         return np.ones_like(n)
     momentum, squares = (correction(getattr(h, name, 0.0), True, n) for name in ("beta1", "beta2"))
@@ -107,8 +107,8 @@ def _falls(values: list[float], factor: float) -> bool:
 
 def _about_schedules(cell: Cell) -> list[str]:
     found = []
-    if cell.learning_rate_limits.low <= 0:
+    if cell.learning_rate.limits.low <= 0:
         found.append("the learning rate has no positive lower limit")
-    if not math.isfinite(cell.batch_size_limits.high):
+    if not math.isfinite(cell.batch_size.limits.high):
         found.append("the batch sizes are not bounded")
     return found

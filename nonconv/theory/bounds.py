@@ -1,4 +1,4 @@
-"""Where Adam's iterates must stay on the quadratic with bounded data: pathwise, even if an adversary chose the batches.
+"""An interval that Adam's iterates on the quadratic with bounded data never leave, whatever the batches: a pathwise bound.
 
 Step: with w1, w2 the weights of g_1, ..., g_n in m_hat and v_hat, by Cauchy and Schwarz
     |m_hat| <= C_n sqrt(v_hat),  C_n^2 = sum of w1^2 / w2,  attained where g_i is proportional to w1 / w2, (beta1/beta2)^(n-i).
@@ -19,7 +19,7 @@ from nonconv.optimizers.adam import Adam, Amsgrad
 
 
 class Stay(NamedTuple):
-    """No iterate is below low or above high; entries are those of the start."""
+    """The interval [low, high] of all iterates, shapes as those of the start points."""
 
     low: Array
     high: Array
@@ -32,7 +32,7 @@ def step_bound(beta1: float, beta2: float, n: Array) -> Array:
 
 
 def stay(start: Array, low: Array, high: Array, most: float) -> Stay:
-    """The interval that paths started at `start` never leave, with data in [low, high] and steps of this reach.
+    """The interval that paths from `start` never leave, with data in [low, high]; most: how far beyond the data steps lead.
 
     start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). Rounding can add a few ulp.
     """
@@ -40,7 +40,7 @@ def stay(start: Array, low: Array, high: Array, most: float) -> Stay:
 
 
 def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
-    """S / (1 - beta1): how far beyond the data steps n with these rates can lead; of all steps, the largest of their pieces'.
+    """S / (1 - beta1): how far beyond the data steps n at these learning rates lead; of a run in pieces, take the largest.
 
     Raises ValueError unless beta1 < sqrt(beta2).
     """
@@ -48,7 +48,7 @@ def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
 
 
 def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:
-    """C_n in the dialect of h."""
+    """C_n for steps n in the dialect of h: with or without bias correction, started at zero or at the first gradient."""
     if h.bias_correction:
         return step_bound(h.beta1, h.beta2, n)
     if h.start == "zero":
@@ -65,7 +65,7 @@ def _uncorrected(beta1: float, beta2: float, n: Array) -> Array:
 
 
 def _power(base: float, n: Array) -> Array:
-    """base^n, ten times as fast as np.power and good to 1e-12 of 1, where a bound is not attained anyway."""
+    """base^n for 0 <= base < 1. exp(n log base) is ten times as fast as np.power; its error is at most 1e-12 of 1."""
     return np.exp(n * math.log(base)) if base > 0 else np.where(n == 0.0, 1.0, 0.0)
 
 

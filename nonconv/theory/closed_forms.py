@@ -1,4 +1,4 @@
-"""Stationary closed forms for the quadratic with a constant rate, per coordinate; derivations in docs/theory.md.
+"""Closed forms of stationary moments on the quadratic at a constant learning rate, per coordinate (docs/theory.md).
 
 g = c * learning_rate with c = 2 scale the curvature; variance is that of the batch mean, sigma^2 / M.
 """
@@ -22,17 +22,17 @@ def heavy_ball_plateau(g: float, beta: float, variance: float) -> float:
 
 
 def heavy_ball_increment(g: float, beta: float, variance: float) -> float:
-    """E(theta_{n+1} - theta_n)^2 in the stationary state of the heavy ball."""
+    """E(theta_{n+1} - theta_n)^2 in the stationary state of the heavy ball, 0 < g < 2 (1 + beta)."""
     return 2.0 * g * g * variance / ((1.0 - beta) * (2.0 * (1.0 + beta) - g))
 
 
 def ema_plateau(g: float, beta: float, variance: float) -> float:
-    """Momentum as a moving average is the heavy ball with g (1 - beta)."""
+    """E(theta - mu)^2 for momentum as a moving average: the heavy ball with g (1 - beta) in place of g."""
     return heavy_ball_plateau(g * (1.0 - beta), beta, variance)
 
 
 def ema_increment(g: float, beta: float, variance: float) -> float:
-    """As ema_plateau."""
+    """E(theta_{n+1} - theta_n)^2 for momentum as a moving average: the heavy ball with g (1 - beta)."""
     return heavy_ball_increment(g * (1.0 - beta), beta, variance)
 
 

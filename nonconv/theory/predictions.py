@@ -1,15 +1,17 @@
-"""Named numbers that theory says of a run: each with its standard error, 0 where it is exact, and what it is of."""
+"""Numbers that theory predicts for a run, by name: value, standard error (0 without sampling), and in words what it is."""
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.adam import Adam, Amsgrad
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
@@ -17,12 +19,13 @@ from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_pl
 Bound = Callable[[Array], tuple[Array, Array]]
 CHUNK = 2**20
 EXACT, APPROXIMATE = "exact", "approximate"
+NEAR_LIMIT = "approximate for beta2 near 1 and small eps"
 SMALL = 0.01
-"""As near as what neglects eps can come."""
+"""Largest eps, relative to the gradient noise, that a formula for eps -> 0 is used for."""
 
 
 class Prediction(NamedTuple):
-    """A number that theory predicts, and in words what it is of."""
+    """A predicted number with its standard error, and in words what it predicts."""
 
     value: float
     se: float
@@ -30,52 +33,51 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """All that are known for the cell and are numbers, by name."""
+    """Every finite prediction known for the cell, by name."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
 
 
 def _constant(cell: Cell) -> bool:
-    """Whether rate and batch size are the same at every step of a quadratic's run."""
-    rate = cell.resolved["learning_rate"]
-    steady = rate["name"] == "constant" and not rate["warmup"] and cell.constant_batch is not None
-    return bool(steady and cell.program.objective.name == "quadratic")
+    """Whether the objective is the quadratic, and learning rate and batch size never change."""
+    steady = None not in (cell.learning_rate.constant, cell.batch_size.constant)
+    return steady and cell.program.objective.component is QUADRATIC
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
-    """E|theta - minimizer|^2 in the stationary state."""
+    """E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
     if not _constant(cell) or cell.law is None:
         return {}
-    rate, batch = float(cell.program.learning_rate(np.ones(1))[0]), cell.constant_batch or 1
-    h, name = cell.program.optimizer_parameters, cell.program.optimizer.name
-    curvature, variance = 2.0 * cell.program.objective_constants.scale, cell.law.variance / batch
+    rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
+    rule, h, _ = cell.program.optimizer
+    curvature, variance = 2.0 * cell.program.objective.constants.scale, cell.law.variance / batch
     pairs = [(float(c) * rate, float(v)) for c, v in zip(curvature, variance, strict=True)]
-    if name == "sgd" and all(g < 2.0 for g, _ in pairs):
+    if rule is SGD and all(g < 2.0 for g, _ in pairs):
         return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
-    if name == "momentum" and not h.nesterov:
+    if rule is MOMENTUM and not h.nesterov:
         plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
-    if name == "adam" and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
-        return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], f"{APPROXIMATE}: beta2 -> 1, eps -> 0")
+    if rule is ADAM and cell.law.symmetric and _in_the_limit(h, curvature * np.sqrt(variance)):
+        return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], NEAR_LIMIT)
     return {}
 
 
 def _one_step(cell: Cell) -> dict[str, Prediction]:
-    """The twin floor at lag 1 of a constant rate: how far one batch moves the iterate."""
+    """The twin floor at lag 1 for a constant learning rate: how far one batch moves the iterate."""
     if not _constant(cell) or cell.law is None:
         return {}
-    rate, name = float(cell.program.learning_rate(np.ones(1))[0]), cell.program.optimizer.name
-    variance, h = cell.law.variance / (cell.constant_batch or 1), cell.program.optimizer_parameters
-    what = "the twin floor at lag 1"
-    if name == "sgd":
-        moved = (2.0 * cell.program.objective_constants.scale * rate) ** 2 * variance
-        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {EXACT}")}
-    if name == "adam" and _in_the_limit(h, 2.0 * cell.program.objective_constants.scale * np.sqrt(variance)):
+    rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
+    variance = cell.law.variance / (cell.batch_size.constant or 1.0)
+    what = "twin floor at lag 1"
+    if rule is SGD:
+        moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({EXACT})")}
+    if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)):
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
-        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what}, {APPROXIMATE}: beta2 -> 1, eps -> 0")}
+        return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({NEAR_LIMIT})")}
     return {}
 
 
@@ -86,48 +88,53 @@ def _in_the_limit(h: Adam, noise: Array) -> bool:
 
 
 def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
-    return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"E|theta - minimizer|^2 in the stationary state, {kind}")}
+    return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"stationary E|theta - minimizer|^2 ({kind})")}
 
 
 def _skewness(cell: Cell) -> dict[str, Prediction]:
-    """Where Adam settles: |theta* - minimizer|^2, if xi: adam_zero asked for it, and its first-order formula."""
-    point = next((xi.point for xi in cell.xi if xi.label == "adam_zero"), None)
-    if point is None or cell.minimizer is None or cell.constant_batch is None or cell.law is None:
+    """|theta* - minimizer|^2 of the point Adam drifts to, and its first-order formula; only if xi lists adam_zero."""
+    zero, batch = next((xi for xi in cell.xi if xi.label == "adam_zero"), None), cell.batch_size.constant
+    if zero is None or zero.point is None or cell.minimizer is None or batch is None or cell.law is None:
         return {}
-    away = point - cell.minimizer
+    away = zero.point - cell.minimizer
     distance = float(np.linalg.norm(away))
-    se = 2.0 * float(np.abs(away * cell.adam_zero_se).sum())
+    se = 2.0 * float(np.abs(away * zero.se).sum())
     first = first_order_bias(
-        cell.program.optimizer_parameters, cell.law, 2.0 * cell.program.objective_constants.scale, cell.constant_batch
+        cell.program.optimizer.parameters, cell.law, 2.0 * cell.program.objective.constants.scale, int(batch)
     )
     return {
-        "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2, theta* the zero of Adam's vector field"),
-        "first_order_bias": Prediction(float(first @ first), 0.0, f"the same to first order in the skewness, {APPROXIMATE}"),
+        "adam_zero": Prediction(distance**2, se, "|theta* - minimizer|^2 for the zero theta* of Adam's vector field"),
+        "first_order_bias": Prediction(
+            float(first @ first), 0.0, f"|theta* - minimizer|^2 to first order in the skewness ({APPROXIMATE})"
+        ),
     }
 
 
 def is_bounded(cell: Cell) -> bool:
-    """Whether an interval is known that no path leaves."""
-    h = cell.program.optimizer_parameters
-    known = cell.program.objective.name == "quadratic" and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
+    """Whether an interval is known that no path leaves (theory.bounds): Adam or AMSGrad, bounded data, beta1^2 < beta2."""
+    h = cell.program.optimizer.parameters
+    known = cell.program.objective.component is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
-@lru_cache(maxsize=32)
 def bound(cell: Cell) -> Bound | None:
-    """From the start points of paths (dim, paths) to the interval they must stay in; None where none is known."""
+    """The a priori interval as a function of start points (dim, paths); None if none is known."""
     if not is_bounded(cell) or cell.law is None:
         return None
     most, steps = 0.0, cell.program.steps
     for first in range(1, steps + 1, CHUNK):
         n = np.arange(first, min(first + CHUNK, steps + 1), dtype=np.float64)
-        most = max(most, reach(cell.program.optimizer_parameters, cell.program.learning_rate(n), n))
+        most = max(most, reach(cell.program.optimizer.parameters, cell.program.learning_rate(n), n))
     low, high = cell.law.low[:, None], cell.law.high[:, None]
     return lambda start: stay(start, low, high, most)
 
 
 def adam_zeros(cell: Cell) -> tuple[Array, Array]:
-    """theta* and its standard error, for `xi: adam_zero`. Raises ValueError where it is not known."""
+    """theta* and its standard error, each of shape (dim,), for `xi: adam_zero`.
+
+    Raises ValueError where the zero cannot be computed, with the reason.
+    """
     p = cell.program
-    scale = p.objective_constants.scale
-    return adam_zero(p.optimizer_parameters, p.data, cell.data_parameters, p.dim, scale, cell.constant_batch or 0)
+    scale = p.objective.constants.scale
+    batch = int(cell.batch_size.constant or 0)
+    return adam_zero(p.optimizer.parameters, p.data.component, p.data.parameters, p.dim, scale, batch)

@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.momentum import MOMENTUM
+from nonconv.optimizers.sgd import SGD
 
 CHUNK = 4096
+"""Steps whose maps are formed at once."""
 MOST_WORK = 5_000_000
+"""Distinct coordinates times steps: beyond this the recursion would take longer than many a run."""
 
 
 class Coordinate(NamedTuple):
-    """What distinguishes coordinates: curvature c, variance of X, and the first two moments of e_0."""
+    """The numbers on which a coordinate's moments depend: curvature c, Var X, E e_0, E e_0^2. Equal ones are computed once."""
 
     curvature: float
     variance: float
@@ -30,13 +35,16 @@ class Coordinate(NamedTuple):
 
 def _known(cell: Cell) -> bool:
     """Whether the recursion is that of the cell's optimizer, and short enough."""
-    if cell.program.optimizer.name not in ("sgd", "momentum") or cell.program.objective.name != "quadratic":
+    if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
         return False
     return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
 
 
 def predicted_errors(cell: Cell) -> dict[str, Array]:
-    """Exact E|theta_n - xi|^2 at the recorded steps, by label, for every xi and optimizer it is known for."""
+    """Exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
+
+    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start. Runs too long are skipped.
+    """
     if not _known(cell):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
@@ -68,7 +76,7 @@ def _coordinates(cell: Cell) -> list[Coordinate]:
         law = program.start.component.law(program.start.parameters, program.dim)
         mean = law.mean - cell.law.mean
         square = law.variance + mean**2
-    curvature = 2.0 * program.objective_constants.scale
+    curvature = 2.0 * program.objective.constants.scale
     return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
 
 
@@ -107,10 +115,11 @@ def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
     rate = program.learning_rate(n)
     zero, one = np.zeros_like(n), np.ones_like(n)
     decay, weight, p, q = zero, zero, zero, one
-    if program.optimizer.name == "momentum":
-        k = program.optimizer.at_step(program.optimizer_parameters, n)
+    rule, h, _ = program.optimizer
+    if rule is MOMENTUM:
+        k = rule.at_step(h, n)
         decay, weight = k.decay, k.weight
-        p, q = (k.beta, k.weight) if program.optimizer_parameters.nesterov else (k.correction, zero)
+        p, q = (k.beta, k.weight) if h.nesterov else (k.correction, zero)
     pull = rate * c * (p * weight + q)
     linear = np.array([[1.0 - pull, -rate * p * decay], [weight * c, decay]])
     return np.moveaxis(linear, 2, 0), np.array([pull, -weight * c]).T
@@ -131,7 +140,7 @@ def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
 
 
 def _product(maps: Array) -> Array:
-    """maps[-1] @ ... @ maps[0], by pairs."""
+    """maps[-1] @ ... @ maps[0] of maps (steps, k, k), by pairs: log2(steps) vectorised products instead of a loop."""
     while len(maps) > 1:
         odd = maps[len(maps) - len(maps) % 2 :]
         maps = np.concatenate([maps[1::2] @ maps[: len(maps) - len(maps) % 2 : 2], odd])

@@ -1,4 +1,4 @@
-"""Several pieces of work at once, in forks of a process that has loaded what they need; one after the other elsewhere."""
+"""Run several functions at once, in forks of a process that has loaded what they need; in turn where forks are unsafe."""
 
 import os
 import pickle
@@ -9,13 +9,13 @@ _forks = False
 
 
 def fork_from_now_on() -> None:
-    """For a process that has no other threads."""
+    """Let `at_once` fork from now on. Only for a process without other threads."""
     global _forks  # noqa: PLW0603  # a property of the whole process
     _forks = hasattr(os, "fork")
 
 
 def at_once(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-    """What each piece returns, by its name. Raises EOFError for one that fails in a fork."""
+    """What each function returns, by its name; results are pickled. Raises EOFError if one fails in a fork."""
     if not _forks or not work:
         return {name: do() for name, do in work.items()}
     *others, last = work
@@ -25,7 +25,7 @@ def at_once(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
 
 
 def _forked(do: Callable[[], Any]) -> Callable[[], bytes]:
-    """What waits for a fork of this process; nothing comes from one that fails."""
+    """Call `do` in a fork. Returns a function that waits for its pickled result, which is empty if the fork failed."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         try:

@@ -1,4 +1,4 @@
-"""How all figures look, and logarithmic axes that are cheap to draw."""
+"""The style of all figures, and log axes that are cheap to draw."""
 
 import math
 from typing import Any
@@ -18,29 +18,31 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
+    "hatch.linewidth": 0.35,
     "figure.dpi": 160,
     "svg.hashsalt": "nonconv",
     "path.simplify": True,
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST_SHOWN = 1e150
-"""Axes cannot be drawn up to the largest double; a curve ends where it passes this."""
+"""Curves end where they exceed this: matplotlib cannot draw axes up to the largest double."""
 
 
 def positive(values: Array) -> Array:
-    """What a log axis can show."""
+    """The values that a log axis can show; nan for the rest."""
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(values) & (values > 0) & (values < LARGEST_SHOWN), values, np.nan)
 
 
 def log_axis(axis: Any) -> None:
-    """Decades as 10⁻² in plain text and no minor ticks: mathtext and tick clutter are most of a figure's cost."""
+    """Label decades as plain text, such as 10⁻², without minor ticks: mathtext and ticks are most of a figure's cost."""
     axis.set_major_locator(LogLocator(numticks=9))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(power_of_ten)
 
 
 def power_of_ten(value: float, position: int | None = None) -> str:
+    """`10⁻²` for a power of ten, three digits otherwise. position: passed by matplotlib, unused."""
     exponent = math.log10(value) if value > 0 else math.nan
     if not math.isfinite(exponent) or abs(exponent - round(exponent)) > 1e-9:
         return f"{value:.3g}"

@@ -1,23 +1,14 @@
-"""The figures of a run: the error against each xi, and the paths themselves. Readable in grey."""
+"""The figures of a run: the error for each xi, and the paths themselves. Readable in grey."""
 
-import io
 import math
 import textwrap
-from functools import partial
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.at_once import at_once
-from nonconv.report.figures.axes import LARGEST_SHOWN, STYLE, log_axis, positive, power_of_ten
-from nonconv.report.figures.floors_figure import floors_figure
-from nonconv.report.figures.network_figures import groups_figure, risk_figure
-from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
+from nonconv.report.figures.axes import LARGEST_SHOWN, log_axis, positive, power_of_ten
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
 from nonconv.report.run import Errors, Run
 
@@ -29,46 +20,10 @@ LINES: tuple[dict[str, Any], ...] = (
     {"color": "#cc79a7", "linestyle": (0, (1, 1))},
 )
 MARKERS = ("", "o", "s", "^", "v")
-"""What tells a line from the one with the same LINES entry."""
+"""Distinguish lines that share an entry of LINES."""
 SINGLE_PATHS = 3
 MOST_PANELS = 3
-FORMATS = ("png", "svg", "pdf")
 LONGEST_NAME = 26
-
-
-def draw(run: Run, names: tuple[str, ...], formats: tuple[str, ...] = ("png", "svg")) -> dict[str, bytes]:
-    """Figures in all formats, by file name. The bytes depend on the data alone."""
-    with mpl.rc_context(STYLE):
-        return {f"{name}.{kind}": content for name in names for kind, content in encode(MAKERS[name](run), formats).items()}
-
-
-def warm_up() -> None:
-    """Find and read the fonts, which the first text ever drawn pays for."""
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    figure.subplots().set_title("Θ")
-    figure.draw_without_rendering()
-
-
-def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
-    """The figure in each format. The layout is found once: it is a third of the cost of a figure."""
-    FigureCanvasAgg(figure)
-    layout = figure.get_layout_engine()
-    if layout is not None:
-        layout.execute(figure)
-        figure.set_layout_engine("none")
-    return at_once({kind: partial(_print, figure, kind) for kind in formats})
-
-
-def _print(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    if kind == "png":
-        FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
-    elif kind == "svg":
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    else:
-        figure.savefig(buffer, format=kind, metadata={"CreationDate": None})
-    return buffer.getvalue()
 
 
 def error_figure(run: Run) -> Figure:
@@ -118,7 +73,7 @@ def _xi_name(label: str) -> str:
 
 
 def paths_figure(run: Run) -> Figure:
-    """Quantiles of the paths as a fan, a few single paths over it, each fixed xi as a line; a panel a coordinate."""
+    """One panel per coordinate: quantiles of the paths as a fan, a few individual paths, each fixed xi as a line."""
     quantile = run.paths["quantile"]
     names = run.paths.get("coordinate_name")
     panels = min(quantile.shape[2], MOST_PANELS) if names is None else quantile.shape[2]
@@ -129,7 +84,7 @@ def paths_figure(run: Run) -> Figure:
         _single_paths(axes, run, coordinate)
         _marks(axes, run, coordinate)
         if not (len(quantile) or len(run.paths["theta"])):
-            axes.text(0.5, 0.6, "record: neither paths nor a fan were kept", transform=axes.transAxes, ha="center")
+            axes.text(0.5, 0.6, "`record` keeps neither paths nor quantiles", transform=axes.transAxes, ha="center")
         step_axis(axes, run)
         axes.set_ylabel(_coordinate_name(run, coordinate))
         _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
@@ -142,7 +97,7 @@ def paths_figure(run: Run) -> Figure:
 
 
 def _coordinate_name(run: Run, coordinate: int) -> str:
-    """Of the one that is kept at this place."""
+    """`Θₙ`, `Θₙ, coordinate 3`, or a network's `output.bias[0]`."""
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
         return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
@@ -167,7 +122,7 @@ def _showable(values: Array) -> Array:
 
 def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
     for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
-        name = "single paths" if k == 0 else None
+        name = "individual paths" if k == 0 else None
         axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
 
 
@@ -180,7 +135,7 @@ def _marks(axes: Any, run: Run, coordinate: int) -> None:
 
 
 def _tame(axes: Any, curves: Array) -> None:
-    """Paths over many orders of magnitude need an axis that shows both ends."""
+    """Switch to a symlog axis where the paths span many orders of magnitude, so that both ends show."""
     shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
     if not len(shown) or shown.max() <= 1e4:
         return
@@ -188,22 +143,10 @@ def _tame(axes: Any, curves: Array) -> None:
     decades = math.log10(max(10.0, float(shown.max()) / linear))
 
     def text(value: float, position: int | None = None) -> str:
-        """Labels next to that of zero would run into it."""
+        """No label where it would overlap that of zero."""
         if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
             return ""
         return ("−" if value < 0 else "") + power_of_ten(abs(value))
 
     axes.set_yscale("symlog", linthresh=linear)
     axes.yaxis.set_major_formatter(text)
-
-
-MAKERS = {
-    "error": error_figure,
-    "paths": paths_figure,
-    "floors": floors_figure,
-    "orbit": orbit_figure,
-    "fates": fates_figure,
-    "risk": risk_figure,
-    "groups": groups_figure,
-}
-"""Each figure by name."""

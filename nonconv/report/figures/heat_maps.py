@@ -1,4 +1,4 @@
-"""Heat maps of a sweep: a quantity over two swept keys, a panel for each value of a third. Readable in grey."""
+"""Heat maps of a sweep: a quantity over two swept keys, one panel per value of a third. Readable in grey."""
 
 import math
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from nonconv.report.verdict_text import ANSWERS
 GREY, STRIPES = "0.8", "0.45"
 UNDECIDED, UNKNOWN = "/////", "|||||"
 MOST_VECTORS = 1000
-"""More rectangles or crosses than this are an image in a vector file."""
+"""More hatched rectangles or crosses than this become an image in vector files."""
 CURVES: Any = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells of a panel by place, each field of shape (y, x); cells that are nowhere true are not part of the sweep."""
+    """The cells of one panel, each field of shape (y, x). A place that no mask marks is not part of the sweep."""
 
     value: Array
     shown: Mask
@@ -41,11 +41,12 @@ class Grid:
 
     @property
     def missing(self) -> Mask:
+        """Places that are not part of the sweep."""
         return ~(self.shown | self.unknown | self.failed)
 
 
 def heat_map(result: SweepResult, quantity: Quantity, keys: tuple[str, str]) -> Figure:
-    """The first key to the right and the second upwards."""
+    """A quantity over keys (x, y), with the curves that the sweep's equations describe."""
     seen = view(result, keys)
     x, y = (swept_axis(key, np.unique(result.numbers(key)[_any(seen)])) for key in keys)
     grids = [_grid(result, quantity, mask, x, y) for _, mask in seen.panels]
@@ -85,7 +86,7 @@ def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: 
 
 
 def _values(result: SweepResult, quantity: Quantity) -> tuple[Array, Any]:
-    """Numbers, those of verdicts being their place among VERDICTS, and text."""
+    """A quantity as numbers and as text; verdicts are numbered by their place in VERDICTS."""
     text = result.texts(quantity.column)
     if quantity.kind == "verdict":
         return np.select([text == answer for answer in VERDICTS], [float(k) for k in range(len(VERDICTS))], np.nan), text
@@ -101,7 +102,7 @@ def _dress(axes: Any, x: SweptAxis, y: SweptAxis, page: Page) -> None:
 
 
 def _cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) -> None:
-    """Colours as an image, so that vector files stay small and have no seams; what is drawn over them as lines."""
+    """Draw the colours as an image, so that vector files stay small and have no seams, and marks over them as lines."""
     flat = {"cmap": ListedColormap([GREY]), "vmin": 0.0, "vmax": 1.0, "rasterized": True}
     axes.pcolormesh(x.edges, y.edges, np.where(grid.unknown, 0.5, np.nan), **flat)
     shown = np.ma.masked_where(~grid.shown, grid.value)
@@ -114,7 +115,7 @@ def _cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) 
 
 
 def rectangles(mask: Mask, x: SweptAxis, y: SweptAxis) -> list[tuple[float, float, float, float]]:
-    """x0, x1, y0, y1 of what covers these cells, one for neighbours in a row."""
+    """Rectangles (x0, x1, y0, y1) that cover these cells; neighbours within a row share one."""
     padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
     rows, first = np.nonzero(np.diff(padded, axis=1) == 1)
     _, last = np.nonzero(np.diff(padded, axis=1) == -1)
@@ -145,9 +146,10 @@ def _cross(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
 
 
 def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours, page: Page) -> None:
-    """The values, in cells large enough for them."""
+    """Write the values into the cells, if the text fits."""
     written = [(row, k, short(grid.value[row, k], grid.text[row, k])) for row, k in np.argwhere(grid.shown | grid.unknown)]
     longest = max([1, *(len(text) for *_, text in written)])
+    # Points per cell: a character is about 0.6 of the font size wide; 72 points are an inch.
     size = min(7.5, 72 * 0.92 * page.room[0] / len(x.values) / (0.6 * longest), 72 * 0.8 * page.room[1] / len(y.values))
     if size < 4.5:
         return
@@ -161,7 +163,7 @@ def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours
 
 
 def short(value: float, text: str) -> str:
-    """Two digits, in the shorter way; inf, nan or nothing as it is in the file."""
+    """Two digits, plain or scientific, whichever is shorter; inf, nan or nothing as in the file."""
     if not math.isfinite(value):
         return text
     plain, (mantissa, _, exponent) = f"{value:.2g}", f"{value:.1e}".partition("e")
@@ -170,7 +172,7 @@ def short(value: float, text: str) -> str:
 
 
 def _curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list[Any]:
-    """Draw the curves into every panel; what the legend says of them."""
+    """Draw the curves into every panel, and return their legend entries."""
     handles = []
     equations = curves_of(list(result.about.get("curves", ())), (x.key, y.key))
     for equation, line in zip(equations, CURVES * len(equations), strict=False):
@@ -190,7 +192,7 @@ def _curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list
 
 
 def _handles(grids: list[Grid]) -> list[Any]:
-    """Of the marks that are there."""
+    """Legend entries of the marks that are drawn."""
     unknown = np.concatenate([grid.text[grid.unknown] for grid in grids])
     words = [word for word, there in (("not finite", (unknown != "").any()), ("not known", (unknown == "").any())) if there]
     undecided, failed, missing = (any(mask.any() for mask in masks) for masks in zip(*map(_marks, grids), strict=True))
@@ -211,7 +213,7 @@ def _marks(grid: Grid) -> tuple[Mask, Mask, Mask]:
 
 
 def _verdict_handles(grids: list[Grid]) -> list[Any]:
-    """The answers with their counts in what is shown."""
+    """Legend entries of the verdicts, each with its number of shown cells."""
     counts = [sum(int((grid.shown & (grid.value == k)).sum()) for grid in grids) for k in range(len(VERDICTS))]
     handles: list[Any] = []
     for (answer, colour), count in zip(VERDICTS.items(), counts, strict=True):

@@ -13,13 +13,13 @@ from nonconv.report.run import Run, read_rows
 RISK, WRONG = "#0072b2", "#d55e00"
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56b4e9")
 MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "p")
-"""As many as a network has groups."""
+"""One per group, up to ten groups."""
 FLOORS = {"window": "window floor", "twin_mean": "twin floor, mean over late lags", "cauchy_mean": "Cauchy floor"}
 MOST_PANELS = 2
 
 
 def risk_figure(run: Run) -> Figure:
-    """The risk with its 95 % band on log-log axes, of classes the share of wrong ones, and the learning rate."""
+    """The risk with its 95 % band on log-log axes, the share of misclassified examples, the learning rate."""
     rows = read_rows(run.folder / "risk.csv")
     at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     heights = (4, 2.5, 1) if "wrong" in at else (4, 1)
@@ -41,7 +41,7 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
     _curve(axes, run, (risk, low, high), RISK)
     mark_losses(axes, run, at["risk"][1:])
     axes.set_yscale("log")
-    axes.set_ylabel(f"risk of {run.summary['network']['held_out']} held-out examples")
+    axes.set_ylabel(f"risk on {run.summary['network']['held_out']} held-out examples")
     if not np.isfinite(risk).any():
         axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
     log_axis(axes.yaxis)
@@ -52,11 +52,11 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
 def _wrong(axes: Any, run: Run, at: dict[str, Array]) -> None:
     _curve(axes, run, tuple(100.0 * at[name] for name in ("wrong", "wrong_ci_low", "wrong_ci_high")), WRONG)
     axes.set_ylim(bottom=0.0)
-    axes.set_ylabel("wrong classes, %")
+    axes.set_ylabel("misclassified, %")
 
 
 def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
-    """The recorded steps, and at the left end the start, which has no place on a log axis."""
+    """The recorded steps; the start, n = 0, stands at the left end, since a log axis cannot show it."""
     value, low, high = (row[1:] for row in rows)
     name = "mean over paths, 95 % band" if run.summary["paths"] > 1 else "the path"
     axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label=name)
@@ -64,7 +64,7 @@ def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
     (start, least, most) = (row[:1] for row in rows)
     half = np.nan_to_num(np.array([start - least, most - start]))
     line = {"color": "black", "markersize": 5, "capsize": 3, "linewidth": 1.0, "clip_on": False, "zorder": 5}
-    axes.errorbar([first_shown(run)], start, half, fmt="D", label="at the start, n = 0", **line)
+    axes.errorbar([first_shown(run)], start, half, fmt="D", label="start (n = 0)", **line)
 
 
 def groups_figure(run: Run) -> Figure:
@@ -77,15 +77,15 @@ def groups_figure(run: Run) -> Figure:
     for axes, floor in zip(panels, floors, strict=True):
         _groups(axes, [row for row in rows if row["floor"] == floor])
         axes.set_title(FLOORS[floor], loc="left")
-        axes.set_xlabel("step n, the end of a span")
+        axes.set_xlabel("step n (end of a span)")
     _log_log(panels)
-    panels[0].set_ylabel("E |Θₙ − ξ|² within the group, at least")
-    panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="coordinates", alignment="left")
+    panels[0].set_ylabel("lower bound of E |Θₙ − ξ|² per group")
+    panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="group", alignment="left")
     return figure
 
 
 def _groups(axes: Any, rows: list[dict[str, str]]) -> None:
-    """A line a group; its points are moved a little to the side, so that no interval hides another."""
+    """One line per group; points are shifted sideways so that no interval hides another."""
     names = list(dict.fromkeys(row["group"] for row in rows))
     for k, name in enumerate(names):
         own = [row for row in rows if row["group"] == name]

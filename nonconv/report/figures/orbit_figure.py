@@ -1,4 +1,4 @@
-"""The figure of Toint's counterexample: the function, the iterates on it, their slopes, and their way."""
+"""The figures of Toint's counterexample: function, iterates and slopes; and which starts are caught."""
 
 from typing import Any
 
@@ -12,16 +12,19 @@ from nonconv.report.run import Run, read_rows
 
 EXACT, UNIFORM, LINE = "#000000", "#d55e00", "0.6"
 TANGENT = 0.1
-"""Half the length of the drawn tangents, as a part of the shown iterates' distance."""
+"""Half the length of the drawn tangents, as a share of one interval between knots."""
 FIRST_SHOWN = 12
 
 
 def orbit_figure(run: Run) -> Figure:
-    """f with the iterates and their slopes, on exact knots at first and on uniform ones at last; the way; all slopes."""
+    """Four rows: f with iterates and tangents on both kinds of knots, the iterates over the steps, the slopes that they met.
+
+    The last row, the Lipschitz constant of f' on the exact knots, is drawn only if that constant grows.
+    """
     rows, curve = read_rows(run.folder / "orbit.csv"), read_rows(run.folder / "objective.csv")
     at = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     lipschitz = at["lipschitz"]
-    rows_of_panels: Any = [["exact", "uniform"], ["way", "way"], ["slope", "slope"]]
+    rows_of_panels: Any = [["exact", "uniform"], ["iterates", "iterates"], ["slope", "slope"]]
     heights = [3.0, 3.0, 1.4]
     if lipschitz[-1] > 1.01 * lipschitz[0]:
         rows_of_panels, heights = [*rows_of_panels, ["lipschitz", "lipschitz"]], [*heights, 1.4]
@@ -29,16 +32,16 @@ def orbit_figure(run: Run) -> Figure:
     panels: Any = figure.subplot_mosaic(rows_of_panels, height_ratios=heights)
     scale = run.summary["counterexample"]["scale"]
     _function(panels["exact"], curve, "exact", at, slice(0, FIRST_SHOWN), EXACT)
-    panels["exact"].set_title("exact knots, the first steps", loc="left")
+    panels["exact"].set_title("exact knots, first steps", loc="left")
     _function(panels["uniform"], curve, "uniform", at, slice(-1, None), UNIFORM)
-    panels["uniform"].set_title("uniform knots, the last step", loc="left")
+    panels["uniform"].set_title("uniform knots, last step", loc="left")
     panels["exact"].set_ylabel("f")
-    _way(panels["way"], at)
+    _iterates(panels["iterates"], at)
     _slopes(panels["slope"], at, scale)
     if "lipschitz" in panels:
         panels["lipschitz"].plot(at["step"], lipschitz, color=EXACT, linewidth=1.2)
         panels["lipschitz"].set_yscale("log")
-        panels["lipschitz"].set_ylabel("Lipschitz,\nexact knots")
+        panels["lipschitz"].set_ylabel("Lipschitz const.\n(exact knots)")
         log_axis(panels["lipschitz"].yaxis)
         _step_axis(panels["lipschitz"], at)
     panels[rows_of_panels[-1][0]].set_xlabel("step n")
@@ -61,8 +64,8 @@ def _function(axes: Any, curve: list[dict[str, str]], knots: str, at: dict[str, 
     axes.locator_params(nbins=5)
 
 
-def _way(axes: Any, at: dict[str, Array]) -> None:
-    axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="the orbit under a constant slope")
+def _iterates(axes: Any, at: dict[str, Array]) -> None:
+    axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="orbit for a constant slope")
     axes.plot(at["step"], positive(at["theta_exact"]), color=EXACT, linewidth=1.2, label="exact knots")
     axes.plot(at["step"], positive(at["theta_uniform"]), color=UNIFORM, linestyle=(0, (6, 2)), label="uniform knots")
     _step_axis(axes, at)
@@ -78,7 +81,7 @@ def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
     _step_axis(axes, at)
     axes.set_ylim(-1.15, 0.65)
     axes.set_yticks([-1.0, -0.5, 0.0, 0.5])
-    axes.set_ylabel("slope / scale")
+    axes.set_ylabel("f′(θₙ) / scale")
 
 
 def _step_axis(axes: Any, at: dict[str, Array]) -> None:
@@ -88,7 +91,7 @@ def _step_axis(axes: Any, at: dict[str, Array]) -> None:
 
 
 def fates_figure(run: Run) -> Figure:
-    """When paths were caught against how far from the first knot they started; those that escaped lie on the upper edge."""
+    """The step at which paths were caught against the distance of their start; escaped paths lie on the upper edge."""
     rows = read_rows(run.folder / "outcomes.csv")
     start, step = (np.array([float(row[name]) for row in rows]) for name in ("start", "caught_step"))
     outcome = np.array([row["outcome"] for row in rows])
@@ -97,7 +100,7 @@ def fates_figure(run: Run) -> Figure:
     for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
         _fates(axes, sign * start, step, outcome, run.summary["steps"])
         axes.set_title(f"started {name} the first knot", loc="left")
-    panels[0].set_ylabel("step at which it was caught")
+    panels[0].set_ylabel("step at which the path was caught")
     return figure
 
 
@@ -111,5 +114,5 @@ def _fates(axes: Any, distance: Array, step: Array, outcome: NDArray[np.str_], s
     axes.set_ylim(0.8, 2.0 * steps)
     log_axis(axes.xaxis)
     log_axis(axes.yaxis)
-    axes.set_xlabel("distance of the start")
+    axes.set_xlabel("distance of the start from the knot")
     axes.legend(loc="lower left")

@@ -1,4 +1,4 @@
-"""What panels against the step share: their axes, the learning rate below them, the title, marks."""
+"""Shared by all panels over the steps: the axis, the learning rate below, the title, marks."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from nonconv.report.run import Run
 
 
 def step_axis(axes: Any, run: Run) -> None:
-    """Steps on a log axis, with limits of its own: a curve of nothing but nan gives it none."""
+    """Put steps on a log axis with explicit limits: a curve that is all nan would give it none."""
     axes.set_xscale("log")
     axes.set_xlim(first_shown(run), float(run.step[-1]) * 1.5)
     log_axis(axes.xaxis)
 
 
 def first_shown(run: Run) -> float:
-    """The left end of the axis."""
+    """The left end of the step axis."""
     return float(run.step[0]) / 1.5
 
 
 def schedule_panel(axes: Any, run: Run) -> None:
-    """The learning rate, and a batch size that varies."""
+    """Draw the learning rate, and the batch size if it varies."""
     axes.plot(run.step, positive(run.learning_rate), color="0.2", linewidth=1.2)
     axes.set_yscale("log")
     axes.set_ylabel("learning\nrate")
@@ -42,7 +42,7 @@ def schedule_panel(axes: Any, run: Run) -> None:
 
 
 def few_decades(axes: Any, *curves: Array) -> None:
-    """Curves within two decades need more ticks than the decades; one that hardly moves gets its own ends as ticks."""
+    """Add ticks where curves span less than two decades; where they span less than a factor 2, tick their ends."""
     values = np.concatenate([np.empty(0), *curves])
     shown = positive(values)
     shown = shown[np.isfinite(shown)]
@@ -58,13 +58,13 @@ def few_decades(axes: Any, *curves: Array) -> None:
 
 
 def mark_losses(axes: Any, run: Run, *curves: Array) -> None:
-    """Where curves cease to be finite. Several often do at one step, or nearly."""
+    """Mark the steps from which curves are not finite, with one text per cluster of nearly equal steps."""
     lost = [np.flatnonzero(~np.isfinite(curve)) for curve in curves]
-    told = 0.0
+    labelled = 0.0
     for step in sorted({int(run.step[found[0]]) for found in lost if len(found)}):
         axes.axvline(step, color="0.3", linewidth=0.8, linestyle=":")
-        if step > 1.2 * told:
-            told = step
+        if step > 1.2 * labelled:
+            labelled = step
             axes.annotate(
                 f"not finite from step {step} on",
                 (step, 0.02),
@@ -79,7 +79,7 @@ def mark_losses(axes: Any, run: Run, *curves: Array) -> None:
 
 
 def show_single_points(figure: Figure) -> None:
-    """A curve of one recorded step is no line."""
+    """Give curves of one recorded step a marker, since they have no line."""
     for line in (line for axes in figure.axes for line in axes.lines):
         if len(np.atleast_1d(line.get_xdata())) == 1:
             line.set_marker("o")

@@ -1,4 +1,4 @@
-"""How a swept numeric key lies on an axis."""
+"""The axis of a swept numeric key: its scale, its ticks, its label."""
 
 import math
 from dataclasses import dataclass
@@ -20,19 +20,20 @@ SYMBOLS = {
     "batch_size.value": "M",
 }
 EXACTLY, ROUGHLY = 0.02, 0.25
-"""How far steps may be from even; roughly even are 1, 2, 5, 10 on a log axis."""
+"""Largest relative deviation from even steps; 1, 2, 5, 10 are roughly even on a log axis."""
 FEW, SHORT = 8, 6
-"""Up to so many values are their own ticks, if they are short."""
+"""Up to FEW values become their own ticks, if their labels have at most SHORT characters."""
 LABEL = 0.17, 0.075
-"""Inches that a tick label takes: its height, and the width of a character."""
+"""Inches of a tick label: its height, and its width per character."""
 
 
 def symbol(key: str) -> str:
+    """`β₁` for optimizer.beta1; the key itself if it has no symbol."""
     return SYMBOLS.get(key, key.removesuffix(".name"))
 
 
 def number(value: float) -> str:
-    """A value of a key, short; decades far from 1 as powers."""
+    """A value in four digits; decades far from 1 as powers of ten."""
     text = f"{value:.4g}"
     return power_of_ten(value) if "e" in text else text
 
@@ -50,23 +51,25 @@ class SweptAxis:
     scale: str
 
     def places(self, values: Array) -> Array:
+        """Where values lie in the coordinates of the matplotlib axis."""
         if self.scale == "near_one":
             return 1.0 - values
         return np.interp(values, self.values, np.arange(len(self.values))) if self.scale == "steps" else values
 
     def values_at(self, places: Array) -> Array:
-        """The inverse of places."""
+        """The inverse of `places`."""
         if self.scale == "near_one":
             return 1.0 - places
         return np.interp(places, np.arange(len(self.values)), self.values) if self.scale == "steps" else places
 
     @property
     def logarithmic(self) -> bool:
+        """Whether the matplotlib axis is logarithmic."""
         return self.scale in {"log", "near_one"}
 
     @property
     def edges(self) -> Array:
-        """Where cells end, shape (values + 1,): half-way between neighbours on this scale."""
+        """The borders of the cells, shape (values + 1,): half-way between neighbours on this scale."""
         at = self.places(self.values)
         at = np.log10(at) if self.logarithmic else at
         between = (at[1:] + at[:-1]) / 2
@@ -75,16 +78,17 @@ class SweptAxis:
         return 10.0**found if self.logarithmic else found
 
     def mesh(self, count: int) -> Array:
-        """Places from end to end, evenly on this scale; on steps from the first value to the last, between which it is."""
+        """`count` places from end to end, evenly on this scale; on `steps` from the first value to the last."""
         first, last = (0.0, len(self.values) - 1.0) if self.scale == "steps" else self.edges[[0, -1]]
         return np.geomspace(first, last, count) if self.logarithmic else np.linspace(first, last, count)
 
     @property
     def label(self) -> str:
+        """The axis label: the key's symbol, or 1 − symbol near one."""
         return f"1 − {symbol(self.key)}" if self.scale == "near_one" else symbol(self.key)
 
     def dress(self, axis: Any, room: float) -> None:
-        """Scale, limits, ticks and label of a matplotlib axis that is so many inches long."""
+        """Set scale, limits, ticks and label of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         limits, scaled = (axis.axes.set_xlim, axis.axes.set_xscale) if across else (axis.axes.set_ylim, axis.axes.set_yscale)
         scaled("log" if self.logarithmic else "linear")
@@ -98,7 +102,7 @@ class SweptAxis:
         axis.set_label_text(self.label)
 
     def ticks(self, room: float) -> tuple[list[float], list[str]]:
-        """The values themselves if they are few, otherwise what suits the scale."""
+        """Places and texts of the ticks: the values themselves if they are few, otherwise what suits the scale."""
         at = self.places(self.values)
         texts = [number(float(value)) for value in (self.values if self.scale == "steps" else at)]
         if self.scale == "steps" or (len(at) <= FEW and max(map(len, texts)) <= SHORT and self._are_apart(texts, room)):
@@ -108,7 +112,7 @@ class SweptAxis:
         return log_ticks(low, high, room) if self.logarithmic else linear_ticks(low, high, room)
 
     def _are_apart(self, texts: list[str], room: float) -> bool:
-        """Whether labels at the values would not run into each other, even if those are not even on this scale."""
+        """Whether labels at the values do not overlap, even if the values are not even on this scale."""
         if len(self.values) < 2:
             return True
         at, ends = (np.log10(x) if self.logarithmic else x for x in (self.places(self.values), self.edges[[0, -1]]))
@@ -116,13 +120,14 @@ class SweptAxis:
 
 
 def set_ticks(axis: Any, places: list[float], texts: list[str]) -> None:
+    """Put exactly these ticks on a matplotlib axis."""
     axis.set_major_locator(FixedLocator(places))
     axis.set_major_formatter(FixedFormatter(texts))
     axis.set_minor_locator(NullLocator())
 
 
 def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
-    """Decades, or 1, 2 and 5 times decades where there are few, or the ends of a range within those."""
+    """Ticks of [low, high]: decades; 1, 2 and 5 times decades if there are few; near the ends if there is none."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     decades = [10.0**k for k in range(first, last + 1)]
     if len(decades) > 2:
@@ -135,13 +140,14 @@ def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[s
 
 
 def linear_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
+    """Ticks of [low, high] at round numbers, as many as `room` inches hold."""
     found = MaxNLocator(nbins=max(2, int(room / 0.4)), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     shown = [float(at) for at in found if low <= at <= high]
     return shown, [f"{at:.5g}".replace("-", "−") for at in shown]
 
 
 def swept_axis(key: str, values: Array) -> SweptAxis:
-    """The axis of a map: the first scale on which these values, ascending, are even; exactly rather than roughly."""
+    """The axis of a map: the first scale on which these ascending values are even, exactly if possible, else roughly."""
     if len(values) < 2:
         return SweptAxis(key, values, "linear")
     for tolerance, scales in ((EXACTLY, ("linear", "log", "near_one")), (ROUGHLY, ("log", "near_one"))):
@@ -152,7 +158,7 @@ def swept_axis(key: str, values: Array) -> SweptAxis:
 
 
 def line_axis(key: str, values: Array) -> SweptAxis:
-    """The axis of a line plot: values need not be even on it, and only those that no scale spreads lie in steps."""
+    """The axis of a line plot: values need not be even on it; only those that no scale spreads lie in steps."""
     axis = swept_axis(key, values)
     if axis.scale != "steps":
         return axis
@@ -165,7 +171,7 @@ def line_axis(key: str, values: Array) -> SweptAxis:
 
 
 def on_scale(scale: str, values: Array) -> Array:
-    """Values as lengths along a scale, ascending; nan where it cannot show them."""
+    """Values as lengths along a scale; nan where the scale cannot show them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "near_one":
             return np.where((values >= 0) & (values < 1), -np.log10(1 - values), np.nan)
@@ -178,7 +184,7 @@ def _is_even(at: Array, tolerance: float) -> bool:
 
 
 def _suits_two(scale: str, values: Array) -> bool:
-    """Two values are even on every scale; on a log scale they are if they are far apart on it."""
+    """Two values are even on every scale: take a log scale only if they are far apart on it."""
     spans = {other: np.ptp(on_scale(other, values)) for other in ("log", "near_one")}
     far = [other for other, span in spans.items() if span > 0.69]
     return len(values) > 2 or (scale in far if far else scale == "linear")

@@ -1,4 +1,4 @@
-"""The colours of heat maps: scales that a few extreme cells do not break, maps that can be read in grey."""
+"""The colours of heat maps: scales robust to a few extreme cells, colour maps readable in grey."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,15 +14,15 @@ from nonconv.report.figures.sweep_page import Page
 from nonconv.report.sweep_result import Mask
 
 VERDICTS = {"converges": "#8fcdf5", "undecided": "#f0f0f0", "does_not_converge": "#d55e00", "diverges": "#332288"}
-"""From light to dark, but for the undecided, who are hatched."""
+"""The colour of each verdict, from light to dark; undecided cells are hatched as well."""
 SIZES = "viridis"
 SLOPES = "RdYlBu_r"
-"""Yellow in its middle: white are the cells that are not in the sweep."""
+"""Yellow in the middle, since white marks the cells that are not in the sweep."""
 
 
 @dataclass(frozen=True)
 class Colours:
-    """How values become colours, the same in all panels."""
+    """How values become colours: a matplotlib norm and colour map, shared by all panels."""
 
     norm: Any
     cmap: Any
@@ -34,7 +34,7 @@ class Colours:
 
 
 def colours_for(kind: str, values: Array) -> Colours:
-    """Limits leave out what is far from the rest, which gets the colours at the ends."""
+    """The colours of a kind of quantity. Outliers are outside the limits and get the colours at the ends."""
     if kind == "verdict":
         return Colours(BoundaryNorm(np.arange(len(VERDICTS) + 1) - 0.5, len(VERDICTS)), ListedColormap(list(VERDICTS.values())))
     if kind == "slope":
@@ -53,7 +53,7 @@ def colours_for(kind: str, values: Array) -> Colours:
 
 
 def _fences(decades: Array) -> Array:
-    """Lowest and highest within three interquartile ranges of the quartiles, or three decades."""
+    """The limits: values within three interquartile ranges of the quartiles, or within three decades."""
     first, third = np.quantile(decades, (0.25, 0.75))
     reach = 3 * max(1.0, third - first)
     return np.array([max(decades.min(), first - reach), min(decades.max(), third + reach)])
@@ -65,11 +65,13 @@ def _extend(values: Array, low: float, high: float) -> str:
 
 
 def is_dark(rgba: Array) -> Mask:
+    """Whether colours of shape (..., 4) need white text, shape (...)."""
     dark: Mask = rgba[..., :3] @ np.array([0.299, 0.587, 0.114]) < 0.5
     return dark
 
 
 def colour_bar(page: Page, colours: Colours, label: str) -> None:
+    """Add one colour bar for all panels of a page."""
     source = mpl.cm.ScalarMappable(colours.norm, colours.cmap)
     bar = page.figure.colorbar(source, ax=page.panels, extend=colours.extend, aspect=25, pad=0.02, fraction=0.06)
     low, high = colours.norm.vmin, colours.norm.vmax

@@ -1,4 +1,4 @@
-"""Curves over a map: the set where an equation between two swept keys holds."""
+"""Curves over a map: where an equation between two swept keys holds."""
 
 import ast
 import operator
@@ -39,7 +39,7 @@ FUNCTIONS: Any = {
 
 
 def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
-    """The equations that are about these keys alone, each once."""
+    """The equations that involve these keys alone, without duplicates; over BETAS also CONDITION."""
     given = [*equations, CONDITION] if set(keys) == set(BETAS) else equations
     found: dict[Any, str] = {}
     for equation in given:
@@ -51,7 +51,7 @@ def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
 
 
 def _sides(equation: str) -> list[ast.expr]:
-    """Both sides; none if this is no equation."""
+    """Both sides of an equation; none if the text is not one."""
     try:
         sides = [ast.parse(side.strip(), mode="eval").body for side in re.split("==?", equation)]
     except SyntaxError:
@@ -97,7 +97,7 @@ def _evaluator(values: dict[str, Array]) -> Any:
 
 
 def pretty(equation: str) -> str:
-    """With symbols for keys, and the root of one of them without brackets."""
+    """The equation for a legend: symbols for keys, √ for sqrt, ² for **2."""
     for key in sorted({key for side in _sides(equation) for key in _keys(side)}, key=len, reverse=True):
         equation = equation.replace(key, symbol(key))
     equation = re.sub(r"sqrt\(([^\W\d][^\s()+*/-]*)\)", r"√\1", equation).replace("sqrt(", "√(")

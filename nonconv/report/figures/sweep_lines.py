@@ -1,4 +1,4 @@
-"""Line plots of a sweep against one key, and dot plots of one whose keys are names, with 95 % intervals."""
+"""Line plots of a sweep over one key, and dot plots if all keys are names, with 95 % intervals."""
 
 import math
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ STYLES: tuple[dict[str, Any], ...] = (*LINES, {"color": "#7f7f7f", "linestyle": 
 MARKERS = {"converges": "o", "does_not_converge": "s", "diverges": "^", "undecided": "D"}
 """By verdict; the undecided are hollow."""
 MOST_BARS = 15
-"""So many points have bars, more of them a band."""
+"""Up to so many points per line have error bars; beyond that the line has a band."""
 MOST_ROWS = 40
 ROW, LEAST_WIDTH = 0.19, 2.4
-"""Inches: the height of a row, and what long names leave to a dot plot."""
+"""Inches: the height of a row, and the least width of a dot plot beside long names."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Scale:
     linear: float = 1.0
 
     def dress(self, axis: Any, room: float) -> None:
+        """Set scale, limits and ticks of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         scaled, limited = (axis.axes.set_xscale, axis.axes.set_xlim) if across else (axis.axes.set_yscale, axis.axes.set_ylim)
         scaled(self.name, **({"linthresh": self.linear} if self.name == "symlog" else {}))
@@ -59,7 +60,7 @@ class Scale:
 
 
 def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | None) -> Figure:
-    """A quantity against a key, with a line for each value of another."""
+    """A quantity over a key, with one line per value of `other`."""
     seen = view(result, (key,) if other is None else (key, other))
     there: Mask = np.logical_or.reduce([mask for _, mask in seen.panels])
     axis = line_axis(key, np.unique(result.numbers(key)[there]))
@@ -77,14 +78,14 @@ def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | No
         _dress(axes, quantity, scale, page.room[1])
         axis.dress(axes.xaxis, page.room[0])
         axes.set_ylabel(quantity.label, size=8)
-    told = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
-    handles = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **s) for name, s in zip(told, STYLES, strict=False)]
+    names = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
+    handles = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **s) for name, s in zip(names, STYLES, strict=False)]
     page.finish([*handles, *_mark_handles(result, points, drawn)])
     return page.figure
 
 
 def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Points, Scale]:
-    """A quantity where it is known, its baseline being 0 different from itself, and the axis for these cells."""
+    """A quantity in every cell, and the axis that shows these cells. The baseline differs from itself by 0."""
     value, low, high = (result.numbers(quantity.column + end) for end in ("", "_low", "_high"))
     there = there & result.done
     baseline = there & result.equal("cell", result.about.get("baseline", "")) & (quantity.kind == "difference")
@@ -103,7 +104,7 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
 
 
 def _scale(kind: str, value: Array, ends: Array) -> Scale:
-    """Log for what is positive and spans more than a decade, symlog for differences that do."""
+    """Log for positive values over more than a decade, symlog for differences over 30 times their median, else linear."""
     ends = np.concatenate((ends[np.abs(ends) < LARGEST_SHOWN], value))
     above = value[value > 0]
     if kind == "positive" and len(above) and above.max() > 10 * above.min():
@@ -120,7 +121,7 @@ def _scale(kind: str, value: Array, ends: Array) -> Scale:
 
 
 def _symmetric_ticks(linear: float, limits: tuple[float, float], room: float) -> tuple[list[float], list[str]]:
-    """Zero, and decades on both sides as far apart as labels need."""
+    """Zero, and decades on both sides, so far apart that labels do not overlap."""
     first, last = round(math.log10(linear)), math.floor(math.log10(max(map(abs, limits))))
     step = max(1, math.ceil(2 * (last - first + 1) * 0.25 / room))
     decades = [10.0**k for k in range(first + step - 1, last + 1, step)]
@@ -167,7 +168,7 @@ def _dress(axes: Any, quantity: Quantity, scale: Scale, room: float) -> None:
 
 
 def _mark_handles(result: SweepResult, points: Points, drawn: Mask) -> list[Any]:
-    """Of the marks that are there."""
+    """Legend entries of the marks that are drawn."""
     shown = drawn & np.isfinite(points.value)
     found = []
     for answer, marker in MARKERS.items():
@@ -190,7 +191,7 @@ def _marker(marker: str, label: str, **more: Any) -> Line2D:
 
 
 def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
-    """A quantity with its interval, a row for each cell, the first at the top."""
+    """A quantity with its interval, one row per cell, the first at the top."""
     cells = np.arange(min(result.cells, MOST_ROWS))
     there = np.arange(result.cells) < len(cells)
     points, scale = _points(result, quantity, there)
@@ -216,6 +217,6 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
 
 
 def _row_name(result: SweepResult, cell: int) -> str:
-    """What tells a cell from the others."""
+    """The swept values of a cell, or the start of its id."""
     values = [result.brief(key, result.columns[key][cell]) for key in result.swept]
     return shortened(", ".join(value for value in values if value) or result.columns["cell"][cell][:8], 44)

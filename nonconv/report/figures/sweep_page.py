@@ -1,4 +1,4 @@
-"""The page that figures of a sweep are drawn on: a title above, a panel for each value of a key, a legend below."""
+"""The page of a sweep figure: a title above, one panel per value of a key, a legend below."""
 
 import textwrap
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from nonconv.report.sweep_result import SweepResult, View, shortened
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}
 DOTS_PER_INCH = 250
-"""Of images, for print."""
+"""Resolution of images, for print."""
 PER_INCH = 16, 13.5
-"""Characters of legends and titles, a little fewer than fit."""
+"""Characters per inch in legends and titles, slightly fewer than fit."""
 LEFT, RIGHT, BELOW = 0.65, 0.95, 0.65
 """Inches beside and below panels that labels and a colour bar take."""
 
@@ -30,7 +30,7 @@ class Page:
     room: tuple[float, float]
 
     def finish(self, handles: Sequence[Any], caption: str = "") -> None:
-        """Labels at the outer panels alone, and the legend, in as many columns as fit."""
+        """Remove inner axis labels, and add the legend in as many columns as fit."""
         for k, axes in enumerate(self.panels):
             if k + self.columns < len(self.panels):
                 axes.set_xlabel("")
@@ -51,7 +51,7 @@ class Page:
 
 
 def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = "") -> Page:
-    """An empty page; of maps, with room for a colour bar; wide: of line plots."""
+    """An empty page for the panels of a view. wide: for line plots; otherwise for maps, with room for a colour bar."""
     count = len(seen.panels)
     columns = COLUMNS[count]
     rows = -(-count // columns)
@@ -73,24 +73,24 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
     for axes, (value, _) in zip(panels, seen.panels, strict=True):
         axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
         if seen.panel_key is not None:
-            told = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
-            axes.set_title(shortened(told, int(width * PER_INCH[1])), loc="left", size=8)
+            name = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
+            axes.set_title(shortened(name, int(width * PER_INCH[1])), loc="left", size=8)
     return Page(figure, panels, columns, (width, height))
 
 
-def title_lines(result: SweepResult, told: list[str], most: int) -> list[str]:
-    """The name with its claim in at most two lines, then what a reader must know of the choice of cells."""
+def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
+    """Name and claim in at most two lines, then the notes, wrapped at `most` characters."""
     claim = result.about.get("claim") or ""
     about = f"{result.about['name']}: {claim}" if claim else result.about["name"]
-    return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(told), most)]
+    return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
 
 
 def notes(result: SweepResult, seen: View) -> list[str]:
-    """Fixed keys, panels that are left out, and cells that do not have the keys of the axes."""
-    told = [f"{symbol(key)} = {result.brief(key, value)}" for key, value in seen.fixed.items()]
+    """What the figure leaves out: keys held fixed, panels not shown, cells without the keys of the axes."""
+    found = [f"{symbol(key)} = {result.brief(key, value)}" for key, value in seen.fixed.items()]
     if seen.left_out:
-        told.append(f"{len(seen.panels)} of {len(seen.panels) + seen.left_out} values of {symbol(seen.panel_key or '')}")
+        found.append(f"{len(seen.panels)} of {len(seen.panels) + seen.left_out} values of {symbol(seen.panel_key or '')}")
     without = int(np.logical_or.reduce([~result.known(key) for key in seen.keys]).sum())
     if without:
-        told.append(f"{without} cells without {' or '.join(map(symbol, seen.keys))} left out")
-    return told
+        found.append(f"{without} cells without {' or '.join(map(symbol, seen.keys))} not shown")
+    return found

@@ -1,0 +1,146 @@
+"""Which figures there are: of a run those whose data files it has, of a sweep those of its keys and of what it measured.
+
+Nothing here loads matplotlib before a figure is to be made: it takes longer than all else that a command needs to begin.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nonconv.report.run import read_run
+from nonconv.report.sweep_result import (
+    MOST_PANELS,
+    Quantity,
+    SweepResult,
+    is_sweep,
+    key_parts,
+    quantities,
+    read_sweep_result,
+    view,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+SAVED_FORMATS = ("png", "svg")
+"""Those in which the folder of a run or a sweep has each of its figures."""
+MOST_LINES = MOST_PANELS
+"""A second numeric key with no more values than this has a line for each."""
+Maker = Callable[[], "Figure"]
+
+
+class RunFigure(NamedTuple):
+    """A figure that runs can have. needs: the data file without which there is none, if that is not in every run.
+
+    made_by: the module of this package and its function of a Run that makes it.
+    """
+
+    name: str
+    needs: str | None
+    made_by: str
+
+
+RUN_FIGURES = (
+    RunFigure("error", None, "figures.error_figure"),
+    RunFigure("paths", None, "figures.paths_figure"),
+    RunFigure("floors", "floors.csv", "floors_figure.floors_figure"),
+    RunFigure("orbit", "orbit.csv", "orbit_figure.orbit_figure"),
+    RunFigure("fates", "outcomes.csv", "orbit_figure.fates_figure"),
+    RunFigure("risk", "risk.csv", "network_figures.risk_figure"),
+    RunFigure("groups", "group_floors.csv", "network_figures.groups_figure"),
+)
+"""All of them, in the order in which a summary shows them."""
+RUN_FIGURE_FILES = tuple(f"figures/{figure.name}.{kind}" for figure in RUN_FIGURES for kind in SAVED_FORMATS)
+"""Where they lie in the folder of a run."""
+
+
+class SweepFigure(NamedTuple):
+    """A figure of a sweep. made_by: the module of this package and its function of the sweep and `about` that makes it."""
+
+    name: str
+    made_by: str
+    about: tuple[Quantity | str | tuple[str, str] | None, ...]
+
+
+def figure_names(folder: Path) -> tuple[str, ...]:
+    """The figures of the folder of a run or a sweep, whose data files are there."""
+    if is_sweep(folder):
+        return tuple(figure.name for figure in sweep_figures(read_sweep_result(folder)))
+    return tuple(figure.name for figure in _of_run(folder))
+
+
+def _of_run(folder: Path) -> list[RunFigure]:
+    return [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
+
+
+def makers(folder: Path) -> dict[str, Maker]:
+    """What makes each of `figure_names`. Loads matplotlib, and reads the data files."""
+    if is_sweep(folder):
+        return sweep_makers(read_sweep_result(folder))
+    run = read_run(folder)
+    return {figure.name: partial(load(figure.made_by), run) for figure in _of_run(folder)}
+
+
+def load(made_by: str) -> Callable[..., "Figure"]:
+    """The function named by its module in this package and its name there."""
+    module, _, function = made_by.partition(".")
+    found: Callable[..., Figure] = getattr(import_module(f"{__package__}.{module}"), function)
+    return found
+
+
+def sweep_makers(result: SweepResult) -> dict[str, Maker]:
+    """What makes each figure of a sweep, by name. Loads matplotlib."""
+    return {figure.name: partial(load(figure.made_by), result, *figure.about) for figure in sweep_figures(result)}
+
+
+def sweep_figures(result: SweepResult) -> list[SweepFigure]:
+    """What there is to draw of a sweep: maps and lines over its numeric keys; dots where it has none."""
+    return [*_maps(result), *_lines(result)] if result.numeric else _dots(result)
+
+
+def _maps(result: SweepResult) -> list[SweepFigure]:
+    """A map for every pair of numeric keys and every quantity, but not of differences, which have the errors' map."""
+    pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _has_cells(result, pair)]
+    parts = key_parts(result.numeric)
+    found: list[SweepFigure] = []
+    for quantity in quantities(result):
+        if quantity.kind == "difference" or not quantity.shows(result):
+            continue
+        for x, y in pairs:
+            name = f"heatmap_{quantity.name}" + (f"_{parts[x]}_{parts[y]}" if len(pairs) > 1 else "")
+            found.append(SweepFigure(name, "heat_maps.heat_map", (quantity, (x, y))))
+    return found
+
+
+def _lines(result: SweepResult) -> list[SweepFigure]:
+    """A line plot against each key there are few lines for: over values of another number, or over names."""
+    numeric, parts = result.numeric, key_parts(result.numeric)
+    if len(numeric) == 1:
+        sides = [(numeric[0], result.names[0] if result.names else None)]
+    elif len(numeric) == 2:
+        sides = [(x, other) for x, other in (numeric, numeric[::-1]) if len(result.values(other)) <= MOST_LINES]
+    else:
+        sides = []
+    sides = [(x, other) for x, other in sides if _has_cells(result, (x,) if other is None else (x, other))]
+    found: list[SweepFigure] = []
+    for quantity in quantities(result):
+        if quantity.kind == "verdict" or not quantity.shows(result):
+            continue
+        for x, other in sides:
+            name = f"lines_{quantity.name}" + (f"_{parts[x]}" if len(sides) > 1 else "")
+            found.append(SweepFigure(name, "sweep_lines.line_plot", (quantity, x, other)))
+    return found
+
+
+def _has_cells(result: SweepResult, keys: tuple[str, ...]) -> bool:
+    """Whether a view along these keys shows any: keys that are never there together have none in common."""
+    return any(mask.any() for _, mask in view(result, keys).panels)
+
+
+def _dots(result: SweepResult) -> list[SweepFigure]:
+    shown = [quantity for quantity in quantities(result) if quantity.kind != "verdict" and quantity.shows(result)]
+    return [SweepFigure(f"dots_{quantity.name}", "sweep_lines.dot_plot", (quantity,)) for quantity in shown]

@@ -1,0 +1,110 @@
+"""The figure process: draws figures beside the command, and loads matplotlib while paths are still being simulated.
+
+It reads the folders to draw from its standard input and ends with it, so it does not outlive the command, however that ends.
+It is in a session of its own, so Ctrl-C reaches the command alone. It draws each figure, and writes each format of it, in
+a fork of itself: all share one loaded matplotlib and use all processors.
+
+This module is the first that a command imports, to start the process; what is heavy is imported by the functions.
+"""
+
+import gc
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from nonconv.report.figures.at_once import at_once, fork_from_now_on
+
+_started_early: "list[subprocess.Popen[bytes]]" = []
+
+Figures = dict[str, bytes]
+"""By file name."""
+Draw = Callable[[Path], Callable[[], Figures]]
+"""Begins to draw the figures of a folder that has its data files; what it returns waits for them."""
+
+
+def draw_here(folder: Path) -> Callable[[], Figures]:
+    """A Draw in this process, which does so when they are waited for."""
+    from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
+
+    return partial(draw_folder, folder)
+
+
+def start_early() -> None:
+    """Start the process of the next `figure_process` already now; should there be none, it ends with this one."""
+    _started_early.append(_start())
+
+
+@contextmanager
+def figure_process() -> Iterator[Draw]:
+    """A Draw by another process, which ends with the context."""
+    process = _started_early.pop() if _started_early else _start()
+    try:
+        yield lambda folder: _request(process, folder)
+    finally:
+        _kill(process)
+        process.communicate()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it with the forks that it draws in: they hold its output, so it would be waited for as long as they live."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-P", "-m", __name__]
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def _request(process: "subprocess.Popen[bytes]", folder: Path) -> Callable[[], Figures]:
+    assert process.stdin is not None
+    with suppress(OSError):  # then there is no answer either
+        process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
+        process.stdin.flush()
+    return partial(_received, process, folder)
+
+
+def _received(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
+    """All figures from the figure process; if it fails they are drawn here, which also shows what is wrong with them."""
+    assert process.stdout is not None
+    try:
+        figures: Figures = pickle.load(process.stdout)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return draw_here(folder)()
+    return figures
+
+
+def _serve() -> None:
+    """Answer each folder with its figures; the end of the output, which forks hold too, tells that one cannot be drawn."""
+    gc.disable()  # there is none, and looking for it writes to every page, which forks would then have to copy
+    sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # Python's mark of what is not there: nobody needs it
+    from nonconv.report.figures import catalogue, drawing
+
+    for figure in catalogue.RUN_FIGURES:
+        catalogue.load(figure.made_by)
+    drawing.warm_up()
+    fork_from_now_on()
+    for line in sys.stdin:
+        folder = Path(json.loads(line))
+        try:
+            drawn = at_once({name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()})
+        except Exception:  # whatever it is: forks whose figures nobody reads any more would wait for ever
+            if hasattr(os, "killpg"):
+                os.killpg(0, signal.SIGKILL)
+            raise
+        pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    _serve()

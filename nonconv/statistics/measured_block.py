@@ -1,0 +1,247 @@
+"""A block of a cell, and what is measured of it: what the statistics of a tally are made of."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.engine.blocks import Block
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Moments, moments
+from nonconv.statistics import networks
+from nonconv.statistics.comoments import CoMoments, comoments
+from nonconv.statistics.floors import last_floors, measured
+from nonconv.statistics.parts import FirstFailure, FirstPaths
+from nonconv.statistics.trends import followed
+
+MSE_PREFIX = "mse: "
+"""Begins the name of an error among what paths end with; the label of its xi follows."""
+OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
+"""How a path can end."""
+FATE_PATHS = 4096
+"""Of so many first paths it is kept what became of them beside an orbit."""
+PAIRED_PATHS = 65_536
+"""Of so many first paths it is kept what they end with."""
+FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
+"""Quantiles rest on at most so many coordinates, and on as many first paths as have so many numbers together."""
+
+
+Bound = Callable[[Array], tuple[Array, Array]]
+"""From start points (dim, paths) to the least and the largest iterates there can be, (dim, paths) each."""
+
+
+class MeasuredBlock:
+    """A block of a cell, and what several statistics need of it, computed once."""
+
+    def __init__(self, cell: Cell, block: Block, bound: Bound | None) -> None:
+        self.cell, self.block, self.bound = cell, block, bound
+
+    @property
+    def paths(self) -> int:
+        """How many paths the block has."""
+        return int(self.block.theta.shape[2])
+
+    def among_first(self, most: int) -> int:
+        """How many of the block's paths are among the first `most` of the cell."""
+        return min(self.paths, max(0, most - self.block.first))
+
+    @cached_property
+    def outcomes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each path its outcome, an index into OUTCOMES, and the step of its failure, 0 for none."""
+        return _outcomes(self.cell, self.block)
+
+    @cached_property
+    def targets(self) -> list[Array]:
+        """Each xi, broadcastable against (dim, paths)."""
+        return [_target(self.block, xi.label, xi.point) for xi in self.cell.xi]
+
+    @cached_property
+    def errors(self) -> Array:
+        """|theta_n - xi|^2 at the recorded steps, shape (xi, R, paths)."""
+        found = np.empty((len(self.cell.xi), len(self.block.theta), self.paths))
+        for target, out in zip(self.targets, found, strict=True):
+            _squared_errors(self.block, target, out)
+        _mark_failures(found, self.cell, self.block)
+        return found
+
+    @cached_property
+    def floors(self) -> Array:
+        """The rows of statistics.floors, shape (rows, paths)."""
+        plan = self.cell.program.plan
+        return measured(plan, self.block) if plan.spans else np.empty((0, self.paths))
+
+    @cached_property
+    def trends(self) -> Array:
+        """The rows of statistics.trends, shape (trends, paths)."""
+        plan = self.cell.program.plan
+        return followed(plan, self.block, self.floors, self.targets) if plan.spans else np.empty((0, self.paths))
+
+    @cached_property
+    def groups(self) -> networks.MeasuredGroups | None:
+        """What is measured of a network's groups of coordinates."""
+        return networks.measured_groups(self.cell.program, self.block)
+
+
+def fan_size(cell: Cell) -> tuple[int, int]:
+    """How many paths and coordinates the quantiles rest on: a function of the config alone."""
+    coordinates = min(len(cell.coordinates) or cell.program.dim, FAN_COORDINATES)
+    return min(cell.fan_paths, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
+
+
+def kept_coordinates(cell: Cell) -> Any:
+    """The index of those that are kept of a path."""
+    return [number for number, _ in cell.coordinates] if cell.coordinates else slice(None)
+
+
+def end_names(cell: Cell) -> list[str]:
+    """The names of what each path ends with: |theta_T - xi|^2 by the label of xi, the floors of the last span that are
+    measured, and of a network its risk and share of idle units.
+    """
+    errors = [f"{MSE_PREFIX}{xi.label}" for xi in cell.xi]
+    return [*errors, *last_floors(cell.program.plan), *networks.end_names(cell.program)]
+
+
+def outcome_counts(seen: MeasuredBlock) -> NDArray[np.int64]:
+    """How many paths ended how, in the order of OUTCOMES."""
+    return np.bincount(seen.outcomes[0], minlength=len(OUTCOMES)).astype(np.int64)
+
+
+def ends(seen: MeasuredBlock) -> FirstPaths:
+    """The numbers of `end_names` of the first PAIRED_PATHS paths, shape (numbers, paths)."""
+    floors = seen.floors[list(last_floors(seen.cell.program.plan).values())]
+    numbers = np.concatenate([seen.errors[:, -1], floors, *(end[None] for end in networks.ends(seen.block.examined))])
+    return FirstPaths((numbers[:, : seen.among_first(PAIRED_PATHS)],), axis=1)
+
+
+def fan(seen: MeasuredBlock) -> FirstPaths:
+    """The coordinates and paths of `fan_size` at the recorded steps, shape (R, coordinates, paths)."""
+    paths, coordinates = fan_size(seen.cell)
+    own = kept_coordinates(seen.cell)[:coordinates] if seen.cell.coordinates else slice(coordinates)
+    # A copy, since a view would keep the whole block in memory.
+    return FirstPaths((seen.block.theta[:, own, : seen.among_first(paths)].copy(),), axis=2)
+
+
+def kept(seen: MeasuredBlock) -> FirstPaths:
+    """The recorded paths whole, shape (paths, R, coordinates)."""
+    paths = seen.among_first(seen.cell.recorded_paths)
+    return FirstPaths((seen.block.theta[:, kept_coordinates(seen.cell), :paths].transpose(2, 0, 1).copy(),), axis=0)
+
+
+def kept_outcome(seen: MeasuredBlock) -> FirstPaths:
+    """The outcomes of the recorded paths, indices into OUTCOMES, shape (paths,)."""
+    return FirstPaths((seen.outcomes[0][: seen.among_first(seen.cell.recorded_paths)],), axis=0)
+
+
+def kept_failure(seen: MeasuredBlock) -> FirstPaths:
+    """The steps at which the recorded paths failed, 0 for none, shape (paths,)."""
+    return FirstPaths((seen.outcomes[1][: seen.among_first(seen.cell.recorded_paths)],), axis=0)
+
+
+def fates(seen: MeasuredBlock) -> FirstPaths | None:
+    """Outcome, caught_step, place, speed and start of the first FATE_PATHS paths, shape (5, paths).
+
+    None for an objective that has no orbit.
+    """
+    p = seen.block.progress
+    if p is None:
+        return None
+    rows = np.array([seen.outcomes[0], p.caught_step, p.place, p.speed, seen.block.start[0]], dtype=np.float64)
+    return FirstPaths((rows[:, : seen.among_first(FATE_PATHS)],), axis=1)
+
+
+def first_failure(seen: MeasuredBlock) -> FirstFailure | None:
+    """None if no path left the finite numbers."""
+    return min((FirstFailure(failed.step, failed.replicate) for failed in seen.block.failed), default=None)
+
+
+def risks(seen: MeasuredBlock) -> Moments | None:
+    """Of the risk and the share of wrong classes on held-out examples, shape (2, 1 + R); None without such examples."""
+    examined = seen.block.examined
+    return moments(np.array([examined.risk, examined.wrong])) if examined else None
+
+
+def noises(seen: MeasuredBlock) -> Moments | None:
+    """Of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q); None without held-out examples."""
+    examined = seen.block.examined
+    return moments(np.array([examined.gradient, examined.noise])) if examined else None
+
+
+def degraded(seen: MeasuredBlock) -> NDArray[np.int64] | None:
+    """How many paths are degraded, in the order of networks.DEGRADED; None without held-out examples."""
+    return networks.degraded(seen.block.examined) if seen.block.examined else None
+
+
+def group_floors(seen: MeasuredBlock) -> Moments | None:
+    """Of the floors of each group of coordinates, shape (groups, rows); None for objectives without groups."""
+    return moments(seen.groups.floors) if seen.groups else None
+
+
+def group_trends(seen: MeasuredBlock) -> CoMoments | None:
+    """Of the trends of all groups, group after group; None for objectives without groups."""
+    return comoments(seen.groups.trends) if seen.groups else None
+
+
+def violations(seen: MeasuredBlock) -> int | None:
+    """How many paths were outside the a priori interval at some step; None where no interval is known.
+
+    A path that became 0/0 was not outside, as long as it was a number.
+    """
+    if seen.bound is None:
+        return None
+    block, (low, high) = seen.block, seen.bound(seen.block.start)
+    inside = (block.lowest >= low) & (block.highest <= high)
+    return int((~inside.all(axis=0)).sum())
+
+
+def _target(block: Block, label: str, point: Array | None) -> Array:
+    """xi for every path of the block, broadcastable against (dim, paths)."""
+    if point is not None:
+        return point[:, None]
+    if label == "path_mean":
+        assert block.average is not None
+        return block.average
+    return block.start if label == "start" else np.asarray(block.theta[-1])
+
+
+def _squared_errors(block: Block, target: Array, out: Array) -> None:
+    """Write |theta_n - xi|^2 to out (R, paths), without temporaries where there is one coordinate."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if block.theta.shape[1] == 1:
+            np.square(np.subtract(block.theta[:, 0], target[0], out=out), out=out)
+            return
+        difference = block.theta - target
+        np.square(difference, out=difference).sum(axis=1, out=out)
+
+
+def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each path's outcome as an index into OUTCOMES, and the step of its failure, shape (paths,) each."""
+    last = block.theta[-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
+        if cell.minimizer is not None:
+            far &= np.abs(last - cell.minimizer[:, None]).max(axis=0) > cell.escape_radius
+    if block.progress is not None:  # what escaping means is the orbit's matter
+        far = block.progress.escaped
+    outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
+    if block.progress is not None:
+        outcome[block.progress.caught_step > 0] = OUTCOMES.index("caught")
+    failure = np.zeros(last.shape[1], dtype=np.int64)
+    for failed in block.failed:
+        outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
+        failure[failed.replicate - block.first] = failed.step
+    return outcome, failure
+
+
+def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:
+    """An overflowed path is infinitely far away, and stays so; inf - inf would make it nan one step later.
+
+    From a xi that depends on the path's end it is so at every step.
+    """
+    of_the_end = np.array([xi.label in ("path_mean", "last") for xi in cell.xi])[:, None]
+    for failed in block.failed:
+        lane = failed.replicate - block.first
+        marked = of_the_end | (cell.program.record >= failed.step)
+        errors[marked, lane] = np.inf if failed.how == "overflow" else np.nan

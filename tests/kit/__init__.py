@@ -1,0 +1,1 @@
+"""What several test modules share: configs, folders, programs, processes, and how to read results."""

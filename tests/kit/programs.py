@@ -1,0 +1,86 @@
+"""Programs on the quadratic, and how to simulate them with either engine."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nonconv.components import Configured, Distribution, Optimizer
+from nonconv.data import DATA
+from nonconv.data.continuous import LogUniform
+from nonconv.data.discrete import Discrete, TwoPoint
+from nonconv.data.empirical import Rows
+from nonconv.engine.blocks import (
+    Block,
+    simulate,
+)
+from nonconv.engine.fused import Fused
+from nonconv.engine.program import Program
+from nonconv.engine.reference import Reference
+from nonconv.objectives.quadratic import QUADRATIC, Quadratic
+from nonconv.optimizers import OPTIMIZERS
+
+ENGINES = {"fused": Fused, "reference": Reference}
+
+
+def optimizer_named(name: str) -> Optimizer:
+    found = OPTIMIZERS[name]
+    assert isinstance(found, Optimizer)
+    return found
+
+
+def law_named(name: str) -> Distribution:
+    found = DATA[name]
+    assert isinstance(found, Distribution)
+    return found
+
+
+def law_parameters(name: str, dim: int) -> Any:
+    """Of a law that is neither symmetric nor trivial, in any dimension."""
+    if name == "csv":
+        return Rows(np.array([[k, 0.5 - k**2, 1.0 / (k + 1)] for k in range(7)])[:, :dim])
+    if name == "discrete":
+        return Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1))
+    if name == "two_point":
+        return TwoPoint(-1.0, 2.0, 0.3)
+    if name == "log_uniform":
+        return LogUniform(1e-3, 2.0)
+    return law_named(name).parameters()
+
+
+def program_of(**parts: Any) -> Program:
+    """A Program whose objective, data and optimizer are given as NAME, NAME_parameters and NAME_constants."""
+    for role in ("objective", "data", "optimizer"):
+        constants = parts.pop(f"{role}_constants", ())
+        parts[role] = Configured(parts[role], parts.pop(f"{role}_parameters", None), constants)
+    return Program(**parts)
+
+
+@cache
+def batches(text: str) -> Any:
+    """A constant batch, or one that grows by one every six steps."""
+    return (lambda n: 1.0 + np.floor(n / 6.0)) if text == "growing" else (lambda n: np.full_like(n, float(text)))
+
+
+def make(
+    optimizer: str = "adam", data: str = "uniform", dim: int = 1, batch: str = "1", steps: int = 45, **changes: Any
+) -> Program:
+    """A program that records every step, with a rate that changes."""
+    law, rule = law_named(data), optimizer_named(optimizer)
+    scale = tuple(0.5 + 0.25 * j for j in range(dim))
+    default: dict[str, Any] = {
+        "seed": 3,
+        "objective_parameters": Quadratic(None, dim, scale),
+        "objective_constants": QUADRATIC.prepare(Quadratic(None, dim, scale), dim),
+        "data_constants": law.prepare(law_parameters(data, dim), dim),
+        "optimizer_parameters": rule.parameters(),
+        "learning_rate": lambda n: 0.1 * n**-0.25,
+        "batch_size": batches(batch),
+        "start": np.linspace(-1.0, 0.5, dim),
+        "record": np.arange(1, steps + 1),
+    }
+    return program_of(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
+
+
+def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:
+    return simulate(program, engine(program), first, paths, np.zeros(1, dtype=np.uint8))

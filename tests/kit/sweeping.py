@@ -1,0 +1,82 @@
+"""Sweep in this process, and read what is there."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kit.experiments import SGD
+from kit.runs import contents
+from nonconv.report.figures.drawing_process import Figures
+from nonconv.store import folder as store
+from nonconv.store.folder import LOCK, damaged
+from nonconv.sweeps import executors
+from nonconv.sweeps.cells import CELLS_FOLDER
+from nonconv.sweeps.flow import Event
+from nonconv.sweeps.loop import Outcome, run_sweep
+from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
+
+PATHS = 70
+"""Two whole blocks and a rest."""
+RATES = [0.05, 0.1, 0.2]
+ADAM = {"name": "adam", "beta1": 0.5}
+GRID: dict[str, Any] = SGD | {"paths": PATHS, "sweep": {"learning_rate": RATES, "optimizer": ["sgd", ADAM]}}
+SMALL = GRID | {"sweep": {"learning_rate": [0.05, 0.1]}}
+ALONE, IN_PARTS, BUNDLED = 2e-5, 1e-12, 100.0
+"""Seconds that a task should last, with which every cell is a task, every block is one, and all cells are one."""
+
+
+def drawn(folder: Path) -> Callable[[], Figures]:
+    """A cheap stand-in for the figures, which also needs the table to be there."""
+    return lambda: {"stub.png": (folder / "sweep.csv").read_bytes()[:100]}
+
+
+def found(path: Path, *settings: str) -> tuple[Sweep, Survey]:
+    sweep = read_sweep(path, settings)
+    return sweep, survey(sweep)
+
+
+def outcome(
+    path: Path,
+    folder: Path,
+    *settings: str,
+    workers: int = 2,
+    kind: Any = executors.open_threads,
+    executor: Any = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **options: Any,
+) -> Outcome:
+    """Run the sweep of a config file with threads, or whatever else."""
+    sweep, surveyed = found(path, *settings)
+    make = executor or partial(kind, sweep, workers)
+    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(on_event), **({"draw": drawn} | options))
+
+
+def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
+    """Run to the end, and return the bytes."""
+    outcome(path, folder, *settings, **options)
+    assert not [name for name in contents(folder) if "unfinished" in name and not name.endswith(LOCK)]
+    return contents(folder)
+
+
+def whole_cells(folder: Path) -> list[str]:
+    """The cells in a folder; none of them is half there."""
+    names = sorted(path.name for path in (folder / CELLS_FOLDER).glob("*"))
+    for name in names:
+        manifest = store.read_manifest(folder / CELLS_FOLDER / name)
+        assert manifest is not None
+        assert damaged(folder / CELLS_FOLDER / name, manifest) == []
+    return names
+
+
+def interrupt_at(number: int, how: type[BaseException] = KeyboardInterrupt) -> Callable[[Event], None]:
+    """Something to be told news, which presses Ctrl-C when it is told the given one."""
+    left = [number]
+
+    def on_event(event: Event) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise how
+
+    return on_event
