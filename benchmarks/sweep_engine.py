@@ -14,7 +14,7 @@ import numpy as np
 
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.fused import Fused
-from nonconv.engine.program import companions
+from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
 from nonconv.ready import make_ready
 from nonconv.sweeps.sweep import read_sweep
@@ -28,11 +28,11 @@ def simulate(cells: Sequence[Cell]) -> None:
         simulate_together(programs, Fused, first, min(size, paths - first), stop)
 
 
-def companies(cells: Sequence[Cell], together: bool) -> Iterator[list[Cell]]:
+def batches(cells: Sequence[Cell], together: bool) -> Iterator[list[Cell]]:
     """Cells that can be moved together, as many as are, or each on its own."""
     by_kind: dict[Hashable, list[Cell]] = {}
     for cell in cells:
-        by_kind.setdefault(companions(cell.program), []).append(cell)
+        by_kind.setdefault(batch_key(cell.program), []).append(cell)
     for kind in by_kind.values():
         size = most_together(kind[0].program) if together else 1
         yield from (kind[first : first + size] for first in range(0, len(kind), size))
@@ -44,7 +44,7 @@ def main() -> None:
     simulate(cells[:1])
     start = time.perf_counter()
     with ThreadPoolExecutor(int(sys.argv[2])) as pool:
-        list(pool.map(simulate, companies(cells, sys.argv[3] == "together")))
+        list(pool.map(simulate, batches(cells, sys.argv[3] == "together")))
     seconds = time.perf_counter() - start
     print(f"{seconds:.3f} seconds")
 

@@ -1,13 +1,14 @@
-"""The `nonconv` program. What takes longest begins first: another process loads matplotlib while this one reads its command."""
+"""The `nonconv` program. Importing matplotlib takes longest, so another process begins that before the command is read."""
 
 import sys
 
-DRAWING = ("run", "sweep")
-WITHOUT = {"--dry-run", "--help", "-h"}
+DRAWING_COMMANDS = ("run", "sweep")
+OPTIONS_WITHOUT_FIGURES = {"--dry-run", "--help", "-h"}
 
 
 def main() -> None:
-    if sys.argv[1:2] and sys.argv[1] in DRAWING and not WITHOUT.intersection(sys.argv):
+    """Run the command in sys.argv."""
+    if sys.argv[1:2] and sys.argv[1] in DRAWING_COMMANDS and not OPTIONS_WITHOUT_FIGURES.intersection(sys.argv):
         from nonconv.report.figures import drawing_process
 
         drawing_process.start_early()

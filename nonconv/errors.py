@@ -1,23 +1,23 @@
-"""What can go wrong by no fault of the program, as a tree. The command line turns each into a message and an exit code.
+"""Errors that a user can cause. The command line turns each into a message and an exit code.
 
 NonconvError
-    ConfigError      a config cannot be understood; holds every problem found, each with its place    exit 2
-        PluginError  a plug-in fails when it is used; names its file and line                         exit 2
-    UsageError       a command cannot do what it was asked; says why and what would work              exit 2
-    Interrupted      stopped by the user after saving; names the way to continue                      exit 130
+    ConfigError      a config is wrong; holds all problems, each with its place            exit 2
+        PluginError  a plug-in's definition fails; names its file and line                 exit 2
+    UsageError       a command cannot do what it was asked; says why and what would work   exit 2
+    Interrupted      stopped by the user; results so far are saved                         exit 130
 """
 
 from collections.abc import Sequence
 
 
 class NonconvError(Exception):
-    """Base of all errors a user can cause. `exit_code` is what the process returns."""
+    """Base of all errors that a user can cause. exit_code: what the process returns."""
 
     exit_code = 1
 
 
 class ConfigError(NonconvError):
-    """One or more problems of a config, each already a text with file, line, column and caret."""
+    """Problems of a config. problems: one text each, with file, line, column and caret."""
 
     exit_code = 2
 
@@ -27,16 +27,16 @@ class ConfigError(NonconvError):
 
 
 class PluginError(ConfigError):
-    """A definition of a plug-in that cannot be compiled or run, as a text with file and line."""
+    """A plug-in's definition that cannot be compiled or run. problems: texts with file and line."""
 
 
 class UsageError(NonconvError):
-    """A command that cannot be carried out as given."""
+    """A command that cannot do what it was asked."""
 
     exit_code = 2
 
 
 class Interrupted(NonconvError):
-    """Stopped on request; what was whole is saved."""
+    """Stopped by the user; whole blocks and finished cells are saved."""
 
     exit_code = 130

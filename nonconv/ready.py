@@ -31,7 +31,7 @@ class Ready:
 
 
 def compiled(*programs: Program) -> Engine:
-    """The compiled engine of a program, or of several that can be moved together (program.companions)."""
+    """The compiled engine of a program, or of several that can be moved together (program.batch_key)."""
     from nonconv.engine.fused import Fused  # loads llvmlite, which commands that simulate nothing do without
 
     return Fused(*programs)

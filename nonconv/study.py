@@ -1,4 +1,4 @@
-"""The loop around the engine: skip what is stored, simulate block by block, merge in order, keep checkpoints, publish."""
+"""Run one experiment: skip a finished one, simulate block by block, merge in order, save checkpoints, write results."""
 
 import time
 from collections import deque
@@ -31,15 +31,15 @@ from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
 
 CHECKPOINT_SECONDS = 5.0
-BLOCKS_AHEAD = 2
-"""Blocks waiting per worker, so that no worker waits for the merge."""
+BLOCKS_PER_WORKER = 2
+"""Blocks handed out per worker, so that no worker idles while blocks are merged."""
 
 Progress = Callable[[int], None]
-"""Told how many paths are done."""
+"""Called with the number of paths that are done."""
 
 
 class Outcome(NamedTuple):
-    """What `run` did: where the result lies, whether it was there already, and the seconds of simulation."""
+    """What `run` did: the output folder, whether it was finished before, and the seconds of simulation."""
 
     folder: Path
     reused: bool
@@ -55,14 +55,18 @@ def run(
     progress: Progress = lambda done: None,
     draw: Draw = draw_here,
 ) -> Outcome:
-    """Bring the folder of a cell to its finished state. Raises UsageError, or Interrupted after saving what is whole."""
+    """Bring the folder of a cell to its finished state.
+
+    force: compute everything again. progress: called with the number of paths done. draw: makes the figures of a folder.
+    Raises UsageError, or Interrupted once whole blocks are saved.
+    """
     store = Folder(folder, cell.identity)
     if not force and store.is_finished():
         return Outcome(folder, True, 0.0)
     with store.opened(force):
         started, tally = time.time(), None
         for enclosed in cell.enclosures():
-            store.write(enclosed.place, enclosed.content())  # now: it may change while we compute
+            store.write(enclosed.place, enclosed.content())  # first, since the file may change while paths are simulated
         try:
             ready = make_ready(cell)
             tally = simulate_cell(ready, store, workers, progress)
@@ -86,10 +90,10 @@ def run(
 
 
 def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
-    """Write the data, then what is made of them. Returns what waits for the figures."""
+    """Write data files, then the summary; return a function that waits for the figures and returns them."""
     store.write("config.yaml", as_yaml(ready.cell.portable))
     for name in (*OPTIONAL_FILES, *RUN_FIGURE_FILES):
-        store.discard(name)  # of what was here before --force
+        store.discard(name)  # left from a run before --force
     for name, content in results(ready, tally).items():
         store.write(name, content)
     figures = draw(store.path)
@@ -98,13 +102,16 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
 
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
-    """All data files of a cell, by name."""
+    """The contents of all data files of a cell, by name."""
     return data_files(ready, tally, evidence(ready.program, compiled, tally.kept.paths))
 
 
 @blaming()
 def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress) -> Tally:
-    """The tally of all its paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
+    """The tally of all paths, continued from a checkpoint if there is one. It does not depend on the number of workers.
+
+    Raises Interrupted once whole blocks are saved.
+    """
     cell, saved = ready.cell, store.restore()
     tally = Tally.from_arrays(saved) if saved else None
     last_saved = time.monotonic()
@@ -124,34 +131,34 @@ def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress)
 
 
 def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
-    """What to raise when all that is whole is saved."""
+    """Save a checkpoint, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
-    return Interrupted(f"stopped; {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}")
+    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
 
 
 @blaming()
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
-    """The first recorded paths again, shape (paths, R, dim)."""
+    """Recompute the first recorded paths, shape (paths, R, dim)."""
     blocks = _measured_blocks(make_ready(cell), workers, 0, paths)
     return np.concatenate([block.kept.joined for block in blocks])[:paths]
 
 
 def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Generator[Tally]:
-    """The tallies of the blocks with paths first, ..., last - 1, in order, computed ahead by threads."""
+    """Yield the tallies of the blocks with paths first, ..., last - 1, in order; threads compute them ahead."""
     size, stop = block_size(ready.program), np.zeros(1, dtype=np.uint8)
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
         for start in range(first, last, size):
             waiting.append(pool.submit(measured, ready, start, stop))
-            if len(waiting) >= BLOCKS_AHEAD * workers:
+            if len(waiting) >= BLOCKS_PER_WORKER * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         stop[0] = 1
-        pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped, and need not be
+        pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped
 
 
 def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
@@ -161,7 +168,7 @@ def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
 
 
 def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
-    """`measured` of each of some cells with as many paths whose programs are companions."""
+    """`measured` for each of several cells. All have as many paths and the same `program.batch_key`."""
     paths = min(block_size(cells[0].program), cells[0].cell.paths - start)
     blocks = simulate_together([ready.program for ready in cells], compiled, start, paths, stop)
     return [measure(ready.cell, block, ready.bound) for ready, block in zip(cells, blocks, strict=True)]

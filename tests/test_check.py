@@ -24,7 +24,7 @@ from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
 from kit.texts import read as read_good
 from nonconv import study
 from nonconv.checks import expectations
-from nonconv.checks.expectations import Measured, Result, Row, decided, evaluate, overall, unanswerable
+from nonconv.checks.expectations import Measured, Result, Row, combine, decide, evaluate, find_unanswerable
 from nonconv.checks.junit import Checked, junit
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
@@ -116,25 +116,25 @@ def row(**expect: Any) -> Row:
     ids=str,
 )
 def test_an_interval_decides(bounds: dict[str, float], status: str) -> None:
-    assert decided(bounds, Measured(1.5, 1.0, 2.0)) == status
+    assert decide(bounds, Measured(1.5, 1.0, 2.0)) == status
 
 
 def test_the_lower_bound_of_a_floor_stands_in_for_its_interval_from_below() -> None:
-    assert decided({"above": 1.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "undecided"
-    assert decided({"above": 1.0}, Measured(1.5, 0.9, 2.0, 1.0)) == "met"
-    assert decided({"above": 2.1}, Measured(1.5, 1.0, 2.0, 0.9)) == "refuted"
-    assert decided({"below": 2.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "met"
+    assert decide({"above": 1.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "undecided"
+    assert decide({"above": 1.0}, Measured(1.5, 0.9, 2.0, 1.0)) == "met"
+    assert decide({"above": 2.1}, Measured(1.5, 1.0, 2.0, 0.9)) == "refuted"
+    assert decide({"below": 2.0}, Measured(1.5, 1.0, 2.0, 0.9)) == "met"
 
 
 def test_without_an_interval_nothing_is_decided() -> None:
     for bounds in ({"above": 1.0}, {"below": 2.0}, {"above": 1.0, "below": 2.0}):
-        assert decided(bounds, Measured(1.5, math.nan, math.nan)) == "undecided"
+        assert decide(bounds, Measured(1.5, math.nan, math.nan)) == "undecided"
 
 
 def test_the_status_of_several() -> None:
-    assert overall([]) == overall(["met"]) == "met"
-    assert overall(["met", "undecided"]) == "undecided"
-    assert overall(["undecided", "refuted", "met"]) == "refuted"
+    assert combine([]) == combine(["met"]) == "met"
+    assert combine(["met", "undecided"]) == "undecided"
+    assert combine(["undecided", "refuted", "met"]) == "refuted"
 
 
 # Each expectation
@@ -217,7 +217,7 @@ def test_violations_of_the_bound() -> None:
     expected = "0 violations of the a priori bound"
     assert row(violations=0) == ("expect.violations", expected, "0 on 64 paths, bound -1.25 to 1.5", "met")
     for bound, found, status in (
-        (None, "no bound is known here", "undecided"),
+        (None, "no a priori bound is known", "undecided"),
         ({"violations": 2, "paths": 64, "low": None, "high": None}, "2 on 64 paths", "refuted"),
     ):
         (other,) = evaluate({"violations": 0}, result(verdict=VERDICT | {"bound": bound}))
@@ -227,20 +227,20 @@ def test_violations_of_the_bound() -> None:
 @pytest.mark.parametrize(
     ("entry", "found", "status"),
     [
-        ({"xi": "minimizer", "of": "theory"}, "0.02 beside 0.0235: 3.5 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "theory", "standard_errors": 3}, "0.02 beside 0.0235: 3.5 standard errors apart", "refuted"),
-        ({"xi": "minimizer", "of": "theory", "step": 10}, "0.1 beside 0.12: 2 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "theory", "step": 1}, "1 beside 1: 0 apart, without standard error", "met"),
-        ({"xi": [1, 0], "of": "theory"}, "2 beside 2: 8.9e-16 apart, without standard error", "met"),
+        ({"xi": "minimizer", "of": "theory"}, "0.02 vs 0.0235: 3.5 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "standard_errors": 3}, "0.02 vs 0.0235: 3.5 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "theory", "step": 10}, "0.1 vs 0.12: 2 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "theory", "step": 1}, "1 vs 1: 0 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": "theory"}, "2 vs 2: 8.9e-16 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": 2.1}, "2: 0.1 apart, without standard error", "refuted"),
-        ({"xi": "minimizer", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
-        ({"xi": "minimizer", "of": "sampled"}, "0.02 beside 0.024: 1.8 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "plateau"}, "0.02 vs 0.021: 1 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "sampled"}, "0.02 vs 0.024: 1.8 standard errors apart", "met"),
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
         ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
         ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
-        ({"xi": 0.5, "of": math.nan}, "0.25 beside nan, not both are numbers", "undecided"),
+        ({"xi": 0.5, "of": math.nan}, "0.25 vs nan: not both are numbers", "undecided"),
         ({"xi": "start", "of": math.inf}, "inf: 0 apart, without standard error", "met"),
-        ({"quantity": "twin", "of": "plateau"}, "0.02 beside 0.021: 1 standard errors apart", "met"),
+        ({"quantity": "twin", "of": "plateau"}, "0.02 vs 0.021: 1 standard errors apart", "met"),
         ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
     ],
     ids=str,
@@ -284,7 +284,7 @@ def test_predictions_that_nothing_tells() -> None:
         {"quantity": "twin", "of": "plateau"},
         {"quantity": "mse", "xi": 0.5, "of": 3.0},
     ]
-    assert "\n".join(map(str, unanswerable({"within": within}, result(), "my.yaml"))) == (
+    assert "\n".join(map(str, find_unanswerable({"within": within}, result(), "my.yaml"))) == (
         "my.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
         "  allowed: theory, plateau, sampled, a number\n"
         "  did you mean plateau?\n"
@@ -408,7 +408,7 @@ def test_all_met(judged: dict[str, Any]) -> None:
     again = call("check", path)
     assert (again.exit_code, again.stdout, again.stderr) == (0, shown.stdout, "")
     folder = Path("outputs") / read_cell(path, []).folder_name
-    assert call("check", path, "-v").stderr == f"{folder} was finished before\n"
+    assert call("check", path, "-v").stderr == f"{folder}: reused\n"
     assert re.fullmatch(rf"{folder}: simulated in .* s\n", call("check", path, "-q", "-v", "--force").stderr)
 
 
@@ -489,7 +489,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
     told = bad("check", *paths, "none.yaml")
     assert [problem.splitlines()[0] for problem in told.split("\n\n")] == [
         f"one.yaml:1:{column}: expect.verdict: cannot be the text 'convergent'",
-        "three.yaml: expect: missing; `nonconv check` holds the result against it",
+        "three.yaml: expect: missing; `nonconv check` tests results against this block",
         f"four.yaml:1:{paths[3].read_text().index('{}') + 1}: expect: cannot be an empty mapping",
         "none.yaml: there is no such file",
     ]
@@ -498,7 +498,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
 
 def test_a_config_that_expects_nothing() -> None:
     assert bad("check", config("one", None)) == (
-        "one.yaml: expect: missing; `nonconv check` holds the result against it\n"
+        "one.yaml: expect: missing; `nonconv check` tests results against this block\n"
         "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes\n"
     )
     assert "Usage:" in bad("check")
@@ -517,7 +517,10 @@ def test_a_folder_without_a_verdict(judged: dict[str, Any]) -> None:
     judged["verdict.json"] = None
     path = config("one", MET)
     folder = Path("outputs") / read_cell(path, []).folder_name
-    assert bad("check", path, "-q") == f"{folder} has no verdict.json: another nonconv computed it; --force computes it again\n"
+    assert (
+        bad("check", path, "-q")
+        == f"{folder} has no verdict.json: another version of nonconv computed it; --force computes it again\n"
+    )
     shown = call("check", path, "-q", "--set", "expect={outcomes: {finite: all}}")
     assert (shown.exit_code, "300 of 300" in shown.stdout) == (0, True)
 
@@ -534,7 +537,7 @@ def test_interrupted(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["nonconv", "check", "one.yaml", "two.yaml", "--force"])
     folder = Path("outputs") / read_cell(paths[1], []).folder_name
     assert bad("check", *paths, "-q", code=130) == (
-        f"stopped; 0 of 300 paths are saved in {folder}; this continues it:\n  nonconv check one.yaml two.yaml\n"
+        f"Stopped. 0 of 300 paths are saved in {folder}. To continue, run:\n  nonconv check one.yaml two.yaml\n"
     )
 
 
@@ -551,7 +554,7 @@ def test_run_does_not_look_at_what_is_expected(tmp_path: Path) -> None:
     (folder,) = Path("outputs").iterdir()
     assert yaml.safe_load((folder / "config.yaml").read_text())["expect"] == {"verdict": "converges"}
     assert call("run", path, "--set", "expect=null", "-v").stderr.endswith(
-        f"{folder} was finished before; --force computes it again\n"
+        f"Reused the finished results in {folder}; --force computes them again.\n"
     )
     assert read_cell(folder / "config.yaml", []).identity == json.loads((folder / "manifest.json").read_text())["identity"]
 

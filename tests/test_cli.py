@@ -96,7 +96,7 @@ def test_help_lists_every_command() -> None:
     shown = good("--help")
     assert good("-h") == shown
     for name in COMMANDS:
-        assert re.search(rf"^  {name} +[A-Z]\w+ ", shown, re.MULTILINE)
+        assert re.search(rf"^  {name} +[A-Z]\w+ .*[^.]\.$", shown, re.MULTILINE)
         assert good(name, "--help").startswith("Usage: ")
     assert good("--version") == f"nonconv {nonconv.__version__}\n"
 
@@ -178,9 +178,9 @@ def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr(experiment, "read_cell", broken)
-    text = "internal error, please report it: RuntimeError: no such luck"
+    text = "Internal error, please report it: RuntimeError: no such luck"
     for command in ("run", "show", "validate"):
-        assert bad(command, config, code=1) == f"{text}; -v shows where\n"
+        assert bad(command, config, code=1) == f"{text} (-v shows the traceback)\n"
         shown = bad(command, config, "-v", code=1)
         assert shown.startswith(f"{text}\nTraceback")
         assert "in broken" in shown
@@ -191,7 +191,7 @@ def test_ctrl_c_before_anything_is_worth_saving(config: Path, monkeypatch: pytes
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment, "read_cell", impatient)
-    assert bad("run", config, code=130) == "stopped\n"
+    assert bad("run", config, code=130) == "Stopped.\n"
 
 
 def test_ctrl_c_while_simulating(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_ctrl_c_while_simulating(config: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(study, "simulate", impatient)
     monkeypatch.setattr(sys, "argv", ["/usr/bin/nonconv", "run", "a config.yaml", "--force", "--set", "seed=3"])
     assert bad("run", config, "-o", "out", "-q", code=130) == (
-        "stopped; 0 of 300 paths are saved in out; this continues it:\n  nonconv run 'a config.yaml' --set seed=3\n"
+        "Stopped. 0 of 300 paths are saved in out. To continue, run:\n  nonconv run 'a config.yaml' --set seed=3\n"
     )
 
 
@@ -261,7 +261,7 @@ def test_quiet_and_verbose(config: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     loud = call("run", config, "-v", "-o", "out", "--force", "--workers", "1")
     assert loud.stdout == result.stdout
-    assert re.search(r"^simulated in .* s by 1 workers, .* path-steps/s, compilation included$", loud.stderr, re.MULTILINE)
+    assert re.search(r"^Simulated in .* s with 1 worker: .* path-steps/s, compilation included\.$", loud.stderr, re.MULTILINE)
 
 
 def test_the_default_folder_is_named_by_config_and_hash(config: Path) -> None:
@@ -270,7 +270,7 @@ def test_the_default_folder_is_named_by_config_and_hash(config: Path) -> None:
     assert re.fullmatch(r"experiment-[0-9a-f]{8}", place.name)
     assert (place / MANIFEST).is_file()
     again = call("run", config)
-    assert again.stderr == f"Claim: {CLAIM}\n{place} was finished before; --force computes it again\n"
+    assert again.stderr == f"Claim: {CLAIM}\nReused the finished results in {place}; --force computes them again.\n"
     good("run", config, "--set", "seed=9")
     assert len(list(Path("outputs").iterdir())) == 2
 
@@ -290,12 +290,12 @@ def test_a_dry_run_does_nothing(config: Path, monkeypatch: pytest.MonkeyPatch, k
     with monkeypatch.context() as patched:
         patched.setattr(study, "run", lambda *arguments: pytest.fail("it ran"))
         lines = good("run", config, "--dry-run", *known).splitlines()
-        assert lines == ["experiment: 300 paths x 60 steps = 1.8e+04 path-steps", f"{place}: to be computed"]
+        assert lines == ["experiment: 300 paths x 60 steps = 1.8e+04 path-steps", f"{place}: not finished yet"]
         document = documented("run", config, "--dry-run", "--json", *known)
         assert (document["finished"], document["folder"], document["paths"]) == (False, str(place), 300)
     assert list(Path().iterdir()) == []
     good("run", config, *known)
-    assert good("run", config, "--dry-run", *known).splitlines()[1] == f"{place}: finished, nothing to do"
+    assert good("run", config, "--dry-run", *known).splitlines()[1] == f"{place}: already finished"
     assert documented("run", config, "--dry-run", "--json", *known)["finished"] is True
 
 
@@ -318,7 +318,7 @@ def test_a_live_bar_on_a_terminal_only(config: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("NO_COLOR", no_color)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+    with progress.show_progress(read_cell(config, []), quiet=False) as update:
         update(100)
         update(300)
     shown = terminal.getvalue()
@@ -331,7 +331,7 @@ def test_plain_lines_elsewhere(config: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    with progress.progress_of(read_cell(config, []), quiet=False) as update:
+    with progress.show_progress(read_cell(config, []), quiet=False) as update:
         update(100)
         update(300)
     first, last = stream.getvalue().splitlines()
@@ -340,7 +340,7 @@ def test_plain_lines_elsewhere(config: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_progress_when_quiet(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.progress_of(read_cell(config, []), quiet=True) as update:
+    with progress.show_progress(read_cell(config, []), quiet=True) as update:
         update(100)
     assert capsys.readouterr() == ("", "")
 
@@ -361,7 +361,7 @@ def test_show_prints_a_config_with_every_default(config: Path, tmp_path: Path) -
 
 def test_validate_tells_all_errors_of_all_configs(config: Path, tmp_path: Path) -> None:
     result = call("validate", config, config)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "2 valid\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "2 valid configs\n")
     assert call("validate", config, "-q").stderr == ""
     broken = [written(tmp_path / name, CONFIG | {"steps": name}) for name in ("one", "two")]
     shown = bad("validate", broken[0], config, broken[1])
@@ -500,8 +500,10 @@ def test_a_table_in_a_file(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.processes
 def test_unknown_formats(folder: Path) -> None:
-    assert bad("table", folder, "--format", "xlsx") == ("unknown format 'xlsx'\n  allowed: csv, md, latex, json, parquet\n")
-    assert bad("plot", folder, "--format", "gif") == "unknown format 'gif'\n  allowed: png, svg, pdf\n"
+    assert bad("table", folder, "--format", "xlsx") == (
+        "--format: unknown format 'xlsx'\n  allowed: csv, md, latex, json, parquet\n"
+    )
+    assert bad("plot", folder, "--format", "gif") == "--format: unknown format 'gif'\n  allowed: png, svg, pdf\n"
 
 
 # Figures
@@ -572,9 +574,9 @@ def test_a_run_verifies_bit_for_bit(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["paths.npz", "config.yaml", "verdict.json", "figures/floors.svg"])
 def test_changed_files_are_named(folder: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes().replace(b"0", b"1", 1))
-    assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
+    assert verified(folder, 3) == (f"files are missing or have changed: {name}\n", "")
     (folder / name).unlink()
-    assert verified(folder, 3) == (f"files have changed since they were written: {name}\n", "")
+    assert verified(folder, 3) == (f"files are missing or have changed: {name}\n", "")
 
 
 @pytest.mark.processes
@@ -627,7 +629,7 @@ def test_other_rounding_is_told_from_other_paths(folder: Path, monkeypatch: pyte
         f"40 recorded paths recomputed: equal within {ulp} ulp" if ulp <= 64 else "40 recorded paths recomp"
     )
     assert ("different (by up to" in shown) is (ulp > 64)
-    assert reasons == f"numpy was 1.0, now is {np.__version__}\nscipy was None, now is {now}\n"
+    assert reasons == f"numpy was 1.0, is now {np.__version__}\nscipy was None, is now {now}\n"
 
 
 @pytest.mark.parametrize(
@@ -651,7 +653,7 @@ def test_distance_in_units_in_the_last_place(a: float, b: float, distance: int) 
 
 def test_no_recorded_paths_to_verify(config: Path) -> None:
     good("run", config, "--set", "record.paths=0", "-o", "out")
-    assert verified(Path("out"), 0)[0] == "files as written; no paths were recorded, so none were recomputed\n"
+    assert verified(Path("out"), 0)[0] == "files are unchanged; no paths were recorded, so none were recomputed\n"
 
 
 # Results that are no numbers

@@ -25,7 +25,7 @@ from nonconv.engine.blocks import (
     LARGEST_BLOCK,
     SMALLEST_BLOCK,
     SNAPSHOT_BYTES,
-    WORTHWHILE,
+    WORTHWHILE_SAMPLES,
     Block,
     block_size,
     most_together,
@@ -36,7 +36,7 @@ from nonconv.engine.compiler import definition, njit
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
-from nonconv.engine.program import Motion, Program, companions
+from nonconv.engine.program import Motion, Program, batch_key
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
 from nonconv.numerics import rng
@@ -291,9 +291,9 @@ def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
     assert size % SMALLEST_BLOCK == 0
     assert SMALLEST_BLOCK <= size <= LARGEST_BLOCK
     assert size == SMALLEST_BLOCK or kept * size / 8 <= SNAPSHOT_BYTES
-    enough = size == LARGEST_BLOCK or size * dim * steps >= WORTHWHILE
+    enough = size == LARGEST_BLOCK or size * dim * steps >= WORTHWHILE_SAMPLES
     assert wanted == Wanted(twin=False) or enough or kept * (size + SMALLEST_BLOCK) / 8 > SNAPSHOT_BYTES
-    assert size <= LANES or (size - LANES) * dim * steps < WORTHWHILE
+    assert size <= LANES or (size - LANES) * dim * steps < WORTHWHILE_SAMPLES
 
 
 @cache
@@ -430,10 +430,10 @@ TOGETHER = [
     {"start": RANDOM_START},
     {"start": np.array([1.7e308, 0.0]), "objective_constants": QUADRATIC.prepare(Quadratic(None, 2, (3.0, 1.0)), 2)},
 ]
-"""What makes companions different."""
+"""What gives a program another batch key."""
 
 
-def company(batch: str = "1", optimizer: str = "adam", data: str = "discrete", **shared: Any) -> list[Program]:
+def related(batch: str = "1", optimizer: str = "adam", data: str = "discrete", **shared: Any) -> list[Program]:
     changes = [{key: value for key, value in one.items() if optimizer == "adam" or "optimizer" not in key} for one in TOGETHER]
     if data != "discrete":
         changes = [{key: value for key, value in one.items() if key != "data_constants"} for one in changes]
@@ -454,8 +454,8 @@ def as_alone(programs: list[Program]) -> bool:
 @pytest.mark.parametrize("track_range", [False, True])
 def test_together_as_alone(batch: str, track_range: bool) -> None:
     """All that is left of each program has the bits of a block of its own; also of one that leaves the finite numbers."""
-    programs = company(batch, plan=plan_for(45, ALL), track_range=track_range, average_after=20)
-    assert len({companions(program) for program in programs}) == 1
+    programs = related(batch, plan=plan_for(45, ALL), track_range=track_range, average_after=20)
+    assert len({batch_key(program) for program in programs}) == 1
     blocks = together(programs)
     for program, block in zip(programs, blocks, strict=True):
         alone = run(program, first=5, paths=LANES + 3)
@@ -468,13 +468,13 @@ def test_together_as_alone(batch: str, track_range: bool) -> None:
 @pytest.mark.compiles
 @pairs()
 def test_together_with_any_law(optimizer: str, data: str) -> None:
-    assert as_alone(company(optimizer=optimizer, data=data)[:3])
+    assert as_alone(related(optimizer=optimizer, data=data)[:3])
 
 
 @pytest.mark.compiles
 def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timetable, "SLICE_STEPS", 7)
-    assert as_alone(company("growing", plan=plan_for(45, ALL)))
+    assert as_alone(related("growing", plan=plan_for(45, ALL)))
 
 
 @pytest.mark.parametrize(
@@ -496,14 +496,14 @@ def test_together_over_several_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_who_cannot_be_moved_together(change: dict[str, Any]) -> None:
     chosen: dict[str, Any] = {"optimizer": "adam", "data": "discrete", "dim": 2}
-    assert companions(make(**chosen)) == companions(make(**chosen))
-    assert companions(make(**(chosen | change))) != companions(make(**chosen))
+    assert batch_key(make(**chosen)) == batch_key(make(**chosen))
+    assert batch_key(make(**(chosen | change))) != batch_key(make(**chosen))
 
 
-def test_tables_of_another_size_are_no_companions() -> None:
+def test_tables_of_another_size_have_another_batch_key() -> None:
     table = np.arange(6.0).reshape(3, 2)
     few, many = (make("adam", "csv", 2, data_constants=law_named("csv").prepare(Rows(rows), 2)) for rows in (table, table[:2]))
-    assert companions(few) != companions(many)
+    assert batch_key(few) != batch_key(many)
 
 
 @pytest.mark.slow
@@ -514,7 +514,7 @@ def test_how_many_are_moved_together(dim: int, steps: int, most: int) -> None:
     assert most_together(make(dim=dim, steps=steps)) == most
 
 
-def test_companies_keep_to_the_memory_of_two_blocks() -> None:
+def test_programs_moved_together_keep_to_the_memory_of_two_blocks() -> None:
     program = make(steps=2000)  # each of them recorded, for 1024 paths
     assert block_size(program) * program.steps * 8 <= SNAPSHOT_BYTES
     assert most_together(program) == 2

@@ -21,7 +21,7 @@ from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_metho
 from kit.programs import each_engine, make, run
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
-from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, SPANS, WINDOW_STEPS, Plan, Span, Wanted, plan_for
+from nonconv.engine.plan import MOST_SPANS, NO_PLAN, NOTHING_WANTED, WINDOW_STEPS, Plan, Span, Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference
 from nonconv.experiment.cell import Cell
@@ -49,7 +49,7 @@ a_span = st.tuples(st.integers(1, 10**5), st.integers(1, 300) | st.integers(1, 1
 @given(some_steps)
 def test_spans_are_dyadic_and_end_with_the_run(steps: int) -> None:
     spans = plan_for(steps, ALL).spans
-    assert len(spans) == min(SPANS, steps.bit_length() - 1)
+    assert len(spans) == min(MOST_SPANS, steps.bit_length() - 1)
     assert all(span.first == span.last // 2 >= 1 for span in spans)
     assert [span.last for span in spans[:-1]] == [span.first for span in spans[1:]]
     assert not spans or spans[-1].last == steps
@@ -164,7 +164,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
     """Bit for bit: theta and state of the path at the branch, then data of its own at the same draws."""
     program = twinned(optimizer, batch)
     block = run(program, engine)
-    assert len(block.twins) == SPANS
+    assert len(block.twins) == MOST_SPANS
     for span, twin in zip(program.plan.spans, block.twins, strict=True):
         expected = by_hand(program, 13, span.first)
         assert twin.tobytes() == expected[span.twin_marks - 1].tobytes()

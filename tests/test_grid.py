@@ -19,7 +19,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
 from nonconv.sweeps.conditions import DEEPEST, MOST_CHARACTERS, equation, expression
 from nonconv.sweeps.spacings import SPACINGS
-from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD, Survey, Sweep, cell_id, label, read_sweep, survey
+from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD_DEFAULTS, Survey, Sweep, cell_id, label, read_sweep, survey
 
 BASE = """\
 seed: 1
@@ -357,13 +357,13 @@ def test_any_expression(text: str) -> None:
 
 def test_records_are_small_in_a_sweep(tmp_path: Path) -> None:
     sweep = read(tmp_path, TWO_SEEDS)
-    assert {key: sweep.cell(next(sweep.points())).resolved["record"][key] for key in RECORD} == RECORD
+    assert {key: sweep.cell(next(sweep.points())).resolved["record"][key] for key in RECORD_DEFAULTS} == RECORD_DEFAULTS
 
 
 def test_records_are_as_the_config_says(tmp_path: Path) -> None:
     sweep = read(tmp_path, TWO_SEEDS, base=f"{BASE}record: {{points: 7, spacing: linear}}\n")
     record = sweep.cell(next(sweep.points())).resolved["record"]
-    assert record == {"points": 7, "spacing": "linear", "paths": RECORD["paths"], "fan": RECORD["fan"]}
+    assert record == {"points": 7, "spacing": "linear", "paths": RECORD_DEFAULTS["paths"], "fan": RECORD_DEFAULTS["fan"]}
 
 
 def test_expectations_are_of_one_experiment(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_expectations_are_of_one_experiment(tmp_path: Path) -> None:
 
 def test_a_cell_is_the_experiment_run_alone(tmp_path: Path) -> None:
     sweep = read(tmp_path, "optimizer: [sgd, {name: adam, beta1: {linspace: [0, 0.9, 4]}}]\nlearning_rate: [0.1, 0.2]")
-    record = [f"record.{key}={value}" for key, value in RECORD.items()]
+    record = [f"record.{key}={value}" for key, value in RECORD_DEFAULTS.items()]
     (tmp_path / "alone.yaml").write_text(BASE)
     identities = set()
     for point in sweep.points():
@@ -460,7 +460,7 @@ def test_baseline(block: str, at: str, tmp_path: Path) -> None:
 
 def test_what_is_known_of_a_sweep(tmp_path: Path) -> None:
     found = surveyed(tmp_path, "steps: [10, 20]", base=f"{BASE}xi: [minimizer, start]\nfloors: {{twin: false}}\n")
-    assert found.measured == ("mse: minimizer", "mse: start", "window", "cauchy")
+    assert (found.xi, found.floors) == (("minimizer", "start"), ("window", "cauchy"))
     assert (found.path_steps, found.paths, found.steps, found.files) == (64 * 30, 64, None, {})
 
 
@@ -543,14 +543,14 @@ def test_not_all_of_very_many_problems_are_said(tmp_path: Path) -> None:
     says = told(tmp_path, f"seed: {[-k for k in range(1, 31)]}\nsteps: [1, 2]").split("\n\n")
     assert len(says) == MOST_PROBLEMS + 1
     assert says[0].endswith("in the cell seed=-1, steps=1")
-    assert says[-1] == "other cells are not looked at, where so much is wrong"
+    assert says[-1] == f"stopped after {MOST_PROBLEMS} problems in 41 cells"
 
 
 def test_a_large_grid_that_is_wrong_throughout_is_not_looked_through(tmp_path: Path) -> None:
     block = "optimizer.betta1: [0.5]\nseed: {linspace: [1, 3000, 3000]}\nsteps: {linspace: [1, 3000, 3000]}"
     problem, others = told(tmp_path, block).split("\n\n")
     assert problem.endswith("in the cell seed=1.0, steps=1.0, optimizer.betta1=0.5")
-    assert others == "other cells are not looked at, where so much is wrong"
+    assert others == "stopped after 1 problem in 1000 cells"
 
 
 def test_a_grid_of_more_cells_than_a_number_has_digits(tmp_path: Path) -> None:
@@ -568,7 +568,7 @@ def test_two_data_files_of_one_name(tmp_path: Path) -> None:
         (tmp_path / folder / "rows.csv").write_text(rows)
     base = BASE.replace("{name: two_point, p_high: 0.25}", "{name: csv, file: a/rows.csv, columns: [x]}")
     says = told(tmp_path, "objective.data.file: [a/rows.csv, b/rows.csv]", base=base)
-    assert says.splitlines()[0] == "bad.yaml:8:3: sweep: two data files have the name rows.csv; rename one"
+    assert says.splitlines()[0] == "bad.yaml:8:3: sweep: two data files are named rows.csv; rename one"
 
 
 # What holds of any block and any option: a grid whose cells are good, or a ConfigError that says something

@@ -56,7 +56,7 @@ def test_kernel_text_is_deterministic() -> None:
         (optimizer, data, form): separable.kernel_text(QUADRATIC, DATA[data], OPTIMIZERS[optimizer], form)
         for optimizer in OPTIMIZERS
         for data in DATA
-        for form in separable.STEP
+        for form in separable.STEP_TEMPLATES
     }
     assert len(set(texts.values())) == len(texts)
     for (optimizer, data, form), text in texts.items():
@@ -87,7 +87,7 @@ def test_kernel_is_named_by_its_sources(module: ModuleType, matters: bool, monke
     assert (kernel_of("adam", "normal").kernel != before) == matters
 
 
-@pytest.mark.parametrize("module", kernel_files.BOUNDARY)
+@pytest.mark.parametrize("module", kernel_files.COMPILE_TIME_MODULES)
 def test_the_source_of_a_module_that_is_not_imported(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     imported = kernel_files.source(module)
     monkeypatch.delitem(sys.modules, module)

@@ -94,7 +94,7 @@ def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
 def swept(place: Path, config: dict[str, Any]) -> Path:
     """The folder of a sweep."""
     sweep = read_sweep(written(place / "in", config))
-    run_sweep(sweep, survey(sweep), place / "out", partial(executors.threads, sweep, 2), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), place / "out", partial(executors.open_threads, sweep, 2), draw=lambda folder: dict)
     return place / "out"
 
 
@@ -175,8 +175,8 @@ def test_compare_says_how_configs_and_results_differ(cells: list[Path]) -> None:
     assert lines[0] == "optimizer.beta2: 0.9 -> 0.99"
     names = [line.strip().split("  ")[0] for line in lines if line.strip().startswith(("E|Θ", "twin", "window", "Cauchy"))]
     assert names == ["E|Θ − minimizer|²", "E|Θ − 0.5|²", "twin floor", "window floor", "Cauchy floor"]
-    assert f"What {PATHS} paths end with" in said
-    assert lines[-1].startswith("Both have the same random numbers")
+    assert f"Means over {PATHS} paths at the end" in said
+    assert lines[-2].startswith("Both runs use the same random numbers")
     same = call(cells[0], cells[0]).splitlines()
     assert same[0] == "The two configs are the same."
 
@@ -199,7 +199,7 @@ def test_compare_as_json(cells: list[Path]) -> None:
 def test_compare_takes_runs_of_other_seeds_and_says_so(cells: list[Path], tmp_path: Path) -> None:
     study.run(read_cell(written(tmp_path / "in", ADAM | {"seed": 9}), []), tmp_path / "out", 2, draw=lambda folder: dict)
     said = call(cells[0], tmp_path / "out")
-    assert said.splitlines()[-1] == "The seeds differ, so pairing gains nothing; the intervals hold all the same."
+    assert said.splitlines()[-1] == "The seeds differ, so pairing does not shrink the intervals; they are valid all the same."
     assert "seed: 1 -> 9" in said
     assert json.loads(call(cells[0], tmp_path / "out", "--json"))["same_data"] is False
 
@@ -218,7 +218,7 @@ def bare(tmp_path: Path) -> Path:
 
 
 def test_compare_refuses_what_is_no_run(cells: list[Path], folder: Path, tmp_path: Path, bare: Path) -> None:
-    assert call(folder, cells[0], code=2) == f"{folder} is no run, nor a cell of a sweep; cells lie in {folder / 'cells'}\n"
+    assert call(folder, cells[0], code=2) == f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}\n"
     assert call(cells[0], tmp_path / "x", code=2) == f"there is no folder {tmp_path / 'x'}\n"
     assert "has no manifest.json" in call(cells[0], folder / "cells", code=2)
     assert call(cells[0], bare, code=2) == f"{cells[0]} and {bare} have no xi and no floor in common\n"

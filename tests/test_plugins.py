@@ -23,6 +23,7 @@ from nonconv.cli import app
 from nonconv.components import Registry
 from nonconv.config.plugins import load_files, use
 from nonconv.config.spec import KINDS, json_schema
+from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell

@@ -12,7 +12,7 @@ from scipy import stats
 
 from nonconv.engine.blocks import LANES
 from nonconv.engine.draws import fill
-from nonconv.engine.separable import CHUNK
+from nonconv.engine.separable import DRAWS_AT_ONCE
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import Key, key, philox4x32, to_unit, uniforms
 
@@ -116,9 +116,9 @@ def test_key_and_numbers_stay_what_they_are() -> None:
 def test_the_kernels_uniforms(first_draw: int, first_replicate: int, lanes: int) -> None:
     """What a kernel draws is `uniforms` bit for bit; lanes that are not used are left alone."""
     stream = key(11, "data")
-    u = np.full((CHUNK, LANES), -1.0)
+    u = np.full((DRAWS_AT_ONCE, LANES), -1.0)
     fill(u, 0, lanes, first_draw, first_replicate, stream.k0, stream.k1)
-    assert np.array_equal(u[:, :lanes], uniforms(stream, first_draw, CHUNK, first_replicate, lanes))
+    assert np.array_equal(u[:, :lanes], uniforms(stream, first_draw, DRAWS_AT_ONCE, first_replicate, lanes))
     assert np.all(u[:, lanes:] == -1.0)
 
 

@@ -230,7 +230,7 @@ class Sweep(Disturbed):
         """At a block or a cell."""
         with pytest.MonkeyPatch.context() as patched, suppress(Interrupted, Killed, UsageError):
             patched.setattr(executors.Threads, "seconds", seconds)
-            self.start(force=force, workers=workers, tell=interrupt_at(number, Killed if killed else KeyboardInterrupt))
+            self.start(force=force, workers=workers, on_event=interrupt_at(number, Killed if killed else KeyboardInterrupt))
         if not self.damaged:
             whole_cells(self.folder)
 
@@ -262,7 +262,7 @@ def overlook_more_paths(patched: pytest.MonkeyPatch) -> None:
 
 def forget_to_tidy(patched: pytest.MonkeyPatch) -> None:
     """What is whole of an unfinished sweep stays."""
-    patched.setattr(Cells, "tidy", lambda cells: None)
+    patched.setattr(Cells, "remove_unfinished", lambda cells: None)
 
 
 def leave_old_files(patched: pytest.MonkeyPatch) -> None:

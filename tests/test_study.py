@@ -159,7 +159,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: 
     expected = run(cell, tmp_path / "undisturbed")
     folder = tmp_path / "out"
     text = interrupted(cell, folder, progress=interrupt_after(done))
-    assert text == f"stopped; {done} of {PATHS} paths are saved in {folder}"
+    assert text == f"Stopped. {done} of {PATHS} paths are saved in {folder}."
     assert (folder / CHECKPOINT).exists()
     simulated.clear()
     assert run(cell, folder, workers=3) == expected
@@ -170,7 +170,7 @@ def test_any_number_of_interrupts(cell: Cell, tmp_path: Path, simulated: list[in
     expected = run(cell, tmp_path / "undisturbed")
     folder = tmp_path / "out"
     for done in range(BLOCK, PATHS, BLOCK):
-        assert f"; {done} of" in interrupted(cell, folder, progress=interrupt_after(0), workers=1 + done % 3)
+        assert f". {done} of" in interrupted(cell, folder, progress=interrupt_after(0), workers=1 + done % 3)
     simulated.clear()
     assert run(cell, folder) == expected
     assert simulated == [PATHS // BLOCK * BLOCK]
@@ -182,7 +182,7 @@ def test_an_interrupt_before_the_first_block_is_done(cell: Cell, tmp_path: Path,
 
     with monkeypatch.context() as patched:
         patched.setattr(study, "simulate", at_once)
-        assert "stopped; 0 of" in interrupted(cell, tmp_path / "out")
+        assert "Stopped. 0 of" in interrupted(cell, tmp_path / "out")
     assert not (tmp_path / "out" / CHECKPOINT).exists()
     assert run(cell, tmp_path / "out") == run(cell, tmp_path / "undisturbed")
 
@@ -196,7 +196,7 @@ def test_an_interrupt_while_drawing_loses_no_path(cell: Cell, tmp_path: Path, si
 
         return waiting
 
-    assert f"; {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
+    assert f". {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
     simulated.clear()
     assert run(cell, tmp_path / "out") == expected
     assert simulated == []
@@ -372,7 +372,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"stopped; (\d+) of 512 paths are saved in (.+); this continues it:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. (\d+) of 512 paths are saved in (.+)\. To continue, run:\n  (.+)\n", err)
     assert told, err
     assert told[2] == str(driver.folder)
     assert shlex.split(told[3]) == ["nonconv", *driver.arguments]

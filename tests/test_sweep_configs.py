@@ -9,7 +9,7 @@ import pytest
 from nonconv.config.document import read
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
-from nonconv.sweeps.executors import threads
+from nonconv.sweeps.executors import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -29,7 +29,7 @@ def test_grids_that_ship(config: Path) -> None:
 def swept(config: str, folder: Path, grids: list[str], settings: list[str]) -> SweepResult:
     """A smaller version of a sweep, computed."""
     sweep = read_sweep(CONFIGS / f"{config}.yaml", settings, grids)
-    run_sweep(sweep, survey(sweep), folder, partial(threads, sweep, 2), draw=lambda path: dict)
+    run_sweep(sweep, survey(sweep), folder, partial(open_threads, sweep, 2), draw=lambda path: dict)
     return read_sweep_result(folder)
 
 

@@ -60,8 +60,8 @@ from nonconv.store import formats
 from nonconv.store.folder import BEGUN, MANIFEST
 from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps import executors, flow, tasks
-from nonconv.sweeps.cells import FOLDER, TALLY, Cells
-from nonconv.sweeps.flow import Flow, News
+from nonconv.sweeps.cells import CELLS_FOLDER, TALLY_FILE, Cells
+from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Sweep
 
@@ -191,7 +191,7 @@ def test_processes_give_the_same_bytes(tmp_path: Path, lasting: Callable[[float]
     expected = run(path, tmp_path / "threads")
     for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, BUNDLED)):
         lasting(seconds)
-        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=executors.processes) == expected
+        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=executors.open_processes) == expected
 
 
 @pytest.mark.processes
@@ -209,7 +209,7 @@ def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(compiler, "machine_code", noted)
     monkeypatch.setattr(executors.Processes, "seconds", ALONE)
     separable.kernel.cache_clear()
-    run(config, tmp_path / "out", kind=executors.processes, workers=4)
+    run(config, tmp_path / "out", kind=executors.open_processes, workers=4)
     made = log.read_text().split()
     assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
 
@@ -240,16 +240,19 @@ def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
 ) -> None:
     lasting(ALONE)
 
-    def kill(news: News) -> None:
+    def kill(event: Event) -> None:
         for process in active_children():
             os.kill(int(process.pid or 0), signal.SIGKILL)
 
     with pytest.raises(UsageError) as refusal:
-        outcome(config, tmp_path / "out", tell=kill, kind=executors.processes)
-    assert str(refusal.value).startswith("a worker is gone, killed, as systems do where memory is short, or by a plug-in; ")
+        outcome(config, tmp_path / "out", on_event=kill, kind=executors.open_processes)
+    assert str(refusal.value) == (
+        "A worker process died (out of memory, or a plug-in ended it). "
+        "Finished cells are saved; run the same command to continue."
+    )
     saved = len(whole_cells(tmp_path / "out"))
     assert 0 < saved < 6
-    done = outcome(config, tmp_path / "out", kind=executors.processes)
+    done = outcome(config, tmp_path / "out", kind=executors.open_processes)
     assert (done.computed, done.reused) == (6 - saved, saved)
     assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
 
@@ -257,31 +260,31 @@ def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
 def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
     """Otherwise the tests here would test one of them many times."""
     sweep, surveyed = found(config)
-    cells = Flow(sweep, surveyed, Cells(Path("nowhere")), False, False, lambda news: None)
-    assert [len(task.orders) for task in cells.tasks(BUNDLED)] == [6]
-    assert [type(task) for task in cells.tasks(ALONE)] == [tasks.Whole] * 6
-    parts = [task for task in cells.tasks(IN_PARTS) if isinstance(task, tasks.Part)]
-    assert [(part.order.name, part.first, part.last) for part in parts] == [
+    cells = Flow(sweep, surveyed, Cells(Path("nowhere")), False, False, lambda event: None)
+    assert [len(task.jobs) for task in cells.tasks(BUNDLED)] == [6]
+    assert [type(task) for task in cells.tasks(ALONE)] == [tasks.CellsTask] * 6
+    parts = [task for task in cells.tasks(IN_PARTS) if isinstance(task, tasks.BlocksTask)]
+    assert [(part.job.name, part.first, part.last) for part in parts] == [
         (name, first, min(first + BLOCK, PATHS)) for name in surveyed.ids for first in STARTS
     ]
 
 
 def test_cells_of_a_bundle_share_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
     """As many as can be moved together; not those that have begun, or may end early."""
-    companies: list[int] = []
+    sizes: list[int] = []
 
     def counted(programs: Any, *rest: Any) -> list[blocks.Block]:
-        companies.append(len(programs))
+        sizes.append(len(programs))
         return blocks.simulate_together(programs, *rest)
 
     monkeypatch.setattr(study, "simulate_together", counted)
     grid = ("sweep.seed=[1, 2]", "sweep.optimizer=[adam, sgd]", "sweep.learning_rate=[0.1, 0.05, 0.02]")
     run(config, tmp_path / "out", *grid, workers=1)
-    assert companies == [3] * 4 * len(STARTS), "seeds and optimizers have random numbers and kernels of their own"
-    companies.clear()
+    assert sizes == [3] * 4 * len(STARTS), "seeds and optimizers have random numbers and kernels of their own"
+    sizes.clear()
     run(config, tmp_path / "out", *grid, f"paths={2 * PATHS}", workers=1)
     run(config, tmp_path / "adaptive", *grid, f"paths={{min: {BLOCK}, max: {PATHS}, target: 0.1, of: mse}}", workers=1)
-    assert companies == []
+    assert sizes == []
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -290,11 +293,11 @@ def test_a_cell_is_what_a_run_of_its_config_gives(tmp_path: Path, monkeypatch: p
     shutil.rmtree(tmp_path / "in")
     monkeypatch.chdir(tmp_path)
     for cell in whole_cells(tmp_path / "out"):
-        there = contents(tmp_path / "out" / FOLDER / cell)
-        read = read_cell(Path("out") / FOLDER / cell / "config.yaml", [])
+        there = contents(tmp_path / "out" / CELLS_FOLDER / cell)
+        read = read_cell(Path("out") / CELLS_FOLDER / cell / "config.yaml", [])
         study.run(read, tmp_path / cell, 2, draw=lambda folder: dict)
         alone = contents(tmp_path / cell)
-        assert set(there) - {TALLY} == set(alone) - {"summary.md"}
+        assert set(there) - {TALLY_FILE} == set(alone) - {"summary.md"}
         assert {name for name in alone if there.get(name) != alone[name]} == {"summary.md"}
 
 
@@ -312,7 +315,7 @@ def test_cells_of_one_file_have_that_file_alone(tmp_path: Path) -> None:
     rows = table(tmp_path / "out")
     assert len({row["mse_minimizer"] for row in rows}) == 4
     for row in rows:
-        names = [path.name for path in (tmp_path / "out" / FOLDER / row["cell"] / "data").iterdir()]
+        names = [path.name for path in (tmp_path / "out" / CELLS_FOLDER / row["cell"] / "data").iterdir()]
         assert row["objective.data.file"] in [f"data/{name}" for name in names]
         assert len(names) == 1
 
@@ -323,7 +326,7 @@ def test_seeds_do_not_correlate_and_one_seed_does(tmp_path: Path) -> None:
         path = config_file(tmp_path / key, GRID | {"paths": 1000, "sweep": {key: values}})
         out = tmp_path / f"{key} out"
         run(path, out)
-        first, second = (read_ends(out / FOLDER / row["cell"]).numbers[0] for row in table(out))
+        first, second = (read_ends(out / CELLS_FOLDER / row["cell"]).numbers[0] for row in table(out))
         assert (abs(np.corrcoef(first, second)[0, 1]) < 4.5 / np.sqrt(1000)) == (key == "seed")
         said = (out / "summary.md").read_text()
         assert ("; cells of one seed have the same random numbers." in said) == (key == "seed")
@@ -340,8 +343,10 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     path = config_file(Path("in"), CSV | {"paths": 600, "sweep": {"steps": [20, 40, 4000], "batch_size": [1, 2]}})
     expected = run(path, Path("threads"))
     sweep, surveyed = found(path)
-    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
-    monkeypatch.setattr(executors.Cluster, "seconds", 3 * min(tasks.seconds(sweep.cell(point)) for point in sweep.points()))
+    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
+    monkeypatch.setattr(
+        executors.Cluster, "seconds", 3 * min(tasks.estimate_seconds(sweep.cell(point)) for point in sweep.points())
+    )
     seen: set[type] = set()
     submit = executors.Cluster.submit
 
@@ -350,21 +355,21 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
         return submit(cluster, task)
 
     monkeypatch.setattr(executors.Cluster, "submit", noted)
-    make = partial(executors.cluster, parcel, None, 2)
+    make = partial(executors.open_cluster, payload, None, 2)
     assert run_sweep(sweep, surveyed, Path("dask"), make, draw=drawn).computed == 6
-    assert seen == {tasks.Whole, tasks.Part}
+    assert seen == {tasks.CellsTask, tasks.BlocksTask}
     assert contents(Path("dask")) == expected
 
 
 def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
     path = config_file(tmp_path / "in", CONFIGS["files"])
     sweep, surveyed = found(path)
-    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
+    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
     run(path, tmp_path / "out")
     shutil.rmtree(tmp_path / "in")
-    orders = tuple(tasks.Order(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
-    for name, done in zip(surveyed.ids, executors.work_far_away(parcel, tasks.Whole(orders)), strict=True):
-        assert done.files == files_of(tmp_path / "out" / FOLDER / name)
+    jobs = tuple(tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
+    for name, done in zip(surveyed.ids, executors.run_remotely(payload, tasks.CellsTask(jobs)), strict=True):
+        assert done.files == files_of(tmp_path / "out" / CELLS_FOLDER / name)
 
 
 @pytest.mark.processes
@@ -378,11 +383,11 @@ def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) 
     )
     path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "lion"})
     sweep, surveyed = found(path)
-    parcel = executors.packed(sweep, {name: file.content for name, file in surveyed.files.items()})
-    task = tasks.Whole(tuple(tasks.Order(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
-    here = tasks.work(sweep, task, np.zeros(1, dtype=np.uint8))
+    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
+    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
+    here = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-        assert here == elsewhere.submit(executors.work_far_away, parcel, task).result()
+        assert here == elsewhere.submit(executors.run_remotely, payload, task).result()
     line = text[: text.index(at_step)].count("\n") + 2
     assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
 
@@ -393,7 +398,7 @@ def test_a_file_that_changes_meanwhile_spoils_only_what_it_has_changed_for(tmp_p
     content = file.read_bytes()
 
     sweep, surveyed = found(path)
-    make = partial(executors.threads, sweep, 1)
+    make = partial(executors.open_threads, sweep, 1)
     file.write_bytes(content + b"7,7\n")
     done = run_sweep(sweep, surveyed, tmp_path / "out", make, draw=drawn)
     assert (done.computed, len(done.failures)) == (2, 2)
@@ -415,17 +420,17 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
         def nthreads(self) -> dict[str, int]:
             return {"one": 2, "other": 3}
 
-        def scatter(self, parcel: Any, broadcast: bool, hash: bool) -> Any:  # noqa: A002  # as the library calls it
+        def scatter(self, payload: Any, broadcast: bool, hash: bool) -> Any:  # noqa: A002  # as the library calls it
             assert broadcast > hash
-            return parcel
+            return payload
 
-    parcel, ours = executors.Parcel(None, {}), nonconv.__version__  # type: ignore[arg-type]  # nothing looks at the sweep
-    made = executors._equipped(parcel, Client(ours))
-    assert (made.parcel, made.waiting) == (parcel, 5 * executors.AHEAD)
+    payload, ours = executors.SweepPayload(None, {}), nonconv.__version__  # type: ignore[arg-type]  # nothing looks at the sweep
+    made = executors.connect(payload, Client(ours))
+    assert (made.payload, made.waiting) == (payload, 5 * executors.TASKS_PER_WORKER)
     for answer, said in (("0.0.0", f"0.0.0, {ours}"), (ImportError("no nonconv"), "none (no nonconv)")):
         with pytest.raises(UsageError) as refusal:
-            executors._equipped(parcel, Client(answer))
-        assert str(refusal.value) == f"the scheduler and all workers need nonconv {ours}; they have {said}"
+            executors.connect(payload, Client(answer))
+        assert str(refusal.value) == f"scheduler and workers must run nonconv {ours}; they run {said}"
 
 
 # Interrupts
@@ -451,21 +456,21 @@ def test_an_interrupt_at_any_moment_loses_no_whole_block(
     lasting(seconds)
     expected = run(small, tmp_path / "undisturbed")
     every = sorted(simulated)
-    news: list[News] = []
-    run(small, tmp_path / "counted", tell=news.append)
-    for number in range(1, len(news) + 1):
+    events: list[Event] = []
+    run(small, tmp_path / "counted", on_event=events.append)
+    for number in range(1, len(events) + 1):
         folder = tmp_path / str(number)
         with pytest.raises(Interrupted) as stop:
-            outcome(small, folder, tell=interrupt_at(number))
+            outcome(small, folder, on_event=interrupt_at(number))
         done, kept = len(whole_cells(folder)), kept_paths(folder)
-        assert str(stop.value) == f"stopped; {done} of 2 cells are saved in {folder}"
+        assert str(stop.value) == f"Stopped. {done} of 2 cells are saved in {folder}."
         assert (folder / BEGUN).exists()
         assert not (folder / MANIFEST).exists()
         simulated.clear()
         assert run(small, folder, workers=3) == expected
         left = every[done * len(STARTS) + kept // BLOCK :]
         assert sorted(simulated) == left
-    assert seconds == ALONE or len(news) == 2 * (len(STARTS) + 1)
+    assert seconds == ALONE or len(events) == 2 * (len(STARTS) + 1)
 
 
 def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callable[[float], None]) -> None:
@@ -473,7 +478,7 @@ def test_any_number_of_interrupts(tmp_path: Path, config: Path, lasting: Callabl
     expected = run(config, tmp_path / "undisturbed")
     for k in range(7):
         with pytest.raises(Interrupted):
-            outcome(config, tmp_path / "out", workers=1 + k % 3, tell=interrupt_at(2 + k))
+            outcome(config, tmp_path / "out", workers=1 + k % 3, on_event=interrupt_at(2 + k))
     assert 0 < len(whole_cells(tmp_path / "out")) < 6
     assert run(config, tmp_path / "out") == expected
 
@@ -497,7 +502,7 @@ def begun_in_parts(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     """A sweep interrupted when two blocks of its first cell are whole: its checkpoint."""
     monkeypatch.setattr(executors.Threads, "seconds", IN_PARTS)
     with pytest.raises(Interrupted):
-        outcome(path, folder, tell=interrupt_at(2))
+        outcome(path, folder, on_event=interrupt_at(2))
     assert kept_paths(folder) == 2 * BLOCK
     return next((folder / "unfinished.cells").glob("*.checkpoint"))
 
@@ -549,7 +554,7 @@ def test_a_checkpoint_of_other_versions_paths_or_cells_is_ignored(
 
 @pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
 @pytest.mark.parametrize("paths", [2 * BLOCK, PATHS])
-@pytest.mark.parametrize("damage", ["missing", "changed", TALLY])
+@pytest.mark.parametrize("damage", ["missing", "changed", TALLY_FILE])
 def test_a_damaged_cell_is_made_again(
     tmp_path: Path,
     small: Path,
@@ -562,15 +567,15 @@ def test_a_damaged_cell_is_made_again(
     """From what whole blocks gave, if that is whole itself, even if it is everything."""
     lasting(seconds)
     expected = run(small, tmp_path / "out", f"paths={paths}")
-    cell = tmp_path / "out" / FOLDER / found(small)[1].ids[1]
-    file = cell / (TALLY if damage == TALLY else "error.csv")
+    cell = tmp_path / "out" / CELLS_FOLDER / found(small)[1].ids[1]
+    file = cell / (TALLY_FILE if damage == TALLY_FILE else "error.csv")
     content = file.read_bytes()
     file.unlink()
     if damage != "missing":
         file.write_bytes(content[:-1])
     simulated.clear()
     assert run(small, tmp_path / "out", f"paths={paths}") == expected
-    starts = STARTS if damage == TALLY else STARTS[2:]
+    starts = STARTS if damage == TALLY_FILE else STARTS[2:]
     assert sorted(simulated) == [(0.1, first) for first in starts if first < paths]
 
 
@@ -579,10 +584,10 @@ def test_what_a_kill_leaves_beside_the_cells_is_no_cell(tmp_path: Path, small: P
     expected = run(small, tmp_path / "undisturbed")
     folder = tmp_path / "out"
     with pytest.raises(Interrupted):
-        outcome(small, folder, tell=interrupt_at(1), workers=1)
+        outcome(small, folder, on_event=interrupt_at(1), workers=1)
     name = found(small)[1].ids[1]
     place = folder / "unfinished.cells" / (f"{name}.old" if left == "old" else name)
-    shutil.copytree(tmp_path / "undisturbed" / FOLDER / name, place)
+    shutil.copytree(tmp_path / "undisturbed" / CELLS_FOLDER / name, place)
     (place / "foreign").write_text("x")
     if left == "half":
         (place / MANIFEST).unlink()
@@ -593,7 +598,7 @@ def test_only_what_is_missing_is_computed(tmp_path: Path, config: Path, simulate
     expected = run(config, tmp_path / "out")
     for k, name in enumerate(found(config)[1].ids):
         if k % 2:
-            shutil.rmtree(tmp_path / "out" / FOLDER / name)
+            shutil.rmtree(tmp_path / "out" / CELLS_FOLDER / name)
     simulated.clear()
     done = outcome(config, tmp_path / "out")
     assert (done.computed, done.reused) == (3, 3)
@@ -648,13 +653,13 @@ from nonconv.atomic import write_whole
 from nonconv.engine import blocks
 from nonconv.ready import Ready
 from nonconv.report.figures import drawing_process
-from nonconv.sweeps import executors, flow
+from nonconv.sweeps import executors, flow, tasks
 
 blocks.LARGEST_BLOCK = {BLOCK}
 flow.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
 executors.Threads.seconds = executors.Processes.seconds = float(os.environ["LASTING"])
 hold, log = int(os.environ["HOLD"]), Path(os.environ["LOG"])
-simulate, add, own, numbers = study.simulate, flow._Growing.add, threading.local(), itertools.count()
+simulate, add, own, numbers = study.simulate, tasks.PartialCell.add, threading.local(), itertools.count()
 
 def noted(what):
     with log.open("a") as file:
@@ -668,10 +673,10 @@ def slowly(program, engine, first, paths, stop):
     return simulate(program, engine, first, paths, stop)
 
 def submit_to_thread(threads, task):
-    return threads.pool.submit(numbered, next(numbers) >= hold, executors.work, threads.sweep, task, threads.stop)
+    return threads.pool.submit(numbered, next(numbers) >= hold, executors.run_task, threads.sweep, task, threads.stop)
 
 def submit_to_fork(processes, task):
-    return processes.pool.submit(numbered, next(numbers) >= hold, executors.work_in_fork, task)
+    return processes.pool.submit(numbered, next(numbers) >= hold, executors.run_in_fork, task)
 
 def numbered(late, work, *arguments):
     own.late = late
@@ -681,7 +686,7 @@ def added(growing, block):
     add(growing, block)
     noted("merged")
 
-study.simulate, flow._Growing.add = slowly, added
+study.simulate, tasks.PartialCell.add = slowly, added
 executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
 stub = lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}}
 drawing_process.figure_process = lambda: nullcontext(stub)
@@ -744,7 +749,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"stopped; 2 of 6 cells are saved in (.+); this continues it:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. 2 of 6 cells are saved in (.+)\. To continue, run:\n  (.+)\n", err)
     assert told, err
     assert told[1] == str(driver.folder)
     assert shlex.split(told[2]) == ["nonconv", *driver.arguments]
@@ -753,7 +758,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert out.startswith("6 cells over learning_rate (3 values) and optimizer (2 values)")
-    assert err.splitlines()[-1] == "2 of 6 cells were there before; --force computes all again"
+    assert err.splitlines()[-1] == "Reused 2 of 6 cells; --force computes them again."
     assert driver.count("simulated") == 6 * len(STARTS) - 8
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
 
@@ -858,7 +863,7 @@ def test_two_sweeps_at_once_in_one_folder(tmp_path: Path, small: Path) -> None:
     folder = tmp_path / "out"
     refusals: list[str] = []
 
-    def meddle(news: News) -> None:
+    def meddle(event: Event) -> None:
         before = files_of(folder)
         for force in (False, True):
             with pytest.raises(UsageError) as refusal:
@@ -866,7 +871,7 @@ def test_two_sweeps_at_once_in_one_folder(tmp_path: Path, small: Path) -> None:
             refusals.append(str(refusal.value))
         assert files_of(folder) == before
 
-    assert run(small, folder, tell=meddle) == run(small, tmp_path / "undisturbed")
+    assert run(small, folder, on_event=meddle) == run(small, tmp_path / "undisturbed")
     assert len(refusals) == 4
     assert set(refusals) == {f"{folder} is in use by another nonconv; wait for it, or choose another --out"}
 
@@ -882,11 +887,11 @@ def test_what_is_not_ours_is_refused_and_can_be_forced(tmp_path: Path, small: Pa
         run(small, folder, "seed=2")
     elif what == "unfinished":
         with pytest.raises(Interrupted):
-            outcome(small, folder, "seed=2", tell=interrupt_at(1))
+            outcome(small, folder, "seed=2", on_event=interrupt_at(1))
     elif what == "run":
         study.run(read_cell(small, []), folder, 1, draw=lambda folder: dict)
     else:
-        (folder / FOLDER).mkdir(parents=True)
+        (folder / CELLS_FOLDER).mkdir(parents=True)
         (folder / "thesis.tex").write_text("years of work")
     before = files_of(folder)
     with pytest.raises(UsageError) as refusal:
@@ -939,12 +944,12 @@ def test_a_failing_cell_spoils_no_other_and_is_tried_again(
 ) -> None:
     lasting(seconds)
     folder, ids = tmp_path / "out", found(config)[1].ids
-    news: list[News] = []
+    events: list[Event] = []
     with breaking(monkeypatch, 0.1, first):
-        done = outcome(config, folder, tell=news.append)
+        done = outcome(config, folder, on_event=events.append)
     reason = "ZeroDivisionError: by zero"
     assert (done.computed, done.reused, done.failures) == (4, 0, {ids[2]: reason, ids[3]: reason})
-    assert [one.status for one in news if one.cell == ids[2]] == ["failed"]
+    assert [one.status for one in events if one.cell == ids[2]] == ["failed"]
     assert whole_cells(folder) == sorted(set(ids) - {ids[2], ids[3]})
     rows = table(folder)
     assert [row["cell"] for row in rows] == list(ids)
@@ -974,7 +979,7 @@ def test_nothing_but_failures(tmp_path: Path, small: Path, monkeypatch: pytest.M
     with breaking(monkeypatch, 0.05), pytest.raises(UsageError) as stop:
         outcome(small, tmp_path / "fast", workers=1, fail_fast=True)
     name = found(small)[1].ids[0]
-    assert str(stop.value) == f"the cell {name} failed, where learning_rate=0.05: ZeroDivisionError: by zero"
+    assert str(stop.value) == f"cell {name} failed (learning_rate=0.05): ZeroDivisionError: by zero"
     assert not (tmp_path / "fast" / MANIFEST).exists()
     assert run(small, tmp_path / "fast") == run(small, tmp_path / "undisturbed")
     with breaking(monkeypatch, 0.05):
@@ -1011,7 +1016,7 @@ def test_another_extent_of_the_grid_computes_what_is_new(
     assert simulated == []
     fresh = run(small, tmp_path / "fresh")
     assert {name: less[name] for name in fresh} == fresh
-    stay = {name for name in before if name.startswith(FOLDER)}
+    stay = {name for name in before if name.startswith(CELLS_FOLDER)}
     assert set(less) == set(fresh) | stay, "cells that were computed stay"
 
 
@@ -1031,7 +1036,9 @@ def test_more_paths_go_on_from_whole_blocks_and_fewer_begin_anew_if_forced(
         simulated.clear()
         if paths < before:
             kept = contents(folder)
-            with pytest.raises(UsageError, match=rf"holds {before} paths of the cell \w+, more than are asked for now; choose"):
+            with pytest.raises(
+                UsageError, match=rf"cell \w+ already has {before} paths, more than the config asks for; choose"
+            ):
                 run(small, folder, f"paths={paths}")
             assert contents(folder) == kept
             assert not simulated
@@ -1071,11 +1078,11 @@ def test_paths_by_need_are_the_same_after_any_interrupt(
 ) -> None:
     lasting(seconds)
     expected = run(small, tmp_path / "undisturbed", by_need())
-    news: list[News] = []
-    run(small, tmp_path / "counted", by_need(), tell=news.append)
-    for number in range(1, len(news) + 1):
+    events: list[Event] = []
+    run(small, tmp_path / "counted", by_need(), on_event=events.append)
+    for number in range(1, len(events) + 1):
         with pytest.raises(Interrupted):
-            outcome(small, tmp_path / str(number), by_need(), tell=interrupt_at(number))
+            outcome(small, tmp_path / str(number), by_need(), on_event=interrupt_at(number))
         assert run(small, tmp_path / str(number), by_need()) == expected
 
 
@@ -1142,7 +1149,7 @@ class Slowly:
         class Lazy(Future[Any]):
             def result(self, timeout: float | None = None) -> Any:  # noqa: ARG002  # as the base class has it
                 slow.taken += 1
-                return tasks.work(slow.sweep, task, np.zeros(1, dtype=np.uint8))
+                return tasks.run_task(slow.sweep, task, np.zeros(1, dtype=np.uint8))
 
         return Lazy()
 
@@ -1156,7 +1163,7 @@ class Failing:
         self.seconds, self.failure = seconds, failure
 
     def submit(self, task: tasks.Task) -> "Future[Any]":
-        assert task.orders
+        assert task.jobs
         future: Future[Any] = Future()
         future.set_exception(self.failure)
         return future
@@ -1170,13 +1177,13 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    known = Sweep.known
+    get_cell = Sweep.get_cell
 
     def counted(self: Sweep, name: str, point: Any) -> Cell:
         ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
-        return known(self, name, point)
+        return get_cell(self, name, point)
 
-    monkeypatch.setattr(Sweep, "known", counted)
+    monkeypatch.setattr(Sweep, "get_cell", counted)
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)
@@ -1187,7 +1194,7 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
 def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
     with pytest.raises(UsageError) as refusal:
         outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, CancelledError())))
-    assert str(refusal.value) == "the cluster is gone; the same command goes on with what is saved"
+    assert str(refusal.value) == "The Dask cluster is gone. Finished cells are saved; run the same command to continue."
     run(small, tmp_path / "out")
 
 
@@ -1230,11 +1237,11 @@ def test_a_sweep_tells_what_it_did(small: Path, tmp_path: Path) -> None:
     assert {"out/summary.md", "out/sweep.csv"} <= set(lines)
     again = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
     assert again.stdout == first.stdout
-    assert again.stderr.splitlines()[-1] == "every cell was there before; --force computes all again"
+    assert again.stderr.splitlines()[-1] == "Reused all of 2 cells; --force computes them again."
     quiet = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "-q")
     assert (quiet.stdout, quiet.stderr) == (first.stdout, "")
     extended = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "--grid", "learning_rate=0.1,0.05,0.2")
-    assert extended.stderr.splitlines()[-1] == "2 of 3 cells were there before; --force computes all again"
+    assert extended.stderr.splitlines()[-1] == "Reused 2 of 3 cells; --force computes them again."
     found_json = call("sweep", small, "-o", "json", "--json")
     assert found_json.stderr == ""
     document = json.loads(found_json.stdout)
@@ -1261,9 +1268,9 @@ def test_a_dry_run_counts_and_writes_nothing(small: Path, tmp_path: Path) -> Non
     left = 2 * (PATHS + 10 - 2 * BLOCK) * 60
     assert raised == {"cells": 2, "done": 0, "path_steps": 2 * (one + 600), "path_steps_left": left}
     said = call("sweep", small, "--dry-run", "-o", "out", "--workers", "3", "--grid", "learning_rate=0.1,0.2").stdout
-    assert said.splitlines()[0] == "experiment: 2 cells, 8.4e+03 path-steps in all"
-    assert said.splitlines()[1] == "out: of 2 cells, 1 done, 1 to be computed"
-    assert re.fullmatch(r"about \d+ s on 3 cores here, judged by a short trial of learning_rate=0\.2", said.splitlines()[2])
+    assert said.splitlines()[0] == "experiment: 2 cells, 8.4e+03 path-steps in total"
+    assert said.splitlines()[1] == "out: 1 of 2 cells finished, 1 to compute"
+    assert re.fullmatch(r"about \d+ s with 3 workers here, from a short trial of learning_rate=0\.2", said.splitlines()[2])
 
 
 @pytest.mark.slow
@@ -1280,7 +1287,7 @@ def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
     assert json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)["done"] == 1
     fast = call("sweep", path, "-o", "fast", "--fail-fast", "-q", code=2)
     assert fast.stdout == ""
-    assert re.match(r"the cell [0-9a-f]{16} failed, where objective.spacing=1e-09: objective toint: needs", fast.stderr)
+    assert re.match(r"cell [0-9a-f]{16} failed \(objective\.spacing=1e-09\): objective toint: needs", fast.stderr)
     call("verify", "out")
     assert "| 1e-09 |  | " in call("table", "out").stdout
 
@@ -1288,11 +1295,11 @@ def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_stubbed")
 def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.2)
     before = sorted(path.name for path in Path().iterdir())
     for options, said in (
         (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
-        (["--scheduler", "tcp://x"], "--scheduler is for --executor dask"),
+        (["--scheduler", "tcp://x"], "--scheduler needs --executor dask"),
         (["--set", "sweep={}"], "allowed: a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: is not of the form key=values"),
         (["--grid", "learning_rate=-1"], "cannot be the number -1"),
@@ -1310,10 +1317,10 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_stubbed")
 def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
-        assert f"--scheduler {address}: no scheduler answers there (" in result.stderr
+        assert f"--scheduler {address}: no scheduler answered (" in result.stderr
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
@@ -1335,12 +1342,12 @@ def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Pa
         "sweep-drawn/experiment-lines_mse_minimizer.svg" in call("plot", "out", "--format", "svg", "-o", "sweep-drawn").stdout
     )
     good = call("verify", "out").stdout.splitlines()
-    assert good[0] == "out: the files of 2 cells as written"
+    assert good[0] == "out: the files of 2 cells are unchanged"
     assert good[1:] == [f"out/cells/{name}: 40 recorded paths recomputed: bitwise equal" for name in (first, second)]
     call("verify", cell)
     (tmp_path / cell / "error.csv").write_text("mine")
     assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/error.csv\n"
-    assert call("verify", cell, code=3).stdout == f"{cell}: files have changed since they were written: error.csv\n"
+    assert call("verify", cell, code=3).stdout == f"{cell}: files are missing or have changed: error.csv\n"
     call("sweep", small, "-o", "out", "-q")
     shutil.rmtree(tmp_path / cell)
     assert call("verify", "out", code=3).stdout == f"out: files are missing or have changed: cells/{second}/{MANIFEST}\n"

@@ -1,1 +1,1 @@
-"""Questions put to finished folders: claims against results, runs against each other, a folder against its config."""
+"""Checks of finished folders: results against expectations, two runs against each other, a folder against its config."""

@@ -1,4 +1,4 @@
-"""Two finished runs side by side: how their configs differ, and by how much what their paths end with does."""
+"""Compare two finished runs: how their configs differ, and by how much the final results of their paths differ."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from nonconv.store.folder import undamaged
 
 
 class Change(NamedTuple):
-    """A config key that differs: its values, as JSON, empty where it is not there."""
+    """A config key whose values differ. first, second: the values as JSON; empty if a config does not have the key."""
 
     key: str
     first: str
@@ -26,7 +26,7 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A quantity of which each path ends with a number: its mean in both runs, and the second's less the first's."""
+    """A quantity with one final value per path. first, second: its means; paired: the second minus the first, path by path."""
 
     quantity: str
     first: float
@@ -35,7 +35,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """same_data: whether both have the same random numbers."""
+    """What `compare` found. same_data: whether both runs use the same random numbers."""
 
     changes: tuple[Change, ...]
     differences: tuple[Difference, ...]
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
 
 
 def compare(first: Path, second: Path) -> Comparison:
-    """Raises UsageError if either is no finished run, or has nothing that could be compared."""
+    """Compare two output folders. Raises UsageError if one is not a finished run, or if they have no quantity in common."""
     a, b = (_config(folder) for folder in (first, second))
     differences = tuple(_differences(first, second))
     if not differences:
@@ -55,7 +55,7 @@ def _config(folder: Path) -> dict[str, Any]:
     """The resolved config of a run."""
     manifest = undamaged(folder)
     if "paths.npz" not in manifest["files"]:
-        raise UsageError(f"{folder} is no run, nor a cell of a sweep; cells lie in {folder / 'cells'}")
+        raise UsageError(f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}")
     config: dict[str, Any] = manifest["config"]
     return config
 
@@ -86,12 +86,12 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
 
 
 def _quantity(name: str) -> str:
-    """What a number that paths end with is called, for people."""
+    """The name of a final quantity for people."""
     return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS[name]
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows for people."""
+    """Header and rows of a table for people."""
     header = ["", "first", "second", "second − first", "correlation", "narrower"]
     return header, [_row(found) for found in comparison.differences]
 
@@ -106,7 +106,7 @@ def _row(found: Difference) -> list[str]:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """As JSON has it."""
+    """The comparison as a JSON document; numbers that are not finite become null."""
     return {
         "same_data": comparison.same_data,
         "changes": [change._asdict() for change in comparison.changes],

@@ -1,7 +1,7 @@
-"""A result held against what its config expects: a row for each expectation, with what was found in words.
+"""Test a result against the `expect` block of its config: one row per expectation, with what was found in words.
 
-An interval decides: a bound is met where the whole interval is on its side, refuted where the whole interval is on the
-other, and undecided in between, or where there is no interval.
+An interval decides. A bound is met if the whole interval is on its side, refuted if the whole interval is on the other
+side, and undecided otherwise or without an interval.
 """
 
 import math
@@ -19,10 +19,10 @@ from nonconv.statistics.shares import share
 
 Status = Literal["met", "refuted", "undecided"]
 STATUSES: tuple[Status, ...] = ("met", "refuted", "undecided")
-FROM_VERDICT = ("verdict", "floor", "slope", "violations")
-"""Expectations of what stands in verdict.json."""
-ROUNDING = 1e-12
-"""How far a measured number may be from an exact one where both are free of chance, relative to the exact one."""
+VERDICT_KEYS = ("verdict", "floor", "slope", "violations")
+"""Expectations that need verdict.json."""
+ROUNDING_TOLERANCE = 1e-12
+"""How far a measured number may be from a known one if neither is random, relative to the known one."""
 
 
 class Row(NamedTuple):
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """What expectations are about. exact: nothing is random, so one path is all there is to see."""
+    """A finished run. exact: nothing in it is random, so that one path shows everything and needs no interval."""
 
     run: Run
     verdict: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Result:
 
 
 class Measured(NamedTuple):
-    """A number with its 95 % interval, nan where there is none; `lower` is a bound of its own from below."""
+    """A number with its 95 % interval (nan if there is none). lower: a one-sided lower bound, if the number has one."""
 
     value: float
     low: float
@@ -55,19 +55,19 @@ class Measured(NamedTuple):
 
 
 def read_result(folder: Path, exact: bool) -> Result:
-    """What a finished folder holds."""
+    """Read a finished folder. Raises UsageError if it is not one."""
     run = read_run(folder)
     return Result(run, run.verdict, run.predictions, exact)
 
 
-def overall(statuses: Iterable[Status]) -> Status:
-    """Met if all are; refuted if one is."""
+def combine(statuses: Iterable[Status]) -> Status:
+    """Refuted if any status is, else undecided if any is, else met."""
     found = set(statuses)
     return "refuted" if "refuted" in found else "undecided" if "undecided" in found else "met"
 
 
-def unanswerable(expect: Mapping[str, Any], result: Result, source: str) -> list[Problem]:
-    """The expectations about numbers that are nowhere known for this experiment."""
+def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) -> list[Problem]:
+    """A problem for each `within` expectation that names a prediction which this experiment does not have."""
     found = []
     for k, entry in enumerate(expect.get("within", ())):
         allowed = _known(entry, result)
@@ -86,24 +86,27 @@ def _known(entry: Mapping[str, Any], result: Result) -> list[str]:
 
 
 def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
-    """A row for each expectation, in the order of its keys. `expect` is that of a resolved config, with nothing unanswerable.
+    """One row per expectation, in the order of the keys.
 
-    Raises UsageError if the folder has no verdict.json and an expectation is about it.
+    expect: the block of a resolved config, for which `find_unanswerable` finds nothing. Raises UsageError if an expectation
+    needs verdict.json and the folder has none.
     """
-    if not result.verdict and any(name in expect for name in FROM_VERDICT):
-        raise UsageError(f"{result.run.folder} has no verdict.json: another nonconv computed it; --force computes it again")
+    if not result.verdict and any(name in expect for name in VERDICT_KEYS):
+        raise UsageError(
+            f"{result.run.folder} has no verdict.json: another version of nonconv computed it; --force computes it again"
+        )
     return [row for name, wanted in expect.items() for row in EVALUATORS[name](wanted, result)]
 
 
-def decided(bounds: Mapping[str, float], at: Measured) -> Status:
-    """Whether a number lies where it should, by its interval."""
+def decide(bounds: Mapping[str, float], at: Measured) -> Status:
+    """Whether a number is within its bounds, decided by its interval. bounds: `above`, `below` or both."""
     statuses: list[Status] = []
     if "above" in bounds:
         surely = at.low if at.lower is None else at.lower
         statuses.append(_side(surely >= bounds["above"], at.high < bounds["above"]))
     if "below" in bounds:
         statuses.append(_side(at.high <= bounds["below"], at.low > bounds["below"]))
-    return overall(statuses)
+    return combine(statuses)
 
 
 def _side(inside: bool, outside: bool) -> Status:
@@ -123,13 +126,13 @@ def _found(at: Measured, where: str = "") -> str:
 
 
 def _stored(entry: Mapping[str, Any]) -> Measured:
-    """A number of verdict.json, where null is what is not finite."""
+    """A number of verdict.json, where null stands for numbers that are not finite."""
     value, low, high, se = (math.nan if entry[name] is None else entry[name] for name in ("value", "ci_low", "ci_high", "se"))
     return Measured(value, low, high, entry.get("lower"), se)
 
 
 def _error(result: Result, xi: str, step: int) -> Measured:
-    """E|theta - xi|^2 at a recorded step; without chance, or where it is infinite, the number is its own interval."""
+    """E|theta - xi|^2 at a recorded step. If nothing is random, or if it is infinite, the interval is the number itself."""
     errors, at = result.run.errors[xi], result.run.step.tolist().index(step)
     value, se, low, high = (float(field[at]) for field in (errors.mse, errors.se, errors.ci_low, errors.ci_high))
     if math.isinf(value) or (result.exact and math.isnan(se)):
@@ -153,7 +156,7 @@ def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
 
 
 def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) -> Iterator[Row]:
-    """Rows of floors or slopes, by name."""
+    """Rows for floors or slopes. wanted: bounds by name; measured: entries of verdict.json by name."""
     for name, bounds in wanted.items():
         key, expected = dotted(("expect", kind, name)), f"{kind} {_of(name)} {_words(bounds)}"
         if name not in measured:
@@ -161,11 +164,11 @@ def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], measured: Map
             continue
         at = _stored(measured[name])
         step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        yield Row(key, expected, _found(at, step), decided(bounds, at))
+        yield Row(key, expected, _found(at, step), decide(bounds, at))
 
 
 def _of(name: str) -> str:
-    """A slope's name in a sentence."""
+    """The name of a slope within a sentence."""
     return f"of E|Θ − {name.removeprefix(ERROR_SLOPE)}|²" if name.startswith(ERROR_SLOPE) else name
 
 
@@ -173,14 +176,14 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     for k, entry in enumerate(wanted):
         xi, step = label(entry["xi"]), _step(entry, result)
         at = _error(result, xi, step)
-        yield Row(f"expect.mse[{k}]", f"{_about(xi, step)} {_words(entry)}", _found(at), decided(entry, at))
+        yield Row(f"expect.mse[{k}]", f"{_about(xi, step)} {_words(entry)}", _found(at), decide(entry, at))
 
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
     expected = f"{wanted} violations of the a priori bound"
     bound = result.verdict["bound"]
     if bound is None:
-        yield Row("expect.violations", expected, "no bound is known here", "undecided")
+        yield Row("expect.violations", expected, "no a priori bound is known", "undecided")
         return
     known = None not in (bound["low"], bound["high"])
     found = f"{bound['violations']} on {bound['paths']} paths" + (
@@ -214,7 +217,7 @@ def _said(of: str | float) -> str:
 
 
 def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
-    """The number that is known, and its standard error."""
+    """The known number, and its standard error (0 if it is exact)."""
     of = entry["of"]
     if not isinstance(of, str):
         return of, 0.0
@@ -227,15 +230,15 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
 
 
 def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
-    """How far the two are apart in words, and whether that is near enough."""
+    """How far apart the measured and the known number are, in words, and whether that is close enough."""
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
-        return f"{at.value:.4g} beside {known:.4g}, not both are numbers", "undecided"
+        return f"{at.value:.4g} vs {known:.4g}: not both are numbers", "undecided"
     if math.isnan(se) and math.isfinite(at.value):
         return f"{at.value:.4g}, no standard error", "undecided"
     distance = 0.0 if at.value == known else abs(at.value - known)
-    met = distance <= entry["standard_errors"] * se + ROUNDING * abs(known)
-    beside = "" if _said(entry["of"]) == f"{known:g}" else f" beside {known:.4g}"
+    met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
+    beside = "" if _said(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
     apart = f"{distance / se:.2g} standard errors apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
 
@@ -249,7 +252,7 @@ def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
             row = f"{expected} of the paths {name}", f"{count} of {paths}", _side(met, not met)
         else:
             at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
-            row = f"share of paths {name} {_words(expected)}", f"{count} of {paths}, {_found(at)}", decided(expected, at)
+            row = f"share of paths {name} {_words(expected)}", f"{count} of {paths}, {_found(at)}", decide(expected, at)
         yield Row(f"expect.outcomes.{name}", *row)
 
 

@@ -1,4 +1,4 @@
-"""JUnit XML, as continuous integration reads it: a suite for each config, a case for each expectation."""
+"""JUnit XML for continuous integration: one test suite per config, one test case per expectation."""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 
 from nonconv.checks.expectations import Row
 
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Checked(NamedTuple):
-    """One config held against its result."""
+    """The expectations of one config, tested against its result."""
 
     config: str
     name: str
@@ -56,5 +56,5 @@ def _counts(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _xml(text: str) -> str:
-    """Text without the characters that XML 1.0 cannot hold."""
-    return NOT_XML.sub("?", text)
+    """The text, with every character that XML 1.0 forbids replaced by a question mark."""
+    return FORBIDDEN_IN_XML.sub("?", text)

@@ -1,4 +1,4 @@
-"""Is a finished folder what its config gives? Recomputes the recorded paths and compares them bit for bit."""
+"""Verify a finished folder: recompute its recorded paths from its config and compare them bit for bit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,15 @@ from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.surroundings import versions
 from nonconv.study import first_paths
 
-SAMPLED_CELLS, MOST_NAMED = 8, 10
+MOST_CELLS, MOST_FILES_NAMED = 8, 10
+"""Of a sweep, how many cells are recomputed, and how many changed files a message names."""
 CLOSE_ULP = 64
-"""Paths this close came from the same arithmetic with another rounding: another processor, or another library."""
+"""Paths this close come from the same arithmetic with other rounding, as on another processor or with another library."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """good: nothing contradicts the folder. text: the verdict in a sentence. reasons: what may explain a difference."""
+    """good: nothing contradicts the folder. text: the result, for people. reasons: what may explain a difference."""
 
     good: bool
     text: str
@@ -30,21 +31,21 @@ class Verification:
 
 
 def verify_folder(folder: Path, workers: int) -> Verification:
-    """Recompute and compare. Raises UsageError if the folder is not finished, ConfigError if its config is broken."""
+    """Verify a run or a cell. Raises UsageError if the folder is not finished, ConfigError if its config is broken."""
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
-        return Verification(False, f"{folder}: files have changed since they were written: {', '.join(changed)}", ())
+        return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed)}", ())
     cell = read_cell(folder / "config.yaml", [])
     with np.load(folder / "paths.npz") as file:
         stored = file["theta"]
     if not len(stored):
-        return Verification(True, f"{folder}: files as written; no paths were recorded, so none were recomputed", ())
-    return _compared(folder, stored, first_paths(cell, len(stored), workers), manifest)
+        return Verification(True, f"{folder}: files are unchanged; no paths were recorded, so none were recomputed", ())
+    return _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
 
 
 def verify_sweep(folder: Path, workers: int) -> Verification:
-    """The files of a sweep and all its cells, and the recorded paths of some cells. Raises as `verify_folder` does."""
+    """Check the files of a sweep and of all its cells, and verify some cells. Raises as `verify_folder` does."""
     manifest = finished(folder)
     cells = read_columns(folder / SWEEP_TABLE).where("status", DONE)["cell"]
     changed = damaged(folder, manifest)
@@ -53,21 +54,21 @@ def verify_sweep(folder: Path, workers: int) -> Verification:
         known = read_manifest(place)
         changed += [f"cells/{cell}/{name}" for name in damaged(place, known)] if known else [f"cells/{cell}/{MANIFEST}"]
     if changed:
-        return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed[:MOST_NAMED])}", ())
-    chosen = cells[:: max(1, len(cells) // SAMPLED_CELLS)][:SAMPLED_CELLS]
+        return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed[:MOST_FILES_NAMED])}", ())
+    chosen = cells[:: max(1, len(cells) // MOST_CELLS)][:MOST_CELLS]
     found = [verify_folder(folder / "cells" / cell, workers) for cell in chosen]
-    text = "\n".join([f"{folder}: the files of {len(cells)} cells as written", *(one.text for one in found)])
+    text = "\n".join([f"{folder}: the files of {len(cells)} cells are unchanged", *(one.text for one in found)])
     return Verification(all(one.good for one in found), text, tuple(dict.fromkeys(r for one in found for r in one.reasons)))
 
 
-def _compared(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
+def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
     what = f"{folder}: {len(stored)} recorded paths recomputed"
     if stored.tobytes() == computed.tobytes():
         return Verification(True, f"{what}: bitwise equal", ())
     now, then = versions(), manifest["versions"]
-    reasons = tuple(f"{name} was {then.get(name)}, now is {now[name]}" for name in now if now[name] != then.get(name))
+    reasons = tuple(f"{name} was {then.get(name)}, is now {now[name]}" for name in now if now[name] != then.get(name))
     if stored.shape != computed.shape:
-        return Verification(False, f"{what}: different (of shape {computed.shape}, not {stored.shape})", reasons)
+        return Verification(False, f"{what}: different (shape {computed.shape} instead of {stored.shape})", reasons)
     ulp = ulps(stored, computed)
     if ulp <= CLOSE_ULP:
         return Verification(True, f"{what}: equal within {ulp} ulp", reasons)
@@ -75,14 +76,15 @@ def _compared(folder: Path, stored: Array, computed: Array, manifest: Any) -> Ve
 
 
 def _difference(a: Array, b: Array) -> str:
+    """By how much two arrays of the same shape differ, in words."""
     both = np.isfinite(a) & np.isfinite(b)
     with np.errstate(over="ignore"):
         most = np.abs(a[both] - b[both]).max(initial=0.0)
-    return f"by up to {most:.3g}" + (", and in what is finite" if np.any(np.isfinite(a) != np.isfinite(b)) else "")
+    return f"by up to {most:.3g}" + (", and different ones are finite" if np.any(np.isfinite(a) != np.isfinite(b)) else "")
 
 
 def ulps(a: Array, b: Array) -> int:
-    """The largest distance in units in the last place; infinities and nan must agree."""
+    """The largest distance in units in the last place between arrays of the same shape; 2^62 if inf or nan do not agree."""
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     if np.any(~same & ~(np.isfinite(a) & np.isfinite(b))):
         return 2**62

@@ -1,4 +1,4 @@
-"""The command line: one command a file. The only room that prints or exits; heavy imports wait until a command runs."""
+"""The command line: one file per group of commands. Only this room prints or exits; heavy imports wait for a command."""
 
 import gc
 import io
@@ -11,11 +11,11 @@ from nonconv.cli import check_claims, check_configs, compare_runs, components, f
 from nonconv.cli.common import say
 from nonconv.errors import UsageError
 
-SELDOM = (100_000, 50, 100)
-"""How seldom garbage is looked for: with a compiler's many objects Python's own habit is a sixth of its time."""
+GARBAGE_THRESHOLDS = (100_000, 50, 100)
+"""When Python collects garbage. Its defaults cost a sixth of the time while numba compiles, which makes many objects."""
 
 app = typer.Typer(
-    help="Does this optimizer converge? Seeded sweeps over thousands of paths, with intervals and pictures.",
+    help="Does this optimizer converge? Simulate thousands of seeded paths and measure, with intervals and figures.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -47,7 +47,8 @@ def version_option(version: bool = typer.Option(False, "--version", help="Print 
         raise typer.Exit
 
 
-def _exit_code() -> object:
+def _run_command() -> object:
+    """The exit code of the command in sys.argv; None means 0."""
     try:
         app()
     except SystemExit as end:
@@ -56,22 +57,22 @@ def _exit_code() -> object:
 
 
 def main() -> None:
-    """The `nonconv` program."""
-    gc.set_threshold(*SELDOM)
+    """Run the command in sys.argv and exit with its code."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # where Greek letters cannot be shown they are no reason to fail
+            stream.reconfigure(errors="replace")  # a terminal without Greek letters must not make a command fail
     code: object = 0
     try:
-        code = _exit_code()
+        code = _run_command()
         print(end="", flush=True)
     except BrokenPipeError:
-        os._exit(0)  # whoever reads our output has seen enough
+        os._exit(0)  # the reader has closed the pipe, as `head` does
     except OSError as error:
         if not code:
             say(f"standard output: {error.strerror}")
         code = code or UsageError.exit_code
-    # Everything is written; tearing down numba's compiler would take a quarter of a second more.
+    # Everything is written. A normal exit would tear down numba's compiler, which takes a quarter of a second.
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 

@@ -1,4 +1,4 @@
-"""nonconv check: results held against what their configs expect."""
+"""nonconv check: test results against the `expect` block of their configs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
+    count,
     default_workers,
     print_table,
     reported,
@@ -34,37 +35,40 @@ EXIT_CODES = {"met": 0, "refuted": 3, "undecided": 4}
 def check(
     configs: ConfigFiles,
     settings: Settings = [],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where the output folders lie.")] = Path("outputs"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder with the output folders.")] = Path(
+        "outputs"
+    ),
     workers: Workers = 0,
     force: Force = False,
     as_json: AsJson = False,
-    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML as well.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.")] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run configs, or reuse their results, and hold them against their `expect:`; exit 3 if one is refuted, 4 if undecided.
+    """Test whether results meet the `expect` block of their configs.
 
-    All configs are read before anything is computed.
+    Runs the configs, or reuses their finished results. Exit code 3: an expectation is refuted; 4: none is, but one is
+    undecided. All configs are read before anything is computed.
     """
-    from nonconv.checks.expectations import overall
+    from nonconv.checks.expectations import combine
 
-    cells = _cells(configs, settings)
+    cells = _read_cells(configs, settings)
     if junit:
-        _make_room(junit)
-    results = _results(configs, cells, out, workers or default_workers(), force, quiet, verbose)
-    checked = _checked(configs, cells, results)
-    status = overall(row.status for one in checked for row in one.rows)
+        _prepare_file(junit)
+    results = _compute_results(configs, cells, out, workers or default_workers(), force, quiet, verbose)
+    checked = _evaluate(configs, cells, results)
+    status = combine(row.status for one in checked for row in one.rows)
     if junit:
         _write_junit(junit, checked)
     if as_json:
         _print_json(checked, status)
     else:
-        _print(checked)
+        _print_table(checked)
     raise typer.Exit(EXIT_CODES[status])
 
 
-def _cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
-    """All experiments. Raises ConfigError with every problem of every config."""
+def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
+    """The cell of every config. Raises ConfigError with the problems of all configs."""
     from nonconv.config.expect import Expect
     from nonconv.experiment.binding import read_cell
     from nonconv.faults.problems import Place, Problem
@@ -79,15 +83,15 @@ def _cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
             problems += error.problems
         else:
             if not cells[-1].expect:
-                missing = "missing; `nonconv check` holds the result against it"
+                missing = "missing; `nonconv check` tests results against this block"
                 problems.append(str(Problem(missing, Place(str(config), 0, 0, ""), "expect", allowed(Expect))))
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return cells
 
 
-def _make_room(file: Path) -> None:
-    """What can be known of a file that cannot be written, said before anything is computed."""
+def _prepare_file(file: Path) -> None:
+    """Make the folder of a file, so that a path that cannot be written is refused before anything is computed."""
     if file.is_dir():
         raise UsageError(f"{file} cannot be written: it is a folder")
     try:
@@ -96,10 +100,10 @@ def _make_room(file: Path) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _results(
+def _compute_results(
     configs: list[Path], cells: "list[Cell]", out: Path, workers: int, force: bool, quiet: bool, verbose: bool
 ) -> "list[Result]":
-    """The result of each experiment, computed where it is not there."""
+    """The result of each cell, computed unless it is finished."""
     from nonconv.checks.expectations import read_result
     from nonconv.report.figures.drawing_process import figure_process
     from nonconv.store.folder import Folder
@@ -113,18 +117,18 @@ def _results(
                 say(f"{config} ({k} of {len(cells)}): {cell.claim or cell.name}")
             seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, draw)
             if verbose:
-                say(f"{folder} was finished before" if reused else f"{folder}: simulated in {seconds:.2f} s")
+                say(f"{folder}: reused" if reused else f"{folder}: simulated in {seconds:.2f} s")
             results.append(read_result(folder, cell.deterministic))
     return results
 
 
-def _checked(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
-    """Every expectation held against its result. Raises ConfigError for those about what no result can tell."""
-    from nonconv.checks.expectations import evaluate, unanswerable
+def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
+    """Test every expectation. Raises ConfigError for expectations about numbers that the experiment does not have."""
+    from nonconv.checks.expectations import evaluate, find_unanswerable
     from nonconv.checks.junit import Checked
 
     found = list(zip(map(str, configs), cells, results, strict=True))
-    problems = [str(p) for config, cell, result in found for p in unanswerable(cell.expect, result, config)]
+    problems = [str(p) for config, cell, result in found for p in find_unanswerable(cell.expect, result, config)]
     if problems:
         raise ConfigError(problems)
     return [
@@ -142,27 +146,23 @@ def _write_junit(file: Path, checked: "list[Checked]") -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _counts(checked: "list[Checked]") -> dict[str, int]:
+def _count_statuses(checked: "list[Checked]") -> dict[str, int]:
     from nonconv.checks.expectations import STATUSES
 
     statuses = [row.status for one in checked for row in one.rows]
     return {status: statuses.count(status) for status in STATUSES}
 
 
-def _print(checked: "list[Checked]") -> None:
+def _print_table(checked: "list[Checked]") -> None:
     rows = [[one.config, row.expected, row.found, row.status] for one in checked for row in one.rows]
     print_table("", ["config", "expected", "found", "status"], rows)
-    counts = _counts(checked)
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    print(f"{_number(sum(counts.values()), 'expectation')} of {_number(len(checked), 'config')}: {said}.")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    counts = _count_statuses(checked)
+    said = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    print(f"{count(sum(counts.values()), 'expectation')} of {count(len(checked), 'config')}: {said}.")
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:
-    from nonconv.checks.expectations import overall
+    from nonconv.checks.expectations import combine
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json
 
@@ -172,9 +172,11 @@ def _print_json(checked: "list[Checked]", status: str) -> None:
             "name": one.name,
             "claim": one.claim,
             "folder": str(one.folder),
-            "status": overall(row.status for row in one.rows),
+            "status": combine(row.status for row in one.rows),
             "expectations": [row._asdict() for row in one.rows],
         }
         for one in checked
     ]
-    write_stdout(as_json({"schema_version": SCHEMA_VERSION, "status": status, "counts": _counts(checked), "configs": configs}))
+    write_stdout(
+        as_json({"schema_version": SCHEMA_VERSION, "status": status, "counts": _count_statuses(checked), "configs": configs})
+    )

@@ -1,8 +1,8 @@
-"""nonconv show, nonconv validate: a config without running it."""
+"""nonconv show, nonconv validate: read a config without running it."""
 
 from pathlib import Path
 
-from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, count, reported, say, write_stdout
 from nonconv.errors import ConfigError
 
 
@@ -13,7 +13,10 @@ def show(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print the resolved config, every default filled in. It is a config itself."""
+    """Print the resolved config, with every default filled in.
+
+    The output is a config itself.
+    """
     from nonconv.experiment.binding import read_cell
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json as json_bytes
@@ -31,7 +34,10 @@ def validate(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print all errors of all configs in one go, and nothing else."""
+    """Report all errors in all configs, without running them.
+
+    If a config has a `sweep` block, every cell of its grid is read as well.
+    """
     from nonconv.experiment.binding import read_cell
 
     problems: list[str] = []
@@ -44,11 +50,11 @@ def validate(
     if problems:
         raise ConfigError(problems)
     if not quiet:
-        say(f"{len(configs)} valid")
+        say(f"{count(len(configs), 'valid config')}")
 
 
 def _check_sweep(config: Path, settings: list[str]) -> None:
-    """Every cell of the grid, if the config has one. Raises ConfigError."""
+    """Read every cell of the grid if the config has one. Raises ConfigError."""
     from nonconv.config.document import read
     from nonconv.sweeps.sweep import read_sweep, survey
 

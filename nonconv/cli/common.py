@@ -1,8 +1,9 @@
-"""What the commands share: options, the way errors become messages and exit codes, output."""
+"""What commands share: options, errors as messages and exit codes, output."""
 
 import functools
 import io
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,34 +12,40 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from nonconv.errors import NonconvError, UsageError
+from nonconv.errors import Interrupted, NonconvError, UsageError
 
-INTERNAL_ERROR, INTERRUPTED = 1, 130
+EXIT_INTERNAL_ERROR = 1
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
-F = TypeVar("F", bound=Callable[..., Any])
+"""Widths of tables that are not printed on a terminal. Numbers are never folded."""
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
-ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG...", help="Config files.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="An output folder.")]
+ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep.")]
 Settings = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the config, as optimizer.beta2=0.99."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
 ]
 Plugins = Annotated[
     list[Path],
-    typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own; its code is run. Repeatable."),
+    typer.Option("--plugin", metavar="FILE", help="A Python file with your own components; its code is run. Repeatable."),
 ]
 Workers = Annotated[
-    int, typer.Option(min=0, help="Threads, or processes of a sweep; 0: one a processor. The result is the same.")
+    int,
+    typer.Option(min=0, metavar="N", help="Threads or processes. 0 uses every CPU. Results do not depend on it."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Compute again, and overwrite what the folder holds.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show tracebacks.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no hints.")]
+Force = Annotated[bool, typer.Option("--force", help="Compute everything again and overwrite the output folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and compute nothing.")]
+OutputFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no hints.")]
 
 
-def reported(command: F) -> F:
-    """Errors as messages on stderr with their exit code; a traceback only for what is our fault, or with -v."""
+def reported(command: Command) -> Command:
+    """Turn a command's errors into a message on stderr and an exit code. Tracebacks are shown with -v only."""
 
     @functools.wraps(command)
     def wrapper(*arguments: Any, **options: Any) -> Any:
@@ -49,48 +56,61 @@ def reported(command: F) -> F:
             say(traceback.format_exc() if verbose else str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            say("stopped")
-            raise typer.Exit(INTERRUPTED) from None
+            say("Stopped.")
+            raise typer.Exit(Interrupted.exit_code) from None
         except BrokenPipeError:
-            raise typer.Exit from None  # whoever reads our output has seen enough
+            raise typer.Exit from None  # the reader has closed the pipe, as `head` does
         except typer.Exit:
             raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             say(traceback.format_exc() if verbose else f"{where}{error.strerror or error}")
             raise typer.Exit(UsageError.exit_code) from None
-        except Exception as error:  # the last resort: whatever is left is our fault, and is said so
-            hint = "" if verbose else "; -v shows where"
-            say(f"internal error, please report it: {type(error).__name__}: {error}{hint}")
+        except Exception as error:  # a defect of nonconv: every error that a user can cause is handled above
+            hint = "" if verbose else " (-v shows the traceback)"
+            say(f"Internal error, please report it: {type(error).__name__}: {error}{hint}")
             if verbose:
                 say(traceback.format_exc())
-            raise typer.Exit(INTERNAL_ERROR) from None
+            raise typer.Exit(EXIT_INTERNAL_ERROR) from None
 
-    return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, which mypy cannot see
+    return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, but mypy does not know
+
+
+def interrupted(stop: BaseException) -> Interrupted:
+    """The error for an interrupted command, with the command that continues it."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--force"]  # --force would start over
+    return Interrupted(f"{str(stop) or 'Stopped.'} To continue, run:\n  {shlex.join(['nonconv', *arguments])}")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def say(text: str) -> None:
-    """A message for people, on stderr."""
+    """Print a message for people on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def write_stdout(content: bytes) -> None:
-    """A result, byte for byte. What cannot be written raises when main flushes."""
+    """Write a result to stdout byte for byte. If it cannot be written, the flush in `main` raises."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
-    """A table on stdout: text is folded to the terminal's width, numbers are never cut."""
+    """Print a table on stdout. Text is folded to the width of the terminal; numbers are never cut."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, box=SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in header:
         table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
         table.add_row(*row)
+    if title:
+        print(title)  # rich would fold it to the width of the table
     if sys.stdout.isatty() and not numbers:
         Console(highlight=False, markup=False).print(table)
         return
@@ -100,5 +120,5 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
 
 
 def default_workers() -> int:
-    """The processors this process may use."""
+    """The number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,15 +7,16 @@ import typer
 
 from nonconv.cli.common import AsJson, Verbose, print_table, reported, write_stdout
 
-First = Annotated[Path, typer.Argument(metavar="CELL", help="A run's output folder, or a cell of a sweep.")]
-Second = Annotated[Path, typer.Argument(metavar="CELL", help="Another.")]
+First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or of a cell of a sweep.")]
+Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]
 
 
 @reported
 def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Compare two runs: how their configs differ, and the difference of their results with an interval of its own.
+    """Compare the results of two runs, path by path.
 
-    Runs of one seed see the same data, path by path, so the interval is much narrower than those of the two results.
+    Prints how the configs differ, and the difference of each result with its own interval. Runs with the same seed see the
+    same data on each path, so this interval is much narrower than those of the two results.
     """
     from nonconv.checks.comparison import as_dict, rows
     from nonconv.checks.comparison import compare as compared
@@ -32,11 +33,12 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
         print("The two configs are the same.")
     paths = found.differences[0].paired.paths
     print_table(
-        f"What {paths} paths end with, on average; differences with the half width of their 95 % interval",
+        f"Means over {paths} paths at the end; differences ± half width of their 95 % interval",
         *rows(found),
         numbers=True,
     )
     if found.same_data:
-        print("Both have the same random numbers, so paths are compared in pairs; `narrower` is what that gains.")
+        print("Both runs use the same random numbers, so paths are compared in pairs.")
+        print("`narrower` is the factor by which pairing shrinks the interval.")
     else:
-        print("The seeds differ, so pairing gains nothing; the intervals hold all the same.")
+        print("The seeds differ, so pairing does not shrink the intervals; they are valid all the same.")

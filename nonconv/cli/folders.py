@@ -1,4 +1,4 @@
-"""nonconv table, plot, verify: a finished folder again."""
+"""nonconv table, plot, verify: read a finished folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,29 +9,31 @@ from nonconv.atomic import write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
 from nonconv.errors import UsageError
 
-MISMATCH = 3
+EXIT_MISMATCH = 3
 
 
-def _one_of(kind: str, kinds: tuple[str, ...]) -> str:
+def _check_format(kind: str, kinds: tuple[str, ...]) -> None:
     if kind not in kinds:
-        raise UsageError(f"unknown format {kind!r}\n  allowed: {', '.join(kinds)}")
-    return kind
+        raise UsageError(f"--format: unknown format {kind!r}\n  allowed: {', '.join(kinds)}")
 
 
 @reported
 def table(
     run: RunFolder,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="csv, md, latex, json or parquet.")] = "md",
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to; - is stdout.")] = Path("-"),
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, latex, csv, json or parquet.")] = "md",
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout.")] = Path("-"),
     verbose: Verbose = False,
 ) -> None:
-    """Print the table of a run or a sweep: the short one as md or latex (booktabs), the whole as csv, json or parquet."""
+    """Print the results of a run or a sweep as a table.
+
+    md and latex (for booktabs) are short tables for people; csv, json and parquet hold every row and column.
+    """
     from nonconv.report.tables import FORMATS
     from nonconv.store.folder import undamaged
 
-    _one_of(kind, FORMATS)
+    _check_format(kind, FORMATS)
     undamaged(run)
-    content = _rendered(run, kind)
+    content = _render(run, kind)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -41,7 +43,7 @@ def table(
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
-def _rendered(folder: Path, kind: str) -> bytes:
+def _render(folder: Path, kind: str) -> bytes:
     from nonconv.report.run import read_run
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
     from nonconv.report.sweep_table import table as of_sweep
@@ -57,12 +59,15 @@ def plot(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
     verbose: Verbose = False,
 ) -> None:
-    """Draw the figures of a run or a sweep again, from its data files, into the working directory or DIR."""
+    """Redraw the figures of a run or a sweep from its data files.
+
+    They are written to the working directory, or to DIR.
+    """
     from nonconv.report.figures.catalogue import FORMATS
     from nonconv.report.figures.drawing import draw_folder
     from nonconv.store.folder import undamaged
 
-    _one_of(kind, FORMATS)
+    _check_format(kind, FORMATS)
     name = undamaged(run)["name"]
     for figure, content in draw_folder(run, formats=(kind,)).items():
         target = out / f"{name}-{figure}"
@@ -75,9 +80,10 @@ def plot(
 
 @reported
 def verify(run: RunFolder, verbose: Verbose = False) -> None:
-    """Compute a run's recorded paths again and compare them, bit for bit, with paths.npz; exit 3 if they differ.
+    """Recompute recorded paths and compare them bit for bit.
 
-    Of a sweep, those of some cells, spread over the grid; the files of all cells are checked.
+    Exit code 3: files have changed, or paths differ. For a sweep, the files of all cells are checked, and the paths of
+    some cells, spread over the grid, are recomputed.
     """
     from nonconv.checks.verification import verify_folder, verify_sweep
     from nonconv.report.sweep_result import is_sweep
@@ -87,4 +93,4 @@ def verify(run: RunFolder, verbose: Verbose = False) -> None:
     for reason in verdict.reasons:
         say(reason)
     if not verdict.good:
-        raise typer.Exit(MISMATCH)
+        raise typer.Exit(EXIT_MISMATCH)

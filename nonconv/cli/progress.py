@@ -1,4 +1,4 @@
-"""Progress of a run on stderr: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run on stderr: a live bar on a terminal, elsewhere a line every few seconds."""
 
 import sys
 import time
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
 
 PLAIN_SECONDS = 10.0
+"""Time between two lines of progress where stderr is no terminal."""
 
 
 @contextmanager
-def progress_of(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A function to be told how many paths are done."""
+def show_progress(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield the function to call with the number of paths that are done."""
     if quiet:
         yield lambda done: None
     elif sys.stderr.isatty():

@@ -1,24 +1,24 @@
-"""nonconv run: one experiment, from a config to a folder."""
+"""nonconv run: one experiment, from its config to an output folder."""
 
 import json
-import shlex
 import signal
-import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
+    DryRun,
     Force,
+    OutputFolder,
     Quiet,
     Settings,
     Verbose,
     Workers,
+    count,
     default_workers,
+    interrupted,
     print_table,
     reported,
     say,
@@ -37,38 +37,37 @@ if TYPE_CHECKING:
 def run(
     config: ConfigFile,
     settings: Settings = [],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
-    ] = None,
+    out: OutputFolder = None,
     workers: Workers = 0,
     force: Force = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run one experiment: CONFIG -> a folder of tables, figures, paths and a manifest.
+    """Run one experiment and store its results in a folder.
 
-    A finished folder is not computed again; an interrupted run continues by running the same command again.
+    The folder holds tables, figures, a summary and recorded paths. A finished run is not computed again. To continue an
+    interrupted run, run the same command.
     """
     from nonconv.report.figures.drawing_process import figure_process
 
     if dry_run:
-        _announce(*_cell_and_folder(config, settings, out), as_json)
+        _print_plan(*_read(config, settings, out), as_json)
         return
     with figure_process() as draw:
-        cell, folder = _cell_and_folder(config, settings, out)
+        cell, folder = _read(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
 
 
-def _cell_and_folder(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
+def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
     from nonconv.experiment.binding import read_cell
 
     cell = read_cell(config, settings)
     return cell, out or Path("outputs") / cell.folder_name
 
 
-def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
+def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
     from nonconv.store.folder import SCHEMA_VERSION, Folder
 
     finished = Folder(folder, cell.identity).is_finished()
@@ -76,9 +75,8 @@ def _announce(cell: "Cell", folder: Path, as_json: bool) -> None:
         facts = {"name": cell.name, "paths": cell.paths, "steps": cell.program.steps, "finished": finished}
         write_stdout(_document({"schema_version": SCHEMA_VERSION, **facts}, folder))
         return
-    state = "finished, nothing to do" if finished else "to be computed"
     print(f"{cell.name}: {cell.paths} paths x {cell.program.steps} steps = {cell.paths * cell.program.steps:.3g} path-steps")
-    print(f"{folder}: {state}")
+    print(f"{folder}: {'already finished' if finished else 'not finished yet'}")
 
 
 def _run(
@@ -90,23 +88,23 @@ def _run(
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _and_load_tables(draw))
+    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
     result = read_run(folder)
     if as_json:
         write_stdout(_document(result.summary, folder))
     else:
         _print_result(result)
     if cell.swept and not (as_json or quiet):
-        say("This was the config without its grid; nonconv sweep runs that")
+        say("The `sweep` block was ignored; `nonconv sweep` runs the grid.")
     if reused and not quiet:
-        say(f"{folder} was finished before; --force computes it again")
+        say(f"Reused the finished results in {folder}; --force computes them again.")
     elif verbose:
         rate = cell.paths * cell.program.steps / max(seconds, 1e-9)
-        say(f"simulated in {seconds:.2f} s by {workers} workers, {rate:.3g} path-steps/s, compilation included")
+        say(f"Simulated in {seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included.")
 
 
-def _and_load_tables(draw: "Draw") -> "Draw":
-    """The Draw, which meanwhile loads what prints the result."""
+def _load_tables_meanwhile(draw: "Draw") -> "Draw":
+    """The same Draw, which imports what prints the result while figures are drawn."""
 
     def begin(folder: Path) -> "Callable[[], Figures]":
         figures = draw(folder)
@@ -117,17 +115,16 @@ def _and_load_tables(draw: "Draw") -> "Draw":
 
 
 def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
-    """The seconds it took, with progress on stderr. Raises Interrupted with the command that continues."""
+    """Simulate with progress on stderr, and return the seconds it took. Raises Interrupted, with the command to continue."""
     from nonconv import study
-    from nonconv.cli.progress import progress_of
+    from nonconv.cli.progress import show_progress
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with progress_of(cell, quiet) as progress:
+        with show_progress(cell, quiet) as progress:
             return study.run(cell, folder, workers, force, progress, draw).seconds
     except Interrupted as stop:
-        again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew
-        raise Interrupted(f"{stop}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
+        raise interrupted(stop) from None
 
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:
@@ -143,7 +140,7 @@ def _print_result(result: Any) -> None:
 
     header, rows = short_rows(result)
     print(setting(result))
-    print_table("E|Θₙ − ξ|² with the half width of its 95 % interval, by ξ", header, rows, numbers=True)
+    print_table("E|Θₙ − ξ|² ± half width of its 95 % interval, per ξ", header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
     title, header, rows = groups(result)

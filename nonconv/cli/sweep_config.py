@@ -1,24 +1,27 @@
-"""nonconv sweep: a grid of experiments, from a config to a folder."""
+"""nonconv sweep: a grid of experiments, from its config to an output folder."""
 
 import json
-import shlex
 import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
+    DryRun,
     Force,
+    OutputFolder,
     Quiet,
     Settings,
     Verbose,
     Workers,
+    count,
     default_workers,
+    interrupted,
     print_table,
     reported,
     say,
@@ -28,19 +31,17 @@ from nonconv.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw
-    from nonconv.sweeps.loop import MakeExecutor, Outcome
+    from nonconv.sweeps.loop import OpenExecutor, Outcome
     from nonconv.sweeps.sweep import Survey, Sweep
 
-SOME_FAILED = 5
-MOST_ROWS = 40
+EXIT_CELLS_FAILED = 5
+MOST_TABLE_ROWS = 40
 EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
-"""The usual one first. Processes are forks: elsewhere there are none, or system libraries do not survive them."""
+"""The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
 
 Grids = Annotated[
     list[str],
-    typer.Option(
-        "--grid", metavar="KEY=VALUES", help="Values of one key: optimizer.beta1=0:0.99:20 or optimizer.beta2=0.9,0.99."
-    ),
+    typer.Option("--grid", metavar="KEY=VALUES", help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable."),
 ]
 
 
@@ -49,41 +50,39 @@ def sweep(
     config: ConfigFile,
     grids: Grids = [],
     settings: Settings = [],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
-    ] = None,
+    out: OutputFolder = None,
     workers: Workers = 0,
     executor: Annotated[
-        str, typer.Option(metavar="EXECUTOR", help=f"{' or '.join(EXECUTORS[:-1])} of this machine, or dask: a cluster.")
+        str, typer.Option(metavar="EXECUTOR", help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.")
     ] = EXECUTORS[0],
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler; without one, a cluster on this machine.")
+        str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler. Without it, dask starts workers on this machine.")
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     force: Force = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run a grid of experiments: the config's `sweep:` block, or --grid -> one folder of cells, a table and maps.
+    """Run a grid of experiments, one cell per combination of values.
 
-    Cells that are there already are not computed again; an interrupted sweep continues by running the same command again.
+    The grid is the config's `sweep` block, or --grid. The output folder holds the cells, a table and figures. Finished
+    cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
     from nonconv.report.figures.drawing_process import figure_process
 
     _check_executor(executor, scheduler)
     if dry_run:
-        found, surveyed, folder = _surveyed(config, settings, grids, out)
-        _announce(found, surveyed, folder, workers or default_workers(), force, as_json)
+        _print_plan(_read(config, settings, grids, out), workers or default_workers(), force, as_json)
         return
     with figure_process() as draw:
-        found, surveyed, folder = _surveyed(config, settings, grids, out)
-        make = _executor(found, surveyed, executor, scheduler, workers or default_workers())
-        outcome = _run(found, surveyed, folder, make, force, fail_fast, quiet or as_json, draw)
-        _print(outcome, as_json, quiet)
+        plan = _read(config, settings, grids, out)
+        open_executor = _choose_executor(plan, executor, scheduler, workers or default_workers())
+        outcome = _run(plan, open_executor, force, fail_fast, quiet or as_json, draw)
+        _print_result(outcome, as_json, quiet)
     if outcome.failures:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(EXIT_CELLS_FAILED)
 
 
 def _check_executor(executor: str, scheduler: str | None) -> None:
@@ -94,74 +93,73 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         hint = f"\n  did you mean {near}?" if near else ""
         raise UsageError(f"--executor: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
     if scheduler and executor != "dask":
-        raise UsageError("--scheduler is for --executor dask")
+        raise UsageError("--scheduler needs --executor dask")
 
 
-def _surveyed(config: Path, settings: list[str], grids: list[str], out: Path | None) -> "tuple[Sweep, Survey, Path]":
+class _Plan(NamedTuple):
+    """A sweep that has been read and surveyed, and its output folder."""
+
+    sweep: "Sweep"
+    survey: "Survey"
+    folder: Path
+
+
+def _read(config: Path, settings: list[str], grids: list[str], out: Path | None) -> _Plan:
     from nonconv.sweeps.sweep import read_sweep, survey
 
     found = read_sweep(config, settings, grids)
     surveyed = survey(found)
-    return found, surveyed, out or Path("outputs") / f"{found.name}-{surveyed.identity[:8]}"
+    return _Plan(found, surveyed, out or Path("outputs") / f"{found.name}-{surveyed.identity[:8]}")
 
 
-def _executor(found: "Sweep", surveyed: "Survey", kind: str, scheduler: str | None, workers: int) -> "MakeExecutor":
-    from nonconv.sweeps.executors import cluster, packed, processes, threads
+def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+    from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
 
     if kind != "dask":
-        return partial(processes if kind == "processes" else threads, found, workers)
-    files = {name: file.content for name, file in surveyed.files.items()}
-    return partial(cluster, packed(found, files), scheduler, workers)
+        return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
+    files = {name: file.content for name, file in plan.survey.files.items()}
+    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers)
 
 
-def _run(
-    found: "Sweep",
-    surveyed: "Survey",
-    folder: Path,
-    make: Any,
-    force: bool,
-    fail_fast: bool,
-    quiet: bool,
-    draw: "Draw",
-) -> "Outcome":
-    from nonconv.cli.sweep_progress import sweep_progress
+def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw") -> "Outcome":
+    from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
-    if found.claim and not quiet:
-        say(f"Claim: {found.claim}")
+    if plan.sweep.claim and not quiet:
+        say(f"Claim: {plan.sweep.claim}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run_sweep(found, surveyed, folder, make, force, fail_fast, partial(sweep_progress, surveyed, quiet), draw)
+        return run_sweep(*plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
     except (Interrupted, KeyboardInterrupt) as stop:
-        again = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would begin anew
-        raise Interrupted(f"{str(stop) or 'stopped'}; this continues it:\n  {shlex.join(['nonconv', *again])}") from None
+        raise interrupted(stop) from None
 
 
-def _announce(found: "Sweep", surveyed: "Survey", folder: Path, workers: int, force: bool, as_json: bool) -> None:
+def _print_plan(plan: _Plan, workers: int, force: bool, as_json: bool) -> None:
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.sweeps.estimate import estimate
     from nonconv.sweeps.loop import refuse_fewer_paths
 
     if not force:
-        refuse_fewer_paths(found, surveyed, folder)
-    guess = estimate(found, surveyed, folder, workers)
-    facts = {
-        "name": found.name,
-        "folder": str(folder),
-        "cells": len(surveyed.ids),
-        "done": guess.done,
-        "path_steps": surveyed.path_steps,
-        "path_steps_left": guess.path_steps,
-        "seconds": round(guess.seconds, 1),
-        "workers": workers,
-    }
+        refuse_fewer_paths(*plan)
+    left, cells = estimate(*plan, workers), len(plan.survey.ids)
     if as_json:
-        write_stdout((json.dumps({"schema_version": SCHEMA_VERSION, **facts}, indent=2) + "\n").encode())
+        facts = {
+            "schema_version": SCHEMA_VERSION,
+            "name": plan.sweep.name,
+            "folder": str(plan.folder),
+            "cells": cells,
+            "done": left.done,
+            "path_steps": plan.survey.path_steps,
+            "path_steps_left": left.path_steps,
+            "seconds": round(left.seconds, 1),
+            "workers": workers,
+        }
+        write_stdout((json.dumps(facts, indent=2) + "\n").encode())
         return
-    print(f"{found.name}: {len(surveyed.ids)} cells, {surveyed.path_steps:.3g} path-steps in all")
-    print(f"{folder}: of {len(surveyed.ids)} cells, {guess.done} done, {len(surveyed.ids) - guess.done} to be computed")
-    if guess.path_steps:
-        print(f"about {_duration(guess.seconds)} on {workers} cores here, judged by a short trial of {guess.tried}")
+    print(f"{plan.sweep.name}: {count(cells, 'cell')}, {plan.survey.path_steps:.3g} path-steps in total")
+    print(f"{plan.folder}: {left.done} of {count(cells, 'cell')} finished, {cells - left.done} to compute")
+    if left.path_steps:
+        print(f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}")
 
 
 def _duration(seconds: float) -> str:
@@ -170,7 +168,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _print(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
+def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     from nonconv.report.sweep_result import read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
@@ -184,15 +182,14 @@ def _print(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
         return
     print(setting(result))
     header, rows = short_rows(result)
-    if len(rows) <= MOST_ROWS:
-        print_table(
-            "Final E|Θ − ξ|² with the half width of its 95 % interval, and the verdict, by cell", header, rows, numbers=True
-        )
+    if len(rows) <= MOST_TABLE_ROWS:
+        print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
     for figure in sorted((folder / "figures").glob("*.png")):
         print(figure)
     if outcome.reused and not quiet:
-        known = "every cell was" if not outcome.computed else f"{outcome.reused} of {result.about['cells']} cells were"
-        say(f"{known} there before; --force computes all again")
+        cells = count(int(result.about["cells"]), "cell")
+        reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"
+        say(f"Reused {reused}; --force computes them again.")

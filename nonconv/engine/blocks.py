@@ -18,7 +18,7 @@ SNAPSHOT_BYTES = 16 * 2**20
 SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
-WORTHWHILE = 2**23
+WORTHWHILE_SAMPLES = 2**23
 """Samples of one coordinate that a block should have, some 25 ms of them: what Python does with a block takes one."""
 ROWS_TOGETHER, STEPS_TOGETHER = 8, 2**18
 """Of programs that are moved together: coordinates, so that what a kernel works on stays in the second cache, and steps of
@@ -69,13 +69,13 @@ def block_size(program: Program) -> int:
 
     A function of the config alone.
     """
-    worthwhile = math.ceil(WORTHWHILE / (program.samples * program.steps * LANES)) * LANES
+    worthwhile = math.ceil(WORTHWHILE_SAMPLES / (program.samples * program.steps * LANES)) * LANES
     fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
 
 
 def most_together(program: Program) -> int:
-    """How many companions of a program (program.companions) are moved together with it, itself included."""
+    """How many programs with this program's `batch_key` are moved together, itself included."""
     if program.learning or program.orbit is not None:
         return 1
     snapshots = 8 * program.dim * program.plan.snapshots(program.record) * block_size(program)
@@ -92,7 +92,7 @@ def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDA
 def simulate_together(
     programs: Sequence[Program], make: Callable[..., Engine], first: int, paths: int, stop: NDArray[np.uint8]
 ) -> list[Block]:
-    """The blocks that `simulate` gives of each program, of programs that are companions; make: an engine of programs."""
+    """The blocks that `simulate` gives for each program; all have the same `batch_key`. make: builds an engine of programs."""
     return _simulated(programs, make(*programs), [make(program) for program in programs], first, paths, stop)
 
 

@@ -20,7 +20,7 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 from numba.np.numpy_support import from_dtype
 
-from nonconv.engine.kernel_files import MEANING, cache_folder, called_by, kernel_name, write_once
+from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name, write_once
 from nonconv.engine.object_files import Code, Kinds
 from nonconv.numerics import elementary, normal
 
@@ -42,31 +42,31 @@ with _hidden("scipy.linalg"):  # numba would load it, for a fifth of a second, t
     importlib.import_module("numba.np.arraymath")
 
 # numba.config is filled in when numba is imported, so its attributes are unknown to a type checker.
-FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
-if numba.config.CPU_FEATURES is None and "+avx512f" in FEATURES:  # type: ignore[attr-defined]
+HOST_FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
+if numba.config.CPU_FEATURES is None and "+avx512f" in HOST_FEATURES:  # type: ignore[attr-defined]
     # LLVM uses half of an AVX-512 register unless told otherwise; Philox and the divisions gain a seventh from all of it.
-    numba.config.CPU_FEATURES = f"{FEATURES},-prefer-256-bit"  # type: ignore[attr-defined]
+    numba.config.CPU_FEATURES = f"{HOST_FEATURES},-prefer-256-bit"  # type: ignore[attr-defined]
 
 njit: Any = numba.njit
 tuple_type: Any = types.BaseTuple.from_types
 """Their declared types are none, or do not know all of their options."""
-INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
+KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
-INLINED = {elementary.__name__, normal.__name__}
+INLINED_MODULES = {elementary.__name__, normal.__name__}
 """Modules of functions of one number: LLVM leaves larger ones as calls, and a loop with a call does not vectorise."""
 
 
 @cache
 def definition(function: FunctionType, inline: Literal["never", "always"] = "never") -> Any:
     """A plain function as a kernel function, with the plain functions it calls."""
-    function = MEANING.get(function, function)
+    function = KERNEL_HELPERS.get(function, function)
     if not isinstance(function, FunctionType):
         return function
-    helpers = {name: definition(helper) for name, helper in called_by(function).items()}
+    helpers = {name: definition(helper) for name, helper in callees(function).items()}
     linked = FunctionType(
         function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
     )
-    return njit(inline=inline, forceinline=function.__module__ in INLINED, **INSIDE)(linked)
+    return njit(inline=inline, forceinline=function.__module__ in INLINED_MODULES, **KERNEL_OPTIONS)(linked)
 
 
 def load(text: str, *functions: Callable[..., Any]) -> ModuleType:

@@ -14,16 +14,16 @@ from nonconv.engine.draws import fill_examples
 from nonconv.engine.pieces import call, write
 
 deal = definition(decks.deal)
-INSIDE = {"error_model": "numpy", "no_cfunc_wrapper": True}
+KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 
-@njit(cache=True, **INSIDE)
+@njit(cache=True, **KERNEL_OPTIONS)
 def hold(address, constants):
     """What pieces.Held writes with."""
     write(address, constants)
 
 
-@njit(**INSIDE)
+@njit(**KERNEL_OPTIONS)
 def take(theta, first, here, w):
     """Copy some paths of theta (rows, paths) to the lanes of w; lanes left over repeat the last path."""
     for j in range(w.shape[0]):
@@ -31,7 +31,7 @@ def take(theta, first, here, w):
             w[j, i] = theta[j, first + min(i, here - 1)]
 
 
-@njit(**INSIDE)
+@njit(**KERNEL_OPTIONS)
 def put(w, first, here, theta):
     """The inverse of `take`."""
     for j in range(w.shape[0]):
@@ -39,7 +39,7 @@ def put(w, first, here, theta):
             theta[j, first + i] = w[j, i]
 
 
-@njit(**INSIDE)
+@njit(**KERNEL_OPTIONS)
 def repeat(table, first, number, lanes, out):
     """Columns first, first + 1, ... of a table, each for all lanes."""
     for j in range(table.shape[0]):
@@ -48,13 +48,13 @@ def repeat(table, first, number, lanes, out):
                 out[j, s * lanes + i] = table[j, first + s]
 
 
-@njit(**INSIDE)
+@njit(**KERNEL_OPTIONS)
 def clear(out):
     for i in range(out.size):
         out[i] = 0.0
 
 
-@njit(cache=True, nogil=True, **INSIDE)
+@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
     first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes,
@@ -118,7 +118,7 @@ def advance(
                     state[slot, j, first + i] = s[slot, j * lanes + i]
 
 
-@njit(cache=True, nogil=True, **INSIDE)
+@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def risks(theta, features, targets, out, stop, pieces, sizes):
     """engine.program.Engine.risks, written to out."""
     _, _, learn, _, constants, _ = pieces
@@ -148,7 +148,7 @@ def risks(theta, features, targets, out, stop, pieces, sizes):
                     out[row, r, first + i] = total[row, i] / number
 
 
-@njit(cache=True, nogil=True, **INSIDE)
+@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def noises(theta, features, targets, out, stop, pieces, sizes):
     """engine.program.Engine.noises, written to out."""
     _, _, learn, finish, constants, _ = pieces

@@ -14,26 +14,26 @@ from nonconv.engine.reference import Reference
 from nonconv.faults.blame import blame, blaming, is_foreign
 from nonconv.numerics.arithmetic import Array
 
-MAKING = threading.Lock()
+KERNEL_LOCK = threading.Lock()
 
 
 class Fused:
     """Moves paths with the compiled kernel of the program's definitions; compiles, or loads from disk, when first used.
 
-    Of companions (program.companions) it moves the paths of all at once, with the same random numbers.
+    Several programs with the same `program.batch_key` are moved at once, with the same random numbers.
     """
 
-    def __init__(self, program: Program, *companions: Program) -> None:
+    def __init__(self, program: Program, *others: Program) -> None:
         objective = program.objective.component
         roles = ("add_gradient", "loss", "penalty") if isinstance(objective, Coupled) else ("gradient",)
-        self._program, self._alone = program, not companions
+        self._program, self._alone = program, not others
         self._compiled: dict[str, Callable[..., Any]] = {
             "update": program.optimizer.component.update,
             "sample": program.data.component.sample,
             **{role: getattr(objective, role) for role in roles},
         }
-        with MAKING, blaming(**self._compiled):  # whichever thread asks first
-            self._kernel = _kernel(program, *companions)
+        with KERNEL_LOCK, blaming(**self._compiled):  # whichever thread asks first
+            self._kernel = _kernel(program, *others)
 
     def advance(self, motion: Motion) -> None:
         """Move the paths of a block. Raises PluginError if the definition of a plug-in cannot be compiled."""
@@ -67,9 +67,9 @@ class Fused:
                 raise
 
 
-def _kernel(program: Program, *companions: Program) -> Any:
+def _kernel(program: Program, *others: Program) -> Any:
     if program.learning is None:
-        return separable.Kernel(program, *companions)
+        return separable.Kernel(program, *others)
     from nonconv.engine.coupled import Kernel  # what it imports takes time
 
     return Kernel(program, program.learning)

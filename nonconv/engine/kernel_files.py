@@ -24,12 +24,10 @@ import nonconv
 from nonconv.atomic import write_whole
 from nonconv.numerics import arithmetic
 
-BOUNDARY = ("nonconv.engine.compiler", "nonconv.engine.draws")
-"""Modules that are compiled into kernels, or say how, and are not imported where a kernel is only loaded."""
-
-
-LOCK_TIMEOUT = 120.0
-"""Seconds to wait for another process that makes what this one needs: it may be suspended."""
+COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws")
+"""Modules that are part of every kernel, or say how to compile it. A kernel that is only loaded does not import them."""
+LOCK_TIMEOUT_SECONDS = 120.0
+"""How long to wait for another process that is compiling the same kernel. It may be suspended, so not for ever."""
 
 
 def _select(condition: Any, yes: Any, no: Any) -> Any:
@@ -38,12 +36,12 @@ def _select(condition: Any, yes: Any, no: Any) -> Any:
 
 # np.where on scalars allocates arrays inside numba: 250 ns instead of 1. `each` must be the builtin range: a function that
 # returns one keeps the loop from being vectorised.
-MEANING: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: range}
-"""What a NumPy helper of definitions means in a kernel: a plain function, or what the compiler knows."""
+KERNEL_HELPERS: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: range}
+"""What replaces a NumPy helper of definitions in a kernel: a plain function, or one that the compiler knows."""
 
 
-def called_by(function: Callable[..., Any]) -> dict[str, FunctionType]:
-    """The plain functions that a plain function names."""
+def callees(function: Callable[..., Any]) -> dict[str, FunctionType]:
+    """The plain Python functions that a function names among its globals, by name."""
     names = (line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL")
     named = {name: function.__globals__.get(name) for name in names}
     return {name: value for name, value in named.items() if isinstance(value, FunctionType)}
@@ -55,13 +53,13 @@ def cache_folder() -> Path:
 
 
 def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """Named by a hash of all that the machine code depends on: its text, the modules of every function in it, versions."""
-    waiting, modules = list(functions), {__name__, *BOUNDARY}
+    """A name with a hash of all that the machine code depends on: its text, the modules of its functions, versions."""
+    waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES}
     while waiting:
         function = waiting.pop()
-        meaning = MEANING.get(function, function)
+        meaning = KERNEL_HELPERS.get(function, function)
         modules.update(known.__module__ for known in (function, meaning) if known is not range)
-        waiting += called_by(function).values()
+        waiting += callees(function).values()
     versions = (nonconv.__version__, version("numba"), np.__version__, sys.version)
     return f"kernel_{digest(text, *sorted(map(source, modules)), *versions)}"
 
@@ -90,7 +88,7 @@ def alone(name: str) -> Iterator[None]:
     with ExitStack() as held:
         with suppress(OSError, NotImplementedError):  # of a disk that is read-only, or knows no locks
             cache_folder().mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT))
+            held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT_SECONDS))
         yield
 
 

@@ -45,7 +45,7 @@ def start_state(program: Program, paths: int) -> Array:
 class Moving:
     """The moving part of a block: iterates, optimizer state, running sum. `advance` raises Stopped once stop[0] is nonzero.
 
-    Of several programs that can be moved together (see program.companions) the coordinates stand below each other.
+    Of several programs that can be moved together (see program.batch_key) the coordinates stand below each other.
     """
 
     def __init__(self, programs: Sequence[Program], engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:

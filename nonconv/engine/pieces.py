@@ -22,7 +22,7 @@ typeof: Any = numba.typeof
 make_array: Any = _make_array
 cgutils: Any = _cgutils
 """Their declared types are none, or do not know what they make."""
-ROOM = 4096
+CONSTANTS_BYTES = 4096
 """Bytes that a definition's constants may take, their arrays not counted."""
 
 
@@ -58,7 +58,7 @@ def write(typing: Any, address: Any, value: Any) -> tuple[Any, Any]:
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         kinds, kind = signature.args[1], context.get_value_type(signature.args[1])
-        if context.get_abi_sizeof(kind) > ROOM:
+        if context.get_abi_sizeof(kind) > CONSTANTS_BYTES:
             raise ValueError("these constants are more than there is room for")
         parts = zip(kinds, cgutils.unpack_tuple(builder, values[1]), strict=True)
         value = context.make_tuple(builder, kinds, [_unowned(context, builder, *part) for part in parts])
@@ -84,7 +84,7 @@ class Held:
         """hold: the compiled `write`."""
         self.constants = tuple(constants)
         self.kind = typeof(self.constants)
-        self._room: NDArray[np.uint8] = np.zeros(ROOM, dtype=np.uint8)
+        self._room: NDArray[np.uint8] = np.zeros(CONSTANTS_BYTES, dtype=np.uint8)
         self.address = self._room.ctypes.data
         if self.constants:
             hold(self.address, self.constants)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Steps = NDArray[np.int64]
 
-SPANS = 3
+MOST_SPANS = 3
 WINDOW_STEPS = 64
 
 
@@ -93,6 +93,6 @@ def plan_for(steps: int, wanted: Wanted) -> Plan:
     """The plan of a run of T steps: spans (T/8, T/4], (T/4, T/2], (T/2, T]; fewer for short runs, none if nothing is wanted."""
     if not any(wanted):
         return Plan()
-    ends = [steps >> k for k in range(SPANS + 1)]
+    ends = [steps >> k for k in range(MOST_SPANS + 1)]
     spans = [Span(first, last) for last, first in pairwise(ends) if first >= 1]
     return Plan(tuple(reversed(spans)), wanted)

@@ -17,12 +17,12 @@ from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.np.arrayobj import make_array as _make_array
 
-from nonconv.engine.compiler import FEATURES, INSIDE, njit
+from nonconv.engine.compiler import HOST_FEATURES, KERNEL_OPTIONS, njit
 from nonconv.objectives import dense
 
 LANES = 8
 """Paths moved together: what they work on fits into the first cache."""
-VECTOR, ROWS, COLUMNS = (8, 4, 4) if "+avx512f" in FEATURES else (4, 4, 2)
+VECTOR, ROWS, COLUMNS = (8, 4, 4) if "+avx512f" in HOST_FEATURES else (4, 4, 2)
 """Doubles of a vector, and how many rows and columns of sums are held at once: what there are registers for."""
 
 intrinsic: Any = _intrinsic
@@ -30,12 +30,12 @@ cgutils: Any = _cgutils
 make_array: Any = _make_array
 """Their declared types are none, or do not know what they make."""
 INT, VECTORS = ir.IntType(64), ir.VectorType(ir.DoubleType(), VECTOR)
-DOUBLE = 8
-NAME = "nonconv_product"
+DOUBLE_BYTES = 8
+PRODUCT_FUNCTION = "nonconv_product"
 ZERO, ONE = np.zeros((1, LANES)), np.ones((1, LANES))
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     """objectives.dense.affine."""
     lanes, inputs, outputs = theta.shape[1], len(x), len(z)
@@ -47,7 +47,7 @@ def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     """objectives.dense.add_outer."""
     lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
@@ -59,7 +59,7 @@ def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     product((outputs, 1, n // lanes, lanes), gradient, biases, gradient, biases, delta, deltas, ONE, (0, 0, 0))
 
 
-@njit(**INSIDE)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     """objectives.dense.pull_back."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)
@@ -70,7 +70,7 @@ def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-MEANING: dict[Callable[..., None], Any] = {dense.affine: affine, dense.add_outer: add_outer, dense.pull_back: pull_back}
+KERNEL_HELPERS: dict[Callable[..., None], Any] = {dense.affine: affine, dense.add_outer: add_outer, dense.pull_back: pull_back}
 """What the names of a dense layer's products mean in a kernel."""
 
 
@@ -88,7 +88,7 @@ def product(
         numbers = []
         for kind, array, places in zip(signature.args[1::2], rest[::2], rest[1::2], strict=True):
             data = builder.ptrtoint(make_array(kind)(context, builder, array).data, INT)
-            first, *strides = (builder.mul(place, INT(DOUBLE)) for place in cgutils.unpack_tuple(builder, places))
+            first, *strides = (builder.mul(place, INT(DOUBLE_BYTES)) for place in cgutils.unpack_tuple(builder, places))
             numbers += [builder.add(data, first), *strides]
         builder.call(_function(builder.module), [*numbers, *cgutils.unpack_tuple(builder, sizes)])
         return context.get_dummy_value()
@@ -98,15 +98,15 @@ def product(
 
 def _function(module: Any) -> Any:
     """The product as a function of its own in a module of LLVM, so that it is compiled once."""
-    if NAME in module.globals:
-        return module.globals[NAME]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT] * 16), NAME)
+    if PRODUCT_FUNCTION in module.globals:
+        return module.globals[PRODUCT_FUNCTION]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT] * 16), PRODUCT_FUNCTION)
     function.linkage = "internal"
     function.attributes.add("noinline")
     *places, rows, columns, terms, lanes = function.args
     builder = ir.IRBuilder(function.append_basic_block())
     with cgutils.for_range_slice(builder, INT(0), lanes, INT(VECTOR), INT) as (lane, _):
-        shift = builder.mul(lane, INT(DOUBLE))
+        shift = builder.mul(lane, INT(DOUBLE_BYTES))
         here = [builder.add(place, shift) if k % 3 == 0 else place for k, place in enumerate(places)]
         for row, high in _blocks(builder, rows, ROWS):
             for column, wide in _blocks(builder, columns, COLUMNS):
@@ -127,7 +127,7 @@ def _block(builder: Any, places: list[Any], at: tuple[Any, Any], size: tuple[int
     """The sums of one block, in registers while they grow."""
     c, start, a, b = (tuple(places[k : k + 3]) for k in (0, 3, 6, 9))
     of_c = _pointers(builder, c, at, size)
-    sums = [builder.load(pointer, align=DOUBLE) for pointer in _pointers(builder, start, at, size)]
+    sums = [builder.load(pointer, align=DOUBLE_BYTES) for pointer in _pointers(builder, start, at, size)]
     first_a = [_offset(builder, a[0], (at[0], a[1]), (INT(m), a[1])) for m in range(size[0])]
     first_b = [_offset(builder, b[0], (at[1], b[2]), (INT(n), b[2])) for n in range(size[1])]
     before, body, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
@@ -147,7 +147,7 @@ def _block(builder: Any, places: list[Any], at: tuple[Any, Any], size: tuple[int
     builder.cbranch(builder.icmp_signed("<", following, terms), body, after)
     builder.position_at_end(after)
     for pointer, value in zip(of_c, grown, strict=True):
-        builder.store(value, pointer, align=DOUBLE)
+        builder.store(value, pointer, align=DOUBLE_BYTES)
 
 
 def _pointers(builder: Any, place: tuple[Any, Any, Any], at: tuple[Any, Any], size: tuple[int, int]) -> list[Any]:
@@ -168,4 +168,4 @@ def _pointer(builder: Any, address: Any) -> Any:
 
 
 def _load(builder: Any, address: Any) -> Any:
-    return builder.load(_pointer(builder, address), align=DOUBLE)
+    return builder.load(_pointer(builder, address), align=DOUBLE_BYTES)

@@ -180,8 +180,8 @@ class Program:
         return Slice(first, np.stack([*per_step, self.learning_rate(n)], axis=-1), self.batch_size(n).astype(np.int64), 0)
 
 
-def companions(program: Program) -> Hashable:
-    """What programs have in common that can be moved together: all but numbers that a kernel is handed for each."""
+def batch_key(program: Program) -> Hashable:
+    """What programs must share so that one kernel can simulate them together: all but numbers it takes per program."""
     p = program
     constants = () if p.learning else (*p.objective.constants, *p.data.constants)
     return (
@@ -195,7 +195,10 @@ def companions(program: Program) -> Hashable:
 
 
 def refuse_misshapen(component: Objective | Distribution, constants: Any, dim: int) -> None:
-    """A kernel reads one entry a coordinate of every constant and does not look whether it is there."""
+    """Refuse constants without one entry per coordinate: a kernel would read past their end.
+
+    Raises ValueError, or PluginError for a plug-in's component.
+    """
     cls = component.constants
     if not isinstance(constants, cls) or any(np.shape(field)[:1] != (dim,) for field in constants):
         what = f"prepare must return {cls.__name__}, each field an array with an entry for each of {dim} coordinates"

@@ -13,8 +13,8 @@ from nonconv.engine.program import Engine, Program
 from nonconv.numerics.arithmetic import Array
 
 REPLAY_STEPS = 64
-PACE = 0.5
-"""A path that moves less than this share of the orbit's distance over the last half of the run was caught."""
+ESCAPE_SHARE = 0.5
+"""A path that makes less than this part of the orbit's way over the last half of the run was caught."""
 
 Failure = Literal["overflow", "nan"]
 
@@ -30,7 +30,8 @@ class Failed(NamedTuple):
 class Progress(NamedTuple):
     """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
 
-    escaped: it made at least PACE of the orbit's way over the last half of the run; no path does if the orbit does not move.
+    escaped: it made at least ESCAPE_SHARE of the orbit's way over the last half of the run; none does if the orbit
+    stands still.
     caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
     place: theta at the last step. speed: way per step over the last half of the run.
     """
@@ -73,7 +74,7 @@ def find_progress(
     with np.errstate(invalid="ignore", over="ignore"):
         way = theta[-1] - before
         slowest = way.argmin(axis=0)[None]
-        to_make = PACE * (program.orbit[program.steps] - program.orbit[since])
+        to_make = ESCAPE_SHARE * (program.orbit[program.steps] - program.orbit[since])
         escaped = (way >= to_make).all(axis=0) & (to_make > 0.0)
     caught = ~escaped & np.isfinite(theta[-1]).all(axis=0) & (to_make > 0.0)
     stayed = np.take_along_axis(theta[half:].min(axis=0), slowest, axis=0)[0]

@@ -1,1 +1,1 @@
-"""Grids of experiments: what their cells are, how they are computed here or on a cluster, where each lands."""
+"""Grids of experiments: what their cells are, how they are computed here or on a cluster, and where they are stored."""

@@ -1,4 +1,4 @@
-"""The cells of a sweep on disk: each lands whole, by one rename, and what is whole of an unfinished one is kept."""
+"""The cells of a sweep on disk. A finished cell is published by one rename; whole blocks of an unfinished one are saved."""
 
 import hashlib
 import shutil
@@ -10,31 +10,31 @@ import nonconv
 from nonconv.atomic import write_whole
 from nonconv.experiment.cell import Cell
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
-from nonconv.store.formats import as_json, as_yaml, unpacked
+from nonconv.store.formats import as_json, as_yaml, packed, unpacked
 from nonconv.store.surroundings import versions
 
-FOLDER, UNFINISHED = "cells", "unfinished.cells"
-TALLY = "tally.npz"
-"""What whole blocks of paths gave: where a run with more paths goes on."""
+CELLS_FOLDER, UNFINISHED_FOLDER = "cells", "unfinished.cells"
+TALLY_FILE = "tally.npz"
+"""The tally of whole blocks, from which a sweep with more paths continues."""
 
 
 class Cells:
-    """The folder `cells/` of a sweep, and `unfinished.cells/`, which is gone when the sweep is finished."""
+    """The folder `cells/` of a sweep, and `unfinished.cells/`, which is removed once the sweep is finished."""
 
     def __init__(self, sweep: Path) -> None:
-        self.folder, self.unfinished = sweep / FOLDER, sweep / UNFINISHED
+        self.folder, self.unfinished = sweep / CELLS_FOLDER, sweep / UNFINISHED_FOLDER
 
     def path(self, name: str) -> Path:
-        """Where a cell lies, by its id."""
+        """The folder of a cell, by its id."""
         return self.folder / name
 
     def is_finished(self, name: str, cell: Cell) -> bool:
-        """Whether the cell's result is there, by this version, every file as it was written."""
+        """Whether the cell's folder holds its result, made by this version, with every file unchanged."""
         manifest = self._manifest(name)
         return bool(manifest and manifest["identity"] == cell.identity and not damaged(self.path(name), manifest))
 
-    def larger(self, name: str, cell: Cell) -> int:
-        """How many paths the result has that is there, if they are more than the cell may have, or 0."""
+    def count_excess_paths(self, name: str, cell: Cell) -> int:
+        """How many paths the stored result has if it has more than the cell may have; otherwise 0."""
         manifest = self._manifest(name)
         if not manifest or manifest["identity"] == cell.identity or manifest.get("lineage") != cell.lineage:
             return 0
@@ -45,22 +45,22 @@ class Cells:
         manifest = read_manifest(self.path(name))
         return manifest if manifest and manifest["versions"]["nonconv"] == nonconv.__version__ else None
 
-    def saved(self, name: str, cell: Cell) -> dict[str, Any] | None:
-        """What is whole of the cell already: of an interrupted computation, or of one of fewer paths."""
-        kept = self._kept(name, cell)
-        if kept is not None:
-            return kept
+    def load_saved(self, name: str, cell: Cell) -> dict[str, Any] | None:
+        """The arrays of a tally to continue from: the cell's checkpoint, or its stored result with fewer paths; or None."""
+        checkpoint = self._load_checkpoint(name, cell)
+        if checkpoint is not None:
+            return checkpoint
         manifest = self._manifest(name)
-        if not manifest or manifest.get("lineage") != cell.lineage or TALLY not in manifest["files"]:
+        if not manifest or manifest.get("lineage") != cell.lineage or TALLY_FILE not in manifest["files"]:
             return None
-        path = self.path(name) / TALLY
-        if not path.is_file() or digest(path) != manifest["files"][TALLY]:
+        path = self.path(name) / TALLY_FILE
+        if not path.is_file() or digest(path) != manifest["files"][TALLY_FILE]:
             return None
         found = unpacked(path.read_bytes())
         most = cell.stopping.least if cell.stopping else cell.paths
         return found if found and int(found["paths"]) <= most else None
 
-    def _kept(self, name: str, cell: Cell) -> dict[str, Any] | None:
+    def _load_checkpoint(self, name: str, cell: Cell) -> dict[str, Any] | None:
         try:
             raw = (self.unfinished / f"{name}.checkpoint").read_bytes()
         except OSError:
@@ -70,12 +70,16 @@ class Cells:
             return None
         return unpacked(content)
 
-    def keep(self, name: str, cell: Cell, content: bytes) -> None:
-        """Keep what is whole of an unfinished cell."""
+    def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
+        """Save the arrays of an unfinished cell's tally. Raises OSError."""
+        content = packed(arrays)
         write_whole(self.unfinished / f"{name}.checkpoint", _mark(cell, content) + content)
 
-    def land(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Put a finished cell in its place. Nothing is synced: what a power failure damages is found by its digest."""
+    def publish(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write a finished cell, whole or not at all. Raises OSError.
+
+        Nothing is synced to disk, which would take longer than a short cell: digests find what a power failure damages.
+        """
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
         try:
@@ -83,13 +87,13 @@ class Cells:
                 folder.mkdir(parents=True, exist_ok=True)
             for file, content in files.items():
                 (half / file).write_bytes(content)
-            self._rename(half, self.path(name))
+            self._move_into_place(half, self.path(name))
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
         (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
 
-    def _rename(self, half: Path, place: Path) -> None:
+    def _move_into_place(self, half: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             half.rename(place)
@@ -100,23 +104,23 @@ class Cells:
         half.rename(place)
         shutil.rmtree(old, ignore_errors=True)
 
-    def forget(self, name: str) -> None:
-        """Remove what is there of a cell that failed."""
+    def remove(self, name: str) -> None:
+        """Remove the result and the checkpoint of a cell that failed."""
         shutil.rmtree(self.path(name), ignore_errors=True)
         (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """All cells are there."""
+    def remove_unfinished(self) -> None:
+        """Remove `unfinished.cells/`, once every cell is settled."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
 def _mark(cell: Cell, content: bytes) -> bytes:
-    """Stands before a checkpoint: whatever is damaged, or of another cell or version, has another one."""
+    """The digest in front of a checkpoint: it differs for damaged content, another cell or another version."""
     return hashlib.sha256(f"{cell.identity} {nonconv.__version__} ".encode() + content).digest()
 
 
-def with_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
-    """All files of a cell's folder. Nothing in them depends on where or when it was computed."""
+def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
+    """All files of a cell's folder: results, config and manifest. They do not depend on where or when it was computed."""
     files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,

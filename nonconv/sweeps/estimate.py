@@ -1,4 +1,4 @@
-"""How long a sweep will take: a short trial of a cell of each kind, scaled."""
+"""Estimate how long a sweep will take: time a short trial of one cell of each kind, and scale it."""
 
 import time
 from dataclasses import replace
@@ -14,15 +14,15 @@ from nonconv.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
-from nonconv.sweeps.tasks import NANOSECONDS, computed, seconds
+from nonconv.sweeps.tasks import NANOSECONDS_PER_SAMPLE, compute_cell, estimate_seconds
 
-MOST_TRIALS, TRIAL_STEPS, FEW_PATHS = 4, 2000, 8
-MOST_SECONDS = 1.0
-"""A trial that would take longer is not made."""
+MOST_TRIALS, TRIAL_STEPS, TRIAL_PATHS = 4, 2000, 8
+MOST_TRIAL_SECONDS = 1.0
+"""The overhead of a cell is not tried if that would take longer; beside such a cell it does not matter."""
 
 
-class Guess(NamedTuple):
-    """Cells that are done, path-steps and seconds that are left, and what was tried."""
+class Estimate(NamedTuple):
+    """done: finished cells. path_steps, seconds: what is left. tried: the points of the cells that were timed."""
 
     done: int
     path_steps: int
@@ -31,17 +31,20 @@ class Guess(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """How many times as long a step takes as `tasks.seconds` has it; seconds of a cell beside its steps; what was tried."""
+    """What the trial of a cell found.
+
+    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell besides its steps.
+    """
 
     slowness: float
-    beside: float
+    overhead: float
     tried: str
 
 
-def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
-    """From one block of a cell of each pair of objective and optimizer.
+def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estimate:
+    """Time one block of one cell per pair of objective and optimizer.
 
-    A cell that cannot be prepared will fail at once, and is tried no further.
+    A cell that cannot be prepared costs nothing: it will fail at once.
     """
     cells, done, left, cost = Cells(folder), 0, 0, 0.0
     trials: dict[tuple[str, str], _Trial] = {}
@@ -53,37 +56,37 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Guess:
         kind = cell.program.objective.component.name, cell.program.optimizer.component.name
         if kind not in trials and len(trials) < MOST_TRIALS:
             try:
-                whole = make_ready(cell)
-                trials[kind] = _Trial(_slowness(whole), _beside(whole), label(point))
+                ready = make_ready(cell)
+                trials[kind] = _Trial(_measure_slowness(ready), _measure_overhead(ready), label(point))
             except NonconvError:
                 continue
-        saved = cells.saved(name, cell)
+        saved = cells.load_saved(name, cell)
         paths = cell.paths - (int(saved["paths"]) if saved else 0)
         left += paths * cell.program.steps
         trial = trials.get(kind) or next(iter(trials.values()))
-        cost += seconds(cell) * paths / cell.paths * trial.slowness + trial.beside
-    return Guess(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
+        cost += estimate_seconds(cell) * paths / cell.paths * trial.slowness + trial.overhead
+    return Estimate(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
 
 
-def _slowness(ready: Ready) -> float:
-    """With as many cells at a time as a task holds."""
+def _measure_slowness(ready: Ready) -> float:
+    """Simulate as many copies of the cell together as a task would hold."""
     cell, program = ready.cell, ready.program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
-    number = max(1, min(most_together(program), int(TASK_SECONDS / seconds(cell))))
+    number = max(1, min(most_together(program), int(TASK_SECONDS / estimate_seconds(cell))))
     paths, stop = min(cell.paths, block_size(trial)), np.zeros(1, dtype=np.uint8)
     simulate_together([trial] * number, compiled, 0, 1, stop)  # compiles
     started = time.perf_counter()
     simulate_together([trial] * number, compiled, 0, paths, stop)
-    return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS * 1e-9)
+    return (time.perf_counter() - started) / (number * paths * steps * trial.samples * NANOSECONDS_PER_SAMPLE * 1e-9)
 
 
-def _beside(ready: Ready) -> float:
-    """What one of a few paths takes, the second time."""
-    few = replace(ready, cell=replace(ready.cell, paths=min(ready.cell.paths, FEW_PATHS), stopping=None))
-    if seconds(few.cell) > MOST_SECONDS:
+def _measure_overhead(ready: Ready) -> float:
+    """Seconds for the cell with a few paths; the second of two runs, since the first may compile."""
+    few = replace(ready, cell=replace(ready.cell, paths=min(ready.cell.paths, TRIAL_PATHS), stopping=None))
+    if estimate_seconds(few.cell) > MOST_TRIAL_SECONDS:
         return 0.0
     for _ in range(2):
         started = time.perf_counter()
-        computed(few, None, np.zeros(1, dtype=np.uint8))
+        compute_cell(few, None, np.zeros(1, dtype=np.uint8))
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Where tasks are carried out: processes or threads of this machine, or a Dask cluster. All give the same results."""
+"""Where tasks run: processes or threads of this machine, or a Dask cluster. All give the same results."""
 
 import os
 import signal
@@ -21,149 +21,156 @@ import nonconv
 from nonconv.config.plugins import load_named
 from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
-from nonconv.sweeps.tasks import Task, work
+from nonconv.sweeps.tasks import Task, run_task
 
 TASK_SECONDS, DASK_SECONDS = 0.3, 3.0
-"""About how long a task lasts: short ones share processors evenly, on a cluster each one costs a message."""
-PATIENCE = 1e-5
-"""Seconds a thread waits for the interpreter while another holds it. Python's 5e-3 are most of what a short cell's own Python
-takes, and a kernel could be running meanwhile: two threads then do a sixth more."""
-AHEAD = 3
-"""Tasks waiting per worker, so that none waits for results to be merged and written."""
-ANSWER_SECONDS, WORKER_SECONDS = 30, 120
-"""How long a scheduler may take to answer, and its first worker to come."""
+"""How long a task should take: short tasks spread evenly over CPUs, but on a cluster each one costs a message."""
+SWITCH_SECONDS = 1e-5
+"""How long a thread waits for the interpreter lock before it asks for it. Python's default, 5e-3, is most of the time that
+a short cell spends in Python, while a kernel could run: with this value two threads do a sixth more work."""
+TASKS_PER_WORKER = 3
+"""Tasks handed out per worker, so that no worker idles while results are merged and written."""
+SCHEDULER_SECONDS, WORKER_SECONDS = 30, 120
+"""How long to wait for a Dask scheduler to answer, and for its first worker."""
 
 
 class Executor(Protocol):
-    """`submit` gives a future of `tasks.work`; so many are to wait at a time, each lasting about `seconds`."""
+    """Runs tasks elsewhere. seconds: how long a task should take. waiting: how many tasks to hand out at a time."""
 
     seconds: float
     waiting: int
 
-    def submit(self, task: Task) -> "Future[Any]": ...
+    def submit(self, task: Task) -> "Future[Any]":
+        """A future of `tasks.run_task`."""
+        ...
 
 
 class Processes:
-    """Forks of this process, made before it has other threads or holds the folder.
+    """Forks of this process, made before it has other threads or holds the output folder's lock.
 
-    Each has an interpreter of its own: what Python does with a short cell takes as long as its kernel.
+    Each has an interpreter of its own, which matters for short cells: Python takes as long for them as their kernels do.
     """
 
     seconds = TASK_SECONDS
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
-        import nonconv.engine.fused  # noqa: F401  # once for all workers
+        import nonconv.engine.fused  # noqa: F401  # before the forks, which then share it
 
-        self.sweep, self.waiting = sweep, AHEAD * workers
+        self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers
         theirs, self.line = Pipe(duplex=False)
         fork = get_context("fork")
-        self.pool = ProcessPoolExecutor(workers, fork, initializer=_serve, initargs=(sweep, theirs, self.line))
-        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # an interrupt is ours to handle
+        self.pool = ProcessPoolExecutor(workers, fork, initializer=_start_worker, initargs=(sweep, theirs, self.line))
+        usual = signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
+        )  # only this process handles interrupts
         try:
-            self.pool.submit(int)  # the workers are made now
+            self.pool.submit(int)  # this forks the workers
             self.workers = active_children()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         theirs.close()
 
     def submit(self, task: Task) -> "Future[Any]":
-        for order in task.orders:
-            self.sweep.kept.pop(order.name, None)  # only what was kept before the fork is the workers' as well
-        return self.pool.submit(work_in_fork, task)
+        for job in task.jobs:
+            self.sweep.drop_cell(job.name)  # the workers have their own copies, from before the fork
+        return self.pool.submit(run_in_fork, task)
 
     def close(self) -> None:
-        """Hang up, which ends the workers whatever they do."""
+        """Close the pipe, which ends the workers whatever they are doing."""
         self.line.close()
         for worker in self.workers:
             worker.kill()  # it may be suspended
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-_of_worker: list[Sweep] = []
+_worker_sweep: list[Sweep] = []
 
 
-def _serve(sweep: Sweep, line: Connection, other_end: Connection) -> None:
-    """Become a worker, which ends with the process that made it, however that ends. SIGINT stays blocked.
+def _start_worker(sweep: Sweep, line: Connection, other_end: Connection) -> None:
+    """Become a worker that exits when its parent does, however that ends. SIGINT stays blocked.
 
-    What plug-ins print goes to stderr: stdout is the command's.
+    What plug-ins print goes to stderr: stdout holds the command's result.
     """
     other_end.close()
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    _of_worker[:] = [sweep]
-    Thread(target=_end_with, args=(line,), daemon=True).start()
+    _worker_sweep[:] = [sweep]
+    Thread(target=_exit_with_parent, args=(line,), daemon=True).start()
 
 
-def _end_with(line: Connection) -> None:
+def _exit_with_parent(line: Connection) -> None:
     line.poll(None)
     os._exit(0)
 
 
-def work_in_fork(task: Task) -> Any:
-    """`work` on the sweep that this worker was made for."""
-    return work(_of_worker[0], task, np.zeros(1, dtype=np.uint8))
+def run_in_fork(task: Task) -> Any:
+    """`run_task` on the sweep that this worker was forked for."""
+    return run_task(_worker_sweep[0], task, np.zeros(1, dtype=np.uint8))
 
 
-def processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
-    """So many forks of this process, ended at the end."""
+def open_processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
+    """This many forks of this process, ended on exit."""
     return closing(Processes(sweep, workers))
 
 
 class Threads:
-    """Threads of this process: kernels hold no lock of the interpreter."""
+    """Threads of this process: kernels run without the interpreter lock."""
 
     seconds = TASK_SECONDS
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
-        self.sweep, self.waiting = sweep, AHEAD * workers
+        self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers
         self.stop = np.zeros(1, dtype=np.uint8)
         self.pool = ThreadPoolExecutor(workers)
-        self.patience = sys.getswitchinterval()
-        sys.setswitchinterval(PATIENCE)
+        self.usual_switch_seconds = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
 
     def submit(self, task: Task) -> "Future[Any]":
-        return self.pool.submit(work, self.sweep, task, self.stop)
+        return self.pool.submit(run_task, self.sweep, task, self.stop)
 
     def close(self) -> None:
-        """Stop what is running; a thread that compiles cannot be stopped, and need not be."""
-        sys.setswitchinterval(self.patience)
+        """Stop running simulations. A thread that is compiling cannot be stopped, and need not be."""
+        sys.setswitchinterval(self.usual_switch_seconds)
         self.stop[0] = 1
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def threads(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
-    """So many threads, stopped at the end."""
+def open_threads(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
+    """This many threads, stopped on exit."""
     return closing(Threads(sweep, workers))
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
-    """A sweep as it travels, with the contents of the files it names, which may not be where a worker is."""
+class SweepPayload:
+    """A sweep as it is sent to another machine. files: the contents of the files that its config names, by name."""
 
     sweep: Sweep
     files: dict[str, bytes]
 
 
 class Cluster:
-    """The workers of a Dask cluster. The sweep is sent to each once; a worker that dies costs the tasks it had."""
+    """The workers of a Dask cluster. The sweep is sent to each once. If a worker dies, Dask gives its tasks to others."""
 
     seconds = DASK_SECONDS
 
-    def __init__(self, parcel: Parcel, client: Any) -> None:
+    def __init__(self, payload: SweepPayload, client: Any) -> None:
         self.client = client
         cores = sum(client.nthreads().values())
-        self.waiting = AHEAD * max(cores, 1)
-        self.parcel = client.scatter(parcel, broadcast=True, hash=False)
+        self.waiting = TASKS_PER_WORKER * max(cores, 1)
+        self.payload = client.scatter(payload, broadcast=True, hash=False)
 
     def submit(self, task: Task) -> "Future[Any]":
-        future: Future[Any] = self.client.submit(work_far_away, self.parcel, task, pure=False)
+        future: Future[Any] = self.client.submit(run_remotely, self.payload, task, pure=False)
         return future
 
 
 @contextmanager
-def cluster(parcel: Parcel, address: str | None, workers: int) -> Iterator[Executor]:
-    """The cluster whose scheduler has this address, or one of so many single-thread workers on this machine."""
+def open_cluster(payload: SweepPayload, address: str | None, workers: int) -> Iterator[Executor]:
+    """The cluster whose scheduler has this address, or a new one with this many single-thread workers on this machine.
+
+    Raises UsageError if Dask is not installed, no scheduler answers, there are no workers, or they run another nonconv.
+    """
     try:
         import distributed
     except ImportError:
@@ -174,29 +181,29 @@ def cluster(parcel: Parcel, address: str | None, workers: int) -> Iterator[Execu
             kind = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
             local = opened.enter_context(library.LocalCluster(**kind))
         try:
-            client = library.Client(address or local, timeout=ANSWER_SECONDS, set_as_default=False)
+            client = library.Client(address or local, timeout=SCHEDULER_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            raise UsageError(f"--scheduler {address}: no scheduler answers there ({error})") from None
+            raise UsageError(f"--scheduler {address}: no scheduler answered ({error})") from None
         opened.callback(client.close)
         try:
             client.wait_for_workers(1, timeout=WORKER_SECONDS)
         except TimeoutError:
             raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
-        yield _equipped(parcel, client)
+        yield connect(payload, client)
 
 
-def _equipped(parcel: Parcel, client: Any) -> Cluster:
-    """The cluster with the sweep. Raises UsageError where nonconv is not what it is here: results would not be the same."""
+def connect(payload: SweepPayload, client: Any) -> Cluster:
+    """Send the sweep to a cluster. Raises UsageError if it runs another nonconv: results would not be the same."""
     try:
         found = set(client.run(_version).values())
-        made = Cluster(parcel, client)
-    except Exception as error:  # the library's own types do not tell what was wrong at the other end
+        made = Cluster(payload, client)
+    except Exception as error:  # Dask raises many types for what goes wrong at the other end
         found, made, why = {"none"}, None, f" ({error})"
     else:
         why = ""
     if made is None or found != {nonconv.__version__}:
         theirs = ", ".join(sorted(found))
-        raise UsageError(f"the scheduler and all workers need nonconv {nonconv.__version__}; they have {theirs}{why}")
+        raise UsageError(f"scheduler and workers must run nonconv {nonconv.__version__}; they run {theirs}{why}")
     return made
 
 
@@ -204,23 +211,23 @@ def _version() -> str:
     return nonconv.__version__
 
 
-def packed(sweep: Sweep, files: dict[str, bytes]) -> Parcel:
-    """The sweep without what only this process knows: its plug-ins as they were loaded here."""
-    return Parcel(replace(sweep, document=replace(sweep.document, plugins=()), kept={}), files)
+def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
+    """The sweep without its loaded plug-ins, which cannot be sent, and without cached cells. files: contents, by name."""
+    return SweepPayload(replace(sweep, document=replace(sweep.document, plugins=()), cached_cells={}), files)
 
 
 @lru_cache(maxsize=2)
-def _unpacked(parcel: Parcel) -> Sweep:
-    """The sweep, with its files on this machine's disk. A worker has one parcel object for all tasks of a sweep."""
+def _unpack_sweep(payload: SweepPayload) -> Sweep:
+    """The sweep, with its files on this machine's disk. Cached: a worker gets the same payload object with every task."""
     moved = {}
-    for k, (name, content) in enumerate(parcel.files.items()):
+    for k, (name, content) in enumerate(payload.files.items()):
         moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
         moved[name].write_bytes(content)
-    document = replace(parcel.sweep.document, moved=moved)
+    document = replace(payload.sweep.document, moved=moved)
     document.plugins, _ = load_named(document)
-    return replace(parcel.sweep, document=document)
+    return replace(payload.sweep, document=document)
 
 
-def work_far_away(parcel: Parcel, task: Task) -> Any:
-    """`work`, on another machine."""
-    return work(_unpacked(parcel), task, np.zeros(1, dtype=np.uint8))
+def run_remotely(payload: SweepPayload, task: Task) -> Any:
+    """`run_task` on another machine."""
+    return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8))

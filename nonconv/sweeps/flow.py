@@ -1,4 +1,4 @@
-"""The way of a sweep's cells: handed out as tasks, taken back in the order of the grid."""
+"""The way of a sweep's cells: handed out as tasks, their results taken back and written in the order of the grid."""
 
 import time
 from collections import deque
@@ -6,30 +6,37 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Any, NamedTuple
 
-from nonconv.engine.blocks import block_size
 from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
-from nonconv.ready import Ready, make_ready
-from nonconv.statistics.stopping import is_enough
+from nonconv.ready import make_ready
 from nonconv.statistics.tally import Tally
-from nonconv.store.formats import packed
 from nonconv.study import CHECKPOINT_SECONDS
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
-from nonconv.sweeps.tasks import Done, Failed, Order, Part, Task, Whole, finished, seconds
+from nonconv.sweeps.tasks import (
+    SPLIT_FACTOR,
+    CellJob,
+    CellsTask,
+    Done,
+    Failed,
+    PartialCell,
+    Task,
+    estimate_seconds,
+    has_enough_saved,
+    split_cell,
+)
 
-LONG = 4.0
-"""A cell that takes so many times as long as a task should is cut into tasks of its own."""
-MOST_IN_TASK = 64
-GOES_ON = "the same command goes on with what is saved"
+MOST_CELLS_PER_TASK = 64
+HOW_TO_CONTINUE = "Finished cells are saved; run the same command to continue."
 
 
-class News(NamedTuple):
-    """What happened: to which cell, if it is settled; path-steps that were computed; what became of it in a word, and where.
+class Event(NamedTuple):
+    """What happened in a sweep: path-steps were computed, a cell was settled, or both.
 
-    No status: it was there before.
+    cell: the id of the settled cell, or empty. status: its verdict, or `failed`; empty for a cell that was finished before.
+    label: the cell's point, for people.
     """
 
     cell: str
@@ -38,164 +45,134 @@ class News(NamedTuple):
     label: str = ""
 
 
-Tell = Callable[[News], None]
+OnEvent = Callable[[Event], None]
 
 
 class Flow:
-    """Cells on their way: what is handed out comes back in the same order, which is the grid's."""
+    """Hands out a sweep's tasks and takes their results back in the same order, which is the grid's.
 
-    def __init__(self, sweep: Sweep, survey: Survey, cells: Cells, force: bool, fail_fast: bool, tell: Tell) -> None:
+    failures: why cells failed, by id. computed, reused: how many cells were computed, and were finished before.
+    """
+
+    def __init__(self, sweep: Sweep, survey: Survey, cells: Cells, force: bool, fail_fast: bool, on_event: OnEvent) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
-        self.force, self.fail_fast, self.tell = force, fail_fast, tell
+        self.force, self.fail_fast, self.on_event = force, fail_fast, on_event
         self.table = Table(sweep, survey, cells)
         self.failures: dict[str, str] = {}
         self.computed = self.reused = 0
-        self.growing: _Growing | None = None
-        self.settled = ""
+        self.split: PartialCell | None = None  # the cell whose blocks are coming in
+        self.split_name = self.settled = ""
+        self.saved_at = 0.0
 
-    def missing(self) -> Iterator[tuple[Order, Cell]]:
-        """The cells that are to be computed; others are counted."""
+    def missing(self) -> Iterator[tuple[CellJob, Cell]]:
+        """The cells to compute; the finished ones are counted and reported."""
         self.reused = 0
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            cell = self.sweep.known(name, point)
+            cell = self.sweep.get_cell(name, point)
             if not self.force and self.cells.is_finished(name, cell):
-                self.sweep.kept.pop(name, None)
+                self.sweep.drop_cell(name)
                 self.reused += 1
-                self.tell(News(name, 0))
+                self.on_event(Event(name, 0))
             else:
-                yield Order(name, point, None if self.force else self.cells.saved(name, cell)), cell
+                yield CellJob(name, point, None if self.force else self.cells.load_saved(name, cell)), cell
 
     def reuse(self) -> None:
-        """Every cell is there."""
+        """Count the cells of a sweep in which every cell is finished."""
         deque(self.missing(), maxlen=0)
 
-    def tasks(self, lasting: float) -> Iterator[Task]:
-        """What is to be done, in tasks of about so many seconds: short cells together, a long one in parts."""
-        bundle: list[Order] = []
+    def tasks(self, seconds: float) -> Iterator[Task]:
+        """The work, in tasks of about this many seconds: several short cells per task, several tasks per long cell."""
+        bundle: list[CellJob] = []
         total = 0.0
-        for order, cell in self.missing():
-            cost = 0.0 if _has_all(order, cell) else seconds(cell)
-            if cost > LONG * lasting or total + cost > lasting or len(bundle) == MOST_IN_TASK:
+        for job, cell in self.missing():
+            cost = 0.0 if has_enough_saved(job, cell) else estimate_seconds(cell)
+            is_long = cost > SPLIT_FACTOR * seconds
+            if is_long or total + cost > seconds or len(bundle) == MOST_CELLS_PER_TASK:
                 if bundle:
-                    yield Whole(tuple(bundle))
+                    yield CellsTask(tuple(bundle))
                 bundle, total = [], 0.0
-            if cost > LONG * lasting:
-                yield from self._parts(order, cell, cost, lasting)
+            if is_long:
+                for task in split_cell(job, cell, seconds):
+                    if self.settled == job.name:  # it failed, or has enough paths
+                        break
+                    yield task
             else:
-                bundle.append(order)
+                bundle.append(job)
                 total += cost
         if bundle:
-            yield Whole(tuple(bundle))
-
-    def _parts(self, order: Order, cell: Cell, cost: float, lasting: float) -> Iterator[Part]:
-        size = block_size(cell.program)
-        step = size * max(1, round(lasting / (cost * size / cell.paths)))
-        for first in range(int(order.saved["paths"]) if order.saved else 0, cell.paths, step):
-            if self.settled == order.name:  # it failed, or has paths enough
-                return
-            yield Part(order, first, min(first + step, cell.paths))
+            yield CellsTask(tuple(bundle))
 
     def run(self, executor: Executor) -> None:
-        """Hand out all tasks, never too many at a time, and take in what comes back."""
+        """Hand out all tasks, at most `executor.waiting` at a time, and take their results. Raises UsageError."""
         waiting: deque[tuple[Task, Future[Any]]] = deque()
         try:
             for task in self.tasks(executor.seconds):
                 waiting.append((task, executor.submit(task)))
                 if len(waiting) >= executor.waiting:
-                    self._take(*waiting.popleft())
+                    self._take_result(*waiting.popleft())
             while waiting:
-                self._take(*waiting.popleft())
+                self._take_result(*waiting.popleft())
         except CancelledError:
-            raise UsageError(f"the cluster is gone; {GOES_ON}") from None
+            raise UsageError(f"The Dask cluster is gone. {HOW_TO_CONTINUE}") from None
         except BrokenExecutor:
-            self.keep()
-            raise UsageError(
-                f"a worker is gone, killed, as systems do where memory is short, or by a plug-in; {GOES_ON}"
-            ) from None
+            self.save_checkpoint()
+            why = "A worker process died (out of memory, or a plug-in ended it)."
+            raise UsageError(f"{why} {HOW_TO_CONTINUE}") from None
 
-    def _take(self, task: Task, future: "Future[Any]") -> None:
+    def _take_result(self, task: Task, future: "Future[Any]") -> None:
         try:
             result = future.result()
-        except (CancelledError, BrokenExecutor):  # of all tasks, not of this one
+        except (CancelledError, BrokenExecutor):  # concerns every task, not this one
             raise
-        except Exception as error:  # a worker that died again and again; its cells have no result, others have
+        except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            result = [Failed(reason)] * len(task.orders) if isinstance(task, Whole) else Failed(reason)
-        if isinstance(task, Whole):
-            for order, one in zip(task.orders, result, strict=True):
-                self._land(order, one)
-        elif task.order.name != self.settled:
-            self._grow(task.order, result)
+            result = [Failed(reason)] * len(task.jobs) if isinstance(task, CellsTask) else Failed(reason)
+        if isinstance(task, CellsTask):
+            for job, one in zip(task.jobs, result, strict=True):
+                self._settle(job, one)
+        elif task.job.name != self.settled:
+            self._add_blocks(task.job, result)
 
-    def _grow(self, order: Order, result: "list[Tally] | Failed") -> None:
-        """More blocks of the cell that is computed in parts."""
+    def _add_blocks(self, job: CellJob, result: "list[Tally] | Failed") -> None:
+        """Add blocks to the cell that is split into tasks; settle it once it failed or has enough paths."""
         if isinstance(result, Failed):
-            self.settled, self.growing = order.name, None
-            self._land(order, result)
+            self._end_split(job, result)
             return
-        if self.growing is None:
-            self.growing = _Growing(order, make_ready(self.sweep.cell(order.point)))
-        growing = self.growing
+        if self.split is None:
+            self.split, self.split_name = PartialCell(make_ready(self.sweep.cell(job.point)), job.saved), job.name
+            self.saved_at = time.monotonic()
+        partial = self.split
         for block in result:
-            growing.add(block)
-            self.tell(News("", block.paths * growing.cell.program.steps))
-            if growing.has_all():
-                self.settled, self.growing = order.name, None
-                self._land(order, growing.done()._replace(path_steps=0))
+            partial.add(block)
+            self.on_event(Event("", block.paths * partial.cell.program.steps))
+            if partial.has_enough():
+                self._end_split(job, partial.finish()._replace(path_steps=0))  # reported block by block
                 return
-        if growing.age() > CHECKPOINT_SECONDS:
-            self.keep()
+        if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            self.save_checkpoint()
 
-    def keep(self) -> None:
-        """Keep what is whole of the cell that is computed in parts."""
-        if self.growing and self.growing.whole:
-            self.cells.keep(self.growing.order.name, self.growing.cell, packed(self.growing.whole.arrays()))
-            self.growing.kept = time.monotonic()
+    def _end_split(self, job: CellJob, result: Done | Failed) -> None:
+        self.settled, self.split = job.name, None
+        self._settle(job, result)
 
-    def _land(self, order: Order, result: Done | Failed) -> None:
-        name = order.name
+    def save_checkpoint(self) -> None:
+        """Save the whole blocks of the cell that is split into tasks."""
+        if self.split and self.split.resumable:
+            self.cells.save_checkpoint(self.split_name, self.split.cell, self.split.resumable.arrays())
+            self.saved_at = time.monotonic()
+
+    def _settle(self, job: CellJob, result: Done | Failed) -> None:
+        """Write a finished cell, or note a failed one."""
+        name, at = job.name, label(job.point)
         if isinstance(result, Failed):
-            self.cells.forget(name)
+            self.cells.remove(name)
             self.failures[name] = result.reason
-            self.table.add(order, result.reason)
-            self.tell(News(name, 0, "failed", label(order.point)))
+            self.table.add(job, result.reason)
+            self.on_event(Event(name, 0, "failed", at))
             if self.fail_fast:
-                raise UsageError(f"the cell {name} failed, where {label(order.point)}: {result.reason}")
+                raise UsageError(f"cell {name} failed ({at}): {result.reason}")
             return
-        self.cells.land(name, result.files)
+        self.cells.publish(name, result.files)
         self.computed += 1
-        self.table.add(order, result.result)
-        self.tell(News(name, result.path_steps, result.result.verdict["verdict"], label(order.point)))
-
-
-def _has_all(order: Order, cell: Cell) -> bool:
-    """Whether nothing is left to be simulated: what is there was all there is to be, but its cell did not land, or broke."""
-    return order.saved is not None and is_enough(cell, Tally.from_arrays(order.saved))
-
-
-class _Growing:
-    """A cell that is computed in parts."""
-
-    def __init__(self, order: Order, ready: Ready) -> None:
-        self.order, self.ready, self.cell = order, ready, ready.cell
-        self.tally = Tally.from_arrays(order.saved) if order.saved else None
-        self.before: Tally | None = None
-        self.kept = time.monotonic()
-
-    def add(self, block: Tally) -> None:
-        self.before, self.tally = self.tally, self.tally + block if self.tally else block
-
-    def has_all(self) -> bool:
-        return self.tally is not None and is_enough(self.cell, self.tally)
-
-    @property
-    def whole(self) -> Tally | None:
-        """What whole blocks gave: the last one of all need not be whole, and nothing can go on from there."""
-        return self.tally if self.tally and self.tally.paths % block_size(self.cell.program) == 0 else self.before
-
-    def done(self) -> Done:
-        assert self.tally is not None
-        return finished(self.ready, self.tally, self.before)
-
-    def age(self) -> float:
-        return time.monotonic() - self.kept
+        self.table.add(job, result.result)
+        self.on_event(Event(name, result.path_steps, result.result.verdict["verdict"], at))

@@ -1,4 +1,4 @@
-"""A grid of experiments: each point of it is a cell, made when it is needed, so that memory does not follow the grid."""
+"""A grid of experiments. The cell at a point is made when it is needed, so that memory does not grow with the grid."""
 
 import hashlib
 import json
@@ -23,57 +23,61 @@ from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 
-RECORD = {"points": 50, "paths": 4, "fan": 0}
-"""What a cell keeps of itself unless the config says otherwise: there may be many."""
+RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
+"""What each cell records by default. Less than a single run does: there may be many cells."""
 ID_DIGITS = 16
-MOST_KEPT = 512
-"""Cells that are kept from being looked at until they are computed; more would be memory that follows the grid."""
+MOST_CACHED_CELLS = 512
+"""Cells cached between the survey and their computation. The limit keeps memory from growing with the grid."""
 MOST_PROBLEMS = 20
-MOST_WRONG = 1000
-"""Cells: of a large grid that is wrong throughout, the user is told at once."""
+MOST_BROKEN_CELLS = 1000
+"""After this many broken cells the survey stops: a large grid that is wrong throughout is reported at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A config with its grid. document: without the sweep block, with what is different by default in a sweep.
+    """A config with its grid. document: the config without its `sweep` block, with the defaults of a sweep.
 
-    config: as it was written, overrides included. kept: some cells that will be needed again, by id.
+    config: as it was written, overrides included. cached_cells: cells that will be needed again, by id.
     """
 
     name: str
     document: Document
     grid: Grid
     config: dict[str, Any]
-    kept: dict[str, Cell] = field(default_factory=dict)
+    cached_cells: dict[str, Cell] = field(default_factory=dict)
 
     def points(self) -> Iterator[Point]:
-        """The points whose cells exist, the first axis slowest."""
+        """The points that `include` and `exclude` keep, the first axis slowest."""
         for point in self.grid.points():
             if not (self.grid.include or self.grid.exclude) or self.grid.keeps(full_form(self._document(point).data)):
                 yield point
 
     def cell(self, point: Point) -> Cell:
-        """The cell at a point. Raises ConfigError."""
+        """Make the cell at a point. Raises ConfigError."""
         document = self._document(point)
         return make_cell(document, validate(document))
 
-    def keep(self, name: str, cell: Cell) -> Cell:
-        """The same cell, which `known` and `taken` then find, if there is room; of files it may be another one by then."""
-        if len(self.kept) < MOST_KEPT and not cell.files:
-            self.kept[name] = cell
+    def cache_cell(self, name: str, cell: Cell) -> Cell:
+        """Cache a cell under its id, if there is room. Cells that read files are not: the files may change meanwhile."""
+        if len(self.cached_cells) < MOST_CACHED_CELLS and not cell.files:
+            self.cached_cells[name] = cell
         return cell
 
-    def known(self, name: str, point: Point) -> Cell:
-        """The cell of this id, made if it is not kept."""
-        return self.kept.get(name) or self.keep(name, self.cell(point))
+    def get_cell(self, name: str, point: Point) -> Cell:
+        """The cell with this id: the cached one, or a new one, which is then cached."""
+        return self.cached_cells.get(name) or self.cache_cell(name, self.cell(point))
 
-    def taken(self, name: str, point: Point) -> Cell:
-        """The cell of this id, kept no longer."""
-        return self.kept.pop(name, None) or self.cell(point)
+    def take_cell(self, name: str, point: Point) -> Cell:
+        """The cell with this id, removed from the cache."""
+        return self.cached_cells.pop(name, None) or self.cell(point)
+
+    def drop_cell(self, name: str) -> None:
+        """Remove a cell from the cache."""
+        self.cached_cells.pop(name, None)
 
     def _document(self, point: Point) -> Document:
         document = self.document.with_values(point)
-        for setting in point:  # an unknown key is the same problem whatever its value
+        for setting in point:  # a problem of a key has one place, whatever the value, so that it is reported once
             parts = setting.key.split(".")
             for depth in range(1, len(parts) + 1):
                 document.keys.setdefault(tuple(parts[:depth]), self.grid.places[setting.key])
@@ -82,33 +86,38 @@ class Sweep:
 
     @cached_property
     def claim(self) -> str:
+        """The claim of the config, or an empty text."""
         return str(self.document.data.get("claim", ""))
 
 
-class Taken(NamedTuple):
-    """A file that cells need: where it stands in an output folder, and its content."""
+class StoredFile(NamedTuple):
+    """A file that cells need: its path in the output folder, and its content."""
 
     place: str
     content: bytes
 
 
 class Survey(NamedTuple):
-    """What is known of all cells before any is computed: their names on disk in order, what is measured of them, the work.
+    """What is known of all cells before any is computed.
 
-    identity: names the sweep's folder; the same for another extent of its axes and for other numbers of paths.
-    digest: of all cells' identities. paths, steps: those of every cell, or None where they differ. files: what cells need,
-    by what the config calls it. config: what is written to the folder, where these files stand in their place.
+    identity: names the sweep's folder; it depends neither on the extent of the axes nor on the number of paths.
+    digest: of the identities of all cells. ids: of all cells, in the order of the grid. baseline: the id of that cell.
+    keys: the swept keys. xi, floors: labels of what is measured in any cell. path_steps: of all cells together.
+    paths, steps: of every cell, or None if cells differ. files: what cells need, by its name in the config.
+    config: as written to the folder, with the names that files have there.
     """
 
     identity: str
     digest: str
     ids: tuple[str, ...]
     baseline: str
-    measured: tuple[str, ...]
+    keys: tuple[str, ...]
+    xi: tuple[str, ...]
+    floors: tuple[str, ...]
     path_steps: int
     paths: int | None
     steps: int | None
-    files: dict[str, Taken]
+    files: dict[str, StoredFile]
     config: dict[str, Any]
 
 
@@ -130,76 +139,96 @@ def _without_block(document: Document) -> Document:
     data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", "expect")})
     record = data.get("record", {})
     if isinstance(record, dict):
-        data["record"] = RECORD | record
+        data["record"] = RECORD_DEFAULTS | record
     return replace(document, data=data)
 
 
 def survey(sweep: Sweep) -> Survey:
-    """Look at every cell. Raises ConfigError with what is wrong with any, and which."""
-    ids: list[str] = []
-    measured: dict[str, None] = {}
-    files: dict[str, Taken] = {}
-    sizes: set[tuple[int, int]] = set()
-    digest = hashlib.sha256()
-    path_steps, identity, baseline = 0, "", ""
-    wrong = _Wrong()
+    """Make every cell once and collect what is known of it. Raises ConfigError with the problems of all cells."""
+    problems, found = _CellProblems(), _Surveyor(sweep)
     for point in sweep.points():
         try:
             cell = sweep.cell(point)
         except ConfigError as error:
-            wrong.add(error.problems, point)
-            continue
-        ids.append(cell_id(cell))
-        sweep.keep(ids[-1], cell)
-        measured |= dict.fromkeys(end_names(cell))
-        _take(files, cell)
-        sizes.add((cell.paths, cell.program.steps))
-        digest.update(cell.identity.encode())
-        path_steps += cell.paths * cell.program.steps
-        identity = identity or _identity(cell, sweep.grid.keys)
-        if not baseline and _is_at(point, sweep.grid.baseline):
-            baseline = ids[-1]
-    wrong.refuse(len(ids))
-    if not ids:
-        raise _error(sweep, "", "include and exclude leave no cell")
-    _refuse_twins(sweep, ids)
-    if not baseline:
-        raise _error(sweep, "baseline", "there is no such cell; its values stand in no cell together, or it is excluded")
-    _refuse_namesakes(sweep, files)
-    paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*sizes, strict=True)))
-    return Survey(
-        identity=identity,
-        digest=digest.hexdigest(),
-        ids=tuple(ids),
-        baseline=baseline,
-        measured=tuple(measured),
-        path_steps=path_steps,
-        paths=paths,
-        steps=steps,
-        files=files,
-        config=moved(sweep.config, files),
-    )
+            problems.add(error.problems, point)
+        else:
+            found.add(point, cell)
+    problems.refuse(len(found.ids))
+    found.refuse()
+    return found.survey()
 
 
-class _Wrong:
-    """What is wrong with cells: each problem with the first cell that has it, and how many have."""
+class _Surveyor:
+    """Collects what a Survey holds, cell by cell, in the order of the grid."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep, self.keys = sweep, sweep.grid.keys
+        self.ids: list[str] = []
+        self.measured: dict[str, None] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.sizes: set[tuple[int, int]] = set()
+        self.digest = hashlib.sha256()
+        self.path_steps, self.identity, self.baseline = 0, "", ""
+
+    def add(self, point: Point, cell: Cell) -> None:
+        self.ids.append(cell_id(cell))
+        self.sweep.cache_cell(self.ids[-1], cell)
+        self.measured |= dict.fromkeys(end_names(cell))
+        _add_files(self.files, cell)
+        self.sizes.add((cell.paths, cell.program.steps))
+        self.digest.update(cell.identity.encode())
+        self.path_steps += cell.paths * cell.program.steps
+        self.identity = self.identity or _hash_shared(cell, self.keys)
+        if not self.baseline and _is_at(point, self.sweep.grid.baseline):
+            self.baseline = self.ids[-1]
+
+    def refuse(self) -> None:
+        """Raises ConfigError for a grid without cells or without its baseline, and for what would share a place on disk."""
+        if not self.ids:
+            raise _error(self.sweep, "", "`include` and `exclude` leave no cell")
+        _refuse_duplicates(self.sweep, self.ids)
+        if not self.baseline:
+            raise _error(self.sweep, "baseline", "no cell has these values, or `exclude` removes it")
+        _refuse_namesakes(self.sweep, self.files)
+
+    def survey(self) -> Survey:
+        paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*self.sizes, strict=True)))
+        return Survey(
+            identity=self.identity,
+            digest=self.digest.hexdigest(),
+            ids=tuple(self.ids),
+            baseline=self.baseline,
+            keys=self.keys,
+            xi=tuple(name.removeprefix(MSE_PREFIX) for name in self.measured if name.startswith(MSE_PREFIX)),
+            floors=tuple(name for name in self.measured if not name.startswith(MSE_PREFIX)),
+            path_steps=self.path_steps,
+            paths=paths,
+            steps=steps,
+            files=self.files,
+            config=replace_file_names(self.sweep.config, self.files),
+        )
+
+
+class _CellProblems:
+    """The problems of cells: each with the first cell that has it, and with the number of cells that have it."""
 
     def __init__(self) -> None:
         self.problems: dict[str, tuple[str, Point, int]] = {}
         self.cells = 0
 
     def add(self, problems: Sequence[str], point: Point) -> None:
-        """Raises ConfigError when so much is wrong that nobody would read on."""
+        """Add the problems of one cell. Raises ConfigError after MOST_PROBLEMS different ones, or MOST_BROKEN_CELLS cells."""
         self.cells += 1
         for problem in problems:
             said, first, number = self.problems.get(_kind(problem), (problem, point, 0))
             self.problems[_kind(problem)] = said, first, number + 1
-        if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_WRONG:
+        if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_BROKEN_CELLS:
             shown = [f"{said}\n  in the cell {label(first)}" for said, first, _ in self.problems.values()]
-            raise ConfigError([*shown[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
+            shown = shown[:MOST_PROBLEMS]
+            raise ConfigError([*shown, f"stopped after {_count(len(shown), 'problem')} in {_count(self.cells, 'cell')}"])
 
     def refuse(self, good: int) -> None:
-        """Raises ConfigError if anything is wrong. good: how many cells are not."""
+        """Raises ConfigError if there are problems. good: the number of cells without any."""
         if self.problems:
             raise ConfigError(
                 [f"{said}\n  {self._where(first, number, good)}" for said, first, number in self.problems.values()]
@@ -211,14 +240,18 @@ class _Wrong:
         return f"in the cell {label(first)}" + (f", and in {number - 1} more" if number > 1 else "")
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _kind(problem: str) -> str:
-    """A problem but for the value: that of a spacing has one place for all its values."""
+    """A problem without its value: all values of a spacing have the same place, so they count as one problem."""
     first, _, others = problem.partition("\n")
     return f"{first.partition(': cannot be ')[0]}\n{others}"
 
 
 def _error(sweep: Sweep, key: str, message: str) -> ConfigError:
-    """What is wrong with the block as a whole."""
+    """A problem of the `sweep` block as a whole, or of one of its keys."""
     path = ("sweep", key) if key else ("sweep",)
     return ConfigError([str(Problem(message, sweep.document.place(path), ".".join(path)))])
 
@@ -229,48 +262,48 @@ def _is_at(point: Point, wanted: Point) -> bool:
     return all(setting.key in values and same(values[setting.key], setting.value) for setting in wanted)
 
 
-def _refuse_twins(sweep: Sweep, ids: Sequence[str]) -> None:
-    """Cells that are one experiment would be one folder, as where a key has 0.1 and also a schedule that is always 0.1."""
+def _refuse_duplicates(sweep: Sweep, ids: Sequence[str]) -> None:
+    """Refuse two cells with the same id, as from 0.1 and a schedule that is always 0.1: they would share one folder."""
     if len(set(ids)) == len(ids):
         return
     first: dict[str, Point] = {}
     for name, point in zip(ids, sweep.points(), strict=True):
         if name in first:
-            raise _error(sweep, "", f"two cells are the same experiment: {label(first[name])}; and {label(point)}")
+            raise _error(sweep, "", f"duplicate cells: {label(first[name])} and {label(point)} are the same experiment")
         first[name] = point
 
 
-def moved(value: Any, files: dict[str, Taken]) -> Any:
-    """A config's data in which the names of files are what they are called in the sweep's folder."""
+def replace_file_names(value: Any, files: dict[str, StoredFile]) -> Any:
+    """A config's data with each name of a file replaced by the file's path in the sweep's folder."""
     if isinstance(value, dict):
-        return {key: moved(one, files) for key, one in value.items()}
+        return {key: replace_file_names(one, files) for key, one in value.items()}
     if isinstance(value, list):
-        return [moved(one, files) for one in value]
+        return [replace_file_names(one, files) for one in value]
     return files[value].place if isinstance(value, str) and value in files else value
 
 
-def _take(files: dict[str, Taken], cell: Cell) -> None:
-    """Add the files that a cell needs, by what its config calls them."""
+def _add_files(files: dict[str, StoredFile], cell: Cell) -> None:
+    """Add the files that a cell needs, by their names in its config."""
     for enclosed in cell.enclosures():
         if enclosed.named not in files:
-            files[enclosed.named] = Taken(enclosed.place, enclosed.content())
+            files[enclosed.named] = StoredFile(enclosed.place, enclosed.content())
 
 
-def _refuse_namesakes(sweep: Sweep, files: dict[str, Taken]) -> None:
-    """All of them will lie in one folder."""
+def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:
+    """Refuse two files of the same name: both would be stored in the same place."""
     places = [file.place for file in files.values()]
-    double = next((place for place in places if places.count(place) > 1), None)
-    if double:
-        raise _error(sweep, "", f"two data files have the name {Path(double).name}; rename one")
+    duplicate = next((place for place in places if places.count(place) > 1), None)
+    if duplicate:
+        raise _error(sweep, "", f"two data files are named {Path(duplicate).name}; rename one")
 
 
 def cell_id(cell: Cell) -> str:
-    """The name of a cell's folder: the same for other numbers of paths."""
+    """The name of a cell's folder. It does not depend on the number of paths."""
     return cell.lineage[:ID_DIGITS]
 
 
-def _identity(cell: Cell, keys: Sequence[str]) -> str:
-    """A hash of what all cells share, and of which keys are swept."""
+def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
+    """A hash of what all cells share and of the names of the swept keys."""
     shared = deepcopy(cell.portable)
     for key in ("paths", "expect", *keys):
         *outer, last = key.split(".")
@@ -285,12 +318,12 @@ def _identity(cell: Cell, keys: Sequence[str]) -> str:
 
 
 def label(point: Point) -> str:
-    """`optimizer.beta1=0.9, optimizer.beta2=0.999`."""
-    return ", ".join(f"{setting.key}={text(setting.value)}" for setting in point)
+    """A point for people, as `optimizer.beta1=0.9, optimizer.beta2=0.999`."""
+    return ", ".join(f"{setting.key}={name_value(setting.value)}" for setting in point)
 
 
-def text(value: Any) -> str:
-    """A swept value in a table: a number in full, a component by its name."""
+def name_value(value: Any) -> str:
+    """A swept value as text: a number in full, a component without parameters by its name."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and value.keys() == {"name"}:
@@ -301,25 +334,19 @@ def text(value: Any) -> str:
 
 
 def full_form(data: dict[str, Any]) -> dict[str, Any]:
-    """A config's data with components that are written as their names, or as numbers, as the mappings they stand for."""
+    """A config's data in which components written as a name or a number are replaced by the mappings they stand for."""
     full = dict(data)
     for kind in ("objective", "optimizer", "learning_rate", "batch_size"):
-        full[kind] = _named(data.get(kind), kind)
+        full[kind] = _as_mapping(data.get(kind), kind)
     if isinstance(full["objective"], dict) and "data" in full["objective"]:
-        full["objective"] = full["objective"] | {"data": _named(full["objective"]["data"], "data")}  # examples are named alike
+        full["objective"] = full["objective"] | {
+            "data": _as_mapping(full["objective"]["data"], "data")
+        }  # examples are named alike
     return full
 
 
-def _named(value: Any, kind: str) -> Any:
+def _as_mapping(value: Any, kind: str) -> Any:
     if isinstance(value, str):
         return {"name": value}
     number = kind in AS_NUMBER and isinstance(value, int | float)
     return {"name": "constant", "value": value} if number else value
-
-
-def labels_of(measured: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The labels of xi, and the floors, among what is measured."""
-    return (
-        [name.removeprefix(MSE_PREFIX) for name in measured if name.startswith(MSE_PREFIX)],
-        [name for name in measured if not name.startswith(MSE_PREFIX)],
-    )

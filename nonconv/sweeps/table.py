@@ -6,37 +6,43 @@ from nonconv.results.csv_text import as_lines
 from nonconv.results.sweep_files import Ends, Result, columns, line, read_ends, read_result
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.grid import Point
-from nonconv.sweeps.sweep import Survey, Sweep, labels_of, moved, text
-from nonconv.sweeps.tasks import Order
+from nonconv.sweeps.sweep import Survey, Sweep, name_value, replace_file_names
+from nonconv.sweeps.tasks import CellJob
 
 
 class Table:
-    """The lines of sweep.csv: of cells that land, made at once; of others, that were there before, read from their folders."""
+    """The rows of sweep.csv: made at once for cells computed now, read from their folders for cells finished before.
+
+    Every row compares its cell with the baseline, whose final values must be known first.
+    """
 
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
-        self.header = columns(sweep.grid.keys, *labels_of(survey.measured))
-        self.known: dict[str, bytes] = {}
-        self.reference: Ends | None = None
+        self.header = columns(survey.keys, survey.xi, survey.floors)
+        self.lines: dict[str, bytes] = {}
+        self.baseline: Ends | None = None
 
-    def add(self, order: Order, result: Result | str) -> None:
-        """A cell has landed, or failed. Where it cannot yet be compared with the baseline it is read again in the end."""
-        if order.name == self.survey.baseline and not isinstance(result, str):
-            self.reference = result.ends
-        elif not (self.reference or isinstance(result, str)):
+    def add(self, job: CellJob, result: Result | str) -> None:
+        """Add the row of a finished cell, or of a failed one with its reason.
+
+        A cell that comes before the baseline is skipped here; `csv` reads it back from its folder.
+        """
+        if job.name == self.survey.baseline and not isinstance(result, str):
+            self.baseline = result.ends
+        elif not (self.baseline or isinstance(result, str)):
             return
-        self.known[order.name] = self._line(order.name, order.point, result)
+        self.lines[job.name] = self._line(job.name, job.point, result)
 
     def _line(self, name: str, point: Point, result: Result | str) -> bytes:
-        keys = {setting.key: text(moved(setting.value, self.survey.files)) for setting in point}
-        return line(self.header, name, keys, result, self.reference if name != self.survey.baseline else None)
+        keys = {setting.key: name_value(replace_file_names(setting.value, self.survey.files)) for setting in point}
+        return line(self.header, name, keys, result, self.baseline if name != self.survey.baseline else None)
 
     def csv(self, failed: Collection[str]) -> bytes:
-        """All of it, in the order of the grid."""
-        if self.reference is None and self.survey.baseline not in failed:
-            self.reference = read_ends(self.cells.path(self.survey.baseline))
+        """The whole file, rows in the order of the grid. failed: the ids of failed cells."""
+        if self.baseline is None and self.survey.baseline not in failed:
+            self.baseline = read_ends(self.cells.path(self.survey.baseline))
         return b"".join([as_lines([self.header]), *self._lines()])
 
     def _lines(self) -> Iterator[bytes]:
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            yield self.known.get(name) or self._line(name, point, read_result(self.cells.path(name)))
+            yield self.lines.get(name) or self._line(name, point, read_result(self.cells.path(name)))

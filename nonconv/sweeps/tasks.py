@@ -1,7 +1,7 @@
-"""What a worker does: whole cells, or some blocks of a cell that takes long. A function of the sweep and the task alone."""
+"""What a worker does: compute whole cells, or some blocks of a long one. A result depends on the sweep and the task alone."""
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
-from nonconv.engine.program import companions
+from nonconv.engine.program import batch_key
 from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
@@ -22,50 +22,54 @@ from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
 from nonconv.study import measured, measured_together, results
-from nonconv.sweeps.cells import TALLY, with_manifest
+from nonconv.sweeps.cells import TALLY_FILE, add_manifest
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id
 
-NANOSECONDS = 2.5
-"""About what one sample of one coordinate takes: only how work is cut into tasks depends on it."""
-WITH_TWINS = 2.2
-ANYTHING = (Exception, SystemExit)
-"""That a plug-in may raise."""
+NANOSECONDS_PER_SAMPLE = 2.5
+"""Rough time per sample of one coordinate. Only the size of tasks and the estimate of `--dry-run` depend on it."""
+TWIN_FACTOR = 2.2
+"""How many times as long a cell takes with twins."""
+SPLIT_FACTOR = 4.0
+"""A cell that takes this many times as long as a task should is split into several tasks."""
+PLUGIN_ERRORS = (Exception, SystemExit)
+"""What a plug-in may raise: a cell that fails must not stop the others."""
 
 Stop = NDArray[np.uint8]
+"""One entry; once it is nonzero, running simulations raise Stopped."""
 
 
-class Order(NamedTuple):
-    """A cell to be computed: its id, its point, and what is whole of it already, if anything."""
+class CellJob(NamedTuple):
+    """A cell to compute: its id, its point of the grid, and the arrays of a tally to continue from, if there are any."""
 
     name: str
     point: Point
     saved: dict[str, Any] | None
 
 
-class Whole(NamedTuple):
-    """Compute these cells."""
+class CellsTask(NamedTuple):
+    """Compute these cells from start to end."""
 
-    orders: tuple[Order, ...]
+    jobs: tuple[CellJob, ...]
 
 
-class Part(NamedTuple):
-    """Compute the blocks of a cell that begin with paths first, ..., last - 1; `ends` if these are its last."""
+class BlocksTask(NamedTuple):
+    """Simulate the blocks of one cell that begin with paths first, ..., last - 1."""
 
-    order: Order
+    job: CellJob
     first: int
     last: int
 
     @property
-    def orders(self) -> tuple[Order, ...]:
-        return (self.order,)
+    def jobs(self) -> tuple[CellJob, ...]:
+        return (self.job,)
 
 
-Task = Whole | Part
+Task = CellsTask | BlocksTask
 
 
 class Done(NamedTuple):
-    """All files of a cell, how many path-steps it took, and what its line in the sweep's table is made of."""
+    """A computed cell: all its files, the path-steps it took, and what its row of sweep.csv is made of."""
 
     files: dict[str, bytes]
     path_steps: int
@@ -78,82 +82,125 @@ class Failed(NamedTuple):
     reason: str
 
 
-def work(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
-    """One result for each cell of a Whole; the tallies of a Part's blocks. Raises Stopped once stop[0] is nonzero."""
-    if isinstance(task, Whole):
-        return [_as_named(sweep, one) if isinstance(one, Failed) else one for one in _cells(sweep, task.orders, stop)]
+class PartialCell:
+    """A cell while its blocks come in, in order. saved: the arrays of a tally to continue from.
+
+    tally: of all paths so far. resumable: of the whole blocks among them; a last block that is not whole cannot be extended.
+    """
+
+    def __init__(self, ready: Ready, saved: dict[str, Any] | None = None) -> None:
+        self.ready, self.cell = ready, ready.cell
+        self.tally = self.resumable = Tally.from_arrays(saved) if saved else None
+        self.paths_before = self.paths
+
+    @property
+    def paths(self) -> int:
+        return self.tally.paths if self.tally else 0
+
+    def add(self, block: Tally) -> None:
+        """Add the block that begins with path `self.paths`."""
+        self.tally = self.tally + block if self.tally else block
+        if self.tally.paths % block_size(self.cell.program) == 0:
+            self.resumable = self.tally
+
+    def has_enough(self) -> bool:
+        """Whether the cell has all paths it needs."""
+        return self.tally is not None and is_enough(self.cell, self.tally)
+
+    def finish(self) -> Done:
+        """All files of the cell, once it has enough paths."""
+        assert self.tally is not None
+        cell, files = self.cell, results(self.ready, self.tally)
+        if self.resumable:
+            files[TALLY_FILE] = packed(self.resumable.arrays())
+        files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
+        summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
+        result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined))
+        return Done(add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
+
+
+def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
+    """One result per cell of a CellsTask; one tally per block of a BlocksTask. Raises Stopped once stop[0] is nonzero."""
+    if isinstance(task, CellsTask):
+        found = _compute_cells(sweep, task.jobs, stop)
+        return [_strip_plugin_folders(sweep, one) if isinstance(one, Failed) else one for one in found]
     try:
-        ready = _kept(_Asked(sweep, task.order.name, task.order.point))
+        ready = _make_ready_once(_Request(sweep, task.job.name, task.job.point))
         return [measured(ready, start, stop) for start in range(task.first, task.last, block_size(ready.program))]
-    except ANYTHING as error:  # the other cells go on
-        return _as_named(sweep, _failure(error))
+    except PLUGIN_ERRORS as error:
+        return _strip_plugin_folders(sweep, _explain_failure(error))
 
 
-def _cells(sweep: Sweep, orders: Sequence[Order], stop: Stop) -> list[Done | Failed]:
-    """Cells that can be moved together are: they share random numbers, which are a third of a step."""
+def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Done | Failed]:
+    """Simulate cells together where possible: they share random numbers, which take a third of a step."""
     found: dict[str, Done | Failed] = {}
-    companies: dict[Hashable, list[tuple[Order, Ready]]] = {}
-    for order in orders:
+    batches: dict[Hashable, list[tuple[CellJob, Ready]]] = {}
+    for job in jobs:
         try:
-            ready = _ready(sweep, order.name, order.point)
-        except ANYTHING as error:  # the other cells go on
-            found[order.name] = _failure(error)
+            ready = _make_ready(sweep, job.name, job.point)
+        except PLUGIN_ERRORS as error:
+            found[job.name] = _explain_failure(error)
         else:
-            companies.setdefault(_company(order, ready), []).append((order, ready))
-    for company in companies.values():
-        size = most_together(company[0][1].program)
-        while company:  # cells that are done are let go: their timetables take memory
-            some, company[:size] = company[:size], []
-            found |= _together(some, stop) if len(some) > 1 else _alone(some, stop)
-    return [found[order.name] for order in orders]
+            batches.setdefault(_cell_batch_key(job, ready), []).append((job, ready))
+    for batch in batches.values():
+        size = most_together(batch[0][1].program)
+        while batch:  # finished cells are dropped from the list: their timetables take memory
+            some, batch[:size] = batch[:size], []
+            found |= _compute_together(some, stop) if len(some) > 1 else _compute_each(some, stop)
+    return [found[job.name] for job in jobs]
 
 
-def _company(order: Order, ready: Ready) -> Hashable:
-    """What cells have in common that can be moved together; nobody has it of a cell that may end early or has begun."""
-    if ready.cell.stopping or order.saved:
-        return order.name
-    return companions(ready.program), ready.cell.paths
+def _cell_batch_key(job: CellJob, ready: Ready) -> Hashable:
+    """What cells must share to be simulated together; a cell that has begun, or may stop early, has a key of its own."""
+    if ready.cell.stopping or job.saved:
+        return job.name
+    return batch_key(ready.program), ready.cell.paths
 
 
-def _together(company: Sequence[tuple[Order, Ready]], stop: Stop) -> dict[str, Done | Failed]:
-    cells = [ready for _, ready in company]
-    tallies: list[Tally] = []
-    wholes: list[Tally | None] = [None] * len(cells)
+def _compute_together(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    cells = [ready for _, ready in batch]
+    partials = [PartialCell(ready) for ready in cells]
     try:
         for start in range(0, cells[0].cell.paths, block_size(cells[0].program)):
-            blocks = measured_together(cells, start, stop)
-            wholes = list(tallies) or wholes
-            tallies = [tally + block for tally, block in zip(tallies, blocks, strict=True)] if tallies else blocks
-        results = zip(company, tallies, wholes, strict=True)
-        return {order.name: finished(ready, tally, whole) for (order, ready), tally, whole in results}
+            for partial, block in zip(partials, measured_together(cells, start, stop), strict=True):
+                partial.add(block)
+        return {job.name: partial.finish() for (job, _), partial in zip(batch, partials, strict=True)}
     except Stopped:
         raise
-    except ANYTHING:  # it may be the fault of one
-        return _alone(company, stop)
+    except PLUGIN_ERRORS:  # perhaps only one of them fails
+        return _compute_each(batch, stop)
 
 
-def _alone(company: Sequence[tuple[Order, Ready]], stop: Stop) -> dict[str, Done | Failed]:
-    return {order.name: _attempted(order, ready, stop) for order, ready in company}
+def _compute_each(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    return {job.name: _try_cell(job, ready, stop) for job, ready in batch}
 
 
-def _attempted(order: Order, ready: Ready, stop: Stop) -> Done | Failed:
+def _try_cell(job: CellJob, ready: Ready, stop: Stop) -> Done | Failed:
     try:
-        return computed(ready, order.saved, stop)
-    except ANYTHING as error:  # the other cells go on
-        return _failure(error)
+        return compute_cell(ready, job.saved, stop)
+    except PLUGIN_ERRORS as error:
+        return _explain_failure(error)
 
 
-def _failure(error: BaseException) -> Failed:
+def compute_cell(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done:
+    """The result of one cell, continued from `saved`. Raises Stopped, and whatever a plug-in raises."""
+    partial = PartialCell(ready, saved)
+    while not partial.has_enough():
+        partial.add(measured(ready, partial.paths, stop))
+    return partial.finish()
+
+
+def _explain_failure(error: BaseException) -> Failed:
     if isinstance(error, Stopped):
         raise error
-    problem = None if isinstance(error, NonconvError) else blame(error)  # where in a plug-in it was raised
+    problem = None if isinstance(error, NonconvError) else blame(error)  # the plug-in's line that raised it
     if problem or isinstance(error, NonconvError):
         return Failed(str(problem or error).partition("\n")[0])
     return Failed(" ".join(f"{type(error).__name__}: {error}".split()))
 
 
-def _as_named(sweep: Sweep, failed: Failed) -> Failed:
-    """With plug-ins called by their names alone, as in the output folder: each worker may have them in another place."""
+def _strip_plugin_folders(sweep: Sweep, failed: Failed) -> Failed:
+    """Name plug-ins by their file name alone: their folder may differ from worker to worker."""
     reason = failed.reason
     for plugin in sweep.document.plugins:
         reason = reason.replace(str(plugin.path), plugin.path.name)
@@ -161,8 +208,8 @@ def _as_named(sweep: Sweep, failed: Failed) -> Failed:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A cell of a sweep; what it is called says which."""
+class _Request:
+    """A cell of a sweep as a key of the cache below; the id alone tells cells apart."""
 
     sweep: Sweep
     name: str
@@ -170,46 +217,33 @@ class _Asked:
 
 
 @lru_cache(maxsize=8)
-def _kept(asked: _Asked) -> Ready:
-    """`_ready`, kept for a while: a worker computes several parts of a cell."""
-    return _ready(asked.sweep, asked.name, asked.point)
+def _make_ready_once(request: _Request) -> Ready:
+    """`_make_ready`, cached: a worker gets several tasks of the same cell."""
+    return _make_ready(request.sweep, request.name, request.point)
 
 
-def _ready(sweep: Sweep, name: str, point: Point) -> Ready:
-    """Raises UsageError where the cell is another one by now."""
-    cell = sweep.taken(name, point)
+def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
+    """The cell, ready to run. Raises UsageError if its id has changed."""
+    cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
-        raise UsageError("a file that the config names has changed since the sweep began")
+        raise UsageError("a file named in the config changed after the sweep started")
     return make_ready(cell)
 
 
-def computed(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done:
-    """What a cell leaves behind, computed alone, from what is saved of it on."""
-    tally = Tally.from_arrays(saved) if saved else None
-    begun = tally.paths if tally else 0
-    whole = tally
-    while tally is None or not is_enough(ready.cell, tally):
-        whole = tally
-        block = measured(ready, tally.paths if tally else 0, stop)
-        tally = tally + block if tally else block
-    return finished(ready, tally, whole, begun)
+def has_enough_saved(job: CellJob, cell: Cell) -> bool:
+    """Whether nothing is left to simulate: all paths are saved, though the cell's result is missing or damaged."""
+    return job.saved is not None and is_enough(cell, Tally.from_arrays(job.saved))
 
 
-def finished(ready: Ready, tally: Tally, whole: Tally | None, begun: int = 0) -> Done:
-    """What a cell leaves behind. whole: its tally without the last block, if that is no whole one."""
-    cell = ready.cell
-    if tally.paths % block_size(cell.program) == 0:
-        whole = tally
-    files = results(ready, tally)
-    if whole:
-        files[TALLY] = packed(whole.arrays())
-    files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
-    summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-    result = Result(summary, verdict, Ends(end_names(cell), tally.ends.joined))
-    return Done(with_manifest(cell, files), (tally.paths - begun) * cell.program.steps, result)
+def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]:
+    """The blocks of a cell that are still missing, in tasks of about this many seconds, but at least one block each."""
+    size = block_size(cell.program)
+    step = size * max(1, round(seconds * cell.paths / (estimate_seconds(cell) * size)))
+    for first in range(int(job.saved["paths"]) if job.saved else 0, cell.paths, step):
+        yield BlocksTask(job, first, min(first + step, cell.paths))
 
 
-def seconds(cell: Cell) -> float:
-    """About how long a cell takes one core."""
-    floors = WITH_TWINS if cell.program.plan.wanted.twin else 1.0
-    return cell.paths * cell.program.steps * cell.program.samples * NANOSECONDS * floors * 1e-9
+def estimate_seconds(cell: Cell) -> float:
+    """Rough time that a cell takes on one core."""
+    factor = TWIN_FACTOR if cell.program.plan.wanted.twin else 1.0
+    return cell.paths * cell.program.steps * cell.program.samples * NANOSECONDS_PER_SAMPLE * factor * 1e-9

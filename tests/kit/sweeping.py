@@ -12,8 +12,8 @@ from nonconv.report.figures.drawing_process import Figures
 from nonconv.store import folder as store
 from nonconv.store.folder import LOCK, damaged
 from nonconv.sweeps import executors
-from nonconv.sweeps.cells import FOLDER
-from nonconv.sweeps.flow import News
+from nonconv.sweeps.cells import CELLS_FOLDER
+from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
 from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
 
@@ -42,15 +42,15 @@ def outcome(
     folder: Path,
     *settings: str,
     workers: int = 2,
-    kind: Any = executors.threads,
+    kind: Any = executors.open_threads,
     executor: Any = None,
-    tell: Callable[[News], None] = lambda news: None,
+    on_event: Callable[[Event], None] = lambda event: None,
     **options: Any,
 ) -> Outcome:
     """Run the sweep of a config file with threads, or whatever else."""
     sweep, surveyed = found(path, *settings)
     make = executor or partial(kind, sweep, workers)
-    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(tell), **({"draw": drawn} | options))
+    return run_sweep(sweep, surveyed, folder, make, progress=lambda: nullcontext(on_event), **({"draw": drawn} | options))
 
 
 def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, bytes]:
@@ -62,21 +62,21 @@ def run(path: Path, folder: Path, *settings: str, **options: Any) -> dict[str, b
 
 def whole_cells(folder: Path) -> list[str]:
     """The cells in a folder; none of them is half there."""
-    names = sorted(path.name for path in (folder / FOLDER).glob("*"))
+    names = sorted(path.name for path in (folder / CELLS_FOLDER).glob("*"))
     for name in names:
-        manifest = store.read_manifest(folder / FOLDER / name)
+        manifest = store.read_manifest(folder / CELLS_FOLDER / name)
         assert manifest is not None
-        assert damaged(folder / FOLDER / name, manifest) == []
+        assert damaged(folder / CELLS_FOLDER / name, manifest) == []
     return names
 
 
-def interrupt_at(number: int, how: type[BaseException] = KeyboardInterrupt) -> Callable[[News], None]:
+def interrupt_at(number: int, how: type[BaseException] = KeyboardInterrupt) -> Callable[[Event], None]:
     """Something to be told news, which presses Ctrl-C when it is told the given one."""
     left = [number]
 
-    def tell(news: News) -> None:
+    def on_event(event: Event) -> None:
         left[0] -= 1
         if not left[0]:
             raise how
 
-    return tell
+    return on_event
