@@ -39,8 +39,8 @@ def page() -> str:
 
 
 ABOUT = {
-    "data": "What objectives draw X from; of the objective `mlp` see data sets.\n",
-    "examples": "What the objective `mlp` learns from, as its `data`.\n",
+    "data": "What objectives draw X from; of the objective `mlp` see datasets.\n",
+    "dataset": "What the objective `mlp` learns from, as its `data`.\n",
     "start": "A start may also be a number, a list of dim numbers, or any data distribution but csv, drawn for each path.\n",
 }
 

@@ -147,7 +147,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples(Component):
+class Dataset(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
 
     shape: parameters -> Shape.
@@ -236,7 +236,7 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "batch_size": Schedule,
     "data": Distribution,
     "start": (Distribution, Initialisation),
-    "examples": Examples,
+    "dataset": Dataset,
 }
 """What the components of a kind are, as plug-ins register them."""
 C = TypeVar("C", bound=Component)

@@ -426,7 +426,7 @@ def test_list_names_every_component_with_its_source() -> None:
     assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
     assert "adam" in good("list", "optimizer")
     assert "two_point" not in good("list", "optimizer")
-    assert "442 patients" in good("list", "examples")
+    assert "442 patients" in good("list", "dataset")
     starts = [component["name"] for component in listed if component["kind"] == "start"]
     assert starts == ["he", "glorot", "lecun", "weights"], "data distributions stand there once, as data"
 
@@ -450,7 +450,7 @@ def test_explain_tells_rule_parameters_and_source() -> None:
     both = [component["kind"] for component in documented("explain", "power", "--json")["components"]]
     assert both == ["learning_rate", "batch_size"]
     assert [c["kind"] for c in documented("explain", "batch_size.power", "--json")["components"]] == ["batch_size"]
-    assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "examples"]
+    assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "dataset"]
     assert "[16]" in good("explain", "mlp")
     assert "2 / fan_in" in good("explain", "he")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from nonconv.checks.verification import ulps
-from nonconv.components import Component, Coupled, Distribution, Examples, Initialisation, Objective, Optimizer, Schedule, Shape
+from nonconv.components import Component, Coupled, Dataset, Distribution, Initialisation, Objective, Optimizer, Schedule, Shape
 from nonconv.config.spec import KINDS, common_parameters
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform, TruncatedNormal
@@ -49,9 +49,9 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("objective", "quadratic"): [{"data": None}, {"data": None, "dim": 2, "scale": (0.5, 3.0)}],
     ("objective", "toint"): [{"spacing": 0.5}, {"scale": 2.0, "dim": 3}],
     ("objective", "mlp"): [{"data": None}, {"data": None, "hidden": (), "weight_decay": 0.5}],
-    ("examples", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
-    ("examples", "function"): [{"inputs": 3, "low": -2.0}],
-    ("examples", "csv"): [{"file": "rows.csv", "features": ("a",), "targets": ("b",)}],
+    ("dataset", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
+    ("dataset", "function"): [{"inputs": 3, "low": -2.0}],
+    ("dataset", "csv"): [{"file": "rows.csv", "features": ("a",), "targets": ("b",)}],
     ("start", "weights"): [{"file": "weights.npy"}],
     ("data", "two_point"): [{"low": -2.0, "high": 5.0, "p_high": 0.25}],
     ("data", "uniform"): [{"low": 3.0, "high": 3.5}],
@@ -592,8 +592,8 @@ def test_quadratic_of_a_scale() -> None:
 # Networks and what they learn from
 
 
-@with_examples("examples", where=lambda component: component.name not in FROM_FILES)
-def test_examples_fill_their_shape(component: Examples, h: Any) -> None:
+@with_examples("dataset", where=lambda component: component.name not in FROM_FILES)
+def test_examples_fill_their_shape(component: Dataset, h: Any) -> None:
     """Rows of tables are read by the config: tests/test_network_config.py."""
     shape, n = component.shape(h), 7
     x, y = np.full((shape.features, n), np.nan), np.full((shape.targets, n), np.nan)

@@ -318,8 +318,8 @@ def is_allowed(parameter: Parameter, value: Any) -> bool:
 KNOWN = {kind: [p.name for name in KINDS[kind] for p in parameters(kind, name)] + ["name"] for kind in KINDS}
 PATHS = [
     *(parameter.name for parameter in parameters_of(Experiment)),
-    *(f"{kind}.{name}" for kind in KINDS if kind not in ("data", "examples") for name in KNOWN[kind]),
-    *(f"objective.data.{name}" for kind in ("data", "examples") for name in KNOWN[kind]),
+    *(f"{kind}.{name}" for kind in KINDS if kind not in ("data", "dataset") for name in KNOWN[kind]),
+    *(f"objective.data.{name}" for kind in ("data", "dataset") for name in KNOWN[kind]),
     *(
         "record.points",
         "record.spacing",

@@ -148,7 +148,7 @@ from nonconv.objectives import OBJECTIVES
 class Linear(NamedTuple):
     """A linear model of one target: the absolute error of w x + b."""
 
-    data: Annotated[Any, OneOf("examples"), Doc("the examples (x, y)")]
+    data: Annotated[Any, OneOf("dataset"), Doc("the examples (x, y)")]
 
 
 class LinearConstants(NamedTuple):
@@ -366,7 +366,7 @@ def test_a_network_of_plugins() -> None:
     ("old", "new", "says"),
     [
         (
-            'OneOf("examples")',
+            'OneOf("dataset")',
             'OneOf("data")',
             "parameter data: of an objective must be annotated as in nonconv/objectives/mlp.py",
         ),
@@ -861,7 +861,7 @@ OFFERED: dict[tuple[str, str], list[Any]] = {
 COMPILED = {
     "optimizer": ("sgd", "adam"),
     "data": ("two_point", "discrete", "normal"),
-    "examples": ("function",),
+    "dataset": ("function",),
 }
 """Of what takes a kernel each, a few; the engines' own tests have them all."""
 OURS = [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Annotated[
     str | None,
-    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, examples or start."),
+    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, dataset or start."),
 ]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A component, as adam or learning_rate.power; or a plug-in, as my_rule.py.")
@@ -26,7 +26,7 @@ Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps i
 
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List objectives, optimizers, learning rates, batch sizes, data and starts, a line each with its paper."""
+    """List objectives, optimizers, learning rates, batch sizes, data, datasets and starts, one line each with its paper."""
     _use(plugins)
     chosen = _kinds(kind)
     if as_json:

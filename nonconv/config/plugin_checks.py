@@ -107,7 +107,7 @@ def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
     """Whether an objective's parameter is what its name means to the rest of nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
-        kind = "examples" if isinstance(objective, Coupled) else "data"
+        kind = "dataset" if isinstance(objective, Coupled) else "data"
         return any(isinstance(item, OneOf) and item.kind == kind for item in metadata)
     if name == "dim":
         return core is int

@@ -26,13 +26,13 @@ from nonconv.components import Complaint, Component, Initialisation, OneOf, Regi
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
 from nonconv.data import DATA, STARTS
-from nonconv.datasets import EXAMPLES
+from nonconv.datasets import DATASETS
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
 
-KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, EXAMPLES, STARTS)}
+KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASETS, STARTS)}
 """Every registry by the kind of component it holds."""
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)

@@ -155,7 +155,7 @@ def _problem(document: Document, details: Any) -> Problem:
 
 def _unknown(kind: str, name: str) -> tuple[str, str]:
     """What is said of a name that no component of the kind has, and the nearest of those that one has."""
-    other = next((k for k in ("data", "examples") if kind in ("data", "examples") and name in KINDS[k]), None)
+    other = next((k for k in ("data", "dataset") if kind in ("data", "dataset") and name in KINDS[k]), None)
     if other:
         return f"{name} is a {KINDS[other].noun}, not a {KINDS[kind].noun}", ""
     return f"unknown {KINDS[kind].noun} {name!r}", nearest(name, KINDS[kind])

@@ -12,7 +12,7 @@ from nonconv.components import Component, Coupled, Initialisation
 from nonconv.config.spec import common_parameters
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.data import OF_DATA
-from nonconv.contract.networks import OF_EXAMPLES, OF_INITIALISATIONS, OF_NETWORKS
+from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWORKS
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import first_line, plausible_parameters
@@ -95,7 +95,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "optimizer": OF_OPTIMIZERS,
     "objective": OF_OBJECTIVES,
     "data": OF_DATA,
-    "examples": OF_EXAMPLES,
+    "dataset": OF_DATASETS,
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,

@@ -15,7 +15,7 @@ from nonconv.parameters import Parameter, bare, parameters_of, without_none
 MOST_EXAMPLES, MOST_TRIED = 8, 500
 OFFERED = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
-    "examples": [{"name": "function", "inputs": 2}],
+    "dataset": [{"name": "function", "inputs": 2}],
 }
 """Components for parameters that are one, by kind."""
 NUMBERS = (0.5, 0.1, 1.0, 2.0, 0.9, 0.01, -1.0, 5.0, 0.0, 100.0, -10.0)

@@ -9,7 +9,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Examples, Shape
+from nonconv.components import Complaint, Dataset, Shape
 from nonconv.numerics.arithmetic import Array, each, index
 
 Order = Literal["with_replacement", "epochs"]
@@ -207,8 +207,8 @@ def no_complaints(h: Diabetes | Digits) -> list[Complaint]:
     return []
 
 
-def component(name: str, parameters: type[Any], paper: str, check: Callable[[Any], list[Complaint]]) -> Examples:
-    return Examples(
+def component(name: str, parameters: type[Any], paper: str, check: Callable[[Any], list[Complaint]]) -> Dataset:
+    return Dataset(
         name=name,
         parameters=parameters,
         paper=paper,

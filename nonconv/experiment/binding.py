@@ -70,7 +70,7 @@ class _Binding:
         self.sources = Sources(document, model.seed, self.problems)
         self.objective = self._chosen("objective", model.objective)
         coupled = isinstance(self.objective.component, Coupled)
-        self.data = self._data("examples" if coupled else "data")
+        self.data = self._data("dataset" if coupled else "data")
         self.bound = bind(self.objective, self.data, self.sources, self.resolved) if coupled else None
         self.data_parameters = self.bound.data_parameters if self.bound else self._data_parameters()
         self.groups = self.bound.learning.groups if self.bound else ()

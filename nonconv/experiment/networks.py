@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Chosen, Coupled, Examples, Group, Shape
+from nonconv.components import Chosen, Coupled, Dataset, Group, Shape
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.program import Learning
 from nonconv.experiment.sources import Sources
@@ -27,7 +27,7 @@ def bind(objective: Chosen, data: Chosen, sources: Sources, resolved: dict[str, 
     """Read the examples, and lay the coordinates out; problems go to the sources'."""
     network, examples, h = objective.component, data.component, data.parameters
     assert isinstance(network, Coupled)
-    assert isinstance(examples, Examples)
+    assert isinstance(examples, Dataset)
     if examples.name in TABLES:
         h, digest = sources.table(data)
         if digest:
@@ -46,7 +46,7 @@ def _most_held_out(shape: Shape, work: int) -> int:
     return MOST_EXAMINED_BYTES // (8 * SMALLEST_BLOCK * (shape.features + shape.targets + 2 + work))
 
 
-def _held_out(examples: Examples, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
+def _held_out(examples: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
     """The examples that measure the risk: those set apart, or drawn from a stream of their own."""
     found = examples.held_out(h)
     number = found if isinstance(found, int) else found[0].shape[1]
