@@ -334,7 +334,7 @@ def test_grids(grid: dict[str, list[Any]], labels: list[str]) -> None:
 
 def test_the_schema_knows_networks() -> None:
     definitions = json_schema()["$defs"]
-    for name in ("objective_mlp", "examples_teacher", "examples_csv", "start_he", "start_weights"):
+    for name in ("objective_mlp", "dataset_teacher", "dataset_csv", "start_he", "start_weights"):
         assert definitions[name]["additionalProperties"] is False
     assert set(definitions["objective_mlp"]["properties"]) == {"name", "data", "hidden", "activation", "loss", "weight_decay"}
     assert "coordinates" in definitions["record"]["properties"]
