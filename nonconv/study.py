@@ -18,7 +18,7 @@ from nonconv.engine.program import Engine
 from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import portable
-from nonconv.faults.blame import blaming
+from nonconv.faults.blame import blaming_plugins
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.painter import Draw, Figures, draw_here
 from nonconv.report.run import read_run
@@ -49,7 +49,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-@blaming()
+@blaming_plugins
 def run(
     cell: Cell,
     folder: Path,
@@ -109,7 +109,7 @@ def results(cell: Cell, tally: Tally) -> dict[str, bytes]:
     return data_files(cell, tally, evidence(cell.program, Fused, len(tally.kept)))
 
 
-@blaming()
+@blaming_plugins
 def simulate_cell(cell: Cell, store: Folder, workers: int, progress: Progress) -> Tally:
     """The tally of all its paths, from the checkpoint on if there is one; the same bytes for any number of workers."""
     from nonconv.engine.fused import Fused  # heavy; an import error of numba must not break `nonconv list`
@@ -160,7 +160,7 @@ def _with_adam_zero(cell: Cell) -> Cell:
     return replace(cell, xi=xi, adam_zero_se=se)
 
 
-@blaming()
+@blaming_plugins
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """The first recorded paths again, shape (paths, R, dim)."""
     from nonconv.engine.fused import Fused

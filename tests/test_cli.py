@@ -25,7 +25,7 @@ import nonconv
 from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
-from nonconv.config.spec import KINDS
+from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import painter

@@ -20,12 +20,12 @@ from scipy import special, stats
 
 from nonconv.checks.verification import ulps
 from nonconv.components import Component, Coupled, Dataset, Distribution, Initialisation, Objective, Optimizer, Schedule, Shape
-from nonconv.config.spec import KINDS, common_parameters
+from nonconv.config.catalogue import BUILT_IN as KINDS
+from nonconv.config.spec import common_parameters
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform, TruncatedNormal
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
-from nonconv.experiment.networks import TABLES as FROM_FILES
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
 from nonconv.numerics.rng import key, uniforms
@@ -592,7 +592,7 @@ def test_quadratic_of_a_scale() -> None:
 # Networks and what they learn from
 
 
-@with_examples("dataset", where=lambda component: component.name not in FROM_FILES)
+@with_examples("dataset", where=lambda component: component.load is None)
 def test_examples_fill_their_shape(component: Dataset, h: Any) -> None:
     """Rows of tables are read by the config: tests/test_network_config.py."""
     shape, n = component.shape(h), 7

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nonconv.components import Chosen
+from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.config.document import parse
-from nonconv.config.spec import KINDS, common_parameters, json_schema
+from nonconv.config.spec import common_parameters, json_schema
 from nonconv.experiment.binding import read_cell, recorded_steps
 from nonconv.experiment.cell import Cell
 from nonconv.optimizers.adam import Adam

@@ -308,7 +308,7 @@ def test_the_folder_carries_its_files() -> None:
     assert np.array_equal(kept.program.start, cell.program.start)
     assert verify_folder(Path("out"), 1).text.endswith("bitwise equal")
     np.save("out/data/w.npy", np.zeros(13))
-    with pytest.raises(ConfigError, match=r"start.sha256: .*w.npy has changed; its digest now is"):
+    with pytest.raises(ConfigError, match=r"start.sha256: .*w.npy has changed; its digest is now"):
         read_cell(Path("out/config.yaml"), [])
 
 

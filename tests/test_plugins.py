@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ from typer.testing import CliRunner, Result
 from nonconv import study
 from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
-from nonconv.components import Component, Initialisation, Registry
-from nonconv.config.plugins import load_files, use
-from nonconv.config.spec import KINDS, json_schema
+from nonconv.components import Component, Initialisation, NameTaken, Registry, collecting
+from nonconv.config.catalogue import BUILT_IN
+from nonconv.config.plugins import load_files
+from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, checks_of, contract_of, findings
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
-from nonconv.experiment.networks import TABLES as FROM_FILES
+from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.sgd import SGD
 from nonconv.store.folder import MANIFEST, Folder
@@ -240,11 +242,11 @@ TEXTS = {
 
 @pytest.fixture(autouse=True)
 def _nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test begins in a folder of its own, and ends with nonconv's own components alone."""
+    """Every test begins in a folder of its own, and leaves nonconv's own registries as they are."""
     monkeypatch.chdir(tmp_path)
+    before = {kind: [*registry] for kind, registry in BUILT_IN.items()}
     yield
-    use([])
-    assert "lion" not in OPTIMIZERS
+    assert {kind: [*registry] for kind, registry in BUILT_IN.items()} == before
 
 
 def write(name: str, text: str) -> Path:
@@ -295,16 +297,54 @@ def finished(path: Path, folder: str, *settings: str) -> Path:
 # Registering
 
 
-def test_register_returns_the_component_and_refuses_others() -> None:
-    registry = Registry("optimizer", "optimizers")
-    assert registry.register(SGD) is SGD
-    assert registry["sgd"] is SGD
-    with pytest.raises(ValueError, match="there is a component 'sgd' of kind optimizer already"):
-        registry.register(SGD)
-    with pytest.raises(ValueError, match="objectives are of the class Objective or Coupled, not Optimizer"):
-        KINDS["objective"].register(SGD)
-    registry.withdraw("sgd")
-    assert list(registry) == []
+def test_register_collects_and_refuses() -> None:
+    found: list[tuple[str, Component]] = []
+    with pytest.raises(RuntimeError, match="register works only in a plug-in: a file that a config names under plugins"):
+        OPTIMIZERS.register(SGD)
+    with collecting(lambda kind, component: found.append((kind, component))):
+        assert Registry("optimizer", "optimizers").register(SGD) is SGD
+        with pytest.raises(
+            NameTaken, match="the optimizer 'sgd' is now built in; rename yours, or delete it"
+        ):
+            OPTIMIZERS.register(SGD)
+        with pytest.raises(ValueError, match="objectives are of the class Objective or Coupled, not Optimizer"):
+            OBJECTIVES.register(SGD)
+    assert found == [("optimizer", SGD)]
+    with pytest.raises(RuntimeError):
+        OPTIMIZERS.register(SGD)
+
+
+def test_a_catalogue_is_a_value() -> None:
+    """Equal for the same plug-ins; nonconv's own registries are part of it as they are."""
+    write("lion.py", LION)
+    one, two = load_files([Path("lion.py")]), load_files([Path("lion.py")])
+    assert one == two
+    assert hash(one) == hash(two)
+    assert one != BUILT_IN
+    assert [*one["optimizer"]] == [*OPTIMIZERS, "lion"]
+    assert one["objective"] is OBJECTIVES
+    assert experiment_model(one) is experiment_model(two)
+
+
+def test_configs_with_different_plugins_at_once() -> None:
+    """Each knows its own file only, in one process and while threads read the other; nothing is changed back."""
+    write("lion.py", LION)
+    write("king.py", LION.replace("= 0.99\n", "= 0.5\n"))
+    lion, king, plain = config("a.yaml"), config("b.yaml", plugins=["king.py"]), write("c.yaml", yaml.safe_dump(PLAIN))
+
+    def read(path: Path) -> float | None:
+        cell = read_cell(path, [])
+        return getattr(cell.optimizer.parameters, "beta2", None)
+
+    before = read_cell(lion, [])
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read, [lion, king, plain] * 8))
+    assert found == [0.99, 0.5, None] * 8
+    after = read_cell(lion, [])
+    assert after.optimizer == before.optimizer
+    assert study.first_paths(before, 4, 1).tolist() == study.first_paths(after, 4, 1).tolist()
+    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
+        read_cell(plain, ["optimizer=lion"])
 
 
 def test_a_file_is_executed_once_per_content() -> None:
@@ -491,7 +531,7 @@ def test_a_changed_copy_is_found() -> None:
     folder = finished(config(), "out")
     (folder / "plugins" / "lion.py").write_text(LION + "\n")
     assert "files have changed" in verify_folder(folder, 1).text
-    with pytest.raises(ConfigError, match="has changed; its digest now is"):
+    with pytest.raises(ConfigError, match="has changed; its digest is now"):
         read_cell(folder / "config.yaml", [])
 
 
@@ -521,7 +561,7 @@ def test_no_such_file() -> None:
     ("files", "says"),
     [
         (["lion.txt"], "config.yaml:2:3: plugins[0]: lion.txt is no Python file; its name must end in .py"),
-        ([{"file": "lion.py", "sha256": "12"}], "config.yaml:2:9: plugins[0].sha256: lion.py has changed; its digest now is"),
+        ([{"file": "lion.py", "sha256": "12"}], "config.yaml:2:9: plugins[0].sha256: lion.py has changed; its digest is now"),
         ([{"fil": "lion.py"}], "config.yaml:2:3: plugins[0].fil: unknown key"),
         ([3], "config.yaml:2:3: plugins[0]: cannot be the number 3"),
         ([""], "config.yaml:2:3: plugins[0].file: cannot be the text ''"),
@@ -555,7 +595,7 @@ BROKEN = {
     "import": ("import numpy as np", "import numpty as np", "lion.py:5:1: cannot be executed: ModuleNotFoundError: No module"),
     "missing field": ("        update=update,\n", "", "lion.py:56:5: cannot be executed: TypeError: "),
     "nothing": ("OPTIMIZERS.register(", "print(", "lion.py: registers no component\n  allowed: for example from nonconv"),
-    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is there already; it is nonconv's own"),
+    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
     "no word": ('name="lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
     "wrong kind": (
         "OPTIMIZERS.register(",
@@ -600,7 +640,7 @@ def test_a_name_that_another_plugin_has() -> None:
     write("king.py", LION + "\n")
     king = read_cell(config(plugins=["king.py"]), [])
     says = told(plugins=["lion.py", "king.py"])
-    assert says.startswith("king.py:55:1: the optimizer 'lion' is there already; lion.py has registered it\n")
+    assert says.startswith("king.py:55:1: the optimizer 'lion' is already registered by lion.py\n")
     assert told(plugins=["lion.py", "king.py"]) == says
     again = read_cell(config(plugins=["king.py"]), [])
     assert again.optimizer.component is king.optimizer.component
@@ -833,8 +873,9 @@ def test_contract_on_the_command_line(only: Callable[[str], None]) -> None:
 
 def failed(name: str, text: str) -> dict[str, str]:
     """The checks that fail, and why."""
-    (plugin,) = load_files([write(name, text)])
-    return {finding.check: finding.reasons[0] for finding in contract_of(plugin) if finding.reasons}
+    catalogue = load_files([write(name, text)])
+    (plugin,) = catalogue.plugins
+    return {finding.check: finding.reasons[0] for finding in contract_of(plugin, catalogue) if finding.reasons}
 
 
 @pytest.fixture
@@ -866,9 +907,9 @@ COMPILED = {
 """Of what takes a kernel each, a few; the engines' own tests have them all."""
 OURS = [
     pytest.param(kind, component, id=f"{kind}-{component.name}")
-    for kind in KINDS
-    for component in KINDS[kind].values()
-    if component.name not in FROM_FILES
+    for kind in BUILT_IN
+    for component in BUILT_IN[kind].values()
+    if component.load is None
     and component.name in COMPILED.get(kind, (component.name,))
     and (kind != "start" or isinstance(component, Initialisation))
 ]
@@ -1118,5 +1159,7 @@ def test_worked_example(path: Path) -> None:
 
 
 def test_findings_tell_what_passed() -> None:
-    (plugin,) = load_files([write("lion.py", LION)])
-    assert contract_of(plugin)[0] == Finding("optimizer", "lion", "its parameters say what they mean", ())
+    catalogue = load_files([write("lion.py", LION)])
+    assert contract_of(catalogue.plugins[0], catalogue)[0] == Finding(
+        "optimizer", "lion", "its parameters say what they mean", ()
+    )

@@ -12,6 +12,7 @@ from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
     from nonconv.components import Component
+    from nonconv.config.catalogue import Catalogue
     from nonconv.faults.blame import Plugin
 
 Kind = Annotated[
@@ -27,15 +28,15 @@ Test = Annotated[bool, typer.Option("--test", help="Check that a plug-in keeps i
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List objectives, optimizers, learning rates, batch sizes, data, datasets and starts, one line each with its paper."""
-    _use(plugins)
-    chosen = _kinds(kind)
+    catalogue = _catalogue(plugins)
+    chosen = _kinds(catalogue, kind)
     if as_json:
         rows = [_described(kind, component) for kind, components in chosen.items() for component in components.values()]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
         return
     for name, components in chosen.items():
         lines = [[component.name, component.summary, component.paper] for component in components.values()]
-        print_table(_title(name), ["name", "what it is", "source"], lines)
+        print_table(_title(catalogue, name), ["name", "what it is", "source"], lines)
 
 
 @reported
@@ -45,10 +46,10 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
     Of a plug-in's file, every component in it; --test checks what the engines take for granted of them.
     """
     of_file = name.endswith(".py")
-    loaded = _use([*plugins, Path(name)] if of_file else plugins)
-    found = _of_file(loaded[-1]) if of_file else _find(name)
+    catalogue = _catalogue([*plugins, Path(name)] if of_file else plugins)
+    found = _of_file(catalogue.plugins[-1]) if of_file else _find(catalogue, name)
     if test:
-        _test(loaded, found, as_json)
+        _test(catalogue, found, as_json)
     elif as_json:
         rows = [_described(kind, component) for kind, component in found]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
@@ -57,7 +58,7 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
             _explain(kind, component)
 
 
-def _use(files: list[Path]) -> "tuple[Plugin, ...]":
+def _catalogue(files: list[Path]) -> "Catalogue":
     from nonconv.config.plugins import load_files
 
     return load_files(files)
@@ -66,18 +67,19 @@ def _use(files: list[Path]) -> "tuple[Plugin, ...]":
 def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
     """What it registers; a distribution that is both data and start once."""
     found: list[tuple[str, Component]] = []
-    for kind, component in plugin.components:
+    for kind, component, _ in plugin.registered:
         if not any(component is known for _, known in found):
             found.append((kind, component))
     return found
 
 
-def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
+def _test(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
     """Print what the contract's checks of these components found. Exits with 2 unless all of them pass."""
     from nonconv.contract.findings import contract_of
 
     names = [(kind, component.name) for kind, component in chosen]
-    found = [finding for plugin in plugins for finding in contract_of(plugin) if (finding.kind, finding.component) in names]
+    everything = (finding for plugin in catalogue.plugins for finding in contract_of(plugin, catalogue))
+    found = [finding for finding in everything if (finding.kind, finding.component) in names]
     if not found:
         raise UsageError("--test is for plug-ins, as in: nonconv explain my_rule.py --test")
     failed = sum(bool(finding.reasons) for finding in found)
@@ -108,35 +110,30 @@ def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     """Print the JSON Schema of a config, for editors."""
     from nonconv.config.spec import json_schema
 
-    _use(plugins)
-    write_stdout((json.dumps(json_schema(), indent=2) + "\n").encode())
+    write_stdout((json.dumps(json_schema(_catalogue(plugins)), indent=2) + "\n").encode())
 
 
-def _title(kind: str) -> str:
-    from nonconv.config.spec import KINDS
-
-    return f"{KINDS[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
+def _title(catalogue: "Catalogue", kind: str) -> str:
+    return f"{catalogue[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
 
 
-def _kinds(kind: str | None) -> "dict[str, dict[str, Component]]":
-    from nonconv.config.spec import KINDS, listed
+def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Component]]":
     from nonconv.faults.problems import nearest
 
     if kind is None:
-        return {name: listed(name) for name in KINDS}
-    if kind not in KINDS:
-        near = nearest(kind, KINDS)
-        raise UsageError(
-            f"unknown kind {kind!r}\n  allowed: {', '.join(KINDS)}" + (f"\n  did you mean {near}?" if near else "")
-        )
-    return {kind: listed(kind)}
+        return {name: catalogue.listed(name) for name in catalogue}
+    if kind not in catalogue:
+        near = nearest(kind, catalogue)
+        hint = f"\n  did you mean {near}?" if near else ""
+        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join(catalogue)}{hint}")
+    return {kind: catalogue.listed(kind)}
 
 
-def _find(name: str) -> "list[tuple[str, Component]]":
+def _find(catalogue: "Catalogue", name: str) -> "list[tuple[str, Component]]":
     from nonconv.faults.problems import nearest
 
     kind, _, bare = name.rpartition(".")
-    kinds = _kinds(kind or None)
+    kinds = _kinds(catalogue, kind or None)
     found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]
     if not found:
         near = nearest(bare, [known for components in kinds.values() for known in components])

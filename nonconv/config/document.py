@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from yaml.composer import Composer
@@ -18,10 +18,8 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.faults.problems import Place, Problem, nearest
-
-if TYPE_CHECKING:
-    from nonconv.faults.blame import Plugin
 
 KeyPath = tuple[str | int, ...]
 
@@ -82,8 +80,8 @@ def scalar(text: str) -> Any:
 class Document:
     """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
 
-    folder: what names of files in it are relative to; moved: where files lie that are not where their names say; plugins are
-    those it names, once they are loaded.
+    folder: what names of files in it are relative to; moved: where files lie that are not where their names say.
+    catalogue: the components that it can name, with those of its plug-ins once these are loaded.
     """
 
     source: str
@@ -93,7 +91,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     folder: Path = field(default_factory=Path)
     moved: dict[str, Path] = field(default_factory=dict)
-    plugins: "tuple[Plugin, ...]" = ()
+    catalogue: Catalogue = BUILT_IN
 
     def locate(self, file: str) -> Path:
         """Where a file lies that the config names."""

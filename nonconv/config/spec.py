@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -22,21 +22,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Component, Initialisation, OneOf, Registry
+from nonconv.components import Complaint, Component, OneOf
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
-from nonconv.data import DATA, STARTS
-from nonconv.datasets import DATASETS
-from nonconv.objectives import OBJECTIVES
-from nonconv.optimizers import OPTIMIZERS
 from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
-from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
-
-KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASETS, STARTS)}
-"""Every registry by the kind of component it holds."""
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
+CATALOGUES = 8
+"""Whose models are kept: configs with the same plug-ins share them."""
 
 
 class AsItIs(Words):
@@ -50,7 +45,7 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def typed(annotation: Any) -> Any:
+def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     """A component's plain annotation as one that pydantic checks strictly: no text or boolean for a number, no nan."""
     core, metadata = bare(annotation)
     core = without_none(core)
@@ -59,14 +54,14 @@ def typed(annotation: Any) -> Any:
     if any(isinstance(item, AsItIs) for item in metadata):
         return annotation
     if kind is not None:
-        return component_union(kind)
+        return component_union(catalogue, kind)
     if get_origin(core) in (Union, UnionType):
-        options = [typed(option) for option in get_args(core) if option is not NoneType]
+        options = [typed(option, catalogue) for option in get_args(core) if option is not NoneType]
         return one_or_many(*options) if get_origin(bare(options[1])[0]) is tuple else word_or_other(*options)
     if get_origin(core) is dict:
-        core = dict[str, typed(get_args(core)[1])]  # type: ignore[misc]  # a type made at run time
+        core = dict[str, typed(get_args(core)[1], catalogue)]  # type: ignore[misc]  # a type made at run time
     elif get_origin(core) is tuple:
-        core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]  # a type made at run time
+        core = tuple[typed(get_args(core)[0], catalogue), ...]  # type: ignore[misc]  # a type made at run time
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
     elif core is int:
@@ -96,7 +91,7 @@ def word_or_other(word: Any, other: Any) -> Any:
 class Short:
     """Accepts a component written as its bare name, or a schedule written as a number; and says so in the schema."""
 
-    kind: str
+    names: tuple[str, ...]
     number: bool
 
     def expand(self, value: Any) -> Any:
@@ -110,17 +105,18 @@ class Short:
         return core_schema.no_info_before_validator_function(self.expand, handler(source))
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Any:
-        short: list[dict[str, Any]] = [{"enum": list(KINDS[self.kind])}]
+        short: list[dict[str, Any]] = [{"enum": list(self.names)}]
         if self.number:
             short.append({"type": "number"})
         return {"anyOf": [*short, handler(core)]}
 
 
-def component_union(kind: str) -> Any:
+def component_union(catalogue: Catalogue, kind: str) -> Any:
     """Any component of a kind, chosen by `name`."""
-    models = [Annotated[component_model(kind, name), Tag(name)] for name in KINDS[kind]]
+    components = catalogue[kind]
+    models = [Annotated[component_model(kind, component, catalogue), Tag(name)] for name, component in components.items()]
     options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007  # made at run time, so | cannot write it
-    return Annotated[options, Discriminator(_name_of), Short(kind, kind in AS_NUMBER)]
+    return Annotated[options, Discriminator(_name_of), Short(tuple(components), kind in AS_NUMBER)]
 
 
 def _name_of(value: Any) -> str | None:
@@ -128,35 +124,25 @@ def _name_of(value: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def choices(kind: str) -> str:
-    """What may stand where a component of a kind is wanted, as words."""
+def choices(catalogue: Catalogue, kind: str) -> str:
+    """What may be written where a component of a kind is wanted, in words."""
     short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
-    return f"{short}one of {names(kind)}"
+    return f"{short}one of {catalogue.names(kind)}"
 
 
-def names(kind: str) -> str:
-    """The names of a kind's components; those that only networks take come last."""
-    laws = [name for name, component in KINDS[kind].items() if isinstance(component, Initialisation)]
-    more = f"; for a network also {', '.join(laws)}" if laws else ""
-    return ", ".join(name for name in KINDS[kind] if name not in laws) + more
+@lru_cache(maxsize=128 * CATALOGUES)
+def component_model(kind: str, component: Component, catalogue: Catalogue = BUILT_IN) -> type[BaseModel]:
+    """The pydantic model of one component: its name, its parameters, and those common to its kind.
 
-
-def listed(kind: str) -> dict[str, Component]:
-    """The components of a kind by name; of starts those that are no data distributions as well."""
-    known = DATA if kind == "start" else {}
-    return {name: component for name, component in KINDS[kind].items() if component is not known.get(name)}
-
-
-@cache
-def component_model(kind: str, name: str) -> type[BaseModel]:
-    """The pydantic model of one component: its name, its parameters, and those common to its kind."""
-    component = KINDS[kind][name]
+    catalogue: of the components that may be its parameters.
+    """
     validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_consistency(component))}
-    fields: dict[str, Any] = {"name": (Literal[name], Field(description=f"{KINDS[kind].title}: {component.summary}"))}
+    about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
+    fields: dict[str, Any] = {"name": (Literal[component.name], about)}
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
-        fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
+        fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
     return create_model(
-        f"{kind}_{name}",
+        f"{kind}_{component.name}",
         __config__=SETTINGS,
         __doc__=component.summary,
         __validators__=validators,
@@ -166,7 +152,7 @@ def component_model(kind: str, name: str) -> type[BaseModel]:
 
 def common_parameters(kind: str) -> list[Parameter]:
     """The parameters that every component of a kind takes."""
-    common = KINDS[kind].common
+    common = BUILT_IN[kind].common
     return parameters_of(common) if common else []
 
 
@@ -226,9 +212,9 @@ Xis = Annotated[
 ]
 
 
-def start_union() -> Any:
+def start_union(catalogue: Catalogue) -> Any:
     """A point, or a distribution drawn for each path."""
-    return Annotated[Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)]
+    return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_kind_of_value)]
 
 
 def _as_list(value: Any) -> Any:
@@ -342,28 +328,22 @@ def _written_plugins(plugin: type[BaseModel]) -> Any:
     return Union[one, tuple[one, ...], None]  # noqa: UP007  # made at run time
 
 
-def registries_changed() -> None:
-    """Make the models anew when they are next wanted."""
-    component_model.cache_clear()
-    experiment_model.cache_clear()
-
-
-@cache
-def experiment_model() -> type[BaseModel]:
-    """The model of a whole config."""
+@lru_cache(maxsize=CATALOGUES)
+def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
+    """The model of a whole config that can name these components."""
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
-    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(Experiment)}
     by_name = {p.name: p for p in parameters_of(Experiment)}
+    fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
     files = BeforeValidator(_as_list, json_schema_input_type=_written_plugins(plugin))
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
-    fields["start"] = (start_union(), _field(by_name["start"]))
+    fields["start"] = (start_union(catalogue), _field(by_name["start"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))
     return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     """The JSON Schema of a config."""
-    schema = experiment_model().model_json_schema()
+    schema = experiment_model(catalogue).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components import Component, Coupled, Initialisation
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.data import OF_DATA
@@ -31,24 +32,29 @@ class Finding(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def contract_of(plugin: Plugin) -> list[Finding]:
-    """Every check of every component that a plug-in registers; what is both data and start is checked once."""
+def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
+    """Every check of every component that a plug-in registers; what is both data and start is checked once.
+
+    catalogue: the components that may be parameters of others.
+    """
     said = getattr(plugin.module, "EXAMPLES", {})
     examples = said if isinstance(said, dict) else {}
     different: dict[int, tuple[str, Component]] = {}
-    for kind, component in plugin.components:
+    for kind, component, _ in plugin.registered:
         different.setdefault(id(component), (kind, component))
-    return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []))]
+    return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []), catalogue)]
 
 
-def findings(kind: str, component: Component, offered: Sequence[Any] = ()) -> Iterator[Finding]:
+def findings(
+    kind: str, component: Component, offered: Sequence[Any] = (), catalogue: Catalogue = BUILT_IN
+) -> Iterator[Finding]:
     """Every check of one component, with the parameters its author offers as mappings, or else with plausible ones."""
 
     def finding(check: str, reasons: Iterable[str]) -> Finding:
         return Finding(kind, component.name, check, tuple(reasons))
 
     yield finding("its parameters say what they mean", _silent(kind, component))
-    examples, reasons = plausible_parameters(kind, component, offered)
+    examples, reasons = plausible_parameters(kind, component, offered, catalogue)
     yield finding("a config can choose its parameters", reasons)
     if examples:
         for check, test in checks_of(kind, component).items():

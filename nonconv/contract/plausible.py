@@ -8,6 +8,7 @@ from annotated_types import Interval, Len
 from pydantic import ValidationError
 
 from nonconv.components import Component
+from nonconv.config.catalogue import Catalogue
 from nonconv.config.spec import component_model, parameters_from
 from nonconv.faults.blame import blame
 from nonconv.parameters import Parameter, bare, parameters_of, without_none
@@ -26,7 +27,9 @@ def first_line(said: object) -> str:
     return str(said).partition("\n")[0]
 
 
-def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def plausible_parameters(
+    kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue
+) -> tuple[list[Any], list[str]]:
     """Different parameters that a config could have, and what is wrong with those that it should."""
     found: list[Any] = []
     refused: list[str] = []
@@ -34,7 +37,7 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
     must_hold = len(offered) or int(optional)  # what the file offers, or else the defaults, which come first
     for k, values in enumerate(offered or _plausible(component)):
         try:
-            model = component_model(kind, component.name).model_validate({"name": component.name, **values})
+            model = component_model(kind, component, catalogue).model_validate({"name": component.name, **values})
             found.append(parameters_from(component, model))
         except Exception as error:  # of a check, or of what the file offers
             refused += [_why_not(values, error)] if k < must_hold or not found else []

@@ -1,6 +1,6 @@
 """From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components import Chosen, Coupled, Initialisation, Law, Limits
-from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.components import Chosen, Coupled, Initialisation, Law, Limits, Point
+from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import label, misplaced
-from nonconv.config.spec import KINDS, choices, component_model, parameters_from
-from nonconv.config.validate import load, refuse
-from nonconv.data.empirical import Rows
-from nonconv.data.initial import DRAWN, WEIGHTS, spread
+from nonconv.config.spec import choices, component_model, parameters_from
+from nonconv.config.validate import refuse, validate
+from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
@@ -23,8 +22,7 @@ from nonconv.engine.program import Program
 from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, coordinates_there_are, first_of_each
-from nonconv.experiment.sources import Sources
-from nonconv.experiment.table import TableError, read_table
+from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
@@ -34,16 +32,15 @@ MOST_SNAPSHOT_BYTES = 256 * 2**20
 MOST_TABLE_NUMBERS = 5_000_000
 
 
-def read_cell(path: Path, settings: list[str]) -> Cell:
+def read_cell(path: Path, settings: Sequence[str]) -> Cell:
     """The experiment of a config file with overrides. Raises ConfigError with every problem."""
-    with blaming():
-        document, model = load(path, settings)
-        return make_cell(document, model)
+    return make_cell(read(path, settings))
 
 
-def make_cell(document: Document, model: Any) -> Cell:
-    """Bind a validated config to its components and numbers. Raises ConfigError."""
-    return _Binding(document, model).cell()
+def make_cell(document: Document) -> Cell:
+    """Validate a config and bind it to its components and numbers. Raises ConfigError with every problem."""
+    with blaming(lambda: document.catalogue.plugins):
+        return _Binding(document, validate(document)).cell()
 
 
 @lru_cache
@@ -71,9 +68,11 @@ class _Binding:
         self.objective = self._chosen("objective", model.objective)
         coupled = isinstance(self.objective.component, Coupled)
         self.data = self._data("dataset" if coupled else "data")
-        self.bound = bind(self.objective, self.data, self.sources, self.resolved) if coupled else None
-        self.data_parameters = self.bound.data_parameters if self.bound else self._data_parameters()
-        self.groups = self.bound.learning.groups if self.bound else ()
+        self.data_parameters = self._loaded(self.data, DATA_PATH)
+        if coupled:
+            refuse(self.problems if self.data_parameters is None else ())  # without data the coordinates are not known
+        self.learning = bind(self.objective, self.data.component, self.data_parameters, self.sources) if coupled else None
+        self.groups = self.learning.groups if self.learning else ()
         self.dim = self._dim()
         self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
@@ -92,7 +91,7 @@ class _Binding:
         data, data_parameters, dim = self.data.component, self.data_parameters, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective
         rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
-        law = None if self.bound else self._law()
+        law = None if self.learning else self._law()
         program = Program(
             seed=model.seed,
             dim=dim,
@@ -101,7 +100,7 @@ class _Binding:
             objective_parameters=objective.parameters,
             objective_constants=objective.component.prepare(objective.parameters, self._size),
             data=data,
-            data_constants=data.prepare(data_parameters) if self.bound else data.prepare(data_parameters, dim),
+            data_constants=data.prepare(data_parameters) if self.learning else data.prepare(data_parameters, dim),
             optimizer=optimizer.component,
             optimizer_parameters=optimizer.parameters,
             learning_rate=_rate(rate, model.learning_rate.warmup),
@@ -110,7 +109,7 @@ class _Binding:
             record=record,
             plan=plan,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
-            learning=self.bound.learning if self.bound else None,
+            learning=self.learning,
         )
         minimizer = self._minimizer(objective, law) if law else None
         return Cell(
@@ -133,7 +132,7 @@ class _Binding:
             data_parameters=data_parameters,
             constant_batch=int(model.batch_size.value) if model.batch_size.name == "constant" else None,
             coordinates=coordinates,
-            plugins=self.document.plugins,
+            plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
         )
 
@@ -163,7 +162,7 @@ class _Binding:
         return point
 
     def _fill_in_digests(self) -> None:
-        for entry, plugin in zip(self.resolved.get("plugins", []), self.document.plugins, strict=True):
+        for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
             entry["sha256"] = plugin.digest
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
@@ -182,57 +181,37 @@ class _Binding:
     def _check_table_size(self) -> None:
         """Every coordinate has its own copy of a discrete law's table."""
         values = getattr(self.data.parameters, "values", ())
-        points = len(values) if isinstance(values, tuple) and not self.bound else 0
+        points = len(values) if isinstance(values, tuple) and not self.learning else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
-            path: KeyPath = ("objective", "data", "values")
-            self._complain(path, f"{points} points for each of {self.dim} coordinates do not fit into memory")
+            self._complain((*DATA_PATH, "values"), f"{points} points for each of {self.dim} coordinates do not fit into memory")
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
         self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed, nearest))
 
     def _chosen(self, kind: str, part: Any) -> Chosen:
-        component = KINDS[kind][part.name]
+        component = self.document.catalogue[kind][part.name]
         return Chosen(component, parameters_from(component, part))
 
     @property
     def _size(self) -> Any:
         """What an objective is prepared for: the shape of its examples, or its dimension."""
-        return self.bound.learning.shape if self.bound else self.dim
+        return self.learning.shape if self.learning else self.dim
 
     def _data(self, kind: str) -> Chosen:
         return self._chosen(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
 
-    def _data_parameters(self) -> Any:
-        return self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
-
-    def _load(self, data: Chosen) -> Rows:
-        path: KeyPath = ("objective", "data")
-        file = self.sources.found[data.parameters.file] = self.document.locate(data.parameters.file)
-        try:
-            table, digest = read_table(file, data.parameters.columns)
-        except TableError as error:
-            for problem in error.problems:
-                if problem.place.source:
-                    self.problems.append(problem)
-                else:
-                    self._complain((*path, problem.key), problem.message, problem.allowed, problem.nearest)
-            return Rows(np.zeros((1, len(data.parameters.columns))))
-        if data.parameters.sha256 not in ("", digest):
-            self._complain((*path, "sha256"), f"{file} has changed; its digest now is {digest}")
-        if data.parameters.standardise:
-            table = self._standardised(table)
-        self.resolved["objective"]["data"]["sha256"] = digest
-        return Rows(table)
-
-    def _standardised(self, table: Array) -> Array:
-        spread = table.std(axis=0)
-        for column, width in zip(self.data.parameters.columns, spread, strict=True):
-            if width == 0:
-                self._complain(("objective", "data", "columns"), f"column {column!r} is constant and cannot be standardised")
-        return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+    def _loaded(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> Any:
+        """The parameters as the component's functions take them; None where a file is at fault, as problems say."""
+        found, digest = self.sources.load(chosen, path, dim)
+        if digest:
+            held: Any = self.resolved
+            for name in path:
+                held = held[name]
+            held["sha256"] = digest
+        return found
 
     def _dim(self) -> int:
-        if self.bound:
+        if self.learning:
             return self.groups[-1].last
         given, wanted = getattr(self.model.objective, "dim", 1), self.data.component.dim(self.data.parameters)
         if wanted is None or given == wanted:
@@ -259,22 +238,26 @@ class _Binding:
 
     def _start(self) -> Array | Chosen:
         start = self.model.start
-        if self.bound and "start" not in self.model.model_fields_set:
-            start = component_model("start", "he")(name="he")
+        if self.learning and "start" not in self.model.model_fields_set:
+            start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
         if not isinstance(start, BaseModel):
             return self._vector(start, ("start",))
-        law, parameters = chosen = self._chosen("start", start)
-        if law is WEIGHTS:
-            numbers, self.resolved["start"]["sha256"] = self.sources.weights(parameters, self.dim)
-            return numbers
-        if not isinstance(law, Initialisation):
-            return chosen
-        if not self.bound:
-            what = f"{law.name} draws weights by the widths of layers, which {self._name} does not have"
-            self._complain(("start",), what, choices("start").partition(";")[0])
+        component, parameters = chosen = self._chosen("start", start)
+        if isinstance(component, Initialisation):
+            return self._initial(component, parameters)
+        parameters = self._loaded(chosen, ("start",), self.dim)
+        if isinstance(component, Point):
+            return np.zeros(self.dim) if parameters is None else component.point(parameters)
+        return Chosen(component, parameters)
+
+    def _initial(self, component: Initialisation, parameters: Any) -> Array | Chosen:
+        """The law of a network's weights at the start."""
+        if not self.learning:
+            what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
+            self._complain(("start",), what, choices(self.document.catalogue, "start").partition(";")[0])
             return np.zeros(self.dim)
-        return Chosen(DRAWN[parameters.law], spread(law, parameters, self.groups))
+        return Chosen(DRAWN[parameters.law], spread(component, parameters, self.groups))
 
     @property
     def _name(self) -> str:
@@ -319,7 +302,7 @@ class _Binding:
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, self.objective.component
         if not getattr(objective, "minimizer", None) and "xi" not in self.model.model_fields_set:
-            wanted = ("path_mean", "last") if self.bound else ("start",)
+            wanted = ("path_mean", "last") if self.learning else ("start",)
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)

@@ -1,44 +1,30 @@
-"""What an experiment with a network has besides: its examples, the names of its coordinates, how it starts."""
+"""What an experiment with a network has besides: held-out examples, and coordinates with names."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nonconv.components import Chosen, Coupled, Dataset, Group, Shape
+from nonconv.components import Chosen, Complaint, Coupled, Dataset, Group, Shape
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.program import Learning
-from nonconv.experiment.sources import Sources
+from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.rng import key, uniforms
 
-TABLES = ("csv", "diabetes", "digits")
 MOST_EXAMINED_BYTES = 2**30
 
 
-class Bound(NamedTuple):
-    """The data's parameters as its functions take them, and what the engine is told."""
-
-    data_parameters: Any
-    learning: Learning
-
-
-def bind(objective: Chosen, data: Chosen, sources: Sources, resolved: dict[str, Any]) -> Bound:
-    """Read the examples, and lay the coordinates out; problems go to the sources'."""
-    network, examples, h = objective.component, data.component, data.parameters
+def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning:
+    """Lay the coordinates out, and set examples apart. h: the data's parameters as loaded. Problems go to the sources'."""
+    network = objective.component
     assert isinstance(network, Coupled)
-    assert isinstance(examples, Dataset)
-    if examples.name in TABLES:
-        h, digest = sources.table(data)
-        if digest:
-            resolved["objective"]["data"]["sha256"] = digest
-    shape = examples.shape(h)
+    shape = data.shape(h)
     for complaint in network.check_shape(objective.parameters, shape):
-        sources.complain(("objective", complaint.parameter), complaint.message, complaint.allowed)
+        sources.complain(("objective",), complaint)
     groups = network.groups(objective.parameters, shape)
     work = network.work(objective.parameters, shape)
-    held_out = _held_out(examples, h, shape, _most_held_out(shape, work), sources)
-    return Bound(h, Learning(shape, examples.draws(h), examples.rows(h), work, groups, held_out))
+    held_out = _held_out(data, h, shape, _most_held_out(shape, work), sources)
+    return Learning(shape, data.draws(h), data.rows(h), work, groups, held_out)
 
 
 def _most_held_out(shape: Shape, work: int) -> int:
@@ -46,21 +32,21 @@ def _most_held_out(shape: Shape, work: int) -> int:
     return MOST_EXAMINED_BYTES // (8 * SMALLEST_BLOCK * (shape.features + shape.targets + 2 + work))
 
 
-def _held_out(examples: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
+def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
     """The examples that measure the risk: those set apart, or drawn from a stream of their own."""
-    found = examples.held_out(h)
+    found = data.held_out(h)
     number = found if isinstance(found, int) else found[0].shape[1]
     if number > most:
         what = f"{number} examples for networks of this size do not fit into memory"
-        sources.complain(("objective", "data", "held_out"), what, f"at most {most} held-out examples")
+        sources.complain(DATA_PATH, Complaint("held_out", what, f"at most {most} held-out examples"))
         return np.empty((shape.features, 0)), np.empty((shape.targets, 0))
     if not isinstance(found, int):
         return found
     x, y = np.empty((shape.features, found)), np.empty((shape.targets, found))
     if found:
-        u = uniforms(key(sources.seed, "held-out"), 0, examples.draws(h), 0, found)
+        u = sources.uniforms("held-out", data.draws(h), found)
         with np.errstate(all="ignore"):
-            examples.sample(examples.prepare(h), found, u, x, y)
+            data.sample(data.prepare(h), found, u, x, y)
     return x, y
 
 

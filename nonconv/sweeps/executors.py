@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import nonconv
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
 from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
@@ -206,7 +207,7 @@ def _version() -> str:
 
 def packed(sweep: Sweep, files: dict[str, bytes]) -> Parcel:
     """The sweep without what only this process knows: its plug-ins as they were loaded here."""
-    return Parcel(replace(sweep, document=replace(sweep.document, plugins=()), kept={}), files)
+    return Parcel(replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN), kept={}), files)
 
 
 @lru_cache(maxsize=2)
@@ -217,7 +218,7 @@ def _unpacked(parcel: Parcel) -> Sweep:
         moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
         moved[name].write_bytes(content)
     document = replace(parcel.sweep.document, moved=moved)
-    document.plugins, _ = load_named(document)
+    document.catalogue, _ = load_named(document)
     return replace(parcel.sweep, document=document)
 
 

@@ -13,7 +13,6 @@ import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
 from nonconv.config.plugins import load_named
-from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
@@ -54,8 +53,7 @@ class Sweep:
 
     def cell(self, point: Point) -> Cell:
         """The cell at a point. Raises ConfigError."""
-        document = self._document(point)
-        return make_cell(document, validate(document))
+        return make_cell(self._document(point))
 
     def keep(self, name: str, cell: Cell) -> Cell:
         """The same cell, which `known` and `taken` then find, if there is room; of files it may be another one by then."""
@@ -119,7 +117,7 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
     grid = read_grid(document)
-    document.plugins, broken = load_named(document)  # once for all cells
+    document.catalogue, broken = load_named(document)  # once for all cells
     if broken:
         raise ConfigError([str(problem) for problem in broken])
     return Sweep(name_of(Path(document.source)), _without_block(document), grid, document.data)

@@ -153,7 +153,7 @@ def _failure(error: BaseException) -> Failed:
 def _as_named(sweep: Sweep, failed: Failed) -> Failed:
     """With plug-ins called by their names alone, as in the output folder: each worker may have them in another place."""
     reason = failed.reason
-    for plugin in sweep.document.plugins:
+    for plugin in sweep.document.catalogue.plugins:
         reason = reason.replace(str(plugin.path), plugin.path.name)
     return Failed(reason)
 
