@@ -206,7 +206,7 @@ COMPLAINTS = [
     ),
     (CSV, Csv("f", ("a", "b", "a"), ("y",)), "features: duplicate column 'a' among features and targets"),
     (CSV, Csv("f", ("a",), ("a",)), "targets: duplicate column 'a' among features and targets"),
-    (CSV, Csv("f", ("a",), ("y", "z"), "classes"), "targets: 2 columns, but classes need one"),
+    (CSV, Csv("f", ("a",), ("y", "z"), "classes"), "targets: 2 columns, but classes are in one column"),
 ]
 
 

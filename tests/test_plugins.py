@@ -3,8 +3,11 @@
 Every check of the contract is held against a plug-in that breaks it, and against all that nonconv ships.
 """
 
+import ast
+import inspect
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+import nonconv.plugin
 from nonconv import study
 from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
@@ -35,7 +39,9 @@ from nonconv.optimizers.sgd import SGD
 from nonconv.store.folder import MANIFEST, Folder
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "plugins"
-LION, WELL, ABSOLUTE = ((EXAMPLES / f"{name}.py").read_text(encoding="utf-8") for name in ("lion", "double_well", "absolute"))
+SHORT_LION, WELL, ABSOLUTE = (
+    (EXAMPLES / f"{name}.py").read_text(encoding="utf-8") for name in ("lion", "double_well", "absolute")
+)
 CONFIG = {
     "plugins": ["lion.py"],
     "steps": 60,
@@ -46,17 +52,82 @@ CONFIG = {
 }
 PLAIN = {key: value for key, value in CONFIG.items() if key != "plugins"} | {"optimizer": "sgd"}
 
+LION = '''\
+"""Lion with a start and a table of its own."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import (
+    OPTIMIZERS,
+    Array, Doc, Interval,
+    Lanes, Optimizer, select,
+)
+
+
+class Lion(NamedTuple):
+    """Lion: the sign of an interpolation between a running average and the gradient.
+
+        direction = sign(beta1 m_{n-1} + (1 - beta1) g_n)
+        m_n = beta2 m_{n-1} + (1 - beta2) g_n
+
+    Where implementations differ: the paper's weight decay is left out, as of every optimizer here. sign(0) = 0.
+    """
+
+    beta1: Annotated[float, Interval(ge=0, lt=1), Doc("weight of the running average in the direction")] = 0.9
+    beta2: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average")] = 0.99
+
+
+class LionState(NamedTuple):
+    m: Lanes
+
+
+class LionPerStep(NamedTuple):
+    weight_m: Lanes
+    weight_g: Lanes
+    decay: Lanes
+    weight: Lanes
+
+
+def start(h: Lion) -> LionState:
+    return LionState(0.0)
+
+
+def at_step(h: Lion, n: Array) -> LionPerStep:
+    return LionPerStep(*(np.full_like(n, value) for value in (h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2)))
+
+
+def sign(x: Lanes) -> Lanes:
+    return select(x > 0.0, 1.0, select(x < 0.0, -1.0, x))  # of nan, nan
+
+
+def update(c: LionPerStep, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
+    m = c.decay * s.m + c.weight * g
+    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)
+
+
+OPTIMIZERS.register(
+    Optimizer(
+        name="lion",
+        parameters=Lion,
+        paper="Chen et al. (2023), arXiv:2302.06675",
+        state=LionState,
+        start=start,
+        per_step=LionPerStep,
+        at_step=at_step,
+        update=update,
+    )
+)
+'''
 LAW = '''\
 """A law with a density that rises on [0, width)."""
 
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
 
-from nonconv.components import Distribution, Law
-from nonconv.data import DATA, STARTS
+from nonconv.plugin import DATA, STARTS, Distribution, Doc, Interval, Law
 
 
 class Ramp(NamedTuple):
@@ -94,11 +165,8 @@ SCHEDULES = '''\
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
 
-from nonconv.components import Limits, Schedule
-from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+from nonconv.plugin import BATCH_SIZES, LEARNING_RATES, Doc, Interval, Limits, Schedule
 
 
 class Logarithmic(NamedTuple):
@@ -138,13 +206,9 @@ LINEAR = '''\
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from typing_extensions import Doc
 
-from nonconv.numerics.arithmetic import each, select
-from nonconv.components import Complaint, Coupled, Group, Initialisation, OneOf
-from nonconv.data import STARTS
-from nonconv.data.initial import DrawnFrom, Gain
-from nonconv.objectives import OBJECTIVES
+from nonconv.plugin import OBJECTIVES, STARTS, Complaint, Coupled, Doc, DrawnFrom, Gain
+from nonconv.plugin import Group, Initialisation, OneOf, each, select
 
 
 class Linear(NamedTuple):
@@ -303,9 +367,7 @@ def test_register_collects_and_refuses() -> None:
         OPTIMIZERS.register(SGD)
     with collecting(lambda kind, component: found.append((kind, component))):
         assert Registry("optimizer", "optimizers").register(SGD) is SGD
-        with pytest.raises(
-            NameTaken, match="the optimizer 'sgd' is now built in; rename yours, or delete it"
-        ):
+        with pytest.raises(NameTaken, match="the optimizer 'sgd' is now built in; rename yours, or delete it"):
             OPTIMIZERS.register(SGD)
         with pytest.raises(ValueError, match="objectives are of the class Objective or Coupled, not Optimizer"):
             OBJECTIVES.register(SGD)
@@ -659,10 +721,10 @@ def test_one_content_under_two_names() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('Annotated[Any, OneOf("data"), ', "Annotated[float, ", "double_well.py:21:5: parameter data: of an objective must be"),
-        ("dim: Annotated[int, Interval(ge=1, le=10**6)", "dim: Annotated[float, Interval(ge=1)", "22:5: parameter dim: of an"),
-        ("depth: Annotated[float, Interval(gt=0)", "scale: Annotated[str", "23:5: parameter scale: of an objective must be"),
-        ("        loss=loss,", "        loss=loss,\n        on_orbit=loss,", "double_well.py:34:1: on_orbit: is for toint"),
+        ('Annotated[Any, OneOf("data"), ', "Annotated[float, ", "double_well.py:17:5: parameter data: of an objective must be"),
+        ("dim: Annotated[int, Interval(ge=1, le=10**6)", "dim: Annotated[float, Interval(ge=1)", "18:5: parameter dim: of an"),
+        ("depth: Annotated[float, Interval(gt=0)", "scale: Annotated[str", "19:5: parameter scale: of an objective must be"),
+        ("        loss=loss,", "        loss=loss,\n        on_orbit=loss,", "double_well.py:30:1: on_orbit: is for toint"),
     ],
 )
 def test_what_only_our_own_objectives_can_do(old: str, new: str, says: str) -> None:
@@ -747,38 +809,38 @@ FAILING: dict[str, tuple[str, str, str, str]] = {
         "    if c.decay > 0.5:\n        raise ValueError\n    m = c.decay",
         ":52:9: ",
     ),
-    "law raises": ("ramp.py", "    moments = ", "    h.nothing\n    moments = ", "ramp.py:24:5: cannot be run: AttributeError"),
+    "law raises": ("ramp.py", "    moments = ", "    h.nothing\n    moments = ", "ramp.py:21:5: cannot be run: AttributeError"),
     "law is none": (
         "ramp.py",
         "    return Law.same(dim, *moments, symmetric=False)",
         "    return 1",
-        "ramp.py:23:1: law must return",
+        "ramp.py:20:1: law must return",
     ),
     "prepare is short": (
         "ramp.py",
         "np.full(dim, h.width)",
         "np.full(1, h.width)",
-        "ramp.py:28:1: prepare must return RampConst",
+        "ramp.py:25:1: prepare must return RampConst",
     ),
     "rate raises": (
         "schedules.py",
         "    return h.first",
         "    return h.last",
-        "schedules.py:20:12: cannot be run: AttributeError",
+        "schedules.py:17:12: cannot be run: AttributeError",
     ),
     "rate is a number": (
         "schedules.py",
         "    return h.first / (1.0 + np.log(n))",
         "    return 1.0",
-        "schedules.py:19:1: value must",
+        "schedules.py:16:1: value must",
     ),
     "limits are none": (
         "schedules.py",
         "    return Limits(0.0, 0.0)",
         "    return None",
-        "schedules.py:23:1: limits must return Limits",
+        "schedules.py:20:1: limits must return Limits",
     ),
-    "size is a half": ("schedules.py", "1.0 + np.mod", "0.5 + np.mod", "schedules.py:31:1: batch sizes must be whole numbers"),
+    "size is a half": ("schedules.py", "1.0 + np.mod", "0.5 + np.mod", "schedules.py:28:1: batch sizes must be whole numbers"),
 }
 
 
@@ -940,7 +1002,7 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "sample writes n examples, and no more",
         "in each(n)",
         "in each(x.shape[1])",
-        "absolute.py:34: sample writes beyond the first n columns of x",
+        "absolute.py:30: sample writes beyond the first n columns of x",
     ),
     (
         "absolute.py",
@@ -1002,14 +1064,14 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "constants have an entry a coordinate",
         "np.full(dim, h.depth)",
         "np.full(3, h.depth)",
-        "double_well.py:30: ",
+        "double_well.py:26: ",
     ),
     (
         "double_well.py",
         "gradient is the derivative of loss",
         "theta * theta - 1.0) + x)",
         "theta * theta - 1.0) - x)",
-        "double_well.py:39: at theta = ",
+        "double_well.py:35: at theta = ",
     ),
     (
         "double_well.py",
@@ -1030,7 +1092,7 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "constants have an entry a coordinate",
         "RampConstants(np.full(dim, h.width))",
         "(h.width,)",
-        "ramp.py:28: prepare returns",
+        "ramp.py:25: prepare returns",
     ),
     ("ramp.py", "law has an entry a coordinate, in order", "0.0, h.width)", "h.width, h.width)", "low <= mean <= high"),
     ("ramp.py", "law has an entry a coordinate, in order", "symmetric=False", "symmetric=True", "symmetric, but"),
@@ -1041,7 +1103,7 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "k.width * np.sqrt(u) - 1e-9",
         "outside of law's",
     ),
-    ("ramp.py", "samples have the law's moments", "2 * h.width / 3", "2.05 * h.width / 3", "ramp.py:23: law says mean"),
+    ("ramp.py", "samples have the law's moments", "2 * h.width / 3", "2.05 * h.width / 3", "ramp.py:20: law says mean"),
     ("ramp.py", "samples have the law's moments", "h.width**2 / 18", "h.width**2 / 17.5", "law says variance"),
     ("ramp.py", "samples have the law's moments", "/ 135", "/ 125", "law says third_central"),
     (
@@ -1067,11 +1129,42 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "limits says 0.1 to 0.1, but around",
     ),
     ("schedules.py", "values approach the limits", "Limits(0.0, 0.0)", "Limits(np.inf, np.inf)", "grows without bound"),
-    ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:35: limits says 1 to 1"),
+    ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:32: limits says 1 to 1"),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(2, 1)", "low <= high"),
     ("schedules.py", "sizes are whole and at least 1", "1.0 + np.mod(n", "1.5 + np.mod(n", "the size is 1.5 at step 1"),
     ("schedules.py", "sizes are whole and at least 1", "1.0 + np.mod(n", "np.mod(n", "the size is 0 at step 1"),
 ]
+
+
+def test_a_rule_without_tables() -> None:
+    """Its update takes the parameters, its state starts at zero; the bits are those of the rule written out."""
+    path, paths = config(), []
+    for text in (LION, SHORT_LION):
+        write("lion.py", text)
+        paths.append(study.first_paths(read_cell(path, []), 4, 1).tolist())
+    assert paths[0] == paths[1]
+    assert failed("lion.py", SHORT_LION) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "beta2: Annotated[float",
+            "beta2: Annotated[str",
+            "lion.py:18:5: parameter beta2: update takes the parameters",
+        ),
+        (
+            "beta2: Annotated[float",
+            "beta2: Annotated[float | None",
+            "so each must be a float, int or bool; or write per_st",
+        ),
+        ("state=LionState", "state=LionState, per_step=LionState", "ValueError: an optimizer with per_step needs at_step"),
+    ],
+)
+def test_rules_that_need_a_table(old: str, new: str, says: str) -> None:
+    write("lion.py", SHORT_LION.replace(old, new))
+    assert says in told()
 
 
 @pytest.mark.parametrize(("name", "check", "old", "new", "why"), BREAKS)
@@ -1119,7 +1212,7 @@ def test_a_definition_that_raises_fails_its_checks() -> None:
 def test_examples_that_cannot_be_guessed() -> None:
     """A file says with EXAMPLES which parameters are allowed, where nothing plausible is."""
     text = LAW.replace('paper="a test",', 'paper="a test", check=lambda h: [Complaint("width", "no")][: h.width != 4.321],')
-    text = text.replace("import Distribution", "import Complaint, Distribution")
+    text = text.replace("import DATA", "import Complaint, DATA")
     found = failed("ramp.py", text)
     assert list(found) == ["a config can choose its parameters"]
     assert "EXAMPLES = {'ramp': [{...}]}" in found["a config can choose its parameters"]
@@ -1131,7 +1224,7 @@ def test_examples_that_cannot_be_guessed() -> None:
 def test_a_wavy_objective_keeps_the_contract() -> None:
     """With the sine and the cosine that give the same bits in both engines."""
     wavy = WELL.replace("x * theta)", "x * theta - cos(theta))").replace("- 1.0) + x)", "- 1.0) + x + sin(theta))")
-    wavy = wavy.replace("from nonconv.objectives", "from nonconv.numerics.elementary import cos, sin\nfrom nonconv.objectives")
+    wavy = wavy.replace("Objective, OneOf", "Objective, OneOf, cos, sin")
     assert failed("double_well.py", wavy) == {}
 
 
@@ -1144,6 +1237,33 @@ def test_functions_of_a_library_are_found(name: str, sample: str, only: Callable
     check = "compiled samples equal NumPy's"
     only(check)
     assert "instead of np.exp, np.log and the like" in failed("ramp.py", LAW.replace("np.sqrt(u)", sample))[check]
+
+
+# nonconv.plugin
+
+
+def test_plugin_offers_what_it_says() -> None:
+    """No name more, none less: what a plug-in may import does not change by chance."""
+    imported = {
+        alias.asname or alias.name
+        for statement in ast.parse(inspect.getsource(nonconv.plugin)).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert imported == set(nonconv.plugin.__all__)
+    assert len(imported) == len(nonconv.plugin.__all__)
+    assert {registry.kind for name in imported if isinstance(registry := getattr(nonconv.plugin, name), Registry)} == {
+        *BUILT_IN
+    }
+    told = (EXAMPLES.parent / "plugins.md").read_text(encoding="utf-8")
+    assert [name for name in nonconv.plugin.__all__ if not re.search(rf"\b{name}\b", told)] == []
+
+
+@pytest.mark.parametrize("name", [*TEXTS, *(path.name for path in EXAMPLES.glob("*.py"))])
+def test_plugins_import_from_one_place(name: str) -> None:
+    text = TEXTS.get(name) or (EXAMPLES / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"nonconv[.\w]*(?= import)", text)) == {"nonconv.plugin"}
+    assert not re.search(r"^import nonconv", text, re.MULTILINE)
 
 
 # The worked examples

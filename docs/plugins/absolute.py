@@ -3,12 +3,8 @@
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
 
-from nonconv.components import Dataset, Shape
-from nonconv.datasets import DATASETS
-from nonconv.numerics.arithmetic import Array, each
+from nonconv.plugin import DATASETS, Array, Dataset, Doc, Interval, Shape, each
 
 
 class Absolute(NamedTuple):
