@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nonconv.config.expression import DEEPEST, MOST_CHARACTERS, equation, expression
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
-from nonconv.sweeps.conditions import DEEPEST, MOST_CHARACTERS, equation, expression
 from nonconv.sweeps.spacings import SPACINGS
 from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD, Survey, Sweep, cell_id, label, read_sweep, survey
 

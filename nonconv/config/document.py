@@ -19,7 +19,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from nonconv.config.catalogue import BUILT_IN, Catalogue
-from nonconv.faults.problems import Place, Problem, nearest
+from nonconv.faults.problems import Place, Problem, kind_of, nearest
 
 KeyPath = tuple[str | int, ...]
 
@@ -320,17 +320,3 @@ class _Walk:
 
     def _refuse(self, path: KeyPath, place: Place, message: str) -> None:
         self.document.problems.append(Problem(message, place, dotted(path)))
-
-
-def kind_of(value: object) -> str:
-    """How an error calls a value: `the text 'x'`, `a list`."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
-    if isinstance(value, str):
-        return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
-    empty = "an empty" if not value else "a"
-    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"

@@ -7,8 +7,8 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components import Complaint
-from nonconv.config.document import Document, KeyPath, dotted, kind_of
-from nonconv.faults.problems import Problem, nearest
+from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.faults.problems import Problem, kind_of, nearest
 from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")

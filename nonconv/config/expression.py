@@ -120,13 +120,19 @@ class _Evaluation:
                 return self._compared(node)
             case ast.UnaryOp(op=ast.Not()):
                 return not self.value(node.operand)
+        return self._calculated(node)
+
+    def _calculated(self, node: ast.expr) -> Any:
+        match node:
             case ast.UnaryOp():
-                return self.arithmetic.operators[type(node.op)](self.value(node.operand))
+                calculate, parts = self.arithmetic.operators[type(node.op)], [node.operand]
             case ast.BinOp():
-                return self.arithmetic.operators[type(node.op)](self.value(node.left), self.value(node.right))
+                calculate, parts = self.arithmetic.operators[type(node.op)], [node.left, node.right]
             case ast.Call():
-                return self.arithmetic.functions[key_of(node.func)](*map(self.value, node.args))
-        raise TypeError(f"{type(node).__name__} is no part of an expression")
+                calculate, parts = self.arithmetic.functions[key_of(node.func)], node.args
+            case _:
+                raise TypeError(f"{type(node).__name__} is no part of an expression")
+        return calculate(*map(self.value, parts))
 
     def _looked_up(self, key: str) -> Any:
         """The value of a dotted key, which no attribute or method of Python's can hide."""

@@ -6,12 +6,12 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from nonconv.config.catalogue import Catalogue
-from nonconv.config.document import Document, KeyPath, dotted, kind_of
+from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugins import load_named
 from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.errors import ConfigError
 from nonconv.faults.blame import blame
-from nonconv.faults.problems import Problem, nearest
+from nonconv.faults.problems import Problem, kind_of, nearest
 
 TAGS = ("one", "many", "word")
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}

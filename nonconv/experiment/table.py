@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from nonconv.components import Complaint, Unusable
-from nonconv.config.document import kind_of
 from nonconv.data.values import LARGEST
-from nonconv.faults.problems import Place, Problem, nearest
+from nonconv.faults.problems import Place, Problem, kind_of, nearest
 from nonconv.numerics.arithmetic import Array
 
 MOST_PROBLEMS = 20

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nonconv.config.document import kind_of
+from nonconv.faults.problems import kind_of
 from nonconv.numerics.arithmetic import Array
 
 

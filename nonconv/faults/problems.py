@@ -59,3 +59,17 @@ def nearest(word: object, names: Iterable[str]) -> str:
     """The name that a misspelt word most likely stands for, or nothing."""
     matches = difflib.get_close_matches(str(word).lower().replace("-", "_"), list(names), n=1, cutoff=0.6)
     return matches[0] if matches else ""
+
+
+def kind_of(value: object) -> str:
+    """How an error calls a value: `the text 'x'`, `a list`."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
+    if isinstance(value, str):
+        return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
+    empty = "an empty" if not value else "a"
+    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, kind_of, parse
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse
+from nonconv.config.expression import ALLOWED, Expression, equation, expression
 from nonconv.errors import ConfigError
-from nonconv.faults.problems import Place, Problem, nearest
-from nonconv.sweeps.conditions import ALLOWED, Expression, equation, expression
+from nonconv.faults.problems import Place, Problem, kind_of, nearest
 from nonconv.sweeps.grid import Axis, Grid, Point, Setting
 from nonconv.sweeps.spacings import DIGITS, SPACINGS
 

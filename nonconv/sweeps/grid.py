@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
 
+from nonconv.config.expression import Expression
 from nonconv.faults.problems import Place
-from nonconv.sweeps.conditions import Expression
 
 
 class Setting(NamedTuple):
