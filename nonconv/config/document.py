@@ -41,10 +41,10 @@ WORDS = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 SAID_PLAINLY = {
-    "but found another document": "a second document begins here; a config is one",
+    "but found another document": "a second document begins here; a config has only one",
     "found character '\\t' that cannot start any token": "a tab; indent with spaces",
-    "mapping values are not allowed here": "a colon that makes no sense here; text with a colon needs quotes,"
-    " and all keys of a mapping the same indentation",
+    "mapping values are not allowed here": "unexpected colon; quote text that has a colon,"
+    " and indent all keys of a mapping alike",
 }
 
 
@@ -118,7 +118,7 @@ class Document:
         name, equals, text = setting.partition("=")
         if not equals or not all(name.split(".")):
             place = Place(source, 0, 0, "")
-            self.problems.append(Problem("is not of the form key=value, as in optimizer.beta1=0.9", place))
+            self.problems.append(Problem("must have the form key=value, as in optimizer.beta1=0.9", place))
             return
         path = _path(name)
         other = parse(text, source, whole=True)
@@ -244,7 +244,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
         document.problems.append(Problem(_syntax(error), place(error.problem_mark or error.context_mark)))
     except (ValueError, OverflowError):
         # PyYAML's scanner lets these through for an escape beyond the last character.
-        document.problems.append(Problem("not valid YAML: an escape that is no character", place(nodes.get_mark())))
+        document.problems.append(Problem("not valid YAML: this escape is not a character", place(nodes.get_mark())))
     except RecursionError:
         document.problems.append(Problem("nested too deeply", nowhere))
     return document
@@ -276,14 +276,14 @@ class _Walk:
         place = self.place(node.start_mark, width)
         self.document.values[path] = place
         if self.visited == MOST_NODES + 1:
-            self._refuse((), place, f"more than {MOST_NODES} values in all, aliases written out")
+            self._refuse((), place, f"more than {MOST_NODES} values, counting aliases in full")
         if self.visited > MOST_NODES:
             return None
         if id(node) in self.above:
             return self._refuse(path, place, "an alias must not contain itself")
         if node.tag not in (f"{TAG}map", f"{TAG}seq", f"{TAG}str"):
             tag = node.tag.replace(TAG, "!!")
-            return self._refuse(path, place, f"the tag {tag} is not understood; write the value without it")
+            return self._refuse(path, place, f"the tag {tag} is not supported; write the value without it")
         self.above.append(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -300,7 +300,7 @@ class _Walk:
         try:
             return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            return self._refuse(path, place, "half of a surrogate pair is no character")
+            return self._refuse(path, place, "half of a surrogate pair is not a character")
 
     def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -309,10 +309,10 @@ class _Walk:
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse(path, place, "a key must be a word")
             elif key.value == "<<":
-                self._refuse(path, place, "merge keys (<<) are not understood; write the values out")
+                self._refuse(path, place, "merge keys (<<) are not supported; write the values out")
             elif key.value in data:
                 first = self.document.keys[(*path, key.value)].line
-                self._refuse((*path, key.value), place, f"the key stands twice; first in line {first}")
+                self._refuse((*path, key.value), place, f"duplicate key; first given in line {first}")
             else:
                 self.document.keys[(*path, key.value)] = place
                 data[key.value] = self.value((*path, key.value), value)

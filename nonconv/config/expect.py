@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.components import Complaint
 from nonconv.config.document import Document, KeyPath, dotted
-from nonconv.faults.problems import Problem, kind_of, nearest
+from nonconv.faults.problems import Problem, kind_of, must_be, nearest
 from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")
@@ -27,7 +27,7 @@ AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if
 def between(values: Any) -> list[Complaint]:
     """What is wrong with `above` and `below`."""
     if values.above is None and values.below is None:
-        return [Complaint("", "says nothing of the number", "above, below, or both")]
+        return [Complaint("", "gives no bound", "above, below, or both")]
     if None not in (values.above, values.below) and values.above > values.below:
         return [Complaint("above", f"{values.above:g} is more than below, which is {values.below:g}")]
     return []
@@ -36,7 +36,7 @@ def between(values: Any) -> list[Complaint]:
 def anything(values: Any) -> list[Complaint]:
     """What is wrong with a mapping of which nothing is required."""
     names = list(type(values).model_fields)
-    return [] if values.model_fields_set else [Complaint("", "cannot be an empty mapping", f"a mapping of {', '.join(names)}")]
+    return [] if values.model_fields_set else [Complaint("", *must_be(f"a mapping of {', '.join(names)}", "an empty mapping"))]
 
 
 class Bounds(Part):
@@ -81,7 +81,7 @@ class Within(Part):
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
     step: AtStep = None
     of: Annotated[
-        str | float, Words("theory, the name of a prediction, a number"), Doc("theory.csv, predictions.json, or a number")
+        str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
     ]
     standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
 
@@ -93,7 +93,7 @@ class Within(Part):
         foreign = [name for name in ("xi", "step") if name in values.model_fields_set]
         messages = [Complaint(name, f"the floor {values.quantity} has no {name}; leave it out") for name in foreign]
         if values.of == "theory":
-            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, a number"))
+            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, or a number"))
         return messages
 
 
@@ -182,7 +182,7 @@ def _unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequenc
 def _unknown_xi(xi: Any, path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
     allowed = ", ".join(labels)
     if not _names_a_point(xi):
-        yield _Wrong(path, f"cannot be {kind_of(xi)}", allowed)
+        yield _Wrong(path, *must_be(allowed, kind_of(xi)))
     elif label(xi) not in labels:
         yield _Wrong(path, f"{label(xi)} is not among the config's xi", allowed, nearest(label(xi), labels))
 

@@ -84,9 +84,9 @@ def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
                 "update takes the parameters, so each must be a float, int or bool; or write per_step and at_step",
             )
         if name in common:
-            yield subject, what, f"every {BUILT_IN[kind].noun} has one of this name already"
+            yield subject, what, f"every {BUILT_IN[kind].noun} already has a parameter of this name"
         elif name == "name" or hasattr(BaseModel, name):
-            yield subject, what, "this name is used by nonconv; take another"
+            yield subject, what, "this name is reserved by nonconv; choose another"
     if isinstance(component, Coupled) and "data" not in hints:
         yield cls, cls.__name__, "needs the parameter data, annotated as in nonconv/objectives/mlp.py"
     if isinstance(component, Initialisation) and not _law_and_gain(hints):
@@ -138,7 +138,7 @@ def _of_definitions(component: Component) -> Iterator[Finding]:
         if function is None or (role == "loss" and not isinstance(component, Coupled)):
             continue
         if not isinstance(function, FunctionType) or _imported(function, function.__name__) is not function:
-            yield function, role, "must be a function that stands under its own name at the top level of the file"
+            yield function, role, "must be a function at the top level of the file, under its own name"
             continue
         for field in TUPLES.get(role, ("constants",)):
             cls = getattr(component, field)

@@ -69,7 +69,7 @@ def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
     seen: dict[str, Path] = {}
     for one in wanted:
         if one.path.name in seen:
-            what = f"{seen[one.path.name]} has the same name; in the output folder both are plugins/{one.path.name}"
+            what = f"{seen[one.path.name]} has the same name; in the output folder both would be plugins/{one.path.name}"
             problems.append(Problem(what, one.place, one.key))
             continue
         seen[one.path.name] = one.path
@@ -115,7 +115,7 @@ def _read(wanted: Wanted) -> bytes:
 
     path = wanted.path
     if path.suffix != ".py":
-        raise refused(f"{path} is no Python file; its name must end in .py")
+        raise refused(f"{path} is not a Python file; its name must end in .py")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -123,7 +123,7 @@ def _read(wanted: Wanted) -> bytes:
     except OSError as error:
         raise refused(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise refused("no file has a null character in its name") from None
+        raise refused("a file name cannot contain a null character") from None
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:

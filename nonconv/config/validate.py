@@ -11,7 +11,7 @@ from nonconv.config.plugins import load_named
 from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.errors import ConfigError
 from nonconv.faults.blame import blame
-from nonconv.faults.problems import Problem, kind_of, nearest
+from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
 
 TAGS = ("one", "many", "word")
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
@@ -69,7 +69,8 @@ def _echoes(details: Any) -> bool:
 class _Position:
     """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows.
 
-    `several`: the last key is a list or mapping of what the model describes, so that its entry comes next.
+    several: the last key is a list or mapping of what the model describes, so that its entry comes next. is_entry: what is
+    allowed is said of the list that the last key is an entry of.
     """
 
     def __init__(self, catalogue: Catalogue, loc: tuple[int | str, ...], unknown_key: bool) -> None:
@@ -77,7 +78,7 @@ class _Position:
         self.path: KeyPath = ()
         self.model: Any = experiment_model(catalogue)
         self.kind = self.component = self.allowed = ""
-        self.several = False
+        self.several = self.is_entry = False
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
@@ -97,6 +98,7 @@ class _Position:
             file = "a Python file, or " if self.path[0] == "plugins" else ""
             self.several, self.allowed = False, f"{file}a mapping of {', '.join(self.model.model_fields)}"
             return
+        self.is_entry = isinstance(part, int)
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
             return
@@ -124,7 +126,7 @@ def _of_check(details: Any) -> Problem | None:
 
 
 def _problem(document: Document, details: Any) -> Problem:
-    """One of pydantic's errors in our words."""
+    """What one of pydantic's errors says, with the place and what is allowed."""
     error, value, context = details["type"], details.get("input"), details.get("ctx", {})
     at = _Position(document.catalogue, details["loc"], error == "extra_forbidden")
     key = dotted(at.path)
@@ -149,7 +151,10 @@ def _problem(document: Document, details: Any) -> Problem:
         path = path if context["entry"] is None else (*path, context["entry"])
         return Problem(context["message"], document.place(path), dotted(path), context["allowed"], context["nearest"])
     what = f"a list of {len(value)}" if error == "too_long" else kind_of(value)
-    return Problem(f"cannot be {what}", place, key, at.allowed, _nearest_value(at.allowed, value))
+    # What is said of a list is not what its entry must be, and lists of components grow.
+    apart = at.is_entry or (at.kind and not at.component)
+    message, allowed = (cannot_be(what), at.allowed) if apart else must_be(at.allowed, what)
+    return Problem(message, place, key, allowed, _nearest_value(at.allowed, value))
 
 
 def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
@@ -164,7 +169,7 @@ def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
 def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
     """The component's name is missing, or is no text."""
     path = (*at.path, "name")
-    message = f"cannot be {kind_of(value['name'])}" if "name" in value else "missing"
+    message = cannot_be(kind_of(value["name"])) if "name" in value else "missing"
     return Problem(message, document.place(path), dotted(path), at.catalogue.names(at.kind))
 
 

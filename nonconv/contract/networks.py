@@ -208,7 +208,7 @@ def _groups_cover(component: Coupled, h: Any) -> None:
         if gap:
             raise Broken(f"groups: {gap} does not begin where the one before ends", component.groups)
         if len({g.name for g in groups}) < len(groups):
-            raise Broken("groups: a name stands twice", component.groups)
+            raise Broken("groups: duplicate name", component.groups)
         wrong = next((g.name for g in groups if g.fan_in * g.fan_out not in (0, g.last - g.first)), None)
         if wrong:
             raise Broken(f"groups: {wrong} does not have fan_in * fan_out coordinates", component.groups)

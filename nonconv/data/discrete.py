@@ -98,7 +98,7 @@ def check_discrete(h: Discrete) -> list[Complaint]:
     if len(h.probabilities) != len(h.values):
         return [Complaint("probabilities", f"has {len(h.probabilities)} numbers for {len(h.values)} values")]
     if len(set(h.values)) < len(h.values):
-        return [Complaint("values", "the same point stands twice; add its probabilities up")]
+        return [Complaint("values", "duplicate point; add its probabilities up")]
     if abs(sum(h.probabilities) - 1.0) > 1e-9:
         return [Complaint("probabilities", f"sum to {sum(h.probabilities):.12g}, not to 1")]
     return []

@@ -275,7 +275,7 @@ class _Binding:
             if k is None:
                 self._complain_of_coordinate(value, at)
             elif k in found:
-                self._complain(("record", "coordinates", at), f"{found[k]} stands twice")
+                self._complain(("record", "coordinates", at), f"duplicate coordinate {found[k]}")
             else:
                 found[k] = coordinate_name(k, self.groups)
         self.resolved["record"]["coordinates"] = [name if self.groups else k + 1 for k, name in found.items()]
@@ -313,7 +313,7 @@ class _Binding:
                 self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._vector(value, path))
             if xi.label in found:
-                self._complain(path, f"{xi.label} stands twice")
+                self._complain(path, f"duplicate xi {xi.label}; first given as xi[{[*found].index(xi.label)}]")
             found[xi.label] = xi
         return tuple(found.values())
 

@@ -93,7 +93,7 @@ class Reader:
         """Where the file lies; from now on it is one of the experiment's."""
         found = self.sources.document.locate(file)
         if any(other.name == found.name for other in self.sources.found.values()):
-            what = f"{found} has the name of the data file; in the output folder they would be one file"
+            what = f"{found} has the name of the data file; in the output folder both would be one file"
             raise Unusable(Complaint("file", what))
         self.sources.found[file] = found
         return found
@@ -113,5 +113,5 @@ def _content(file: Path, allowed: str) -> bytes:
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror}"
     except ValueError:
-        message = "no file has a null character in its name"
+        message = "a file name cannot contain a null character"
     raise Unusable(Complaint("file", message, allowed))

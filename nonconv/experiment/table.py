@@ -10,7 +10,7 @@ import numpy as np
 
 from nonconv.components import Complaint, Unusable
 from nonconv.data.values import LARGEST
-from nonconv.faults.problems import Place, Problem, kind_of, nearest
+from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
 
 MOST_PROBLEMS = 20
@@ -92,15 +92,16 @@ def _fields(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]
 
 
 def _number(line: Place, row: list[str], field: int, header: list[str], problems: list[Problem]) -> float:
-    """The number in a field; if it is none, a problem more."""
+    """The number in a field. What is none becomes another problem."""
     try:
         value = float(row[field])
     except ValueError:
         value = math.nan
     if not abs(value) <= LARGEST:
-        allowed = f"a number of at most {LARGEST:g} either way" if math.isfinite(value) else "a finite number"
+        allowed = f"between {-LARGEST:g} and {LARGEST:g}" if math.isfinite(value) else "a finite number"
         where = line if '"' in line.text else _of_field(line, field)
-        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], allowed))
+        message, listed = must_be(allowed, kind_of(row[field]))
+        problems.append(Problem(message, where, header[field], listed))
     return value
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST_SHOWN = 160
+MOST_IN_MESSAGE = 60
+"""Characters of what is allowed that a message holds; more are a line of their own."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,28 @@ def nearest(word: object, names: Iterable[str]) -> str:
 
 
 def kind_of(value: object) -> str:
-    """How an error calls a value: `the text 'x'`, `a list`."""
+    """How an error shows a value: `-1`, `'x'`, `a list`, `nothing` for null."""
     if value is None:
-        return "empty"
+        return "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
+        return f"{value}" if len(str(value)) < 40 else "a number of very many digits"
     if isinstance(value, str):
-        return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
+        return repr(value) if len(value) < 40 else f"{value[:37]!r}..."
     empty = "an empty" if not value else "a"
     return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"
+
+
+def cannot_be(got: str) -> str:
+    """The message of a value where what is allowed is listed below it."""
+    return f"cannot be {'empty' if got == 'nothing' else got}"
+
+
+def must_be(allowed: str, got: str) -> tuple[str, str]:
+    """The message of a value that is not allowed, and what to list below it: all that is allowed, where that is long."""
+    if not allowed or len(allowed) > MOST_IN_MESSAGE:
+        return cannot_be(got), allowed
+    words = allowed.split(", ")
+    one_of = "one of " if len(words) > 1 and all(word.isidentifier() for word in words) else ""
+    return f"must be {one_of}{allowed}{';' if ',' in allowed else ','} got {got}", ""

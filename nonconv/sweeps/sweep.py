@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ ID_DIGITS = 16
 MOST_KEPT = 512
 """Cells that are kept from being looked at until they are computed; more would be memory that follows the grid."""
 MOST_PROBLEMS = 20
+GOT = re.compile(": cannot be |[,;] got ")
+"""What comes before the value in the message of a problem."""
 MOST_WRONG = 1000
 """Cells: of a large grid that is wrong throughout, the user is told at once."""
 
@@ -194,7 +197,7 @@ class _Wrong:
             self.problems[_kind(problem)] = said, first, number + 1
         if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_WRONG:
             shown = [f"{said}\n  in the cell {label(first)}" for said, first, _ in self.problems.values()]
-            raise ConfigError([*shown[:MOST_PROBLEMS], "other cells are not looked at, where so much is wrong"])
+            raise ConfigError([*shown[:MOST_PROBLEMS], "stopped; other cells are not checked"])
 
     def refuse(self, good: int) -> None:
         """Raises ConfigError if anything is wrong. good: how many cells are not."""
@@ -212,7 +215,7 @@ class _Wrong:
 def _kind(problem: str) -> str:
     """A problem but for the value: that of a spacing has one place for all its values."""
     first, _, others = problem.partition("\n")
-    return f"{first.partition(': cannot be ')[0]}\n{others}"
+    return f"{GOT.split(first)[0]}\n{others}"
 
 
 def _error(sweep: Sweep, key: str, message: str) -> ConfigError:
