@@ -17,7 +17,7 @@ REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASET
 
 @dataclass(frozen=True)
 class Catalogue(Mapping[str, Registry]):
-    """The registries by kind, with what these plug-ins register. Two of the same plug-ins are equal."""
+    """The registries by kind, including what these plug-ins register. Equal plug-ins make equal catalogues."""
 
     plugins: tuple[Plugin, ...] = ()
 
@@ -30,13 +30,13 @@ class Catalogue(Mapping[str, Registry]):
         return registry.extended(theirs) if theirs else registry
 
     def names(self, kind: str) -> str:
-        """The names of a kind's components; those that only networks take come last."""
+        """List the names of a kind's components, those for networks alone last."""
         laws = [name for name, component in self[kind].items() if isinstance(component, Initialisation)]
         more = f"; for a network also {', '.join(laws)}" if laws else ""
         return ", ".join(name for name in self[kind] if name not in laws) + more
 
     def listed(self, kind: str) -> dict[str, Component]:
-        """The components of a kind by name; of starts only those that are no data distributions as well."""
+        """Return the components of a kind by name; of starts only those that are not data distributions."""
         known = self["data"] if kind == "start" else {}
         return {name: component for name, component in self[kind].items() if component is not known.get(name)}
 

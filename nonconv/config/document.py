@@ -1,4 +1,4 @@
-"""YAML read through its nodes: plain data, the place of every key and value, and all that is wrong with the text.
+"""Read YAML through its nodes: plain data, the place of every key and value, and all problems of the text.
 
 Numbers are YAML 1.2's (`1e-3` is one) plus `10_000`; true and false are the only booleans; tags, merge keys and
 aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too and keep places of their own.
@@ -25,7 +25,7 @@ KeyPath = tuple[str | int, ...]
 
 MOST_NODES = 100_000
 MOST_DIGITS = 300
-"""Longer whole numbers are infinite: no float holds them."""
+"""A whole number with more digits is read as infinite: no float holds it."""
 AS_NUMBER = ("learning_rate", "batch_size")
 """Kinds whose component `constant` may be written as its value alone."""
 TAG = "tag:yaml.org,2002:"
@@ -66,7 +66,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def scalar(text: str) -> Any:
-    """The value of a plain scalar: null, a boolean, a number, or the text itself."""
+    """Return the value of a plain scalar: null, a boolean, a number, or the text itself."""
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text) and len(text) <= MOST_DIGITS:
@@ -94,17 +94,17 @@ class Document:
     catalogue: Catalogue = BUILT_IN
 
     def locate(self, file: str) -> Path:
-        """Where a file lies that the config names."""
+        """Return the path of a file that the config names."""
         return self.moved.get(file, self.folder / file)
 
     def place(self, path: KeyPath) -> Place:
-        """Where the value stands, or the nearest thing around it that was written."""
+        """Return the place of a value, or of the nearest key around it that was written."""
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, Place(self.source, 0, 0, ""))
 
     def with_values(self, settings: Iterable[tuple[str, Any, Place]]) -> "Document":
-        """A copy with other values: dotted key, value, and where that stands."""
+        """Return a copy with other values: dotted key, value, and its place."""
         other = replace(
             self, data=deepcopy(self.data), values=dict(self.values), keys=dict(self.keys), problems=list(self.problems)
         )
@@ -153,7 +153,7 @@ class Document:
         self.keys[path] = place
 
     def _expanded(self, path: KeyPath, short: Any, place: Place) -> Any:
-        """A component written as its bare name, or a schedule as a number, as the mapping it stands for."""
+        """Expand a component written as its bare name, or a schedule written as a number, to a mapping."""
         if isinstance(short, str):
             full: dict[str, Any] = {"name": short}
         elif isinstance(short, int | float) and path[-1] in AS_NUMBER:
@@ -181,7 +181,7 @@ def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Prob
 
 
 def read(path: Path, settings: Iterable[str] = ()) -> Document:
-    """Read a config file and apply overrides. What is wrong is in `problems`; nothing is raised."""
+    """Read a config file and apply overrides. Problems are collected in `problems`; nothing is raised."""
     source = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -210,7 +210,7 @@ def _broken(source: str, message: str, meant: str = "") -> Document:
 
 
 def _meant(missing: Path) -> str:
-    """The config, beside it or in a folder configs, whose name is most like that of a file there is not, or nothing."""
+    """Find the config whose name is most like that of a missing file, beside it or in a folder `configs`."""
     folders = Path("configs"), missing.parent / "configs", missing.parent
     found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
     name = nearest(missing.stem, found)
@@ -218,7 +218,7 @@ def _meant(missing: Path) -> str:
 
 
 def parse(text: str, source: str, whole: bool = False) -> Document:
-    """Parse YAML text. With `whole`, every place is the source as a whole: it is too short to point into."""
+    """Parse YAML text. With `whole`, every place is the source as a whole: an option is too short to point into."""
     document = Document(source)
     lines = text.splitlines() or [""]
     nowhere = Place(source, 0, 0, "")
@@ -251,7 +251,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML says, plainly where it does not, and where that began which it could not finish."""
+    """Say what PyYAML found, in plain words, and where an unfinished construct begins."""
     problem = str(error.problem or error.context)
     begun, found = error.context_mark, error.problem_mark
     if problem in SAID_PLAINLY:
@@ -262,7 +262,7 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Walk:
-    """From nodes to data, noting places and problems."""
+    """Turn nodes into data, and note places and problems."""
 
     def __init__(self, document: Document, place: Any) -> None:
         self.document, self.place = document, place

@@ -1,4 +1,4 @@
-"""What a config may expect of its result: the keys of `expect:`, and whether they are about what the run records."""
+"""The keys of `expect:`, and a check that they refer to what the run records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -13,7 +13,7 @@ from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")
 ERROR_SLOPE = "error: "
-"""Before the label of a xi: the slope of E|theta_n - xi|^2."""
+"""Prefix of a xi's label: the slope of E|theta_n - xi|^2."""
 
 Verdict = Literal["does_not_converge", "converges", "diverges", "undecided"]
 Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
@@ -25,7 +25,7 @@ AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if
 
 
 def between(values: Any) -> list[Complaint]:
-    """What is wrong with `above` and `below`."""
+    """Complain about `above` and `below` where both are missing, or in the wrong order."""
     if values.above is None and values.below is None:
         return [Complaint("", "gives no bound", "above, below, or both")]
     if None not in (values.above, values.below) and values.above > values.below:
@@ -34,7 +34,7 @@ def between(values: Any) -> list[Complaint]:
 
 
 def anything(values: Any) -> list[Complaint]:
-    """What is wrong with a mapping of which nothing is required."""
+    """Complain about an empty mapping."""
     names = list(type(values).model_fields)
     return [] if values.model_fields_set else [Complaint("", *must_be(f"a mapping of {', '.join(names)}", "an empty mapping"))]
 
@@ -140,7 +140,7 @@ class _Wrong(NamedTuple):
 
 
 def label(xi: Any) -> str:
-    """The name of a candidate for the limit in tables: `minimizer`, `0.5`, `(1 0)`."""
+    """Name a candidate for the limit, as in tables: `minimizer`, `0.5`, `(1 0)`."""
     if isinstance(xi, str):
         return xi
     numbers = xi if isinstance(xi, list | tuple) else (xi,)
@@ -149,7 +149,7 @@ def label(xi: Any) -> str:
 
 
 def misplaced(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
-    """What the expectations of a validated config are about that its run does not record."""
+    """Find the expectations of a validated config that refer to something its run does not record."""
     found = [*_unknown_slopes(expect.slope or {}, labels)]
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):

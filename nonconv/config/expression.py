@@ -1,4 +1,4 @@
-"""Expressions in config keys: parsed once, checked against a list of what is allowed, and evaluated on numbers or arrays."""
+"""Parse expressions in config keys, check them against a list of what is allowed, evaluate them on numbers or arrays."""
 
 import ast
 import math
@@ -90,7 +90,7 @@ class Expression:
         return _tree(self.text)
 
     def value(self, names: Mapping[str, Any], arithmetic: Arithmetic = ON_NUMBERS) -> Any:
-        """Its value where the keys have these values, as nested mappings; None where it has none."""
+        """Return its value where the keys have these values, as nested mappings; None where it has none."""
         try:
             found = _Evaluation(names, arithmetic).value(self.tree)
         except (ArithmeticError, ValueError, TypeError, KeyError):
@@ -98,7 +98,7 @@ class Expression:
         return None if isinstance(found, float) and math.isnan(found) else found
 
     def holds(self, names: Mapping[str, Any]) -> bool:
-        """Whether it is true; not where a key it names does not exist, as beta1 of an optimizer without one."""
+        """Whether it is true; false where a key it names does not exist, as beta1 of an optimizer without one."""
         return bool(self.value(names))
 
 
@@ -163,7 +163,7 @@ class _Evaluation:
 
 
 def expression(text: str) -> Expression:
-    """The expression that a text is. Raises ValueError with what is wrong."""
+    """Parse an expression. Raises ValueError with what is wrong."""
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"has {len(text)} characters; an expression has at most {MOST_CHARACTERS}")
     keys: dict[str, None] = {}
@@ -201,7 +201,7 @@ def _collect(text: str, node: ast.AST, keys: dict[str, None], depth: int = 0) ->
 
 
 def key_of(node: ast.AST) -> str:
-    """The dotted key that a node is, or nothing."""
+    """Return the dotted key that a node is, or an empty text."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -223,7 +223,7 @@ def _check_call(name: str, given: int) -> None:
 
 
 def sides(text: str) -> tuple[Expression, Expression]:
-    """Both sides of `left = right`. Raises ValueError with what is wrong."""
+    """Parse both sides of `left = right`. Raises ValueError with what is wrong."""
     left, equals, right = text.partition("=")
     if not equals or "=" in right or left.endswith(("<", ">", "!")):
         raise ValueError(f"{kind_of(text)} is not an equation")
@@ -231,6 +231,6 @@ def sides(text: str) -> tuple[Expression, Expression]:
 
 
 def equation(text: str) -> Expression:
-    """Left minus right of `left = right`. Raises ValueError with what is wrong."""
+    """Parse `left = right` as left minus right. Raises ValueError with what is wrong."""
     left, right = sides(text)
     return expression(f"({left.text}) - ({right.text})")

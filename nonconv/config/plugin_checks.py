@@ -1,4 +1,4 @@
-"""Whether nonconv can use what a plug-in registers: names, parameters, and functions that a kernel can import."""
+"""Check that nonconv can use what a plug-in registers: names, parameters, and functions that kernels can import."""
 
 import re
 import sys
@@ -23,14 +23,14 @@ TUPLES = {"update": ("state", "per_step")}
 
 
 class Refused(Exception):
-    """A file is no plug-in; holds what is wrong with it."""
+    """A file is not a plug-in; holds its problems."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__()
         self.problems = problems
 
 
-# What cannot be used
+# What nonconv cannot use
 
 
 def refuse_unusable(path: Path, components: Sequence[Registered]) -> None:
@@ -112,7 +112,7 @@ def _understood(annotation: Any) -> bool:
 
 
 def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
-    """Whether an objective's parameter is what its name means to the rest of nonconv."""
+    """Whether an objective's parameter has the type that its name implies elsewhere in nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
         kind = "dataset" if isinstance(objective, Coupled) else "data"
@@ -151,7 +151,7 @@ def _imported(function: FunctionType, name: str) -> Any:
 
 
 def _place_of(path: Path, subject: Any) -> Place:
-    """Where the file defines a class, a parameter in one, or a function; the whole file if it does not."""
+    """Find where the file defines a class, a parameter in one, or a function; else return the whole file."""
     if is_foreign(subject):
         return place_of_function(subject)
     lines = source_lines[str(path)]
@@ -167,6 +167,6 @@ def _place_of(path: Path, subject: Any) -> Place:
 
 
 def _line_of(lines: Sequence[str], pattern: str, after: int) -> tuple[int, re.Match[str]] | None:
-    """The first line after that one that begins so."""
+    """Find the first line after a number that begins with a pattern."""
     matches = ((number, re.match(pattern, text)) for number, text in enumerate(lines[after:], after + 1))
     return next(((number, match) for number, match in matches if match), None)

@@ -41,7 +41,7 @@ _executing = RLock()
 
 
 def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
-    """The components that a config can name, and what is wrong with its plug-ins. What is no text is left to the models."""
+    """Load the plug-ins that a config names; return its catalogue, and their problems. The models refuse what is not text."""
     named = document.data.get("plugins") if isinstance(document.data, dict) else None
     several = isinstance(named, list)
     wanted: list[Wanted] = []
@@ -55,7 +55,7 @@ def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
 
 
 def load_files(paths: Sequence[Path]) -> Catalogue:
-    """nonconv's components and those of these files. Raises ConfigError."""
+    """Return the catalogue of nonconv's components and those of these files. Raises ConfigError."""
     catalogue, problems = _load([Wanted(path) for path in paths])
     if problems:
         raise ConfigError([str(problem) for problem in problems])
@@ -63,7 +63,7 @@ def load_files(paths: Sequence[Path]) -> Catalogue:
 
 
 def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
-    """The catalogue with the plug-ins that have no problems, and the problems of the others."""
+    """Return the catalogue with the plug-ins that have no problems, and the problems of the others."""
     plugins: list[Plugin] = []
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
@@ -85,7 +85,7 @@ def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
 
 
 def _taken(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
-    """The names of a plug-in that an earlier one of the same config has."""
+    """Yield a problem for each name that an earlier plug-in of the same config has."""
     owners = {(one.kind, one.component.name): other for other in earlier for one in other.registered}
     for kind, component, line in plugin.registered:
         if (kind, component.name) in owners:
@@ -95,7 +95,7 @@ def _taken(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
 
 
 def _loaded(wanted: Wanted) -> Plugin:
-    """The plug-in, executed if its content is new. Raises Refused."""
+    """Return the plug-in, executed if its content is new. Raises Refused."""
     content = _read(wanted)
     digest = hashlib.sha256(content).hexdigest()
     if wanted.digest not in ("", digest):
@@ -159,7 +159,7 @@ class _Collector:
         self.found: list[Registered] = []
 
     def add(self, kind: str, component: Component) -> None:
-        """Raises NameTaken."""
+        """Note a component. Raises NameTaken."""
         if any(one.kind == kind and one.component.name == component.name for one in self.found):
             raise NameTaken(f"the {BUILT_IN[kind].noun} {component.name!r} is already registered by this file")
         self.found.append(Registered(kind, component, self._line()))

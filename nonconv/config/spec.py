@@ -31,11 +31,11 @@ from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
 CATALOGUES = 8
-"""Whose models are kept: configs with the same plug-ins share them."""
+"""How many catalogues' models are cached: configs with the same plug-ins share them."""
 
 
 class AsItIs(Words):
-    """Words of a type that pydantic takes as it is."""
+    """The words of a type that pydantic takes unchanged."""
 
     __slots__ = ()
 
@@ -46,7 +46,7 @@ def whole(value: Any) -> Any:
 
 
 def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
-    """A component's plain annotation as one that pydantic checks strictly: no text or boolean for a number, no nan."""
+    """Turn a plain annotation into one that pydantic checks strictly: no text or boolean for a number, no nan."""
     core, metadata = bare(annotation)
     core = without_none(core)
     kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
@@ -76,13 +76,13 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
 
 
 def one_or_many(single: Any, several: Any) -> Any:
-    """A value or a list of values, told apart by which it is."""
+    """Accept a value or a list of values."""
     options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
 
 
 def word_or_other(word: Any, other: Any) -> Any:
-    """A word or a value of another kind, told apart by which it is."""
+    """Accept a word or a value of another type."""
     options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
 
@@ -112,7 +112,7 @@ class Short:
 
 
 def component_union(catalogue: Catalogue, kind: str) -> Any:
-    """Any component of a kind, chosen by `name`."""
+    """Return the type of any component of a kind, chosen by `name`."""
     components = catalogue[kind]
     models = [Annotated[component_model(kind, component, catalogue), Tag(name)] for name, component in components.items()]
     options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007  # made at run time, so | cannot write it
@@ -125,14 +125,14 @@ def _name_of(value: Any) -> str | None:
 
 
 def choices(catalogue: Catalogue, kind: str) -> str:
-    """What may be written where a component of a kind is wanted, in words."""
+    """Say what may be written where a component of a kind is wanted."""
     short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
     return f"{short}one of {catalogue.names(kind)}"
 
 
 @lru_cache(maxsize=128 * CATALOGUES)
 def component_model(kind: str, component: Component, catalogue: Catalogue = BUILT_IN) -> type[BaseModel]:
-    """The pydantic model of one component: its name, its parameters, and those common to its kind.
+    """Make the pydantic model of one component: its name, its parameters, and those common to its kind.
 
     catalogue: of the components that may be its parameters.
     """
@@ -151,7 +151,7 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
 
 
 def common_parameters(kind: str) -> list[Parameter]:
-    """The parameters that every component of a kind takes."""
+    """List the parameters that every component of a kind takes."""
     common = BUILT_IN[kind].common
     return parameters_of(common) if common else []
 
@@ -165,7 +165,7 @@ def _field(parameter: Parameter) -> Any:
 
 
 def parameters_from(component: Component, model: Any) -> Any:
-    """The component's own parameters from its validated model."""
+    """Take the component's own parameters from its validated model."""
     return component.parameters(*(getattr(model, name) for name in getattr(component.parameters, "_fields", ())))
 
 
@@ -184,7 +184,7 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
 
 @cache
 def part_model(part: type[Any]) -> type[BaseModel]:
-    """The pydantic model of a mapping inside a config."""
+    """Make the pydantic model of a mapping inside a config."""
     fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
     validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
     return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
@@ -213,12 +213,12 @@ Xis = Annotated[
 
 
 def start_union(catalogue: Catalogue) -> Any:
-    """A point, or a distribution drawn for each path."""
+    """Return the type of a start: a point, or a distribution that is drawn for each path."""
     return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_kind_of_value)]
 
 
 def _as_list(value: Any) -> Any:
-    """The files of plug-ins: one or a list of them, each by its path or as a mapping; null is none."""
+    """Bring `plugins` to one form: a list of mappings. It may be one file or a list, each a path or a mapping."""
     entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
     return [{"file": entry} if isinstance(entry, str) else entry for entry in entries]
 
@@ -256,7 +256,7 @@ Coordinate: TypeAlias = Annotated[str, Len(1)] | Annotated[int, Interval(ge=1)]
 
 
 class Record(Part):
-    """What is written down of a run."""
+    """What a run records."""
 
     points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
@@ -323,14 +323,14 @@ class Experiment:
 
 
 def _written_plugins(plugin: type[BaseModel]) -> Any:
-    """What may stand for the files of plug-ins in a config."""
+    """Return the type of `plugins` as it may be written."""
     one = Union[str, plugin]  # type: ignore[valid-type]  # noqa: UP007  # made at run time
     return Union[one, tuple[one, ...], None]  # noqa: UP007  # made at run time
 
 
 @lru_cache(maxsize=CATALOGUES)
 def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
-    """The model of a whole config that can name these components."""
+    """Make the model of a whole config that can name these components."""
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
     by_name = {p.name: p for p in parameters_of(Experiment)}
     fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
@@ -344,6 +344,6 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
 
 
 def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
-    """The JSON Schema of a config."""
+    """Make the JSON Schema of a config."""
     schema = experiment_model(catalogue).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

@@ -1,4 +1,4 @@
-"""From a document to a validated experiment, or to all problems at once, each with its place."""
+"""Turn a document into a validated experiment, or raise all its problems at once, each with its place."""
 
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
@@ -18,7 +18,7 @@ SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise ConfigError if there are problems, in the order of their places; those of overrides come last."""
+    """Raise ConfigError if there are problems: in the order of their places, those of overrides last."""
     ordered = sorted(problems, key=_order)
     if ordered:
         raise ConfigError(list(dict.fromkeys(str(problem) for problem in ordered)))
@@ -53,7 +53,7 @@ def validate(document: Document) -> BaseModel:
 
 
 def _follows(problem: Problem, problems: Iterable[Problem]) -> bool:
-    """Whether it is about a key that could not be read in the first place, or about something in it."""
+    """Whether a problem is about a key that could not be read, or about something inside it."""
     return any(problem.key.startswith(other.key) for other in problems if not _of_override(other))
 
 
@@ -62,7 +62,7 @@ def _of_override(problem: Problem) -> bool:
 
 
 def _echoes(details: Any) -> bool:
-    """Pydantic also calls a list too short when its entries are wrong, which is said of the entries."""
+    """Whether pydantic calls a list too short only because its entries are wrong, which is reported already."""
     return details["type"] == "too_short" and bool(len(details["input"]) >= details["ctx"]["min_length"])
 
 
@@ -114,19 +114,19 @@ class _Position:
 
 
 def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    """The one model that an annotation is, or is made of."""
+    """Return the one model that an annotation is, or contains."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_inside(part))), None)
 
 
 def _of_check(details: Any) -> Problem | None:
-    """What a plug-in's `check` raised, where pydantic takes it for a verdict on the values."""
+    """The problem of a plug-in whose `check` raised, which pydantic reports as invalid values."""
     return blame(details["ctx"]["error"]) if details["type"] in ("value_error", "assertion_error") else None
 
 
 def _problem(document: Document, details: Any) -> Problem:
-    """What one of pydantic's errors says, with the place and what is allowed."""
+    """Turn one of pydantic's errors into a problem with its place and what is allowed."""
     error, value, context = details["type"], details.get("input"), details.get("ctx", {})
     at = _Position(document.catalogue, details["loc"], error == "extra_forbidden")
     key = dotted(at.path)
@@ -158,7 +158,7 @@ def _problem(document: Document, details: Any) -> Problem:
 
 
 def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
-    """What is said of a name that no component of the kind has, and the nearest of those that one has."""
+    """Describe a name that no component of the kind has; return the message and the nearest known name."""
     known = catalogue[kind]
     other = next((k for k in ("data", "dataset") if kind in ("data", "dataset") and name in catalogue[k]), None)
     if other:
@@ -167,7 +167,7 @@ def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
 
 
 def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
-    """The component's name is missing, or is no text."""
+    """Describe a component whose name is missing or not text."""
     path = (*at.path, "name")
     message = cannot_be(kind_of(value["name"])) if "name" in value else "missing"
     return Problem(message, document.place(path), dotted(path), at.catalogue.names(at.kind))

@@ -33,7 +33,7 @@ MOST_TABLE_NUMBERS = 5_000_000
 
 
 def read_cell(path: Path, settings: Sequence[str]) -> Cell:
-    """The experiment of a config file with overrides. Raises ConfigError with every problem."""
+    """Read the experiment of a config file with overrides. Raises ConfigError with every problem."""
     return make_cell(read(path, settings))
 
 
@@ -45,7 +45,7 @@ def make_cell(document: Document) -> Cell:
 
 @lru_cache
 def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
-    """At most `points` different steps, rising to the last; round ones and the last two halvings where they fit."""
+    """Choose at most `points` different steps, rising to the last, with round ones and the last two halvings."""
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
     found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
@@ -57,7 +57,7 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
 
 
 class _Binding:
-    """The checks that need more than one part of the config, and the making of the cell."""
+    """Check what needs more than one part of the config, and make the cell."""
 
     def __init__(self, document: Document, model: Any) -> None:
         self.document, self.model = document, model
@@ -166,7 +166,7 @@ class _Binding:
             entry["sha256"] = plugin.digest
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
-        """Even the smallest block must fit into memory."""
+        """Complain where even the smallest block does not fit into memory."""
         most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
         if most == 0:
             allowed = f"at most {MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK)} coordinates"
@@ -179,7 +179,7 @@ class _Binding:
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:
-        """Every coordinate has its own copy of a discrete law's table."""
+        """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
         values = getattr(self.data.parameters, "values", ())
         points = len(values) if isinstance(values, tuple) and not self.learning else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
@@ -201,7 +201,7 @@ class _Binding:
         return self._chosen(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
 
     def _loaded(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> Any:
-        """The parameters as the component's functions take them; None where a file is at fault, as problems say."""
+        """Return the parameters as the component's functions take them; None where a file has problems."""
         found, digest = self.sources.load(chosen, path, dim)
         if digest:
             held: Any = self.resolved
@@ -228,7 +228,7 @@ class _Binding:
         return int(wanted)
 
     def _vector(self, value: Any, path: KeyPath) -> Array:
-        """A number for every coordinate, or dim numbers."""
+        """Return dim numbers, from a number for every coordinate or from dim of them."""
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.ndim and len(numbers) != self.dim:
             wanted = f"a number, or {self.dim} numbers" if self.dim > 1 else "a number"
@@ -252,7 +252,7 @@ class _Binding:
         return Chosen(component, parameters)
 
     def _initial(self, component: Initialisation, parameters: Any) -> Array | Chosen:
-        """The law of a network's weights at the start."""
+        """Return the law of a network's weights at the start."""
         if not self.learning:
             what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
             self._complain(("start",), what, choices(self.document.catalogue, "start").partition(";")[0])
@@ -264,7 +264,7 @@ class _Binding:
         return str(self.objective.component.name)
 
     def _coordinates(self) -> tuple[tuple[int, str], ...]:
-        """Which coordinates of a path are kept, by number and name."""
+        """Return which coordinates of a path are kept, by number and name."""
         wanted = self.model.record.coordinates
         if wanted is None:
             del self.resolved["record"]["coordinates"]

@@ -28,12 +28,12 @@ def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning
 
 
 def _most_held_out(shape: Shape, work: int) -> int:
-    """How many examples a few networks can be examined on at once."""
+    """Return the largest number of held-out examples that fits into memory."""
     return MOST_EXAMINED_BYTES // (8 * SMALLEST_BLOCK * (shape.features + shape.targets + 2 + work))
 
 
 def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
-    """The examples that measure the risk: those set apart, or drawn from a stream of their own."""
+    """Return the examples that measure the risk: set apart, or drawn from a stream of their own."""
     found = data.held_out(h)
     number = found if isinstance(found, int) else found[0].shape[1]
     if number > most:
@@ -51,7 +51,7 @@ def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) 
 
 
 def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
-    """What coordinate k = 0, 1, ... is called, as in PyTorch: `hidden.weight[2,0]`, `output.bias[0]`; by number elsewhere."""
+    """Name coordinate k = 0, 1, ..., as in PyTorch: `hidden.weight[2,0]`, `output.bias[0]`; by number elsewhere."""
     group = next((g for g in groups if g.first <= k < g.last), None)
     if group is None:
         return f"{k + 1}"
@@ -60,7 +60,10 @@ def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
 
 
 def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int | None:
-    """Which coordinate a number from 1 on or a name means, as `output.bias` the first of its group; None: there is none."""
+    """Find the coordinate that a number from 1 on or a name means; `output.bias` is the first of its group.
+
+    None: there is no such coordinate.
+    """
     plain = re.sub(r"\s", "", str(value))
     if plain.isdecimal():
         return int(plain) - 1 if 1 <= int(plain) <= dim else None
@@ -73,12 +76,12 @@ def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int 
 
 
 def coordinates_there_are(groups: tuple[Group, ...], dim: int) -> str:
-    """All that `coordinate_of` knows, as words."""
+    """Say which coordinates `coordinate_of` knows."""
     ends = [(coordinate_name(g.first, groups), coordinate_name(g.last - 1, groups)) for g in groups]
     names = [first if first == last else f"{first} to {last}" for first, last in ends]
     return ", ".join([f"1 to {dim}" if dim > 1 else "1", *names])
 
 
 def first_of_each(groups: tuple[Group, ...]) -> list[int]:
-    """The first coordinate of each group, those of the output first."""
+    """Return the first coordinate of each group, the output's first."""
     return [group.first for group in reversed(groups)]

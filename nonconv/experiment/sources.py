@@ -1,4 +1,4 @@
-"""The files that an experiment's components load: found, read, pinned by digest. What is wrong gets its place in the config."""
+"""Find, read and pin the files that an experiment's components load. Problems get their place in the config."""
 
 import hashlib
 from pathlib import Path
@@ -28,7 +28,7 @@ class Sources:
         self.found: dict[str, Path] = {}
 
     def load(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> tuple[Any, str]:
-        """The parameters as the component's functions take them, and the digest of the file they are from, if any.
+        """Return the parameters as the component's functions take them, and the digest of the file they are from.
 
         path: of the component in the config. dim: how many coordinates the objective has. The parameters are None where
         they cannot be loaded, which the problems say.
@@ -47,7 +47,7 @@ class Sources:
         return None, ""
 
     def uniforms(self, name: str, draws: int, number: int) -> Array:
-        """Uniforms (draws, number) of a stream of this name."""
+        """Draw uniforms (draws, number) of the stream with this name."""
         return uniforms(key(self.seed, name), 0, draws, 0, number)
 
     def complain(self, path: KeyPath, complaint: Complaint) -> None:
@@ -90,7 +90,7 @@ class Reader:
         return np.asarray(found)
 
     def _located(self, file: str) -> Path:
-        """Where the file lies; from now on it is one of the experiment's."""
+        """Return the file's path, and note it as one of the experiment's."""
         found = self.sources.document.locate(file)
         if any(other.name == found.name for other in self.sources.found.values()):
             what = f"{found} has the name of the data file; in the output folder both would be one file"
@@ -105,7 +105,7 @@ class Reader:
 
 
 def _content(file: Path, allowed: str) -> bytes:
-    """What the file holds. Raises Unusable."""
+    """Read the file. Raises Unusable."""
     try:
         return file.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A user's CSV file as numbers, or what is wrong with it, by line and column."""
+"""Read a user's CSV file as numbers; problems name line and column."""
 
 import csv
 import math
@@ -25,7 +25,7 @@ class TableError(Exception):
 
 
 def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]]) -> Array:
-    """The named columns, shape (rows, columns). Raises TableError, or Unusable where the config is at fault.
+    """Read the named columns, shape (rows, columns). Raises TableError, or Unusable where the config is at fault.
 
     columns: names by the parameter that lists them.
     """
@@ -61,7 +61,7 @@ def _number_of_fields(row: list[str]) -> str:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
-    """The place and the fields of every line that is not blank; of a row that spans lines, the last of them."""
+    """Yield the place and the fields of every row; a row that spans lines has the place of its last one."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     reader = csv.reader(lines, skipinitialspace=True)
     try:
@@ -74,7 +74,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
 
 
 def _fields(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
-    """The position of each column in a row."""
+    """Return the position of each column in a row. Raises Unusable."""
     named = [(parameter, entry, name) for parameter, names in columns.items() for entry, name in enumerate(names)]
     wrong = [
         Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, nearest(name, header))
@@ -92,7 +92,7 @@ def _fields(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]
 
 
 def _number(line: Place, row: list[str], field: int, header: list[str], problems: list[Problem]) -> float:
-    """The number in a field. What is none becomes another problem."""
+    """Return the number in a field; add a problem if there is none."""
     try:
         value = float(row[field])
     except ValueError:
@@ -106,6 +106,6 @@ def _number(line: Place, row: list[str], field: int, header: list[str], problems
 
 
 def _of_field(line: Place, field: int) -> Place:
-    """A field's own place in a line without quotes."""
+    """Return a field's own place in a line without quotes."""
     fields = line.text.split(",")
     return replace(line, column=1 + sum(len(text) + 1 for text in fields[:field]), width=max(1, len(fields[field])))

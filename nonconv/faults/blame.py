@@ -1,4 +1,4 @@
-"""Who is to blame when code fails: the line of a plug-in that raised, or that a compiler refuses."""
+"""Find the plug-in at fault when code fails: its line that raised, or that a compiler refuses."""
 
 import re
 import traceback
@@ -51,16 +51,16 @@ class Plugin:
 
 
 source_lines: dict[str, list[str]] = {}
-"""The lines of every file executed so far, as of the last time, by the name that tracebacks give it."""
+"""The lines of every file executed so far, by the name that tracebacks give it."""
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception in one line."""
+    """Write an exception in one line."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-# Who is to blame
+# Blame
 
 
 @contextmanager
@@ -84,7 +84,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def blaming_plugins(function: F) -> F:
-    """Decorate a function of a cell: what fails in it is laid to the cell's plug-ins, as by `blaming`."""
+    """Decorate a function whose first argument is a cell: apply `blaming` with the cell's plug-ins."""
 
     @wraps(function)
     def wrapper(cell: Any, *arguments: Any, **options: Any) -> Any:
@@ -95,7 +95,7 @@ def blaming_plugins(function: F) -> F:
 
 
 def blame(error: BaseException) -> Problem | None:
-    """What to tell of an exception that was raised in a plug-in's code, with the innermost line of it."""
+    """Return the problem of an exception raised in a plug-in's code, at its innermost line there."""
     place = last_place(error.__traceback__, set(source_lines))
     return Problem(f"cannot be run: {in_one_line(error)}", place) if place else None
 
@@ -113,14 +113,14 @@ def last_place(trace: TracebackType | None, files: set[str]) -> Place | None:
 
 
 def place_of_line(file: str, line: int) -> Place:
-    """A whole line of an executed file."""
+    """Return the place of a whole line of an executed file."""
     text = source_lines[file][line - 1] if 0 < line <= len(source_lines[file]) else ""
     indent = len(text) - len(text.lstrip())
     return Place(file, line, indent + 1, text, max(1, len(text.strip())))
 
 
 def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -> Problem | None:
-    """What a compiler says of functions, if they are a plug-in's: at the line it names, or else at one of them."""
+    """Return what a compiler says of a plug-in's functions, at the line it names or else at one of them."""
     foreign = {role: function for role, function in compiled.items() if is_foreign(function)}
     if not foreign:
         return None
@@ -135,7 +135,7 @@ def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -
 
 
 def _perhaps(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
-    """What no line can be blamed for; a plug-in is the likely cause where there is one."""
+    """Return a problem without a line: a plug-in is the likely cause where there is one."""
     if not plugins or isinstance(error, OSError):
         return None
     test = " and ".join(f"nonconv explain {plugin.path} --test" for plugin in plugins)
@@ -144,7 +144,7 @@ def _perhaps(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
 
 
 def refusal(function: Callable[..., Any], message: str) -> Exception:
-    """What to raise where a definition gave what it must not: PluginError, which names its line, if it is a plug-in's."""
+    """Return what to raise where a definition returned something wrong: PluginError with its line if it is a plug-in's."""
     if not is_foreign(function):
         return ValueError(message)
     return PluginError([str(Problem(message, place_of_function(function)))])
@@ -167,7 +167,7 @@ def is_foreign(function: Any) -> bool:
 
 
 def _gist(text: str) -> str:
-    """The sentence that a compiler's page of text is about."""
+    """Extract the decisive sentence from a compiler's page of text."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not NO_NEWS.match(line)]
     said = OWN_NAMES.sub("", lines[0]) if lines else ""
     example = next((line for line in lines[1:3] if line.startswith(">>>")), "")

@@ -27,9 +27,9 @@ NEVER_SWEPT = {
 MOST_CELLS = 10_000_000
 MOST_VALUES = 100_000
 MOST_PARTS = 10
-"""Of a dotted key: none that can be swept is as deep."""
+"""Parts of a dotted key; no key that can be swept has as many."""
 DEEPEST = 30
-"""Levels of a config: copies of a deeper one would exhaust Python's stack."""
+"""Levels of a config; copying a deeper one would exhaust Python's stack."""
 MOST_SAID = 8
 COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
 """Keys whose value may be written as its name alone."""
@@ -73,7 +73,7 @@ def _put(document: Document, key: str, values: Any, place: Place) -> None:
 
 
 def read_grid(document: Document) -> Grid:
-    """The grid of the document's sweep block. Raises ConfigError with every problem of it."""
+    """Read the grid of the document's sweep block. Raises ConfigError with every problem of it."""
     if _is_deeper(document.data, DEEPEST):
         raise ConfigError([f"{document.source}: nested too deeply"])
     reader = _Reader(document)
@@ -84,7 +84,7 @@ def read_grid(document: Document) -> Grid:
 
 
 class _Reader:
-    """From the block to a grid, noting problems."""
+    """Turn the block into a grid, and note problems."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -136,7 +136,7 @@ class _Reader:
                 yield tuple(tuple(setting for entry in entries for setting in entry) for entries in together)
 
     def _entries(self, path: KeyPath, key: str, values: Any, again: bool = False) -> Axis:
-        """What one key takes, one entry per value. again: a value may be given again."""
+        """Return one entry per value of a key. again: a value may be given again."""
         if not self._is_key(path, key):
             return ()
         if isinstance(values, dict):
@@ -165,7 +165,7 @@ class _Reader:
         return False
 
     def _unfolded(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
-        """A value; a mapping with spacings in it is as many as their product, each of those a setting of its own."""
+        """Yield a value; a mapping with spacings in it yields their product, each a setting of its own."""
         spacings = list(_spacings((), value))
         axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
         number = math.prod(len(axis) for axis in axes)
@@ -241,7 +241,7 @@ class _Reader:
         return tuple(one for path, one in found if one is not None and self._knows(path, one, grid))
 
     def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
-        """The texts of a key that holds one or a list of them."""
+        """Yield the texts of a key that holds one or a list of them."""
         given, path = block.get(name, []), ("sweep", name)
         for k, text in enumerate(given if isinstance(given, list) else [given]):
             here: KeyPath = (*path, k) if isinstance(given, list) else path
@@ -258,7 +258,7 @@ class _Reader:
             return None
 
     def _knows(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
-        """Keys that stand in no cell would make a condition that never holds."""
+        """Whether the condition's keys exist: one that no cell has would make a condition that never holds."""
         written = {key: value for key, value in self.document.data.items() if key != "sweep"}
         swept = [_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
         known = list(dict.fromkeys(key for keys in [self.places, *swept, _within("", written)] for key in keys))
@@ -325,7 +325,7 @@ def _full(value: Any) -> Any:
 
 
 def _mark(value: Any) -> Any:
-    """The same for 1 and 1.0, another one for true."""
+    """Return a mark that is the same for 1 and 1.0, and another for true."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
@@ -334,7 +334,7 @@ def _said(value: Any) -> str:
 
 
 def _within(key: str, value: Any) -> Iterator[str]:
-    """A key, and those within its value, were that written in full."""
+    """Yield a key and those within its value, as if that were written in full."""
     if key:
         yield key
     if isinstance(value, dict):
@@ -347,7 +347,7 @@ def _within(key: str, value: Any) -> Iterator[str]:
 
 
 def _listed(values: Sequence[str]) -> str:
-    """All of them, or the first ones and the last."""
+    """List all of them, or the first ones and the last."""
     shown = list(dict.fromkeys(values))
     return ", ".join(shown if len(shown) <= MOST_SAID else [*shown[: MOST_SAID - 2], "...", shown[-1]])
 
@@ -357,18 +357,18 @@ def _count(number: int) -> str:
 
 
 def _meant(key: str) -> str:
-    """Which of the block's own words a key is that no config has."""
+    """Return the block's own word that a misspelt key most likely means."""
     return "" if "." in key else nearest(key, RESERVED)
 
 
 def _alike(key: str, known: Sequence[str]) -> str:
-    """The known key that is spelled alike, or ends alike."""
+    """Return the known key that is spelled alike, or ends alike."""
     last = {other.rpartition(".")[2]: other for other in reversed(known)}
     return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
 
 
 def _spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The spacings within a mapping, and where they are in it."""
+    """Yield the spacings within a mapping, and their paths."""
     for name, one in value.items() if isinstance(value, dict) else ():
         if _is_spacing(one):
             yield (*path, name), one
