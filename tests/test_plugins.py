@@ -713,6 +713,19 @@ def test_a_name_that_another_plugin_has() -> None:
     assert verify_folder(finished(config(plugins=["king.py"]), "out"), 1).good
 
 
+def test_a_name_twice_in_one_file() -> None:
+    twice = LION + LION[LION.index("OPTIMIZERS.register(") :]
+    write("lion.py", twice)
+    line = len(twice[: twice.rindex("OPTIMIZERS.register(")].splitlines()) + 1
+    assert told().startswith(f"lion.py:{line}:1: the optimizer 'lion' is already registered by this file\n")
+
+
+def test_plugins_load_no_files() -> None:
+    """What they read would not be part of a run's identity."""
+    changed("ramp.py", "sample=sample\n", "sample=sample, load=lambda h, files: h\n")
+    assert "ramp.py:34:5: load: is for nonconv's own components" in bad("explain", "ramp.py")
+
+
 def test_one_content_under_two_names() -> None:
     """Each run's folder has the file under the name that its config gives it."""
     for name in ("my-lion.py", "my_lion.py"):

@@ -130,7 +130,7 @@ def _shown(annotation: Any) -> str:
 def _of_definitions(component: Component) -> Iterator[Finding]:
     """A kernel imports what it is made of by name, each from the module of the function that runs in it."""
     if component.load:
-        yield component.load, "load", "is for nonconv's own components; a plug-in cannot read files yet"
+        yield component.load, "load", "is for nonconv's own components; a plug-in cannot load files"
     if getattr(component, "on_orbit", None):
         yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
     for role in RETURNED:
