@@ -243,15 +243,25 @@ def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
 
 
+AT_STEP = "def at_step(h, n):\n"
+
+
+def lion_with_a_table() -> str:
+    """The plug-in of the docs, whose numbers per step are a function's."""
+    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
+    columns = "    return Lion(0.0 * n + h.beta1, 0.0 * n + h.beta2)\n\n\n"
+    text = text.replace("OPTIMIZERS.register(", f"{AT_STEP}{columns}OPTIMIZERS.register(")
+    return text.replace("update=update", "update=update, at_step=at_step")
+
+
 @pytest.mark.parametrize("kind", EXECUTORS[:-1])
 def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
-    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
-    at_step = "def at_step(h: Lion, n: Array) -> LionPerStep:\n"
+    text = lion_with_a_table()
     leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
     path = config_file(
         tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
     )
-    (tmp_path / "lion.py").write_text(text.replace(at_step, at_step + leaves), encoding="utf-8")
+    (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
     command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 5, done.stderr
@@ -394,11 +404,10 @@ def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
-    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
-    at_step = "def at_step(h: Lion, n: Array) -> LionPerStep:\n"
+    text = lion_with_a_table()
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "lion.py").write_text(
-        text.replace(at_step, f'{at_step}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
+        text.replace(AT_STEP, f'{AT_STEP}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
     )
     path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "lion"})
     sweep, surveyed = found(path)
@@ -407,7 +416,7 @@ def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) 
     here = tasks.work(sweep, task, np.zeros(1, dtype=np.uint8))
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         assert here == elsewhere.submit(executors.work_far_away, parcel, task).result()
-    line = text[: text.index(at_step)].count("\n") + 2
+    line = text[: text.index(AT_STEP)].count("\n") + 2
     assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
 
 

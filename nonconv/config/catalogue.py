@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from nonconv.components import Component, Initialisation, Registry
 from nonconv.data import DATA, STARTS
@@ -39,6 +40,10 @@ class Catalogue(Mapping[str, Registry]):
         """Return the components of a kind by name; of starts only those that are not data distributions."""
         known = self["data"] if kind == "start" else {}
         return {name: component for name, component in self[kind].items() if component is not known.get(name)}
+
+    def __reduce__(self) -> tuple[type["Catalogue"], tuple[Any]]:
+        # A sweep travels to other machines without plug-ins; the registries are made there, since they hold functions.
+        return Catalogue, (self.plugins,)
 
     def __getitem__(self, kind: str) -> Registry:
         return self._registries[kind]
