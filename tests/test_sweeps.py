@@ -1320,7 +1320,7 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for options, said in (
         (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
         (["--scheduler", "tcp://x"], "--scheduler is for --executor dask"),
-        (["--set", "sweep={}"], "allowed: a mapping of keys to their values"),
+        (["--set", "sweep={}"], "must be a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: must have the form key=values"),
         (["--grid", "learning_rate=-1"], "got -1"),
     ):
