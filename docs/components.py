@@ -6,8 +6,9 @@ import textwrap
 from itertools import groupby
 
 from nonconv.components import Component, Registry
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
-from nonconv.config.spec import KINDS, Experiment, PluginFile, Record, common_parameters, listed
+from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters
 from nonconv.parameters import Parameter, Part, parameters_of
 
 COLUMNS = 100
@@ -38,14 +39,14 @@ def page() -> str:
     parts = [INTRODUCTION, "## The config\n", table(parameters_of(Experiment))]
     for title, part in PARTS.items():
         parts += [f"### {title}\n", table(parameters_of(part))]
-    for kind, registry in KINDS.items():
+    for kind, registry in BUILT_IN.items():
         parts += section(kind, registry)
     return "\n".join(parts)
 
 
 ABOUT = {
-    "data": "What objectives draw X from; of the objective `mlp` see data sets.\n",
-    "examples": "What the objective `mlp` learns from, as its `data`.\n",
+    "data": "What objectives draw X from; of the objective `mlp` see datasets.\n",
+    "dataset": "What the objective `mlp` learns from, as its `data`.\n",
     "start": """\
 A start may also be a number, a list of dim numbers,
 or any data distribution except csv, drawn for each path.
@@ -59,7 +60,7 @@ def section(kind: str, registry: Registry) -> list[str]:
     about = ["Every one of them also takes:\n", table(common)] if common else []
     if kind in ABOUT:
         about = [ABOUT[kind], *about]
-    return [f"## {registry.title} (`{kind}`)\n", *about, *(entry(component) for component in listed(kind).values())]
+    return [f"## {registry.title} (`{kind}`)\n", *about, *(entry(component) for component in BUILT_IN.listed(kind).values())]
 
 
 def entry(component: Component) -> str:

@@ -6,9 +6,12 @@ computes are module-level functions of about ten lines. A new one is a section i
 kind's registry.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +47,44 @@ class Configured(NamedTuple, Generic[K]):
 
 
 class Complaint(NamedTuple):
-    """What a component says of parameters that are each allowed but do not go together. No parameter: of all of them."""
+    """What is wrong with a parameter, or with an entry of it; with no parameter, what does not go together.
+
+    nearest: the name that was most likely meant.
+    """
 
     parameter: str
     message: str
     allowed: str = ""
+    entry: int | None = None
+    nearest: str = ""
+
+
+class Unusable(Exception):
+    """Raised by `load`: why the parameters name nothing that the component can work with."""
+
+    def __init__(self, *complaints: Complaint) -> None:
+        super().__init__("; ".join(complaint.message for complaint in complaints))
+        self.complaints = complaints
+
+
+class Files(Protocol):
+    """What a component's `load` reads from. Every method raises Unusable, or notes by itself what is wrong in a file.
+
+    A file is found relative to the config and copied to the output folder. Its digest becomes part of the experiment's
+    identity; a `sha256` that it does not have is refused.
+    """
+
+    def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
+        """The named columns of a CSV file, shape (rows, columns), in order. Keywords are the parameters that name them."""
+        ...
+
+    def weights(self, file: str, sha256: str) -> Array:
+        """The numbers of a .npy file or a text, one for each coordinate of the objective."""
+        ...
+
+    def uniforms(self, name: str, number: int) -> Array:
+        """Uniforms in [0, 1), a function of the config's seed and this name."""
+        ...
 
 
 def _no_complaints(parameters: Parameters) -> list[Complaint]:
@@ -57,12 +93,20 @@ def _no_complaints(parameters: Parameters) -> list[Complaint]:
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """What every kind shares: a name in configs, the parameters, the paper, and a check across parameters."""
+    """What every kind shares.
+
+    name: what configs call it. paper: where it is from.
+    parameters: the NamedTuple of its parameters.
+    check: parameters -> complaints about parameters that are each allowed but do not go together.
+    load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
+        they take the parameters as they are.
+    """
 
     name: str
     parameters: type[Any]
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
+    load: Callable[[Parameters, Files], Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -70,15 +114,33 @@ class Component:
         return (self.parameters.__doc__ or "").strip().splitlines()[0]
 
 
+class _Parameters:
+    """Stands for the parameters' own class, until the component is made."""
+
+
+def parameters_as_columns(h: Parameters, n: Array) -> Any:
+    """Parameters that are numbers, each as an array over the steps n."""
+    return type(h)(*(np.full_like(n, float(value)) for value in h))
+
+
+def _zeros(state: type[Any], h: Parameters) -> Any:
+    return state(*(0.0 for _ in state._fields))
+
+
+def _default_start(h: Parameters) -> Any:
+    """Stands for `_zeros` of the optimizer's own state, until the component is made."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Component):
     """A rule that turns a gradient into a direction: theta <- theta - learning_rate * direction.
 
     state: NamedTuple of what the next step needs, one number per coordinate and path.
-    start: parameters -> State of the floats it starts from.
-    per_step: NamedTuple of what depends on the step alone.
-    at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
+    start: parameters -> State of the floats it starts from; zeros by default.
     update: (per_step, state, gradient) -> (direction, state); runs on lanes.
+    per_step: NamedTuple of what depends on the step alone; by default the parameters, which then must all be numbers.
+    at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
+        By default every parameter keeps its value.
 
     The rest is what the theory and the verdict must know of the rule. It has no default, since a wrong one would take a
     safeguard away; `nonconv explain NAME --test` measures it.
@@ -93,13 +155,22 @@ class Optimizer(Component):
     """
 
     state: type[Any]
-    start: Callable[[Parameters], Any]
-    per_step: type[Any]
-    at_step: Callable[[Parameters, Array], Any]
     update: Callable[[Any, Any, Lanes], tuple[Lanes, Any]]
     relative_size: Callable[[Parameters, Array], Array]
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
+    start: Callable[[Parameters], Any] = _default_start
+    per_step: type[Any] = _Parameters
+    at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
+
+    def __post_init__(self) -> None:
+        # The class is frozen; these two defaults depend on other fields.
+        if self.start is _default_start:
+            object.__setattr__(self, "start", partial(_zeros, self.state))
+        if self.per_step is _Parameters:
+            object.__setattr__(self, "per_step", self.parameters)
+        if self.per_step is not self.parameters and self.at_step is parameters_as_columns:
+            raise ValueError("an optimizer with per_step needs at_step, which makes it")
 
 
 def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
@@ -185,7 +256,7 @@ LabelNoise = Literal["none", "bounded", "unbounded"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples(Component):
+class Dataset(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
 
     shape: parameters -> Shape.
@@ -259,6 +330,13 @@ class Initialisation(Component):
     variance: Callable[[int, int], float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Point(Component):
+    """A start that is the same for every path: point: parameters as loaded -> one number per coordinate."""
+
+    point: Callable[[Parameters], Array]
+
+
 class Limits(NamedTuple):
     """liminf and limsup of a schedule as n -> infinity."""
 
@@ -281,42 +359,60 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "batch_size": Schedule,
     "data": Distribution,
     "start": (Distribution, Initialisation),
-    "examples": Examples,
+    "dataset": Dataset,
 }
 """What the components of a kind are, as plug-ins register them."""
 C = TypeVar("C", bound=Component)
+_collect: ContextVar[Callable[[str, Component], None] | None] = ContextVar("_collect", default=None)
+"""Where `register` puts a component: set while a plug-in's file is executed, and nowhere else."""
 
 
 class NameTaken(ValueError):
-    """A component of this kind and name is registered already."""
+    """A plug-in registers a name that its kind has already."""
 
-    def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"there is a component {name!r} of kind {kind} already")
-        self.kind, self.name = kind, name
+
+@contextmanager
+def collecting(collect: Callable[[str, Component], None]) -> Iterator[None]:
+    """Call `collect` with the kind and component of every `register` in this context."""
+    token = _collect.set(collect)
+    try:
+        yield
+    finally:
+        _collect.reset(token)
 
 
 class Registry(Mapping[str, Component]):
-    """The components of one kind by name. `common` are parameters that every component of the kind takes besides its own."""
+    """The components of one kind by name; none is ever added or removed.
+
+    title: the kind in plural, for people. common: parameters that every component of the kind takes besides its own.
+    """
 
     def __init__(self, kind: str, title: str, *components: Component, common: type[Any] | None = None) -> None:
         self.kind, self.title, self.common = kind, title, common
         self._components = {component.name: component for component in components}
 
     def register(self, component: C) -> C:
-        """Add a component, as a plug-in does; returns it. Raises ValueError: it is of another kind, or its name is taken."""
+        """Offer a plug-in's component to the configs that name its file; returns it.
+
+        Raises RuntimeError outside of a plug-in; ValueError where the component is of another kind; NameTaken.
+        """
+        collect = _collect.get()
+        if collect is None:
+            raise RuntimeError("register works only in a plug-in: a file that a config names under plugins")
         wanted = MADE_OF[self.kind]
         if not isinstance(component, wanted):
             what = type(component).__name__
             classes = " or ".join(cls.__name__ for cls in (wanted if isinstance(wanted, tuple) else (wanted,)))
             raise ValueError(f"{self.title} are of the class {classes}, not {what}")  # noqa: TRY004  # one error for both
         if component.name in self:
-            raise NameTaken(self.kind, component.name)
-        self._components[component.name] = component
+            name = f"the {self.noun} {component.name!r}"
+            raise NameTaken(f"{name} is now built in; rename yours, or delete it and use the built-in")
+        collect(self.kind, component)
         return component
 
-    def withdraw(self, name: str) -> None:
-        """Forget a component, so that its name is free."""
-        del self._components[name]
+    def extended(self, components: Iterable[Component]) -> "Registry":
+        """Another registry, which has these components too."""
+        return Registry(self.kind, self.title, *self._components.values(), *components, common=self.common)
 
     @property
     def noun(self) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nonconv.engine.blocks import block_size, simulate, simulate_together
 from nonconv.errors import Interrupted
 from nonconv.experiment.cell import Cell
-from nonconv.faults.blame import blaming
+from nonconv.faults.blame import blaming_plugins
 from nonconv.numerics.arithmetic import Array
 from nonconv.ready import Ready, compiled, make_ready
 from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-@blaming()
+@blaming_plugins
 def run(
     cell: Cell,
     folder: Path,
@@ -106,7 +106,7 @@ def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
     return data_files(ready, tally, evidence(ready.program, compiled, tally.kept.paths))
 
 
-@blaming()
+@blaming_plugins
 def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress) -> Tally:
     """The tally of all paths, continued from a checkpoint if there is one. It does not depend on the number of workers.
 
@@ -137,7 +137,7 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
 
 
-@blaming()
+@blaming_plugins
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """Recompute the first recorded paths, shape (paths, R, dim)."""
     blocks = _measured_blocks(make_ready(cell), workers, 0, paths)

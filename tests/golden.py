@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from nonconv.config.spec import KINDS, names
+from nonconv.config.catalogue import BUILT_IN
 
 HERE = Path(__file__).parent
 CASE = re.compile(r"^- id: (?P<id>.*)\n(?:(?!- id: ).*\n)*?  says: \|\n(?P<says>(?:    .*\n|\n(?=    ))+)", re.MULTILINE)
@@ -20,8 +20,8 @@ CASE = re.compile(r"^- id: (?P<id>.*)\n(?:(?!- id: ).*\n)*?  says: \|\n(?P<says>
 
 def lists() -> dict[str, str]:
     """The placeholders, and the names that each stands for as an error shows them."""
-    found = {f"{{{kind}}}": names(kind) for kind in KINDS}
-    laws, _, initialisations = names("start").partition("; for a network also ")
+    found = {f"{{{kind}}}": BUILT_IN.names(kind) for kind in BUILT_IN}
+    laws, _, initialisations = BUILT_IN.names("start").partition("; for a network also ")
     return found | {"{start}": laws, "{initialisation}": initialisations}
 
 

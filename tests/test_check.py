@@ -488,7 +488,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
     column = paths[0].read_text().index('"convergent"') + 1
     told = bad("check", *paths, "none.yaml")
     assert [problem.splitlines()[0] for problem in told.split("\n\n")] == [
-        f"one.yaml:1:{column}: expect.verdict: cannot be the text 'convergent'",
+        f"one.yaml:1:{column}: expect.verdict: cannot be 'convergent'",
         "three.yaml: expect: missing; `nonconv check` tests results against this block",
         f"four.yaml:1:{paths[3].read_text().index('{}') + 1}: expect: cannot be an empty mapping",
         "none.yaml: there is no such file",

@@ -25,7 +25,7 @@ from kit.runs import drawn
 from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
-from nonconv.config.spec import KINDS
+from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
@@ -366,7 +366,7 @@ def test_validate_tells_all_errors_of_all_configs(config: Path, tmp_path: Path) 
     broken = [written(tmp_path / name, CONFIG | {"steps": name}) for name in ("one", "two")]
     shown = bad("validate", broken[0], config, broken[1])
     assert all(f"{path}:1:" in shown for path in broken)
-    assert shown.count("cannot be") == 2
+    assert shown.count("steps: must be a whole number") == 2
 
 
 def test_the_schema_is_one() -> None:
@@ -388,7 +388,7 @@ def test_list_names_every_component_with_its_source() -> None:
     assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
     assert "adam" in good("list", "optimizer")
     assert "two_point" not in good("list", "optimizer")
-    assert "442 patients" in good("list", "examples")
+    assert "442 patients" in good("list", "dataset")
     starts = [component["name"] for component in listed if component["kind"] == "start"]
     assert starts == ["he", "glorot", "lecun", "weights"], "data distributions stand there once, as data"
 
@@ -396,7 +396,7 @@ def test_list_names_every_component_with_its_source() -> None:
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
-        "  allowed: objective, optimizer, learning_rate, batch_size, data, examples, start\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, data, dataset, start\n"
         "  did you mean optimizer?\n"
     )
     assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
@@ -412,7 +412,7 @@ def test_explain_tells_rule_parameters_and_source() -> None:
     both = [component["kind"] for component in documented("explain", "power", "--json")["components"]]
     assert both == ["learning_rate", "batch_size"]
     assert [c["kind"] for c in documented("explain", "batch_size.power", "--json")["components"]] == ["batch_size"]
-    assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "examples"]
+    assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "dataset"]
     assert "[16]" in good("explain", "mlp")
     assert "2 / fan_in" in good("explain", "he")
 

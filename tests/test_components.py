@@ -20,7 +20,7 @@ from scipy import special, stats
 
 from nonconv.checks.verification import ulps
 from nonconv.components import Component, Distribution, Initialisation, Objective, Optimizer, Schedule
-from nonconv.config.spec import KINDS
+from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.contract import data as of_data
 from nonconv.contract import programs
 from nonconv.contract.built_in import FROM_FILES
@@ -51,9 +51,9 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("objective", "quadratic"): [{"data": None}, {"data": None, "dim": 2, "scale": (0.5, 3.0)}],
     ("objective", "toint"): [{"spacing": 0.5}, {"scale": 2.0, "dim": 3}],
     ("objective", "mlp"): [{"data": None}, {"data": None, "hidden": (), "weight_decay": 0.5}],
-    ("examples", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
-    ("examples", "function"): [{"inputs": 3, "low": -2.0}],
-    ("examples", "csv"): [{"file": "rows.csv", "features": ("a",), "targets": ("b",)}],
+    ("dataset", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
+    ("dataset", "function"): [{"inputs": 3, "low": -2.0}],
+    ("dataset", "csv"): [{"file": "rows.csv", "features": ("a",), "targets": ("b",)}],
     ("start", "weights"): [{"file": "weights.npy"}],
     ("data", "two_point"): [{"low": -2.0, "high": 5.0, "p_high": 0.25}],
     ("data", "uniform"): [{"low": 3.0, "high": 3.5}],

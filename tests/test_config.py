@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of, read, written
 from nonconv.components import Chosen
+from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.config.document import parse
-from nonconv.config.spec import KINDS, common_parameters
+from nonconv.config.spec import common_parameters
 from nonconv.experiment.binding import read_cell, recorded_steps
 from nonconv.optimizers.adam import Adam
 from nonconv.parameters import Parameter, parameters_of

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from kit.programs import each_engine, program_of
-from nonconv.components import Chosen, Examples, Optimizer, Shape
+from nonconv.components import Chosen, Dataset, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
-from nonconv.datasets import EXAMPLES
+from nonconv.datasets import DATASETS
 from nonconv.datasets.function import FUNCTION, Function
 from nonconv.datasets.table import CSV, Table
 from nonconv.datasets.teacher import TEACHER, Teacher
@@ -117,7 +117,7 @@ def make(
 ) -> Program:
     """A program that records every step, with a rate that changes; nothing is held out unless it is given."""
     data, rule, h = examples.component, optimizer_named(optimizer), Mlp(**{"data": None, "hidden": (5,)} | network)
-    assert isinstance(data, Examples)
+    assert isinstance(data, Dataset)
     shape, of_data = data.shape(examples.parameters), examples.parameters
     groups = MLP.groups(h, shape)
     tested = held_out or (np.empty((shape.features, 0)), np.empty((shape.targets, 0)))
@@ -295,7 +295,7 @@ RECORDED = np.array(ORACLE["steps"])
 def program_of_run(case: dict[str, Any], **changes: Any) -> Program:
     name, of_examples = case["examples"]
     optimizer, of_optimizer = case["optimizer"]
-    examples, rule, given = EXAMPLES[name], optimizer_named(optimizer), ORACLE["run"]
+    examples, rule, given = DATASETS[name], optimizer_named(optimizer), ORACLE["run"]
     network = {"hidden": tuple(case["hidden"]), "activation": case["activation"], "loss": case["loss"]}
     return make(
         network | {"weight_decay": given["weight_decay"]},

@@ -308,7 +308,7 @@ def test_the_folder_carries_its_files() -> None:
     assert np.array_equal(kept.program.start, cell.program.start)
     assert verify_folder(Path("out"), 1).text.endswith("bitwise equal")
     np.save("out/data/w.npy", np.zeros(13))
-    with pytest.raises(ConfigError, match=r"start.sha256: .*w.npy has changed; its digest now is"):
+    with pytest.raises(ConfigError, match=r"start.sha256: .*w.npy has changed; its digest is now"):
         read_cell(Path("out/config.yaml"), [])
 
 
@@ -334,7 +334,7 @@ def test_grids(grid: dict[str, list[Any]], labels: list[str]) -> None:
 
 def test_the_schema_knows_networks() -> None:
     definitions = json_schema()["$defs"]
-    for name in ("objective_mlp", "examples_teacher", "examples_csv", "start_he", "start_weights"):
+    for name in ("objective_mlp", "dataset_teacher", "dataset_csv", "start_he", "start_weights"):
         assert definitions[name]["additionalProperties"] is False
     assert set(definitions["objective_mlp"]["properties"]) == {"name", "data", "hidden", "activation", "loss", "weight_decay"}
     assert "coordinates" in definitions["record"]["properties"]

@@ -20,6 +20,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
 
 from kit.layout import check_apart, luminance, shown
+from nonconv.config.expression import ARGUMENTS, ON_NUMBERS
 from nonconv.report.figures import heat_maps, sweep_curves
 from nonconv.report.figures.axes import STYLE
 from nonconv.report.figures.catalogue import sweep_figures, sweep_makers
@@ -30,7 +31,6 @@ from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
 from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
 from nonconv.report.figures.sweep_lines import STYLES, line_plot
 from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
-from nonconv.sweeps import conditions
 
 B1, B2 = BETAS
 RATE, BATCH, NAME = "learning_rate.value", "batch_size.value", "optimizer.name"
@@ -180,7 +180,7 @@ def test_ticks() -> None:
 
 def test_the_condition_is_drawn_once_over_betas_and_only_there() -> None:
     assert curves_of([], BETAS) == curves_of([], BETAS[::-1]) == [CONDITION]
-    assert curves_of([f"sqrt( {B2} ) == {B1}"], BETAS) == [f"sqrt( {B2} ) == {B1}"]
+    assert curves_of([f"sqrt( {B2} ) = {B1}"], BETAS) == [f"sqrt( {B2} ) = {B1}"]
     assert curves_of([f"{B1} = {B2}"], BETAS) == [f"{B1} = {B2}", CONDITION]
     assert curves_of([CONDITION], (B1, RATE)) == []
     assert curves_of([f"{B1} = 0.5", f"{RATE} = {B1}", "1 = 1", "(", "a = b = c"], BETAS) == [f"{B1} = 0.5", CONDITION]
@@ -538,8 +538,9 @@ def test_a_large_map_is_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_curves_know_the_functions_that_conditions_know() -> None:
     """A curve that a config admits can be drawn."""
-    assert sweep_curves.FUNCTIONS.keys() == conditions.FUNCTIONS.keys()
+    assert sweep_curves.ON_ARRAYS.functions.keys() == ON_NUMBERS.functions.keys() == ARGUMENTS.keys()
+    assert sweep_curves.ON_ARRAYS.operators.keys() == ON_NUMBERS.operators.keys()
     numbers = np.array([0.5, 2.0])
     for name, arguments in {"log": (numbers, 10.0), "min": (numbers, 1.0, 0.7), "max": (numbers, 1.0)}.items():
-        one_by_one = [conditions.FUNCTIONS[name](number, *arguments[1:]) for number in numbers.tolist()]
-        np.testing.assert_allclose(sweep_curves.FUNCTIONS[name](*arguments), one_by_one, rtol=1e-15)
+        one_by_one = [ON_NUMBERS.functions[name](number, *arguments[1:]) for number in numbers.tolist()]
+        np.testing.assert_allclose(sweep_curves.ON_ARRAYS.functions[name](*arguments), one_by_one, rtol=1e-15)

@@ -3,12 +3,8 @@
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
 
-from nonconv.components import Examples, Shape
-from nonconv.datasets import EXAMPLES
-from nonconv.numerics.arithmetic import Array, each
+from nonconv.plugin import DATASETS, Array, Dataset, Doc, Interval, Shape, each
 
 
 class Absolute(NamedTuple):
@@ -37,8 +33,8 @@ def sample(k: AbsoluteConstants, n: int, u: Array, x: Array, y: Array) -> None:
         y[0, i] = np.abs(x[0, i]) + k.noise * (2.0 * u[1, i] - 1.0)
 
 
-EXAMPLES.register(
-    Examples(
+DATASETS.register(
+    Dataset(
         name="absolute",
         parameters=Absolute,
         paper="the smallest function that a network of relu learns exactly",

@@ -3,12 +3,8 @@
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
 
-from nonconv.components import Objective, OneOf
-from nonconv.numerics.arithmetic import Lanes
-from nonconv.objectives import OBJECTIVES
+from nonconv.plugin import OBJECTIVES, Doc, Interval, Lanes, Objective, OneOf
 
 
 class DoubleWell(NamedTuple):

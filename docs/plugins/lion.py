@@ -2,13 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
-
-from nonconv.components import CONSTANT_SIZE, NEVER, Optimizer
-from nonconv.numerics.arithmetic import Array, Lanes, select
-from nonconv.optimizers import OPTIMIZERS
+from nonconv.plugin import CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Lanes, Optimizer, select
 
 
 class Lion(NamedTuple):
@@ -28,28 +22,13 @@ class LionState(NamedTuple):
     m: Lanes
 
 
-class LionPerStep(NamedTuple):
-    weight_m: Lanes
-    weight_g: Lanes
-    decay: Lanes
-    weight: Lanes
-
-
-def start(h: Lion) -> LionState:
-    return LionState(0.0)
-
-
-def at_step(h: Lion, n: Array) -> LionPerStep:
-    return LionPerStep(*(np.full_like(n, value) for value in (h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2)))
-
-
 def sign(x: Lanes) -> Lanes:
     return select(x > 0.0, 1.0, select(x < 0.0, -1.0, x))  # of nan, nan
 
 
-def update(c: LionPerStep, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
-    m = c.decay * s.m + c.weight * g
-    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)
+def update(h: Lion, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
+    m = h.beta2 * s.m + (1.0 - h.beta2) * g
+    return sign(h.beta1 * s.m + (1.0 - h.beta1) * g), LionState(m)
 
 
 OPTIMIZERS.register(
@@ -58,9 +37,6 @@ OPTIMIZERS.register(
         parameters=Lion,
         paper="Chen et al. (2023), arXiv:2302.06675",
         state=LionState,
-        start=start,
-        per_step=LionPerStep,
-        at_step=at_step,
         update=update,
         relative_size=CONSTANT_SIZE,
         monotone=(),

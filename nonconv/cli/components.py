@@ -14,12 +14,13 @@ from nonconv.errors import UsageError
 
 if TYPE_CHECKING:
     from nonconv.components import Component
+    from nonconv.config.catalogue import Catalogue
     from nonconv.contract.findings import Finding
     from nonconv.faults.blame import Plugin
 
 Kind = Annotated[
     str | None,
-    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, examples or start."),
+    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, dataset or start."),
 ]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A component, such as adam or learning_rate.power; or a plug-in file.")
@@ -30,15 +31,15 @@ Test = Annotated[bool, typer.Option("--test", help="Check the component's contra
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
     """List the components that a config can use."""
-    _use(plugins)
-    chosen = _kinds(kind)
+    catalogue = _catalogue(plugins)
+    chosen = _kinds(catalogue, kind)
     if as_json:
         rows = [_described(kind, component) for kind, components in chosen.items() for component in components.values()]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
         return
     for name, components in chosen.items():
         lines = [[component.name, component.summary, component.paper] for component in components.values()]
-        print_table(_title(name), ["name", "what it is", "source"], lines)
+        print_table(_title(catalogue, name), ["name", "what it is", "source"], lines)
 
 
 @reported
@@ -48,10 +49,10 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
     Of a plug-in file, explain every component in it. --test checks what the engines and the theory rely on.
     """
     of_file = name.endswith(".py")
-    loaded = _use([*plugins, Path(name)] if of_file else plugins)
-    found = _of_file(loaded[-1]) if of_file else _find(name)
+    catalogue = _catalogue([*plugins, Path(name)] if of_file else plugins)
+    found = _of_file(catalogue.plugins[-1]) if of_file else _find(catalogue, name)
     if test:
-        _test(loaded, found, as_json)
+        _test(catalogue, found, as_json)
     elif as_json:
         rows = [_described(kind, component) for kind, component in found]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
@@ -60,7 +61,7 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
             _explain(kind, component)
 
 
-def _use(files: list[Path]) -> "tuple[Plugin, ...]":
+def _catalogue(files: list[Path]) -> "Catalogue":
     from nonconv.config.plugins import load_files
 
     return load_files(files)
@@ -68,7 +69,7 @@ def _use(files: list[Path]) -> "tuple[Plugin, ...]":
 
 def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
     """The components that a plug-in registers."""
-    return _once(plugin.components)
+    return _once((kind, component) for kind, component, _ in plugin.registered)
 
 
 def _once(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Component]]":
@@ -80,9 +81,9 @@ def _once(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Com
     return found
 
 
-def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
+def _test(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
     """Print the result of every check of these components. Exit with code 2 if one fails."""
-    found = _findings(plugins, chosen)
+    found = _findings(catalogue, chosen)
     results = Counter(finding.result for finding in found)
     if as_json:
         rows = [finding._asdict() | {"passed": finding.result == "passed"} for finding in found]
@@ -97,18 +98,18 @@ def _test(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]", 
         raise typer.Exit(UsageError.exit_code)
 
 
-def _findings(plugins: "tuple[Plugin, ...]", chosen: "list[tuple[str, Component]]") -> "list[Finding]":
+def _findings(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -> "list[Finding]":
     """The checks of these components; those of plug-ins use the parameters that their files offer."""
     from nonconv.contract.findings import contract_of, findings
 
-    of_plugins = [finding for plugin in plugins for finding in contract_of(plugin)]
-    theirs = [component for plugin in plugins for _, component in plugin.components]
+    of_plugins = [finding for plugin in catalogue.plugins for finding in contract_of(plugin, catalogue)]
+    theirs = [component for plugin in catalogue.plugins for _, component, _ in plugin.registered]
     found: list[Finding] = []
     for kind, component in _once(chosen):
         if any(component is known for known in theirs):
             found += [f for f in of_plugins if (f.kind, f.component) == (kind, component.name)]
         else:
-            found += findings(kind, component)
+            found += findings(kind, component, catalogue=catalogue)
     return found
 
 
@@ -126,35 +127,30 @@ def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     """Print the JSON Schema of a config, for editors."""
     from nonconv.config.spec import json_schema
 
-    _use(plugins)
-    write_stdout((json.dumps(json_schema(), indent=2) + "\n").encode())
+    write_stdout((json.dumps(json_schema(_catalogue(plugins)), indent=2) + "\n").encode())
 
 
-def _title(kind: str) -> str:
-    from nonconv.config.spec import KINDS
-
-    return f"{KINDS[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
+def _title(catalogue: "Catalogue", kind: str) -> str:
+    return f"{catalogue[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
 
 
-def _kinds(kind: str | None) -> "dict[str, dict[str, Component]]":
-    from nonconv.config.spec import KINDS, listed
+def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Component]]":
     from nonconv.faults.problems import nearest
 
     if kind is None:
-        return {name: listed(name) for name in KINDS}
-    if kind not in KINDS:
-        near = nearest(kind, KINDS)
-        raise UsageError(
-            f"unknown kind {kind!r}\n  allowed: {', '.join(KINDS)}" + (f"\n  did you mean {near}?" if near else "")
-        )
-    return {kind: listed(kind)}
+        return {name: catalogue.listed(name) for name in catalogue}
+    if kind not in catalogue:
+        near = nearest(kind, catalogue)
+        hint = f"\n  did you mean {near}?" if near else ""
+        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join(catalogue)}{hint}")
+    return {kind: catalogue.listed(kind)}
 
 
-def _find(name: str) -> "list[tuple[str, Component]]":
+def _find(catalogue: "Catalogue", name: str) -> "list[tuple[str, Component]]":
     from nonconv.faults.problems import nearest
 
     kind, _, bare = name.rpartition(".")
-    kinds = _kinds(kind or None)
+    kinds = _kinds(catalogue, kind or None)
     found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]
     if not found:
         near = nearest(bare, [known for components in kinds.values() for known in components])

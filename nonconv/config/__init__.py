@@ -1,1 +1,1 @@
-"""From a YAML file to a validated spec that still knows where every value stood."""
+"""Read a YAML file into a validated spec that knows the place of every value."""

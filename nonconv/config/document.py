@@ -1,4 +1,4 @@
-"""YAML read through its nodes: plain data, the place of every key and value, and all that is wrong with the text.
+"""Read YAML through its nodes: plain data, the place of every key and value, and all problems of the text.
 
 Numbers are YAML 1.2's (`1e-3` is one) plus `10_000`; true and false are the only booleans; tags, merge keys and
 aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too and keep places of their own.
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from yaml.composer import Composer
@@ -18,16 +18,14 @@ from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
-from nonconv.faults.problems import Place, Problem, nearest
-
-if TYPE_CHECKING:
-    from nonconv.faults.blame import Plugin
+from nonconv.config.catalogue import BUILT_IN, Catalogue
+from nonconv.faults.problems import Place, Problem, kind_of, nearest
 
 KeyPath = tuple[str | int, ...]
 
 MOST_NODES = 100_000
 MOST_DIGITS = 300
-"""Longer whole numbers are infinite: no float holds them."""
+"""A whole number with more digits is read as infinite: no float holds it."""
 AS_NUMBER = ("learning_rate", "batch_size")
 """Kinds whose component `constant` may be written as its value alone."""
 TAG = "tag:yaml.org,2002:"
@@ -43,10 +41,10 @@ WORDS = {
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
 SAID_PLAINLY = {
-    "but found another document": "a second document begins here; a config is one",
+    "but found another document": "a second document begins here; a config has only one",
     "found character '\\t' that cannot start any token": "a tab; indent with spaces",
-    "mapping values are not allowed here": "a colon that makes no sense here; text with a colon needs quotes,"
-    " and all keys of a mapping the same indentation",
+    "mapping values are not allowed here": "unexpected colon; quote text that has a colon,"
+    " and indent all keys of a mapping alike",
 }
 
 
@@ -68,7 +66,7 @@ def dotted(path: KeyPath) -> str:
 
 
 def scalar(text: str) -> Any:
-    """The value of a plain scalar: null, a boolean, a number, or the text itself."""
+    """Return the value of a plain scalar: null, a boolean, a number, or the text itself."""
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text) and len(text) <= MOST_DIGITS:
@@ -82,8 +80,8 @@ def scalar(text: str) -> Any:
 class Document:
     """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
 
-    folder: what names of files in it are relative to; moved: where files lie that are not where their names say; plugins are
-    those it names, once they are loaded.
+    folder: what names of files in it are relative to; moved: where files lie that are not where their names say.
+    catalogue: the components that it can name, with those of its plug-ins once these are loaded.
     """
 
     source: str
@@ -93,20 +91,20 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
     folder: Path = field(default_factory=Path)
     moved: dict[str, Path] = field(default_factory=dict)
-    plugins: "tuple[Plugin, ...]" = ()
+    catalogue: Catalogue = BUILT_IN
 
     def locate(self, file: str) -> Path:
-        """Where a file lies that the config names."""
+        """Return the path of a file that the config names."""
         return self.moved.get(file, self.folder / file)
 
     def place(self, path: KeyPath) -> Place:
-        """Where the value stands, or the nearest thing around it that was written."""
+        """Return the place of a value, or of the nearest key around it that was written."""
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, Place(self.source, 0, 0, ""))
 
     def with_values(self, settings: Iterable[tuple[str, Any, Place]]) -> "Document":
-        """A copy with other values: dotted key, value, and where that stands."""
+        """Return a copy with other values: dotted key, value, and its place."""
         other = replace(
             self, data=deepcopy(self.data), values=dict(self.values), keys=dict(self.keys), problems=list(self.problems)
         )
@@ -120,7 +118,7 @@ class Document:
         name, equals, text = setting.partition("=")
         if not equals or not all(name.split(".")):
             place = Place(source, 0, 0, "")
-            self.problems.append(Problem("is not of the form key=value, as in optimizer.beta1=0.9", place))
+            self.problems.append(Problem("must have the form key=value, as in optimizer.beta1=0.9", place))
             return
         path = _path(name)
         other = parse(text, source, whole=True)
@@ -155,7 +153,7 @@ class Document:
         self.keys[path] = place
 
     def _expanded(self, path: KeyPath, short: Any, place: Place) -> Any:
-        """A component written as its bare name, or a schedule as a number, as the mapping it stands for."""
+        """Expand a component written as its bare name, or a schedule written as a number, to a mapping."""
         if isinstance(short, str):
             full: dict[str, Any] = {"name": short}
         elif isinstance(short, int | float) and path[-1] in AS_NUMBER:
@@ -183,7 +181,7 @@ def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Prob
 
 
 def read(path: Path, settings: Iterable[str] = ()) -> Document:
-    """Read a config file and apply overrides. What is wrong is in `problems`; nothing is raised."""
+    """Read a config file and apply overrides. Problems are collected in `problems`; nothing is raised."""
     source = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -212,7 +210,7 @@ def _broken(source: str, message: str, meant: str = "") -> Document:
 
 
 def _meant(missing: Path) -> str:
-    """The config, beside it or in a folder configs, whose name is most like that of a file there is not, or nothing."""
+    """Find the config whose name is most like that of a missing file, beside it or in a folder `configs`."""
     folders = Path("configs"), missing.parent / "configs", missing.parent
     found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
     name = nearest(missing.stem, found)
@@ -220,7 +218,7 @@ def _meant(missing: Path) -> str:
 
 
 def parse(text: str, source: str, whole: bool = False) -> Document:
-    """Parse YAML text. With `whole`, every place is the source as a whole: it is too short to point into."""
+    """Parse YAML text. With `whole`, every place is the source as a whole: an option is too short to point into."""
     document = Document(source)
     lines = text.splitlines() or [""]
     nowhere = Place(source, 0, 0, "")
@@ -246,14 +244,14 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
         document.problems.append(Problem(_syntax(error), place(error.problem_mark or error.context_mark)))
     except (ValueError, OverflowError):
         # PyYAML's scanner lets these through for an escape beyond the last character.
-        document.problems.append(Problem("not valid YAML: an escape that is no character", place(nodes.get_mark())))
+        document.problems.append(Problem("not valid YAML: this escape is not a character", place(nodes.get_mark())))
     except RecursionError:
         document.problems.append(Problem("nested too deeply", nowhere))
     return document
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML says, plainly where it does not, and where that began which it could not finish."""
+    """Say what PyYAML found, in plain words, and where an unfinished construct begins."""
     problem = str(error.problem or error.context)
     begun, found = error.context_mark, error.problem_mark
     if problem in SAID_PLAINLY:
@@ -264,7 +262,7 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
 
 
 class _Walk:
-    """From nodes to data, noting places and problems."""
+    """Turn nodes into data, and note places and problems."""
 
     def __init__(self, document: Document, place: Any) -> None:
         self.document, self.place = document, place
@@ -278,14 +276,14 @@ class _Walk:
         place = self.place(node.start_mark, width)
         self.document.values[path] = place
         if self.visited == MOST_NODES + 1:
-            self._refuse((), place, f"more than {MOST_NODES} values in all, aliases written out")
+            self._refuse((), place, f"more than {MOST_NODES} values, counting aliases in full")
         if self.visited > MOST_NODES:
             return None
         if id(node) in self.above:
             return self._refuse(path, place, "an alias must not contain itself")
         if node.tag not in (f"{TAG}map", f"{TAG}seq", f"{TAG}str"):
             tag = node.tag.replace(TAG, "!!")
-            return self._refuse(path, place, f"the tag {tag} is not understood; write the value without it")
+            return self._refuse(path, place, f"the tag {tag} is not supported; write the value without it")
         self.above.append(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -302,7 +300,7 @@ class _Walk:
         try:
             return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            return self._refuse(path, place, "half of a surrogate pair is no character")
+            return self._refuse(path, place, "half of a surrogate pair is not a character")
 
     def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}
@@ -311,10 +309,10 @@ class _Walk:
             if not isinstance(key, yaml.ScalarNode):
                 self._refuse(path, place, "a key must be a word")
             elif key.value == "<<":
-                self._refuse(path, place, "merge keys (<<) are not understood; write the values out")
+                self._refuse(path, place, "merge keys (<<) are not supported; write the values out")
             elif key.value in data:
                 first = self.document.keys[(*path, key.value)].line
-                self._refuse((*path, key.value), place, f"the key stands twice; first in line {first}")
+                self._refuse((*path, key.value), place, f"duplicate key; first given in line {first}")
             else:
                 self.document.keys[(*path, key.value)] = place
                 data[key.value] = self.value((*path, key.value), value)
@@ -322,17 +320,3 @@ class _Walk:
 
     def _refuse(self, path: KeyPath, place: Place, message: str) -> None:
         self.document.problems.append(Problem(message, place, dotted(path)))
-
-
-def kind_of(value: object) -> str:
-    """How an error calls a value: `the text 'x'`, `a list`."""
-    if value is None:
-        return "empty"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}" if len(str(value)) < 40 else "a number of very many digits"
-    if isinstance(value, str):
-        return f"the text {value!r}" if len(value) < 40 else f"the text {value[:37]!r}..."
-    empty = "an empty" if not value else "a"
-    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"

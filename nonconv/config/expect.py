@@ -1,4 +1,4 @@
-"""What a config may expect of its result: the keys of `expect:`, and whether they are about what the run records."""
+"""The keys of `expect:`, and a check that they refer to what the run records."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -7,13 +7,13 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components import Complaint
-from nonconv.config.document import Document, KeyPath, dotted, kind_of
-from nonconv.faults.problems import Problem, nearest
+from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.faults.problems import Problem, kind_of, must_be, nearest
 from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")
 ERROR_SLOPE = "error: "
-"""Before the label of a xi: the slope of E|theta_n - xi|^2."""
+"""Prefix of a xi's label: the slope of E|theta_n - xi|^2."""
 
 Verdict = Literal["does_not_converge", "converges", "diverges", "undecided"]
 Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
@@ -25,18 +25,18 @@ AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if
 
 
 def between(values: Any) -> list[Complaint]:
-    """What is wrong with `above` and `below`."""
+    """Complain about `above` and `below` where both are missing, or in the wrong order."""
     if values.above is None and values.below is None:
-        return [Complaint("", "says nothing of the number", "above, below, or both")]
+        return [Complaint("", "gives no bound", "above, below, or both")]
     if None not in (values.above, values.below) and values.above > values.below:
         return [Complaint("above", f"{values.above:g} is more than below, which is {values.below:g}")]
     return []
 
 
 def anything(values: Any) -> list[Complaint]:
-    """What is wrong with a mapping of which nothing is required."""
+    """Complain about an empty mapping."""
     names = list(type(values).model_fields)
-    return [] if values.model_fields_set else [Complaint("", "cannot be an empty mapping", f"a mapping of {', '.join(names)}")]
+    return [] if values.model_fields_set else [Complaint("", *must_be(f"a mapping of {', '.join(names)}", "an empty mapping"))]
 
 
 class Bounds(Part):
@@ -81,7 +81,7 @@ class Within(Part):
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
     step: AtStep = None
     of: Annotated[
-        str | float, Words("theory, the name of a prediction, a number"), Doc("theory.csv, predictions.json, or a number")
+        str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
     ]
     standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
 
@@ -93,7 +93,7 @@ class Within(Part):
         foreign = [name for name in ("xi", "step") if name in values.model_fields_set]
         messages = [Complaint(name, f"the floor {values.quantity} has no {name}; leave it out") for name in foreign]
         if values.of == "theory":
-            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, a number"))
+            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, or a number"))
         return messages
 
 
@@ -140,7 +140,7 @@ class _Wrong(NamedTuple):
 
 
 def label(xi: Any) -> str:
-    """The name of a candidate for the limit in tables: `minimizer`, `0.5`, `(1 0)`."""
+    """Name a candidate for the limit, as in tables: `minimizer`, `0.5`, `(1 0)`."""
     if isinstance(xi, str):
         return xi
     numbers = xi if isinstance(xi, list | tuple) else (xi,)
@@ -149,7 +149,7 @@ def label(xi: Any) -> str:
 
 
 def misplaced(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
-    """What the expectations of a validated config are about that its run does not record."""
+    """Find the expectations of a validated config that refer to something its run does not record."""
     found = [*_unknown_slopes(expect.slope or {}, labels)]
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
@@ -182,7 +182,7 @@ def _unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequenc
 def _unknown_xi(xi: Any, path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
     allowed = ", ".join(labels)
     if not _names_a_point(xi):
-        yield _Wrong(path, f"cannot be {kind_of(xi)}", allowed)
+        yield _Wrong(path, *must_be(allowed, kind_of(xi)))
     elif label(xi) not in labels:
         yield _Wrong(path, f"{label(xi)} is not among the config's xi", allowed, nearest(label(xi), labels))
 

@@ -1,4 +1,4 @@
-"""Whether nonconv can use what a plug-in registers: names, parameters, and functions that a kernel can import."""
+"""Check that nonconv can use what a plug-in registers: names, parameters, and functions that kernels can import."""
 
 import re
 import sys
@@ -10,40 +10,42 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from nonconv.components import Component, Coupled, Initialisation, OneOf
-from nonconv.config.spec import KINDS, common_parameters, component_model, registries_changed, typed
-from nonconv.faults.blame import RETURNED, in_one_line, is_foreign, place_of_function, source_lines
+from nonconv.components import Component, Coupled, Initialisation, OneOf, Optimizer
+from nonconv.config.catalogue import BUILT_IN
+from nonconv.config.spec import common_parameters, component_model, typed
+from nonconv.faults.blame import RETURNED, Registered, in_one_line, is_foreign, place_of_function, source_lines
 from nonconv.faults.problems import Place, Problem
 from nonconv.parameters import allowed, bare, without_none
 
 UNDERSTOOD = "float, int, bool, str, Literal, a tuple of one of these, or one of these | such a tuple"
+NUMBERS = (float, int, bool)
 TUPLES = {"update": ("state", "per_step")}
 
 
 class Refused(Exception):
-    """A file is no plug-in; holds what is wrong with it."""
+    """A file is not a plug-in; holds its problems."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__()
         self.problems = problems
 
 
-# What cannot be used
+# What nonconv cannot use
 
 
-def refuse_unusable(path: Path, components: Sequence[tuple[str, Component]]) -> None:
+def refuse_unusable(path: Path, components: Sequence[Registered]) -> None:
+    """Raise Refused unless nonconv can use what the file registers."""
     if not components:
-        example = "from nonconv.optimizers import OPTIMIZERS; OPTIMIZERS.register(Optimizer(...))"
+        example = "from nonconv.plugin import OPTIMIZERS, Optimizer; OPTIMIZERS.register(Optimizer(...))"
         raise Refused(Problem("registers no component", Place(str(path), 0, 0, ""), allowed=f"for example {example}"))
     problems: list[Problem] = []
-    for kind, component in components:
+    for kind, component, _ in components:
         found = [*_of_texts(kind, component), *_of_parameters(kind, component), *_of_definitions(component)]
         problems += [Problem(message, _place_of(path, subject), what) for subject, what, message in found]
     if problems:
         raise Refused(*dict.fromkeys(problems))
-    registries_changed()
-    for kind, component in components:
-        component_model(kind, component.name)
+    for kind, component, _ in components:
+        component_model(kind, component)
 
 
 Finding = tuple[Any, str, str]
@@ -51,13 +53,13 @@ Finding = tuple[Any, str, str]
 
 
 def _of_texts(kind: str, component: Component) -> Iterator[Finding]:
-    cls, name = component.parameters, f"{KINDS[kind].noun} {component.name}"
+    cls, name = component.parameters, f"{BUILT_IN[kind].noun} {component.name}"
     if not (isinstance(component.name, str) and component.name.isidentifier()):
         yield cls, name, "the name must be a word of letters, digits and underscores"
     if not (isinstance(cls, type) and issubclass(cls, tuple) and hasattr(cls, "_fields")):
         yield cls, name, "parameters must be a class derived from NamedTuple"
     elif not cleandoc(cls.__doc__ or "").strip() or (cls.__doc__ or "").startswith(f"{cls.__name__}("):
-        yield cls, name, f"{cls.__name__} needs a docstring; its first line says what the {KINDS[kind].noun} is"
+        yield cls, name, f"{cls.__name__} needs a docstring; its first line says what the {BUILT_IN[kind].noun} is"
 
 
 def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
@@ -75,10 +77,16 @@ def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
         elif kind == "objective" and not _as_expected(component, name, annotation):
             like = "mlp" if isinstance(component, Coupled) else "quadratic"
             yield subject, what, f"of an objective must be annotated as in nonconv/objectives/{like}.py"
+        elif isinstance(component, Optimizer) and component.per_step is cls and bare(annotation)[0] not in NUMBERS:
+            yield (
+                subject,
+                what,
+                "update takes the parameters, so each must be a float, int or bool; or write per_step and at_step",
+            )
         if name in common:
-            yield subject, what, f"every {KINDS[kind].noun} has one of this name already"
+            yield subject, what, f"every {BUILT_IN[kind].noun} already has a parameter of this name"
         elif name == "name" or hasattr(BaseModel, name):
-            yield subject, what, "this name is used by nonconv; take another"
+            yield subject, what, "this name is reserved by nonconv; choose another"
     if isinstance(component, Coupled) and "data" not in hints:
         yield cls, cls.__name__, "needs the parameter data, annotated as in nonconv/objectives/mlp.py"
     if isinstance(component, Initialisation) and not _law_and_gain(hints):
@@ -104,10 +112,10 @@ def _understood(annotation: Any) -> bool:
 
 
 def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
-    """Whether an objective's parameter is what its name means to the rest of nonconv."""
+    """Whether an objective's parameter has the type that its name implies elsewhere in nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
-        kind = "examples" if isinstance(objective, Coupled) else "data"
+        kind = "dataset" if isinstance(objective, Coupled) else "data"
         return any(isinstance(item, OneOf) and item.kind == kind for item in metadata)
     if name == "dim":
         return core is int
@@ -121,6 +129,8 @@ def _shown(annotation: Any) -> str:
 
 def _of_definitions(component: Component) -> Iterator[Finding]:
     """A kernel imports what it is made of by name, each from the module of the function that runs in it."""
+    if component.load:
+        yield component.load, "load", "is for nonconv's own components; a plug-in cannot load files"
     if getattr(component, "on_orbit", None):
         yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
     for role in RETURNED:
@@ -128,7 +138,7 @@ def _of_definitions(component: Component) -> Iterator[Finding]:
         if function is None or (role == "loss" and not isinstance(component, Coupled)):
             continue
         if not isinstance(function, FunctionType) or _imported(function, function.__name__) is not function:
-            yield function, role, "must be a function that stands under its own name at the top level of the file"
+            yield function, role, "must be a function at the top level of the file, under its own name"
             continue
         for field in TUPLES.get(role, ("constants",)):
             cls = getattr(component, field)
@@ -141,7 +151,7 @@ def _imported(function: FunctionType, name: str) -> Any:
 
 
 def _place_of(path: Path, subject: Any) -> Place:
-    """Where the file defines a class, a parameter in one, or a function; the whole file if it does not."""
+    """Find where the file defines a class, a parameter in one, or a function; else return the whole file."""
     if is_foreign(subject):
         return place_of_function(subject)
     lines = source_lines[str(path)]
@@ -157,6 +167,6 @@ def _place_of(path: Path, subject: Any) -> Place:
 
 
 def _line_of(lines: Sequence[str], pattern: str, after: int) -> tuple[int, re.Match[str]] | None:
-    """The first line after that one that begins so."""
+    """Find the first line after a number that begins with a pattern."""
     matches = ((number, re.match(pattern, text)) for number, text in enumerate(lines[after:], after + 1))
     return next(((number, match) for number, match in matches if match), None)

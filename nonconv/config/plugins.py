@@ -1,26 +1,27 @@
-"""Plug-ins: a user's Python files that register components, loaded by content, and who is to blame when one fails.
+"""Plug-ins: a user's Python files, executed once per content, and the catalogue of a config that names them.
 
-A file is executed once per content, under a module name made of both, so that a kernel finds its definitions by
-import in any process. The registries hold the components of one config's plug-ins at a time: another config cannot use
-them without naming them, and an edited file or another one with the same names takes their place.
+A file is executed under a module name made of its own name and content, so that a kernel finds its definitions by
+import in any process. What it registers is collected while it is executed and belongs to the plug-in: nothing is added
+to nonconv's own registries, so configs with different plug-ins do not meet.
 """
 
 import hashlib
 import linecache
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from nonconv.components import Component, NameTaken
+from nonconv.components import Component, NameTaken, collecting
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugin_checks import Refused, refuse_unusable
-from nonconv.config.spec import KINDS, registries_changed
 from nonconv.errors import ConfigError
-from nonconv.faults.blame import Plugin, in_one_line, last_place, registered, source_lines
+from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
 from nonconv.faults.problems import Place, Problem
 
 
@@ -35,10 +36,12 @@ class Wanted(NamedTuple):
 
 _known: dict[str, Plugin] = {}
 """Every plug-in executed so far by the name of its module."""
+_executing = RLock()
+"""Two threads that read one config must not execute its plug-in twice: kernels find one module by its name."""
 
 
-def load_named(document: Document) -> tuple[tuple[Plugin, ...], list[Problem]]:
-    """Register what a config's plug-ins define, and nothing that others do. What is no text is left to the models."""
+def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
+    """Load the plug-ins that a config names; return its catalogue, and their problems. The models refuse what is not text."""
     named = document.data.get("plugins") if isinstance(document.data, dict) else None
     several = isinstance(named, list)
     wanted: list[Wanted] = []
@@ -48,69 +51,62 @@ def load_named(document: Document) -> tuple[tuple[Plugin, ...], list[Problem]]:
         if isinstance(file, str) and file and isinstance(digest, str):
             path = (*path, "file") if isinstance(entry, dict) else path
             wanted.append(Wanted(document.locate(file), digest, document.place(path), dotted(path)))
-    return use(wanted)
+    return _load(wanted)
 
 
-def load_files(paths: Sequence[Path]) -> tuple[Plugin, ...]:
-    """Register what these files define. Raises ConfigError."""
-    plugins, problems = use([Wanted(path) for path in paths])
+def load_files(paths: Sequence[Path]) -> Catalogue:
+    """Return the catalogue of nonconv's components and those of these files. Raises ConfigError."""
+    catalogue, problems = _load([Wanted(path) for path in paths])
     if problems:
         raise ConfigError([str(problem) for problem in problems])
-    return plugins
+    return catalogue
 
 
-def use(wanted: Sequence[Wanted]) -> tuple[tuple[Plugin, ...], list[Problem]]:
-    """Make these the plug-ins whose components are registered; those without problems, and the problems."""
-    before = list(registered)
-    _withdraw_all()
+def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
+    """Return the catalogue with the plug-ins that have no problems, and the problems of the others."""
+    plugins: list[Plugin] = []
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
     for one in wanted:
         if one.path.name in seen:
-            what = f"{seen[one.path.name]} has the same name; in the output folder both are plugins/{one.path.name}"
+            what = f"{seen[one.path.name]} has the same name; in the output folder both would be plugins/{one.path.name}"
             problems.append(Problem(what, one.place, one.key))
             continue
         seen[one.path.name] = one.path
         try:
-            registered.append(_loaded(one))
+            plugin = _loaded(one)
         except Refused as refused:
             problems += refused.problems
-    if problems or before != registered:
-        registries_changed()
-    return tuple(registered), problems
+            continue
+        taken = list(_taken(plugin, plugins))
+        problems += taken
+        plugins += [] if taken else [plugin]
+    return Catalogue(tuple(plugins)), problems
 
 
-def in_use(plugins: Sequence[Plugin]) -> bool:
-    """Whether the registries hold the components of just these."""
-    return list(plugins) == registered
-
-
-def _withdraw_all() -> None:
-    for plugin in registered:
-        _withdraw(plugin.components)
-    registered.clear()
-
-
-def _withdraw(components: Sequence[tuple[str, Component]]) -> None:
-    for kind, component in components:
-        KINDS[kind].withdraw(component.name)
+def _taken(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
+    """Yield a problem for each name that an earlier plug-in of the same config has."""
+    owners = {(one.kind, one.component.name): other for other in earlier for one in other.registered}
+    for kind, component, line in plugin.registered:
+        if (kind, component.name) in owners:
+            owner = owners[kind, component.name].path
+            what = f"the {BUILT_IN[kind].noun} {component.name!r} is already registered by {owner}"
+            yield Problem(what, place_of_line(str(plugin.module.__file__), line))
 
 
 def _loaded(wanted: Wanted) -> Plugin:
-    """The plug-in, its components registered. Raises Refused."""
+    """Return the plug-in, executed if its content is new. Raises Refused."""
     content = _read(wanted)
     digest = hashlib.sha256(content).hexdigest()
     if wanted.digest not in ("", digest):
         key = wanted.key.removesuffix(".file") + ".sha256"
-        raise Refused(Problem(f"{wanted.path} has changed; its digest now is {digest}", wanted.place, key))
+        raise Refused(Problem(f"{wanted.path} has changed; its digest is now {digest}", wanted.place, key))
     name = f"nonconv_plugin_{re.sub(r'[^0-9A-Za-z_]', '_', wanted.path.stem)}_{digest[:16]}"
-    known = _known.get(name)
-    if known and not any(component.name in KINDS[kind] for kind, component in known.components):
-        for kind, component in known.components:
-            KINDS[kind].register(component)
-        return known if known.path == wanted.path else replace(known, path=wanted.path)
-    _known[name] = _executed(wanted.path, content, digest, name)
-    return _known[name]
+    with _executing:
+        if name not in _known:
+            _known[name] = _executed(wanted.path, content, digest, name)
+        known = _known[name]
+    return known if known.path == wanted.path else replace(known, path=wanted.path)
 
 
 def _read(wanted: Wanted) -> bytes:
@@ -119,7 +115,7 @@ def _read(wanted: Wanted) -> bytes:
 
     path = wanted.path
     if path.suffix != ".py":
-        raise refused(f"{path} is no Python file; its name must end in .py")
+        raise refused(f"{path} is not a Python file; its name must end in .py")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -127,7 +123,7 @@ def _read(wanted: Wanted) -> bytes:
     except OSError as error:
         raise refused(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise refused("no file has a null character in its name") from None
+        raise refused("a file name cannot contain a null character") from None
     try:
         content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -136,31 +132,44 @@ def _read(wanted: Wanted) -> bytes:
 
 
 def _executed(path: Path, content: bytes, digest: str, name: str) -> Plugin:
-    """Execute a file. Raises Refused, with nothing of it left registered."""
+    """Execute a file and collect what it registers. Raises Refused."""
     file, text = str(path), content.decode("utf-8-sig")
     source_lines[file] = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     # Without a time stamp linecache holds on to it: a file edited meanwhile must not pass for what was executed.
     linecache.cache[file] = (len(text), None, [f"{line}\n" for line in source_lines[file]], file)
-    module, earlier = ModuleType(name), sys.modules.get(name)
+    module = ModuleType(name)
     module.__file__ = file
     sys.modules[name] = module
-    before = {(kind, component) for kind, registry in KINDS.items() for component in registry}
+    collector = _Collector(file)
     try:
-        exec(_compiled(path, text), module.__dict__)
-        new = _since(before)
-        refuse_unusable(path, new)
+        with collecting(collector.add):
+            exec(_compiled(path, text), module.__dict__)
+        refuse_unusable(path, collector.found)
     except BaseException as error:
-        _withdraw(_since(before))
         del sys.modules[name]
-        if earlier:
-            sys.modules[name] = earlier
         raise (error if isinstance(error, Refused | KeyboardInterrupt) else Refused(_while_executed(path, error))) from None
-    return Plugin(path, content, digest, module, new)
+    return Plugin(path, digest, content, module, tuple(collector.found))
 
 
-def _since(before: set[tuple[str, str]]) -> tuple[tuple[str, Component], ...]:
-    """The components that were not registered before."""
-    return tuple((kind, c) for kind, registry in KINDS.items() for c in registry.values() if (kind, c.name) not in before)
+class _Collector:
+    """What a file registers while it is executed."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.found: list[Registered] = []
+
+    def add(self, kind: str, component: Component) -> None:
+        """Note a component. Raises NameTaken."""
+        if any(one.kind == kind and one.component.name == component.name for one in self.found):
+            raise NameTaken(f"the {BUILT_IN[kind].noun} {component.name!r} is already registered by this file")
+        self.found.append(Registered(kind, component, self._line()))
+
+    def _line(self) -> int:
+        """The line of the file that is being executed."""
+        frame = sys._getframe()
+        while frame.f_code.co_filename != self.file and frame.f_back:
+            frame = frame.f_back
+        return frame.f_lineno
 
 
 def _compiled(path: Path, text: str) -> Any:
@@ -179,8 +188,4 @@ def _compiled(path: Path, text: str) -> Any:
 
 def _while_executed(path: Path, error: BaseException) -> Problem:
     place = last_place(error.__traceback__, {str(path)}) or Place(str(path), 0, 0, "")
-    if not isinstance(error, NameTaken):
-        return Problem(f"cannot be executed: {in_one_line(error)}", place)
-    owner = next((p for p in registered if any(k == error.kind and c.name == error.name for k, c in p.components)), None)
-    whose = f"{owner.path} has registered it" if owner else "it is nonconv's own, or registered twice in this file"
-    return Problem(f"the {KINDS[error.kind].noun} {error.name!r} is there already; {whose}", place)
+    return Problem(str(error) if isinstance(error, NameTaken) else f"cannot be executed: {in_one_line(error)}", place)

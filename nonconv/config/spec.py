@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
@@ -22,25 +22,20 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Component, Initialisation, OneOf, Registry
+from nonconv.components import Complaint, Component, OneOf
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
-from nonconv.data import DATA, STARTS
-from nonconv.datasets import EXAMPLES
-from nonconv.objectives import OBJECTIVES
-from nonconv.optimizers import OPTIMIZERS
 from nonconv.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
-from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
-
-KINDS: dict[str, Registry] = {r.kind: r for r in (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, EXAMPLES, STARTS)}
-"""Every registry by the kind of component it holds."""
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
+CATALOGUES = 8
+"""How many catalogues' models are cached: configs with the same plug-ins share them."""
 
 
 class AsItIs(Words):
-    """Words of a type that pydantic takes as it is."""
+    """The words of a type that pydantic takes unchanged."""
 
     __slots__ = ()
 
@@ -50,8 +45,8 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def typed(annotation: Any) -> Any:
-    """A component's plain annotation as one that pydantic checks strictly: no text or boolean for a number, no nan."""
+def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
+    """Turn a plain annotation into one that pydantic checks strictly: no text or boolean for a number, no nan."""
     core, metadata = bare(annotation)
     core = without_none(core)
     kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
@@ -59,14 +54,14 @@ def typed(annotation: Any) -> Any:
     if any(isinstance(item, AsItIs) for item in metadata):
         return annotation
     if kind is not None:
-        return component_union(kind)
+        return component_union(catalogue, kind)
     if get_origin(core) in (Union, UnionType):
-        options = [typed(option) for option in get_args(core) if option is not NoneType]
+        options = [typed(option, catalogue) for option in get_args(core) if option is not NoneType]
         return one_or_many(*options) if get_origin(bare(options[1])[0]) is tuple else word_or_other(*options)
     if get_origin(core) is dict:
-        core = dict[str, typed(get_args(core)[1])]  # type: ignore[misc]  # a type made at run time
+        core = dict[str, typed(get_args(core)[1], catalogue)]  # type: ignore[misc]  # a type made at run time
     elif get_origin(core) is tuple:
-        core = tuple[typed(get_args(core)[0]), ...]  # type: ignore[misc]  # a type made at run time
+        core = tuple[typed(get_args(core)[0], catalogue), ...]  # type: ignore[misc]  # a type made at run time
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
     elif core is int:
@@ -81,13 +76,13 @@ def typed(annotation: Any) -> Any:
 
 
 def one_or_many(single: Any, several: Any) -> Any:
-    """A value or a list of values, told apart by which it is."""
+    """Accept a value or a list of values."""
     options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
 
 
 def word_or_other(word: Any, other: Any) -> Any:
-    """A word or a value of another kind, told apart by which it is."""
+    """Accept a word or a value of another type."""
     options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
 
@@ -96,7 +91,7 @@ def word_or_other(word: Any, other: Any) -> Any:
 class Short:
     """Accepts a component written as its bare name, or a schedule written as a number; and says so in the schema."""
 
-    kind: str
+    names: tuple[str, ...]
     number: bool
 
     def expand(self, value: Any) -> Any:
@@ -110,17 +105,18 @@ class Short:
         return core_schema.no_info_before_validator_function(self.expand, handler(source))
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> Any:
-        short: list[dict[str, Any]] = [{"enum": list(KINDS[self.kind])}]
+        short: list[dict[str, Any]] = [{"enum": list(self.names)}]
         if self.number:
             short.append({"type": "number"})
         return {"anyOf": [*short, handler(core)]}
 
 
-def component_union(kind: str) -> Any:
-    """Any component of a kind, chosen by `name`."""
-    models = [Annotated[component_model(kind, name), Tag(name)] for name in KINDS[kind]]
+def component_union(catalogue: Catalogue, kind: str) -> Any:
+    """Return the type of any component of a kind, chosen by `name`."""
+    components = catalogue[kind]
+    models = [Annotated[component_model(kind, component, catalogue), Tag(name)] for name, component in components.items()]
     options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007  # made at run time, so | cannot write it
-    return Annotated[options, Discriminator(_name_of), Short(kind, kind in AS_NUMBER)]
+    return Annotated[options, Discriminator(_name_of), Short(tuple(components), kind in AS_NUMBER)]
 
 
 def _name_of(value: Any) -> str | None:
@@ -128,35 +124,25 @@ def _name_of(value: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def choices(kind: str) -> str:
-    """What may stand where a component of a kind is wanted, as words."""
+def choices(catalogue: Catalogue, kind: str) -> str:
+    """Say what may be written where a component of a kind is wanted."""
     short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
-    return f"{short}one of {names(kind)}"
+    return f"{short}one of {catalogue.names(kind)}"
 
 
-def names(kind: str) -> str:
-    """The names of a kind's components; those that only networks take come last."""
-    laws = [name for name, component in KINDS[kind].items() if isinstance(component, Initialisation)]
-    more = f"; for a network also {', '.join(laws)}" if laws else ""
-    return ", ".join(name for name in KINDS[kind] if name not in laws) + more
+@lru_cache(maxsize=128 * CATALOGUES)
+def component_model(kind: str, component: Component, catalogue: Catalogue = BUILT_IN) -> type[BaseModel]:
+    """Make the pydantic model of one component: its name, its parameters, and those common to its kind.
 
-
-def listed(kind: str) -> dict[str, Component]:
-    """The components of a kind by name; of starts those that are no data distributions as well."""
-    known = DATA if kind == "start" else {}
-    return {name: component for name, component in KINDS[kind].items() if component is not known.get(name)}
-
-
-@cache
-def component_model(kind: str, name: str) -> type[BaseModel]:
-    """The pydantic model of one component: its name, its parameters, and those common to its kind."""
-    component = KINDS[kind][name]
+    catalogue: of the components that may be its parameters.
+    """
     validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_consistency(component))}
-    fields: dict[str, Any] = {"name": (Literal[name], Field(description=f"{KINDS[kind].title}: {component.summary}"))}
+    about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
+    fields: dict[str, Any] = {"name": (Literal[component.name], about)}
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
-        fields[parameter.name] = (typed(parameter.annotation), _field(parameter))
+        fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
     return create_model(
-        f"{kind}_{name}",
+        f"{kind}_{component.name}",
         __config__=SETTINGS,
         __doc__=component.summary,
         __validators__=validators,
@@ -165,8 +151,8 @@ def component_model(kind: str, name: str) -> type[BaseModel]:
 
 
 def common_parameters(kind: str) -> list[Parameter]:
-    """The parameters that every component of a kind takes."""
-    common = KINDS[kind].common
+    """List the parameters that every component of a kind takes."""
+    common = BUILT_IN[kind].common
     return parameters_of(common) if common else []
 
 
@@ -179,7 +165,7 @@ def _field(parameter: Parameter) -> Any:
 
 
 def parameters_from(component: Component, model: Any) -> Any:
-    """The component's own parameters from its validated model."""
+    """Take the component's own parameters from its validated model."""
     return component.parameters(*(getattr(model, name) for name in getattr(component.parameters, "_fields", ())))
 
 
@@ -198,7 +184,7 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
 
 @cache
 def part_model(part: type[Any]) -> type[BaseModel]:
-    """The pydantic model of a mapping inside a config."""
+    """Make the pydantic model of a mapping inside a config."""
     fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
     validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
     return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
@@ -226,13 +212,13 @@ Xis = Annotated[
 ]
 
 
-def start_union() -> Any:
-    """A point, or a distribution drawn for each path."""
-    return Annotated[Point | Annotated[component_union("start"), Tag("word")], Discriminator(_kind_of_value)]
+def start_union(catalogue: Catalogue) -> Any:
+    """Return the type of a start: a point, or a distribution that is drawn for each path."""
+    return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_kind_of_value)]
 
 
 def _as_list(value: Any) -> Any:
-    """The files of plug-ins: one or a list of them, each by its path or as a mapping; null is none."""
+    """Bring `plugins` to one form: a list of mappings. It may be one file or a list, each a path or a mapping."""
     entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
     return [{"file": entry} if isinstance(entry, str) else entry for entry in entries]
 
@@ -270,7 +256,7 @@ Coordinate: TypeAlias = Annotated[str, Len(1)] | Annotated[int, Interval(ge=1)]
 
 
 class Record(Part):
-    """What is written down of a run."""
+    """What a run records."""
 
     points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
@@ -337,33 +323,27 @@ class Experiment:
 
 
 def _written_plugins(plugin: type[BaseModel]) -> Any:
-    """What may stand for the files of plug-ins in a config."""
+    """Return the type of `plugins` as it may be written."""
     one = Union[str, plugin]  # type: ignore[valid-type]  # noqa: UP007  # made at run time
     return Union[one, tuple[one, ...], None]  # noqa: UP007  # made at run time
 
 
-def registries_changed() -> None:
-    """Make the models anew when they are next wanted."""
-    component_model.cache_clear()
-    experiment_model.cache_clear()
-
-
-@cache
-def experiment_model() -> type[BaseModel]:
-    """The model of a whole config."""
+@lru_cache(maxsize=CATALOGUES)
+def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
+    """Make the model of a whole config that can name these components."""
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
-    fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(Experiment)}
     by_name = {p.name: p for p in parameters_of(Experiment)}
+    fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
     files = BeforeValidator(_as_list, json_schema_input_type=_written_plugins(plugin))
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
-    fields["start"] = (start_union(), _field(by_name["start"]))
+    fields["start"] = (start_union(catalogue), _field(by_name["start"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))
     return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a config."""
-    schema = experiment_model().model_json_schema()
+def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
+    """Make the JSON Schema of a config."""
+    schema = experiment_model(catalogue).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

@@ -1,30 +1,24 @@
-"""From a document to a validated experiment, or to all problems at once, each with its place."""
+"""Turn a document into a validated experiment, or raise all its problems at once, each with its place."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from nonconv.config.document import Document, KeyPath, dotted, kind_of, read
-from nonconv.config.plugins import in_use, load_named
-from nonconv.config.spec import KINDS, choices, component_model, experiment_model, names
+from nonconv.config.catalogue import Catalogue
+from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.plugins import load_named
+from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.errors import ConfigError
 from nonconv.faults.blame import blame
-from nonconv.faults.problems import Problem, nearest
+from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
 
 TAGS = ("one", "many", "word")
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
-def load(path: Path, settings: Iterable[str] = ()) -> tuple[Document, BaseModel]:
-    """Read and validate a config. Raises ConfigError with every problem of it."""
-    document = read(path, settings)
-    return document, validate(document)
-
-
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise ConfigError if there are problems, in the order of their places; those of overrides come last."""
+    """Raise ConfigError if there are problems: in the order of their places, those of overrides last."""
     ordered = sorted(problems, key=_order)
     if ordered:
         raise ConfigError(list(dict.fromkeys(str(problem) for problem in ordered)))
@@ -37,14 +31,17 @@ def _order(problem: Problem) -> tuple[bool, str, int, int]:
 
 
 def validate(document: Document) -> BaseModel:
-    """The typed experiment, its plug-ins registered. Raises ConfigError with the problems of the text and of the values."""
+    """The typed experiment; the document's catalogue then has its plug-ins, unless these are loaded already.
+
+    Raises ConfigError with the problems of the text and of the values.
+    """
     broken: list[Problem] = []
-    if not (document.plugins and in_use(document.plugins)):  # cells of a sweep are read by several threads, from one document
-        document.plugins, broken = load_named(document)
+    if not document.catalogue.plugins:
+        document.catalogue, broken = load_named(document)
     of_text = list(document.problems)
     document.problems += broken
     try:
-        model = experiment_model().model_validate(document.data)
+        model = experiment_model(document.catalogue).model_validate(document.data)
     except ValidationError as error:
         details_of_all = [details for details in error.errors(include_url=False) if not _echoes(details)]
         known = [details for details in details_of_all if not (broken and details["type"] == "union_tag_invalid")]
@@ -56,7 +53,7 @@ def validate(document: Document) -> BaseModel:
 
 
 def _follows(problem: Problem, problems: Iterable[Problem]) -> bool:
-    """Whether it is about a key that could not be read in the first place, or about something in it."""
+    """Whether a problem is about a key that could not be read, or about something inside it."""
     return any(problem.key.startswith(other.key) for other in problems if not _of_override(other))
 
 
@@ -65,21 +62,23 @@ def _of_override(problem: Problem) -> bool:
 
 
 def _echoes(details: Any) -> bool:
-    """Pydantic also calls a list too short when its entries are wrong, which is said of the entries."""
+    """Whether pydantic calls a list too short only because its entries are wrong, which is reported already."""
     return details["type"] == "too_short" and bool(len(details["input"]) >= details["ctx"]["min_length"])
 
 
 class _Position:
     """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows.
 
-    `several`: the last key is a list or mapping of what the model describes, so that its entry comes next.
+    several: the last key is a list or mapping of what the model describes, so that its entry comes next. is_entry: what is
+    allowed is said of the list that the last key is an entry of.
     """
 
-    def __init__(self, loc: tuple[int | str, ...], unknown_key: bool) -> None:
+    def __init__(self, catalogue: Catalogue, loc: tuple[int | str, ...], unknown_key: bool) -> None:
+        self.catalogue = catalogue
         self.path: KeyPath = ()
-        self.model: Any = experiment_model()
+        self.model: Any = experiment_model(catalogue)
         self.kind = self.component = self.allowed = ""
-        self.several = False
+        self.several = self.is_entry = False
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
@@ -89,7 +88,7 @@ class _Position:
     def _follow(self, part: int | str) -> None:
         if isinstance(part, str) and self.kind and not self.component:
             self.component = part
-            self.model = component_model(self.kind, self.component)
+            self.model = component_model(self.kind, self.catalogue[self.kind][part], self.catalogue)
         else:
             self._enter(part)
 
@@ -99,6 +98,7 @@ class _Position:
             file = "a Python file, or " if self.path[0] == "plugins" else ""
             self.several, self.allowed = False, f"{file}a mapping of {', '.join(self.model.model_fields)}"
             return
+        self.is_entry = isinstance(part, int)
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
             return
@@ -107,28 +107,28 @@ class _Position:
         nested = _model_inside(field.annotation)
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
-            self.allowed = choices(self.kind)
+            self.allowed = choices(self.catalogue, self.kind)
         elif nested:
             self.model, self.kind, self.component = nested, "", ""
             self.several = get_origin(field.annotation) in (dict, tuple)
 
 
 def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    """The one model that an annotation is, or is made of."""
+    """Return the one model that an annotation is, or contains."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_inside(part))), None)
 
 
 def _of_check(details: Any) -> Problem | None:
-    """What a plug-in's `check` raised, where pydantic takes it for a verdict on the values."""
+    """The problem of a plug-in whose `check` raised, which pydantic reports as invalid values."""
     return blame(details["ctx"]["error"]) if details["type"] in ("value_error", "assertion_error") else None
 
 
 def _problem(document: Document, details: Any) -> Problem:
-    """One of pydantic's errors in our words."""
+    """Turn one of pydantic's errors into a problem with its place and what is allowed."""
     error, value, context = details["type"], details.get("input"), details.get("ctx", {})
-    at = _Position(details["loc"], error == "extra_forbidden")
+    at = _Position(document.catalogue, details["loc"], error == "extra_forbidden")
     key = dotted(at.path)
     place = document.place(at.path)
     if error == "missing":
@@ -141,31 +141,36 @@ def _problem(document: Document, details: Any) -> Problem:
         return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))
     if error == "union_tag_invalid":
         path = (*at.path, "name")
-        choice = names(at.kind) if path in document.values else at.allowed
-        message, near = _unknown(at.kind, context["tag"])
+        choice = at.catalogue.names(at.kind) if path in document.values else at.allowed
+        message, near = _unknown(at.catalogue, at.kind, context["tag"])
         return Problem(message, document.place(path), key, choice, near)
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _without_name(document, at, value)
     if error == "complaint":
         path = (*at.path, context["parameter"]) if context["parameter"] else at.path
-        return Problem(context["message"], document.place(path), dotted(path), context["allowed"])
+        path = path if context["entry"] is None else (*path, context["entry"])
+        return Problem(context["message"], document.place(path), dotted(path), context["allowed"], context["nearest"])
     what = f"a list of {len(value)}" if error == "too_long" else kind_of(value)
-    return Problem(f"cannot be {what}", place, key, at.allowed, _nearest_value(at.allowed, value))
+    # What is said of a list is not what its entry must be, and lists of components grow.
+    apart = at.is_entry or (at.kind and not at.component)
+    message, allowed = (cannot_be(what), at.allowed) if apart else must_be(at.allowed, what)
+    return Problem(message, place, key, allowed, _nearest_value(at.allowed, value))
 
 
-def _unknown(kind: str, name: str) -> tuple[str, str]:
-    """What is said of a name that no component of the kind has, and the nearest of those that one has."""
-    other = next((k for k in ("data", "examples") if kind in ("data", "examples") and name in KINDS[k]), None)
+def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
+    """Describe a name that no component of the kind has; return the message and the nearest known name."""
+    known = catalogue[kind]
+    other = next((k for k in ("data", "dataset") if kind in ("data", "dataset") and name in catalogue[k]), None)
     if other:
-        return f"{name} is a {KINDS[other].noun}, not a {KINDS[kind].noun}", ""
-    return f"unknown {KINDS[kind].noun} {name!r}", nearest(name, KINDS[kind])
+        return f"{name} is a {catalogue[other].noun}, not a {known.noun}", ""
+    return f"unknown {known.noun} {name!r}", nearest(name, known)
 
 
 def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
-    """The component's name is missing, or is no text."""
+    """Describe a component whose name is missing or not text."""
     path = (*at.path, "name")
-    message = f"cannot be {kind_of(value['name'])}" if "name" in value else "missing"
-    return Problem(message, document.place(path), dotted(path), names(at.kind))
+    message = cannot_be(kind_of(value["name"])) if "name" in value else "missing"
+    return Problem(message, document.place(path), dotted(path), at.catalogue.names(at.kind))
 
 
 def _nearest_value(allowed: str, value: Any) -> str:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components import Component, Coupled, Initialisation
+from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.built_in import FROM_FILES, OFFERED
 from nonconv.contract.data import OF_DATA
-from nonconv.contract.networks import OF_EXAMPLES, OF_INITIALISATIONS, OF_NETWORKS
+from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWORKS
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import first_line, plausible_parameters
@@ -38,17 +39,22 @@ class Finding(NamedTuple):
         return "failed" if self.reasons else "skipped" if self.skipped else "passed"
 
 
-def contract_of(plugin: Plugin) -> list[Finding]:
-    """Every check of every component that a plug-in registers; a component of two kinds is checked once."""
+def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
+    """Every check of every component that a plug-in registers; a component of two kinds is checked once.
+
+    catalogue: the components that may be parameters of others.
+    """
     said = getattr(plugin.module, "EXAMPLES", {})
     examples = said if isinstance(said, dict) else {}
     different: dict[int, tuple[str, Component]] = {}
-    for kind, component in plugin.components:
+    for kind, component, _ in plugin.registered:
         different.setdefault(id(component), (kind, component))
-    return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []))]
+    return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []), catalogue)]
 
 
-def findings(kind: str, component: Component, offered: Sequence[Any] = (), leave_out: str = "") -> Iterator[Finding]:
+def findings(
+    kind: str, component: Component, offered: Sequence[Any] = (), catalogue: Catalogue = BUILT_IN, leave_out: str = ""
+) -> Iterator[Finding]:
     """Every check of one component, with the parameters its author offers as mappings, or else with plausible ones.
 
     A component that reads a table is checked with a small one. leave_out: what the names of checks to leave out begin with.
@@ -63,7 +69,7 @@ def findings(kind: str, component: Component, offered: Sequence[Any] = (), leave
         instead = "the other checks use a small one" if examples else "it has no functions to check"
         yield finding("a config can set its parameters", (), f"it reads a table; {instead}")
     else:
-        examples, reasons = plausible_parameters(kind, component, offered or OFFERED.get(component, []))
+        examples, reasons = plausible_parameters(kind, component, offered or OFFERED.get(component, []), catalogue)
         yield finding("a config can set its parameters", reasons)
     for check, test in checks_of(kind, component).items() if examples else ():
         if not (leave_out and check.startswith(leave_out)):
@@ -110,7 +116,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "optimizer": OF_OPTIMIZERS,
     "objective": OF_OBJECTIVES,
     "data": OF_DATA,
-    "examples": OF_EXAMPLES,
+    "dataset": OF_DATASETS,
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,

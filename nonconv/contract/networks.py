@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Chosen, Configured, Coupled, Examples, Initialisation, Shape
+from nonconv.components import Chosen, Configured, Coupled, Dataset, Initialisation, Shape
 from nonconv.contract.broken import Broken, Check, demand_same_bits
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
@@ -64,14 +64,14 @@ def _same(program: Program, function: Callable[..., Any]) -> None:
     demand_same_bits(ours, reference, function)
 
 
-# Examples
+# Datasets
 
 
 def _is_count(number: Any, least: int = 0) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
 
-def _shape_fits(component: Examples, h: Any) -> None:
+def _shape_fits(component: Dataset, h: Any) -> None:
     shape, draws, rows = component.shape(h), component.draws(h), component.rows(h)
     if not isinstance(shape, Shape) or not all(_is_count(number, 1) for number in shape[:2]):
         raise Broken(f"shape returns {shape}; it must be Shape(features, targets), both at least 1", component.shape)
@@ -85,7 +85,7 @@ def _shape_fits(component: Examples, h: Any) -> None:
         raise Broken(f"prepare must return {component.constants.__name__}", component.prepare)
 
 
-def _held_out_fits(component: Examples, h: Any) -> None:
+def _held_out_fits(component: Dataset, h: Any) -> None:
     shape, held_out = component.shape(h), component.held_out(h)
     if _is_count(held_out):
         return
@@ -95,7 +95,7 @@ def _held_out_fits(component: Examples, h: Any) -> None:
         raise Broken("held_out must return a number of examples, or arrays (features, H) and (targets, H)", component.held_out)
 
 
-def _drawn(component: Examples, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
+def _drawn(component: Dataset, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
     """An example for each column of u, in arrays with more columns of nan."""
     shape, n = component.shape(h), u.shape[1]
     x, y = (np.full((rows, n + beyond), np.nan) for rows in (shape.features, shape.targets))
@@ -104,11 +104,11 @@ def _drawn(component: Examples, h: Any, u: Array, beyond: int = 0) -> tuple[Arra
     return x, y
 
 
-def _uniforms(component: Examples, h: Any, n: int) -> Array:
+def _uniforms(component: Dataset, h: Any, n: int) -> Array:
     return uniforms(key(SEED, "examples"), 0, component.draws(h), 0, n)
 
 
-def _sample_writes(component: Examples, h: Any) -> None:
+def _sample_writes(component: Dataset, h: Any) -> None:
     u, n, shape = _uniforms(component, h, 100), 100, component.shape(h)
     before = u.copy()
     x, y = _drawn(component, h, u, BEYOND)
@@ -127,7 +127,7 @@ def _bad_row(table: Array) -> int:
     return int(np.argmax(~np.all(np.isfinite(table), axis=1)))
 
 
-def _sample_is_of_each(component: Examples, h: Any) -> None:
+def _sample_is_of_each(component: Dataset, h: Any) -> None:
     """An example is a function of its own uniforms."""
     u = _uniforms(component, h, 7)
     together = np.vstack(_drawn(component, h, u))
@@ -138,7 +138,7 @@ def _sample_is_of_each(component: Examples, h: Any) -> None:
         raise Broken("sample returns another example beside others than alone", component.sample)
 
 
-def _sample_compiles(component: Examples, h: Any) -> None:
+def _sample_compiles(component: Dataset, h: Any) -> None:
     network = Chosen(MLP, Mlp(None, hidden=(2,), activation="tanh"))
     _same(_program(network, Chosen(component, h)), component.sample)
 
@@ -269,7 +269,7 @@ def _variance_is_positive(component: Initialisation, h: Any) -> None:
             raise Broken(what, component.variance)
 
 
-OF_EXAMPLES: dict[str, Check] = {
+OF_DATASETS: dict[str, Check] = {
     "shape, draws and rows are whole numbers": _shape_fits,
     "held-out examples have the shape": _held_out_fits,
     "sample writes n columns and no more": _sample_writes,

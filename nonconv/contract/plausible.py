@@ -8,6 +8,7 @@ from annotated_types import Interval, Len
 from pydantic import ValidationError
 
 from nonconv.components import Component
+from nonconv.config.catalogue import Catalogue
 from nonconv.config.spec import component_model, parameters_from
 from nonconv.faults.blame import blame
 from nonconv.parameters import Parameter, bare, parameters_of, without_none
@@ -15,7 +16,7 @@ from nonconv.parameters import Parameter, bare, parameters_of, without_none
 MOST_EXAMPLES, MOST_TRIED = 12, 500
 OFFERED = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
-    "examples": [{"name": "function", "inputs": 2}],
+    "dataset": [{"name": "function", "inputs": 2}],
 }
 """Components for parameters that are one, by kind."""
 NUMBERS = (0.5, 0.1, 1.0, 2.0, 0.9, 0.01, -1.0, 5.0, 0.0, 100.0, -10.0)
@@ -26,7 +27,9 @@ def first_line(said: object) -> str:
     return str(said).partition("\n")[0]
 
 
-def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def plausible_parameters(
+    kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue
+) -> tuple[list[Any], list[str]]:
     """Parameters that a config could have, and the first reason why one that should be allowed is not."""
     found: list[Any] = []
     refused: list[str] = []
@@ -34,7 +37,7 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
     must_hold = len(offered) or int(optional)  # what the file offers, or else the defaults, which come first
     for k, values in enumerate(offered or _plausible(component)):
         try:
-            model = component_model(kind, component.name).model_validate({"name": component.name, **values})
+            model = component_model(kind, component, catalogue).model_validate({"name": component.name, **values})
             found.append(parameters_from(component, model))
         except Exception as error:  # of a check, or of what the file offers
             refused += [_why_not(values, error)] if k < must_hold or not found else []

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components import Distribution, Law
+from nonconv.components import Complaint, Distribution, Files, Law, Unusable
 from nonconv.numerics.arithmetic import Array, Lanes, index
 
 
@@ -30,6 +30,19 @@ class RowConstants(NamedTuple):
 
     size: Lanes
     values: Lanes
+
+
+def load(h: Csv, files: Files) -> Rows:
+    """The rows, standardised if wanted. Raises Unusable: a column that does not vary cannot be standardised."""
+    table = files.table(h.file, h.sha256, columns=h.columns)
+    if not h.standardise:
+        return Rows(table)
+    spread = table.std(axis=0)
+    constant = [entry for entry, width in enumerate(spread) if width == 0]
+    if constant:
+        what = "column {!r} is constant and cannot be standardised"
+        raise Unusable(*(Complaint("columns", what.format(h.columns[entry]), entry=entry) for entry in constant))
+    return Rows(np.asarray((table - table.mean(axis=0)) / spread))
 
 
 def law(h: Rows, dim: int) -> Law:
@@ -63,6 +76,7 @@ CSV = Distribution(
     name="csv",
     parameters=Csv,
     paper="the empirical law of the file",
+    load=load,
     law=law,
     constants=RowConstants,
     prepare=prepare,

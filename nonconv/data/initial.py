@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import Component, Distribution, Group, Initialisation, Law
+from nonconv.components import Distribution, Files, Group, Initialisation, Law, Point
 from nonconv.data.continuous import NORMAL, UNIFORM, NormalConstants, UniformConstants, sample_normal, sample_uniform
 from nonconv.numerics.arithmetic import Array
 
@@ -43,11 +43,21 @@ LECUN = Initialisation(name="lecun", parameters=Lecun, paper="LeCun et al. (1998
 class Weights(NamedTuple):
     """Given weights, the same for every path: dim numbers in the objective's order."""
 
-    file: Annotated[str, Len(1), Doc("a .npy file, or a text with a number a line; relative to the config")]
+    file: Annotated[str, Len(1), Doc("a .npy file, or a text with one number per line; relative to the config")]
     sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
 
 
-WEIGHTS = Component(name="weights", parameters=Weights, paper="a start from a file")
+class Given(NamedTuple):
+    """The numbers of `Weights`."""
+
+    numbers: Array
+
+
+def load_weights(h: Weights, files: Files) -> Given:
+    return Given(files.weights(h.file, h.sha256))
+
+
+WEIGHTS = Point(name="weights", parameters=Weights, paper="a start from a file", load=load_weights, point=lambda h: h.numbers)
 
 
 class Spread(NamedTuple):

@@ -5,4 +5,4 @@ from nonconv.datasets.function import FUNCTION
 from nonconv.datasets.table import CSV, DIABETES, DIGITS
 from nonconv.datasets.teacher import TEACHER
 
-EXAMPLES = Registry("examples", "data sets", TEACHER, FUNCTION, CSV, DIABETES, DIGITS)
+DATASETS = Registry("dataset", "datasets", TEACHER, FUNCTION, CSV, DIABETES, DIGITS)

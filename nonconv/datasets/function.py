@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Examples, Shape
+from nonconv.components import Complaint, Dataset, Shape
 from nonconv.data.values import LARGEST, Value
 from nonconv.datasets.common import (
     HeldOut,
@@ -113,7 +113,7 @@ def horner(coefficients: Array, n: int, s: Array, y: Array) -> None:
             y[i] = coefficient + s[i] * y[i]
 
 
-FUNCTION = Examples(
+FUNCTION = Dataset(
     name="function",
     parameters=Function,
     paper="regression of one smooth function",

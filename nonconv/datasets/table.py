@@ -9,7 +9,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Examples, Shape
+from nonconv.components import Complaint, Dataset, Files, Shape, Unusable
 from nonconv.numerics.arithmetic import Array, each, index
 
 Order = Literal["with_replacement", "epochs"]
@@ -88,34 +88,31 @@ def check(h: Csv) -> list[Complaint]:
     for parameter, names, others in (("features", h.features, ()), ("targets", h.targets, h.features)):
         double = next((name for at, name in enumerate(names) if name in (*names[:at], *others)), None)
         if double is not None:
-            complaints.append(Complaint(parameter, f"column {double!r} stands twice among features and targets"))
+            complaints.append(Complaint(parameter, f"duplicate column {double!r} among features and targets"))
     if h.labels == "classes" and len(h.targets) > 1:
-        complaints.append(Complaint("targets", f"{len(h.targets)} columns, but classes stand in one", "a list of one column"))
+        complaints.append(
+            Complaint("targets", f"{len(h.targets)} columns, but classes are in one column", "a list of one column")
+        )
     return complaints
-
-
-class Unusable(ValueError):
-    """Why rows cannot be learned from: which parameter is at fault, or which entry of it, and what is allowed."""
-
-    def __init__(self, parameter: str, message: str, entry: int | None = None, allowed: str = "") -> None:
-        super().__init__(message)
-        self.path = (parameter,) if entry is None else (parameter, entry)
-        self.allowed = allowed
 
 
 def count_classes(targets: Array) -> int:
     """How many classes there are. Raises Unusable unless the targets (rows, 1) are the whole numbers 0, ..., K - 1."""
     if np.any(targets != np.floor(targets)) or np.any(targets < 0):
         wrong = targets[(targets != np.floor(targets)) | (targets < 0)][0]
-        raise Unusable("targets", f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}", 0)
+        raise Unusable(_of_target(f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}"))
     found = np.unique(targets)
     if len(found) < 2:
-        raise Unusable("targets", f"all rows are of class {found[0]:g}; there must be at least two classes", 0)
+        raise Unusable(_of_target(f"all rows are of class {found[0]:g}; there must be at least two classes"))
     if found[-1] != len(found) - 1:
         missing = int(np.argmax(found != np.arange(len(found))))
         what = f"classes go up to {found[-1]:g}, but there is no row of class {missing}; number them 0, 1, ..."
-        raise Unusable("targets", what, 0)
+        raise Unusable(_of_target(what))
     return len(found)
+
+
+def _of_target(message: str) -> Complaint:
+    return Complaint("targets", message, entry=0)
 
 
 def split(
@@ -140,7 +137,8 @@ def split(
     held_out = np.zeros(rows, dtype=np.bool_)
     held_out[np.argsort(u, kind="stable")[: round(share * rows)]] = True
     if np.all(held_out):
-        raise Unusable("held_out", f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on")
+        what = f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on"
+        raise Unusable(Complaint("held_out", what))
     if standardise:
         features = standardised(features, ~held_out, "features", names[:count], constant_features)
     if standardise and classes == 0:
@@ -158,7 +156,7 @@ def standardised(columns: Array, training: NDArray[np.bool_], parameter: str, na
         at = int(np.argmax(same))
         which = f"column {names[at]!r}" if names else f"column {at + 1}"
         what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
-        raise Unusable(parameter, what, at, "columns that vary, or standardise: false")
+        raise Unusable(Complaint(parameter, what, "columns that vary, or standardise: false", entry=at))
     center = np.where(same, trained[0], trained.mean(axis=0))
     return np.asarray((columns - center) / np.where(same, 1.0, spread))
 
@@ -176,6 +174,27 @@ def shipped(name: str) -> tuple[Array, Array, int]:
 def shipped_text(file: str) -> str:
     """A data file of the package."""
     return resources.files("nonconv.datasets").joinpath("data", file).read_text(encoding="ascii")
+
+
+def load_csv(h: Csv, files: Files) -> Table:
+    """The rows of the file. Raises Unusable."""
+    columns = files.table(h.file, h.sha256, features=h.features, targets=h.targets)
+    features, targets = np.split(columns, [len(h.features)], axis=1)
+    classes = count_classes(targets) if h.labels == "classes" else 0
+    u = files.uniforms("held-out", len(features))
+    names = (*h.features, *h.targets)
+    return split(features, targets, classes, h.held_out, h.order, h.standardise, u, names=names)
+
+
+def load_shipped(name: str) -> Callable[[Diabetes | Digits, Files], Table]:
+    """What loads a table that comes with the package."""
+
+    def load(h: Diabetes | Digits, files: Files) -> Table:
+        features, targets, classes = shipped(name)
+        u = files.uniforms("held-out", len(features))
+        return split(features, targets, classes, h.held_out, h.order, h.standardise, u, constant_features=True)
+
+    return load
 
 
 def shape_of(h: Table) -> Shape:
@@ -213,12 +232,19 @@ def no_complaints(h: Diabetes | Digits) -> list[Complaint]:
     return []
 
 
-def component(name: str, parameters: type[Any], paper: str, check: Callable[[Any], list[Complaint]]) -> Examples:
-    return Examples(
+def component(
+    name: str,
+    parameters: type[Any],
+    paper: str,
+    load: Callable[[Any, Files], Table],
+    check: Callable[[Any], list[Complaint]] = no_complaints,
+) -> Dataset:
+    return Dataset(
         name=name,
         parameters=parameters,
         paper=paper,
         check=check,
+        load=load,
         shape=shape_of,
         constants=TableConstants,
         prepare=prepare,
@@ -230,6 +256,6 @@ def component(name: str, parameters: type[Any], paper: str, check: Callable[[Any
     )
 
 
-CSV = component("csv", Csv, "the empirical law of the file", check)
-DIABETES = component("diabetes", Diabetes, "Efron, Hastie, Johnstone, Tibshirani (2004)", no_complaints)
-DIGITS = component("digits", Digits, "Alpaydin, Kaynak (1998), doi:10.24432/C50P49", no_complaints)
+CSV = component("csv", Csv, "the empirical law of the file", load_csv, check)
+DIABETES = component("diabetes", Diabetes, "Efron, Hastie, Johnstone, Tibshirani (2004)", load_shipped("diabetes"))
+DIGITS = component("digits", Digits, "Alpaydin, Kaynak (1998), doi:10.24432/C50P49", load_shipped("digits"))

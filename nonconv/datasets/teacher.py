@@ -8,7 +8,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Examples, Shape
+from nonconv.components import Complaint, Dataset, Shape
 from nonconv.data.continuous import HALF_GRID
 from nonconv.datasets.common import (
     HeldOut,
@@ -184,7 +184,7 @@ def replace(classes: int, noise: float, n: int, u: Array, y: Array) -> None:
         y[i] = select(scaled - other < noise, other, y[i])
 
 
-TEACHER = Examples(
+TEACHER = Dataset(
     name="teacher",
     parameters=Teacher,
     paper="arXiv:2407.08100, Theorem 1.2, with bounded data",

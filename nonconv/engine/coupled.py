@@ -1,6 +1,6 @@
 """Kernels of objectives that couple coordinates: a few paths at a time, all coordinates and examples of them together.
 
-What an objective, a data set and an optimizer do is compiled apart from the loops in `coupled_loops`, which call it.
+What an objective, a dataset and an optimizer do is compiled apart from the loops in `coupled_loops`, which call it.
 """
 
 import inspect

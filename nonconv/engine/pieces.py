@@ -1,6 +1,6 @@
 """Compiled functions joined by their addresses, so that each is compiled once whatever it works with.
 
-An objective, a data set, an optimizer and the loop around them are compiled apart. What a function needs to know of its
+An objective, a dataset, an optimizer and the loop around them are compiled apart. What a function needs to know of its
 definition, its constants, it finds at an address too: `write` puts a tuple there, `held` reads it.
 """
 

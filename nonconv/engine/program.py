@@ -89,7 +89,7 @@ class Learning(NamedTuple):
 class Program:
     """Everything an engine needs to move paths; the same object for every block and every engine.
 
-    objective, data: an Objective with a Distribution, or a Coupled with Examples and what `learning` says of them.
+    objective, data: an Objective with a Distribution, or a Coupled with a Dataset and what `learning` says of them.
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
     plan: what floors look at. track_range: whether the least and the largest iterate of each path are kept.

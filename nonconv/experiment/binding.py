@@ -1,6 +1,6 @@
 """From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components import Chosen, Configured, Coupled, Initialisation, Law, Limits, Schedule
-from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.components import Chosen, Configured, Coupled, Initialisation, Law, Limits, Point, Schedule
+from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import label, misplaced
-from nonconv.config.spec import KINDS, choices, component_model, parameters_from
-from nonconv.config.validate import load, refuse
-from nonconv.data.empirical import Rows
-from nonconv.data.initial import DRAWN, WEIGHTS, spread
+from nonconv.config.spec import choices, component_model, parameters_from
+from nonconv.config.validate import refuse, validate
+from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
@@ -24,8 +23,7 @@ from nonconv.engine.program import Program
 from nonconv.experiment.cell import Cell, Scheduled, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, coordinates_there_are, first_of_each
-from nonconv.experiment.sources import Sources
-from nonconv.experiment.table import TableError, read_table
+from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
@@ -37,21 +35,20 @@ MOST_SNAPSHOT_BYTES = 256 * 2**20
 MOST_TABLE_NUMBERS = 5_000_000
 
 
-def read_cell(path: Path, settings: list[str]) -> Cell:
-    """The experiment of a config file with overrides. Raises ConfigError with every problem."""
-    with blaming():
-        document, model = load(path, settings)
-        return make_cell(document, model)
+def read_cell(path: Path, settings: Sequence[str]) -> Cell:
+    """Read the experiment of a config file with overrides. Raises ConfigError with every problem."""
+    return make_cell(read(path, settings))
 
 
-def make_cell(document: Document, model: Any) -> Cell:
-    """Bind a validated config to its components and numbers. Raises ConfigError."""
-    return _Binding(document, model).cell()
+def make_cell(document: Document) -> Cell:
+    """Validate a config and bind it to its components and numbers. Raises ConfigError with every problem."""
+    with blaming(lambda: document.catalogue.plugins):
+        return _Binding(document, validate(document)).cell()
 
 
 @lru_cache
 def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
-    """At most `points` different steps, rising to the last; round ones and the last two halvings where they fit."""
+    """Choose at most `points` different steps, rising to the last, with round ones and the last two halvings."""
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
     found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
@@ -63,7 +60,7 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
 
 
 class _Binding:
-    """The checks that need more than one part of the config, and the making of the cell."""
+    """Check what needs more than one part of the config, and make the cell."""
 
     def __init__(self, document: Document, model: Any) -> None:
         self.document, self.model = document, model
@@ -73,10 +70,12 @@ class _Binding:
         self.sources = Sources(document, model.seed, self.problems)
         self.objective = self._chosen("objective", model.objective)
         coupled = isinstance(self.objective.component, Coupled)
-        self.data = self._data("examples" if coupled else "data")
-        self.bound = bind(self.objective, self.data, self.sources, self.resolved) if coupled else None
-        self.loaded = self.bound.data_parameters if self.bound else self._data_parameters()
-        self.groups = self.bound.learning.groups if self.bound else ()
+        self.data = self._data("dataset" if coupled else "data")
+        self.loaded = self._loaded(self.data, DATA_PATH)
+        if coupled:
+            refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
+        self.learning = bind(self.objective, self.data.component, self.loaded, self.sources) if coupled else None
+        self.groups = self.learning.groups if self.learning else ()
         self.dim = self._dim()
         self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
@@ -95,8 +94,8 @@ class _Binding:
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective
         rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
-        law = None if self.bound else self._law()
-        constants = data.prepare(loaded) if self.bound else data.prepare(loaded, dim)
+        law = None if self.learning else self._law()
+        constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
         program = Program(
             seed=model.seed,
             dim=dim,
@@ -110,7 +109,7 @@ class _Binding:
             record=record,
             plan=plan,
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
-            learning=self.bound.learning if self.bound else None,
+            learning=self.learning,
         )
         minimizer = self._minimizer(objective, law) if law else None
         return Cell(
@@ -130,7 +129,7 @@ class _Binding:
             batch_size=_scheduled(batch, CONSTANT_BATCH),
             files=self.sources.found,
             coordinates=coordinates,
-            plugins=self.document.plugins,
+            plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
         )
 
@@ -160,11 +159,11 @@ class _Binding:
         return point
 
     def _fill_in_digests(self) -> None:
-        for entry, plugin in zip(self.resolved.get("plugins", []), self.document.plugins, strict=True):
+        for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
             entry["sha256"] = plugin.digest
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
-        """Even the smallest block must fit into memory."""
+        """Complain where even the smallest block does not fit into memory."""
         most = MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK * self.dim)
         if most == 0:
             allowed = f"at most {MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK)} coordinates"
@@ -177,59 +176,39 @@ class _Binding:
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:
-        """Every coordinate has its own copy of a discrete law's table."""
+        """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
         values = getattr(self.data.parameters, "values", ())
-        points = len(values) if isinstance(values, tuple) and not self.bound else 0
+        points = len(values) if isinstance(values, tuple) and not self.learning else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
-            path: KeyPath = ("objective", "data", "values")
-            self._complain(path, f"{points} points for each of {self.dim} coordinates do not fit into memory")
+            self._complain((*DATA_PATH, "values"), f"{points} points for each of {self.dim} coordinates do not fit into memory")
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
         self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed, nearest))
 
     def _chosen(self, kind: str, part: Any) -> Chosen:
-        component = KINDS[kind][part.name]
+        component = self.document.catalogue[kind][part.name]
         return Chosen(component, parameters_from(component, part))
 
     @property
     def _size(self) -> Any:
         """What an objective is prepared for: the shape of its examples, or its dimension."""
-        return self.bound.learning.shape if self.bound else self.dim
+        return self.learning.shape if self.learning else self.dim
 
     def _data(self, kind: str) -> Chosen:
         return self._chosen(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
 
-    def _data_parameters(self) -> Any:
-        return self._load(self.data) if self.data.component.name == "csv" else self.data.parameters
-
-    def _load(self, data: Chosen) -> Rows:
-        path: KeyPath = ("objective", "data")
-        file = self.sources.found[data.parameters.file] = self.document.locate(data.parameters.file)
-        try:
-            table, digest = read_table(file, data.parameters.columns)
-        except TableError as error:
-            for problem in error.problems:
-                if problem.place.source:
-                    self.problems.append(problem)
-                else:
-                    self._complain((*path, problem.key), problem.message, problem.allowed, problem.nearest)
-            return Rows(np.zeros((1, len(data.parameters.columns))))
-        if data.parameters.sha256 not in ("", digest):
-            self._complain((*path, "sha256"), f"{file} has changed; its digest now is {digest}")
-        if data.parameters.standardise:
-            table = self._standardised(table)
-        self.resolved["objective"]["data"]["sha256"] = digest
-        return Rows(table)
-
-    def _standardised(self, table: Array) -> Array:
-        spread = table.std(axis=0)
-        for column, width in zip(self.data.parameters.columns, spread, strict=True):
-            if width == 0:
-                self._complain(("objective", "data", "columns"), f"column {column!r} is constant and cannot be standardised")
-        return np.asarray((table - table.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
+    def _loaded(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> Any:
+        """Return the parameters as the component's functions take them; None where a file has problems."""
+        found, digest = self.sources.load(chosen, path, dim)
+        if digest:
+            held: Any = self.resolved
+            for name in path:
+                held = held[name]
+            held["sha256"] = digest
+        return found
 
     def _dim(self) -> int:
-        if self.bound:
+        if self.learning:
             return self.groups[-1].last
         given, wanted = getattr(self.model.objective, "dim", 1), self.data.component.dim(self.data.parameters)
         if wanted is None or given == wanted:
@@ -246,7 +225,7 @@ class _Binding:
         return int(wanted)
 
     def _vector(self, value: Any, path: KeyPath) -> Array:
-        """A number for every coordinate, or dim numbers."""
+        """Return dim numbers, from a number for every coordinate or from dim of them."""
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.ndim and len(numbers) != self.dim:
             wanted = f"a number, or {self.dim} numbers" if self.dim > 1 else "a number"
@@ -256,29 +235,33 @@ class _Binding:
 
     def _start(self) -> Array | Chosen:
         start = self.model.start
-        if self.bound and "start" not in self.model.model_fields_set:
-            start = component_model("start", "he")(name="he")
+        if self.learning and "start" not in self.model.model_fields_set:
+            start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
         if not isinstance(start, BaseModel):
             return self._vector(start, ("start",))
-        law, parameters = chosen = self._chosen("start", start)
-        if law is WEIGHTS:
-            numbers, self.resolved["start"]["sha256"] = self.sources.weights(parameters, self.dim)
-            return numbers
-        if not isinstance(law, Initialisation):
-            return chosen
-        if not self.bound:
-            what = f"{law.name} draws weights by the widths of layers, which {self._name} does not have"
-            self._complain(("start",), what, choices("start").partition(";")[0])
+        component, parameters = chosen = self._chosen("start", start)
+        if isinstance(component, Initialisation):
+            return self._initial(component, parameters)
+        parameters = self._loaded(chosen, ("start",), self.dim)
+        if isinstance(component, Point):
+            return np.zeros(self.dim) if parameters is None else component.point(parameters)
+        return Chosen(component, parameters)
+
+    def _initial(self, component: Initialisation, parameters: Any) -> Array | Chosen:
+        """Return the law of a network's weights at the start."""
+        if not self.learning:
+            what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
+            self._complain(("start",), what, choices(self.document.catalogue, "start").partition(";")[0])
             return np.zeros(self.dim)
-        return Chosen(DRAWN[parameters.law], spread(law, parameters, self.groups))
+        return Chosen(DRAWN[parameters.law], spread(component, parameters, self.groups))
 
     @property
     def _name(self) -> str:
         return str(self.objective.component.name)
 
     def _coordinates(self) -> tuple[tuple[int, str], ...]:
-        """Which coordinates of a path are kept, by number and name."""
+        """Return which coordinates of a path are kept, by number and name."""
         wanted = self.model.record.coordinates
         if wanted is None:
             del self.resolved["record"]["coordinates"]
@@ -289,7 +272,7 @@ class _Binding:
             if k is None:
                 self._complain_of_coordinate(value, at)
             elif k in found:
-                self._complain(("record", "coordinates", at), f"{found[k]} stands twice")
+                self._complain(("record", "coordinates", at), f"duplicate coordinate {found[k]}")
             else:
                 found[k] = coordinate_name(k, self.groups)
         self.resolved["record"]["coordinates"] = [name if self.groups else k + 1 for k, name in found.items()]
@@ -316,7 +299,7 @@ class _Binding:
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, self.objective.component
         if not getattr(objective, "minimizer", None) and "xi" not in self.model.model_fields_set:
-            wanted = ("path_mean", "last") if self.bound else ("start",)
+            wanted = ("path_mean", "last") if self.learning else ("start",)
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)
@@ -327,7 +310,7 @@ class _Binding:
                 self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._vector(value, path))
             if xi.label in found:
-                self._complain(path, f"{xi.label} stands twice")
+                self._complain(path, f"duplicate xi {xi.label}; first given as xi[{[*found].index(xi.label)}]")
             found[xi.label] = xi
         return tuple(found.values())
 

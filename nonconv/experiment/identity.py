@@ -7,7 +7,7 @@ from typing import Any
 
 
 def name_of(config: Path) -> str:
-    """What a config is called: its file's name; in an output folder, that of the config which the folder is from."""
+    """Name a config after its file; in an output folder, after the config that the folder is from."""
     if config.name != "config.yaml":
         return config.stem
     try:
@@ -17,14 +17,14 @@ def name_of(config: Path) -> str:
 
 
 def plain(model: Any) -> dict[str, Any]:
-    """A config's model as plain data, as YAML and JSON know it; of `expect`, what was written; without a sweep."""
+    """Turn a config's model into plain data, without its sweep; of `expect` keep what was written."""
     left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
     data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config as it lies in an output folder, where a data file stands in `data/`, plug-ins in `plugins/`."""
+    """Return the resolved config as an output folder has it: data files in `data/`, plug-ins in `plugins/`."""
     if "plugins" in resolved:
         files = [entry | {"file": f"plugins/{Path(entry['file']).name}"} for entry in resolved["plugins"]]
         resolved = resolved | {"plugins": files}
@@ -34,7 +34,7 @@ def portable(resolved: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(part: Any, name: str) -> Any:
-    """A part of a config, or what it holds by a name, with its file in `data/`."""
+    """Move the file of a part of a config, or of what it holds by a name, to `data/`."""
     held = part.get(name) if name and isinstance(part, dict) else part
     if not isinstance(held, dict) or "file" not in held:
         return part
@@ -43,6 +43,6 @@ def _moved(part: Any, name: str) -> Any:
 
 
 def identity(resolved: dict[str, Any]) -> str:
-    """The hash that names a resolved config. What is expected of a result changes nothing of it, and is left out."""
+    """Hash a resolved config. `expect` is left out: it changes nothing of the result."""
     decisive = {key: value for key, value in resolved.items() if key != "expect"}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, allow_nan=False).encode()).hexdigest()

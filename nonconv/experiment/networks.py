@@ -1,71 +1,57 @@
-"""What an experiment with a network has besides: its examples, the names of its coordinates, how it starts."""
+"""What an experiment with a network has besides: held-out examples, and coordinates with names."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nonconv.components import Chosen, Coupled, Examples, Group, Shape
+from nonconv.components import Chosen, Complaint, Coupled, Dataset, Group, Shape
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.program import Learning
-from nonconv.experiment.sources import Sources
+from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.rng import key, uniforms
 
-TABLES = ("csv", "diabetes", "digits")
 MOST_EXAMINED_BYTES = 2**30
 
 
-class Bound(NamedTuple):
-    """The data's parameters as its functions take them, and what the engine is told."""
-
-    data_parameters: Any
-    learning: Learning
-
-
-def bind(objective: Chosen, data: Chosen, sources: Sources, resolved: dict[str, Any]) -> Bound:
-    """Read the examples, and lay the coordinates out; problems go to the sources'."""
-    network, examples, h = objective.component, data.component, data.parameters
+def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning:
+    """Lay the coordinates out, and set examples apart. h: the data's parameters as loaded. Problems go to the sources'."""
+    network = objective.component
     assert isinstance(network, Coupled)
-    assert isinstance(examples, Examples)
-    if examples.name in TABLES:
-        h, digest = sources.table(data)
-        if digest:
-            resolved["objective"]["data"]["sha256"] = digest
-    shape = examples.shape(h)
+    shape = data.shape(h)
     for complaint in network.check_shape(objective.parameters, shape):
-        sources.complain(("objective", complaint.parameter), complaint.message, complaint.allowed)
+        sources.complain(("objective",), complaint)
     groups = network.groups(objective.parameters, shape)
     work = network.work(objective.parameters, shape)
-    held_out = _held_out(examples, h, shape, _most_held_out(shape, work), sources)
-    return Bound(h, Learning(shape, examples.draws(h), examples.rows(h), work, groups, held_out))
+    held_out = _held_out(data, h, shape, _most_held_out(shape, work), sources)
+    return Learning(shape, data.draws(h), data.rows(h), work, groups, held_out)
 
 
 def _most_held_out(shape: Shape, work: int) -> int:
-    """How many examples a few networks can be examined on at once."""
+    """Return the largest number of held-out examples that fits into memory."""
     return MOST_EXAMINED_BYTES // (8 * SMALLEST_BLOCK * (shape.features + shape.targets + 2 + work))
 
 
-def _held_out(examples: Examples, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
-    """The examples that measure the risk: those set apart, or drawn from a stream of their own."""
-    found = examples.held_out(h)
+def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
+    """Return the examples that measure the risk: set apart, or drawn from a stream of their own."""
+    found = data.held_out(h)
     number = found if isinstance(found, int) else found[0].shape[1]
     if number > most:
         what = f"{number} examples for networks of this size do not fit into memory"
-        sources.complain(("objective", "data", "held_out"), what, f"at most {most} held-out examples")
+        sources.complain(DATA_PATH, Complaint("held_out", what, f"at most {most} held-out examples"))
         return np.empty((shape.features, 0)), np.empty((shape.targets, 0))
     if not isinstance(found, int):
         return found
     x, y = np.empty((shape.features, found)), np.empty((shape.targets, found))
     if found:
-        u = uniforms(key(sources.seed, "held-out"), 0, examples.draws(h), 0, found)
+        u = sources.uniforms("held-out", data.draws(h), found)
         with np.errstate(all="ignore"):
-            examples.sample(examples.prepare(h), found, u, x, y)
+            data.sample(data.prepare(h), found, u, x, y)
     return x, y
 
 
 def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
-    """What coordinate k = 0, 1, ... is called, as in PyTorch: `hidden.weight[2,0]`, `output.bias[0]`; by number elsewhere."""
+    """Name coordinate k = 0, 1, ..., as in PyTorch: `hidden.weight[2,0]`, `output.bias[0]`; by number elsewhere."""
     group = next((g for g in groups if g.first <= k < g.last), None)
     if group is None:
         return f"{k + 1}"
@@ -74,7 +60,10 @@ def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
 
 
 def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int | None:
-    """Which coordinate a number from 1 on or a name means, as `output.bias` the first of its group; None: there is none."""
+    """Find the coordinate that a number from 1 on or a name means; `output.bias` is the first of its group.
+
+    None: there is no such coordinate.
+    """
     plain = re.sub(r"\s", "", str(value))
     if plain.isdecimal():
         return int(plain) - 1 if 1 <= int(plain) <= dim else None
@@ -87,12 +76,12 @@ def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int 
 
 
 def coordinates_there_are(groups: tuple[Group, ...], dim: int) -> str:
-    """All that `coordinate_of` knows, as words."""
+    """Say which coordinates `coordinate_of` knows."""
     ends = [(coordinate_name(g.first, groups), coordinate_name(g.last - 1, groups)) for g in groups]
     names = [first if first == last else f"{first} to {last}" for first, last in ends]
     return ", ".join([f"1 to {dim}" if dim > 1 else "1", *names])
 
 
 def first_of_each(groups: tuple[Group, ...]) -> list[int]:
-    """The first coordinate of each group, those of the output first."""
+    """Return the first coordinate of each group, the output's first."""
     return [group.first for group in reversed(groups)]

@@ -1,53 +1,40 @@
-"""A user's CSV file as numbers, or what is wrong with it, by line and column."""
+"""Read a user's CSV file as numbers; problems name line and column."""
 
 import csv
-import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nonconv.config.document import kind_of
+from nonconv.components import Complaint, Unusable
 from nonconv.data.values import LARGEST
-from nonconv.faults.problems import Place, Problem, nearest
+from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
 
 MOST_PROBLEMS = 20
 
 
 class TableError(Exception):
-    """The file cannot be used; holds every problem found. A problem without a place of its own is the config's."""
+    """Lines of a file are not rows of numbers; holds every problem found, up to a limit."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__()
         self.problems = problems
 
 
-def _of_config(message: str, key: str, allowed: str = "", near: str = "") -> Problem:
-    return Problem(message, Place("", 0, 0, ""), key, allowed, near)
+def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]]) -> Array:
+    """Read the named columns, shape (rows, columns). Raises TableError, or Unusable where the config is at fault.
 
-
-def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Array, str]:
-    """The named columns, shape (rows, columns), and the file's sha256. Raises TableError."""
+    columns: names by the parameter that lists them.
+    """
     try:
-        content = path.read_bytes()
         text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise TableError(_of_config(f"there is no file {path}", "file")) from None
     except UnicodeDecodeError:
-        raise TableError(_of_config(f"{path} is not UTF-8 text", "file")) from None
-    except OSError as error:
-        raise TableError(_of_config(f"{path} cannot be read: {error.strerror}", "file")) from None
-    except ValueError:
-        raise TableError(_of_config("no file has a null character in its name", "file")) from None
+        raise Unusable(Complaint("file", f"{path} is not UTF-8 text")) from None
     if not text.strip():
-        raise TableError(_of_config(f"{path} is empty", "file"))
-    return _numbers(path, text, columns), hashlib.sha256(content).hexdigest()
-
-
-def _numbers(path: Path, text: str, columns: tuple[str, ...]) -> Array:
+        raise Unusable(Complaint("file", f"{path} is empty"))
     lines = _lines(path, text)
     _, first = next(lines, (None, []))
     header = [name.strip() for name in first]
@@ -56,21 +43,25 @@ def _numbers(path: Path, text: str, columns: tuple[str, ...]) -> Array:
     problems: list[Problem] = []
     for line, row in lines:
         if len(problems) >= MOST_PROBLEMS:
-            problems.append(Problem("not read from here on, where so much is wrong", replace(line, text="")))
+            problems.append(Problem(f"stopped after {MOST_PROBLEMS} problems", replace(line, text="")))
             break
         if len(row) == len(header):
             rows.append([_number(line, row, field, header, problems) for field in fields])
         else:
-            problems.append(Problem(f"the number of fields is {len(row)}, in the header it is {len(header)}", line))
+            problems.append(Problem(f"this line has {_number_of_fields(row)}, the header has {len(header)}", line))
     if problems:
         raise TableError(*problems)
     if not rows:
-        raise TableError(_of_config(f"{path} has no rows below its header", "file"))
+        raise Unusable(Complaint("file", f"{path} has no rows below its header"))
     return np.array(rows, dtype=np.float64)
 
 
+def _number_of_fields(row: list[str]) -> str:
+    return "1 field" if len(row) == 1 else f"{len(row)} fields"
+
+
 def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
-    """The place and the fields of every line that is not blank; of a row that spans lines, the last of them."""
+    """Yield the place and the fields of every row; a row that spans lines has the place of its last one."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     reader = csv.reader(lines, skipinitialspace=True)
     try:
@@ -82,33 +73,39 @@ def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
         raise TableError(Problem(f"not CSV: {error}", Place(str(path), reader.line_num, 1, ""))) from None
 
 
-def _fields(path: Path, header: list[str], columns: tuple[str, ...]) -> list[int]:
-    """Where each column stands in a row."""
-    names = ", ".join(header)
-    unknown = [column for column in columns if column not in header]
-    double = [column for column in columns if header.count(column) > 1]
-    if unknown or double:
-        raise TableError(
-            *(_of_config(f"{path} has no column {c!r}", "columns", names, nearest(c, header)) for c in unknown),
-            *(_of_config(f"{path} has more than one column {c!r}", "columns") for c in double),
-        )
-    return [header.index(column) for column in columns]
+def _fields(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
+    """Return the position of each column in a row. Raises Unusable."""
+    named = [(parameter, entry, name) for parameter, names in columns.items() for entry, name in enumerate(names)]
+    wrong = [
+        Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, nearest(name, header))
+        for parameter, entry, name in named
+        if name not in header
+    ]
+    wrong += [
+        Complaint(parameter, f"{path} has more than one column {name!r}", entry=entry)
+        for parameter, entry, name in named
+        if header.count(name) > 1
+    ]
+    if wrong:
+        raise Unusable(*wrong)
+    return [header.index(name) for _, _, name in named]
 
 
 def _number(line: Place, row: list[str], field: int, header: list[str], problems: list[Problem]) -> float:
-    """The number in a field; if it is none, a problem more."""
+    """Return the number in a field; add a problem if there is none."""
     try:
         value = float(row[field])
     except ValueError:
         value = math.nan
     if not abs(value) <= LARGEST:
-        allowed = f"a number of at most {LARGEST:g} either way" if math.isfinite(value) else "a finite number"
+        allowed = f"between {-LARGEST:g} and {LARGEST:g}" if math.isfinite(value) else "a finite number"
         where = line if '"' in line.text else _of_field(line, field)
-        problems.append(Problem(f"cannot be {kind_of(row[field])}", where, header[field], allowed))
+        message, listed = must_be(allowed, kind_of(row[field]))
+        problems.append(Problem(message, where, header[field], listed))
     return value
 
 
 def _of_field(line: Place, field: int) -> Place:
-    """A field's own place in a line without quotes."""
+    """Return a field's own place in a line without quotes."""
     fields = line.text.split(",")
     return replace(line, column=1 + sum(len(text) + 1 for text in fields[:field]), width=max(1, len(fields[field])))

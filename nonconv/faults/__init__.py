@@ -1,1 +1,1 @@
-"""Whose fault an error is, and where: problems with places, and blame for the code of plug-ins."""
+"""Problems with their places, and the plug-in at fault when code fails."""

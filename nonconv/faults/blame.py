@@ -1,13 +1,14 @@
-"""Who is to blame when code fails: the line of a plug-in that raised, or that a compiler refuses."""
+"""Find the plug-in at fault when code fails: its line that raised, or that a compiler refuses."""
 
 import re
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from nonconv.components import Component
 from nonconv.errors import NonconvError, PluginError
@@ -27,48 +28,74 @@ NO_NEWS = re.compile(r"Failed in \w+ mode pipeline.*")
 OWN_NAMES = re.compile(r" for '\$.*")
 
 
-@dataclass(frozen=True, eq=False)
+class Registered(NamedTuple):
+    """A component that a plug-in registers, its kind, and the line of the file that does it."""
+
+    kind: str
+    component: Component
+    line: int
+
+
+@dataclass(frozen=True)
 class Plugin:
-    """A loaded file: its path as it was given, its content and digest, and what it registered, by kind."""
+    """An executed file: its path as it was given, its content and digest, and what it registers.
+
+    Two are equal if path and digest are: a file is executed once per content.
+    """
 
     path: Path
-    content: bytes
     digest: str
-    module: ModuleType
-    components: tuple[tuple[str, Component], ...]
+    content: bytes = field(compare=False)
+    module: ModuleType = field(compare=False)
+    registered: tuple[Registered, ...] = field(compare=False)
 
 
-registered: list[Plugin] = []
-"""The plug-ins whose components the registries hold."""
 source_lines: dict[str, list[str]] = {}
-"""The lines of every file executed so far, as of the last time, by the name that tracebacks give it."""
+"""The lines of every file executed so far, by the name that tracebacks give it."""
 
 
 def in_one_line(error: BaseException) -> str:
-    """An exception in one line."""
+    """Write an exception in one line."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
-# Who is to blame
+# Blame
 
 
 @contextmanager
-def blaming(**compiled: Callable[..., Any]) -> Iterator[None]:
-    """Raise PluginError for what a plug-in's code raises, or what a compiler says of these, by their role in a kernel."""
+def blaming(plugins: Callable[[], Sequence[Plugin]] = tuple, **compiled: Callable[..., Any]) -> Iterator[None]:
+    """Raise PluginError for what a plug-in's code raises, or what a compiler says of these, by their role in a kernel.
+
+    plugins: those that may be at fault where no line of one is, asked when something failed.
+    """
     try:
         yield
     except NonconvError:
         raise
     except Exception as error:  # a plug-in's code may raise anything
-        problem = blame(error) or _of_compiler(error, compiled) or _perhaps(error)
+        problem = blame(error) or _of_compiler(error, compiled) or _perhaps(error, plugins())
         if problem is None:
             raise
         raise PluginError([str(problem)]) from error
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def blaming_plugins(function: F) -> F:
+    """Decorate a function whose first argument is a cell: apply `blaming` with the cell's plug-ins."""
+
+    @wraps(function)
+    def wrapper(cell: Any, *arguments: Any, **options: Any) -> Any:
+        with blaming(lambda: cell.plugins):
+            return function(cell, *arguments, **options)
+
+    return wrapper  # type: ignore[return-value]  # wraps keeps the signature, which mypy cannot see
+
+
 def blame(error: BaseException) -> Problem | None:
-    """What to tell of an exception that was raised in a plug-in's code, with the innermost line of it."""
+    """Return the problem of an exception raised in a plug-in's code, at its innermost line there."""
     place = last_place(error.__traceback__, set(source_lines))
     return Problem(f"cannot be run: {in_one_line(error)}", place) if place else None
 
@@ -85,8 +112,15 @@ def last_place(trace: TracebackType | None, files: set[str]) -> Place | None:
     return Place(frame.filename, line, first + 1, text, last - first if one_line else max(1, len(text.rstrip()) - first))
 
 
+def place_of_line(file: str, line: int) -> Place:
+    """Return the place of a whole line of an executed file."""
+    text = source_lines[file][line - 1] if 0 < line <= len(source_lines[file]) else ""
+    indent = len(text) - len(text.lstrip())
+    return Place(file, line, indent + 1, text, max(1, len(text.strip())))
+
+
 def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -> Problem | None:
-    """What a compiler says of functions, if they are a plug-in's: at the line it names, or else at one of them."""
+    """Return what a compiler says of a plug-in's functions, at the line it names or else at one of them."""
     foreign = {role: function for role, function in compiled.items() if is_foreign(function)}
     if not foreign:
         return None
@@ -95,22 +129,22 @@ def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -
     for match in IN_COMPILERS_TEXT.finditer(str(error)):
         file = files.get(Path(match[1] or match[3]).resolve())
         if file:
-            return Problem(message, _whole_line(file, int(match[2] or match[4])))
+            return Problem(message, place_of_line(file, int(match[2] or match[4])))
     role = next((role for role in foreign if f"{role}(" in str(error)), next(iter(foreign)))
     return Problem(f"{message}; {role} must return {RETURNED[role]}", place_of_function(foreign[role]))
 
 
-def _perhaps(error: Exception) -> Problem | None:
-    """What cannot be laid to a line; a plug-in is the likely cause where there is one."""
-    if not registered or isinstance(error, OSError):
+def _perhaps(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
+    """Return a problem without a line: a plug-in is the likely cause where there is one."""
+    if not plugins or isinstance(error, OSError):
         return None
-    test = " and ".join(f"nonconv explain {plugin.path} --test" for plugin in registered)
+    test = " and ".join(f"nonconv explain {plugin.path} --test" for plugin in plugins)
     hint = f"{test} says what a plug-in does wrong; if it finds nothing, please report this"
-    return Problem(f"{in_one_line(error)}\n  {hint}", Place(", ".join(str(plugin.path) for plugin in registered), 0, 0, ""))
+    return Problem(f"{in_one_line(error)}\n  {hint}", Place(", ".join(str(plugin.path) for plugin in plugins), 0, 0, ""))
 
 
 def refusal(function: Callable[..., Any], message: str) -> Exception:
-    """What to raise where a definition gave what it must not: PluginError, which names its line, if it is a plug-in's."""
+    """Return what to raise where a definition returned something wrong: PluginError with its line if it is a plug-in's."""
     if not is_foreign(function):
         return ValueError(message)
     return PluginError([str(Problem(message, place_of_function(function)))])
@@ -123,13 +157,7 @@ def place_text(function: Callable[..., Any]) -> str:
 
 
 def place_of_function(function: Any) -> Place:
-    return _whole_line(function.__code__.co_filename, function.__code__.co_firstlineno)
-
-
-def _whole_line(file: str, line: int) -> Place:
-    text = source_lines[file][line - 1] if 0 < line <= len(source_lines[file]) else ""
-    indent = len(text) - len(text.lstrip())
-    return Place(file, line, indent + 1, text, max(1, len(text.strip())))
+    return place_of_line(function.__code__.co_filename, function.__code__.co_firstlineno)
 
 
 def is_foreign(function: Any) -> bool:
@@ -139,7 +167,7 @@ def is_foreign(function: Any) -> bool:
 
 
 def _gist(text: str) -> str:
-    """The sentence that a compiler's page of text is about."""
+    """Extract the decisive sentence from a compiler's page of text."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not NO_NEWS.match(line)]
     said = OWN_NAMES.sub("", lines[0]) if lines else ""
     example = next((line for line in lines[1:3] if line.startswith(">>>")), "")

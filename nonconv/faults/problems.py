@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST_SHOWN = 160
+MOST_IN_MESSAGE = 60
+"""Characters of what is allowed that a message holds; more are a line of their own."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A stretch of a source: 1-based line and column, the whole line's text, how many characters the caret spans.
+    """A part of a source: 1-based line and column, the whole line's text, and the width of the caret.
 
     Line 0 is the source as a whole.
     """
@@ -21,7 +23,7 @@ class Place:
     width: int = 1
 
     def snippet(self) -> list[str]:
-        """The line, or as much of a long one as lies around the column, and carets under it."""
+        """Return the line, or the part of a long one around the column, and carets under it."""
         first = max(0, min(self.column - 1 - MOST_SHOWN // 2, len(self.text) - MOST_SHOWN))
         shown, more = self.text[first : first + MOST_SHOWN], self.text[first + MOST_SHOWN :]
         ahead = shown[: self.column - 1 - first]
@@ -56,6 +58,34 @@ class Problem:
 
 
 def nearest(word: object, names: Iterable[str]) -> str:
-    """The name that a misspelt word most likely stands for, or nothing."""
+    """Return the name that a misspelt word most likely stands for, or an empty text."""
     matches = difflib.get_close_matches(str(word).lower().replace("-", "_"), list(names), n=1, cutoff=0.6)
     return matches[0] if matches else ""
+
+
+def kind_of(value: object) -> str:
+    """Show a value in an error: `-1`, `'x'`, `a list`, `nothing` for null."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value}" if len(str(value)) < 40 else "a number of very many digits"
+    if isinstance(value, str):
+        return repr(value) if len(value) < 40 else f"{value[:37]!r}..."
+    empty = "an empty" if not value else "a"
+    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"
+
+
+def cannot_be(got: str) -> str:
+    """Return the message about a value, where the error lists what is allowed below it."""
+    return f"cannot be {'empty' if got == 'nothing' else got}"
+
+
+def must_be(allowed: str, got: str) -> tuple[str, str]:
+    """Return the message about a value that is not allowed, and what to list below it where that is too long for it."""
+    if not allowed or len(allowed) > MOST_IN_MESSAGE:
+        return cannot_be(got), allowed
+    words = allowed.split(", ")
+    one_of = "one of " if len(words) > 1 and all(word.isidentifier() for word in words) else ""
+    return f"must be {one_of}{allowed}{';' if ',' in allowed else ','} got {got}", ""

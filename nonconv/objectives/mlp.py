@@ -31,7 +31,7 @@ class Mlp(NamedTuple):
     a path with itself.
     """
 
-    data: Annotated[Any, OneOf("examples"), Doc("the examples (x, y)")]
+    data: Annotated[Any, OneOf("dataset"), Doc("the examples (x, y)")]
     hidden: Annotated[tuple[Width, ...], Len(0, 8), Doc("the widths of the hidden layers; none: a linear model")] = (16,)
     activation: Annotated[Activation, Doc("of the hidden units")] = "relu"
     loss: Annotated[Loss, Doc("squared distance, or cross-entropy of classes after a softmax")] = "squared"

@@ -65,10 +65,6 @@ class AdamPerStep(NamedTuple):
     eps_outside: Lanes
 
 
-def start(h: Adam) -> AdamState:
-    return AdamState(0.0, 0.0)
-
-
 def at_step(h: "Adam | Amsgrad", n: Array) -> AdamPerStep:
     correction2 = correction(h.beta2, h.bias_correction, n)
     return AdamPerStep(
@@ -97,7 +93,6 @@ ADAM = Optimizer(
     paper="Kingma & Ba (2015), arXiv:1412.6980",
     check=complain_about_start,
     state=AdamState,
-    start=start,
     per_step=AdamPerStep,
     at_step=at_step,
     update=update,
@@ -154,10 +149,6 @@ def check_amsgrad(h: Amsgrad) -> list[Complaint]:
     return complain_about_start(h)
 
 
-def amsgrad_start(h: Amsgrad) -> AmsgradState:
-    return AmsgradState(0.0, 0.0, 0.0)
-
-
 def amsgrad_at_step(h: Amsgrad, n: Array) -> AmsgradPerStep:
     adam = at_step(h, n)
     one, correction2 = np.ones_like(n), adam.correction2
@@ -179,7 +170,6 @@ AMSGRAD = Optimizer(
     paper="Reddi, Kale & Kumar (2018), arXiv:1904.09237",
     check=check_amsgrad,
     state=AmsgradState,
-    start=amsgrad_start,
     per_step=AmsgradPerStep,
     at_step=amsgrad_at_step,
     update=amsgrad_update,

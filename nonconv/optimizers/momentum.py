@@ -51,10 +51,6 @@ def check(h: Momentum) -> list[Complaint]:
     return complain_about_start(h)
 
 
-def start(h: Momentum) -> MomentumState:
-    return MomentumState(0.0)
-
-
 def at_step(h: Momentum, n: Array) -> MomentumPerStep:
     beta, nesterov = np.full_like(n, h.beta), np.full_like(n, float(h.nesterov))
     decay, weight = averaging(h.beta, h.start, n) if h.form == "ema" else (beta, np.ones_like(n))
@@ -80,7 +76,6 @@ MOMENTUM = Optimizer(
     paper="Polyak (1964); Nesterov (1983); Sutskever et al. (2013)",
     check=check,
     state=MomentumState,
-    start=start,
     per_step=MomentumPerStep,
     at_step=at_step,
     update=update,

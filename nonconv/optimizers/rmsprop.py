@@ -55,10 +55,6 @@ class RmspropPerStep(NamedTuple):
     eps_outside: Lanes
 
 
-def start(h: Rmsprop) -> RmspropState:
-    return RmspropState(0.0)
-
-
 def at_step(h: Rmsprop, n: Array) -> RmspropPerStep:
     correction2 = correction(h.beta2, h.bias_correction, n)
     return RmspropPerStep(*averaging(h.beta2, h.start, n), correction2, *epsilons(h.eps, h.eps_placement, correction2))
@@ -75,7 +71,6 @@ RMSPROP = Optimizer(
     paper="Tieleman & Hinton (2012), lecture 6.5",
     check=complain_about_start,
     state=RmspropState,
-    start=start,
     per_step=RmspropPerStep,
     at_step=at_step,
     update=update,

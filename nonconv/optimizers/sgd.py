@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from nonconv.components import CONSTANT_SIZE, NEVER, Optimizer
-from nonconv.numerics.arithmetic import Array, Lanes
+from nonconv.numerics.arithmetic import Lanes
 
 
 class Sgd(NamedTuple):
@@ -19,19 +19,7 @@ class SgdState(NamedTuple):
     """Nothing is remembered."""
 
 
-class SgdPerStep(NamedTuple):
-    """Nothing depends on the step."""
-
-
-def start(h: Sgd) -> SgdState:
-    return SgdState()
-
-
-def at_step(h: Sgd, n: Array) -> SgdPerStep:
-    return SgdPerStep()
-
-
-def update(c: SgdPerStep, s: SgdState, g: Lanes) -> tuple[Lanes, SgdState]:
+def update(h: Sgd, s: SgdState, g: Lanes) -> tuple[Lanes, SgdState]:
     return g, s
 
 
@@ -40,9 +28,6 @@ SGD = Optimizer(
     parameters=Sgd,
     paper="Robbins & Monro (1951)",
     state=SgdState,
-    start=start,
-    per_step=SgdPerStep,
-    at_step=at_step,
     update=update,
     relative_size=CONSTANT_SIZE,
     monotone=(),

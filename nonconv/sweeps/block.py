@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, kind_of, parse
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse
+from nonconv.config.expression import ALLOWED, Expression, equation, expression
 from nonconv.errors import ConfigError
-from nonconv.faults.problems import Place, Problem, nearest
-from nonconv.sweeps.conditions import ALLOWED, Expression, equation, expression
+from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.sweeps.grid import Axis, Grid, Point, Setting
 from nonconv.sweeps.spacings import DIGITS, SPACINGS
 
@@ -27,9 +27,9 @@ NEVER_SWEPT = {
 MOST_CELLS = 10_000_000
 MOST_VALUES = 100_000
 MOST_PARTS = 10
-"""Of a dotted key: none that can be swept is as deep."""
+"""Parts of a dotted key; no key that can be swept has as many."""
 DEEPEST = 30
-"""Levels of a config: copies of a deeper one would exhaust Python's stack."""
+"""Levels of a config; copying a deeper one would exhaust Python's stack."""
 MOST_SAID = 8
 COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
 """Keys whose value may be written as its name alone."""
@@ -44,7 +44,7 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
         place = Place(f"--grid {text}", 0, 0, "")
         if not equals or not all(key.split(".")):
             document.problems.append(
-                Problem("is not of the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
+                Problem("must have the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
             )
             continue
         found = RANGE.fullmatch(values)
@@ -73,7 +73,7 @@ def _put(document: Document, key: str, values: Any, place: Place) -> None:
 
 
 def read_grid(document: Document) -> Grid:
-    """The grid of the document's sweep block. Raises ConfigError with every problem of it."""
+    """Read the grid of the document's sweep block. Raises ConfigError with every problem of it."""
     if _is_deeper(document.data, DEEPEST):
         raise ConfigError([f"{document.source}: nested too deeply"])
     reader = _Reader(document)
@@ -84,7 +84,7 @@ def read_grid(document: Document) -> Grid:
 
 
 class _Reader:
-    """From the block to a grid, noting problems."""
+    """Turn the block into a grid, and note problems."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -94,7 +94,7 @@ class _Reader:
     def grid(self, block: Any) -> Grid:
         if not isinstance(block, dict) or not block:
             if "sweep" in self.document.data:
-                self._complain(("sweep",), f"cannot be {kind_of(block)}", "a mapping of keys to their values")
+                self._complain(("sweep",), *must_be("a mapping of keys to their values", kind_of(block)))
             else:
                 nowhere = Place(self.document.source, 0, 0, "")
                 self.problems.append(
@@ -122,7 +122,7 @@ class _Reader:
         for k, group in enumerate(groups if isinstance(groups, list) else [groups]):
             here = (*path, k) if isinstance(groups, list) else path
             if not isinstance(group, dict) or not group:
-                self._complain(here, f"cannot be {kind_of(group)}", "a mapping of keys to values, or a list of these")
+                self._complain(here, *must_be("a mapping of keys to values, or a list of these", kind_of(group)))
                 continue
             columns = [
                 ((*here, key), key, self._entries((*here, key), key, values, again=True)) for key, values in group.items()
@@ -130,26 +130,26 @@ class _Reader:
             lengths = {key: len(entries) for _, key, entries in columns}
             if len(set(lengths.values())) > 1 and all(lengths.values()):
                 said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-                self._complain(here, f"keys that change together need as many values each; {said}")
+                self._complain(here, f"zipped keys need equally many values; {said}")
             elif all(lengths.values()):
                 together = zip(*(entries for _, _, entries in columns), strict=True)
                 yield tuple(tuple(setting for entry in entries for setting in entry) for entries in together)
 
     def _entries(self, path: KeyPath, key: str, values: Any, again: bool = False) -> Axis:
-        """What one key takes, an entry a value. again: a value may stand twice."""
+        """Return one entry per value of a key. again: a value may be given again."""
         if not self._is_key(path, key):
             return ()
         if isinstance(values, dict):
             return tuple((Setting(key, value, self.document.place(path)),) for value in self._generated(path, key, values))
         if not isinstance(values, list) or not values:
-            self._complain(path, f"cannot be {kind_of(values)}", VALUES, _meant(key))
+            self._complain(path, *must_be(VALUES, kind_of(values)), _meant(key))
             return ()
         first: dict[Any, int] = {}
         found: list[Point] = []
         for k, value in enumerate(values):
             earlier = first.setdefault(_mark(value), k)
             if earlier != k and not again:
-                self._complain((*path, k), f"the value stands twice; it is {dotted((*path, earlier))} too")
+                self._complain((*path, k), f"duplicate value; first given as {dotted((*path, earlier))}")
             found += self._unfolded((*path, k), key, value)
         return tuple(found)
 
@@ -158,14 +158,14 @@ class _Reader:
         if parts[0] in NEVER_SWEPT:
             self._complain(path, f"cannot be swept: {NEVER_SWEPT[parts[0]]}", of_key=True)
         elif not all(parts) or len(parts) > MOST_PARTS:
-            self._complain(path, "is not a key", "a key of the config, as steps or optimizer.beta1", of_key=True)
+            self._complain(path, "is not a config key", "a key such as steps or optimizer.beta1", of_key=True)
         else:
             self.places.setdefault(key, self.document.keys.get(path, self.document.place(path)))
             return True
         return False
 
     def _unfolded(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
-        """A value; a mapping with spacings in it is as many as their product, each of those a setting of its own."""
+        """Yield a value; a mapping with spacings in it yields their product, each a setting of its own."""
         spacings = list(_spacings((), value))
         axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
         number = math.prod(len(axis) for axis in axes)
@@ -183,28 +183,28 @@ class _Reader:
             return []
         numbers, here = spacing[name], (*path, name)
         if not isinstance(numbers, list) or len(numbers) != 3:
-            given = f"has {len(numbers)} entries" if isinstance(numbers, list) else f"cannot be {kind_of(numbers)}"
-            self._complain(here, given, "[first, last, number]: three numbers")
+            got = f"a list of {len(numbers)}" if isinstance(numbers, list) else kind_of(numbers)
+            self._complain(here, *must_be("[first, last, number]", got))
             return []
         wrong = [k for k, value in enumerate(numbers) if not _is_number(value)]
         for k in wrong:
-            self._complain((*here, k), f"cannot be {kind_of(numbers[k])}", "a number")
+            self._complain((*here, k), *must_be("a number", kind_of(numbers[k])))
         if wrong:
             return []
         first, last, number = numbers
         if number != int(number) or not 1 <= number <= MOST_VALUES:
-            self._complain(
-                (*here, 2), f"cannot be {kind_of(number)}", f"how many values: a whole number >= 1 and <= {MOST_VALUES}"
-            )
+            wanted = f"a whole number of values >= 1 and <= {MOST_VALUES}"
+            self._complain((*here, 2), *must_be(wanted, kind_of(number)))
             return []
         return self._spaced(here, name, float(first), float(last), int(number))
 
     def _complain_of_mapping(self, path: KeyPath, key: str, values: dict[str, Any]) -> None:
         unknown = [name for name in values if name not in SPACINGS]
         if not unknown:
-            self._complain(path, "has two spacings" if values else f"cannot be {kind_of(values)}", VALUES)
+            message, allowed = ("has two spacings", VALUES) if values else must_be(VALUES, kind_of(values))
+            self._complain(path, message, allowed)
         elif _is_component(values):
-            self._complain(path, "is one value, not a list of them", VALUES)
+            self._complain(path, "is one value, not a list of values", VALUES)
         else:
             near = _meant(key) or nearest(unknown[0], SPACINGS)
             self._complain((*path, unknown[0]), f"unknown spacing {unknown[0]!r}", VALUES, near, of_key=True)
@@ -217,7 +217,7 @@ class _Reader:
             with np.errstate(over="raise"):
                 values = SPACINGS[name](first, last, number)
         except ArithmeticError:
-            self._complain(path, "leaves the range of numbers", "exponents of ten from -300 to 300")
+            self._complain(path, "exceeds the range of floating-point numbers", "exponents of ten from -300 to 300")
             return []
         if len(set(values)) < number:
             self._complain(path, f"the {number} values are not all different, to {DIGITS} digits")
@@ -231,8 +231,8 @@ class _Reader:
             for setting in (setting for entry in axis for setting in entry):
                 here.setdefault(setting.key, setting.place)
             for key in here.keys() & first.keys():
-                line = f"; first in line {first[key].line}" if first[key].line else ""
-                self.problems.append(Problem(f"is swept twice{line}", here[key], key))
+                line = f"; first given in line {first[key].line}" if first[key].line else ""
+                self.problems.append(Problem(f"duplicate swept key{line}", here[key], key))
             first = here | first
 
     def _conditions(self, name: str, block: dict[str, Any], grid: Grid) -> tuple[Expression, ...]:
@@ -241,14 +241,14 @@ class _Reader:
         return tuple(one for path, one in found if one is not None and self._knows(path, one, grid))
 
     def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
-        """The texts of a key that holds one or a list of them."""
+        """Yield the texts of a key that holds one or a list of them."""
         given, path = block.get(name, []), ("sweep", name)
         for k, text in enumerate(given if isinstance(given, list) else [given]):
             here: KeyPath = (*path, k) if isinstance(given, list) else path
             if isinstance(text, str):
                 yield here, text
             else:
-                self._complain(here, f"cannot be {kind_of(text)}", allowed)
+                self._complain(here, *must_be(allowed, kind_of(text)))
 
     def _expression(self, path: KeyPath, text: str) -> Expression | None:
         try:
@@ -258,7 +258,7 @@ class _Reader:
             return None
 
     def _knows(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
-        """Keys that stand in no cell would make a condition that never holds."""
+        """Whether the condition's keys exist: one that no cell has would make a condition that never holds."""
         written = {key: value for key, value in self.document.data.items() if key != "sweep"}
         swept = [_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
         known = list(dict.fromkeys(key for keys in [self.places, *swept, _within("", written)] for key in keys))
@@ -291,7 +291,7 @@ class _Reader:
         given, keys = block.get("baseline", {}), list(self.places)
         path: KeyPath = ("sweep", "baseline")
         if not isinstance(given, dict):
-            self._complain(path, f"cannot be {kind_of(given)}", "a mapping of swept keys to values of theirs")
+            self._complain(path, *must_be("a mapping of swept keys to one of their values", kind_of(given)))
             return ()
         for key, value in given.items():
             values = [setting.value for axis in grid.axes for entry in axis for setting in entry if setting.key == key]
@@ -325,7 +325,7 @@ def _full(value: Any) -> Any:
 
 
 def _mark(value: Any) -> Any:
-    """The same for 1 and 1.0, another one for true."""
+    """Return a mark that is the same for 1 and 1.0, and another for true."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
@@ -334,7 +334,7 @@ def _said(value: Any) -> str:
 
 
 def _within(key: str, value: Any) -> Iterator[str]:
-    """A key, and those within its value, were that written in full."""
+    """Yield a key and those within its value, as if that were written in full."""
     if key:
         yield key
     if isinstance(value, dict):
@@ -347,7 +347,7 @@ def _within(key: str, value: Any) -> Iterator[str]:
 
 
 def _listed(values: Sequence[str]) -> str:
-    """All of them, or the first ones and the last."""
+    """List all of them, or the first ones and the last."""
     shown = list(dict.fromkeys(values))
     return ", ".join(shown if len(shown) <= MOST_SAID else [*shown[: MOST_SAID - 2], "...", shown[-1]])
 
@@ -357,18 +357,18 @@ def _count(number: int) -> str:
 
 
 def _meant(key: str) -> str:
-    """Which of the block's own words a key is that no config has."""
+    """Return the block's own word that a misspelt key most likely means."""
     return "" if "." in key else nearest(key, RESERVED)
 
 
 def _alike(key: str, known: Sequence[str]) -> str:
-    """The known key that is spelled alike, or ends alike."""
+    """Return the known key that is spelled alike, or ends alike."""
     last = {other.rpartition(".")[2]: other for other in reversed(known)}
     return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
 
 
 def _spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """The spacings within a mapping, and where they are in it."""
+    """Yield the spacings within a mapping, and their paths."""
     for name, one in value.items() if isinstance(value, dict) else ():
         if _is_spacing(one):
             yield (*path, name), one

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import nonconv
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
 from nonconv.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
@@ -213,7 +214,7 @@ def _version() -> str:
 
 def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
     """The sweep without its loaded plug-ins, which cannot be sent, and without cached cells. files: contents, by name."""
-    return SweepPayload(replace(sweep, document=replace(sweep.document, plugins=()), cached_cells={}), files)
+    return SweepPayload(replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN), cached_cells={}), files)
 
 
 @lru_cache(maxsize=2)
@@ -224,7 +225,7 @@ def _unpack_sweep(payload: SweepPayload) -> Sweep:
         moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
         moved[name].write_bytes(content)
     document = replace(payload.sweep.document, moved=moved)
-    document.plugins, _ = load_named(document)
+    document.catalogue, _ = load_named(document)
     return replace(payload.sweep, document=document)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, NamedTuple
 
+from nonconv.config.expression import Expression
 from nonconv.faults.problems import Place
-from nonconv.sweeps.conditions import Expression
 
 
 class Setting(NamedTuple):
-    """A key and the value it has in a cell, with the place where that stands."""
+    """A key and the value it has in a cell, with the value's place."""
 
     key: str
     value: Any
@@ -25,9 +25,9 @@ Axis = tuple[Point, ...]
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of axes, less what conditions exclude. curves: equations to be drawn; baseline: whom to compare with.
+    """The product of axes, less what conditions exclude. curves: equations to draw; baseline: the cell to compare with.
 
-    places: where each key stands.
+    places: the place of each key.
     """
 
     axes: tuple[Axis, ...]
@@ -44,11 +44,11 @@ class Grid:
 
     @property
     def size(self) -> int:
-        """How many points there are before conditions."""
+        """The number of points before conditions."""
         return math.prod(len(axis) for axis in self.axes)
 
     def points(self) -> Iterator[Point]:
-        """All points, the first axis slowest."""
+        """Yield all points, the first axis slowest."""
         for entries in product(*self.axes):
             yield tuple(sorted((setting for entry in entries for setting in entry), key=_depth))
 

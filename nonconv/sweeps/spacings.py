@@ -6,23 +6,23 @@ from fractions import Fraction
 import numpy as np
 
 DIGITS = 12
-"""Of generated numbers: fewer than two machines agree on."""
+"""Digits of generated numbers: fewer than those on which two machines agree."""
 
 
 def linspace(first: float, last: float, number: int) -> list[float]:
-    """NumPy's, by way of fractions, so that what is 0.3 is not 0.30000000000000004, and what is 0 not 1e-17."""
+    """Space evenly as NumPy does, by fractions: 0.3 is not 0.30000000000000004, and 0 is not 1e-17."""
     step = Fraction(repr(last)) - Fraction(repr(first))
     between = [_rounded(float(Fraction(repr(first)) + step * k / (number - 1))) for k in range(1, number - 1)]
     return [float(first), *between, float(last)][:number]
 
 
 def logspace(first: float, last: float, number: int) -> list[float]:
-    """NumPy's: first and last are exponents of ten."""
+    """Space as NumPy's logspace: first and last are exponents of ten."""
     return [_rounded(value) for value in np.logspace(first, last, number)]
 
 
 def geomspace(first: float, last: float, number: int) -> list[float]:
-    """NumPy's: first and last are the ends themselves."""
+    """Space as NumPy's geomspace: first and last are the ends themselves."""
     between = [_rounded(value) for value in np.geomspace(first, last, number)[1:-1]]
     return [float(first), *between, float(last)][:number]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,6 @@ import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
 from nonconv.config.plugins import load_named
-from nonconv.config.validate import validate
 from nonconv.errors import ConfigError
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
@@ -29,6 +29,8 @@ ID_DIGITS = 16
 MOST_CACHED_CELLS = 512
 """Cells cached between the survey and their computation. The limit keeps memory from growing with the grid."""
 MOST_PROBLEMS = 20
+GOT = re.compile(": cannot be |[,;] got ")
+"""What comes before the value in the message of a problem."""
 MOST_BROKEN_CELLS = 1000
 """After this many broken cells the survey stops: a large grid that is wrong throughout is reported at once."""
 
@@ -54,8 +56,7 @@ class Sweep:
 
     def cell(self, point: Point) -> Cell:
         """Make the cell at a point. Raises ConfigError."""
-        document = self._document(point)
-        return make_cell(document, validate(document))
+        return make_cell(self._document(point))
 
     def cache_cell(self, name: str, cell: Cell) -> Cell:
         """Cache a cell under its id, if there is room. Cells that read files are not: the files may change meanwhile."""
@@ -128,7 +129,7 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
     grid = read_grid(document)
-    document.plugins, broken = load_named(document)  # once for all cells
+    document.catalogue, broken = load_named(document)  # once for all cells
     if broken:
         raise ConfigError([str(problem) for problem in broken])
     return Sweep(name_of(Path(document.source)), _without_block(document), grid, document.data)
@@ -247,7 +248,7 @@ def _count(number: int, noun: str) -> str:
 def _kind(problem: str) -> str:
     """A problem without its value: all values of a spacing have the same place, so they count as one problem."""
     first, _, others = problem.partition("\n")
-    return f"{first.partition(': cannot be ')[0]}\n{others}"
+    return f"{GOT.split(first)[0]}\n{others}"
 
 
 def _error(sweep: Sweep, key: str, message: str) -> ConfigError:

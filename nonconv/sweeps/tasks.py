@@ -202,7 +202,7 @@ def _explain_failure(error: BaseException) -> Failed:
 def _strip_plugin_folders(sweep: Sweep, failed: Failed) -> Failed:
     """Name plug-ins by their file name alone: their folder may differ from worker to worker."""
     reason = failed.reason
-    for plugin in sweep.document.plugins:
+    for plugin in sweep.document.catalogue.plugins:
         reason = reason.replace(str(plugin.path), plugin.path.name)
     return Failed(reason)
 

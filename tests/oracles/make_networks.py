@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from nonconv.components import Examples
-from nonconv.datasets import EXAMPLES
+from nonconv.components import Dataset
+from nonconv.datasets import DATASETS
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 
@@ -155,7 +155,7 @@ def gradient_records() -> Iterator[dict[str, Any]]:
             yield gradient_record(seed, Net(hidden, activation, loss, FEATURES, targets, classes))
 
 
-def drawn_batches(examples: Examples, parameters: Any) -> Iterator[tuple[Array, Array]]:
+def drawn_batches(examples: Dataset, parameters: Any) -> Iterator[tuple[Array, Array]]:
     """What a path of nonconv sees: features (batch, features) and targets (batch, targets) of each step."""
     shape, constants, draws = examples.shape(parameters), examples.prepare(parameters), examples.draws(parameters)
     for step in range(STEPS[-1]):
@@ -166,7 +166,7 @@ def drawn_batches(examples: Examples, parameters: Any) -> Iterator[tuple[Array, 
 
 
 def iterates(task: Task, rule: Rule) -> Iterator[list[float]]:
-    examples: Any = EXAMPLES[task.examples.name]
+    examples: Any = DATASETS[task.examples.name]
     parameters = examples.parameters(**task.examples.arguments)
     net = Net(task.hidden, task.activation, task.loss, *examples.shape(parameters))
     model = network(net)

@@ -4,12 +4,11 @@ import ast
 import operator
 import re
 from functools import reduce
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from simpleeval import InvalidExpression, SimpleEval
 
+from nonconv.config.expression import Arithmetic, Expression, sides
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.sweep_axes import SweptAxis, symbol
 
@@ -17,25 +16,26 @@ BETAS = ("optimizer.beta1", "optimizer.beta2")
 CONDITION = "optimizer.beta1 = sqrt(optimizer.beta2)"
 """The border of β₁ < √β₂, a usual condition for convergence; drawn over every map of BETAS."""
 FINENESS = 400
-OPERATORS: Any = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: np.divide,
-    ast.Pow: np.float_power,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-FUNCTIONS: Any = {
-    "sqrt": np.sqrt,
-    "log": lambda x, base=np.e: np.log(x) / np.log(base),
-    "log10": np.log10,
-    "exp": np.exp,
-    "abs": np.abs,
-    "min": lambda *numbers: reduce(np.minimum, numbers),
-    "max": lambda *numbers: reduce(np.maximum, numbers),
-}
-"""Those of config.conditions, on arrays."""
+ON_ARRAYS = Arithmetic(
+    operators={
+        ast.Add: operator.add,
+        ast.Sub: operator.sub,
+        ast.Mult: operator.mul,
+        ast.Div: np.divide,
+        ast.Pow: np.float_power,
+        ast.USub: operator.neg,
+        ast.UAdd: operator.pos,
+    },
+    functions={
+        "sqrt": np.sqrt,
+        "log": lambda x, base=np.e: np.log(x) / np.log(base),
+        "log10": np.log10,
+        "exp": np.exp,
+        "abs": np.abs,
+        "min": lambda *numbers: reduce(np.minimum, numbers),
+        "max": lambda *numbers: reduce(np.maximum, numbers),
+    },
+)
 
 
 def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
@@ -43,62 +43,48 @@ def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
     given = [*equations, CONDITION] if set(keys) == set(BETAS) else equations
     found: dict[Any, str] = {}
     for equation in given:
-        trees = _sides(equation)
-        used = set().union(*map(_keys, trees))
+        parts = _sides(equation)
+        used = {key for part in parts for key in part.keys}
         if used and used <= set(keys):
-            found.setdefault(frozenset(map(ast.dump, trees)), equation)
+            found.setdefault(frozenset(ast.dump(part.tree) for part in parts), equation)
     return list(found.values())
 
 
-def _sides(equation: str) -> list[ast.expr]:
+def _sides(equation: str) -> tuple[Expression, ...]:
     """Both sides of an equation; none if the text is not one."""
     try:
-        sides = [ast.parse(side.strip(), mode="eval").body for side in re.split("==?", equation)]
-    except SyntaxError:
-        return []
-    return sides if len(sides) == 2 else []
-
-
-def _keys(tree: ast.expr) -> set[str]:
-    """The dotted names of an expression, which its functions are not."""
-    if isinstance(tree, ast.Attribute | ast.Name):
-        return {ast.unparse(tree)}
-    parts = tree.args if isinstance(tree, ast.Call) else ast.iter_child_nodes(tree)
-    return set().union(*(_keys(part) for part in parts if isinstance(part, ast.expr)))
+        return sides(equation)
+    except ValueError:
+        return ()
 
 
 def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array, Array]:
     """Left minus right over a mesh of places, shapes (fine,), (fine,), (fine, fine) with y first; nan where undefined."""
     across, up = x.mesh(FINENESS), y.mesh(FINENESS)
     over, upwards = np.meshgrid(x.values_at(across), y.values_at(up))
-    evaluator = _evaluator({x.key: over, y.key: upwards})
-    try:
-        with np.errstate(all="ignore"):
-            left, right = (evaluator.eval("", side) for side in _sides(equation))
-            found = np.broadcast_to(np.asarray(left - right, dtype=float), over.shape)
-    except (InvalidExpression, ArithmeticError, TypeError, ValueError):
-        found = np.full(over.shape, np.nan)
+    names = _nested({x.key: over, y.key: upwards})
+    with np.errstate(all="ignore"):
+        values = [part.value(names, ON_ARRAYS) for part in _sides(equation)]
+        known = len(values) == 2 and not any(value is None or isinstance(value, str) for value in values)
+        found = np.broadcast_to(np.asarray(np.subtract(*values) if known else np.nan, dtype=float), over.shape)
     return across, up, np.where(np.isfinite(found), found, np.nan)
 
 
-def _evaluator(values: dict[str, Array]) -> Any:
-    """Dotted keys are attributes; nothing else has any, so an equation cannot reach the methods of arrays."""
-    names = SimpleNamespace()
+def _nested(values: dict[str, Array]) -> dict[str, Any]:
+    """Values by dotted key as mappings in mappings."""
+    names: dict[str, Any] = {}
     for key, value in values.items():
         *parents, last = key.split(".")
         at = names
         for parent in parents:
-            if not hasattr(at, parent):
-                setattr(at, parent, SimpleNamespace())
-            at = getattr(at, parent)
-        setattr(at, last, value)
-    parts = {part for key in values for part in key.split(".")}
-    return SimpleEval(OPERATORS, FUNCTIONS, vars(names), {SimpleNamespace: parts})
+            at = at.setdefault(parent, {})
+        at[last] = value
+    return names
 
 
 def pretty(equation: str) -> str:
     """The equation for a legend: symbols for keys, √ for sqrt, ² for **2."""
-    for key in sorted({key for side in _sides(equation) for key in _keys(side)}, key=len, reverse=True):
+    for key in sorted({key for part in _sides(equation) for key in part.keys}, key=len, reverse=True):
         equation = equation.replace(key, symbol(key))
     equation = re.sub(r"sqrt\(([^\W\d][^\s()+*/-]*)\)", r"√\1", equation).replace("sqrt(", "√(")
     return re.sub(r"\s*=+\s*", " = ", equation.replace("**2", "²").replace("**", "^").replace("-", "−"))

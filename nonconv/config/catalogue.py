@@ -1,0 +1,59 @@
+"""What a config can name: nonconv's own components and those of its plug-ins, as a value that each config has for itself."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nonconv.components import Component, Initialisation, Registry
+from nonconv.data import DATA, STARTS
+from nonconv.datasets import DATASETS
+from nonconv.faults.blame import Plugin
+from nonconv.objectives import OBJECTIVES
+from nonconv.optimizers import OPTIMIZERS
+from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+
+REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASETS, STARTS)
+
+
+@dataclass(frozen=True)
+class Catalogue(Mapping[str, Registry]):
+    """The registries by kind, including what these plug-ins register. Equal plug-ins make equal catalogues."""
+
+    plugins: tuple[Plugin, ...] = ()
+
+    @cached_property
+    def _registries(self) -> dict[str, Registry]:
+        return {registry.kind: self._extended(registry) for registry in REGISTRIES}
+
+    def _extended(self, registry: Registry) -> Registry:
+        theirs = [one.component for plugin in self.plugins for one in plugin.registered if one.kind == registry.kind]
+        return registry.extended(theirs) if theirs else registry
+
+    def names(self, kind: str) -> str:
+        """List the names of a kind's components, those for networks alone last."""
+        laws = [name for name, component in self[kind].items() if isinstance(component, Initialisation)]
+        more = f"; for a network also {', '.join(laws)}" if laws else ""
+        return ", ".join(name for name in self[kind] if name not in laws) + more
+
+    def listed(self, kind: str) -> dict[str, Component]:
+        """Return the components of a kind by name; of starts only those that are not data distributions."""
+        known = self["data"] if kind == "start" else {}
+        return {name: component for name, component in self[kind].items() if component is not known.get(name)}
+
+    def __reduce__(self) -> tuple[type["Catalogue"], tuple[Any]]:
+        # A sweep travels to other machines without plug-ins; the registries are made there, since they hold functions.
+        return Catalogue, (self.plugins,)
+
+    def __getitem__(self, kind: str) -> Registry:
+        return self._registries[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registries)
+
+    def __len__(self) -> int:
+        return len(self._registries)
+
+
+BUILT_IN = Catalogue()
+"""What a config without plug-ins can name."""
