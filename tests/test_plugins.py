@@ -60,7 +60,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from nonconv.plugin import (
-    OPTIMIZERS,
+    CONSTANT_SIZE, NEVER, OPTIMIZERS,
     Array, Doc, Interval,
     Lanes, Optimizer, select,
 )
@@ -117,6 +117,9 @@ OPTIMIZERS.register(
         per_step=LionPerStep,
         at_step=at_step,
         update=update,
+        relative_size=CONSTANT_SIZE,
+        monotone=(),
+        can_be_undefined=NEVER,
     )
 )
 '''

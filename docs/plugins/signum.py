@@ -2,13 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-import numpy as np
-from annotated_types import Interval
-from typing_extensions import Doc
-
-from nonconv.components import Optimizer
-from nonconv.numerics.arithmetic import Array, Lanes, select
-from nonconv.optimizers import OPTIMIZERS
+from nonconv.plugin import CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Lanes, Optimizer, select
 
 
 class Signum(NamedTuple):
@@ -27,21 +21,8 @@ class SignumState(NamedTuple):
     m: Lanes
 
 
-class SignumPerStep(NamedTuple):
-    decay: Lanes
-    weight: Lanes
-
-
-def start(h: Signum) -> SignumState:
-    return SignumState(0.0)
-
-
-def at_step(h: Signum, n: Array) -> SignumPerStep:
-    return SignumPerStep(np.full_like(n, h.beta), np.full_like(n, 1.0 - h.beta))
-
-
-def update(c: SignumPerStep, s: SignumState, g: Lanes) -> tuple[Lanes, SignumState]:
-    m = c.decay * s.m + c.weight * g
+def update(h: Signum, s: SignumState, g: Lanes) -> tuple[Lanes, SignumState]:
+    m = h.beta * s.m + (1.0 - h.beta) * g
     return select(m > 0.0, 1.0, select(m < 0.0, -1.0, m)), SignumState(m)
 
 
@@ -51,9 +32,9 @@ OPTIMIZERS.register(
         parameters=Signum,
         paper="Bernstein et al. (2018), arXiv:1802.04434",
         state=SignumState,
-        start=start,
-        per_step=SignumPerStep,
-        at_step=at_step,
         update=update,
+        relative_size=CONSTANT_SIZE,
+        monotone=(),
+        can_be_undefined=NEVER,
     )
 )
