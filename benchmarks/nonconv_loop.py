@@ -7,10 +7,10 @@ from pathlib import Path
 
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.ready import make_ready
 from nonconv.statistics.tally import Tally
 from nonconv.store.folder import Folder
-from nonconv.study import simulate_cell
+from nonconv.study.loop import simulate_cell
+from nonconv.study.ready import make_ready
 
 SECONDS = 2.0
 """Run again until so many have passed, which is what C and JAX take once: a machine's hiccups strike all alike."""

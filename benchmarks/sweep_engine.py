@@ -16,7 +16,7 @@ from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
-from nonconv.ready import make_ready
+from nonconv.study.ready import make_ready
 from nonconv.sweeps.sweep import read_sweep
 
 

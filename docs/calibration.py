@@ -19,10 +19,10 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, estimate
-from nonconv.ready import make_ready
 from nonconv.results.verdict_files import verdict_of
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
+from nonconv.study.ready import make_ready
 from nonconv.theory.recursion import predicted_errors
 
 PATHS, STEPS = 200, 4096

@@ -5,11 +5,11 @@ import json
 import textwrap
 from itertools import groupby
 
-from nonconv.components import Component, Registry
+from nonconv.components.definitions import Component, Registry
+from nonconv.components.parameters import Parameter, Part, parameters_of
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
 from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters
-from nonconv.parameters import Parameter, Part, parameters_of
 
 COLUMNS = 100
 INTRODUCTION = """\

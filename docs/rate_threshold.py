@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.report.run import Run, read_run
+from nonconv.study import loop as study
 from nonconv.theory.recursion import predicted_errors
 
 CONFIG = Path(__file__).parent.parent / "configs" / "sgd_decay.yaml"

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import read_rows, read_run
+from nonconv.study import loop as study
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "configs" / "toint_perturbed.yaml"

@@ -6,7 +6,7 @@ docs/plugins.md says what each name is for.
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import (
+from nonconv.components.definitions import (
     CONSTANT_SIZE,
     NEVER,
     SQUARED_DISTANCE,

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 
 from kit.programs import program_of
-from nonconv.components import Distribution
+from nonconv.components.definitions import Distribution
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM, LogUniform, Normal, TruncatedNormal, Uniform
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT, Discrete, Rademacher, TwoPoint
 from nonconv.data.empirical import CSV, Rows

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kit.intervals import a_priori_interval
-from nonconv.components import Optimizer
+from nonconv.components.definitions import Optimizer
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam, Amsgrad
 from nonconv.theory.bounds import direction_bound, step_bound

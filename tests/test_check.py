@@ -22,7 +22,6 @@ from kit.experiments import SGD, written
 from kit.runs import drawn
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
 from kit.texts import read as read_good
-from nonconv import study
 from nonconv.checks import expectations
 from nonconv.checks.expectations import Measured, Result, Row, combine, decide, evaluate, find_unanswerable
 from nonconv.checks.junit import Checked, junit
@@ -30,6 +29,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
 from nonconv.report.run import Errors, Run, read_run
 from nonconv.store.formats import as_json
+from nonconv.study import loop as study
 
 VERDICT: dict[str, Any] = {
     "schema_version": 1,

@@ -22,7 +22,6 @@ import nonconv
 from kit.command import bad, call, documented, good, process, variables
 from kit.experiments import SGD, written
 from kit.runs import drawn
-from nonconv import study
 from nonconv.checks import verification
 from nonconv.cli import app, progress
 from nonconv.config.catalogue import BUILT_IN as KINDS
@@ -31,6 +30,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
+from nonconv.study import loop as study
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}

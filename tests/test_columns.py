@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.results.columns import Columns, read_columns
 from nonconv.results.csv_text import as_csv
 

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from nonconv.checks.verification import ulps
-from nonconv.components import Component, Distribution, Initialisation, Objective, Optimizer, Schedule
+from nonconv.components.definitions import Component, Distribution, Initialisation, Objective, Optimizer, Schedule
+from nonconv.components.parameters import bare, parameters_of
 from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.contract import data as of_data
 from nonconv.contract import programs
@@ -33,7 +34,6 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import Quadratic
 from nonconv.optimizers.dialects import correction
-from nonconv.parameters import bare, parameters_of
 from nonconv.schedules import BATCH_SIZES
 from nonconv.schedules.batch_size import LARGEST, Power
 from nonconv.schedules.learning_rate import warmed_up

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of, read, written
-from nonconv.components import Chosen
+from nonconv.components.definitions import Chosen
+from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.config.document import parse
 from nonconv.config.spec import common_parameters
 from nonconv.experiment.binding import read_cell, recorded_steps
 from nonconv.optimizers.adam import Adam
-from nonconv.parameters import Parameter, parameters_of
 
 NETWORK = GOOD | {
     "objective": "{name: mlp, hidden: [8, 4], activation: tanh, loss: cross_entropy, data: "

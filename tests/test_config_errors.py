@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 import golden
+from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN as KINDS
 from nonconv.config.spec import Experiment, Floors, Record, common_parameters, typed
-from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
-from nonconv.parameters import Parameter, parameters_of
+from nonconv.faults.errors import ConfigError
 
 
 def table(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

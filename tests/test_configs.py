@@ -8,12 +8,12 @@ import pytest
 
 from kit.runs import drawn
 from kit.shipped import CONFIGS, FOLDER, MET, SMALL
-from nonconv import study
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_run
 from nonconv.report.tables import short_rows
 from nonconv.results.columns import read_columns
 from nonconv.statistics.measured_block import OUTCOMES
+from nonconv.study import loop as study
 
 EXPECTED = {
     "adam_const",

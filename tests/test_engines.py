@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.programs import each_engine, law_named, law_parameters, make, optimizer_named, run
-from nonconv.components import Chosen
+from nonconv.components.definitions import Chosen
 from nonconv.data import DATA
 from nonconv.data.continuous import HALF_GRID
 from nonconv.data.discrete import Discrete, TwoPoint

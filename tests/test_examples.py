@@ -16,7 +16,7 @@ import pytest
 from scipy import special, stats
 
 from nonconv import datasets as examples
-from nonconv.components import Dataset, Shape, Unusable
+from nonconv.components.definitions import Dataset, Shape, Unusable
 from nonconv.datasets import DATASETS
 from nonconv.datasets.function import FUNCTION, Function
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Csv, Diabetes, Digits, Table, count_classes, shipped, split

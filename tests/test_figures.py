@@ -19,7 +19,7 @@ from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, luminance, texts
 from kit.runs import drawn
 from kit.shipped import MET, SMALL
-from nonconv import __main__, cli, study
+from nonconv import __main__, cli
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing, drawing_process
 from nonconv.report.figures.axes import STYLE
@@ -29,6 +29,7 @@ from nonconv.report.figures.figures import LINES, error_figure, paths_figure
 from nonconv.report.figures.floors_figure import floors_figure
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.run import Run, read_run
+from nonconv.study import loop as study
 
 PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
 FIGURE_MAKERS = (error_figure, paths_figure)
@@ -132,7 +133,7 @@ def test_every_listed_figure_has_a_maker_and_files() -> None:
 
 def test_naming_figures_loads_no_matplotlib() -> None:
     """Nor does what a command imports to draw them in another process."""
-    code = "import sys, nonconv.study, nonconv.report.figures.catalogue; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, nonconv.study.loop, nonconv.report.figures.catalogue; sys.exit('matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

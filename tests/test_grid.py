@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import golden
 from nonconv.config.expression import DEEPEST, MOST_CHARACTERS, equation, expression
-from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
+from nonconv.faults.errors import ConfigError
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
 from nonconv.sweeps.spacings import SPACINGS
 from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD_DEFAULTS, Survey, Sweep, cell_id, label, read_sweep, survey

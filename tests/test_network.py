@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from kit.programs import each_engine, program_of
-from nonconv.components import Chosen, Dataset, Optimizer, Shape
+from nonconv.components.definitions import Chosen, Dataset, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.datasets import DATASETS

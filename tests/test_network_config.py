@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 import yaml
 
-from nonconv import study
 from nonconv.checks.verification import verify_folder
-from nonconv.components import Group
+from nonconv.components.definitions import Group
 from nonconv.config.spec import json_schema
 from nonconv.engine.moving import start_points
-from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.networks import coordinate_name, coordinate_of
+from nonconv.faults.errors import ConfigError
 from nonconv.numerics.arithmetic import Array
+from nonconv.study import loop as study
 from nonconv.sweeps.sweep import label, read_sweep, survey
 
 GOOD: dict[str, Any] = {

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, texts
 from kit.runs import drawn
-from nonconv import study
 from nonconv.cli import run_config
-from nonconv.components import Group
+from nonconv.components.definitions import Group
 from nonconv.engine.blocks import Block, Examined, block_size, simulate, summary_steps
 from nonconv.engine.fused import Fused
 from nonconv.experiment.binding import read_cell
@@ -38,6 +37,7 @@ from nonconv.statistics.comoments import comoments
 from nonconv.statistics.floors import measured, rows
 from nonconv.statistics.trends import followed, trends
 from nonconv.statistics.verdict import Observed, judge
+from nonconv.study import loop as study
 
 STOP = np.zeros(1, dtype=np.uint8)
 PATHS = 24

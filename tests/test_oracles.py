@@ -17,7 +17,7 @@ import pytest
 
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 from kit.programs import program_of
-from nonconv.components import Distribution, Optimizer
+from nonconv.components.definitions import Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.engine.blocks import simulate

@@ -13,12 +13,12 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from kit.experiments import SGD, written
-from nonconv import study
 from nonconv.checks.comparison import compare
 from nonconv.cli import app
 from nonconv.experiment.binding import read_cell
 from nonconv.results.sweep_files import read_ends
 from nonconv.statistics.paired import paired
+from nonconv.study import loop as study
 from nonconv.sweeps import executors
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey

@@ -22,21 +22,21 @@ import yaml
 from typer.testing import CliRunner, Result
 
 import nonconv.plugin
-from nonconv import study
 from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
-from nonconv.components import Component, NameTaken, Registry, collecting
+from nonconv.components.definitions import Component, NameTaken, Registry, collecting
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_files
 from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
-from nonconv.errors import ConfigError
 from nonconv.experiment.binding import read_cell
+from nonconv.faults.errors import ConfigError
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.sgd import SGD
 from nonconv.store.folder import MANIFEST, Folder
+from nonconv.study import loop as study
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "plugins"
 SHORT_LION, WELL, ABSOLUTE = (

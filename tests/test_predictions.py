@@ -14,15 +14,15 @@ from kit.linear import WIDTH, cell_of, distance
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import every_step
-from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, estimate
 from nonconv.optimizers.adam import Adam
-from nonconv.ready import make_ready
 from nonconv.results.verdict_files import verdict_document
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally, measure
+from nonconv.study.ready import make_ready
 from nonconv.theory import bounds, predictions
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.closed_forms import adam_plateau

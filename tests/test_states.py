@@ -23,14 +23,14 @@ from kit.experiments import BLOCK, NO_FLOORS, SGD, written
 from kit.failures import Killed, failing_write
 from kit.runs import SPOILT, contents, drawn, interrupt_after
 from kit.sweeping import ALONE, BUNDLED, IN_PARTS, found, interrupt_at, whole_cells
-from nonconv import study
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
-from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.store import folder as store
 from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, Folder
+from nonconv.study import loop as study
 from nonconv.sweeps import cells, executors, flow
 from nonconv.sweeps.cells import Cells
 

@@ -23,11 +23,11 @@ from nonconv.numerics import student as quantile
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number, estimate, lower_bound, merge, moments
 from nonconv.numerics.student import normal, student
-from nonconv.ready import make_ready
 from nonconv.statistics import measured_block
 from nonconv.statistics.measured_block import OUTCOMES, end_names
 from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import STATISTICS, Tally, measure
+from nonconv.study.ready import make_ready
 from nonconv.theory.predictions import bound
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)

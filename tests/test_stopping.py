@@ -16,11 +16,11 @@ from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell, Stopping
 from nonconv.numerics.moments import Moments
-from nonconv.ready import make_ready
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import LOOK_GROWTH, is_enough, looks, relative_error
 from nonconv.statistics.tally import Tally
-from nonconv.study import measured
+from nonconv.study.loop import measured
+from nonconv.study.ready import make_ready
 
 BLOCKS = 20
 MOST = BLOCKS * BLOCK - 10

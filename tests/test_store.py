@@ -22,14 +22,14 @@ import nonconv
 from kit.experiments import ADAM, CSV, PATHS, SGD, written
 from kit.failures import Killed, failing_write
 from kit.runs import contents, drawn, run
-from nonconv import study
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
-from nonconv.errors import Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.store import formats, surroundings
 from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST
+from nonconv.study import loop as study
 
 
 @pytest.fixture(autouse=True)

@@ -22,14 +22,14 @@ import nonconv
 from kit.experiments import ADAM, BLOCK, CSV, NO_FLOORS, PATHS, SGD, written
 from kit.processes import wait_until
 from kit.runs import SPOILT, contents, drawn, interrupt_after, run
-from nonconv import study
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
-from nonconv.errors import Interrupted
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.faults.errors import Interrupted
 from nonconv.report.figures.drawing_process import Figures, draw_here
 from nonconv.store.folder import CHECKPOINT, MANIFEST
+from nonconv.study import loop as study
 
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
 TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}
@@ -256,7 +256,7 @@ DRIVER = f"""
 import os, sys, time
 from contextlib import nullcontext
 from pathlib import Path
-from nonconv import study
+from nonconv.study import loop as study
 from nonconv.engine import blocks
 from nonconv.report.figures import drawing_process
 

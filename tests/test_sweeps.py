@@ -43,21 +43,21 @@ from kit.sweeping import (
     run,
     whole_cells,
 )
-from nonconv import study
 from nonconv.atomic import write_whole
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
 from nonconv.engine import blocks, compiler, kernel_files, separable
-from nonconv.errors import ConfigError, Interrupted, UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.ready import Ready
+from nonconv.faults.errors import ConfigError, Interrupted, UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
 from nonconv.store.folder import BEGUN, MANIFEST
+from nonconv.study import loop as study
+from nonconv.study.ready import Ready
 from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps import executors, flow, tasks
 from nonconv.sweeps.cells import CELLS_FOLDER, TALLY_FILE, Cells
@@ -657,10 +657,10 @@ import itertools, os, signal, sys, threading, time
 from contextlib import nullcontext
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from nonconv import study
+from nonconv.study import loop as study
 from nonconv.atomic import write_whole
 from nonconv.engine import blocks
-from nonconv.ready import Ready
+from nonconv.study.ready import Ready
 from nonconv.report.figures import drawing_process
 from nonconv.sweeps import executors, flow, tasks
 

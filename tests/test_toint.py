@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.counterexample import DIALECTS, PLAIN, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
-from nonconv.components import Chosen
+from nonconv.components.definitions import Chosen
 from nonconv.data.continuous import UNIFORM, Uniform
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused

@@ -14,7 +14,6 @@ from kit.counterexample import DIALECTS, ROUNDING, TOINTS, bound, make, never_an
 from kit.experiments import written
 from kit.layout import check_layout, laid_out, texts
 from kit.runs import contents, drawn
-from nonconv import study
 from nonconv.engine import blocks, orbit
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
@@ -22,12 +21,11 @@ from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Progress, find_progress
-from nonconv.errors import UsageError
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import TOINT, Toint
-from nonconv.ready import make_ready
 from nonconv.report.figures.orbit_figure import fates_figure, orbit_figure
 from nonconv.report.run import Run, read_run
 from nonconv.results.columns import read_columns
@@ -36,6 +34,8 @@ from nonconv.statistics.counterexample import slopes
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.shares import share
 from nonconv.statistics.tally import measure
+from nonconv.study import loop as study
+from nonconv.study.ready import make_ready
 from nonconv.theory.linearised import deviation
 
 CONFIGS = Path(__file__).parents[1] / "configs"

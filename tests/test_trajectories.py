@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 import numpy as np
 import pytest
 
-from nonconv.components import Optimizer
+from nonconv.components.definitions import Optimizer
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers import OPTIMIZERS
 

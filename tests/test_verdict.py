@@ -17,7 +17,6 @@ from scipy import stats
 from kit.calibration import calibration_script
 from kit.experiments import written
 from kit.runs import drawn
-from nonconv import study
 from nonconv.engine.plan import Plan, Wanted, plan_for
 from nonconv.experiment.binding import read_cell
 from nonconv.report import verdict_text
@@ -27,6 +26,7 @@ from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, trends
 from nonconv.statistics.verdict import Observed, judge
+from nonconv.study import loop as study
 from nonconv.theory.assumptions import settling
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)

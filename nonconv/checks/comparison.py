@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.report.sweep_result import ENDS
 from nonconv.report.tables import interval
 from nonconv.results.csv_text import number

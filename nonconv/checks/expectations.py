@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import dotted
 from nonconv.config.expect import ERROR_SLOPE, label
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import Run, read_run
 from nonconv.statistics.shares import share

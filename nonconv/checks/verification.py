@@ -13,7 +13,7 @@ from nonconv.results.columns import read_columns
 from nonconv.results.sweep_files import DONE
 from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.surroundings import versions
-from nonconv.study import first_paths
+from nonconv.study.loop import first_paths
 
 MOST_CELLS, MOST_FILES_NAMED = 8, 10
 """Of a sweep, how many cells are recomputed, and how many changed files a message names."""

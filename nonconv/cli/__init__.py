@@ -9,7 +9,7 @@ import typer
 
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """When Python collects garbage. Its defaults cost a sixth of the time while numba compiles, which makes many objects."""

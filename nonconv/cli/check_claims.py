@@ -21,7 +21,7 @@ from nonconv.cli.common import (
     write_stdout,
 )
 from nonconv.cli.run_config import simulate
-from nonconv.errors import ConfigError, UsageError
+from nonconv.faults.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from nonconv.checks.expectations import Result
@@ -69,10 +69,10 @@ def check(
 
 def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
     """The cell of every config. Raises ConfigError with the problems of all configs."""
+    from nonconv.components.parameters import allowed
     from nonconv.config.expect import Expect
     from nonconv.experiment.binding import read_cell
     from nonconv.faults.problems import Place, Problem
-    from nonconv.parameters import allowed
 
     cells: list[Cell] = []
     problems: list[str] = []

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, count, reported, say, write_stdout
-from nonconv.errors import ConfigError
+from nonconv.faults.errors import ConfigError
 
 
 @reported

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from nonconv.errors import Interrupted, NonconvError, UsageError
+from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonconv.cli.common import AsJson, Plugins, Verbose, print_table, reported, write_stdout
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 
 if TYPE_CHECKING:
-    from nonconv.components import Component
+    from nonconv.components.definitions import Component
     from nonconv.config.catalogue import Catalogue
     from nonconv.contract.findings import Finding
     from nonconv.faults.blame import Plugin
@@ -170,8 +170,8 @@ def _described(kind: str, component: "Component") -> dict[str, Any]:
 
 
 def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
+    from nonconv.components.parameters import parameters_of
     from nonconv.config.spec import common_parameters
-    from nonconv.parameters import parameters_of
 
     return [
         {

@@ -7,7 +7,7 @@ import typer
 
 from nonconv.atomic import write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 
 EXIT_MISMATCH = 3
 

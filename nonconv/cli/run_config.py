@@ -24,7 +24,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.errors import Interrupted
+from nonconv.faults.errors import Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,8 +116,8 @@ def _load_tables_meanwhile(draw: "Draw") -> "Draw":
 
 def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
     """Simulate with progress on stderr, and return the seconds it took. Raises Interrupted, with the command to continue."""
-    from nonconv import study
     from nonconv.cli.progress import show_progress
+    from nonconv.study import loop as study
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

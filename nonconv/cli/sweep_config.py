@@ -27,7 +27,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.errors import Interrupted, UsageError
+from nonconv.faults.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nonconv.components import Component, Initialisation, Registry
+from nonconv.components.definitions import Component, Initialisation, Registry
 from nonconv.data import DATA, STARTS
 from nonconv.datasets import DATASETS
 from nonconv.faults.blame import Plugin

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint
+from nonconv.components.definitions import Complaint
+from nonconv.components.parameters import Part, Words
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.faults.problems import Problem, kind_of, must_be, nearest
-from nonconv.parameters import Part, Words
 
 FLOORS = ("twin", "window", "cauchy")
 ERROR_SLOPE = "error: "

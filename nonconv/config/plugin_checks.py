@@ -10,12 +10,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from nonconv.components import Component, Coupled, Initialisation, OneOf, Optimizer
+from nonconv.components.definitions import Component, Coupled, Initialisation, OneOf, Optimizer
+from nonconv.components.parameters import allowed, bare, without_none
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.spec import common_parameters, component_model, typed
 from nonconv.faults.blame import RETURNED, Registered, in_one_line, is_foreign, place_of_function, source_lines
 from nonconv.faults.problems import Place, Problem
-from nonconv.parameters import allowed, bare, without_none
 
 UNDERSTOOD = "float, int, bool, str, Literal, a tuple of one of these, or one of these | such a tuple"
 NUMBERS = (float, int, bool)

@@ -16,12 +16,12 @@ from threading import RLock
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from nonconv.components import Component, NameTaken, collecting
+from nonconv.components.definitions import Component, NameTaken, collecting
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugin_checks import Refused, refuse_unusable
-from nonconv.errors import ConfigError
 from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
+from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem
 
 

@@ -9,8 +9,8 @@ from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugins import load_named
 from nonconv.config.spec import choices, component_model, experiment_model
-from nonconv.errors import ConfigError
 from nonconv.faults.blame import blame
+from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
 
 TAGS = ("one", "many", "word")

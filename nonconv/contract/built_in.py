@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Component
+from nonconv.components.definitions import Component
 from nonconv.data.discrete import DISCRETE
 from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS

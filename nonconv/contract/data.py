@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Configured, Distribution, Law
+from nonconv.components.definitions import Configured, Distribution, Law
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import LAYOUTS, SEED, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Component, Coupled, Initialisation
+from nonconv.components.definitions import Component, Coupled, Initialisation
+from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
 from nonconv.contract.broken import Broken, Check
@@ -19,9 +20,8 @@ from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import first_line, plausible_parameters
 from nonconv.contract.schedules import OF_BATCH_SIZES, OF_SCHEDULES
-from nonconv.errors import NonconvError
 from nonconv.faults.blame import Plugin, blame
-from nonconv.parameters import parameters_of
+from nonconv.faults.errors import NonconvError
 
 
 class Finding(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Chosen, Configured, Coupled, Dataset, Initialisation, Shape
+from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Shape
 from nonconv.contract.broken import Broken, Check, demand_same_bits
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Configured, Distribution, Objective
+from nonconv.components.definitions import Configured, Distribution, Objective
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.data import constants_fit, dim_of, entry_of
 from nonconv.contract.programs import engines_agree, make_program

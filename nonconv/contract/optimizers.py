@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components import Configured, Optimizer
+from nonconv.components.definitions import Configured, Optimizer
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import LAYOUTS, SEED, depends_on_step_alone, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array

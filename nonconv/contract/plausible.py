@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Interval, Len
 from pydantic import ValidationError
 
-from nonconv.components import Component
+from nonconv.components.definitions import Component
+from nonconv.components.parameters import Parameter, bare, parameters_of, without_none
 from nonconv.config.catalogue import Catalogue
 from nonconv.config.spec import component_model, parameters_from
 from nonconv.faults.blame import blame
-from nonconv.parameters import Parameter, bare, parameters_of, without_none
 
 MOST_EXAMPLES, MOST_TRIED = 12, 500
 OFFERED = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Configured
+from nonconv.components.definitions import Configured
 from nonconv.contract.broken import Broken, demand_same_bits
 from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.engine.blocks import simulate

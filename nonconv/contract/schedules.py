@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Limits, Schedule
+from nonconv.components.definitions import Limits, Schedule
 from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import depends_on_step_alone
 

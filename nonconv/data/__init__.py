@@ -1,6 +1,6 @@
 """The laws that data are drawn from, one family a file. Each knows its exact moments and draws by one uniform a number."""
 
-from nonconv.components import Registry
+from nonconv.components.definitions import Registry
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV

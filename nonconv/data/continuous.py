@@ -8,7 +8,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Distribution, Law
+from nonconv.components.definitions import Complaint, Distribution, Law
 from nonconv.data.values import LARGEST, Value
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.numerics.elementary import exp

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Distribution, Law
+from nonconv.components.definitions import Complaint, Distribution, Law
 from nonconv.data.values import Value
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 

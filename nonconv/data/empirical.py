@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Distribution, Files, Law, Unusable
+from nonconv.components.definitions import Complaint, Distribution, Files, Law, Unusable
 from nonconv.numerics.arithmetic import Array, Lanes, index
 
 

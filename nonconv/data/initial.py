@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import Distribution, Files, Group, Initialisation, Law, Point
+from nonconv.components.definitions import Distribution, Files, Group, Initialisation, Law, Point
 from nonconv.data.continuous import NORMAL, UNIFORM, NormalConstants, UniformConstants, sample_normal, sample_uniform
 from nonconv.numerics.arithmetic import Array
 

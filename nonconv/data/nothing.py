@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.components import Distribution, Law
+from nonconv.components.definitions import Distribution, Law
 from nonconv.numerics.arithmetic import Lanes
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, LabelNoise
+from nonconv.components.definitions import Complaint, LabelNoise
 from nonconv.data.continuous import HALF_GRID
 from nonconv.data.values import LARGEST, Value
 from nonconv.numerics.arithmetic import Array, each

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Dataset, Shape
+from nonconv.components.definitions import Complaint, Dataset, Shape
 from nonconv.data.values import LARGEST, Value
 from nonconv.datasets.common import (
     HeldOut,

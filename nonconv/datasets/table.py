@@ -9,7 +9,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Dataset, Files, Shape, Unusable
+from nonconv.components.definitions import Complaint, Dataset, Files, Shape, Unusable
 from nonconv.numerics.arithmetic import Array, each, index
 
 Order = Literal["with_replacement", "epochs"]

@@ -8,7 +8,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Dataset, Shape
+from nonconv.components.definitions import Complaint, Dataset, Shape
 from nonconv.data.continuous import HALF_GRID
 from nonconv.datasets.common import (
     HeldOut,

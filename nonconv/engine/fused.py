@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Coupled
+from nonconv.components.definitions import Coupled
 from nonconv.engine import separable
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference

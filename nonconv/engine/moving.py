@@ -6,7 +6,7 @@ from copy import copy
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Chosen
+from nonconv.components.definitions import Chosen
 from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from nonconv.components import Objective
+from nonconv.components.definitions import Objective
 from nonconv.engine.moving import every_step
 from nonconv.engine.plan import NO_PLAN
 from nonconv.engine.program import Engine, Program
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 
 SPARE_STEPS = 1024

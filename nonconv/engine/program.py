@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Chosen, Configured, Distribution, Group, Objective, Optimizer, Shape
+from nonconv.components.definitions import Chosen, Configured, Distribution, Group, Objective, Optimizer, Shape
 from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components import Chosen, Configured, Coupled, Initialisation, Law, Limits, Point, Schedule
+from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Point, Schedule
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import label, misplaced
 from nonconv.config.spec import choices, component_model, parameters_from

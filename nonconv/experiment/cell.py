@@ -1,16 +1,19 @@
 """A cell: one fully resolved experiment, bound to its numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.components import Chosen, Law, Limits
+from nonconv.components.definitions import Chosen, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
 from nonconv.faults.blame import Plugin
 from nonconv.numerics.arithmetic import Array
+
+Bound = Callable[[Array], tuple[Array, Array]]
+"""An a priori interval: from start points (dim, paths) to the least and the largest iterates that there can be."""
 
 
 class Stopping(NamedTuple):

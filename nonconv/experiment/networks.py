@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Chosen, Complaint, Coupled, Dataset, Group, Shape
+from nonconv.components.definitions import Chosen, Complaint, Coupled, Dataset, Group, Shape
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.program import Learning
 from nonconv.experiment.sources import DATA_PATH, Sources

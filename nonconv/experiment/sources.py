@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Chosen, Complaint, Unusable
+from nonconv.components.definitions import Chosen, Complaint, Unusable
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.experiment.table import TableError, read_table
 from nonconv.experiment.weights import NotWeights, read_weights
@@ -59,14 +59,14 @@ class Sources:
 
 
 class Reader:
-    """What one component loads from: nonconv.components.Files."""
+    """What one component loads from: nonconv.components.definitions.Files."""
 
     def __init__(self, sources: Sources, path: KeyPath, dim: int) -> None:
         self.sources, self.path, self.dim = sources, path, dim
         self.digest = ""
 
     def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
-        """nonconv.components.Files.table; raises TableError besides."""
+        """nonconv.components.definitions.Files.table; raises TableError besides."""
         found = self._located(file)
         content = _content(found, "")
         numbers = read_table(found, content, columns)
@@ -74,7 +74,7 @@ class Reader:
         return numbers
 
     def weights(self, file: str, sha256: str) -> Array:
-        """nonconv.components.Files.weights."""
+        """nonconv.components.definitions.Files.weights."""
         found, allowed = self._located(file), f"{self.dim} finite numbers"
         content = _content(found, allowed)
         try:
@@ -85,7 +85,7 @@ class Reader:
         return numbers
 
     def uniforms(self, name: str, number: int) -> Array:
-        """nonconv.components.Files.uniforms."""
+        """nonconv.components.definitions.Files.uniforms."""
         (found,) = self.sources.uniforms(name, 1, number)
         return np.asarray(found)
 

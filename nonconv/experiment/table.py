@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nonconv.components import Complaint, Unusable
+from nonconv.components.definitions import Complaint, Unusable
 from nonconv.data.values import LARGEST
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array

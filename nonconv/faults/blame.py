@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple, TypeVar
 
-from nonconv.components import Component
-from nonconv.errors import NonconvError, PluginError
+from nonconv.components.definitions import Component
+from nonconv.faults.errors import NonconvError, PluginError
 from nonconv.faults.problems import Place, Problem
 
 RETURNED = {

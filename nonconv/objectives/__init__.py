@@ -1,6 +1,6 @@
 """The objectives, one family a file."""
 
-from nonconv.components import Registry
+from nonconv.components.definitions import Registry
 from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.objectives.toint import TOINT

@@ -8,7 +8,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import SQUARED_DISTANCE, Complaint, Coupled, Group, OneOf, Shape
+from nonconv.components.definitions import SQUARED_DISTANCE, Complaint, Coupled, Group, OneOf, Shape
 from nonconv.numerics.arithmetic import Array, Lanes, each, select
 from nonconv.numerics.elementary import exp, log
 from nonconv.objectives.activations import ACTIVATIONS, Activation, activate

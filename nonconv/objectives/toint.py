@@ -7,7 +7,7 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, Objective
+from nonconv.components.definitions import Complaint, Objective
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 CELLS_PER_KNOT = 4

@@ -1,6 +1,6 @@
 """The optimizers, one family a file. A new one is a section in a file and a name in this list."""
 
-from nonconv.components import Registry
+from nonconv.components.definitions import Registry
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adagrad import ADAGRAD
 from nonconv.optimizers.adam import ADAM, AMSGRAD

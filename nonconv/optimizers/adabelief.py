@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import Optimizer
+from nonconv.components.definitions import Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import correction, size_of_quotient
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nonconv.components import Complaint
+from nonconv.components.definitions import Complaint
 from nonconv.numerics.arithmetic import Array
 
 FORGOTTEN = 40.0

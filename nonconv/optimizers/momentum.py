@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components import NEVER, Complaint, Optimizer
+from nonconv.components.definitions import NEVER, Complaint, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
 

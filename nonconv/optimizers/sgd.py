@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nonconv.components import CONSTANT_SIZE, NEVER, Optimizer
+from nonconv.components.definitions import CONSTANT_SIZE, NEVER, Optimizer
 from nonconv.numerics.arithmetic import Lanes
 
 

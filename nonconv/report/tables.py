@@ -5,7 +5,7 @@ import json
 import math
 from typing import Any
 
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.report.run import Run
 from nonconv.results.columns import read_columns
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 
 T = TypeVar("T")

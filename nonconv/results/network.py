@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Coupled, Group
+from nonconv.components.definitions import Coupled, Group
 from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.moments import Estimate, Moments, estimate

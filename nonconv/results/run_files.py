@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from nonconv.engine.blocks import summary_steps
-from nonconv.experiment.cell import Cell
+from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate
-from nonconv.ready import Ready
 from nonconv.results import counterexample, network, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
@@ -37,15 +36,14 @@ OPTIONAL_FILES = (
 """Data files that a run need not have: those of an earlier run in the same folder are removed."""
 
 
-def data_files(ready: Ready, tally: Tally, evidence: Evidence | None = None) -> dict[str, bytes]:
+def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence | None = None) -> dict[str, bytes]:
     """All data files of a run, by name. evidence: what only a run on Toint's counterexample has."""
-    cell = ready.cell
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
     files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
-    files |= verdict_files.files(cell, tally, ready.bound)
+    files |= verdict_files.files(cell, tally, bound)
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
     if predicted:
         files["predictions.json"] = as_json(predicted)

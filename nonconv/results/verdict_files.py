@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nonconv.engine.plan import Plan
-from nonconv.experiment.cell import Cell
+from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, estimate, lower_bound
 from nonconv.results.csv_text import as_csv, number
@@ -18,7 +18,6 @@ from nonconv.statistics.verdict import SLOWEST_FALL, Observed, Verdict, as_dict,
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
 from nonconv.theory.assumptions import noise_persists, settling
-from nonconv.theory.predictions import Bound
 from nonconv.theory.recursion import predicted_twins
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components import Complaint
+from nonconv.components.definitions import Complaint
 from nonconv.numerics.arithmetic import Array
 
 

@@ -1,6 +1,5 @@
 """A block of a cell, and what is measured of it: what the statistics of a tally are made of."""
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.blocks import Block
-from nonconv.experiment.cell import Cell
+from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
 from nonconv.statistics import networks
@@ -27,10 +26,6 @@ PAIRED_PATHS = 65_536
 """Of so many first paths it is kept what they end with."""
 FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
 """Quantiles rest on at most so many coordinates, and on as many first paths as have so many numbers together."""
-
-
-Bound = Callable[[Array], tuple[Array, Array]]
-"""From start points (dim, paths) to the least and the largest iterates there can be, (dim, paths) each."""
 
 
 class MeasuredBlock:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Group
+from nonconv.components.definitions import Group
 from nonconv.engine.blocks import Block, Examined
 from nonconv.engine.program import Program
 from nonconv.numerics.arithmetic import Array

@@ -10,11 +10,11 @@ from typing import Any, Generic, Self, TypeVar, overload
 import numpy as np
 
 from nonconv.engine.blocks import Block
-from nonconv.experiment.cell import Cell
+from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.moments import moments
 from nonconv.statistics import measured_block
 from nonconv.statistics.comoments import comoments
-from nonconv.statistics.measured_block import Bound, MeasuredBlock
+from nonconv.statistics.measured_block import MeasuredBlock
 from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, Kind, first_paths, optional
 
 P = TypeVar("P")

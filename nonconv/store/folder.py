@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 import nonconv
 from nonconv.atomic import HALF_WRITTEN, write_whole
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.store.formats import as_json, packed, unpacked
 
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse
 from nonconv.config.expression import ALLOWED, Expression, equation, expression
-from nonconv.errors import ConfigError
+from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.sweeps.grid import Axis, Grid, Point, Setting
 from nonconv.sweeps.spacings import DIGITS, SPACINGS

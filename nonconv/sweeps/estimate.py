@@ -9,8 +9,8 @@ import numpy as np
 
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
-from nonconv.errors import NonconvError
-from nonconv.ready import Ready, compiled, make_ready
+from nonconv.faults.errors import NonconvError
+from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label

@@ -20,7 +20,7 @@ import numpy as np
 import nonconv
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
-from nonconv.errors import UsageError
+from nonconv.faults.errors import UsageError
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
 

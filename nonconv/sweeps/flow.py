@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from typing import Any, NamedTuple
 
-from nonconv.errors import UsageError
 from nonconv.experiment.cell import Cell
-from nonconv.ready import make_ready
+from nonconv.faults.errors import UsageError
 from nonconv.statistics.tally import Tally
-from nonconv.study import CHECKPOINT_SECONDS
+from nonconv.study.loop import CHECKPOINT_SECONDS
+from nonconv.study.ready import make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.sweep import Survey, Sweep, label

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.errors import Interrupted, UsageError
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder

@@ -14,10 +14,10 @@ import yaml
 
 from nonconv.config.document import AS_NUMBER, Document, read
 from nonconv.config.plugins import load_named
-from nonconv.errors import ConfigError
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import name_of
+from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
 from nonconv.engine.program import batch_key
-from nonconv.errors import NonconvError, UsageError
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame
-from nonconv.ready import Ready, make_ready
+from nonconv.faults.errors import NonconvError, UsageError
 from nonconv.results.sweep_files import Ends, Result
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
-from nonconv.study import measured, measured_together, results
+from nonconv.study.loop import measured, measured_together, results
+from nonconv.study.ready import Ready, make_ready
 from nonconv.sweeps.cells import TALLY_FILE, add_manifest
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id

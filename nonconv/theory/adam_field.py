@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components import Distribution, Law
+from nonconv.components.definitions import Distribution, Law
 from nonconv.data.discrete import DISCRETE, TWO_POINT, Discrete, normalised
 from nonconv.data.empirical import CSV
 from nonconv.numerics.arithmetic import Array

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nonconv.components import SQUARED_DISTANCE
+from nonconv.components.definitions import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC

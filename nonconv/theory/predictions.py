@@ -1,12 +1,11 @@
 """Numbers that theory predicts for a run, by name: value, standard error (0 without sampling), and in words what it is."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.experiment.cell import Cell
+from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
@@ -16,7 +15,6 @@ from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
 
-Bound = Callable[[Array], tuple[Array, Array]]
 CHUNK = 2**20
 EXACT, APPROXIMATE = "exact", "approximate"
 NEAR_LIMIT = "approximate for beta2 near 1 and small eps"

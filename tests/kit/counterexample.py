@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kit.programs import optimizer_named, program_of
-from nonconv.components import Schedule
+from nonconv.components.definitions import Schedule
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.fused import Fused
 from nonconv.engine.orbit import with_orbit

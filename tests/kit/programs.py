@@ -6,15 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nonconv.components import Configured, Distribution, Optimizer
+from nonconv.components.definitions import Configured, Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
-from nonconv.engine.blocks import (
-    Block,
-    simulate,
-)
+from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nonconv import study
 from nonconv.experiment.cell import Cell
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.store.folder import MANIFEST
+from nonconv.study import loop as study
 
 
 def contents(folder: Path) -> dict[str, bytes]:

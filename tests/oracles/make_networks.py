@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, one_hot
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from nonconv.components import Dataset
+from nonconv.components.definitions import Dataset
 from nonconv.datasets import DATASETS
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms

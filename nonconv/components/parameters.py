@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components import Complaint, OneOf
+from nonconv.components.definitions import Complaint, OneOf
 
 REQUIRED = object()
 

@@ -5,9 +5,9 @@ from functools import cached_property
 
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
-from nonconv.errors import UsageError
-from nonconv.experiment.cell import Cell, Xi
-from nonconv.theory.predictions import Bound, adam_zeros, bound
+from nonconv.experiment.cell import Bound, Cell, Xi
+from nonconv.faults.errors import UsageError
+from nonconv.theory.predictions import adam_zeros, bound
 
 
 @dataclass(frozen=True, eq=False)

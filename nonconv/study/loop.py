@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.blocks import block_size, simulate, simulate_together
-from nonconv.errors import Interrupted
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
+from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
-from nonconv.ready import Ready, compiled, make_ready
 from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
@@ -29,6 +28,7 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import Folder
 from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
 BLOCKS_PER_WORKER = 2
@@ -103,7 +103,7 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
     """The contents of all data files of a cell, by name."""
-    return data_files(ready, tally, evidence(ready.program, compiled, tally.kept.paths))
+    return data_files(ready.cell, tally, ready.bound, evidence(ready.program, compiled, tally.kept.paths))
 
 
 @blaming_plugins

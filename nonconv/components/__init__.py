@@ -1,0 +1,1 @@
+"""What a definition is: the contracts that components fill in, and their parameters."""

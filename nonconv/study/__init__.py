@@ -1,0 +1,1 @@
+"""One run: a cell made ready, simulated block by block, published."""
