@@ -319,6 +319,7 @@ def test_the_learning_rate_and_a_batch_size_that_varies(case: Callable[[str], Ru
     assert run.batch_size[-1] == math.ceil(math.sqrt(300))
 
 
+@pytest.mark.slow
 def test_the_step_from_which_on_an_error_is_not_finite_is_marked(case: Callable[[str], Run]) -> None:
     assert not any("not finite" in text for text in texts(laid_out(error_figure, case("plain"))))
     run = case("diverging")

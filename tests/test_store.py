@@ -186,6 +186,7 @@ def test_a_place_that_cannot_be_written(cell: Cell, tmp_path: Path, monkeypatch:
     assert str(refusal.value) == f"{place} cannot be written: Not a directory"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_in_use_by_another_process(cell: Cell, folder: Path, monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
     interrupt(cell, folder, after=PATHS // 2)

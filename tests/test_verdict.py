@@ -504,6 +504,7 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
         assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths, as long as they were numbers.")
 
 
+@pytest.mark.slow
 def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) -> None:
     optimizer = {"name": "adam", "beta1": 0.5, "beta2": 0.9}
     run = run_of(optimizer=optimizer, learning_rate=VANISHING, xi=["minimizer", "adam_zero"], steps=8192)
@@ -519,6 +520,7 @@ def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) ->
     assert verdict_text.bound(run).endswith(" held at every step of 400 of 400 paths.")
 
 
+@pytest.mark.slow
 def test_toints_example(run_of: Callable[..., Run]) -> None:
     adam = {"name": "adam", "eps": 0.0, "bias_correction": False, "start": "first_gradient"}
     run = run_of(objective="toint", optimizer=adam, learning_rate=0.1, xi="start", paths=1)
