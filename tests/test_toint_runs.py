@@ -357,6 +357,7 @@ def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> N
     assert run.verdict["verdict"] != "diverges"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "decaying", "halting"])
 def test_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None:
     cell = cell_of(tmp_path, RUNS[name])
@@ -367,6 +368,7 @@ def test_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None
     assert {"floors.csv", "verdict.json", "orbit.csv", "slopes.csv", "objective.csv", "outcomes.csv"} <= set(one)
 
 
+@pytest.mark.slow
 def test_force_leaves_nothing_of_another_run(tmp_path: Path) -> None:
     run_of(tmp_path, RANDOM)
     study.run(cell_of(tmp_path, DETERMINISTIC), tmp_path / "out", workers=1, force=True, draw=drawn)
