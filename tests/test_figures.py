@@ -329,6 +329,7 @@ def test_the_step_from_which_on_an_error_is_not_finite_is_marked(case: Callable[
     assert marked == ["not finite from step 1 on", f"not finite from step {first} on"], "path_mean, the others"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "panels", "points"), [("plain", 1, 1), ("dim 3", 3, 4), ("dim 10", 3, 2)])
 def test_a_panel_for_each_of_the_first_coordinates(case: Callable[[str], Run], name: str, panels: int, points: int) -> None:
     run = case(name)
@@ -349,6 +350,7 @@ def test_one_recorded_step_is_visible(case: Callable[[str], Run]) -> None:
         assert {curve.get_marker() for curve in curves} == {"o"}
 
 
+@pytest.mark.slow
 def test_twins_that_never_part_are_said_to(case: Callable[[str], Run]) -> None:
     """The data of this case are constant; another's twins part."""
     assert "zero at every lag" in texts(laid_out(floors_figure, case("no error")))

@@ -307,6 +307,7 @@ def test_register_returns_the_component_and_refuses_others() -> None:
     assert list(registry) == []
 
 
+@pytest.mark.processes
 def test_a_file_is_executed_once_per_content() -> None:
     write("lion.py", LION + "\nprint('executed')\n")
     done = subprocess.run(
@@ -611,6 +612,7 @@ def test_a_name_that_another_plugin_has() -> None:
     assert verify_folder(finished(config(plugins=["king.py"]), "out"), 1).good
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 def test_one_content_under_two_names() -> None:
     """Each run's folder has the file under the name that its config gives it."""
@@ -784,6 +786,7 @@ def test_a_failure_that_names_no_line() -> None:
     )
 
 
+@pytest.mark.compiles
 def test_verbose_shows_all() -> None:
     changed("lion.py", "LionState(m)\n", "LionState(np.float64(f'{1}'))\n")
     assert "Traceback" not in bad("run", config(), "-o", "out")
@@ -1043,7 +1046,10 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "check", "old", "new", "why"), BREAKS)
+@pytest.mark.parametrize(
+    ("name", "check", "old", "new", "why"),
+    [pytest.param(*case, marks=[pytest.mark.compiles] if case[-1] == "cannot be compiled" else []) for case in BREAKS],
+)
 def test_broken_plugins_fail(name: str, check: str, old: str, new: str, why: str, only: Callable[[str], None]) -> None:
     only(check)
     found = failed(name, TEXTS[name].replace(old, new))

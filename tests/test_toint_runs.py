@@ -302,6 +302,7 @@ def run_of(folder: Path, config: dict[str, Any]) -> Run:
     return read_run(folder / "out")
 
 
+@pytest.mark.slow
 def test_a_run_with_random_starts(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
     orbit_rows, slope_rows, fates, curve = (
@@ -331,6 +332,7 @@ def test_a_run_with_random_starts(tmp_path: Path) -> None:
     assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"escaped": escaped, "caught": caught}
 
 
+@pytest.mark.slow
 def test_a_run_without_anything_random(tmp_path: Path) -> None:
     """One path, no warning about it, and no interval."""
     run = run_of(tmp_path, DETERMINISTIC)
@@ -348,6 +350,7 @@ def test_a_run_without_anything_random(tmp_path: Path) -> None:
     assert abs(float(last["slope_uniform"])) < 0.1
 
 
+@pytest.mark.slow
 def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> None:
     """All of them, since a run that goes nowhere cannot diverge."""
     run = run_of(tmp_path, HALTING)

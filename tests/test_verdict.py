@@ -411,6 +411,7 @@ def run_of(tmp_path: Path) -> Callable[..., Run]:
     return run
 
 
+@pytest.mark.slow
 def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     run = run_of()
     assert list(run.verdict) == ["schema_version", "verdict", "reason", "observed", "slopes", "floors", "outcomes", "bound"]
@@ -431,6 +432,7 @@ def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     run = run_of(learning_rate={"name": "power", "value": 0.2, "exponent": 0.75})
     assert run.verdict["verdict"] == "converges"
@@ -533,6 +535,7 @@ def test_too_few_paths(run_of: Callable[..., Run]) -> None:
     assert verdict_text.verdict(run) == ("undecided, observed on steps 256 to 2048: 10 paths are too few; take 200 or more.")
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_null(run_of: Callable[..., Run]) -> None:
     """And standard errors of one path; slopes are left out."""
     run = run_of(learning_rate=2.0, start={"name": "normal"}, paths=20)
@@ -547,6 +550,7 @@ def test_numbers_that_are_not_finite_are_null(run_of: Callable[..., Run]) -> Non
         assert [row[key] for key in ("se", "ci_low", "ci_high", "lower")] == [None] * 4
 
 
+@pytest.mark.slow
 def test_large_but_finite_numbers(run_of: Callable[..., Run]) -> None:
     """Of size 1e124 in the end, so that squares are finite and squares of squares are not."""
     assert run_of(learning_rate=1.05, start=1.0, steps=3000, paths=20).verdict["verdict"] == "diverges"
@@ -557,6 +561,7 @@ def test_one_random_path_has_no_interval_of_a_slope(run_of: Callable[..., Run]) 
     assert all(slope["se"] is None for slope in slopes.values())
 
 
+@pytest.mark.slow
 def test_a_path_that_comes_home_from_afar_has_not_escaped(run_of: Callable[..., Run]) -> None:
     """It ends 2e6 from its start, and near the minimizer."""
     run = run_of(start=2e6)
