@@ -76,6 +76,7 @@ def test_limit_of_the_step_bound(betas: tuple[float, float], limit: float) -> No
     assert found[1] == pytest.approx(limit, abs=0.6 * 10.0 ** -len(f"{limit}".split(".")[1]))
 
 
+@pytest.mark.slow
 @each_dialect
 @each_betas
 def test_no_direction_is_longer(betas: tuple[float, float], dialect: dict[str, Any]) -> None:
@@ -125,6 +126,7 @@ def bang_bang(switches: NDArray[np.bool_]) -> Callable[[int, Array], Array]:
     return lambda i, theta: np.asarray(CURVATURE * (theta - np.where(side[i], LOW, HIGH)))
 
 
+@pytest.mark.slow
 @each_dialect
 @each_betas
 @pytest.mark.parametrize("rate", [1e-3, 0.3, 20.0])

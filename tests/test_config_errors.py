@@ -378,12 +378,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(text=YAML_LIKE | st.text() | st.binary())
 def test_any_text(text: str | bytes, folder: Path) -> None:
     assert told(folder, text)
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(data=ANYTHING)
 def test_any_data(data: Any, folder: Path) -> None:
@@ -402,12 +404,14 @@ def test_almost_good_data(data: dict[str, Any], folder: Path) -> None:
     assert read_cell(folder / "bad.yaml", []).identity == cell.identity
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(overrides=st.lists(OVERRIDES, min_size=1, max_size=3))
 def test_any_overrides(overrides: list[str], folder: Path) -> None:
     told(folder, GOOD["file"], *overrides)
 
 
+@pytest.mark.slow
 @BOUNDED
 @given(override=st.builds("{}={}".format, st.sampled_from(PATHS), st.sampled_from(PLAUSIBLE) | SCALARS))
 def test_any_override_of_a_known_key(override: str, folder: Path) -> None:

@@ -87,6 +87,7 @@ def test_it_runs_at_reduced_size(path: Path, tmp_path: Path) -> None:
     assert stored["config"]["paths"] == 64
 
 
+@pytest.mark.slow
 def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
     """Of the configs that cite it as their reason, Adam's are within its assumptions."""
     for name in ("adam_const", "adam_asymptotically_constant"):
@@ -96,6 +97,7 @@ def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
         assert read_run(tmp_path / name).summary["theorem_1_1"] == {"applies": True, "departures": []}
 
 
+@pytest.mark.slow
 def test_the_readme_shows_what_is_measured(tmp_path: Path) -> None:
     cell = read_cell(FOLDER / "adam_const.yaml", [])
     study.run(cell, tmp_path / "out", 2, draw=drawn)

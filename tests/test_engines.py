@@ -103,6 +103,7 @@ def test_samples_have_the_same_bits(data: str) -> None:
     assert np.array_equal(run(program, paths=5000).theta[0], x)
 
 
+@pytest.mark.slow
 def test_normal_quantile_has_the_same_bits() -> None:
     """Also of the smallest and the largest uniform, and in the tails of a truncated law."""
     quantile = definition(normal_quantile)

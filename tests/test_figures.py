@@ -339,6 +339,7 @@ def test_the_learning_rate_and_a_batch_size_that_varies(case: Callable[[str], Ru
     assert run.batch_size[-1] == math.ceil(math.sqrt(300))
 
 
+@pytest.mark.slow
 def test_the_step_from_which_on_an_error_is_not_finite_is_marked(case: Callable[[str], Run]) -> None:
     assert not any("not finite" in text for text in texts(laid_out(error_figure, case("plain"))))
     run = case("diverging")
@@ -348,6 +349,7 @@ def test_the_step_from_which_on_an_error_is_not_finite_is_marked(case: Callable[
     assert marked == ["not finite from step 1 on", f"not finite from step {first} on"], "path_mean, the others"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "panels", "points"), [("plain", 1, 1), ("dim 3", 3, 4), ("dim 10", 3, 2)])
 def test_a_panel_for_each_of_the_first_coordinates(case: Callable[[str], Run], name: str, panels: int, points: int) -> None:
     run = case(name)
@@ -368,6 +370,7 @@ def test_one_recorded_step_is_visible(case: Callable[[str], Run]) -> None:
         assert {curve.get_marker() for curve in curves} == {"o"}
 
 
+@pytest.mark.slow
 def test_twins_that_never_part_are_said_to(case: Callable[[str], Run]) -> None:
     """The data of this case are constant; another's twins part."""
     assert "zero at every lag" in texts(laid_out(floors_figure, case("no error")))

@@ -548,6 +548,7 @@ def test_lower_bounds_hold_at_once(repeated: tuple[Array, Array, Array]) -> None
     assert share_of_misses(alone, truth) > 1.5 * most
 
 
+@pytest.mark.slow
 def test_lower_bounds_are_not_idle(repeated: tuple[Array, Array, Array]) -> None:
     """They lie below the truth by less than 40 % of it."""
     together, _, truth = repeated

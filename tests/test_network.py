@@ -387,6 +387,7 @@ def off_by(definition: Definition) -> float:
     return float((np.abs(near - gradient) / allowed).max())
 
 
+@pytest.mark.slow
 @each_activation
 @each_kind
 def test_gradient_is_the_slope_of_the_loss(activation: str, kind: Kind) -> None:

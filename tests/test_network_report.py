@@ -39,6 +39,8 @@ from nonconv.statistics.trends import followed, trends
 from nonconv.statistics.verdict import Observed, judge
 from nonconv.study import loop as study
 
+pytestmark = pytest.mark.compiles  # the kernels of networks
+
 STOP = np.zeros(1, dtype=np.uint8)
 PATHS = 24
 TINY: dict[str, Any] = {
@@ -158,7 +160,6 @@ def test_only_classes_can_be_wrong(result: Callable[[str], Result]) -> None:
     assert list(read_columns(result("plain").run.folder / "risk.csv").records()[0]) == list(network.RISK_COLUMNS)
 
 
-@pytest.mark.compiles
 @pytest.mark.parametrize("name", ["plain", "exploding"])
 def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str) -> None:
     found = result(name)

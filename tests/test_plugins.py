@@ -413,6 +413,7 @@ def test_configs_with_different_plugins_at_once() -> None:
         read_cell(plain, ["optimizer=lion"])
 
 
+@pytest.mark.processes
 def test_a_file_is_executed_once_per_content() -> None:
     write("lion.py", LION + "\nprint('executed')\n")
     done = subprocess.run(
@@ -735,6 +736,7 @@ def test_plugins_load_no_files() -> None:
     assert "ramp.py:34:5: load: is for nonconv's own components" in bad("explain", "ramp.py")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 def test_one_content_under_two_names() -> None:
     """Each run's folder has the file under the name that its config gives it."""
@@ -908,6 +910,7 @@ def test_a_failure_that_names_no_line() -> None:
     )
 
 
+@pytest.mark.compiles
 def test_verbose_shows_all() -> None:
     changed("lion.py", "LionState(m)\n", "LionState(np.float64(f'{1}'))\n")
     assert "Traceback" not in bad("run", config(), "-o", "out")
@@ -1216,7 +1219,10 @@ def test_rules_that_need_a_table(old: str, new: str, says: str) -> None:
     assert says in told()
 
 
-@pytest.mark.parametrize(("name", "check", "old", "new", "why"), BREAKS)
+@pytest.mark.parametrize(
+    ("name", "check", "old", "new", "why"),
+    [pytest.param(*case, marks=[pytest.mark.compiles] if case[-1] == "cannot be compiled" else []) for case in BREAKS],
+)
 def test_broken_plugins_fail(name: str, check: str, old: str, new: str, why: str, only: Callable[[str], None]) -> None:
     only(check)
     found = failed(name, TEXTS[name].replace(old, new))

@@ -111,6 +111,7 @@ def test_key_and_numbers_stay_what_they_are() -> None:
     assert uniforms(key(1, "data"), 0, 2, 0, 1)[:, 0].tolist() == expected
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize("first_draw", [0, 2, 34, 2**33, 2**40 + 6])
 @pytest.mark.parametrize(("first_replicate", "lanes"), [(0, LANES), (3, 5), (2**33 + 1, 8)])
 def test_the_kernels_uniforms(first_draw: int, first_replicate: int, lanes: int) -> None:

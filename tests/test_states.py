@@ -34,6 +34,8 @@ from nonconv.study import loop as study
 from nonconv.sweeps import cells, executors, flow
 from nonconv.sweeps.cells import Cells
 
+pytestmark = pytest.mark.slow  # many commands in a row
+
 SETTINGS = settings(
     max_examples=15,
     stateful_step_count=12,

@@ -83,6 +83,7 @@ def test_the_number_of_paths_is_the_first_look_at_which_the_target_is_reached(
     assert paths % BLOCK == 0 or paths == MOST
 
 
+@pytest.mark.compiles
 def test_a_smaller_target_never_needs_fewer_paths_and_some_need_more(tallies: tuple[Cell, list[Tally]]) -> None:
     cell, every = tallies
     for of in OF:
@@ -93,6 +94,7 @@ def test_a_smaller_target_never_needs_fewer_paths_and_some_need_more(tallies: tu
         assert (counts[0], counts[-1]) == (BLOCK, MOST)
 
 
+@pytest.mark.compiles
 def test_the_error_is_that_of_the_quantity_named(tallies: tuple[Cell, list[Tally]]) -> None:
     cell, every = tallies
     for of, row in OF.items():
@@ -120,6 +122,7 @@ def with_ends(tally: Tally, **fields: float) -> Tally:
     return Tally({**tally.parts, "errors": Moments(**copies)})
 
 
+@pytest.mark.compiles
 @pytest.mark.parametrize(
     ("fields", "enough"),
     [

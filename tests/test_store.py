@@ -108,6 +108,7 @@ FILES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["missing", "changed"])
 def test_a_damaged_folder_is_computed_again(cell: Cell, folder: Path, name: str, damage: str) -> None:
@@ -187,6 +188,7 @@ def test_a_place_that_cannot_be_written(cell: Cell, tmp_path: Path, monkeypatch:
     assert str(refusal.value) == f"{place} cannot be written: Not a directory"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("force", [False, True])
 def test_a_folder_in_use_by_another_process(cell: Cell, folder: Path, monkeypatch: pytest.MonkeyPatch, force: bool) -> None:
     interrupt(cell, folder, after=PATHS // 2)
@@ -294,6 +296,7 @@ def test_the_manifest_is_written_last(cell: Cell, folder: Path, monkeypatch: pyt
     assert there == [True] + [False] * (len(WRITES) - 1), "an old manifest goes as soon as the folder is marked unfinished"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_checkpoints")
 @pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
 def test_a_full_disk_is_told_and_leaves_nothing_half(
@@ -402,6 +405,7 @@ def test_json_has_no_number_that_is_none(value: float) -> None:
 # config.yaml
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [SGD | {"claim": "a: 'b' # é"}, ADAM, CSV], ids=["sgd", "adam", "csv"])
 def test_the_config_in_a_folder_gives_the_folder_again_wherever_it_lies(tmp_path: Path, config: dict[str, Any]) -> None:
     original = written(tmp_path / "in", config).rename(tmp_path / "in" / "config.yaml")

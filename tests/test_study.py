@@ -166,6 +166,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: 
     assert sorted(simulated) == list(range(done, PATHS, BLOCK))
 
 
+@pytest.mark.slow
 def test_any_number_of_interrupts(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:
     expected = run(cell, tmp_path / "undisturbed")
     folder = tmp_path / "out"
@@ -219,6 +220,7 @@ def test_checkpoints_are_kept_on_the_way(cell: Cell, tmp_path: Path, monkeypatch
 # Checkpoints that are none
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_spoilt_checkpoint_is_ignored(cell: Cell, tmp_path: Path, simulated: list[int], how: str) -> None:
     interrupted(cell, tmp_path / "out", progress=interrupt_after(5 * BLOCK))

@@ -13,6 +13,8 @@ from nonconv.sweeps.executors import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
+pytestmark = pytest.mark.slow  # the sweeps that ship
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 SWEEPS = sorted(path for path in CONFIGS.glob("*.yaml") if "sweep" in read(path).data)
 CELLS = {"adam_betas": 400, "batch_rate": 84, "rate_threshold": 52, "toint_betas": 100}

@@ -511,6 +511,7 @@ def check_layout(figure: Figure) -> None:
             assert below.get_window_extent().y1 <= outer.y0
 
 
+@pytest.mark.slow
 def test_files_are_the_same_again_alone_or_together(tmp_path: Path) -> None:
     result = sweep(tmp_path, (*BETAS, NAME), grid(near_one(3), near_one(4), ["adam", "sgd"]), troubled)
     names = ("heatmap_mse", "lines_mse_beta1")
@@ -520,6 +521,7 @@ def test_files_are_the_same_again_alone_or_together(tmp_path: Path) -> None:
     assert b"<dc:date>" not in files["heatmap_mse.svg"]
 
 
+@pytest.mark.slow
 def test_a_large_map_is_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 101 x 101 cells, of which every other is undecided, the outlines alone would be as large as all the rest."""
 

@@ -65,6 +65,8 @@ from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Sweep
 
+pytestmark = pytest.mark.slow  # whole sweeps
+
 STARTS = list(range(0, PATHS, BLOCK))
 ENOUGH = {"min": BLOCK, "max": 10 * BLOCK, "target": 0.15}
 TOINT = SGD | {

@@ -306,6 +306,7 @@ def run_of(folder: Path, config: dict[str, Any]) -> Run:
     return read_run(folder / "out")
 
 
+@pytest.mark.slow
 def test_a_run_with_random_starts(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
     orbit_rows, slope_rows, fates, curve = (
@@ -335,6 +336,7 @@ def test_a_run_with_random_starts(tmp_path: Path) -> None:
     assert run.summary["outcomes"] == dict.fromkeys(OUTCOMES, 0) | {"escaped": escaped, "caught": caught}
 
 
+@pytest.mark.slow
 def test_a_run_without_anything_random(tmp_path: Path) -> None:
     """One path, no warning about it, and no interval."""
     run = run_of(tmp_path, DETERMINISTIC)
@@ -352,6 +354,7 @@ def test_a_run_without_anything_random(tmp_path: Path) -> None:
     assert abs(float(last["slope_uniform"])) < 0.1
 
 
+@pytest.mark.slow
 def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> None:
     """All of them, since a run that goes nowhere cannot diverge."""
     run = run_of(tmp_path, HALTING)
@@ -361,6 +364,7 @@ def test_paths_beside_an_orbit_that_stands_still_are_finite(tmp_path: Path) -> N
     assert run.verdict["verdict"] != "diverges"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["random", "decaying", "halting"])
 def test_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None:
     cell = cell_of(tmp_path, RUNS[name])
@@ -371,6 +375,7 @@ def test_same_bytes_for_any_number_of_workers(tmp_path: Path, name: str) -> None
     assert {"floors.csv", "verdict.json", "orbit.csv", "slopes.csv", "objective.csv", "outcomes.csv"} <= set(one)
 
 
+@pytest.mark.slow
 def test_force_leaves_nothing_of_another_run(tmp_path: Path) -> None:
     run_of(tmp_path, RANDOM)
     study.run(cell_of(tmp_path, DETERMINISTIC), tmp_path / "out", workers=1, force=True, draw=drawn)

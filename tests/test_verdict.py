@@ -418,6 +418,7 @@ def run_of(tmp_path: Path) -> Callable[..., Run]:
     return run
 
 
+@pytest.mark.slow
 def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     run = run_of()
     assert list(run.verdict) == ["schema_version", "verdict", "reason", "observed", "slopes", "floors", "outcomes", "bound"]
@@ -439,6 +440,7 @@ def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     assert verdict_text.floors(run)[-1] == f"These lower bounds hold for all {run.floors} floors at once, at 95 %."
 
 
+@pytest.mark.slow
 def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     run = run_of(learning_rate={"name": "power", "value": 0.2, "exponent": 0.75})
     assert run.verdict["verdict"] == "converges"
@@ -552,6 +554,7 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
         assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths, until they became 0/0.")
 
 
+@pytest.mark.slow
 def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) -> None:
     optimizer = {"name": "adam", "beta1": 0.5, "beta2": 0.9}
     run = run_of(optimizer=optimizer, learning_rate=VANISHING, xi=["minimizer", "adam_zero"], steps=8192)
@@ -567,6 +570,7 @@ def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) ->
     assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths.")
 
 
+@pytest.mark.slow
 def test_toints_example(run_of: Callable[..., Run]) -> None:
     adam = {"name": "adam", "eps": 0.0, "bias_correction": False, "start": "first_gradient"}
     run = run_of(objective="toint", optimizer=adam, learning_rate=0.1, xi="start", paths=1)
@@ -579,6 +583,7 @@ def test_too_few_paths(run_of: Callable[..., Run]) -> None:
     assert verdict_text.verdict(run) == ("undecided, observed on steps 256 to 2048: 10 paths are too few; take at least 200.")
 
 
+@pytest.mark.slow
 def test_numbers_that_are_not_finite_are_null(run_of: Callable[..., Run]) -> None:
     """And standard errors of one path; slopes are left out."""
     run = run_of(learning_rate=2.0, start={"name": "normal"}, paths=20)
@@ -593,6 +598,7 @@ def test_numbers_that_are_not_finite_are_null(run_of: Callable[..., Run]) -> Non
         assert [row[key] for key in ("se", "ci_low", "ci_high", "lower")] == [None] * 4
 
 
+@pytest.mark.slow
 def test_large_but_finite_numbers(run_of: Callable[..., Run]) -> None:
     """Of size 1e124 in the end, so that squares are finite and squares of squares are not."""
     assert run_of(learning_rate=1.05, start=1.0, steps=3000, paths=20).verdict["verdict"] == "diverges"
@@ -603,6 +609,7 @@ def test_one_random_path_has_no_interval_of_a_slope(run_of: Callable[..., Run]) 
     assert all(slope["se"] is None for slope in slopes.values())
 
 
+@pytest.mark.slow
 def test_a_path_that_comes_home_from_afar_has_not_escaped(run_of: Callable[..., Run]) -> None:
     """It ends 2e6 from its start, and near the minimizer."""
     run = run_of(start=2e6)
