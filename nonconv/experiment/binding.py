@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Point, Schedule
+from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Objective, Point, Schedule
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import label, misplaced
 from nonconv.config.spec import choices, component_model, parameters_from
@@ -27,6 +27,8 @@ from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.adam import ADAM
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.schedules.learning_rate import warmed_up
@@ -286,24 +288,24 @@ class _Binding:
         self._complain(("record", "coordinates", at), what, coordinates_there_are(self.groups, self.dim), near)
 
     def _check_adam_zero(self, path: KeyPath) -> None:
-        model = self.model
-        if model.optimizer.name != "adam" or model.objective.name != "quadratic":
-            which = f"{model.optimizer.name} on {model.objective.name}"
-            self._complain(path, f"adam_zero is known for adam on quadratic, not for {which}")
-        elif model.batch_size.name != "constant":
+        rule, h = self._chosen("optimizer", self.model.optimizer)
+        if rule is not ADAM or self.objective.component is not QUADRATIC:
+            self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
+        elif self._chosen("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
-        elif model.optimizer.beta1 > 0 and model.optimizer.beta1**2 >= model.optimizer.beta2:
+        elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
 
     def _xi(self) -> tuple[Xi, ...]:
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, self.objective.component
-        if not getattr(objective, "minimizer", None) and "xi" not in self.model.model_fields_set:
+        has_minimizer = isinstance(objective, Objective) and objective.minimizer is not None
+        if not has_minimizer and "xi" not in self.model.model_fields_set:
             wanted = ("path_mean", "last") if self.learning else ("start",)
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)
-            if value == "minimizer" and not getattr(objective, "minimizer", None):
+            if value == "minimizer" and not has_minimizer:
                 others = "start, path_mean, last, a number, a list of dim numbers"
                 self._complain(path, f"{objective.name} has no minimizer", others)
             if value == "adam_zero":
