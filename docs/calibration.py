@@ -136,7 +136,7 @@ def coverage(number: int) -> Iterator[tuple[str, int, int, float]]:
     for row, covered in zip(rows(cell.program.plan), share[errors.size :], strict=True):
         yield row.floor, row.step, row.lag, float(covered)
     for name in slopes[0]:
-        yield f"exponent of {name}", STEPS, 0, float(np.mean([found[name] for found in slopes]))
+        yield f"log-log slope of {name}", STEPS, 0, float(np.mean([found[name] for found in slopes]))
 
 
 def _exponent(cell: Cell, truth: Array, floor: str) -> float:

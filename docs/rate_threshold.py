@@ -1,7 +1,7 @@
 """Where vanishing rates begin to restore convergence: python docs/rate_threshold.py > docs/rate_threshold.md.
 
-SGD and Adam with the rate 0.2 n^-rho (Adam: 0.02 n^-rho), rho from 0 to 1: the exponent of E|theta - minimizer|^2 over the last
-doubling, for SGD beside its exact value, and the verdict.
+SGD and Adam with the rate 0.2 n^-rho (Adam: 0.02 n^-rho), rho from 0 to 1: the log-log slope of E|theta - minimizer|^2
+over the last doubling, for SGD beside its exact value, and the verdict.
 """
 
 import tempfile
@@ -28,7 +28,7 @@ def measured(optimizer: str, rho: float) -> tuple[Cell, Run]:
 
 
 def exact(cell: Cell) -> float:
-    """The exponent of SGD's expected error, averaged over the steps that the measured one is averaged over."""
+    """The log-log slope of SGD's expected error, averaged over the steps that the measured one is averaged over."""
     error = dict(zip(cell.program.record.tolist(), predicted_errors(cell)["minimizer"].tolist(), strict=True))
     before, last = (np.mean([error[step] for step in span.window.tolist()]) for span in cell.program.plan.spans[-2:])
     return float(np.log2(last / before))
@@ -38,7 +38,7 @@ def main() -> None:
     print("# The threshold: rates n^-rho\n\nWritten by `python docs/rate_threshold.py > docs/rate_threshold.md`.")
     print(
         "2000 paths, 16384 steps, Rademacher data, started at the minimizer.\n"
-        "Exponents of E&#124;Θ − minimizer&#124;² over the last doubling, with 95 % intervals.\n"
+        "Log-log slopes of E&#124;Θ − minimizer&#124;² over the last doubling, with 95 % intervals.\n"
     )
     print("| rho | SGD | exact | verdict | Adam | verdict |\n| ---: | ---: | ---: | --- | ---: | --- |")
     for rho in (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0):

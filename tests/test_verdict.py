@@ -386,7 +386,7 @@ def test_calibration_document(capsys: pytest.CaptureFixture[str]) -> None:
     of_verdicts = [line.split("|")[1].strip() for line in lines[verdicts:coverage] if line.startswith("|")]
     assert of_verdicts[2:] == [*(process.name for process in CALIBRATION.PROCESSES), "Toint's example, exact knots"]
     kinds = {line.split("|")[1].strip() for line in lines[coverage:] if line.startswith("|")}
-    assert {"twin", "twin_mean", "window", "cauchy", "cauchy_mean", "exponent of twin", "E&#124;Θ − start&#124;²"} <= kinds
+    assert {"twin", "twin_mean", "window", "cauchy", "cauchy_mean", "log-log slope of twin", "E&#124;Θ − start&#124;²"} <= kinds
     shares = [line.split("|")[-2].strip() for line in lines[verdicts:] if line.endswith("% |")]
     assert len(shares) == sum(line.startswith("|") for line in lines) - 4, "but for two heads"
     assert set(shares) <= {"100.0 %", "0.0 %"}
