@@ -11,6 +11,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 LARGEST = 2**31 - 1
+"""The largest batch size: the largest signed 32-bit integer."""
 Size = Annotated[int, Interval(ge=1, le=LARGEST), Doc("samples per step")]
 
 
@@ -38,7 +39,7 @@ class Power(NamedTuple):
 
 
 def power(h: Power, n: Array) -> Array:
-    """ceil(value n^exponent) at steps n, clipped to [1, largest]."""
+    """Return ceil(value n^exponent) at steps n (steps,), clipped to [1, largest]; floats that are whole numbers."""
     # Without the factor below 1, rounding would raise a power that is an integer in exact arithmetic to the next integer.
     with np.errstate(over="ignore"):
         size = h.value * np.power(n, h.exponent)
@@ -46,7 +47,7 @@ def power(h: Power, n: Array) -> Array:
 
 
 def power_limits(h: Power) -> Limits:
-    """The size as n -> infinity; infinite if it grows without `largest`."""
+    """Return the size as n -> infinity; infinite if it grows and `largest` was left at its default."""
     if h.exponent == 0 or h.largest < LARGEST:
         last = float(power(h, np.array([1.0]))[0]) if h.exponent == 0 else float(h.largest)
         return Limits(last, last)

@@ -20,7 +20,7 @@ class Common(NamedTuple):
 
 
 def warmed_up(rate: Array, warmup: int, n: Array) -> Array:
-    """The schedule times min(1, n/warmup)."""
+    """Return rate (steps,) times min(1, n / warmup) at steps n (steps,); the rate itself without warm-up."""
     return rate * np.minimum(1.0, n / warmup) if warmup else rate
 
 
@@ -116,7 +116,7 @@ class Cosine(NamedTuple):
 
 
 def cosine(h: Cosine, n: Array) -> Array:
-    """The rate at steps n."""
+    """Return the rate at steps n (steps,), per step; step 1 has `value`, step 1 + steps and later ones have `final`."""
     share = np.minimum((n - 1.0) / h.steps, 1.0)
     return h.final + (h.value - h.final) * 0.5 * (1.0 + np.cos(np.pi * share))
 
@@ -139,20 +139,23 @@ class Cyclic(NamedTuple):
 
 
 def check_cyclic(h: Cyclic) -> list[Complaint]:
-    """Refuse high < low."""
+    """Refuse high < low; equal ends are a constant rate and allowed."""
     if h.high < h.low:
         return [Complaint("high", f"{h.high:g} is below low, which is {h.low:g}")]
     return []
 
 
 def cyclic(h: Cyclic, n: Array) -> Array:
-    """The rate at steps n."""
+    """Return the rate at steps n (steps,): low at step 1, high half a period later."""
     phase = np.mod(n - 1.0, h.period) / h.period
     return h.low + (h.high - h.low) * (1.0 - np.abs(2.0 * phase - 1.0))
 
 
 def cyclic_limits(h: Cyclic) -> Limits:
-    """The least and largest rate of a cycle; its bounds for periods too long to look at every step."""
+    """Return the least and the largest rate of a cycle.
+
+    An odd period never meets `high` exactly, so a cycle is tabulated; one of more than a million steps gets low and high.
+    """
     cycle = cyclic(h, np.arange(1.0, h.period + 1.0)) if h.period <= 10**6 else np.array([h.low, h.high])
     return Limits(float(cycle.min()), float(cycle.max()))
 
