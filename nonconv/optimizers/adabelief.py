@@ -78,7 +78,7 @@ def update(c: AdabeliefPerStep, state: AdabeliefState, g: Lanes) -> tuple[Lanes,
     c: the coefficients of this step. state: m and s before it. g: the batch's gradient, one number per lane.
     """
     m = c.beta1 * state.m + (1.0 - c.beta1) * g
-    # The deviation is from the new m, which holds g already. A square as a product: both engines then round alike.
+    # The deviation is from the new m, which holds g already (Zhuang et al., algorithm 2).
     s = c.beta2 * state.s + (1.0 - c.beta2) * ((g - m) * (g - m)) + c.eps_root
     return m * c.correction1 / (np.sqrt(s * c.correction2) + c.eps), AdabeliefState(m, s)
 

@@ -101,7 +101,7 @@ def update(c: AdamPerStep, s: AdamState, g: Lanes) -> tuple[Lanes, AdamState]:
 
 
 def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
-    """Return the mean direction at steps n (steps,) relative to its limit, 1 unless averages that start at 0 stay uncorrected."""
+    """Return the mean direction at steps n (steps,) relative to its limit: 1, unless averages start at 0 uncorrected."""
     return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
 
 

@@ -1,4 +1,8 @@
-"""Batch sizes as functions of the step n = 1, 2, ..."""
+"""Batch sizes as functions of the step n = 1, 2, ...
+
+Every `value` maps steps n (steps,), as floats, to sizes (steps,), floats that are whole numbers. `limits` are what the
+size tends to: the theorems need the upper one to be finite.
+"""
 
 from typing import Annotated, NamedTuple
 

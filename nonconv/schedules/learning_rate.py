@@ -1,4 +1,8 @@
-"""Learning rates as functions of the step n = 1, 2, ..."""
+"""Learning rates as functions of the step n = 1, 2, ...
+
+Every `value` maps steps n (steps,), as floats, to rates (steps,). `limits` are what the rate tends to, or oscillates
+between: Theorem 1.1 needs the lower one to be positive.
+"""
 
 from typing import Annotated, NamedTuple
 
