@@ -227,7 +227,7 @@ def check_truncated(h: TruncatedNormal) -> list[Complaint]:
 
 
 def truncated_law(h: TruncatedNormal, dim: int) -> Law:
-    """Return moments by Gauss-Legendre quadrature, exact up to rounding; central ones are summed directly, so nothing cancels."""
+    """Return moments by Gauss-Legendre quadrature, exact up to rounding; sums of central ones do not cancel."""
     a, b = standardised(h)
     mode = min(max(0.0, a), b)
     # 40 standard deviations from the mode the density is below exp(-800) of its maximum.
