@@ -1,4 +1,4 @@
-"""What our own components are checked with, where their annotations do not tell what goes together."""
+"""What the built-in components are checked with, where their annotations do not say what goes together."""
 
 from typing import Any, NamedTuple
 
@@ -39,4 +39,4 @@ FROM_FILES: dict[Component, list[Any]] = {
     DIGITS: _TABLES,
     WEIGHTS: [],
 }
-"""Of components that read a file: what their functions are given once it is read. None: they have no functions."""
+"""What the functions of components that read a file are given once it is read; empty if they have no functions."""

@@ -25,7 +25,10 @@ class Paired(NamedTuple):
 
 
 def paired(first: Array, second: Array) -> Paired:
-    """Compare two runs' numbers, one per path, shapes (paths,). Uses their common paths, which come first in both."""
+    """Compare two runs' numbers, one per path, (paths,) each, on their common paths, which come first in both.
+
+    Fields are nan where fewer than two paths are common, or numbers are not finite.
+    """
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
