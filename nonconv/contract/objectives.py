@@ -14,7 +14,7 @@ from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.data.nothing import NOTHING, Nothing
 
 POINTS = np.array([-2.03, -0.51, -0.07, 0.26, 0.77, 1.4, 3.11])
-"""Points at which the derivative is compared: neither symmetric nor round, so that no kink or root falls on one."""
+"""Points at which the derivative is compared; uneven, so that a kink at a round number falls on none."""
 DATA_LAWS = ((TWO_POINT, TwoPoint(-1.0, 4.0, 0.25)), (UNIFORM, Uniform(-2.0, 3.0)))
 """The laws with which an objective is checked: one discrete and skewed, one with a density."""
 

@@ -38,7 +38,7 @@ QUIET = 64
 
 
 def _state_is_floats(component: Optimizer, h: Any) -> None:
-    """Check that `start` returns the state with finite floats; an int would give the kernel a state of another type."""
+    """Check that `start` returns the state's NamedTuple with finite floats."""
     state = component.start(h)
     if not isinstance(state, component.state):
         raise Broken(f"start returns {type(state).__name__}, not {component.state.__name__}", component.start)
@@ -102,7 +102,10 @@ class _Step(NamedTuple):
 
 
 def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
-    """Feed gradients (steps, lanes) to the rule and yield each step. The first item is the state before step 1, with direction 0."""
+    """Feed gradients (steps, lanes) to the rule and yield each step.
+
+    The first item is the state before step 1, with direction 0.
+    """
     steps, lanes = gradients.shape
     columns = component.at_step(h, np.arange(1.0, steps + 1.0))
     state = component.state(*(np.full(lanes, value) for value in component.start(h)))

@@ -106,7 +106,7 @@ def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
     """Return common numbers, and some near the ends of the intervals."""
     ends = [end for b in bounds for end in (b.ge, b.gt, b.le, b.lt) if isinstance(end, int | float)]
     step = 1 if core is int else 0.25
-    # Not near huge ends such as 2**31: runs with such values would be too large.
+    # Huge ends, as 2**31 - 1, are no plausible values.
     near = [core(end + offset) for end in ends if abs(end) < 1e9 for offset in (step, -step, 0)]
     first, *others = WHOLE if core is int else NUMBERS
     # Early, since most goes wrong at the lower end, as eps = 0.

@@ -46,7 +46,7 @@ def _limits_hold(component: Schedule, h: Any) -> None:
     limits = component.limits(h)
     if not isinstance(limits, Limits) or not limits.low <= limits.high:
         raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
-    # 5040 has all divisors up to 10, so that short cycles are seen whole.
+    # 5040 consecutive steps, so that a cycle of up to that length is seen whole.
     seen = [component.value(h, n + np.arange(5040.0)) for n in FAR]
     if math.isinf(limits.high):
         if not seen[-1].max() > seen[0].max() and not seen[-1].max() >= 2**31 - 1:

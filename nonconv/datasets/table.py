@@ -185,10 +185,7 @@ def shipped(name: str) -> tuple[Array, Array, int]:
         table, classes = np.array([[float(field) for field in line.split(",")] for line in lines]), 0
     else:
         # Pixels are 0, ..., 16, so one digit to base 17 each; the last mark of a line is the class.
-        table, classes = (
-            np.array([[float(int(mark, 17)) for mark in line] for line in shipped_text("digits.txt").split()]),
-            10,
-        )
+        table, classes = np.array([[float(int(mark, 17)) for mark in line] for line in shipped_text("digits.txt").split()]), 10
     return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1:]), classes
 
 

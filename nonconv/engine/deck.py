@@ -29,4 +29,5 @@ def deal(deck: NDArray[np.int32], draw: int, examples: int, u: Array, lanes: int
             row, other = deck[drawn, i], deck[place, i]
             deck[drawn, i] = other
             deck[place, i] = row
+            # The middle of the row's interval: rounding cannot move it to a neighbour.
             u[0, s * lanes + i] = (row + 0.5) / rows

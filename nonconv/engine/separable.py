@@ -35,7 +35,7 @@ Form = Literal["single", "batch"]
 """A batch of one example moves a path while its gradient is in a register; larger ones are added up first. Two kernels of
 half the text: most experiments need one of them."""
 DRAWS_AT_ONCE = 8
-"""Draws that are made at once; a multiple of the four that `draws.fill` makes from two Philox blocks."""
+"""Draws that are made at once: a multiple of the four that `draws.fill` makes from two Philox blocks."""
 
 # `one` is 1.0, which the compiler does not know: a plain choice between a number and what stands there would become a store
 # under a mask, which takes some processors longer than all the rest of a step.
@@ -142,10 +142,11 @@ made = draw
 
 
 def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
-    """The kernel's source."""
+    """Return the kernel's source for three definitions and a form."""
     draws = WITH_DRAWS if data.draws != "none" else WITHOUT_DRAWS
 
     def call(fields: tuple[str, ...], pattern: str) -> str:
+        """Format the pattern for each field's index, separated by commas."""
         return ", ".join(pattern.format(k) for k in range(len(fields)))
 
     stores = (f"state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields))
@@ -181,31 +182,34 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
 
 @lru_cache
 def kernel(objective: Any, data: Any, optimizer: Any, form: Form) -> Any:
-    """The `advance` of three definitions, which is compiled, or loaded from disk, when it is called."""
+    """Return the `advance` of three definitions, which is compiled, or loaded from disk, when it is called."""
     text = kernel_text(objective, data, optimizer, form)
     return Function("advance", text, rng.uniform_pair, optimizer.update, objective.gradient, data.sample)
 
 
 class Kernel:
-    """The kernels with the numbers of a program, or of several that share definitions, data and all that a Motion has."""
+    """The kernels of a program with its numbers; or of several that share definitions, data and all that a Motion has."""
 
     def __init__(self, *programs: Program) -> None:
+        """Take programs with one `program.batch_key`; their constants lie one after another."""
         lead, self._programs = programs[0], len(programs)
         definitions = lead.objective.component, lead.data.component, lead.optimizer.component
         self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
-        self._constants = tuple(map(_joined, ([p.objective.constants for p in programs], [p.data.constants for p in programs])))
+        self._constants = tuple(map(_join, ([p.objective.constants for p in programs], [p.data.constants for p in programs])))
 
     def advance(self, m: Motion) -> None:
-        """engine.program.Engine.advance."""
+        """Move the paths of a block in place (Engine.advance)."""
+        # Of a growing batch size the first slices may be single and the later ones not: both give the same bits.
         advance = self._single if m.batch_size.max() == 1 else self._batch
         coefficients = m.coefficients.reshape(len(m.batch_size), self._programs, -1)
         advance(
             m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, *self._constants,
+            # Scratch for uniforms and sums, since a kernel cannot allocate; then `one`, see KERNEL_TEMPLATE.
             np.empty((DRAWS_AT_ONCE, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,
         )  # fmt: skip
 
 
-def _joined(constants: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """The constants of one program after another."""
+def _join(constants: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
+    """Join the constants of programs along coordinates, contiguous as kernels need them."""
     return tuple(np.ascontiguousarray(np.concatenate(fields)) for fields in zip(*constants, strict=True))

@@ -164,7 +164,10 @@ def risks(seen: MeasuredBlock) -> Moments | None:
 
 
 def noises(seen: MeasuredBlock) -> Moments | None:
-    """Return moments of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q); None without held-out examples."""
+    """Return moments of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q).
+
+    None without held-out examples.
+    """
     examined = seen.block.examined
     return moments(np.array([examined.gradient, examined.noise])) if examined else None
 

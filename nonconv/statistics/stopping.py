@@ -33,7 +33,10 @@ def looks(least: int, block: int, most: int) -> Iterator[int]:
 
 
 def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:
-    """Return standard error over mean of the quantity that the rule is about; nan where that is not finite, 0 for a mean of 0."""
+    """Return standard error over mean of the quantity that the rule is about.
+
+    It is nan where that is not finite, and 0 for a mean of 0.
+    """
     moments, place = (tally.errors, (0, -1)) if rule.of == "mse" else (tally.floors, last_floors(cell.program.plan)[rule.of])
     found = estimate(Moments(*(field[place] for field in moments)))
     value, se = float(found.value), float(found.se)

@@ -160,7 +160,7 @@ def _state(seen: Observed, name: str) -> State:
     if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * size:
         return State("vanished", f"{what} is 0 up to rounding")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
-    # Bonferroni over the floors, two-sided: any one of them may decide the verdict.
+    # Bonferroni over the floors and both sides: any one of them may decide the verdict.
     z = _quantile(ERROR_RATE / (2 * len(FLOOR_TRENDS)))
     # Both the last doubling and the last two must agree: one alone could be a passing flat or steep stretch.
     if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST_FALL:
