@@ -63,6 +63,7 @@ class Unusable(Exception):
     """Raised by `load`: why the parameters name nothing that the component can work with."""
 
     def __init__(self, *complaints: Complaint) -> None:
+        """Take the complaints; the exception's text joins their messages."""
         super().__init__("; ".join(complaint.message for complaint in complaints))
         self.complaints = complaints
 
@@ -147,11 +148,11 @@ class Optimizer(Component):
     at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
         By default every parameter keeps its value.
 
-    The rest is what the theory and the verdict must know of the rule. It has no default, since a wrong one would take a
+    The other fields state what the theory and the verdict need of the rule. They have no default: a wrong one would take a
     safeguard away; `nonconv explain NAME --test` measures it.
 
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
-        constant law whose mean is not 0 and beside which eps is small. An average that starts at 0 without bias correction
+        constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
         makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
         shrink without end.
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
@@ -171,7 +172,7 @@ class Optimizer(Component):
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields.
 
-        Raises ValueError for a `per_step` of its own without the `at_step` that makes it.
+        Raises ValueError for a `per_step` without the `at_step` that makes it.
         """
         # The class is frozen; these two defaults depend on other fields.
         # Placeholders instead of None, so that the fields' types need no case of None after this.
@@ -245,7 +246,7 @@ class Objective(Component):
 
     constants, prepare: as of a Distribution.
     loss, gradient: (constants of a coordinate, theta, x) -> number; gradient is d loss / d theta; both run on lanes.
-    minimizer: (parameters, Law) -> array over coordinates; None where no point deserves the name.
+    minimizer: (parameters, Law) -> array over coordinates; None where there is no minimizer.
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
@@ -281,7 +282,7 @@ class Dataset(Component):
         their uniforms (draws, n), element by element of the last axis.
     rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
-        never trained on, or how many shall be drawn from `sample`.
+        never trained on, or how many to draw from `sample`.
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     """
 
@@ -296,7 +297,7 @@ class Dataset(Component):
 
 
 class Group(NamedTuple):
-    """The coordinates first, ..., last - 1 by a name; those of weights know how many units a layer has on either side."""
+    """The coordinates first, ..., last - 1 by a name; weights also have the units of the layers before and after (fans)."""
 
     name: str
     first: int
@@ -320,7 +321,7 @@ class Coupled(Component):
         that is taken for another class.
     add_gradient: (constants, n, theta, x, y, gradient, work) -> None. Adds the gradients of all n examples to gradient.
         theta and gradient are (dim, lanes); x, y and work have n = examples * lanes columns, example by example.
-    penalty: (constants, theta) -> what the gradient has besides, a number for each coordinate; runs on lanes.
+    penalty: (constants, theta) -> what is added to the gradient, a number for each coordinate; runs on lanes.
     loss_name: parameters -> what the loss is called; SQUARED_DISTANCE is the one that theorem 1.2 is about.
     idle: (constants, n, work) -> for each hidden layer which units (units, n) do not react to an example, seen after
         `loss`; NumPy. None: there are no hidden units.
@@ -404,6 +405,7 @@ class NameTaken(ValueError):
 @contextmanager
 def collecting(collect: Callable[[str, Component], None]) -> Iterator[None]:
     """Call `collect` with the kind and component of every `register` within this context."""
+    # reset, not set to None: contexts may be nested.
     token = _collect.set(collect)
     try:
         yield
@@ -414,7 +416,7 @@ def collecting(collect: Callable[[str, Component], None]) -> Iterator[None]:
 class Registry(Mapping[str, Component]):
     """The components of one kind by name; none is ever added or removed.
 
-    title: the kind in plural, for people. common: parameters that every component of the kind takes besides its own.
+    title: the kind in plural, for people. common: parameters that every component of the kind takes in addition.
     """
 
     def __init__(self, kind: str, title: str, *components: Component, common: type[Any] | None = None) -> None:
@@ -459,4 +461,5 @@ class Registry(Mapping[str, Component]):
         return iter(self._components)
 
     def __len__(self) -> int:
+        """Return how many components there are."""
         return len(self._components)

@@ -13,6 +13,7 @@ class Broken(Exception):
     """A check failed: the reason, with file and line of the function at fault if it is a plug-in's."""
 
     def __init__(self, reason: str, function: Callable[..., Any] | None = None) -> None:
+        """Take the reason, and the function at fault if there is one."""
         at = f"{place_text(function)}: " if function is not None and is_foreign(function) else ""
         super().__init__(at + reason)
 

@@ -18,7 +18,7 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
 
 
 class _Rows(NamedTuple):
-    """A small `nonconv.data.empirical.Rows` that also knows its columns, as a config's parameters do."""
+    """A small `nonconv.data.empirical.Rows` that also has its columns, as a config's parameters do."""
 
     table: Array
     columns: tuple[str, ...] = ("a", "b")

@@ -56,6 +56,7 @@ def _law_fits(component: Distribution, h: Any) -> None:
 
 def _samples(component: Distribution, h: Any, j: int) -> Array:
     """Return SAMPLES samples of a coordinate, then those of the most extreme uniforms."""
+    # The largest uniform, on the grid 2**-52.
     last = 1.0 - 2.0**-52
     extremes = np.array([0.0, 2.0**-52, 2.0**-51, 0.25, 0.5, 0.75, last - 2.0**-52, last])
     u = np.concatenate([uniforms(key(SEED, "data"), j, 1, 0, SAMPLES)[0], extremes])
@@ -80,7 +81,9 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
     """
     law = component.law(h, dim_of(component, h))
     for j in range(dim_of(component, h)):
+        # Without the extreme uniforms, which are no random sample.
         x = _samples(component, h, j)[:SAMPLES]
+        # A power of 2, so that scaling is exact.
         unit = 2.0 ** math.frexp(float(np.abs(x).max()))[1]
         x = x / unit
         mean, deviation = float(x.mean()), x - x.mean()

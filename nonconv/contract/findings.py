@@ -48,6 +48,7 @@ def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
     examples = said if isinstance(said, dict) else {}
     different: dict[int, tuple[str, Component]] = {}
     for kind, component, _ in plugin.registered:
+        # By identity: two components may have one name in different kinds.
         different.setdefault(id(component), (kind, component))
     return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []), catalogue)]
 
@@ -61,6 +62,7 @@ def findings(
     """
 
     def finding(check: str, reasons: Iterable[str], skipped: str = "") -> Finding:
+        """Return a finding about this component."""
         return Finding(kind, component.name, check, tuple(reasons), skipped)
 
     yield finding("every parameter has a description", _find_missing_texts(kind, component))

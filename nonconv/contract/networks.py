@@ -41,6 +41,7 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
     h, examples = network.parameters, data.component
     shape = examples.shape(data.parameters)
     groups = network.component.groups(h, shape)
+    # No held-out examples: only paths are compared.
     none = np.empty((shape.features, 0)), np.empty((shape.targets, 0))
     rows, draws = examples.rows(data.parameters), examples.draws(data.parameters)
     whole: dict[str, Any] = {
@@ -138,7 +139,7 @@ def _bad_row(table: Array) -> int:
 
 
 def _sample_is_elementwise(component: Dataset, h: Any) -> None:
-    """Check that an example is a function of its own uniforms, whatever is drawn beside it."""
+    """Check that an example is a function of its own uniforms, whatever is drawn together with it."""
     u = _uniforms(component, h, 7)
     together = np.vstack(_draw_examples(component, h, u))
     if not np.array_equal(together, np.vstack(_draw_examples(component, h, u))):
@@ -242,6 +243,7 @@ def _loss_fits(component: Coupled, h: Any) -> None:
 def _gradient_is_derivative(component: Coupled, h: Any) -> None:
     """Check the gradient against central differences of the loss, to 1e-6, at up to MOST_COORDINATES coordinates."""
     for lesson in _lessons(component, h):
+        # Near the cube root of the precision, where truncation and rounding of a central difference balance.
         slope, step = _gradient(component, lesson), 1e-5
         for j in range(0, len(lesson.theta), -(-len(lesson.theta) // MOST_COORDINATES)):
             ahead, behind = lesson.theta.copy(), lesson.theta.copy()

@@ -74,6 +74,7 @@ def _update_compiles(component: Optimizer, h: Any) -> None:
 
 def _update_is_pure(component: Optimizer, h: Any) -> None:
     """Check that each lane moves as it would alone, and that `update` changes none of its arguments."""
+    # Gradients of several sizes and both signs; from step to step they change sign and shrink.
     gradients = np.array([-3.0, -1e-3, 0.5, 1.0, 2.0, 1e4])
     columns = component.at_step(h, np.arange(1.0, 6.0))
     together, alone = gradients.copy(), list(gradients)
@@ -173,6 +174,7 @@ def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
     mean, error = means.mean(axis=1), means.std(axis=1) / math.sqrt(max(means.shape[1] - 1, 1))
     if not np.all(np.isfinite(mean)) or mean[-1] <= 0.0:
         raise Broken("on gradients of positive mean the mean direction is not a positive number", component.update)
+    # The last span is the unit, so its error enters every ratio.
     ratio, errors = mean / mean[-1], np.hypot(error, error[-1]) / mean[-1]
     allowed = np.where(ratio > 1.0, LONGER, SHORTER) + STANDARD_ERRORS * errors
     wrong = np.abs(ratio - 1.0) > allowed
@@ -199,7 +201,7 @@ def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
     for name, rise, fall, last in zip(fields, *_find_first_changes(len(fields), seen), seen[-1].state, strict=True):
         if name in component.monotone and rise and fall:
             raise Broken(f"monotone names {name}, but it rises as well as falls: first at steps {rise} and {fall}")
-        depends = np.any(last != last[0])  # else its way is a matter of the step alone
+        depends = np.any(last != last[0])  # else it depends on the step alone
         if name not in component.monotone and depends and bool(rise) != bool(fall):
             way = "falls" if fall else "rises"
             raise Broken(f"{name} never {'rises' if fall else 'falls'} in {WATCHED} steps, and {way}; monotone must name it")

@@ -55,6 +55,7 @@ def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[...
     Raises Broken, blaming the function `blamed`.
     """
     n = np.arange(1.0, 61.0)
+    # A copy, since the function may write to what it gets.
     given = n.copy()
     whole = np.atleast_2d(np.array(function(given)))
     if not np.array_equal(given, n):

@@ -40,6 +40,7 @@ def load(h: Csv, files: Files) -> Rows:
     table = files.table(h.file, h.sha256, columns=h.columns)
     if not h.standardise:
         return Rows(table)
+    # Divided by the number of rows, not by one less: the rows are the law, not a sample of it.
     spread = table.std(axis=0)
     constant = [entry for entry, width in enumerate(spread) if width == 0]
     if constant:

@@ -91,6 +91,7 @@ def _law(h: Spread, dim: int) -> Law:
 
 def _prepare_uniform(h: Spread, dim: int) -> UniformConstants:
     """Return the constants of the uniform law with these standard deviations: width 2 sqrt(3) std around 0."""
+    # The uniform law on [-r, r] has variance r^2 / 3.
     reach = np.sqrt(3.0) * h.std
     return UniformConstants(-reach, 2.0 * reach)
 

@@ -208,6 +208,7 @@ def load_shipped(name: str) -> Callable[[Diabetes | Digits, Files], Table]:
     """Return the `load` of a table that comes with the package."""
 
     def load(h: Diabetes | Digits, files: Files) -> Table:
+        """Read and split the rows. Raises Unusable."""
         features, targets, classes = shipped(name)
         u = files.uniforms("held-out", len(features))
         return split(features, targets, classes, h.held_out, h.order, h.standardise, u, constant_features=True)
@@ -272,7 +273,7 @@ def component(
         prepare=prepare,
         draws=lambda h: 1,
         sample=sample,
-        label_noise=lambda h: "bounded",  # there are finitely many rows, and nobody knows y from x
+        label_noise=lambda h: "bounded",  # there are finitely many rows, and y is no known function of x
         rows=lambda h: len(h.features) if h.epochs else 0,
         held_out=held_out,
     )

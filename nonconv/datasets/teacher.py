@@ -128,6 +128,7 @@ def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
     for j in range(x.shape[0]):
         for i in each(n):
             z[j, i] = x[j, i]
+    # Row `drawn` is the first of u that the features did not take.
     first, drawn = outputs(k, n, z), x.shape[0]
     if k.classes > 0:
         largest(k.classes, n, z, first, y[0])
@@ -147,6 +148,7 @@ def outputs(k: TeacherConstants, n: int, z: Array) -> int:
     before, after, weight, unit = 0, k.widest, 0, 0
     for layer in range(1, k.sizes.shape[0]):
         for j in range(after, after + k.sizes[layer]):
+            # Rows as variables, so that the loops over examples index one axis.
             bias, z_j = k.biases[unit], z[j]
             for i in each(n):
                 z_j[i] = bias
@@ -196,6 +198,7 @@ def replace(classes: int, noise: float, n: int, u: Array, y: Array) -> None:
     The class is the integer part of classes * u, whatever the noise: more noise replaces more labels, but none differently.
     """
     for i in each(n):
+        # The fraction of classes * u is uniform and independent of the integer part: one uniform decides both.
         scaled = classes * u[i]
         other = np.floor(scaled)
         y[i] = select(scaled - other < noise, other, y[i])

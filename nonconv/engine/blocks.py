@@ -130,6 +130,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
 
     first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
     start, seen = own(moving.start), own(seen)
+    # Without floors the marks are the recorded steps: no copy then.
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
         first=first,
@@ -183,7 +184,8 @@ def _find_idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]
         if layers:
             idle[here] = np.concatenate(layers).mean(axis=0)
             dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
-    left = ~np.isfinite(theta).all(axis=0)  # of what left the finite numbers no unit has a slope
+    # A failed network is counted as failed, not as idle.
+    left = ~np.isfinite(theta).all(axis=0)
     return np.where(left, 0.0, idle), dead & ~left
 
 

@@ -44,12 +44,12 @@ with _hide_module("scipy.linalg"):  # numba would load it, for a fifth of a seco
 # numba.config is filled in when numba is imported, so its attributes are unknown to a type checker.
 HOST_FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
 if numba.config.CPU_FEATURES is None and "+avx512f" in HOST_FEATURES:  # type: ignore[attr-defined]
-    # LLVM uses half of an AVX-512 register unless told otherwise; Philox and the divisions gain a seventh from all of it.
+    # LLVM uses half of an AVX-512 register by default; Philox and the divisions gain a seventh from all of it.
     numba.config.CPU_FEATURES = f"{HOST_FEATURES},-prefer-256-bit"  # type: ignore[attr-defined]
 
 njit: Any = numba.njit
 tuple_type: Any = types.BaseTuple.from_types
-"""Their declared types are none, or do not know all of their options."""
+"""Typed as Any: numba declares no types for them, or lacks some of their options."""
 KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
 INLINED_MODULES = {elementary.__name__, normal.__name__}

@@ -103,6 +103,7 @@ def advance(
                 call(learn, (constants, True, n, w, x, y, g, work))
                 draw += examples * draws
                 left -= examples
+            # From the sum of gradients to their mean, with the penalty; then the optimizer's step.
             call(finish, (constants, 1.0 / batch_size[t], w_flat, g_flat))
             call(step, (coefficients, t, w_flat, g_flat, s))
             if t >= average_from:
@@ -112,6 +113,7 @@ def advance(
             if len(lowest) > 0:
                 for j in range(dim):
                     for i in range(here):
+                        # A nan compares false, so it is ignored as by np.fmin in the reference engine.
                         lowest[j, first + i] = w[j, i] if w[j, i] < lowest[j, first + i] else lowest[j, first + i]
                         highest[j, first + i] = w[j, i] if w[j, i] > highest[j, first + i] else highest[j, first + i]
             if mark < len(marks) and marks[mark] == t:

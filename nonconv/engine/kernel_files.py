@@ -89,7 +89,7 @@ def alone(name: str) -> Iterator[None]:
     The wait ends after LOCK_TIMEOUT_SECONDS, and there is none without a writable cache: then each process makes its own.
     """
     with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):  # of a disk that is read-only, or knows no locks
+        with suppress(OSError, NotImplementedError):  # on a disk that is read-only, or has no locks
             cache_folder().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT_SECONDS))
         yield

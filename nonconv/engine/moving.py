@@ -22,6 +22,7 @@ def start_points(program: Program, first: int, paths: int) -> Array:
     if not isinstance(program.start, Chosen):
         return np.repeat(program.start[:, None], paths, axis=1)
     law, parameters = program.start
+    # A stream apart from that of the data: a start drawn from a law leaves the data as they are.
     u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
     constants = law.prepare(parameters, program.dim)
     refuse_misshapen(law, constants, program.dim)
@@ -57,9 +58,11 @@ class Moving:
         self.key = self.before = key(self.program.seed, "data")
         self.branched = 0
         self.start: Array = np.concatenate([start_points(program, first, paths) for program in programs])
+        # A copy: theta moves in place, and statistics need the start.
         self.theta = self.start.copy()
         self.state = np.concatenate([start_state(program, paths) for program in programs], axis=1)
         self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
+        # Extremes begin at the start, which is an iterate too. Empty arrays mean that nothing is kept.
         self.lowest, self.highest = (self.theta.copy() if self.program.track_range else np.empty((0, 0)) for _ in range(2))
 
     @property
@@ -81,6 +84,7 @@ class Moving:
         for pieces in zip(*(program.slices(after=after, last=last) for program in self.programs), strict=True):
             piece = pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
             end = piece.first_step + len(piece.batch_size)
+            # Marks that lie in this slice, as indices into it.
             low, high = np.searchsorted(marks, (piece.first_step, end))
             self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
 
@@ -89,6 +93,7 @@ class Moving:
 
         marks: rising indices into the slice. snapshots (marks, dim, paths): written at these.
         """
+        # An index beyond the slice: none of its steps is averaged.
         never = len(piece.batch_size)
         after = self.program.average_after if self.average.size else None
         motion = Motion(
@@ -114,7 +119,7 @@ class Moving:
             raise Stopped
 
     def mean(self) -> Array | None:
-        """Return the mean of the iterates after `average_after`, shape (dim, paths); None if the program wants none."""
+        """Return the mean of the iterates after `average_after`, shape (dim, paths); None if the program averages nothing."""
         after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
 

@@ -50,6 +50,7 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
     objective, data = program.objective, program.data
     alone = replace(
         program,
+        # One coordinate is enough: all have the same slope, and the optimizer works on each alone.
         dim=1,
         steps=program.steps + SPARE_STEPS,
         start=np.zeros(1),

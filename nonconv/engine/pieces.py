@@ -1,6 +1,6 @@
 """Compiled functions joined by their addresses, so that each is compiled once whatever it works with.
 
-An objective, a dataset, an optimizer and the loop around them are compiled apart. What a function needs to know of its
+An objective, a dataset, an optimizer and the loop around them are compiled apart. What a function needs of its
 definition, its constants, it finds at an address too: `write` puts a tuple there, `held` reads it.
 """
 
@@ -21,7 +21,7 @@ intrinsic: Any = _intrinsic
 typeof: Any = numba.typeof
 make_array: Any = _make_array
 cgutils: Any = _cgutils
-"""Their declared types are none, or do not know what they make."""
+"""Typed as Any: numba declares no types for them, or too narrow ones."""
 CONSTANTS_BYTES = 4096
 """Bytes that a definition's constants may take, their arrays not counted."""
 
@@ -44,7 +44,7 @@ def call(typing: Any, address: Any, arguments: Any) -> tuple[Any, Any]:
 
 @intrinsic  # type: ignore[untyped-decorator]  # see above
 def held(typing: Any, address: Any, kind: Any) -> tuple[Any, Any]:
-    """Return the tuple of this type at an address; its arrays belong to whoever wrote it there."""
+    """Return the tuple of this type at an address; its arrays belong to the object that wrote it there."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         """Emit a load of the whole tuple."""

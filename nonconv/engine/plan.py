@@ -102,5 +102,6 @@ def plan_for(steps: int, wanted: Wanted) -> Plan:
     if not any(wanted):
         return Plan()
     ends = [steps >> k for k in range(MOST_SPANS + 1)]
+    # Runs of fewer than 8 steps have fewer spans: none begins at step 0, the start.
     spans = [Span(first, last) for last, first in pairwise(ends) if first >= 1]
     return Plan(tuple(reversed(spans)), wanted)

@@ -28,7 +28,7 @@ VECTOR, ROWS, COLUMNS = (8, 4, 4) if "+avx512f" in HOST_FEATURES else (4, 4, 2)
 intrinsic: Any = _intrinsic
 cgutils: Any = _cgutils
 make_array: Any = _make_array
-"""Their declared types are none, or do not know what they make."""
+"""Typed as Any: numba declares no types for them, or too narrow ones."""
 INT, VECTORS = ir.IntType(64), ir.VectorType(ir.DoubleType(), VECTOR)
 DOUBLE_BYTES = 8
 PRODUCT_FUNCTION = "nonconv_product"

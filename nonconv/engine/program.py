@@ -125,6 +125,7 @@ class Program:
     track_range: bool = False
     orbit: Array | None = None
     learning: Learning | None = None
+    # A cache in a frozen class: filled in place, and no part of comparisons.
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -182,6 +183,7 @@ class Program:
         """Return a slice by number; the last few are kept, since every block passes through all of them."""
         found = self._kept.get(number)
         if found is None:
+            # Slices are passed through in order, so the oldest is the one to drop.
             found = self._kept[number] = self._make_slice(number)
             self._kept.pop(number - KEPT_SLICES, None)
         return found

@@ -65,7 +65,7 @@ class Reference:
 
     @property
     def _learning(self) -> Learning:
-        """What the program has as one on examples; only asked for such programs."""
+        """The part of the program about examples; used for networks alone."""
         assert self.program.learning is not None
         return self.program.learning
 
@@ -130,7 +130,7 @@ class Reference:
         p, learning = self.program, self._learning
         n = samples * theta.shape[1]
         x, y = np.empty((learning.shape.features, n)), np.empty((learning.shape.targets, n))
-        # Uniforms come example by example; `sample` wants a row per draw, and columns example by example.
+        # Uniforms come example by example; `sample` takes a row per draw, and columns example by example.
         by_draw = u.reshape(samples, learning.draws, -1).transpose(1, 0, 2).reshape(learning.draws, n)
         p.data.component.sample(p.data.constants, n, by_draw, x, y)
         total = np.zeros_like(theta)

@@ -48,7 +48,7 @@ def find_failures(program: Program, engine: Engine, first: int, last: Array, sto
 
     first: the number of the block's first path. Raises Stopped.
     """
-    # An iterate that is not finite never becomes finite again, so the last one tells whether there is anything to find.
+    # An iterate that is not finite never becomes finite again, so the last one shows whether there is anything to find.
     wanted: list[int] = np.flatnonzero(~np.isfinite(last).all(axis=0)).tolist()
     found: dict[int, Failed] = {}
     if not wanted:
@@ -74,10 +74,12 @@ def find_progress(
     """
     if program.orbit is None:
         return None
+    # The last recorded step up to half of the run, from which on the way is measured.
     half = int(np.searchsorted(program.record, program.steps // 2, side="right"))
     before, since = (theta[half - 1], int(program.record[half - 1])) if half else (start, 0)
     with np.errstate(invalid="ignore", over="ignore"):
         way = theta[-1] - before
+        # A path in several coordinates is as far as its slowest one.
         slowest = way.argmin(axis=0)[None]
         to_make = ESCAPE_SHARE * (program.orbit[program.steps] - program.orbit[since])
         escaped = (way >= to_make).all(axis=0) & (to_make > 0.0)

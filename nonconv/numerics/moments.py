@@ -72,6 +72,7 @@ def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
     """Return the mean over the last axis, of n samples each; finite even where their sum overflows."""
     with np.errstate(over="ignore"):
         mean: Array = samples.sum(axis=-1) / n
+        # Divided before they are added, which is slower and seldom needed.
         return mean if np.isfinite(mean).all() else (samples / n[..., None]).sum(axis=-1)
 
 
@@ -80,6 +81,7 @@ def merge(a: Moments, b: Moments) -> Moments:
     if a.n.size == 0:
         return a
     n_finite = a.n_finite + b.n_finite
+    # 0 / 1 instead of 0 / 0 where neither has a finite sample.
     share = b.n_finite / np.maximum(n_finite, 1)
     with np.errstate(over="ignore", invalid="ignore"):
         delta = b.mean - a.mean
@@ -136,6 +138,7 @@ def _deviate(m: Moments, probability: float) -> Array:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
         skewness = m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n)
+        # The inverse of Hall's transformation, a cubic with an exact root.
         bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
     return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))
 

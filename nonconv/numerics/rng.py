@@ -1,7 +1,7 @@
 """Randomness as a function of coordinates: uniform = Philox(key, counter = (draw, replicate)).
 
 Nothing is consumed and nothing has a state, so path k is the same bits alone, in a block, on any worker, after a
-resume, or when more paths are asked for. `philox4x32` is plain text: the reference engine runs it on arrays, the
+resume, or in a run of more paths. `philox4x32` is plain text: the reference engine runs it on arrays, the
 kernels on scalars.
 
 Source: Salmon, Moraes, Dror, Shaw (2011), Parallel random numbers: as easy as 1, 2, 3 (Philox4x32-10).
@@ -79,6 +79,7 @@ def uniforms(stream: Key, first_draw: int, draws: int, first_replicate: int, rep
     pair = np.arange(first_pair, last_pair, dtype=np.uint64)[:, None]
     replicate = np.arange(first_replicate, first_replicate + replicates, dtype=np.uint64)[None, :]
     even, odd = uniform_pair(pair, replicate, stream.k0, stream.k1)
+    # Interleaved: draw 0, 1, 2, ... along the first axis.
     both = np.stack([even, odd], axis=1).reshape(-1, replicates)
     skip = first_draw - 2 * first_pair
     return both[skip : skip + draws]

@@ -1,4 +1,4 @@
-"""The activations of hidden units, each with its slope. All replace z (units, n) in place and write the slope beside it."""
+"""The activations of hidden units, each with its slope. All replace z (units, n) in place and write to slope (units, n)."""
 
 from typing import Literal, get_args
 
@@ -9,7 +9,7 @@ from nonconv.numerics.elementary import erf, exp, log1p, sigmoid, tanh
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-"""The names in the order of their numbers, by which kernels know them."""
+"""Names of the activations; kernels take the index of one."""
 
 LEAK = 0.01
 """The slope of leaky_relu below 0, as in PyTorch."""

@@ -1,4 +1,4 @@
-"""The products of a dense layer over lanes of paths, each path with weights of its own.
+"""The products of a dense layer over lanes of paths, each path with its own weights.
 
 They are the only operations of a network that mix coordinates. Here they are NumPy, a sum after the other; the compile
 boundary gives these names products with the same sums in the same order, blocked for registers.

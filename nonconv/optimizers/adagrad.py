@@ -57,6 +57,7 @@ def update(c: AdagradPerStep, s: AdagradState, g: Lanes) -> tuple[Lanes, Adagrad
     c: eps of this step. s: v before it. g: the batch's gradient, one number per lane.
     """
     v = s.v + g * g
+    # One formula for both places of eps: the one that is not used is 0, and adding 0 is exact.
     return g / (np.sqrt(v + c.eps_inside) + c.eps_outside), AdagradState(v)
 
 

@@ -74,6 +74,7 @@ def update(c: MomentumPerStep, s: MomentumState, g: Lanes) -> tuple[Lanes, Momen
     c: the coefficients of this step. s: m before it. g: the batch's gradient, one number per lane.
     """
     m = c.decay * s.m + c.weight * g
+    # Both directions are computed and one is chosen: lanes take no branch.
     direction = select(c.nesterov > 0.0, c.beta * m + c.weight * g, m * c.correction)
     return direction, MomentumState(m)
 

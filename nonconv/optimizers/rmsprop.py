@@ -75,6 +75,7 @@ def update(c: RmspropPerStep, s: RmspropState, g: Lanes) -> tuple[Lanes, Rmsprop
     c: the coefficients of this step. s: v before it. g: the batch's gradient, one number per lane.
     """
     v = c.decay2 * s.v + c.weight2 * (g * g)
+    # One formula for every eps_placement: the eps that is not used is 0, and adding 0 is exact.
     return g / (np.sqrt(v * c.correction2 + c.eps_inside) + c.eps_outside), RmspropState(v)
 
 

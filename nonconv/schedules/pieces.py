@@ -21,4 +21,5 @@ def complain_about_pieces(h: Any) -> list[Complaint]:
 
 def piecewise(h: Any, n: Array) -> Array:
     """Return values[k] where until[k-1] < n <= until[k], at steps n (steps,); the last value after the last `until`."""
+    # side="left": step until[k] still belongs to piece k.
     return np.asarray(h.values, dtype=np.float64)[np.searchsorted(np.asarray(h.until, dtype=np.float64), n, side="left")]

@@ -104,6 +104,7 @@ class _Growth:
     """Where the deviation of each path from the orbit began, and where it ceased to be small; fed piece by piece."""
 
     def __init__(self, orbit: Array, paths: int) -> None:
+        """Watch `paths` paths along an orbit (steps + 1 or more,)."""
         self.orbit, self.newest = orbit, 0
         self.began, self.ended = np.full(paths, -1), np.full(paths, -1)
         self.first, self.last = np.full(paths, np.nan), np.full(paths, np.nan)
@@ -137,7 +138,7 @@ class _Growth:
 
 
 class Evidence(NamedTuple):
-    """What a run on the counterexample is reported with, besides its tally."""
+    """What a run on the counterexample is reported with in addition to its tally."""
 
     trace: Trace
     slopes: Slopes

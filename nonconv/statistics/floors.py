@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 @lru_cache
 def rows(plan: Plan) -> list[Row]:
-    """Return what each row of `measured` is, in its order: span after span, as far as the plan wants them."""
+    """Return what each row of `measured` is, in its order: span after span, for the floors that the plan lists."""
     wanted, found = plan.wanted, []
     for k, span in enumerate(plan.spans):
         whole = span.last - span.first
@@ -89,7 +89,7 @@ def half_distance(block: "Block", number: int, span: Span) -> Array:
 def early_twin(plan: Plan, block: "Block") -> Array:
     """Return twin_mean of the last span over its second quarter, (1, paths).
 
-    Beside twin_mean itself it shows whether the distance still grows with the lag.
+    Compared with twin_mean itself it shows whether the distance still grows with the lag.
     """
     span = plan.spans[-1]
     with np.errstate(over="ignore", invalid="ignore"):

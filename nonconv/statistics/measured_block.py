@@ -24,7 +24,7 @@ MSE_PREFIX = "mse: "
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
 """How a path can end; outcomes are stored as indices into this."""
 FATE_PATHS = 4096
-"""How many first paths are kept with what became of them beside an orbit."""
+"""How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
 """How many first paths are kept with what they end with, for paired differences."""
 FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
@@ -35,6 +35,7 @@ class MeasuredBlock:
     """A block of a cell, and what several statistics need of it, computed once."""
 
     def __init__(self, cell: Cell, block: Block, bound: Bound | None) -> None:
+        """Bind the block to its cell. bound: the a priori interval, None if none is known."""
         self.cell, self.block, self.bound = cell, block, bound
 
     @property

@@ -77,6 +77,7 @@ def measured_groups(program: Program, block: Block) -> MeasuredGroups | None:
 def _restrict_block(block: Block, group: Group) -> Block:
     """Return the block as if there were no coordinates but the group's."""
     own = slice(group.first, group.last)
+    # Floors and trends read nothing else of a block.
     return replace(block, seen=block.seen[:, own], twins=tuple(twin[:, own] for twin in block.twins))
 
 

@@ -35,6 +35,7 @@ def paired(first: Array, second: Array) -> Paired:
         found = estimate(moments((a - b)[None]))
         spread = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / paths) if paths > 1 else np.float64(np.nan)
         correlation = np.corrcoef(a, b)[0, 1] if paths > 1 else np.nan
+        # spread is the standard error if both runs had been independent.
         narrower = spread / found.se[0]
     value, se, low, high = (float(field[0]) for field in found)
     return Paired(value, se, low, high, paths, float(correlation), float(narrower))

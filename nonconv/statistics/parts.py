@@ -68,6 +68,7 @@ def first_paths(axis: int) -> Kind[FirstPaths]:
     """
 
     def merged(a: FirstPaths, b: FirstPaths) -> FirstPaths:
+        """Return the blocks of both, those of a first."""
         # Empty blocks, those beyond the first paths, are left out, or a long run would collect thousands of them.
         return FirstPaths(a.blocks + tuple(block for block in b.blocks if block.shape[axis]), axis)
 
@@ -78,9 +79,11 @@ def optional(kind: Kind[P]) -> Kind[P | None]:
     """Return the kind of parts that may be None: these have no arrays, and a merge with one returns the other part."""
 
     def merged(a: P | None, b: P | None) -> P | None:
+        """Return the part of both, or the one that there is."""
         return b if a is None else a if b is None else kind.merge(a, b)
 
     def arrays(part: P | None) -> Arrays:
+        """Return the part's arrays, none for None."""
         return {} if part is None else kind.arrays(part)
 
     return Kind(kind.fields, merged, arrays, lambda arrays: kind.restore(arrays) if arrays else None)

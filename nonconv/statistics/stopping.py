@@ -21,7 +21,7 @@ def is_enough(cell: Cell, tally: Tally) -> bool:
     if rule is None or tally.paths not in looks(rule.least, block_size(cell.program), tally.paths):
         return False
     error = relative_error(cell, tally, rule)
-    return error <= rule.target or math.isnan(error)  # of what is not finite more paths tell nothing more
+    return error <= rule.target or math.isnan(error)  # more paths do not make a mean finite
 
 
 def looks(least: int, block: int, most: int) -> Iterator[int]:

@@ -27,6 +27,7 @@ class Statistic(Generic[P]):
     """
 
     def __init__(self, kind: Kind[P], measure: Callable[[MeasuredBlock], P]) -> None:
+        """Take the kind of the parts and the function that measures one."""
         self.kind, self.measure = kind, measure
         self.name = ""
 

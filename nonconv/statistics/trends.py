@@ -20,7 +20,7 @@ class Trend(NamedTuple):
     """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over the window.
 
     Of the last span alone also EARLY_TWIN: twin_mean at shorter lags. WINDOW_ENDS: cauchy at the longest lag. LAST_SQUARE:
-    the square of the last iterate, beside which a rounding error is measured.
+    the square of the last iterate, which rounding errors are compared with.
     """
 
     name: str

@@ -210,7 +210,7 @@ def find_zero(averages: Averages, eps: Eps) -> Zero:
     from scipy.optimize import brentq  # heavy, and needed once a run
 
     low, high = float(averages.a1.min()), float(averages.a1.max())
-    # xtol is absolute, and a zero may be tiny: only the relative tolerance shall end the search.
+    # xtol is absolute, and a zero may be tiny: only the relative tolerance may end the search.
     t = float(brentq(mean_direction, low, high, args=(averages, eps), xtol=1e-300, rtol=4.0 * np.finfo(float).eps))
     return Zero(t, 0.0 if averages.controls is None else _standard_error(averages, averages.controls, eps, t))
 

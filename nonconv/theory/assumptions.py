@@ -89,6 +89,7 @@ def settling(cell: Cell, factor: float) -> str:
     """
     if _find_schedule_departures(cell) or (cell.law is not None and not noise_persists(cell)):
         return ""
+    # Schedules are sampled, not summed: spans may have millions of steps.
     steps = [np.linspace(span.first + 1, span.last, STEPS_PER_SPAN).round() for span in cell.program.plan.spans]
     rates = [cell.program.learning_rate(n) for n in steps]
     shares = [float((1.0 / cell.program.batch_size(n)).mean()) for n in steps]

@@ -30,6 +30,7 @@ def step_bound(beta1: float, beta2: float, n: Array) -> Array:
 
     Raises ValueError unless beta1 < sqrt(beta2).
     """
+    # Correcting m and sqrt(v) scales the bound for the uncorrected averages.
     corrections = np.sqrt(1.0 - _power(beta2, n)) / (1.0 - _power(beta1, n))
     return np.asarray(corrections * _uncorrected(beta1, beta2, n))
 

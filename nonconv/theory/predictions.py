@@ -74,6 +74,7 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
         moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({EXACT})")}
     if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)):
+        # The share of squared gradients that is noise; the rest comes from the distance to the minimizer.
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({NEAR_LIMIT})")}

@@ -109,6 +109,7 @@ def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0
             n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
             linear, noise = _one_step(cell, at.curvature, n)
             variance = at.variance / cell.program.batch_size(n)
+            # Steps of a chunk are composed first: one small matrix times the moments.
             first = _product(linear) @ first
             second = _product(_second_moment_map(linear, noise, variance)) @ second
             done += len(n)
