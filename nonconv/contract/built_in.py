@@ -25,7 +25,7 @@ class _Rows(NamedTuple):
 
 
 def _table(classes: int, order: Order) -> Table:
-    """Fourteen rows of two features and one target, three of them held out."""
+    """Return a table of fourteen rows, two features and one target, three rows held out."""
     features = np.array([[k % 5 - 2.0, (k * k) % 7 / 3.0] for k in range(14)])
     targets = np.array([[float(k % 3) if classes else 0.5 * k - 3.0] for k in range(14)])
     return split(features, targets, classes, 0.2, order, True, np.arange(14) / 14.0)

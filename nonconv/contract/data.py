@@ -35,6 +35,7 @@ def constants_fit(component: Any, h: Any) -> None:
     for name, field in zip(component.constants._fields, constants, strict=True):
         if np.shape(field)[:1] != (dim,):
             raise Broken(f"prepare: {name} has the shape {np.shape(field)} for {dim} coordinates", component.prepare)
+        # uint64 for indices of tables; other types would give a kernel a second signature.
         if getattr(field, "dtype", None) not in (np.float64, np.uint64):
             raise Broken(f"prepare: {name} must be an array of floats", component.prepare)
 

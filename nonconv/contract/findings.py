@@ -25,7 +25,10 @@ from nonconv.faults.errors import NonconvError
 
 
 class Finding(NamedTuple):
-    """What a check of a component found. It passed if there are no reasons why not, unless it was skipped for one."""
+    """What a check of a component found: it passed unless there are reasons why not, or it was skipped.
+
+    kind, component, check: what was checked, by names. reasons: why it failed, empty otherwise. skipped: why it did not run.
+    """
 
     kind: str
     component: str

@@ -251,6 +251,7 @@ def _gradient_is_derivative(component: Coupled, h: Any) -> None:
             behind[j] -= step
             ends = [_loss(component, lesson, theta)[0].reshape(EXAMPLES, LANES).sum(axis=0) for theta in (ahead, behind)]
             rise = (ends[0] - ends[1]) / (2.0 * step)
+            # Relative to the loss too, whose rounding error the difference inherits.
             wrong = ~(np.abs(rise - slope[j]) <= 1e-6 * np.maximum(1.0, np.maximum(np.abs(ends[0]), np.abs(rise))))
             if wrong.any():
                 at = int(wrong.argmax())
@@ -262,6 +263,7 @@ def _gradient_is_added(component: Coupled, h: Any) -> None:
     """Check that `add_gradient` adds, and is a sum over examples; and that the penalty is finite."""
     for lesson in _lessons(component, h):
         whole = _gradient(component, lesson)
+        # Not bit for bit: sums in another order may round differently.
         close = 1e-12 * (1.0 + np.abs(whole).max())
         if not np.all(np.abs(_gradient(component, lesson, onto=1.5) - 1.5 - whole) <= close):
             raise Broken("add_gradient must add to the gradient, not replace it", component.add_gradient)

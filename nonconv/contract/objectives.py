@@ -44,6 +44,7 @@ def _gradient_is_derivative(component: Objective, h: Any) -> None:
         step = 1e-5 * (1.0 + np.abs(POINTS))
         ahead, behind = component.loss(k, POINTS + step, x), component.loss(k, POINTS - step, x)
         difference, slope = (ahead - behind) / (2.0 * step), component.gradient(k, POINTS, x)
+        # Relative to the loss too, whose rounding error the difference inherits.
         allowed = 1e-6 * np.maximum(1.0, np.maximum(np.abs(ahead), np.abs(difference)))
         wrong = np.broadcast_to(~(np.abs(difference - slope) <= allowed), POINTS.shape)
         if wrong.any():

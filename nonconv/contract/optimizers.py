@@ -88,6 +88,7 @@ def _update_is_pure(component: Optimizer, h: Any) -> None:
             raise Broken("update changes the gradient it is given", component.update)
         if any(not np.array_equal(now, then) for now, then in zip(state, before, strict=True)):
             raise Broken("update changes the state it is given; it must return a new one", component.update)
+        # Scalars, as a kernel's lane has them.
         moved = [component.update(per_step, s, float(g)) for s, g in zip(states, together, strict=True)]
         if not np.array_equal(np.broadcast_to(direction, gradients.shape), [d for d, _ in moved], equal_nan=True):
             raise Broken("update moves a path differently beside others than alone", component.update)

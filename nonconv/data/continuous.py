@@ -239,6 +239,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     weight /= weight.sum()
     center = float(weight @ z)
     second, third = (float(weight @ (z - center) ** k) for k in (2, 3))
+    # The mean is the middle of the interval, exactly: no odd moment is left to rounding.
     if h.low - h.mean == h.mean - h.high:
         return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True)
     moments = (h.mean + h.std * center, h.std**2 * second, h.std**3 * third, h.low, h.high)

@@ -20,6 +20,7 @@ MOST_POINTS = 10_000
 
 def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
     """Return the exact moments of the law on distinct points `values` (K,) with `probabilities` (K,), for dim coordinates."""
+    # Sorted, so that a symmetric law is its own mirror image.
     order = np.argsort(values)
     values, probabilities = values[order], probabilities[order]
     mean = float(probabilities @ values)
@@ -137,6 +138,7 @@ def alias_table(values: Array, probabilities: Array) -> tuple[Array, Array]:
 
     A value with less than 1/K fills the rest of its cell from a value that has more.
     """
+    # In units of a cell: 1 fills it.
     share = probabilities * len(values)
     keep, pairs = np.ones(len(values)), np.repeat(values, 2)
     light = [cell for cell in range(len(values)) if share[cell] < 1.0]

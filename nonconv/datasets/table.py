@@ -174,6 +174,7 @@ def standardise_columns(
         which = f"column {names[at]!r}" if names else f"column {at + 1}"
         what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
         raise Unusable(Complaint(parameter, what, "columns that vary, or standardise: false", entry=at))
+    # A constant column becomes exactly 0 at the training rows.
     center = np.where(same, trained[0], trained.mean(axis=0))
     return np.asarray((columns - center) / np.where(same, 1.0, spread))
 

@@ -127,6 +127,7 @@ class Kernel:
     def _make(self, program: Program, learning: Learning) -> None:
         """Put the constants at their addresses, and find the pieces."""
         hold = loops().hold
+        # Kept by this object: the addresses are valid as long as it lives.
         self._held = data, objective = Held(program.data.constants, hold), Held(program.objective.constants, hold)
         learn, finish = learner(program.objective.component, objective.kind)
         sample, step = sampler(program.data.component, data.kind), stepper(program.optimizer.component)
@@ -137,6 +138,7 @@ class Kernel:
 
     def advance(self, m: Motion) -> None:
         """Move the paths of a block in place (Engine.advance)."""
+        # Compiled on nothing, under the lock, so that the real call holds no other process up.
         if not self._loops.advance.signatures:
             with alone(self._loops.__name__):
                 self._advance(m._replace(batch_size=m.batch_size[:0], marks=m.marks[:0]))

@@ -74,6 +74,7 @@ class Moving:
         """Return a copy of the paths, moved up to step `after`, that goes on with independent data."""
         # A shallow copy, then fresh arrays for what moves; averages and extremes are not measured of twins.
         other = copy(self)
+        # From here on the twin draws from its own stream; what is left of an epoch still depends on the draws before.
         other.key, other.branched = key(self.program.seed, "twin"), self.program.draws_up_to(after)
         other.theta, other.state = self.theta.copy(), self.state.copy()
         other.average = other.lowest = other.highest = np.empty((0, 0))

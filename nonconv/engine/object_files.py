@@ -26,6 +26,7 @@ class Code(NamedTuple):
 def read_code(path: Path) -> Code | None:
     """Read the code in a file; None if the file is missing or damaged."""
     with suppress(OSError, ValueError):
+        # One read: the file may be replaced by another process at any time.
         known, whole = path.read_bytes().split(b"\n", 1)
         if known == _digest(whole):
             head, content = whole.split(b"\n", 1)

@@ -90,6 +90,7 @@ class Held:
         """Write the constants to memory of this object. hold: the compiled `write`."""
         self.constants = tuple(constants)
         self.kind = typeof(self.constants)
+        # Memory of NumPy's, since it stays where it is.
         self._room: NDArray[np.uint8] = np.zeros(CONSTANTS_BYTES, dtype=np.uint8)
         self.address = self._room.ctypes.data
         if self.constants:

@@ -83,6 +83,7 @@ def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
 def prepare(h: Mlp, shape: Shape) -> MlpConstants:
     """Tabulate where each layer lies in theta and among the units."""
     sizes = np.array(widths(h, shape), dtype=np.int64)
+    # Weights and biases of each layer; partial sums give where each begins.
     numbers = sizes[1:] * (sizes[:-1] + 1)
     return MlpConstants(
         sizes,
@@ -157,6 +158,7 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
     """
     z = forward(k, n, theta, x, work)
     first = k.rows[-1]
+    # The output layer has no slopes, and no derivative is wanted here: both parts of work are free.
     room, delta = work[k.units + first : 2 * k.units], work[2 * k.units + first : 3 * k.units]
     for i in each(n):
         out[0, i] = out[1, i] = 0.0
@@ -164,6 +166,7 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
         softmax(z, n, delta, room)
         for o in range(len(z)):
             for i in each(n):
+                # z_y and the logarithm of the sum below are both relative to the largest output.
                 out[0, i] -= target(k, y, o, i) * (z[o, i] - room[0, i])
         for i in each(n):
             out[0, i] += log(room[1, i])

@@ -105,7 +105,9 @@ def table(knots: Array, scale: float, dim: int) -> TointConstants:
     last_cell = np.floor(knots[-1] * cells)
     in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
     guide = np.maximum(np.cumsum(in_cell) - in_cell - 1, 0).astype(np.uint64)
+    # The largest power of 2 that is at most the number of knots in the fullest cell.
     leap = 1 << (int(in_cell.max()).bit_length() - 1)
+    # Infinite knots behind the last, so that a leap never reads past the end.
     padded = np.concatenate([knots, np.full(2 * leap, np.inf)])
     return TointConstants(*(_for_each(dim, part) for part in (scale, padded, guide, cells, last_cell, np.uint64(leap))))
 

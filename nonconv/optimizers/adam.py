@@ -102,6 +102,7 @@ def update(c: AdamPerStep, s: AdamState, g: Lanes) -> tuple[Lanes, AdamState]:
 
 def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
     """Return the mean direction at steps n (steps,) relative to its limit: 1, unless averages start at 0 uncorrected."""
+    # An average that starts at the first gradient has no bias either.
     return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
 
 

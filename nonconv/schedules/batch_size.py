@@ -52,6 +52,7 @@ def power(h: Power, n: Array) -> Array:
 
 def power_limits(h: Power) -> Limits:
     """Return the size as n -> infinity; infinite if it grows and `largest` was left at its default."""
+    # The default of `largest` is what a 32-bit size can hold, not a bound of the schedule.
     if h.exponent == 0 or h.largest < LARGEST:
         last = float(power(h, np.array([1.0]))[0]) if h.exponent == 0 else float(h.largest)
         return Limits(last, last)

@@ -44,7 +44,10 @@ CONSTANT = Schedule(
 
 
 class Power(NamedTuple):
-    """A power of the step: value (n + shift)^(-exponent)."""
+    """A power of the step: value (n + shift)^(-exponent).
+
+    For 1/2 < exponent <= 1 the rates meet Robbins & Monro's conditions: their sum is infinite, that of their squares finite.
+    """
 
     value: Rate
     exponent: Annotated[float, Interval(ge=0), Doc("how fast it vanishes; 0 is constant")] = 0.5
@@ -78,7 +81,11 @@ ASYMPTOTICALLY_CONSTANT = Schedule(
 
 
 class Exponential(NamedTuple):
-    """Exponential decay: value * factor^((n - 1) / steps)."""
+    """Exponential decay: value * factor^((n - 1) / steps).
+
+    Where implementations differ: PyTorch's ExponentialLR has steps 1 and calls factor gamma; Optax's exponential_decay calls
+    them transition_steps and decay_rate.
+    """
 
     value: Rate
     factor: Annotated[float, Interval(gt=0, lt=1), Doc("the rate is multiplied by this once in `steps` steps")]
@@ -95,7 +102,10 @@ EXPONENTIAL = Schedule(
 
 
 class Step(NamedTuple):
-    """Staircase decay: value * factor^floor((n - 1) / every)."""
+    """Staircase decay: value * factor^floor((n - 1) / every).
+
+    Where implementations differ: PyTorch's StepLR calls every step_size and factor gamma.
+    """
 
     value: Rate
     every: Annotated[int, Interval(ge=1), Doc("steps between two drops")]
@@ -112,7 +122,11 @@ STEP = Schedule(
 
 
 class Cosine(NamedTuple):
-    """Half a cosine from value to final over `steps` steps, then final: Loshchilov & Hutter without restarts."""
+    """Half a cosine from value to final over `steps` steps, then final: Loshchilov & Hutter without restarts.
+
+    Where implementations differ: PyTorch's CosineAnnealingLR calls steps T_max and final eta_min, and rises again after
+    T_max; Optax's cosine_decay_schedule calls steps decay_steps and has alpha = final / value.
+    """
 
     value: Rate
     steps: Annotated[int, Interval(ge=1), Doc("steps until the final rate is reached")]
@@ -136,7 +150,10 @@ COSINE = Schedule(
 
 
 class Cyclic(NamedTuple):
-    """A triangle wave from low up to high and back, once in `period` steps; step 1 is at low."""
+    """A triangle wave from low up to high and back, once in `period` steps; step 1 is at low.
+
+    Where implementations differ: PyTorch's CyclicLR calls low base_lr and high max_lr, and has step_size_up = period / 2.
+    """
 
     low: Annotated[float, Interval(ge=0), Doc("the lowest rate")]
     high: Annotated[float, Interval(gt=0), Doc("the highest rate")]
@@ -161,6 +178,7 @@ def cyclic_limits(h: Cyclic) -> Limits:
 
     An odd period never meets `high` exactly, so a cycle is tabulated; one of more than a million steps gets low and high.
     """
+    # An odd period never reaches `high`: no step is in its middle.
     cycle = cyclic(h, np.arange(1.0, h.period + 1.0)) if h.period <= 10**6 else np.array([h.low, h.high])
     return Limits(float(cycle.min()), float(cycle.max()))
 

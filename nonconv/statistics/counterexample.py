@@ -116,6 +116,7 @@ class _Growth:
         small = SMALL_DEVIATION * (self.orbit[steps + 1] - self.orbit[steps])[:, None]
         for lane in np.flatnonzero(self.ended < 0):
             d = away[:, lane]
+            # The deviation begins where the first bit differs.
             if self.began[lane] < 0 and d.any():
                 at = int((d != 0).argmax())
                 self.began[lane], self.first[lane] = first + at, d[at]

@@ -61,6 +61,7 @@ def last_floors(plan: Plan) -> dict[str, int]:
 
 def measured(plan: Plan, block: "Block") -> Array:
     """Return the floors of every path, shape (rows, paths), in the order of `rows`; not finite for a path that is not."""
+    # An empty first part, so that there is something to concatenate if no floor is wanted.
     wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]
     with np.errstate(over="ignore", invalid="ignore"):
         for k, span in enumerate(plan.spans):

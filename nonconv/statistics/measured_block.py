@@ -149,6 +149,7 @@ def fates(seen: MeasuredBlock) -> FirstPaths | None:
     p = seen.block.progress
     if p is None:
         return None
+    # One array of floats: outcomes and steps are whole numbers that a double holds exactly.
     rows = np.array([seen.outcomes[0], p.caught_step, p.place, p.speed, seen.block.start[0]], dtype=np.float64)
     return FirstPaths((rows[:, : seen.among_first(FATE_PATHS)],), axis=1)
 

@@ -17,5 +17,6 @@ def fan_quantiles(fan: Array) -> Array:
     if not fan.shape[2]:
         return np.empty((0, *fan.shape[:2]))
     ordered = np.sort(fan, axis=2)
+    # The least k with k / paths >= level, counted from 0.
     ranks = np.ceil(np.array(QUANTILE_LEVELS) * fan.shape[2]).astype(int) - 1
     return np.moveaxis(ordered[:, :, np.maximum(ranks, 0)], 2, 0)

@@ -26,6 +26,7 @@ def is_enough(cell: Cell, tally: Tally) -> bool:
 
 def looks(least: int, block: int, most: int) -> Iterator[int]:
     """Yield the numbers of paths, up to `most`, at which the rule is tested: whole blocks, from `least` on."""
+    # Rounded up to whole blocks, which are what a tally has.
     paths = -(-least // block) * block
     while paths <= most:
         yield paths

@@ -182,6 +182,7 @@ def _suggest_paths(paths: int, half: float, value: float) -> str:
 
     It is at least twice the present number.
     """
+    # The distance of the slope from the threshold; at least 0.02, since a slope at the threshold would ask for any number of paths.
     wanted = max(abs(value + SLOWEST_FALL), 0.02)
     # An interval shrinks with the root of the number of paths.
     more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
@@ -239,6 +240,7 @@ def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
     w, n = np.array(list(weights.values())), float(seen.moments.n)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = seen.moments.mean[at]
+        # The derivative of w log2(mean) by the mean.
         gradient = w / (mean * np.log(2.0))
         value = float(w @ np.log2(mean))
         variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0

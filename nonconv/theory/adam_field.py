@@ -104,6 +104,7 @@ def adam_zero(
     for coordinates, source in _sources(distribution, parameters, dim, batch):
         law = _law(source)
         mean, spread = float(law.mean[0]), math.sqrt(float(law.variance[0]) / batch)
+        # By symmetry, or since nothing is random, the zero is the mean.
         if law.symmetric or spread == 0.0:
             theta[coordinates], se[coordinates] = mean, 0.0
             continue
@@ -185,7 +186,9 @@ def enumerated(beta1: float, beta2: float, source: Source, epsilons: tuple[Eps, 
     outcomes, slowest = batch_outcomes(source), max(beta1, beta2)
     if outcomes is None:
         return None
+    # As long as there are at most MOST_HISTORIES histories.
     length = 1 if slowest == 0.0 else int(math.log(MOST_HISTORIES) / math.log(len(outcomes[0])))
+    # The weight of what is older, squared, since its effect is of second order.
     if slowest ** (2 * length) > ENUMERATION_ERROR:
         return None
     averages, shorter = (every_history(beta1, beta2, *outcomes, n) for n in (length, max(length - 1, 1)))
@@ -244,6 +247,7 @@ def _standard_error(averages: Averages, controls: Array, eps: Eps, t: float) -> 
     """
     y = _directions(averages, eps, t).mean(axis=0)
     y, controls = y - y.mean(), controls - controls.mean(axis=0)
+    # Singular values are roots of eigenvalues, and so is their threshold.
     coefficients, _, rank, _ = np.linalg.lstsq(controls, y, rcond=math.sqrt(COLLINEAR))
     residuals = y - controls @ coefficients
     variance = float(residuals @ residuals) / (len(y) - 1 - int(rank)) * float(averages.weights @ averages.weights)
@@ -383,10 +387,12 @@ def _weighted(draws: Array, beta1: float, beta2: float, source: Source) -> Avera
     ValueError if the draws' moments are too far from the law's.
     """
     law = _law(source)
+    # Of a batch mean: that of one sample, divided by the root of the batch.
     skewness = float(law.third_central[0] / law.variance[0] ** 1.5) / math.sqrt(source.batch)
     joint, (a1, a, b) = _joint(beta1, beta2), draws
     controls = np.stack([y.mean(axis=0) for y in (a1, a, b - 1.0, a1 * a - joint, a1 * (b - 1.0) - joint * skewness)], axis=1)
     mean, lanes = controls.mean(axis=0), len(controls)
+    # Control variates would hide wrong draws: they correct any deviation of the means.
     if np.any(np.abs(mean) > MOST_SIGMAS * controls.std(axis=0) / math.sqrt(lanes) + SLACK):
         raise ValueError("the draws do not have the law's known moments: it is too skewed to be drawn, or too narrow for them")
     centred = controls - mean

@@ -77,6 +77,7 @@ def _coordinates(cell: Cell) -> list[Coordinate]:
         law = program.start.component.law(program.start.parameters, program.dim)
         mean = law.mean - cell.law.mean
         square = law.variance + mean**2
+    # The second derivative of scale (theta - x)^2.
     curvature = 2.0 * program.objective.constants.scale
     return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
 
