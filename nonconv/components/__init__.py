@@ -1,1 +1,1 @@
-"""What a definition is: the contracts that components fill in, and their parameters."""
+"""What a component is: the classes that definitions fill in (`definitions`), and their parameters (`parameters`)."""

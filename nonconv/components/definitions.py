@@ -63,31 +63,36 @@ class Unusable(Exception):
     """Raised by `load`: why the parameters name nothing that the component can work with."""
 
     def __init__(self, *complaints: Complaint) -> None:
+        """Take the complaints; the exception's text joins their messages."""
         super().__init__("; ".join(complaint.message for complaint in complaints))
         self.complaints = complaints
 
 
 class Files(Protocol):
-    """What a component's `load` reads from. Every method raises Unusable, or notes by itself what is wrong in a file.
+    """What a component's `load` reads from. A method raises Unusable, or collects by itself what is wrong in a file.
 
     A file is found relative to the config and copied to the output folder. Its digest becomes part of the experiment's
     identity; a `sha256` that it does not have is refused.
     """
 
     def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
-        """The named columns of a CSV file, shape (rows, columns), in order. Keywords are the parameters that name them."""
+        """Return the named columns of a CSV file in order, shape (rows, columns).
+
+        columns: the names, by the parameter that gives them; messages name that parameter.
+        """
         ...
 
     def weights(self, file: str, sha256: str) -> Array:
-        """The numbers of a .npy file or a text, one for each coordinate of the objective."""
+        """Return the numbers of a .npy file or a text, one for each coordinate of the objective."""
         ...
 
     def uniforms(self, name: str, number: int) -> Array:
-        """Uniforms in [0, 1), a function of the config's seed and this name."""
+        """Return `number` uniforms in [0, 1), a function of the config's seed and this name."""
         ...
 
 
 def _no_complaints(parameters: Parameters) -> list[Complaint]:
+    """Accept any parameters that are each allowed; the default of `check`."""
     return []
 
 
@@ -110,25 +115,26 @@ class Component:
 
     @property
     def summary(self) -> str:
-        """The first line of the parameters' docstring."""
+        """The first line of the parameters' docstring: what `nonconv list` shows."""
         return (self.parameters.__doc__ or "").strip().splitlines()[0]
 
 
 class _Parameters:
-    """Stands for the parameters' own class, until the component is made."""
+    """Placeholder for the parameters' own class, until the component is made."""
 
 
 def parameters_as_columns(h: Parameters, n: Array) -> Any:
-    """Parameters that are numbers, each as an array over the steps n."""
+    """Return parameters that are numbers as arrays over the steps n (steps,); the default of `at_step`."""
     return type(h)(*(np.full_like(n, float(value)) for value in h))
 
 
 def _zeros(state: type[Any], h: Parameters) -> Any:
+    """Return a state of zeros; the default of `start`."""
     return state(*(0.0 for _ in state._fields))
 
 
 def _default_start(h: Parameters) -> Any:
-    """Stands for `_zeros` of the optimizer's own state, until the component is made."""
+    """Placeholder for `_zeros` of the optimizer's own state, until the component is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +148,13 @@ class Optimizer(Component):
     at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
         By default every parameter keeps its value.
 
-    The rest is what the theory and the verdict must know of the rule. It has no default, since a wrong one would take a
+    The other fields state what the theory and the verdict need of the rule. They have no default: a wrong one would take a
     safeguard away; `nonconv explain NAME --test` measures it.
 
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
-        constant law whose mean is not 0 and beside which eps is small. An average that starts at 0 without bias correction
+        constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
         makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
-        shrink for ever.
+        shrink without end.
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
@@ -164,7 +170,12 @@ class Optimizer(Component):
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
 
     def __post_init__(self) -> None:
+        """Fill in the defaults that depend on other fields.
+
+        Raises ValueError for a `per_step` without the `at_step` that makes it.
+        """
         # The class is frozen; these two defaults depend on other fields.
+        # Placeholders instead of None, so that the fields' types need no case of None after this.
         if self.start is _default_start:
             object.__setattr__(self, "start", partial(_zeros, self.state))
         if self.per_step is _Parameters:
@@ -174,17 +185,21 @@ class Optimizer(Component):
 
 
 def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
-    """The `relative_size` of a rule whose directions are as large at the first step as later."""
+    """Return 1 per step n (steps,): `relative_size` of a rule whose directions are as large at the first step as later."""
     return np.ones_like(n)
 
 
 def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
-    """The `can_be_undefined` of a rule that divides by nothing."""
+    """Return False: `can_be_undefined` of a rule that divides by nothing."""
     return False
 
 
 class Law(NamedTuple):
-    """What is known exactly of a data distribution; every field has one entry per coordinate."""
+    """What is known exactly of a data distribution; every array has one entry per coordinate, shape (dim,).
+
+    third_central: E (X - mean)^3. low, high: bounds, infinite where there are none. symmetric: whether every coordinate is
+    symmetric about its mean.
+    """
 
     mean: Array
     variance: Array
@@ -195,18 +210,19 @@ class Law(NamedTuple):
 
     @classmethod
     def same(cls, dim: int, *moments: float, symmetric: bool) -> "Law":
-        """The law of dim coordinates that share their mean, variance, third central moment and bounds."""
+        """Return the law of dim coordinates that share mean, variance, third central moment, low and high, in this order."""
         mean, variance, third_central, low, high = (np.full(dim, float(moment)) for moment in moments)
         return cls(mean, variance, third_central, low, high, symmetric)
 
     @property
     def bounded(self) -> bool:
+        """Whether every coordinate is bounded on both sides."""
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distribution(Component):
-    """A law to draw data from, by one uniform in [0, 1) per number (or per row, when `joint`).
+    """A law to draw data from, by one uniform in [0, 1) per number, or per row of a table.
 
     law: (parameters, dim) -> Law.
     constants: NamedTuple of what `sample` needs for one coordinate; `prepare`: (parameters, dim) -> the same with a
@@ -230,7 +246,7 @@ class Objective(Component):
 
     constants, prepare: as of a Distribution.
     loss, gradient: (constants of a coordinate, theta, x) -> number; gradient is d loss / d theta; both run on lanes.
-    minimizer: (parameters, Law) -> array over coordinates; None where no point deserves the name.
+    minimizer: (parameters, Law) -> array over coordinates; None where there is no minimizer.
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
@@ -266,7 +282,7 @@ class Dataset(Component):
         their uniforms (draws, n), element by element of the last axis.
     rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
-        never trained on, or how many shall be drawn from `sample`.
+        never trained on, or how many to draw from `sample`.
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     """
 
@@ -281,7 +297,7 @@ class Dataset(Component):
 
 
 class Group(NamedTuple):
-    """The coordinates first, ..., last - 1 by a name; those of weights know how many units a layer has on either side."""
+    """The coordinates first, ..., last - 1 by a name; weights also have the units of the layers before and after (fans)."""
 
     name: str
     first: int
@@ -291,6 +307,7 @@ class Group(NamedTuple):
 
 
 SQUARED_DISTANCE = "the squared distance"
+"""The name of the loss |N_theta(x) - y|^2, which the theorem is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,7 +321,7 @@ class Coupled(Component):
         that is taken for another class.
     add_gradient: (constants, n, theta, x, y, gradient, work) -> None. Adds the gradients of all n examples to gradient.
         theta and gradient are (dim, lanes); x, y and work have n = examples * lanes columns, example by example.
-    penalty: (constants, theta) -> what the gradient has besides, a number for each coordinate; runs on lanes.
+    penalty: (constants, theta) -> what is added to the gradient, a number for each coordinate; runs on lanes.
     loss_name: parameters -> what the loss is called; SQUARED_DISTANCE is the one that theorem 1.2 is about.
     idle: (constants, n, work) -> for each hidden layer which units (units, n) do not react to an example, seen after
         `loss`; NumPy. None: there are no hidden units.
@@ -325,14 +342,21 @@ class Coupled(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class Initialisation(Component):
-    """How the weights of a network are drawn: variance: (fan_in, fan_out) -> float, with the parameters `law` and `gain`."""
+    """How the weights of a network are drawn.
+
+    variance: (fan_in, fan_out) -> the variance of one weight, where fan_in and fan_out are the units of the layers before
+    and after it. The parameters have fields `law` and `gain`.
+    """
 
     variance: Callable[[int, int], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point(Component):
-    """A start that is the same for every path: point: parameters as loaded -> one number per coordinate."""
+    """A start that is the same for every path.
+
+    point: parameters as loaded -> one number per coordinate, shape (dim,).
+    """
 
     point: Callable[[Parameters], Array]
 
@@ -346,7 +370,11 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Component):
-    """A function of the step n = 1, 2, ... alone: value: (parameters, n as floats) -> array; limits: parameters -> Limits."""
+    """A function of the step n = 1, 2, ... alone: a learning rate or a batch size.
+
+    value: (parameters, n) -> array like n, steps as floats (steps,).
+    limits: parameters -> Limits as n -> infinity.
+    """
 
     value: Callable[[Parameters, Array], Array]
     limits: Callable[[Parameters], Limits]
@@ -361,10 +389,13 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
 }
-"""What the components of a kind are, as plug-ins register them."""
+"""The classes that components of a kind may have, by kind; `register` refuses others."""
 C = TypeVar("C", bound=Component)
 _collect: ContextVar[Callable[[str, Component], None] | None] = ContextVar("_collect", default=None)
-"""Where `register` puts a component: set while a plug-in's file is executed, and nowhere else."""
+"""Where `register` puts a component: set while a plug-in's file is executed, and nowhere else.
+
+A context variable instead of a global, so that files read in two threads do not mix.
+"""
 
 
 class NameTaken(ValueError):
@@ -373,7 +404,8 @@ class NameTaken(ValueError):
 
 @contextmanager
 def collecting(collect: Callable[[str, Component], None]) -> Iterator[None]:
-    """Call `collect` with the kind and component of every `register` in this context."""
+    """Call `collect` with the kind and component of every `register` within this context."""
+    # reset, not set to None: contexts may be nested.
     token = _collect.set(collect)
     try:
         yield
@@ -384,17 +416,18 @@ def collecting(collect: Callable[[str, Component], None]) -> Iterator[None]:
 class Registry(Mapping[str, Component]):
     """The components of one kind by name; none is ever added or removed.
 
-    title: the kind in plural, for people. common: parameters that every component of the kind takes besides its own.
+    title: the kind in plural, for people. common: parameters that every component of the kind takes in addition.
     """
 
     def __init__(self, kind: str, title: str, *components: Component, common: type[Any] | None = None) -> None:
+        """Keep `components` by name, in this order."""
         self.kind, self.title, self.common = kind, title, common
         self._components = {component.name: component for component in components}
 
     def register(self, component: C) -> C:
-        """Offer a plug-in's component to the configs that name its file; returns it.
+        """Offer a plug-in's component to the configs that name its file; return it.
 
-        Raises RuntimeError outside of a plug-in; ValueError where the component is of another kind; NameTaken.
+        Raises RuntimeError outside of a plug-in, ValueError where the component is of another kind, and NameTaken.
         """
         collect = _collect.get()
         if collect is None:
@@ -411,19 +444,22 @@ class Registry(Mapping[str, Component]):
         return component
 
     def extended(self, components: Iterable[Component]) -> "Registry":
-        """Another registry, which has these components too."""
+        """Return another registry that has these components too; this one stays as it is."""
         return Registry(self.kind, self.title, *self._components.values(), *components, common=self.common)
 
     @property
     def noun(self) -> str:
-        """One component of the kind, as words in a sentence."""
+        """The singular of `title`, for sentences about one component."""
         return self.title.removesuffix("s")
 
     def __getitem__(self, name: str) -> Component:
+        """Return the component of this name. Raises KeyError."""
         return self._components[name]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, built-in ones first."""
         return iter(self._components)
 
     def __len__(self) -> int:
+        """Return how many components there are."""
         return len(self._components)

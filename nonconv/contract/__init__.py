@@ -1,1 +1,4 @@
-"""What a component promises, checked: for authors of components."""
+"""Test what a component promises, for authors of plug-ins and for the built-in ones: `nonconv explain NAME --test`.
+
+One file per kind has the checks; `findings` runs them. A check takes a component and its parameters, and raises Broken.
+"""

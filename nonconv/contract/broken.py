@@ -13,6 +13,7 @@ class Broken(Exception):
     """A check failed: the reason, with file and line of the function at fault if it is a plug-in's."""
 
     def __init__(self, reason: str, function: Callable[..., Any] | None = None) -> None:
+        """Take the reason, and the function at fault if there is one."""
         at = f"{place_text(function)}: " if function is not None and is_foreign(function) else ""
         super().__init__(at + reason)
 
@@ -24,10 +25,12 @@ ADVICE = (
     "instead of np.exp, np.log and the like use the functions of nonconv.plugin (exp, log, sin, ...), "
     "which give the same bits in both engines"
 )
+"""Ends the message about engines that differ: a foreign function is the usual cause."""
 
 
 def demand_same_bits(ours: Array, reference: Array, function: Callable[..., Any], where: str = "") -> None:
     """Compare compiled paths (steps, ...) with NumPy's, bit for bit. Raises Broken, naming the first step that differs."""
+    # NaN equals NaN here, and the sign of a zero is not compared.
     differs = (ours != reference) & ~(np.isnan(ours) & np.isnan(reference))
     if np.any(differs):
         step = int(np.argmax(np.any(differs, axis=tuple(range(1, differs.ndim))))) + 1

@@ -1,4 +1,4 @@
-"""What our own components are checked with, where their annotations do not tell what goes together."""
+"""What the built-in components are checked with, where their annotations do not say what goes together."""
 
 from typing import Any, NamedTuple
 
@@ -18,14 +18,14 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
 
 
 class _Rows(NamedTuple):
-    """A small `nonconv.data.empirical.Rows` that also knows its columns, as a config's parameters do."""
+    """A small `nonconv.data.empirical.Rows` that also has its columns, as a config's parameters do."""
 
     table: Array
     columns: tuple[str, ...] = ("a", "b")
 
 
 def _table(classes: int, order: Order) -> Table:
-    """Fourteen rows of two features and one target, three of them held out."""
+    """Return a table of fourteen rows, two features and one target, three rows held out."""
     features = np.array([[k % 5 - 2.0, (k * k) % 7 / 3.0] for k in range(14)])
     targets = np.array([[float(k % 3) if classes else 0.5 * k - 3.0] for k in range(14)])
     return split(features, targets, classes, 0.2, order, True, np.arange(14) / 14.0)
@@ -39,4 +39,4 @@ FROM_FILES: dict[Component, list[Any]] = {
     DIGITS: _TABLES,
     WEIGHTS: [],
 }
-"""Of components that read a file: what their functions are given once it is read. None: they have no functions."""
+"""What the functions of components that read a file are given once it is read; empty if they have no functions."""

@@ -1,4 +1,4 @@
-"""The checks of data distributions."""
+"""The checks of data distributions: each takes the component and parameters h, and raises Broken."""
 
 import math
 from typing import Any
@@ -12,18 +12,22 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 
 SAMPLES = 2**17
+"""Samples per coordinate, and how many standard errors their moments may be off: by chance once in a million."""
 STANDARD_ERRORS = 5.0
 
 
 def dim_of(component: Any, h: Any) -> int:
+    """Return the dimension to check with: the one that the parameters fix, or a small one."""
     return int(component.dim(h) or 2) if isinstance(component, Distribution) else int(getattr(h, "dim", 1))
 
 
 def entry_of(component: Any, h: Any, dim: int, j: int) -> Any:
+    """Return the constants of coordinate j, as the engine gives them to the component's functions."""
     return component.constants(*(field[j] for field in component.prepare(h, dim)))
 
 
 def constants_fit(component: Any, h: Any) -> None:
+    """Check that `prepare` returns its NamedTuple, each field with one entry per coordinate, of a type that kernels take."""
     dim = dim_of(component, h)
     constants = component.prepare(h, dim)
     if not isinstance(constants, component.constants):
@@ -31,11 +35,13 @@ def constants_fit(component: Any, h: Any) -> None:
     for name, field in zip(component.constants._fields, constants, strict=True):
         if np.shape(field)[:1] != (dim,):
             raise Broken(f"prepare: {name} has the shape {np.shape(field)} for {dim} coordinates", component.prepare)
+        # uint64 for indices of tables; other types would give a kernel a second signature.
         if getattr(field, "dtype", None) not in (np.float64, np.uint64):
             raise Broken(f"prepare: {name} must be an array of floats", component.prepare)
 
 
 def _law_fits(component: Distribution, h: Any) -> None:
+    """Check that `law` has one entry per coordinate, in order, and a third moment of 0 where it is symmetric."""
     dim = dim_of(component, h)
     law = component.law(h, dim)
     if not isinstance(law, Law):
@@ -50,7 +56,8 @@ def _law_fits(component: Distribution, h: Any) -> None:
 
 
 def _samples(component: Distribution, h: Any, j: int) -> Array:
-    """SAMPLES samples of a coordinate, then those of the most extreme uniforms."""
+    """Return SAMPLES samples of a coordinate, then those of the most extreme uniforms."""
+    # The largest uniform, on the grid 2**-52.
     last = 1.0 - 2.0**-52
     extremes = np.array([0.0, 2.0**-52, 2.0**-51, 0.25, 0.5, 0.75, last - 2.0**-52, last])
     u = np.concatenate([uniforms(key(SEED, "data"), j, 1, 0, SAMPLES)[0], extremes])
@@ -58,6 +65,7 @@ def _samples(component: Distribution, h: Any, j: int) -> Array:
 
 
 def _samples_in_bounds(component: Distribution, h: Any) -> None:
+    """Check that every sample is finite and within the law's bounds."""
     law = component.law(h, dim_of(component, h))
     for j in range(dim_of(component, h)):
         x = _samples(component, h, j)
@@ -68,14 +76,20 @@ def _samples_in_bounds(component: Distribution, h: Any) -> None:
 
 
 def _samples_have_moments(component: Distribution, h: Any) -> None:
-    """Within five standard errors, these estimated from the sample, in units in which sixth powers are finite."""
+    """Check mean, variance and third central moment of samples, within five standard errors.
+
+    These are estimated from the sample, in units in which sixth powers are finite.
+    """
     law = component.law(h, dim_of(component, h))
     for j in range(dim_of(component, h)):
+        # Without the extreme uniforms, which are no random sample.
         x = _samples(component, h, j)[:SAMPLES]
+        # A power of 2, so that scaling is exact.
         unit = 2.0 ** math.frexp(float(np.abs(x).max()))[1]
         x = x / unit
         mean, deviation = float(x.mean()), x - x.mean()
         m2, m3, m4, m6 = (float((deviation**k).mean()) for k in (2, 3, 4, 6))
+        # Variances of the first three sample moments, times the number of samples (delta method).
         spread = (m2, m4 - m2**2, m6 - m3**2 - 6.0 * m4 * m2 + 9.0 * m2**3)
         names = ("mean", "variance", "third_central")
         for k, (name, seen, known, squared) in enumerate(zip(names, (mean, m2, m3), law[:3], spread, strict=True), 1):
@@ -87,6 +101,7 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
 
 
 def _sample_compiles(component: Distribution, h: Any) -> None:
+    """Check that both engines draw the same bits, in one and in several coordinates."""
     dims = {dim for dim, _ in LAYOUTS} if component.dim(h) is None else {component.dim(h)}
     for dim, batch in LAYOUTS:
         if dim in dims or len(dims) == 1:

@@ -25,7 +25,10 @@ from nonconv.faults.errors import NonconvError
 
 
 class Finding(NamedTuple):
-    """What a check of a component found. It passed if there are no reasons why not, unless it was skipped for one."""
+    """What a check of a component found: it passed unless there are reasons why not, or it was skipped.
+
+    kind, component, check: what was checked, by names. reasons: why it failed, empty otherwise. skipped: why it did not run.
+    """
 
     kind: str
     component: str
@@ -40,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
-    """Every check of every component that a plug-in registers; a component of two kinds is checked once.
+    """Run every check of every component that a plug-in registers; a component of two kinds is checked once.
 
     catalogue: the components that may be parameters of others.
     """
@@ -48,6 +51,7 @@ def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
     examples = said if isinstance(said, dict) else {}
     different: dict[int, tuple[str, Component]] = {}
     for kind, component, _ in plugin.registered:
+        # By identity: two components may have one name in different kinds.
         different.setdefault(id(component), (kind, component))
     return [found for kind, c in different.values() for found in findings(kind, c, examples.get(c.name, []), catalogue)]
 
@@ -55,15 +59,16 @@ def contract_of(plugin: Plugin, catalogue: Catalogue) -> list[Finding]:
 def findings(
     kind: str, component: Component, offered: Sequence[Any] = (), catalogue: Catalogue = BUILT_IN, leave_out: str = ""
 ) -> Iterator[Finding]:
-    """Every check of one component, with the parameters its author offers as mappings, or else with plausible ones.
+    """Run every check of one component, with the parameters its author offers as mappings, or else with plausible ones.
 
     A component that reads a table is checked with a small one. leave_out: what the names of checks to leave out begin with.
     """
 
     def finding(check: str, reasons: Iterable[str], skipped: str = "") -> Finding:
+        """Return a finding about this component."""
         return Finding(kind, component.name, check, tuple(reasons), skipped)
 
-    yield finding("every parameter has a description", _silent(kind, component))
+    yield finding("every parameter has a description", _find_missing_texts(kind, component))
     if component in FROM_FILES:
         examples = FROM_FILES[component]
         instead = "the other checks use a small one" if examples else "it has no functions to check"
@@ -77,7 +82,7 @@ def findings(
 
 
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
-    """Why the check fails, with the first example for which it does; empty if it passes."""
+    """Return why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
         reason = _reason(test, component, h)
         if reason:
@@ -86,6 +91,7 @@ def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list
 
 
 def _reason(test: Check, component: Component, h: Any) -> str:
+    """Return why the check fails with these parameters; empty if it passes."""
     try:
         with np.errstate(all="ignore"):
             test(component, h)
@@ -99,12 +105,13 @@ def _reason(test: Check, component: Component, h: Any) -> str:
 
 
 def _short(h: Any) -> str:
-    """The parameters in a few words."""
-    told = [f"{name}: {value}" for name, value in h._asdict().items() if name != "data" and not isinstance(value, np.ndarray)]
-    return ", ".join(told) or "its defaults"
+    """Format the parameters in a few words; arrays and data are left out."""
+    shown = [f"{name}: {value}" for name, value in h._asdict().items() if name != "data" and not isinstance(value, np.ndarray)]
+    return ", ".join(shown) or "its defaults"
 
 
-def _silent(kind: str, component: Component) -> Iterator[str]:
+def _find_missing_texts(kind: str, component: Component) -> Iterator[str]:
+    """Yield a reason per parameter without a description, and one if no source is named."""
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
         if not parameter.meaning:
             yield f"{parameter.name} has no description; write Annotated[..., Doc('what it means')]"
@@ -127,5 +134,5 @@ OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initi
 
 
 def checks_of(kind: str, component: Component) -> dict[str, Check]:
-    """The checks of a component by what holds when they pass."""
+    """Return the checks of a component, by what holds when they pass."""
     return OF_CLASS.get(type(component), CHECKS[kind])

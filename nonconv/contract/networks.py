@@ -1,4 +1,7 @@
-"""The checks of networks, data sets and initialisations."""
+"""The checks of networks, data sets and initialisations: each takes the component and parameters h, and raises Broken.
+
+Arrays have BEYOND more columns than examples, filled with nan: what is written there, or read from there, shows.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,18 +28,20 @@ MOST_COORDINATES = 60
 """At most this many coordinates of a network are compared with differences."""
 TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), Teacher(inputs=2, outputs=3, labels="classes"))
 FANS = ((1, 1), (3, 5), (5, 3), (784, 10), (1, 1024))
+"""Units of the layers before and after, for which variances are checked."""
 
 
 def _random(name: str, *shape: int) -> Array:
-    """Numbers in [-1, 1)."""
+    """Return numbers in [-1, 1) of this shape, the same for the same name."""
     return 2.0 * uniforms(key(SEED, name), 0, math.prod(shape), 0, 1)[:, 0].reshape(shape) - 1.0
 
 
 def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
-    """SGD on the network and the data, a few steps from a random start."""
+    """Return SGD on the network and the data, a few steps from a random start; `changes` replace fields of the Program."""
     h, examples = network.parameters, data.component
     shape = examples.shape(data.parameters)
     groups = network.component.groups(h, shape)
+    # No held-out examples: only paths are compared.
     none = np.empty((shape.features, 0)), np.empty((shape.targets, 0))
     rows, draws = examples.rows(data.parameters), examples.draws(data.parameters)
     whole: dict[str, Any] = {
@@ -55,8 +60,8 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
     return Program(**(whole | changes))
 
 
-def _same(program: Program, function: Callable[..., Any]) -> None:
-    """Check that both engines give the same bits. Raises Broken."""
+def _compare_engines(program: Program, function: Callable[..., Any]) -> None:
+    """Check that both engines give the same bits. Raises Broken, blaming the function."""
     from nonconv.engine.fused import Fused
 
     stop = np.zeros(1, dtype=np.uint8)
@@ -68,10 +73,12 @@ def _same(program: Program, function: Callable[..., Any]) -> None:
 
 
 def _is_count(number: Any, least: int = 0) -> bool:
+    """Return whether it is a whole number, at least `least`; booleans, which Python counts as such, are not."""
     return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
 
 def _shape_fits(component: Dataset, h: Any) -> None:
+    """Check the numbers that a data set states: shape, draws, rows; and the type of its constants."""
     shape, draws, rows = component.shape(h), component.draws(h), component.rows(h)
     if not isinstance(shape, Shape) or not all(_is_count(number, 1) for number in shape[:2]):
         raise Broken(f"shape returns {shape}; it must be Shape(features, targets), both at least 1", component.shape)
@@ -86,6 +93,7 @@ def _shape_fits(component: Dataset, h: Any) -> None:
 
 
 def _held_out_fits(component: Dataset, h: Any) -> None:
+    """Check that held-out examples are a number, or arrays (features, H) and (targets, H)."""
     shape, held_out = component.shape(h), component.held_out(h)
     if _is_count(held_out):
         return
@@ -95,8 +103,8 @@ def _held_out_fits(component: Dataset, h: Any) -> None:
         raise Broken("held_out must return a number of examples, or arrays (features, H) and (targets, H)", component.held_out)
 
 
-def _drawn(component: Dataset, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
-    """An example for each column of u, in arrays with more columns of nan."""
+def _draw_examples(component: Dataset, h: Any, u: Array, beyond: int = 0) -> tuple[Array, Array]:
+    """Draw an example for each column of u, in arrays with `beyond` more columns of nan; return x and y."""
     shape, n = component.shape(h), u.shape[1]
     x, y = (np.full((rows, n + beyond), np.nan) for rows in (shape.features, shape.targets))
     wider = np.hstack([u, np.full((len(u), beyond), 0.5)])
@@ -105,13 +113,15 @@ def _drawn(component: Dataset, h: Any, u: Array, beyond: int = 0) -> tuple[Array
 
 
 def _uniforms(component: Dataset, h: Any, n: int) -> Array:
+    """Return the uniforms of n examples, (draws, n)."""
     return uniforms(key(SEED, "examples"), 0, component.draws(h), 0, n)
 
 
 def _sample_writes(component: Dataset, h: Any) -> None:
+    """Check that `sample` writes finite numbers to n columns and nothing else, and classes where it states them."""
     u, n, shape = _uniforms(component, h, 100), 100, component.shape(h)
     before = u.copy()
-    x, y = _drawn(component, h, u, BEYOND)
+    x, y = _draw_examples(component, h, u, BEYOND)
     for name, table in (("x", x), ("y", y)):
         if not np.all(np.isfinite(table[:, :n])):
             raise Broken(f"sample leaves {name} without a finite number in row {_bad_row(table[:, :n])}", component.sample)
@@ -124,30 +134,35 @@ def _sample_writes(component: Dataset, h: Any) -> None:
 
 
 def _bad_row(table: Array) -> int:
+    """Return the first row that has a number that is not finite."""
     return int(np.argmax(~np.all(np.isfinite(table), axis=1)))
 
 
-def _sample_is_of_each(component: Dataset, h: Any) -> None:
-    """An example is a function of its own uniforms."""
+def _sample_is_elementwise(component: Dataset, h: Any) -> None:
+    """Check that an example is a function of its own uniforms, whatever is drawn together with it."""
     u = _uniforms(component, h, 7)
-    together = np.vstack(_drawn(component, h, u))
-    if not np.array_equal(together, np.vstack(_drawn(component, h, u))):
+    together = np.vstack(_draw_examples(component, h, u))
+    if not np.array_equal(together, np.vstack(_draw_examples(component, h, u))):
         raise Broken("sample gives other examples from the same uniforms", component.sample)
-    alone = np.hstack([np.vstack(_drawn(component, h, u[:, k : k + 1])) for k in range(7)])
+    alone = np.hstack([np.vstack(_draw_examples(component, h, u[:, k : k + 1])) for k in range(7)])
     if not np.array_equal(together, alone):
         raise Broken("sample returns another example beside others than alone", component.sample)
 
 
 def _sample_compiles(component: Dataset, h: Any) -> None:
+    """Check that both engines learn the same bits from the examples."""
     network = Chosen(MLP, Mlp(None, hidden=(2,), activation="tanh"))
-    _same(_program(network, Chosen(component, h)), component.sample)
+    _compare_engines(_program(network, Chosen(component, h)), component.sample)
 
 
 # Networks
 
 
 class _Lesson(NamedTuple):
-    """A network's arrays: those of n examples have more columns, of nan."""
+    """A network's arrays and n examples of LANES paths; x and y have more columns, of nan.
+
+    work: rows of scratch.
+    """
 
     n: int
     theta: Array
@@ -157,8 +172,8 @@ class _Lesson(NamedTuple):
     work: int
 
 
-def _fitting(component: Coupled, h: Any) -> Iterator[Teacher]:
-    """The teachers whose labels the network accepts."""
+def _find_teachers(component: Coupled, h: Any) -> Iterator[Teacher]:
+    """Return the teachers whose labels the network accepts. Raises Broken if it accepts none."""
     found = [teacher for teacher in TAUGHT if not component.check_shape(h, TEACHER.shape(teacher))]
     if not found:
         raise Broken("check_shape refuses values and classes alike", component.check_shape)
@@ -166,9 +181,10 @@ def _fitting(component: Coupled, h: Any) -> Iterator[Teacher]:
 
 
 def _lessons(component: Coupled, h: Any) -> Iterator[_Lesson]:
-    for teacher in _fitting(component, h):
+    """Yield a lesson for each teacher that the network accepts."""
+    for teacher in _find_teachers(component, h):
         shape, n = TEACHER.shape(teacher), EXAMPLES * LANES
-        x, y = _drawn(TEACHER, teacher, _uniforms(TEACHER, teacher, n), BEYOND)
+        x, y = _draw_examples(TEACHER, teacher, _uniforms(TEACHER, teacher, n), BEYOND)
         if not shape.classes:  # errors of both signs
             y[:, :n] -= y[:, :n].mean(axis=1, keepdims=True)
         theta = _random("theta", component.groups(h, shape)[-1].last, LANES)
@@ -176,7 +192,7 @@ def _lessons(component: Coupled, h: Any) -> Iterator[_Lesson]:
 
 
 def _loss(component: Coupled, lesson: _Lesson, theta: Array) -> Array:
-    """What `loss` writes, (2, n)."""
+    """Return what `loss` writes, (2, n). Raises Broken if it writes beyond."""
     out, work = (np.full((rows, lesson.n + BEYOND), np.nan) for rows in (2, lesson.work))
     component.loss(lesson.constants, lesson.n, theta, lesson.x, lesson.y, out, work)
     if not np.all(np.isnan(out[:, lesson.n :])):
@@ -185,7 +201,7 @@ def _loss(component: Coupled, lesson: _Lesson, theta: Array) -> Array:
 
 
 def _gradient(component: Coupled, lesson: _Lesson, onto: float = 0.0, examples: slice = slice(None)) -> Array:
-    """What `add_gradient` makes of a gradient that was `onto` everywhere."""
+    """Return what `add_gradient` makes of a gradient that was `onto` everywhere, for a slice of the examples."""
     gradient = np.full_like(lesson.theta, onto)
     x, y = (table[:, : lesson.n].reshape(len(table), -1, LANES)[:, examples].reshape(len(table), -1) for table in lesson[2:4])
     n = x.shape[1]
@@ -196,7 +212,8 @@ def _gradient(component: Coupled, lesson: _Lesson, onto: float = 0.0, examples: 
 
 
 def _groups_cover(component: Coupled, h: Any) -> None:
-    for teacher in _fitting(component, h):
+    """Check that groups have different names, cover all coordinates in order, and match their fans."""
+    for teacher in _find_teachers(component, h):
         groups = component.groups(h, TEACHER.shape(teacher))
         if not groups or groups[0].first != 0 or any(g.last <= g.first for g in groups):
             raise Broken("groups must begin at 0, each with coordinates of its own", component.groups)
@@ -211,6 +228,7 @@ def _groups_cover(component: Coupled, h: Any) -> None:
 
 
 def _loss_fits(component: Coupled, h: Any) -> None:
+    """Check that `loss` is finite, writes 0 or 1 for wrong classes, and changes none of its arguments."""
     for lesson in _lessons(component, h):
         before = [table.copy() for table in lesson[1:4]]
         out = _loss(component, lesson, lesson.theta)
@@ -223,8 +241,9 @@ def _loss_fits(component: Coupled, h: Any) -> None:
 
 
 def _gradient_is_derivative(component: Coupled, h: Any) -> None:
-    """By central differences, to 1e-6."""
+    """Check the gradient against central differences of the loss, to 1e-6, at up to MOST_COORDINATES coordinates."""
     for lesson in _lessons(component, h):
+        # Near the cube root of the precision, where truncation and rounding of a central difference balance.
         slope, step = _gradient(component, lesson), 1e-5
         for j in range(0, len(lesson.theta), -(-len(lesson.theta) // MOST_COORDINATES)):
             ahead, behind = lesson.theta.copy(), lesson.theta.copy()
@@ -232,6 +251,7 @@ def _gradient_is_derivative(component: Coupled, h: Any) -> None:
             behind[j] -= step
             ends = [_loss(component, lesson, theta)[0].reshape(EXAMPLES, LANES).sum(axis=0) for theta in (ahead, behind)]
             rise = (ends[0] - ends[1]) / (2.0 * step)
+            # Relative to the loss too, whose rounding error the difference inherits.
             wrong = ~(np.abs(rise - slope[j]) <= 1e-6 * np.maximum(1.0, np.maximum(np.abs(ends[0]), np.abs(rise))))
             if wrong.any():
                 at = int(wrong.argmax())
@@ -240,8 +260,10 @@ def _gradient_is_derivative(component: Coupled, h: Any) -> None:
 
 
 def _gradient_is_added(component: Coupled, h: Any) -> None:
+    """Check that `add_gradient` adds, and is a sum over examples; and that the penalty is finite."""
     for lesson in _lessons(component, h):
         whole = _gradient(component, lesson)
+        # Not bit for bit: sums in another order may round differently.
         close = 1e-12 * (1.0 + np.abs(whole).max())
         if not np.all(np.abs(_gradient(component, lesson, onto=1.5) - 1.5 - whole) <= close):
             raise Broken("add_gradient must add to the gradient, not replace it", component.add_gradient)
@@ -254,14 +276,16 @@ def _gradient_is_added(component: Coupled, h: Any) -> None:
 
 
 def _network_compiles(component: Coupled, h: Any) -> None:
-    for teacher in _fitting(component, h):
-        _same(_program(Chosen(component, h), Chosen(TEACHER, teacher)), component.add_gradient)
+    """Check that both engines train the network to the same bits."""
+    for teacher in _find_teachers(component, h):
+        _compare_engines(_program(Chosen(component, h), Chosen(TEACHER, teacher)), component.add_gradient)
 
 
 # Initialisations
 
 
 def _variance_is_positive(component: Initialisation, h: Any) -> None:
+    """Check that `variance` is a positive number for layers of any size."""
     for fans in FANS:
         variance = component.variance(*fans)
         if not isinstance(variance, int | float) or not 0.0 < variance < math.inf:
@@ -273,7 +297,7 @@ OF_DATASETS: dict[str, Check] = {
     "shape, draws and rows are whole numbers": _shape_fits,
     "held-out examples have the shape": _held_out_fits,
     "sample writes n columns and no more": _sample_writes,
-    "an example depends on its uniforms alone": _sample_is_of_each,
+    "an example depends on its uniforms alone": _sample_is_elementwise,
     "compiled samples equal NumPy's": _sample_compiles,
 }
 OF_NETWORKS: dict[str, Check] = {

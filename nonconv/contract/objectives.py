@@ -1,4 +1,4 @@
-"""The checks of separable objectives."""
+"""The checks of separable objectives: each takes the component and parameters h, and raises Broken."""
 
 import itertools
 from typing import Any
@@ -14,14 +14,18 @@ from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.data.nothing import NOTHING, Nothing
 
 POINTS = np.array([-2.03, -0.51, -0.07, 0.26, 0.77, 1.4, 3.11])
+"""Points at which the derivative is compared; uneven, so that a kink at a round number falls on none."""
 DATA_LAWS = ((TWO_POINT, TwoPoint(-1.0, 4.0, 0.25)), (UNIFORM, Uniform(-2.0, 3.0)))
+"""The laws with which an objective is checked: one discrete and skewed, one with a density."""
 
 
 def _data_of(component: Objective, h: Any) -> tuple[tuple[Distribution, Any], ...]:
+    """Return the laws that an objective is checked with; that of no data if it has none."""
     return DATA_LAWS if hasattr(h, "data") else ((NOTHING, Nothing()),)
 
 
 def _gradient_compiles(component: Objective, h: Any) -> None:
+    """Check that both engines move paths to the same bits, for batches of one, of five, and growing ones."""
     law, parameters = _data_of(component, h)[0]
     dim = dim_of(component, h)
     for batch in ("1", "5", "growing"):
@@ -33,13 +37,14 @@ def _gradient_compiles(component: Objective, h: Any) -> None:
 
 
 def _gradient_is_derivative(component: Objective, h: Any) -> None:
-    """By central differences, to 1e-6."""
+    """Check the gradient against central differences of the loss, to 1e-6."""
     dim = dim_of(component, h)
     for j, x in itertools.product(range(dim), (-1.0, 0.25, 2.0)):
         k = entry_of(component, h, dim, j)
         step = 1e-5 * (1.0 + np.abs(POINTS))
         ahead, behind = component.loss(k, POINTS + step, x), component.loss(k, POINTS - step, x)
         difference, slope = (ahead - behind) / (2.0 * step), component.gradient(k, POINTS, x)
+        # Relative to the loss too, whose rounding error the difference inherits.
         allowed = 1e-6 * np.maximum(1.0, np.maximum(np.abs(ahead), np.abs(difference)))
         wrong = np.broadcast_to(~(np.abs(difference - slope) <= allowed), POINTS.shape)
         if wrong.any():
@@ -50,6 +55,7 @@ def _gradient_is_derivative(component: Objective, h: Any) -> None:
 
 
 def _minimizer_is_stationary(component: Objective, h: Any) -> None:
+    """Check that the mean gradient is 0 at the minimizer, and points away from it at either side."""
     if component.minimizer is None:
         return
     dim = dim_of(component, h)
@@ -58,6 +64,7 @@ def _minimizer_is_stationary(component: Objective, h: Any) -> None:
         if np.shape(point) != (dim,):
             raise Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
         for j in range(dim):
+            # Samples at equidistant uniforms, not random ones: their mean is that of the law to rounding.
             x = law.sample(entry_of(law, parameters, dim, j), (np.arange(2**12) + 0.5) / 2**12)
             slopes = [component.gradient(entry_of(component, h, dim, j), point[j] + offset, x) for offset in (-0.1, 0.0, 0.1)]
             size = max(float(np.abs(slope).mean()) for slope in slopes)

@@ -22,11 +22,15 @@ WATCHED = 512
 LANES = 64
 """Paths of each kind of gradient."""
 LARGE = 2.0**20
-"""Factor of gradients, so that eps is small beside them."""
+"""Factor of gradients, so that eps is small beside them; a power of 2, so that it scales without rounding."""
 STANDARD_ERRORS = 5.0
+"""How many standard errors a measured size may be off."""
 LONGER, SHORTER = 0.05, 0.3
-"""How much longer or shorter early directions may be than stated, besides. Only longer ones can mislead the verdict; a sign of
-an average, which has a constant size, has a mean that grows while the average does."""
+"""How much longer or shorter early directions may be than stated, beyond standard errors.
+
+Only longer ones can mislead the verdict; a sign of an average, which has a constant size, has a mean that grows while the
+average does.
+"""
 FAR = np.array([1e12, 1e15, 1e18])
 """Steps at which a relative size is near its limit."""
 QUIET = 64
@@ -34,6 +38,7 @@ QUIET = 64
 
 
 def _state_is_floats(component: Optimizer, h: Any) -> None:
+    """Check that `start` returns the state's NamedTuple with finite floats."""
     state = component.start(h)
     if not isinstance(state, component.state):
         raise Broken(f"start returns {type(state).__name__}, not {component.state.__name__}", component.start)
@@ -43,6 +48,7 @@ def _state_is_floats(component: Optimizer, h: Any) -> None:
 
 
 def _at_step_is_a_table(component: Optimizer, h: Any) -> None:
+    """Check that `at_step` returns finite columns of the shape of n, also at very late steps."""
     n = np.array([1.0, 2.0, 3.0, 10.0, 1e3, 1e6, 1e12])
     per_step = component.at_step(h, n.copy())
     if not isinstance(per_step, component.per_step):
@@ -54,18 +60,21 @@ def _at_step_is_a_table(component: Optimizer, h: Any) -> None:
             raise Broken(f"at_step: {name} is not finite at step {n[~np.isfinite(column)][0]:g}", component.at_step)
 
 
-def _at_step_of_the_step_alone(component: Optimizer, h: Any) -> None:
+def _at_step_is_elementwise(component: Optimizer, h: Any) -> None:
+    """Check that `at_step` does not depend on which steps are tabulated together."""
     if component.per_step._fields:
         depends_on_step_alone(lambda n: component.at_step(h, n), component.at_step)
 
 
 def _update_compiles(component: Optimizer, h: Any) -> None:
+    """Check that both engines move paths to the same bits."""
     for dim, batch in LAYOUTS:
         engines_agree(make_program(dim, batch, optimizer=Configured(component, h)), component, "update")
 
 
 def _update_is_pure(component: Optimizer, h: Any) -> None:
-    """Each lane moves as it would alone, and update changes none of its arguments."""
+    """Check that each lane moves as it would alone, and that `update` changes none of its arguments."""
+    # Gradients of several sizes and both signs; from step to step they change sign and shrink.
     gradients = np.array([-3.0, -1e-3, 0.5, 1.0, 2.0, 1e4])
     columns = component.at_step(h, np.arange(1.0, 6.0))
     together, alone = gradients.copy(), list(gradients)
@@ -79,6 +88,7 @@ def _update_is_pure(component: Optimizer, h: Any) -> None:
             raise Broken("update changes the gradient it is given", component.update)
         if any(not np.array_equal(now, then) for now, then in zip(state, before, strict=True)):
             raise Broken("update changes the state it is given; it must return a new one", component.update)
+        # Scalars, as a kernel's lane has them.
         moved = [component.update(per_step, s, float(g)) for s, g in zip(states, together, strict=True)]
         if not np.array_equal(np.broadcast_to(direction, gradients.shape), [d for d, _ in moved], equal_nan=True):
             raise Broken("update moves a path differently beside others than alone", component.update)
@@ -94,7 +104,10 @@ class _Step(NamedTuple):
 
 
 def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
-    """Feed gradients (steps, lanes) to the rule. The first item is the state before step 1, with direction 0."""
+    """Feed gradients (steps, lanes) to the rule and yield each step.
+
+    The first item is the state before step 1, with direction 0.
+    """
     steps, lanes = gradients.shape
     columns = component.at_step(h, np.arange(1.0, steps + 1.0))
     state = component.state(*(np.full(lanes, value) for value in component.start(h)))
@@ -107,29 +120,30 @@ def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
 
 @cache
 def _uniforms(name: str) -> Array:
+    """Return uniforms for the gradients of this name, (steps, LANES)."""
     return uniforms(key(SEED, name), 0, LAST_MEASURED, 0, LANES)
 
 
 @cache
 def _signs() -> Array:
-    """Gradients of 1, or -1 with probability 1/4, (steps, LANES)."""
+    """Return gradients of LARGE, or -LARGE with probability 1/4, (steps, LANES)."""
     return np.where(_uniforms("signs") < 0.25, -LARGE, LARGE)
 
 
 @cache
 def _normals() -> Array:
-    """Normal gradients of mean 1/2 and variance 1, (steps, LANES)."""
+    """Return normal gradients of mean 1/2 and variance 1, times LARGE, (steps, LANES)."""
     return np.asarray(LARGE * (0.5 + normal_quantile(_uniforms("normals") + 2.0**-53)))
 
 
 def _spikes() -> Array:
-    """Gradients of 0, but for one in sixteen of either sign, (steps, LANES): an average decays in between."""
+    """Return gradients of 0, but for one in sixteen of either sign, (steps, LANES): an average decays in between."""
     u = _uniforms("spikes")
     return LARGE * np.where(u < 1.0 / 32.0, -1.0, np.where(u < 1.0 / 16.0, 1.0, 0.0))
 
 
 def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
-    """Hold relative_size against mean sizes of directions over spans of steps that double.
+    """Compare relative_size with mean sizes of directions over spans of steps that double.
 
     Gradients are 1 and -1 with a mean of 1/2. Without noise a rule that divides by deviations is undefined; without a mean
     there is no bias; and if sizes varied, so would a maximum, and what a first gradient leaves behind.
@@ -139,7 +153,7 @@ def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
 
 
 def _relative_size_fits(component: Optimizer, h: Any) -> None:
-    """One positive number per step, which tends to 1 or to 0."""
+    """Check that relative_size is one positive number per step, which tends to 1 or to 0."""
     n = np.concatenate([np.arange(1.0, 101.0), FAR])
     size = component.relative_size(h, n.copy())
     if np.shape(size) != n.shape:
@@ -152,6 +166,7 @@ def _relative_size_fits(component: Optimizer, h: Any) -> None:
 
 
 def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
+    """Check that measured directions are as long, relative to the last span's, as relative_size states."""
     n = np.arange(1.0, len(gradients) + 1.0)
     stated = np.asarray(component.relative_size(h, n))
     seen = np.array([step.direction for step in _walk(component, h, gradients)][1:]) / stated[:, None]
@@ -160,6 +175,7 @@ def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
     mean, error = means.mean(axis=1), means.std(axis=1) / math.sqrt(max(means.shape[1] - 1, 1))
     if not np.all(np.isfinite(mean)) or mean[-1] <= 0.0:
         raise Broken("on gradients of positive mean the mean direction is not a positive number", component.update)
+    # The last span is the unit, so its error enters every ratio.
     ratio, errors = mean / mean[-1], np.hypot(error, error[-1]) / mean[-1]
     allowed = np.where(ratio > 1.0, LONGER, SHORTER) + STANDARD_ERRORS * errors
     wrong = np.abs(ratio - 1.0) > allowed
@@ -175,7 +191,7 @@ def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
 
 
 def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
-    """Hold `monotone` against which fields of the state go one way only, on noise, on spikes, and on constants."""
+    """Compare `monotone` with which fields of the state go one way only, on noise, on spikes, and on constants."""
     fields = component.state._fields
     unknown = [name for name in component.monotone if name not in fields]
     if not isinstance(component.monotone, tuple) or unknown:
@@ -183,17 +199,17 @@ def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
     constants = np.full((LAST_MEASURED, 2), (-LARGE, LARGE))
     gradients = np.hstack([_signs(), _normals(), _spikes(), constants])[:WATCHED]
     seen = list(_walk(component, h, gradients))
-    for name, rise, fall, last in zip(fields, *_ways(len(fields), seen), seen[-1].state, strict=True):
+    for name, rise, fall, last in zip(fields, *_find_first_changes(len(fields), seen), seen[-1].state, strict=True):
         if name in component.monotone and rise and fall:
             raise Broken(f"monotone names {name}, but it rises as well as falls: first at steps {rise} and {fall}")
-        depends = np.any(last != last[0])  # else its way is a matter of the step alone
+        depends = np.any(last != last[0])  # else it depends on the step alone
         if name not in component.monotone and depends and bool(rise) != bool(fall):
             way = "falls" if fall else "rises"
             raise Broken(f"{name} never {'rises' if fall else 'falls'} in {WATCHED} steps, and {way}; monotone must name it")
 
 
-def _ways(fields: int, steps: Iterable[_Step]) -> tuple[list[int], list[int]]:
-    """The first step at which each field rises, and falls, on any lane; 0 if at none."""
+def _find_first_changes(fields: int, steps: Iterable[_Step]) -> tuple[list[int], list[int]]:
+    """Return the first step at which each field rises, and falls, on any lane; 0 if at none."""
     rises, falls = [0] * fields, [0] * fields
     for n, (before, after) in enumerate(pairwise(step.state for step in steps), 1):
         for k, (then, now) in enumerate(zip(before, after, strict=True)):
@@ -202,8 +218,8 @@ def _ways(fields: int, steps: Iterable[_Step]) -> tuple[list[int], list[int]]:
     return rises, falls
 
 
-def _undefined_as_stated(component: Optimizer, h: Any) -> None:
-    """Hold can_be_undefined against gradients of 0: from the first step on, and after one that is not."""
+def _undefined_is_measured(component: Optimizer, h: Any) -> None:
+    """Compare can_be_undefined with what happens on gradients of 0: from the first step on, and after one that is not 0."""
     stated = component.can_be_undefined(h)
     gradients = np.zeros((QUIET, 2))
     gradients[0, 1] = 1.0
@@ -219,10 +235,10 @@ def _undefined_as_stated(component: Optimizer, h: Any) -> None:
 OF_OPTIMIZERS: dict[str, Check] = {
     "start returns finite floats": _state_is_floats,
     "at_step returns one number per step": _at_step_is_a_table,
-    "at_step depends on the step alone": _at_step_of_the_step_alone,
+    "at_step depends on the step alone": _at_step_is_elementwise,
     "update does not change its arguments": _update_is_pure,
     "relative_size is the size of directions": _relative_size_is_measured,
     "monotone names the fields that go one way": _monotone_fields_are_stated,
-    "can_be_undefined says whether 0/0 occurs": _undefined_as_stated,
+    "can_be_undefined says whether 0/0 occurs": _undefined_is_measured,
     "compiled update equals NumPy's": _update_compiles,
 }

@@ -1,4 +1,4 @@
-"""Small programs on which the compiled engine is compared with the reference engine."""
+"""Small programs on which the compiled engine is compared with the reference engine, bit for bit."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,14 @@ from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers.adam import ADAM, Adam
 
 STEPS, PATHS, SEED = 200, 13, 3
+"""Size of the programs: an odd number of paths, so that no vector register divides it."""
 LAYOUTS = [(1, "1"), (3, "1"), (2, "5"), (2, "growing")]
 """Coordinates and batch sizes that the engines are compared on."""
 
 
 def make_program(dim: int, batch: str, **changes: Any) -> Program:
-    """Adam on the quadratic with two-point data; `changes` replace fields of the Program."""
+    """Return Adam on the quadratic with two-point data; `changes` replace fields of the Program."""
+    # Different curvatures, so that a mix-up of coordinates shows.
     scale = tuple(0.5 + 0.25 * j for j in range(dim))
     law = TwoPoint(-1.0, 2.0, 0.3)
     whole: dict[str, Any] = {
@@ -40,7 +42,7 @@ def make_program(dim: int, batch: str, **changes: Any) -> Program:
 
 
 def engines_agree(program: Program, component: Any, role: str) -> None:
-    """Run the program in both engines. Raises Broken, at the function of this role, if a bit differs."""
+    """Run the program in both engines. Raises Broken, blaming the function of this role, if a bit differs."""
     from nonconv.engine.fused import Fused  # heavy
 
     stop = np.zeros(1, dtype=np.uint8)
@@ -49,8 +51,12 @@ def engines_agree(program: Program, component: Any, role: str) -> None:
 
 
 def depends_on_step_alone(function: Callable[[Array], Any], blamed: Callable[..., Any]) -> None:
-    """Check that a function of steps (n,) is elementwise and does not change its argument. Raises Broken."""
+    """Check that a function of steps (n,) is elementwise and does not change its argument.
+
+    Raises Broken, blaming the function `blamed`.
+    """
     n = np.arange(1.0, 61.0)
+    # A copy, since the function may write to what it gets.
     given = n.copy()
     whole = np.atleast_2d(np.array(function(given)))
     if not np.array_equal(given, n):

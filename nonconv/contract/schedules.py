@@ -1,4 +1,4 @@
-"""The checks of learning rates and batch sizes."""
+"""The checks of learning rates and batch sizes: each takes the component and parameters h, and raises Broken."""
 
 import math
 from typing import Any
@@ -10,10 +10,11 @@ from nonconv.contract.broken import Broken, Check
 from nonconv.contract.programs import depends_on_step_alone
 
 FAR = (1e6, 1e9, 1e12, 1e15)
-"""Steps around which a schedule is held against its limits."""
+"""Steps around which a schedule is compared with its limits."""
 
 
 def _values_fit(component: Schedule, h: Any) -> None:
+    """Check that `value` is one finite number per step, not negative, and not 0 everywhere."""
     n = np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)])
     values = component.value(h, n.copy())
     if np.shape(values) != n.shape:
@@ -25,11 +26,13 @@ def _values_fit(component: Schedule, h: Any) -> None:
         raise Broken("value is 0 at every step", component.value)
 
 
-def _value_of_the_step_alone(component: Schedule, h: Any) -> None:
+def _value_is_elementwise(component: Schedule, h: Any) -> None:
+    """Check that `value` does not depend on which steps are evaluated together."""
     depends_on_step_alone(lambda n: component.value(h, n), component.value)
 
 
 def _sizes_are_whole(component: Schedule, h: Any) -> None:
+    """Check that batch sizes are whole numbers from 1 to 2**31 - 1."""
     n = np.concatenate([np.arange(1.0, 1001.0), 10.0 ** np.arange(4, 16)])
     sizes = np.asarray(component.value(h, n))
     bad = ~((sizes >= 1.0) & (sizes < 2.0**31) & (sizes == np.floor(sizes)))
@@ -39,10 +42,11 @@ def _sizes_are_whole(component: Schedule, h: Any) -> None:
 
 
 def _limits_hold(component: Schedule, h: Any) -> None:
-    """Values around steps 1e6 to 1e15 are within the limits, or approach them; later steps cannot be tested."""
+    """Check that values around steps 1e6 to 1e15 are within the limits, or approach them; later steps cannot be tested."""
     limits = component.limits(h)
     if not isinstance(limits, Limits) or not limits.low <= limits.high:
         raise Broken(f"limits returns {limits}; it must be Limits(low, high) with low <= high", component.limits)
+    # 5040 consecutive steps, so that a cycle of up to that length is seen whole.
     seen = [component.value(h, n + np.arange(5040.0)) for n in FAR]
     if math.isinf(limits.high):
         if not seen[-1].max() > seen[0].max() and not seen[-1].max() >= 2**31 - 1:
@@ -57,7 +61,7 @@ def _limits_hold(component: Schedule, h: Any) -> None:
 
 OF_SCHEDULES: dict[str, Check] = {
     "value returns one finite number >= 0 per step": _values_fit,
-    "value depends on the step alone": _value_of_the_step_alone,
+    "value depends on the step alone": _value_is_elementwise,
     "values approach the limits": _limits_hold,
 }
 OF_BATCH_SIZES: dict[str, Check] = {**OF_SCHEDULES, "sizes are whole numbers >= 1": _sizes_are_whole}

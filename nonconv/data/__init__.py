@@ -1,4 +1,7 @@
-"""The laws that data are drawn from, one family a file. Each knows its exact moments and draws by one uniform a number."""
+"""The laws that data are drawn from, one family per file.
+
+Each law states its exact moments, and draws a number by inversion or by a table from one uniform in [0, 1).
+"""
 
 from nonconv.components.definitions import Registry
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM

@@ -1,4 +1,8 @@
-"""Laws with a density: uniform, log_uniform, normal, truncated_normal."""
+"""Laws with a density: uniform, log_uniform, normal, truncated_normal.
+
+Constants have shape (dim,); `sample` gets those of one coordinate, and a uniform u in [0, 1), an array over paths or
+the scalar of one lane. All laws draw by inversion: one uniform gives one number.
+"""
 
 import math
 from functools import cache
@@ -20,12 +24,12 @@ HALF_GRID = 2.0**-53
 
 @cache
 def gauss_400() -> tuple[Array, Array]:
-    """Nodes and weights of Gauss-Legendre quadrature with 400 points; finding them takes up to a second."""
+    """Return nodes and weights, (400,) each, of Gauss-Legendre quadrature on [-1, 1]; cached, as they take up to a second."""
     return np.polynomial.legendre.leggauss(400)
 
 
 def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
-    """Refuse high <= low."""
+    """Refuse high <= low, at the parameter high."""
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
@@ -37,20 +41,20 @@ class Uniform(NamedTuple):
 
 
 class UniformConstants(NamedTuple):
-    """Of one coordinate inside the engine, shape (dim,) each before that."""
+    """low and high - low, shape (dim,) each; those of one coordinate inside the engine."""
 
     low: Lanes
     width: Lanes
 
 
 def uniform_law(h: Uniform, dim: int) -> Law:
-    """Exact moments of the uniform law."""
+    """Return the exact moments: mean (low + high) / 2, variance (high - low)^2 / 12, third central moment 0."""
     moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
     return Law.same(dim, *moments, symmetric=True)
 
 
 def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
-    """low + width u."""
+    """Return low + width u, in [low, high) up to rounding."""
     return k.low + k.width * u
 
 
@@ -75,7 +79,7 @@ class LogUniform(NamedTuple):
 
 
 class LogUniformConstants(NamedTuple):
-    """negative: the probability of a negative sign, 0, 1/2 or 1."""
+    """low, log(high / low), and the probability of a negative sign (0, 1/2 or 1), shape (dim,) each."""
 
     low: Lanes
     log_ratio: Lanes
@@ -83,12 +87,16 @@ class LogUniformConstants(NamedTuple):
 
 
 def log_uniform_law(h: LogUniform, dim: int) -> Law:
-    """Exact moments; those of narrow ranges by quadrature, since the closed forms cancel there."""
+    """Return exact moments: E|X|^k = (high^k - low^k) / (k log(high / low)).
+
+    For ratios up to exp(4) they come from quadrature around the mean, since the closed forms of central moments cancel.
+    """
     low, width, sign = h.low, log_ratio(h), -1.0 if h.sign == "negative" else 1.0
     if width > 4.0:
         first, second, third = ((h.high**k - low**k) / (k * width) for k in (1, 2, 3))
         variance, central = second - first**2, third - 3.0 * first * second + 2.0 * first**3
     else:  # by quadrature around the mean, where these would cancel
+        # rise = |X| / low - 1 at the nodes; expm1 keeps its digits where high is close to low.
         node, weight = np.polynomial.legendre.leggauss(40)
         rise, weight = np.expm1(width * (1.0 + node) / 2.0), weight / weight.sum()
         center = float(weight @ rise)
@@ -101,18 +109,18 @@ def log_uniform_law(h: LogUniform, dim: int) -> Law:
 
 
 def log_ratio(h: LogUniform) -> float:
-    """log(high / low), without cancellation for a narrow range."""
+    """Return log(high / low); log1p where high is at most 2 low, for else a narrow range would lose its digits."""
     return math.log(h.high / h.low) if h.high > 2.0 * h.low else math.log1p((h.high - h.low) / h.low)
 
 
 def prepare_log_uniform(h: LogUniform, dim: int) -> LogUniformConstants:
-    """The constants, alike in every coordinate."""
+    """Return the constants, shape (dim,) each, the same for every coordinate."""
     negative = {"both": 0.5, "positive": 0.0, "negative": 1.0}[h.sign]
     return LogUniformConstants(*(np.full(dim, value) for value in (h.low, log_ratio(h), negative)))
 
 
 def sample_log_uniform(k: LogUniformConstants, u: Lanes) -> Lanes:
-    """By inversion: u below `negative` chooses the sign, and its place within that part the magnitude."""
+    """Return +-low exp(log_ratio v): u < negative chooses the sign, and v is the place of u within that part."""
     below = u < k.negative
     # Both branches are evaluated, also where one has probability 0: the maxima keep it from dividing by 0.
     part = select(below, u / np.maximum(k.negative, 0.5), (u - k.negative) / np.maximum(1.0 - k.negative, 0.5))
@@ -140,19 +148,22 @@ class Normal(NamedTuple):
 
 
 class NormalConstants(NamedTuple):
-    """Mean and standard deviation per coordinate."""
+    """Mean and standard deviation, shape (dim,) each; those of one coordinate inside the engine."""
 
     mean: Lanes
     std: Lanes
 
 
 def normal_law(h: Normal, dim: int) -> Law:
-    """Exact moments of the normal law."""
+    """Return the exact moments: mean, std^2, 0, unbounded."""
     return Law.same(dim, h.mean, h.std**2, 0.0, -np.inf, np.inf, symmetric=True)
 
 
 def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
-    """By inversion: mean + std times the normal quantile, at the middle of the uniform's grid cell."""
+    """Return mean + std z, z being the normal quantile at the middle of the uniform's grid cell.
+
+    Hence no quantile is infinite: u itself may be 0.
+    """
     return k.mean + k.std * normal_quantile(u + HALF_GRID)
 
 
@@ -177,7 +188,10 @@ class TruncatedNormal(NamedTuple):
 
 
 class TruncatedNormalConstants(NamedTuple):
-    """The probabilities p_low, ..., p_low + p_width of `lower_tail`; std carries its sign."""
+    """Shape (dim,) each: mean and std before truncation, the range p_low to p_low + p_width of `lower_tail`, and the ends.
+
+    std is negative where `lower_tail` mirrors the law.
+    """
 
     mean: Lanes
     std: Lanes
@@ -188,32 +202,35 @@ class TruncatedNormalConstants(NamedTuple):
 
 
 def standardised(h: TruncatedNormal) -> tuple[float, float]:
-    """low and high in standard deviations from the mean."""
+    """Return low and high in standard deviations from the mean."""
     return (h.low - h.mean) / h.std, (h.high - h.mean) / h.std
 
 
 def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
-    """A sign and the range of probabilities of sign * Z: mirrored so that the range reaches further left than right.
+    """Return a sign, and start and width of the probabilities of sign * Z on the interval.
 
-    Then no probability is lost in rounding, and none rounds to 1, where the quantile is infinite.
+    The law is mirrored where that makes its interval reach further left than right. Then no probability is lost in rounding,
+    and none rounds to 1, where the quantile is infinite.
     """
     a, b = standardised(h)
     sign, a, b = (-1.0, -b, -a) if a + b > 0 else (1.0, a, b)
     p_low, p_high = (math.erfc(-z / math.sqrt(2.0)) / 2.0 for z in (a, b))
+    # The maximum keeps p_low + p_width u above 0 at u = 0, where the quantile would be infinite.
     return sign, max(p_low, (p_high - p_low) * HALF_GRID), p_high - p_low
 
 
 def check_truncated(h: TruncatedNormal) -> list[Complaint]:
-    """Refuse an interval without mass in double precision, and high <= low."""
+    """Refuse high <= low, and an interval with a probability below 1e-290, close to the smallest normal double."""
     if h.high > h.low and lower_tail(h)[2] < 1e-290:
         return [Complaint("low", "the interval [low, high] is so far from the mean that it carries no mass")]
     return complain_unless_ordered(h)
 
 
 def truncated_law(h: TruncatedNormal, dim: int) -> Law:
-    """Moments by Gauss-Legendre quadrature around the mode, to rounding; central, so nothing cancels."""
+    """Return moments by Gauss-Legendre quadrature, exact up to rounding; sums of central ones do not cancel."""
     a, b = standardised(h)
     mode = min(max(0.0, a), b)
+    # 40 standard deviations from the mode the density is below exp(-800) of its maximum.
     a, b = max(a, mode - 40.0), min(b, mode + 40.0)
     node, weight = gauss_400()
     z = (a + b) / 2 + (b - a) / 2 * node
@@ -222,6 +239,7 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     weight /= weight.sum()
     center = float(weight @ z)
     second, third = (float(weight @ (z - center) ** k) for k in (2, 3))
+    # The mean is the middle of the interval, exactly: no odd moment is left to rounding.
     if h.low - h.mean == h.mean - h.high:
         return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True)
     moments = (h.mean + h.std * center, h.std**2 * second, h.std**3 * third, h.low, h.high)
@@ -229,14 +247,14 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
 
 
 def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:
-    """The constants, alike in every coordinate."""
+    """Return the constants, shape (dim,) each, the same for every coordinate."""
     sign, p_low, p_width = lower_tail(h)
     numbers = (h.mean, sign * h.std, p_low, p_width, h.low, h.high)
     return TruncatedNormalConstants(*(np.full(dim, number) for number in numbers))
 
 
 def sample_truncated(k: TruncatedNormalConstants, u: Lanes) -> Lanes:
-    """By inversion on the lower tail; clipped, since rounding could leave [low, high] by an ulp."""
+    """Return mean + std z, z being the normal quantile at p_low + p_width u; clipped to [low, high] against rounding."""
     z = normal_quantile(k.p_low + k.p_width * u)
     return np.minimum(np.maximum(k.mean + k.std * z, k.low), k.high)
 

@@ -1,4 +1,8 @@
-"""Laws on finitely many points: two_point, rademacher, discrete."""
+"""Laws on finitely many points: two_point, rademacher, discrete.
+
+Constants have a leading axis over coordinates (dim, ...); `sample` gets those of one coordinate, and a uniform u in
+[0, 1), an array over paths or the scalar of one lane.
+"""
 
 from typing import Annotated, NamedTuple
 
@@ -11,14 +15,17 @@ from nonconv.data.values import Value
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 MOST_POINTS = 10_000
+"""Most points of a `discrete` law."""
 
 
 def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
-    """Exact moments of a law on distinct points (K,) with probabilities (K,), the same for every coordinate."""
+    """Return the exact moments of the law on distinct points `values` (K,) with `probabilities` (K,), for dim coordinates."""
+    # Sorted, so that a symmetric law is its own mirror image.
     order = np.argsort(values)
     values, probabilities = values[order], probabilities[order]
     mean = float(probabilities @ values)
     deviation = values - mean
+    # Up to rounding: decimal points and probabilities are seldom exact in binary.
     symmetric = np.allclose(deviation, -deviation[::-1], rtol=0, atol=1e-12 * float(np.ptp(values))) and np.allclose(
         probabilities, probabilities[::-1], rtol=0, atol=1e-12
     )
@@ -35,7 +42,7 @@ class TwoPoint(NamedTuple):
 
 
 class TwoPointConstants(NamedTuple):
-    """The two values and the probability of the higher one."""
+    """The two values and the probability of the higher one, shape (dim,) each; those of one coordinate inside the engine."""
 
     low: Lanes
     high: Lanes
@@ -43,17 +50,17 @@ class TwoPointConstants(NamedTuple):
 
 
 def check_two_point(h: TwoPoint) -> list[Complaint]:
-    """Refuse high <= low."""
+    """Refuse high <= low, at the parameter high."""
     return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
 def prepare_two_point(h: TwoPoint, dim: int) -> TwoPointConstants:
-    """The constants, alike in every coordinate."""
+    """Return the constants, shape (dim,) each, the same for every coordinate."""
     return TwoPointConstants(*(np.full(dim, value) for value in h))
 
 
 def sample_two_point(k: TwoPointConstants, u: Lanes) -> Lanes:
-    """high with probability p_high."""
+    """Return high where u < p_high, low elsewhere."""
     return select(u < k.p_high, k.high, k.low)
 
 
@@ -92,7 +99,10 @@ class Discrete(NamedTuple):
 
 
 class DiscreteConstants(NamedTuple):
-    """Walker's alias table: cell c holds values[2c] with probability keep[c] and values[2c + 1] otherwise."""
+    """Walker's alias table: cell c holds values[2c] with probability keep[c], and values[2c + 1] otherwise.
+
+    size (dim,): the number of cells K. keep (dim, K). values (dim, 2K).
+    """
 
     size: Lanes
     keep: Lanes
@@ -100,7 +110,7 @@ class DiscreteConstants(NamedTuple):
 
 
 def check_discrete(h: Discrete) -> list[Complaint]:
-    """Refuse probabilities that do not match the values, do not sum to 1, or duplicate values."""
+    """Refuse probabilities that do not match the values or do not sum to 1 (to 1e-9), and duplicate values."""
     if len(h.probabilities) != len(h.values):
         return [Complaint("probabilities", f"has {len(h.probabilities)} numbers for {len(h.values)} values")]
     if len(set(h.values)) < len(h.values):
@@ -111,23 +121,29 @@ def check_discrete(h: Discrete) -> list[Complaint]:
 
 
 def prepare_discrete(h: Discrete, dim: int) -> DiscreteConstants:
-    """The alias table, alike in every coordinate."""
+    """Return the alias table, repeated for each of dim coordinates."""
     keep, values = alias_table(np.asarray(h.values), normalised(h))
+    # size is a float since it only multiplies a uniform.
     return DiscreteConstants(np.full(dim, float(len(h.values))), np.tile(keep, (dim, 1)), np.tile(values, (dim, 1)))
 
 
 def normalised(h: Discrete) -> Array:
-    """The probabilities, without the rounding error of their sum."""
+    """Return the probabilities (K,) divided by their sum, which may differ from 1 by rounding."""
     probabilities = np.asarray(h.probabilities)
     return np.asarray(probabilities / probabilities.sum())
 
 
 def alias_table(values: Array, probabilities: Array) -> tuple[Array, Array]:
-    """Walker's table (1977): keep (K,) and values (2K,). Values with less than 1/K fill their cell from one that has more."""
+    """Build Walker's alias table (1977) for values (K,): returns keep (K,) and values (2K,).
+
+    A value with less than 1/K fills the rest of its cell from a value that has more.
+    """
+    # In units of a cell: 1 fills it.
     share = probabilities * len(values)
     keep, pairs = np.ones(len(values)), np.repeat(values, 2)
     light = [cell for cell in range(len(values)) if share[cell] < 1.0]
     heavy = [cell for cell in range(len(values)) if share[cell] >= 1.0]
+    # Either list may run out first by rounding; what is left keeps its whole cell, which keep = 1 says.
     while light and heavy:
         cell, donor = light.pop(), heavy.pop()
         keep[cell], pairs[2 * cell + 1] = share[cell], values[donor]
@@ -137,9 +153,10 @@ def alias_table(values: Array, probabilities: Array) -> tuple[Array, Array]:
 
 
 def sample_discrete(k: DiscreteConstants, u: Lanes) -> Lanes:
-    """The integer part of u size chooses a cell, the fraction left decides between its two values: one uniform per draw."""
+    """Return the value that u selects: floor(u size) is the cell, and the fraction left decides between its two values."""
     scaled = u * k.size
     cell = np.int64(scaled)
+    # The choice between both values is made by index: lanes take no branch.
     other = np.int64(scaled - cell >= k.keep[index(cell)])
     return k.values[index(2 * cell + other)]
 

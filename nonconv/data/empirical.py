@@ -20,23 +20,27 @@ class Csv(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What the engine knows of a `Csv`: its numbers, shape (rows, columns)."""
+    """What the definitions need of a `Csv` once its file is read: its numbers, shape (rows, columns)."""
 
     table: Array
 
 
 class RowConstants(NamedTuple):
-    """size: the number of rows; values: the column of the coordinate."""
+    """size (columns,): the number of rows. values (columns, rows): the numbers column by column."""
 
     size: Lanes
     values: Lanes
 
 
 def load(h: Csv, files: Files) -> Rows:
-    """The rows, standardised if wanted. Raises Unusable: a column that does not vary cannot be standardised."""
+    """Read the rows, standardised if wanted.
+
+    Raises Unusable for a column that does not vary and so cannot be standardised, and whatever `files` raises.
+    """
     table = files.table(h.file, h.sha256, columns=h.columns)
     if not h.standardise:
         return Rows(table)
+    # Divided by the number of rows, not by one less: the rows are the law, not a sample of it.
     spread = table.std(axis=0)
     constant = [entry for entry, width in enumerate(spread) if width == 0]
     if constant:
@@ -46,9 +50,10 @@ def load(h: Csv, files: Files) -> Rows:
 
 
 def law(h: Rows, dim: int) -> Law:
-    """Exact moments of the rows, per column."""
+    """Return the exact moments of the rows, per column; `symmetric` if all columns are so up to rounding."""
     mean = h.table.mean(axis=0)
     deviation = h.table - mean
+    # Symmetric about the mean: the sorted deviations are their own mirror image.
     ordered = np.sort(deviation, axis=0)
     symmetric = bool(np.allclose(ordered, -ordered[::-1], rtol=0, atol=1e-12 * float(np.ptp(h.table))))
     return Law(
@@ -62,13 +67,14 @@ def law(h: Rows, dim: int) -> Law:
 
 
 def prepare(h: Rows, dim: int) -> RowConstants:
-    """The columns as contiguous arrays (columns, rows), since a kernel works on one coordinate at a time."""
+    """Return the columns as contiguous arrays (columns, rows), since a kernel works on one coordinate at a time."""
     rows, columns = h.table.shape
+    # The number of rows is a float since it only multiplies a uniform.
     return RowConstants(np.full(columns, float(rows)), np.ascontiguousarray(h.table.T))
 
 
 def sample(k: RowConstants, u: Lanes) -> Lanes:
-    """The row of number floor(u rows); every column uses the same u, so a sample is a whole row."""
+    """Return the number in row floor(u rows); every column gets the same u, so a sample is a whole row."""
     return k.values[index(u * k.size)]
 
 

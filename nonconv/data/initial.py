@@ -1,4 +1,7 @@
-"""Where networks start: weights drawn with a variance that each layer's width sets, or given ones. Biases start at 0."""
+"""Where networks start: weights drawn with a variance that each layer's width sets, or given ones. Biases start at 0.
+
+`variance` takes fan_in and fan_out, the units of the layers before and after, and returns that of one weight.
+"""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -54,6 +57,7 @@ class Given(NamedTuple):
 
 
 def load_weights(h: Weights, files: Files) -> Given:
+    """Read the weights, one number per coordinate. Raises Unusable where the file does not have them."""
     return Given(files.weights(h.file, h.sha256))
 
 
@@ -61,13 +65,16 @@ WEIGHTS = Point(name="weights", parameters=Weights, paper="a start from a file",
 
 
 class Spread(NamedTuple):
-    """What each coordinate is drawn with: its standard deviation, 0 for a bias."""
+    """The standard deviation of each coordinate's start, shape (dim,); 0 for a bias."""
 
     std: Array
 
 
 def spread(component: Initialisation, parameters: He | Glorot | Lecun, groups: tuple[Group, ...]) -> Spread:
-    """The standard deviation of every coordinate."""
+    """Return the standard deviation of every coordinate: gain times the root of the component's variance, 0 for a bias.
+
+    groups: the network's weights and biases in order; a group without fan_in is one of biases.
+    """
     parts = [
         np.full(g.last - g.first, parameters.gain * np.sqrt(component.variance(g.fan_in, g.fan_out)) if g.fan_in else 0.0)
         for g in groups
@@ -76,11 +83,15 @@ def spread(component: Initialisation, parameters: He | Glorot | Lecun, groups: t
 
 
 def _law(h: Spread, dim: int) -> Law:
+    # Infinite bounds, also for uniform starts: only mean and variance of a start are used.
+    """Return mean 0 and variance std^2 per coordinate."""
     zero = np.zeros(dim)
     return Law(zero, h.std**2, zero, np.full(dim, -np.inf), np.full(dim, np.inf), symmetric=True)
 
 
 def _prepare_uniform(h: Spread, dim: int) -> UniformConstants:
+    """Return the constants of the uniform law with these standard deviations: width 2 sqrt(3) std around 0."""
+    # The uniform law on [-r, r] has variance r^2 / 3.
     reach = np.sqrt(3.0) * h.std
     return UniformConstants(-reach, 2.0 * reach)
 

@@ -13,11 +13,13 @@ class Nothing(NamedTuple):
 
 
 class NothingConstants(NamedTuple):
+    """The number that `sample` returns for every coordinate: 0, shape (dim,) before the engine takes one entry."""
+
     zero: Lanes
 
 
 def sample(k: NothingConstants, u: Lanes) -> Lanes:
-    """0; no uniform is drawn."""
+    """Return 0, whatever u is; an objective without data ignores it, and no uniform is made."""
     return k.zero
 
 

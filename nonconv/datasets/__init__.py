@@ -1,4 +1,8 @@
-"""What a network learns from, one family a file: pairs (x, y) drawn from a law, or the rows of a table."""
+"""What a network learns from, one family per file: pairs (x, y) drawn from a law, or the rows of a table.
+
+`sample` writes n examples at once, one per column: features x (features, n), targets y (targets, n), from uniforms
+u (draws, n). It runs in kernels too, where n is examples times lanes.
+"""
 
 from nonconv.components.definitions import Registry
 from nonconv.datasets.function import FUNCTION

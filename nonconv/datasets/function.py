@@ -16,15 +16,15 @@ from nonconv.datasets.common import (
     Noise,
     NoiseLaw,
     add_noise,
+    classify_noise,
     complain_unless_ordered,
     draw_features,
-    noise_of,
 )
 from nonconv.numerics.arithmetic import Array, each
 from nonconv.numerics.elementary import sin
 
 FARTHEST = 1e6
-"""The largest argument of the sine: nonconv.numerics.elementary reduces those up to here without loss."""
+"""The largest argument of the sine: `numerics.elementary` reduces arguments up to here without loss."""
 
 
 class Function(NamedTuple):
@@ -50,7 +50,10 @@ class Function(NamedTuple):
 
 
 class FunctionConstants(NamedTuple):
-    """Numbers that kernels read; sine and normal are 0 or 1."""
+    """What `sample` needs, as kernels read it: numbers and one array.
+
+    width: high - low. sine: 1 for the sine, 0 for the polynomial. normal: 1 for normal noise, 0 for uniform noise.
+    """
 
     low: float
     width: float
@@ -64,6 +67,7 @@ class FunctionConstants(NamedTuple):
 def check(h: Function) -> list[Complaint]:
     """Refuse values beyond double precision or the sine's exact range, and high <= low."""
     farthest, bound = h.inputs * max(abs(h.low), abs(h.high)), 0.0
+    # Horner with magnitudes bounds the polynomial on the whole range of s.
     for coefficient in reversed(h.coefficients):
         bound = abs(coefficient) + farthest * bound
     if h.of == "polynomial" and not bound <= LARGEST:
@@ -75,6 +79,7 @@ def check(h: Function) -> list[Complaint]:
 
 
 def prepare(h: Function) -> FunctionConstants:
+    """Return the constants of `sample`."""
     return FunctionConstants(
         low=float(h.low),
         width=float(h.high - h.low),
@@ -87,7 +92,10 @@ def prepare(h: Function) -> FunctionConstants:
 
 
 def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
-    """Write features x (inputs, n) and the label y (1, n) from uniforms u (inputs + 1, n), the last row being the noise."""
+    """Write features x (inputs, n) and the label y (1, n) of n examples.
+
+    u (inputs + 1, n): the last row is the noise's.
+    """
     draw_features(k.low, k.width, n, u, x)
     s = np.empty(n)
     for i in each(n):
@@ -104,7 +112,7 @@ def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
 
 
 def horner(coefficients: Array, n: int, s: Array, y: Array) -> None:
-    """Write the polynomial of s (n,) to y (n,)."""
+    """Write the polynomial of s (n,) with `coefficients` from the constant term up to y (n,), by Horner's rule."""
     for i in each(n):
         y[i] = 0.0
     for power in range(coefficients.shape[0] - 1, -1, -1):
@@ -123,6 +131,6 @@ FUNCTION = Dataset(
     prepare=prepare,
     draws=lambda h: h.inputs + 1,
     sample=sample,
-    label_noise=lambda h: noise_of(h.noise, h.noise_law),
+    label_noise=lambda h: classify_noise(h.noise, h.noise_law),
     held_out=lambda h: h.held_out,
 )

@@ -1,4 +1,8 @@
-"""Rows of a table, the user's own or shipped: csv, diabetes, digits."""
+"""Rows of a table, the user's own or shipped: csv, diabetes, digits.
+
+Once loaded, all three are a `Table` and share every function. A row is drawn by one uniform: with replacement, or in
+epochs, where the engine replaces the uniform by one that selects the row to come.
+"""
 
 from collections.abc import Callable
 from importlib import resources
@@ -61,9 +65,10 @@ class Digits(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What the definitions know of a `Csv`, `Diabetes` or `Digits`: its numbers as they are learned from, row by row.
+    """What the definitions need of a `Csv`, `Diabetes` or `Digits`: its numbers as they are learned from, row by row.
 
-    classes: how many, or 0 if the targets are any numbers. epochs: the order of the rows.
+    features, targets (rows, columns): the training rows. held_out_features, held_out_targets: the rows that measure the
+    risk. classes: how many, or 0 if targets are any numbers. epochs: whether each epoch passes through all rows.
     """
 
     features: Array
@@ -75,7 +80,7 @@ class Table(NamedTuple):
 
 
 class TableConstants(NamedTuple):
-    """Features and targets by column."""
+    """What `sample` needs: the number of rows, features (features, rows) and targets (targets, rows)."""
 
     rows: float
     features: Array
@@ -97,21 +102,25 @@ def check(h: Csv) -> list[Complaint]:
 
 
 def count_classes(targets: Array) -> int:
-    """How many classes there are. Raises Unusable unless the targets (rows, 1) are the whole numbers 0, ..., K - 1."""
+    """Return the number of classes of targets (rows, 1).
+
+    Raises Unusable unless they are the whole numbers 0, ..., K - 1, each at least once, and K is 2 or more.
+    """
     if np.any(targets != np.floor(targets)) or np.any(targets < 0):
         wrong = targets[(targets != np.floor(targets)) | (targets < 0)][0]
-        raise Unusable(_of_target(f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}"))
+        raise Unusable(_complain_about_target(f"classes are the whole numbers 0, 1, ..., but there is a row of {wrong:g}"))
     found = np.unique(targets)
     if len(found) < 2:
-        raise Unusable(_of_target(f"all rows are of class {found[0]:g}; there must be at least two classes"))
+        raise Unusable(_complain_about_target(f"all rows are of class {found[0]:g}; there must be at least two classes"))
     if found[-1] != len(found) - 1:
         missing = int(np.argmax(found != np.arange(len(found))))
         what = f"classes go up to {found[-1]:g}, but there is no row of class {missing}; number them 0, 1, ..."
-        raise Unusable(_of_target(what))
+        raise Unusable(_complain_about_target(what))
     return len(found)
 
 
-def _of_target(message: str) -> Complaint:
+def _complain_about_target(message: str) -> Complaint:
+    """Return a complaint about the one column of targets."""
     return Complaint("targets", message, entry=0)
 
 
@@ -127,29 +136,37 @@ def split(
     constant_features: bool = False,
     names: tuple[str, ...] = (),
 ) -> Table:
-    """The rows as they are learned from: those with the smallest of the uniforms u (rows,) are held out.
+    """Split rows into training and held-out ones; those with the smallest of the uniforms u (rows,) are held out.
 
-    classes: how many, or 0 for values. constant_features: whether standardising accepts a feature that has one value in
-    all training rows. names: of all columns, the features first. Raises Unusable: no row is left to train on, or a column
-    cannot be standardised.
+    features (rows, F), targets (rows, T). classes: how many, or 0 for values. share: the share of rows to hold out.
+    constant_features: whether standardising accepts a feature with one value in all training rows. names: of all columns,
+    the features first. Raises Unusable if no row is left to train on, or a column cannot be standardised.
     """
     rows, count = features.shape
     held_out = np.zeros(rows, dtype=np.bool_)
+    # Stable, so that ties are broken alike on every machine.
     held_out[np.argsort(u, kind="stable")[: round(share * rows)]] = True
     if np.all(held_out):
         what = f"of {rows} rows {np.sum(held_out)} would be held out, which leaves none to train on"
         raise Unusable(Complaint("held_out", what))
     if standardise:
-        features = standardised(features, ~held_out, "features", names[:count], constant_features)
+        features = standardise_columns(features, ~held_out, "features", names[:count], constant_features)
     if standardise and classes == 0:
-        targets = standardised(targets, ~held_out, "targets", names[count:], False)
+        targets = standardise_columns(targets, ~held_out, "targets", names[count:], False)
     parts = (features[~held_out], targets[~held_out], features[held_out], targets[held_out])
     return Table(*parts, classes, order == "epochs")
 
 
-def standardised(columns: Array, training: NDArray[np.bool_], parameter: str, names: tuple[str, ...], constant: bool) -> Array:
-    """Columns (rows, C) of mean 0 and standard deviation 1 over the training rows, or 0 there where they are constant."""
+def standardise_columns(
+    columns: Array, training: NDArray[np.bool_], parameter: str, names: tuple[str, ...], constant: bool
+) -> Array:
+    """Return columns (rows, C) with mean 0 and standard deviation 1 over the training rows; constant ones become 0 there.
+
+    training (rows,): which rows are so. parameter, names: what to name in a complaint. constant: whether constant columns are
+    accepted. Raises Unusable for a constant column otherwise.
+    """
     trained = columns[training]
+    # Not by std > 0: rounding of the mean can give a constant column a tiny one.
     spread = np.where(np.ptp(trained, axis=0) > 0, trained.std(axis=0), 0.0)
     same = spread == 0
     if np.any(same) and not constant:
@@ -157,27 +174,29 @@ def standardised(columns: Array, training: NDArray[np.bool_], parameter: str, na
         which = f"column {names[at]!r}" if names else f"column {at + 1}"
         what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
         raise Unusable(Complaint(parameter, what, "columns that vary, or standardise: false", entry=at))
+    # A constant column becomes exactly 0 at the training rows.
     center = np.where(same, trained[0], trained.mean(axis=0))
     return np.asarray((columns - center) / np.where(same, 1.0, spread))
 
 
 def shipped(name: str) -> tuple[Array, Array, int]:
-    """The features (rows, F), targets (rows, 1) and number of classes of a table that comes with the package."""
+    """Read a table that comes with the package: features (rows, F), targets (rows, 1), and the number of classes."""
     if name == "diabetes":
         lines = shipped_text("diabetes.csv").splitlines()[1:]
         table, classes = np.array([[float(field) for field in line.split(",")] for line in lines]), 0
     else:
+        # Pixels are 0, ..., 16, so one digit to base 17 each; the last mark of a line is the class.
         table, classes = np.array([[float(int(mark, 17)) for mark in line] for line in shipped_text("digits.txt").split()]), 10
     return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1:]), classes
 
 
 def shipped_text(file: str) -> str:
-    """A data file of the package."""
+    """Read a data file of the package."""
     return resources.files("nonconv.datasets").joinpath("data", file).read_text(encoding="ascii")
 
 
 def load_csv(h: Csv, files: Files) -> Table:
-    """The rows of the file. Raises Unusable."""
+    """Read, check and split the rows of the user's file. Raises Unusable."""
     columns = files.table(h.file, h.sha256, features=h.features, targets=h.targets)
     features, targets = np.split(columns, [len(h.features)], axis=1)
     classes = count_classes(targets) if h.labels == "classes" else 0
@@ -187,9 +206,10 @@ def load_csv(h: Csv, files: Files) -> Table:
 
 
 def load_shipped(name: str) -> Callable[[Diabetes | Digits, Files], Table]:
-    """What loads a table that comes with the package."""
+    """Return the `load` of a table that comes with the package."""
 
     def load(h: Diabetes | Digits, files: Files) -> Table:
+        """Read and split the rows. Raises Unusable."""
         features, targets, classes = shipped(name)
         u = files.uniforms("held-out", len(features))
         return split(features, targets, classes, h.held_out, h.order, h.standardise, u, constant_features=True)
@@ -198,26 +218,28 @@ def load_shipped(name: str) -> Callable[[Diabetes | Digits, Files], Table]:
 
 
 def shape_of(h: Table) -> Shape:
-    """Features, targets and classes of a table."""
+    """Return features, targets and classes of an example."""
     return Shape(h.features.shape[1], h.targets.shape[1], h.classes)
 
 
 def prepare(h: Table) -> TableConstants:
+    # The number of rows is a float since it only multiplies a uniform.
+    """Return the constants of `sample`: the training rows, by column."""
     return TableConstants(float(len(h.features)), by_column(h.features), by_column(h.targets))
 
 
 def by_column(rows: Array) -> Array:
-    """Rows as contiguous columns: a kernel reads one column for many examples."""
+    """Return rows (rows, C) as contiguous columns (C, rows): a kernel reads one column for many examples."""
     return np.ascontiguousarray(rows.T)
 
 
 def held_out(h: Table) -> tuple[Array, Array]:
-    """The held-out features (features, rows) and targets (targets, rows)."""
+    """Return the held-out features (features, rows) and targets (targets, rows)."""
     return by_column(h.held_out_features), by_column(h.held_out_targets)
 
 
 def sample(k: TableConstants, n: int, u: Array, x: Array, y: Array) -> None:
-    """Write the rows drawn by u (1, n): features x (features, n) and targets y (targets, n)."""
+    """Write the rows floor(u rows) of n examples: features x (features, n), targets y (targets, n), from u (1, n)."""
     for j in range(x.shape[0]):
         column, x_j = k.features[j], x[j]
         for i in each(n):
@@ -229,6 +251,7 @@ def sample(k: TableConstants, n: int, u: Array, x: Array, y: Array) -> None:
 
 
 def no_complaints(h: Diabetes | Digits) -> list[Complaint]:
+    """Accept any parameters: those of shipped tables always go together."""
     return []
 
 
@@ -239,6 +262,7 @@ def component(
     load: Callable[[Any, Files], Table],
     check: Callable[[Any], list[Complaint]] = no_complaints,
 ) -> Dataset:
+    """Return the data set of a family of tables, which differ in their parameters and in how they are loaded alone."""
     return Dataset(
         name=name,
         parameters=parameters,
@@ -250,7 +274,7 @@ def component(
         prepare=prepare,
         draws=lambda h: 1,
         sample=sample,
-        label_noise=lambda h: "bounded",  # there are finitely many rows, and nobody knows y from x
+        label_noise=lambda h: "bounded",  # there are finitely many rows, and y is no known function of x
         rows=lambda h: len(h.features) if h.epochs else 0,
         held_out=held_out,
     )

@@ -19,9 +19,9 @@ from nonconv.datasets.common import (
     NoiseLaw,
     Units,
     add_noise,
+    classify_noise,
     complain_unless_ordered,
     draw_features,
-    noise_of,
 )
 from nonconv.numerics.arithmetic import Array, each, select
 from nonconv.numerics.elementary import sigmoid, tanh
@@ -29,6 +29,7 @@ from nonconv.numerics.normal import normal_quantile
 from nonconv.numerics.rng import key, uniforms
 
 BIAS_STD = 0.5
+"""Standard deviation of the biases of N*."""
 RELU, TANH, SIGMOID, IDENTITY = range(4)
 ACTIVATIONS = {"relu": RELU, "tanh": TANH, "sigmoid": SIGMOID, "identity": IDENTITY}
 
@@ -56,7 +57,12 @@ class Teacher(NamedTuple):
 
 
 class TeacherConstants(NamedTuple):
-    """sizes: units of each layer from the features on. weights, biases: unit by unit; of a unit, by the unit they come from."""
+    """N* and the law of examples, as kernels read them: numbers and arrays.
+
+    sizes: units of each layer, the features first. widest: the largest of sizes. weights: layer by layer, unit by unit, and
+    per unit by the unit they come from. biases: layer by layer, unit by unit. activation: RELU, TANH, SIGMOID or IDENTITY.
+    classes: 0 for values. normal: 1 for normal noise, 0 for uniform noise.
+    """
 
     low: float
     width: float
@@ -81,11 +87,12 @@ def check(h: Teacher) -> list[Complaint]:
 
 
 def classes_of(h: Teacher) -> int:
-    """The number of classes, 0 for values."""
+    """Return the number of classes, 0 for values."""
     return h.outputs if h.labels == "classes" else 0
 
 
 def prepare(h: Teacher) -> TeacherConstants:
+    """Draw N* and return the constants of `sample`."""
     sizes = (h.inputs, *h.hidden, h.outputs)
     weights, biases = network(h.seed, sizes)
     return TeacherConstants(
@@ -103,9 +110,13 @@ def prepare(h: Teacher) -> TeacherConstants:
 
 
 def network(seed: int, sizes: tuple[int, ...]) -> tuple[Array, Array]:
-    """The weights and biases of N*, each layer by layer: in the stream all weights come first, then all biases."""
+    """Draw the weights and biases of N* from its own seed, layer by layer, as two flat arrays.
+
+    sizes: units of each layer, the features first. Weights have variance 1 / fan in, biases BIAS_STD^2.
+    """
     fan_in = np.concatenate([np.full(before * after, before) for before, after in pairwise(sizes)])
     count = len(fan_in) + sum(sizes[1:])
+    # All weights come first in the stream, then all biases.
     normal = normal_quantile(uniforms(key(seed, "teacher"), 0, count, 0, 1)[:, 0] + HALF_GRID)
     return normal[: len(fan_in)] / np.sqrt(fan_in), BIAS_STD * normal[len(fan_in) :]
 
@@ -117,6 +128,7 @@ def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
     for j in range(x.shape[0]):
         for i in each(n):
             z[j, i] = x[j, i]
+    # Row `drawn` is the first of u that the features did not take.
     first, drawn = outputs(k, n, z), x.shape[0]
     if k.classes > 0:
         largest(k.classes, n, z, first, y[0])
@@ -129,10 +141,14 @@ def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
 
 
 def outputs(k: TeacherConstants, n: int, z: Array) -> int:
-    """Run N* on the first rows of z (2 widest, n), whose halves hold the layers in turn; returns the outputs' first row."""
+    """Run N* on the first rows of z (2 widest, n); return the first row of its outputs.
+
+    The two halves of z hold the layers in turn: each layer is read from one half and written to the other.
+    """
     before, after, weight, unit = 0, k.widest, 0, 0
     for layer in range(1, k.sizes.shape[0]):
         for j in range(after, after + k.sizes[layer]):
+            # Rows as variables, so that the loops over examples index one axis.
             bias, z_j = k.biases[unit], z[j]
             for i in each(n):
                 z_j[i] = bias
@@ -149,7 +165,7 @@ def outputs(k: TeacherConstants, n: int, z: Array) -> int:
 
 
 def activate(activation: int, n: int, z: Array) -> None:
-    """Apply an activation to one row z (n,) in place."""
+    """Apply an activation to one row z (n,) in place; IDENTITY leaves it as it is."""
     if activation == RELU:
         for i in each(n):
             z[i] = select(z[i] > 0.0, z[i], 0.0)
@@ -162,7 +178,10 @@ def activate(activation: int, n: int, z: Array) -> None:
 
 
 def largest(classes: int, n: int, z: Array, first: int, y: Array) -> None:
-    """Write to y (n,) which of `classes` rows of z, from row `first` on, is largest. Overwrites the first of them."""
+    """Write to y (n,) which of `classes` rows of z, from row `first` on, is largest; the first of several that are.
+
+    Overwrites row `first` with the maximum.
+    """
     best = z[first]
     for i in each(n):
         y[i] = 0.0
@@ -174,11 +193,12 @@ def largest(classes: int, n: int, z: Array, first: int, y: Array) -> None:
 
 
 def replace(classes: int, noise: float, n: int, u: Array, y: Array) -> None:
-    """Replace labels y (n,) by a random class with probability noise.
+    """Replace labels y (n,) by a random class with probability `noise`, from uniforms u (n,).
 
     The class is the integer part of classes * u, whatever the noise: more noise replaces more labels, but none differently.
     """
     for i in each(n):
+        # The fraction of classes * u is uniform and independent of the integer part: one uniform decides both.
         scaled = classes * u[i]
         other = np.floor(scaled)
         y[i] = select(scaled - other < noise, other, y[i])
@@ -194,6 +214,6 @@ TEACHER = Dataset(
     prepare=prepare,
     draws=lambda h: h.inputs + (1 if classes_of(h) else h.outputs),
     sample=sample,
-    label_noise=lambda h: noise_of(h.noise, "" if classes_of(h) else h.noise_law),
+    label_noise=lambda h: classify_noise(h.noise, "" if classes_of(h) else h.noise_law),
     held_out=lambda h: h.held_out,
 )

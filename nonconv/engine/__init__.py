@@ -1,1 +1,5 @@
-"""From a program and a range of paths to snapshots. `blocks` is the entry; only `compiler` and its users import numba."""
+"""Moves paths: from definitions bound to their numbers to the iterates of a block of paths.
+
+Read `program` first (what is simulated), then `reference` (the same in plain NumPy), `moving` and `blocks`. The compiled
+engine is `fused`, with one kernel for separable objectives (`separable`) and one for networks (`coupled`).
+"""

@@ -15,14 +15,18 @@ from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
 from nonconv.numerics.arithmetic import Array
 
 SNAPSHOT_BYTES = 16 * 2**20
+"""Most bytes of a block's snapshots, unless the smallest block has more."""
 SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
+"""Fewest and most paths of a block."""
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
 WORTHWHILE_SAMPLES = 2**23
-"""Samples of one coordinate that a block should have, some 25 ms of them: what Python does with a block takes one."""
+"""Samples of one coordinate that a block should have: they take some 25 ms, Python's work for a block about 1 ms."""
 ROWS_TOGETHER, STEPS_TOGETHER = 8, 2**18
-"""Of programs that are moved together: coordinates, so that what a kernel works on stays in the second cache, and steps of
-all their timetables, some 20 MB."""
+"""Limits for programs that are moved together.
+
+Coordinates: so that what a kernel works on stays in the second cache. Steps of all timetables: some 20 MB.
+"""
 
 
 class Examined(NamedTuple):
@@ -65,9 +69,9 @@ class Block:
 
 
 def block_size(program: Program) -> int:
-    """Paths of a block: few, so that threads share them evenly, but worthwhile; and no more than their snapshots have bytes.
+    """Return the paths per block: few, so that threads share them evenly, but enough to be worth Python's work.
 
-    A function of the config alone.
+    Their snapshots take at most SNAPSHOT_BYTES. A function of the config alone, so that the order of merges is one too.
     """
     worthwhile = math.ceil(WORTHWHILE_SAMPLES / (program.samples * program.steps * LANES)) * LANES
     fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
@@ -75,7 +79,7 @@ def block_size(program: Program) -> int:
 
 
 def most_together(program: Program) -> int:
-    """How many programs with this program's `batch_key` are moved together, itself included."""
+    """Return how many programs with this program's `batch_key` are moved together, itself included."""
     if program.learning or program.orbit is not None:
         return 1
     snapshots = 8 * program.dim * program.plan.snapshots(program.record) * block_size(program)
@@ -84,21 +88,25 @@ def most_together(program: Program) -> int:
 
 
 def simulate(program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> Block:
-    """Run paths first, ..., first + paths - 1. Raises Stopped when stop[0] became nonzero on the way."""
-    (block,) = _simulated([program], engine, [engine], first, paths, stop)
+    """Simulate paths first, ..., first + paths - 1. Raises Stopped when stop[0] becomes nonzero on the way."""
+    (block,) = _simulate([program], engine, [engine], first, paths, stop)
     return block
 
 
 def simulate_together(
     programs: Sequence[Program], make: Callable[..., Engine], first: int, paths: int, stop: NDArray[np.uint8]
 ) -> list[Block]:
-    """The blocks that `simulate` gives for each program; all have the same `batch_key`. make: builds an engine of programs."""
-    return _simulated(programs, make(*programs), [make(program) for program in programs], first, paths, stop)
+    """Return the blocks that `simulate` gives for each program; all have the same `batch_key`.
+
+    make: builds an engine of programs. Raises Stopped.
+    """
+    return _simulate(programs, make(*programs), [make(program) for program in programs], first, paths, stop)
 
 
-def _simulated(
+def _simulate(
     programs: Sequence[Program], together: Engine, alone: Sequence[Engine], first: int, paths: int, stop: NDArray[np.uint8]
 ) -> list[Block]:
+    """Move the programs together, their twins after each span's start, and return a block per program."""
     moving, program = Moving(programs, together, first, paths, stop), programs[0]
     marks, spans = program.marks, program.plan.spans
     seen = np.empty((len(marks), *moving.theta.shape))
@@ -109,12 +117,12 @@ def _simulated(
         if program.plan.wanted.twin:
             twins.append(moving.twin(span.first))
     moving.go(marks, seen, done, program.steps)
-    followed = [_followed(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)]
+    followed = [_follow_twin(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)]
     return [_block(each, alone[k], k, moving, seen, followed) for k, each in enumerate(programs)]
 
 
 def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: Array, twins: Sequence[Array]) -> Block:
-    """What is left of one program of those that moved."""
+    """Return the block of program `number` of those that moved together."""
 
     def own(rows: Array) -> Array:
         """Laid out as if it had been alone, so that sums over it have the same bits."""
@@ -122,6 +130,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
 
     first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
     start, seen = own(moving.start), own(seen)
+    # Without floors the marks are the recorded steps: no copy then.
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
         first=first,
@@ -135,45 +144,53 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
         twins=tuple(map(own, twins)),
         lowest=own(moving.lowest),
         highest=own(moving.highest),
-        examined=_examined(program, engine, start, theta, stop),
+        examined=_examine(program, engine, start, theta, stop),
     )
 
 
 def summary_steps(record: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
+    """Return indices of a few recorded steps: by factors of ten from the start, and the last two halvings."""
     steps = int(record[-1])
     wanted = [10**k for k in range(len(str(steps))) if 10**k < steps / 4] + [steps / 4, steps / 2, steps]
     return np.unique([int(np.abs(record - step).argmin()) for step in wanted])
 
 
-def _examined(program: Program, engine: Engine, start: Array, theta: Array, stop: NDArray[np.uint8]) -> Examined | None:
+def _examine(program: Program, engine: Engine, start: Array, theta: Array, stop: NDArray[np.uint8]) -> Examined | None:
+    """Measure networks on the held-out examples; None without any. Raises Stopped.
+
+    start (dim, paths), theta (R, dim, paths).
+    """
     if program.learning is None or program.learning.held_out[0].shape[1] == 0:
         return None
     risk, wrong = engine.risks(np.concatenate([start[None], theta]), stop)
     gradient, noise = engine.noises(theta[summary_steps(program.record)], stop)
     if stop[0]:
         raise Stopped
-    return Examined(risk, wrong, gradient, noise, *_idle(program, theta[-1]))
+    return Examined(risk, wrong, gradient, noise, *_find_idle(program, theta[-1]))
 
 
-def _idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Which share of each path's hidden units is idle, and whether a whole layer is; a few paths at a time."""
+def _find_idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return per path the share of hidden units that are idle, and whether a whole layer is, (paths,) each."""
     assert program.learning is not None
     idle, dead = np.zeros(theta.shape[1]), np.zeros(theta.shape[1], dtype=np.bool_)
     if program.objective.component.idle is None:
         return idle, dead
+    # A few paths at a time: work has a column per path and held-out example.
     for first in range(0, theta.shape[1], SMALLEST_BLOCK):
         here = slice(first, first + SMALLEST_BLOCK)
-        layers = _unmoved(program, program.learning, program.objective.component.idle, np.ascontiguousarray(theta[:, here]))
+        layers = _find_unmoved(
+            program, program.learning, program.objective.component.idle, np.ascontiguousarray(theta[:, here])
+        )
         if layers:
             idle[here] = np.concatenate(layers).mean(axis=0)
             dead[here] = np.any([layer.all(axis=0) for layer in layers], axis=0)
-    left = ~np.isfinite(theta).all(axis=0)  # of what left the finite numbers no unit has a slope
+    # A failed network is counted as failed, not as idle.
+    left = ~np.isfinite(theta).all(axis=0)
     return np.where(left, 0.0, idle), dead & ~left
 
 
-def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], theta: Array) -> list[NDArray[np.bool_]]:
-    """Of each hidden layer the units that no held-out example moves, (units, paths)."""
+def _find_unmoved(program: Program, learning: Learning, idle: Callable[..., Any], theta: Array) -> list[NDArray[np.bool_]]:
+    """Return per hidden layer which units no held-out example moves, (units, paths)."""
     paths = theta.shape[1]
     x, y = (np.repeat(table, paths, axis=1) for table in learning.held_out)
     n = x.shape[1]
@@ -183,8 +200,8 @@ def _unmoved(program: Program, learning: Learning, idle: Callable[..., Any], the
     return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
-def _followed(twin: Moving, span: Span) -> Array:
-    """The twin at the span's twin_marks, shape (marks, dim, paths)."""
+def _follow_twin(twin: Moving, span: Span) -> Array:
+    """Move the twin through its span and return it at the span's twin_marks, shape (marks, dim, paths)."""
     seen = np.empty((len(span.twin_marks), *twin.theta.shape))
     twin.go(span.twin_marks, seen, span.first, span.last)
     return seen

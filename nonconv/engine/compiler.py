@@ -26,8 +26,8 @@ from nonconv.numerics import elementary, normal
 
 
 @contextmanager
-def _hidden(module: str) -> Iterator[None]:
-    """No import finds this module, unless it was imported before."""
+def _hide_module(module: str) -> Iterator[None]:
+    """Hide a module from imports within this context, unless it was imported before."""
     unknown = module not in sys.modules
     if unknown:
         sys.modules[module] = None  # type: ignore[assignment]  # Python's own mark of a module not to be found
@@ -38,18 +38,18 @@ def _hidden(module: str) -> Iterator[None]:
             del sys.modules[module]
 
 
-with _hidden("scipy.linalg"):  # numba would load it, for a fifth of a second, to offer a BLAS that no kernel uses
+with _hide_module("scipy.linalg"):  # numba would load it, for a fifth of a second, to offer a BLAS that no kernel uses
     importlib.import_module("numba.np.arraymath")
 
 # numba.config is filled in when numba is imported, so its attributes are unknown to a type checker.
 HOST_FEATURES: str = get_host_cpu_features()  # type: ignore[no-untyped-call]
 if numba.config.CPU_FEATURES is None and "+avx512f" in HOST_FEATURES:  # type: ignore[attr-defined]
-    # LLVM uses half of an AVX-512 register unless told otherwise; Philox and the divisions gain a seventh from all of it.
+    # LLVM uses half of an AVX-512 register by default; Philox and the divisions gain a seventh from all of it.
     numba.config.CPU_FEATURES = f"{HOST_FEATURES},-prefer-256-bit"  # type: ignore[attr-defined]
 
 njit: Any = numba.njit
 tuple_type: Any = types.BaseTuple.from_types
-"""Their declared types are none, or do not know all of their options."""
+"""Typed as Any: numba declares no types for them, or lacks some of their options."""
 KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
 INLINED_MODULES = {elementary.__name__, normal.__name__}
@@ -58,11 +58,12 @@ INLINED_MODULES = {elementary.__name__, normal.__name__}
 
 @cache
 def definition(function: FunctionType, inline: Literal["never", "always"] = "never") -> Any:
-    """A plain function as a kernel function, with the plain functions it calls."""
+    """Return a plain function as a kernel function, with the plain functions it calls."""
     function = KERNEL_HELPERS.get(function, function)
     if not isinstance(function, FunctionType):
         return function
     helpers = {name: definition(helper) for name, helper in callees(function).items()}
+    # The same code with other globals: the names of helpers mean their kernel versions, and the original stays NumPy's.
     linked = FunctionType(
         function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
     )
@@ -70,7 +71,7 @@ def definition(function: FunctionType, inline: Literal["never", "always"] = "nev
 
 
 def load(text: str, *functions: Callable[..., Any]) -> ModuleType:
-    """The module with this text, into which these functions are compiled."""
+    """Return the module with this text, into which these functions are compiled."""
     name, content = kernel_name(text, functions), text.encode()
     try:
         return _import(name, write_once(cache_folder() / f"{name}.py", content))
@@ -80,32 +81,36 @@ def load(text: str, *functions: Callable[..., Any]) -> ModuleType:
 
 
 def machine_code(name: str, text: str, definitions: Iterable[Callable[..., Any]], kinds: Kinds) -> Code:
-    """Compile the function of this name in a kernel's text for arguments of these kinds."""
+    """Compile the function `name` of a kernel's text for arguments of these kinds."""
     compiled = getattr(load(text, *definitions), name)
     signature = _types(kinds)
     compiled.compile(signature)
     result = compiled.overloads[signature]
     _, _, (content, _) = result.library.serialize_using_object_code()
+    # What the code calls but does not define; names that begin with llvm. are instructions, not functions.
     needs = [f.name for f in result.library._final_module.functions if f.is_declaration and not f.name.startswith("llvm.")]
     return Code(result.fndesc.llvm_func_name, needs, content)
 
 
 def _types(kinds: Kinds) -> tuple[Any, ...]:
+    """Return numba's types of these kinds."""
     return tuple(tuple_type(_types(kind)) if isinstance(kind, tuple) else _type(kind) for kind in kinds)
 
 
 def _type(kind: str) -> Any:
+    """Return numba's type of one kind."""
     name, _, dimensions = kind.partition(":")
     number = from_dtype(np.dtype(name))
     return types.Array(number, int(dimensions), "C") if dimensions else number
 
 
 def offer_helpers() -> None:
-    """Tell the linker of the functions that numba has written for compiled code."""
+    """Register with the linker the functions that numba has written for compiled code."""
     cpu_target.target_context.refresh()
 
 
 def _import(name: str, path: Path) -> ModuleType:
+    """Import a file as a module of this name."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

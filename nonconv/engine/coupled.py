@@ -102,7 +102,7 @@ def finish(at, share, theta, gradient):
 
 
 class Pieces(NamedTuple):
-    """Where the loops find what they call, and the constants it works with."""
+    """Addresses of what the loops call, and of the constants it works with."""
 
     sample: int
     sample_constants: int
@@ -113,17 +113,21 @@ class Pieces(NamedTuple):
 
 
 class Kernel:
-    """The compiled loops with the pieces of a program; compiles, or loads from disk, what it has not met before.
+    """The compiled loops with the pieces of a program; compiles, or loads from disk, what is missing.
 
-    Alone, so that not every process compiles it: what is compiled when it is called is first called on nothing.
+    It does so under a lock, so that not every process compiles it. The loops are compiled at their first call, so that one is
+    made without steps, under the lock too.
     """
 
     def __init__(self, program: Program, learning: Learning) -> None:
+        """Compile or load the pieces of a program."""
         with alone(loops().__name__):
             self._make(program, learning)
 
     def _make(self, program: Program, learning: Learning) -> None:
+        """Put the constants at their addresses, and find the pieces."""
         hold = loops().hold
+        # Kept by this object: the addresses are valid as long as it lives.
         self._held = data, objective = Held(program.data.constants, hold), Held(program.objective.constants, hold)
         learn, finish = learner(program.objective.component, objective.kind)
         sample, step = sampler(program.data.component, data.kind), stepper(program.optimizer.component)
@@ -133,30 +137,33 @@ class Kernel:
         self._sizes = (LANES, EXAMPLES_AT_ONCE, learning.draws, learning.rows, shape.features, shape.targets, learning.work)
 
     def advance(self, m: Motion) -> None:
-        """engine.program.Engine.advance."""
+        """Move the paths of a block in place (Engine.advance)."""
+        # Compiled on nothing, under the lock, so that the real call holds no other process up.
         if not self._loops.advance.signatures:
             with alone(self._loops.__name__):
                 self._advance(m._replace(batch_size=m.batch_size[:0], marks=m.marks[:0]))
         self._advance(m)
 
     def _advance(self, m: Motion) -> None:
+        """Call the compiled loops with the parts of a motion."""
         self._loops.advance(
             m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.before.k0, m.before.k1, m.branched, m.stop, tuple(self._pieces), self._sizes,
         )  # fmt: skip
 
     def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """engine.program.Engine.risks."""
-        return self._examined(self._loops.risks, theta, stop)
+        """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
+        return self._examine(self._loops.risks, theta, stop)
 
     def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """engine.program.Engine.noises."""
-        return self._examined(self._loops.noises, theta, stop)
+        """Return the mean gradient's square and the gradient's noise (Engine.noises), shape (2, R, paths)."""
+        return self._examine(self._loops.noises, theta, stop)
 
-    def _examined(self, examine: Any, theta: Array, stop: NDArray[np.uint8]) -> Array:
+    def _examine(self, examine: Any, theta: Array, stop: NDArray[np.uint8]) -> Array:
+        """Call a compiled loop over the held-out examples; theta (R, dim, paths), result (2, R, paths)."""
         if len(theta) and not examine.signatures:
             with alone(self._loops.__name__):
-                self._examined(examine, theta[:0], stop)
+                self._examine(examine, theta[:0], stop)
         out = np.empty((2, len(theta), theta.shape[2]))
         examine(np.ascontiguousarray(theta), *self._held_out, out, stop, tuple(self._pieces), self._sizes)
         return out
@@ -164,27 +171,27 @@ class Kernel:
 
 @lru_cache
 def loops() -> ModuleType:
-    """What `coupled_loops` holds, from a file that numba's cache knows by its content."""
+    """Return the module of `coupled_loops`, from a file that numba's cache knows by its content."""
     return load(inspect.getsource(coupled_loops), rng.uniform_pair, fill_examples.py_func, deal)
 
 
 @lru_cache
 def sampler(data: Any, kind: Any) -> int:
-    """The address of sample(constants, n, u, x, y)."""
+    """Return the address of sample(constants, n, u, x, y) for a data set and the type of its constants."""
     constants = data.constants
     text = SAMPLE_TEMPLATE.format(
         title=f"{data.name}: {kind}",
         module=data.sample.__module__,
         sample=data.sample.__name__,
         constants=constants.__name__,
-        load_constants=_each(constants._fields, "k[{k}]"),
+        load_constants=_format_each(constants._fields, "k[{k}]"),
     )
-    return address_of(_with_kind(load(text, data.sample), kind).sample, int64, int64, TABLE, TABLE, TABLE)
+    return address_of(_set_kind(load(text, data.sample), kind).sample, int64, int64, TABLE, TABLE, TABLE)
 
 
 @lru_cache
 def learner(objective: Any, kind: Any) -> tuple[int, int]:
-    """The addresses of learn(constants, gradients, n, theta, x, y, out, work) and finish(constants, share, theta, g)."""
+    """Return the addresses of learn(constants, gradients, n, theta, x, y, out, work) and finish(constants, share, theta, g)."""
     constants = objective.constants
     text = OBJECTIVE_TEMPLATE.format(
         title=f"{objective.name}: {kind}",
@@ -193,9 +200,9 @@ def learner(objective: Any, kind: Any) -> tuple[int, int]:
         add_gradient=objective.add_gradient.__name__,
         penalty=objective.penalty.__name__,
         constants=constants.__name__,
-        load_constants=_each(constants._fields, "k[{k}]"),
+        load_constants=_format_each(constants._fields, "k[{k}]"),
     )
-    module = _with_kind(load(text, objective.loss, objective.add_gradient, objective.penalty), kind)
+    module = _set_kind(load(text, objective.loss, objective.add_gradient, objective.penalty), kind)
     return (
         address_of(module.learn, int64, types.boolean, int64, TABLE, TABLE, TABLE, TABLE, TABLE),
         address_of(module.finish, int64, types.float64, ROW, ROW),
@@ -204,7 +211,7 @@ def learner(objective: Any, kind: Any) -> tuple[int, int]:
 
 @lru_cache
 def stepper(optimizer: Any) -> int:
-    """The address of step(coefficients, t, theta, gradient, state)."""
+    """Return the address of step(coefficients, t, theta, gradient, state)."""
     slots = optimizer.state._fields
     text = STEP_TEMPLATE.format(
         title=optimizer.name,
@@ -212,18 +219,20 @@ def stepper(optimizer: Any) -> int:
         update=optimizer.update.__name__,
         state=optimizer.state.__name__,
         per_step=optimizer.per_step.__name__,
-        load_per_step=_each(optimizer.per_step._fields, "coefficients[t, {k}]"),
-        views=_each(slots, "    state_{k} = state[{k}]", "\n"),
-        load_state=_each(slots, "state_{k}[i]"),
-        store=_each(slots, "        state_{k}[i] = s.{name}", "\n"),
+        load_per_step=_format_each(optimizer.per_step._fields, "coefficients[t, {k}]"),
+        views=_format_each(slots, "    state_{k} = state[{k}]", "\n"),
+        load_state=_format_each(slots, "state_{k}[i]"),
+        store=_format_each(slots, "        state_{k}[i] = s.{name}", "\n"),
     )
     return address_of(load(text, optimizer.update).step, TABLE, int64, ROW, ROW, TABLE)
 
 
-def _each(fields: tuple[str, ...], pattern: str, between: str = ", ") -> str:
+def _format_each(fields: tuple[str, ...], pattern: str, between: str = ", ") -> str:
+    """Format the pattern for each field, with its index k and its name."""
     return between.join(pattern.format(k=k, name=name) for k, name in enumerate(fields))
 
 
-def _with_kind(module: ModuleType, kind: Any) -> Any:
+def _set_kind(module: ModuleType, kind: Any) -> Any:
+    """Set the type of the constants in a module of pieces, which cannot be written in its text."""
     module.__dict__["KIND"] = kind
     return module

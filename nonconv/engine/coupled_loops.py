@@ -19,7 +19,7 @@ KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 @njit(cache=True, **KERNEL_OPTIONS)
 def hold(address, constants):
-    """What pieces.Held writes with."""
+    """Write constants to an address; what pieces.Held calls."""
     write(address, constants)
 
 
@@ -33,7 +33,7 @@ def take(theta, first, here, w):
 
 @njit(**KERNEL_OPTIONS)
 def put(w, first, here, theta):
-    """The inverse of `take`."""
+    """Copy the lanes of w back to paths of theta (rows, paths); the inverse of `take`."""
     for j in range(w.shape[0]):
         for i in range(here):
             theta[j, first + i] = w[j, i]
@@ -41,7 +41,7 @@ def put(w, first, here, theta):
 
 @njit(**KERNEL_OPTIONS)
 def repeat(table, first, number, lanes, out):
-    """Columns first, first + 1, ... of a table, each for all lanes."""
+    """Write columns first, first + 1, ... of a table to out, each repeated for all lanes."""
     for j in range(table.shape[0]):
         for s in range(number):
             for i in range(lanes):
@@ -50,6 +50,7 @@ def repeat(table, first, number, lanes, out):
 
 @njit(**KERNEL_OPTIONS)
 def clear(out):
+    """Set a flat array to 0."""
     for i in range(out.size):
         out[i] = 0.0
 
@@ -59,7 +60,10 @@ def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
     first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes,
 ):  # fmt: skip
-    """engine.program.Engine.advance."""
+    """Move the paths of a block in place (engine.program.Engine.advance), LANES of them at a time.
+
+    pieces: coupled.Pieces as a tuple. sizes: see coupled.Kernel. j0, j1: the key of draws before `branched`.
+    """
     sample, sample_constants, learn, finish, constants, step = pieces
     lanes, group, draws, rows, features, targets, work_rows = sizes
     dim, paths = theta.shape
@@ -74,6 +78,7 @@ def advance(
             for j in range(dim):
                 for i in range(lanes):
                     s[slot, j * lanes + i] = state[slot, j, first + min(i, here - 1)]
+        # The deck of the running epoch is restored by dealing it again.
         at = first_draw - first_draw % rows if rows > 0 else first_draw
         while at < first_draw:
             examples = min(group, (branched if at < branched else first_draw) - at)
@@ -84,6 +89,7 @@ def advance(
         draw, mark = first_draw, 0
         for t in range(len(batch_size)):
             clear(g_flat)
+            # A batch in groups of examples, which fit into the first cache; their gradients add up in g.
             left = batch_size[t]
             while left > 0:
                 if stop[0] != 0:
@@ -97,6 +103,7 @@ def advance(
                 call(learn, (constants, True, n, w, x, y, g, work))
                 draw += examples * draws
                 left -= examples
+            # From the sum of gradients to their mean, with the penalty; then the optimizer's step.
             call(finish, (constants, 1.0 / batch_size[t], w_flat, g_flat))
             call(step, (coefficients, t, w_flat, g_flat, s))
             if t >= average_from:
@@ -106,6 +113,7 @@ def advance(
             if len(lowest) > 0:
                 for j in range(dim):
                     for i in range(here):
+                        # A nan compares false, so it is ignored as by np.fmin in the reference engine.
                         lowest[j, first + i] = w[j, i] if w[j, i] < lowest[j, first + i] else lowest[j, first + i]
                         highest[j, first + i] = w[j, i] if w[j, i] > highest[j, first + i] else highest[j, first + i]
             if mark < len(marks) and marks[mark] == t:
@@ -120,7 +128,7 @@ def advance(
 
 @njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def risks(theta, features, targets, out, stop, pieces, sizes):
-    """engine.program.Engine.risks, written to out."""
+    """Write mean loss and share of wrong classes to out (engine.program.Engine.risks)."""
     _, _, learn, _, constants, _ = pieces
     lanes, group, _, _, _, _, work_rows = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]
@@ -150,7 +158,7 @@ def risks(theta, features, targets, out, stop, pieces, sizes):
 
 @njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def noises(theta, features, targets, out, stop, pieces, sizes):
-    """engine.program.Engine.noises, written to out."""
+    """Write the mean gradient's square and the gradient's noise to out (engine.program.Engine.noises)."""
     _, _, learn, finish, constants, _ = pieces
     lanes, _, _, _, _, _, work_rows = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]

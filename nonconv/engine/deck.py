@@ -20,13 +20,16 @@ def deal(deck: NDArray[np.int32], draw: int, examples: int, u: Array, lanes: int
     rows = len(deck)
     for s in range(examples):
         place = (draw + s) % rows
+        # A new epoch: the rows in the table's order, which are shuffled as they are dealt.
         if place == 0:
             for row in range(rows):
                 for i in each(lanes):
                     deck[row, i] = row
         for i in each(lanes):
+            # One of the rows that are left, each with the same probability.
             drawn = place + np.int64(u[0, s * lanes + i] * (rows - place))
             row, other = deck[drawn, i], deck[place, i]
             deck[drawn, i] = other
             deck[place, i] = row
+            # The middle of the row's interval: rounding cannot move it to a neighbour.
             u[0, s * lanes + i] = (row + 0.5) / rows

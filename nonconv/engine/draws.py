@@ -1,4 +1,4 @@
-"""The uniforms of rng inside kernels."""
+"""The uniforms of `numerics.rng` inside kernels: the same Philox blocks, made for many lanes at once."""
 
 from typing import Any
 
@@ -16,9 +16,10 @@ to_unit = definition(rng.to_unit, inline="always")
 
 @njit(inline="always", **KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
-    """Write the uniforms of some draws, a multiple of four, from an even one on, for some lanes (rng.uniform_pair).
+    """Write the uniforms of consecutive draws to u (draws, lanes), for lanes first, ..., last - 1 (rng.uniform_pair).
 
-    Two Philox blocks go round by round: a processor that waits for one's product works on the other: a quarter faster.
+    The number of draws is a multiple of four, and first_draw is even. Two Philox blocks go round by round: a processor that
+    waits for one's product works on the other, which is a quarter faster.
     """
     low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
     for s in range(0, u.shape[0], 4):
@@ -47,6 +48,7 @@ def fill_examples(
     number = draws * examples
     for pair in range(first_draw // 2, (first_draw + number + 1) // 2):
         p, k = np.uint64(pair), 2 * pair - first_draw
+        # k and k + 1 are the pair's draws counted from first_draw. One outside the examples goes to the spare row.
         row, column = (k % draws, k // draws * lanes) if k >= 0 else (draws, 0)
         even = u[row, column : column + lanes]
         row, column = ((k + 1) % draws, (k + 1) // draws * lanes) if k + 1 < number else (draws, 0)

@@ -1,4 +1,4 @@
-"""The engine that moves paths with compiled kernels."""
+"""The engine that moves paths with compiled kernels; it says who is to blame where a definition cannot be compiled."""
 
 import threading
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from nonconv.faults.blame import blame, blaming, is_foreign
 from nonconv.numerics.arithmetic import Array
 
 KERNEL_LOCK = threading.Lock()
+"""Held while kernels are made: the first thread compiles, the others find what it made."""
 
 
 class Fused:
@@ -24,6 +25,7 @@ class Fused:
     """
 
     def __init__(self, program: Program, *others: Program) -> None:
+        """Bind the engine to a program, or to several with one `program.batch_key`."""
         objective = program.objective.component
         roles = ("add_gradient", "loss", "penalty") if isinstance(objective, Coupled) else ("gradient",)
         self._program, self._alone = program, not others
@@ -36,7 +38,7 @@ class Fused:
             self._kernel = _kernel(program, *others)
 
     def advance(self, motion: Motion) -> None:
-        """Move the paths of a block. Raises PluginError if the definition of a plug-in cannot be compiled."""
+        """Move the paths of a block in place. Raises PluginError if the definition of a plug-in cannot be compiled."""
         with blaming(**self._compiled):
             try:
                 self._kernel.advance(motion)
@@ -46,18 +48,22 @@ class Fused:
                 raise
 
     def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """engine.program.Engine.risks."""
+        """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
         found: Array = self._kernel.risks(theta, stop)
         return found
 
     def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """engine.program.Engine.noises."""
+        """Return the mean gradient's square and the gradient's noise (Engine.noises), shape (2, R, paths)."""
         found: Array = self._kernel.noises(theta, stop)
         return found
 
     def _try_in_numpy(self, m: Motion) -> None:
-        """One step of one path. Raises what NumPy says of a plug-in's line: it says more plainly what is wrong."""
+        """Make one step of one path in NumPy, which says more plainly than a compiler what is wrong with a plug-in's line.
+
+        Raises what NumPy raises at a plug-in's line; returns if it has nothing to say.
+        """
         none = np.empty((0, 0))
+        # Copies, since the motion's arrays belong to a block; two samples at most, since one shows the error as well.
         theta, state, batch = m.theta[:, :1].copy(), m.state[:, :, :1].copy(), np.minimum(m.batch_size[:1], 2)
         step = m._replace(theta=theta, state=state, batch_size=batch, marks=m.marks[:0], average=none, average_from=1)
         try:
@@ -68,6 +74,7 @@ class Fused:
 
 
 def _kernel(program: Program, *others: Program) -> Any:
+    """Return the kernel of the program's kind: separable, or coupled for networks."""
     if program.learning is None:
         return separable.Kernel(program, *others)
     from nonconv.engine.coupled import Kernel  # what it imports takes time

@@ -25,12 +25,13 @@ from nonconv.atomic import write_whole
 from nonconv.numerics import arithmetic
 
 COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws")
-"""Modules that are part of every kernel, or say how to compile it. A kernel that is only loaded does not import them."""
+"""Modules that are part of every kernel, or determine how it is compiled. A kernel that is only loaded imports neither."""
 LOCK_TIMEOUT_SECONDS = 120.0
-"""How long to wait for another process that is compiling the same kernel. It may be suspended, so not for ever."""
+"""How long to wait for another process that is compiling the same kernel: it may be suspended, so the wait must end."""
 
 
 def _select(condition: Any, yes: Any, no: Any) -> Any:
+    """Return `yes` or `no`: `arithmetic.select` on scalars."""
     return yes if condition else no
 
 
@@ -41,19 +42,20 @@ KERNEL_HELPERS: dict[Any, Any] = {arithmetic.select: _select, arithmetic.each: r
 
 
 def callees(function: Callable[..., Any]) -> dict[str, FunctionType]:
-    """The plain Python functions that a function names among its globals, by name."""
+    """Return the plain Python functions that a function names among its globals, by name."""
+    # Read off the bytecode, which has every global name, used or not in this run.
     names = (line.argval for line in dis.get_instructions(function) if line.opname == "LOAD_GLOBAL")
     named = {name: function.__globals__.get(name) for name in names}
     return {name: value for name, value in named.items() if isinstance(value, FunctionType)}
 
 
 def cache_folder() -> Path:
-    """Where kernels are kept: $NONCONV_CACHE_DIR, or the user's cache folder."""
+    """Return the folder of kernels: in $NONCONV_CACHE_DIR, or in the user's cache folder."""
     return Path(os.environ.get("NONCONV_CACHE_DIR") or platformdirs.user_cache_path("nonconv")) / "kernels"
 
 
 def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """A name with a hash of all that the machine code depends on: its text, the modules of its functions, versions."""
+    """Return a name with a hash of all that the machine code depends on: text, modules of its functions, versions."""
     waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES}
     while waiting:
         function = waiting.pop()
@@ -65,7 +67,7 @@ def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
 
 
 def source(module: str) -> str:
-    """The text of a module, imported or not."""
+    """Return the text of a module, imported or not."""
     if module in sys.modules:
         return inspect.getsource(sys.modules[module])
     spec = find_spec(module)
@@ -75,25 +77,29 @@ def source(module: str) -> str:
 
 
 def digest(*texts: str) -> str:
-    """A short name for long texts."""
+    """Return a short name for long texts."""
+    # Joined by a character that no text has, so that moving text from one to the next changes the name.
     return hashlib.blake2b("\0".join(texts).encode(), digest_size=12).hexdigest()
 
 
 @contextmanager
 def alone(name: str) -> Iterator[None]:
-    """Hold what is kept under this name: other processes wait, to find what is made meanwhile.
+    """Hold a lock on what is kept under this name: other processes wait, and then find what was made meanwhile.
 
-    Not for ever, and not without a writable cache: then each makes its own.
+    The wait ends after LOCK_TIMEOUT_SECONDS, and there is none without a writable cache: then each process makes its own.
     """
     with ExitStack() as held:
-        with suppress(OSError, NotImplementedError):  # of a disk that is read-only, or knows no locks
+        with suppress(OSError, NotImplementedError):  # on a disk that is read-only, or has no locks
             cache_folder().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT_SECONDS))
         yield
 
 
 def write_once(path: Path, content: bytes) -> Path:
-    """The file with this content; one that exists is left alone, since its time stamp is part of numba's cache key."""
+    """Write a file with this content and return its path; one that exists is left alone.
+
+    Its time stamp is part of numba's cache key.
+    """
     if not path.exists():
         write_whole(path, content)  # not synced: a kernel that a power failure damages is compiled again
     return path

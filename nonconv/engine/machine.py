@@ -1,4 +1,7 @@
-"""Machine code that is loaded from disk and called by ctypes, without importing its compiler, which takes half a second."""
+"""Machine code that is loaded from disk and called by ctypes.
+
+Its compiler is not imported, which would take half a second; `compiler` is, where something must be compiled.
+"""
 
 import ctypes
 import pickle
@@ -18,29 +21,37 @@ RETURNED_NONE = (0, -2)
 """Status codes of numba's calling convention for a function that returned None."""
 
 _loading = threading.RLock()
+"""Held while code is compiled or linked: the first thread does it, the others find the result."""
 _linked: list[Any] = []
+"""The linkers of all functions: machine code is freed with its linker."""
 
 
 class Failure(ctypes.Structure):
-    """numba's record of an exception: its class, arguments and place, pickled."""
+    """numba's record of an exception: class, arguments and place, pickled. Its further fields are not needed."""
 
     _fields_ = (("pickled", ctypes.c_void_p), ("size", ctypes.c_int32))
 
 
 class Function:
-    """A function of a kernel's text that returns nothing; loaded from disk, or compiled, for each new kinds of arguments.
+    """A function of a kernel's text that returns nothing; loaded from disk, or compiled, for each new types of arguments.
 
     It runs without the interpreter lock. Arrays must be C-contiguous.
     """
 
     def __init__(self, name: str, text: str, *definitions: Callable[..., Any]) -> None:
-        """definitions: the functions compiled into it, whose sources are part of its name on disk."""
+        """Name the function and its text.
+
+        definitions: the functions compiled into it, whose sources are part of its name on disk.
+        """
         self.name, self.text, self.definitions = name, text, definitions
         self.kernel = kernel_name(text, definitions)
         self._entries: dict[Kinds, Callable[..., int]] = {}
 
     def __call__(self, *arguments: Any) -> None:
-        """Call it. Raises what a definition raises, at its line; ValueError for a strided array, which it would misread."""
+        """Call the function; it writes its results into its arguments.
+
+        Raises what a definition raises, at its line, and ValueError for a strided array, which it would misread.
+        """
         numbers = list(_flat(arguments))
         kinds = _kinds(arguments)
         entry = self._entries.get(kinds) or self._entry(kinds, numbers)
@@ -49,6 +60,7 @@ class Function:
             _raise(failure.contents)
 
     def _entry(self, kinds: Kinds, numbers: list[int | float]) -> Callable[..., int]:
+        """Return the entry for arguments of these kinds, linked when they are first met."""
         with _loading:  # whichever thread asks first
             if kinds not in self._entries:
                 types = (ctypes.c_double if isinstance(number, float) else ctypes.c_int64 for number in numbers)
@@ -57,16 +69,20 @@ class Function:
             return self._entries[kinds]
 
     def _code(self, kinds: Kinds) -> Code:
+        # A cache folder may be shared by machines: code for one processor can crash on another.
+        """Read the code from disk, or compile it while other processes wait."""
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         name = f"{self.kernel}.{self.name}.{digest(repr(kinds), *processor)}"
         path = cache_folder() / f"{name}.o"
         code = read_code(path)
         if code is None:
             with alone(name):
-                code = read_code(path) or self._compiled(kinds, path)
+                # Read again: another process may have compiled it while this one waited.
+                code = read_code(path) or self._compile(kinds, path)
         return code
 
-    def _compiled(self, kinds: Kinds, path: Path) -> Code:
+    def _compile(self, kinds: Kinds, path: Path) -> Code:
+        """Compile the code and try to keep it on disk."""
         from nonconv.engine.compiler import machine_code  # half a second
 
         code = machine_code(self.name, self.text, self.definitions, kinds)
@@ -79,23 +95,29 @@ def _raise(failure: Failure) -> NoReturn:
     """Raise an exception where compiled code did, so that its traceback shows the line."""
     assert failure.pickled is not None
     kind, arguments, (function, file, line) = pickle.loads(ctypes.string_at(failure.pickled, failure.size))
+    # A traceback reads the line's text from the file: code of that file name and line is enough for it to appear.
     text = "\n" * (line - 1) + "raise error"
     exec(compile(text, file, "exec"), {"error": kind(*(arguments or ())), "__name__": function})
     raise AssertionError
 
 
 def _kinds(arguments: tuple[Any, ...]) -> Kinds:
+    """Return the kinds of arguments, nested as tuples are."""
     return tuple(_kinds(a) if isinstance(a, tuple) else _kind(a) for a in arguments)
 
 
 def _kind(argument: Any) -> str:
+    """Return the kind of a number or an array (object_files.Kinds)."""
     if isinstance(argument, np.ndarray):
         return f"{argument.dtype.str}:{argument.ndim}"
     return "<f8" if isinstance(argument, float) else "<u8" if isinstance(argument, np.uint64) else "<i8"
 
 
 def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
-    """Arguments as numba passes them: an array as owner (none), size, item size, address, shape and strides; tuples flat."""
+    """Yield arguments as numba passes them, tuples flat.
+
+    An array is its owner (none), size, item size, address, shape and strides. Raises ValueError for a strided one.
+    """
     for a in arguments:
         if isinstance(a, tuple):
             yield from _flat(a)

@@ -1,4 +1,4 @@
-"""Paths on the move: start points, optimizer state, running sums, and how an engine carries them from slice to slice."""
+"""Paths on their way: start points, optimizer state, running sums, and how an engine carries them from slice to slice."""
 
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -14,14 +14,15 @@ from nonconv.numerics.rng import key, uniforms
 
 
 class Stopped(Exception):
-    """The block was told to stop and has no result."""
+    """The block was asked to stop and has no result."""
 
 
 def start_points(program: Program, first: int, paths: int) -> Array:
-    """Where the paths start, shape (dim, paths)."""
+    """Return where paths first, ..., first + paths - 1 start, shape (dim, paths)."""
     if not isinstance(program.start, Chosen):
         return np.repeat(program.start[:, None], paths, axis=1)
     law, parameters = program.start
+    # A stream apart from that of the data: a start drawn from a law leaves the data as they are.
     u = uniforms(key(program.seed, "start"), 0, program.dim, first, paths)
     constants = law.prepare(parameters, program.dim)
     refuse_misshapen(law, constants, program.dim)
@@ -31,7 +32,10 @@ def start_points(program: Program, first: int, paths: int) -> Array:
 
 
 def start_state(program: Program, paths: int) -> Array:
-    """What the optimizer keeps of paths that have not moved, shape (slots, dim, paths)."""
+    """Return the optimizer's state of paths that have not moved, shape (slots, dim, paths).
+
+    Raises ValueError, or PluginError for a plug-in's optimizer, unless `start` fits.
+    """
     rule, h, _ = program.optimizer
     initial = rule.start(h)
     if not isinstance(initial, rule.state) or not all(isinstance(value, float | int) for value in initial):
@@ -45,42 +49,52 @@ def start_state(program: Program, paths: int) -> Array:
 class Moving:
     """The moving part of a block: iterates, optimizer state, running sum. `advance` raises Stopped once stop[0] is nonzero.
 
-    Of several programs that can be moved together (see program.batch_key) the coordinates stand below each other.
+    Several programs with one `program.batch_key` move together, their coordinates one after another along one axis.
     """
 
     def __init__(self, programs: Sequence[Program], engine: Engine, first: int, paths: int, stop: NDArray[np.uint8]) -> None:
+        """Place paths first, ..., first + paths - 1 at their start."""
         self.programs, self.engine, self.first, self.stop = programs, engine, first, stop
         self.key = self.before = key(self.program.seed, "data")
         self.branched = 0
         self.start: Array = np.concatenate([start_points(program, first, paths) for program in programs])
+        # A copy: theta moves in place, and statistics need the start.
         self.theta = self.start.copy()
         self.state = np.concatenate([start_state(program, paths) for program in programs], axis=1)
         self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
+        # Extremes begin at the start, which is an iterate too. Empty arrays mean that nothing is kept.
         self.lowest, self.highest = (self.theta.copy() if self.program.track_range else np.empty((0, 0)) for _ in range(2))
 
     @property
     def program(self) -> Program:
-        """One of them, where all are the same."""
+        """The first program, for what all share."""
         return self.programs[0]
 
     def twin(self, after: int) -> "Moving":
-        """The same paths, moved up to this step, which go on with data of their own."""
+        """Return a copy of the paths, moved up to step `after`, that goes on with independent data."""
+        # A shallow copy, then fresh arrays for what moves; averages and extremes are not measured of twins.
         other = copy(self)
+        # From here on the twin draws from its own stream; what is left of an epoch still depends on the draws before.
         other.key, other.branched = key(self.program.seed, "twin"), self.program.draws_up_to(after)
         other.theta, other.state = self.theta.copy(), self.state.copy()
         other.average = other.lowest = other.highest = np.empty((0, 0))
         return other
 
     def go(self, marks: NDArray[np.int64], snapshots: Array, after: int, last: int) -> None:
-        """Make the steps after + 1, ..., last and write the iterates at those marks (steps) that lie there."""
+        """Make the steps after + 1, ..., last and write the iterates at those marks (steps) that lie there to snapshots."""
         for pieces in zip(*(program.slices(after=after, last=last) for program in self.programs), strict=True):
             piece = pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
             end = piece.first_step + len(piece.batch_size)
+            # Marks that lie in this slice, as indices into it.
             low, high = np.searchsorted(marks, (piece.first_step, end))
             self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
 
     def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
-        """Make the steps of one slice. marks: indices into the slice; snapshots (marks, dim, paths) are written."""
+        """Make the steps of one slice. Raises Stopped.
+
+        marks: rising indices into the slice. snapshots (marks, dim, paths): written at these.
+        """
+        # An index beyond the slice: none of its steps is averaged.
         never = len(piece.batch_size)
         after = self.program.average_after if self.average.size else None
         motion = Motion(
@@ -106,7 +120,7 @@ class Moving:
             raise Stopped
 
     def mean(self) -> Array | None:
-        """The mean of the iterates after `average_after`, shape (dim, paths); None if the program wants none."""
+        """Return the mean of the iterates after `average_after`, shape (dim, paths); None if the program averages nothing."""
         after = self.program.average_after if self.average.size else None
         return None if after is None else self.average / (self.program.steps - after)
 
@@ -114,7 +128,10 @@ class Moving:
 def every_step(
     program: Program, engine: Engine, first: int, paths: int, stop: NDArray[np.uint8], length: int = SLICE_STEPS
 ) -> Iterator[tuple[int, Array]]:
-    """All iterates of a block, piece by piece: the first step of the piece, and theta (steps, dim, paths)."""
+    """Yield all iterates of a block, piece by piece: the first step of the piece, and theta (steps, dim, paths).
+
+    Raises Stopped.
+    """
     moving = Moving([program], engine, first, paths, stop)
     for piece in program.slices(length):
         steps = len(piece.batch_size)

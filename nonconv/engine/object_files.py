@@ -16,7 +16,7 @@ Kinds = tuple[Any, ...]
 
 
 class Code(NamedTuple):
-    """An object file with the name of its function and of the symbols that it needs from elsewhere."""
+    """An object file with its function's name, and the names of the symbols that it needs from elsewhere."""
 
     symbol: str
     needs: list[str]
@@ -24,8 +24,9 @@ class Code(NamedTuple):
 
 
 def read_code(path: Path) -> Code | None:
-    """The code in a file; None if the file is missing or damaged."""
+    """Read the code in a file; None if the file is missing or damaged."""
     with suppress(OSError, ValueError):
+        # One read: the file may be replaced by another process at any time.
         known, whole = path.read_bytes().split(b"\n", 1)
         if known == _digest(whole):
             head, content = whole.split(b"\n", 1)
@@ -42,4 +43,5 @@ def write_code(path: Path, code: Code) -> None:
 
 
 def _digest(content: bytes) -> bytes:
+    """Return a digest of the content, as text in bytes: it has no line break, which ends it in the file."""
     return blake2b(content).hexdigest().encode()

@@ -18,12 +18,14 @@ from nonconv.numerics.arithmetic import Array
 SPARE_STEPS = 1024
 """Steps of the orbit beyond the last, for paths that run ahead of it."""
 MOST_STEPS = 10_000_000
+"""Most steps of a run with an orbit: its knots are kept in memory."""
 
 
 def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program:
-    """The program bound to its orbit; unchanged if its objective needs none, or has it already.
+    """Return the program bound to its orbit; unchanged if its objective needs none, or has it already.
 
-    Raises UsageError if there are too many steps, or if the objective cannot be made from the orbit.
+    engine: makes the engine of a program. Raises UsageError if there are too many steps, or if the objective cannot be made
+    from the orbit.
     """
     objective, h, _ = program.objective
     make = objective.on_orbit if isinstance(objective, Objective) else None
@@ -41,10 +43,14 @@ def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program
 
 
 def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
-    """0 and the iterates after it, of one path in one dimension on the objective as `prepare` gives it."""
+    """Return 0 and the iterates after it, (steps + SPARE_STEPS + 1,), on the objective as `prepare` gives it.
+
+    It is one path in one dimension, started at 0, without snapshots, averages or floors.
+    """
     objective, data = program.objective, program.data
     alone = replace(
         program,
+        # One coordinate is enough: all have the same slope, and the optimizer works on each alone.
         dim=1,
         steps=program.steps + SPARE_STEPS,
         start=np.zeros(1),

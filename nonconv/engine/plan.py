@@ -1,4 +1,7 @@
-"""The steps at which floors need the paths: dyadic branch points, lags after each, evenly spaced steps between two."""
+"""The steps at which floors need the paths: dyadic branch points, lags after each, evenly spaced steps between two.
+
+A run of T steps has the spans (T/8, T/4], (T/4, T/2] and (T/2, T]: a floor that decreases does so from span to span.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +14,9 @@ from numpy.typing import NDArray
 Steps = NDArray[np.int64]
 
 MOST_SPANS = 3
+"""Most spans of a run: the verdict judges the last three."""
 WINDOW_STEPS = 64
+"""Most steps of a window, evenly spaced."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,12 @@ class Span:
 
     @cached_property
     def path_marks(self) -> Steps:
-        """The steps of which the path itself is kept."""
+        """The steps at which the path itself is kept."""
         return np.unique(np.concatenate([[self.first], self.first + self.lags, self.window]))
 
     @cached_property
     def twin_marks(self) -> Steps:
-        """The steps of which its twin is kept."""
+        """The steps at which its twin is kept."""
         return np.unique(np.concatenate([self.first + self.lags, self.middle, self.late]))
 
 
@@ -77,11 +82,11 @@ class Plan:
     wanted: Wanted = NOTHING_WANTED
 
     def marks(self, record: Steps) -> Steps:
-        """All steps of which iterates are kept, the recorded ones among them."""
+        """Return all steps whose iterates are kept, the recorded ones among them, rising."""
         return np.unique(np.concatenate([record, *(span.path_marks for span in self.spans)]))
 
     def snapshots(self, record: Steps) -> int:
-        """How many iterates of each path are kept, those of its twins included: the memory of a block."""
+        """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
         return len(self.marks(record)) + sum(len(span.twin_marks) for span in self.spans if self.wanted.twin)
 
 
@@ -90,9 +95,13 @@ NO_PLAN = Plan()
 
 @lru_cache
 def plan_for(steps: int, wanted: Wanted) -> Plan:
-    """The plan of a run of T steps: spans (T/8, T/4], (T/4, T/2], (T/2, T]; fewer for short runs, none if nothing is wanted."""
+    """Return the plan of a run of T steps: spans (T/8, T/4], (T/4, T/2], (T/2, T].
+
+    There are fewer for short runs, and none if nothing is wanted.
+    """
     if not any(wanted):
         return Plan()
     ends = [steps >> k for k in range(MOST_SPANS + 1)]
+    # Runs of fewer than 8 steps have fewer spans: none begins at step 0, the start.
     spans = [Span(first, last) for last, first in pairwise(ends) if first >= 1]
     return Plan(tuple(reversed(spans)), wanted)

@@ -21,14 +21,14 @@ from nonconv.engine.compiler import HOST_FEATURES, KERNEL_OPTIONS, njit
 from nonconv.objectives import dense
 
 LANES = 8
-"""Paths moved together: what they work on fits into the first cache."""
+"""Paths moved together by kernels of networks: what they work on fits into the first cache."""
 VECTOR, ROWS, COLUMNS = (8, 4, 4) if "+avx512f" in HOST_FEATURES else (4, 4, 2)
 """Doubles of a vector, and how many rows and columns of sums are held at once: what there are registers for."""
 
 intrinsic: Any = _intrinsic
 cgutils: Any = _cgutils
 make_array: Any = _make_array
-"""Their declared types are none, or do not know what they make."""
+"""Typed as Any: numba declares no types for them, or too narrow ones."""
 INT, VECTORS = ir.IntType(64), ir.VectorType(ir.DoubleType(), VECTOR)
 DOUBLE_BYTES = 8
 PRODUCT_FUNCTION = "nonconv_product"
@@ -37,7 +37,7 @@ ZERO, ONE = np.zeros((1, LANES)), np.ones((1, LANES))
 
 @njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
-    """objectives.dense.affine."""
+    """Write a layer's inputs to its activation, as objectives.dense.affine, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(x), len(z)
     bias = (at + outputs * inputs) * lanes
     product(
@@ -49,19 +49,20 @@ def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
 
 @njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
-    """objectives.dense.add_outer."""
+    """Add to a layer's gradient, as objectives.dense.add_outer, bit for bit."""
     lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
     weights, biases = (at * lanes, inputs * lanes, lanes), ((at + outputs * inputs) * lanes, lanes, 0)
     deltas = (0, delta.shape[1], lanes)
     product(
         (outputs, inputs, n // lanes, lanes), gradient, weights, gradient, weights, delta, deltas, x, (0, lanes, x.shape[1])
     )
+    # The biases' gradient is a product with a column of ones: multiplying by 1 is exact.
     product((outputs, 1, n // lanes, lanes), gradient, biases, gradient, biases, delta, deltas, ONE, (0, 0, 0))
 
 
 @njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
-    """objectives.dense.pull_back."""
+    """Write the derivative by a layer's inputs, as objectives.dense.pull_back, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)
     product(
         (inputs, n // lanes, outputs, lanes),
@@ -78,12 +79,14 @@ KERNEL_HELPERS: dict[Callable[..., None], Any] = {dense.affine: affine, dense.ad
 def product(
     typing: Any, size: Any, c: Any, at_c: Any, start: Any, at_start: Any, a: Any, at_a: Any, b: Any, at_b: Any
 ) -> tuple[Any, Any]:
-    """c[m, n] = start[m, n] + sum over k of a[m, k] b[k, n], on all lanes; size: rows, columns, terms, lanes.
+    """Emit c[m, n] = start[m, n] + sum over k of a[m, k] b[k, n], on all lanes.
 
-    at_c, ...: of each array where its first element lies and how far apart its rows and columns are, in doubles.
+    size: rows, columns, terms, lanes. at_c, ...: of each array where its first element lies and how far apart its rows and
+    columns are, in doubles.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """Emit a call of the product's function with addresses and strides in bytes."""
         sizes, *rest = arguments
         numbers = []
         for kind, array, places in zip(signature.args[1::2], rest[::2], rest[1::2], strict=True):
@@ -97,11 +100,12 @@ def product(
 
 
 def _function(module: Any) -> Any:
-    """The product as a function of its own in a module of LLVM, so that it is compiled once."""
+    """Return the product as a function in a module of LLVM; it is emitted once per module, and compiled once."""
     if PRODUCT_FUNCTION in module.globals:
         return module.globals[PRODUCT_FUNCTION]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT] * 16), PRODUCT_FUNCTION)
     function.linkage = "internal"
+    # Inlined, it would be compiled once per call.
     function.attributes.add("noinline")
     *places, rows, columns, terms, lanes = function.args
     builder = ir.IRBuilder(function.append_basic_block())
@@ -116,7 +120,7 @@ def _function(module: Any) -> Any:
 
 
 def _blocks(builder: Any, number: Any, size: int) -> Any:
-    """Blocks of this size, then what is left one by one: where each starts and how large it is."""
+    """Yield blocks of this size, then the remainder one by one: where each starts and how large it is."""
     whole = builder.sub(number, builder.urem(number, INT(size)))
     for first, last, step in ((INT(0), whole, size), (whole, number, 1)):
         with cgutils.for_range_slice(builder, first, last, INT(step), INT) as (at, _):
@@ -124,7 +128,10 @@ def _blocks(builder: Any, number: Any, size: int) -> Any:
 
 
 def _block(builder: Any, places: list[Any], at: tuple[Any, Any], size: tuple[int, int], terms: Any) -> None:
-    """The sums of one block, in registers while they grow."""
+    """Emit the sums of one block, which stay in registers while they grow.
+
+    at: its first row and column. size: its rows and columns. terms: how many products each sum has, at least one.
+    """
     c, start, a, b = (tuple(places[k : k + 3]) for k in (0, 3, 6, 9))
     of_c = _pointers(builder, c, at, size)
     sums = [builder.load(pointer, align=DOUBLE_BYTES) for pointer in _pointers(builder, start, at, size)]
@@ -134,11 +141,13 @@ def _block(builder: Any, places: list[Any], at: tuple[Any, Any], size: tuple[int
     builder.branch(body)
     builder.position_at_end(body)
     k = builder.phi(INT)
+    # A phi per sum carries it from one term to the next without a store.
     running = [builder.phi(VECTORS) for _ in sums]
     column = [_load(builder, _offset(builder, place, (k, b[1]))) for place in first_b]
     grown = []
     for m, place in enumerate(first_a):
         factor = _load(builder, _offset(builder, place, (k, a[2])))
+        # A multiplication and an addition, never fused: NumPy rounds twice.
         grown += [builder.fadd(running[m * size[1] + n], builder.fmul(factor, column[n])) for n in range(size[1])]
     following = builder.add(k, INT(1))
     for phi, first, then in zip([k, *running], [INT(0), *sums], [following, *grown], strict=True):
@@ -151,21 +160,24 @@ def _block(builder: Any, places: list[Any], at: tuple[Any, Any], size: tuple[int
 
 
 def _pointers(builder: Any, place: tuple[Any, Any, Any], at: tuple[Any, Any], size: tuple[int, int]) -> list[Any]:
-    """To the elements of a block, row after row."""
+    """Return pointers to the elements of a block, row after row."""
     base = _offset(builder, place[0], (at[0], place[1]), (at[1], place[2]))
     every = ((m, n) for m in range(size[0]) for n in range(size[1]))
     return [_pointer(builder, _offset(builder, base, (INT(m), place[1]), (INT(n), place[2]))) for m, n in every]
 
 
 def _offset(builder: Any, base: Any, *steps: tuple[Any, Any]) -> Any:
+    """Emit base + sum of number * stride, an address in bytes."""
     for number, stride in steps:
         base = builder.add(base, builder.mul(number, stride))
     return base
 
 
 def _pointer(builder: Any, address: Any) -> Any:
+    """Emit an address as a pointer to a vector."""
     return builder.inttoptr(address, VECTORS.as_pointer())
 
 
 def _load(builder: Any, address: Any) -> Any:
+    """Emit the load of a vector; aligned to a double only, since a row may begin anywhere."""
     return builder.load(_pointer(builder, address), align=DOUBLE_BYTES)

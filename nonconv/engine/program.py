@@ -15,6 +15,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import Key
 
 SLICE_STEPS = 8192
+"""Steps per slice of the timetable, and how many slices are kept: their tables take memory in proportion."""
 KEPT_SLICES = 16
 
 
@@ -28,14 +29,19 @@ class Slice(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """What an engine is asked to do: move the paths of a block by the steps of a slice.
+    """One task of an engine: move the paths of a block by the steps of a slice.
 
-    Of several programs at once dim is the sum of their dimensions; the columns of coefficients are those of one after another.
-    theta (dim, paths) and state (slots, dim, paths) are moved in place. marks are the rising indices into the slice after
-    which theta is written to the next of snapshots (len(marks), dim, paths). From index average_from on theta is added to
-    average (dim, paths). lowest and highest (dim, paths) are widened to hold theta after each step, unless empty. Draws
-    start at first_draw, replicates at first_replicate. A nonzero stop[0] ends it early. Draws before `branched` were made
-    with the key `before`: what is left of an epoch depends on them.
+    theta (dim, paths), state (slots, dim, paths): moved in place.
+    average (dim, paths): theta is added to it from index average_from of the slice on.
+    lowest, highest (dim, paths): widened to hold theta after each step, unless empty.
+    coefficients (steps, columns): the PerStep fields, then the learning rate; of several programs, one after another.
+    batch_size (steps,): samples per step.
+    marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths).
+    first_draw, first_replicate: coordinates of the random numbers. key: their stream.
+    stop (1,): a nonzero entry, set by another thread, ends the motion early.
+    before, branched: draws before `branched` were made with the key `before`: the rest of an epoch depends on them.
+
+    Of several programs at once dim is the sum of their dimensions.
     """
 
     theta: Array
@@ -59,22 +65,30 @@ class Motion(NamedTuple):
 class Engine(Protocol):
     """What moves paths: engine.reference.Reference or engine.fused.Fused."""
 
-    def advance(self, motion: Motion) -> None: ...
+    def advance(self, motion: Motion) -> None:
+        """Make the steps of a motion in place; with stop[0] set it returns early, and what it wrote is not complete."""
+        ...
 
     def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """Of networks theta (R, dim, paths) on the held-out examples: mean loss and share of wrong classes, (2, R, paths)."""
+        """Return mean loss and share of wrong classes, (2, R, paths), of networks theta (R, dim, paths).
+
+        Both are over the held-out examples.
+        """
         ...
 
     def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """|G|^2 and tr Var(g) of the gradient g of one held-out example and its mean G, penalty included; (2, R, paths)."""
+        """Return |G|^2 and tr Var(g), (2, R, paths), of networks theta (R, dim, paths).
+
+        g is the gradient of one held-out example, G its mean over them, penalty included.
+        """
         ...
 
 
 class Learning(NamedTuple):
-    """What a program on examples has besides.
+    """What a program on examples has in addition.
 
-    rows: of a table that is passed through in epochs, or 0. held_out: features (features, H) and targets (targets, H).
-    work: rows of scratch. groups: the coordinates by name.
+    shape: of one example. draws: uniforms per example. rows: of a table that is passed through in epochs, or 0. work: rows
+    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H).
     """
 
     shape: Shape
@@ -111,9 +125,11 @@ class Program:
     track_range: bool = False
     orbit: Array | None = None
     learning: Learning | None = None
+    # A cache in a frozen class: filled in place, and no part of comparisons.
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        """Refuse constants of the wrong shape. Raises as `refuse_misshapen`."""
         for component, _, constants in (self.objective, self.data):
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
@@ -125,6 +141,7 @@ class Program:
 
     @property
     def draws_per_sample(self) -> int:
+        """How many uniforms one sample takes: one per coordinate, one per row or example, or none."""
         if self.learning:
             return self.learning.draws
         draws: Literal["each", "row", "none"] = self.data.component.draws
@@ -132,17 +149,18 @@ class Program:
 
     @cached_property
     def samples(self) -> float:
-        """Samples of one coordinate in a step, on average over some steps."""
+        """Samples of single coordinates per step, averaged over some steps; at least 1."""
         sizes = self.batch_size(np.unique(np.linspace(1.0, self.steps, 33).round()))
         return max(float(sizes.mean()) * self.dim, 1.0)
 
     def draws_up_to(self, step: int) -> int:
-        """How many draws the steps up to this one take."""
+        """Return how many draws the steps up to this one take."""
         return sum(int(piece.batch_size.sum()) for piece in self.slices(last=step)) * self.draws_per_sample
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
-        """The timetable in order, of steps after + 1, ..., last; shorter pieces on request."""
+        """Yield the timetable of steps after + 1, ..., last in order; in pieces of at most `length`."""
         draw, end = 0, self.steps if last is None else last
+        # All slices from the first on, since the first draw of each is the sum of all batches before.
         for number in range(-(-end // SLICE_STEPS)):
             whole = self._slice(number)._replace(first_draw=draw)
             draw += int(whole.batch_size.sum()) * self.draws_per_sample
@@ -151,7 +169,7 @@ class Program:
                 yield from self._pieces(whole, skipped, kept, length)
 
     def _pieces(self, whole: Slice, skipped: int, kept: int, length: int) -> Iterator[Slice]:
-        """The part [skipped, kept) of a slice, in pieces of at most this length."""
+        """Yield the part [skipped, kept) of a slice, in pieces of at most this length."""
         if skipped == 0 and kept == len(whole.batch_size) <= length:
             yield whole
             return
@@ -162,15 +180,19 @@ class Program:
             draw += int(batch.sum()) * self.draws_per_sample
 
     def _slice(self, number: int) -> Slice:
-        """`_make_slice`; the last few are kept, since every block passes through all of them."""
+        """Return a slice by number; the last few are kept, since every block passes through all of them."""
         found = self._kept.get(number)
         if found is None:
+            # Slices are passed through in order, so the oldest is the one to drop.
             found = self._kept[number] = self._make_slice(number)
             self._kept.pop(number - KEPT_SLICES, None)
         return found
 
     def _make_slice(self, number: int) -> Slice:
-        """A slice by its number, which does not know its first draw."""
+        """Tabulate a slice by number; its first draw is left at 0.
+
+        Raises ValueError, or PluginError for a plug-in's optimizer, unless `at_step` fits.
+        """
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
@@ -181,10 +203,11 @@ class Program:
 
 
 def batch_key(program: Program) -> Hashable:
-    """What programs must share so that one kernel can simulate them together: all but numbers it takes per program."""
+    """Return what programs must share so that one kernel can simulate them together: all but numbers it takes per program."""
     p = program
     constants = () if p.learning else (*p.objective.constants, *p.data.constants)
     return (
+        # Identities of definitions: functions have no other equality.
         *map(id, (p.objective.component, p.data.component, p.optimizer.component, p.learning, p.orbit)),
         *(p.seed, p.dim, p.steps, p.average_after, p.track_range, p.plan.wanted, p.plan.spans),
         p.marks.tobytes(),

@@ -13,6 +13,7 @@ from nonconv.engine.program import Engine, Program
 from nonconv.numerics.arithmetic import Array
 
 REPLAY_STEPS = 64
+"""Steps per piece of a replay, of which all iterates are in memory."""
 ESCAPE_SHARE = 0.5
 """A path that makes less than this part of the orbit's way over the last half of the run was caught."""
 
@@ -28,10 +29,10 @@ class Failed(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How paths fared beside the orbit, by their slowest coordinate; every field has one entry per path.
+    """How paths moved compared with the orbit, by their slowest coordinate; every field has shape (paths,).
 
     escaped: it made at least ESCAPE_SHARE of the orbit's way over the last half of the run; none does if the orbit
-    stands still.
+    does not move.
     caught_step: the first step at which a caught path was where it stayed from half of the run on; 0 if it was not caught.
     place: theta at the last step. speed: way per step over the last half of the run.
     """
@@ -43,10 +44,11 @@ class Progress(NamedTuple):
 
 
 def find_failures(program: Program, engine: Engine, first: int, last: Array, stop: NDArray[np.uint8]) -> tuple[Failed, ...]:
-    """When and how the paths whose last iterate (dim, paths) is not finite left the finite numbers.
+    """Find when and how paths whose last iterate (dim, paths) is not finite left the finite numbers, by running them again.
 
-    An iterate that is not finite never becomes finite again, so the last one tells whether there is anything to find.
+    first: the number of the block's first path. Raises Stopped.
     """
+    # An iterate that is not finite never becomes finite again, so the last one shows whether there is anything to find.
     wanted: list[int] = np.flatnonzero(~np.isfinite(last).all(axis=0)).tolist()
     found: dict[int, Failed] = {}
     if not wanted:
@@ -66,13 +68,18 @@ def find_failures(program: Program, engine: Engine, first: int, last: Array, sto
 def find_progress(
     program: Program, engine: Engine, first: int, start: Array, theta: Array, stop: NDArray[np.uint8]
 ) -> Progress | None:
-    """How the paths fared, from their start (dim, paths) and recorded iterates (R, dim, paths); None without an orbit."""
+    """Compare paths with the orbit, from their start (dim, paths) and recorded iterates (R, dim, paths).
+
+    None for a program without an orbit. Raises Stopped.
+    """
     if program.orbit is None:
         return None
+    # The last recorded step up to half of the run, from which on the way is measured.
     half = int(np.searchsorted(program.record, program.steps // 2, side="right"))
     before, since = (theta[half - 1], int(program.record[half - 1])) if half else (start, 0)
     with np.errstate(invalid="ignore", over="ignore"):
         way = theta[-1] - before
+        # A path in several coordinates is as far as its slowest one.
         slowest = way.argmin(axis=0)[None]
         to_make = ESCAPE_SHARE * (program.orbit[program.steps] - program.orbit[since])
         escaped = (way >= to_make).all(axis=0) & (to_make > 0.0)
@@ -80,13 +87,13 @@ def find_progress(
     stayed = np.take_along_axis(theta[half:].min(axis=0), slowest, axis=0)[0]
     return Progress(
         escaped,
-        _first_at(program, engine, first, slowest, stayed, caught, stop),
+        _find_arrival(program, engine, first, slowest, stayed, caught, stop),
         np.take_along_axis(theta[-1], slowest, axis=0)[0],
         np.take_along_axis(way, slowest, axis=0)[0] / max(program.steps - since, 1),
     )
 
 
-def _first_at(
+def _find_arrival(
     program: Program,
     engine: Engine,
     first: int,
@@ -95,7 +102,10 @@ def _first_at(
     wanted: NDArray[np.bool_],
     stop: NDArray[np.uint8],
 ) -> NDArray[np.int64]:
-    """The first step at which each wanted path had come as far as its place; 0 for the others."""
+    """Find the first step at which each wanted path had come as far as its place, (paths,); 0 for the others.
+
+    coordinate (1, paths): which coordinate of each path is compared.
+    """
     found = np.zeros(len(place), dtype=np.int64)
     left = wanted.copy()
     if not left.any():

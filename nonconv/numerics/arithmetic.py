@@ -17,18 +17,26 @@ Lanes = Any
 
 
 def select(condition: Lanes, yes: Lanes, no: Lanes) -> Lanes:
-    """`yes` where the condition holds, `no` elsewhere; both are evaluated."""
+    """Return `yes` where the condition holds, `no` elsewhere.
+
+    Both are evaluated, so neither may raise or loop forever where it is not wanted.
+    """
     return np.where(condition, yes, no)
 
 
 def index(x: Lanes) -> Lanes:
-    """The table index floor(x) for 0 <= x < 2**63; unsigned, because a kernel would test a signed one for wrap-around."""
+    """Return floor(x) as a table index, for 0 <= x < 2**63.
+
+    It is unsigned, because a kernel tests a signed index for wrap-around, and then does not vectorise.
+    """
+    # By way of int64, since most processors convert floats to signed integers only.
     return np.uint64(np.int64(x))
 
 
 def each(n: int) -> Iterable[Lanes]:
-    """The positions 0, ..., n - 1 of an axis of lanes: one after the other in a kernel, all at once in the reference engine.
+    """Return the positions 0, ..., n - 1 of an axis of lanes: one by one in a kernel, all at once in the reference engine.
 
     `for i in each(n): z[i] = x[i] * y[i]` is a loop there and one operation on arrays here.
     """
+    # A tuple of one array: the loop's body runs once, with i all positions.
     return (np.arange(n),)

@@ -14,11 +14,15 @@ import numpy as np
 from nonconv.numerics.arithmetic import Lanes, select
 
 ROUND = 1.5 * 2.0**52
-"""x + ROUND is x rounded to an integer, which its last bits hold; less ROUND it is that integer as a float."""
+"""x + ROUND is x rounded to an integer, which its last bits hold; minus ROUND it is that integer as a float.
+
+It works for |x| < 2**51: doubles near 1.5 * 2**52 are one apart.
+"""
 ROUND_BITS = 0x4338000000000000
 ONE_BITS, ROOT_HALF_BITS = 0x3FF0000000000000, 0x3FE6A09E00000000
-"""Of 1 and of about sqrt(1/2)."""
+"""The bits of 1 and of about sqrt(1/2)."""
 FRACTION = 0x000FFFFFFFFFFFFF
+"""Mask of the 52 bits of a double's fraction."""
 
 # Cody-Waite: the leading parts end in zeros, so that their multiples are exact.
 LN2_HIGH, LN2_LOW, LOG2_E = 6.93147180369123816490e-1, 1.90821492927058770002e-10, 1.44269504088896338700
@@ -26,22 +30,26 @@ HALF_PI_HIGH, HALF_PI_MIDDLE, HALF_PI_LOW = 1.57079632673412561417, 6.0771005063
 TWO_OVER_PI = 6.36619772367581382433e-1
 
 EXP_LEAST, EXP_MOST = -708.396418532264106224, 709.782712893383973096
-"""Between these arguments exp is a normal float."""
+"""Arguments between which exp is a finite, normal float."""
 LEAST_NORMAL = 2.0**-1022
+"""The least positive normal double."""
 
 
 def bits(x: Lanes) -> Lanes:
-    """The bits of a float as an int64."""
+    """Return the bits of a float as an int64."""
     return np.float64(x).view(np.int64)
 
 
 def from_bits(b: Lanes) -> Lanes:
-    """The float with these bits."""
+    """Return the float with these bits."""
     return np.int64(b).view(np.float64)
 
 
 def excess(high: Lanes, low: Lanes) -> Lanes:
-    """exp(r) - 1 for r = high - low of at most ln(2)/2 and a tiny low."""
+    """Return exp(r) - 1 for r = high - low, where |r| <= ln(2)/2 and low is tiny: r + r^2 p(r), p a polynomial (SLEEF).
+
+    low is the rounding error of the reduction; it enters to first order.
+    """
     r = high - low
     # In pairs (Estrin) rather than one after the other (Horner): a sixth faster, since less waits for less.
     r2 = r * r
@@ -58,37 +66,50 @@ def excess(high: Lanes, low: Lanes) -> Lanes:
 
 
 def exp(x: Lanes) -> Lanes:
-    """Error 0.9 ulp. Infinite from 709.79 on; 0 below -708.4, where the true value is less than any normal float."""
+    """Return exp(x), with an error of 0.9 ulp.
+
+    It is infinite from 709.79 on, and 0 below -708.4, where the true value is below any normal float.
+    """
     rounded = x * LOG2_E + ROUND
     k = rounded - ROUND
     y = 1.0 + excess(x - k * LN2_HIGH, k * LN2_LOW)
+    # x = k ln 2 + r. The last bits of `rounded` are k: added to the exponent's bits of y they multiply it by 2^k.
     scaled = from_bits(bits(y) + (bits(rounded) << 52))
     # Of a NaN the magnitude: the sign it has in exp(-x) depends on who evaluates the minus.
+    # The third branch also takes NaN, which fails every comparison.
     return select(x <= EXP_MOST, select(x >= EXP_LEAST, scaled, 0.0), np.abs(x) + np.inf)
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(-x)). Error 2.4 ulp; 0 below -709.79."""
+    """Return 1 / (1 + exp(-x)), with an error of 2.4 ulp; 0 below -709.79."""
     return 1.0 / (1.0 + exp(-x))
 
 
 def tanh(x: Lanes) -> Lanes:
-    """u / (u + 2) for u = exp(-2 |x|) - 1. Error 2.6 ulp; odd, with its zeros' signs."""
+    """Return tanh(x), with an error of 2.6 ulp; odd, and 0 keeps its sign.
+
+    It is -u / (u + 2) for u = exp(-2 |x|) - 1, with the sign of x.
+    """
     y = -2.0 * np.abs(x)
     y = select(y < -40.0, -40.0, y)  # tanh is 1 to the last bit there, and `power` stays a normal float
     rounded = y * LOG2_E + ROUND
     k = rounded - ROUND
     power = from_bits((bits(rounded) << 52) + ONE_BITS)
+    # 2^k exp(r) - 1, as 2^k (exp(r) - 1) + (2^k - 1): near x = 0 no digits cancel.
     u = power * excess(y - k * LN2_HIGH, k * LN2_LOW) + (power - 1.0)
     return np.copysign(u / (u + 2.0), x)
 
 
-def sine_after(quarters: int, x: Lanes) -> Lanes:
-    """sin(x + quarters * pi/2)."""
+def shifted_sine(quarters: int, x: Lanes) -> Lanes:
+    """Return sin(x + quarters * pi/2); NaN for |x| > 2**48.
+
+    x is reduced by a multiple of pi/2 in three parts (Cody and Waite), then a polynomial of fdlibm on [-pi/4, pi/4].
+    """
     rounded = x * TWO_OVER_PI + ROUND
     k = rounded - ROUND
     high, middle = x - k * HALF_PI_HIGH, k * HALF_PI_MIDDLE
     r = high - middle
+    # (high - r) - middle is what the subtraction rounded away, exactly.
     r = r - (k * HALF_PI_LOW - ((high - r) - middle))
     z = r * r
     w = z * z
@@ -107,28 +128,40 @@ def sine_after(quarters: int, x: Lanes) -> Lanes:
         + z * select(even, 8.33333333332248946124e-03, -1.38888888888741095749e-03)
     )
     y = select(even, r + r * (z * p), 1.0 - (0.5 * z - w * p))
+    # After two quarter turns both functions change sign: the second bit of `turns` flips the sign bit.
     signed = from_bits(bits(y) ^ ((turns >> 1) << 63))
     return select(np.abs(x) <= 2.0**48, signed, np.nan)
 
 
 def sin(x: Lanes) -> Lanes:
-    """Error 1.5 ulp for |x| up to 3e6, beyond that as if x were wrong by up to an ulp; NaN above 2**48. sin(-0.0) is 0.0."""
-    return sine_after(0, x)
+    """Return sin(x), with an error of 1.5 ulp for |x| up to 3e6.
+
+    Beyond that it is as if x were wrong by up to an ulp; NaN above 2**48. sin(-0.0) is 0.0.
+    """
+    return shifted_sine(0, x)
 
 
 def cos(x: Lanes) -> Lanes:
-    """Error 1.5 ulp for |x| up to 3e6, beyond that as if x were wrong by up to an ulp; NaN above 2**48."""
-    return sine_after(1, x)
+    """Return cos(x), with an error of 1.5 ulp for |x| up to 3e6.
+
+    Beyond that it is as if x were wrong by up to an ulp; NaN above 2**48.
+    """
+    return shifted_sine(1, x)
 
 
-def log_and(x: Lanes, correction: Lanes) -> Lanes:
-    """log(x) + correction, for x = 2**k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2)."""
+def corrected_log(x: Lanes, correction: Lanes) -> Lanes:
+    """Return log(x) + correction, for x = 2**k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
+
+    log(1 + f) is fdlibm's polynomial in s = f / (2 + f), as log(1 + f) = 2 artanh(s).
+    """
     tiny = x < LEAST_NORMAL  # a subnormal has no exponent to read: scale it up first
     b = bits(select(tiny, x * 2.0**54, x)) + (ONE_BITS - ROOT_HALF_BITS)
+    # k as a float without a conversion from integers: put into the last bits of ROUND, then ROUND and the bias taken off.
     k = from_bits((b >> 52) + ROUND_BITS) - select(tiny, ROUND + 1077.0, ROUND + 1023.0)
     f = from_bits((b & FRACTION) + ROOT_HALF_BITS) - 1.0
     s = f / (2.0 + f)
     z = s * s
+    # One term after another (Horner), where fdlibm splits the sum into even and odd powers.
     p = 1.479819860511658591e-01
     p = p * z + 1.531383769920937332e-01
     p = p * z + 1.818357216161805012e-01
@@ -142,20 +175,20 @@ def log_and(x: Lanes, correction: Lanes) -> Lanes:
 
 
 def log(x: Lanes) -> Lanes:
-    """Error 0.85 ulp, also of subnormal numbers; -inf of zeros, NaN of what is negative."""
-    return log_and(x, 0.0)
+    """Return log(x), with an error of 0.85 ulp, also for subnormal numbers; -inf at 0, NaN below."""
+    return corrected_log(x, 0.0)
 
 
 def log1p(x: Lanes) -> Lanes:
-    """Error 0.85 ulp for x > -1; -inf of -1, NaN below. log1p(-0.0) is 0.0."""
+    """Return log(1 + x), with an error of 0.85 ulp for x > -1; -inf at -1, NaN below. log1p(-0.0) is 0.0."""
     y = 1.0 + x
     # What the addition rounded away, which log(y) is corrected by: log(y + lost) = log(y) + lost / y to first order.
     lost = select(x < 1.0, x - (y - 1.0), 1.0 - (y - x))
-    return log_and(y, lost / y)
+    return corrected_log(y, lost / y)
 
 
-def near_above(z: Lanes) -> Lanes:
-    """Numerator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
+def erf_numerator(z: Lanes) -> Lanes:
+    """Return the numerator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = 9.60497373987051638749e0
     p = p * z + 9.00260197203842689217e1
     p = p * z + 2.23200534594684319226e3
@@ -163,8 +196,8 @@ def near_above(z: Lanes) -> Lanes:
     return p * z + 5.55923013010394962768e4
 
 
-def near_below(z: Lanes) -> Lanes:
-    """Denominator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
+def erf_denominator(z: Lanes) -> Lanes:
+    """Return the denominator of erf(a) / a for a <= 1, at z = a^2 (Cephes)."""
     p = z + 3.35617141647503099647e1
     p = p * z + 5.21357949780152679795e2
     p = p * z + 4.59432382970980127987e3
@@ -172,8 +205,8 @@ def near_below(z: Lanes) -> Lanes:
     return p * z + 4.92673942608635921086e4
 
 
-def far_above(a: Lanes) -> Lanes:
-    """Numerator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
+def erfc_numerator(a: Lanes) -> Lanes:
+    """Return the numerator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = 2.46196981473530512524e-10
     p = p * a + 5.64189564831068821977e-1
     p = p * a + 7.46321056442269912687e0
@@ -185,8 +218,8 @@ def far_above(a: Lanes) -> Lanes:
     return p * a + 5.57535335369399327526e2
 
 
-def far_below(a: Lanes) -> Lanes:
-    """Denominator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
+def erfc_denominator(a: Lanes) -> Lanes:
+    """Return the denominator of erfc(a) exp(a^2) for a > 1 (Cephes)."""
     p = a + 1.32281951154744992508e1
     p = p * a + 8.67072140885989742329e1
     p = p * a + 3.54937778887819891062e2
@@ -198,10 +231,14 @@ def far_below(a: Lanes) -> Lanes:
 
 
 def erf(x: Lanes) -> Lanes:
-    """Error 3 ulp; odd, with its zeros' signs."""
+    """Return erf(x), with an error of 3 ulp; odd, and 0 keeps its sign.
+
+    A rational function of x^2 up to |x| = 1, 1 - erfc(|x|) beyond (Cephes).
+    """
     a = np.abs(x)
     a = select(a > 6.0, 6.0, a)  # where erf is 1
     z = a * a
     near = a <= 1.0
-    y = select(near, a * near_above(z), exp(-z) * far_above(a)) / select(near, near_below(z), far_below(a))
+    # One division for both branches, since both are evaluated and a division is the slowest operation here.
+    y = select(near, a * erf_numerator(z), exp(-z) * erfc_numerator(a)) / select(near, erf_denominator(z), erfc_denominator(a))
     return np.copysign(select(near, y, 1.0 - y), x)

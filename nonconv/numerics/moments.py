@@ -1,4 +1,7 @@
-"""Count, mean and spread of a stream of numbers, in pieces that merge: Chan, Golub & LeVeque (1983)."""
+"""Count, mean and spread of a stream of numbers, in pieces that merge.
+
+Sources: Chan, Golub & LeVeque (1983) for two moments, Pébay (2008, SAND2008-6212) for the third.
+"""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -30,12 +33,13 @@ class Moments(NamedTuple):
 
 
 def moments(samples: Array) -> Moments:
-    """The moments of samples (..., n) over the last axis, each field of shape (...)."""
+    """Return the moments of samples (..., n) over the last axis, each field of shape (...)."""
     if 0 in samples.shape[:-1]:
-        return _nothing(samples.shape[:-1])
+        return _empty_moments(samples.shape[:-1])
     n = np.full(samples.shape[:-1], samples.shape[-1], dtype=np.int64)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = samples.sum(axis=-1) / n
+        # The sum finds out in one pass whether all is finite; the careful way, which looks at each number, is seldom needed.
         if not np.isfinite(mean).all():
             return _careful_moments(samples, n)
         # A finite sum has finite terms only. Powers are not kept: fresh temporaries cost more than the arithmetic.
@@ -46,14 +50,14 @@ def moments(samples: Array) -> Moments:
 
 
 @lru_cache
-def _nothing(shape: tuple[int, ...]) -> Moments:
-    """The moments of no numbers at all, as runs have them of what they do not measure."""
+def _empty_moments(shape: tuple[int, ...]) -> Moments:
+    """Return the moments of no numbers, fields of this shape with no elements: of what a run does not measure."""
     counts, numbers = np.empty(shape, dtype=np.int64), np.empty(shape)
     return Moments(counts, counts, counts, numbers, numbers, numbers, numbers)
 
 
 def _careful_moments(samples: Array, n: NDArray[np.int64]) -> Moments:
-    """The moments of samples that are not all finite, or whose sum is not."""
+    """Return the moments of samples that are not all finite, or whose sum is not."""
     finite = np.isfinite(samples)
     n_finite = finite.sum(axis=-1, dtype=np.int64)
     mean = _mean(np.where(finite, samples, 0.0), np.maximum(n_finite, 1))
@@ -65,17 +69,19 @@ def _careful_moments(samples: Array, n: NDArray[np.int64]) -> Moments:
 
 
 def _mean(samples: Array, n: NDArray[np.int64]) -> Array:
-    """The mean over the last axis, n samples each; finite even where their sum is not."""
+    """Return the mean over the last axis, of n samples each; finite even where their sum overflows."""
     with np.errstate(over="ignore"):
         mean: Array = samples.sum(axis=-1) / n
+        # Divided before they are added, which is slower and seldom needed.
         return mean if np.isfinite(mean).all() else (samples / n[..., None]).sum(axis=-1)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
-    """The moments of both samples together; a and b have the same shape."""
+    """Return the moments of both samples together; a and b have fields of one shape."""
     if a.n.size == 0:
         return a
     n_finite = a.n_finite + b.n_finite
+    # 0 / 1 instead of 0 / 0 where neither has a finite sample.
     share = b.n_finite / np.maximum(n_finite, 1)
     with np.errstate(over="ignore", invalid="ignore"):
         delta = b.mean - a.mean
@@ -96,7 +102,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
-    """Mean and interval over independent samples; nan where fewer than two, or not all, are finite.
+    """Return mean, standard error and interval over independent samples; nan where fewer than two, or not all, are finite.
 
     Student's t with Hall's cubic correction for skewness (1992, J. R. Statist. Soc. B 54, 221-228): both tails keep their
     share where squares of errors, which are skewed, make the plain interval miss on one side.
@@ -109,7 +115,7 @@ def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
 
 
 def lower_bound(m: Moments, error: float) -> Array:
-    """A one-sided bound that exceeds the mean with probability `error`; nan where `estimate` has no interval."""
+    """Return a one-sided bound that exceeds the mean with probability `error`; nan where `estimate` has no interval."""
     value, se = _mean_and_error(m)
     if not value.size:
         return value
@@ -117,6 +123,7 @@ def lower_bound(m: Moments, error: float) -> Array:
 
 
 def _mean_and_error(m: Moments) -> tuple[Array, Array]:
+    """Return mean and standard error; the mean is infinite or nan where a sample is, and has no error then."""
     whole = m.n_finite == m.n
     value = np.where(whole, m.mean, np.where(m.n_nan > 0, np.nan, np.inf))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -124,16 +131,20 @@ def _mean_and_error(m: Moments) -> tuple[Array, Array]:
 
 
 def _deviate(m: Moments, probability: float) -> Array:
-    """The quantile of (sample mean - mean) / standard error; plain Student's t where the skewness is 0 or unknown."""
+    """Return the quantile of (sample mean - mean) / standard error at this probability.
+
+    It is plain Student's t where the skewness is 0 or unknown.
+    """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
         skewness = m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n)
+        # The inverse of Hall's transformation, a cubic with an exact root.
         bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
     return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))
 
 
 def effective_number(m: Moments) -> Array:
-    """(sum x)^2 / sum x^2 of non-negative samples: how many of them carry their mean (Kish).
+    """Return Kish's effective number of non-negative samples, (sum x)^2 / sum x^2: how many of them carry their mean.
 
     Where the squares leave the range of doubles it is sum x / max x, which is never above it.
     """

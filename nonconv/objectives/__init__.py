@@ -1,4 +1,7 @@
-"""The objectives, one family a file."""
+"""The objectives, one family per file: what is minimized, with its gradient.
+
+`quadratic` and `toint` are separable: one function of one coordinate at a time. `mlp` couples its coordinates.
+"""
 
 from nonconv.components.definitions import Registry
 from nonconv.objectives.mlp import MLP

@@ -1,4 +1,4 @@
-"""The activations of hidden units, each with its slope. All replace z (units, n) in place and write the slope beside it."""
+"""The activations of hidden units, each with its slope. All replace z (units, n) in place and write to slope (units, n)."""
 
 from typing import Literal, get_args
 
@@ -9,7 +9,7 @@ from nonconv.numerics.elementary import erf, exp, log1p, sigmoid, tanh
 
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "identity"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-"""The names in the order of their numbers, by which kernels know them."""
+"""Names of the activations; kernels take the index of one."""
 
 LEAK = 0.01
 """The slope of leaky_relu below 0, as in PyTorch."""
@@ -17,7 +17,11 @@ INVERSE_ROOT_2, INVERSE_ROOT_2_PI = 0.7071067811865476, 0.3989422804014327
 
 
 def activate(kind: int, n: int, z: Array, slope: Array) -> None:
-    """Replace z (units, n) by the activation ACTIVATIONS[kind], and write its derivative to slope; at a kink from below."""
+    """Replace z (units, n) by the activation number `kind` of ACTIVATIONS, and write its derivative to slope.
+
+    At a kink the slope is that of the left side. The first n columns are touched, no others.
+    """
+    # One branch per layer and batch: the loops over lanes below have none.
     if kind == 0:
         relu(n, z, slope)
     elif kind == 1:
@@ -35,7 +39,7 @@ def activate(kind: int, n: int, z: Array, slope: Array) -> None:
 
 
 def relu(n: int, z: Array, slope: Array) -> None:
-    """max(z, 0); nan stays nan."""
+    """Write max(z, 0), with slope 1 above 0 and 0 elsewhere; nan stays nan."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = select(z[o, i] > 0.0, 1.0, 0.0)
@@ -43,7 +47,7 @@ def relu(n: int, z: Array, slope: Array) -> None:
 
 
 def leaky_relu(n: int, z: Array, slope: Array) -> None:
-    """z above 0, LEAK z below."""
+    """Write z above 0 and LEAK z elsewhere, with slope 1 and LEAK."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = select(z[o, i] > 0.0, 1.0, LEAK)
@@ -51,7 +55,7 @@ def leaky_relu(n: int, z: Array, slope: Array) -> None:
 
 
 def hyperbolic_tangent(n: int, z: Array, slope: Array) -> None:
-    """tanh(z), with slope 1 - tanh(z)^2."""
+    """Write tanh(z), with slope 1 - tanh(z)^2."""
     for o in range(len(z)):
         for i in each(n):
             z[o, i] = tanh(z[o, i])
@@ -59,7 +63,7 @@ def hyperbolic_tangent(n: int, z: Array, slope: Array) -> None:
 
 
 def logistic(n: int, z: Array, slope: Array) -> None:
-    """1 / (1 + exp(-z))."""
+    """Write s = 1 / (1 + exp(-z)), with slope s (1 - s)."""
     for o in range(len(z)):
         for i in each(n):
             z[o, i] = sigmoid(z[o, i])
@@ -67,7 +71,10 @@ def logistic(n: int, z: Array, slope: Array) -> None:
 
 
 def softplus(n: int, z: Array, slope: Array) -> None:
-    """log(1 + exp(z)), as max(z, 0) + log1p(exp(-|z|)), which cannot overflow."""
+    """Write log(1 + exp(z)), with slope 1 / (1 + exp(-z)).
+
+    It is computed as max(z, 0) + log1p(exp(-|z|)), which cannot overflow.
+    """
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = sigmoid(z[o, i])
@@ -75,7 +82,10 @@ def softplus(n: int, z: Array, slope: Array) -> None:
 
 
 def gelu(n: int, z: Array, slope: Array) -> None:
-    """z P(N <= z) for a standard normal N (Hendrycks & Gimpel, arXiv:1606.08415, exact form)."""
+    """Write z P(N <= z) for a standard normal N, with slope P(N <= z) + z phi(z), phi being the density of N.
+
+    Source: Hendrycks & Gimpel, arXiv:1606.08415, exact form.
+    """
     for o in range(len(z)):
         for i in each(n):
             below = 0.5 * (1.0 + erf(z[o, i] * INVERSE_ROOT_2))
@@ -84,7 +94,7 @@ def gelu(n: int, z: Array, slope: Array) -> None:
 
 
 def identity(n: int, z: Array, slope: Array) -> None:
-    """z itself."""
+    """Keep z, with slope 1."""
     for o in range(len(z)):
         for i in each(n):
             slope[o, i] = 1.0

@@ -39,8 +39,12 @@ class Mlp(NamedTuple):
 
 
 class MlpConstants(NamedTuple):
-    """widths: of all layers, the features first. weights: where each layer's weights begin in theta; rows: where its
-    activations begin among those of all units.
+    """What kernels need to know of a network, as numbers and arrays.
+
+    widths: units per layer, the features first. weights: the row of theta where each layer's weights begin. rows: the row
+    where each layer's activations begin among those of all units. units: units of all layers without the features.
+    activation: its index into ACTIVATIONS. cross_entropy, classes: whether the loss and the targets are so. decay:
+    weight_decay.
     """
 
     widths: NDArray[np.int64]
@@ -54,19 +58,19 @@ class MlpConstants(NamedTuple):
 
 
 def widths(h: Mlp, shape: Shape) -> list[int]:
-    """Units per layer, the features first and the outputs last."""
+    """Return the units per layer, the features first and the outputs last."""
     return [shape.features, *h.hidden, shape.classes or shape.targets]
 
 
 def layers(h: Mlp, shape: Shape) -> Iterator[tuple[str, int, int]]:
-    """The name, inputs and outputs of each layer."""
+    """Yield name, inputs and outputs of each layer, from the first hidden one to the output."""
     sizes = widths(h, shape)
     names = [*(f"hidden{k + 1}" if len(h.hidden) > 1 else "hidden" for k in range(len(h.hidden))), "output"]
     return zip(names, sizes[:-1], sizes[1:], strict=True)
 
 
 def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
-    """The weights and biases of each layer, in the order of theta."""
+    """Return the weights and biases of each layer as groups of coordinates, in the order of theta."""
     found, at = [], 0
     for name, inputs, outputs in layers(h, shape):
         biases = at + outputs * inputs
@@ -77,8 +81,9 @@ def groups(h: Mlp, shape: Shape) -> tuple[Group, ...]:
 
 
 def prepare(h: Mlp, shape: Shape) -> MlpConstants:
-    """Where each layer lies in theta and among the units, as arrays that kernels read."""
+    """Tabulate where each layer lies in theta and among the units."""
     sizes = np.array(widths(h, shape), dtype=np.int64)
+    # Weights and biases of each layer; partial sums give where each begins.
     numbers = sizes[1:] * (sizes[:-1] + 1)
     return MlpConstants(
         sizes,
@@ -93,12 +98,18 @@ def prepare(h: Mlp, shape: Shape) -> MlpConstants:
 
 
 def work(h: Mlp, shape: Shape) -> int:
-    """For each unit its activation, the activation's slope, and the derivative of the loss by what goes into it."""
+    """Return how many rows of scratch a network needs, three per unit.
+
+    They hold, for all units in this order: the activation, its slope, and the derivative of the loss by the unit's input.
+    """
     return 3 * sum(widths(h, shape)[1:])
 
 
 def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Array:
-    """Write the activations of all layers and their slopes to work; returns N_theta(x), a view (outputs, n) of work."""
+    """Run the network on n examples x (features, n); return N_theta(x), a view (outputs, n) of work.
+
+    Writes the activations of all layers to the first third of work and their slopes to the second.
+    """
     a = x
     for layer in range(len(k.weights)):
         first, last = k.rows[layer], k.rows[layer] + k.widths[layer + 1]
@@ -111,14 +122,14 @@ def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Arr
 
 
 def target(k: MlpConstants, y: Array, o: int, i: Lanes) -> Lanes:
-    """The target of output o for examples i: y_o; of classes 1 if o is the class, else 0."""
+    """Return the target of output o for examples i: y_o; of classes 1 if o is the class, else 0."""
     if k.classes:
         return select(y[0, i] == o, 1.0, 0.0)
     return y[o, i]
 
 
 def largest(z: Array, n: int, out: Array) -> None:
-    """Write the largest of the rows to out[0]."""
+    """Write the largest of the rows of z (rows, n) to out[0]."""
     for i in each(n):
         out[0, i] = z[0, i]
     for o in range(1, len(z)):
@@ -127,7 +138,10 @@ def largest(z: Array, n: int, out: Array) -> None:
 
 
 def softmax(z: Array, n: int, out: Array, room: Array) -> None:
-    """Write exp(z - largest) to out, the largest to room[0] and the sum of out to room[1]: no exponential overflows."""
+    """Write exp(z - max z) to out (rows, n), the maximum to room[0] and the sum of out to room[1].
+
+    No exponential overflows, since none has a positive argument.
+    """
     largest(z, n, room)
     for i in each(n):
         room[1, i] = 0.0
@@ -138,9 +152,13 @@ def softmax(z: Array, n: int, out: Array, room: Array) -> None:
 
 
 def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
-    """Write the loss of each example to out[0], and to out[1] whether its class is wrong; theta (dim, lanes), out (2, n)."""
+    """Write the loss of n examples to out[0], and to out[1] 1 where the class with the largest output is wrong.
+
+    theta (dim, lanes), x (features, n), y (targets, n), out (2, n), work (rows of `work`, n).
+    """
     z = forward(k, n, theta, x, work)
     first = k.rows[-1]
+    # The output layer has no slopes, and no derivative is wanted here: both parts of work are free.
     room, delta = work[k.units + first : 2 * k.units], work[2 * k.units + first : 3 * k.units]
     for i in each(n):
         out[0, i] = out[1, i] = 0.0
@@ -148,6 +166,7 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
         softmax(z, n, delta, room)
         for o in range(len(z)):
             for i in each(n):
+                # z_y and the logarithm of the sum below are both relative to the largest output.
                 out[0, i] -= target(k, y, o, i) * (z[o, i] - room[0, i])
         for i in each(n):
             out[0, i] += log(room[1, i])
@@ -159,11 +178,15 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
         largest(z, n, room)
         for o in range(len(z)):
             for i in each(n):
+                # A tie counts as right if the true class is among the largest outputs.
                 out[1, i] += select(y[0, i] == o, select(z[o, i] == room[0, i], 0.0, 1.0), 0.0)
 
 
 def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: Array) -> None:
-    """Write d loss / d N_theta(x) to delta (outputs, n); room is overwritten."""
+    """Write d loss / d N_theta(x) to delta (outputs, n); room (2 rows at least, n) is overwritten.
+
+    Softmax minus target for cross-entropy, 2 (z - target) for the squared distance.
+    """
     if k.cross_entropy:
         softmax(z, n, delta, room)
         for o in range(len(z)):
@@ -178,7 +201,7 @@ def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: 
 def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:
     """Add the gradient of the loss, summed over the examples of each path, to gradient (dim, lanes).
 
-    Back-propagation (Rumelhart, Hinton & Williams 1986).
+    Back-propagation (Rumelhart, Hinton & Williams 1986). Arguments as those of `loss`; the penalty is not part of it.
     """
     z = forward(k, n, theta, x, work)
     slopes, deltas = work[k.units : 2 * k.units], work[2 * k.units :]
@@ -195,18 +218,21 @@ def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, grad
 
 
 def penalty(k: MlpConstants, theta: Lanes) -> Lanes:
-    """The gradient of weight_decay / 2 theta^2."""
+    """Return the gradient of weight_decay / 2 theta^2, coordinate by coordinate."""
     return k.decay * theta
 
 
 def idle(k: MlpConstants, n: int, work: Array) -> list[NDArray[np.bool_]]:
-    """Per hidden layer (units, n): where the slope is 0, hence the unit does not react to an example. After `loss` on work."""
+    """Return per hidden layer, as (units, n), which units do not react to an example: their slope is 0.
+
+    Reads work (rows, n) as `loss` left it.
+    """
     ends = [*k.rows[1:], k.rows[-1]]
     return [work[k.units + first : k.units + last, :n] == 0.0 for first, last in zip(k.rows[:-1], ends, strict=False)]
 
 
 def check_shape(h: Mlp, shape: Shape) -> list[Complaint]:
-    """Refuse cross-entropy without classes."""
+    """Refuse cross-entropy for targets that are not classes."""
     if h.loss == "cross_entropy" and not shape.classes:
         return [Complaint("loss", "cross_entropy needs data whose targets are classes", "squared, or labels: classes")]
     return []

@@ -33,22 +33,22 @@ class QuadraticConstants(NamedTuple):
 
 
 def prepare(h: Quadratic, dim: int) -> QuadraticConstants:
-    """The constants of all coordinates; a single scale is repeated `dim` times."""
+    """Return the constants of all coordinates, shape (dim,); a single scale is repeated."""
     return QuadraticConstants(np.broadcast_to(np.asarray(h.scale, dtype=np.float64), (dim,)).copy())
 
 
 def loss(k: QuadraticConstants, theta: Lanes, x: Lanes) -> Lanes:
-    """scale (theta - x)^2 of one coordinate and one sample."""
+    """Return scale (theta - x)^2 of one coordinate and one sample."""
     return k.scale * (theta - x) * (theta - x)
 
 
 def gradient(k: QuadraticConstants, theta: Lanes, x: Lanes) -> Lanes:
-    """The derivative of `loss` by theta."""
+    """Return 2 scale (theta - x), the derivative of `loss` by theta."""
     return 2.0 * k.scale * (theta - x)
 
 
 def minimizer(h: Quadratic, law: Law) -> Array:
-    """E X, shape (dim,): the minimizer whatever the scale."""
+    """Return E X, shape (dim,), which minimizes E scale (theta - X)^2 whatever the scale."""
     return law.mean
 
 

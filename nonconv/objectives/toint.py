@@ -16,6 +16,7 @@ REACH = 1.1
 SPARE = 1024
 """Uniform knots reach this factor beyond the orbit, and so many knots further."""
 MOST_KNOTS = 20_000_000
+"""Most uniform knots: their guide table, of four cells per knot, then takes 640 MB."""
 
 
 class Toint(NamedTuple):
@@ -40,8 +41,11 @@ class Toint(NamedTuple):
 
 
 class TointConstants(NamedTuple):
-    """knots rise and end in infinities. The cell of theta is floor(theta * cells), at most last_cell; guide has the
-    last knot before each cell, and the knot wanted is less than 2 leap knots further.
+    """The knots, and a guide table that finds the last knot before theta; a leading axis over coordinates before the engine.
+
+    knots: rising, ending in infinities. cells: cells per unit of theta; that of theta is floor(theta * cells), at most
+    last_cell. guide: the last knot before each cell. leap: a power of 2; the knot wanted is less than 2 leap knots after
+    the guide's.
     """
 
     scale: Lanes
@@ -53,30 +57,35 @@ class TointConstants(NamedTuple):
 
 
 def check(h: Toint) -> list[Complaint]:
-    """Refuse a spacing for exact knots."""
+    """Refuse a spacing for exact knots, which lie where the optimizer goes."""
     if h.spacing and h.knots == "exact":
         return [Complaint("spacing", "exact knots are where the optimizer goes; spacing needs knots: uniform")]
     return []
 
 
 def prepare(h: Toint, dim: int) -> TointConstants:
-    """The straight line f = -scale theta, whose only knot is 0."""
+    """Return the straight line f = -scale theta, whose only knot is 0: on it the optimizer's orbit is computed."""
     return table(np.zeros(1), h.scale, dim)
 
 
 def on_orbit(h: Toint, dim: int, orbit: Array) -> TointConstants:
-    """The constants on the optimizer's own iterates `orbit` (steps + 1,) under slope -scale. Raises what `knots_on` does."""
+    """Return the constants with knots from `orbit` (steps + 1,), the optimizer's own iterates under slope -scale.
+
+    Raises ValueError as `knots_on` does.
+    """
     return table(knots_on(h, orbit), h.scale, dim)
 
 
 def knots_on(h: Toint, orbit: Array) -> Array:
-    """The knots for an orbit (steps + 1,): strictly increasing from 0; uniform ones reach beyond the orbit.
+    """Return the knots for an orbit (steps + 1,): strictly increasing from 0.
 
-    Raises ValueError if the orbit stands still at 0, turns back or is not finite, or if there would be too many uniform knots.
+    Exact knots are the orbit's iterates; uniform ones reach beyond the orbit. Raises ValueError if the orbit stays at 0,
+    turns back or is not finite, or if there would be more than MOST_KNOTS uniform knots.
     """
     if not np.isfinite(orbit).all() or np.any(np.diff(orbit) < 0) or orbit[-1] == 0:
         raise ValueError("needs an optimizer that goes on to the right, by finite steps, when it is fed a constant slope")
     if h.knots == "exact":
+        # Unique, since steps far below an ulp of theta leave the iterate where it is, and gaps must be positive.
         return np.unique(orbit)
     spacing = h.spacing or float(orbit[orbit > 0][0])
     number = REACH * float(orbit[-1]) / spacing + SPARE
@@ -86,7 +95,7 @@ def knots_on(h: Toint, orbit: Array) -> Array:
 
 
 def table(knots: Array, scale: float, dim: int) -> TointConstants:
-    """The constants for these knots, alike in every coordinate, without copies.
+    """Return the constants for these knots (K,), the same for each of dim coordinates, without copies.
 
     A guide table over equal cells finds the knot before theta at a cost that does not grow with the number of knots.
     """
@@ -96,18 +105,20 @@ def table(knots: Array, scale: float, dim: int) -> TointConstants:
     last_cell = np.floor(knots[-1] * cells)
     in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
     guide = np.maximum(np.cumsum(in_cell) - in_cell - 1, 0).astype(np.uint64)
+    # The largest power of 2 that is at most the number of knots in the fullest cell.
     leap = 1 << (int(in_cell.max()).bit_length() - 1)
+    # Infinite knots behind the last, so that a leap never reads past the end.
     padded = np.concatenate([knots, np.full(2 * leap, np.inf)])
     return TointConstants(*(_for_each(dim, part) for part in (scale, padded, guide, cells, last_cell, np.uint64(leap))))
 
 
 def _for_each(dim: int, part: Any) -> NDArray[Any]:
-    """The same part for every coordinate, without copies."""
+    """Return a view of `part` with a leading axis of dim coordinates."""
     return np.broadcast_to(part, (dim, *np.shape(part)))
 
 
 def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
-    """The index of the last knot at or before theta; 0 to the left of all knots."""
+    """Return the index of the last knot at or before theta; 0 to the left of all knots."""
     # Halving leaps instead of a loop of unknown length: every lane makes the same steps, so they vectorise.
     knot = k.guide[index(select(theta > 0.0, np.minimum(theta * k.cells, k.last_cell), 0.0))]
     leap = k.leap
@@ -118,21 +129,22 @@ def last_knot(k: TointConstants, theta: Lanes) -> Lanes:
 
 
 def place(k: TointConstants, theta: Lanes) -> tuple[Lanes, Lanes]:
-    """The distance of theta from its last knot (negative left of all), and the gap to the next (infinite after the last)."""
+    """Return theta's distance from its last knot (negative left of all), and the gap to the next (infinite after the last)."""
     knot = last_knot(k, theta)
     return theta - k.knots[knot], k.knots[knot + np.uint64(1)] - k.knots[knot]
 
 
 def loss(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
-    """f of one coordinate; x is not used, since there are no data."""
+    """Return f of one coordinate; x is ignored, since there are no data."""
     u, s = place(k, theta)
     w = u / s
     between = (u >= 0.0) & (s < np.inf)
+    # scale s (-w + 3 w^2 - 2 w^3) with u = s w factored out, so that f is exactly 0 at w = 1.
     return k.scale * select(between, u * (w * (3.0 - 2.0 * w) - 1.0), -u)
 
 
 def gradient(k: TointConstants, theta: Lanes, x: Lanes) -> Lanes:
-    """f' of one coordinate: exactly -scale at every knot and outside all knots."""
+    """Return f' of one coordinate: exactly -scale at every knot and outside all knots. x is ignored."""
     u, s = place(k, theta)
     w = select(u < s, np.maximum(u, 0.0) / s, 0.0)  # 0, hence slope -scale, to the left of all knots
     return k.scale * (6.0 * w * (1.0 - w) - 1.0)

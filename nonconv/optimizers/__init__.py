@@ -1,4 +1,8 @@
-"""The optimizers, one family a file. A new one is a section in a file and a name in this list."""
+"""The optimizers, one family per file. A new one is a section in a file and a name in this list.
+
+Each file states, in this order: the parameters (a NamedTuple with the equations in its docstring), the state that
+survives a step, the table of what depends on the step, and `update`, the rule itself in its paper's letters.
+"""
 
 from nonconv.components.definitions import Registry
 from nonconv.optimizers.adabelief import ADABELIEF

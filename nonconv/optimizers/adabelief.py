@@ -32,11 +32,21 @@ class Adabelief(NamedTuple):
 
 
 class AdabeliefState(NamedTuple):
+    """What the next step needs, one number per coordinate and path.
+
+    m: running average of gradients. s: running average of (g - m)^2.
+    """
+
     m: Lanes
     s: Lanes
 
 
 class AdabeliefPerStep(NamedTuple):
+    """What depends on the step alone, each field an array over steps.
+
+    correction1, correction2: 1 / (1 - beta^n) for beta1 and beta2, or 1 without bias correction.
+    """
+
     beta1: Lanes
     beta2: Lanes
     correction1: Lanes
@@ -46,10 +56,12 @@ class AdabeliefPerStep(NamedTuple):
 
 
 def start(h: Adabelief) -> AdabeliefState:
+    """Return the state before the first step: m and s are 0."""
     return AdabeliefState(0.0, 0.0)
 
 
 def at_step(h: Adabelief, n: Array) -> AdabeliefPerStep:
+    """Tabulate the coefficients of steps n (steps,), 1-based and as floats; every field has the shape of n."""
     return AdabeliefPerStep(
         beta1=np.full_like(n, h.beta1),
         beta2=np.full_like(n, h.beta2),
@@ -61,7 +73,12 @@ def at_step(h: Adabelief, n: Array) -> AdabeliefPerStep:
 
 
 def update(c: AdabeliefPerStep, state: AdabeliefState, g: Lanes) -> tuple[Lanes, AdabeliefState]:
+    """Take one step; return the direction and the new state (Zhuang et al., algorithm 2).
+
+    c: the coefficients of this step. state: m and s before it. g: the batch's gradient, one number per lane.
+    """
     m = c.beta1 * state.m + (1.0 - c.beta1) * g
+    # The deviation is from the new m, which holds g already (Zhuang et al., algorithm 2).
     s = c.beta2 * state.s + (1.0 - c.beta2) * ((g - m) * (g - m)) + c.eps_root
     return m * c.correction1 / (np.sqrt(s * c.correction2) + c.eps), AdabeliefState(m, s)
 

@@ -28,34 +28,46 @@ class Adagrad(NamedTuple):
 
 
 class AdagradState(NamedTuple):
+    """What the next step needs: v, the sum of squared gradients so far, per coordinate and path."""
+
     v: Lanes
 
 
 class AdagradPerStep(NamedTuple):
+    """eps in the two places it can take, each an array over steps; one of them is 0."""
+
     eps_inside: Lanes
     eps_outside: Lanes
 
 
 def start(h: Adagrad) -> AdagradState:
+    """Return the state before the first step: v is `initial_accumulator`."""
     return AdagradState(h.initial_accumulator)
 
 
 def at_step(h: Adagrad, n: Array) -> AdagradPerStep:
+    """Tabulate eps for steps n (steps,): inside or outside the root, 0 in the other place."""
     eps, nothing = np.full_like(n, h.eps), np.zeros_like(n)
     return AdagradPerStep(eps, nothing) if h.eps_placement == "inside" else AdagradPerStep(nothing, eps)
 
 
 def update(c: AdagradPerStep, s: AdagradState, g: Lanes) -> tuple[Lanes, AdagradState]:
+    """Take one step; return the direction and the new state (Duchi, Hazan & Singer 2011).
+
+    c: eps of this step. s: v before it. g: the batch's gradient, one number per lane.
+    """
     v = s.v + g * g
+    # One formula for both places of eps: the one that is not used is 0, and adding 0 is exact.
     return g / (np.sqrt(v + c.eps_inside) + c.eps_outside), AdagradState(v)
 
 
 def relative_size(h: Adagrad, n: Array) -> Array:
-    """v grows as n on gradients beside which v_0 is small."""
+    """Return 1 / sqrt(n) for steps n (steps,): v grows in proportion to n once v_0 is small beside it."""
     return 1.0 / np.sqrt(n)
 
 
 def can_be_undefined(h: Adagrad) -> bool:
+    """Return whether a gradient of 0 at the first step gives 0 / 0: nothing then keeps the denominator from 0."""
     return h.eps == 0 and h.initial_accumulator == 0
 
 

@@ -50,11 +50,22 @@ class Adam(NamedTuple):
 
 
 class AdamState(NamedTuple):
+    """What the next step needs, one number per coordinate and path.
+
+    m: running average of gradients. v: running average of squared gradients.
+    """
+
     m: Lanes
     v: Lanes
 
 
 class AdamPerStep(NamedTuple):
+    """What depends on the step alone, each field an array over steps.
+
+    decay, weight: m_n = decay1 m_{n-1} + weight1 g_n, and likewise v with decay2 and weight2. correction1, correction2:
+    factors that make m and v unbiased, or 1. eps_inside, eps_outside: eps with respect to the root; one of them is 0.
+    """
+
     decay1: Lanes
     weight1: Lanes
     decay2: Lanes
@@ -66,6 +77,7 @@ class AdamPerStep(NamedTuple):
 
 
 def at_step(h: "Adam | Amsgrad", n: Array) -> AdamPerStep:
+    """Tabulate Adam's coefficients for steps n (steps,), 1-based and as floats; AMSGrad starts from the same table."""
     correction2 = correction(h.beta2, h.bias_correction, n)
     return AdamPerStep(
         *averaging(h.beta1, h.start, n),
@@ -77,13 +89,20 @@ def at_step(h: "Adam | Amsgrad", n: Array) -> AdamPerStep:
 
 
 def update(c: AdamPerStep, s: AdamState, g: Lanes) -> tuple[Lanes, AdamState]:
+    """Take one step; return the direction and the new state (Kingma & Ba, algorithm 1).
+
+    c: the coefficients of this step. s: m and v before it. g: the batch's gradient, one number per lane.
+    """
     m = c.decay1 * s.m + c.weight1 * g
     v = c.decay2 * s.v + c.weight2 * (g * g)
     m_hat, v_hat = m * c.correction1, v * c.correction2
+    # One formula for every eps_placement: the eps that is not used is 0, and adding 0 is exact.
     return m_hat / (np.sqrt(v_hat + c.eps_inside) + c.eps_outside), AdamState(m, v)
 
 
 def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
+    """Return the mean direction at steps n (steps,) relative to its limit: 1, unless averages start at 0 uncorrected."""
+    # An average that starts at the first gradient has no bias either.
     return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
 
 
@@ -126,12 +145,22 @@ class Amsgrad(NamedTuple):
 
 
 class AmsgradState(NamedTuple):
+    """What the next step needs, one number per coordinate and path.
+
+    m, v: as in Adam. w: the largest v so far, or the largest corrected v with `maximum: after_correction`.
+    """
+
     m: Lanes
     v: Lanes
     w: Lanes
 
 
 class AmsgradPerStep(NamedTuple):
+    """What depends on the step alone, each field an array over steps: as AdamPerStep, with correction2 split in two.
+
+    before2: the factor of v before the maximum is taken. after2: the factor of the maximum. One of them is 1.
+    """
+
     decay1: Lanes
     weight1: Lanes
     decay2: Lanes
@@ -144,19 +173,26 @@ class AmsgradPerStep(NamedTuple):
 
 
 def check_amsgrad(h: Amsgrad) -> list[Complaint]:
+    """Refuse `hat` with the maximum after the correction, and a first-gradient start with bias correction."""
     if h.eps_placement == "hat" and h.maximum == "after_correction":
         return [Complaint("eps_placement", "hat puts eps before the correction, so it needs maximum: before_correction")]
     return complain_about_start(h)
 
 
 def amsgrad_at_step(h: Amsgrad, n: Array) -> AmsgradPerStep:
+    """Tabulate AMSGrad's coefficients for steps n (steps,): Adam's, with the correction of v before or after the maximum."""
     adam = at_step(h, n)
     one, correction2 = np.ones_like(n), adam.correction2
     before2, after2 = (one, correction2) if h.maximum == "before_correction" else (correction2, one)
+    # adam[:5] is everything before correction2: both decays and weights, and correction1.
     return AmsgradPerStep(*adam[:5], before2, after2, adam.eps_inside, adam.eps_outside)
 
 
 def amsgrad_update(c: AmsgradPerStep, s: AmsgradState, g: Lanes) -> tuple[Lanes, AmsgradState]:
+    """Take one step; return the direction and the new state (Reddi, Kale & Kumar, algorithm 2).
+
+    c: the coefficients of this step. s: m, v and w before it. g: the batch's gradient, one number per lane.
+    """
     m = c.decay1 * s.m + c.weight1 * g
     v = c.decay2 * s.v + c.weight2 * (g * g)
     w = np.maximum(s.w, v * c.before2)

@@ -12,14 +12,17 @@ from nonconv.components.definitions import Complaint
 from nonconv.numerics.arithmetic import Array
 
 FORGOTTEN = 40.0
-"""Where beta^n is below exp of minus this, 1 - beta^n is 1, to the bit; powers take time."""
+"""Where beta^n < exp(-FORGOTTEN), about 4e-18, 1 - beta^n rounds to 1. Computing the power there would only cost time."""
 
 EpsPlacement = Literal["outside", "inside", "hat"]
 Start = Literal["zero", "first_gradient"]
 
 
 def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
-    """Decay and weight of `a_n = decay_n a_{n-1} + weight_n x_n`; started at the first value, a_1 = x_1."""
+    """Return decay and weight, (steps,) each, of the average a_n = decay_n a_{n-1} + weight_n x_n at steps n (steps,).
+
+    They are beta and 1 - beta. With start: first_gradient step 1 has 0 and 1 instead, so that a_1 = x_1.
+    """
     decay, weight = np.full_like(n, beta), np.full_like(n, 1.0 - beta)
     if start == "first_gradient":
         decay[n == 1.0], weight[n == 1.0] = 0.0, 1.0
@@ -27,7 +30,7 @@ def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
 
 
 def correction(beta: float, wanted: bool, n: Array) -> Array:
-    """1/(1 - beta^n), by which an average started at zero is unbiased; 1 when not wanted."""
+    """Return 1 / (1 - beta^n) at steps n (steps,), which makes an average that starts at 0 unbiased; 1 unless wanted."""
     factor = np.ones_like(n)
     if wanted and beta > 0.0:
         early = n < FORGOTTEN / -math.log(beta)
@@ -36,20 +39,21 @@ def correction(beta: float, wanted: bool, n: Array) -> Array:
 
 
 def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[Array, Array]:
-    """What is added inside and outside the root of sqrt(v_hat + inside) + outside.
+    """Return what is added inside and outside the root of sqrt(v_hat + inside) + outside, each like correction2 (steps,).
 
     `hat` is the efficient form at the end of Kingma & Ba's section 2: eps is added to sqrt(v) before v is corrected.
     """
     nothing, eps_n = np.zeros_like(correction2), np.full_like(correction2, eps)
     if placement == "inside":
         return eps_n, nothing
+    # sqrt(v) + eps, corrected afterwards, is sqrt(v correction2) + eps sqrt(correction2).
     return nothing, eps_n * np.sqrt(correction2) if placement == "hat" else eps_n
 
 
 def size_of_quotient(beta1: float, beta2: float, unbiased: bool, n: Array) -> Array:
-    """The `relative_size` of m / sqrt(v), m and v being averages of gradients and of their squares.
+    """Return `relative_size` at steps n (steps,) of m / sqrt(v), averages of gradients and of their squares.
 
-    Averages that start at zero and are not corrected have filled up to 1 - beta^n of what they estimate.
+    Averages that start at 0 and are not corrected have reached 1 - beta^n of what they estimate.
     """
     if unbiased:
         return np.ones_like(n)
@@ -57,12 +61,15 @@ def size_of_quotient(beta1: float, beta2: float, unbiased: bool, n: Array) -> Ar
 
 
 def without_eps(h: Any) -> bool:
-    """The `can_be_undefined` of rules that divide by a root of squared gradients and eps."""
+    """Return `can_be_undefined` of rules that divide by a root of squared gradients plus eps: whether eps is 0."""
     return bool(h.eps == 0)
 
 
 def complain_about_start(h: Any) -> list[Complaint]:
-    """An average that starts at the first gradient has weights that sum to one from the first step on."""
+    """Refuse bias correction together with start: first_gradient.
+
+    The weights of such an average sum to one from the first step on, so there is no bias.
+    """
     if h.bias_correction and h.start == "first_gradient":
         message = (
             "an average that starts at the first gradient has no bias to correct; use start: zero, or bias_correction: false"

@@ -32,10 +32,18 @@ class Momentum(NamedTuple):
 
 
 class MomentumState(NamedTuple):
+    """What the next step needs: m, the momentum, per coordinate and path."""
+
     m: Lanes
 
 
 class MomentumPerStep(NamedTuple):
+    """What depends on the step alone, each field an array over steps.
+
+    decay, weight: m_n = decay m_{n-1} + weight g_n. beta: what Nesterov's look-ahead multiplies m by. correction: the factor
+    that makes an ema unbiased, or 1. nesterov: 1 or 0, a float since all fields share one table.
+    """
+
     beta: Lanes
     decay: Lanes
     weight: Lanes
@@ -44,6 +52,7 @@ class MomentumPerStep(NamedTuple):
 
 
 def check(h: Momentum) -> list[Complaint]:
+    """Refuse bias correction of a heavy ball, with Nesterov's look-ahead, or with a first-gradient start."""
     if h.bias_correction and h.form == "heavy_ball":
         return [Complaint("bias_correction", "a heavy ball is not an average, so it has no bias to correct; use form: ema")]
     if h.bias_correction and h.nesterov:
@@ -52,19 +61,29 @@ def check(h: Momentum) -> list[Complaint]:
 
 
 def at_step(h: Momentum, n: Array) -> MomentumPerStep:
+    """Tabulate the coefficients of steps n (steps,), 1-based and as floats."""
     beta, nesterov = np.full_like(n, h.beta), np.full_like(n, float(h.nesterov))
+    # A heavy ball that starts at its first gradient has m_1 = g_1, as one that starts at 0: `start` matters to an ema alone.
     decay, weight = averaging(h.beta, h.start, n) if h.form == "ema" else (beta, np.ones_like(n))
     return MomentumPerStep(beta, decay, weight, correction(h.beta, h.bias_correction, n), nesterov)
 
 
 def update(c: MomentumPerStep, s: MomentumState, g: Lanes) -> tuple[Lanes, MomentumState]:
+    """Take one step; return the direction and the new state.
+
+    c: the coefficients of this step. s: m before it. g: the batch's gradient, one number per lane.
+    """
     m = c.decay * s.m + c.weight * g
+    # Both directions are computed and one is chosen: lanes take no branch.
     direction = select(c.nesterov > 0.0, c.beta * m + c.weight * g, m * c.correction)
     return direction, MomentumState(m)
 
 
 def relative_size(h: Momentum, n: Array) -> Array:
-    """1 - beta^n while m fills up from 0; one step ahead of that with nesterov."""
+    """Return the mean direction at steps n (steps,) relative to its limit.
+
+    It is 1 - beta^n while m fills up from 0, one step ahead of that with nesterov, and 1 for an unbiased ema.
+    """
     if h.form == "ema" and (h.bias_correction or h.start == "first_gradient"):
         return np.ones_like(n)
     return 1.0 / correction(h.beta, True, n + float(h.nesterov))

@@ -44,10 +44,18 @@ class Rmsprop(NamedTuple):
 
 
 class RmspropState(NamedTuple):
+    """What the next step needs: v, the running average of squared gradients, per coordinate and path."""
+
     v: Lanes
 
 
 class RmspropPerStep(NamedTuple):
+    """What depends on the step alone, each field an array over steps.
+
+    decay2, weight2: v_n = decay2 v_{n-1} + weight2 g_n^2. correction2: the factor that makes v unbiased, or 1.
+    eps_inside, eps_outside: eps with respect to the root; one of them is 0.
+    """
+
     decay2: Lanes
     weight2: Lanes
     correction2: Lanes
@@ -56,12 +64,18 @@ class RmspropPerStep(NamedTuple):
 
 
 def at_step(h: Rmsprop, n: Array) -> RmspropPerStep:
+    """Tabulate the coefficients of steps n (steps,), 1-based and as floats."""
     correction2 = correction(h.beta2, h.bias_correction, n)
     return RmspropPerStep(*averaging(h.beta2, h.start, n), correction2, *epsilons(h.eps, h.eps_placement, correction2))
 
 
 def update(c: RmspropPerStep, s: RmspropState, g: Lanes) -> tuple[Lanes, RmspropState]:
+    """Take one step; return the direction and the new state (Tieleman & Hinton 2012).
+
+    c: the coefficients of this step. s: v before it. g: the batch's gradient, one number per lane.
+    """
     v = c.decay2 * s.v + c.weight2 * (g * g)
+    # One formula for every eps_placement: the eps that is not used is 0, and adding 0 is exact.
     return g / (np.sqrt(v * c.correction2 + c.eps_inside) + c.eps_outside), RmspropState(v)
 
 

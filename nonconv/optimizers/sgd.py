@@ -16,10 +16,11 @@ class Sgd(NamedTuple):
 
 
 class SgdState(NamedTuple):
-    """Nothing is remembered."""
+    """Empty: the next step needs nothing of the one before."""
 
 
 def update(h: Sgd, s: SgdState, g: Lanes) -> tuple[Lanes, SgdState]:
+    """Return the gradient itself as the direction (Robbins & Monro 1951), and the empty state."""
     return g, s
 
 

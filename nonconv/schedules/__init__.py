@@ -1,4 +1,7 @@
-"""Functions of the step alone, evaluated once for all paths: learning rates and batch sizes."""
+"""Functions of the step alone, evaluated once for all paths: learning rates and batch sizes.
+
+Steps n are 1-based and come as floats, (steps,); values have the same shape.
+"""
 
 from nonconv.schedules.batch_size import BATCH_SIZES
 from nonconv.schedules.learning_rate import LEARNING_RATES

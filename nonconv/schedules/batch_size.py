@@ -1,4 +1,8 @@
-"""Batch sizes as functions of the step n = 1, 2, ..."""
+"""Batch sizes as functions of the step n = 1, 2, ...
+
+Every `value` maps steps n (steps,), as floats, to sizes (steps,), floats that are whole numbers. `limits` are what the
+size tends to: the theorems need the upper one to be finite.
+"""
 
 from typing import Annotated, NamedTuple
 
@@ -11,6 +15,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 LARGEST = 2**31 - 1
+"""The largest batch size: the largest signed 32-bit integer."""
 Size = Annotated[int, Interval(ge=1, le=LARGEST), Doc("samples per step")]
 
 
@@ -38,7 +43,7 @@ class Power(NamedTuple):
 
 
 def power(h: Power, n: Array) -> Array:
-    """ceil(value n^exponent) at steps n, clipped to [1, largest]."""
+    """Return ceil(value n^exponent) at steps n (steps,), clipped to [1, largest]; floats that are whole numbers."""
     # Without the factor below 1, rounding would raise a power that is an integer in exact arithmetic to the next integer.
     with np.errstate(over="ignore"):
         size = h.value * np.power(n, h.exponent)
@@ -46,7 +51,8 @@ def power(h: Power, n: Array) -> Array:
 
 
 def power_limits(h: Power) -> Limits:
-    """The size as n -> infinity; infinite if it grows without `largest`."""
+    """Return the size as n -> infinity; infinite if it grows and `largest` was left at its default."""
+    # The default of `largest` is what a 32-bit size can hold, not a bound of the schedule.
     if h.exponent == 0 or h.largest < LARGEST:
         last = float(power(h, np.array([1.0]))[0]) if h.exponent == 0 else float(h.largest)
         return Limits(last, last)

@@ -1,4 +1,8 @@
-"""Learning rates as functions of the step n = 1, 2, ..."""
+"""Learning rates as functions of the step n = 1, 2, ...
+
+Every `value` maps steps n (steps,), as floats, to rates (steps,). `limits` are what the rate tends to, or oscillates
+between: Theorem 1.1 needs the lower one to be positive.
+"""
 
 from typing import Annotated, NamedTuple
 
@@ -20,7 +24,7 @@ class Common(NamedTuple):
 
 
 def warmed_up(rate: Array, warmup: int, n: Array) -> Array:
-    """The schedule times min(1, n/warmup)."""
+    """Return rate (steps,) times min(1, n / warmup) at steps n (steps,); the rate itself without warm-up."""
     return rate * np.minimum(1.0, n / warmup) if warmup else rate
 
 
@@ -40,7 +44,10 @@ CONSTANT = Schedule(
 
 
 class Power(NamedTuple):
-    """A power of the step: value (n + shift)^(-exponent)."""
+    """A power of the step: value (n + shift)^(-exponent).
+
+    For 1/2 < exponent <= 1 the rates meet Robbins & Monro's conditions: their sum is infinite, that of their squares finite.
+    """
 
     value: Rate
     exponent: Annotated[float, Interval(ge=0), Doc("how fast it vanishes; 0 is constant")] = 0.5
@@ -74,7 +81,11 @@ ASYMPTOTICALLY_CONSTANT = Schedule(
 
 
 class Exponential(NamedTuple):
-    """Exponential decay: value * factor^((n - 1) / steps)."""
+    """Exponential decay: value * factor^((n - 1) / steps).
+
+    Where implementations differ: PyTorch's ExponentialLR has steps 1 and calls factor gamma; Optax's exponential_decay calls
+    them transition_steps and decay_rate.
+    """
 
     value: Rate
     factor: Annotated[float, Interval(gt=0, lt=1), Doc("the rate is multiplied by this once in `steps` steps")]
@@ -91,7 +102,10 @@ EXPONENTIAL = Schedule(
 
 
 class Step(NamedTuple):
-    """Staircase decay: value * factor^floor((n - 1) / every)."""
+    """Staircase decay: value * factor^floor((n - 1) / every).
+
+    Where implementations differ: PyTorch's StepLR calls every step_size and factor gamma.
+    """
 
     value: Rate
     every: Annotated[int, Interval(ge=1), Doc("steps between two drops")]
@@ -108,7 +122,11 @@ STEP = Schedule(
 
 
 class Cosine(NamedTuple):
-    """Half a cosine from value to final over `steps` steps, then final: Loshchilov & Hutter without restarts."""
+    """Half a cosine from value to final over `steps` steps, then final: Loshchilov & Hutter without restarts.
+
+    Where implementations differ: PyTorch's CosineAnnealingLR calls steps T_max and final eta_min, and rises again after
+    T_max; Optax's cosine_decay_schedule calls steps decay_steps and has alpha = final / value.
+    """
 
     value: Rate
     steps: Annotated[int, Interval(ge=1), Doc("steps until the final rate is reached")]
@@ -116,7 +134,8 @@ class Cosine(NamedTuple):
 
 
 def cosine(h: Cosine, n: Array) -> Array:
-    """The rate at steps n."""
+    """Return the rate at steps n (steps,), per step; step 1 has `value`, step 1 + steps and later ones have `final`."""
+    # NumPy's cosine will do: schedules are evaluated once, outside of kernels, for both engines.
     share = np.minimum((n - 1.0) / h.steps, 1.0)
     return h.final + (h.value - h.final) * 0.5 * (1.0 + np.cos(np.pi * share))
 
@@ -131,7 +150,10 @@ COSINE = Schedule(
 
 
 class Cyclic(NamedTuple):
-    """A triangle wave from low up to high and back, once in `period` steps; step 1 is at low."""
+    """A triangle wave from low up to high and back, once in `period` steps; step 1 is at low.
+
+    Where implementations differ: PyTorch's CyclicLR calls low base_lr and high max_lr, and has step_size_up = period / 2.
+    """
 
     low: Annotated[float, Interval(ge=0), Doc("the lowest rate")]
     high: Annotated[float, Interval(gt=0), Doc("the highest rate")]
@@ -139,20 +161,24 @@ class Cyclic(NamedTuple):
 
 
 def check_cyclic(h: Cyclic) -> list[Complaint]:
-    """Refuse high < low."""
+    """Refuse high < low; equal ends are a constant rate and allowed."""
     if h.high < h.low:
         return [Complaint("high", f"{h.high:g} is below low, which is {h.low:g}")]
     return []
 
 
 def cyclic(h: Cyclic, n: Array) -> Array:
-    """The rate at steps n."""
+    """Return the rate at steps n (steps,): low at step 1, high half a period later."""
     phase = np.mod(n - 1.0, h.period) / h.period
     return h.low + (h.high - h.low) * (1.0 - np.abs(2.0 * phase - 1.0))
 
 
 def cyclic_limits(h: Cyclic) -> Limits:
-    """The least and largest rate of a cycle; its bounds for periods too long to look at every step."""
+    """Return the least and the largest rate of a cycle.
+
+    An odd period never meets `high` exactly, so a cycle is tabulated; one of more than a million steps gets low and high.
+    """
+    # An odd period never reaches `high`: no step is in its middle.
     cycle = cyclic(h, np.arange(1.0, h.period + 1.0)) if h.period <= 10**6 else np.array([h.low, h.high])
     return Limits(float(cycle.min()), float(cycle.max()))
 

@@ -9,7 +9,7 @@ from nonconv.numerics.arithmetic import Array
 
 
 def complain_about_pieces(h: Any) -> list[Complaint]:
-    """Complaints unless `until` increases and names the end of each piece but the last."""
+    """Refuse `until` unless it rises and names the last step of each piece but the last."""
     if len(h.values) != len(h.until) + 1:
         return [
             Complaint("until", f"has {len(h.until)} steps for {len(h.values)} values; it takes one less than there are values")
@@ -20,5 +20,6 @@ def complain_about_pieces(h: Any) -> list[Complaint]:
 
 
 def piecewise(h: Any, n: Array) -> Array:
-    """values[k] for until[k-1] < n <= until[k]."""
+    """Return values[k] where until[k-1] < n <= until[k], at steps n (steps,); the last value after the last `until`."""
+    # side="left": step until[k] still belongs to piece k.
     return np.asarray(h.values, dtype=np.float64)[np.searchsorted(np.asarray(h.until, dtype=np.float64), n, side="left")]

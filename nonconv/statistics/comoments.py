@@ -8,7 +8,10 @@ from nonconv.numerics.arithmetic import Array
 
 
 class CoMoments(NamedTuple):
-    """Of n samples of q numbers that are finite in all of them: mean (q,) and sums of products of deviations m2 (q, q)."""
+    """Moments of n samples of q numbers, of those samples that are finite in all of them.
+
+    n: how many, a float. mean (q,). m2 (q, q): sums of products of deviations.
+    """
 
     n: Array
     mean: Array
@@ -16,7 +19,7 @@ class CoMoments(NamedTuple):
 
 
 def comoments(samples: Array) -> CoMoments:
-    """The comoments of samples (q, paths). A path with a number that is not finite is left out, and not counted in n."""
+    """Return the comoments of samples (q, paths). A path with a number that is not finite is left out, and not counted in n."""
     whole = samples[:, np.isfinite(samples).all(axis=0)]
     n = whole.shape[1]
     mean = whole.mean(axis=1) if n else np.zeros(len(samples))
@@ -27,7 +30,7 @@ def comoments(samples: Array) -> CoMoments:
 
 
 def merge_comoments(a: CoMoments, b: CoMoments) -> CoMoments:
-    """The comoments of both together, by the formula of Chan, Golub & LeVeque (1983)."""
+    """Return the comoments of both samples together, by the formula of Chan, Golub & LeVeque (1983)."""
     n = a.n + b.n
     if a.mean.size == 0:
         return a._replace(n=n)

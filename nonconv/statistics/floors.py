@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """One number per path: of which kind, of which span (by number), seen at which step, how long after the branch."""
+    """What one row of `measured` is: its floor, the span by number, the last step it looks at, and the lag after the branch."""
 
     floor: str
     span: int
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 @lru_cache
 def rows(plan: Plan) -> list[Row]:
-    """What each row of `measured` is, in its order: span after span, as far as the plan wants them."""
+    """Return what each row of `measured` is, in its order: span after span, for the floors that the plan lists."""
     wanted, found = plan.wanted, []
     for k, span in enumerate(plan.spans):
         whole = span.last - span.first
@@ -48,25 +48,26 @@ def rows(plan: Plan) -> list[Row]:
 
 
 LAST_SPAN_NAMES = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
-"""By which name tables and verdicts give a floor of the last span."""
+"""The name that tables and verdicts give a floor of the last span."""
 
 
 @lru_cache
 def last_floors(plan: Plan) -> dict[str, int]:
-    """The floors of the last span by name: the index of each in `rows`."""
+    """Return the floors of the last span by name: the index of each in `rows`."""
     last = len(plan.spans) - 1
     found = ((LAST_SPAN_NAMES.get(row.floor), k) for k, row in enumerate(rows(plan)) if row.span == last)
     return {name: k for name, k in found if name is not None}
 
 
 def measured(plan: Plan, block: "Block") -> Array:
-    """The floors of every path, shape (rows, paths), in the order of `rows`; not finite for a path that is not."""
+    """Return the floors of every path, shape (rows, paths), in the order of `rows`; not finite for a path that is not."""
+    # An empty first part, so that there is something to concatenate if no floor is wanted.
     wanted, found = plan.wanted, [np.empty((0, block.seen.shape[2]))]
     with np.errstate(over="ignore", invalid="ignore"):
         for k, span in enumerate(plan.spans):
             if wanted.twin:
                 half = half_distance(block, k, span)
-                found += [half[_among(span.twin_marks, span.first + span.lags)], _mean_at(half, span, span.late)]
+                found += [half[_find_indices(span.twin_marks, span.first + span.lags)], _mean_at(half, span, span.late)]
             if wanted.window:
                 found.append(iterates(block, span.window).var(axis=0).sum(axis=0)[None])
             if wanted.cauchy:
@@ -76,35 +77,41 @@ def measured(plan: Plan, block: "Block") -> Array:
 
 
 def _half_apart(window: Array) -> Array:
-    """Squared distances of steps half a window apart, shape (pairs, paths)."""
+    """Return squared distances of steps half a window apart, shape (pairs, paths)."""
     half = len(window) // 2
     return _square(window[half:] - window[: len(window) - half])
 
 
 def half_distance(block: "Block", number: int, span: Span) -> Array:
-    """|Theta - Theta'|^2 / 2 at the twin_marks of the span with this number, shape (marks, paths)."""
+    """Return |Theta - Theta'|^2 / 2 at the twin_marks of the span with this number, shape (marks, paths)."""
     return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
 
 
 def early_twin(plan: Plan, block: "Block") -> Array:
-    """twin_mean of the last span over its second quarter, (1, paths): whether the distance still grows with the lag."""
+    """Return twin_mean of the last span over its second quarter, (1, paths).
+
+    Compared with twin_mean itself it shows whether the distance still grows with the lag.
+    """
     span = plan.spans[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         return _mean_at(half_distance(block, len(plan.spans) - 1, span), span, span.middle)
 
 
 def iterates(block: "Block", steps: Steps) -> Array:
-    """The iterates at steps that are among the block's marks, shape (steps, dim, paths)."""
-    return block.seen[_among(block.marks, steps)]
+    """Return the iterates at steps that are among the block's marks, shape (steps, dim, paths)."""
+    return block.seen[_find_indices(block.marks, steps)]
 
 
 def _mean_at(half: Array, span: Span, steps: Steps) -> Array:
-    return np.asarray(half[_among(span.twin_marks, steps)].mean(axis=0)[None])
+    """Average half distances (marks, paths) over these steps, shape (1, paths)."""
+    return np.asarray(half[_find_indices(span.twin_marks, steps)].mean(axis=0)[None])
 
 
-def _among(marks: Steps, steps: Steps) -> Steps:
+def _find_indices(marks: Steps, steps: Steps) -> Steps:
+    """Return the indices of steps among rising marks that contain them."""
     return np.searchsorted(marks, steps)
 
 
 def _square(difference: Array) -> Array:
+    """Return squared norms over coordinates: (steps, dim, paths) -> (steps, paths)."""
     return np.asarray(np.square(difference).sum(axis=1))

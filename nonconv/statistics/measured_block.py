@@ -1,4 +1,7 @@
-"""A block of a cell, and what is measured of it: what the statistics of a tally are made of."""
+"""Measure a block of a cell: the functions that the statistics of a tally name.
+
+What several of them need, as errors and floors, is a property of `MeasuredBlock` and computed once.
+"""
 
 from functools import cached_property
 from typing import Any
@@ -19,19 +22,20 @@ from nonconv.statistics.trends import followed
 MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
-"""How a path can end."""
+"""How a path can end; outcomes are stored as indices into this."""
 FATE_PATHS = 4096
-"""Of so many first paths it is kept what became of them beside an orbit."""
+"""How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
-"""Of so many first paths it is kept what they end with."""
+"""How many first paths are kept with what they end with, for paired differences."""
 FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
-"""Quantiles rest on at most so many coordinates, and on as many first paths as have so many numbers together."""
+"""Most coordinates that quantiles rest on, and most numbers: fewer first paths are used where more would be needed."""
 
 
 class MeasuredBlock:
     """A block of a cell, and what several statistics need of it, computed once."""
 
     def __init__(self, cell: Cell, block: Block, bound: Bound | None) -> None:
+        """Bind the block to its cell. bound: the a priori interval, None if none is known."""
         self.cell, self.block, self.bound = cell, block, bound
 
     @property
@@ -40,17 +44,17 @@ class MeasuredBlock:
         return int(self.block.theta.shape[2])
 
     def among_first(self, most: int) -> int:
-        """How many of the block's paths are among the first `most` of the cell."""
+        """Return how many of the block's paths are among the first `most` of the cell."""
         return min(self.paths, max(0, most - self.block.first))
 
     @cached_property
     def outcomes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each path its outcome, an index into OUTCOMES, and the step of its failure, 0 for none."""
+        """Per path its outcome, an index into OUTCOMES, and the step of its failure, 0 for none; (paths,) each."""
         return _outcomes(self.cell, self.block)
 
     @cached_property
     def targets(self) -> list[Array]:
-        """Each xi, broadcastable against (dim, paths)."""
+        """Each xi of the cell, broadcastable against (dim, paths)."""
         return [_target(self.block, xi.label, xi.point) for xi in self.cell.xi]
 
     @cached_property
@@ -81,38 +85,40 @@ class MeasuredBlock:
 
 
 def fan_size(cell: Cell) -> tuple[int, int]:
-    """How many paths and coordinates the quantiles rest on: a function of the config alone."""
+    """Return how many paths and coordinates the quantiles rest on: a function of the config alone."""
     coordinates = min(len(cell.coordinates) or cell.program.dim, FAN_COORDINATES)
     return min(cell.fan_paths, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
 
 
 def kept_coordinates(cell: Cell) -> Any:
-    """The coordinates that are kept of a path, as an index of an axis (dim,)."""
+    """Return the coordinates that are kept of a path, as an index of an axis (dim,)."""
     return [number for number, _ in cell.coordinates] if cell.coordinates else slice(None)
 
 
 def end_names(cell: Cell) -> list[str]:
-    """The names of what each path ends with: |theta_T - xi|^2 by the label of xi, the floors of the last span that are
-    measured, and of a network its risk and share of idle units.
+    """Return the names of what each path ends with, in the order of `ends`.
+
+    They are |theta_T - xi|^2 by the label of xi, the floors of the last span that are measured, and of a network its risk
+    and share of idle units.
     """
     errors = [f"{MSE_PREFIX}{xi.label}" for xi in cell.xi]
     return [*errors, *last_floors(cell.program.plan), *networks.end_names(cell.program)]
 
 
 def outcome_counts(seen: MeasuredBlock) -> NDArray[np.int64]:
-    """How many paths ended how, in the order of OUTCOMES."""
+    """Count the paths per outcome, in the order of OUTCOMES, shape (5,)."""
     return np.bincount(seen.outcomes[0], minlength=len(OUTCOMES)).astype(np.int64)
 
 
 def ends(seen: MeasuredBlock) -> FirstPaths:
-    """The numbers of `end_names` of the first PAIRED_PATHS paths, shape (numbers, paths)."""
+    """Return the numbers of `end_names` of the first PAIRED_PATHS paths, shape (numbers, paths)."""
     floors = seen.floors[list(last_floors(seen.cell.program.plan).values())]
     numbers = np.concatenate([seen.errors[:, -1], floors, *(end[None] for end in networks.ends(seen.block.examined))])
     return FirstPaths((numbers[:, : seen.among_first(PAIRED_PATHS)],), axis=1)
 
 
 def fan(seen: MeasuredBlock) -> FirstPaths:
-    """The coordinates and paths of `fan_size` at the recorded steps, shape (R, coordinates, paths)."""
+    """Return the coordinates and paths of `fan_size` at the recorded steps, shape (R, coordinates, paths)."""
     paths, coordinates = fan_size(seen.cell)
     own = kept_coordinates(seen.cell)[:coordinates] if seen.cell.coordinates else slice(coordinates)
     # A copy, since a view would keep the whole block in memory.
@@ -120,79 +126,84 @@ def fan(seen: MeasuredBlock) -> FirstPaths:
 
 
 def kept(seen: MeasuredBlock) -> FirstPaths:
-    """The recorded paths whole, shape (paths, R, coordinates)."""
+    """Return the recorded paths whole, shape (paths, R, coordinates)."""
     paths = seen.among_first(seen.cell.recorded_paths)
     return FirstPaths((seen.block.theta[:, kept_coordinates(seen.cell), :paths].transpose(2, 0, 1).copy(),), axis=0)
 
 
 def kept_outcome(seen: MeasuredBlock) -> FirstPaths:
-    """The outcomes of the recorded paths, indices into OUTCOMES, shape (paths,)."""
+    """Return the outcomes of the recorded paths, indices into OUTCOMES, shape (paths,)."""
     return FirstPaths((seen.outcomes[0][: seen.among_first(seen.cell.recorded_paths)],), axis=0)
 
 
 def kept_failure(seen: MeasuredBlock) -> FirstPaths:
-    """The steps at which the recorded paths failed, 0 for none, shape (paths,)."""
+    """Return the steps at which the recorded paths failed, 0 for none, shape (paths,)."""
     return FirstPaths((seen.outcomes[1][: seen.among_first(seen.cell.recorded_paths)],), axis=0)
 
 
 def fates(seen: MeasuredBlock) -> FirstPaths | None:
-    """Outcome, caught_step, place, speed and start of the first FATE_PATHS paths, shape (5, paths).
+    """Return outcome, caught_step, place, speed and start of the first FATE_PATHS paths, shape (5, paths).
 
     None for an objective that has no orbit.
     """
     p = seen.block.progress
     if p is None:
         return None
+    # One array of floats: outcomes and steps are whole numbers that a double holds exactly.
     rows = np.array([seen.outcomes[0], p.caught_step, p.place, p.speed, seen.block.start[0]], dtype=np.float64)
     return FirstPaths((rows[:, : seen.among_first(FATE_PATHS)],), axis=1)
 
 
 def first_failure(seen: MeasuredBlock) -> FirstFailure | None:
-    """None if no path left the finite numbers."""
+    """Return the earliest failure of the block; None if no path left the finite numbers."""
     return min((FirstFailure(failed.step, failed.replicate) for failed in seen.block.failed), default=None)
 
 
 def risks(seen: MeasuredBlock) -> Moments | None:
-    """Of the risk and the share of wrong classes on held-out examples, shape (2, 1 + R); None without such examples."""
+    """Return moments of the risk and the share of wrong classes on held-out examples, shape (2, 1 + R); None without any."""
     examined = seen.block.examined
     return moments(np.array([examined.risk, examined.wrong])) if examined else None
 
 
 def noises(seen: MeasuredBlock) -> Moments | None:
-    """Of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q); None without held-out examples."""
+    """Return moments of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q).
+
+    None without held-out examples.
+    """
     examined = seen.block.examined
     return moments(np.array([examined.gradient, examined.noise])) if examined else None
 
 
 def degraded(seen: MeasuredBlock) -> NDArray[np.int64] | None:
-    """How many paths are degraded, in the order of networks.DEGRADED; None without held-out examples."""
+    """Count the degraded paths, in the order of networks.DEGRADED; None without held-out examples."""
     return networks.degraded(seen.block.examined) if seen.block.examined else None
 
 
 def group_floors(seen: MeasuredBlock) -> Moments | None:
-    """Of the floors of each group of coordinates, shape (groups, rows); None for objectives without groups."""
+    """Return moments of the floors of each group of coordinates, shape (groups, rows); None for objectives without groups."""
     return moments(seen.groups.floors) if seen.groups else None
 
 
 def group_trends(seen: MeasuredBlock) -> CoMoments | None:
-    """Of the trends of all groups, group after group; None for objectives without groups."""
+    """Return comoments of the trends of all groups, group after group; None for objectives without groups."""
     return comoments(seen.groups.trends) if seen.groups else None
 
 
 def violations(seen: MeasuredBlock) -> int | None:
-    """How many paths were outside the a priori interval at some step; None where no interval is known.
+    """Count the paths that were outside the a priori interval at some step; None where no interval is known.
 
     A path that became 0/0 was not outside, as long as it was a number.
     """
     if seen.bound is None:
         return None
     block, (low, high) = seen.block, seen.bound(seen.block.start)
+    # The kernel's extremes ignore nan, so they are those of the iterates that were numbers.
     inside = (block.lowest >= low) & (block.highest <= high)
     return int((~inside.all(axis=0)).sum())
 
 
 def _target(block: Block, label: str, point: Array | None) -> Array:
-    """xi for every path of the block, broadcastable against (dim, paths)."""
+    """Return xi for every path of the block, broadcastable against (dim, paths)."""
     if point is not None:
         return point[:, None]
     if label == "path_mean":
@@ -212,11 +223,12 @@ def _squared_errors(block: Block, target: Array, out: Array) -> None:
 
 
 def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each path's outcome as an index into OUTCOMES, and the step of its failure, shape (paths,) each."""
+    """Return each path's outcome as an index into OUTCOMES, and the step of its failure, shape (paths,) each."""
     last = block.theta[-1]
     with np.errstate(over="ignore", invalid="ignore"):
         far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
         if cell.minimizer is not None:
+            # Far from its start alone is no escape: a path may start far off and come to the minimizer.
             far &= np.abs(last - cell.minimizer[:, None]).max(axis=0) > cell.escape_radius
     if block.progress is not None:  # what escaping means is the orbit's matter
         far = block.progress.escaped
@@ -231,9 +243,9 @@ def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:
-    """An overflowed path is infinitely far away, and stays so; inf - inf would make it nan one step later.
+    """Set errors (xi, R, paths) of failed paths: an overflowed path is infinitely far away, from its failure on.
 
-    From a xi that depends on the path's end it is so at every step.
+    inf - inf would make it nan one step later. From a xi that depends on the path's end it is so at every step.
     """
     of_the_end = np.array([xi.label in ("path_mean", "last") for xi in cell.xi])[:, None]
     for failed in block.failed:

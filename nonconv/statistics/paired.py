@@ -25,13 +25,17 @@ class Paired(NamedTuple):
 
 
 def paired(first: Array, second: Array) -> Paired:
-    """Compare two runs' numbers, one per path, shapes (paths,). Uses their common paths, which come first in both."""
+    """Compare two runs' numbers, one per path, (paths,) each, on their common paths, which come first in both.
+
+    Fields are nan where fewer than two paths are common, or numbers are not finite.
+    """
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         found = estimate(moments((a - b)[None]))
         spread = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / paths) if paths > 1 else np.float64(np.nan)
         correlation = np.corrcoef(a, b)[0, 1] if paths > 1 else np.nan
+        # spread is the standard error if both runs had been independent.
         narrower = spread / found.se[0]
     value, se, low, high = (float(field[0]) for field in found)
     return Paired(value, se, low, high, paths, float(correlation), float(narrower))

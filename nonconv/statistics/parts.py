@@ -19,10 +19,10 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 class Kind(NamedTuple, Generic[P]):
-    """What parts of one type have in common.
+    """How parts of one type merge and are stored.
 
-    fields: the names of its arrays. merge: the part of both, of which the first describes the earlier paths.
-    arrays: the part as arrays, by field. restore: the inverse of `arrays`.
+    fields: the names of its arrays. merge: (a, b) -> the part of both, where a describes the earlier paths.
+    arrays: part -> its arrays, by field. restore: the inverse of `arrays`.
     """
 
     fields: tuple[str, ...]
@@ -42,38 +42,48 @@ class FirstPaths(NamedTuple):
 
     @property
     def joined(self) -> NDArray[Any]:
-        """All blocks as one array."""
+        """All blocks as one array, with the paths along `axis`."""
         return np.concatenate(self.blocks, axis=self.axis)
 
     @property
     def paths(self) -> int:
-        """How many paths there are."""
+        """How many paths there are in all blocks."""
         return sum(block.shape[self.axis] for block in self.blocks)
 
 
 class FirstFailure(NamedTuple):
-    """The earliest step at which a path left the finite numbers, and the first path that did so at that step."""
+    """The earliest step at which a path left the finite numbers, and the first path that did so at that step.
+
+    Tuples order by step, then by path, so that `min` merges two of them.
+    """
 
     step: int
     path: int
 
 
 def first_paths(axis: int) -> Kind[FirstPaths]:
-    """Arrays of the first paths, along this axis. How many there are at most is up to the one who measures."""
+    """Return the kind of arrays of the first paths, which lie along this axis.
+
+    How many there are at most is up to the one who measures.
+    """
 
     def merged(a: FirstPaths, b: FirstPaths) -> FirstPaths:
+        """Return the blocks of both, those of a first."""
+        # Empty blocks, those beyond the first paths, are left out, or a long run would collect thousands of them.
         return FirstPaths(a.blocks + tuple(block for block in b.blocks if block.shape[axis]), axis)
 
     return Kind(("",), merged, lambda part: {"": part.joined}, lambda arrays: FirstPaths((arrays[""],), axis))
 
 
 def optional(kind: Kind[P]) -> Kind[P | None]:
-    """Parts that are None for some runs or blocks: these have no arrays, and leave what they are merged with as it is."""
+    """Return the kind of parts that may be None: these have no arrays, and a merge with one returns the other part."""
 
     def merged(a: P | None, b: P | None) -> P | None:
+        """Return the part of both, or the one that there is."""
         return b if a is None else a if b is None else kind.merge(a, b)
 
     def arrays(part: P | None) -> Arrays:
+        """Return the part's arrays, none for None."""
         return {} if part is None else kind.arrays(part)
 
     return Kind(kind.fields, merged, arrays, lambda arrays: kind.restore(arrays) if arrays else None)

@@ -1,4 +1,4 @@
-"""When there are paths enough: a rule on whole blocks, so that how many there are is a function of the config alone."""
+"""When enough paths are simulated: a rule on whole blocks, so that their number is a function of the config alone."""
 
 import math
 from collections.abc import Iterator
@@ -10,22 +10,23 @@ from nonconv.statistics.floors import last_floors
 from nonconv.statistics.tally import Tally
 
 LOOK_GROWTH = 1.25
-"""By this factor paths grow between two looks: the more often one looks, the more often chance alone stops the run."""
+"""Factor between the numbers of paths at two looks: the more often one looks, the more often chance alone stops the run."""
 
 
 def is_enough(cell: Cell, tally: Tally) -> bool:
-    """Whether no more paths of the cell are to be simulated: it has them all, or its stopping rule is met at a look."""
+    """Return whether no more paths of the cell are needed: it has them all, or its stopping rule is met at a look."""
     if tally.paths >= cell.paths:
         return True
     rule = cell.stopping
     if rule is None or tally.paths not in looks(rule.least, block_size(cell.program), tally.paths):
         return False
     error = relative_error(cell, tally, rule)
-    return error <= rule.target or math.isnan(error)  # of what is not finite more paths tell nothing more
+    return error <= rule.target or math.isnan(error)  # more paths do not make a mean finite
 
 
 def looks(least: int, block: int, most: int) -> Iterator[int]:
-    """The numbers of paths, up to `most`, at which the rule is held against what was measured: whole blocks."""
+    """Yield the numbers of paths, up to `most`, at which the rule is tested: whole blocks, from `least` on."""
+    # Rounded up to whole blocks, which are what a tally has.
     paths = -(-least // block) * block
     while paths <= most:
         yield paths
@@ -33,7 +34,10 @@ def looks(least: int, block: int, most: int) -> Iterator[int]:
 
 
 def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:
-    """Standard error over mean of the quantity that the rule is about; nan where that is not finite."""
+    """Return standard error over mean of the quantity that the rule is about.
+
+    It is nan where that is not finite, and 0 for a mean of 0.
+    """
     moments, place = (tally.errors, (0, -1)) if rule.of == "mse" else (tally.floors, last_floors(cell.program.plan)[rule.of])
     found = estimate(Moments(*(field[place] for field in moments)))
     value, se = float(found.value), float(found.se)

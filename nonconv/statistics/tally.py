@@ -21,13 +21,18 @@ P = TypeVar("P")
 
 
 class Statistic(Generic[P]):
-    """One entry of a tally: how its parts merge, and how a part is measured from a block. Of a tally it is that part."""
+    """One entry of a tally: how its parts merge, and how a part is measured from a block.
+
+    It is a descriptor: `tally.errors` is the tally's part, `Tally.errors` the statistic itself.
+    """
 
     def __init__(self, kind: Kind[P], measure: Callable[[MeasuredBlock], P]) -> None:
+        """Take the kind of the parts and the function that measures one."""
         self.kind, self.measure = kind, measure
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
+        """Take the name that the entry has in the body of Tally."""
         self.name = name
 
     @overload
@@ -43,7 +48,7 @@ class Statistic(Generic[P]):
         return part
 
     def stored_name(self, field: str) -> str:
-        """What an array of a part is called among those of a tally."""
+        """Return the name of a part's array among those of a tally."""
         return f"{self.name}_{field}" if field else self.name
 
 
@@ -76,20 +81,21 @@ class Tally:
     group_trends = Statistic(optional(COMOMENTS), measured_block.group_trends)
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
-        """parts: one for each of STATISTICS, by its name."""
+        """Take one part for each of STATISTICS, by its name."""
         self.parts = parts
 
     def __add__(self, other: "Tally") -> "Tally":
+        """Return the tally of both, where the paths of `other` follow those of this one."""
         return Tally({s.name: s.kind.merge(self.parts[s.name], other.parts[s.name]) for s in STATISTICS})
 
     def arrays(self) -> dict[str, Any]:
-        """As named arrays, for a checkpoint. A part that is None has none."""
+        """Return all parts as named arrays, for a checkpoint; a part that is None has none."""
         every = ((s, s.kind.arrays(self.parts[s.name])) for s in STATISTICS)
         return {s.stored_name(field): array for s, arrays in every for field, array in arrays.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "Tally":
-        """The inverse of `arrays`. Raises KeyError where an array is missing that every tally has."""
+        """Restore a tally from what `arrays` returned. Raises KeyError where an array is missing that every tally has."""
         stored = {s: {field: s.stored_name(field) for field in s.kind.fields} for s in STATISTICS}
         own = {s: {field: arrays[name] for field, name in names.items() if name in arrays} for s, names in stored.items()}
         return cls({s.name: s.kind.restore(own[s]) for s in STATISTICS})
@@ -100,7 +106,7 @@ STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).va
 
 
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
-    """The tally of one block. bound: the a priori interval, if one is known for the cell."""
+    """Measure the tally of one block. bound: the a priori interval, if one is known for the cell."""
     seen = MeasuredBlock(cell, block, bound)
     with np.errstate(over="ignore", invalid="ignore"):  # paths that leave the finite numbers are results too
         return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})

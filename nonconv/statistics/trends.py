@@ -20,7 +20,7 @@ class Trend(NamedTuple):
     """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over the window.
 
     Of the last span alone also EARLY_TWIN: twin_mean at shorter lags. WINDOW_ENDS: cauchy at the longest lag. LAST_SQUARE:
-    the square of the last iterate, beside which a rounding error is measured.
+    the square of the last iterate, which rounding errors are compared with.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Trend(NamedTuple):
 
 @lru_cache
 def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
-    """What is followed with these labels of xi, in the order of `followed`; nothing in a run too short for spans."""
+    """Return what is followed with these labels of xi, in the order of `followed`; nothing in a run too short for spans."""
     spans = range(len(plan.spans))
     kinds = [name for name in FLOOR_TRENDS if getattr(plan.wanted, name.removesuffix("_mean"))]
     found = [Trend(name, k) for name in kinds for k in spans] + [Trend(f"error: {label}", k) for label in xi for k in spans]
@@ -45,11 +45,12 @@ def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
 
 
 def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) -> Array:
-    """Every trend for every path, shape (trends, paths).
+    """Return every trend for every path, shape (trends, paths), in the order of `trends`.
 
-    floors: of `floors.measured`, shape (rows, paths). targets: each xi, broadcastable against (dim, paths).
+    floors (rows, paths): as `floors.measured` returns them. targets: each xi, broadcastable against (dim, paths).
     """
     at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
+    # Floors are measured already, so their rows are only picked.
     own = [trend for trend in trends(plan, ()) if trend.name in FLOOR_TRENDS]
     found = [floors[[at[trend.name, trend.span] for trend in own]]] if own else [floors[:0]]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -58,12 +59,13 @@ def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) ->
                 away = iterates(block, span.window) - target
                 found.append(np.square(away).sum(axis=1).mean(axis=0)[None])
         if plan.spans:
-            found += [np.square(block.seen[-1]).sum(axis=0)[None], _ends(block, plan.spans[-1])]
+            found += [np.square(block.seen[-1]).sum(axis=0)[None], _half_gap(block, plan.spans[-1])]
     if plan.wanted.twin and plan.spans:
         found.append(early_twin(plan, block))
     return np.concatenate(found)
 
 
-def _ends(block: "Block", span: Span) -> Array:
+def _half_gap(block: "Block", span: Span) -> Array:
+    """Return a quarter of the squared distance between the ends of the span, (1, paths): cauchy at the longest lag."""
     first, last = iterates(block, np.array([span.first, span.last]))
     return np.asarray(np.square(last - first).sum(axis=0)[None] / 4.0)

@@ -25,6 +25,7 @@ ERROR_RATE = 0.05
 SLOWEST_FALL = 0.1
 """Slopes between -SLOWEST_FALL and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
 FEWEST_PATHS, FEWEST_STEPS = 200, 256
+"""Fewest paths and steps that a verdict rests on."""
 LOST_SHARE = 0.05
 """A run diverges if more than this share of its paths is lost, at the level 1 - ERROR_RATE / 2."""
 TWIN_GROWTH = 0.5
@@ -77,23 +78,26 @@ class Observed:
 
 
 def judge(seen: Observed) -> Verdict:
-    """The verdict on a run, with the slope of every trend whose numbers are all finite."""
+    """Return the verdict on a run, with the slope of every trend whose numbers are all finite."""
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
-    slopes = _slopes(seen) if _whole(seen) else {}
+    slopes = _slopes(seen) if _is_complete(seen) else {}
     answer, reason = _answer(seen)
     return Verdict(answer, reason, observed, slopes)
 
 
-def _whole(seen: Observed) -> bool:
+def _is_complete(seen: Observed) -> bool:
+    """Return whether all three spans exist and every path is finite in every trend."""
     return bool(len(seen.plan.spans) == 3 and seen.moments.n == seen.paths)
 
 
 def _answer(seen: Observed) -> tuple[Answer, str]:
+    """Return the answer and its reason: divergence first, then what forbids a verdict, then the floors."""
     gone = share(seen.left, seen.paths, 1 - ERROR_RATE)
+    # Without randomness all paths are known, so their share needs no interval.
     if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
         return "diverges", f"{seen.left} of {seen.paths} paths escaped, overflowed or became nan"
-    refusal = _refusal(seen) or _not_begun(seen)
+    refusal = _explain_refusal(seen) or _explain_warmup(seen)
     if refusal:
         return "undecided", refusal
     states = {name: _state(seen, name) for name in FLOOR_TRENDS if Trend(name, 2) in seen.trends}
@@ -104,7 +108,7 @@ def _answer(seen: Observed) -> tuple[Answer, str]:
 
 
 def _without_lasting_floor(seen: Observed, states: Sequence["State"]) -> tuple[Answer, str]:
-    """The answer where no floor stays up: a decrease is not enough if the floors are known to level off later."""
+    """Return the answer where no floor stays up: a decrease is not enough if the floors are known to level off later."""
     unclear = dict.fromkeys(state.text for state in states if state.kind == "unclear")
     if unclear:
         return "undecided", "; ".join(unclear)
@@ -115,8 +119,8 @@ def _without_lasting_floor(seen: Observed, states: Sequence["State"]) -> tuple[A
     return "converges", "; ".join(state.text for state in states)
 
 
-def _refusal(seen: Observed) -> str:
-    """Why the run cannot be judged, and what to change; empty if it can."""
+def _explain_refusal(seen: Observed) -> str:
+    """Return why the run cannot be judged, and what to change; empty if it can."""
     if not any(seen.plan.wanted):
         return "no floors were measured"
     if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
@@ -131,8 +135,8 @@ def _refusal(seen: Observed) -> str:
     return ""
 
 
-def _not_begun(seen: Observed) -> str:
-    """Why a warm-up forbids a verdict; empty if the warm-up ended before the last span."""
+def _explain_warmup(seen: Observed) -> str:
+    """Return why a warm-up forbids a verdict; empty if the warm-up ended before the last span."""
     if seen.warmup <= seen.plan.spans[-1].first:
         return ""
     return f"the learning rate warms up until step {seen.warmup}; take at least {2 * seen.warmup} steps"
@@ -150,38 +154,48 @@ FLOOR_PHRASES = {"twin_mean": "the twin floor", "window": "the window floor", "c
 
 
 def _state(seen: Observed, name: str) -> State:
-    """Whether a floor stays up or decreases."""
+    """Return whether a floor stays up or decreases, with the clause that says so."""
     what = FLOOR_PHRASES[name]
     size = _mean(seen, Trend(LAST_SQUARE, 2))
     if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * size:
         return State("vanished", f"{what} is 0 up to rounding")
     late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
+    # Bonferroni over the floors and both sides: any one of them may decide the verdict.
     z = _quantile(ERROR_RATE / (2 * len(FLOOR_TRENDS)))
+    # Both the last doubling and the last two must agree: one alone could be a passing flat or steep stretch.
     if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST_FALL:
-        unsettled = _unsettled(seen, name, z)
-        return State("unclear", unsettled) if unsettled else State("stays up", f"{what} stays up ({_words(late)})")
+        unsettled = _explain_unsettled(seen, name, z)
+        return State("unclear", unsettled) if unsettled else State("stays up", f"{what} stays up ({_format_slope(late)})")
     if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST_FALL:
         slowing = _difference(seen, name)
         if slowing.value - z * slowing.se > SLOWEST_FALL:
-            return State("unclear", f"{what} decreases ({_words(late)}), but more and more slowly; take more steps")
-        return State("decreases", f"{what} decreases ({_words(late)})")
-    remedy = f"about {_enough(seen.paths, z * late.se, late.value)} paths may be enough" if seen.random else "take more steps"
-    return State("unclear", f"cannot tell whether {what} stays up or decreases ({_words(late)}); {remedy}")
+            return State("unclear", f"{what} decreases ({_format_slope(late)}), but more and more slowly; take more steps")
+        return State("decreases", f"{what} decreases ({_format_slope(late)})")
+    remedy = (
+        f"about {_suggest_paths(seen.paths, z * late.se, late.value)} paths may be enough" if seen.random else "take more steps"
+    )
+    return State("unclear", f"cannot tell whether {what} stays up or decreases ({_format_slope(late)}); {remedy}")
 
 
-def _enough(paths: int, half: float, value: float) -> str:
-    """Paths with which an interval of this half width would exclude -SLOWEST_FALL, to one digit; at least twice as many."""
+def _suggest_paths(paths: int, half: float, value: float) -> str:
+    """Return, as a text of one digit, with how many paths an interval of this half width would exclude -SLOWEST_FALL.
+
+    It is at least twice the present number.
+    """
+    # The distance of the slope from the threshold; at least 0.02, since a slope at the threshold would ask for any number of paths.
     wanted = max(abs(value + SLOWEST_FALL), 0.02)
+    # An interval shrinks with the root of the number of paths.
     more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
     return f"{float(f'{more:.0e}'):,.0f}".replace(",", " ")
 
 
-def _words(slope: Slope) -> str:
+def _format_slope(slope: Slope) -> str:
+    """Format a slope with its interval for a sentence."""
     return f"log-log slope {slope.value:.3f}, 95 % interval {slope.ci_low:.3f} to {slope.ci_high:.3f}"
 
 
-def _unsettled(seen: Observed, name: str, z: float) -> str:
-    """Why a floor that does not decrease may still do so later; empty if nothing suggests it."""
+def _explain_unsettled(seen: Observed, name: str, z: float) -> str:
+    """Return why a floor that does not decrease may still do so later; empty if nothing suggests it."""
     if name == "twin_mean":
         growth = _log_ratio(seen, Trend(EARLY_TWIN, 2), Trend(name, 2))
         if growth.value + z * growth.se > TWIN_GROWTH:
@@ -196,13 +210,14 @@ def _unsettled(seen: Observed, name: str, z: float) -> str:
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
+    """Return the finite slopes over the last doubling, by the name that reports use."""
     names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS))
     found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
 
 def _exponent(seen: Observed, name: str, first: int, last: int) -> Slope:
-    """The log-log slope of a trend against the ends of two spans."""
+    """Return the log-log slope of a trend between two spans, given by number, against their last steps."""
     spans = seen.plan.spans
     doublings = np.log2(spans[last].last / spans[first].last)
     ratio = _log_ratio(seen, Trend(name, first), Trend(name, last))
@@ -210,21 +225,22 @@ def _exponent(seen: Observed, name: str, first: int, last: int) -> Slope:
 
 
 def _log_ratio(seen: Observed, a: Trend, b: Trend) -> Slope:
-    """log2 of mean(b) / mean(a)."""
+    """Return log2 of mean(b) / mean(a), with its error."""
     return _combined(seen, {a: -1.0, b: 1.0})
 
 
 def _difference(seen: Observed, name: str) -> Slope:
-    """How much the slope of the last doubling exceeds that of the one before."""
+    """Return how much the slope of the last doubling exceeds that of the one before."""
     return _combined(seen, {Trend(name, 0): 1.0, Trend(name, 1): -2.0, Trend(name, 2): 1.0})
 
 
 def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
-    """Sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
+    """Return the sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
     at = [list(seen.trends).index(trend) for trend in weights]
     w, n = np.array(list(weights.values())), float(seen.moments.n)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = seen.moments.mean[at]
+        # The derivative of w log2(mean) by the mean.
         gradient = w / (mean * np.log(2.0))
         value = float(w @ np.log2(mean))
         variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0
@@ -234,20 +250,22 @@ def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
 
 
 def _covariance(moments: CoMoments, at: list[int]) -> Array:
+    """Return the sample covariance of the trends with these indices, (q, q)."""
     return np.asarray(moments.m2[np.ix_(at, at)] / (moments.n - 1.0))
 
 
 def _mean(seen: Observed, trend: Trend) -> float:
+    """Return the mean of a trend over paths."""
     return float(seen.moments.mean[list(seen.trends).index(trend)])
 
 
 def _quantile(tail: float) -> float:
-    """Upper quantile of the standard normal law, which a mean over hundreds of paths follows."""
+    """Return the upper quantile of the standard normal law, which a mean over hundreds of paths follows."""
     return -normal(tail)
 
 
 def as_dict(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as verdict.json stores it."""
+    """Return the verdict as verdict.json stores it."""
     return {
         "verdict": verdict.answer,
         "reason": verdict.reason,

@@ -11,28 +11,29 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 
-SEEN = 512
-"""Steps of a span at which its schedules are looked at."""
+STEPS_PER_SPAN = 512
+"""Steps per span at which the schedules are evaluated."""
 FAR = 1e15
 """A step at which whatever has a limit is near it."""
 
 
 def theorem(cell: Cell) -> str:
-    """The theorem closest to the experiment: 1.2 for networks, 1.1 for the quadratic."""
+    """Return the theorem closest to the experiment: 1.2 for networks, 1.1 otherwise."""
     return "1.2" if cell.program.learning else "1.1"
 
 
 def departures(cell: Cell) -> list[str]:
-    """One clause per violated assumption of its theorem; empty if the theorem applies."""
+    """Return one clause per assumption of its theorem that the experiment violates; empty if the theorem applies."""
     if cell.program.learning:
-        return [*_about_optimizer(cell), *_about_network(cell), *_about_schedules(cell)]
+        return [*_find_optimizer_departures(cell), *_find_network_departures(cell), *_find_schedule_departures(cell)]
     objective = cell.program.objective.component
     if objective is not QUADRATIC:
         return [f"the objective is {objective.name}, not the quadratic"]
-    return [*_about_optimizer(cell), *_about_data(cell), *_about_schedules(cell)]
+    return [*_find_optimizer_departures(cell), *_find_data_departures(cell), *_find_schedule_departures(cell)]
 
 
-def _about_network(cell: Cell) -> list[str]:
+def _find_network_departures(cell: Cell) -> list[str]:
+    """Return the violated assumptions about the loss, the penalty and the data of a network."""
     p, found = cell.program, []
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
     loss, noise = network.loss_name(h), dataset.label_noise(of_data)
@@ -49,7 +50,8 @@ def _about_network(cell: Cell) -> list[str]:
     return found
 
 
-def _about_optimizer(cell: Cell) -> list[str]:
+def _find_optimizer_departures(cell: Cell) -> list[str]:
+    """Return the violated assumptions about the optimizer and its parameters."""
     rule, h, _ = cell.program.optimizer
     if rule is not ADAM:
         return [f"the optimizer is {rule.name}, not adam"]
@@ -63,7 +65,8 @@ def _about_optimizer(cell: Cell) -> list[str]:
     return found
 
 
-def _about_data(cell: Cell) -> list[str]:
+def _find_data_departures(cell: Cell) -> list[str]:
+    """Return the violated assumptions about the data of the quadratic."""
     assert cell.law is not None
     found = []
     if not cell.law.bounded:
@@ -74,29 +77,34 @@ def _about_data(cell: Cell) -> list[str]:
 
 
 def noise_persists(cell: Cell) -> bool:
-    """Whether noise moves the iterates of a quadratic for ever: neither rates nor the noise of batches vanish."""
-    return cell.law is not None and bool(np.any(cell.law.variance > 0)) and not _about_schedules(cell)
+    """Return whether noise moves the iterates of a quadratic forever: neither rates nor the noise of batches vanish."""
+    return cell.law is not None and bool(np.any(cell.law.variance > 0)) and not _find_schedule_departures(cell)
 
 
 def settling(cell: Cell, factor: float) -> str:
-    """What still makes steps smaller, by this factor from one span of the plan to the next, though noise persists.
+    """Return what still makes steps smaller by `factor` from one span of the plan to the next, as a clause; empty if nothing.
 
-    Empty if nothing does: then floors that fall need not stop. The optimizer's part is as its definition states it.
+    It is asked where noise persists: if nothing shrinks the steps, floors that fall need not stop. The optimizer's part is as
+    its definition states it.
     """
-    if _about_schedules(cell) or (cell.law is not None and not noise_persists(cell)):
+    if _find_schedule_departures(cell) or (cell.law is not None and not noise_persists(cell)):
         return ""
-    steps = [np.linspace(span.first + 1, span.last, SEEN).round() for span in cell.program.plan.spans]
+    # Schedules are sampled, not summed: spans may have millions of steps.
+    steps = [np.linspace(span.first + 1, span.last, STEPS_PER_SPAN).round() for span in cell.program.plan.spans]
     rates = [cell.program.learning_rate(n) for n in steps]
     shares = [float((1.0 / cell.program.batch_size(n)).mean()) for n in steps]
     if _falls([float(rate.mean()) for rate in rates], factor):
         return "the learning rate still falls to its positive limit"
     if _falls(shares, factor):
         return "the batch size still grows to its bound"
-    return _settling_of_optimizer(cell, rates, steps, factor)
+    return _find_settling_optimizer(cell, rates, steps, factor)
 
 
-def _settling_of_optimizer(cell: Cell, rates: list[Array], steps: list[Array], factor: float) -> str:
-    """What in the optimizer still makes its directions smaller, as its definition states it."""
+def _find_settling_optimizer(cell: Cell, rates: list[Array], steps: list[Array], factor: float) -> str:
+    """Return what in the optimizer still makes its directions smaller, as its definition states it; empty if nothing.
+
+    rates, steps: per span, (STEPS_PER_SPAN,) each.
+    """
     rule, h, _ = cell.program.optimizer
     if rule.relative_size(h, np.array([FAR]))[0] < 0.5:
         return ""  # directions tend to 0, as Adagrad's do, so a fall of the floors need not end
@@ -109,10 +117,12 @@ def _settling_of_optimizer(cell: Cell, rates: list[Array], steps: list[Array], f
 
 
 def _falls(values: list[float], factor: float) -> bool:
+    """Return whether any value is below `factor` times the one before."""
     return any(later < factor * earlier for earlier, later in pairwise(values))
 
 
-def _about_schedules(cell: Cell) -> list[str]:
+def _find_schedule_departures(cell: Cell) -> list[str]:
+    """Return the violated assumptions about learning rate and batch size: they are about limits alone."""
     found = []
     if cell.learning_rate.limits.low <= 0:
         found.append("the learning rate has no positive lower limit")

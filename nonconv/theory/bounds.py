@@ -26,29 +26,37 @@ class Stay(NamedTuple):
 
 
 def step_bound(beta1: float, beta2: float, n: Array) -> Array:
-    """C_n at steps n, with bias correction: no direction is longer. Raises ValueError unless beta1 < sqrt(beta2)."""
+    """Return C_n at steps n (steps,), with bias correction: no direction is longer.
+
+    Raises ValueError unless beta1 < sqrt(beta2).
+    """
+    # Correcting m and sqrt(v) scales the bound for the uncorrected averages.
     corrections = np.sqrt(1.0 - _power(beta2, n)) / (1.0 - _power(beta1, n))
     return np.asarray(corrections * _uncorrected(beta1, beta2, n))
 
 
 def stay(start: Array, low: Array, high: Array, most: float) -> Stay:
-    """The interval that paths from `start` never leave, with data in [low, high]; most: how far beyond the data steps lead.
+    """Return the interval that paths from `start` never leave, with data in [low, high].
 
-    start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1). Rounding can add a few ulp.
+    most: how far beyond the data steps lead. start, low and high broadcast: (dim,), or (dim, paths) with bounds (dim, 1).
+    Rounding can add a few ulp.
     """
     return Stay(np.minimum(start, low - most), np.maximum(start, high + most))
 
 
 def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
-    """S / (1 - beta1): how far beyond the data steps n at these learning rates lead; of a run in pieces, take the largest.
+    """Return S / (1 - beta1): how far beyond the data steps n (steps,) at these learning rates (steps,) lead.
 
-    Raises ValueError unless beta1 < sqrt(beta2).
+    Of a run in pieces, take the largest. Raises ValueError unless beta1 < sqrt(beta2).
     """
     return float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
 
 
 def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:
-    """C_n for steps n in the dialect of h: with or without bias correction, started at zero or at the first gradient."""
+    """Return C_n at steps n (steps,) for the variant h: with or without bias correction, started at 0 or at the first gradient.
+
+    Raises ValueError unless beta1 < sqrt(beta2).
+    """
     if h.bias_correction:
         return step_bound(h.beta1, h.beta2, n)
     if h.start == "zero":
@@ -59,17 +67,21 @@ def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:
 
 
 def _uncorrected(beta1: float, beta2: float, n: Array) -> Array:
-    """(1 - beta1) / sqrt(1 - beta2) sqrt((1 - r^n) / (1 - r)), r = beta1^2 / beta2."""
+    """Return (1 - beta1) / sqrt(1 - beta2) sqrt((1 - r^n) / (1 - r)) at steps n (steps,), with r = beta1^2 / beta2."""
     r = _ratio(beta1, beta2)
     return np.asarray((1.0 - beta1) / np.sqrt(1.0 - beta2) * np.sqrt((1.0 - _power(r, n)) / (1.0 - r)))
 
 
 def _power(base: float, n: Array) -> Array:
-    """base^n for 0 <= base < 1. exp(n log base) is ten times as fast as np.power; its error is at most 1e-12 of 1."""
+    """Return base^n for 0 <= base < 1 and n (steps,).
+
+    exp(n log base) is ten times as fast as np.power; its error is at most 1e-12 of 1.
+    """
     return np.exp(n * math.log(base)) if base > 0 else np.where(n == 0.0, 1.0, 0.0)
 
 
 def _ratio(beta1: float, beta2: float) -> float:
+    """Return r = beta1^2 / beta2. Raises ValueError unless beta1 < sqrt(beta2): else C_n grows without bound."""
     if beta1 > 0 and beta1**2 >= beta2:
         raise ValueError(f"beta1 = {beta1:g} is not below sqrt(beta2) = {np.sqrt(beta2):.4g}")
     return beta1**2 / beta2 if beta1 > 0 else 0.0

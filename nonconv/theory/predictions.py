@@ -16,6 +16,7 @@ from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
 
 CHUNK = 2**20
+"""Steps whose bounds are computed at once, so that memory does not grow with the run."""
 EXACT, APPROXIMATE = "exact", "approximate"
 NEAR_LIMIT = "approximate for beta2 near 1 and small eps"
 SMALL = 0.01
@@ -31,20 +32,20 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """Every finite prediction known for the cell, by name."""
+    """Return every finite prediction known for the cell, by name."""
     with np.errstate(over="ignore", invalid="ignore"):
         found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
 
 
 def _constant(cell: Cell) -> bool:
-    """Whether the objective is the quadratic, and learning rate and batch size never change."""
+    """Return whether the objective is the quadratic, and learning rate and batch size never change."""
     steady = None not in (cell.learning_rate.constant, cell.batch_size.constant)
     return steady and cell.program.objective.component is QUADRATIC
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
-    """E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
+    """Predict E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
     if not _constant(cell) or cell.law is None:
         return {}
     rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
@@ -63,7 +64,7 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
 
 
 def _one_step(cell: Cell) -> dict[str, Prediction]:
-    """The twin floor at lag 1 for a constant learning rate: how far one batch moves the iterate."""
+    """Predict the twin floor at lag 1 for a constant learning rate: how far one batch moves the iterate."""
     if not _constant(cell) or cell.law is None:
         return {}
     rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
@@ -73,6 +74,7 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
         moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({EXACT})")}
     if rule is ADAM and _in_the_limit(h, 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)):
+        # The share of squared gradients that is noise; the rest comes from the distance to the minimizer.
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({NEAR_LIMIT})")}
@@ -80,22 +82,24 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
 
 
 def _in_the_limit(h: Adam, noise: Array) -> bool:
-    """Whether beta2 is near 1, and eps small beside sqrt(v), which is about the noise of a gradient."""
+    """Return whether beta2 is near 1 and eps small beside sqrt(v), which is about the noise (dim,) of a gradient."""
     eps = math.sqrt(h.eps) if h.eps_placement == "inside" else h.eps
     return bool(h.beta2 >= 0.99 and np.all(noise > 0) and np.all(eps <= SMALL * noise))
 
 
 def _total(plateaus: list[float], kind: str) -> dict[str, Prediction]:
+    """Return the plateau of all coordinates together as a prediction of this kind."""
     return {"plateau": Prediction(math.fsum(plateaus), 0.0, f"stationary E|theta - minimizer|^2 ({kind})")}
 
 
 def _skewness(cell: Cell) -> dict[str, Prediction]:
-    """|theta* - minimizer|^2 of the point Adam drifts to, and its first-order formula; only if xi lists adam_zero."""
+    """Predict |theta* - minimizer|^2 of the point Adam drifts to, exactly and to first order; {} unless xi lists adam_zero."""
     zero, batch = next((xi for xi in cell.xi if xi.label == "adam_zero"), None), cell.batch_size.constant
     if zero is None or zero.point is None or cell.minimizer is None or batch is None or cell.law is None:
         return {}
     away = zero.point - cell.minimizer
     distance = float(np.linalg.norm(away))
+    # Errors of coordinates are added up, not squares of them: coordinates share their draws.
     se = 2.0 * float(np.abs(away * zero.se).sum())
     first = first_order_bias(
         cell.program.optimizer.parameters, cell.law, 2.0 * cell.program.objective.constants.scale, int(batch)
@@ -109,14 +113,17 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
 
 
 def is_bounded(cell: Cell) -> bool:
-    """Whether an interval is known that no path leaves (theory.bounds): Adam or AMSGrad, bounded data, beta1^2 < beta2."""
+    """Return whether an interval is known that no path leaves (theory.bounds).
+
+    So it is for Adam and AMSGrad on the quadratic with bounded data and beta1^2 < beta2.
+    """
     h = cell.program.optimizer.parameters
     known = cell.program.objective.component is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
 def bound(cell: Cell) -> Bound | None:
-    """The a priori interval as a function of start points (dim, paths); None if none is known."""
+    """Return the a priori interval as a function of start points (dim, paths); None if none is known."""
     if not is_bounded(cell) or cell.law is None:
         return None
     most, steps = 0.0, cell.program.steps
@@ -128,7 +135,7 @@ def bound(cell: Cell) -> Bound | None:
 
 
 def adam_zeros(cell: Cell) -> tuple[Array, Array]:
-    """theta* and its standard error, each of shape (dim,), for `xi: adam_zero`.
+    """Return theta* and its standard error, (dim,) each, for `xi: adam_zero`.
 
     Raises ValueError where the zero cannot be computed, with the reason.
     """

@@ -21,7 +21,7 @@ from nonconv.optimizers.sgd import SGD
 CHUNK = 4096
 """Steps whose maps are formed at once."""
 MOST_WORK = 5_000_000
-"""Distinct coordinates times steps: beyond this the recursion would take longer than many a run."""
+"""Most distinct coordinates times steps: beyond this the recursion would take longer than many runs."""
 
 
 class Coordinate(NamedTuple):
@@ -34,14 +34,14 @@ class Coordinate(NamedTuple):
 
 
 def _known(cell: Cell) -> bool:
-    """Whether the recursion is that of the cell's optimizer, and short enough."""
+    """Return whether the recursion is that of the cell's optimizer, and short enough."""
     if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
         return False
     return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
 
 
 def predicted_errors(cell: Cell) -> dict[str, Array]:
-    """Exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
+    """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
     Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start. Runs too long are skipped.
     """
@@ -54,7 +54,7 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
 
 
 def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, Array]:
-    """E|theta_n - xi|^2 for every xi that is a fixed point; moments of theta_n - mu have shape (dim, R)."""
+    """Return E|theta_n - xi|^2, (R,), for every xi that is a fixed point; moments of theta_n - mu have shape (dim, R)."""
     assert cell.law is not None
     start = cell.program.start
     predictions = {}
@@ -68,6 +68,7 @@ def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, A
 
 @np.errstate(over="ignore", invalid="ignore")
 def _coordinates(cell: Cell) -> list[Coordinate]:
+    """Return curvature, variance and moments of the start of every coordinate."""
     assert cell.law is not None
     program = cell.program
     if isinstance(program.start, np.ndarray):
@@ -76,12 +77,16 @@ def _coordinates(cell: Cell) -> list[Coordinate]:
         law = program.start.component.law(program.start.parameters, program.dim)
         mean = law.mean - cell.law.mean
         square = law.variance + mean**2
+    # The second derivative of scale (theta - x)^2.
     curvature = 2.0 * program.objective.constants.scale
     return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
 
 
 def predicted_twins(cell: Cell) -> list[Array]:
-    """Exact E tr Var(theta_n | the first m batches) for each span (m, l] of the plan, at n = m + its lags; [] if unknown."""
+    """Return exact E tr Var(theta_n | the first m batches), the twin floor, at n = m + lag; [] if unknown.
+
+    One array per span (m, l] of the plan, over its lags.
+    """
     if not _known(cell) or not cell.program.plan.wanted.twin:
         return []
     with np.errstate(over="ignore", invalid="ignore"):
@@ -94,7 +99,10 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
 
 def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0) -> Array:
-    """E e_n and E e_n^2 at rising steps, shape (2, steps); `at` are the moments after step `done`, with m = 0."""
+    """Return E e_n and E e_n^2 at rising steps, shape (2, steps).
+
+    at: the coordinate with the moments after step `done`; m is taken as 0 there.
+    """
     first, second = np.array([at.mean, 0.0]), np.array([at.square, 0.0, 0.0, 1.0])
     out = []
     for step in steps:
@@ -102,6 +110,7 @@ def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0
             n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
             linear, noise = _one_step(cell, at.curvature, n)
             variance = at.variance / cell.program.batch_size(n)
+            # Steps of a chunk are composed first: one small matrix times the moments.
             first = _product(linear) @ first
             second = _product(_second_moment_map(linear, noise, variance)) @ second
             done += len(n)
@@ -110,7 +119,7 @@ def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0
 
 
 def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
-    """The map of (e, m), shape (steps, 2, 2), and what one unit of z adds to it, shape (steps, 2)."""
+    """Return the linear map of (e, m) at steps n, (steps, 2, 2), and what one unit of z adds to it, (steps, 2)."""
     program = cell.program
     rate = program.learning_rate(n)
     zero, one = np.zeros_like(n), np.ones_like(n)
@@ -126,9 +135,13 @@ def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
 
 
 def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
-    """The map of (ee, em, mm, 1), shape (steps, 4, 4)."""
+    """Return the linear map of the second moments (ee, em, mm, 1), shape (steps, 4, 4).
+
+    linear (steps, 2, 2), noise (steps, 2): as `_one_step` gives them. variance (steps,): of the batch means z.
+    """
     (a, b), (c, d) = np.moveaxis(linear, 0, 2)
     u, v = noise.T
+    # The constant 1 as a fourth entry makes the affine map a linear one, so that products of matrices compose steps.
     zero, one = np.zeros_like(a), np.ones_like(a)
     rows = [
         [a * a, 2.0 * a * b, b * b, u * u * variance],
@@ -140,7 +153,10 @@ def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
 
 
 def _product(maps: Array) -> Array:
-    """maps[-1] @ ... @ maps[0] of maps (steps, k, k), by pairs: log2(steps) vectorised products instead of a loop."""
+    """Return maps[-1] @ ... @ maps[0] of maps (steps, k, k).
+
+    It multiplies by pairs: log2(steps) vectorised products instead of a loop.
+    """
     while len(maps) > 1:
         odd = maps[len(maps) - len(maps) % 2 :]
         maps = np.concatenate([maps[1::2] @ maps[: len(maps) - len(maps) % 2 : 2], odd])
