@@ -1,6 +1,25 @@
 """All that a plug-in imports of nonconv: this module stays as it is when the rest of the package moves.
 
-docs/plugins.md says what each name is for.
+A plug-in is a Python file that registers components of its own. This one adds a learning rate that halves once:
+
+    from typing import NamedTuple
+    from nonconv.plugin import LEARNING_RATES, Limits, Schedule
+
+    class Halved(NamedTuple):
+        '''gamma up to a step, gamma / 2 after it.'''
+
+        gamma: float
+        step: int
+
+    def value(h, n):
+        return h.gamma / (1.0 + (n > h.step))
+
+    def limits(h):
+        return Limits(h.gamma / 2, h.gamma / 2)
+
+    LEARNING_RATES.register(Schedule("halved", Halved, value, limits, paper="none"))
+
+docs/plugins.md says what each name is for, with an example of every kind. A new name here needs an entry there.
 """
 
 from annotated_types import Interval, Len
