@@ -17,7 +17,9 @@ A plug-in is a Python file that registers components of its own. This one adds a
     def limits(h):
         return Limits(h.gamma / 2, h.gamma / 2)
 
-    LEARNING_RATES.register(Schedule("halved", Halved, value, limits, paper="none"))
+    LEARNING_RATES.register(
+        Schedule(name="halved", parameters=Halved, paper="none", value=value, limits=limits)
+    )
 
 docs/plugins.md says what each name is for, with an example of every kind. A new name here needs an entry there.
 """

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Point, Schedule
 from nonconv.config.document import Document, KeyPath, dotted, read
-from nonconv.config.expect import label, misplaced
+from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
 from nonconv.config.validate import refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -89,7 +89,7 @@ class _Binding:
         self._check_table_size()
         self._check_stopping()
         if model.expect is not None:
-            self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
+            self.problems += find_unrecorded(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective

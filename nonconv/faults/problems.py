@@ -3,8 +3,8 @@
     configs/adam.yaml:7:3: optimizer.beta3: unknown parameter of adam
       7 |   beta3: 0.9
         |   ^^^^^
-      allowed: name, beta1, beta2, eps
-      did you mean beta1?
+      allowed: name, beta1, beta2, eps, eps_placement, bias_correction, start
+      did you mean beta2?
 
 A `Place` is the first part, `configs/adam.yaml:7:3`, with the line that is shown; a `Problem` is the whole.
 """
