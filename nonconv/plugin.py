@@ -2,14 +2,14 @@
 
 A plug-in is a Python file that registers components of its own. This one adds a learning rate that halves once:
 
-    from typing import NamedTuple
-    from nonconv.plugin import LEARNING_RATES, Limits, Schedule
+    from typing import Annotated, NamedTuple
+    from nonconv.plugin import LEARNING_RATES, Doc, Interval, Limits, Schedule
 
     class Halved(NamedTuple):
         '''gamma up to a step, gamma / 2 after it.'''
 
-        gamma: float
-        step: int
+        gamma: Annotated[float, Interval(gt=0), Doc("rate of the first steps")]
+        step: Annotated[int, Interval(ge=1), Doc("last step with this rate")]
 
     def value(h, n):
         return h.gamma / (1.0 + (n > h.step))
