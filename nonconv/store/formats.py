@@ -1,6 +1,6 @@
 """How results are written: JSON, YAML and NPZ, each quick for thousands of small files.
 
-A sweep writes about ten files per cell, and a short cell simulates for 20 ms. The libraries' own ways would take as long
+A sweep writes eight files or more per cell, and a short cell simulates for 20 ms. The libraries' own ways would take as long
 as the simulation, so JSON is indented by hand, equal YAML entries are written once, and small arrays are joined. The
 bytes of a file depend on its content alone.
 """
