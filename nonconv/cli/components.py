@@ -166,6 +166,8 @@ def _find_component(catalogue: "Catalogue", name: str) -> "list[tuple[str, Compo
 
     from nonconv.faults.problems import nearest
 
+    if name.endswith((".yaml", ".yml")):
+        raise UsageError(f"{name} is a config; `nonconv show` prints it, and `nonconv explain` takes a component or a plug-in")
     kind, _, bare = name.rpartition(".")
     kinds = _kinds(catalogue, kind or None)
     found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]

@@ -10,7 +10,7 @@ A later problem of any value can so be shown at its line. PyYAML's loader forget
 `1e-3` and `on` as YAML 1.1 does, so its nodes are walked here instead.
 
 Numbers are YAML 1.2's (`1e-3` is one) plus `10_000`; true and false are the only booleans; tags, merge keys and
-aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too and have places of their own.
+aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too, and their values have places as well.
 """
 
 import re
@@ -59,6 +59,15 @@ PLAIN_MESSAGES = {
     " and indent all keys of a mapping alike",
 }
 """PyYAML's messages that a newcomer meets most, in other words."""
+PLAIN_CONTEXTS = {
+    "while parsing a flow sequence": "in the list",
+    "while parsing a block sequence": "in the list",
+    "while parsing a flow mapping": "in the mapping",
+    "while parsing a block mapping": "in the mapping",
+    "while scanning a quoted scalar": "in the quoted text",
+    "while scanning a simple key": "in the key",
+}
+"""PyYAML's words for what it was reading, in other words."""
 
 
 class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
@@ -208,7 +217,8 @@ def _parse_key(key: str) -> KeyPath:
 
 def _no_such_part(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
     """Describe a path that leads into a list or a value that has no such part."""
-    message = f"{dotted(path)} has no place for {part}; it is {kind_of(holder)}"
+    what = "entry" if isinstance(holder, list) else "key"
+    message = f"{dotted(path)} is {kind_of(holder)}, so it has no {what} {part}"
     name = ".".join(str(part) for part in path)
     entries = f"{name}.0 to {name}.{len(holder) - 1}" if isinstance(holder, list) and holder else ""
     return Problem(message, place, allowed=entries)
@@ -301,7 +311,8 @@ def _describe_syntax_error(error: yaml.MarkedYAMLError) -> str:
     if problem in PLAIN_MESSAGES:
         problem = PLAIN_MESSAGES[problem]
     elif begun and found and begun.line < found.line:
-        problem += f" ({error.context} that begins in line {begun.line + 1})"
+        context = str(error.context)
+        problem += f" ({PLAIN_CONTEXTS.get(context, context)} that begins in line {begun.line + 1})"
     return f"not valid YAML: {problem}"
 
 

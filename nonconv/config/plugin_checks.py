@@ -77,7 +77,7 @@ def _check_parameters(kind: str, component: Component) -> Iterator[Finding]:
     cls = component.parameters
     try:
         hints = get_type_hints(cls, include_extras=True)
-    except Exception as error:  # whatever stands there is evaluated
+    except Exception as error:  # annotations are evaluated, and may be any code
         yield cls, cls.__name__, f"its annotations cannot be read: {in_one_line(error)}"
         return
     common = {parameter.name for parameter in common_parameters(kind)}
@@ -150,7 +150,7 @@ def _check_definitions(component: Component) -> Iterator[Finding]:
     if component.load:
         yield component.load, "load", "is for nonconv's own components; a plug-in cannot load files"
     if getattr(component, "on_orbit", None):
-        yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
+        yield component.on_orbit, "on_orbit", "is for nonconv's own toint; a plug-in cannot use it"  # type: ignore[attr-defined]  # just read
     for role in RETURNED:
         function = getattr(component, role, None)
         if function is None or (role == "loss" and not isinstance(component, Coupled)):

@@ -1,6 +1,6 @@
 """Plug-ins: a user's Python files, executed once per content, and the catalogue of a config that names them.
 
-A file is executed under a module name made of its own name and the digest of its content. A kernel finds its
+A file is executed under a module name made of its file name and the digest of its content. A kernel finds its
 definitions by import under this name, in any process; a changed file gets another name, so no kernel is stale. What the
 file registers is collected while it is executed and belongs to the plug-in: nothing is added to nonconv's own
 registries, so configs with different plug-ins do not meet.

@@ -1,7 +1,7 @@
 """Turn a document into a validated experiment, or raise all its problems at once, each with its place.
 
 Pydantic finds what is wrong, but knows neither lines nor the words of a config: it says `Input should be less than 1` of
-`('optimizer', 'adam', 'beta1')`. Here each of its errors becomes a problem: the place of the value, what may stand there
+`('optimizer', 'adam', 'beta1')`. Here each of its errors becomes a problem: the place of the value, what is allowed there
 in the words of `nonconv explain`, and the nearest name.
 """
 

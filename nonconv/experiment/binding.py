@@ -197,7 +197,7 @@ class _Binding:
             what = f"{recorded} recorded steps of {self.dim} coordinates do not fit into memory"
             self._complain(("record", "points"), what, f"at most {most} points with this dim")
         elif with_floors > most:
-            what = f"look at {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
+            what = f"need {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment with a network has besides: held-out examples, and coordinates with names.
+"""What only an experiment with a network has: held-out examples, and coordinates with names.
 
 Coordinates lie in groups, a weight matrix or a bias each, with the names that PyTorch gives them.
 """
@@ -42,7 +42,7 @@ def _most_held_out(shape: Shape, work: int) -> int:
 def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
     """Return the examples that measure the risk: x (features, m) and y (targets, m).
 
-    Rows of a file that are set apart, or examples drawn from a stream of random numbers of their own, so that no path ever
+    Rows of a file that are set apart, or examples drawn from a separate stream of random numbers, so that no path ever
     learns from them.
     """
     found = data.held_out(h)

@@ -73,7 +73,7 @@ class Reader:
         self.digest = ""
 
     def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
-        """nonconv.components.definitions.Files.table; raises TableError besides."""
+        """Do what components.definitions.Files.table promises. Also raises TableError."""
         found = self._locate(file)
         content = _read(found, "")
         numbers = read_table(found, content, columns)
@@ -81,7 +81,7 @@ class Reader:
         return numbers
 
     def weights(self, file: str, sha256: str) -> Array:
-        """nonconv.components.definitions.Files.weights."""
+        """Do what components.definitions.Files.weights promises."""
         found, allowed = self._locate(file), f"{self.dim} finite numbers"
         content = _read(found, allowed)
         try:
@@ -92,7 +92,7 @@ class Reader:
         return numbers
 
     def uniforms(self, name: str, number: int) -> Array:
-        """nonconv.components.definitions.Files.uniforms."""
+        """Do what components.definitions.Files.uniforms promises."""
         (found,) = self.sources.uniforms(name, 1, number)
         return np.asarray(found)
 

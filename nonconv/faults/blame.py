@@ -77,7 +77,7 @@ def blaming(plugins: Callable[[], Sequence[Plugin]] = tuple, **compiled: Callabl
 
     plugins: returns those that may be at fault where no line of one is known; called only when something failed.
     compiled: the functions in a kernel, by their role (a key of RETURNED).
-    Errors of nonconv itself (NonconvError), and of its own code, pass unchanged.
+    Errors of nonconv itself (NonconvError), and those raised by its code, pass unchanged.
     """
     try:
         yield

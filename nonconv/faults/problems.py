@@ -16,7 +16,7 @@ from dataclasses import dataclass
 MOST_SHOWN = 160
 """Characters of a line that an error shows; of a longer one the part around the column."""
 MOST_IN_MESSAGE = 60
-"""Characters of what is allowed that a message holds; more are a line of their own."""
+"""Characters of what is allowed that a message holds; more are listed in a separate line."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Place:
 class Problem:
     """One thing that is wrong; `str` gives the text that a user reads.
 
-    key: the dotted key it is about, if any. allowed: what may stand there instead. nearest: a name that was probably meant.
+    key: the dotted key it is about, if any. allowed: what may be written instead. nearest: a name that was probably meant.
     """
 
     message: str
@@ -100,7 +100,7 @@ def cannot_be(got: str) -> str:
 def must_be(allowed: str, got: str) -> tuple[str, str]:
     """Write the message about a value that is not allowed: `must be > 0, got -1`.
 
-    allowed: what may stand there; got: from `kind_of`. Returns the message, and what to list below it. The list is empty
+    allowed: what may be written; got: from `kind_of`. Returns the message, and what to list below it. The list is empty
     where it fits into the message, as in most cases.
     """
     if not allowed or len(allowed) > MOST_IN_MESSAGE:

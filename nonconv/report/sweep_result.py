@@ -30,7 +30,7 @@ ENDS = {
     "risk": "risk on held-out examples",
     "idle": "share of idle units",
 }
-"""The final numbers of a path besides its errors, with the names that people read."""
+"""The final numbers of a path other than its errors, with the names that people read."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class SweepResult:
     def swept(self) -> list[str]:
         """The keys that distinguish cells: those with at least two values, without keys that depend on another.
 
-        A key depends on another if each value of the other goes with a single one of its own: the learning rate given per
+        A key depends on another if each value of the other goes with a single value of this one: the learning rate given per
         optimizer, the second of two zipped keys. It would make axes without cells.
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]

@@ -74,7 +74,7 @@ def read_columns(path: Path) -> Columns:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8 text") from None
+        raise UsageError(f"{path} is not UTF-8 text") from None
     except ValueError:
         raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
     for k, row in enumerate(rows):

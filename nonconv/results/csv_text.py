@@ -24,7 +24,7 @@ def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
 
 
 def as_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Write lines of a CSV file, without a header of their own."""
+    """Write lines of a CSV file, without a header."""
     buffer = io.StringIO()
     # Python writes a float with as few digits as identify it. Lines end the same way on every system.
     csv.writer(buffer, lineterminator="\n").writerows(rows)

@@ -80,7 +80,9 @@ class Folder:
             return
         owner = self._read_owner()
         if owner is None and any(not path.name.startswith(HALF_WRITTEN) for path in self.path.iterdir()):
-            raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
+            raise UsageError(
+                f"{self.path} holds files that nonconv did not write; choose another --out, or --force to write there anyway"
+            )
         if owner not in (None, self.identity):
             raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
 
@@ -169,7 +171,7 @@ def finished(folder: Path) -> dict[str, Any]:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
+    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
 
 

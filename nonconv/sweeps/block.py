@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse, scalar
 from nonconv.config.expression import ALLOWED, Expression, equation, expression
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
@@ -65,6 +65,10 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
             document.problems.append(
                 Problem("must have the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
             )
+            continue
+        ends = [scalar(part) for part in values.split(":")]
+        if len(ends) == 2 and all(map(_is_number, ends)):
+            document.problems.append(Problem("a range has three parts, first:last:number, as 0:0.99:20", place, key))
             continue
         found = RANGE.fullmatch(values)
         other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
@@ -198,7 +202,7 @@ class _Reader:
         return False
 
     def _unfold(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
-        """Yield a value; a mapping with spacings in it yields their product, each a setting of its own."""
+        """Yield a value; a mapping with spacings in it yields their product, each as a separate setting."""
         spacings = list(_find_spacings((), value))
         axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
         number = math.prod(len(axis) for axis in axes)
@@ -306,9 +310,7 @@ class _Reader:
         known = list(dict.fromkeys(key for keys in [self.places, *swept, _keys_within("", written)] for key in keys))
         unknown = [key for key in found.keys if key not in known]
         for key in unknown:
-            allowed = (
-                f"keys that are swept or written in the config, as {_list_some(list(self.places))}; a text stands in quotes"
-            )
+            allowed = f"keys that are swept or written in the config, as {_list_some(list(self.places))}; write text in quotes"
             self._complain(path, f"there is no key {key}", allowed, _nearest_key(key, known))
         if not found.keys:
             self._complain(path, f"{kind_of(found.text)} names no key, so it is the same in every cell")
@@ -428,7 +430,7 @@ def _find_spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[st
 
 
 def _without_spacings(value: Any) -> Any:
-    """Return the mapping without its spacings, which are settings of their own."""
+    """Return the mapping without its spacings, which are separate settings."""
     if not isinstance(value, dict):
         return value
     return {name: _without_spacings(one) for name, one in value.items() if not _is_spacing(one)}

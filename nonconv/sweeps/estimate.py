@@ -1,7 +1,7 @@
 """Estimate how long a sweep will take: time a short trial of one cell of each kind, and scale it.
 
 `tasks.estimate_seconds` knows how the time grows with paths, steps and coordinates, but not how slow an optimizer or this
-machine is. A trial finds that factor, and what a cell costs besides its steps.
+machine is. A trial finds that factor, and what a cell costs apart from its steps.
 """
 
 import time
@@ -41,7 +41,7 @@ class Estimate(NamedTuple):
 class _Trial(NamedTuple):
     """What the trial of a cell found.
 
-    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell besides its steps.
+    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell apart from its steps.
     """
 
     slowness: float

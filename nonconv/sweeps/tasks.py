@@ -164,7 +164,7 @@ def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Do
 def _cell_batch_key(job: CellJob, ready: Ready) -> Hashable:
     """Return what cells must have in common to be simulated together.
 
-    A cell that has begun, or may stop early, has a key of its own: it need not have the same blocks as others.
+    A cell that has begun, or may stop early, has a separate key: it need not have the same blocks as others.
     """
     if ready.cell.stopping or job.saved:
         return job.name

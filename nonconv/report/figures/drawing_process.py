@@ -1,7 +1,7 @@
 """The figure process: draws figures beside the command, and loads matplotlib while paths are still being simulated.
 
 It reads the folders to draw from its standard input and ends with it, so it does not outlive the command, however that
-ends. It is in a session of its own, so Ctrl-C reaches the command alone. It draws each figure, and writes each format of
+ends. It is in a separate session, so Ctrl-C reaches the command alone. It draws each figure, and writes each format of
 it, in a fork of itself: all share one loaded matplotlib and use all processors.
 
 This module is the first that a command imports, to start the process; what is heavy is imported by the functions.
