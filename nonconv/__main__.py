@@ -1,17 +1,27 @@
-"""The `nonconv` program. Importing matplotlib takes longest, so another process begins that before the command is read."""
+"""Start the `nonconv` program: `python -m nonconv` and the command `nonconv` both call `main`.
+
+Loading matplotlib takes about as long as everything else that a command does before its first path.
+So a command that draws starts the figure process first, before it even reads its arguments.
+"""
 
 import sys
 
 DRAWING_COMMANDS = ("run", "sweep")
+"""Commands that draw figures. `check` draws as well, but usually reuses finished results."""
 OPTIONS_WITHOUT_FIGURES = {"--dry-run", "--help", "-h"}
 
 
 def main() -> None:
-    """Run the command in sys.argv."""
+    """Run the command in sys.argv.
+
+    The arguments are only scanned here; `nonconv.cli` parses them. A figure process started in vain does no harm: it ends
+    with this process.
+    """
     if sys.argv[1:2] and sys.argv[1] in DRAWING_COMMANDS and not OPTIONS_WITHOUT_FIGURES.intersection(sys.argv):
         from nonconv.report.figures import drawing_process
 
         drawing_process.start_early()
+    # Imported after the process above has started: typer and the commands load meanwhile.
     from nonconv import cli
 
     cli.main()

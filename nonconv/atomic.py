@@ -1,4 +1,9 @@
-"""Files that are whole or not there, whoever else writes them and however a process ends."""
+"""Write files that are whole or not there, whoever else writes them and however a process ends.
+
+The content goes to a temporary file in the same folder, which then takes the place of the target by one rename.
+Readers see the old file or the new one, never a part. Two processes may write the same file at the same time: the last
+rename wins.
+"""
 
 import os
 import tempfile
@@ -9,12 +14,16 @@ HALF_WRITTEN = ".unfinished."
 
 
 def write_whole(path: Path, content: bytes, sync: bool = False) -> None:
-    """Write a file, and the folders above it, replacing what was there in one step. Raises OSError.
+    """Write a file, and the folders above it, replacing what was there in one step.
 
-    sync: wait until the content is on disk, for files that are not checked by a digest, or whose order counts, so that they
-    are whole after a power failure as well. It takes milliseconds.
+    sync: wait until the content is on disk, so that the file is whole after a power failure as well. This takes
+    milliseconds. It is needed where no digest would reveal a damaged file, and where files must reach the disk in order,
+    as the manifest of a folder after all others.
+
+    Raises OSError; the old file is then still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within one file system.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=HALF_WRITTEN)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -24,6 +33,7 @@ def write_whole(path: Path, content: bytes, sync: bool = False) -> None:
                 os.fsync(file.fileno())
         Path(temporary).chmod(0o644)  # mkstemp makes files that nobody else may read
         Path(temporary).replace(path)
+    # Ctrl-C as well must leave no temporary file behind.
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

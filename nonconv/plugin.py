@@ -1,6 +1,27 @@
 """All that a plug-in imports of nonconv: this module stays as it is when the rest of the package moves.
 
-docs/plugins.md says what each name is for.
+A plug-in is a Python file that registers components of its own. This one adds a learning rate that halves once:
+
+    from typing import Annotated, NamedTuple
+    from nonconv.plugin import LEARNING_RATES, Doc, Interval, Limits, Schedule
+
+    class Halved(NamedTuple):
+        '''gamma up to a step, gamma / 2 after it.'''
+
+        gamma: Annotated[float, Interval(gt=0), Doc("rate of the first steps")]
+        step: Annotated[int, Interval(ge=1), Doc("last step with this rate")]
+
+    def value(h, n):
+        return h.gamma / (1.0 + (n > h.step))
+
+    def limits(h):
+        return Limits(h.gamma / 2, h.gamma / 2)
+
+    LEARNING_RATES.register(
+        Schedule(name="halved", parameters=Halved, paper="none", value=value, limits=limits)
+    )
+
+docs/plugins.md says what each name is for, with an example of every kind. A new name here needs an entry there.
 """
 
 from annotated_types import Interval, Len

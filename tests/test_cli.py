@@ -24,7 +24,7 @@ from kit.experiments import SGD, written
 from kit.runs import drawn
 from nonconv.checks import verification
 from nonconv.cli import app, progress
-from nonconv.config.catalogue import BUILT_IN as KINDS
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
@@ -384,7 +384,7 @@ def test_list_names_every_component_with_its_source() -> None:
     for component in listed:
         assert re.search(rf"^ *{component['name']} ", shown, re.MULTILINE)
         assert component["source"]
-    assert {c["kind"] for c in listed} == set(KINDS)
+    assert {c["kind"] for c in listed} == set(BUILT_IN)
     assert [c for c in listed if c["kind"] == "data"] == documented("list", "data", "--json")["components"]
     assert "adam" in good("list", "optimizer")
     assert "two_point" not in good("list", "optimizer")
@@ -401,6 +401,7 @@ def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     )
     assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
     assert bad("explain", "zzz") == "there is no component 'zzz'; `nonconv list` shows them all\n"
+    assert "`nonconv show` prints it" in bad("explain", "configs/adam_const.yaml")
     assert "did you mean learning_rate?" in bad("explain", "learning_rates.power")
     assert "no component 'optimizer.power'" in bad("explain", "optimizer.power")
 
@@ -530,7 +531,7 @@ def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize("command", ["table", "plot", "verify"])
 def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: str) -> None:
     assert bad(command, "none") == "there is no folder none\n"
-    assert bad(command, tmp_path) == f"{tmp_path} is no run of nonconv: it has no manifest.json\n"
+    assert bad(command, tmp_path) == f"{tmp_path} is not an output folder of nonconv: it has no manifest.json\n"
     (folder / MANIFEST).replace(folder / "unfinished.json")
     assert bad(command, folder) == (f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n")
     (folder / MANIFEST).write_text('{"name": "something else"}')

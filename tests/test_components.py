@@ -21,7 +21,7 @@ from scipy import special, stats
 from nonconv.checks.verification import ulps
 from nonconv.components.definitions import Component, Distribution, Initialisation, Objective, Optimizer, Schedule
 from nonconv.components.parameters import bare, parameters_of
-from nonconv.config.catalogue import BUILT_IN as KINDS
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.contract import data as of_data
 from nonconv.contract import programs
 from nonconv.contract.built_in import FROM_FILES
@@ -139,7 +139,7 @@ def combinations(kind: str, component: Component) -> list[Any]:
 
 def registered(*kinds: str) -> pytest.MarkDecorator:
     """Parametrises a test by every component of the kinds."""
-    cases = [pytest.param(kind, KINDS[kind][name], id=f"{kind}-{name}") for kind in kinds for name in KINDS[kind]]
+    cases = [pytest.param(kind, BUILT_IN[kind][name], id=f"{kind}-{name}") for kind in kinds for name in BUILT_IN[kind]]
     return pytest.mark.parametrize(("kind", "component"), cases)
 
 
@@ -148,7 +148,7 @@ def with_examples(*kinds: str, where: Callable[[Any], bool] = lambda component: 
     cases = [
         pytest.param(component, h, id=f"{component.name}-{number}")
         for kind in kinds
-        for component in filter(where, KINDS[kind].values())
+        for component in filter(where, BUILT_IN[kind].values())
         for number, h in enumerate(examples(kind, component))
     ]
     return pytest.mark.parametrize(("component", "h"), cases)
@@ -157,9 +157,9 @@ def with_examples(*kinds: str, where: Callable[[Any], bool] = lambda component: 
 # Every component
 
 
-@registered(*KINDS)
+@registered(*BUILT_IN)
 def test_names_and_texts(kind: str, component: Component) -> None:
-    assert KINDS[kind][component.name] is component
+    assert BUILT_IN[kind][component.name] is component
     assert component.name.isidentifier()
     assert component.name == component.name.lower()
     assert component.paper
@@ -167,7 +167,7 @@ def test_names_and_texts(kind: str, component: Component) -> None:
     assert not component.summary.startswith(component.parameters.__name__ + "("), "a NamedTuple's generated docstring"
 
 
-@registered(*KINDS)
+@registered(*BUILT_IN)
 def test_has_an_example(kind: str, component: Component) -> None:
     """At least one of the examples is allowed, and a combination that is not says which parameter is at fault."""
     assert examples(kind, component)
@@ -184,8 +184,8 @@ COMPILED = {
 """Of what takes a kernel each, a few: the engines' own tests compare all of them, over more steps."""
 OURS = [
     pytest.param(kind, component, id=f"{kind}-{component.name}")
-    for kind in KINDS
-    for component in KINDS[kind].values()
+    for kind in BUILT_IN
+    for component in BUILT_IN[kind].values()
     if kind != "start" or component not in DATA.values()
 ]
 
@@ -532,7 +532,7 @@ def test_objective_is_the_same_on_floats_and_arrays(component: Objective, h: Any
 
 def test_quadratic_of_a_scale() -> None:
     """Scale s has curvature 2s: one number for all coordinates, or one for each."""
-    objective = KINDS["objective"]["quadratic"]
+    objective = BUILT_IN["objective"]["quadratic"]
     assert isinstance(objective, Objective)
     assert objective.prepare(Quadratic(None), 3).scale.tolist() == [1.0, 1.0, 1.0]
     assert objective.prepare(Quadratic(None, 2, (0.5, 3.0)), 2).scale.tolist() == [0.5, 3.0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of, read, written
 from nonconv.components.definitions import Chosen
 from nonconv.components.parameters import Parameter, parameters_of
-from nonconv.config.catalogue import BUILT_IN as KINDS
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.document import parse
 from nonconv.config.spec import common_parameters
 from nonconv.experiment.binding import read_cell, recorded_steps
@@ -155,14 +155,14 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
 
 
 def all_parameters(kind: str, name: str) -> list[Parameter]:
-    return [*parameters_of(KINDS[kind][name].parameters), *common_parameters(kind)]
+    return [*parameters_of(BUILT_IN[kind][name].parameters), *common_parameters(kind)]
 
 
 OF_NETWORKS = [("start", "he"), ("start", "glorot"), ("start", "lecun")]
 WITHOUT_NEEDS = [
     (kind, name)
     for kind in ("optimizer", "batch_size", "start")
-    for name in KINDS[kind]
+    for name in BUILT_IN[kind]
     if not any(parameter.required for parameter in all_parameters(kind, name)) and (kind, name) not in OF_NETWORKS
 ]
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import golden
 from nonconv.components.parameters import Parameter, parameters_of
-from nonconv.config.catalogue import BUILT_IN as KINDS
+from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.spec import Experiment, Floors, Record, common_parameters, typed
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import ConfigError
@@ -296,13 +296,13 @@ PLAUSIBLE = [0, 0.5, 1, 2, 20, [0, 1], [0.5, 0.5], [20], [], ["x"], ["y"], "rows
 
 
 def parameters(kind: str, name: str) -> list[Parameter]:
-    return [*parameters_of(KINDS[kind][name].parameters), *common_parameters(kind)]
+    return [*parameters_of(BUILT_IN[kind][name].parameters), *common_parameters(kind)]
 
 
 def component(kind: str) -> st.SearchStrategy[Any]:
     """A component of a kind, more or less as it should be."""
-    options = [mapping(parameters(kind, name), name=st.just(name)) for name in KINDS[kind]]
-    return st.one_of(st.sampled_from(sorted(KINDS[kind])), *options)
+    options = [mapping(parameters(kind, name), name=st.just(name)) for name in BUILT_IN[kind]]
+    return st.one_of(st.sampled_from(sorted(BUILT_IN[kind])), *options)
 
 
 def mapping(found: list[Parameter], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -332,10 +332,10 @@ def is_allowed(parameter: Parameter, value: Any) -> bool:
     return True
 
 
-KNOWN = {kind: [p.name for name in KINDS[kind] for p in parameters(kind, name)] + ["name"] for kind in KINDS}
+KNOWN = {kind: [p.name for name in BUILT_IN[kind] for p in parameters(kind, name)] + ["name"] for kind in BUILT_IN}
 PATHS = [
     *(parameter.name for parameter in parameters_of(Experiment)),
-    *(f"{kind}.{name}" for kind in KINDS if kind not in ("data", "dataset") for name in KNOWN[kind]),
+    *(f"{kind}.{name}" for kind in BUILT_IN if kind not in ("data", "dataset") for name in KNOWN[kind]),
     *(f"objective.data.{name}" for kind in ("data", "dataset") for name in KNOWN[kind]),
     *(
         "record.points",
@@ -359,7 +359,7 @@ PATHS = [
         "expect.within",
     ),
 ]
-NAMES = sorted({name for path in PATHS for name in path.split(".")} | {name for kind in KINDS for name in KINDS[kind]})
+NAMES = sorted({name for path in PATHS for name in path.split(".")} | {name for kind in BUILT_IN for name in BUILT_IN[kind]})
 KEYS = st.sampled_from(NAMES) | st.text(max_size=4)
 ANYTHING = st.recursive(
     SCALARS | KEYS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6), max_leaves=12

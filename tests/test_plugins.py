@@ -753,7 +753,11 @@ def test_one_content_under_two_names() -> None:
         ('Annotated[Any, OneOf("data"), ', "Annotated[float, ", "double_well.py:17:5: parameter data: of an objective must be"),
         ("dim: Annotated[int, Interval(ge=1, le=10**6)", "dim: Annotated[float, Interval(ge=1)", "18:5: parameter dim: of an"),
         ("depth: Annotated[float, Interval(gt=0)", "scale: Annotated[str", "19:5: parameter scale: of an objective must be"),
-        ("        loss=loss,", "        loss=loss,\n        on_orbit=loss,", "double_well.py:30:1: on_orbit: is for toint"),
+        (
+            "        loss=loss,",
+            "        loss=loss,\n        on_orbit=loss,",
+            "double_well.py:30:1: on_orbit: is for nonconv's own toint",
+        ),
     ],
 )
 def test_what_only_our_own_objectives_can_do(old: str, new: str, says: str) -> None:

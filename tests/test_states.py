@@ -88,7 +88,7 @@ class Disturbed(RuleBasedStateMachine):
         raise NotImplementedError
 
     def owner(self) -> str | None:
-        return Folder(self.folder, "")._owner()
+        return Folder(self.folder, "")._read_owner()
 
     @rule(force=st.booleans(), workers=workers)
     def finish(self, force: bool, workers: int) -> None:
@@ -273,7 +273,7 @@ def leave_old_files(patched: pytest.MonkeyPatch) -> None:
 
 
 def leave_half_written(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(Folder, "_half_written", lambda folder: [])
+    patched.setattr(Folder, "_list_half_written", lambda folder: [])
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def a_file(folder: Path, other: Cell) -> None:
 
 
 ANOTHER = "{} belongs to another config; choose another --out, or --force to overwrite it"
-FOREIGN = "{} holds files that nonconv did not write; choose another --out, or --force"
+FOREIGN = "{} holds files that nonconv did not write; choose another --out, or --force to write there anyway"
 REFUSALS: list[tuple[Callable[[Path, Cell], None], str]] = [
     (finished_other, ANOTHER),
     (unfinished_other, ANOTHER),

@@ -888,7 +888,7 @@ def test_two_sweeps_at_once_in_one_folder(tmp_path: Path, small: Path) -> None:
 
 
 ANOTHER = "{} belongs to another config; choose another --out, or --force to overwrite it"
-FOREIGN = "{} holds files that nonconv did not write; choose another --out, or --force"
+FOREIGN = "{} holds files that nonconv did not write; choose another --out, or --force to write there anyway"
 
 
 @pytest.mark.parametrize(("what", "text"), [("sweep", ANOTHER), ("unfinished", ANOTHER), ("run", ANOTHER), ("files", FOREIGN)])

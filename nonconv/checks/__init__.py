@@ -1,1 +1,5 @@
-"""Checks of finished folders: results against expectations, two runs against each other, a folder against its config."""
+"""Questions about finished folders, answered without printing.
+
+`expectations`: does a result meet its config's `expect` block? `comparison`: how do two runs differ? `verification`: do
+recomputed paths have the same bits? `junit` writes the first as XML.
+"""

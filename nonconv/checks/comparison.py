@@ -1,4 +1,8 @@
-"""Compare two finished runs: how their configs differ, and by how much the final results of their paths differ."""
+"""Compare two finished runs: how their configs differ, and by how much the final results of their paths differ.
+
+Every run keeps what its first paths end with (`paths.npz: end`). Path k of two runs with one seed sees the same data, so
+the difference is taken path by path, and its interval is much narrower than those of the two means.
+"""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +30,10 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A quantity with one final value per path. first, second: its means; paired: the second minus the first, path by path."""
+    """A quantity with one final value per path.
+
+    first, second: its means over the paths that both runs kept. paired: the second minus the first, path by path.
+    """
 
     quantity: str
     first: float
@@ -43,7 +50,10 @@ class Comparison(NamedTuple):
 
 
 def compare(first: Path, second: Path) -> Comparison:
-    """Compare two output folders. Raises UsageError if one is not a finished run, or if they have no quantity in common."""
+    """Compare two output folders of runs, or of cells of a sweep.
+
+    Raises UsageError if one is not finished or is damaged, or if they have no quantity in common.
+    """
     a, b = (_config(folder) for folder in (first, second))
     differences = tuple(_differences(first, second))
     if not differences:
@@ -52,7 +62,7 @@ def compare(first: Path, second: Path) -> Comparison:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The resolved config of a run."""
+    """Return the resolved config of a run. Raises UsageError, also for a sweep."""
     manifest = undamaged(folder)
     if "paths.npz" not in manifest["files"]:
         raise UsageError(f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}")
@@ -61,42 +71,46 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _changes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Change]:
-    flat = _flat(a), _flat(b)
+    """Yield the keys whose values differ, but not texts that change no result."""
+    flat = _flatten(a), _flatten(b)
     for key in dict.fromkeys([*flat[0], *flat[1]]):
         values = [json.dumps(config[key]) if key in config else "" for config in flat]
         if values[0] != values[1] and key.split(".")[0] not in ("claim", "expect"):
             yield Change(key, *values)
 
 
-def _flat(config: dict[str, Any], outer: str = "") -> dict[str, Any]:
+def _flatten(config: dict[str, Any], outer: str = "") -> dict[str, Any]:
+    """Return a config as a mapping of dotted keys to values."""
     found: dict[str, Any] = {}
     for key, value in config.items():
-        found |= _flat(value, f"{outer}{key}.") if isinstance(value, dict) else {f"{outer}{key}": value}
+        found |= _flatten(value, f"{outer}{key}.") if isinstance(value, dict) else {f"{outer}{key}": value}
     return found
 
 
 def _differences(first: Path, second: Path) -> Iterator[Difference]:
+    """Yield the difference of each quantity that both runs have."""
     a, b = read_ends(first), read_ends(second)
     for name in (name for name in a.of if name in b.of):
         ours, theirs = a.numbers[a.of.index(name)], b.numbers[b.of.index(name)]
         found = paired(theirs, ours)
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
-        yield Difference(_quantity(name), before, after, found)
+        yield Difference(_quantity_name(name), before, after, found)
 
 
-def _quantity(name: str) -> str:
-    """The name of a final quantity for people."""
+def _quantity_name(name: str) -> str:
+    """Name a final quantity for people."""
     return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS[name]
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table for people."""
+    """Return header and rows of a table for people."""
     header = ["", "first", "second", "second − first", "correlation", "narrower"]
     return header, [_row(found) for found in comparison.differences]
 
 
 def _row(found: Difference) -> list[str]:
+    """Return the row of one quantity; correlation and gain are empty where they are not finite."""
     p = found.paired
     shown = interval(
         {"mse": number(p.value), "ci_low": p.ci_low, "ci_high": p.ci_high, "status": "not finite", "n": 0, "n_finite": 0}
@@ -106,7 +120,7 @@ def _row(found: Difference) -> list[str]:
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as a JSON document; numbers that are not finite become null."""
+    """Return the comparison as a JSON document; numbers that are not finite become null."""
     return {
         "same_data": comparison.same_data,
         "changes": [change._asdict() for change in comparison.changes],

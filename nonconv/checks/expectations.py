@@ -1,7 +1,13 @@
 """Test a result against the `expect` block of its config: one row per expectation, with what was found in words.
 
 An interval decides. A bound is met if the whole interval is on its side, refuted if the whole interval is on the other
-side, and undecided otherwise or without an interval.
+side, and undecided otherwise or without an interval:
+
+    expect: {mse: [{xi: minimizer, above: 0.01}]}     0.02098 (0.02006 to 0.0219)    met
+                                                      0.02098 (0.00906 to 0.0329)    undecided
+                                                      0.00098 (0.00006 to 0.0019)    refuted
+
+Each key of `expect` has a function below that yields its rows; EVALUATORS lists them.
 """
 
 import math
@@ -26,7 +32,7 @@ ROUNDING_TOLERANCE = 1e-12
 
 
 class Row(NamedTuple):
-    """One expectation: its key in the config, what was expected and what was found in words."""
+    """One expectation: its key in the config, what was expected, what was found in words, and its status."""
 
     key: str
     expected: str
@@ -36,7 +42,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run. exact: nothing in it is random, so that one path shows everything and needs no interval."""
+    """A finished run, as expectations read it.
+
+    verdict: of verdict.json. predictions: of predictions.json. exact: nothing in it is random, so that one path shows
+    everything and needs no interval.
+    """
 
     run: Run
     verdict: Mapping[str, Any]
@@ -45,7 +55,10 @@ class Result:
 
 
 class Measured(NamedTuple):
-    """A number with its 95 % interval (nan if there is none). lower: a one-sided lower bound, if the number has one."""
+    """A number with its 95 % interval, nan if there is none.
+
+    lower: a one-sided lower bound, for floors, which hold at once. se: the standard error.
+    """
 
     value: float
     low: float
@@ -55,22 +68,25 @@ class Measured(NamedTuple):
 
 
 def read_result(folder: Path, exact: bool) -> Result:
-    """Read a finished folder. Raises UsageError if it is not one."""
+    """Read a finished folder. exact: nothing in the run is random. Raises UsageError if it is not one."""
     run = read_run(folder)
     return Result(run, run.verdict, run.predictions, exact)
 
 
 def combine(statuses: Iterable[Status]) -> Status:
-    """Refuted if any status is, else undecided if any is, else met."""
+    """Return the worst status: refuted if any is, else undecided if any is, else met."""
     found = set(statuses)
     return "refuted" if "refuted" in found else "undecided" if "undecided" in found else "met"
 
 
 def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) -> list[Problem]:
-    """A problem for each `within` expectation that names a prediction which this experiment does not have."""
+    """Find each `within` expectation that names a prediction which this experiment does not have.
+
+    Only the result knows its predictions, so this cannot be found when the config is read. source: the config's name.
+    """
     found = []
     for k, entry in enumerate(expect.get("within", ())):
-        allowed = _known(entry, result)
+        allowed = _known_predictions(entry, result)
         if isinstance(entry["of"], str) and entry["of"] not in allowed:
             known = ", ".join([*allowed, "a number"])
             key = dotted(("expect", "within", k, "of"))
@@ -80,13 +96,14 @@ def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) ->
     return found
 
 
-def _known(entry: Mapping[str, Any], result: Result) -> list[str]:
+def _known_predictions(entry: Mapping[str, Any], result: Result) -> list[str]:
+    """List the predictions that an entry of `within` may name."""
     exact = entry["quantity"] == "mse" and label(entry["xi"]) in result.run.theory
     return [*(["theory"] if exact else []), *result.predictions]
 
 
 def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
-    """One row per expectation, in the order of the keys.
+    """Test every expectation: one row each, in the order of the keys.
 
     expect: the block of a resolved config, for which `find_unanswerable` finds nothing. Raises UsageError if an expectation
     needs verdict.json and the folder has none.
@@ -99,40 +116,47 @@ def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
 
 
 def decide(bounds: Mapping[str, float], at: Measured) -> Status:
-    """Whether a number is within its bounds, decided by its interval. bounds: `above`, `below` or both."""
+    """Decide by its interval whether a number is within its bounds. bounds: `above`, `below` or both.
+
+    A floor meets `above` by its lower bound, which holds for all floors at once.
+    """
     statuses: list[Status] = []
     if "above" in bounds:
         surely = at.low if at.lower is None else at.lower
-        statuses.append(_side(surely >= bounds["above"], at.high < bounds["above"]))
+        statuses.append(_status(surely >= bounds["above"], at.high < bounds["above"]))
     if "below" in bounds:
-        statuses.append(_side(at.high <= bounds["below"], at.low > bounds["below"]))
+        statuses.append(_status(at.high <= bounds["below"], at.low > bounds["below"]))
     return combine(statuses)
 
 
-def _side(inside: bool, outside: bool) -> Status:
+def _status(inside: bool, outside: bool) -> Status:
+    """Return the status of one bound; undecided if the interval lies on both sides."""
     return "met" if inside else "refuted" if outside else "undecided"
 
 
-def _words(bounds: Mapping[str, float]) -> str:
-    """`above 0.001 and below 1`."""
+def _bounds_text(bounds: Mapping[str, float]) -> str:
+    """Write bounds as `above 0.001 and below 1`."""
     return " and ".join(f"{side} {bounds[side]:g}" for side in ("above", "below") if side in bounds)
 
 
-def _found(at: Measured, where: str = "") -> str:
-    """`0.02098 (0.02006 to 0.0219), at least 0.019`."""
+def _measured_text(at: Measured, where: str = "") -> str:
+    """Write a number as `0.02098 (0.02006 to 0.0219), at least 0.019`."""
     interval = f" ({at.low:.4g} to {at.high:.4g})" if not math.isnan(at.low + at.high) else ""
     lower = f", at least {at.lower:.4g}" if at.lower is not None else ""
     return f"{at.value:.4g}{interval or (', no interval' if math.isfinite(at.value) else '')}{where}{lower}"
 
 
-def _stored(entry: Mapping[str, Any]) -> Measured:
-    """A number of verdict.json, where null stands for numbers that are not finite."""
+def _read_number(entry: Mapping[str, Any]) -> Measured:
+    """Read a number of verdict.json, where null is any number that is not finite."""
     value, low, high, se = (math.nan if entry[name] is None else entry[name] for name in ("value", "ci_low", "ci_high", "se"))
     return Measured(value, low, high, entry.get("lower"), se)
 
 
 def _error(result: Result, xi: str, step: int) -> Measured:
-    """E|theta - xi|^2 at a recorded step. If nothing is random, or if it is infinite, the interval is the number itself."""
+    """Return E|theta - xi|^2 at a recorded step.
+
+    If nothing is random, or if it is infinite, the interval is the number itself.
+    """
     errors, at = result.run.errors[xi], result.run.step.tolist().index(step)
     value, se, low, high = (float(field[at]) for field in (errors.mse, errors.se, errors.ci_low, errors.ci_high))
     if math.isinf(value) or (result.exact and math.isnan(se)):
@@ -141,14 +165,17 @@ def _error(result: Result, xi: str, step: int) -> Measured:
 
 
 def _step(entry: Mapping[str, Any], result: Result) -> int:
+    """Return the step of an expectation: the last recorded one if it names none."""
     return int(entry.get("step", result.run.step[-1]))
 
 
-def _about(xi: str, step: int) -> str:
+def _error_name(xi: str, step: int) -> str:
+    """Name an error for people."""
     return f"E|Θ − {xi}|² at step {step}"
 
 
 def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
+    """Yield the row of the verdict. An undecided run refutes nothing."""
     options = [wanted] if isinstance(wanted, str) else wanted
     verdict = result.verdict["verdict"]
     status: Status = "met" if verdict in options else "undecided" if verdict == "undecided" else "refuted"
@@ -156,30 +183,32 @@ def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
 
 
 def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) -> Iterator[Row]:
-    """Rows for floors or slopes. wanted: bounds by name; measured: entries of verdict.json by name."""
+    """Yield rows for floors or slopes. wanted: bounds by name; measured: entries of verdict.json by name."""
     for name, bounds in wanted.items():
-        key, expected = dotted(("expect", kind, name)), f"{kind} {_of(name)} {_words(bounds)}"
+        key, expected = dotted(("expect", kind, name)), f"{kind} {_slope_name(name)} {_bounds_text(bounds)}"
         if name not in measured:
             yield Row(key, expected, "was not measured", "undecided")
             continue
-        at = _stored(measured[name])
+        at = _read_number(measured[name])
         step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        yield Row(key, expected, _found(at, step), decide(bounds, at))
+        yield Row(key, expected, _measured_text(at, step), decide(bounds, at))
 
 
-def _of(name: str) -> str:
-    """The name of a slope within a sentence."""
+def _slope_name(name: str) -> str:
+    """Name a slope within a sentence."""
     return f"of E|Θ − {name.removeprefix(ERROR_SLOPE)}|²" if name.startswith(ERROR_SLOPE) else name
 
 
 def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
+    """Yield a row per entry of `mse`: an error at a step."""
     for k, entry in enumerate(wanted):
         xi, step = label(entry["xi"]), _step(entry, result)
         at = _error(result, xi, step)
-        yield Row(f"expect.mse[{k}]", f"{_about(xi, step)} {_words(entry)}", _found(at), decide(entry, at))
+        yield Row(f"expect.mse[{k}]", f"{_error_name(xi, step)} {_bounds_text(entry)}", _measured_text(at), decide(entry, at))
 
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
+    """Yield the row of the a priori bound: how many paths left it."""
     expected = f"{wanted} violations of the a priori bound"
     bound = result.verdict["bound"]
     if bound is None:
@@ -193,31 +222,33 @@ def _violations(wanted: int, result: Result) -> Iterator[Row]:
 
 
 def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
+    """Yield a row per entry of `within`: a measured number and a known one."""
     for k, entry in enumerate(wanted):
         name, at = _quantity(entry, result)
-        expected = f"{name} within {entry['standard_errors']:g} standard errors of {_said(entry['of'])}"
+        expected = f"{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
         if at is None:
             yield Row(f"expect.within[{k}]", expected, "was not measured", "undecided")
         else:
-            yield Row(f"expect.within[{k}]", expected, *_apart(at, entry, *_reference(entry, result)))
+            yield Row(f"expect.within[{k}]", expected, *_compare_with_known(at, entry, *_reference(entry, result)))
 
 
 def _quantity(entry: Mapping[str, Any], result: Result) -> tuple[str, Measured | None]:
-    """The measured number and its name."""
+    """Return the name of the measured number, and the number; None if it was not measured."""
     kind = entry["quantity"]
     if kind == "mse":
         xi, step = label(entry["xi"]), _step(entry, result)
-        return _about(xi, step), _error(result, xi, step)
+        return _error_name(xi, step), _error(result, xi, step)
     floors = result.verdict.get("floors", {})
-    return f"floor {kind}", _stored(floors[kind]) if kind in floors else None
+    return f"floor {kind}", _read_number(floors[kind]) if kind in floors else None
 
 
-def _said(of: str | float) -> str:
+def _reference_text(of: str | float) -> str:
+    """Write the known number as in the config."""
     return of if isinstance(of, str) else f"{of:g}"
 
 
 def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
-    """The known number, and its standard error (0 if it is exact)."""
+    """Return the known number, and its standard error (0 if it is exact)."""
     of = entry["of"]
     if not isinstance(of, str):
         return of, 0.0
@@ -229,8 +260,8 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
     return value, known.get("se") or 0.0
 
 
-def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
-    """How far apart the measured and the known number are, in words, and whether that is close enough."""
+def _compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
+    """Say in words how far apart the measured and the known number are, and whether that is close enough."""
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
         return f"{at.value:.4g} vs {known:.4g}: not both are numbers", "undecided"
@@ -238,21 +269,26 @@ def _apart(at: Measured, entry: Mapping[str, Any], known: float, known_se: float
         return f"{at.value:.4g}, no standard error", "undecided"
     distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
-    beside = "" if _said(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
+    beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
     apart = f"{distance / se:.2g} standard errors apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
 
 
 def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
+    """Yield a row per outcome: all, none, or a share of the paths."""
     paths = int(result.run.summary["paths"])
     for name, expected in wanted.items():
         count = int(result.run.summary["outcomes"][name])
         if isinstance(expected, str):
             met = count == (paths if expected == "all" else 0)
-            row = f"{expected} of the paths {name}", f"{count} of {paths}", _side(met, not met)
+            row = f"{expected} of the paths {name}", f"{count} of {paths}", _status(met, not met)
         else:
             at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
-            row = f"share of paths {name} {_words(expected)}", f"{count} of {paths}, {_found(at)}", decide(expected, at)
+            row = (
+                f"share of paths {name} {_bounds_text(expected)}",
+                f"{count} of {paths}, {_measured_text(at)}",
+                decide(expected, at),
+            )
         yield Row(f"expect.outcomes.{name}", *row)
 
 

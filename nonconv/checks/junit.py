@@ -1,4 +1,7 @@
-"""JUnit XML for continuous integration: one test suite per config, one test case per expectation."""
+"""JUnit XML for continuous integration: one test suite per config, one test case per expectation.
+
+GitHub, GitLab and Jenkins show such a file as a list of tests.
+"""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +25,7 @@ class Checked(NamedTuple):
 
 
 def junit(checked: Sequence[Checked]) -> bytes:
-    """The document. A refuted expectation is a failure; an undecided one counts as skipped."""
+    """Return the XML document. A refuted expectation is a failure; an undecided one counts as skipped."""
     root = ET.Element("testsuites", {"name": "nonconv check"} | _counts([row for one in checked for row in one.rows]))
     root.extend(_suite(one) for one in checked)
     ET.indent(root)
@@ -31,6 +34,7 @@ def junit(checked: Sequence[Checked]) -> bytes:
 
 
 def _suite(one: Checked) -> ET.Element:
+    """Return the test suite of a config, with its claim and folder as properties."""
     suite = ET.Element("testsuite", {"name": _xml(one.config)} | _counts(one.rows))
     properties = ET.SubElement(suite, "properties")
     for name, value in (("claim", one.claim), ("folder", str(one.folder))):
@@ -40,6 +44,7 @@ def _suite(one: Checked) -> ET.Element:
 
 
 def _case(config: str, row: Row) -> ET.Element:
+    """Return the test case of an expectation."""
     case = ET.Element("testcase", classname=_xml(config), name=_xml(f"{row.key}: {row.expected}"))
     if row.status == "met":
         ET.SubElement(case, "system-out").text = _xml(row.found)
@@ -50,11 +55,12 @@ def _case(config: str, row: Row) -> ET.Element:
 
 
 def _counts(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the attributes that say how many tests failed and were skipped."""
     statuses = [row.status for row in rows]
     found = {"tests": len(rows), "failures": statuses.count("refuted"), "errors": 0, "skipped": statuses.count("undecided")}
     return {name: str(number) for name, number in found.items()}
 
 
 def _xml(text: str) -> str:
-    """The text, with every character that XML 1.0 forbids replaced by a question mark."""
+    """Replace every character that XML 1.0 forbids by a question mark; a YAML text may contain one."""
     return FORBIDDEN_IN_XML.sub("?", text)

@@ -1,4 +1,8 @@
-"""Verify a finished folder: recompute its recorded paths from its config and compare them bit for bit."""
+"""Verify a finished folder: recompute its recorded paths from its config and compare them bit for bit.
+
+First the files are compared with the digests in the manifest. Then the paths are simulated again, in a moment, since
+only the recorded ones are. Another processor or library may round differently; the versions that changed are named.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +27,10 @@ CLOSE_ULP = 64
 
 @dataclass(frozen=True)
 class Verification:
-    """good: nothing contradicts the folder. text: the result, for people. reasons: what may explain a difference."""
+    """The result of a verification.
+
+    good: nothing contradicts the folder. text: the result, for people. reasons: what may explain a difference.
+    """
 
     good: bool
     text: str
@@ -31,7 +38,10 @@ class Verification:
 
 
 def verify_folder(folder: Path, workers: int) -> Verification:
-    """Verify a run or a cell. Raises UsageError if the folder is not finished, ConfigError if its config is broken."""
+    """Verify a run or a cell.
+
+    Raises UsageError if the folder is not finished, ConfigError if its config is broken.
+    """
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
@@ -45,7 +55,10 @@ def verify_folder(folder: Path, workers: int) -> Verification:
 
 
 def verify_sweep(folder: Path, workers: int) -> Verification:
-    """Check the files of a sweep and of all its cells, and verify some cells. Raises as `verify_folder` does."""
+    """Check the files of a sweep and of all its cells, and verify MOST_CELLS cells that are spread over the grid.
+
+    Raises as `verify_folder` does.
+    """
     manifest = finished(folder)
     cells = read_columns(folder / SWEEP_TABLE).where("status", DONE)["cell"]
     changed = damaged(folder, manifest)
@@ -55,6 +68,7 @@ def verify_sweep(folder: Path, workers: int) -> Verification:
         changed += [f"cells/{cell}/{name}" for name in damaged(place, known)] if known else [f"cells/{cell}/{MANIFEST}"]
     if changed:
         return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed[:MOST_FILES_NAMED])}", ())
+    # Cells are in the order of the grid, so every so-many-th one spreads over it.
     chosen = cells[:: max(1, len(cells) // MOST_CELLS)][:MOST_CELLS]
     found = [verify_folder(folder / "cells" / cell, workers) for cell in chosen]
     text = "\n".join([f"{folder}: the files of {len(cells)} cells are unchanged", *(one.text for one in found)])
@@ -62,6 +76,7 @@ def verify_sweep(folder: Path, workers: int) -> Verification:
 
 
 def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
+    """Compare stored and recomputed paths; where they differ, name the versions that have changed."""
     what = f"{folder}: {len(stored)} recorded paths recomputed"
     if stored.tobytes() == computed.tobytes():
         return Verification(True, f"{what}: bitwise equal", ())
@@ -76,7 +91,7 @@ def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Ver
 
 
 def _difference(a: Array, b: Array) -> str:
-    """By how much two arrays of the same shape differ, in words."""
+    """Say in words by how much two arrays of the same shape differ."""
     both = np.isfinite(a) & np.isfinite(b)
     with np.errstate(over="ignore"):
         most = np.abs(a[both] - b[both]).max(initial=0.0)
@@ -84,9 +99,13 @@ def _difference(a: Array, b: Array) -> str:
 
 
 def ulps(a: Array, b: Array) -> int:
-    """The largest distance in units in the last place between arrays of the same shape; 2^62 if inf or nan do not agree."""
+    """Return the largest distance between two arrays of the same shape, in units in the last place (ulp).
+
+    2^62 if inf or nan do not agree.
+    """
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     if np.any(~same & ~(np.isfinite(a) & np.isfinite(b))):
         return 2**62
+    # Read as whole numbers, doubles of one sign are in order, one per ulp; negative ones are mirrored to go on below 0.
     ordered = [np.where(x.view(np.int64) < 0, np.int64(-(2**63)) - x.view(np.int64), x.view(np.int64)) for x in (a, b)]
     return int(np.where(same, 0, np.abs(ordered[0] - ordered[1])).max())

@@ -1,4 +1,9 @@
-"""The command line: one file per group of commands. Only this room prints or exits; heavy imports wait for a command."""
+"""The command line: one file per group of commands.
+
+Only this room prints or exits. A command is a plain function whose parameters are its arguments and options; `reported`
+turns its errors into a message and an exit code. Commands import numpy, the engine and matplotlib inside their
+functions, so that `nonconv --help` and a config with an error answer at once.
+"""
 
 import gc
 import io
@@ -40,6 +45,7 @@ for command in (
 
 @app.callback(invoke_without_command=True)
 def version_option(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Print the version and exit, if asked to. Its own help text is that of `app`."""
     if version:
         from nonconv import __version__
 
@@ -48,7 +54,7 @@ def version_option(version: bool = typer.Option(False, "--version", help="Print 
 
 
 def _run_command() -> object:
-    """The exit code of the command in sys.argv; None means 0."""
+    """Run the command in sys.argv and return its exit code; None means 0."""
     try:
         app()
     except SystemExit as end:
@@ -57,7 +63,11 @@ def _run_command() -> object:
 
 
 def main() -> None:
-    """Run the command in sys.argv and exit with its code."""
+    """Run the command in sys.argv and exit with its code.
+
+    0: done. 1: internal error. 2: wrong config or use. 3, 4: `check` and `verify` found a difference. 5: cells of a sweep
+    failed. 130: interrupted.
+    """
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -65,6 +75,7 @@ def main() -> None:
     code: object = 0
     try:
         code = _run_command()
+        # Written text may still be in Python's buffer: a full disk shows only when it is flushed.
         print(end="", flush=True)
     except BrokenPipeError:
         os._exit(0)  # the reader has closed the pipe, as `head` does

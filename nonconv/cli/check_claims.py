@@ -1,4 +1,7 @@
-"""nonconv check: test results against the `expect` block of their configs."""
+"""nonconv check: test results against the `expect` block of their configs.
+
+Every config is read and checked before the first one is run: a misspelt key must not show after an hour.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
 
 EXIT_CODES = {"met": 0, "refuted": 3, "undecided": 4}
+"""By the worst status of any expectation."""
 
 
 @reported
@@ -68,7 +72,7 @@ def check(
 
 
 def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
-    """The cell of every config. Raises ConfigError with the problems of all configs."""
+    """Read the cell of every config. Raises ConfigError with the problems of all configs."""
     from nonconv.components.parameters import allowed
     from nonconv.config.expect import Expect
     from nonconv.experiment.binding import read_cell
@@ -86,6 +90,7 @@ def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
                 missing = "missing; `nonconv check` tests results against this block"
                 problems.append(str(Problem(missing, Place(str(config), 0, 0, ""), "expect", allowed(Expect))))
     if problems:
+        # One config may be given twice, or two may name the same broken plug-in.
         raise ConfigError(list(dict.fromkeys(problems)))
     return cells
 
@@ -103,7 +108,7 @@ def _prepare_file(file: Path) -> None:
 def _compute_results(
     configs: list[Path], cells: "list[Cell]", out: Path, workers: int, force: bool, quiet: bool, verbose: bool
 ) -> "list[Result]":
-    """The result of each cell, computed unless it is finished."""
+    """Return the result of each cell, computed unless its folder is finished. One figure process serves all."""
     from nonconv.checks.expectations import read_result
     from nonconv.report.figures.drawing_process import figure_process
     from nonconv.store.folder import Folder
@@ -123,7 +128,10 @@ def _compute_results(
 
 
 def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
-    """Test every expectation. Raises ConfigError for expectations about numbers that the experiment does not have."""
+    """Test every expectation of every config.
+
+    Raises ConfigError for expectations that name a prediction which the experiment does not have.
+    """
     from nonconv.checks.expectations import evaluate, find_unanswerable
     from nonconv.checks.junit import Checked
 
@@ -138,6 +146,8 @@ def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]")
 
 
 def _write_junit(file: Path, checked: "list[Checked]") -> None:
+    """Write the results as JUnit XML. Raises UsageError if the file cannot be written."""
+
     from nonconv.checks.junit import junit
 
     try:
@@ -147,6 +157,8 @@ def _write_junit(file: Path, checked: "list[Checked]") -> None:
 
 
 def _count_statuses(checked: "list[Checked]") -> dict[str, int]:
+    """Count the expectations by status, in the order met, refuted, undecided."""
+
     from nonconv.checks.expectations import STATUSES
 
     statuses = [row.status for one in checked for row in one.rows]
@@ -154,14 +166,17 @@ def _count_statuses(checked: "list[Checked]") -> dict[str, int]:
 
 
 def _print_table(checked: "list[Checked]") -> None:
+    """Print one line per expectation, and a sentence with their number."""
     rows = [[one.config, row.expected, row.found, row.status] for one in checked for row in one.rows]
     print_table("", ["config", "expected", "found", "status"], rows)
     counts = _count_statuses(checked)
-    said = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print(f"{count(sum(counts.values()), 'expectation')} of {count(len(checked), 'config')}: {said}.")
+    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+    print(f"{count(sum(counts.values()), 'expectation')} of {count(len(checked), 'config')}: {summary}.")
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:
+    """Print all results as one JSON document."""
+
     from nonconv.checks.expectations import combine
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json

@@ -1,4 +1,4 @@
-"""nonconv show, nonconv validate: read a config without running it."""
+"""nonconv show, nonconv validate: read a config and report its errors, without running it."""
 
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def validate(
     problems: list[str] = []
     for config in configs:
         try:
+            # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
             read_cell(config, settings)
             _check_sweep(config, settings)
         except ConfigError as error:

@@ -1,4 +1,7 @@
-"""What commands share: options, errors as messages and exit codes, output."""
+"""What commands share: their options, errors as messages and exit codes, output.
+
+Results go to stdout, everything else (progress, hints, errors) to stderr, so that output can be piped and parsed.
+"""
 
 import functools
 import io
@@ -15,6 +18,7 @@ import typer
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
+"""Exit code of a defect of nonconv itself."""
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are never folded."""
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,7 +49,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress an
 
 
 def reported(command: Command) -> Command:
-    """Turn a command's errors into a message on stderr and an exit code. Tracebacks are shown with -v only."""
+    """Decorate a command: turn its errors into a message on stderr and an exit code.
+
+    NonconvError: its text and its exit code. OSError: 2. Ctrl-C: 130. Anything else is a defect of nonconv: 1. Tracebacks
+    are shown with -v only.
+    """
 
     @functools.wraps(command)
     def wrapper(*arguments: Any, **options: Any) -> Any:
@@ -77,13 +85,13 @@ def reported(command: Command) -> Command:
 
 
 def interrupted(stop: BaseException) -> Interrupted:
-    """The error for an interrupted command, with the command that continues it."""
+    """Return the error of an interrupted command, with the command line that continues it."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--force"]  # --force would start over
     return Interrupted(f"{str(stop) or 'Stopped.'} To continue, run:\n  {shlex.join(['nonconv', *arguments])}")
 
 
 def count(number: int, noun: str) -> str:
-    """`1 cell`, `2 cells`."""
+    """Write a number and its noun: `1 cell`, `2 cells`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -99,7 +107,10 @@ def write_stdout(content: bytes) -> None:
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
-    """Print a table on stdout. Text is folded to the width of the terminal; numbers are never cut."""
+    """Print a table on stdout. Text is folded to the width of the terminal; numbers are never cut.
+
+    numbers: align columns to the right and let lines be as long as they need.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -111,6 +122,7 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
         table.add_row(*row)
     if title:
         print(title)  # rich would fold it to the width of the table
+    # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
     if sys.stdout.isatty() and not numbers:
         Console(highlight=False, markup=False).print(table)
         return
@@ -120,5 +132,5 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
 
 
 def default_workers() -> int:
-    """The number of CPUs that this process may use."""
+    """Count the CPUs that this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

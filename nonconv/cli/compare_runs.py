@@ -1,4 +1,7 @@
-"""nonconv compare: two finished runs, path by path."""
+"""nonconv compare: two finished runs, path by path.
+
+Two runs with one seed see the same data, so their difference is known much better than either result.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +34,7 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
         print(f"{change.key}: {change.first or 'none'} -> {change.second or 'none'}")
     if not found.changes:
         print("The two configs are the same.")
+    # All differences are over the same paths: the first ones, which both runs kept.
     paths = found.differences[0].paired.paths
     print_table(
         f"Means over {paths} paths at the end; differences ± half width of their 95 % interval",

@@ -1,4 +1,7 @@
-"""nonconv list, explain, schema: what a config can be made of."""
+"""nonconv list, explain, schema: the components that a config can name.
+
+All three also read plug-ins, whose components then appear among nonconv's own.
+"""
 
 import inspect
 import json
@@ -34,7 +37,7 @@ def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = 
     catalogue = _catalogue(plugins)
     chosen = _kinds(catalogue, kind)
     if as_json:
-        rows = [_described(kind, component) for kind, components in chosen.items() for component in components.values()]
+        rows = [_describe(kind, component) for kind, components in chosen.items() for component in components.values()]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
         return
     for name, components in chosen.items():
@@ -50,11 +53,11 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
     """
     of_file = name.endswith(".py")
     catalogue = _catalogue([*plugins, Path(name)] if of_file else plugins)
-    found = _of_file(catalogue.plugins[-1]) if of_file else _find(catalogue, name)
+    found = _components_of(catalogue.plugins[-1]) if of_file else _find_component(catalogue, name)
     if test:
         _test(catalogue, found, as_json)
     elif as_json:
-        rows = [_described(kind, component) for kind, component in found]
+        rows = [_describe(kind, component) for kind, component in found]
         write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
     else:
         for kind, component in found:
@@ -62,18 +65,23 @@ def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJs
 
 
 def _catalogue(files: list[Path]) -> "Catalogue":
+    """Load plug-ins and return all components. Raises ConfigError for a file that is not a plug-in."""
+
     from nonconv.config.plugins import load_files
 
     return load_files(files)
 
 
-def _of_file(plugin: "Plugin") -> "list[tuple[str, Component]]":
-    """The components that a plug-in registers."""
-    return _once((kind, component) for kind, component, _ in plugin.registered)
+def _components_of(plugin: "Plugin") -> "list[tuple[str, Component]]":
+    """List the components that a plug-in registers, each with its kind."""
+    return _unique((kind, component) for kind, component, _ in plugin.registered)
 
 
-def _once(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Component]]":
-    """Each component by the first kind it is registered as: a distribution can be both data and start."""
+def _unique(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Component]]":
+    """Keep each component by the first kind it is registered as.
+
+    A distribution can be both data and start, and is then registered twice.
+    """
     found: list[tuple[str, Component]] = []
     for kind, component in components:
         if not any(component is known for _, known in found):
@@ -82,8 +90,8 @@ def _once(components: "Iterable[tuple[str, Component]]") -> "list[tuple[str, Com
 
 
 def _test(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]", as_json: bool) -> None:
-    """Print the result of every check of these components. Exit with code 2 if one fails."""
-    found = _findings(catalogue, chosen)
+    """Check these components and print every result. Exits with code 2 if a check fails."""
+    found = _run_checks(catalogue, chosen)
     results = Counter(finding.result for finding in found)
     if as_json:
         rows = [finding._asdict() | {"passed": finding.result == "passed"} for finding in found]
@@ -98,14 +106,14 @@ def _test(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]", as_json
         raise typer.Exit(UsageError.exit_code)
 
 
-def _findings(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -> "list[Finding]":
-    """The checks of these components; those of plug-ins use the parameters that their files offer."""
+def _run_checks(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -> "list[Finding]":
+    """Check these components; those of plug-ins with the parameters that their files offer for it."""
     from nonconv.contract.findings import contract_of, findings
 
     of_plugins = [finding for plugin in catalogue.plugins for finding in contract_of(plugin, catalogue)]
     theirs = [component for plugin in catalogue.plugins for _, component, _ in plugin.registered]
     found: list[Finding] = []
-    for kind, component in _once(chosen):
+    for kind, component in _unique(chosen):
         if any(component is known for known in theirs):
             found += [f for f in of_plugins if (f.kind, f.component) == (kind, component.name)]
         else:
@@ -114,6 +122,7 @@ def _findings(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -> 
 
 
 def _explain(kind: str, component: "Component") -> None:
+    """Print a component's docstring, its source and a table of its parameters."""
     print(f"{component.name} ({kind})\n")
     print(inspect.cleandoc(component.parameters.__doc__ or ""))
     print(f"\nSource: {component.paper}\n")
@@ -131,10 +140,13 @@ def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
 
 
 def _title(catalogue: "Catalogue", kind: str) -> str:
+    """Return the heading of a kind in the list."""
     return f"{catalogue[kind].title}{', besides data distributions' if kind == 'start' else ''} ({kind})"
 
 
 def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Component]]":
+    """Return the components by kind and name: of one kind, or of all. Raises UsageError."""
+
     from nonconv.faults.problems import nearest
 
     if kind is None:
@@ -146,20 +158,29 @@ def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Com
     return {kind: catalogue.listed(kind)}
 
 
-def _find(catalogue: "Catalogue", name: str) -> "list[tuple[str, Component]]":
+def _find_component(catalogue: "Catalogue", name: str) -> "list[tuple[str, Component]]":
+    """Find the components of a name, `adam` or `learning_rate.power`: a name may occur in several kinds.
+
+    Raises UsageError with the nearest name if there is none.
+    """
+
     from nonconv.faults.problems import nearest
 
+    if name.endswith((".yaml", ".yml")):
+        raise UsageError(f"{name} is a config; `nonconv show` prints it, and `nonconv explain` takes a component or a plug-in")
     kind, _, bare = name.rpartition(".")
     kinds = _kinds(catalogue, kind or None)
     found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]
     if not found:
+        # `learning_rate.powr` is compared without its kind, which the user may have right.
         near = nearest(bare, [known for components in kinds.values() for known in components])
         hint = f"\n  did you mean {near}?" if near else ""
         raise UsageError(f"there is no component {name!r}; `nonconv list` shows them all{hint}")
     return found
 
 
-def _described(kind: str, component: "Component") -> dict[str, Any]:
+def _describe(kind: str, component: "Component") -> dict[str, Any]:
+    """Return what --json says of a component."""
     return {
         "kind": kind,
         "name": component.name,
@@ -170,13 +191,15 @@ def _described(kind: str, component: "Component") -> dict[str, Any]:
 
 
 def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
+    """List the parameters of a component, its own and those that its kind adds, as texts."""
+
     from nonconv.components.parameters import parameters_of
     from nonconv.config.spec import common_parameters
 
     return [
         {
             "name": p.name,
-            "default": "required" if p.required else _shown(p.default),
+            "default": "required" if p.required else _yaml_text(p.default),
             "allowed": p.allowed,
             "meaning": p.meaning,
         }
@@ -184,6 +207,6 @@ def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
     ]
 
 
-def _shown(value: Any) -> str:
-    """A default as YAML writes it."""
+def _yaml_text(value: Any) -> str:
+    """Write a default as YAML does."""
     return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)

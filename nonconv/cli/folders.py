@@ -1,4 +1,7 @@
-"""nonconv table, plot, verify: read a finished folder."""
+"""nonconv table, plot, verify: read a finished folder.
+
+These commands work from the files alone. They first compare digests, so that no table or figure is made of changed data.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +13,11 @@ from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, sa
 from nonconv.faults.errors import UsageError
 
 EXIT_MISMATCH = 3
+"""Exit code of `verify` where files have changed or paths differ."""
 
 
 def _check_format(kind: str, kinds: tuple[str, ...]) -> None:
+    """Raise UsageError unless `kind` is one of `kinds`."""
     if kind not in kinds:
         raise UsageError(f"--format: unknown format {kind!r}\n  allowed: {', '.join(kinds)}")
 
@@ -44,6 +49,8 @@ def table(
 
 
 def _render(folder: Path, kind: str) -> bytes:
+    """Make the table of a run or a sweep in a format of report.tables.FORMATS."""
+
     from nonconv.report.run import read_run
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
     from nonconv.report.sweep_table import table as of_sweep
@@ -88,6 +95,7 @@ def verify(run: RunFolder, verbose: Verbose = False) -> None:
     from nonconv.checks.verification import verify_folder, verify_sweep
     from nonconv.report.sweep_result import is_sweep
 
+    # Not `undamaged`, which the other commands use: here changed files are the answer, not an error.
     verdict = (verify_sweep if is_sweep(run) else verify_folder)(run, default_workers())
     print(verdict.text)
     for reason in verdict.reasons:

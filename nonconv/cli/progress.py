@@ -1,4 +1,7 @@
-"""Progress of a run on stderr: a live bar on a terminal, elsewhere a line every few seconds."""
+"""Progress of a run on stderr: a live bar on a terminal, elsewhere a line every few seconds.
+
+A run reports the number of paths done after each block. `sweep_progress` does the same for the cells of a sweep.
+"""
 
 import sys
 import time
@@ -17,7 +20,10 @@ PLAIN_SECONDS = 10.0
 
 @contextmanager
 def show_progress(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Yield the function to call with the number of paths that are done."""
+    """Show the progress of one run while the context is open.
+
+    Yields the function to call with the number of paths that are done. quiet: show nothing.
+    """
     if quiet:
         yield lambda done: None
     elif sys.stderr.isatty():
@@ -29,6 +35,8 @@ def show_progress(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
+    """Show a live bar: stage, share of paths, path-steps per second, time left."""
+
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -52,13 +60,14 @@ def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
 
 
 class _Rate:
-    """Path-steps per second since the first report."""
+    """Measure path-steps per second since the first report, which comes after compilation."""
 
     def __init__(self, cell: "Cell") -> None:
         self.steps = cell.program.steps
         self.first: tuple[float, int] | None = None
 
     def text(self, done: int) -> str:
+        """Return the rate as text, given the paths done; empty at the first report."""
         now = time.monotonic()
         if self.first is None:
             self.first = (now, done)
@@ -67,6 +76,7 @@ class _Rate:
 
 
 def _plain_lines(cell: "Cell") -> Callable[[int], None]:
+    """Print a line every PLAIN_SECONDS, for logs and batch jobs."""
     rate = _Rate(cell)
     started = last = time.monotonic()
 

@@ -1,4 +1,7 @@
-"""nonconv run: one experiment, from its config to an output folder."""
+"""nonconv run: one experiment, from its config to an output folder.
+
+`check` uses `simulate` as well, so both show the same progress and react to Ctrl-C alike.
+"""
 
 import json
 import signal
@@ -61,6 +64,8 @@ def run(
 
 
 def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
+    """Read the cell, and choose its output folder. Raises ConfigError."""
+
     from nonconv.experiment.binding import read_cell
 
     cell = read_cell(config, settings)
@@ -68,6 +73,8 @@ def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, P
 
 
 def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
+    """Print what --dry-run says: the size of the run, and whether it is finished already."""
+
     from nonconv.store.folder import SCHEMA_VERSION, Folder
 
     finished = Folder(folder, cell.identity).is_finished()
@@ -82,6 +89,8 @@ def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
 def _run(
     cell: "Cell", folder: Path, workers: int, force: bool, as_json: bool, quiet: bool, verbose: bool, draw: "Draw"
 ) -> None:
+    """Run the cell unless it is finished, and print its result."""
+
     from nonconv.report.run import read_run
     from nonconv.store.folder import Folder
 
@@ -104,7 +113,7 @@ def _run(
 
 
 def _load_tables_meanwhile(draw: "Draw") -> "Draw":
-    """The same Draw, which imports what prints the result while figures are drawn."""
+    """Wrap a Draw: import what prints the result while another process draws the figures."""
 
     def begin(folder: Path) -> "Callable[[], Figures]":
         figures = draw(folder)
@@ -115,10 +124,14 @@ def _load_tables_meanwhile(draw: "Draw") -> "Draw":
 
 
 def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
-    """Simulate with progress on stderr, and return the seconds it took. Raises Interrupted, with the command to continue."""
+    """Simulate a cell with progress on stderr, and return the seconds it took.
+
+    Raises Interrupted, with the command to continue.
+    """
     from nonconv.cli.progress import show_progress
     from nonconv.study import loop as study
 
+    # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that whole blocks are saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with show_progress(cell, quiet) as progress:
@@ -128,10 +141,13 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
 
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:
+    """Return the JSON document that --json prints."""
     return (json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _print_result(result: Any) -> None:
+    """Print a finished run: setting, errors, findings, verdict, and where the files are."""
+
     from nonconv.report.figures.catalogue import figure_names
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting

@@ -1,4 +1,7 @@
-"""nonconv sweep: a grid of experiments, from its config to an output folder."""
+"""nonconv sweep: a grid of experiments, from its config to an output folder.
+
+The grid is surveyed before anything runs: every cell is made once, so that errors in any of them show at once.
+"""
 
 import json
 import signal
@@ -35,7 +38,9 @@ if TYPE_CHECKING:
     from nonconv.sweeps.sweep import Survey, Sweep
 
 EXIT_CELLS_FAILED = 5
+"""Exit code of a sweep that is complete except for cells that failed."""
 MOST_TABLE_ROWS = 40
+"""A sweep with more cells prints no table; sweep.csv has all of them."""
 EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
 """The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
 
@@ -86,6 +91,8 @@ def sweep(
 
 
 def _check_executor(executor: str, scheduler: str | None) -> None:
+    """Raise UsageError for an unknown executor, or a scheduler without Dask."""
+
     from nonconv.faults.problems import nearest
 
     if executor not in EXECUTORS:
@@ -105,6 +112,8 @@ class _Plan(NamedTuple):
 
 
 def _read(config: Path, settings: list[str], grids: list[str], out: Path | None) -> _Plan:
+    """Read and survey the sweep, and choose its output folder. Raises ConfigError."""
+
     from nonconv.sweeps.sweep import read_sweep, survey
 
     found = read_sweep(config, settings, grids)
@@ -113,6 +122,8 @@ def _read(config: Path, settings: list[str], grids: list[str], out: Path | None)
 
 
 def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+    """Return the function that starts the workers. Nothing starts before it is called."""
+
     from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
 
     if kind != "dask":
@@ -122,11 +133,14 @@ def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int
 
 
 def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw") -> "Outcome":
+    """Run the cells that are not finished. Raises Interrupted, with the command to continue."""
+
     from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
     if plan.sweep.claim and not quiet:
         say(f"Claim: {plan.sweep.claim}")
+    # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that finished cells and whole blocks are saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run_sweep(*plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
@@ -135,6 +149,8 @@ def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, qu
 
 
 def _print_plan(plan: _Plan, workers: int, force: bool, as_json: bool) -> None:
+    """Print what --dry-run says: cells, path-steps, and an estimate of the time."""
+
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.sweeps.estimate import estimate
     from nonconv.sweeps.loop import refuse_fewer_paths
@@ -163,12 +179,15 @@ def _print_plan(plan: _Plan, workers: int, force: bool, as_json: bool) -> None:
 
 
 def _duration(seconds: float) -> str:
+    """Write seconds as `40 s`, `12 min` or `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
+    """Print a finished sweep: setting, table, findings, and where the files are."""
+
     from nonconv.report.sweep_result import read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows

@@ -1,4 +1,8 @@
-"""Progress of a sweep on stderr: a live view on a terminal, elsewhere a line every few seconds."""
+"""Progress of a sweep on stderr: a live view on a terminal, elsewhere a line every few seconds.
+
+A sweep reports events (sweeps.flow.Event): some path-steps were computed, or a cell was settled. The view shows how many
+cells are settled, the time left, the newest cells and the number of cells per verdict.
+"""
 
 import sys
 import time
@@ -22,7 +26,10 @@ VIEW_SECONDS = 0.1
 
 @contextmanager
 def show_sweep_progress(survey: "Survey", quiet: bool) -> "Iterator[OnEvent]":
-    """Yield the function to call with every event."""
+    """Show the progress of a sweep while the context is open.
+
+    Yields the function to call with every event. quiet: show nothing.
+    """
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty():
@@ -33,7 +40,7 @@ def show_sweep_progress(survey: "Survey", quiet: bool) -> "Iterator[OnEvent]":
 
 
 class _Tally:
-    """Counts of settled and of reused cells, of path-steps computed and of verdicts, since the start."""
+    """Count settled and reused cells, path-steps and verdicts since the start."""
 
     def __init__(self, survey: "Survey") -> None:
         self.cells, self.all_steps = len(survey.ids), survey.path_steps
@@ -43,6 +50,7 @@ class _Tally:
         self.names: set[str] = set()
 
     def add(self, event: "Event") -> None:
+        """Count an event. Each cell is counted once, however often it is reported."""
         self.steps += event.path_steps
         if event.cell and event.cell not in self.names:
             self.names.add(event.cell)
@@ -53,34 +61,38 @@ class _Tally:
 
     @property
     def time_left(self) -> str:
-        """The time left, estimated from the cells computed so far."""
+        """The time left, estimated from the cells computed so far. Reused cells took no time and are left out."""
         share = (self.settled - self.reused) / max(self.cells - self.reused, 1)
         seconds = (time.monotonic() - self.started) * (1.0 - share) / share if share > 0 else 0.0
         return f"about {seconds:.0f} s left" if share > 0 else ""
 
     @property
     def rate(self) -> str:
+        """Path-steps per second since the start, compilation included."""
         seconds = time.monotonic() - self.started
         return f"{self.steps / seconds:.2g} path-steps/s" if self.steps and seconds > 0 else ""
 
     @property
     def results(self) -> str:
+        """`12 converges, 3 undecided`."""
         return ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items()))
 
 
 @contextmanager
 def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
+    """Show a bar, the newest cells and the verdicts; the display is gone when the sweep ends."""
+
     from rich.console import Console, Group
     from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.text import Text
 
     tally, newest = _Tally(survey), deque[str](maxlen=SHOWN_CELLS)
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-    row = bar.add_task("compiling", total=tally.cells, said="")
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[details]}"))
+    row = bar.add_task("compiling", total=tally.cells, details="")
     last = 0.0
 
-    def shown() -> Any:
+    def draw() -> Any:
         return Group(bar, *(Text(f"  {line}", style="dim") for line in newest), Text(f"  {tally.results}"))
 
     with Live(bar, console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
@@ -94,15 +106,16 @@ def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
             if now - last < VIEW_SECONDS and tally.settled < tally.cells:
                 return
             last = now
-            said = ", ".join(part for part in (tally.rate, tally.time_left) if part)
+            details = ", ".join(part for part in (tally.rate, tally.time_left) if part)
             stage = "writing" if tally.settled == tally.cells else "simulating" if tally.steps else "compiling"
-            bar.update(row, completed=tally.settled, description=stage, said=said)
-            live.update(shown())
+            bar.update(row, completed=tally.settled, description=stage, details=details)
+            live.update(draw())
 
         yield on_event
 
 
 def _plain_lines(survey: "Survey") -> "OnEvent":
+    """Print a line every PLAIN_SECONDS, for logs and batch jobs."""
     tally = _Tally(survey)
     last = time.monotonic()
 
@@ -113,7 +126,7 @@ def _plain_lines(survey: "Survey") -> "OnEvent":
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        said = f"{tally.settled} of {tally.cells} cells", tally.rate, tally.time_left, tally.results
-        say(", ".join(part for part in said if part))
+        parts = f"{tally.settled} of {tally.cells} cells", tally.rate, tally.time_left, tally.results
+        say(", ".join(part for part in parts if part))
 
     return on_event

@@ -1,4 +1,13 @@
-"""What a config can name: nonconv's own components and those of its plug-ins, as a value that each config has for itself."""
+"""What a config can name: nonconv's own components and those of its plug-ins.
+
+A `Catalogue` is a value that each config has for itself. A plug-in changes no global registry, so one process can read
+configs with different plug-ins, as `nonconv check a.yaml b.yaml` does:
+
+    >>> BUILT_IN["optimizer"]["adam"].summary
+    >>> load_files([Path("lion.py")])["optimizer"]["lion"]
+
+The kinds are objective, optimizer, learning_rate, batch_size, data, dataset and start.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +27,10 @@ REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASET
 
 @dataclass(frozen=True)
 class Catalogue(Mapping[str, Registry]):
-    """The registries by kind, including what these plug-ins register. Equal plug-ins make equal catalogues."""
+    """The components by kind and name: nonconv's own, and those that these plug-ins register.
+
+    A mapping of the kind to its Registry. Equal plug-ins make equal catalogues, so models made for one serve the other.
+    """
 
     plugins: tuple[Plugin, ...] = ()
 
@@ -31,13 +43,16 @@ class Catalogue(Mapping[str, Registry]):
         return registry.extended(theirs) if theirs else registry
 
     def names(self, kind: str) -> str:
-        """List the names of a kind's components, those for networks alone last."""
+        """List the names of a kind's components as text; those for networks alone come last."""
         laws = [name for name, component in self[kind].items() if isinstance(component, Initialisation)]
         more = f"; for a network also {', '.join(laws)}" if laws else ""
         return ", ".join(name for name in self[kind] if name not in laws) + more
 
     def listed(self, kind: str) -> dict[str, Component]:
-        """Return the components of a kind by name; of starts only those that are not data distributions."""
+        """Return the components of a kind by name, as `nonconv list` shows them.
+
+        Of starts these are only those that are not data distributions: every distribution can be a start.
+        """
         known = self["data"] if kind == "start" else {}
         return {name: component for name, component in self[kind].items() if component is not known.get(name)}
 

@@ -1,7 +1,16 @@
-"""Read YAML through its nodes: plain data, the place of every key and value, and all problems of the text.
+"""Read YAML: plain data, the place of every key and value, and all problems of the text.
+
+    >>> document = parse("optimizer: {name: adam}", "a.yaml")
+    >>> document.data
+    {'optimizer': {'name': 'adam'}}
+    >>> document.place(("optimizer", "name")).column
+    19
+
+A later problem of any value can so be shown at its line. PyYAML's loader forgets places, hides a duplicate key and reads
+`1e-3` and `on` as YAML 1.1 does, so its nodes are walked here instead.
 
 Numbers are YAML 1.2's (`1e-3` is one) plus `10_000`; true and false are the only booleans; tags, merge keys and
-aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too and keep places of their own.
+aliases that contain themselves are refused. Overrides (`--set a.b=1`) are YAML too, and their values have places as well.
 """
 
 import re
@@ -22,13 +31,16 @@ from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.faults.problems import Place, Problem, kind_of, nearest
 
 KeyPath = tuple[str | int, ...]
+"""Where a value is in a config: keys, and indices of lists from 0 on; () is the whole."""
 
 MOST_NODES = 100_000
+"""More values than this are refused: a few lines of nested aliases can stand for millions of values."""
 MOST_DIGITS = 300
 """A whole number with more digits is read as infinite: no float holds it."""
 AS_NUMBER = ("learning_rate", "batch_size")
-"""Kinds whose component `constant` may be written as its value alone."""
+"""Kinds whose component `constant` may be written as its value alone: `learning_rate: 0.1`."""
 TAG = "tag:yaml.org,2002:"
+"""What `!!` abbreviates in the tags of nodes."""
 INDEX = re.compile(r"[0-9]{1,9}")
 INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
@@ -40,16 +52,29 @@ WORDS = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -float("inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
-SAID_PLAINLY = {
+PLAIN_MESSAGES = {
     "but found another document": "a second document begins here; a config has only one",
     "found character '\\t' that cannot start any token": "a tab; indent with spaces",
     "mapping values are not allowed here": "unexpected colon; quote text that has a colon,"
     " and indent all keys of a mapping alike",
 }
+"""PyYAML's messages that a newcomer meets most, in other words."""
+PLAIN_CONTEXTS = {
+    "while parsing a flow sequence": "in the list",
+    "while parsing a block sequence": "in the list",
+    "while parsing a flow mapping": "in the mapping",
+    "while parsing a block mapping": "in the mapping",
+    "while scanning a quoted scalar": "in the quoted text",
+    "while scanning a simple key": "in the key",
+}
+"""PyYAML's words for what it was reading, in other words."""
 
 
 class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
-    """YAML text to nodes; every scalar stays text until `scalar` reads it."""
+    """Turn YAML text into nodes; every scalar stays text until `scalar` reads it.
+
+    PyYAML's own loaders add a resolver, which decides by YAML 1.1 what is a number.
+    """
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -60,13 +85,16 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
 
 
 def dotted(path: KeyPath) -> str:
-    """`objective.data.values[2]`."""
+    """Write a path as `objective.data.values[2]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
 
 def scalar(text: str) -> Any:
-    """Return the value of a plain scalar: null, a boolean, a number, or the text itself."""
+    """Return the value of a plain scalar: null, a boolean, a number, or the text itself.
+
+    `1e-3` and `10_000` are numbers; `yes` and `on` are texts.
+    """
     if text in WORDS:
         return WORDS[text]
     if INTEGER.fullmatch(text) and len(text) <= MOST_DIGITS:
@@ -78,10 +106,11 @@ def scalar(text: str) -> Any:
 
 @dataclass
 class Document:
-    """A config as read: data, the place of each value (`values`) and key (`keys`) by path, and problems of the text.
+    """A config as read: data, the place of every value and key by its path, and problems of the text.
 
-    folder: what names of files in it are relative to; moved: where files lie that are not where their names say.
-    catalogue: the components that it can name, with those of its plug-ins once these are loaded.
+    data: dicts, lists, texts and numbers; None while nothing was read. values, keys: places.
+    folder: what names of files in it are relative to. moved: where files are that are not where their names say, as on
+    another machine. catalogue: the components that it can name, with those of its plug-ins once these are loaded.
     """
 
     source: str
@@ -104,38 +133,49 @@ class Document:
         return self.values.get(path, Place(self.source, 0, 0, ""))
 
     def with_values(self, settings: Iterable[tuple[str, Any, Place]]) -> "Document":
-        """Return a copy with other values: dotted key, value, and its place."""
+        """Return a copy with other values, as a cell of a sweep has them.
+
+        settings: dotted key, value, and the value's place. The document itself stays as it is.
+        """
         other = replace(
             self, data=deepcopy(self.data), values=dict(self.values), keys=dict(self.keys), problems=list(self.problems)
         )
         for key, value, place in settings:
-            other._put(_path(key), Document(place.source, deepcopy(value), {(): place}))
+            other._set(_parse_key(key), Document(place.source, deepcopy(value), {(): place}))
         return other
 
     def override(self, setting: str) -> None:
-        """Replace or add one value: `a.b.c=YAML`."""
+        """Replace or add one value, given as `a.b.c=YAML`. What is wrong with it is added to `problems`.
+
+        >>> document.override("optimizer.beta2=0.99")
+        >>> document.override("learning_rate={name: power, value: 0.2, exponent: 1}")
+        """
         source = f"--set {setting}"
         name, equals, text = setting.partition("=")
         if not equals or not all(name.split(".")):
             place = Place(source, 0, 0, "")
             self.problems.append(Problem("must have the form key=value, as in optimizer.beta1=0.9", place))
             return
-        path = _path(name)
+        path = _parse_key(name)
         other = parse(text, source, whole=True)
         self.problems += other.problems
         if not other.problems:
-            self._put(path, other)
+            self._set(path, other)
 
-    def _put(self, path: KeyPath, other: "Document") -> None:
+    def _set(self, path: KeyPath, other: "Document") -> None:
+        """Put the data of another document at a path, with its places.
+
+        Mappings on the way are made where they are missing. What was there is replaced, never merged.
+        """
         place = other.place(())
         holder = self.data = self.data if isinstance(self.data, dict) else {}
         for depth, part in enumerate(path):
             above = path[:depth]
-            holder = self._expanded(above, holder, place)
+            holder = self._expand(above, holder, place)
             if isinstance(holder, dict):
                 path = (*above, str(part), *path[depth + 1 :])
             elif not isinstance(holder, list) or not isinstance(part, int) or part >= len(holder):
-                self.problems.append(_no_place(above, holder, part, place))
+                self.problems.append(_no_such_part(above, holder, part, place))
                 return
             if depth == len(path) - 1:
                 holder[path[depth]] = other.data
@@ -144,6 +184,7 @@ class Document:
                 holder[path[depth]] = {"name": "constant"} if constant else {}
                 self.values[path[: depth + 1]] = place
             holder = holder[path[depth]]
+        # Places of what was replaced would point to text that no longer counts.
         for places in (self.values, self.keys):
             for known in [known for known in places if known[: len(path)] == path]:
                 del places[known]
@@ -152,7 +193,7 @@ class Document:
         self.keys.update({path + key: value for key, value in other.keys.items()})
         self.keys[path] = place
 
-    def _expanded(self, path: KeyPath, short: Any, place: Place) -> Any:
+    def _expand(self, path: KeyPath, short: Any, place: Place) -> Any:
         """Expand a component written as its bare name, or a schedule written as a number, to a mapping."""
         if isinstance(short, str):
             full: dict[str, Any] = {"name": short}
@@ -169,29 +210,35 @@ class Document:
         return full
 
 
-def _path(key: str) -> KeyPath:
+def _parse_key(key: str) -> KeyPath:
+    """Split a dotted key: whole numbers are indices of lists."""
     return tuple(int(part) if INDEX.fullmatch(part) else part for part in key.split("."))
 
 
-def _no_place(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
-    message = f"{dotted(path)} has no place for {part}; it is {kind_of(holder)}"
+def _no_such_part(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
+    """Describe a path that leads into a list or a value that has no such part."""
+    what = "entry" if isinstance(holder, list) else "key"
+    message = f"{dotted(path)} is {kind_of(holder)}, so it has no {what} {part}"
     name = ".".join(str(part) for part in path)
     entries = f"{name}.0 to {name}.{len(holder) - 1}" if isinstance(holder, list) and holder else ""
     return Problem(message, place, allowed=entries)
 
 
 def read(path: Path, settings: Iterable[str] = ()) -> Document:
-    """Read a config file and apply overrides. Problems are collected in `problems`; nothing is raised."""
+    """Read a config file and apply overrides. Problems are collected in `problems`; nothing is raised.
+
+    So a caller can report what is wrong with the text together with what is wrong with the values.
+    """
     source = str(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return _broken(source, f"line {line} is not UTF-8 text")
+        return _unreadable(source, f"line {line} is not UTF-8 text")
     except FileNotFoundError:
-        return _broken(source, "there is no such file", _meant(path))
+        return _unreadable(source, "there is no such file", _find_similar_config(path))
     except OSError as error:
-        return _broken(source, f"cannot be read: {error.strerror}")
+        return _unreadable(source, f"cannot be read: {error.strerror}")
     document = parse(text, source)
     document.folder = path.parent
     if not document.problems:
@@ -205,12 +252,16 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     return document
 
 
-def _broken(source: str, message: str, meant: str = "") -> Document:
+def _unreadable(source: str, message: str, meant: str = "") -> Document:
+    """Return the document of a file that cannot be read, with its one problem."""
     return Document(source, problems=[Problem(message, Place(source, 0, 0, ""), nearest=meant)])
 
 
-def _meant(missing: Path) -> str:
-    """Find the config whose name is most like that of a missing file, beside it or in a folder `configs`."""
+def _find_similar_config(missing: Path) -> str:
+    """Find the config whose name is most like that of a missing file, beside it or in a folder `configs`.
+
+    Returns its path, or an empty text.
+    """
     folders = Path("configs"), missing.parent / "configs", missing.parent
     found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
     name = nearest(missing.stem, found)
@@ -218,7 +269,10 @@ def _meant(missing: Path) -> str:
 
 
 def parse(text: str, source: str, whole: bool = False) -> Document:
-    """Parse YAML text. With `whole`, every place is the source as a whole: an option is too short to point into."""
+    """Parse YAML text. What is wrong with it is in the document's `problems`.
+
+    source: what places name. whole: let every place be the source as a whole, since an option is too short to point into.
+    """
     document = Document(source)
     lines = text.splitlines() or [""]
     nowhere = Place(source, 0, 0, "")
@@ -241,7 +295,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
         if node is not None:
             document.data = _Walk(document, place).value((), node)
     except yaml.MarkedYAMLError as error:
-        document.problems.append(Problem(_syntax(error), place(error.problem_mark or error.context_mark)))
+        document.problems.append(Problem(_describe_syntax_error(error), place(error.problem_mark or error.context_mark)))
     except (ValueError, OverflowError):
         # PyYAML's scanner lets these through for an escape beyond the last character.
         document.problems.append(Problem("not valid YAML: this escape is not a character", place(nodes.get_mark())))
@@ -250,19 +304,23 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     return document
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> str:
+def _describe_syntax_error(error: yaml.MarkedYAMLError) -> str:
     """Say what PyYAML found, in plain words, and where an unfinished construct begins."""
     problem = str(error.problem or error.context)
     begun, found = error.context_mark, error.problem_mark
-    if problem in SAID_PLAINLY:
-        problem = SAID_PLAINLY[problem]
+    if problem in PLAIN_MESSAGES:
+        problem = PLAIN_MESSAGES[problem]
     elif begun and found and begun.line < found.line:
-        problem += f" ({error.context} that begins in line {begun.line + 1})"
+        context = str(error.context)
+        problem += f" ({PLAIN_CONTEXTS.get(context, context)} that begins in line {begun.line + 1})"
     return f"not valid YAML: {problem}"
 
 
 class _Walk:
-    """Turn nodes into data, and note places and problems."""
+    """Turn nodes into data; record the place of every key and value, and problems.
+
+    visited: how many nodes so far, aliases counted in full. above: the nodes that contain the current one.
+    """
 
     def __init__(self, document: Document, place: Any) -> None:
         self.document, self.place = document, place
@@ -270,6 +328,7 @@ class _Walk:
         self.above: list[int] = []
 
     def value(self, path: KeyPath, node: Any) -> Any:
+        """Return the data of a node, and record its place; None where it is refused."""
         self.visited += 1
         one_line = node.start_mark.line == node.end_mark.line
         width = node.end_mark.column - node.start_mark.column if one_line else 1
@@ -279,6 +338,7 @@ class _Walk:
             self._refuse((), place, f"more than {MOST_NODES} values, counting aliases in full")
         if self.visited > MOST_NODES:
             return None
+        # `a: &x [*x]` is valid YAML and would never end.
         if id(node) in self.above:
             return self._refuse(path, place, "an alias must not contain itself")
         if node.tag not in (f"{TAG}map", f"{TAG}seq", f"{TAG}str"):
@@ -295,14 +355,17 @@ class _Walk:
             self.above.pop()
 
     def _scalar(self, path: KeyPath, place: Place, node: Any) -> Any:
+        """Return the value of a scalar: plain ones may be numbers, quoted ones are text."""
         if node.style is None:
             return scalar(node.value)
         try:
+            # JSON writes characters beyond 16 bits as two escapes, which PyYAML leaves apart. Such text could not be printed.
             return node.value.encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
             return self._refuse(path, place, "half of a surrogate pair is not a character")
 
     def _mapping(self, path: KeyPath, node: Any) -> dict[str, Any]:
+        """Return a mapping. A duplicate key is a problem: with PyYAML the second one would win silently."""
         data: dict[str, Any] = {}
         for key, value in node.value:
             place = self.place(key.start_mark, max(1, key.end_mark.column - key.start_mark.column))
@@ -319,4 +382,5 @@ class _Walk:
         return data
 
     def _refuse(self, path: KeyPath, place: Place, message: str) -> None:
+        """Add a problem. The value counts as missing."""
         self.document.problems.append(Problem(message, place, dotted(path)))

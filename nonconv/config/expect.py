@@ -1,4 +1,12 @@
-"""The keys of `expect:`, and a check that they refer to what the run records."""
+"""The `expect:` block of a config: its keys, and a check that they refer to what the run records.
+
+    expect:
+      verdict: does_not_converge
+      floor: {window: {above: 0.001}}
+      mse: [{xi: minimizer, step: 20000, below: 0.1}]
+
+`nonconv check` tests a result against it (checks.expectations). It changes nothing of the result.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -24,7 +32,7 @@ Below = Annotated[float | None, Doc("met where the whole interval is at most thi
 AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if left out")]
 
 
-def between(values: Any) -> list[Complaint]:
+def bounds_in_order(values: Any) -> list[Complaint]:
     """Complain about `above` and `below` where both are missing, or in the wrong order."""
     if values.above is None and values.below is None:
         return [Complaint("", "gives no bound", "above, below, or both")]
@@ -33,7 +41,7 @@ def between(values: Any) -> list[Complaint]:
     return []
 
 
-def anything(values: Any) -> list[Complaint]:
+def not_empty(values: Any) -> list[Complaint]:
     """Complain about an empty mapping."""
     names = list(type(values).model_fields)
     return [] if values.model_fields_set else [Complaint("", *must_be(f"a mapping of {', '.join(names)}", "an empty mapping"))]
@@ -44,7 +52,7 @@ class Bounds(Part):
 
     above: Above = None
     below: Below = None
-    check = staticmethod(between)
+    check = staticmethod(bounds_in_order)
 
 
 class Share(Part):
@@ -52,16 +60,16 @@ class Share(Part):
 
     above: Annotated[float | None, Interval(ge=0, le=1), Doc("as above, of a share")] = None
     below: Annotated[float | None, Interval(ge=0, le=1), Doc("as below, of a share")] = None
-    check = staticmethod(between)
+    check = staticmethod(bounds_in_order)
 
 
 class Floor(Part):
-    """Floors of verdict.json; `above` is held against the floor's lower bound."""
+    """Floors of verdict.json; `above` is compared with the floor's lower bound."""
 
     twin: Annotated[Bounds | None, Doc("from twins: a path continued twice")] = None
     window: Annotated[Bounds | None, Doc("from the variance of a path within a window")] = None
     cauchy: Annotated[Bounds | None, Doc("from the distance of two iterates of a path")] = None
-    check = staticmethod(anything)
+    check = staticmethod(not_empty)
 
 
 class Error(Part):
@@ -71,11 +79,11 @@ class Error(Part):
     step: AtStep = None
     above: Above = None
     below: Below = None
-    check = staticmethod(between)
+    check = staticmethod(bounds_in_order)
 
 
 class Within(Part):
-    """A measured number against one that is known: met or refuted, nothing in between."""
+    """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
 
     quantity: Annotated[Literal["mse", "twin", "window", "cauchy"], Doc("E|theta_n - xi|^2, or a floor")] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
@@ -87,7 +95,7 @@ class Within(Part):
 
     @staticmethod
     def check(values: Any) -> list[Complaint]:
-        """The mean square error is of a xi at a step; a floor is neither."""
+        """Complain where a floor is given a xi or a step, which it does not have, or the error has no xi."""
         if values.quantity == "mse":
             return [] if "xi" in values.model_fields_set else [Complaint("xi", "missing; mse needs it", ONE_XI)]
         foreign = [name for name in ("xi", "step") if name in values.model_fields_set]
@@ -108,7 +116,7 @@ class Outcomes(Part):
     caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
     overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
     nan: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation")] = None
-    check = staticmethod(anything)
+    check = staticmethod(not_empty)
 
 
 class Expect(Part):
@@ -126,7 +134,7 @@ class Expect(Part):
     violations: Annotated[int | None, Interval(ge=0), Doc("how often the a priori bound is violated")] = None
     within: Annotated[tuple[Within, ...] | None, Len(1), Doc("what agrees with a number that is known")] = None
     outcomes: Annotated[Outcomes | None, Doc("how the paths end")] = None
-    check = staticmethod(anything)
+    check = staticmethod(not_empty)
 
 
 class _Wrong(NamedTuple):
@@ -148,12 +156,15 @@ def label(xi: Any) -> str:
     return f"({text})" if isinstance(xi, list | tuple) else text
 
 
-def misplaced(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
-    """Find the expectations of a validated config that refer to something its run does not record."""
-    found = [*_unknown_slopes(expect.slope or {}, labels)]
+def find_unrecorded(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
+    """Find the expectations of a validated config that refer to something its run does not record.
+
+    labels: of the config's xi. steps: the recorded ones. Returns one problem each.
+    """
+    found = [*_find_unknown_slopes(expect.slope or {}, labels)]
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
-            found += _unrecorded(entry, ("expect", name, k), labels, steps)
+            found += _find_unrecorded(entry, ("expect", name, k), labels, steps)
     return [_problem(document, wrong) for wrong in found]
 
 
@@ -164,29 +175,33 @@ def _problem(document: Document, wrong: _Wrong) -> Problem:
     return Problem(wrong.message, place, dotted(wrong.path), wrong.allowed, wrong.nearest)
 
 
-def _unknown_slopes(names: Iterable[str], labels: Sequence[str]) -> Iterator[_Wrong]:
+def _find_unknown_slopes(names: Iterable[str], labels: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield a problem for each slope that is neither a floor's nor a xi's."""
     known = [*FLOORS, *(f"{ERROR_SLOPE}{xi}" for xi in labels)]
     for name in names:
         if name not in known:
             yield _Wrong(("expect", "slope", name), f"unknown slope {name!r}", ", ".join(known), nearest(name, known), True)
 
 
-def _unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:
+def _find_unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:
+    """Yield the problems of one entry of `mse` or `within`: its xi and its step."""
     if "xi" in entry.model_fields_set:
-        yield from _unknown_xi(entry.xi, (*path, "xi"), labels)
+        yield from _find_unknown_xi(entry.xi, (*path, "xi"), labels)
     if entry.step is not None and entry.step not in steps:
         close = str(min(steps, key=lambda step: abs(step - entry.step)))
         yield _Wrong((*path, "step"), f"step {entry.step} is not recorded", f"a step of error.csv, 1 to {steps[-1]}", close)
 
 
-def _unknown_xi(xi: Any, path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
+def _find_unknown_xi(xi: Any, path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield a problem if a xi is not one of the config's. It is compared by label, so 0.50 is 0.5."""
     allowed = ", ".join(labels)
-    if not _names_a_point(xi):
+    if not _is_label_or_point(xi):
         yield _Wrong(path, *must_be(allowed, kind_of(xi)))
     elif label(xi) not in labels:
         yield _Wrong(path, f"{label(xi)} is not among the config's xi", allowed, nearest(label(xi), labels))
 
 
-def _names_a_point(xi: Any) -> bool:
+def _is_label_or_point(xi: Any) -> bool:
+    """Whether a value can be a xi at all: a text, a number, or a list of numbers."""
     numbers = xi if isinstance(xi, list) else [xi]
     return isinstance(xi, str) or (bool(numbers) and all(type(number) in (int, float) for number in numbers))

@@ -1,4 +1,12 @@
-"""Parse expressions in config keys, check them against a list of what is allowed, evaluate them on numbers or arrays."""
+"""Expressions in config keys: parse them, check them against a list of what is allowed, evaluate them.
+
+    >>> expression("optimizer.beta1 < sqrt(optimizer.beta2)").value({"optimizer": {"beta1": 0.9, "beta2": 0.99}})
+    True
+
+The `include`, `exclude` and `curves` of a sweep are such texts. Python's parser reads them and this module evaluates the
+tree, so that a config can neither call anything but ARGUMENTS nor reach an attribute of a Python object. Curves are
+evaluated on arrays, by another `Arithmetic`.
+"""
 
 import ast
 import math
@@ -25,6 +33,7 @@ ARGUMENTS = {
 }
 """The functions of expressions, with the least and the largest number of their arguments."""
 SWITCHES = {"true": True, "false": False}
+"""Words of YAML that are values, not keys."""
 COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -37,14 +46,18 @@ ALLOWED = f"config keys, numbers, texts in quotes, + - * / **, == != < <= > >=, 
 
 
 class Arithmetic(NamedTuple):
-    """What operators and functions do to numbers: `ON_NUMBERS`, or others for arrays."""
+    """What operators and functions do: `ON_NUMBERS` here, or others for arrays."""
 
     operators: Mapping[type[ast.AST], Callable[..., Any]]
     functions: Mapping[str, Callable[..., Any]]
 
 
-def _of_numbers(calculate: Callable[..., Any]) -> Callable[..., Any]:
-    # Python would also repeat a text a thousand million times.
+def _refuse_other_than_numbers(calculate: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an operation: raise TypeError for anything but numbers.
+
+    Python would also repeat a text a thousand million times.
+    """
+
     def calculated(*values: Any) -> Any:
         if not all(isinstance(value, int | float) for value in values):
             raise TypeError
@@ -63,7 +76,7 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.UAdd: operator.pos,
 }
 ON_NUMBERS = Arithmetic(
-    operators={kind: _of_numbers(calculate) for kind, calculate in OPERATORS.items()},
+    operators={kind: _refuse_other_than_numbers(calculate) for kind, calculate in OPERATORS.items()},
     functions={
         "sqrt": math.sqrt,
         "log": math.log,
@@ -74,12 +87,22 @@ ON_NUMBERS = Arithmetic(
         "max": max,
     },
 )
-KNOWN = (ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Compare, ast.boolop, ast.expr_context, ast.Not, *OPERATORS, *COMPARISONS)
+ALLOWED_NODES = (
+    ast.BoolOp,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Compare,
+    ast.boolop,
+    ast.expr_context,
+    ast.Not,
+    *OPERATORS,
+    *COMPARISONS,
+)
 
 
 @dataclass(frozen=True)
 class Expression:
-    """An expression as written, and the dotted keys it names."""
+    """An expression as written, and the dotted keys that it names. Made by `expression`, which checks it."""
 
     text: str
     keys: tuple[str, ...]
@@ -90,7 +113,10 @@ class Expression:
         return _tree(self.text)
 
     def value(self, names: Mapping[str, Any], arithmetic: Arithmetic = ON_NUMBERS) -> Any:
-        """Return its value where the keys have these values, as nested mappings; None where it has none."""
+        """Return the value where the keys have these values; None where it has none, as 1/0 or with a key that does not exist.
+
+        names: nested mappings, as a config is.
+        """
         try:
             found = _Evaluation(names, arithmetic).value(self.tree)
         except (ArithmeticError, ValueError, TypeError, KeyError):
@@ -103,26 +129,28 @@ class Expression:
 
 
 class _Evaluation:
-    """The value of each kind of node that `expression` lets through."""
+    """Evaluate each kind of node that `expression` lets through."""
 
     def __init__(self, names: Mapping[str, Any], arithmetic: Arithmetic) -> None:
         self.names, self.arithmetic = names, arithmetic
 
     def value(self, node: ast.expr) -> Any:
+        """Return the value of a node. Raises what `Expression.value` catches."""
         match node:
             case ast.Constant():
                 return node.value
             case ast.Name() | ast.Attribute():
-                return self._looked_up(key_of(node))
+                return self._look_up(key_of(node))
             case ast.BoolOp():
-                return self._joined(isinstance(node.op, ast.Or), node.values)
+                return self._decide(isinstance(node.op, ast.Or), node.values)
             case ast.Compare():
-                return self._compared(node)
+                return self._compare(node)
             case ast.UnaryOp(op=ast.Not()):
                 return not self.value(node.operand)
-        return self._calculated(node)
+        return self._calculate(node)
 
-    def _calculated(self, node: ast.expr) -> Any:
+    def _calculate(self, node: ast.expr) -> Any:
+        """Apply an operator or a function to the values of its operands."""
         match node:
             case ast.UnaryOp():
                 calculate, parts = self.arithmetic.operators[type(node.op)], [node.operand]
@@ -134,8 +162,8 @@ class _Evaluation:
                 raise TypeError(f"{type(node).__name__} is no part of an expression")
         return calculate(*map(self.value, parts))
 
-    def _looked_up(self, key: str) -> Any:
-        """The value of a dotted key, which no attribute or method of Python's can hide."""
+    def _look_up(self, key: str) -> Any:
+        """Return the value of a dotted key. Only mappings are entered, never attributes of Python objects."""
         if key in SWITCHES:
             return SWITCHES[key]
         found: Any = self.names
@@ -143,8 +171,11 @@ class _Evaluation:
             found = found[part]
         return found
 
-    def _joined(self, wanted: bool, nodes: list[ast.expr]) -> Any:
-        """As Python's `or` (wanted: true) and `and`: the first value that decides, or the last."""
+    def _decide(self, wanted: bool, nodes: list[ast.expr]) -> Any:
+        """Evaluate `or` (wanted: True) or `and` (wanted: False) as Python does.
+
+        Returns the first value that decides, or the last; what comes after it is not evaluated.
+        """
         found: Any = None
         for node in nodes:
             found = self.value(node)
@@ -152,7 +183,8 @@ class _Evaluation:
                 break
         return found
 
-    def _compared(self, node: ast.Compare) -> Any:
+    def _compare(self, node: ast.Compare) -> Any:
+        """Evaluate a comparison, which may be a chain such as `0 < a <= 1`."""
         left, found = self.value(node.left), True
         for compare, right in zip(node.ops, node.comparators, strict=True):
             if not found:
@@ -163,18 +195,23 @@ class _Evaluation:
 
 
 def expression(text: str) -> Expression:
-    """Parse an expression. Raises ValueError with what is wrong."""
+    """Parse an expression and check that it uses nothing but ALLOWED.
+
+    Raises ValueError with what is wrong.
+    """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"has {len(text)} characters; an expression has at most {MOST_CHARACTERS}")
     keys: dict[str, None] = {}
-    _collect(text.strip(), _tree(text.strip()), keys)
+    _collect_keys(text.strip(), _tree(text.strip()), keys)
     return Expression(text.strip(), tuple(keys))
 
 
 @lru_cache
 def _tree(text: str) -> ast.expr:
+    """Parse text with Python's parser. Raises ValueError if it is not an expression."""
     try:
         with warnings.catch_warnings():
+            # `0or 1` is a warning to Python, which would be printed in the middle of a command.
             warnings.simplefilter("error")
             return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -182,8 +219,11 @@ def _tree(text: str) -> ast.expr:
         raise ValueError(f"{kind_of(text)} is not an expression{hint}") from None
 
 
-def _collect(text: str, node: ast.AST, keys: dict[str, None], depth: int = 0) -> None:
-    """Add the dotted keys under a node. Raises ValueError where there is anything that an expression may not have in it."""
+def _collect_keys(text: str, node: ast.AST, keys: dict[str, None], depth: int = 0) -> None:
+    """Add the dotted keys under a node.
+
+    Raises ValueError where there is anything that an expression may not have in it.
+    """
     if depth > DEEPEST:
         raise ValueError(f"is nested more than {DEEPEST} deep")
     key = key_of(node)
@@ -194,10 +234,10 @@ def _collect(text: str, node: ast.AST, keys: dict[str, None], depth: int = 0) ->
     if isinstance(node, ast.Call) and key_of(node.func) and not node.keywords:
         _check_call(key_of(node.func), len(node.args))
         parts = list(node.args)
-    elif not isinstance(node, KNOWN) and not _is_constant(node):
+    elif not isinstance(node, ALLOWED_NODES) and not _is_constant(node):
         raise ValueError(f"{kind_of(ast.get_source_segment(text, node) or text)} is not understood")
     for part in parts:
-        _collect(text, part, keys, depth + 1)
+        _collect_keys(text, part, keys, depth + 1)
 
 
 def key_of(node: ast.AST) -> str:
@@ -214,6 +254,7 @@ def _is_constant(node: ast.AST) -> bool:
 
 
 def _check_call(name: str, given: int) -> None:
+    """Raise ValueError for an unknown function, or the wrong number of arguments."""
     if name not in ARGUMENTS:
         raise ValueError(f"there is no function {name}; there are {', '.join(ARGUMENTS)}")
     least, most = ARGUMENTS[name]
@@ -231,6 +272,9 @@ def sides(text: str) -> tuple[Expression, Expression]:
 
 
 def equation(text: str) -> Expression:
-    """Parse `left = right` as left minus right. Raises ValueError with what is wrong."""
+    """Parse `left = right` as the expression left minus right, which is 0 where the equation holds.
+
+    Raises ValueError with what is wrong.
+    """
     left, right = sides(text)
     return expression(f"({left.text}) - ({right.text})")

@@ -1,4 +1,8 @@
-"""Check that nonconv can use what a plug-in registers: names, parameters, and functions that kernels can import."""
+"""Check that nonconv can use what a plug-in registers: names, parameters, and functions that kernels can import.
+
+These are checks of form, made whenever a plug-in is loaded. `nonconv explain FILE --test` tests what its functions do
+(the room `contract`).
+"""
 
 import re
 import sys
@@ -19,7 +23,9 @@ from nonconv.faults.problems import Place, Problem
 
 UNDERSTOOD = "float, int, bool, str, Literal, a tuple of one of these, or one of these | such a tuple"
 NUMBERS = (float, int, bool)
+"""Types that a kernel can take."""
 TUPLES = {"update": ("state", "per_step")}
+"""The NamedTuples that a function of a kernel takes, as fields of its component; `constants` for all others."""
 
 
 class Refused(Exception):
@@ -34,14 +40,17 @@ class Refused(Exception):
 
 
 def refuse_unusable(path: Path, components: Sequence[Registered]) -> None:
-    """Raise Refused unless nonconv can use what the file registers."""
+    """Raise Refused unless nonconv can use what the file registers; it holds every problem found.
+
+    components: in the order of the file. Their models are made as well, which shows what pydantic refuses.
+    """
     if not components:
         example = "from nonconv.plugin import OPTIMIZERS, Optimizer; OPTIMIZERS.register(Optimizer(...))"
         raise Refused(Problem("registers no component", Place(str(path), 0, 0, ""), allowed=f"for example {example}"))
     problems: list[Problem] = []
     for kind, component, _ in components:
-        found = [*_of_texts(kind, component), *_of_parameters(kind, component), *_of_definitions(component)]
-        problems += [Problem(message, _place_of(path, subject), what) for subject, what, message in found]
+        found = [*_check_texts(kind, component), *_check_parameters(kind, component), *_check_definitions(component)]
+        problems += [Problem(message, _find_place(path, subject), what) for subject, what, message in found]
     if problems:
         raise Refused(*dict.fromkeys(problems))
     for kind, component, _ in components:
@@ -52,7 +61,8 @@ Finding = tuple[Any, str, str]
 """The class or function it is about (or a class and the name of a parameter), what that is called, what is wrong."""
 
 
-def _of_texts(kind: str, component: Component) -> Iterator[Finding]:
+def _check_texts(kind: str, component: Component) -> Iterator[Finding]:
+    """Yield what is wrong with the name, the class of the parameters and its docstring."""
     cls, name = component.parameters, f"{BUILT_IN[kind].noun} {component.name}"
     if not (isinstance(component.name, str) and component.name.isidentifier()):
         yield cls, name, "the name must be a word of letters, digits and underscores"
@@ -62,19 +72,20 @@ def _of_texts(kind: str, component: Component) -> Iterator[Finding]:
         yield cls, name, f"{cls.__name__} needs a docstring; its first line says what the {BUILT_IN[kind].noun} is"
 
 
-def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
+def _check_parameters(kind: str, component: Component) -> Iterator[Finding]:
+    """Yield what is wrong with each parameter: its annotation, or a name that means something else here."""
     cls = component.parameters
     try:
         hints = get_type_hints(cls, include_extras=True)
-    except Exception as error:  # whatever stands there is evaluated
+    except Exception as error:  # annotations are evaluated, and may be any code
         yield cls, cls.__name__, f"its annotations cannot be read: {in_one_line(error)}"
         return
     common = {parameter.name for parameter in common_parameters(kind)}
     for name, annotation in hints.items():
         subject, what = (cls, name), f"parameter {name}"
-        if not _understood(annotation):
-            yield subject, what, f"the annotation {_shown(annotation)} is not understood; write {UNDERSTOOD}"
-        elif kind == "objective" and not _as_expected(component, name, annotation):
+        if not _is_understood(annotation):
+            yield subject, what, f"the annotation {_annotation_text(annotation)} is not understood; write {UNDERSTOOD}"
+        elif kind == "objective" and not _has_expected_type(component, name, annotation):
             like = "mlp" if isinstance(component, Coupled) else "quadratic"
             yield subject, what, f"of an objective must be annotated as in nonconv/objectives/{like}.py"
         elif isinstance(component, Optimizer) and component.per_step is cls and bare(annotation)[0] not in NUMBERS:
@@ -89,16 +100,18 @@ def _of_parameters(kind: str, component: Component) -> Iterator[Finding]:
             yield subject, what, "this name is reserved by nonconv; choose another"
     if isinstance(component, Coupled) and "data" not in hints:
         yield cls, cls.__name__, "needs the parameter data, annotated as in nonconv/objectives/mlp.py"
-    if isinstance(component, Initialisation) and not _law_and_gain(hints):
+    if isinstance(component, Initialisation) and not _has_law_and_gain(hints):
         yield cls, cls.__name__, "needs the parameters law and gain, annotated as in nonconv/data/initial.py"
 
 
-def _law_and_gain(hints: Mapping[str, Any]) -> bool:
+def _has_law_and_gain(hints: Mapping[str, Any]) -> bool:
+    """Whether an initialisation has the parameters that nonconv draws weights by."""
     law, gain = (bare(hints.get(name))[0] for name in ("law", "gain"))
     return set(get_args(law)) == {"normal", "uniform"} and gain is float
 
 
-def _understood(annotation: Any) -> bool:
+def _is_understood(annotation: Any) -> bool:
+    """Whether nonconv can check values of an annotation and say what it allows."""
     try:
         allowed(annotation)
         typed(annotation)
@@ -111,7 +124,7 @@ def _understood(annotation: Any) -> bool:
     return len(others) == 1 and (first in (Literal, str)) != (others[0] is tuple)  # else nothing tells which one is meant
 
 
-def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
+def _has_expected_type(objective: Component, name: str, annotation: Any) -> bool:
     """Whether an objective's parameter has the type that its name implies elsewhere in nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
@@ -122,51 +135,57 @@ def _as_expected(objective: Component, name: str, annotation: Any) -> bool:
     return name != "scale" or core is float or bare(next(iter(get_args(core)), None))[0] is float
 
 
-def _shown(annotation: Any) -> str:
+def _annotation_text(annotation: Any) -> str:
+    """Write an annotation as in the file."""
     core = bare(annotation)[0]
     return core.__name__ if isinstance(core, type) else str(core)
 
 
-def _of_definitions(component: Component) -> Iterator[Finding]:
-    """A kernel imports what it is made of by name, each from the module of the function that runs in it."""
+def _check_definitions(component: Component) -> Iterator[Finding]:
+    """Yield what is wrong with the functions of a component.
+
+    A kernel's module imports each function by name from the function's own module, and so its tuples: a lambda or a
+    function inside another cannot be found there.
+    """
     if component.load:
         yield component.load, "load", "is for nonconv's own components; a plug-in cannot load files"
     if getattr(component, "on_orbit", None):
-        yield component.on_orbit, "on_orbit", "is for toint, which nonconv's reports know"  # type: ignore[attr-defined]  # just read
+        yield component.on_orbit, "on_orbit", "is for nonconv's own toint; a plug-in cannot use it"  # type: ignore[attr-defined]  # just read
     for role in RETURNED:
         function = getattr(component, role, None)
         if function is None or (role == "loss" and not isinstance(component, Coupled)):
             continue
-        if not isinstance(function, FunctionType) or _imported(function, function.__name__) is not function:
+        if not isinstance(function, FunctionType) or _look_up_in_module(function, function.__name__) is not function:
             yield function, role, "must be a function at the top level of the file, under its own name"
             continue
         for field in TUPLES.get(role, ("constants",)):
             cls = getattr(component, field)
-            if not hasattr(cls, "_fields") or _imported(function, cls.__name__) is not cls:
+            if not hasattr(cls, "_fields") or _look_up_in_module(function, cls.__name__) is not cls:
                 yield cls, field, f"must be a NamedTuple at the top level of the file that {role} is in, under its own name"
 
 
-def _imported(function: FunctionType, name: str) -> Any:
+def _look_up_in_module(function: FunctionType, name: str) -> Any:
+    """Return what the function's module has under a name, or None."""
     return getattr(sys.modules.get(function.__module__), name, None)
 
 
-def _place_of(path: Path, subject: Any) -> Place:
+def _find_place(path: Path, subject: Any) -> Place:
     """Find where the file defines a class, a parameter in one, or a function; else return the whole file."""
     if is_foreign(subject):
         return place_of_function(subject)
     lines = source_lines[str(path)]
     cls, parameter = subject if isinstance(subject, tuple) else (subject, "")
     name = getattr(cls, "__name__", "")
-    found = _line_of(lines, rf"(?:class|def) ({re.escape(name)})\b", 0)
+    found = _find_line(lines, rf"(?:class|def) ({re.escape(name)})\b", 0)
     if found and parameter:
-        found = _line_of(lines, rf"\s+({re.escape(parameter)})\s*:", found[0]) or found
+        found = _find_line(lines, rf"\s+({re.escape(parameter)})\s*:", found[0]) or found
     if not found:
         return Place(str(path), 0, 0, "")
     number, match = found
     return Place(str(path), number, match.start(1) + 1, match.string, len(match[1]))
 
 
-def _line_of(lines: Sequence[str], pattern: str, after: int) -> tuple[int, re.Match[str]] | None:
-    """Find the first line after a number that begins with a pattern."""
+def _find_line(lines: Sequence[str], pattern: str, after: int) -> tuple[int, re.Match[str]] | None:
+    """Find the first line after a line number that begins with a pattern: its number and the match."""
     matches = ((number, re.match(pattern, text)) for number, text in enumerate(lines[after:], after + 1))
     return next(((number, match) for number, match in matches if match), None)

@@ -1,8 +1,9 @@
 """Plug-ins: a user's Python files, executed once per content, and the catalogue of a config that names them.
 
-A file is executed under a module name made of its own name and content, so that a kernel finds its definitions by
-import in any process. What it registers is collected while it is executed and belongs to the plug-in: nothing is added
-to nonconv's own registries, so configs with different plug-ins do not meet.
+A file is executed under a module name made of its file name and the digest of its content. A kernel finds its
+definitions by import under this name, in any process; a changed file gets another name, so no kernel is stale. What the
+file registers is collected while it is executed and belongs to the plug-in: nothing is added to nonconv's own
+registries, so configs with different plug-ins do not meet.
 """
 
 import hashlib
@@ -41,7 +42,10 @@ _executing = RLock()
 
 
 def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
-    """Load the plug-ins that a config names; return its catalogue, and their problems. The models refuse what is not text."""
+    """Load the plug-ins that a config names; return its catalogue, and their problems.
+
+    An entry that is not text is skipped: the model of the config reports it.
+    """
     named = document.data.get("plugins") if isinstance(document.data, dict) else None
     several = isinstance(named, list)
     wanted: list[Wanted] = []
@@ -55,7 +59,7 @@ def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
 
 
 def load_files(paths: Sequence[Path]) -> Catalogue:
-    """Return the catalogue of nonconv's components and those of these files. Raises ConfigError."""
+    """Load these files; return the catalogue of nonconv's components and theirs. Raises ConfigError."""
     catalogue, problems = _load([Wanted(path) for path in paths])
     if problems:
         raise ConfigError([str(problem) for problem in problems])
@@ -63,7 +67,7 @@ def load_files(paths: Sequence[Path]) -> Catalogue:
 
 
 def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
-    """Return the catalogue with the plug-ins that have no problems, and the problems of the others."""
+    """Load files; return the catalogue of those without problems, and the problems of the others."""
     plugins: list[Plugin] = []
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
@@ -74,18 +78,18 @@ def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
             continue
         seen[one.path.name] = one.path
         try:
-            plugin = _loaded(one)
+            plugin = _load_one(one)
         except Refused as refused:
             problems += refused.problems
             continue
-        taken = list(_taken(plugin, plugins))
+        taken = list(_find_name_conflicts(plugin, plugins))
         problems += taken
         plugins += [] if taken else [plugin]
     return Catalogue(tuple(plugins)), problems
 
 
-def _taken(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
-    """Yield a problem for each name that an earlier plug-in of the same config has."""
+def _find_name_conflicts(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
+    """Yield a problem for each name that an earlier plug-in of the same config registers too."""
     owners = {(one.kind, one.component.name): other for other in earlier for one in other.registered}
     for kind, component, line in plugin.registered:
         if (kind, component.name) in owners:
@@ -94,8 +98,8 @@ def _taken(plugin: Plugin, earlier: Sequence[Plugin]) -> Iterator[Problem]:
             yield Problem(what, place_of_line(str(plugin.module.__file__), line))
 
 
-def _loaded(wanted: Wanted) -> Plugin:
-    """Return the plug-in, executed if its content is new. Raises Refused."""
+def _load_one(wanted: Wanted) -> Plugin:
+    """Return the plug-in of a file, executed if its content is new. Raises Refused."""
     content = _read(wanted)
     digest = hashlib.sha256(content).hexdigest()
     if wanted.digest not in ("", digest):
@@ -104,12 +108,15 @@ def _loaded(wanted: Wanted) -> Plugin:
     name = f"nonconv_plugin_{re.sub(r'[^0-9A-Za-z_]', '_', wanted.path.stem)}_{digest[:16]}"
     with _executing:
         if name not in _known:
-            _known[name] = _executed(wanted.path, content, digest, name)
+            _known[name] = _execute(wanted.path, content, digest, name)
         known = _known[name]
+    # The same content under another path: not executed again, but errors must name the path that was given.
     return known if known.path == wanted.path else replace(known, path=wanted.path)
 
 
 def _read(wanted: Wanted) -> bytes:
+    """Read the content of a Python file. Raises Refused."""
+
     def refused(message: str) -> Refused:
         return Refused(Problem(message, wanted.place, wanted.key))
 
@@ -131,48 +138,53 @@ def _read(wanted: Wanted) -> bytes:
     return content
 
 
-def _executed(path: Path, content: bytes, digest: str, name: str) -> Plugin:
-    """Execute a file and collect what it registers. Raises Refused."""
+def _execute(path: Path, content: bytes, digest: str, name: str) -> Plugin:
+    """Execute a file and collect what it registers. Raises Refused, after which the module is gone again."""
     file, text = str(path), content.decode("utf-8-sig")
     source_lines[file] = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     # Without a time stamp linecache holds on to it: a file edited meanwhile must not pass for what was executed.
     linecache.cache[file] = (len(text), None, [f"{line}\n" for line in source_lines[file]], file)
     module = ModuleType(name)
     module.__file__ = file
+    # Registered before it is executed, as Python's own import does: its classes look their module up.
     sys.modules[name] = module
     collector = _Collector(file)
     try:
         with collecting(collector.add):
-            exec(_compiled(path, text), module.__dict__)
+            exec(_compile(path, text), module.__dict__)
         refuse_unusable(path, collector.found)
     except BaseException as error:
         del sys.modules[name]
-        raise (error if isinstance(error, Refused | KeyboardInterrupt) else Refused(_while_executed(path, error))) from None
+        raise (error if isinstance(error, Refused | KeyboardInterrupt) else Refused(_describe_failure(path, error))) from None
     return Plugin(path, digest, content, module, tuple(collector.found))
 
 
 class _Collector:
-    """What a file registers while it is executed."""
+    """Collects what a file registers while it is executed.
+
+    found: the components, each with its kind and the line that registers it.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.found: list[Registered] = []
 
     def add(self, kind: str, component: Component) -> None:
-        """Note a component. Raises NameTaken."""
+        """Add a component. Raises NameTaken if the file has registered one of this name already."""
         if any(one.kind == kind and one.component.name == component.name for one in self.found):
             raise NameTaken(f"the {BUILT_IN[kind].noun} {component.name!r} is already registered by this file")
         self.found.append(Registered(kind, component, self._line()))
 
     def _line(self) -> int:
-        """The line of the file that is being executed."""
+        """Return the line of the file that is being executed: the innermost frame of the stack that is in it."""
         frame = sys._getframe()
         while frame.f_code.co_filename != self.file and frame.f_back:
             frame = frame.f_back
         return frame.f_lineno
 
 
-def _compiled(path: Path, text: str) -> Any:
+def _compile(path: Path, text: str) -> Any:
+    """Compile the text of a file. Raises Refused with the place of a syntax error."""
     try:
         return compile(text, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
@@ -186,6 +198,7 @@ def _compiled(path: Path, text: str) -> Any:
         raise Refused(Problem(f"not Python: {error or 'nested too deeply'}", Place(str(path), 0, 0, ""))) from None
 
 
-def _while_executed(path: Path, error: BaseException) -> Problem:
+def _describe_failure(path: Path, error: BaseException) -> Problem:
+    """Return the problem of a file that raised while it was executed."""
     place = last_place(error.__traceback__, {str(path)}) or Place(str(path), 0, 0, "")
     return Problem(str(error) if isinstance(error, NameTaken) else f"cannot be executed: {in_one_line(error)}", place)

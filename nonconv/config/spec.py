@@ -1,4 +1,11 @@
-"""The config as typed models, made from the components' own parameters. The JSON Schema comes from the same models."""
+"""The config as typed models, made from the components' own parameters.
+
+A component says type, range and meaning of each parameter once, in its annotations. From these come the pydantic model
+that validates a config (`experiment_model`), the JSON Schema for editors, and what errors call `allowed`. Models are made
+at run time since a plug-in adds components.
+
+`Experiment` below is the top level of a config; `Record`, `Floors` and `Enough` are mappings within it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -30,23 +37,30 @@ from nonconv.config.expect import Expect
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
+"""The largest count of paths or steps."""
 CATALOGUES = 8
 """How many catalogues' models are cached: configs with the same plug-ins share them."""
 
 
 class AsItIs(Words):
-    """The words of a type that pydantic takes unchanged."""
+    """The words for a type that pydantic gets unchanged: `typed` leaves the annotation alone."""
 
     __slots__ = ()
 
 
 def whole(value: Any) -> Any:
-    """`1e4` where a whole number is wanted."""
+    """Turn a float that is a whole number into an int: `steps: 1e4` is written often."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
-    """Turn a plain annotation into one that pydantic checks strictly: no text or boolean for a number, no nan."""
+    """Turn a plain annotation into one that pydantic checks strictly: no text or boolean for a number, no nan.
+
+        >>> typed(Annotated[float, Interval(gt=0), Doc("the step size")])
+        Annotated[float, Strict(), AllowInfNan(False), Interval(gt=0)]
+
+    A component's annotation (OneOf) becomes the union of the catalogue's components of that kind.
+    """
     core, metadata = bare(annotation)
     core = without_none(core)
     kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
@@ -76,25 +90,29 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
 
 
 def one_or_many(single: Any, several: Any) -> Any:
-    """Accept a value or a list of values."""
+    """Return the type of a value or a list of values."""
     options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
 
 
 def word_or_other(word: Any, other: Any) -> Any:
-    """Accept a word or a value of another type."""
+    """Return the type of a word or a value of another type."""
     options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
 
 
 @dataclass(frozen=True)
 class Short:
-    """Accepts a component written as its bare name, or a schedule written as a number; and says so in the schema."""
+    """Lets a component be written as its bare name, or a schedule as a number; and says so in the schema.
+
+    `optimizer: adam` means `optimizer: {name: adam}`, and `learning_rate: 0.1` means `{name: constant, value: 0.1}`.
+    """
 
     names: tuple[str, ...]
     number: bool
 
     def expand(self, value: Any) -> Any:
+        """Return the mapping that a short form means; anything else unchanged."""
         if isinstance(value, str):
             return {"name": value}
         if self.number and isinstance(value, int | float) and not isinstance(value, bool):
@@ -112,7 +130,10 @@ class Short:
 
 
 def component_union(catalogue: Catalogue, kind: str) -> Any:
-    """Return the type of any component of a kind, chosen by `name`."""
+    """Return the type of any component of a kind, chosen by `name`.
+
+    A discriminated union: pydantic reports the problems of the named component alone, not of all of them.
+    """
     components = catalogue[kind]
     models = [Annotated[component_model(kind, component, catalogue), Tag(name)] for name, component in components.items()]
     options = Union[tuple(models)]  # type: ignore[valid-type]  # noqa: UP007  # made at run time, so | cannot write it
@@ -120,6 +141,7 @@ def component_union(catalogue: Catalogue, kind: str) -> Any:
 
 
 def _name_of(value: Any) -> str | None:
+    """Return the name that chooses a component's model; None if there is none."""
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
     return name if isinstance(name, str) else None
 
@@ -136,7 +158,7 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
 
     catalogue: of the components that may be its parameters.
     """
-    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_consistency(component))}
+    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_check_of(component))}
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
@@ -157,9 +179,11 @@ def common_parameters(kind: str) -> list[Parameter]:
 
 
 def _field(parameter: Parameter) -> Any:
+    """Return the pydantic field of a parameter: its default, its meaning, and what errors say is allowed."""
     extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind}
     default: dict[str, Any] = {} if parameter.default is REQUIRED else {"default": parameter.default}
     if parameter.default is None:
+        # A factory does not show in the JSON Schema: null is not a value that may be written.
         default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
 
@@ -169,11 +193,17 @@ def parameters_from(component: Component, model: Any) -> Any:
     return component.parameters(*(getattr(model, name) for name in getattr(component.parameters, "_fields", ())))
 
 
-def _consistency(component: Component) -> Callable[[Any], Any]:
-    return _without_complaints(lambda model: component.check(parameters_from(component, model)))
+def _check_of(component: Component) -> Callable[[Any], Any]:
+    """Return the validator that runs a component's own `check` on its parameters."""
+    return _raise_complaints(lambda model: component.check(parameters_from(component, model)))
 
 
-def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[Any], Any]:
+def _raise_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[Any], Any]:
+    """Return a validator that raises the first complaint of a check.
+
+    The complaint travels as the context of pydantic's error, from which `validate` takes it.
+    """
+
     def consistent(self: Any) -> Any:
         for complaint in check(self):
             raise PydanticCustomError("complaint", "{message}", complaint._asdict())
@@ -186,7 +216,7 @@ def _without_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[An
 def part_model(part: type[Any]) -> type[BaseModel]:
     """Make the pydantic model of a mapping inside a config."""
     fields: dict[str, Any] = {p.name: (typed(p.annotation), _field(p)) for p in parameters_of(part)}
-    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_without_complaints(part.check))}
+    validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_raise_complaints(part.check))}
     return create_model(part.__name__.lower(), __config__=SETTINGS, __doc__=part.__doc__, __validators__=validators, **fields)
 
 
@@ -195,13 +225,14 @@ Number = Annotated[float, Strict(), AllowInfNan(False)]
 NamedXi = Literal["minimizer", "adam_zero", "start", "path_mean", "last"]
 
 
-def _kind_of_value(value: Any) -> str:
+def _tag_of_value(value: Any) -> str:
+    """Return the tag of a value in the unions below: many for a list, word for a text or mapping, else one."""
     return "many" if isinstance(value, list | tuple) else "word" if isinstance(value, str | dict | BaseModel) else "one"
 
 
 POINT = "a number, a list of dim numbers"
 Point = Annotated[Number, Tag("one")] | Annotated[tuple[Number, ...], Tag("many")]
-Xi = Annotated[Point | Annotated[NamedXi, Tag("word")], Discriminator(_kind_of_value)]
+Xi = Annotated[Point | Annotated[NamedXi, Tag("word")], Discriminator(_tag_of_value)]
 SeveralXi = Annotated[tuple[Xi, ...], Field(min_length=1)]
 Xis = Annotated[
     SeveralXi,
@@ -214,10 +245,10 @@ Xis = Annotated[
 
 def start_union(catalogue: Catalogue) -> Any:
     """Return the type of a start: a point, or a distribution that is drawn for each path."""
-    return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_kind_of_value)]
+    return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_tag_of_value)]
 
 
-def _as_list(value: Any) -> Any:
+def _list_plugins(value: Any) -> Any:
     """Bring `plugins` to one form: a list of mappings. It may be one file or a list, each a path or a mapping."""
     entries = value if isinstance(value, list | tuple) else [] if value is None else [value]
     return [{"file": entry} if isinstance(entry, str) else entry for entry in entries]
@@ -230,7 +261,8 @@ class PluginFile(Part):
     sha256: Annotated[str, Doc("the file's digest; if given, any other content is refused")] = ""
 
 
-def _rising(values: Any) -> list[Complaint]:
+def _check_order(values: Any) -> list[Complaint]:
+    """Complain if `min` is more than `max`."""
     return [Complaint("min", f"{values.min} is more than max, which is {values.max}")] if values.min > values.max else []
 
 
@@ -243,7 +275,7 @@ class Enough(Part):
     of: Annotated[Literal["mse", "twin", "window", "cauchy"], Doc("of E|theta_T - xi|^2 for the first xi, or of a floor")] = (
         "mse"
     )
-    check = staticmethod(_rising)
+    check = staticmethod(_check_order)
 
 
 Paths: TypeAlias = Annotated[  # type: ignore[valid-type]
@@ -319,22 +351,25 @@ class Experiment:
         AsItIs("a mapping of keys to their values"),
         Doc("the grid of `nonconv sweep`: config keys with the values they take"),
     ] = None
-    expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` holds the result against")] = None
+    expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` tests the result against")] = None
 
 
-def _written_plugins(plugin: type[BaseModel]) -> Any:
-    """Return the type of `plugins` as it may be written."""
+def _plugins_input_type(plugin: type[BaseModel]) -> Any:
+    """Return the type of `plugins` as it may be written, for the JSON Schema."""
     one = Union[str, plugin]  # type: ignore[valid-type]  # noqa: UP007  # made at run time
     return Union[one, tuple[one, ...], None]  # noqa: UP007  # made at run time
 
 
 @lru_cache(maxsize=CATALOGUES)
 def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
-    """Make the model of a whole config that can name these components."""
+    """Make the model of a whole config that can name these components.
+
+    Cached, since making one takes longer than validating with it.
+    """
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
     by_name = {p.name: p for p in parameters_of(Experiment)}
     fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
-    files = BeforeValidator(_as_list, json_schema_input_type=_written_plugins(plugin))
+    files = BeforeValidator(_list_plugins, json_schema_input_type=_plugins_input_type(plugin))
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
@@ -344,6 +379,6 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
 
 
 def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
-    """Make the JSON Schema of a config."""
+    """Make the JSON Schema of a config that can name these components."""
     schema = experiment_model(catalogue).model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

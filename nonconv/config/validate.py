@@ -1,4 +1,9 @@
-"""Turn a document into a validated experiment, or raise all its problems at once, each with its place."""
+"""Turn a document into a validated experiment, or raise all its problems at once, each with its place.
+
+Pydantic finds what is wrong, but knows neither lines nor the words of a config: it says `Input should be less than 1` of
+`('optimizer', 'adam', 'beta1')`. Here each of its errors becomes a problem: the place of the value, what is allowed there
+in the words of `nonconv explain`, and the nearest name.
+"""
 
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin
@@ -14,26 +19,30 @@ from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
 
 TAGS = ("one", "many", "word")
+"""Parts of pydantic's `loc` that name an option of a union of config.spec, not a key."""
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+"""Words that YAML 1.1 read as booleans, with what to write instead."""
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise ConfigError if there are problems: in the order of their places, those of overrides last."""
-    ordered = sorted(problems, key=_order)
+    """Raise ConfigError if there are problems, each once, in the order of their places; those of overrides come last."""
+    ordered = sorted(problems, key=_sort_key)
     if ordered:
         raise ConfigError(list(dict.fromkeys(str(problem) for problem in ordered)))
 
 
-def _order(problem: Problem) -> tuple[bool, str, int, int]:
+def _sort_key(problem: Problem) -> tuple[bool, str, int, int]:
+    """Return what problems are sorted by: source and place; overrides last, in the order given."""
     place = problem.place
-    override = _of_override(problem)
+    override = _is_override(problem)
     return override, "" if override else place.source, place.line, place.column
 
 
 def validate(document: Document) -> BaseModel:
-    """The typed experiment; the document's catalogue then has its plug-ins, unless these are loaded already.
+    """Load the plug-ins of a document and return the typed experiment, an instance of spec.experiment_model.
 
-    Raises ConfigError with the problems of the text and of the values.
+    The document's catalogue then has its plug-ins; loaded ones are not loaded again. Raises ConfigError with the problems
+    of the text and of the values.
     """
     broken: list[Problem] = []
     if not document.catalogue.plugins:
@@ -43,25 +52,27 @@ def validate(document: Document) -> BaseModel:
     try:
         model = experiment_model(document.catalogue).model_validate(document.data)
     except ValidationError as error:
-        details_of_all = [details for details in error.errors(include_url=False) if not _echoes(details)]
+        details_of_all = [details for details in error.errors(include_url=False) if not _is_repeated(details)]
+        # A plug-in that cannot be loaded makes its names unknown, which is no second problem.
         known = [details for details in details_of_all if not (broken and details["type"] == "union_tag_invalid")]
-        found = [_of_check(details) or _problem(document, details) for details in known]
-        refuse([*document.problems, *(problem for problem in found if not _follows(problem, of_text))])
+        found = [_blame_check(details) or _translate(document, details) for details in known]
+        refuse([*document.problems, *(problem for problem in found if not _is_consequence(problem, of_text))])
         raise
     refuse(document.problems)
     return model
 
 
-def _follows(problem: Problem, problems: Iterable[Problem]) -> bool:
+def _is_consequence(problem: Problem, problems: Iterable[Problem]) -> bool:
     """Whether a problem is about a key that could not be read, or about something inside it."""
-    return any(problem.key.startswith(other.key) for other in problems if not _of_override(other))
+    return any(problem.key.startswith(other.key) for other in problems if not _is_override(other))
 
 
-def _of_override(problem: Problem) -> bool:
+def _is_override(problem: Problem) -> bool:
+    """Whether a problem is about an option of the command line, not a file."""
     return problem.place.source.startswith(("--set", "--grid"))
 
 
-def _echoes(details: Any) -> bool:
+def _is_repeated(details: Any) -> bool:
     """Whether pydantic calls a list too short only because its entries are wrong, which is reported already."""
     return details["type"] == "too_short" and bool(len(details["input"]) >= details["ctx"]["min_length"])
 
@@ -69,8 +80,11 @@ def _echoes(details: Any) -> bool:
 class _Position:
     """Where pydantic's `loc` leads: the document's path, the model of its last key, and what that key allows.
 
-    several: the last key is a list or mapping of what the model describes, so that its entry comes next. is_entry: what is
-    allowed is said of the list that the last key is an entry of.
+    `loc` mixes keys, indices, tags of unions and names of components, as in `('optimizer', 'adam', 'beta1')`; it is followed
+    through the models, so that each part is understood as what it is.
+
+    kind, component: of the component that the path is in. several: the last key is a list or mapping of what the model
+    describes, so its entry comes next. is_entry: what is allowed is said of the list that the last key is an entry of.
     """
 
     def __init__(self, catalogue: Catalogue, loc: tuple[int | str, ...], unknown_key: bool) -> None:
@@ -86,6 +100,7 @@ class _Position:
             self.path = (*self.path, loc[-1])
 
     def _follow(self, part: int | str) -> None:
+        """Follow a part of `loc`: the name of a component where one is due, otherwise a key."""
         if isinstance(part, str) and self.kind and not self.component:
             self.component = part
             self.model = component_model(self.kind, self.catalogue[self.kind][part], self.catalogue)
@@ -93,6 +108,7 @@ class _Position:
             self._enter(part)
 
     def _enter(self, part: int | str) -> None:
+        """Enter a key or an entry: extend the path, and find its model and what it allows."""
         self.path = (*self.path, part)
         if self.several:
             file = "a Python file, or " if self.path[0] == "plugins" else ""
@@ -104,7 +120,7 @@ class _Position:
             return
         extra = dict(field.json_schema_extra or {})
         self.allowed = str(extra.get("x-allowed", ""))
-        nested = _model_inside(field.annotation)
+        nested = _find_model(field.annotation)
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
             self.allowed = choices(self.catalogue, self.kind)
@@ -113,19 +129,22 @@ class _Position:
             self.several = get_origin(field.annotation) in (dict, tuple)
 
 
-def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    """Return the one model that an annotation is, or contains."""
+def _find_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the first model that an annotation is, or contains."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_inside(part))), None)
+    return next((found for part in get_args(annotation) if (found := _find_model(part))), None)
 
 
-def _of_check(details: Any) -> Problem | None:
-    """The problem of a plug-in whose `check` raised, which pydantic reports as invalid values."""
+def _blame_check(details: Any) -> Problem | None:
+    """Return the problem of a plug-in whose `check` raised; None for any other error.
+
+    Pydantic takes ValueError and AssertionError, whoever raised them, for invalid values.
+    """
     return blame(details["ctx"]["error"]) if details["type"] in ("value_error", "assertion_error") else None
 
 
-def _problem(document: Document, details: Any) -> Problem:
+def _translate(document: Document, details: Any) -> Problem:
     """Turn one of pydantic's errors into a problem with its place and what is allowed."""
     error, value, context = details["type"], details.get("input"), details.get("ctx", {})
     at = _Position(document.catalogue, details["loc"], error == "extra_forbidden")
@@ -142,10 +161,10 @@ def _problem(document: Document, details: Any) -> Problem:
     if error == "union_tag_invalid":
         path = (*at.path, "name")
         choice = at.catalogue.names(at.kind) if path in document.values else at.allowed
-        message, near = _unknown(at.catalogue, at.kind, context["tag"])
+        message, near = _describe_unknown_name(at.catalogue, at.kind, context["tag"])
         return Problem(message, document.place(path), key, choice, near)
     if error == "union_tag_not_found" and isinstance(value, dict):
-        return _without_name(document, at, value)
+        return _describe_missing_name(document, at, value)
     if error == "complaint":
         path = (*at.path, context["parameter"]) if context["parameter"] else at.path
         path = path if context["entry"] is None else (*path, context["entry"])
@@ -157,7 +176,7 @@ def _problem(document: Document, details: Any) -> Problem:
     return Problem(message, place, key, allowed, _nearest_value(at.allowed, value))
 
 
-def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
+def _describe_unknown_name(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
     """Describe a name that no component of the kind has; return the message and the nearest known name."""
     known = catalogue[kind]
     other = next((k for k in ("data", "dataset") if kind in ("data", "dataset") and name in catalogue[k]), None)
@@ -166,7 +185,7 @@ def _unknown(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
     return f"unknown {known.noun} {name!r}", nearest(name, known)
 
 
-def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
+def _describe_missing_name(document: Document, at: _Position, value: dict[str, Any]) -> Problem:
     """Describe a component whose name is missing or not text."""
     path = (*at.path, "name")
     message = cannot_be(kind_of(value["name"])) if "name" in value else "missing"
@@ -174,6 +193,7 @@ def _without_name(document: Document, at: _Position, value: dict[str, Any]) -> P
 
 
 def _nearest_value(allowed: str, value: Any) -> str:
+    """Return the allowed word that is nearest to a text; for a switch, `true` for `yes` and the like."""
     if allowed == "true or false" and isinstance(value, str):
         return SWITCHES.get(value.lower(), "")
     known = [] if "mapping" in allowed.partition(",")[0] else allowed.split(", ")

@@ -1,4 +1,9 @@
-"""From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on."""
+"""From a validated config to a cell: one fully resolved experiment, named by a hash of all that its results depend on.
+
+The models of `config.spec` check each value alone. Here is checked what needs more than one part of the config, such as
+the length of `start` and the dimension of the objective, or what a data file holds. Problems are collected, with their
+places, and raised together. What the config leaves out and only other parts determine is filled in.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +17,7 @@ from pydantic import BaseModel
 
 from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Objective, Point, Schedule
 from nonconv.config.document import Document, KeyPath, dotted, read
-from nonconv.config.expect import label, misplaced
+from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
 from nonconv.config.validate import refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -22,7 +27,7 @@ from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.experiment.cell import Cell, Scheduled, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
-from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, coordinates_there_are, first_of_each
+from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -34,7 +39,9 @@ from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
+"""Memory for the recorded iterates of one smallest block."""
 MOST_TABLE_NUMBERS = 5_000_000
+"""Numbers in the tables of a discrete law, over all coordinates."""
 
 
 def read_cell(path: Path, settings: Sequence[str]) -> Cell:
@@ -43,14 +50,21 @@ def read_cell(path: Path, settings: Sequence[str]) -> Cell:
 
 
 def make_cell(document: Document) -> Cell:
-    """Validate a config and bind it to its components and numbers. Raises ConfigError with every problem."""
+    """Validate a config and bind it to its components and numbers.
+
+    Raises ConfigError with every problem, and PluginError where a plug-in's own function fails.
+    """
     with blaming(lambda: document.catalogue.plugins):
         return _Binding(document, validate(document)).cell()
 
 
 @lru_cache
 def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
-    """Choose at most `points` different steps, rising to the last, with round ones and the last two halvings."""
+    """Choose at most `points` different steps, rising to the last, shape (R,).
+
+    spacing: log or linear. Powers of ten, a quarter and half of all steps are among them, so that tables show round steps.
+    Cached, and the array is read-only.
+    """
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
     found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
@@ -62,7 +76,11 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
 
 
 class _Binding:
-    """Check what needs more than one part of the config, and make the cell."""
+    """Check what needs more than one part of the config, and make the cell.
+
+    resolved: the config as plain data, filled in on the way. problems: what is wrong; `cell` raises them. sources: the files
+    that components load.
+    """
 
     def __init__(self, document: Document, model: Any) -> None:
         self.document, self.model = document, model
@@ -70,33 +88,35 @@ class _Binding:
         self.resolved = plain(model)
         self._fill_in_digests()
         self.sources = Sources(document, model.seed, self.problems)
-        self.objective = self._chosen("objective", model.objective)
+        self.objective = self._choose("objective", model.objective)
         coupled = isinstance(self.objective.component, Coupled)
-        self.data = self._data("dataset" if coupled else "data")
-        self.loaded = self._loaded(self.data, DATA_PATH)
+        self.data = self._choose_data("dataset" if coupled else "data")
+        self.loaded = self._load(self.data, DATA_PATH)
         if coupled:
             refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
         self.learning = bind(self.objective, self.data.component, self.loaded, self.sources) if coupled else None
         self.groups = self.learning.groups if self.learning else ()
-        self.dim = self._dim()
-        self._vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
+        self.dim = self._find_dim()
+        self._expand_vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
     def cell(self) -> Cell:
+        """Make the cell. Raises ConfigError with every problem."""
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
-        start, xi, coordinates = self._start(), self._xi(), self._coordinates()
+        start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         self._check_stopping()
         if model.expect is not None:
-            self.problems += misplaced(self.document, model.expect, [x.label for x in xi], record.tolist())
+            self.problems += find_unrecorded(self.document, model.expect, [x.label for x in xi], record.tolist())
         refuse(self.problems)
+        # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim
-        optimizer, objective = self._chosen("optimizer", model.optimizer), self.objective
-        rate, batch = self._chosen("learning_rate", model.learning_rate), self._chosen("batch_size", model.batch_size)
-        law = None if self.learning else self._law()
+        optimizer, objective = self._choose("optimizer", model.optimizer), self.objective
+        rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
+        law = None if self.learning else self._make_law()
         constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
         program = Program(
             seed=model.seed,
@@ -113,45 +133,49 @@ class _Binding:
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
         )
-        minimizer = self._minimizer(objective, law) if law else None
+        minimizer = self._find_minimizer(objective, law) if law else None
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
             identity=identity(portable(self.resolved)),
             program=program,
             paths=paths,
-            stopping=self._stopping(),
+            stopping=self._stopping_rule(),
             law=law,
             minimizer=minimizer,
             xi=tuple(x._replace(point=minimizer) if x.label == "minimizer" else x for x in xi),
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
-            learning_rate=_scheduled(rate, CONSTANT_RATE, model.learning_rate.warmup),
-            batch_size=_scheduled(batch, CONSTANT_BATCH),
+            learning_rate=_describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
+            batch_size=_describe_schedule(batch, CONSTANT_BATCH),
             files=self.sources.found,
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
         )
 
-    def _stopping(self) -> Stopping | None:
+    def _stopping_rule(self) -> Stopping | None:
+        """Return when a run has enough paths; None if their number is fixed."""
         rule = self.model.paths
         return None if isinstance(rule, int) else Stopping(rule.min, rule.target, rule.of)
 
     def _check_stopping(self) -> None:
-        rule = self._stopping()
+        """Complain if the number of paths depends on a floor that is not measured."""
+        rule = self._stopping_rule()
         if rule and rule.of != "mse" and not getattr(self.model.floors, rule.of):
             self._complain(("paths", "of"), f"the {rule.of} floor is not measured", f"floors: {{{rule.of}: true}}")
 
-    def _law(self) -> Law:
+    def _make_law(self) -> Law:
+        """Return the moments and bounds of the data. Raises PluginError for a law of the wrong shape."""
         make: Callable[..., Law] = self.data.component.law
         law = make(self.loaded, self.dim)
         if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law[:5]):
             raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
 
-    def _minimizer(self, objective: Chosen, law: Law) -> Array | None:
+    def _find_minimizer(self, objective: Chosen, law: Law) -> Array | None:
+        """Return the objective's minimizer, shape (dim,); None if none is known. Raises PluginError."""
         make: Callable[..., Array] | None = objective.component.minimizer
         if make is None:
             return None
@@ -161,6 +185,7 @@ class _Binding:
         return point
 
     def _fill_in_digests(self) -> None:
+        """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
         for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
             entry["sha256"] = plugin.digest
 
@@ -174,7 +199,7 @@ class _Binding:
             what = f"{recorded} recorded steps of {self.dim} coordinates do not fit into memory"
             self._complain(("record", "points"), what, f"at most {most} points with this dim")
         elif with_floors > most:
-            what = f"look at {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
+            what = f"need {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:
@@ -185,9 +210,11 @@ class _Binding:
             self._complain((*DATA_PATH, "values"), f"{points} points for each of {self.dim} coordinates do not fit into memory")
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
+        """Add a problem with the place of a path in the config."""
         self.problems.append(Problem(message, self.document.place(path), dotted(path), allowed, nearest))
 
-    def _chosen(self, kind: str, part: Any) -> Chosen:
+    def _choose(self, kind: str, part: Any) -> Chosen:
+        """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
         return Chosen(component, parameters_from(component, part))
 
@@ -196,11 +223,15 @@ class _Binding:
         """What an objective is prepared for: the shape of its examples, or its dimension."""
         return self.learning.shape if self.learning else self.dim
 
-    def _data(self, kind: str) -> Chosen:
-        return self._chosen(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
+    def _choose_data(self, kind: str) -> Chosen:
+        """Return the data of the objective; `NOTHING` for an objective without data."""
+        return self._choose(kind, self.model.objective.data) if _has_data(self.model) else Chosen(NOTHING, Nothing())
 
-    def _loaded(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> Any:
-        """Return the parameters as the component's functions take them; None where a file has problems."""
+    def _load(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> Any:
+        """Return the parameters as the component's functions take them; None where a file has problems.
+
+        The digest of a file goes into the resolved config, so that the identity depends on what the file holds.
+        """
         found, digest = self.sources.load(chosen, path, dim)
         if digest:
             held: Any = self.resolved
@@ -209,7 +240,8 @@ class _Binding:
             held["sha256"] = digest
         return found
 
-    def _dim(self) -> int:
+    def _find_dim(self) -> int:
+        """Return the number of coordinates: of the network, of the columns of the data, or as the config says."""
         if self.learning:
             return self.groups[-1].last
         given, wanted = getattr(self.model.objective, "dim", 1), self.data.component.dim(self.data.parameters)
@@ -226,8 +258,8 @@ class _Binding:
         self.resolved["objective"]["dim"] = wanted
         return int(wanted)
 
-    def _vector(self, value: Any, path: KeyPath) -> Array:
-        """Return dim numbers, from a number for every coordinate or from dim of them."""
+    def _expand_vector(self, value: Any, path: KeyPath) -> Array:
+        """Return dim numbers, shape (dim,), from a number for every coordinate or from dim of them."""
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.ndim and len(numbers) != self.dim:
             wanted = f"a number, or {self.dim} numbers" if self.dim > 1 else "a number"
@@ -235,22 +267,26 @@ class _Binding:
             return np.zeros(self.dim)
         return np.broadcast_to(numbers, (self.dim,)).copy()
 
-    def _start(self) -> Array | Chosen:
+    def _choose_start(self) -> Array | Chosen:
+        """Return the start: a point, shape (dim,), or a distribution that is drawn for each path.
+
+        A network without `start` begins with He's initialisation: at 0 all its units would stay equal.
+        """
         start = self.model.start
         if self.learning and "start" not in self.model.model_fields_set:
             start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
         if not isinstance(start, BaseModel):
-            return self._vector(start, ("start",))
-        component, parameters = chosen = self._chosen("start", start)
+            return self._expand_vector(start, ("start",))
+        component, parameters = chosen = self._choose("start", start)
         if isinstance(component, Initialisation):
-            return self._initial(component, parameters)
-        parameters = self._loaded(chosen, ("start",), self.dim)
+            return self._choose_initialisation(component, parameters)
+        parameters = self._load(chosen, ("start",), self.dim)
         if isinstance(component, Point):
             return np.zeros(self.dim) if parameters is None else component.point(parameters)
         return Chosen(component, parameters)
 
-    def _initial(self, component: Initialisation, parameters: Any) -> Array | Chosen:
+    def _choose_initialisation(self, component: Initialisation, parameters: Any) -> Array | Chosen:
         """Return the law of a network's weights at the start."""
         if not self.learning:
             what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
@@ -262,10 +298,11 @@ class _Binding:
     def _name(self) -> str:
         return str(self.objective.component.name)
 
-    def _coordinates(self) -> tuple[tuple[int, str], ...]:
-        """Return which coordinates of a path are kept, by number and name."""
+    def _list_coordinates(self) -> tuple[tuple[int, str], ...]:
+        """Return which coordinates of a path are kept, as pairs of number from 0 on and name; none for all."""
         wanted = self.model.record.coordinates
         if wanted is None:
+            # Left out of the resolved config, and so of the identity: it is what a config without the key says too.
             del self.resolved["record"]["coordinates"]
             return tuple((k, coordinate_name(k, self.groups)) for k in first_of_each(self.groups))
         found: dict[int, str] = {}
@@ -281,13 +318,15 @@ class _Binding:
         return tuple(found.items())
 
     def _complain_of_coordinate(self, value: str | int, at: int) -> None:
+        """Complain about an entry of record.coordinates that is no coordinate."""
         names = [group.name for group in self.groups]
         group = str(value).partition("[")[0]
         near = "" if group in names else nearest(group, names)
         what = f"there is no coordinate {value} of {self.dim}"
-        self._complain(("record", "coordinates", at), what, coordinates_there_are(self.groups, self.dim), near)
+        self._complain(("record", "coordinates", at), what, list_coordinates(self.groups, self.dim), near)
 
     def _check_adam_zero(self, path: KeyPath) -> None:
+        """Complain unless theory.predictions can compute the zero of Adam's vector field for this config."""
         rule, h = self._chosen("optimizer", self.model.optimizer)
         if rule is not ADAM or self.objective.component is not QUADRATIC:
             self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
@@ -296,7 +335,11 @@ class _Binding:
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
 
-    def _xi(self) -> tuple[Xi, ...]:
+    def _list_xi(self) -> tuple[Xi, ...]:
+        """Return the candidates for the limit, each once.
+
+        An objective without a known minimizer has other ones by default.
+        """
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, self.objective.component
         has_minimizer = isinstance(objective, Objective) and objective.minimizer is not None
@@ -310,7 +353,7 @@ class _Binding:
                 self._complain(path, f"{objective.name} has no minimizer", others)
             if value == "adam_zero":
                 self._check_adam_zero(path)
-            xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._vector(value, path))
+            xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._expand_vector(value, path))
             if xi.label in found:
                 self._complain(path, f"duplicate xi {xi.label}; first given as xi[{[*found].index(xi.label)}]")
             found[xi.label] = xi
@@ -318,11 +361,13 @@ class _Binding:
 
 
 def _has_data(model: Any) -> bool:
+    """Whether the objective takes data."""
     return hasattr(model.objective, "data")
 
 
 def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
-    return lambda n: warmed_up(_values(rate, n), warmup, n)
+    """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
+    return lambda n: warmed_up(_schedule_values(rate, n), warmup, n)
 
 
 @dataclass(frozen=True)
@@ -332,25 +377,28 @@ class _BatchSizes:
     schedule: Chosen
 
     def __call__(self, n: Array) -> Array:
-        sizes = _values(self.schedule, n)
+        sizes = _schedule_values(self.schedule, n)
         if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
             raise refusal(self.schedule.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
         return sizes
 
 
-def _scheduled(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
+def _describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
+    """Return what is known of a schedule in advance. constant: the component that is the same at every step."""
     steady = schedule.component is constant and not warmup
     return Scheduled(_limits(schedule), float(schedule.parameters.value) if steady else None, warmup)
 
 
 def _limits(schedule: Chosen) -> Limits:
+    """Return liminf and limsup of a schedule. Raises PluginError for anything else."""
     limits = schedule.component.limits(schedule.parameters)
     if not isinstance(limits, Limits):
         raise refusal(schedule.component.limits, "limits must return Limits")
     return limits
 
 
-def _values(schedule: Chosen, n: Array) -> Array:
+def _schedule_values(schedule: Chosen, n: Array) -> Array:
+    """Return a schedule at steps n, shape (R,). Raises PluginError for an array of another shape or type."""
     values: Array = schedule.component.value(schedule.parameters, n)
     if not isinstance(values, np.ndarray) or values.shape != n.shape or values.dtype != np.float64:
         raise refusal(schedule.component.value, "value must return an array of floats of the shape of n")

@@ -1,4 +1,8 @@
-"""A cell: one fully resolved experiment, bound to its numbers."""
+"""A cell: one fully resolved experiment, bound to its numbers.
+
+A run has one cell, a sweep has one per point of its grid. A cell holds what is simulated (`program`), how many paths,
+what is measured against (`xi`), and what is recorded. It knows nothing of how it is executed.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +21,10 @@ Bound = Callable[[Array], tuple[Array, Array]]
 
 
 class Stopping(NamedTuple):
-    """From `least` paths on, enough of them when the relative standard error of a quantity is at most `target`."""
+    """A rule for the number of paths: enough when the relative standard error of a quantity is at most `target`.
+
+    least: paths there are in any case. of: mse (for the first xi), twin, window or cauchy.
+    """
 
     least: int
     target: float
@@ -25,8 +32,9 @@ class Stopping(NamedTuple):
 
 
 class Xi(NamedTuple):
-    """A candidate for the limit: its name in tables, its point if it is not a random variable, and that point's error.
+    """A candidate for the limit.
 
+    label: its name in tables. point: shape (dim,); None for a random one, such as the last iterate of each path.
     se: standard error per coordinate; 0 where the point is known exactly.
     """
 
@@ -48,24 +56,29 @@ class Scheduled(NamedTuple):
 
 
 class Enclosure(NamedTuple):
-    """A file that goes with a config: what the config calls it, its place in an output folder, and its content or path."""
+    """A file that goes with a config into the output folder.
+
+    named: what the config calls it. place: its path in the output folder. source: its content or its path.
+    """
 
     named: str
     place: str
     source: bytes | Path
 
     def content(self) -> bytes:
-        """Raises OSError."""
+        """Return the file's content. Raises OSError."""
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One experiment, ready to run. `resolved` is the config with every default filled in; `identity` its hash.
+    """One experiment, ready to run.
 
-    paths: how many there are, or at most, if `stopping` may end it early. law: of the data; None if they are examples.
-    files: what it was read from besides its config, by what that calls them. coordinates: which of each path are kept, and
-    their names; all if there are none. swept: whether its config has a grid besides.
+    resolved: the config with every default filled in. identity: its hash. paths: how many there are, or at most, if
+    `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
+    escaped. recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use.
+    files: what it was read from in addition to its config, by what the config calls them. coordinates: which of each path are kept,
+    and their names; empty for all. swept: whether its config also has a grid.
     """
 
     name: str
@@ -89,16 +102,19 @@ class Cell:
 
     @cached_property
     def lineage(self) -> str:
-        """Names the experiment whatever the number of its paths: what was computed of it serves when there are to be more."""
+        """The hash of the experiment without its number of paths.
+
+        It names a cell's folder in a sweep: what was computed serves when more paths are wanted.
+        """
         return identity({key: value for key, value in self.portable.items() if key != "paths"})
 
     @cached_property
     def portable(self) -> dict[str, Any]:
-        """The resolved config as it lies in an output folder (identity.portable)."""
+        """The resolved config as it is in an output folder (identity.portable)."""
         return portable(self.resolved)
 
     def enclosures(self) -> Iterator[Enclosure]:
-        """Every file that the config names, data files first."""
+        """Yield every file that the config names, data files first."""
         for named, file in self.files.items():
             yield Enclosure(named, f"data/{file.name}", file)
         for entry, plugin in zip(self.resolved.get("plugins", ()), self.plugins, strict=True):
@@ -106,6 +122,7 @@ class Cell:
 
     @property
     def folder_name(self) -> str:
+        """The default name of its output folder: `adam_const-1a2b3c4d`."""
         return f"{self.name}-{self.identity[:8]}"
 
     @property
@@ -116,9 +133,10 @@ class Cell:
 
     @property
     def claim(self) -> str:
+        """What the experiment is to show; empty if the config says nothing."""
         return str(self.resolved["claim"])
 
     @property
     def expect(self) -> dict[str, Any]:
-        """What the result is held against, as the config has it; empty if it says nothing."""
+        """What `nonconv check` tests the result against, as in the config; empty if it says nothing."""
         return dict(self.resolved.get("expect", {}))

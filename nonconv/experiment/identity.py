@@ -1,4 +1,8 @@
-"""The name and the hash of an experiment: all that its results depend on, and nothing else."""
+"""The name and the hash of an experiment: of all that its results depend on, and nothing else.
+
+The hash decides whether a finished folder is reused. So `expect` is left out, paths of files are reduced to their names,
+and the content of each file counts by its digest.
+"""
 
 import hashlib
 import json
@@ -7,7 +11,10 @@ from typing import Any
 
 
 def name_of(config: Path) -> str:
-    """Name a config after its file; in an output folder, after the config that the folder is from."""
+    """Name a config after its file.
+
+    The config of an output folder is always called config.yaml: it has the name in the folder's manifest.
+    """
     if config.name != "config.yaml":
         return config.stem
     try:
@@ -17,7 +24,7 @@ def name_of(config: Path) -> str:
 
 
 def plain(model: Any) -> dict[str, Any]:
-    """Turn a config's model into plain data, without its sweep; of `expect` keep what was written."""
+    """Turn a config's model into plain data, without its sweep; of `expect` keep only what was written."""
     left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
     data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
@@ -29,11 +36,11 @@ def portable(resolved: dict[str, Any]) -> dict[str, Any]:
         files = [entry | {"file": f"plugins/{Path(entry['file']).name}"} for entry in resolved["plugins"]]
         resolved = resolved | {"plugins": files}
     for part, name in (("objective", "data"), ("start", "")):
-        resolved = resolved | {part: _moved(resolved[part], name)}
+        resolved = resolved | {part: _move_file(resolved[part], name)}
     return resolved
 
 
-def _moved(part: Any, name: str) -> Any:
+def _move_file(part: Any, name: str) -> Any:
     """Move the file of a part of a config, or of what it holds by a name, to `data/`."""
     held = part.get(name) if name and isinstance(part, dict) else part
     if not isinstance(held, dict) or "file" not in held:
@@ -43,6 +50,6 @@ def _moved(part: Any, name: str) -> Any:
 
 
 def identity(resolved: dict[str, Any]) -> str:
-    """Hash a resolved config. `expect` is left out: it changes nothing of the result."""
+    """Hash a resolved config: SHA-256 in hexadecimal. `expect` is left out, since it changes no result."""
     decisive = {key: value for key, value in resolved.items() if key != "expect"}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""What an experiment with a network has besides: held-out examples, and coordinates with names."""
+"""What only an experiment with a network has: held-out examples, and coordinates with names.
+
+Coordinates lie in groups, a weight matrix or a bias each, with the names that PyTorch gives them.
+"""
 
 import re
 from typing import Any
@@ -12,10 +15,14 @@ from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.numerics.arithmetic import Array
 
 MOST_EXAMINED_BYTES = 2**30
+"""Memory for a smallest block of networks looking at all held-out examples at once."""
 
 
 def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning:
-    """Lay the coordinates out, and set examples apart. h: the data's parameters as loaded. Problems go to the sources'."""
+    """Lay the coordinates out in groups, and set examples apart.
+
+    h: the data's parameters as loaded. What is wrong is added to the problems of `sources`.
+    """
     network = objective.component
     assert isinstance(network, Coupled)
     shape = data.shape(h)
@@ -33,7 +40,11 @@ def _most_held_out(shape: Shape, work: int) -> int:
 
 
 def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) -> tuple[Array, Array]:
-    """Return the examples that measure the risk: set apart, or drawn from a stream of their own."""
+    """Return the examples that measure the risk: x (features, m) and y (targets, m).
+
+    Rows of a file that are set apart, or examples drawn from a separate stream of random numbers, so that no path ever
+    learns from them.
+    """
     found = data.held_out(h)
     number = found if isinstance(found, int) else found[0].shape[1]
     if number > most:
@@ -51,7 +62,10 @@ def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) 
 
 
 def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
-    """Name coordinate k = 0, 1, ..., as in PyTorch: `hidden.weight[2,0]`, `output.bias[0]`; by number elsewhere."""
+    """Name coordinate k = 0, 1, ... as PyTorch does: `hidden.weight[2,0]`, `output.bias[0]`.
+
+    Without groups its name is its number from 1 on.
+    """
     group = next((g for g in groups if g.first <= k < g.last), None)
     if group is None:
         return f"{k + 1}"
@@ -62,7 +76,7 @@ def coordinate_name(k: int, groups: tuple[Group, ...]) -> str:
 def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int | None:
     """Find the coordinate that a number from 1 on or a name means; `output.bias` is the first of its group.
 
-    None: there is no such coordinate.
+    Returns its index from 0 on, or None if there is no such coordinate.
     """
     plain = re.sub(r"\s", "", str(value))
     if plain.isdecimal():
@@ -75,7 +89,7 @@ def coordinate_of(value: str | int, groups: tuple[Group, ...], dim: int) -> int 
     return next((group.first + at for at, known in enumerate(names) if known == plain), None)
 
 
-def coordinates_there_are(groups: tuple[Group, ...], dim: int) -> str:
+def list_coordinates(groups: tuple[Group, ...], dim: int) -> str:
     """Say which coordinates `coordinate_of` knows."""
     ends = [(coordinate_name(g.first, groups), coordinate_name(g.last - 1, groups)) for g in groups]
     names = [first if first == last else f"{first} to {last}" for first, last in ends]

@@ -1,4 +1,8 @@
-"""Find, read and pin the files that an experiment's components load. Problems get their place in the config."""
+"""Find, read and pin the files that an experiment's components load. Problems get their place in the config.
+
+A component's `load` gets a `Reader` and asks it for tables or weights. The first time, the digest of a file goes into the
+resolved config as `sha256`; a config that has one, as in an output folder, refuses a file that has changed.
+"""
 
 import hashlib
 from pathlib import Path
@@ -18,9 +22,9 @@ DATA_PATH: KeyPath = ("objective", "data")
 
 
 class Sources:
-    """The files of one experiment; what is wrong with them is added to the problems.
+    """The files of one experiment; what is wrong with them is added to `problems`.
 
-    found: those that were read, by what the config calls them.
+    found: the paths of files that were read, by what the config calls them.
     """
 
     def __init__(self, document: Document, seed: int, problems: list[Problem]) -> None:
@@ -47,11 +51,11 @@ class Sources:
         return None, ""
 
     def uniforms(self, name: str, draws: int, number: int) -> Array:
-        """Draw uniforms (draws, number) of the stream with this name."""
+        """Draw uniforms, shape (draws, number), of the stream with this name: the same in every run of the seed."""
         return uniforms(key(self.seed, name), 0, draws, 0, number)
 
     def complain(self, path: KeyPath, complaint: Complaint) -> None:
-        """Add what a component at this path says of its parameters."""
+        """Add what a component at this path says of its parameters, as a problem with its place."""
         path = (*path, complaint.parameter)
         path = path if complaint.entry is None else (*path, complaint.entry)
         place = self.document.place(path)
@@ -59,24 +63,27 @@ class Sources:
 
 
 class Reader:
-    """What one component loads from: nonconv.components.definitions.Files."""
+    """What one component loads from, as components.definitions.Files promises.
+
+    digest: of the file that was read, in hexadecimal; empty before. dim: coordinates of the objective, 0 if not known yet.
+    """
 
     def __init__(self, sources: Sources, path: KeyPath, dim: int) -> None:
         self.sources, self.path, self.dim = sources, path, dim
         self.digest = ""
 
     def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
-        """nonconv.components.definitions.Files.table; raises TableError besides."""
-        found = self._located(file)
-        content = _content(found, "")
+        """Do what components.definitions.Files.table promises. Also raises TableError."""
+        found = self._locate(file)
+        content = _read(found, "")
         numbers = read_table(found, content, columns)
         self._pin(found, content, sha256)
         return numbers
 
     def weights(self, file: str, sha256: str) -> Array:
-        """nonconv.components.definitions.Files.weights."""
-        found, allowed = self._located(file), f"{self.dim} finite numbers"
-        content = _content(found, allowed)
+        """Do what components.definitions.Files.weights promises."""
+        found, allowed = self._locate(file), f"{self.dim} finite numbers"
+        content = _read(found, allowed)
         try:
             numbers = read_weights(found, content, self.dim)
         except NotWeights as error:
@@ -85,27 +92,28 @@ class Reader:
         return numbers
 
     def uniforms(self, name: str, number: int) -> Array:
-        """nonconv.components.definitions.Files.uniforms."""
+        """Do what components.definitions.Files.uniforms promises."""
         (found,) = self.sources.uniforms(name, 1, number)
         return np.asarray(found)
 
-    def _located(self, file: str) -> Path:
-        """Return the file's path, and note it as one of the experiment's."""
+    def _locate(self, file: str) -> Path:
+        """Return the file's path, and record it as one of the experiment's. Raises Unusable."""
         found = self.sources.document.locate(file)
         if any(other.name == found.name for other in self.sources.found.values()):
-            what = f"{found} has the name of the data file; in the output folder both would be one file"
+            what = f"{found} has the same name as the data file; in the output folder both would be one file"
             raise Unusable(Complaint("file", what))
         self.sources.found[file] = found
         return found
 
     def _pin(self, file: Path, content: bytes, sha256: str) -> None:
+        """Take the content's digest; complain if the config has another one."""
         self.digest = hashlib.sha256(content).hexdigest()
         if sha256 not in ("", self.digest):
             self.sources.complain(self.path, Complaint("sha256", f"{file} has changed; its digest is now {self.digest}"))
 
 
-def _content(file: Path, allowed: str) -> bytes:
-    """Read the file. Raises Unusable."""
+def _read(file: Path, allowed: str) -> bytes:
+    """Read a file. Raises Unusable with what is allowed instead."""
     try:
         return file.read_bytes()
     except FileNotFoundError:

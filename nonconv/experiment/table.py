@@ -1,4 +1,7 @@
-"""Read a user's CSV file as numbers; problems name line and column."""
+"""Read a user's CSV file as numbers; problems name line and column.
+
+Not by numpy.loadtxt, which stops at the first bad number and cannot say what the header calls its column.
+"""
 
 import csv
 import math
@@ -14,10 +17,11 @@ from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
 
 MOST_PROBLEMS = 20
+"""Problems after which reading stops: a file with the wrong separator has one per line."""
 
 
 class TableError(Exception):
-    """Lines of a file are not rows of numbers; holds every problem found, up to a limit."""
+    """Raised where lines of a file are not rows of numbers. problems: every one found, up to MOST_PROBLEMS."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__()
@@ -25,9 +29,10 @@ class TableError(Exception):
 
 
 def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]]) -> Array:
-    """Read the named columns, shape (rows, columns). Raises TableError, or Unusable where the config is at fault.
+    """Read the named columns, shape (rows, columns), of the content of a file.
 
-    columns: names by the parameter that lists them.
+    columns: names by the parameter that lists them. Raises TableError for wrong lines, or Unusable where the config is at
+    fault, as for a column that the file does not have.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -38,7 +43,7 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
     lines = _lines(path, text)
     _, first = next(lines, (None, []))
     header = [name.strip() for name in first]
-    fields = _fields(path, header, columns)
+    fields = _find_columns(path, header, columns)
     rows: list[list[float]] = []
     problems: list[Problem] = []
     for line, row in lines:
@@ -57,6 +62,7 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
 
 
 def _number_of_fields(row: list[str]) -> str:
+    """Write how many fields a row has."""
     return "1 field" if len(row) == 1 else f"{len(row)} fields"
 
 
@@ -73,7 +79,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[Place, list[str]]]:
         raise TableError(Problem(f"not CSV: {error}", Place(str(path), reader.line_num, 1, ""))) from None
 
 
-def _fields(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
+def _find_columns(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
     """Return the position of each column in a row. Raises Unusable."""
     named = [(parameter, entry, name) for parameter, names in columns.items() for entry, name in enumerate(names)]
     wrong = [
@@ -99,13 +105,14 @@ def _number(line: Place, row: list[str], field: int, header: list[str], problems
         value = math.nan
     if not abs(value) <= LARGEST:
         allowed = f"between {-LARGEST:g} and {LARGEST:g}" if math.isfinite(value) else "a finite number"
-        where = line if '"' in line.text else _of_field(line, field)
+        # In a line with quotes, commas do not show where a field begins.
+        where = line if '"' in line.text else _place_of_field(line, field)
         message, listed = must_be(allowed, kind_of(row[field]))
         problems.append(Problem(message, where, header[field], listed))
     return value
 
 
-def _of_field(line: Place, field: int) -> Place:
+def _place_of_field(line: Place, field: int) -> Place:
     """Return a field's own place in a line without quotes."""
     fields = line.text.split(",")
     return replace(line, column=1 + sum(len(text) + 1 for text in fields[:field]), width=max(1, len(fields[field])))

@@ -1,4 +1,7 @@
-"""Weights to start from: the numbers of a .npy file or of a text."""
+"""Weights to start from: the numbers of a .npy file, as numpy.save writes it, or of a text.
+
+They are taken in the order of the file, coordinate by coordinate.
+"""
 
 import io
 from pathlib import Path
@@ -10,12 +13,12 @@ from nonconv.numerics.arithmetic import Array
 
 
 class NotWeights(ValueError):
-    """Why a file does not hold weights."""
+    """Raised where a file does not hold weights, with the reason; the file's name goes before it."""
 
 
 def read_weights(file: Path, content: bytes, dim: int) -> Array:
-    """dim numbers from the content of a .npy file or a text. Raises NotWeights."""
-    numbers = _of_array(content) if file.suffix == ".npy" else _of_text(content)
+    """Read dim finite numbers, shape (dim,), from the content of a file. Raises NotWeights."""
+    numbers = _read_npy(content) if file.suffix == ".npy" else _read_text(content)
     if numbers.size != dim:
         raise NotWeights(f"holds {numbers.size} numbers, but the objective has {dim} coordinates")
     if not np.isfinite(numbers).all():
@@ -23,8 +26,11 @@ def read_weights(file: Path, content: bytes, dim: int) -> Array:
     return numbers
 
 
-def _of_array(content: bytes) -> Array:
-    """The numbers of a .npy file. One that would run code, a pickle, is none."""
+def _read_npy(content: bytes) -> Array:
+    """Return the numbers of a .npy file. Raises NotWeights.
+
+    A pickle is refused: it could run code when it is read.
+    """
     try:
         found = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     except Exception:  # whatever NumPy and Python's parser say of a broken or a foreign file
@@ -34,7 +40,8 @@ def _of_array(content: bytes) -> Array:
     return found.astype(np.float64).ravel()
 
 
-def _of_text(content: bytes) -> Array:
+def _read_text(content: bytes) -> Array:
+    """Return the numbers of a text, separated by spaces, commas or line ends. Raises NotWeights."""
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -43,6 +50,7 @@ def _of_text(content: bytes) -> Array:
 
 
 def _number(word: str, line: int) -> float:
+    """Read one word of a text. Raises NotWeights with its line."""
     try:
         return float(word)
     except ValueError:

@@ -1,4 +1,8 @@
-"""Find the plug-in at fault when code fails: its line that raised, or that a compiler refuses."""
+"""Find the plug-in at fault when code fails: its line that raised, or that a compiler refuses.
+
+The engine, the config and the workers of a sweep call a plug-in's functions in many places. Each wraps its calls in
+`blaming`, so that a user sees `rules.py:12:5: cannot be run: ZeroDivisionError` instead of a traceback through nonconv.
+"""
 
 import re
 import traceback
@@ -22,10 +26,13 @@ RETURNED = {
     "loss": "a number, or of a network nothing",
     "penalty": "a number",
 }
-"""What runs in a kernel, and what it gives back. The kernel imports it, and TUPLES, by name from the module it is from."""
-IN_COMPILERS_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
-NO_NEWS = re.compile(r"Failed in \w+ mode pipeline.*")
-OWN_NAMES = re.compile(r" for '\$.*")
+"""The functions of a definition that run in a kernel, and what each must return, in words."""
+LINE_IN_COMPILER_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
+"""A file and a line in the two forms in which numba and Python write them."""
+PIPELINE_LINE = re.compile(r"Failed in \w+ mode pipeline.*")
+"""A line that numba puts before its message; it says nothing about the cause."""
+INTERNAL_NAMES = re.compile(r" for '\$.*")
+"""Names of numba's own variables, as in `for '$12load_global.4'`."""
 
 
 class Registered(NamedTuple):
@@ -38,9 +45,10 @@ class Registered(NamedTuple):
 
 @dataclass(frozen=True)
 class Plugin:
-    """An executed file: its path as it was given, its content and digest, and what it registers.
+    """A plug-in: an executed file with what it registers.
 
-    Two are equal if path and digest are: a file is executed once per content.
+    path: as it was given. digest: SHA-256 of the content. registered: its components in the order of the file. Two are equal
+    if path and digest are, since a file is executed once per content.
     """
 
     path: Path
@@ -55,7 +63,7 @@ source_lines: dict[str, list[str]] = {}
 
 
 def in_one_line(error: BaseException) -> str:
-    """Write an exception in one line."""
+    """Write an exception in one line: `ValueError: the text`, or its type alone."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
@@ -65,16 +73,18 @@ def in_one_line(error: BaseException) -> str:
 
 @contextmanager
 def blaming(plugins: Callable[[], Sequence[Plugin]] = tuple, **compiled: Callable[..., Any]) -> Iterator[None]:
-    """Raise PluginError for what a plug-in's code raises, or what a compiler says of these, by their role in a kernel.
+    """Raise PluginError for what a plug-in's code raises, or what a compiler says of it.
 
-    plugins: those that may be at fault where no line of one is, asked when something failed.
+    plugins: returns those that may be at fault where no line of one is known; called only when something failed.
+    compiled: the functions in a kernel, by their role (a key of RETURNED).
+    Errors of nonconv itself (NonconvError), and those raised by its code, pass unchanged.
     """
     try:
         yield
     except NonconvError:
         raise
     except Exception as error:  # a plug-in's code may raise anything
-        problem = blame(error) or _of_compiler(error, compiled) or _perhaps(error, plugins())
+        problem = blame(error) or _blame_compiled(error, compiled) or _suspect_plugins(error, plugins())
         if problem is None:
             raise
         raise PluginError([str(problem)]) from error
@@ -101,12 +111,14 @@ def blame(error: BaseException) -> Problem | None:
 
 
 def last_place(trace: TracebackType | None, files: set[str]) -> Place | None:
+    """Find the innermost line of a traceback in one of these files; None if there is none."""
     ours = [frame for frame in traceback.extract_tb(trace) if frame.filename in files]
     if not ours:
         return None
     frame, source = ours[-1], source_lines[ours[-1].filename]
     line = frame.lineno or 0
     text = source[line - 1] if 0 < line <= len(source) else ""
+    # Python counts columns of a traceback in bytes of UTF-8; carets are under characters.
     first, last = (len(text.encode()[: column or 0].decode(errors="ignore")) for column in (frame.colno, frame.end_colno))
     one_line = frame.end_lineno == frame.lineno and last > first
     return Place(frame.filename, line, first + 1, text, last - first if one_line else max(1, len(text.rstrip()) - first))
@@ -119,23 +131,31 @@ def place_of_line(file: str, line: int) -> Place:
     return Place(file, line, indent + 1, text, max(1, len(text.strip())))
 
 
-def _of_compiler(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -> Problem | None:
-    """Return what a compiler says of a plug-in's functions, at the line it names or else at one of them."""
+def _blame_compiled(error: Exception, compiled: Mapping[str, Callable[..., Any]]) -> Problem | None:
+    """Return the problem of a plug-in's function that does not compile.
+
+    Its place is the line that the compiler names, or else the function.
+    """
     foreign = {role: function for role, function in compiled.items() if is_foreign(function)}
     if not foreign:
         return None
-    message = f"cannot be compiled: {_gist(str(error)) or type(error).__name__}"
+    message = f"cannot be compiled: {_decisive_sentence(str(error)) or type(error).__name__}"
     files = {Path(file).resolve(): file for file in source_lines}
-    for match in IN_COMPILERS_TEXT.finditer(str(error)):
+    for match in LINE_IN_COMPILER_TEXT.finditer(str(error)):
         file = files.get(Path(match[1] or match[3]).resolve())
         if file:
             return Problem(message, place_of_line(file, int(match[2] or match[4])))
+    # No line is known: take the function whose call the compiler quotes, or the first.
     role = next((role for role in foreign if f"{role}(" in str(error)), next(iter(foreign)))
     return Problem(f"{message}; {role} must return {RETURNED[role]}", place_of_function(foreign[role]))
 
 
-def _perhaps(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
-    """Return a problem without a line: a plug-in is the likely cause where there is one."""
+def _suspect_plugins(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
+    """Return a problem without a line, if there are plug-ins: one of them is the likely cause.
+
+    A function that returns the wrong thing fails elsewhere, in nonconv's own lines. OSError is left alone: a full disk is
+    nobody's fault.
+    """
     if not plugins or isinstance(error, OSError):
         return None
     test = " and ".join(f"nonconv explain {plugin.path} --test" for plugin in plugins)
@@ -144,31 +164,35 @@ def _perhaps(error: Exception, plugins: Sequence[Plugin]) -> Problem | None:
 
 
 def refusal(function: Callable[..., Any], message: str) -> Exception:
-    """Return what to raise where a definition returned something wrong: PluginError with its line if it is a plug-in's."""
+    """Return what to raise where a definition returned something wrong.
+
+    PluginError with the function's line if it is a plug-in's; ValueError, a defect of nonconv, otherwise.
+    """
     if not is_foreign(function):
         return ValueError(message)
     return PluginError([str(Problem(message, place_of_function(function)))])
 
 
 def place_text(function: Callable[..., Any]) -> str:
-    """`file:line` of a plug-in's function."""
+    """Write `file:line` of a plug-in's function."""
     place = place_of_function(function)
     return f"{place.source}:{place.line}"
 
 
 def place_of_function(function: Any) -> Place:
+    """Return the place of a function's first line in an executed file."""
     return place_of_line(function.__code__.co_filename, function.__code__.co_firstlineno)
 
 
 def is_foreign(function: Any) -> bool:
-    """Whether a function is from a plug-in."""
+    """Whether a function is from a plug-in, not from nonconv."""
     code = getattr(function, "__code__", None)
     return code is not None and code.co_filename in source_lines
 
 
-def _gist(text: str) -> str:
+def _decisive_sentence(text: str) -> str:
     """Extract the decisive sentence from a compiler's page of text."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not NO_NEWS.match(line)]
-    said = OWN_NAMES.sub("", lines[0]) if lines else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not PIPELINE_LINE.match(line)]
+    sentence = INTERNAL_NAMES.sub("", lines[0]) if lines else ""
     example = next((line for line in lines[1:3] if line.startswith(">>>")), "")
-    return f"{said.removesuffix(':')}:{example.removeprefix('>>>')}" if example else said
+    return f"{sentence.removesuffix(':')}:{example.removeprefix('>>>')}" if example else sentence

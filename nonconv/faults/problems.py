@@ -1,19 +1,29 @@
-"""The text of an error: where, what, what is allowed, and the nearest name."""
+"""The text of an error: where, what, what is allowed, and the nearest name.
+
+    configs/adam.yaml:7:3: optimizer.beta3: unknown parameter of adam
+      7 |   beta3: 0.9
+        |   ^^^^^
+      allowed: name, beta1, beta2, eps, eps_placement, bias_correction, start
+      did you mean beta2?
+
+A `Place` is the first part, `configs/adam.yaml:7:3`, with the line that is shown; a `Problem` is the whole.
+"""
 
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST_SHOWN = 160
+"""Characters of a line that an error shows; of a longer one the part around the column."""
 MOST_IN_MESSAGE = 60
-"""Characters of what is allowed that a message holds; more are a line of their own."""
+"""Characters of what is allowed that a message holds; more are listed in a separate line."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A part of a source: 1-based line and column, the whole line's text, and the width of the caret.
+    """A part of a source: a file, or an option such as `--set a=1`.
 
-    Line 0 is the source as a whole.
+    line, column: counted from 1; line 0 is the source as a whole. text: the whole line. width: how many carets go under it.
     """
 
     source: str
@@ -27,6 +37,7 @@ class Place:
         first = max(0, min(self.column - 1 - MOST_SHOWN // 2, len(self.text) - MOST_SHOWN))
         shown, more = self.text[first : first + MOST_SHOWN], self.text[first + MOST_SHOWN :]
         ahead = shown[: self.column - 1 - first]
+        # Tabs stay tabs in both lines, so that the carets are under the right columns whatever a tab's width.
         under = "".join("\t" if c == "\t" else " " for c in ahead) + "^" * min(self.width, MOST_SHOWN - len(ahead))
         shown = "".join(c if c.isprintable() or c == "\t" else "?" for c in shown)
         before, after = "..." if first else "", "..." if more else ""
@@ -36,7 +47,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong. `key` is the dotted key it is about, if any."""
+    """One thing that is wrong; `str` gives the text that a user reads.
+
+    key: the dotted key it is about, if any. allowed: what may be written instead. nearest: a name that was probably meant.
+    """
 
     message: str
     place: Place
@@ -45,6 +59,7 @@ class Problem:
     nearest: str = ""
 
     def __str__(self) -> str:
+        """Write the problem in full, over several lines."""
         place = self.place
         where = place.source if place.line == 0 else f"{place.source}:{place.line}:{place.column}"
         lines = [": ".join(part for part in (where, self.key, self.message) if part)]
@@ -58,13 +73,13 @@ class Problem:
 
 
 def nearest(word: object, names: Iterable[str]) -> str:
-    """Return the name that a misspelt word most likely stands for, or an empty text."""
+    """Return the name that a misspelt word most likely means, or an empty text."""
     matches = difflib.get_close_matches(str(word).lower().replace("-", "_"), list(names), n=1, cutoff=0.6)
     return matches[0] if matches else ""
 
 
 def kind_of(value: object) -> str:
-    """Show a value in an error: `-1`, `'x'`, `a list`, `nothing` for null."""
+    """Write a value for an error: `-1`, `'x'`, `a list`, `nothing` for null; long ones are shortened."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -78,12 +93,16 @@ def kind_of(value: object) -> str:
 
 
 def cannot_be(got: str) -> str:
-    """Return the message about a value, where the error lists what is allowed below it."""
+    """Write the message about a value where the error lists what is allowed below it. got: from `kind_of`."""
     return f"cannot be {'empty' if got == 'nothing' else got}"
 
 
 def must_be(allowed: str, got: str) -> tuple[str, str]:
-    """Return the message about a value that is not allowed, and what to list below it where that is too long for it."""
+    """Write the message about a value that is not allowed: `must be > 0, got -1`.
+
+    allowed: what may be written; got: from `kind_of`. Returns the message, and what to list below it. The list is empty
+    where it fits into the message, as in most cases.
+    """
     if not allowed or len(allowed) > MOST_IN_MESSAGE:
         return cannot_be(got), allowed
     words = allowed.split(", ")

@@ -7,6 +7,7 @@ from nonconv.report.tables import interval, markdown_lines
 from nonconv.report.verdict_text import ANSWERS
 
 GROUPS = ("group", "coordinates", "verdict", "twin floor", "window floor", "window floor, lower bound")
+"""The header of the table of groups."""
 WORDS = ("group", "verdict")
 """The columns of words, which are aligned to the left."""
 OF_PATHS = ("start", "path_mean", "last")
@@ -14,7 +15,7 @@ OF_PATHS = ("start", "path_mean", "last")
 
 
 def architecture(run: Run) -> str:
-    """`mlp 4-16-1 relu (function data, 97 parameters)`."""
+    """Describe the network: `mlp 4-16-1 relu (function data, 97 parameters)`."""
     objective, layers = run.config["objective"], run.summary["network"]["layers"]
     activation = objective.get("activation", "") if layers and len(layers) > 2 else "linear" if layers else ""
     words = [objective["name"], "-".join(map(str, layers or [])), activation]
@@ -22,14 +23,17 @@ def architecture(run: Run) -> str:
 
 
 def findings(run: Run) -> list[str]:
-    """One sentence per finding: risk, misclassified examples, gradient noise, degraded paths, exchangeable units."""
+    """List the findings, one sentence each.
+
+    They are about risk, misclassified examples, gradient noise, degraded paths and exchangeable units.
+    """
     n = run.summary["network"]
-    exchanged = [_exchanged(run)] if n["units"] is None or n["units"] > 1 else []
+    exchanged = [_exchangeable_units(run)] if n["units"] is None or n["units"] > 1 else []
     if not n["held_out"]:
         return ["Risk and gradient noise were not measured, since no examples are held out.", *exchanged]
-    wrong = [f"Share of misclassified examples: {_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
+    wrong = [f"Share of misclassified examples: {_risk_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
     return [
-        f"Risk (mean loss of {n['held_out']} held-out examples): {_course(n['risk'])}.",
+        f"Risk (mean loss of {n['held_out']} held-out examples): {_risk_course(n['risk'])}.",
         *wrong,
         _noise(run),
         _degraded(run),
@@ -37,18 +41,20 @@ def findings(run: Run) -> list[str]:
     ]
 
 
-def _course(of: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
-    """`2.1 ± 0.2 at the start, 0.31 ± 0.02 at step 200, 0.27 ± 0.02 at step 400`."""
+def _risk_course(of: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
+    """Write `2.1 ± 0.2 at the start, 0.31 ± 0.02 at step 200, 0.27 ± 0.02 at step 400`."""
     late = (f"{_spread(row, factor, unit)} at step {row['step']}" for name in ("half", "end") if (row := of[name]))
     return ", ".join([f"{_spread(of['start'], factor, unit)} at the start", *late])
 
 
 def _spread(row: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:
+    """Write a number with half its interval, scaled, and its unit."""
     scaled = {name: row[name] and factor * row[name] for name in ("value", "ci_low", "ci_high")}
     return interval(row | scaled, "value") + ("" if row["value"] is None else unit)
 
 
 def _noise(run: Run) -> str:
+    """Write the sentence about the noise of the gradient."""
     n, held_out = run.summary["network"]["noise"], run.summary["network"]["held_out"]
     what = f"Gradient noise scale tr Var(g) / |G|² (McCandlish et al. 2018) at step {n['step']}"
     if n["scale"] is None:
@@ -60,6 +66,7 @@ def _noise(run: Run) -> str:
 
 
 def _degraded(run: Run) -> str:
+    """Write the sentence about paths whose risk rose, and about networks with idle units."""
     n, paths = run.summary["network"], run.summary["paths"]
     worse = f"Paths whose final risk is above their first, or not finite: {n['spoiled']['worse']} of {paths}."
     if n["idle_share"] is None:
@@ -72,7 +79,8 @@ def _degraded(run: Run) -> str:
     )
 
 
-def _exchanged(run: Run) -> str:
+def _exchangeable_units(run: Run) -> str:
+    """Write the sentence about hidden units that can be exchanged, since a mean over paths could mix them."""
     own = [label for label in run.errors if label in OF_PATHS]
     each = f" (ξ = {' and '.join(own)}: one per path)" if own else ""
     return (
@@ -82,7 +90,7 @@ def _exchanged(run: Run) -> str:
 
 
 def groups(run: Run) -> tuple[str, list[str], list[list[str]]]:
-    """Title, header and rows of the table of groups; no rows if no floors were measured."""
+    """Return title, header and rows of the table of groups; no rows if no floors were measured."""
     rows = [_group(name, found) for name, found in run.verdict.get("groups", {}).items()]
     title = (
         "Verdict per group of coordinates (± half the width of a 95 % interval; "
@@ -92,24 +100,26 @@ def groups(run: Run) -> tuple[str, list[str], list[list[str]]]:
 
 
 def _group(name: str, found: dict[str, Any]) -> list[str]:
+    """Return the row of one group."""
     twin, window = (found["floors"].get(floor) for floor in ("twin", "window"))
     lower = window["lower"] if window else None
     least = "" if lower is None else f"{max(lower, 0.0):.3g}"
-    return [name, str(found["coordinates"]), ANSWERS[found["verdict"]], _floor(twin), _floor(window), least]
+    return [name, str(found["coordinates"]), ANSWERS[found["verdict"]], _floor_text(twin), _floor_text(window), least]
 
 
-def _floor(row: dict[str, Any] | None) -> str:
+def _floor_text(row: dict[str, Any] | None) -> str:
+    """Write a floor with half its interval; empty if it was not measured."""
     return "" if row is None else interval(row | {"status": "not finite"}, "value")
 
 
 def table(run: Run) -> str:
-    """The table of groups as Markdown; empty if there are none."""
+    """Write the table of groups as Markdown; empty if there are none."""
     title, header, rows = groups(run)
     return f"{title}:\n\n{markdown_lines(header, rows, WORDS).rstrip()}" if rows else ""
 
 
 def file_list(run: Run) -> str:
-    """The files that a network adds to the folder, as a sentence of summary.md."""
-    told = {"risk.csv": "held-out examples", "noise.csv": "gradient noise", "group_floors.csv": "floors per group"}
-    found = [f"`{name}` ({what})" for name, what in told.items() if (run.folder / name).exists()]
+    """List the files that a network adds to the folder, as a sentence of summary.md."""
+    contents = {"risk.csv": "held-out examples", "noise.csv": "gradient noise", "group_floors.csv": "floors per group"}
+    found = [f"`{name}` ({what})" for name, what in contents.items() if (run.folder / name).exists()]
     return f" Network: {', '.join(found)}." if found else ""

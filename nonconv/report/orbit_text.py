@@ -19,7 +19,10 @@ FILES = " Counterexample: `orbit.csv` (the first path), `slopes.csv`, `outcomes.
 
 
 def findings(run: Run) -> list[str]:
-    """One sentence per finding: the knots, the slopes that the steps met, the paths that escaped, those that were caught."""
+    """List the findings, one sentence each.
+
+    They are about the knots, the slopes that the steps met, and the paths that escaped or were caught.
+    """
     c = run.summary["counterexample"]
     slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
@@ -35,6 +38,7 @@ def findings(run: Run) -> list[str]:
 
 
 def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
+    """Write the sentence about the slopes: exact at all steps, or until the first other one."""
     paths = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
     if slopes["exact"] == slopes["steps"]:
         return f"The slope was exactly {-scale:g} at all {slopes['steps']} steps of {paths}."
@@ -45,12 +49,13 @@ def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
 
 
 def _escaped(run: Run, share: dict[str, Any]) -> str:
+    """Write the sentence about the share of escaped paths."""
     interval = "" if share["ci_low"] is None else f" (95 % interval {share['ci_low']:.3g} to {share['ci_high']:.3g})"
     return f"Share of paths that escaped within {run.summary['steps']} steps: {share['value']:.3g}{interval}."
 
 
 def table(run: Run) -> str:
-    """The first path at the steps that the summary shows, on exact and on uniform knots, as Markdown."""
+    """Write the first path at the steps that the summary shows, on exact and on uniform knots, as Markdown."""
     shown = {row["step"] for row in run.summary["errors"]}
     rows = [row for row in read_columns(run.folder / "orbit.csv").records() if int(row["step"]) in shown]
     text = [[row["step"], *(f"{float(row[name]):.6g}" for name, _ in HEADER[1:])] for row in rows]

@@ -1,4 +1,7 @@
-"""A run read back from its folder, for figures and tables."""
+"""A run read back from its folder, for figures and tables.
+
+The data files are all that a figure needs, so the figure process and `nonconv plot` use the same code as a run.
+"""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +21,10 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Errors:
-    """E|theta_n - xi|^2 for one xi as in error.csv; every field has shape (R,), one entry per recorded step."""
+    """E|theta_n - xi|^2 for one xi, as in error.csv.
+
+    Every field has shape (R,), one entry per recorded step. ci_low, ci_high: a 95 % interval. n, n_finite: paths.
+    """
 
     mse: Array
     se: Array
@@ -32,8 +38,8 @@ class Errors:
 class Run:
     """The data files of a folder.
 
-    step, learning_rate and batch_size have one entry per recorded step; errors and theory (exact E|theta_n - xi|^2) are keyed
-    by the label of xi. floors: the number of rows of floors.csv, which share one simultaneous confidence level.
+    step, learning_rate, batch_size: one entry per recorded step. errors, theory (exact E|theta_n - xi|^2): by the label of xi.
+    floors: the number of rows of floors.csv, which share one simultaneous confidence level. paths: arrays of paths.npz.
     """
 
     folder: Path
@@ -51,13 +57,13 @@ class Run:
 
     @property
     def counted_paths(self) -> str:
-        """`1 path`, `200 paths`."""
+        """The number of paths with its noun: `1 path`, `200 paths`."""
         paths = self.summary["paths"]
         return f"{paths} path" if paths == 1 else f"{paths} paths"
 
     @property
     def counted_steps(self) -> str:
-        """`1 step`, `200 steps`."""
+        """The number of steps with its noun: `1 step`, `200 steps`."""
         steps = self.summary["steps"]
         return f"{steps} step" if steps == 1 else f"{steps} steps"
 
@@ -89,16 +95,18 @@ def read_run(folder: Path) -> Run:
 
 
 def _document(path: Path) -> dict[str, Any]:
-    """A JSON file; empty if the folder has none."""
+    """Read a JSON file; empty if the folder has none."""
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
 
 
 def _errors(columns: Columns) -> Errors:
+    """Read the rows of one xi."""
     return Errors(*(columns.numbers(name) for name in Errors.__dataclass_fields__))
 
 
 def _theory(path: Path) -> dict[str, Array]:
+    """Read the exact errors by xi; empty if none are known."""
     if not path.exists():
         return {}
     every = read_columns(path)

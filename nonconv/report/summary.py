@@ -1,4 +1,8 @@
-"""summary.md: what a person reads first."""
+"""summary.md of a run: what a person reads first.
+
+Claim, setting, verdict, findings, table, figures. The terminal prints the same sentences. No sentence claims anything
+beyond the steps that were observed, and every measured number has its interval.
+"""
 
 from typing import Any
 
@@ -10,7 +14,7 @@ from nonconv.report.tables import markdown as markdown_table
 
 
 def markdown(run: Run) -> str:
-    """summary.md of a run: the claim, the setting, the verdict, the findings, the table of errors, the figures."""
+    """Write summary.md of a run: the claim, the setting, the verdict, the findings, the table of errors, the figures."""
     s = run.summary
     parts = [
         f"# {s['name']}",
@@ -32,7 +36,7 @@ def markdown(run: Run) -> str:
 
 
 def setting(run: Run) -> str:
-    """`4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1), learning rate 0.05, ...`."""
+    """Describe a run: `4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1), learning rate 0.05, ...`."""
     s, c = run.summary, run.config
     return (
         f"{run.counted_paths} of {run.counted_steps}: {c['optimizer']['name']} on {_objective(run)}, "
@@ -41,6 +45,7 @@ def setting(run: Run) -> str:
 
 
 def _objective(run: Run) -> str:
+    """Describe the objective: `quadratic (two_point data, dim 1)`, or a network's architecture."""
     if "network" in run.summary:
         return network_text.architecture(run)
     objective = run.config["objective"]
@@ -48,11 +53,12 @@ def _objective(run: Run) -> str:
 
 
 def _data(objective: dict[str, Any]) -> str:
+    """Name the data, if the objective has some."""
     return f"{objective['data']['name']} data, " if "data" in objective else ""
 
 
 def schedule(config: dict[str, Any]) -> str:
-    """`0.05`, `0.05 after 100 steps of warm-up` or `power (value 0.2, exponent 0.75)`."""
+    """Describe a schedule: `0.05`, `0.05 after 100 steps of warm-up` or `power (value 0.2, exponent 0.75)`."""
     if config["name"] == "constant":
         return f"{config['value']:g}" + (f" after {config['warmup']} steps of warm-up" if config.get("warmup") else "")
     parameters = ", ".join(f"{key} {value}" for key, value in config.items() if key != "name" and value not in (0, None))
@@ -102,6 +108,7 @@ def _predictions(run: Run) -> list[str]:
 
 
 def _outcomes(run: Run) -> str:
+    """Write the sentence about how the paths ended, and about the first failure."""
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
     counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
     first = (
@@ -111,6 +118,7 @@ def _outcomes(run: Run) -> str:
 
 
 def _theorem(run: Run) -> str:
+    """Write the sentence about whether the theorem's assumptions hold, and which do not."""
     name = "1.1" if "theorem_1_1" in run.summary else "1.2"
     found = run.summary[f"theorem_{name.replace('.', '_')}"]
     theorem = f"Theorem {name} of arXiv:2407.08100 (as reconstructed)"

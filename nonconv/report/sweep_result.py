@@ -1,4 +1,7 @@
-"""A sweep read back from its folder: its cells, their results, and which cells a figure shows."""
+"""A sweep read back from its folder: its cells, their results, and which cells a figure shows.
+
+A mask is an array of booleans, one per cell, in the order of sweep.csv. A view is the masks of a figure's panels.
+"""
 
 import json
 import re
@@ -14,10 +17,12 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.results.columns import Columns, read_columns
 
 Mask = NDArray[np.bool_]
+"""Which cells are meant, shape (cells,)."""
 DECIDED = ("does_not_converge", "converges", "diverges")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
 LONGEST_NUMBER = 8
+"""Characters of a number that figures show in full."""
 ENDS = {
     "twin": "twin floor",
     "window": "window floor",
@@ -25,12 +30,15 @@ ENDS = {
     "risk": "risk on held-out examples",
     "idle": "share of idle units",
 }
-"""The final numbers of a path besides its errors, with the names that people read."""
+"""The final numbers of a path other than its errors, with the names that people read."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The data files of a sweep's folder. columns: sweep.csv, one row per cell."""
+    """The data files of a sweep's folder.
+
+    about: sweep.json. columns: sweep.csv, one row per cell.
+    """
 
     folder: Path
     about: dict[str, Any]
@@ -38,26 +46,30 @@ class SweepResult:
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """The number of cells."""
         return self.columns.rows
 
     def texts(self, name: str) -> NDArray[np.str_]:
-        """A column as text, shape (cells,); empty if it is missing."""
+        """Return a column as text, shape (cells,); empty if it is missing."""
         return np.array(self._column(name), dtype=np.str_)
 
     def numbers(self, name: str) -> Array:
-        """A column as numbers, shape (cells,); nan where it is empty or missing."""
+        """Return a column as numbers, shape (cells,); nan where it is empty or missing."""
         return self.columns.numbers(name) if name in self.columns.texts else np.full(self.cells, np.nan)
 
     def _column(self, name: str) -> list[str]:
+        """Return a column as it is written; empty texts if it is missing."""
         return self.columns[name] if name in self.columns.texts else [""] * self.cells
 
     def known(self, name: str) -> Mask:
-        """The cells in which a column is not empty; inf and nan count. Shape (cells,)."""
+        """Find the cells in which a column is not empty; inf and nan count. Shape (cells,)."""
         return np.array([text != "" for text in self._column(name)])
 
     def verdict(self, answer: str) -> Mask:
-        """The cells with this verdict, shape (cells,). Without floors `undecided` means not judged, and marks no cell."""
+        """Find the cells with this verdict, shape (cells,).
+
+        Without floors `undecided` means not judged, and marks no cell.
+        """
         return self.done & self.equal("verdict", answer) & (self.judged or answer in DECIDED)
 
     @property
@@ -66,7 +78,7 @@ class SweepResult:
         return bool(self.about["floors"])
 
     def equal(self, name: str, text: str) -> Mask:
-        """The cells in which a column is exactly this text, shape (cells,)."""
+        """Find the cells in which a column is exactly this text, shape (cells,)."""
         return np.array([found == text for found in self.columns[name]])
 
     @property
@@ -85,12 +97,15 @@ class SweepResult:
         return list(self.about["xi"])
 
     def values(self, key: str) -> list[str]:
-        """The distinct values of a key: numbers by size, names by first occurrence."""
+        """List the distinct values of a key: numbers by size, names by first occurrence."""
         found = [text for text in self.columns.values(key) if text]
         return sorted(found, key=float) if all(map(_is_number, found)) else found
 
     def brief(self, key: str, value: str) -> str:
-        """A value for figures: long numbers are rounded to the fewest digits, at least three, that keep values distinct."""
+        """Write a value for figures.
+
+        Long numbers are rounded to the fewest digits, at least three, that keep values distinct.
+        """
         if len(value) <= LONGEST_NUMBER or not _is_number(value):
             return value
         numbers = [float(text) for text in self.values(key) if _is_number(text)]
@@ -104,23 +119,23 @@ class SweepResult:
 
     @property
     def names(self) -> list[str]:
-        """The other swept keys."""
+        """The swept keys with values that are not numbers, such as names of optimizers."""
         return [key for key in self.swept if key not in self.numeric]
 
     @property
     def swept(self) -> list[str]:
-        """The keys that distinguish cells: those with at least two values, without keys that follow another key.
+        """The keys that distinguish cells: those with at least two values, without keys that depend on another.
 
-        A key follows another if each value of the other goes with a single one of its own: the learning rate given per
-        optimizer, the second of two zipped keys.
+        A key depends on another if each value of the other goes with a single value of this one: the learning rate given per
+        optimizer, the second of two zipped keys. It would make axes without cells.
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
         names = [key for key in found if not all(map(_is_number, self.values(key)))]
         first = [*names, *(key for key in found if key not in names)]
-        leading = [key for k, key in enumerate(first) if not any(self._follows(key, other) for other in first[:k])]
+        leading = [key for k, key in enumerate(first) if not any(self._depends_on(key, other) for other in first[:k])]
         return [key for key in found if key in leading]
 
-    def _follows(self, key: str, other: str) -> bool:
+    def _depends_on(self, key: str, other: str) -> bool:
         """Whether each value of the other key goes with a single one of this."""
         there = self.known(key) & self.known(other)
         pairs = set(zip(self.texts(key)[there], self.texts(other)[there], strict=True))
@@ -145,6 +160,7 @@ def read_sweep_result(folder: Path) -> SweepResult:
 
 
 def _is_number(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
@@ -153,7 +169,10 @@ def _is_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Quantity:
-    """What a figure shows. name: part of its file name; column: in sweep.csv; kind: positive, slope, difference or verdict."""
+    """What a figure shows.
+
+    name: part of its file name. column: in sweep.csv. label: at its axis. kind: positive, slope, difference or verdict.
+    """
 
     name: str
     column: str
@@ -168,7 +187,7 @@ class Quantity:
 
 
 def quantities(result: SweepResult) -> list[Quantity]:
-    """Every quantity that a sweep may have: per ξ error, slope and difference; floors; the verdict."""
+    """List every quantity that a sweep may have: per ξ error, slope and difference; floors; the verdict."""
     steps = result.about.get("steps")
     after = f"after {steps} steps" if steps else "after the last step"
     parts = file_names(result.xi) if len(result.xi) > 1 else [""] * len(result.xi)
@@ -185,12 +204,12 @@ def quantities(result: SweepResult) -> list[Quantity]:
 
 
 def shortened(text: str, most: int) -> str:
-    """The text, cut to at most `most` characters with an ellipsis."""
+    """Cut a text to at most `most` characters, with an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def file_names(names: Iterable[str]) -> list[str]:
-    """Distinct parts of file names for these names, also where file names ignore case."""
+    """Make distinct parts of file names from names, distinct also where file names ignore case."""
     found: list[str] = []
     for name in names:
         part = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.") or "x"
@@ -200,7 +219,7 @@ def file_names(names: Iterable[str]) -> list[str]:
 
 
 def key_parts(keys: list[str]) -> dict[str, str]:
-    """A short name per key: its last part, or as many parts as distinguish it, joined by _."""
+    """Make a short name per key: its last part, or as many parts as distinguish it, joined by _."""
     depths = dict.fromkeys(keys, 1)
     for key in keys:
         while sum(_last(other, depths[key]) == _last(key, depths[key]) for other in keys) > 1:
@@ -209,6 +228,7 @@ def key_parts(keys: list[str]) -> dict[str, str]:
 
 
 def _last(key: str, count: int) -> str:
+    """Join the last parts of a key."""
     return "_".join(key.split(".")[-count:])
 
 
@@ -228,7 +248,10 @@ class View:
 
 
 def view(result: SweepResult, keys: tuple[str, ...]) -> View:
-    """The view along these keys: the next key, names first, makes panels; further keys are fixed at their middle value."""
+    """Return the view along these keys.
+
+    The next key, names first, makes panels; further keys are fixed at their middle value.
+    """
     others = [key for key in (*result.names, *result.numeric) if key not in keys]
     panel_key, further = (others[0] if others else None), others[1:]
     fixed = {key: result.values(key)[len(result.values(key)) // 2] for key in further}
@@ -246,5 +269,5 @@ def view(result: SweepResult, keys: tuple[str, ...]) -> View:
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """At most `most` indices of range(count), evenly spread, with both ends."""
+    """Choose at most `most` indices of range(count), evenly spread, with both ends."""
     return sorted({round(float(k)) for k in np.linspace(0, count - 1, min(count, most))})

@@ -10,7 +10,10 @@ MOST_FAILURES = 10
 
 
 def markdown(folder: Path, figures: Iterable[str]) -> str:
-    """summary.md of a sweep. figures: the names of the figure files, of which the PNGs are shown."""
+    """Write summary.md of a sweep.
+
+    figures: the names of the figure files, of which the PNGs are shown.
+    """
     result = read_sweep_result(folder)
     about = result.about
     parts = [
@@ -26,30 +29,31 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
 
 
 def setting(result: SweepResult) -> str:
-    """`400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of 10000 steps each.`"""
+    """Describe a sweep: `400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of ...`."""
     about = result.about
-    keys = [f"{key} ({_number(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
+    keys = [f"{key} ({_count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
     size = [f"{about[what]} {what}" if about[what] else f"varying numbers of {what}" for what in ("paths", "steps")]
     alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
-    return f"{_number(about['cells'], 'cell')} over {_listed(keys)}, {size[0]} of {size[1]} each; {alike}."
+    return f"{_count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
 
 
 def findings(result: SweepResult) -> list[str]:
-    """One sentence per finding: the verdicts, the range of each error, the failures."""
+    """List the findings, one sentence each: the verdicts, the range of each error, the failures."""
     return [_verdicts(result), *_errors(result), *_failures(result)]
 
 
 def _verdicts(result: SweepResult) -> str:
+    """Write how many cells have each verdict."""
     found = [verdict for verdict in result.columns["verdict"] if verdict]
     if not result.judged and set(found) == {"undecided"}:
         return "No floors were measured, so no cell has a verdict."
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
-    said = ", ".join(f"{verdict} in {_number(count, 'cell')}" for verdict, count in counts.items())
-    return f"Verdicts: {said or 'none'}."
+    parts = ", ".join(f"{verdict} in {_count(count, 'cell')}" for verdict, count in counts.items())
+    return f"Verdicts: {parts or 'none'}."
 
 
 def _errors(result: SweepResult) -> list[str]:
-    """The smallest and largest final error per ξ, and in which cells."""
+    """Write the smallest and largest final error per ξ, and in which cells."""
     found = []
     for label in result.about["xi"]:
         pairs = [(float(value), k) for k, value in enumerate(result.columns[f"mse_{label}"]) if value not in ("", "nan")]
@@ -62,19 +66,21 @@ def _errors(result: SweepResult) -> list[str]:
 
 
 def _cell(result: SweepResult, row: int) -> str:
+    """Write the swept values of a cell."""
     return ", ".join(f"{key}={result.columns[key][row]}" for key in result.about["keys"] if result.columns[key][row])
 
 
 def _failures(result: SweepResult) -> list[str]:
+    """Write why cells failed, for the first MOST_FAILURES of them."""
     failed = [k for k, status in enumerate(result.columns["status"]) if status == FAILED]
     more = [f"{len(failed) - MOST_FAILURES} more cells failed; sweep.csv gives their reasons."]
     shown = [f"Failed: {_cell(result, k)}: {result.columns['reason'][k]}." for k in failed[:MOST_FAILURES]]
     return shown + (more if len(failed) > MOST_FAILURES else [])
 
 
-def _number(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _listed(parts: list[str]) -> str:
+def _join(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -9,10 +9,11 @@ from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_li
 from nonconv.results.sweep_files import FAILED
 
 TEXTS = ("cell", "status", "verdict", "reason")
+"""Columns that are text even where they look like numbers: an id may have digits alone."""
 
 
 def table(result: SweepResult, kind: str) -> bytes:
-    """The table of a sweep in one of tables.FORMATS: a few columns as md and latex, all columns otherwise.
+    """Write the table of a sweep in one of tables.FORMATS: a few columns as md and latex, all columns otherwise.
 
     Raises UsageError for parquet without pyarrow.
     """
@@ -20,15 +21,15 @@ def table(result: SweepResult, kind: str) -> bytes:
         return (markdown_lines if kind == "md" else latex_lines)(*short_rows(result)).encode()
     if kind == "csv":
         return (result.folder / "sweep.csv").read_bytes()
-    columns = {name: _typed(name, texts) for name, texts in result.columns.texts.items()}
+    columns = {name: _convert(name, texts) for name, texts in result.columns.texts.items()}
     if kind == "parquet":
         return as_parquet(columns)
     rows = [{name: _as_json(column[k]) for name, column in columns.items()} for k in range(result.cells)]
     return (json.dumps({"schema_version": result.about["schema_version"], "rows": rows}, indent=1) + "\n").encode()
 
 
-def _typed(name: str, texts: list[str]) -> list[Any]:
-    """A column as integers, floats or texts, the first type that fits all; None where it is empty."""
+def _convert(name: str, texts: list[str]) -> list[Any]:
+    """Return a column as integers, floats or texts, the first type that fits all; None where it is empty."""
     if name in TEXTS:
         return list(texts)
     for kind in (int, float):
@@ -40,18 +41,19 @@ def _typed(name: str, texts: list[str]) -> list[Any]:
 
 
 def _as_json(value: Any) -> Any:
-    """A value for JSON, which has null for what is not finite."""
+    """Return a value for JSON, which has null for what is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the swept keys, per xi the final error ± half its interval, the verdict."""
+    """Return header and rows: the swept keys, per xi the final error ± half its interval, the verdict."""
     keys, xi = result.about["keys"], result.about["xi"]
     header = [*keys, *xi, "verdict"]
     return header, [_row(result, k, keys, xi) for k in range(result.cells)]
 
 
 def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[str]:
+    """Return the row of cell k."""
     column = result.columns
     answer = column["verdict"][k] or column["status"][k]
     errors = ["" if column["status"][k] == FAILED else _error(result, k, label) for label in xi]
@@ -59,7 +61,7 @@ def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[st
 
 
 def _error(result: SweepResult, k: int, label: str) -> str:
-    """`0.0342 ± 0.0011`, or `overflow` or `nan`."""
+    """Write `0.0342 ± 0.0011`, or `overflow` or `nan`."""
     column = result.columns
     text = column[f"mse_{label}"][k]
     if text in ("", "inf", "nan"):

@@ -20,10 +20,11 @@ ESCAPES = {
     "}": r"\}",
     "\\": r"\textbackslash{}",
 }
+"""Characters that mean something to LaTeX."""
 
 
 def table(run: Run, kind: str) -> bytes:
-    """The table of a run in one of FORMATS. Raises UsageError for parquet without pyarrow."""
+    """Write the table of a run in one of FORMATS. Raises UsageError for parquet without pyarrow."""
     if kind == "csv":
         return (run.folder / "error.csv").read_bytes()
     if kind == "json":
@@ -36,7 +37,10 @@ def table(run: Run, kind: str) -> bytes:
 
 
 def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Header and rows at the steps of the summary: step, then per xi the mean ± half its interval, and the exact value."""
+    """Return header and rows at the steps of the summary.
+
+    A row has the step, and per xi the mean ± half its interval and the exact value.
+    """
     labels = list(run.errors)
     by_step: dict[int, dict[str, str]] = {}
     for row in run.summary["errors"]:
@@ -48,9 +52,9 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
 
 
 def interval(row: dict[str, Any], of: str = "mse") -> str:
-    """`0.0342 ± 0.0011`: a mean and half the width of its 95 % interval, both to two digits of the latter.
+    """Write a mean and half the width of its 95 % interval, both to two digits of the latter: `0.0342 ± 0.0011`.
 
-    row: the value under `of` with ci_low and ci_high; the value is None where it is not finite, and then status, n and n_finite
+    row: the value under `of` with ci_low and ci_high. The value is None where it is not finite; then status, n and n_finite
     give `overflow (3 of 200 paths)`.
     """
     value = row[of]
@@ -67,24 +71,24 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
 
 
 def markdown(run: Run) -> str:
-    """The short table of a run as a GitHub table."""
+    """Write the short table of a run as a GitHub table."""
     return markdown_lines(*short_rows(run))
 
 
 def markdown_lines(header: list[str], rows: list[list[str]], words: tuple[str, ...] = ()) -> str:
-    """A GitHub table; columns align to the right, except those named in `words`."""
+    """Write a GitHub table; columns align to the right, except those named in `words`."""
     lines = [header, ["---" if name in words else "---:" for name in header], *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def latex(run: Run) -> str:
-    """The short table of a run as a LaTeX tabular."""
+    """Write the short table of a run as a LaTeX tabular."""
     header, rows = short_rows(run)
     return latex_lines([_heading(name) for name in header], rows)
 
 
 def latex_lines(header: list[str], rows: list[list[str]]) -> str:
-    """A LaTeX tabular with booktabs rules; special characters are escaped."""
+    """Write a LaTeX tabular with booktabs rules; special characters are escaped."""
     body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [header, *rows]]
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -104,34 +108,38 @@ def _heading(name: str) -> str:
 
 
 def _tex(text: str) -> str:
+    """Escape what means something to LaTeX."""
     escaped = "".join(ESCAPES.get(character, character) for character in text)
     return escaped.replace("xi = ", r"$\xi$ = ").replace("±", r"$\pm$")
 
 
 def _typed_rows(run: Run) -> list[dict[str, Any]]:
+    """Read error.csv as rows of numbers."""
     rows = read_columns(run.folder / "error.csv").records()
-    return [{name: _typed(name, text) for name, text in row.items()} for row in rows]
+    return [{name: _convert(name, text) for name, text in row.items()} for row in rows]
 
 
 def _number(name: str, text: str) -> str | int | float:
+    """Read a cell of error.csv as a number; xi is a text."""
     if name == "xi":
         return text
     return int(text) if name in ("step", "batch_size", "n", "n_finite") else float(text)
 
 
-def _typed(name: str, text: str) -> str | int | float | None:
-    """A cell of error.csv for JSON, which has null for what is not finite."""
+def _convert(name: str, text: str) -> str | int | float | None:
+    """Read a cell of error.csv for JSON, which has null for what is not finite."""
     value = _number(name, text)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _parquet(run: Run) -> bytes:
+    """Write error.csv as Parquet."""
     columns = read_columns(run.folder / "error.csv").texts
     return as_parquet({name: [_number(name, text) for text in texts] for name, texts in columns.items()})
 
 
 def as_parquet(columns: dict[str, list[Any]]) -> bytes:
-    """Named columns as the bytes of a Parquet file. Raises UsageError if pyarrow is not installed."""
+    """Write named columns as a Parquet file. Raises UsageError if pyarrow is not installed."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -1,4 +1,7 @@
-"""The verdict and the floors in sentences that can be quoted."""
+"""The verdict and the floors in sentences that can be quoted.
+
+Each says what it was observed on: steps, and the number of paths or a confidence level.
+"""
 
 from typing import Any
 
@@ -25,13 +28,13 @@ A twin floor holds for every ξ only as its branch goes to infinity (docs/theory
 
 
 def verdict(run: Run) -> str:
-    """`does not converge, observed on steps 2500 to 20000: ...`."""
+    """Write the verdict: `does not converge, observed on steps 2500 to 20000: ...`."""
     v = run.verdict
     return f"{ANSWERS[v['verdict']]}, observed on steps {v['observed'][0]} to {v['observed'][1]}: {v['reason']}."
 
 
 def floors(run: Run) -> list[str]:
-    """A sentence for each floor of the last span that is not exactly zero, and one on how their bounds hold together."""
+    """Write a sentence for each floor of the last span that is not exactly zero, and one on how their bounds hold together."""
     rows = {name: row for name in FLOORS if (row := run.verdict["floors"].get(name)) and row["value"]}
     bounded = any(row["lower"] is not None and row["lower"] > 0 for row in rows.values())
     together = [f"These lower bounds hold for all {run.floors} floors at once, at 95 %."] if bounded else []
@@ -39,6 +42,7 @@ def floors(run: Run) -> list[str]:
 
 
 def _floor(name: str, row: dict[str, Any]) -> str:
+    """Write the sentence about one floor."""
     start, last, lag = row["step"] - row["lag"], row["step"], row["lag"]
     places = {"start": start, "first": start + 1, "last": last, "lag": lag, "count": min(WINDOW_STEPS, lag)}
     floor, which, where = (text.format(**places) for text in FLOORS[name])
@@ -51,7 +55,10 @@ def _floor(name: str, row: dict[str, Any]) -> str:
 
 
 def limits(run: Run) -> list[str]:
-    """What a converging run seems to converge to: each fixed ξ whose error decreases, and each whose error stays up."""
+    """Say what a converging run seems to converge to.
+
+    One sentence for each fixed ξ whose error decreases, and each whose error stays up.
+    """
     slopes = {label: run.verdict["slopes"].get(f"error: {label}") for label in run.summary["xi_points"]}
     if run.verdict["verdict"] != "converges":
         return []
@@ -67,12 +74,13 @@ def limits(run: Run) -> list[str]:
 
 
 def _point(run: Run, label: str) -> str:
+    """Write the point of a ξ on the line; empty in more dimensions."""
     point = run.summary["xi_points"][label]
     return f" = {point[0]:.6g}" if len(point) == 1 else ""
 
 
 def bound(run: Run) -> str:
-    """How many paths kept the a priori bound; empty where none is known."""
+    """Write how many paths kept the a priori bound; empty where none is known."""
     found: dict[str, Any] | None = run.verdict["bound"]
     if found is None:
         return ""

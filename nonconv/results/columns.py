@@ -1,4 +1,4 @@
-"""CSV data files read back, by columns."""
+"""CSV data files read back, by columns. Cells stay text until somebody asks for numbers, so nothing is lost."""
 
 import csv
 from collections.abc import Callable
@@ -23,45 +23,46 @@ class Columns:
     texts: dict[str, list[str]]
 
     def __getitem__(self, name: str) -> list[str]:
-        """A column as it is written. Raises UsageError if the file has no such column."""
+        """Return a column as it is written. Raises UsageError if the file has no such column."""
         if name not in self.texts:
             raise UsageError(f"{self.path} has no column {name!r}; it has {', '.join(self.texts)}")
         return self.texts[name]
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """How many rows there are, without the header."""
         return len(next(iter(self.texts.values()), []))
 
     def numbers(self, name: str) -> Array:
-        """A column of numbers, shape (rows,); nan where it is empty. Raises UsageError for what is no number."""
-        return np.array(self._converted(name, lambda text: float(text) if text else np.nan), dtype=np.float64)
+        """Return a column of numbers, shape (rows,); nan where it is empty. Raises UsageError for what is no number."""
+        return np.array(self._convert(name, lambda text: float(text) if text else np.nan), dtype=np.float64)
 
     def integers(self, name: str) -> NDArray[np.int64]:
-        """A column of whole numbers, shape (rows,). Raises UsageError for what is none."""
-        return np.array(self._converted(name, int), dtype=np.int64)
+        """Return a column of whole numbers, shape (rows,). Raises UsageError for what is none."""
+        return np.array(self._convert(name, int), dtype=np.int64)
 
-    def _converted(self, name: str, convert: Callable[[str], T]) -> list[T]:
+    def _convert(self, name: str, convert: Callable[[str], T]) -> list[T]:
+        """Convert each text of a column. Raises UsageError with file and column."""
         try:
             return [convert(text) for text in self[name]]
         except ValueError as error:
             raise UsageError(f"{self.path}: column {name}: {error}") from None
 
     def values(self, name: str) -> list[str]:
-        """The texts in a column, each once, in the order of their first rows."""
+        """List the different texts in a column, in the order of their first rows."""
         return list(dict.fromkeys(self[name]))
 
     def where(self, name: str, text: str) -> "Columns":
-        """The rows with this text in a column."""
+        """Select the rows with this text in a column."""
         return self.select([found == text for found in self[name]])
 
     def select(self, mask: Any) -> "Columns":
-        """The rows for which the mask, shape (rows,), is true."""
+        """Select the rows for which the mask, shape (rows,), is true."""
         kept = np.flatnonzero(mask).tolist()
         return Columns(self.path, {name: [column[k] for k in kept] for name, column in self.texts.items()})
 
     def records(self) -> list[dict[str, str]]:
-        """The rows one by one, each as texts by column name."""
+        """List the rows, each as texts by column name."""
         return [dict(zip(self.texts, row, strict=True)) for row in zip(*self.texts.values(), strict=True)]
 
 
@@ -73,7 +74,7 @@ def read_columns(path: Path) -> Columns:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is no UTF-8 text") from None
+        raise UsageError(f"{path} is not UTF-8 text") from None
     except ValueError:
         raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
     for k, row in enumerate(rows):

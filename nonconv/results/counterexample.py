@@ -1,4 +1,9 @@
-"""The files and the summary that Toint's counterexample adds: what each step met, and what became of the paths."""
+"""The files and the summary that Toint's counterexample adds: what each step met, and what became of the paths.
+
+The function is built from knots, one per step of the optimizer's orbit, with the same slope at each. A path on the
+knots meets this slope at every step and escapes to infinity; a path that does not keep pace is caught in a
+local minimum.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,16 +30,19 @@ KNOT_REASONS = {
 
 
 def files(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, bytes]:
-    """FILES by name. outcomes.csv is there only where paths differ from each other."""
+    """Make FILES by name.
+
+    outcomes.csv is there only where paths differ from each other.
+    """
     found = {
         "orbit.csv": as_csv(
-            ("step", "orbit", "off_line", "lipschitz", *_columns("theta", "f", "slope")), _orbit_rows(cell, evidence)
+            ("step", "orbit", "off_line", "lipschitz", *_column_names("theta", "f", "slope")), _orbit_rows(cell, evidence)
         ),
         "slopes.csv": as_csv(
             ("path", "steps", "exact", "first_other", "largest_error", "growth", "predicted_growth", "from", "to"),
             _slope_rows(cell, evidence),
         ),
-        "objective.csv": as_csv(("knots", "theta", "f", "slope"), _curves(cell, evidence)),
+        "objective.csv": as_csv(("knots", "theta", "f", "slope"), _curve_rows(cell, evidence)),
     }
     if not cell.deterministic:
         header = ("path", "start", "outcome", "caught_step", "place", "speed")
@@ -42,12 +50,13 @@ def files(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, bytes]:
     return found
 
 
-def _columns(*names: str) -> list[str]:
+def _column_names(*names: str) -> list[str]:
+    """Name the columns of quantities that are measured on either kind of knots."""
     return [f"{name}_{knots}" for knots in KNOTS for name in names]
 
 
 def _orbit_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
-    """The first path at the recorded steps on either kind of knots, beside the orbit.
+    """Yield the first path at the recorded steps on either kind of knots, beside the orbit.
 
     off_line: how far, relatively, the orbit is from step * its first step. lipschitz: of f' on the exact knots so far.
     """
@@ -61,21 +70,25 @@ def _orbit_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
 
 
 def _orbit(cell: Cell) -> Array:
+    """Return the orbit, which every cell of this objective has once it is ready."""
     assert cell.program.orbit is not None
     return cell.program.orbit
 
 
 def _fates(tally: Tally) -> Array:
+    """Return what became of each path: outcome, step, place, speed and start, shape (5, paths)."""
     assert tally.fates is not None
     return tally.fates.joined
 
 
 def _outcome_rows(tally: Tally) -> Iterator[tuple[Any, ...]]:
+    """Yield a row per path: its start, its outcome, and where and when it was caught."""
     for path, (outcome, step, place, speed, start) in enumerate(_fates(tally).T.tolist()):
         yield path, start, OUTCOMES[int(outcome)], int(step), place, speed
 
 
 def _slope_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    """Yield a row per recorded path: how many slopes were exact, and how fast its distance from the orbit grew."""
     s = evidence.slopes
     for path, row in enumerate(zip(s.exact, s.first_other, s.largest, s.growth, strict=True)):
         exact, other, largest, growth = row
@@ -85,15 +98,21 @@ def _slope_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
 
 
 def _predicted_growth(cell: Cell, start: float, began: int, ended: int) -> float:
-    """Factor per step of the linearised deviation over the same steps; nan unless the path starts off the orbit."""
+    """Return the factor per step by which the linearised deviation grows over the same steps.
+
+    nan unless the path starts off the orbit.
+    """
     if began != 0 or ended <= 0:
         return float("nan")
     linear = deviation(cell.program, _orbit(cell), start, ended)
     return float("nan") if linear is None else float(np.abs(linear[-1] / start) ** (1.0 / (len(linear) - 1)))
 
 
-def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
-    """f and f' where the figure shows them: the first intervals, and those around the end of the path on uniform knots."""
+def _curve_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    """Yield f and f' where the figure shows them.
+
+    These are the first intervals, and those around the end of the path on uniform knots.
+    """
     (objective, h, _), orbit = cell.program.objective, _orbit(cell)
     for k, name in enumerate(KNOTS):
         knots = knots_on(h._replace(knots=name, spacing=h.spacing if name == "uniform" else 0.0), orbit)
@@ -109,7 +128,7 @@ def _curves(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
 
 
 def facts(cell: Cell) -> dict[str, Any]:
-    """What the manifest adds: which knots were used, and why."""
+    """Return what the manifest adds: which knots were used, and why."""
     if cell.program.orbit is None:
         return {}
     knots = cell.program.objective.parameters.knots
@@ -117,7 +136,7 @@ def facts(cell: Cell) -> dict[str, Any]:
 
 
 def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
-    """What summary.json says of the counterexample."""
+    """Return what summary.json says of the counterexample."""
     h, orbit, s = cell.program.objective.parameters, _orbit(cell), evidence.slopes
     gaps = np.diff(knots_on(h, orbit))
     outcome, step, _, speed, _ = _fates(tally)
@@ -128,7 +147,7 @@ def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
         "scale": h.scale,
         "spacing": {"min": float(gaps.min()), "max": float(gaps.max())},
         "lipschitz": 6.0 * h.scale / float(gaps.min()),
-        "orbit": {"last": float(orbit[cell.program.steps]), "per_step": _pace(orbit, cell.program.steps)},
+        "orbit": {"last": float(orbit[cell.program.steps]), "per_step": _orbit_speed(orbit, cell.program.steps)},
         "slopes": {
             "paths": len(s.exact),
             "steps": cell.program.steps * len(s.exact),
@@ -136,24 +155,24 @@ def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
             "first_other": int(s.first_other[s.first_other > 0].min(initial=2**62)) if s.first_other.any() else None,
         },
         "escaped": _share(cell, int(tally.outcomes[OUTCOMES.index("escaped")]), tally.paths),
-        "speed": _spread(speed[escaped]),
-        "caught_step": _spread(step[caught]),
+        "speed": _quantiles(speed[escaped]),
+        "caught_step": _quantiles(step[caught]),
     }
 
 
-def _pace(orbit: Array, steps: int) -> float:
-    """Of the orbit, over the last half of the run as speeds are."""
+def _orbit_speed(orbit: Array, steps: int) -> float:
+    """Return the orbit's speed per step over the last half of the run, as for paths."""
     return float(orbit[steps] - orbit[steps // 2]) / (steps - steps // 2)
 
 
 def _share(cell: Cell, escaped: int, paths: int) -> dict[str, float | None]:
-    """Without an interval where nothing is random."""
+    """Return the share of escaped paths; without an interval where nothing is random."""
     found = share(escaped, paths)._asdict()
     return found if not cell.deterministic else found | {"ci_low": None, "ci_high": None}
 
 
-def _spread(values: Array) -> dict[str, float | None] | None:
-    """Least, middle and largest."""
+def _quantiles(values: Array) -> dict[str, float | None] | None:
+    """Return least, middle and largest of values that occur; None if there are none."""
     if not len(values):
         return None
     low, middle, high = np.quantile(values, (0.0, 0.5, 1.0), method="inverted_cdf")

@@ -1,4 +1,4 @@
-"""Numbers as files hold them."""
+"""Numbers as files hold them: CSV in full precision, and what JSON has instead of inf and nan."""
 
 import csv
 import io
@@ -9,22 +9,23 @@ from typing import Any
 
 
 def number(value: float) -> float | None:
-    """A number as JSON knows it: None for one that is not finite."""
+    """Return a number as JSON has it: None for one that is not finite."""
     return value if math.isfinite(value) else None
 
 
 def status(value: float) -> str:
-    """What becomes of a number in JSON, which has null for what is not finite: finite, overflow or nan."""
+    """Say what a number is that JSON has as null: finite, overflow or nan."""
     return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"
 
 
 def as_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """Full-precision CSV: reading a number back gives the same bits."""
+    """Write CSV in full precision: reading a number back gives the same bits."""
     return as_lines(chain([columns], rows))
 
 
 def as_lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Lines of a CSV file, without a header of their own."""
+    """Write lines of a CSV file, without a header."""
     buffer = io.StringIO()
+    # Python writes a float with as few digits as identify it. Lines end the same way on every system.
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().encode()

@@ -28,7 +28,7 @@ NOISE_COLUMNS = (
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
-    """risk.csv and noise.csv by name; none without held-out examples."""
+    """Make risk.csv and noise.csv by name; none without held-out examples."""
     if not _held_out(cell):
         return {}
     columns = RISK_COLUMNS + (WRONG_COLUMNS if _classes(cell) else ())
@@ -39,50 +39,61 @@ def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
 
 
 def _held_out(cell: Cell) -> int:
+    """Count the held-out examples."""
     assert cell.program.learning is not None
     return int(cell.program.learning.held_out[0].shape[1])
 
 
 def _classes(cell: Cell) -> int:
+    """Count the classes of the labels; 0 for regression."""
     assert cell.program.learning is not None
     return cell.program.learning.shape.classes
 
 
-def _steps(cell: Cell) -> list[int]:
-    """Those of tally.risks: the start, and the recorded steps."""
+def _risk_steps(cell: Cell) -> list[int]:
+    """List the steps of tally.risks: the start, and the recorded steps."""
     return [0, *cell.program.record.tolist()]
 
 
 def _risk_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+    """Yield RISK_COLUMNS, and WRONG_COLUMNS where examples have classes, per step."""
     m = _risks(tally)
     found = estimate(m)
-    for r, step in enumerate(_steps(cell)):
-        wrong = _numbers(found, 1, r) if _classes(cell) else []
-        yield step, *_numbers(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
+    for r, step in enumerate(_risk_steps(cell)):
+        wrong = _estimate_at(found, 1, r) if _classes(cell) else []
+        yield step, *_estimate_at(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
 
 
 def _risks(tally: Tally) -> Moments:
+    """Return the moments of the risk (row 0) and of the share of misclassified examples (row 1)."""
     assert tally.risks is not None
     return tally.risks
 
 
-def _numbers(of: Estimate, k: int, r: int) -> list[float]:
+def _estimate_at(of: Estimate, k: int, r: int) -> list[float]:
+    """Return value, standard error and interval of row k at recorded step r."""
     return [float(field[k, r]) for field in of]
 
 
 def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
-    """NOISE_COLUMNS. scale is the ratio of the means: the simple noise scale of McCandlish et al. (arXiv:1812.06162)."""
+    """Yield NOISE_COLUMNS as a mapping per step.
+
+    scale is the ratio of the means: the simple noise scale of McCandlish et al. (arXiv:1812.06162).
+    """
     assert tally.noises is not None
     found, m = estimate(tally.noises), tally.noises
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = found.value[1] / found.value[0]
     for r, step in enumerate(cell.program.record[summary_steps(cell.program.record)].tolist()):
-        both = [[*_numbers(found, k, r), int(m.n_finite[k, r])] for k in range(2)]
+        both = [[*_estimate_at(found, k, r), int(m.n_finite[k, r])] for k in range(2)]
         yield dict(zip(NOISE_COLUMNS, [step, *both[0], *both[1], float(scale[r]), int(m.n[0, r])], strict=True))
 
 
 def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
-    """What summary.json says of the networks; None for what needs held-out examples where there are none."""
+    """Return what summary.json says of the networks.
+
+    None for what needs held-out examples where there are none.
+    """
     assert cell.program.learning is not None
     layers = widths(cell.program.learning.groups)
     held_out = _held_out(cell)
@@ -90,8 +101,8 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
         "layers": layers or None,
         "units": sum(layers[1:-1]) if layers else None,
         "held_out": held_out,
-        "risk": _shown(cell, tally, 0) if held_out else None,
-        "wrong": _shown(cell, tally, 1) if held_out and _classes(cell) else None,
+        "risk": _course(cell, tally, 0) if held_out else None,
+        "wrong": _course(cell, tally, 1) if held_out and _classes(cell) else None,
         "spoiled": _degraded(tally),
         "idle_share": _idle_share(cell, tally) if held_out else None,
         "noise": _last_noise(cell, tally) if held_out else None,
@@ -99,30 +110,32 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
 
 
 def _degraded(tally: Tally) -> dict[str, int] | None:
+    """Return how many paths ended worse than they began, by kind; None if that was not measured."""
     if tally.degraded is None:
         return None
     return {name: int(count) for name, count in zip(DEGRADED, tally.degraded, strict=True)}
 
 
 def widths(groups: tuple[Group, ...]) -> list[int]:
-    """How many units the layers have, the features first; empty where the weights are no chain of layers."""
+    """Return how many units the layers have, the features first; empty where the weights are no chain of layers."""
     weights = [group for group in groups if group.fan_in]
     chained = all(a.fan_out == b.fan_in for a, b in pairwise(weights))
     return [weights[0].fan_in, *(group.fan_out for group in weights)] if weights and chained else []
 
 
-def _shown(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
-    """A row of tally.risks at the start and at the last two summary steps; half is null in a run of one of them."""
+def _course(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
+    """Return a row of tally.risks at the start and at the last two summary steps; half is null in a run of one of them."""
     late = [1 + int(r) for r in summary_steps(cell.program.record)[-2:]]
     at = {"start": 0, "half": late[0] if len(late) > 1 else None, "end": late[-1]}
-    return {name: None if r is None else _row(cell, tally, k, r) for name, r in at.items()}
+    return {name: None if r is None else _risk_at(cell, tally, k, r) for name, r in at.items()}
 
 
-def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
+def _risk_at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
+    """Return row k of the risks at one step, as JSON has it."""
     risks = _risks(tally)
-    value, se, low, high = _numbers(estimate(risks), k, r)
+    value, se, low, high = _estimate_at(estimate(risks), k, r)
     return {
-        "step": _steps(cell)[r],
+        "step": _risk_steps(cell)[r],
         "value": number(value),
         "status": status(value),
         "se": number(se),
@@ -134,7 +147,10 @@ def _row(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
 
 
 def _idle_share(cell: Cell, tally: Tally) -> float | None:
-    """Over the first paths; null for an objective that does not tell which units are idle, or has none."""
+    """Return the share of idle units over the first paths.
+
+    None for an objective that does not say which units are idle, or has none.
+    """
     objective = cell.program.objective.component
     assert isinstance(objective, Coupled)
     assert cell.program.learning is not None
@@ -144,6 +160,7 @@ def _idle_share(cell: Cell, tally: Tally) -> float | None:
 
 
 def _last_noise(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the last row of noise.csv, as JSON has it."""
     *_, last = _noise_rows(cell, tally)
-    told = {name: number(value) if isinstance(value, float) else value for name, value in last.items()}
-    return told | {"status": status(last["scale"])}
+    row = {name: number(value) if isinstance(value, float) else value for name, value in last.items()}
+    return row | {"status": status(last["scale"])}

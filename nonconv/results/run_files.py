@@ -1,4 +1,8 @@
-"""The data files of a run: error.csv, theory.csv, paths.npz, summary.json. Nothing in them depends on the clock."""
+"""The data files of a run: error.csv, theory.csv, paths.npz, summary.json.
+
+Nothing in them depends on the clock, the machine's load or the number of workers, so two runs of one config have the
+same bytes. docs/configuration.md says what each column means.
+"""
 
 from typing import Any
 
@@ -33,11 +37,14 @@ OPTIONAL_FILES = (
     *counterexample.FILES,
     *network.FILES,
 )
-"""Data files that a run need not have: those of an earlier run in the same folder are removed."""
+"""Data files that not every run has. Those of an earlier run in the same folder are removed."""
 
 
 def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence | None = None) -> dict[str, bytes]:
-    """All data files of a run, by name. evidence: what only a run on Toint's counterexample has."""
+    """Make all data files of a run, by name.
+
+    bound: the a priori interval, if one is known. evidence: what only a run on Toint's counterexample has.
+    """
     theory = predicted_errors(cell)
     errors = estimate(tally.errors)
     files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
@@ -47,18 +54,21 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
     if predicted:
         files["predictions.json"] = as_json(predicted)
-    told = summary(cell, tally, errors, theory)
+    content = summary(cell, tally, errors, theory)
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
-        told["counterexample"] = counterexample.summary(cell, tally, evidence)
+        content["counterexample"] = counterexample.summary(cell, tally, evidence)
     if cell.program.learning:
         files |= network.files(cell, tally)
-        told["network"] = network.summary(cell, tally)
-    return files | {"summary.json": as_json(told)}
+        content["network"] = network.summary(cell, tally)
+    return files | {"summary.json": as_json(content)}
 
 
 def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
-    """One row per recorded step and xi: the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval."""
+    """Write one row per recorded step and xi.
+
+    It has the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval.
+    """
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
@@ -69,7 +79,7 @@ def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
 
 
 def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
-    """The exact expected error by xi, (R,) each, one row per recorded step."""
+    """Write the exact expected error, one row per recorded step and xi. theory: shape (R,) each, by xi."""
     rows = (
         (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
     )
@@ -77,9 +87,10 @@ def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
 
 
 def paths_npz(cell: Cell, tally: Tally) -> bytes:
-    """The recorded paths whole, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
+    """Write the recorded paths, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
 
-    Where only some coordinates are kept, `coordinate` tells which, from 1 on as in a config, and `coordinate_name`.
+    Where only some coordinates are kept, `coordinate` has their numbers, from 1 on as in a config, and `coordinate_name` their
+    names.
     """
     fan, kept, named = tally.fan.joined, tally.kept.joined, {}
     if cell.coordinates:
@@ -105,7 +116,10 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
 
 
 def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]) -> dict[str, Any]:
-    """What summary.md, the terminal and --json say."""
+    """Return the content of summary.json: what summary.md, the terminal and --json say.
+
+    errors: estimates of shape (xi, R). theory: exact errors by xi.
+    """
     missing = departures(cell)
     failure = tally.first_failure
     return {
@@ -131,6 +145,7 @@ def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]
 
 
 def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
+    """Return the error for xi k at recorded step r, as JSON has it."""
     value, se, low, high = (float(field[k, r]) for field in errors)
     label = cell.xi[k].label
     return {
@@ -148,7 +163,7 @@ def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dic
 
 
 def _warnings(cell: Cell, tally: Tally) -> list[str]:
-    """What may mislead a reader."""
+    """List what may mislead a reader: too few paths, or a mean that few paths dominate."""
     if cell.deterministic:
         return []
     if tally.paths == 1:
@@ -158,8 +173,10 @@ def _warnings(cell: Cell, tally: Tally) -> list[str]:
 
 
 def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
+    """Warn if the mean for xi k at the last step rests on few paths; empty otherwise."""
     at = Moments(*(field[k, -1] for field in moments))
     carrying, mean, n = float(effective_number(at)), float(at.mean), int(at.n)
+    # If some paths are infinite there is no interval that could mislead.
     if carrying >= min(FEW_PATHS, n / 4) or mean <= 0 or at.n_finite < n:
         return ""
     return (

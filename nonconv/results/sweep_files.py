@@ -1,4 +1,8 @@
-"""sweep.csv: the cells of a sweep side by side."""
+"""sweep.csv: the cells of a sweep side by side.
+
+A line is made of a cell's summary.json and verdict.json, and of what its paths end with. It is made from the numbers in
+these files, so a line of a cell computed now equals that of the same cell read back.
+"""
 
 import json
 import math
@@ -14,22 +18,26 @@ from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.paired import paired
 
 DONE, FAILED = "done", "failed"
+"""What the column `status` says."""
 INTERVAL_SUFFIXES = ("", "_se", "_low", "_high")
-"""Of the columns of a number with its interval in sweep.csv."""
+"""Ends of the names of the columns that hold a number with its interval in sweep.csv."""
 INTERVAL_FIELDS = ("value", "se", "ci_low", "ci_high")
-"""The same in verdict.json."""
+"""The names of the same four numbers in verdict.json."""
 NOT_FINITE = {"overflow": "inf", "nan": "nan"}
 
 
 class Ends(NamedTuple):
-    """What each of the first paths of a run ends with: numbers (len(of), paths)."""
+    """What each of the first paths of a run ends with.
+
+    of: names of quantities: errors, floors, risk. numbers: shape (len(of), paths).
+    """
 
     of: list[str]
     numbers: Array
 
 
 def read_ends(folder: Path) -> Ends:
-    """What the first paths of a run or a cell end with, from its paths.npz. Raises OSError if there is none."""
+    """Read what the first paths of a run or a cell end with, from its paths.npz. Raises OSError if there is none."""
     with np.load(folder / "paths.npz") as file:
         return Ends(file["end_of"].tolist(), file["end"])
 
@@ -43,13 +51,16 @@ class Result(NamedTuple):
 
 
 def read_result(folder: Path) -> Result:
-    """What a finished cell's line is made of, from the files in its folder. Raises OSError if one is missing."""
+    """Read what a finished cell's line is made of. Raises OSError if a file is missing."""
     summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
     return Result(summary, verdict, read_ends(folder))
 
 
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
-    """The header of sweep.csv, given the swept keys, the labels of xi, and the floors that some cell measures."""
+    """Return the header of sweep.csv.
+
+    keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures.
+    """
     found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
     found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
     found += [f"{floor}{part}" for floor in floors for part in (*INTERVAL_SUFFIXES, "_lower")]
@@ -58,40 +69,47 @@ def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> li
 
 
 def line(header: Sequence[str], name: str, keys: Mapping[str, str], result: Result | str, reference: Ends | None) -> bytes:
-    """A cell's line of sweep.csv: its id, the texts of the swept keys it has, and its result or why it has none.
+    """Write a cell's line of sweep.csv.
 
-    reference: what the paths of another cell end with, to which differences are taken.
+    name: its id. keys: the texts of the swept keys that it has. result: its result, or why it has none. reference: what the
+    paths of the baseline end with, to which differences are taken; None for the baseline itself.
     """
-    told: dict[str, Any] = {"cell": name, **keys}
+    cells: dict[str, Any] = {"cell": name, **keys}
     if isinstance(result, str):
-        told |= {"status": FAILED, "reason": result}
+        cells |= {"status": FAILED, "reason": result}
     else:
-        told |= {"status": DONE} | _measured(result) | (_differences(result.ends, reference) if reference else {})
-    return as_lines([[told.get(column, "") for column in header]])
+        cells |= (
+            {"status": DONE} | _measured_columns(result) | (_difference_columns(result.ends, reference) if reference else {})
+        )
+    return as_lines([[cells.get(column, "") for column in header]])
 
 
-def _measured(result: Result) -> dict[str, Any]:
+def _measured_columns(result: Result) -> dict[str, Any]:
+    """Return the columns of a result by name: verdict, outcomes, final errors, floors, slopes."""
     summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
     for error in (error for error in summary["errors"] if error["step"] == summary["steps"]):
         numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
-        found |= _named(f"mse_{error['xi']}", numbers)
+        found |= _interval_columns(f"mse_{error['xi']}", numbers)
     for name, floor in verdict["floors"].items():
-        found |= _named(name, [floor[field] for field in INTERVAL_FIELDS]) | _named(f"{name}_lower", [floor["lower"]])
+        found |= _interval_columns(name, [floor[field] for field in INTERVAL_FIELDS]) | _interval_columns(
+            f"{name}_lower", [floor["lower"]]
+        )
     for name, slope in verdict["slopes"].items():
-        found |= _named(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
+        found |= _interval_columns(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
     return found
 
 
-def _named(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
+def _interval_columns(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
+    """Return the columns of a number with its interval; empty where there is none."""
     return {f"{name}{part}": "" if value is None else value for part, value in zip(INTERVAL_SUFFIXES, numbers, strict=False)}
 
 
-def _differences(ends: Ends, reference: Ends) -> dict[str, Any]:
-    """Of the errors of a cell to those of the baseline, path by path: both have the same data."""
+def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
+    """Return the differences of a cell's errors to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
     for name in (name for name in ends.of if name.startswith(MSE_PREFIX) and name in reference.of):
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)])
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]
-        found |= _named(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
+        found |= _interval_columns(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
     return found

@@ -1,4 +1,4 @@
-"""floors.csv, group_floors.csv and verdict.json: what holds for every xi at once, and what it says of convergence."""
+"""floors.csv, group_floors.csv and verdict.json: lower bounds that hold for every xi at once, and the verdict from them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,11 +22,11 @@ from nonconv.theory.recursion import predicted_twins
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
 LEFT_OUTCOMES = ("escaped", "overflow", "nan")
-"""Of paths that do not stay; of nan only where it is not 0/0."""
+"""Outcomes of paths that left. nan counts only where it is not the 0/0 of a rule that divides by its own state."""
 
 
 def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
-    """verdict.json, floors.csv if any floor was measured, and floors_theory.csv where twin floors are known exactly.
+    """Make verdict.json; floors.csv if any floor was measured; floors_theory.csv where twin floors are known exactly.
 
     Of a network also group_floors.csv.
     """
@@ -44,26 +44,30 @@ def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
 
 
 def _predicted_rows(cell: Cell, predicted: list[Array]) -> Iterator[tuple[Any, ...]]:
+    """Yield the exact twin floors, by span and lag."""
     for span, values in zip(cell.program.plan.spans, predicted, strict=True):
         for lag, value in zip(span.lags.tolist(), values.tolist(), strict=True):
             yield span.first + lag, "twin", lag, value
 
 
 def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
-    """FLOOR_COLUMNS of each floor, in the order of statistics.floors.rows.
+    """Yield FLOOR_COLUMNS of each floor, in the order of statistics.floors.rows.
 
-    ci_low and ci_high are a 95 % interval of its own; all rows are above their `lower` at once with probability 95 %.
+    ci_low and ci_high are a 95 % interval of this floor alone; all rows are above their `lower` at once with probability 95 %.
     """
-    return _rows(cell.program.plan, tally.floors)
+    return _floor_rows(cell.program.plan, tally.floors)
 
 
 def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]]:
+    """Yield FLOOR_COLUMNS of each floor of a group of coordinates."""
     assert tally.group_floors is not None
-    return _rows(cell.program.plan, Moments(*(field[group] for field in tally.group_floors)))
+    return _floor_rows(cell.program.plan, Moments(*(field[group] for field in tally.group_floors)))
 
 
-def _rows(plan: Plan, floors: Moments) -> Iterator[dict[str, Any]]:
+def _floor_rows(plan: Plan, floors: Moments) -> Iterator[dict[str, Any]]:
+    """Yield FLOOR_COLUMNS of floors with these moments."""
     every = rows(plan)
+    # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     estimates, lower = estimate(floors), lower_bound(floors, 0.05 / max(len(every), 1))
     for k, row in enumerate(every):
         value, se, low, high = (float(field[k]) for field in estimates)
@@ -73,14 +77,16 @@ def _rows(plan: Plan, floors: Moments) -> Iterator[dict[str, Any]]:
 
 
 def verdict_of(cell: Cell, tally: Tally) -> Verdict:
-    """The verdict on a tally."""
+    """Judge a tally: does the iterate converge, diverge, or neither?"""
     labels = tuple(xi.label for xi in cell.xi)
-    return _judged(cell, tally, trends(cell.program.plan, labels), tally.trends)
+    return _judge(cell, tally, trends(cell.program.plan, labels), tally.trends)
 
 
-def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
+def _judge(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
+    """Judge trends of paths. followed: the trends; of_paths: their means and covariances."""
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
     rule, h, _ = cell.program.optimizer
+    # A rule that may compute 0/0, as Adam without eps at a gradient of 0, ends undefined; its path did not diverge.
     undefined = counts["nan"] if rule.can_be_undefined(h) else 0
     return judge(
         Observed(
@@ -100,52 +106,56 @@ def _judged(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments
 
 
 def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:
-    """What verdict.json holds. bound: the interval that no path leaves, where one is known."""
-    groups = _groups(cell, tally)
+    """Return the content of verdict.json. bound: the interval that no path leaves, if one is known."""
+    groups = _group_documents(cell, tally)
     return {
         "schema_version": SCHEMA_VERSION,
         **as_dict(verdict_of(cell, tally)),
-        "floors": _last(cell, floor_rows(cell, tally)),
+        "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
-        "bound": _bound(cell, tally, bound),
+        "bound": _bound_document(cell, tally, bound),
         **({"groups": groups} if groups else {}),
     }
 
 
-def _groups(cell: Cell, tally: Tally) -> dict[str, Any]:
-    """The verdict on each group of a network's coordinates.
+def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the verdict on each group of a network's coordinates, by name.
 
-    Each is judged on its own: the error is at most 5 % in one group, not in all of them together; and the lower bounds of
-    its floors hold at once, not those of all groups.
+    Each is judged alone: the error is at most 5 % in one group, not in all of them together, and the lower bounds of its
+    floors hold at once, not those of all groups.
     """
     found, own = {}, group_trends(cell.program)
     for k, group in enumerate(named_groups(cell.program)):
         assert tally.group_trends is not None
-        verdict = _judged(cell, tally, own, _of_group(tally.group_trends, k, len(own)))
-        floors = _last(cell, _group_rows(cell, tally, k))
+        verdict = _judge(cell, tally, own, _select_group(tally.group_trends, k, len(own)))
+        floors = _last_floors(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
     return found
 
 
-def _of_group(stacked: CoMoments, group: int, numbers: int) -> CoMoments:
-    """Of the trends of all groups those of one."""
+def _select_group(stacked: CoMoments, group: int, numbers: int) -> CoMoments:
+    """Select the trends of one group from those of all groups."""
     own = slice(group * numbers, (group + 1) * numbers)
     return CoMoments(stacked.n, stacked.mean[own], stacked.m2[own, own])
 
 
-def _last(cell: Cell, floors: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """The floors of the last span by name."""
+def _last_floors(cell: Cell, floors: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    """Return the floors of the last span by name."""
     every = list(floors)
-    return {name: _finite(every[k]) for name, k in last_floors(cell.program.plan).items()}
+    return {name: _as_json_row(every[k]) for name, k in last_floors(cell.program.plan).items()}
 
 
-def _bound(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any] | None:
-    """The a priori interval, over all coordinates, of paths that start within the data; and how many left theirs."""
+def _bound_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any] | None:
+    """Return the a priori interval of paths that start within the data, and how many paths left theirs.
+
+    It is taken over all coordinates.
+    """
     if bound is None or cell.law is None:
         return None
     low, high = bound(cell.law.mean[:, None])
     return {"violations": tally.violations, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
+def _as_json_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of floors.csv as JSON has it."""
     return {name: number(value) if isinstance(value, float) else value for name, value in row.items() if name != "floor"}

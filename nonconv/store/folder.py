@@ -1,8 +1,13 @@
-"""The output folder: every file lands whole or not at all, and the manifest lands last.
+"""The output folder: every file is written whole or not at all, and the manifest is written last.
 
-unfinished.json marks a folder as begun by one config; unfinished.checkpoint is what is whole of its run. Both are gone
-when manifest.json is there, so a folder without a manifest is unfinished. Names that begin with HALF_WRITTEN are the
-lock's and those of half-written files, which a killed process leaves behind and the next one removes.
+    unfinished.json          begun by the config with this identity
+    unfinished.checkpoint    the tally of the whole blocks so far
+    config.yaml, error.csv, ...
+    manifest.json            finished: the identity, and the SHA-256 of every other file
+
+The first two are removed once the manifest is there, so a folder without a manifest is unfinished. Names that begin with
+HALF_WRITTEN are the lock's and those of half-written files, which a killed process leaves behind and the next one
+removes.
 """
 
 import hashlib
@@ -24,13 +29,16 @@ SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
 LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
-"""Before a checkpoint's content stands its SHA-256."""
+"""A checkpoint begins with a SHA-256 of this length, then comes its content."""
 MANIFEST_KEYS = {"identity", "name", "versions", "files"}
-"""What every manifest tells."""
+"""What every manifest holds; a file without these was not written by nonconv."""
 
 
 class Folder:
-    """The output folder of a run or a sweep, named by its identity. files: SHA-256 of what was written, by name."""
+    """The output folder of a run or a sweep, named by its identity.
+
+    files: SHA-256 of what was written, by name; `seal` puts them into the manifest.
+    """
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
@@ -38,16 +46,19 @@ class Folder:
 
     @contextmanager
     def opened(self, force: bool) -> Iterator[None]:
-        """Hold the folder for writing, by a lock. force: begin anew, whatever is there.
+        """Hold the folder for writing, by a lock, while the context is open.
 
-        Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
+        force: begin anew, whatever is there. Raises UsageError when the folder is in use or cannot be written, or, without
+        force, belongs to something else.
         """
         self._refuse_foreign(force)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            # A lock of the system, which ends with the process; a lock file that is left behind locks nothing.
             with FileLock(self.path / LOCK, timeout=0):
-                self._put(BEGUN, as_json({"identity": self.identity}))
-                for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._half_written()):
+                self._write_synced(BEGUN, as_json({"identity": self.identity}))
+                # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
+                for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._list_half_written()):
                     (self.path / name).unlink(missing_ok=True)
                 yield
             (self.path / LOCK).unlink(missing_ok=True)
@@ -56,22 +67,27 @@ class Folder:
         except OSError as error:
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
 
-    def _half_written(self) -> list[str]:
+    def _list_half_written(self) -> list[str]:
+        """List files that a killed process left half-written, here or one folder below."""
         found = (path for pattern in (f"{HALF_WRITTEN}*", f"*/{HALF_WRITTEN}*") for path in self.path.glob(pattern))
         return [str(path.relative_to(self.path)) for path in found if path.name != LOCK]
 
     def _refuse_foreign(self, force: bool) -> None:
+        """Raise UsageError if the folder holds what this config did not write. Never overwrite without --force."""
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path} is a file; choose another --out")
         if force or not self.path.exists():
             return
-        owner = self._owner()
+        owner = self._read_owner()
         if owner is None and any(not path.name.startswith(HALF_WRITTEN) for path in self.path.iterdir()):
-            raise UsageError(f"{self.path} holds files that nonconv did not write; choose another --out, or --force")
+            raise UsageError(
+                f"{self.path} holds files that nonconv did not write; choose another --out, or --force to write there anyway"
+            )
         if owner not in (None, self.identity):
             raise UsageError(f"{self.path} belongs to another config; choose another --out, or --force to overwrite it")
 
-    def _owner(self) -> str | None:
+    def _read_owner(self) -> str | None:
+        """Return the identity of the config that wrote or began this folder; None if there is none."""
         contents = (read_json(self.path / name) for name in (MANIFEST, BEGUN))
         return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
 
@@ -83,12 +99,12 @@ class Folder:
         return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of the result, whole or not at all, and note its digest for the manifest. Raises OSError."""
-        self._put(name, content)
+        """Write a file of the result, whole or not at all, and keep its digest for the manifest. Raises OSError."""
+        self._write_synced(name, content)
         self.files[name] = hashlib.sha256(content).hexdigest()
 
     def manifest(self) -> dict[str, Any]:
-        """The manifest; empty if there is none."""
+        """Read the manifest; empty if there is none."""
         return read_manifest(self.path) or {}
 
     def discard(self, name: str) -> None:
@@ -96,35 +112,40 @@ class Folder:
         (self.path / name).unlink(missing_ok=True)
 
     def discard_folder(self, name: str) -> None:
-        """Remove a folder of such results."""
+        """Remove a folder of results that an earlier run may have left."""
         shutil.rmtree(self.path / name, ignore_errors=True)
 
-    def _put(self, name: str, content: bytes) -> None:
-        # Synced, since the manifest, which comes last, says that all other files are there.
+    def _write_synced(self, name: str, content: bytes) -> None:
+        """Write a file and wait until it is on disk."""
+        # The manifest says that all other files are there. After a power failure it must not be there without them, and a
+        # system may bring files to the disk in another order than they were written.
         write_whole(self.path / name, content, sync=True)
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
-        """Keep the tally of an unfinished run, as named arrays. Raises OSError."""
+        """Save the tally of an unfinished run, as named arrays. Raises OSError."""
         content = packed(arrays)
-        self._put(CHECKPOINT, self._mark(content) + content)
+        self._write_synced(CHECKPOINT, self._checkpoint_digest(content) + content)
 
     def restore(self) -> dict[str, Any] | None:
-        """The checkpoint, if there is a whole one of this config by this version."""
+        """Read the checkpoint; None unless there is a whole one, of this config, by this version."""
         try:
             raw = (self.path / CHECKPOINT).read_bytes()
         except OSError:
             return None
         mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
-        if mark != self._mark(content):
+        if mark != self._checkpoint_digest(content):
             return None
         return unpacked(content)
 
-    def _mark(self, content: bytes) -> bytes:
-        """Stands before a checkpoint: whatever is damaged, or of another config or version, has another one."""
+    def _checkpoint_digest(self, content: bytes) -> bytes:
+        """Return the digest that begins a checkpoint.
+
+        Identity and version go into it: a checkpoint that is damaged, or of another config or version, has another digest.
+        """
         return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
 
     def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
-        """Write the manifest, with the resolved config and facts of the run: the folder is finished. Raises OSError."""
+        """Write the manifest, with the resolved config and facts of the run. The folder is then finished. Raises OSError."""
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "identity": self.identity,
@@ -132,30 +153,30 @@ class Folder:
             **facts,
             "files": dict(sorted(self.files.items())),
         }
-        self._put(MANIFEST, as_json(manifest))
+        self._write_synced(MANIFEST, as_json(manifest))
         for name in (BEGUN, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
 
 
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """The files of a finished folder that are missing or not what was written."""
+    """List the files of a finished folder that are missing or not as they were written."""
     files: dict[str, str] = manifest["files"]
     return [name for name, known in files.items() if not (folder / name).is_file() or digest(folder / name) != known]
 
 
 def finished(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder. Raises UsageError if it is not finished, not there, or no folder of nonconv."""
+    """Read the manifest of a finished folder. Raises UsageError if it is not finished, not there, or not nonconv's."""
     manifest = read_manifest(folder)
     if manifest is not None:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "no run of nonconv"
+    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
 
 
 def undamaged(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished folder whose files are as they were written. Raises UsageError if one is not."""
+    """Read the manifest of a finished folder whose files are as they were written. Raises UsageError otherwise."""
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
@@ -166,13 +187,13 @@ def undamaged(folder: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest, or None if there is none that tells MANIFEST_KEYS."""
+    """Read the manifest; None if there is none that has MANIFEST_KEYS."""
     content = read_json(folder / MANIFEST)
     return content if content and content.keys() >= MANIFEST_KEYS else None
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None if there is no such readable file."""
+    """Read a JSON object; None if there is no such readable file."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -181,5 +202,5 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a file, in hexadecimal. Raises OSError."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

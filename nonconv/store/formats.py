@@ -1,4 +1,9 @@
-"""How results are written: JSON, YAML and NPZ, each quick for thousands of small files."""
+"""How results are written: JSON, YAML and NPZ, each quick for thousands of small files.
+
+A sweep writes eight files or more per cell, and a short cell simulates for 20 ms. The libraries' own ways would take as long
+as the simulation, so JSON is indented by hand, equal YAML entries are written once, and small arrays are joined. The
+bytes of a file depend on its content alone.
+"""
 
 import io
 import json
@@ -12,22 +17,29 @@ import yaml
 from numpy.typing import NDArray
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""libyaml's where there is one: four times as fast, and the same text."""
+"""libyaml's writer where it is installed: four times as fast, and the same text."""
 ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def as_json(content: Any) -> bytes:
-    """JSON for people: a line per entry, and per entry of an entry that holds others. Raises ValueError for nan and inf."""
-    return (_as_lines(content, "", 2) + "\n").encode()
+    """Write JSON for people: a line per entry, and per entry of an entry that holds others.
+
+    Raises ValueError for nan and inf, which JSON does not have.
+    """
+    return (_json_lines(content, "", 2) + "\n").encode()
 
 
-def _as_lines(value: Any, margin: str, depth: int) -> str:
-    """Not by the library's own indentation, which is ten times as slow: a sweep writes a thousand such files."""
+def _json_lines(value: Any, margin: str, depth: int) -> str:
+    """Write a value, `depth` levels of it over several lines.
+
+    The library's own indentation is written in Python and ten times as slow as its encoder in C, which is used here line by
+    line.
+    """
     held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     if not depth or not (any(isinstance(one, dict | list) for one in held) or (depth == 2 and held)):
         return ENCODE(value)
     inner = f"{margin}  "
-    lines = [_as_lines(one, inner, depth - 1) for one in held]
+    lines = [_json_lines(one, inner, depth - 1) for one in held]
     if isinstance(value, dict):
         lines = [f"{ENCODE(str(name))}: {line}" for name, line in zip(value, lines, strict=True)]
     opened, closed = "{}" if isinstance(value, dict) else "[]"
@@ -35,26 +47,26 @@ def _as_lines(value: Any, margin: str, depth: int) -> str:
 
 
 def as_yaml(content: dict[str, Any]) -> bytes:
-    """YAML in the order given, short mappings on one line, as people write configs."""
-    return "".join(_as_yaml(name, Same(value)) for name, value in content.items()).encode()
+    """Write YAML in the order given, short mappings on one line, as people write configs."""
+    return "".join(_yaml_entry(name, ByRepr(value)) for name, value in content.items()).encode()
 
 
-class Same:
-    """A value that is told from others by what it looks like, be it hashable or not."""
+class ByRepr:
+    """A value that is compared by its repr, so that a cache can hold lists and mappings."""
 
     def __init__(self, value: Any) -> None:
         self.value, self.looks = value, repr(value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self.looks == other.looks
+        return isinstance(other, ByRepr) and self.looks == other.looks
 
     def __hash__(self) -> int:
         return hash(self.looks)
 
 
 @lru_cache(maxsize=256)
-def _as_yaml(name: str, same: Same) -> str:
-    """An entry of a config; most entries are the same in all cells of a sweep."""
+def _yaml_entry(name: str, same: ByRepr) -> str:
+    """Write an entry of a config. Cached: most entries are the same in all cells of a sweep."""
     flow = None if isinstance(same.value, dict | list) else False
     text: str = yaml.dump(
         {name: same.value}, Dumper=DUMPER, sort_keys=False, default_flow_style=flow, allow_unicode=True, width=100
@@ -63,28 +75,32 @@ def _as_yaml(name: str, same: Same) -> str:
 
 
 def as_npz(arrays: Mapping[str, Any]) -> bytes:
-    """An uncompressed NPZ file with these named arrays; the same bytes whenever it is made."""
+    """Write named arrays as an uncompressed NPZ file; the same bytes whenever it is made."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
 def packed(arrays: Mapping[str, Any]) -> bytes:
-    """Many small arrays as a file of a few large ones, which is written ten times as fast."""
+    """Write many small arrays as a file of a few large ones, which is ten times as fast.
+
+    Arrays of one type are joined end to end; `layout` holds names, types and shapes in order.
+    """
     by_kind: dict[str, list[NDArray[Any]]] = {}
     for array in arrays.values():
-        by_kind.setdefault(_kind(array), []).append(array.ravel())
-    layout = [(name, _kind(array), array.shape) for name, array in arrays.items()]
+        by_kind.setdefault(_type_name(array), []).append(array.ravel())
+    layout = [(name, _type_name(array), array.shape) for name, array in arrays.items()]
     joined = {kind: np.concatenate(parts) for kind, parts in by_kind.items()}
     return as_npz({"layout": np.array(ENCODE(layout)), **joined})
 
 
-def _kind(array: NDArray[Any]) -> str:
+def _type_name(array: NDArray[Any]) -> str:
+    """Name the type of an array, as f8."""
     return f"{array.dtype.kind}{array.dtype.itemsize}"
 
 
 def unpacked(content: bytes) -> dict[str, NDArray[Any]] | None:
-    """The inverse of `packed`; None for a file that it did not write."""
+    """Read a file of `packed`; None for a file that it did not write."""
     with np.load(io.BytesIO(content)) as file:
         joined, at, found = dict(file), dict.fromkeys(file, 0), {}
     if "layout" not in joined:

@@ -1,4 +1,7 @@
-"""What surrounded a computation: versions, processor, and the state of the repository."""
+"""What surrounded a computation: versions, processor, and the state of the repository.
+
+Numbers may differ in the last bits between processors and library versions. `nonconv verify` names what has changed.
+"""
 
 import platform
 import subprocess
@@ -12,21 +15,21 @@ import nonconv
 
 
 def surroundings() -> dict[str, Any]:
-    """What a manifest says of where its folder was made; it takes some time to find out."""
+    """Return what a manifest says of where its folder was made. Asking git takes some milliseconds."""
     machine = {"system": platform.platform(), "cpu": cpu_name()}
     return {"versions": versions(), "machine": machine, "git": git_state()}
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of nonconv, Python, and the libraries that decide numbers and figures."""
+    """Return the versions of nonconv, Python, and the libraries that decide numbers and figures."""
     names = ("numpy", "numba", "scipy", "matplotlib")
     return {"nonconv": nonconv.__version__, "python": sys.version.split()[0]} | {n: metadata.version(n) for n in names}
 
 
 @cache
 def cpu_name() -> str:
-    """The processor's model, as far as the system tells; numbers may differ in the last bits between processors."""
+    """Return the processor's model, as far as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -36,7 +39,7 @@ def cpu_name() -> str:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the working directory's checkout, and whether it has uncommitted changes. None without git or a checkout."""
+    """Return the commit of the working directory and whether it has uncommitted changes; None without git or a checkout."""
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
@@ -45,5 +48,6 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _git(*arguments: str) -> str:
+    """Return what a git command prints. Raises OSError without git, SubprocessError if it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=5)
     return done.stdout.strip()

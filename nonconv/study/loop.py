@@ -1,4 +1,9 @@
-"""Run one experiment: skip a finished one, simulate block by block, merge in order, save checkpoints, write results."""
+"""Run one experiment: skip a finished one, simulate block by block, merge in order, save checkpoints, write results.
+
+Paths are simulated in blocks of some hundred. Each block is reduced to a tally (statistics.tally) of bounded size, and
+tallies are added in the order of the paths, since floating-point sums depend on their order. So the bytes of a result
+depend neither on the number of workers nor on an interruption.
+"""
 
 import time
 from collections import deque
@@ -31,6 +36,7 @@ from nonconv.store.surroundings import surroundings
 from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
+"""Time between checkpoints: what a power failure can cost."""
 BLOCKS_PER_WORKER = 2
 """Blocks handed out per worker, so that no worker idles while blocks are merged."""
 
@@ -39,7 +45,10 @@ Progress = Callable[[int], None]
 
 
 class Outcome(NamedTuple):
-    """What `run` did: the output folder, whether it was finished before, and the seconds of simulation."""
+    """What `run` did.
+
+    folder: where the result is. reused: it was finished before. seconds: of simulation.
+    """
 
     folder: Path
     reused: bool
@@ -57,8 +66,9 @@ def run(
 ) -> Outcome:
     """Bring the folder of a cell to its finished state.
 
-    force: compute everything again. progress: called with the number of paths done. draw: makes the figures of a folder.
-    Raises UsageError, or Interrupted once whole blocks are saved.
+    workers: number of threads. force: compute everything again. progress: called with the number of paths done.
+    draw: makes the figures of a folder. Raises UsageError if the folder cannot be used, PluginError, or Interrupted once
+    whole blocks are saved.
     """
     store = Folder(folder, cell.identity)
     if not force and store.is_finished():
@@ -96,27 +106,29 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
         store.discard(name)  # left from a run before --force
     for name, content in results(ready, tally).items():
         store.write(name, content)
+    # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
     store.write("summary.md", markdown(read_run(store.path)).encode())
     return figures
 
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
-    """The contents of all data files of a cell, by name."""
+    """Make the contents of all data files of a cell, by name."""
     return data_files(ready.cell, tally, ready.bound, evidence(ready.program, compiled, tally.kept.paths))
 
 
 @blaming_plugins
 def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress) -> Tally:
-    """The tally of all paths, continued from a checkpoint if there is one. It does not depend on the number of workers.
+    """Simulate the paths of a cell and return their tally, continued from a checkpoint if there is one.
 
-    Raises Interrupted once whole blocks are saved.
+    It does not depend on the number of workers. Raises Interrupted once whole blocks are saved.
     """
     cell, saved = ready.cell, store.restore()
     tally = Tally.from_arrays(saved) if saved else None
     last_saved = time.monotonic()
     try:
         blocks = _measured_blocks(ready, workers, tally.paths if tally else 0, cell.paths)
+        # Closed at once, so that threads stop when there are enough paths, and not when Python collects the generator.
         with closing(blocks):
             while tally is None or not is_enough(cell, tally):
                 block = next(blocks)
@@ -131,7 +143,7 @@ def simulate_cell(ready: Ready, store: Folder, workers: int, progress: Progress)
 
 
 def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
-    """Save a checkpoint, and return the error to raise."""
+    """Save a checkpoint of whole blocks, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
     return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
@@ -145,7 +157,11 @@ def first_paths(cell: Cell, paths: int, workers: int) -> Array:
 
 
 def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Generator[Tally]:
-    """Yield the tallies of the blocks with paths first, ..., last - 1, in order; threads compute them ahead."""
+    """Yield the tallies of the blocks with paths first, ..., last - 1, in order; threads compute them ahead.
+
+    Threads suffice: a kernel runs without the interpreter lock and leaves Python little to do. Only a few blocks are handed
+    out at a time, so memory does not grow with the number of paths.
+    """
     size, stop = block_size(ready.program), np.zeros(1, dtype=np.uint8)
     waiting: deque[Future[Tally]] = deque()
     pool = ThreadPoolExecutor(workers)
@@ -157,18 +173,22 @@ def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Gener
         while waiting:
             yield waiting.popleft().result()
     finally:
+        # Kernels poll this every few draws, so that Ctrl-C need not wait for a whole block.
         stop[0] = 1
         pool.shutdown(wait=False, cancel_futures=True)  # a thread that is compiling cannot be stopped
 
 
 def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
-    """The tally of the block that begins with this path. Raises Stopped once stop[0] is nonzero."""
+    """Simulate the block that begins with this path, and return its tally. Raises Stopped once stop[0] is nonzero."""
     paths = min(block_size(ready.program), ready.cell.paths - start)
     return measure(ready.cell, simulate(ready.program, ready.engine, start, paths, stop), ready.bound)
 
 
 def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
-    """`measured` for each of several cells. All have as many paths and the same `program.batch_key`."""
+    """Do as `measured` for each of several cells, which share the random numbers.
+
+    All have as many paths and the same `program.batch_key`; the tallies have the same bits as one by one.
+    """
     paths = min(block_size(cells[0].program), cells[0].cell.paths - start)
     blocks = simulate_together([ready.program for ready in cells], compiled, start, paths, stop)
     return [measure(ready.cell, block, ready.bound) for ready, block in zip(cells, blocks, strict=True)]

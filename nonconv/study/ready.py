@@ -1,4 +1,7 @@
-"""A cell made ready to run: what must be found out once before its first block, and what runs it."""
+"""A cell made ready to run: what must be found out once before its first block, and what runs it.
+
+This is what takes time and depends on no path: Toint's orbit, the zero of Adam's vector field, the a priori interval.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +17,7 @@ from nonconv.theory.predictions import adam_zeros, bound
 class Ready:
     """A cell whose orbit and whose zero of Adam's vector field are known, if it has them.
 
-    bound: the interval that no path leaves, where one is known a priori (theory.predictions.bound).
+    bound: the interval that no path leaves, if one is known a priori (theory.predictions.bound).
     """
 
     cell: Cell
@@ -22,6 +25,7 @@ class Ready:
 
     @property
     def program(self) -> Program:
+        """What is simulated."""
         return self.cell.program
 
     @cached_property
@@ -31,7 +35,7 @@ class Ready:
 
 
 def compiled(*programs: Program) -> Engine:
-    """The compiled engine of a program, or of several that can be moved together (program.batch_key)."""
+    """Return the compiled engine of a program, or of several that can be moved together (program.batch_key)."""
     from nonconv.engine.fused import Fused  # loads llvmlite, which commands that simulate nothing do without
 
     return Fused(*programs)
@@ -42,12 +46,13 @@ def make_ready(cell: Cell) -> Ready:
     program = with_orbit(cell.program, compiled)
     known = bound(cell)
     if known is not None:
+        # Only then: following the extremes of every path costs time in each step.
         program = replace(program, track_range=True)
-    return Ready(replace(cell, program=program, xi=tuple(_located(cell, xi) for xi in cell.xi)), known)
+    return Ready(replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi)), known)
 
 
-def _located(cell: Cell, xi: Xi) -> Xi:
-    """The candidate, its point computed if it is the zero of Adam's vector field."""
+def _find_point(cell: Cell, xi: Xi) -> Xi:
+    """Return the candidate, its point computed if it is the zero of Adam's vector field. Raises UsageError."""
     if xi.label != "adam_zero":
         return xi
     try:

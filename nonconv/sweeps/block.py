@@ -1,4 +1,15 @@
-"""The `sweep:` block of a config: which keys take which values, as a grid that unfolds lazily. Values keep their places."""
+"""The `sweep:` block of a config: which keys take which values, as a grid that unfolds lazily. Values keep their places.
+
+    sweep:
+      optimizer.beta1: [0.5, 0.9, 0.99]                     # an axis
+      optimizer.beta2: {one_minus_logspace: [-3, -1, 20]}   # an axis of generated values
+      zip: {seed: [1, 2], steps: [100, 200]}                # keys that change together: one axis
+      exclude: optimizer.beta1**2 >= optimizer.beta2
+      curves: optimizer.beta1 = sqrt(optimizer.beta2)       # drawn over maps
+      baseline: {optimizer.beta1: 0.9}                      # the cell that others are compared with
+
+`--grid KEY=VALUES` adds axes to the block before it is read.
+"""
 
 import json
 import math
@@ -9,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse
+from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse, scalar
 from nonconv.config.expression import ALLOWED, Expression, equation, expression
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
@@ -17,6 +28,7 @@ from nonconv.sweeps.grid import Axis, Grid, Point, Setting
 from nonconv.sweeps.spacings import DIGITS, SPACINGS
 
 RESERVED = ("zip", "include", "exclude", "curves", "baseline")
+"""Keys of the block that are not config keys."""
 NEVER_SWEPT = {
     "paths": "an experiment with more paths is the same one",
     "claim": "a sweep has one claim",
@@ -24,13 +36,14 @@ NEVER_SWEPT = {
     "sweep": "it is the grid itself",
     "plugins": "all cells have the same",
 }
-MOST_CELLS = 10_000_000
-MOST_VALUES = 100_000
+MOST_CELLS, MOST_VALUES = 10_000_000, 100_000
+"""More cells of a grid, or values of a key, are taken for a mistake."""
 MOST_PARTS = 10
 """Parts of a dotted key; no key that can be swept has as many."""
 DEEPEST = 30
 """Levels of a config; copying a deeper one would exhaust Python's stack."""
-MOST_SAID = 8
+MOST_LISTED = 8
+"""Values that an error lists; of more the first ones and the last."""
 COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
 """Keys whose value may be written as its name alone."""
 RANGE = re.compile(r"([^:,{}\[\]]+):([^:,{}\[\]]+):([^:,{}\[\]]+)")
@@ -38,7 +51,13 @@ VALUES = "a list of values, or a mapping of one of linspace, logspace, geomspace
 
 
 def with_grids(document: Document, grids: Iterable[str]) -> None:
-    """Add `--grid` options to the document's sweep block; each replaces what is there for its key."""
+    """Add `--grid` options to the document's sweep block; each replaces what is there for its key.
+
+        optimizer.beta1=0.9,0.99       a list of values
+        optimizer.beta1=0:0.99:20      first, last and number, evenly spaced
+
+    What is wrong with an option is added to the document's problems.
+    """
     for text in grids:
         key, equals, values = text.partition("=")
         place = Place(f"--grid {text}", 0, 0, "")
@@ -47,19 +66,27 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
                 Problem("must have the form key=values, as in optimizer.beta1=0:0.99:20 or optimizer.beta1=0.9,0.99", place)
             )
             continue
+        ends = [scalar(part) for part in values.split(":")]
+        if len(ends) == 2 and all(map(_is_number, ends)):
+            document.problems.append(Problem("a range has three parts, first:last:number, as 0:0.99:20", place, key))
+            continue
         found = RANGE.fullmatch(values)
         other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
         document.problems += other.problems
         if not other.problems:
-            _put(document, key, _unwrapped(other.data), place)
+            _set_key(document, key, _unwrap(other.data), place)
 
 
-def _unwrapped(values: list[Any]) -> Any:
-    """`[a, b]` is a list of values, and `{linspace: [0, 1, 3]}` a spacing; `[0, 1], [1, 0]` are two values."""
+def _unwrap(values: list[Any]) -> Any:
+    """Return the values that an option means, given what is between the brackets put around it.
+
+    `[a, b]` is a list of values, and `{linspace: [0, 1, 3]}` a spacing; `[0, 1], [1, 0]` are two values.
+    """
     return values[0] if len(values) == 1 and isinstance(values[0], list | dict) and not _is_component(values[0]) else values
 
 
-def _put(document: Document, key: str, values: Any, place: Place) -> None:
+def _set_key(document: Document, key: str, values: Any, place: Place) -> None:
+    """Set a key of the document's sweep block, which is made if it is missing."""
     document.data = document.data if isinstance(document.data, dict) else {}
     if document.data.get("sweep") is None:
         document.data["sweep"] = {}
@@ -84,7 +111,10 @@ def read_grid(document: Document) -> Grid:
 
 
 class _Reader:
-    """Turn the block into a grid, and note problems."""
+    """Turn the block into a grid; collect problems.
+
+    places: the place of each swept key, for errors in the cells.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -92,6 +122,7 @@ class _Reader:
         self.places: dict[str, Place] = {}
 
     def grid(self, block: Any) -> Grid:
+        """Return the grid. Where something is wrong, it is incomplete and `problems` says what."""
         if not isinstance(block, dict) or not block:
             if "sweep" in self.document.data:
                 self._complain(("sweep",), *must_be("a mapping of keys to their values", kind_of(block)))
@@ -101,11 +132,12 @@ class _Reader:
                     Problem("missing", nowhere, "sweep", "a mapping of keys to their values, or --grid key=values")
                 )
             return Grid(())
+        # Axes that are empty had a problem, which is reported; the grid of the others still finds further problems.
         plain = [self._entries(("sweep", key), key, values) for key, values in block.items() if key not in RESERVED]
         grid = Grid(tuple(axis for axis in [*plain, *self._zips(block.get("zip", []))] if axis))
         if not grid.axes and not self.problems:
             self._complain(("sweep",), "no key has values", "a mapping of keys to their values")
-        self._refuse_twice(grid.axes)
+        self._refuse_duplicates(grid.axes)
         if grid.size > MOST_CELLS:
             self._complain(("sweep",), f"{_count(grid.size)} cells are too many", f"at most {MOST_CELLS}")
         return Grid(
@@ -118,6 +150,7 @@ class _Reader:
         )
 
     def _zips(self, groups: Any) -> Iterator[Axis]:
+        """Yield an axis per group of zipped keys, whose values change together."""
         path: KeyPath = ("sweep", "zip")
         for k, group in enumerate(groups if isinstance(groups, list) else [groups]):
             here = (*path, k) if isinstance(groups, list) else path
@@ -129,31 +162,35 @@ class _Reader:
             ]
             lengths = {key: len(entries) for _, key, entries in columns}
             if len(set(lengths.values())) > 1 and all(lengths.values()):
-                said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
-                self._complain(here, f"zipped keys need equally many values; {said}")
+                counts = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+                self._complain(here, f"zipped keys need equally many values; {counts}")
             elif all(lengths.values()):
                 together = zip(*(entries for _, _, entries in columns), strict=True)
                 yield tuple(tuple(setting for entry in entries for setting in entry) for entries in together)
 
     def _entries(self, path: KeyPath, key: str, values: Any, again: bool = False) -> Axis:
-        """Return one entry per value of a key. again: a value may be given again."""
+        """Return one entry per value of a key; none if something is wrong.
+
+        again: a value may be given again, as in a zipped key.
+        """
         if not self._is_key(path, key):
             return ()
         if isinstance(values, dict):
-            return tuple((Setting(key, value, self.document.place(path)),) for value in self._generated(path, key, values))
+            return tuple((Setting(key, value, self.document.place(path)),) for value in self._generate(path, key, values))
         if not isinstance(values, list) or not values:
-            self._complain(path, *must_be(VALUES, kind_of(values)), _meant(key))
+            self._complain(path, *must_be(VALUES, kind_of(values)), _nearest_reserved(key))
             return ()
         first: dict[Any, int] = {}
         found: list[Point] = []
         for k, value in enumerate(values):
-            earlier = first.setdefault(_mark(value), k)
+            earlier = first.setdefault(_comparison_key(value), k)
             if earlier != k and not again:
                 self._complain((*path, k), f"duplicate value; first given as {dotted((*path, earlier))}")
-            found += self._unfolded((*path, k), key, value)
+            found += self._unfold((*path, k), key, value)
         return tuple(found)
 
     def _is_key(self, path: KeyPath, key: str) -> bool:
+        """Whether a key can be swept; complain otherwise."""
         parts = key.split(".")
         if parts[0] in NEVER_SWEPT:
             self._complain(path, f"cannot be swept: {NEVER_SWEPT[parts[0]]}", of_key=True)
@@ -164,9 +201,9 @@ class _Reader:
             return True
         return False
 
-    def _unfolded(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
-        """Yield a value; a mapping with spacings in it yields their product, each a setting of its own."""
-        spacings = list(_spacings((), value))
+    def _unfold(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
+        """Yield a value; a mapping with spacings in it yields their product, each as a separate setting."""
+        spacings = list(_find_spacings((), value))
         axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
         number = math.prod(len(axis) for axis in axes)
         if number > MOST_VALUES:
@@ -176,7 +213,8 @@ class _Reader:
         for entries in product(*axes):
             yield (outer, *(setting for entry in entries for setting in entry))
 
-    def _generated(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
+    def _generate(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
+        """Return the values of a spacing, `{linspace: [first, last, number]}`; none if something is wrong."""
         name = next(iter(spacing), "")
         if len(spacing) != 1 or name not in SPACINGS:
             self._complain_of_mapping(path, key, spacing)
@@ -196,9 +234,10 @@ class _Reader:
             wanted = f"a whole number of values >= 1 and <= {MOST_VALUES}"
             self._complain((*here, 2), *must_be(wanted, kind_of(number)))
             return []
-        return self._spaced(here, name, float(first), float(last), int(number))
+        return self._space(here, name, float(first), float(last), int(number))
 
     def _complain_of_mapping(self, path: KeyPath, key: str, values: dict[str, Any]) -> None:
+        """Complain about a mapping that is not one spacing."""
         unknown = [name for name in values if name not in SPACINGS]
         if not unknown:
             message, allowed = ("has two spacings", VALUES) if values else must_be(VALUES, kind_of(values))
@@ -206,10 +245,11 @@ class _Reader:
         elif _is_component(values):
             self._complain(path, "is one value, not a list of values", VALUES)
         else:
-            near = _meant(key) or nearest(unknown[0], SPACINGS)
+            near = _nearest_reserved(key) or nearest(unknown[0], SPACINGS)
             self._complain((*path, unknown[0]), f"unknown spacing {unknown[0]!r}", VALUES, near, of_key=True)
 
-    def _spaced(self, path: KeyPath, name: str, first: float, last: float, number: int) -> list[float]:
+    def _space(self, path: KeyPath, name: str, first: float, last: float, number: int) -> list[float]:
+        """Return the values of a spacing whose three numbers are valid; complain where they are not all different."""
         if name == "geomspace" and (first == 0 or last == 0 or (first > 0) != (last > 0)):
             self._complain(path, "a geomspace cannot reach or cross 0", "both ends > 0, or both < 0")
             return []
@@ -224,7 +264,8 @@ class _Reader:
             return []
         return values
 
-    def _refuse_twice(self, axes: Sequence[Axis]) -> None:
+    def _refuse_duplicates(self, axes: Sequence[Axis]) -> None:
+        """Complain about a key that is on two axes: no cell could have both values."""
         first: dict[str, Place] = {}
         for axis in axes:
             here: dict[str, Place] = {}
@@ -236,9 +277,10 @@ class _Reader:
             first = here | first
 
     def _conditions(self, name: str, block: dict[str, Any], grid: Grid) -> tuple[Expression, ...]:
+        """Return the expressions of `include` or `exclude`."""
         allowed = "an expression in config keys, or a list of these"
         found = [(path, self._expression(path, text)) for path, text in self._texts(name, block, allowed)]
-        return tuple(one for path, one in found if one is not None and self._knows(path, one, grid))
+        return tuple(one for path, one in found if one is not None and self._check_keys(path, one, grid))
 
     def _texts(self, name: str, block: dict[str, Any], allowed: str) -> Iterator[tuple[KeyPath, str]]:
         """Yield the texts of a key that holds one or a list of them."""
@@ -251,26 +293,31 @@ class _Reader:
                 self._complain(here, *must_be(allowed, kind_of(text)))
 
     def _expression(self, path: KeyPath, text: str) -> Expression | None:
+        """Parse a condition; complain and return None if it is none."""
         try:
             return expression(text)
         except ValueError as error:
             self._complain(path, str(error), ALLOWED)
             return None
 
-    def _knows(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
-        """Whether the condition's keys exist: one that no cell has would make a condition that never holds."""
+    def _check_keys(self, path: KeyPath, found: Expression, grid: Grid) -> bool:
+        """Whether the condition's keys exist; complain otherwise.
+
+        A key that no cell has would make a condition that never holds, and so a grid that is silently empty or full.
+        """
         written = {key: value for key, value in self.document.data.items() if key != "sweep"}
-        swept = [_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
-        known = list(dict.fromkeys(key for keys in [self.places, *swept, _within("", written)] for key in keys))
+        swept = [_keys_within(setting.key, setting.value) for axis in grid.axes for entry in axis for setting in entry]
+        known = list(dict.fromkeys(key for keys in [self.places, *swept, _keys_within("", written)] for key in keys))
         unknown = [key for key in found.keys if key not in known]
         for key in unknown:
-            allowed = f"keys that are swept or written in the config, as {_listed(list(self.places))}; a text stands in quotes"
-            self._complain(path, f"there is no key {key}", allowed, _alike(key, known))
+            allowed = f"keys that are swept or written in the config, as {_list_some(list(self.places))}; write text in quotes"
+            self._complain(path, f"there is no key {key}", allowed, _nearest_key(key, known))
         if not found.keys:
             self._complain(path, f"{kind_of(found.text)} names no key, so it is the same in every cell")
         return bool(found.keys) and not unknown
 
     def _curves(self, block: dict[str, Any]) -> tuple[str, ...]:
+        """Return the texts of the equations; complain about those in keys that are not swept."""
         found, keys = [], list(self.places)
         allowed = "an equation in swept keys, as optimizer.beta1 = sqrt(optimizer.beta2)"
         for path, text in self._texts("curves", block, f"{allowed}, or a list of these"):
@@ -281,13 +328,14 @@ class _Reader:
                 continue
             for key in named:
                 if key not in keys:
-                    self._complain(path, f"{key} is not swept", _listed(keys), _alike(key, keys))
+                    self._complain(path, f"{key} is not swept", _list_some(keys), _nearest_key(key, keys))
             if not named:
                 self._complain(path, f"{kind_of(text)} names no key", allowed)
             found.append(text)
         return tuple(found)
 
     def _baseline(self, block: dict[str, Any], grid: Grid) -> Point:
+        """Return the settings of the baseline; complain about keys and values that no cell has."""
         given, keys = block.get("baseline", {}), list(self.places)
         path: KeyPath = ("sweep", "baseline")
         if not isinstance(given, dict):
@@ -296,14 +344,15 @@ class _Reader:
         for key, value in given.items():
             values = [setting.value for axis in grid.axes for entry in axis for setting in entry if setting.key == key]
             if key not in keys:
-                self._complain((*path, key), f"{key} is not swept", _listed(keys), _alike(key, keys), of_key=True)
+                self._complain((*path, key), f"{key} is not swept", _list_some(keys), _nearest_key(key, keys), of_key=True)
             elif values and not any(same(value, other) for other in values):
                 self._complain(
-                    (*path, key), f"{kind_of(value)} is not among its values", _listed([_said(one) for one in values])
+                    (*path, key), f"{kind_of(value)} is not among its values", _list_some([_value_text(one) for one in values])
                 )
         return tuple(Setting(key, value, self.document.place((*path, key))) for key, value in given.items())
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", near: str = "", of_key: bool = False) -> None:
+        """Add a problem with the place of a path's value, or of its key."""
         place = self.document.place(path)
         if of_key:
             place = self.document.keys.get(path, place)
@@ -311,72 +360,77 @@ class _Reader:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a value has more levels than these."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two swept values are the same, a component being its name."""
-    return bool(_mark(_full(one)) == _mark(_full(other)))
+    """Whether two swept values are the same; a component without parameters is the same as its name."""
+    return bool(_comparison_key(_as_mapping(one)) == _comparison_key(_as_mapping(other)))
 
 
-def _full(value: Any) -> Any:
+def _as_mapping(value: Any) -> Any:
+    """Return a name as the mapping that it means."""
     return {"name": value} if isinstance(value, str) else value
 
 
-def _mark(value: Any) -> Any:
-    """Return a mark that is the same for 1 and 1.0, and another for true."""
+def _comparison_key(value: Any) -> Any:
+    """Return a hashable that is the same for 1 and 1.0, and another for true, which Python takes for 1."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
-def _said(value: Any) -> str:
+def _value_text(value: Any) -> str:
+    """Write a value as in a config."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _within(key: str, value: Any) -> Iterator[str]:
+def _keys_within(key: str, value: Any) -> Iterator[str]:
     """Yield a key and those within its value, as if that were written in full."""
     if key:
         yield key
     if isinstance(value, dict):
         for name, one in value.items():
-            yield from _within(f"{key}.{name}" if key else name, one)
+            yield from _keys_within(f"{key}.{name}" if key else name, one)
     elif isinstance(value, str) and key in COMPONENTS:
         yield f"{key}.name"
     elif isinstance(value, int | float) and key in AS_NUMBER:
         yield from (f"{key}.name", f"{key}.value")
 
 
-def _listed(values: Sequence[str]) -> str:
+def _list_some(values: Sequence[str]) -> str:
     """List all of them, or the first ones and the last."""
     shown = list(dict.fromkeys(values))
-    return ", ".join(shown if len(shown) <= MOST_SAID else [*shown[: MOST_SAID - 2], "...", shown[-1]])
+    return ", ".join(shown if len(shown) <= MOST_LISTED else [*shown[: MOST_LISTED - 2], "...", shown[-1]])
 
 
 def _count(number: int) -> str:
+    """Write a number of cells; a grid of many keys has more than anyone wants to read."""
     return str(number) if number < 10**15 else "more than 10**15"
 
 
-def _meant(key: str) -> str:
-    """Return the block's own word that a misspelt key most likely means."""
+def _nearest_reserved(key: str) -> str:
+    """Return the block's own word that a misspelt key most likely means, as `exclud`."""
     return "" if "." in key else nearest(key, RESERVED)
 
 
-def _alike(key: str, known: Sequence[str]) -> str:
-    """Return the known key that is spelled alike, or ends alike."""
+def _nearest_key(key: str, known: Sequence[str]) -> str:
+    """Return the known key that is spelled alike, or whose last part is: `beta1` for `optimizer.beta1`."""
     last = {other.rpartition(".")[2]: other for other in reversed(known)}
     return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
 
 
-def _spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield the spacings within a mapping, and their paths."""
+def _find_spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield the path and mapping of each spacing within a mapping."""
     for name, one in value.items() if isinstance(value, dict) else ():
         if _is_spacing(one):
             yield (*path, name), one
         else:
-            yield from _spacings((*path, name), one)
+            yield from _find_spacings((*path, name), one)
 
 
 def _without_spacings(value: Any) -> Any:
+    """Return the mapping without its spacings, which are separate settings."""
     if not isinstance(value, dict):
         return value
     return {name: _without_spacings(one) for name, one in value.items() if not _is_spacing(one)}

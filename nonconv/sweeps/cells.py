@@ -1,4 +1,12 @@
-"""The cells of a sweep on disk. A finished cell is published by one rename; whole blocks of an unfinished one are saved."""
+"""The cells of a sweep on disk.
+
+    cells/<id>/...                       a finished cell, published by one rename
+    unfinished.cells/<id>/...            one that is being written
+    unfinished.cells/<id>.checkpoint     whole blocks of a long cell
+
+A cell's id is a hash that omits the number of paths (sweeps.sweep.cell_id). So a sweep with more paths, or with other
+values on its axes, finds the cells that it shares with an earlier one and continues from their tallies.
+"""
 
 import hashlib
 import shutil
@@ -25,60 +33,67 @@ class Cells:
         self.folder, self.unfinished = sweep / CELLS_FOLDER, sweep / UNFINISHED_FOLDER
 
     def path(self, name: str) -> Path:
-        """The folder of a cell, by its id."""
+        """Return the folder of a cell, by its id."""
         return self.folder / name
 
     def is_finished(self, name: str, cell: Cell) -> bool:
         """Whether the cell's folder holds its result, made by this version, with every file unchanged."""
-        manifest = self._manifest(name)
+        manifest = self._read_manifest(name)
         return bool(manifest and manifest["identity"] == cell.identity and not damaged(self.path(name), manifest))
 
     def count_excess_paths(self, name: str, cell: Cell) -> int:
-        """How many paths the stored result has if it has more than the cell may have; otherwise 0."""
-        manifest = self._manifest(name)
+        """Return how many paths the stored result has if they are more than the cell may have; otherwise 0."""
+        manifest = self._read_manifest(name)
         if not manifest or manifest["identity"] == cell.identity or manifest.get("lineage") != cell.lineage:
             return 0
         paths = int((read_json(self.path(name) / "summary.json") or {}).get("paths", 0))
         return paths if paths > cell.paths else 0
 
-    def _manifest(self, name: str) -> dict[str, Any] | None:
+    def _read_manifest(self, name: str) -> dict[str, Any] | None:
+        """Read the manifest of a cell; None if there is none by this version."""
         manifest = read_manifest(self.path(name))
         return manifest if manifest and manifest["versions"]["nonconv"] == nonconv.__version__ else None
 
     def load_saved(self, name: str, cell: Cell) -> dict[str, Any] | None:
-        """The arrays of a tally to continue from: the cell's checkpoint, or its stored result with fewer paths; or None."""
+        """Load the arrays of a tally to continue from; None if there is none.
+
+        They are from the cell's checkpoint, or from its stored result if that has fewer paths.
+        """
         checkpoint = self._load_checkpoint(name, cell)
         if checkpoint is not None:
             return checkpoint
-        manifest = self._manifest(name)
+        manifest = self._read_manifest(name)
         if not manifest or manifest.get("lineage") != cell.lineage or TALLY_FILE not in manifest["files"]:
             return None
         path = self.path(name) / TALLY_FILE
         if not path.is_file() or digest(path) != manifest["files"][TALLY_FILE]:
             return None
         found = unpacked(path.read_bytes())
+        # A cell with a stopping rule must stop where it would have from the start, so it continues only from before that.
         most = cell.stopping.least if cell.stopping else cell.paths
         return found if found and int(found["paths"]) <= most else None
 
     def _load_checkpoint(self, name: str, cell: Cell) -> dict[str, Any] | None:
+        """Load the checkpoint; None unless it is whole, of this cell, by this version."""
         try:
             raw = (self.unfinished / f"{name}.checkpoint").read_bytes()
         except OSError:
             return None
         mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
-        if mark != _mark(cell, content):
+        if mark != _checkpoint_digest(cell, content):
             return None
         return unpacked(content)
 
     def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
         """Save the arrays of an unfinished cell's tally. Raises OSError."""
         content = packed(arrays)
-        write_whole(self.unfinished / f"{name}.checkpoint", _mark(cell, content) + content)
+        write_whole(self.unfinished / f"{name}.checkpoint", _checkpoint_digest(cell, content) + content)
 
     def publish(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a finished cell, whole or not at all. Raises OSError.
 
-        Nothing is synced to disk, which would take longer than a short cell: digests find what a power failure damages.
+        files: contents by name, the manifest among them. Nothing is synced to disk, which would take longer than a short cell:
+        the digests in the manifest find what a power failure damages, and such a cell is computed again.
         """
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
@@ -94,10 +109,12 @@ class Cells:
         (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
 
     def _move_into_place(self, half: Path, place: Path) -> None:
+        """Rename the written folder to the cell's; an older one there is moved away first, then removed."""
         place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
             half.rename(place)
             return
+        # A folder cannot be replaced in one step. If the process ends between the renames, the cell is computed again.
         old = half.with_name(f"{half.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
@@ -114,13 +131,16 @@ class Cells:
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
-def _mark(cell: Cell, content: bytes) -> bytes:
-    """The digest in front of a checkpoint: it differs for damaged content, another cell or another version."""
+def _checkpoint_digest(cell: Cell, content: bytes) -> bytes:
+    """Return the digest that begins a checkpoint: it differs for damaged content, another cell or another version."""
     return hashlib.sha256(f"{cell.identity} {nonconv.__version__} ".encode() + content).digest()
 
 
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
-    """All files of a cell's folder: results, config and manifest. They do not depend on where or when it was computed."""
+    """Return all files of a cell's folder: results, config and manifest.
+
+    They depend neither on where nor on when it was computed: no times, no machine. These are in the sweep's manifest.
+    """
     files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
         "schema_version": SCHEMA_VERSION,

@@ -1,4 +1,8 @@
-"""Estimate how long a sweep will take: time a short trial of one cell of each kind, and scale it."""
+"""Estimate how long a sweep will take: time a short trial of one cell of each kind, and scale it.
+
+`tasks.estimate_seconds` knows how the time grows with paths, steps and coordinates, but not how slow an optimizer or this
+machine is. A trial finds that factor, and what a cell costs apart from its steps.
+"""
 
 import time
 from dataclasses import replace
@@ -17,12 +21,16 @@ from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.tasks import NANOSECONDS_PER_SAMPLE, compute_cell, estimate_seconds
 
 MOST_TRIALS, TRIAL_STEPS, TRIAL_PATHS = 4, 2000, 8
+"""Kinds of cells that are tried, at most; steps of a trial; and paths of the trial of what else a cell costs."""
 MOST_TRIAL_SECONDS = 1.0
 """The overhead of a cell is not tried if that would take longer; beside such a cell it does not matter."""
 
 
 class Estimate(NamedTuple):
-    """done: finished cells. path_steps, seconds: what is left. tried: the points of the cells that were timed."""
+    """What a sweep will take.
+
+    done: finished cells. path_steps, seconds: what is left. tried: the points of the cells that were timed.
+    """
 
     done: int
     path_steps: int
@@ -33,7 +41,7 @@ class Estimate(NamedTuple):
 class _Trial(NamedTuple):
     """What the trial of a cell found.
 
-    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell besides its steps.
+    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell apart from its steps.
     """
 
     slowness: float
@@ -42,7 +50,7 @@ class _Trial(NamedTuple):
 
 
 def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estimate:
-    """Time one block of one cell per pair of objective and optimizer.
+    """Estimate what is left of a sweep, timing one cell per pair of objective and optimizer.
 
     A cell that cannot be prepared costs nothing: it will fail at once.
     """
@@ -69,7 +77,10 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
 
 
 def _measure_slowness(ready: Ready) -> float:
-    """Simulate as many copies of the cell together as a task would hold."""
+    """Measure the time per step, relative to `tasks.estimate_seconds`.
+
+    As many copies of the cell are simulated together as a task would hold, since they share random numbers.
+    """
     cell, program = ready.cell, ready.program
     steps = min(program.steps, TRIAL_STEPS)
     trial = replace(program, steps=steps, record=np.array([steps]), plan=NO_PLAN, average_after=None)
@@ -82,7 +93,7 @@ def _measure_slowness(ready: Ready) -> float:
 
 
 def _measure_overhead(ready: Ready) -> float:
-    """Seconds for the cell with a few paths; the second of two runs, since the first may compile."""
+    """Measure the seconds of a cell with a few paths, in the second of two runs, since the first may compile."""
     few = replace(ready, cell=replace(ready.cell, paths=min(ready.cell.paths, TRIAL_PATHS), stopping=None))
     if estimate_seconds(few.cell) > MOST_TRIAL_SECONDS:
         return 0.0

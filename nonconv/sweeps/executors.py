@@ -1,4 +1,11 @@
-"""Where tasks run: processes or threads of this machine, or a Dask cluster. All give the same results."""
+"""Where tasks run: processes or threads of this machine, or a Dask cluster. All give the same results.
+
+An executor has `submit(task)`, which returns a future. A worker returns a cell's files as bytes, and the command writes
+them, so a cluster needs no disk in common with it.
+
+Processes are the default on Linux. Python's part of a short cell, about as long as its kernel, holds the interpreter
+lock: with two workers, 400 short cells take two threads as long as one, and two forks a third of that time.
+"""
 
 import os
 import signal
@@ -27,8 +34,8 @@ from nonconv.sweeps.tasks import Task, run_task
 TASK_SECONDS, DASK_SECONDS = 0.3, 3.0
 """How long a task should take: short tasks spread evenly over CPUs, but on a cluster each one costs a message."""
 SWITCH_SECONDS = 1e-5
-"""How long a thread waits for the interpreter lock before it asks for it. Python's default, 5e-3, is most of the time that
-a short cell spends in Python, while a kernel could run: with this value two threads do a sixth more work."""
+"""How long a thread waits for the interpreter lock before it asks for it. With Python's default, 5e-3, a
+thread that leaves a kernel waits most of the time of a short cell; with this value two threads do a sixth more work."""
 TASKS_PER_WORKER = 3
 """Tasks handed out per worker, so that no worker idles while results are merged and written."""
 SCHEDULER_SECONDS, WORKER_SECONDS = 30, 120
@@ -36,20 +43,26 @@ SCHEDULER_SECONDS, WORKER_SECONDS = 30, 120
 
 
 class Executor(Protocol):
-    """Runs tasks elsewhere. seconds: how long a task should take. waiting: how many tasks to hand out at a time."""
+    """Runs tasks elsewhere.
+
+    seconds: how long a task should take. waiting: how many tasks to hand out at a time.
+    """
 
     seconds: float
     waiting: int
 
     def submit(self, task: Task) -> "Future[Any]":
-        """A future of `tasks.run_task`."""
+        """Begin a task; return a future of `tasks.run_task`."""
         ...
 
 
 class Processes:
     """Forks of this process, made before it has other threads or holds the output folder's lock.
 
-    Each has an interpreter of its own, which matters for short cells: Python takes as long for them as their kernels do.
+    A fork shares the loaded engine, the plug-ins and the cells of the survey, which need not be sent. A fork made
+    later would copy the lock, which would then outlive this process, and whatever state another thread was in.
+
+    Workers end with this process, however it ends: each waits for the end of a pipe whose other end only this process holds.
     """
 
     seconds = TASK_SECONDS
@@ -61,17 +74,18 @@ class Processes:
         theirs, self.line = Pipe(duplex=False)
         fork = get_context("fork")
         self.pool = ProcessPoolExecutor(workers, fork, initializer=_start_worker, initargs=(sweep, theirs, self.line))
-        usual = signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
-        )  # only this process handles interrupts
+        # A terminal sends Ctrl-C to all processes of the command. Only this one handles it, and saves what is whole. A signal
+        # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             self.pool.submit(int)  # this forks the workers
             self.workers = active_children()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, usual)
-        theirs.close()
+        theirs.close()  # the workers have their own copies
 
     def submit(self, task: Task) -> "Future[Any]":
+        """Hand a task to the next free worker."""
         for job in task.jobs:
             self.sweep.drop_cell(job.name)  # the workers have their own copies, from before the fork
         return self.pool.submit(run_in_fork, task)
@@ -88,11 +102,10 @@ _worker_sweep: list[Sweep] = []
 
 
 def _start_worker(sweep: Sweep, line: Connection, other_end: Connection) -> None:
-    """Become a worker that exits when its parent does, however that ends. SIGINT stays blocked.
-
-    What plug-ins print goes to stderr: stdout holds the command's result.
-    """
+    """Become a worker that exits when its parent does, however that ends. SIGINT stays blocked."""
+    # The fork copied both ends of the pipe. While any worker held the other end, none would see the pipe close.
     other_end.close()
+    # What plug-ins print goes to stderr: stdout holds the command's result.
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -101,22 +114,26 @@ def _start_worker(sweep: Sweep, line: Connection, other_end: Connection) -> None
 
 
 def _exit_with_parent(line: Connection) -> None:
+    """Wait until the parent closes the pipe or ends, then exit, whatever the main thread is doing."""
     line.poll(None)
     os._exit(0)
 
 
 def run_in_fork(task: Task) -> Any:
-    """`run_task` on the sweep that this worker was forked for."""
+    """Do `run_task` on the sweep that this worker was forked for."""
     return run_task(_worker_sweep[0], task, np.zeros(1, dtype=np.uint8))
 
 
 def open_processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
-    """This many forks of this process, ended on exit."""
+    """Start this many forks of this process; they are ended with the context."""
     return closing(Processes(sweep, workers))
 
 
 class Threads:
-    """Threads of this process: kernels run without the interpreter lock."""
+    """Threads of this process, for systems without safe forks. Kernels run without the interpreter lock.
+
+    stop: what running simulations poll.
+    """
 
     seconds = TASK_SECONDS
 
@@ -128,6 +145,7 @@ class Threads:
         sys.setswitchinterval(SWITCH_SECONDS)
 
     def submit(self, task: Task) -> "Future[Any]":
+        """Hand a task to the next free thread."""
         return self.pool.submit(run_task, self.sweep, task, self.stop)
 
     def close(self) -> None:
@@ -138,7 +156,7 @@ class Threads:
 
 
 def open_threads(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
-    """This many threads, stopped on exit."""
+    """Start this many threads; they are stopped with the context."""
     return closing(Threads(sweep, workers))
 
 
@@ -162,13 +180,15 @@ class Cluster:
         self.payload = client.scatter(payload, broadcast=True, hash=False)
 
     def submit(self, task: Task) -> "Future[Any]":
+        """Hand a task to the scheduler."""
+        # Not pure: Dask would otherwise hash the task and might return the result of an equal one.
         future: Future[Any] = self.client.submit(run_remotely, self.payload, task, pure=False)
         return future
 
 
 @contextmanager
 def open_cluster(payload: SweepPayload, address: str | None, workers: int) -> Iterator[Executor]:
-    """The cluster whose scheduler has this address, or a new one with this many single-thread workers on this machine.
+    """Connect to the cluster whose scheduler has this address, or start one of this many single-thread workers on this machine.
 
     Raises UsageError if Dask is not installed, no scheduler answers, there are no workers, or they run another nonconv.
     """
@@ -194,7 +214,10 @@ def open_cluster(payload: SweepPayload, address: str | None, workers: int) -> It
 
 
 def connect(payload: SweepPayload, client: Any) -> Cluster:
-    """Send the sweep to a cluster. Raises UsageError if it runs another nonconv: results would not be the same."""
+    """Send the sweep to a cluster.
+
+    Raises UsageError if scheduler or workers run another nonconv: results would not be the same.
+    """
     try:
         found = set(client.run(_version).values())
         made = Cluster(payload, client)
@@ -209,17 +232,24 @@ def connect(payload: SweepPayload, client: Any) -> Cluster:
 
 
 def _version() -> str:
+    """Return the version of nonconv where this runs."""
     return nonconv.__version__
 
 
 def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
-    """The sweep without its loaded plug-ins, which cannot be sent, and without cached cells. files: contents, by name."""
+    """Return what is sent of a sweep: without its loaded plug-ins, which cannot be pickled, and without cached cells.
+
+    files: contents by the names that the config has for them.
+    """
     return SweepPayload(replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN), cached_cells={}), files)
 
 
 @lru_cache(maxsize=2)
 def _unpack_sweep(payload: SweepPayload) -> Sweep:
-    """The sweep, with its files on this machine's disk. Cached: a worker gets the same payload object with every task."""
+    """Return the sweep, with its files on this machine's disk and its plug-ins loaded.
+
+    Cached: a worker gets the same payload object with every task.
+    """
     moved = {}
     for k, (name, content) in enumerate(payload.files.items()):
         moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
@@ -230,5 +260,5 @@ def _unpack_sweep(payload: SweepPayload) -> Sweep:
 
 
 def run_remotely(payload: SweepPayload, task: Task) -> Any:
-    """`run_task` on another machine."""
+    """Do `run_task` on another machine."""
     return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8))

@@ -1,4 +1,9 @@
-"""The way of a sweep's cells: handed out as tasks, their results taken back and written in the order of the grid."""
+"""Hand a sweep's cells out as tasks, take results back, and write them in the order of the grid.
+
+A sweep is a stream: a cell is made when it is due, and only a line of the table is kept of it, so memory does not grow
+with the grid. Results are taken in the order in which tasks were handed out, although later ones may be ready: so a split
+cell's blocks can be added as they come, and the bytes do not depend on who computed what.
+"""
 
 import time
 from collections import deque
@@ -29,6 +34,7 @@ from nonconv.sweeps.tasks import (
 )
 
 MOST_CELLS_PER_TASK = 64
+"""Cells of a task are written together, once all are computed."""
 HOW_TO_CONTINUE = "Finished cells are saved; run the same command to continue."
 
 
@@ -52,6 +58,7 @@ class Flow:
     """Hands out a sweep's tasks and takes their results back in the same order, which is the grid's.
 
     failures: why cells failed, by id. computed, reused: how many cells were computed, and were finished before.
+    split: the cell whose blocks are coming in, and split_name its id. settled: the id of the last split cell that is done.
     """
 
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells, force: bool, fail_fast: bool, on_event: OnEvent) -> None:
@@ -60,12 +67,12 @@ class Flow:
         self.table = Table(sweep, survey, cells)
         self.failures: dict[str, str] = {}
         self.computed = self.reused = 0
-        self.split: PartialCell | None = None  # the cell whose blocks are coming in
+        self.split: PartialCell | None = None
         self.split_name = self.settled = ""
         self.saved_at = 0.0
 
     def missing(self) -> Iterator[tuple[CellJob, Cell]]:
-        """The cells to compute; the finished ones are counted and reported."""
+        """Yield the cells to compute; count and report the finished ones."""
         self.reused = 0
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
             cell = self.sweep.get_cell(name, point)
@@ -81,7 +88,10 @@ class Flow:
         deque(self.missing(), maxlen=0)
 
     def tasks(self, seconds: float) -> Iterator[Task]:
-        """The work, in tasks of about this many seconds: several short cells per task, several tasks per long cell."""
+        """Yield the work in tasks of about this many seconds: several short cells per task, several tasks per long cell.
+
+        Lazily: what results say while tasks are still handed out, as that a cell has enough paths, saves the rest of it.
+        """
         bundle: list[CellJob] = []
         total = 0.0
         for job, cell in self.missing():
@@ -103,7 +113,10 @@ class Flow:
             yield CellsTask(tuple(bundle))
 
     def run(self, executor: Executor) -> None:
-        """Hand out all tasks, at most `executor.waiting` at a time, and take their results. Raises UsageError."""
+        """Hand out all tasks, at most `executor.waiting` at a time, and take their results.
+
+        Raises UsageError if the workers are gone, or with fail_fast if a cell fails.
+        """
         waiting: deque[tuple[Task, Future[Any]]] = deque()
         try:
             for task in self.tasks(executor.seconds):
@@ -120,6 +133,7 @@ class Flow:
             raise UsageError(f"{why} {HOW_TO_CONTINUE}") from None
 
     def _take_result(self, task: Task, future: "Future[Any]") -> None:
+        """Wait for a task, and settle its cells or add its blocks."""
         try:
             result = future.result()
         except (CancelledError, BrokenExecutor):  # concerns every task, not this one
@@ -152,6 +166,7 @@ class Flow:
             self.save_checkpoint()
 
     def _end_split(self, job: CellJob, result: Done | Failed) -> None:
+        """Settle the cell that is split into tasks; results of its tasks that come later are ignored."""
         self.settled, self.split = job.name, None
         self._settle(job, result)
 
@@ -162,7 +177,7 @@ class Flow:
             self.saved_at = time.monotonic()
 
     def _settle(self, job: CellJob, result: Done | Failed) -> None:
-        """Write a finished cell, or note a failed one."""
+        """Write a finished cell, or record why one failed. Raises UsageError for a failed one with fail_fast."""
         name, at = job.name, label(job.point)
         if isinstance(result, Failed):
             self.cells.remove(name)

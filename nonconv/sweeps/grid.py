@@ -1,4 +1,10 @@
-"""A grid: the axes of a sweep and the points on them."""
+"""A grid: the axes of a sweep and the points on them.
+
+An axis is a tuple of entries, and an entry is the settings that it gives a cell: one for a plain key, several for zipped
+keys. A point joins one entry of each axis:
+
+    beta1 in (0.5, 0.9), zip (seed, steps) in ((1, 100), (2, 200))  ->  4 points, as (beta1=0.5, seed=1, steps=100)
+"""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,12 +27,14 @@ class Setting(NamedTuple):
 Point = tuple[Setting, ...]
 """What makes a cell of a sweep: at most one setting for each key, outer keys before those within them."""
 Axis = tuple[Point, ...]
+"""The entries of an axis, each with the settings that it gives a cell."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The product of axes, less what conditions exclude. curves: equations to draw; baseline: the cell to compare with.
+    """The product of axes, less what conditions exclude.
 
+    include, exclude: conditions. curves: equations to draw over maps. baseline: settings of the cell to compare with.
     places: the place of each key.
     """
 
@@ -50,6 +58,7 @@ class Grid:
     def points(self) -> Iterator[Point]:
         """Yield all points, the first axis slowest."""
         for entries in product(*self.axes):
+            # Outer keys first: `optimizer: adam` would otherwise replace what `optimizer.beta1` has set.
             yield tuple(sorted((setting for entry in entries for setting in entry), key=_depth))
 
     def keeps(self, names: dict[str, Any]) -> bool:
@@ -58,4 +67,5 @@ class Grid:
 
 
 def _depth(setting: Setting) -> int:
+    """Return how many keys are around a setting's key."""
     return setting.key.count(".")

@@ -1,4 +1,7 @@
-"""Run a sweep: skip finished cells, compute the others, then write its tables and figures."""
+"""Run a sweep: skip finished cells, compute the others, then write its tables and figures.
+
+Like a run (study.loop), a sweep brings its folder to the finished state, whatever state that is in.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -17,11 +20,17 @@ from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import Survey, Sweep
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
+"""Starts workers, which end with the context."""
 Progress = Callable[[], AbstractContextManager[OnEvent]]
+"""Opens a display, and gives the function that is called with every event."""
 
 
 class Outcome(NamedTuple):
-    """What `run_sweep` did: its folder, how many cells were computed or already finished, and why others failed, by id."""
+    """What `run_sweep` did.
+
+    folder: where the result is. computed, reused: how many cells were computed, or already finished. failures: why others
+    failed, by id.
+    """
 
     folder: Path
     computed: int
@@ -83,7 +92,10 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
 
 
 def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
-    """Raises UsageError if a cell's stored result has more paths than are asked for: it would be replaced by less."""
+    """Raise UsageError if a cell's stored result has more paths than are asked for.
+
+    It would be replaced by a less exact one.
+    """
     cells = Cells(folder)
     for name, point in zip(survey.ids, sweep.points(), strict=True):
         if cells.path(name).exists() and (paths := cells.count_excess_paths(name, sweep.get_cell(name, point))):
@@ -92,6 +104,7 @@ def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
 
 
 def _has_all_cells(sweep: Sweep, survey: Survey, cells: Cells) -> bool:
+    """Whether every cell is finished, so that no worker is needed."""
     named = zip(survey.ids, sweep.points(), strict=True)
     return all(cells.is_finished(name, sweep.get_cell(name, point)) for name, point in named)
 
@@ -111,7 +124,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
 
 
 def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
-    """The content of sweep.json."""
+    """Return the content of sweep.json, from which figures and summaries are made."""
     return {
         "schema_version": SCHEMA_VERSION,
         "name": sweep.name,

@@ -1,4 +1,9 @@
-"""A grid of experiments. The cell at a point is made when it is needed, so that memory does not grow with the grid."""
+"""A grid of experiments, and the survey of its cells.
+
+A sweep is one config and a grid. The cell at a point is the config with the point's values put in, made when it is
+needed, so memory does not grow with the grid. Before anything is computed, `survey` makes every cell once: that
+finds all errors, all ids, and what the table's columns are.
+"""
 
 import hashlib
 import json
@@ -26,9 +31,11 @@ from nonconv.sweeps.grid import Grid, Point
 RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
 """What each cell records by default. Less than a single run does: there may be many cells."""
 ID_DIGITS = 16
+"""Of a cell's hash, in hexadecimal: two cells of a grid of ten million are alike by chance in one of 300,000 such grids."""
 MOST_CACHED_CELLS = 512
 """Cells cached between the survey and their computation. The limit keeps memory from growing with the grid."""
 MOST_PROBLEMS = 20
+"""After this many different problems the survey stops."""
 GOT = re.compile(": cannot be |[,;] got ")
 """What comes before the value in the message of a problem."""
 MOST_BROKEN_CELLS = 1000
@@ -37,9 +44,10 @@ MOST_BROKEN_CELLS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A config with its grid. document: the config without its `sweep` block, with the defaults of a sweep.
+    """A config with its grid.
 
-    config: as it was written, overrides included. cached_cells: cells that will be needed again, by id.
+    document: the config without its `sweep` block, with the defaults of a sweep. config: as it was written, overrides
+    included. cached_cells: cells that will be needed again, by id.
     """
 
     name: str
@@ -49,7 +57,7 @@ class Sweep:
     cached_cells: dict[str, Cell] = field(default_factory=dict)
 
     def points(self) -> Iterator[Point]:
-        """The points that `include` and `exclude` keep, the first axis slowest."""
+        """Yield the points that `include` and `exclude` keep, the first axis slowest."""
         for point in self.grid.points():
             if not (self.grid.include or self.grid.exclude) or self.grid.keeps(full_form(self._document(point).data)):
                 yield point
@@ -65,11 +73,11 @@ class Sweep:
         return cell
 
     def get_cell(self, name: str, point: Point) -> Cell:
-        """The cell with this id: the cached one, or a new one, which is then cached."""
+        """Return the cell with this id: the cached one, or a new one, which is then cached."""
         return self.cached_cells.get(name) or self.cache_cell(name, self.cell(point))
 
     def take_cell(self, name: str, point: Point) -> Cell:
-        """The cell with this id, removed from the cache."""
+        """Return the cell with this id, and remove it from the cache: nobody needs it again."""
         return self.cached_cells.pop(name, None) or self.cell(point)
 
     def drop_cell(self, name: str) -> None:
@@ -77,6 +85,7 @@ class Sweep:
         self.cached_cells.pop(name, None)
 
     def _document(self, point: Point) -> Document:
+        """Return the config of the cell at a point, with the places of the values put in."""
         document = self.document.with_values(point)
         for setting in point:  # a problem of a key has one place, whatever the value, so that it is reported once
             parts = setting.key.split(".")
@@ -123,7 +132,10 @@ class Survey(NamedTuple):
 
 
 def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
-    """The sweep of a config file with overrides. Raises ConfigError with every problem of its text and of its grid."""
+    """Read the sweep of a config file with overrides.
+
+    settings: of --set. grids: of --grid. Raises ConfigError with every problem of its text and of its grid.
+    """
     document = read(path, settings)
     with_grids(document, grids)
     if document.problems:
@@ -136,7 +148,7 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
 
 
 def _without_block(document: Document) -> Document:
-    """The document of which each cell is made."""
+    """Return the document of which each cell is made: without `sweep`, and `expect`, which is about one run."""
     data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", "expect")})
     record = data.get("record", {})
     if isinstance(record, dict):
@@ -172,6 +184,7 @@ class _Surveyor:
         self.path_steps, self.identity, self.baseline = 0, "", ""
 
     def add(self, point: Point, cell: Cell) -> None:
+        """Collect what is known of a cell."""
         self.ids.append(cell_id(cell))
         self.sweep.cache_cell(self.ids[-1], cell)
         self.measured |= dict.fromkeys(end_names(cell))
@@ -184,7 +197,7 @@ class _Surveyor:
             self.baseline = self.ids[-1]
 
     def refuse(self) -> None:
-        """Raises ConfigError for a grid without cells or without its baseline, and for what would share a place on disk."""
+        """Raise ConfigError for a grid without cells or baseline, and for what would share a place on disk."""
         if not self.ids:
             raise _error(self.sweep, "", "`include` and `exclude` leave no cell")
         _refuse_duplicates(self.sweep, self.ids)
@@ -193,6 +206,7 @@ class _Surveyor:
         _refuse_namesakes(self.sweep, self.files)
 
     def survey(self) -> Survey:
+        """Return the survey of the cells added."""
         paths, steps = (next(iter(found)) if len(found) == 1 else None for found in map(set, zip(*self.sizes, strict=True)))
         return Survey(
             identity=self.identity,
@@ -211,7 +225,10 @@ class _Surveyor:
 
 
 class _CellProblems:
-    """The problems of cells: each with the first cell that has it, and with the number of cells that have it."""
+    """The problems of cells, each with the first cell that has it and the number of cells that have it.
+
+    Without this, one wrong value of an outer key would be reported once for every cell of a large grid.
+    """
 
     def __init__(self) -> None:
         self.problems: dict[str, tuple[str, Point, int]] = {}
@@ -221,21 +238,22 @@ class _CellProblems:
         """Add the problems of one cell. Raises ConfigError after MOST_PROBLEMS different ones, or MOST_BROKEN_CELLS cells."""
         self.cells += 1
         for problem in problems:
-            said, first, number = self.problems.get(_kind(problem), (problem, point, 0))
-            self.problems[_kind(problem)] = said, first, number + 1
+            text, first, number = self.problems.get(_kind(problem), (problem, point, 0))
+            self.problems[_kind(problem)] = text, first, number + 1
         if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_BROKEN_CELLS:
-            shown = [f"{said}\n  in the cell {label(first)}" for said, first, _ in self.problems.values()]
+            shown = [f"{text}\n  in the cell {label(first)}" for text, first, _ in self.problems.values()]
             shown = shown[:MOST_PROBLEMS]
             raise ConfigError([*shown, f"stopped after {_count(len(shown), 'problem')} in {_count(self.cells, 'cell')}"])
 
     def refuse(self, good: int) -> None:
-        """Raises ConfigError if there are problems. good: the number of cells without any."""
+        """Raise ConfigError if there are problems. good: the number of cells without any."""
         if self.problems:
             raise ConfigError(
-                [f"{said}\n  {self._where(first, number, good)}" for said, first, number in self.problems.values()]
+                [f"{text}\n  {self._where(first, number, good)}" for text, first, number in self.problems.values()]
             )
 
     def _where(self, first: Point, number: int, good: int) -> str:
+        """Say which cells have a problem."""
         if number == self.cells + good and number > 1:
             return f"in all {number} cells"
         return f"in the cell {label(first)}" + (f", and in {number - 1} more" if number > 1 else "")
@@ -246,13 +264,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _kind(problem: str) -> str:
-    """A problem without its value: all values of a spacing have the same place, so they count as one problem."""
+    """Return a problem without its value: all values of a spacing have the same place and count as one problem."""
     first, _, others = problem.partition("\n")
     return f"{GOT.split(first)[0]}\n{others}"
 
 
 def _error(sweep: Sweep, key: str, message: str) -> ConfigError:
-    """A problem of the `sweep` block as a whole, or of one of its keys."""
+    """Return the error about the `sweep` block as a whole, or about one of its keys."""
     path = ("sweep", key) if key else ("sweep",)
     return ConfigError([str(Problem(message, sweep.document.place(path), ".".join(path)))])
 
@@ -275,7 +293,7 @@ def _refuse_duplicates(sweep: Sweep, ids: Sequence[str]) -> None:
 
 
 def replace_file_names(value: Any, files: dict[str, StoredFile]) -> Any:
-    """A config's data with each name of a file replaced by the file's path in the sweep's folder."""
+    """Return a config's data with each name of a file replaced by the file's path in the sweep's folder."""
     if isinstance(value, dict):
         return {key: replace_file_names(one, files) for key, one in value.items()}
     if isinstance(value, list):
@@ -299,12 +317,15 @@ def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:
 
 
 def cell_id(cell: Cell) -> str:
-    """The name of a cell's folder. It does not depend on the number of paths."""
+    """Return the name of a cell's folder. It does not depend on the number of paths (Cell.lineage)."""
     return cell.lineage[:ID_DIGITS]
 
 
 def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
-    """A hash of what all cells share and of the names of the swept keys."""
+    """Hash what all cells share and the names of the swept keys.
+
+    This names the sweep's folder. It omits the values on the axes, so a sweep that is extended finds its earlier cells.
+    """
     shared = deepcopy(cell.portable)
     for key in ("paths", "expect", *keys):
         *outer, last = key.split(".")
@@ -319,12 +340,12 @@ def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
 
 
 def label(point: Point) -> str:
-    """A point for people, as `optimizer.beta1=0.9, optimizer.beta2=0.999`."""
+    """Write a point for people: `optimizer.beta1=0.9, optimizer.beta2=0.999`."""
     return ", ".join(f"{setting.key}={name_value(setting.value)}" for setting in point)
 
 
 def name_value(value: Any) -> str:
-    """A swept value as text: a number in full, a component without parameters by its name."""
+    """Write a swept value as text: a number in full, a component without parameters by its name."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and value.keys() == {"name"}:
@@ -335,7 +356,10 @@ def name_value(value: Any) -> str:
 
 
 def full_form(data: dict[str, Any]) -> dict[str, Any]:
-    """A config's data in which components written as a name or a number are replaced by the mappings they stand for."""
+    """Return a config's data with components that are written as a name or a number as the mappings they mean.
+
+    So a condition can name `optimizer.name` and `learning_rate.value`, however the config is written.
+    """
     full = dict(data)
     for kind in ("objective", "optimizer", "learning_rate", "batch_size"):
         full[kind] = _as_mapping(data.get(kind), kind)
@@ -347,6 +371,7 @@ def full_form(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_mapping(value: Any, kind: str) -> Any:
+    """Return a component as a mapping."""
     if isinstance(value, str):
         return {"name": value}
     number = kind in AS_NUMBER and isinstance(value, int | float)

@@ -1,4 +1,7 @@
-"""sweep.csv as it grows, one line per cell."""
+"""Build sweep.csv as results come in, one line per cell.
+
+Only bytes of lines are kept in memory, not results.
+"""
 
 from collections.abc import Collection, Iterator
 
@@ -34,15 +37,17 @@ class Table:
         self.lines[job.name] = self._line(job.name, job.point, result)
 
     def _line(self, name: str, point: Point, result: Result | str) -> bytes:
+        """Return the line of a cell, with differences to the baseline except for the baseline itself."""
         keys = {setting.key: name_value(replace_file_names(setting.value, self.survey.files)) for setting in point}
         return line(self.header, name, keys, result, self.baseline if name != self.survey.baseline else None)
 
     def csv(self, failed: Collection[str]) -> bytes:
-        """The whole file, rows in the order of the grid. failed: the ids of failed cells."""
+        """Return the whole file, rows in the order of the grid. failed: the ids of failed cells."""
         if self.baseline is None and self.survey.baseline not in failed:
             self.baseline = read_ends(self.cells.path(self.survey.baseline))
         return b"".join([as_lines([self.header]), *self._lines()])
 
     def _lines(self) -> Iterator[bytes]:
+        """Yield the lines in the order of the grid; read cells that were finished before from their folders."""
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
             yield self.lines.get(name) or self._line(name, point, read_result(self.cells.path(name)))

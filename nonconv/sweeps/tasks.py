@@ -1,4 +1,8 @@
-"""What a worker does: compute whole cells, or some blocks of a long one. A result depends on the sweep and the task alone."""
+"""What a worker does: compute whole cells, or some blocks of a long one. A result depends on the sweep and the task alone.
+
+A worker has the sweep; a task names cells by their points. Short cells come several per task and are simulated together
+where they can share random numbers. The blocks of a long cell are spread over tasks; `flow` adds their tallies.
+"""
 
 import json
 from collections.abc import Hashable, Iterator, Sequence
@@ -62,6 +66,7 @@ class BlocksTask(NamedTuple):
 
     @property
     def jobs(self) -> tuple[CellJob, ...]:
+        """The cell, as the jobs of a CellsTask."""
         return (self.job,)
 
 
@@ -83,9 +88,10 @@ class Failed(NamedTuple):
 
 
 class PartialCell:
-    """A cell while its blocks come in, in order. saved: the arrays of a tally to continue from.
+    """A cell while its blocks come in, in order.
 
-    tally: of all paths so far. resumable: of the whole blocks among them; a last block that is not whole cannot be extended.
+    saved: the arrays of a tally to continue from. tally: of all paths so far. resumable: of the whole blocks among them; a
+    last block that is not whole cannot be extended, since blocks are simulated and reduced as a whole.
     """
 
     def __init__(self, ready: Ready, saved: dict[str, Any] | None = None) -> None:
@@ -95,6 +101,7 @@ class PartialCell:
 
     @property
     def paths(self) -> int:
+        """How many paths there are so far."""
         return self.tally.paths if self.tally else 0
 
     def add(self, block: Tally) -> None:
@@ -108,7 +115,7 @@ class PartialCell:
         return self.tally is not None and is_enough(self.cell, self.tally)
 
     def finish(self) -> Done:
-        """All files of the cell, once it has enough paths."""
+        """Make all files of the cell, once it has enough paths."""
         assert self.tally is not None
         cell, files = self.cell, results(self.ready, self.tally)
         if self.resumable:
@@ -120,7 +127,11 @@ class PartialCell:
 
 
 def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
-    """One result per cell of a CellsTask; one tally per block of a BlocksTask. Raises Stopped once stop[0] is nonzero."""
+    """Do a task of a sweep.
+
+    Returns one result per cell of a CellsTask; one tally per block of a BlocksTask, or why it failed. Raises Stopped once
+    stop[0] is nonzero.
+    """
     if isinstance(task, CellsTask):
         found = _compute_cells(sweep, task.jobs, stop)
         return [_strip_plugin_folders(sweep, one) if isinstance(one, Failed) else one for one in found]
@@ -151,13 +162,17 @@ def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Do
 
 
 def _cell_batch_key(job: CellJob, ready: Ready) -> Hashable:
-    """What cells must share to be simulated together; a cell that has begun, or may stop early, has a key of its own."""
+    """Return what cells must have in common to be simulated together.
+
+    A cell that has begun, or may stop early, has a separate key: it need not have the same blocks as others.
+    """
     if ready.cell.stopping or job.saved:
         return job.name
     return batch_key(ready.program), ready.cell.paths
 
 
 def _compute_together(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    """Simulate cells of one batch together; if that fails, each alone."""
     cells = [ready for _, ready in batch]
     partials = [PartialCell(ready) for ready in cells]
     try:
@@ -172,10 +187,12 @@ def _compute_together(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dic
 
 
 def _compute_each(batch: Sequence[tuple[CellJob, Ready]], stop: Stop) -> dict[str, Done | Failed]:
+    """Simulate cells one after the other."""
     return {job.name: _try_cell(job, ready, stop) for job, ready in batch}
 
 
 def _try_cell(job: CellJob, ready: Ready, stop: Stop) -> Done | Failed:
+    """Simulate one cell; return why it failed if a plug-in raises."""
     try:
         return compute_cell(ready, job.saved, stop)
     except PLUGIN_ERRORS as error:
@@ -183,7 +200,7 @@ def _try_cell(job: CellJob, ready: Ready, stop: Stop) -> Done | Failed:
 
 
 def compute_cell(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done:
-    """The result of one cell, continued from `saved`. Raises Stopped, and whatever a plug-in raises."""
+    """Simulate one cell, continued from `saved`. Raises Stopped, and whatever a plug-in raises."""
     partial = PartialCell(ready, saved)
     while not partial.has_enough():
         partial.add(measured(ready, partial.paths, stop))
@@ -191,6 +208,7 @@ def compute_cell(ready: Ready, saved: dict[str, Any] | None, stop: Stop) -> Done
 
 
 def _explain_failure(error: BaseException) -> Failed:
+    """Return why a cell failed, in one line, with a plug-in's line if it raised. Raises Stopped again."""
     if isinstance(error, Stopped):
         raise error
     problem = None if isinstance(error, NonconvError) else blame(error)  # the plug-in's line that raised it
@@ -200,7 +218,10 @@ def _explain_failure(error: BaseException) -> Failed:
 
 
 def _strip_plugin_folders(sweep: Sweep, failed: Failed) -> Failed:
-    """Name plug-ins by their file name alone: their folder may differ from worker to worker."""
+    """Name plug-ins by their file name alone.
+
+    Their folder may differ from worker to worker, and the reason is written to sweep.csv, whose bytes must not.
+    """
     reason = failed.reason
     for plugin in sweep.document.catalogue.plugins:
         reason = reason.replace(str(plugin.path), plugin.path.name)
@@ -209,7 +230,7 @@ def _strip_plugin_folders(sweep: Sweep, failed: Failed) -> Failed:
 
 @dataclass(frozen=True)
 class _Request:
-    """A cell of a sweep as a key of the cache below; the id alone tells cells apart."""
+    """A cell of a sweep as a key of the cache below; cells differ by id."""
 
     sweep: Sweep
     name: str
@@ -218,12 +239,12 @@ class _Request:
 
 @lru_cache(maxsize=8)
 def _make_ready_once(request: _Request) -> Ready:
-    """`_make_ready`, cached: a worker gets several tasks of the same cell."""
+    """Do as `_make_ready`, cached: a worker gets several tasks of the same cell."""
     return _make_ready(request.sweep, request.name, request.point)
 
 
 def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
-    """The cell, ready to run. Raises UsageError if its id has changed."""
+    """Make a cell ready to run. Raises UsageError if its id has changed, as with a file that it reads."""
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
@@ -236,7 +257,10 @@ def has_enough_saved(job: CellJob, cell: Cell) -> bool:
 
 
 def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]:
-    """The blocks of a cell that are still missing, in tasks of about this many seconds, but at least one block each."""
+    """Yield the blocks of a cell that are still missing, in tasks of about this many seconds.
+
+    A task has at least one block.
+    """
     size = block_size(cell.program)
     step = size * max(1, round(seconds * cell.paths / (estimate_seconds(cell) * size)))
     for first in range(int(job.saved["paths"]) if job.saved else 0, cell.paths, step):
@@ -244,6 +268,6 @@ def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]
 
 
 def estimate_seconds(cell: Cell) -> float:
-    """Rough time that a cell takes on one core."""
+    """Estimate roughly the seconds that a cell takes on one core."""
     factor = TWIN_FACTOR if cell.program.plan.wanted.twin else 1.0
     return cell.paths * cell.program.steps * cell.program.samples * NANOSECONDS_PER_SAMPLE * factor * 1e-9

@@ -1,4 +1,7 @@
-"""Run several functions at once, in forks of a process that has loaded what they need; in turn where forks are unsafe."""
+"""Run several functions at once, in forks of a process that has loaded what they need; in turn where forks are unsafe.
+
+Threads would not do: matplotlib keeps the interpreter busy and is not made for several threads.
+"""
 
 import os
 import pickle
@@ -15,21 +18,25 @@ def fork_from_now_on() -> None:
 
 
 def at_once(work: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
-    """What each function returns, by its name; results are pickled. Raises EOFError if one fails in a fork."""
+    """Call each function and return the results by name; in forks they are pickled.
+
+    Raises EOFError if one fails in a fork.
+    """
     if not _forks or not work:
         return {name: do() for name, do in work.items()}
+    # The last one is done here: this process would only wait.
     *others, last = work
-    waiting = {name: _forked(work[name]) for name in others}
+    waiting = {name: _fork(work[name]) for name in others}
     found = {last: work[last]()}
     return {name: pickle.loads(waiting[name]()) if name in waiting else found[name] for name in work}
 
 
-def _forked(do: Callable[[], Any]) -> Callable[[], bytes]:
+def _fork(do: Callable[[], Any]) -> Callable[[], bytes]:
     """Call `do` in a fork. Returns a function that waits for its pickled result, which is empty if the fork failed."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         try:
-            os.close(reading)  # or it would wait for itself to read, should nobody else
+            os.close(reading)  # if the parent is gone, writing must fail, not wait for this end to be read
             with os.fdopen(writing, "wb") as pipe:
                 pipe.write(pickle.dumps(do()))
         finally:

@@ -23,13 +23,14 @@ STYLE: Any = {
     "svg.hashsalt": "nonconv",
     "path.simplify": True,
 }
+"""Settings of matplotlib. The salt of SVG ids is fixed, so that a figure has the same bytes each time."""
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST_SHOWN = 1e150
 """Curves end where they exceed this: matplotlib cannot draw axes up to the largest double."""
 
 
 def positive(values: Array) -> Array:
-    """The values that a log axis can show; nan for the rest."""
+    """Return the values that a log axis can show; nan for the rest."""
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(values) & (values > 0) & (values < LARGEST_SHOWN), values, np.nan)
 
@@ -42,7 +43,7 @@ def log_axis(axis: Any) -> None:
 
 
 def power_of_ten(value: float, position: int | None = None) -> str:
-    """`10⁻²` for a power of ten, three digits otherwise. position: passed by matplotlib, unused."""
+    """Write `10⁻²` for a power of ten, three digits otherwise. position: passed by matplotlib, unused."""
     exponent = math.log10(value) if value > 0 else math.nan
     if not math.isfinite(exponent) or abs(exponent - round(exponent)) > 1e-9:
         return f"{value:.3g}"

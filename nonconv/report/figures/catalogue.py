@@ -1,6 +1,7 @@
 """Which figures there are: of a run those whose data files it has, of a sweep those of its keys and of what it measured.
 
-Nothing here loads matplotlib before a figure is to be made: it takes longer than all else that a command needs to begin.
+Nothing here loads matplotlib before a figure is to be made: loading it takes longer than all else that a command needs
+before it can begin. So figures are listed with the names of the functions that make them.
 """
 
 from collections.abc import Callable
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 SAVED_FORMATS = ("png", "svg")
-"""Those in which the folder of a run or a sweep has each of its figures."""
+"""The formats of each figure in the folder of a run or a sweep."""
 MOST_LINES = MOST_PANELS
 """A second numeric key with no more values than this has a line for each."""
 Maker = Callable[[], "Figure"]
+"""Makes a figure when it is called."""
 
 
 class RunFigure(NamedTuple):
-    """A figure that runs can have. needs: the data file without which there is none, if that is not in every run.
+    """A figure that runs can have.
 
-    made_by: the module of this package and its function of a Run that makes it.
+    needs: the data file without which there is none; None if every run has it. made_by: the module of this package and its
+    function of a Run that makes it.
     """
 
     name: str
@@ -59,7 +62,10 @@ RUN_FIGURE_FILES = tuple(f"figures/{figure.name}.{kind}" for figure in RUN_FIGUR
 
 
 class SweepFigure(NamedTuple):
-    """A figure of a sweep. made_by: the module of this package and its function of the sweep and `about` that makes it."""
+    """A figure of a sweep.
+
+    made_by: the module of this package and its function of the sweep and `about` that makes it.
+    """
 
     name: str
     made_by: str
@@ -67,43 +73,47 @@ class SweepFigure(NamedTuple):
 
 
 def figure_names(folder: Path) -> tuple[str, ...]:
-    """The figures of the folder of a run or a sweep, whose data files are there."""
+    """List the figures of the folder of a run or a sweep, which has its data files."""
     if is_sweep(folder):
         return tuple(figure.name for figure in sweep_figures(read_sweep_result(folder)))
-    return tuple(figure.name for figure in _of_run(folder))
+    return tuple(figure.name for figure in _run_figures(folder))
 
 
-def _of_run(folder: Path) -> list[RunFigure]:
+def _run_figures(folder: Path) -> list[RunFigure]:
+    """List the figures of a run whose data files are there."""
     return [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
 
 
 def makers(folder: Path) -> dict[str, Maker]:
-    """What makes each of `figure_names`. Loads matplotlib, and reads the data files."""
+    """Return what makes each of `figure_names`. Loads matplotlib, and reads the data files."""
     if is_sweep(folder):
         return sweep_makers(read_sweep_result(folder))
     run = read_run(folder)
-    return {figure.name: partial(load(figure.made_by), run) for figure in _of_run(folder)}
+    return {figure.name: partial(load(figure.made_by), run) for figure in _run_figures(folder)}
 
 
 def load(made_by: str) -> Callable[..., "Figure"]:
-    """The function named by its module in this package and its name there."""
+    """Load a function, given by its module in this package and its name there."""
     module, _, function = made_by.partition(".")
     found: Callable[..., Figure] = getattr(import_module(f"{__package__}.{module}"), function)
     return found
 
 
 def sweep_makers(result: SweepResult) -> dict[str, Maker]:
-    """What makes each figure of a sweep, by name. Loads matplotlib."""
+    """Return what makes each figure of a sweep, by name. Loads matplotlib."""
     return {figure.name: partial(load(figure.made_by), result, *figure.about) for figure in sweep_figures(result)}
 
 
 def sweep_figures(result: SweepResult) -> list[SweepFigure]:
-    """What there is to draw of a sweep: maps and lines over its numeric keys; dots where it has none."""
+    """List the figures of a sweep: maps and lines over its numeric keys; dots where it has none."""
     return [*_maps(result), *_lines(result)] if result.numeric else _dots(result)
 
 
 def _maps(result: SweepResult) -> list[SweepFigure]:
-    """A map for every pair of numeric keys and every quantity, but not of differences, which have the errors' map."""
+    """List a map for every pair of numeric keys and every quantity.
+
+    Differences have none: they have the map of the errors.
+    """
     pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _has_cells(result, pair)]
     parts = key_parts(result.numeric)
     found: list[SweepFigure] = []
@@ -117,7 +127,7 @@ def _maps(result: SweepResult) -> list[SweepFigure]:
 
 
 def _lines(result: SweepResult) -> list[SweepFigure]:
-    """A line plot against each key there are few lines for: over values of another number, or over names."""
+    """List a line plot against each key that needs few lines: one per value of another number, or per name."""
     numeric, parts = result.numeric, key_parts(result.numeric)
     if len(numeric) == 1:
         sides = [(numeric[0], result.names[0] if result.names else None)]
@@ -137,10 +147,11 @@ def _lines(result: SweepResult) -> list[SweepFigure]:
 
 
 def _has_cells(result: SweepResult, keys: tuple[str, ...]) -> bool:
-    """Whether a view along these keys shows any: keys that are never there together have none in common."""
+    """Whether a view along these keys shows any cell: keys of different optimizers have none in common."""
     return any(mask.any() for _, mask in view(result, keys).panels)
 
 
 def _dots(result: SweepResult) -> list[SweepFigure]:
+    """List a dot plot for every quantity, for sweeps over names alone."""
     shown = [quantity for quantity in quantities(result) if quantity.kind != "verdict" and quantity.shows(result)]
     return [SweepFigure(f"dots_{quantity.name}", "sweep_lines.dot_plot", (quantity,)) for quantity in shown]

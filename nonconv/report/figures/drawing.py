@@ -1,4 +1,4 @@
-"""Figures become files. The bytes depend on the data alone."""
+"""Figures become files. The bytes depend on the data alone: no date, no random ids."""
 
 import io
 from collections.abc import Mapping
@@ -18,19 +18,22 @@ from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, makers
 def draw_folder(
     folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = SAVED_FORMATS
 ) -> dict[str, bytes]:
-    """The figures of the folder of a run or a sweep that has its data files: all, or those of these names. By file name."""
+    """Draw the figures of the folder of a run or a sweep that has its data files; contents by file name.
+
+    names: draw these alone.
+    """
     every = makers(folder)
     return draw(every if names is None else {name: every[name] for name in names}, formats)
 
 
 def draw(figures: Mapping[str, Maker], formats: tuple[str, ...] = SAVED_FORMATS) -> dict[str, bytes]:
-    """Each figure in each format, by file name."""
+    """Draw each figure in each format; contents by file name."""
     with mpl.rc_context(STYLE):
         return {f"{name}.{kind}": file for name, make in figures.items() for kind, file in encode(make(), formats).items()}
 
 
 def warm_up() -> None:
-    """Find and read the fonts, which the first text ever drawn pays for."""
+    """Find and read the fonts. Otherwise the first figure with text would wait for it."""
     figure = Figure()
     FigureCanvasAgg(figure)
     figure.subplots().set_title("Θ")
@@ -38,16 +41,20 @@ def warm_up() -> None:
 
 
 def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
-    """The figure in each format. The layout is found once: it is a third of the cost of a figure."""
+    """Write a figure in each format; contents by format.
+
+    The layout is found once, and not once per format: it is a third of the cost of a figure.
+    """
     FigureCanvasAgg(figure)
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
-    return at_once({kind: partial(_print, figure, kind) for kind in formats})
+    return at_once({kind: partial(_write_format, figure, kind) for kind in formats})
 
 
-def _print(figure: Figure, kind: str) -> bytes:
+def _write_format(figure: Figure, kind: str) -> bytes:
+    """Write a figure in one format, without the date."""
     buffer = io.BytesIO()
     if kind == "png":
         FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]

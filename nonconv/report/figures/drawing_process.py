@@ -1,8 +1,8 @@
 """The figure process: draws figures beside the command, and loads matplotlib while paths are still being simulated.
 
-It reads the folders to draw from its standard input and ends with it, so it does not outlive the command, however that ends.
-It is in a session of its own, so Ctrl-C reaches the command alone. It draws each figure, and writes each format of it, in
-a fork of itself: all share one loaded matplotlib and use all processors.
+It reads the folders to draw from its standard input and ends with it, so it does not outlive the command, however that
+ends. It is in a separate session, so Ctrl-C reaches the command alone. It draws each figure, and writes each format of
+it, in a fork of itself: all share one loaded matplotlib and use all processors.
 
 This module is the first that a command imports, to start the process; what is heavy is imported by the functions.
 """
@@ -24,26 +24,29 @@ from nonconv.report.figures.at_once import at_once, fork_from_now_on
 _started_early: "list[subprocess.Popen[bytes]]" = []
 
 Figures = dict[str, bytes]
-"""By file name."""
+"""Contents of figure files by file name."""
 Draw = Callable[[Path], Callable[[], Figures]]
-"""Begins to draw the figures of a folder that has its data files; what it returns waits for them."""
+"""Begins to draw the figures of a folder that has its data files; returns a function that waits for them."""
 
 
 def draw_here(folder: Path) -> Callable[[], Figures]:
-    """A Draw in this process, which does so when they are waited for."""
+    """Be a Draw without another process: figures are drawn here when they are waited for."""
     from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
 
     return partial(draw_folder, folder)
 
 
 def start_early() -> None:
-    """Start the process of the next `figure_process` already now; should there be none, it ends with this one."""
+    """Start the figure process before `figure_process` asks for one.
+
+    If none does, it ends with this process.
+    """
     _started_early.append(_start())
 
 
 @contextmanager
 def figure_process() -> Iterator[Draw]:
-    """A Draw by another process, which ends with the context."""
+    """Yield a Draw by another process, which ends with the context."""
     process = _started_early.pop() if _started_early else _start()
     try:
         yield lambda folder: _request(process, folder)
@@ -53,7 +56,10 @@ def figure_process() -> Iterator[Draw]:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """End it with the forks that it draws in: they hold its output, so it would be waited for as long as they live."""
+    """End the process, and the forks that it draws in.
+
+    They hold its output open, so it would otherwise be waited for as long as they live.
+    """
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -61,21 +67,27 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _start() -> "subprocess.Popen[bytes]":
+    """Start the process. What it prints is discarded: if it fails, figures are drawn in this process instead."""
     pipe = subprocess.PIPE
+    # -P: a file named numpy.py in the working directory must not be imported.
     command = [sys.executable, "-P", "-m", __name__]
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
 def _request(process: "subprocess.Popen[bytes]", folder: Path) -> Callable[[], Figures]:
+    """Ask the process for the figures of a folder; return a function that waits for them."""
     assert process.stdin is not None
     with suppress(OSError):  # then there is no answer either
         process.stdin.write(json.dumps(str(folder.absolute())).encode() + b"\n")
         process.stdin.flush()
-    return partial(_received, process, folder)
+    return partial(_receive, process, folder)
 
 
-def _received(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
-    """All figures from the figure process; if it fails they are drawn here, which also shows what is wrong with them."""
+def _receive(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
+    """Wait for all figures of the figure process.
+
+    If it fails they are drawn here, which also shows what is wrong with them.
+    """
     assert process.stdout is not None
     try:
         figures: Figures = pickle.load(process.stdout)
@@ -85,9 +97,12 @@ def _received(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
 
 
 def _serve() -> None:
-    """Answer each folder with its figures; the end of the output, which forks hold too, tells that one cannot be drawn."""
-    gc.disable()  # there is none, and looking for it writes to every page, which forks would then have to copy
-    sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # Python's mark of what is not there: nobody needs it
+    """Answer each folder with its figures, until there are no more.
+
+    If one cannot be drawn, everything ends: the command sees the end of the output, which forks hold too.
+    """
+    gc.disable()  # little garbage is made, and looking for it writes to every page, which forks would then have to copy
+    sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # marks it as missing: no figure needs it, and it takes long to load
     from nonconv.report.figures import catalogue, drawing
 
     for figure in catalogue.RUN_FIGURES:

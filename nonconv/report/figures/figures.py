@@ -27,10 +27,10 @@ LONGEST_NAME = 26
 
 
 def error_figure(run: Run) -> Figure:
-    """E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel."""
+    """Draw E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel."""
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    for (label, errors), line in zip(run.errors.items(), _cycle(len(run.errors)), strict=True):
+    for (label, errors), line in zip(run.errors.items(), _line_styles(len(run.errors)), strict=True):
         _band(top, run, label, errors, line)
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
@@ -50,19 +50,23 @@ def error_figure(run: Run) -> Figure:
     return figure
 
 
-def _cycle(count: int) -> list[dict[str, Any]]:
+def _line_styles(count: int) -> list[dict[str, Any]]:
+    """Return a distinct style for each of `count` lines."""
     markers = [{"marker": marker, "markersize": 3.5, "markevery": 0.1} if marker else {} for marker in MARKERS]
     return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
 
 
 def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
+    """Draw one error with its interval."""
     axes.plot(run.step, positive(errors.mse), label=_xi_name(label), zorder=3, **line)
     low, high = positive(errors.ci_low), positive(errors.ci_high)
+    # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(errors.mse) / 10, low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
 
 
 def _xi_name(label: str) -> str:
+    """Name a xi in a legend."""
     name = {
         "minimizer": "minimizer",
         "path_mean": "path mean",
@@ -73,7 +77,7 @@ def _xi_name(label: str) -> str:
 
 
 def paths_figure(run: Run) -> Figure:
-    """One panel per coordinate: quantiles of the paths as a fan, a few individual paths, each fixed xi as a line."""
+    """Draw one panel per coordinate: quantiles of the paths as a fan, a few individual paths, each fixed xi as a line."""
     quantile = run.paths["quantile"]
     names = run.paths.get("coordinate_name")
     panels = min(quantile.shape[2], MOST_PANELS) if names is None else quantile.shape[2]
@@ -82,12 +86,12 @@ def paths_figure(run: Run) -> Figure:
     for coordinate, axes in enumerate(axes_list):
         _fan(axes, run, quantile[:, :, coordinate])
         _single_paths(axes, run, coordinate)
-        _marks(axes, run, coordinate)
+        _xi_lines(axes, run, coordinate)
         if not (len(quantile) or len(run.paths["theta"])):
             axes.text(0.5, 0.6, "`record` keeps neither paths nor quantiles", transform=axes.transAxes, ha="center")
         step_axis(axes, run)
         axes.set_ylabel(_coordinate_name(run, coordinate))
-        _tame(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
+        _choose_scale(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
     axes_list[-1].set_xlabel("step n")
     if axes_list[0].get_legend_handles_labels()[0]:
         axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
@@ -97,7 +101,7 @@ def paths_figure(run: Run) -> Figure:
 
 
 def _coordinate_name(run: Run, coordinate: int) -> str:
-    """`Θₙ`, `Θₙ, coordinate 3`, or a network's `output.bias[0]`."""
+    """Name the axis: `Θₙ`, `Θₙ, coordinate 3`, or a network's `output.bias[0]`."""
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
         return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
@@ -105,6 +109,7 @@ def _coordinate_name(run: Run, coordinate: int) -> str:
 
 
 def _fan(axes: Any, run: Run, quantile: Array) -> None:
+    """Draw quantiles of the paths as nested bands around the median. quantile: shape (levels, R)."""
     if not len(quantile):
         return
     levels = run.paths["quantile_level"]
@@ -117,24 +122,27 @@ def _fan(axes: Any, run: Run, quantile: Array) -> None:
 
 
 def _showable(values: Array) -> Array:
+    """Return the values that matplotlib can draw; nan for the rest."""
     return np.where(np.abs(values) < LARGEST_SHOWN, values, np.nan)
 
 
 def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
+    """Draw the first few paths."""
     for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
         name = "individual paths" if k == 0 else None
         axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
 
 
-def _marks(axes: Any, run: Run, coordinate: int) -> None:
+def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
+    """Draw each fixed xi as a horizontal line."""
     points = run.summary["xi_points"]
     number = int(run.paths["coordinate"][coordinate]) - 1 if "coordinate" in run.paths else coordinate
-    for (label, point), line in zip(points.items(), _cycle(len(points)), strict=True):
+    for (label, point), line in zip(points.items(), _line_styles(len(points)), strict=True):
         name = f"ξ = {_xi_name(label)}"
         axes.axhline(point[number], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
 
 
-def _tame(axes: Any, curves: Array) -> None:
+def _choose_scale(axes: Any, curves: Array) -> None:
     """Switch to a symlog axis where the paths span many orders of magnitude, so that both ends show."""
     shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
     if not len(shown) or shown.max() <= 1e4:
@@ -143,7 +151,7 @@ def _tame(axes: Any, curves: Array) -> None:
     decades = math.log10(max(10.0, float(shown.max()) / linear))
 
     def text(value: float, position: int | None = None) -> str:
-        """No label where it would overlap that of zero."""
+        """Write a label, but none where it would overlap that of zero."""
         if value and math.log10(abs(value) / linear) + 1 < 0.15 * decades:
             return ""
         return ("−" if value < 0 else "") + power_of_ten(abs(value))

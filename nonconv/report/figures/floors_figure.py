@@ -14,7 +14,10 @@ TWIN, WINDOW, CAUCHY = "#000000", "#0072b2", "#d55e00"
 
 
 def floors_figure(run: Run) -> Figure:
-    """Left: E|Theta_n - xi|^2 per xi in grey, and the floors over their steps. Right: the twin floor against the lag."""
+    """Draw the floors over their steps, and the twin floor against the lag.
+
+    Left also E|Theta_n - xi|^2 per xi in grey, which the floors bound from below.
+    """
     rows = read_columns(run.folder / "floors.csv")
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
@@ -41,6 +44,7 @@ def floors_figure(run: Run) -> Figure:
 
 
 def _log_log(axes: Any) -> None:
+    """Make both axes logarithmic, and add a legend."""
     if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
         axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
     axes.set_xscale("log")
@@ -52,6 +56,7 @@ def _log_log(axes: Any) -> None:
 
 
 def _twins(axes: Any, rows: Columns) -> None:
+    """Draw the twin floor against the lag, one line per branch point."""
     twins = rows.where("floor", "twin")
     if twins.rows and not np.any(twins.numbers("value")):
         axes.text(0.5, 0.5, "zero at every lag", ha="center", va="center", transform=axes.transAxes)
@@ -63,13 +68,13 @@ def _twins(axes: Any, rows: Columns) -> None:
 
 
 def _branches(twins: Columns) -> dict[int, Columns]:
-    """The rows of each step at which a twin branched."""
+    """Return the rows of each step at which a twin branched."""
     branched = twins.integers("step") - twins.integers("lag")
     return {branch: twins.select(branched == branch) for branch in dict.fromkeys(branched.tolist())}
 
 
 def _predictions(axes: Any, run: Run) -> None:
-    """The exact twin floors, if floors_theory.csv has them."""
+    """Draw the exact twin floors, if floors_theory.csv has them."""
     path = run.folder / "floors_theory.csv"
     if not path.exists():
         return
@@ -80,7 +85,10 @@ def _predictions(axes: Any, run: Run) -> None:
 
 
 def _segments(axes: Any, rows: Columns, floor: str, color: str, name: str, **line: Any) -> None:
-    """One line per span of a floor, over the last half of the steps up to the span's end, with its interval."""
+    """Draw one line per span of a floor, with its interval.
+
+    It is over the last half of the steps up to the span's end.
+    """
     own = rows.where("floor", floor)
     curves = np.array([positive(own.numbers(name)) for name in ("value", "ci_low", "ci_high")])
     for k, step in enumerate(own.integers("step").tolist()):

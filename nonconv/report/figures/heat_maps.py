@@ -1,4 +1,7 @@
-"""Heat maps of a sweep: a quantity over two swept keys, one panel per value of a third. Readable in grey."""
+"""Heat maps of a sweep: a quantity over two swept keys, one panel per value of a third. Readable in grey.
+
+Colours show values; hatching shows what a colour cannot: undecided, not finite, failed, not part of the sweep.
+"""
 
 import math
 from dataclasses import dataclass
@@ -30,7 +33,10 @@ CURVES: Any = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of one panel, each field of shape (y, x). A place that no mask marks is not part of the sweep."""
+    """The cells of one panel, each field of shape (y, x).
+
+    A place that no mask marks is not part of the sweep. text: the value as in sweep.csv.
+    """
 
     value: Array
     shown: Mask
@@ -46,30 +52,32 @@ class Grid:
 
 
 def heat_map(result: SweepResult, quantity: Quantity, keys: tuple[str, str]) -> Figure:
-    """A quantity over keys (x, y), with the curves that the sweep's equations describe."""
+    """Draw a quantity over keys (x, y), with the curves that the sweep's equations describe."""
     seen = view(result, keys)
-    x, y = (swept_axis(key, np.unique(result.numbers(key)[_any(seen)])) for key in keys)
+    x, y = (swept_axis(key, np.unique(result.numbers(key)[_shown_cells(seen)])) for key in keys)
     grids = [_grid(result, quantity, mask, x, y) for _, mask in seen.panels]
     colours = colours_for(quantity.kind, np.concatenate([grid.value[grid.shown] for grid in grids]))
     page = new_page(result, seen)
     for axes, grid in zip(page.panels, grids, strict=True):
-        _dress(axes, x, y, page)
-        _cells(axes, grid, x, y, colours)
+        _format_axes(axes, x, y, page)
+        _draw_cells(axes, grid, x, y, colours)
         if max(grid.value.shape) <= FEW and quantity.kind != "verdict":
-            _numbers(axes, grid, x, y, colours, page)
+            _write_numbers(axes, grid, x, y, colours, page)
     if quantity.kind != "verdict":
         colour_bar(page, colours, quantity.label)
-    handles = _verdict_handles(grids) if quantity.kind == "verdict" else _handles(grids)
-    page.finish([*_curves(page, result, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else "")
+    handles = _verdict_handles(grids) if quantity.kind == "verdict" else _mark_handles(grids)
+    page.finish([*_draw_curves(page, result, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else "")
     return page.figure
 
 
-def _any(seen: View) -> Mask:
+def _shown_cells(seen: View) -> Mask:
+    """Return the mask of the cells in any panel."""
     found: Mask = np.logical_or.reduce([mask for _, mask in seen.panels])
     return found
 
 
 def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: SweptAxis) -> Grid:
+    """Arrange the cells of a panel by their values of x and y."""
     at = np.searchsorted(y.values, result.numbers(y.key)[mask]), np.searchsorted(x.values, result.numbers(x.key)[mask])
 
     def placed(values: Any, empty: Any) -> Any:
@@ -86,43 +94,45 @@ def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: 
 
 
 def _values(result: SweepResult, quantity: Quantity) -> tuple[Array, Any]:
-    """A quantity as numbers and as text; verdicts are numbered by their place in VERDICTS."""
+    """Return a quantity as numbers and as text; verdicts are numbered by their place in VERDICTS."""
     text = result.texts(quantity.column)
     if quantity.kind == "verdict":
         return np.select([text == answer for answer in VERDICTS], [float(k) for k in range(len(VERDICTS))], np.nan), text
     return result.numbers(quantity.column), text
 
 
-def _dress(axes: Any, x: SweptAxis, y: SweptAxis, page: Page) -> None:
+def _format_axes(axes: Any, x: SweptAxis, y: SweptAxis, page: Page) -> None:
+    """Set the axes of a panel."""
     axes.grid(visible=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(True)
-    x.dress(axes.xaxis, page.room[0])
-    y.dress(axes.yaxis, page.room[1])
+    x.apply(axes.xaxis, page.room[0])
+    y.apply(axes.yaxis, page.room[1])
 
 
-def _cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) -> None:
+def _draw_cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) -> None:
     """Draw the colours as an image, so that vector files stay small and have no seams, and marks over them as lines."""
     flat = {"cmap": ListedColormap([GREY]), "vmin": 0.0, "vmax": 1.0, "rasterized": True}
     axes.pcolormesh(x.edges, y.edges, np.where(grid.unknown, 0.5, np.nan), **flat)
     shown = np.ma.masked_where(~grid.shown, grid.value)
     axes.pcolormesh(x.edges, y.edges, shown, norm=colours.norm, cmap=colours.cmap, rasterized=True)
     dark = grid.shown & is_dark(colours.of(grid.value))
-    _hatch(axes, grid.unknown, x, y, UNKNOWN, STRIPES, "not finite")
-    _hatch(axes, grid.undecided & ~dark, x, y, UNDECIDED, "black", "undecided")
-    _hatch(axes, grid.undecided & dark, x, y, UNDECIDED, "white", "undecided")
-    _cross(axes, grid.failed, x, y)
+    _draw_hatching(axes, grid.unknown, x, y, UNKNOWN, STRIPES, "not finite")
+    _draw_hatching(axes, grid.undecided & ~dark, x, y, UNDECIDED, "black", "undecided")
+    _draw_hatching(axes, grid.undecided & dark, x, y, UNDECIDED, "white", "undecided")
+    _draw_crosses(axes, grid.failed, x, y)
 
 
 def rectangles(mask: Mask, x: SweptAxis, y: SweptAxis) -> list[tuple[float, float, float, float]]:
-    """Rectangles (x0, x1, y0, y1) that cover these cells; neighbours within a row share one."""
+    """Return rectangles (x0, x1, y0, y1) that cover these cells; neighbours within a row share one."""
     padded = np.pad(mask.astype(np.int8), ((0, 0), (1, 1)))
     rows, first = np.nonzero(np.diff(padded, axis=1) == 1)
     _, last = np.nonzero(np.diff(padded, axis=1) == -1)
     return list(zip(x.edges[first], x.edges[last], y.edges[rows], y.edges[rows + 1], strict=True))
 
 
-def _hatch(axes: Any, mask: Mask, x: SweptAxis, y: SweptAxis, hatch: str, colour: str, name: str) -> None:
+def _draw_hatching(axes: Any, mask: Mask, x: SweptAxis, y: SweptAxis, hatch: str, colour: str, name: str) -> None:
+    """Hatch these cells, all as one path: thousands of patches would be slow to draw."""
     found = rectangles(mask, x, y)
     if not found:
         return
@@ -133,7 +143,8 @@ def _hatch(axes: Any, mask: Mask, x: SweptAxis, y: SweptAxis, hatch: str, colour
     axes.add_artist(patch)  # add_patch would look for the extremes of every edge
 
 
-def _cross(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
+def _draw_crosses(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
+    """Cross out the cells that failed."""
     rows, columns = np.nonzero(failed)
     if not len(rows):
         return
@@ -145,7 +156,7 @@ def _cross(axes: Any, failed: Mask, x: SweptAxis, y: SweptAxis) -> None:
     )
 
 
-def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours, page: Page) -> None:
+def _write_numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours, page: Page) -> None:
     """Write the values into the cells, if the text fits."""
     written = [(row, k, short(grid.value[row, k], grid.text[row, k])) for row, k in np.argwhere(grid.shown | grid.unknown)]
     longest = max([1, *(len(text) for *_, text in written)])
@@ -163,7 +174,7 @@ def _numbers(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours
 
 
 def short(value: float, text: str) -> str:
-    """Two digits, plain or scientific, whichever is shorter; inf, nan or nothing as in the file."""
+    """Write two digits, plain or scientific, whichever is shorter; inf, nan or nothing as in the file."""
     if not math.isfinite(value):
         return text
     plain, (mantissa, _, exponent) = f"{value:.2g}", f"{value:.1e}".partition("e")
@@ -171,7 +182,7 @@ def short(value: float, text: str) -> str:
     return (plain if "e" not in plain and len(plain) <= len(scientific) else scientific).replace("-", "−")
 
 
-def _curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list[Any]:
+def _draw_curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list[Any]:
     """Draw the curves into every panel, and return their legend entries."""
     handles = []
     equations = curves_of(list(result.about.get("curves", ())), (x.key, y.key))
@@ -191,8 +202,8 @@ def _curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list
     return handles
 
 
-def _handles(grids: list[Grid]) -> list[Any]:
-    """Legend entries of the marks that are drawn."""
+def _mark_handles(grids: list[Grid]) -> list[Any]:
+    """Return legend entries of the marks that are drawn."""
     unknown = np.concatenate([grid.text[grid.unknown] for grid in grids])
     words = [word for word, there in (("not finite", (unknown != "").any()), ("not known", (unknown == "").any())) if there]
     undecided, failed, missing = (any(mask.any() for mask in masks) for masks in zip(*map(_marks, grids), strict=True))
@@ -209,11 +220,12 @@ def _handles(grids: list[Grid]) -> list[Any]:
 
 
 def _marks(grid: Grid) -> tuple[Mask, Mask, Mask]:
+    """Return the masks that have a legend entry."""
     return grid.undecided, grid.failed, grid.missing
 
 
 def _verdict_handles(grids: list[Grid]) -> list[Any]:
-    """Legend entries of the verdicts, each with its number of shown cells."""
+    """Return legend entries of the verdicts, each with its number of shown cells."""
     counts = [sum(int((grid.shown & (grid.value == k)).sum()) for grid in grids) for k in range(len(VERDICTS))]
     handles: list[Any] = []
     for (answer, colour), count in zip(VERDICTS.items(), counts, strict=True):
@@ -221,4 +233,4 @@ def _verdict_handles(grids: list[Grid]) -> list[Any]:
         if count:
             label = f"{ANSWERS[answer]} ({count})"
             handles.append(Patch(facecolor=colour, edgecolor="black", linewidth=0, hatch=hatch, label=label))
-    return handles + [handle for handle in _handles(grids) if handle.get_label() != "undecided"]
+    return handles + [handle for handle in _mark_handles(grids) if handle.get_label() != "undecided"]

@@ -20,7 +20,7 @@ MOST_PANELS = 2
 
 
 def risk_figure(run: Run) -> Figure:
-    """The risk with its 95 % band on log-log axes, the share of misclassified examples, the learning rate."""
+    """Draw the risk with its 95 % band on log-log axes, the share of misclassified examples, the learning rate."""
     columns = read_columns(run.folder / "risk.csv")
     at = {name: columns.numbers(name) for name in columns.texts}
     heights = (4, 2.5, 1) if "wrong" in at else (4, 1)
@@ -37,6 +37,7 @@ def risk_figure(run: Run) -> Figure:
 
 
 def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
+    """Draw the risk."""
     risk, low, high = (positive(at[name]) for name in ("risk", "ci_low", "ci_high"))
     low = np.where(np.isnan(low) & np.isfinite(high), risk / 10, low)
     _curve(axes, run, (risk, low, high), RISK)
@@ -51,13 +52,17 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
 
 
 def _wrong(axes: Any, run: Run, at: dict[str, Array]) -> None:
+    """Draw the share of misclassified examples, in per cent."""
     _curve(axes, run, tuple(100.0 * at[name] for name in ("wrong", "wrong_ci_low", "wrong_ci_high")), WRONG)
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel("misclassified, %")
 
 
 def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
-    """The recorded steps; the start, n = 0, stands at the left end, since a log axis cannot show it."""
+    """Draw a quantity at the recorded steps, and its start. rows: value, low and high, the start first.
+
+    The start, n = 0, is drawn at the left end, since a log axis cannot show it.
+    """
     value, low, high = (row[1:] for row in rows)
     name = "mean over paths, 95 % band" if run.summary["paths"] > 1 else "the path"
     axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label=name)
@@ -69,23 +74,23 @@ def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
 
 
 def groups_figure(run: Run) -> Figure:
-    """The floors of each group of coordinates over the spans, with 95 % intervals."""
+    """Draw the floors of each group of coordinates over the spans, with 95 % intervals."""
     every = read_columns(run.folder / "group_floors.csv")
     floors = [name for name in FLOORS if name in every.values("floor")][:MOST_PANELS]
     figure = Figure(figsize=(2.2 + 3.0 * len(floors), 3.8), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(floors), sharey=True))
     for axes, floor in zip(panels, floors, strict=True):
-        _groups(axes, every.where("floor", floor))
+        _group_lines(axes, every.where("floor", floor))
         axes.set_title(FLOORS[floor], loc="left")
         axes.set_xlabel("step n (end of a span)")
-    _log_log(panels)
+    _log_axis(panels)
     panels[0].set_ylabel("lower bound of E |Θₙ − ξ|² per group")
     panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="group", alignment="left")
     return figure
 
 
-def _groups(axes: Any, rows: Columns) -> None:
-    """One line per group; points are shifted sideways so that no interval hides another."""
+def _group_lines(axes: Any, rows: Columns) -> None:
+    """Draw one line per group; points are shifted sideways so that no interval hides another."""
     names = rows.values("group")
     for k, name in enumerate(names):
         own = rows.where("group", name)
@@ -106,7 +111,8 @@ def _groups(axes: Any, rows: Columns) -> None:
     axes.minorticks_off()
 
 
-def _log_log(panels: Any) -> None:
+def _log_axis(panels: Any) -> None:
+    """Make the shared vertical axis logarithmic."""
     if not any(np.isfinite(line.get_ydata()).any() for axes in panels for line in axes.lines):
         panels[0].set_ylim(0.1, 10.0)  # a log axis needs something to show
     panels[0].set_yscale("log")

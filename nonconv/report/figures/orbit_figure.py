@@ -18,9 +18,9 @@ FIRST_SHOWN = 12
 
 
 def orbit_figure(run: Run) -> Figure:
-    """Four rows: f with iterates and tangents on both kinds of knots, the iterates over the steps, the slopes that they met.
+    """Draw the first path: f with iterates and tangents on both kinds of knots, the iterates over the steps, the slopes met.
 
-    The last row, the Lipschitz constant of f' on the exact knots, is drawn only if that constant grows.
+    A fourth row, the Lipschitz constant of f' on the exact knots, is drawn only if that constant grows.
     """
     path, curve = read_columns(run.folder / "orbit.csv"), read_columns(run.folder / "objective.csv")
     at = {name: path.numbers(name) for name in path.texts}
@@ -50,6 +50,7 @@ def orbit_figure(run: Run) -> Figure:
 
 
 def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], shown: slice, color: str) -> None:
+    """Draw f, and the iterates with their tangents. at: columns of orbit.csv. shown: which recorded steps."""
     points = curve.where("knots", knots)
     theta, f = points.numbers("theta"), points.numbers("f")
     axes.plot(theta, f, color="#0072b2", linewidth=1.0)
@@ -66,6 +67,7 @@ def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], shown
 
 
 def _iterates(axes: Any, at: dict[str, Array]) -> None:
+    """Draw the iterates on both kinds of knots beside the orbit."""
     axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="orbit for a constant slope")
     axes.plot(at["step"], positive(at["theta_exact"]), color=EXACT, linewidth=1.2, label="exact knots")
     axes.plot(at["step"], positive(at["theta_uniform"]), color=UNIFORM, linestyle=(0, (6, 2)), label="uniform knots")
@@ -77,6 +79,7 @@ def _iterates(axes: Any, at: dict[str, Array]) -> None:
 
 
 def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
+    """Draw the slope at each step: -1 wherever the path is on a knot."""
     axes.plot(at["step"], at["slope_uniform"] / scale, ".", color=UNIFORM, markersize=4)
     axes.plot(at["step"], at["slope_exact"] / scale, ".", color=EXACT, markersize=4)
     _step_axis(axes, at)
@@ -86,25 +89,30 @@ def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
 
 
 def _step_axis(axes: Any, at: dict[str, Array]) -> None:
+    """Put steps on a log axis."""
     axes.set_xscale("log")
     axes.set_xlim(at["step"][0] / 1.5, at["step"][-1] * 1.5)
     log_axis(axes.xaxis)
 
 
 def fates_figure(run: Run) -> Figure:
-    """The step at which paths were caught against the distance of their start; escaped paths lie on the upper edge."""
+    """Draw the step at which paths were caught against the distance of their start.
+
+    Escaped paths lie on the upper edge.
+    """
     paths = read_columns(run.folder / "outcomes.csv")
     start, step, outcome = paths.numbers("start"), paths.numbers("caught_step"), np.array(paths["outcome"])
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
-        _fates(axes, sign * start, step, outcome, run.summary["steps"])
+        _outcome_points(axes, sign * start, step, outcome, run.summary["steps"])
         axes.set_title(f"started {name} the first knot", loc="left")
     panels[0].set_ylabel("step at which the path was caught")
     return figure
 
 
-def _fates(axes: Any, distance: Array, step: Array, outcome: NDArray[np.str_], steps: int) -> None:
+def _outcome_points(axes: Any, distance: Array, step: Array, outcome: NDArray[np.str_], steps: int) -> None:
+    """Draw the paths that started on one side of the knot."""
     shown = distance > 0
     caught, escaped = shown & (outcome == "caught"), shown & (outcome == "escaped")
     axes.plot(distance[caught], step[caught], ".", color=UNIFORM, markersize=3, label=f"caught: {caught.sum()}")

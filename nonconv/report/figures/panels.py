@@ -19,7 +19,7 @@ def step_axis(axes: Any, run: Run) -> None:
 
 
 def first_shown(run: Run) -> float:
-    """The left end of the step axis."""
+    """Return the left end of the step axis."""
     return float(run.step[0]) / 1.5
 
 
@@ -32,6 +32,7 @@ def schedule_panel(axes: Any, run: Run) -> None:
     log_axis(axes.yaxis)
     few_decades(axes, run.learning_rate)
     if np.ptp(run.batch_size) > 0:
+        # A second axis, since a batch size and a rate share no scale.
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
         twin.set_yscale("log")
@@ -86,7 +87,7 @@ def show_single_points(figure: Figure) -> None:
 
 
 def title(axes: Any, run: Run) -> None:
-    """`adam, quadratic, constant learning rate; 4096 paths`."""
+    """Write the title: `adam, quadratic, constant learning rate; 4096 paths`."""
     config = run.config
     text = (
         f"{config['optimizer']['name']}, {config['objective']['name']}, "

@@ -1,4 +1,8 @@
-"""The axis of a swept numeric key: its scale, its ticks, its label."""
+"""The axis of a swept numeric key: its scale, its ticks, its label.
+
+People sweep rates in decades, betas as 1 - 10⁻ᵏ and dimensions evenly. The scale is chosen on which the values are even,
+so that the cells of a map have equal sizes.
+"""
 
 import math
 from dataclasses import dataclass
@@ -28,12 +32,12 @@ LABEL = 0.17, 0.075
 
 
 def symbol(key: str) -> str:
-    """`β₁` for optimizer.beta1; the key itself if it has no symbol."""
+    """Return `β₁` for optimizer.beta1; the key itself if it has no symbol."""
     return SYMBOLS.get(key, key.removesuffix(".name"))
 
 
 def number(value: float) -> str:
-    """A value in four digits; decades far from 1 as powers of ten."""
+    """Write a value in four digits; decades far from 1 as powers of ten."""
     text = f"{value:.4g}"
     return power_of_ten(value) if "e" in text else text
 
@@ -51,13 +55,13 @@ class SweptAxis:
     scale: str
 
     def places(self, values: Array) -> Array:
-        """Where values lie in the coordinates of the matplotlib axis."""
+        """Return where values lie in the coordinates of the matplotlib axis."""
         if self.scale == "near_one":
             return 1.0 - values
         return np.interp(values, self.values, np.arange(len(self.values))) if self.scale == "steps" else values
 
     def values_at(self, places: Array) -> Array:
-        """The inverse of `places`."""
+        """Return the values at these places: the inverse of `places`."""
         if self.scale == "near_one":
             return 1.0 - places
         return np.interp(places, np.arange(len(self.values)), self.values) if self.scale == "steps" else places
@@ -78,7 +82,7 @@ class SweptAxis:
         return 10.0**found if self.logarithmic else found
 
     def mesh(self, count: int) -> Array:
-        """`count` places from end to end, evenly on this scale; on `steps` from the first value to the last."""
+        """Return `count` places from end to end, evenly on this scale; on `steps` from the first value to the last."""
         first, last = (0.0, len(self.values) - 1.0) if self.scale == "steps" else self.edges[[0, -1]]
         return np.geomspace(first, last, count) if self.logarithmic else np.linspace(first, last, count)
 
@@ -87,7 +91,7 @@ class SweptAxis:
         """The axis label: the key's symbol, or 1 − symbol near one."""
         return f"1 − {symbol(self.key)}" if self.scale == "near_one" else symbol(self.key)
 
-    def dress(self, axis: Any, room: float) -> None:
+    def apply(self, axis: Any, room: float) -> None:
         """Set scale, limits, ticks and label of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         limits, scaled = (axis.axes.set_xlim, axis.axes.set_xscale) if across else (axis.axes.set_ylim, axis.axes.set_yscale)
@@ -102,7 +106,7 @@ class SweptAxis:
         axis.set_label_text(self.label)
 
     def ticks(self, room: float) -> tuple[list[float], list[str]]:
-        """Places and texts of the ticks: the values themselves if they are few, otherwise what suits the scale."""
+        """Return places and texts of the ticks: the values themselves if they are few, otherwise what suits the scale."""
         at = self.places(self.values)
         texts = [number(float(value)) for value in (self.values if self.scale == "steps" else at)]
         if self.scale == "steps" or (len(at) <= FEW and max(map(len, texts)) <= SHORT and self._are_apart(texts, room)):
@@ -127,7 +131,7 @@ def set_ticks(axis: Any, places: list[float], texts: list[str]) -> None:
 
 
 def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
-    """Ticks of [low, high]: decades; 1, 2 and 5 times decades if there are few; near the ends if there is none."""
+    """Return ticks of [low, high]: decades; 1, 2 and 5 times decades if there are few; near the ends if there is none."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     decades = [10.0**k for k in range(first, last + 1)]
     if len(decades) > 2:
@@ -140,14 +144,17 @@ def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[s
 
 
 def linear_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
-    """Ticks of [low, high] at round numbers, as many as `room` inches hold."""
+    """Return ticks of [low, high] at round numbers, as many as `room` inches hold."""
     found = MaxNLocator(nbins=max(2, int(room / 0.4)), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     shown = [float(at) for at in found if low <= at <= high]
     return shown, [f"{at:.5g}".replace("-", "−") for at in shown]
 
 
 def swept_axis(key: str, values: Array) -> SweptAxis:
-    """The axis of a map: the first scale on which these ascending values are even, exactly if possible, else roughly."""
+    """Choose the axis of a map: the first scale on which these ascending values are even.
+
+    Exactly even if possible, else roughly; where no scale is, cells have equal sizes (`steps`).
+    """
     if len(values) < 2:
         return SweptAxis(key, values, "linear")
     for tolerance, scales in ((EXACTLY, ("linear", "log", "near_one")), (ROUGHLY, ("log", "near_one"))):
@@ -158,7 +165,7 @@ def swept_axis(key: str, values: Array) -> SweptAxis:
 
 
 def line_axis(key: str, values: Array) -> SweptAxis:
-    """The axis of a line plot: values need not be even on it; only those that no scale spreads lie in steps."""
+    """Choose the axis of a line plot: values need not be even on it; only those that no scale spreads lie in steps."""
     axis = swept_axis(key, values)
     if axis.scale != "steps":
         return axis
@@ -171,7 +178,7 @@ def line_axis(key: str, values: Array) -> SweptAxis:
 
 
 def on_scale(scale: str, values: Array) -> Array:
-    """Values as lengths along a scale; nan where the scale cannot show them."""
+    """Return values as lengths along a scale; nan where the scale cannot show them."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if scale == "near_one":
             return np.where((values >= 0) & (values < 1), -np.log10(1 - values), np.nan)
@@ -179,12 +186,13 @@ def on_scale(scale: str, values: Array) -> Array:
 
 
 def _is_even(at: Array, tolerance: float) -> bool:
+    """Whether lengths are evenly spaced, up to a relative tolerance."""
     steps = np.diff(at)
     return bool(np.all(np.isfinite(steps)) and np.all(np.abs(steps - steps.mean()) <= tolerance * steps.mean()))
 
 
 def _suits_two(scale: str, values: Array) -> bool:
-    """Two values are even on every scale: take a log scale only if they are far apart on it."""
+    """Whether two values suit a scale, on any of which they are even: a log scale only if they are far apart on it."""
     spans = {other: np.ptp(on_scale(other, values)) for other in ("log", "near_one")}
     far = [other for other, span in spans.items() if span > 0.69]
     return len(values) > 2 or (scale in far if far else scale == "linear")

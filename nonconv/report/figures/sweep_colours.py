@@ -29,12 +29,15 @@ class Colours:
     extend: Any = "neither"
 
     def of(self, values: Array) -> Array:
-        """RGBA, shape (..., 4)."""
+        """Return the colours of values as RGBA, shape (..., 4)."""
         return np.asarray(self.cmap(self.norm(np.ma.masked_invalid(values))))
 
 
 def colours_for(kind: str, values: Array) -> Colours:
-    """The colours of a kind of quantity. Outliers are outside the limits and get the colours at the ends."""
+    """Choose the colours of a kind of quantity.
+
+    Outliers are outside the limits and get the colours at the ends: one diverging cell must not make all others look alike.
+    """
     if kind == "verdict":
         return Colours(BoundaryNorm(np.arange(len(VERDICTS) + 1) - 0.5, len(VERDICTS)), ListedColormap(list(VERDICTS.values())))
     if kind == "slope":
@@ -53,13 +56,14 @@ def colours_for(kind: str, values: Array) -> Colours:
 
 
 def _fences(decades: Array) -> Array:
-    """The limits: values within three interquartile ranges of the quartiles, or within three decades."""
+    """Return the limits: values within three interquartile ranges of the quartiles, or within three decades."""
     first, third = np.quantile(decades, (0.25, 0.75))
     reach = 3 * max(1.0, third - first)
     return np.array([max(decades.min(), first - reach), min(decades.max(), third + reach)])
 
 
 def _extend(values: Array, low: float, high: float) -> str:
+    """Say at which ends of the colour bar values go beyond it."""
     under, over = bool((values < low * (1 - 1e-9)).any()), bool((values > high * (1 + 1e-9)).any())
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[under, over]
 

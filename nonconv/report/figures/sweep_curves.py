@@ -16,6 +16,7 @@ BETAS = ("optimizer.beta1", "optimizer.beta2")
 CONDITION = "optimizer.beta1 = sqrt(optimizer.beta2)"
 """The border of β₁ < √β₂, a usual condition for convergence; drawn over every map of BETAS."""
 FINENESS = 400
+"""Places of the mesh along each axis."""
 ON_ARRAYS = Arithmetic(
     operators={
         ast.Add: operator.add,
@@ -39,7 +40,7 @@ ON_ARRAYS = Arithmetic(
 
 
 def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
-    """The equations that involve these keys alone, without duplicates; over BETAS also CONDITION."""
+    """List the equations that involve these keys alone, without duplicates; over BETAS also CONDITION."""
     given = [*equations, CONDITION] if set(keys) == set(BETAS) else equations
     found: dict[Any, str] = {}
     for equation in given:
@@ -51,7 +52,7 @@ def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
 
 
 def _sides(equation: str) -> tuple[Expression, ...]:
-    """Both sides of an equation; none if the text is not one."""
+    """Parse both sides of an equation; none if the text is not one."""
     try:
         return sides(equation)
     except ValueError:
@@ -59,7 +60,10 @@ def _sides(equation: str) -> tuple[Expression, ...]:
 
 
 def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array, Array]:
-    """Left minus right over a mesh of places, shapes (fine,), (fine,), (fine, fine) with y first; nan where undefined."""
+    """Evaluate left minus right over a mesh of places; the curve is where this is 0.
+
+    Returns places along x and y, shape (fine,) each, and the difference, shape (fine, fine) with y first; nan where undefined.
+    """
     across, up = x.mesh(FINENESS), y.mesh(FINENESS)
     over, upwards = np.meshgrid(x.values_at(across), y.values_at(up))
     names = _nested({x.key: over, y.key: upwards})
@@ -71,7 +75,7 @@ def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array,
 
 
 def _nested(values: dict[str, Array]) -> dict[str, Any]:
-    """Values by dotted key as mappings in mappings."""
+    """Return values by dotted key as mappings in mappings, as a config is."""
     names: dict[str, Any] = {}
     for key, value in values.items():
         *parents, last = key.split(".")
@@ -83,7 +87,7 @@ def _nested(values: dict[str, Array]) -> dict[str, Any]:
 
 
 def pretty(equation: str) -> str:
-    """The equation for a legend: symbols for keys, √ for sqrt, ² for **2."""
+    """Write an equation for a legend: symbols for keys, √ for sqrt, ² for **2."""
     for key in sorted({key for part in _sides(equation) for key in part.keys}, key=len, reverse=True):
         equation = equation.replace(key, symbol(key))
     equation = re.sub(r"sqrt\(([^\W\d][^\s()+*/-]*)\)", r"√\1", equation).replace("sqrt(", "√(")

@@ -47,7 +47,7 @@ class Scale:
     limits: tuple[float, float]
     linear: float = 1.0
 
-    def dress(self, axis: Any, room: float) -> None:
+    def apply(self, axis: Any, room: float) -> None:
         """Set scale, limits and ticks of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         scaled, limited = (axis.axes.set_xscale, axis.axes.set_xlim) if across else (axis.axes.set_yscale, axis.axes.set_ylim)
@@ -60,7 +60,7 @@ class Scale:
 
 
 def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | None) -> Figure:
-    """A quantity over a key, with one line per value of `other`."""
+    """Draw a quantity over a key, with one line per value of `other`."""
     seen = view(result, (key,) if other is None else (key, other))
     there: Mask = np.logical_or.reduce([mask for _, mask in seen.panels])
     axis = line_axis(key, np.unique(result.numbers(key)[there]))
@@ -75,8 +75,8 @@ def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | No
             own = mask if other is None else mask & (result.equal(other, value))
             drawn |= own
             _line(axes, result, points, axis, np.flatnonzero(own), style)
-        _dress(axes, quantity, scale, page.room[1])
-        axis.dress(axes.xaxis, page.room[0])
+        _format_axes(axes, quantity, scale, page.room[1])
+        axis.apply(axes.xaxis, page.room[0])
         axes.set_ylabel(quantity.label, size=8)
     names = [] if other is None else [f"{symbol(other)} = {result.brief(other, value)}" for value in chosen]
     handles = [Line2D([], [], linewidth=1.1, label=shortened(name, 50), **s) for name, s in zip(names, STYLES, strict=False)]
@@ -85,7 +85,10 @@ def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | No
 
 
 def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Points, Scale]:
-    """A quantity in every cell, and the axis that shows these cells. The baseline differs from itself by 0."""
+    """Return a quantity in every cell, and the axis that shows the cells of `there`.
+
+    The baseline differs from itself by 0.
+    """
     value, low, high = (result.numbers(quantity.column + end) for end in ("", "_low", "_high"))
     there = there & result.done
     baseline = there & result.equal("cell", result.about.get("baseline", "")) & (quantity.kind == "difference")
@@ -104,7 +107,10 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
 
 
 def _scale(kind: str, value: Array, ends: Array) -> Scale:
-    """Log for positive values over more than a decade, symlog for differences over 30 times their median, else linear."""
+    """Choose the axis: log for positive values over more than a decade, symlog for differences over 30 times their median.
+
+    Otherwise it is linear.
+    """
     ends = np.concatenate((ends[np.abs(ends) < LARGEST_SHOWN], value))
     above = value[value > 0]
     if kind == "positive" and len(above) and above.max() > 10 * above.min():
@@ -121,7 +127,7 @@ def _scale(kind: str, value: Array, ends: Array) -> Scale:
 
 
 def _symmetric_ticks(linear: float, limits: tuple[float, float], room: float) -> tuple[list[float], list[str]]:
-    """Zero, and decades on both sides, so far apart that labels do not overlap."""
+    """Return ticks at zero and at decades on both sides, so far apart that labels do not overlap."""
     first, last = round(math.log10(linear)), math.floor(math.log10(max(map(abs, limits))))
     step = max(1, math.ceil(2 * (last - first + 1) * 0.25 / room))
     decades = [10.0**k for k in range(first + step - 1, last + 1, step)]
@@ -130,7 +136,7 @@ def _symmetric_ticks(linear: float, limits: tuple[float, float], room: float) ->
 
 
 def _line(axes: Any, result: SweepResult, points: Points, axis: SweptAxis, cells: Any, style: dict[str, Any]) -> None:
-    """One line with its intervals, over the cells with these indices."""
+    """Draw one line with its intervals, over the cells with these indices."""
     cells = cells[np.argsort(result.numbers(axis.key)[cells], kind="stable")]
     at = axis.places(result.numbers(axis.key)[cells])
     value, low, high = points.value[cells], points.low[cells], points.high[cells]
@@ -148,7 +154,7 @@ def _line(axes: Any, result: SweepResult, points: Points, axis: SweptAxis, cells
 
 
 def _mark(axes: Any, result: SweepResult, points: Points, cells: Any, x: Array, y: Array, colour: str) -> None:
-    """Points by verdict, smaller where there are many."""
+    """Mark points by verdict, smaller where there are many."""
     size = 4.0 if len(cells) <= 2 * MOST_BARS else 2.5
     for answer, marker in MARKERS.items():
         own = result.verdict(answer)[cells] & ~points.baseline[cells]
@@ -161,14 +167,15 @@ def _mark(axes: Any, result: SweepResult, points: Points, cells: Any, x: Array, 
     axes.plot(x[own], y[own], linestyle="none", marker="*", color=colour, markersize=8, zorder=5)
 
 
-def _dress(axes: Any, quantity: Quantity, scale: Scale, room: float) -> None:
-    scale.dress(axes.yaxis, room)
+def _format_axes(axes: Any, quantity: Quantity, scale: Scale, room: float) -> None:
+    """Set the vertical axis, with a line at 0 where values have both signs."""
+    scale.apply(axes.yaxis, room)
     if quantity.kind != "positive":
         axes.axhline(0.0, color="0.4", linewidth=0.8, zorder=1)
 
 
 def _mark_handles(result: SweepResult, points: Points, drawn: Mask) -> list[Any]:
-    """Legend entries of the marks that are drawn."""
+    """Return legend entries of the marks that are drawn."""
     shown = drawn & np.isfinite(points.value)
     found = []
     for answer, marker in MARKERS.items():
@@ -187,11 +194,12 @@ def _mark_handles(result: SweepResult, points: Points, drawn: Mask) -> list[Any]
 
 
 def _marker(marker: str, label: str, **more: Any) -> Line2D:
+    """Return a legend entry that is a marker alone."""
     return Line2D([], [], linestyle="none", marker=marker, color="0.3", markersize=5, label=label, **more)
 
 
 def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
-    """A quantity with its interval, one row per cell, the first at the top."""
+    """Draw a quantity with its interval, one row per cell, the first at the top."""
     cells = np.arange(min(result.cells, MOST_ROWS))
     there = np.arange(result.cells) < len(cells)
     points, scale = _points(result, quantity, there)
@@ -207,7 +215,7 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
         lost = mask[cells]
         transform = axes.get_yaxis_transform()
         axes.plot(np.full(lost.sum(), place), up[lost], marker, color="0.2", markersize=4, transform=transform)
-    scale.dress(axes.xaxis, LEAST_WIDTH)
+    scale.apply(axes.xaxis, LEAST_WIDTH)
     set_ticks(axes.yaxis, list(up), [_row_name(result, cell) for cell in cells.tolist()])
     axes.set_ylim(-len(cells) + 0.4, 0.6)
     axes.set_xlabel(quantity.label, size=8)
@@ -217,6 +225,6 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
 
 
 def _row_name(result: SweepResult, cell: int) -> str:
-    """The swept values of a cell, or the start of its id."""
+    """Write the swept values of a cell, or the start of its id."""
     values = [result.brief(key, result.columns[key][cell]) for key in result.swept]
     return shortened(", ".join(value for value in values if value) or result.columns["cell"][cell][:8], 44)

@@ -22,7 +22,11 @@ LEFT, RIGHT, BELOW = 0.65, 0.95, 0.65
 
 @dataclass(frozen=True)
 class Page:
-    """panels: matplotlib axes, one for each panel of the view; room: inches that a panel is wide and high, roughly."""
+    """The page of a sweep figure.
+
+    panels: matplotlib axes, one for each panel of the view. columns: panels in a row. room: inches that a panel is wide and
+    high, roughly.
+    """
 
     figure: Figure
     panels: list[Any]
@@ -51,7 +55,10 @@ class Page:
 
 
 def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = "") -> Page:
-    """An empty page for the panels of a view. wide: for line plots; otherwise for maps, with room for a colour bar."""
+    """Make an empty page for the panels of a view.
+
+    wide: for line plots; otherwise for maps, with room for a colour bar. note: what the figure leaves out, for the title.
+    """
     count = len(seen.panels)
     columns = COLUMNS[count]
     rows = -(-count // columns)
@@ -79,14 +86,14 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
 
 
 def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
-    """Name and claim in at most two lines, then the notes, wrapped at `most` characters."""
+    """Write name and claim in at most two lines, then the notes, wrapped at `most` characters."""
     claim = result.about.get("claim") or ""
     about = f"{result.about['name']}: {claim}" if claim else result.about["name"]
     return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
 
 
 def notes(result: SweepResult, seen: View) -> list[str]:
-    """What the figure leaves out: keys held fixed, panels not shown, cells without the keys of the axes."""
+    """List what the figure leaves out: keys held fixed, panels not shown, cells without the keys of the axes."""
     found = [f"{symbol(key)} = {result.brief(key, value)}" for key, value in seen.fixed.items()]
     if seen.left_out:
         found.append(f"{len(seen.panels)} of {len(seen.panels) + seen.left_out} values of {symbol(seen.panel_key or '')}")
