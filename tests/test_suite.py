@@ -21,5 +21,5 @@ def test_no_test_module_imports_another() -> None:
     """Helpers live in tests/kit, fixtures in conftest.py. Control: an import of that kind is seen."""
     modules = {path.stem for path in TESTS.glob("test_*.py")}
     assert imported("from test_study import SGD\nimport test_cli") & modules == {"test_study", "test_cli"}
-    for path in (*TESTS.glob("*.py"), *TESTS.glob("kit/*.py")):
+    for path in (*TESTS.glob("test_*.py"), TESTS / "conftest.py", *TESTS.glob("kit/*.py")):
         assert imported(path.read_text(encoding="utf-8")) & modules == set(), path.name

@@ -327,10 +327,10 @@ class _Binding:
 
     def _check_adam_zero(self, path: KeyPath) -> None:
         """Complain unless theory.predictions can compute the zero of Adam's vector field for this config."""
-        rule, h = self._chosen("optimizer", self.model.optimizer)
+        rule, h = self._choose("optimizer", self.model.optimizer)
         if rule is not ADAM or self.objective.component is not QUADRATIC:
             self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
-        elif self._chosen("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
+        elif self._choose("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")

@@ -94,12 +94,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def blaming_plugins(function: F) -> F:
-    """Decorate a function whose first argument is a cell: apply `blaming` with the cell's plug-ins."""
+    """Decorate a function whose first argument has plug-ins, a cell or a ready one: apply `blaming` with these."""
 
     @wraps(function)
-    def wrapper(cell: Any, *arguments: Any, **options: Any) -> Any:
-        with blaming(lambda: cell.plugins):
-            return function(cell, *arguments, **options)
+    def wrapper(owner: Any, *arguments: Any, **options: Any) -> Any:
+        with blaming(lambda: owner.plugins):
+            return function(owner, *arguments, **options)
 
     return wrapper  # type: ignore[return-value]  # wraps keeps the signature, which mypy cannot see
 

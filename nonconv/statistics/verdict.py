@@ -182,7 +182,8 @@ def _suggest_paths(paths: int, half: float, value: float) -> str:
 
     It is at least twice the present number.
     """
-    # The distance of the slope from the threshold; at least 0.02, since a slope at the threshold would ask for any number of paths.
+    # The distance of the slope from the threshold; at least 0.02, since a slope at the threshold would need any number of
+    # paths.
     wanted = max(abs(value + SLOWEST_FALL), 0.02)
     # An interval shrinks with the root of the number of paths.
     more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths

@@ -9,6 +9,7 @@ from functools import cached_property
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
 from nonconv.experiment.cell import Bound, Cell, Xi
+from nonconv.faults.blame import Plugin
 from nonconv.faults.errors import UsageError
 from nonconv.theory.predictions import adam_zeros, bound
 
@@ -22,6 +23,11 @@ class Ready:
 
     cell: Cell
     bound: Bound | None
+
+    @property
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Whose code may be to blame when the cell fails."""
+        return self.cell.plugins
 
     @property
     def program(self) -> Program:
