@@ -179,7 +179,7 @@ def test_has_an_example(kind: str, component: Component) -> None:
 COMPILED = {
     "optimizer": ("sgd", "adam"),
     "data": ("two_point", "discrete", "normal"),
-    "examples": ("function",),
+    "dataset": ("function",),
 }
 """Of what takes a kernel each, a few: the engines' own tests compare all of them, over more steps."""
 OURS = [
@@ -201,7 +201,8 @@ def test_contract(kind: str, component: Component, monkeypatch: pytest.MonkeyPat
     assert not compiled or [finding.check for finding in found[2:]] == list(checks_of(kind, component))
 
 
-ELSEWHERE = ("objective", "examples", "start")
+ELSEWHERE = ("objective", "dataset", "start")
+assert BUILT_IN.keys() >= {*COMPILED, *ELSEWHERE}
 
 
 @pytest.mark.parametrize(("kind", "component"), [case for case in OURS if case.values[0] not in ELSEWHERE])

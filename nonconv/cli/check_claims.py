@@ -16,7 +16,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    count,
     default_workers,
     print_table,
     reported,
@@ -25,6 +24,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.run_config import simulate
 from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.faults.problems import count
 
 if TYPE_CHECKING:
     from nonconv.checks.expectations import Result

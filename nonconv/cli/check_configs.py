@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, count, reported, say, write_stdout
+from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import ConfigError
+from nonconv.faults.problems import count
 
 
 @reported

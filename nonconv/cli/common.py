@@ -90,11 +90,6 @@ def interrupted(stop: BaseException) -> Interrupted:
     return Interrupted(f"{str(stop) or 'Stopped.'} To continue, run:\n  {shlex.join(['nonconv', *arguments])}")
 
 
-def count(number: int, noun: str) -> str:
-    """Write a number and its noun: `1 cell`, `2 cells`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def say(text: str) -> None:
     """Print a message for people on stderr."""
     print(text, file=sys.stderr, flush=True)

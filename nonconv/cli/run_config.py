@@ -19,7 +19,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    count,
     default_workers,
     interrupted,
     print_table,
@@ -28,6 +27,7 @@ from nonconv.cli.common import (
     write_stdout,
 )
 from nonconv.faults.errors import Interrupted
+from nonconv.faults.problems import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

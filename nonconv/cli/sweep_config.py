@@ -22,7 +22,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    count,
     default_workers,
     interrupted,
     print_table,
@@ -31,6 +30,7 @@ from nonconv.cli.common import (
     write_stdout,
 )
 from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.faults.problems import count
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw

@@ -141,6 +141,17 @@ def _annotation_text(annotation: Any) -> str:
     return core.__name__ if isinstance(core, type) else str(core)
 
 
+def _check_statements(rule: Optimizer) -> Iterator[Finding]:
+    """Yield what is wrong with the form of an optimizer's statements; the contract's checks measure whether they are true."""
+    for role in ("relative_size", "can_be_undefined"):
+        if not callable(getattr(rule, role)):
+            yield rule.parameters, role, "must be a function"
+    fields = getattr(rule.state, "_fields", ())
+    if not isinstance(rule.monotone, tuple) or not set(rule.monotone) <= set(fields):
+        known = ", ".join(fields) or "the state has none"
+        yield rule.parameters, "monotone", f"must be a tuple of names of state fields ({known}), got {rule.monotone!r}"
+
+
 def _check_definitions(component: Component) -> Iterator[Finding]:
     """Yield what is wrong with the functions of a component.
 
@@ -151,6 +162,8 @@ def _check_definitions(component: Component) -> Iterator[Finding]:
         yield component.load, "load", "is for nonconv's own components; a plug-in cannot load files"
     if getattr(component, "on_orbit", None):
         yield component.on_orbit, "on_orbit", "is for nonconv's own toint; a plug-in cannot use it"  # type: ignore[attr-defined]  # just read
+    if isinstance(component, Optimizer):
+        yield from _check_statements(component)
     for role in RETURNED:
         function = getattr(component, role, None)
         if function is None or (role == "loss" and not isinstance(component, Coupled)):

@@ -116,6 +116,7 @@ class _Binding:
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._choose("optimizer", model.optimizer), self.objective
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
+        _check_statements(optimizer)
         law = None if self.learning else self._make_law()
         constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
         program = Program(
@@ -368,6 +369,16 @@ def _has_data(model: Any) -> bool:
 def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
     return lambda n: warmed_up(_schedule_values(rate, n), warmup, n)
+
+
+def _check_statements(optimizer: Chosen) -> None:
+    """Try what the verdict will ask of the optimizer, before paths are simulated in vain. Raises PluginError."""
+    rule, h = optimizer
+    n = np.array([1.0, 2.0, 1e6])
+    if getattr(rule.relative_size(h, n.copy()), "shape", None) != n.shape:
+        raise refusal(rule.relative_size, "relative_size must return an array of the shape of n")
+    if not isinstance(rule.can_be_undefined(h), bool | np.bool_):
+        raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
 
 
 @dataclass(frozen=True)

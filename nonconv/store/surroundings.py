@@ -16,7 +16,7 @@ import nonconv
 
 def surroundings() -> dict[str, Any]:
     """Return what a manifest says of where its folder was made. Asking git takes some milliseconds."""
-    machine = {"system": platform.platform(), "cpu": cpu_name()}
+    machine = {"system": "-".join((platform.system(), platform.release(), platform.machine())), "cpu": cpu_name()}
     return {"versions": versions(), "machine": machine, "git": git_state()}
 
 

@@ -23,7 +23,7 @@ from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import name_of
 from nonconv.faults.errors import ConfigError
-from nonconv.faults.problems import Problem
+from nonconv.faults.problems import Problem, count
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
@@ -243,7 +243,7 @@ class _CellProblems:
         if len(self.problems) > MOST_PROBLEMS or self.cells == MOST_BROKEN_CELLS:
             shown = [f"{text}\n  in the cell {label(first)}" for text, first, _ in self.problems.values()]
             shown = shown[:MOST_PROBLEMS]
-            raise ConfigError([*shown, f"stopped after {_count(len(shown), 'problem')} in {_count(self.cells, 'cell')}"])
+            raise ConfigError([*shown, f"stopped after {count(len(shown), 'problem')} in {count(self.cells, 'cell')}"])
 
     def refuse(self, good: int) -> None:
         """Raise ConfigError if there are problems. good: the number of cells without any."""
@@ -257,10 +257,6 @@ class _CellProblems:
         if number == self.cells + good and number > 1:
             return f"in all {number} cells"
         return f"in the cell {label(first)}" + (f", and in {number - 1} more" if number > 1 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _kind(problem: str) -> str:

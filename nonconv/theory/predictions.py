@@ -8,7 +8,7 @@ import numpy as np
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
-from nonconv.optimizers.adam import ADAM, Adam, Amsgrad
+from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.adam_field import adam_zero, first_order_bias
@@ -117,8 +117,8 @@ def is_bounded(cell: Cell) -> bool:
 
     So it is for Adam and AMSGrad on the quadratic with bounded data and beta1^2 < beta2.
     """
-    h = cell.program.optimizer.parameters
-    known = cell.program.objective.component is QUADRATIC and isinstance(h, Adam | Amsgrad) and cell.law and cell.law.bounded
+    rule, h, _ = cell.program.optimizer
+    known = cell.program.objective.component is QUADRATIC and rule in (ADAM, AMSGRAD) and cell.law and cell.law.bounded
     return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
 
 
