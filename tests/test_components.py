@@ -179,7 +179,7 @@ def test_has_an_example(kind: str, component: Component) -> None:
 COMPILED = {
     "optimizer": ("sgd", "adam"),
     "data": ("two_point", "discrete", "normal"),
-    "examples": ("function",),
+    "dataset": ("function",),
 }
 """Of what takes a kernel each, a few: the engines' own tests compare all of them, over more steps."""
 OURS = [
