@@ -604,7 +604,7 @@ def test_a_changed_copy_is_found() -> None:
     write("lion.py", LION)
     folder = finished(config(), "out")
     (folder / "plugins" / "lion.py").write_text(LION + "\n")
-    assert "files have changed" in verify_folder(folder, 1).text
+    assert "have changed: plugins/lion.py" in verify_folder(folder, 1).text
     with pytest.raises(ConfigError, match="has changed; its digest is now"):
         read_cell(folder / "config.yaml", [])
 
