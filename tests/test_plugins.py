@@ -31,7 +31,7 @@ from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
 from nonconv.experiment.binding import read_cell
-from nonconv.faults.errors import ConfigError
+from nonconv.faults.errors import ConfigError, PluginError
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.sgd import SGD
@@ -605,7 +605,7 @@ def test_a_changed_copy_is_found() -> None:
     write("lion.py", LION)
     folder = finished(config(), "out")
     (folder / "plugins" / "lion.py").write_text(LION + "\n")
-    assert "files are missing or have changed: plugins/lion.py" in verify_folder(folder, 1).text
+    assert "have changed: plugins/lion.py" in verify_folder(folder, 1).text
     with pytest.raises(ConfigError, match="has changed; its digest is now"):
         read_cell(folder / "config.yaml", [])
 
@@ -1392,3 +1392,34 @@ def test_findings_tell_what_passed() -> None:
     catalogue = load_files([write("lion.py", LION)])
     first = contract_of(catalogue.plugins[0], catalogue)[0]
     assert first == Finding("optimizer", "lion", "every parameter has a description", ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("monotone=()", 'monotone="m"', "monotone: must be a tuple of names of state fields (m), got 'm'"),
+        ("monotone=()", 'monotone=("zz",)', "monotone: must be a tuple of names of state fields (m), got ('zz',)"),
+        ("relative_size=CONSTANT_SIZE", "relative_size=None", "relative_size: must be a function"),
+        ("can_be_undefined=NEVER", "can_be_undefined=False", "can_be_undefined: must be a function"),
+        ("relative_size=CONSTANT_SIZE", "relative_size=lambda h, n: 1.0", "relative_size must return an array"),
+        ("can_be_undefined=NEVER", "can_be_undefined=lambda h: None", "can_be_undefined must return True or False"),
+    ],
+)
+def test_statements_of_a_wrong_form_are_refused_before_anything_runs(old: str, new: str, says: str) -> None:
+    write("lion.py", LION.replace(old, new))
+    assert says in bad("validate", config())
+
+
+@pytest.mark.usefixtures("reference")
+def test_what_fails_in_simulation_is_said_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as a failure of the search for whom to blame."""
+
+    def fail(*arguments: Any) -> Any:
+        raise ValueError("the real cause")
+
+    monkeypatch.setattr(study, "_measured_blocks", fail)
+    write("lion.py", LION)
+    with pytest.raises(PluginError, match="ValueError: the real cause"):
+        study.run(read_cell(config(), []), Path("out"), 1)
+    with pytest.raises(ValueError, match="the real cause"):
+        study.run(read_cell(write("plain.yaml", yaml.safe_dump(PLAIN)), []), Path("plain"), 1)

@@ -90,9 +90,11 @@ def _flatten(config: dict[str, Any], outer: str = "") -> dict[str, Any]:
 def _differences(first: Path, second: Path) -> Iterator[Difference]:
     """Yield the difference of each quantity that both runs have."""
     a, b = read_ends(first), read_ends(second)
+    # Runs may measure different floors, or have other xi.
     for name in (name for name in a.of if name in b.of):
         ours, theirs = a.numbers[a.of.index(name)], b.numbers[b.of.index(name)]
         found = paired(theirs, ours)
+        # Paths may have ended at inf or nan.
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
         yield Difference(_quantity_name(name), before, after, found)

@@ -122,6 +122,7 @@ def decide(bounds: Mapping[str, float], at: Measured) -> Status:
     """
     statuses: list[Status] = []
     if "above" in bounds:
+        # A floor's own interval is two-sided and does not hold for all floors at once.
         surely = at.low if at.lower is None else at.lower
         statuses.append(_status(surely >= bounds["above"], at.high < bounds["above"]))
     if "below" in bounds:
@@ -178,6 +179,7 @@ def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
     """Yield the row of the verdict. An undecided run refutes nothing."""
     options = [wanted] if isinstance(wanted, str) else wanted
     verdict = result.verdict["verdict"]
+    # `undecided` may itself be expected, which then is met.
     status: Status = "met" if verdict in options else "undecided" if verdict == "undecided" else "refuted"
     yield Row("expect.verdict", f"verdict {' or '.join(options)}", f"{verdict}: {result.verdict['reason']}", status)
 
@@ -265,8 +267,10 @@ def _compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, kn
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
         return f"{at.value:.4g} vs {known:.4g}: not both are numbers", "undecided"
+    # One path of a random run has no standard error, and a number alone proves nothing.
     if math.isnan(se) and math.isfinite(at.value):
         return f"{at.value:.4g}, no standard error", "undecided"
+    # Equal infinities have no difference.
     distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
     beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"

@@ -46,6 +46,7 @@ def verify_folder(folder: Path, workers: int) -> Verification:
     changed = damaged(folder, manifest)
     if changed:
         return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed)}", ())
+    # The copy in the folder, with the copies of its files: nothing outside the folder counts.
     cell = read_cell(folder / "config.yaml", [])
     with np.load(folder / "paths.npz") as file:
         stored = file["theta"]
@@ -78,6 +79,7 @@ def verify_sweep(folder: Path, workers: int) -> Verification:
 def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
     """Compare stored and recomputed paths; where they differ, name the versions that have changed."""
     what = f"{folder}: {len(stored)} recorded paths recomputed"
+    # As bytes: nan equals nan here, and -0.0 differs from 0.0.
     if stored.tobytes() == computed.tobytes():
         return Verification(True, f"{what}: bitwise equal", ())
     now, then = versions(), manifest["versions"]

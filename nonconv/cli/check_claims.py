@@ -114,9 +114,11 @@ def _compute_results(
     from nonconv.store.folder import Folder
 
     results = []
+    # One process for all runs: it loads matplotlib once.
     with figure_process() as draw:
         for k, (config, cell) in enumerate(zip(configs, cells, strict=True), 1):
             folder = out / cell.folder_name
+            # Asked before the run, so that a reused result prints no progress line.
             reused = not force and Folder(folder, cell.identity).is_finished()
             if not quiet and not reused:
                 say(f"{config} ({k} of {len(cells)}): {cell.claim or cell.name}")

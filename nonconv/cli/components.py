@@ -114,6 +114,7 @@ def _run_checks(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -
     theirs = [component for plugin in catalogue.plugins for _, component, _ in plugin.registered]
     found: list[Finding] = []
     for kind, component in _unique(chosen):
+        # Compared by identity: a plug-in may give a component a name that nonconv uses for another kind.
         if any(component is known for known in theirs):
             found += [f for f in of_plugins if (f.kind, f.component) == (kind, component.name)]
         else:

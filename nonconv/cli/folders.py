@@ -76,6 +76,7 @@ def plot(
 
     _check_format(kind, FORMATS)
     name = undamaged(run)["name"]
+    # Named after the run, since many runs may be plotted into one folder.
     for figure, content in draw_folder(run, formats=(kind,)).items():
         target = out / f"{name}-{figure}"
         try:

@@ -69,6 +69,7 @@ class _Rate:
     def text(self, done: int) -> str:
         """Return the rate as text, given the paths done; empty at the first report."""
         now = time.monotonic()
+        # Compilation comes before the first report and is no measure of speed.
         if self.first is None:
             self.first = (now, done)
         seconds, paths = now - self.first[0], done - self.first[1]

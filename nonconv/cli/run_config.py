@@ -58,6 +58,7 @@ def run(
     if dry_run:
         _print_plan(*_read(config, settings, out), as_json)
         return
+    # Entered before the config is read, so that matplotlib loads meanwhile.
     with figure_process() as draw:
         cell, folder = _read(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)

@@ -81,6 +81,7 @@ def sweep(
     if dry_run:
         _print_plan(_read(config, settings, grids, out), workers or default_workers(), force, as_json)
         return
+    # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
     with figure_process() as draw:
         plan = _read(config, settings, grids, out)
         open_executor = _choose_executor(plan, executor, scheduler, workers or default_workers())
@@ -128,6 +129,7 @@ def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int
 
     if kind != "dask":
         return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
+    # Other machines may not see this disk: the files that cells read travel with the sweep.
     files = {name: file.content for name, file in plan.survey.files.items()}
     return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers)
 
@@ -156,6 +158,7 @@ def _print_plan(plan: _Plan, workers: int, force: bool, as_json: bool) -> None:
     from nonconv.sweeps.loop import refuse_fewer_paths
 
     if not force:
+        # The plan must not promise what the sweep itself would refuse.
         refuse_fewer_paths(*plan)
     left, cells = estimate(*plan, workers), len(plan.survey.ids)
     if as_json:

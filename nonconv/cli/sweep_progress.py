@@ -103,6 +103,7 @@ def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
             if event.cell and event.status:
                 newest.append(f"{event.cell}  {event.label}: {event.status}")
             now = time.monotonic()
+            # The last event is always shown: it says that the stage is now writing.
             if now - last < VIEW_SECONDS and tally.settled < tally.cells:
                 return
             last = now

@@ -180,6 +180,7 @@ class Document:
             if depth == len(path) - 1:
                 holder[path[depth]] = other.data
             elif isinstance(holder, dict) and path[depth] not in holder:
+                # `--set learning_rate.value=0.1` works on a config without a learning rate.
                 constant = path[depth] in AS_NUMBER and path[depth + 1 :] == ("value",)  # as the default, and a bare number
                 holder[path[depth]] = {"name": "constant"} if constant else {}
                 self.values[path[: depth + 1]] = place
@@ -244,9 +245,11 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     if not document.problems:
         if document.data is None:
             document.problems.append(Problem("the file is empty", Place(source, 0, 0, "")))
+        # Checked here and not by the model, whose error would have no key to name.
         elif not isinstance(document.data, dict):
             message = f"the config is {kind_of(document.data)}, not a mapping of keys to values"
             document.problems.append(Problem(message, document.place(())))
+    # Applied also to a broken file, so that problems of options are reported with those of the file.
     for setting in settings:
         document.override(setting)
     return document
@@ -291,6 +294,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
         document.problems.append(Problem(f"the character U+{error.character:04X} is not allowed in YAML", at))
         return document
     try:
+        # Single: a second document in the file is an error, not ignored.
         node = nodes.get_single_node()
         if node is not None:
             document.data = _Walk(document, place).value((), node)
@@ -299,6 +303,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     except (ValueError, OverflowError):
         # PyYAML's scanner lets these through for an escape beyond the last character.
         document.problems.append(Problem("not valid YAML: this escape is not a character", place(nodes.get_mark())))
+    # Python's stack is as deep as YAML may be nested: thousands of brackets, which no config has.
     except RecursionError:
         document.problems.append(Problem("nested too deeply", nowhere))
     return document

@@ -121,6 +121,7 @@ class Expression:
             found = _Evaluation(names, arithmetic).value(self.tree)
         except (ArithmeticError, ValueError, TypeError, KeyError):
             return None
+        # nan is no value: a condition on it would hold or not by chance.
         return None if isinstance(found, float) and math.isnan(found) else found
 
     def holds(self, names: Mapping[str, Any]) -> bool:
@@ -228,6 +229,7 @@ def _collect_keys(text: str, node: ast.AST, keys: dict[str, None], depth: int = 
         raise ValueError(f"is nested more than {DEEPEST} deep")
     key = key_of(node)
     if key:
+        # A dotted key is one name to a config, though Python's parser sees attributes of a name.
         keys |= dict.fromkeys({key} - SWITCHES.keys())
         return
     parts = list(ast.iter_child_nodes(node))

@@ -54,6 +54,7 @@ def refuse_unusable(path: Path, components: Sequence[Registered]) -> None:
     if problems:
         raise Refused(*dict.fromkeys(problems))
     for kind, component, _ in components:
+        # Made last, when the parameters are known to be well formed.
         component_model(kind, component)
 
 
@@ -168,6 +169,7 @@ def _check_definitions(component: Component) -> Iterator[Finding]:
         function = getattr(component, role, None)
         if function is None or (role == "loss" and not isinstance(component, Coupled)):
             continue
+        # Compared by identity: a later definition under the same name would be run instead.
         if not isinstance(function, FunctionType) or _look_up_in_module(function, function.__name__) is not function:
             yield function, role, "must be a function at the top level of the file, under its own name"
             continue

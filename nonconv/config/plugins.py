@@ -72,6 +72,7 @@ def _load(wanted: Sequence[Wanted]) -> tuple[Catalogue, list[Problem]]:
     problems: list[Problem] = []
     seen: dict[str, Path] = {}
     for one in wanted:
+        # Both are copied to the output folder, under their file names.
         if one.path.name in seen:
             what = f"{seen[one.path.name]} has the same name; in the output folder both would be plugins/{one.path.name}"
             problems.append(Problem(what, one.place, one.key))
@@ -102,6 +103,7 @@ def _load_one(wanted: Wanted) -> Plugin:
     """Return the plug-in of a file, executed if its content is new. Raises Refused."""
     content = _read(wanted)
     digest = hashlib.sha256(content).hexdigest()
+    # A config in an output folder has the digest of what it ran: other code must not pass for it.
     if wanted.digest not in ("", digest):
         key = wanted.key.removesuffix(".file") + ".sha256"
         raise Refused(Problem(f"{wanted.path} has changed; its digest is now {digest}", wanted.place, key))

@@ -65,6 +65,7 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     core = without_none(core)
     kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
+    # Their types are unions with tags already.
     if any(isinstance(item, AsItIs) for item in metadata):
         return annotation
     if kind is not None:
@@ -79,6 +80,7 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     elif core is float:
         kept = [Strict(), AllowInfNan(False), *kept]
     elif core is int:
+        # Wrapped last, so it runs first: 1e4 becomes 10000 before the strict check.
         kept = [Strict(), *kept, BeforeValidator(whole)]
     elif core in (bool, str):
         kept = [Strict(), *kept]
@@ -370,6 +372,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     by_name = {p.name: p for p in parameters_of(Experiment)}
     fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
     files = BeforeValidator(_list_plugins, json_schema_input_type=_plugins_input_type(plugin))
+    # The fields below differ from their annotations: a config may write them in several forms.
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))

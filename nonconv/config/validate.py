@@ -51,6 +51,7 @@ def validate(document: Document) -> BaseModel:
     document.problems += broken
     try:
         model = experiment_model(document.catalogue).model_validate(document.data)
+    # All errors at once: a user fixes a config in one pass, not one error per run.
     except ValidationError as error:
         details_of_all = [details for details in error.errors(include_url=False) if not _is_repeated(details)]
         # A plug-in that cannot be loaded makes its names unknown, which is no second problem.
@@ -150,11 +151,13 @@ def _translate(document: Document, details: Any) -> Problem:
     at = _Position(document.catalogue, details["loc"], error == "extra_forbidden")
     key = dotted(at.path)
     place = document.place(at.path)
+    # There is no value to point at: the place is the mapping that lacks it.
     if error == "missing":
         what = f"missing; {at.component} needs it" if at.component else "missing"
         return Problem(what, document.place(at.path[:-1]), key, at.allowed)
     if error == "extra_forbidden":
         known = list(at.model.model_fields)
+        # The key itself is wrong, so the caret goes under it and not under its value.
         owner = f"unknown parameter of {at.component}" if at.component else "unknown key"
         place = document.keys.get(at.path, place)
         return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))

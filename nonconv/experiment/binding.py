@@ -67,6 +67,7 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
     """
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
     found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
+    # Each anchor replaces the nearest step, so the number of points does not grow.
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
         if found[0] < anchor or anchor == steps:
             found[np.abs(found - anchor).argmin()] = anchor
@@ -95,8 +96,10 @@ class _Binding:
         if coupled:
             refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
         self.learning = bind(self.objective, self.data.component, self.loaded, self.sources) if coupled else None
+        # Coordinates come in groups only for a network; elsewhere they are numbered.
         self.groups = self.learning.groups if self.learning else ()
         self.dim = self._find_dim()
+        # Only checked here: the objective itself spreads a single number over the coordinates.
         self._expand_vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
 
     def cell(self) -> Cell:
@@ -131,6 +134,7 @@ class _Binding:
             start=start,
             record=record,
             plan=plan,
+            # The mean of the last half of each path, only if a xi asks for it: it costs a sum per step.
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
         )

@@ -77,7 +77,7 @@ class Cell:
     resolved: the config with every default filled in. identity: its hash. paths: how many there are, or at most, if
     `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
     escaped. recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use.
-    files: what it was read from in addition to its config, by what the config calls them. coordinates: which of
+        files: what it was read from in addition to its config, by what the config calls them. coordinates: which of
     each path are kept, and their names; empty for all. swept: whether its config also has a grid.
     """
 
@@ -117,6 +117,7 @@ class Cell:
         """Yield every file that the config names, data files first."""
         for named, file in self.files.items():
             yield Enclosure(named, f"data/{file.name}", file)
+        # Plug-ins are kept as executed, since their files may have changed; data files are large and pinned by a digest.
         for entry, plugin in zip(self.resolved.get("plugins", ()), self.plugins, strict=True):
             yield Enclosure(entry["file"], f"plugins/{plugin.path.name}", plugin.content)
 

@@ -52,4 +52,5 @@ def _move_file(part: Any, name: str) -> Any:
 def identity(resolved: dict[str, Any]) -> str:
     """Hash a resolved config: SHA-256 in hexadecimal. `expect` is left out, since it changes no result."""
     decisive = {key: value for key, value in resolved.items() if key != "expect"}
+    # Sorted, so that the order of keys in the YAML does not count.
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -56,6 +56,7 @@ def _held_out(data: Dataset, h: Any, shape: Shape, most: int, sources: Sources) 
     x, y = np.empty((shape.features, found)), np.empty((shape.targets, found))
     if found:
         u = sources.uniforms("held-out", data.draws(h), found)
+        # A law may overflow for extreme numbers, as it may on paths; the risk is then not finite.
         with np.errstate(all="ignore"):
             data.sample(data.prepare(h), found, u, x, y)
     return x, y

@@ -99,6 +99,7 @@ class Reader:
     def _locate(self, file: str) -> Path:
         """Return the file's path, and record it as one of the experiment's. Raises Unusable."""
         found = self.sources.document.locate(file)
+        # Both are copied to data/ in the output folder, under their file names.
         if any(other.name == found.name for other in self.sources.found.values()):
             what = f"{found} has the same name as the data file; in the output folder both would be one file"
             raise Unusable(Complaint("file", what))

@@ -35,6 +35,7 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
     fault, as for a column that the file does not have.
     """
     try:
+        # Excel begins UTF-8 files with a mark, which would be part of the first column's name.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unusable(Complaint("file", f"{path} is not UTF-8 text")) from None
@@ -50,6 +51,7 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
         if len(problems) >= MOST_PROBLEMS:
             problems.append(Problem(f"stopped after {MOST_PROBLEMS} problems", replace(line, text="")))
             break
+        # Checked per row: a missing field would shift all numbers after it.
         if len(row) == len(header):
             rows.append([_number(line, row, field, header, problems) for field in fields])
         else:

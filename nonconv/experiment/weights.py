@@ -21,6 +21,7 @@ def read_weights(file: Path, content: bytes, dim: int) -> Array:
     numbers = _read_npy(content) if file.suffix == ".npy" else _read_text(content)
     if numbers.size != dim:
         raise NotWeights(f"holds {numbers.size} numbers, but the objective has {dim} coordinates")
+    # Paths that start at inf or nan have no result.
     if not np.isfinite(numbers).all():
         raise NotWeights(f"holds {numbers[~np.isfinite(numbers)][0]}, which is not finite")
     return numbers

@@ -76,6 +76,7 @@ def read_run(folder: Path) -> Run:
     every = read_columns(folder / "error.csv")
     by_xi = {label: every.where("xi", label) for label in every.values("xi")}
     first = next(iter(by_xi.values()))
+    # Read whole: figures use all of it, and the file is closed again.
     with np.load(folder / "paths.npz") as file:
         paths = dict(file)
     return Run(

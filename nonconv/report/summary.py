@@ -91,6 +91,7 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     what = f"E|Θ − {label}|²"
     if last["mse"] is None:
         return f"{what} is not finite at step {last['step']}: {interval(last)}."
+    # This error is 0 at the end by definition, so its end says nothing.
     if label == "last":
         return f"{what}: {interval(first)} at step {first['step']} (0 at the last step by definition)."
     if first is last or first["mse"] is None:

@@ -253,6 +253,7 @@ def view(result: SweepResult, keys: tuple[str, ...]) -> View:
     The next key, names first, makes panels; further keys are fixed at their middle value.
     """
     others = [key for key in (*result.names, *result.numeric) if key not in keys]
+    # Names first: optimizers side by side are what a reader compares.
     panel_key, further = (others[0] if others else None), others[1:]
     fixed = {key: result.values(key)[len(result.values(key)) // 2] for key in further}
     there = np.ones(result.cells, dtype=bool)

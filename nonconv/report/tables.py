@@ -60,9 +60,11 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
     value = row[of]
     if value is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
+    # Without an interval, where nothing is random, the number is given alone.
     half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
     if half == 0.0:
         return f"{value:.4g}"
+    # Two digits of the half width: more would be noise.
     digits = 1 - math.floor(math.log10(half))
     if -1 <= digits <= 5 and abs(value) < 1e6:
         return f"{value:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"

@@ -49,6 +49,7 @@ def _floor(name: str, row: dict[str, Any]) -> str:
     low, value = row["lower"], row["value"]
     if low is None:
         return f"{floor}: {value:.4g} (no interval), averaged over {where}."
+    # A floor is a mean of squares, so a bound of 0 or less says nothing.
     if low <= 0:
         return f"{floor}: not distinguishable from 0 (estimate {value:.3g}), averaged over {where}."
     return f"{floor}: {which}, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), averaged over {where}."

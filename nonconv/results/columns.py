@@ -70,6 +70,7 @@ def read_columns(path: Path) -> Columns:
     """Read a data file. Raises UsageError if it is missing, empty, no UTF-8 text, or has rows of different lengths."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
+            # An empty file has no header, which unpacking reports as a ValueError.
             header, *rows = csv.reader(file)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None

@@ -118,6 +118,7 @@ def _degraded(tally: Tally) -> dict[str, int] | None:
 
 def widths(groups: tuple[Group, ...]) -> list[int]:
     """Return how many units the layers have, the features first; empty where the weights are no chain of layers."""
+    # Biases have no inputs.
     weights = [group for group in groups if group.fan_in]
     chained = all(a.fan_out == b.fan_in for a, b in pairwise(weights))
     return [weights[0].fan_in, *(group.fan_out for group in weights)] if weights and chained else []

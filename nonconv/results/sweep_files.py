@@ -89,6 +89,7 @@ def _measured_columns(result: Result) -> dict[str, Any]:
     summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
     for error in (error for error in summary["errors"] if error["step"] == summary["steps"]):
+        # JSON has null for inf and nan; the status says which it was, and CSV can write it.
         numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
         found |= _interval_columns(f"mse_{error['xi']}", numbers)
     for name, floor in verdict["floors"].items():

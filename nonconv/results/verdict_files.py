@@ -152,6 +152,7 @@ def _bound_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, 
     """
     if bound is None or cell.law is None:
         return None
+    # Starts at the mean of the data are within them, whatever the paths' starts were.
     low, high = bound(cell.law.mean[:, None])
     return {"violations": tally.violations, "paths": tally.paths, "low": float(low.min()), "high": float(high.max())}
 

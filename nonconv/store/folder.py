@@ -96,6 +96,7 @@ class Folder:
         manifest = read_manifest(self.path)
         if not manifest or manifest["identity"] != self.identity:
             return False
+        # Another version may compute other numbers from the same config, so its result is not reused.
         return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
 
     def write(self, name: str, content: bytes) -> None:
@@ -154,6 +155,7 @@ class Folder:
             "files": dict(sorted(self.files.items())),
         }
         self._write_synced(MANIFEST, as_json(manifest))
+        # After the manifest is on disk: a crash in between leaves a finished folder with two files too many.
         for name in (BEGUN, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
 

@@ -49,5 +49,6 @@ def git_state() -> dict[str, Any] | None:
 
 def _git(*arguments: str) -> str:
     """Return what a git command prints. Raises OSError without git, SubprocessError if it fails."""
+    # A run must not hang because a repository is on a slow disk.
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=5)
     return done.stdout.strip()

@@ -183,6 +183,7 @@ class _Reader:
         first: dict[Any, int] = {}
         found: list[Point] = []
         for k, value in enumerate(values):
+            # The first occurrence is named, so that a user finds both.
             earlier = first.setdefault(_comparison_key(value), k)
             if earlier != k and not again:
                 self._complain((*path, k), f"duplicate value; first given as {dotted((*path, earlier))}")
@@ -206,6 +207,7 @@ class _Reader:
         spacings = list(_find_spacings((), value))
         axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
         number = math.prod(len(axis) for axis in axes)
+        # Counted before they are made: three spacings of 10,000 values are 10**12.
         if number > MOST_VALUES:
             self._complain(path, f"{_count(number)} values are too many", f"at most {MOST_VALUES}")
             return

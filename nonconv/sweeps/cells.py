@@ -95,6 +95,7 @@ class Cells:
         files: contents by name, the manifest among them. Nothing is synced to disk, which would take longer than a short cell:
         the digests in the manifest find what a power failure damages, and such a cell is computed again.
         """
+        # Beside the cells, on the same file system, so that one rename publishes it.
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
         try:

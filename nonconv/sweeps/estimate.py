@@ -71,6 +71,7 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
         saved = cells.load_saved(name, cell)
         paths = cell.paths - (int(saved["paths"]) if saved else 0)
         left += paths * cell.program.steps
+        # Kinds beyond MOST_TRIALS are estimated by the first one.
         trial = trials.get(kind) or next(iter(trials.values()))
         cost += estimate_seconds(cell) * paths / cell.paths * trial.slowness + trial.overhead
     return Estimate(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))

@@ -4,7 +4,8 @@ An executor has `submit(task)`, which returns a future. A worker returns a cell'
 them, so a cluster needs no disk in common with it.
 
 Processes are the default on Linux. Python's part of a short cell, about as long as its kernel, holds the interpreter
-lock: with two workers, 400 short cells take two threads as long as one, and two forks a third of that time.
+lock: 400 short cells take two threads as long as one, and two forks a third of that time. For long ones, as in
+configs/adam_betas.yaml, forks save a seventh.
 """
 
 import os
@@ -93,8 +94,9 @@ class Processes:
     def close(self) -> None:
         """Close the pipe, which ends the workers whatever they are doing."""
         self.line.close()
+        # The pipe ends a worker only if it runs; it may be suspended.
         for worker in self.workers:
-            worker.kill()  # it may be suspended
+            worker.kill()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -142,6 +144,7 @@ class Threads:
         self.stop = np.zeros(1, dtype=np.uint8)
         self.pool = ThreadPoolExecutor(workers)
         self.usual_switch_seconds = sys.getswitchinterval()
+        # Restored by `close`.
         sys.setswitchinterval(SWITCH_SECONDS)
 
     def submit(self, task: Task) -> "Future[Any]":
@@ -177,6 +180,7 @@ class Cluster:
         self.client = client
         cores = sum(client.nthreads().values())
         self.waiting = TASKS_PER_WORKER * max(cores, 1)
+        # Broadcast once; a task then names it by a key of a few bytes.
         self.payload = client.scatter(payload, broadcast=True, hash=False)
 
     def submit(self, task: Task) -> "Future[Any]":

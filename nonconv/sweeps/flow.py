@@ -97,6 +97,7 @@ class Flow:
         for job, cell in self.missing():
             cost = 0.0 if has_enough_saved(job, cell) else estimate_seconds(cell)
             is_long = cost > SPLIT_FACTOR * seconds
+            # Cells keep the order of the grid: a bundle ends where a long cell comes.
             if is_long or total + cost > seconds or len(bundle) == MOST_CELLS_PER_TASK:
                 if bundle:
                     yield CellsTask(tuple(bundle))
@@ -144,6 +145,7 @@ class Flow:
         if isinstance(task, CellsTask):
             for job, one in zip(task.jobs, result, strict=True):
                 self._settle(job, one)
+        # Tasks of a split cell that were handed out before it had enough paths.
         elif task.job.name != self.settled:
             self._add_blocks(task.job, result)
 
@@ -153,6 +155,7 @@ class Flow:
             self._end_split(job, result)
             return
         if self.split is None:
+            # Made here and not by a worker: blocks come from several workers, and only this process adds them.
             self.split, self.split_name = PartialCell(make_ready(self.sweep.cell(job.point)), job.saved), job.name
             self.saved_at = time.monotonic()
         partial = self.split

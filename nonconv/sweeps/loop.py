@@ -75,6 +75,7 @@ def run_sweep(
             flow.save_checkpoint()
             done = flow.computed + flow.reused
             raise Interrupted(f"Stopped. {done} of {len(survey.ids)} cells are saved in {folder}.") from None
+        # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
         facts = {"cells": len(survey.ids), "digest": survey.digest, "failed": len(flow.failures)}
         store.seal(survey.config, name=sweep.name, claim=sweep.claim, **facts, **surroundings())

@@ -141,6 +141,7 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
     grid = read_grid(document)
+    # The catalogue is shared by the documents of all cells.
     document.catalogue, broken = load_named(document)  # once for all cells
     if broken:
         raise ConfigError([str(problem) for problem in broken])
@@ -190,6 +191,7 @@ class _Surveyor:
         self.measured |= dict.fromkeys(end_names(cell))
         _add_files(self.files, cell)
         self.sizes.add((cell.paths, cell.program.steps))
+        # In the order of the grid: the same cells in another order make another table.
         self.digest.update(cell.identity.encode())
         self.path_steps += cell.paths * cell.program.steps
         self.identity = self.identity or _hash_shared(cell, self.keys)

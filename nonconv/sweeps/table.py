@@ -32,6 +32,7 @@ class Table:
         """
         if job.name == self.survey.baseline and not isinstance(result, str):
             self.baseline = result.ends
+        # Not kept in memory: there may be millions of cells before the baseline.
         elif not (self.baseline or isinstance(result, str)):
             return
         self.lines[job.name] = self._line(job.name, job.point, result)

@@ -46,6 +46,7 @@ def encode(figure: Figure, formats: tuple[str, ...]) -> dict[str, bytes]:
     The layout is found once, and not once per format: it is a third of the cost of a figure.
     """
     FigureCanvasAgg(figure)
+    # Found on the raster canvas; the other formats take the positions from it.
     layout = figure.get_layout_engine()
     if layout is not None:
         layout.execute(figure)

@@ -113,6 +113,7 @@ def _fan(axes: Any, run: Run, quantile: Array) -> None:
     if not len(quantile):
         return
     levels = run.paths["quantile_level"]
+    # Darker towards the median.
     shades = (0.15, 0.3, 0.5)
     for k in range(len(levels) // 2):
         low, high = _showable(quantile[k]), _showable(quantile[-1 - k])

@@ -112,6 +112,7 @@ def _format_axes(axes: Any, x: SweptAxis, y: SweptAxis, page: Page) -> None:
 
 def _draw_cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colours) -> None:
     """Draw the colours as an image, so that vector files stay small and have no seams, and marks over them as lines."""
+    # Grey below the hatching of cells without a number.
     flat = {"cmap": ListedColormap([GREY]), "vmin": 0.0, "vmax": 1.0, "rasterized": True}
     axes.pcolormesh(x.edges, y.edges, np.where(grid.unknown, 0.5, np.nan), **flat)
     shown = np.ma.masked_where(~grid.shown, grid.value)

@@ -95,6 +95,7 @@ def _group_lines(axes: Any, rows: Columns) -> None:
     for k, name in enumerate(names):
         own = rows.where("group", name)
         step, value, low, high = (own.numbers(of) for of in ("step", "value", "ci_low", "ci_high"))
+        # Multiplied, since the axis is logarithmic.
         value, aside = positive(value), 1.02 ** (k - (len(names) - 1) / 2)
         half = np.clip(np.nan_to_num([value - positive(low), positive(high) - value]), 0.0, None)
         style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k % len(MARKERS)], "markersize": 4.5, "capsize": 2.5}

@@ -64,6 +64,7 @@ def mark_losses(axes: Any, run: Run, *curves: Array) -> None:
     labelled = 0.0
     for step in sorted({int(run.step[found[0]]) for found in lost if len(found)}):
         axes.axvline(step, color="0.3", linewidth=0.8, linestyle=":")
+        # Texts of nearer steps would overlap on the log axis.
         if step > 1.2 * labelled:
             labelled = step
             axes.annotate(

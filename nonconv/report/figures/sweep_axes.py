@@ -76,6 +76,7 @@ class SweptAxis:
         """The borders of the cells, shape (values + 1,): half-way between neighbours on this scale."""
         at = self.places(self.values)
         at = np.log10(at) if self.logarithmic else at
+        # The first and last cells reach as far outwards as inwards.
         between = (at[1:] + at[:-1]) / 2
         first, last = (at[0] - between[0], at[-1] - between[-1]) if len(between) else (-0.5, 0.5)
         found = np.concatenate(([at[0] + first], between, [at[-1] + last]))

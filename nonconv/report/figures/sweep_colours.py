@@ -50,6 +50,7 @@ def colours_for(kind: str, values: Array) -> Colours:
         return Colours(LogNorm(low, high), mpl.colormaps[SIZES], _extend(values, low, high))
     inside = values[np.abs(values) < LARGEST_SHOWN] if len(values) else np.zeros(1)
     low, high = (float(inside.min()), float(inside.max())) if len(inside) else (0.0, 1.0)
+    # One value alone needs limits on both sides of it.
     room = 0.0 if high > low else 0.1 * abs(high) or 1.0
     low, high = low - room, high + room
     return Colours(Normalize(low, high), mpl.colormaps[SIZES], _extend(values, low, high))

@@ -141,6 +141,7 @@ def _line(axes: Any, result: SweepResult, points: Points, axis: SweptAxis, cells
     at = axis.places(result.numbers(axis.key)[cells])
     value, low, high = points.value[cells], points.low[cells], points.high[cells]
     axes.plot(at, value, linewidth=1.1, zorder=3, **style)
+    # Many bars overlap and hide the line.
     if len(cells) > MOST_BARS:
         axes.fill_between(at, low, high, color=style["color"], alpha=0.2, linewidth=0, zorder=2)
     else:
