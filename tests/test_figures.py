@@ -131,6 +131,7 @@ def test_every_listed_figure_has_a_maker_and_files() -> None:
     assert set(RUN_FIGURE_FILES) == {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
+@pytest.mark.processes
 def test_naming_figures_loads_no_matplotlib() -> None:
     """Nor does what a command imports to draw them in another process."""
     code = "import sys, nonconv.study.loop, nonconv.report.figures.catalogue; sys.exit('matplotlib' in sys.modules)"

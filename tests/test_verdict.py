@@ -513,6 +513,7 @@ OPTIMIZERS.register(replace(ADABELIEF, name="belief"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["two_point", "rademacher"])
 @pytest.mark.parametrize(
     ("optimizer", "rate", "answer", "reason"),

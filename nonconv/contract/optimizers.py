@@ -201,7 +201,7 @@ def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
     seen = list(_walk(component, h, gradients))
     for name, rise, fall, last in zip(fields, *_find_first_changes(len(fields), seen), seen[-1].state, strict=True):
         if name in component.monotone and rise and fall:
-            raise Broken(f"monotone names {name}, but it rises as well as falls: first at steps {rise} and {fall}")
+            raise Broken(f"monotone names {name}, but it both rises (at step {rise}) and falls (at step {fall})")
         depends = np.any(last != last[0])  # else it depends on the step alone
         if name not in component.monotone and depends and bool(rise) != bool(fall):
             way = "falls" if fall else "rises"
