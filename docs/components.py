@@ -5,8 +5,9 @@ import json
 import textwrap
 from itertools import groupby
 
-from nonconv.components.definitions import Component, Registry
+from nonconv.components.definitions import Component
 from nonconv.components.parameters import Parameter, Part, parameters_of
+from nonconv.components.registry import Registry
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
 from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters

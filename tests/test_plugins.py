@@ -24,7 +24,8 @@ from typer.testing import CliRunner, Result
 import nonconv.plugin
 from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
-from nonconv.components.definitions import Component, NameTaken, Registry, collecting
+from nonconv.components.definitions import Component
+from nonconv.components.registry import NameTaken, Registry, collecting
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_files
 from nonconv.config.spec import experiment_model, json_schema

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nonconv.components.definitions import Component, Initialisation, Registry
+from nonconv.components.definitions import Component, Initialisation
+from nonconv.components.registry import Registry
 from nonconv.data import DATA, STARTS
 from nonconv.datasets import DATASETS
 from nonconv.faults.blame import Plugin

@@ -17,7 +17,8 @@ from threading import RLock
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from nonconv.components.definitions import Component, NameTaken, collecting
+from nonconv.components.definitions import Component
+from nonconv.components.registry import NameTaken, collecting
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugin_checks import Refused, refuse_unusable

@@ -3,7 +3,7 @@
 Each law states its exact moments, and draws a number by inversion or by a table from one uniform in [0, 1).
 """
 
-from nonconv.components.definitions import Registry
+from nonconv.components.registry import Registry
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV

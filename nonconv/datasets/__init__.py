@@ -4,7 +4,7 @@
 u (draws, n). It runs in kernels too, where n is examples times lanes.
 """
 
-from nonconv.components.definitions import Registry
+from nonconv.components.registry import Registry
 from nonconv.datasets.function import FUNCTION
 from nonconv.datasets.table import CSV, DIABETES, DIGITS
 from nonconv.datasets.teacher import TEACHER

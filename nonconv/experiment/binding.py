@@ -6,7 +6,6 @@ places, and raised together. What the config leaves out and only other parts det
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Limits, Objective, Point, Schedule
+from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Point
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
@@ -25,9 +24,10 @@ from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
-from nonconv.experiment.cell import Cell, Scheduled, Stopping, Xi
+from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
+from nonconv.experiment.schedules import BatchSizes, describe_schedule, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -36,7 +36,6 @@ from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
-from nonconv.schedules.learning_rate import warmed_up
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
 """Memory for the recorded iterates of one smallest block."""
@@ -129,8 +128,8 @@ class _Binding:
             objective=Configured(*objective, objective.component.prepare(objective.parameters, self._size)),
             data=Configured(data, loaded, constants),
             optimizer=Configured(*optimizer),
-            learning_rate=_rate(rate, model.learning_rate.warmup),
-            batch_size=_BatchSizes(batch),
+            learning_rate=make_rate(rate, model.learning_rate.warmup),
+            batch_size=BatchSizes(batch),
             start=start,
             record=record,
             plan=plan,
@@ -152,8 +151,8 @@ class _Binding:
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
-            learning_rate=_describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
-            batch_size=_describe_schedule(batch, CONSTANT_BATCH),
+            learning_rate=describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
+            batch_size=describe_schedule(batch, CONSTANT_BATCH),
             files=self.sources.found,
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
@@ -370,11 +369,6 @@ def _has_data(model: Any) -> bool:
     return hasattr(model.objective, "data")
 
 
-def _rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
-    """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
-    return lambda n: warmed_up(_schedule_values(rate, n), warmup, n)
-
-
 def _check_statements(optimizer: Chosen) -> None:
     """Try what the verdict will ask of the optimizer, before paths are simulated in vain. Raises PluginError."""
     rule, h = optimizer
@@ -383,38 +377,3 @@ def _check_statements(optimizer: Chosen) -> None:
         raise refusal(rule.relative_size, "relative_size must return an array of the shape of n")
     if not isinstance(rule.can_be_undefined(h), bool | np.bool_):
         raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
-
-
-@dataclass(frozen=True)
-class _BatchSizes:
-    """Sizes at steps n. Equal schedules are equal, so that programs with the same batches can be moved together."""
-
-    schedule: Chosen
-
-    def __call__(self, n: Array) -> Array:
-        sizes = _schedule_values(self.schedule, n)
-        if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
-            raise refusal(self.schedule.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
-        return sizes
-
-
-def _describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
-    """Return what is known of a schedule in advance. constant: the component that is the same at every step."""
-    steady = schedule.component is constant and not warmup
-    return Scheduled(_limits(schedule), float(schedule.parameters.value) if steady else None, warmup)
-
-
-def _limits(schedule: Chosen) -> Limits:
-    """Return liminf and limsup of a schedule. Raises PluginError for anything else."""
-    limits = schedule.component.limits(schedule.parameters)
-    if not isinstance(limits, Limits):
-        raise refusal(schedule.component.limits, "limits must return Limits")
-    return limits
-
-
-def _schedule_values(schedule: Chosen, n: Array) -> Array:
-    """Return a schedule at steps n, shape (R,). Raises PluginError for an array of another shape or type."""
-    values: Array = schedule.component.value(schedule.parameters, n)
-    if not isinstance(values, np.ndarray) or values.shape != n.shape or values.dtype != np.float64:
-        raise refusal(schedule.component.value, "value must return an array of floats of the shape of n")
-    return values

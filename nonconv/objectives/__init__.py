@@ -3,7 +3,7 @@
 `quadratic` and `toint` are separable: one function of one coordinate at a time. `mlp` couples its coordinates.
 """
 
-from nonconv.components.definitions import Registry
+from nonconv.components.registry import Registry
 from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.objectives.toint import TOINT

@@ -4,7 +4,7 @@ Each file states, in this order: the parameters (a NamedTuple with the equations
 survives a step, the table of what depends on the step, and `update`, the rule itself in its paper's letters.
 """
 
-from nonconv.components.definitions import Registry
+from nonconv.components.registry import Registry
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adagrad import ADAGRAD
 from nonconv.optimizers.adam import ADAM, AMSGRAD

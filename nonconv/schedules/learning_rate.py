@@ -10,7 +10,8 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Limits, Registry, Schedule
+from nonconv.components.definitions import Complaint, Limits, Schedule
+from nonconv.components.registry import Registry
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
