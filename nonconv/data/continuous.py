@@ -13,7 +13,7 @@ from annotated_types import Interval
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Law
-from nonconv.data.values import LARGEST, Value
+from nonconv.data.values import LARGEST, Value, complain_unless_ordered
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.numerics.elementary import exp
 from nonconv.numerics.normal import normal_quantile
@@ -26,11 +26,6 @@ HALF_GRID = 2.0**-53
 def gauss_400() -> tuple[Array, Array]:
     """Return nodes and weights, (400,) each, of Gauss-Legendre quadrature on [-1, 1]; cached, as they take up to a second."""
     return np.polynomial.legendre.leggauss(400)
-
-
-def complain_unless_ordered(h: "Uniform | LogUniform | TruncatedNormal") -> list[Complaint]:
-    """Refuse high <= low, at the parameter high."""
-    return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
 
 
 class Uniform(NamedTuple):

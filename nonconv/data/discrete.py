@@ -11,7 +11,7 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Law
-from nonconv.data.values import Value
+from nonconv.data.values import Value, complain_unless_ordered
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 MOST_POINTS = 10_000
@@ -49,11 +49,6 @@ class TwoPointConstants(NamedTuple):
     p_high: Lanes
 
 
-def check_two_point(h: TwoPoint) -> list[Complaint]:
-    """Refuse high <= low, at the parameter high."""
-    return [] if h.high > h.low else [Complaint("high", f"{h.high:g} must be above low, which is {h.low:g}")]
-
-
 def prepare_two_point(h: TwoPoint, dim: int) -> TwoPointConstants:
     """Return the constants, shape (dim,) each, the same for every coordinate."""
     return TwoPointConstants(*(np.full(dim, value) for value in h))
@@ -68,7 +63,7 @@ TWO_POINT = Distribution(
     name="two_point",
     parameters=TwoPoint,
     paper="the exact cases of docs/theory.md",
-    check=check_two_point,
+    check=complain_unless_ordered,
     law=lambda h, dim: law_on_points(np.array([h.low, h.high]), np.array([1.0 - h.p_high, h.p_high]), dim),
     constants=TwoPointConstants,
     prepare=prepare_two_point,
