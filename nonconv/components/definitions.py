@@ -156,6 +156,9 @@ class Optimizer(Component):
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
+    stable_below: parameters -> how large the constant learning rate times the curvature of a minimum may be for
+        iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
+        inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
     """
 
     state: type[Any]
@@ -163,6 +166,7 @@ class Optimizer(Component):
     relative_size: Callable[[Parameters, Array], Array]
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
+    stable_below: Callable[[Parameters], float] | None = None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
@@ -266,6 +270,13 @@ class Shape(NamedTuple):
     classes: int = 0
 
 
+class Layers(NamedTuple):
+    """A fully connected network that gives labels: the widths of its hidden layers, and their activation."""
+
+    hidden: tuple[int, ...]
+    activation: str
+
+
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
 
@@ -282,6 +293,8 @@ class Dataset(Component):
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
         never trained on, or how many to draw from `sample`.
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
+    source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
+    finite: parameters -> whether there are finitely many examples, which a large network may all fit.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -290,6 +303,8 @@ class Dataset(Component):
     draws: Callable[[Parameters], int]
     sample: Callable[[Any, int, Array, Array, Array], None]
     label_noise: Callable[[Parameters], LabelNoise]
+    source: Callable[[Parameters], Layers | None] = lambda parameters: None
+    finite: Callable[[Parameters], bool] = lambda parameters: False
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
 
@@ -324,6 +339,7 @@ class Coupled(Component):
     idle: (constants, n, work) -> for each hidden layer which units (units, n) do not react to an example, seen after
         `loss`; NumPy. None: there are no hidden units.
     check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
+    represents: (parameters, Layers) -> whether some theta makes the objective 0 on labels that such a network gives.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -336,6 +352,7 @@ class Coupled(Component):
     loss_name: Callable[[Parameters], str]
     idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
     check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
+    represents: Callable[[Parameters, Layers], bool] = lambda parameters, layers: False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,9 +23,9 @@ FLOORS = ("twin", "window", "cauchy")
 ERROR_SLOPE = "error: "
 """Prefix of a xi's label: the slope of E|theta_n - xi|^2."""
 
-Verdict = Literal["does_not_converge", "converges", "diverges", "undecided"]
+Verdict = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
-VERDICTS = Words("does_not_converge, converges, diverges, undecided, or a list of these")
+VERDICTS = Words("does_not_converge, converges, diverges, undefined, undecided, or a list of these")
 ONE_XI = Words("one of the config's xi")
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
@@ -115,7 +115,7 @@ class Outcomes(Part):
     escaped: Annotated[AllOrNone | Share | None, Doc("paths that end far from their start")] = None
     caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
     overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
-    nan: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation")] = None
+    undefined: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation, as 0/0")] = None
     check = staticmethod(not_empty)
 
 

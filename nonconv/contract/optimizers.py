@@ -33,6 +33,8 @@ average does.
 """
 FAR = np.array([1e12, 1e15, 1e18])
 """Steps at which a relative size is near its limit."""
+TINY, FAR_ABOVE, LATE, SETTLED, BORDER = 1e-30, 1e3, 2.0**40, 4096, 0.1
+"""A theta beside which any eps is large, and growth of it; from which step on, how long, and how far off its limit it is tried."""
 QUIET = 64
 """Steps without a gradient, after which 0/0 has come up if it can."""
 
@@ -232,6 +234,42 @@ def _undefined_is_measured(component: Optimizer, h: Any) -> None:
         raise Broken(what, component.can_be_undefined)
 
 
+def _stability_is_measured(component: Optimizer, h: Any) -> None:
+    """Compare stable_below with what becomes of a tiny theta whose gradient is theta, at rates on either side of it."""
+    if component.stable_below is None:
+        return
+    most = component.stable_below(h)
+    if not isinstance(most, float | int) or math.isnan(most) or most < 0:
+        raise Broken(f"stable_below is {most!r}; it must be a number >= 0, or inf", component.stable_below)
+    if most == 0 or most == math.inf:
+        return  # either shows only in the long run
+    _, last = _follow_tiny(component, h, (1.0 - BORDER) * most)
+    largest, _ = _follow_tiny(component, h, (1.0 + BORDER) * most)
+    for wrong, share, what in (
+        (last >= TINY, 1.0 - BORDER, "does not shrink"),
+        (largest < FAR_ABOVE * TINY, 1.0 + BORDER, "shrinks"),
+    ):
+        if wrong:
+            says = f"stable_below is {most:g}, but at {share:g} times that a tiny theta with the gradient theta {what}"
+            raise Broken(says, component.stable_below)
+
+
+def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, float]:
+    """Return the largest |theta| of SETTLED steps, and of their last quarter; inf where it overflowed. The gradient is theta.
+
+    It starts at TINY, whose square is far below what keeps a denominator from 0, at a step after all corrections.
+    """
+    columns = component.at_step(h, LATE + np.arange(SETTLED, dtype=np.float64))
+    theta, state, largest = np.array([TINY]), component.state(*(np.array([value]) for value in component.start(h))), [0.0, 0.0]
+    with np.errstate(all="ignore"):
+        for t in range(SETTLED):
+            direction, state = component.update(component.per_step(*(float(column[t]) for column in columns)), state, theta)
+            theta = theta - rate * direction
+            late = t >= 3 * SETTLED // 4
+            largest[late] = max(largest[late], abs(float(theta[0])))
+    return (max(largest), largest[1]) if np.isfinite(theta[0]) else (math.inf, math.inf)
+
+
 OF_OPTIMIZERS: dict[str, Check] = {
     "start returns finite floats": _state_is_floats,
     "at_step returns one number per step": _at_step_is_a_table,
@@ -240,5 +278,6 @@ OF_OPTIMIZERS: dict[str, Check] = {
     "relative_size is the size of directions": _relative_size_is_measured,
     "monotone names the fields that go one way": _monotone_fields_are_stated,
     "can_be_undefined says whether 0/0 occurs": _undefined_is_measured,
+    "stable_below is where a minimum repels": _stability_is_measured,
     "compiled update equals NumPy's": _update_compiles,
 }

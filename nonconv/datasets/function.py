@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Dataset, Shape
+from nonconv.components.definitions import Complaint, Dataset, Layers, Shape
 from nonconv.data.values import LARGEST, Value
 from nonconv.datasets.common import (
     HeldOut,
@@ -132,5 +132,7 @@ FUNCTION = Dataset(
     draws=lambda h: h.inputs + 1,
     sample=sample,
     label_noise=lambda h: classify_noise(h.noise, h.noise_law),
+    # Of the formulas only a polynomial of degree 1 at most is a network's.
+    source=lambda h: Layers((), "identity") if h.of == "polynomial" and not any(h.coefficients[2:]) else None,
     held_out=lambda h: h.held_out,
 )

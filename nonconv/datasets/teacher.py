@@ -8,7 +8,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Dataset, Shape
+from nonconv.components.definitions import Complaint, Dataset, Layers, Shape
 from nonconv.data.continuous import HALF_GRID
 from nonconv.datasets.common import (
     HeldOut,
@@ -204,6 +204,11 @@ def replace(classes: int, noise: float, n: int, u: Array, y: Array) -> None:
         y[i] = select(scaled - other < noise, other, y[i])
 
 
+def linear_or(h: Teacher) -> Layers:
+    """Return N* as the network that gives the labels; without hidden layers where its activation is the identity."""
+    return Layers((), "identity") if h.activation == "identity" else Layers(h.hidden, h.activation)
+
+
 TEACHER = Dataset(
     name="teacher",
     parameters=Teacher,
@@ -215,5 +220,7 @@ TEACHER = Dataset(
     draws=lambda h: h.inputs + (1 if classes_of(h) else h.outputs),
     sample=sample,
     label_noise=lambda h: classify_noise(h.noise, "" if classes_of(h) else h.noise_law),
+    # A class is where an output is largest, which no finite weights fit without error.
+    source=lambda h: None if classes_of(h) else linear_or(h),
     held_out=lambda h: h.held_out,
 )

@@ -12,6 +12,7 @@ from nonconv.engine.moving import Moving, Stopped
 from nonconv.engine.plan import Span
 from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
+from nonconv.engine.whole import Whole, follow
 from nonconv.numerics.arithmetic import Array
 
 SNAPSHOT_BYTES = 16 * 2**20
@@ -52,6 +53,7 @@ class Block:
 
     seen (marks, dim, paths): the iterates at the steps of `marks`, the recorded ones among them. twins: for each span
     of the plan the twins at its twin_marks. lowest, highest (dim, paths): of all iterates; empty without track_range.
+    whole: what the first path of all did on every step, with track_whole.
     """
 
     first: int
@@ -66,6 +68,7 @@ class Block:
     lowest: Array
     highest: Array
     examined: Examined | None = None
+    whole: Whole | None = None
 
 
 def block_size(program: Program) -> int:
@@ -145,6 +148,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
         lowest=own(moving.lowest),
         highest=own(moving.highest),
         examined=_examine(program, engine, start, theta, stop),
+        whole=follow(program, engine, first, stop) if program.track_whole and first == 0 and program.plan.spans else None,
     )
 
 

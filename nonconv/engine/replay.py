@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.moving import every_step
+from nonconv.engine.moving import every_step, start_points
 from nonconv.engine.program import Engine, Program
 from nonconv.numerics.arithmetic import Array
 
@@ -17,15 +17,19 @@ REPLAY_STEPS = 64
 ESCAPE_SHARE = 0.5
 """A path that makes less than this part of the orbit's way over the last half of the run was caught."""
 
-Failure = Literal["overflow", "nan"]
+Failure = Literal["overflow", "undefined"]
 
 
 class Failed(NamedTuple):
-    """A path that is not finite: from which step on, and whether it overflowed or became NaN at once."""
+    """A path that is not finite: from which step on, whether it overflowed or became NaN at once, and |theta| the step before.
+
+    before: of the largest coordinate, infinite where theta was not finite at the start.
+    """
 
     replicate: int
     step: int
     how: Failure
+    before: float
 
 
 class Progress(NamedTuple):
@@ -53,13 +57,16 @@ def find_failures(program: Program, engine: Engine, first: int, last: Array, sto
     found: dict[int, Failed] = {}
     if not wanted:
         return ()
+    largest = np.abs(start_points(program, first, last.shape[1])).max(axis=0)
     for first_step, theta in every_step(program, engine, first, last.shape[1], stop, REPLAY_STEPS):
         for lane in wanted:
             bad = ~np.isfinite(theta[:, :, lane])
             if lane not in found and bad.any():
                 at = int(bad.any(axis=1).argmax())
-                how: Failure = "nan" if np.isnan(theta[at, :, lane]).any() else "overflow"
-                found[lane] = Failed(first + lane, first_step + at, how)
+                how: Failure = "undefined" if np.isnan(theta[at, :, lane]).any() else "overflow"
+                before = float(np.abs(theta[at - 1, :, lane]).max()) if at else float(largest[lane])
+                found[lane] = Failed(first + lane, first_step + at, how, before)
+        largest = np.abs(theta[-1]).max(axis=0)
         if len(found) == len(wanted):
             break
     return tuple(found[lane] for lane in wanted)

@@ -105,6 +105,8 @@ class _Binding:
         """Make the cell. Raises ConfigError with every problem."""
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
+        if model.escape_radius is None:
+            del self.resolved["escape_radius"]  # it says what a config without the key says too
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nonconv.components.definitions import Chosen, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
@@ -76,7 +78,7 @@ class Cell:
 
     resolved: the config with every default filled in. identity: its hash. paths: how many there are, or at most, if
     `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
-    escaped. recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use.
+    escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use.
         files: what it was read from in addition to its config, by what the config calls them. coordinates: which of
     each path are kept, and their names; empty for all. swept: whether its config also has a grid.
     """
@@ -90,7 +92,7 @@ class Cell:
     law: Law | None
     minimizer: Array | None
     xi: tuple[Xi, ...]
-    escape_radius: float
+    escape_radius: float | None
     recorded_paths: int
     fan_paths: int
     learning_rate: Scheduled
@@ -128,9 +130,9 @@ class Cell:
 
     @property
     def deterministic(self) -> bool:
-        """Whether nothing is drawn, so that all paths are the same."""
-        draws = self.program.draws_per_sample
-        return draws == 0 and not isinstance(self.program.start, Chosen)
+        """Whether nothing is random, so that all paths are the same: neither the start nor a datum."""
+        constant = self.law is not None and not np.any(self.law.variance)
+        return (self.program.draws_per_sample == 0 or constant) and not isinstance(self.program.start, Chosen)
 
     @property
     def claim(self) -> str:

@@ -8,7 +8,7 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components.definitions import SQUARED_DISTANCE, Complaint, Coupled, Group, OneOf, Shape
+from nonconv.components.definitions import SQUARED_DISTANCE, Complaint, Coupled, Group, Layers, OneOf, Shape
 from nonconv.numerics.arithmetic import Array, Lanes, each, select
 from nonconv.numerics.elementary import exp, log
 from nonconv.objectives.activations import ACTIVATIONS, Activation, activate
@@ -238,6 +238,17 @@ def check_shape(h: Mlp, shape: Shape) -> list[Complaint]:
     return []
 
 
+def represents(h: Mlp, layers: Layers) -> bool:
+    """Return whether some weights give all labels of a network with these layers, up to rounding, without any loss.
+
+    Further units may get the weight 0. Deeper networks may come arbitrarily close, but not there.
+    """
+    if h.loss != "squared" or h.weight_decay > 0 or len(h.hidden) != len(layers.hidden):
+        return False
+    wide = all(own >= given for own, given in zip(h.hidden, layers.hidden, strict=True))
+    return wide and (not h.hidden or h.activation == layers.activation)
+
+
 MLP = Coupled(
     name="mlp",
     parameters=Mlp,
@@ -252,4 +263,5 @@ MLP = Coupled(
     loss_name=lambda h: SQUARED_DISTANCE if h.loss == "squared" else "cross-entropy",
     idle=idle,
     check_shape=check_shape,
+    represents=represents,
 )

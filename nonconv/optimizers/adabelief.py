@@ -1,5 +1,6 @@
 """AdaBelief."""
 
+import math
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.dialects import correction, size_of_quotient
+from nonconv.optimizers.dialects import correction, size_of_quotient, stable_quotient
 
 
 class Adabelief(NamedTuple):
@@ -95,4 +96,6 @@ ADABELIEF = Optimizer(
     relative_size=lambda h, n: size_of_quotient(h.beta1, h.beta2, h.bias_correction, n),
     monotone=(),
     can_be_undefined=lambda h: bool(h.eps == 0 and h.eps_root == 0),
+    # Without gradients s tends to eps_root / (1 - beta2).
+    stable_below=lambda h: stable_quotient(h.beta1, h.eps + math.sqrt(h.eps_root / (1.0 - h.beta2))),
 )

@@ -1,5 +1,6 @@
 """Adagrad."""
 
+import math
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -83,4 +84,5 @@ ADAGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("v",),
     can_be_undefined=can_be_undefined,
+    stable_below=lambda h: math.inf,  # v stays as large as the gradients were that overshot
 )

@@ -1,5 +1,6 @@
 """Adam and AMSGrad."""
 
+import math
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from nonconv.optimizers.dialects import (
     correction,
     epsilons,
     size_of_quotient,
+    smallest_divisor,
+    stable_quotient,
     without_eps,
 )
 
@@ -118,6 +121,7 @@ ADAM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=without_eps,
+    stable_below=lambda h: stable_quotient(h.beta1, smallest_divisor(h)),
 )
 
 
@@ -212,4 +216,5 @@ AMSGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("w",),
     can_be_undefined=without_eps,
+    stable_below=lambda h: math.inf,  # w stays as large as the gradients were that overshot
 )

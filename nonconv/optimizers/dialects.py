@@ -60,6 +60,20 @@ def size_of_quotient(beta1: float, beta2: float, unbiased: bool, n: Array) -> Ar
     return np.asarray(np.sqrt(correction(beta2, True, n)) / correction(beta1, True, n))
 
 
+def smallest_divisor(h: Any) -> float:
+    """Return what remains of sqrt(v + inside) + outside where v has vanished, for parameters with eps and eps_placement."""
+    return math.sqrt(h.eps) if h.eps_placement == "inside" else float(h.eps)
+
+
+def stable_quotient(beta1: float, eps: float) -> float:
+    """Return `stable_below` of m / (sqrt(v) + eps), m being an average of gradients: that of momentum, times eps.
+
+    Near a minimum without noise v vanishes, so that eps alone divides. At 2 (1 + beta1) / (1 - beta1), 38 for beta1 = 0.9,
+    an averaged gradient makes a step so long that it begins to overshoot ever further (Cohen et al., arXiv:2207.14484).
+    """
+    return 2.0 * (1.0 + beta1) / (1.0 - beta1) * eps
+
+
 def without_eps(h: Any) -> bool:
     """Return `can_be_undefined` of rules that divide by a root of squared gradients plus eps: whether eps is 0."""
     return bool(h.eps == 0)

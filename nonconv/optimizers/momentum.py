@@ -89,6 +89,13 @@ def relative_size(h: Momentum, n: Array) -> Array:
     return 1.0 / correction(h.beta, True, n + float(h.nesterov))
 
 
+def stable_below(h: Momentum) -> float:
+    """Return rate times curvature at which the slower of the two modes changes sign from step to step without shrinking."""
+    ahead = 2.0 * h.beta if h.nesterov else 0.0
+    weight = 1.0 if h.form == "heavy_ball" else 1.0 - h.beta
+    return 2.0 * (1.0 + h.beta) / ((1.0 + ahead) * weight)
+
+
 MOMENTUM = Optimizer(
     name="momentum",
     parameters=Momentum,
@@ -101,4 +108,5 @@ MOMENTUM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=NEVER,
+    stable_below=stable_below,
 )

@@ -16,6 +16,8 @@ from nonconv.optimizers.dialects import (
     correction,
     epsilons,
     size_of_quotient,
+    smallest_divisor,
+    stable_quotient,
     without_eps,
 )
 
@@ -91,4 +93,5 @@ RMSPROP = Optimizer(
     relative_size=lambda h, n: size_of_quotient(0.0, h.beta2, h.bias_correction or h.start == "first_gradient", n),
     monotone=(),
     can_be_undefined=without_eps,
+    stable_below=lambda h: stable_quotient(0.0, smallest_divisor(h)),
 )

@@ -33,4 +33,5 @@ SGD = Optimizer(
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=NEVER,
+    stable_below=lambda h: 2.0,
 )

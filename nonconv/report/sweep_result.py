@@ -18,7 +18,7 @@ from nonconv.results.columns import Columns, read_columns
 
 Mask = NDArray[np.bool_]
 """Which cells are meant, shape (cells,)."""
-DECIDED = ("does_not_converge", "converges", "diverges")
+DECIDED = ("does_not_converge", "converges", "diverges", "undefined")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
 LONGEST_NUMBER = 8

@@ -13,6 +13,7 @@ ANSWERS = {
     "does_not_converge": "does not converge",
     "converges": "converges",
     "diverges": "diverges",
+    "undefined": "undefined",
     "undecided": "undecided",
 }
 """Each verdict key of verdict.json, for people."""
@@ -86,5 +87,5 @@ def bound(run: Run) -> str:
     if found is None:
         return ""
     kept, interval = found["paths"] - found["violations"], f"[{found['low']:.4g}, {found['high']:.4g}]"
-    finite = ", until they became 0/0" if run.summary["outcomes"]["nan"] else ""
+    finite = ", until they became 0/0" if run.summary["outcomes"]["undefined"] else ""
     return f"A priori bound {interval}, extended to the start: kept at every step by {kept} of {found['paths']} paths{finite}."

@@ -5,6 +5,7 @@ from typing import Any
 
 from nonconv.engine.plan import Plan
 from nonconv.experiment.cell import Bound, Cell
+from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, estimate, lower_bound
 from nonconv.results.csv_text import as_csv, number
@@ -14,15 +15,15 @@ from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import Trend, trends
-from nonconv.statistics.verdict import SLOWEST_FALL, Observed, Verdict, as_dict, judge
+from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
-from nonconv.theory.assumptions import noise_persists, settling
 from nonconv.theory.recursion import predicted_twins
+from nonconv.theory.structure import structure
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
-LEFT_OUTCOMES = ("escaped", "overflow", "nan")
-"""Outcomes of paths that left. nan counts only where it is not the 0/0 of a rule that divides by its own state."""
+LEFT_OUTCOMES = ("escaped", "overflow")
+"""Outcomes of paths that left."""
 
 
 def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
@@ -79,28 +80,29 @@ def _floor_rows(plan: Plan, floors: Moments) -> Iterator[dict[str, Any]]:
 def verdict_of(cell: Cell, tally: Tally) -> Verdict:
     """Judge a tally: does the iterate converge, diverge, or neither?"""
     labels = tuple(xi.label for xi in cell.xi)
-    return _judge(cell, tally, trends(cell.program.plan, labels), tally.trends)
+    return _judge(cell, tally, structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels), tally.trends)
 
 
-def _judge(cell: Cell, tally: Tally, followed: list[Trend], of_paths: CoMoments) -> Verdict:
+def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
+    """Return the last iterate of the first path, (dim,), at which a network's curvature is taken; None elsewhere."""
+    return tally.last_iterate.joined[0] if cell.program.learning else None
+
+
+def _judge(cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of_paths: CoMoments) -> Verdict:
     """Judge trends of paths. followed: the trends; of_paths: their means and covariances."""
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
-    rule, h, _ = cell.program.optimizer
-    # A rule that may compute 0/0, as Adam without eps at a gradient of 0, ends undefined; its path did not diverge.
-    undefined = counts["nan"] if rule.can_be_undefined(h) else 0
     return judge(
         Observed(
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=sum(counts[name] for name in LEFT_OUTCOMES) - undefined,
+            left=sum(counts[name] for name in LEFT_OUTCOMES),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
-            undefined=undefined,
-            settling=settling(cell, 2.0**-SLOWEST_FALL),
-            noisy=noise_persists(cell),
-            warmup=cell.learning_rate.warmup,
+            undefined=counts["undefined"],
+            structure=known,
+            whole=tally.whole,
         )
     )
 
@@ -125,9 +127,10 @@ def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
     floors hold at once, not those of all groups.
     """
     found, own = {}, group_trends(cell.program)
+    known = structure(cell, _last_iterate(cell, tally))
     for k, group in enumerate(named_groups(cell.program)):
         assert tally.group_trends is not None
-        verdict = _judge(cell, tally, own, _select_group(tally.group_trends, k, len(own)))
+        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)))
         floors = _last_floors(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
     return found

@@ -21,8 +21,12 @@ from nonconv.statistics.trends import followed
 
 MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
-OUTCOMES = ("finite", "escaped", "caught", "overflow", "nan")
+OUTCOMES = ("finite", "escaped", "caught", "overflow", "undefined")
 """How a path can end; outcomes are stored as indices into this."""
+ESCAPE_UNITS = 1e6
+"""A path that is so many times the problem's own unit away, and still going, has escaped."""
+ESCAPE_GROWTH = 1.5
+"""How many times further than at half of the run a path is that is still going: 1.41 for a random walk."""
 FATE_PATHS = 4096
 """How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
@@ -131,6 +135,12 @@ def kept(seen: MeasuredBlock) -> FirstPaths:
     return FirstPaths((seen.block.theta[:, kept_coordinates(seen.cell), :paths].transpose(2, 0, 1).copy(),), axis=0)
 
 
+def last_iterate(seen: MeasuredBlock) -> FirstPaths:
+    """Return the last iterate of the cell's first path whole, shape (1, dim); of a network only."""
+    paths = seen.among_first(1) if seen.cell.program.learning else 0
+    return FirstPaths((seen.block.theta[-1, :, :paths].T.copy(),), axis=0)
+
+
 def kept_outcome(seen: MeasuredBlock) -> FirstPaths:
     """Return the outcomes of the recorded paths, indices into OUTCOMES, shape (paths,)."""
     return FirstPaths((seen.outcomes[0][: seen.among_first(seen.cell.recorded_paths)],), axis=0)
@@ -224,22 +234,55 @@ def _squared_errors(block: Block, target: Array, out: Array) -> None:
 
 def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return each path's outcome as an index into OUTCOMES, and the step of its failure, shape (paths,) each."""
-    last = block.theta[-1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        far = np.abs(last - block.start).max(axis=0) > cell.escape_radius
-        if cell.minimizer is not None:
-            # Far from its start alone is no escape: a path may start far off and come to the minimizer.
-            far &= np.abs(last - cell.minimizer[:, None]).max(axis=0) > cell.escape_radius
-    if block.progress is not None:  # what escaping means is the orbit's matter
-        far = block.progress.escaped
+    last, unit = block.theta[-1], _unit(cell, block)
+    # What escaping means on an orbit is the orbit's matter.
+    far = block.progress.escaped if block.progress is not None else _escaped(cell, block, unit)
     outcome = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))
     if block.progress is not None:
         outcome[block.progress.caught_step > 0] = OUTCOMES.index("caught")
     failure = np.zeros(last.shape[1], dtype=np.int64)
     for failed in block.failed:
-        outcome[failed.replicate - block.first] = OUTCOMES.index(failed.how)
-        failure[failed.replicate - block.first] = failed.step
+        lane = failed.replicate - block.first
+        # A path that was near and is infinite one step later did not grow: something was divided by a number near 0.
+        grew = failed.how == "overflow" and failed.before > ESCAPE_UNITS * unit[lane]
+        outcome[lane] = OUTCOMES.index("overflow" if grew else "undefined")
+        failure[lane] = failed.step
     return outcome, failure
+
+
+def _reference(cell: Cell, block: Block) -> Array:
+    """Return what a path's distance is measured from, (dim, 1) or (dim, paths): the minimizer, or its start."""
+    return block.start if cell.minimizer is None else cell.minimizer[:, None]
+
+
+def _unit(cell: Cell, block: Block) -> Array:
+    """Return the length that distances of each path are compared with, (paths,): of its start and of the data.
+
+    It is the distance of the start from the minimizer, or its size, and half the range of the data, or their standard
+    deviation; 1 where the problem has no length.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = block.start if cell.minimizer is None else block.start - _reference(cell, block)
+        unit = np.abs(away).max(axis=0)
+        if cell.law is not None:
+            half = (cell.law.high - cell.law.low) / 2.0
+            spread = np.where(np.isfinite(half), half, np.sqrt(cell.law.variance))
+            unit = np.maximum(unit, np.max(spread[np.isfinite(spread)], initial=0.0))
+    return np.where(unit > 0.0, unit, 1.0)
+
+
+def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
+    """Return which paths are far away at the end and still going, (paths,), in units (paths,) of the problem.
+
+    With an escape_radius: which end further than that from both start and minimizer.
+    """
+    last, half = block.theta[-1], block.theta[np.searchsorted(cell.program.record, cell.program.steps // 2)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        from_here = np.abs(last - _reference(cell, block)).max(axis=0)
+        if cell.escape_radius is not None:
+            return np.asarray((np.abs(last - block.start).max(axis=0) > cell.escape_radius) & (from_here > cell.escape_radius))
+        then = np.abs(half - _reference(cell, block)).max(axis=0)
+        return np.asarray((from_here > ESCAPE_UNITS * unit) & (from_here > ESCAPE_GROWTH * then))
 
 
 def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nonconv.engine.whole import Whole
 from nonconv.numerics.moments import Moments, merge
 from nonconv.statistics.comoments import CoMoments, merge_comoments
 
@@ -95,6 +96,8 @@ COUNTS: Kind[NDArray[np.int64]] = Kind(("",), lambda a, b: a + b, lambda part: {
 """How many paths in each of several classes."""
 MOMENTS: Kind[Moments] = Kind(Moments._fields, merge, Moments._asdict, lambda arrays: Moments(**arrays))
 COMOMENTS: Kind[CoMoments] = Kind(CoMoments._fields, merge_comoments, CoMoments._asdict, lambda arrays: CoMoments(**arrays))
+WHOLE: Kind[Whole] = Kind(Whole._fields, lambda a, b: a, Whole._asdict, lambda arrays: Whole(**arrays))
+"""Of the first path alone."""
 FIRST_FAILURE: Kind[FirstFailure] = Kind(
     FirstFailure._fields,
     min,

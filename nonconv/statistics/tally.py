@@ -15,7 +15,7 @@ from nonconv.numerics.moments import moments
 from nonconv.statistics import measured_block
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.measured_block import MeasuredBlock
-from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, Kind, first_paths, optional
+from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, WHOLE, Kind, first_paths, optional
 
 P = TypeVar("P")
 
@@ -67,10 +67,13 @@ class Tally:
     floors = Statistic(MOMENTS, lambda seen: moments(seen.floors))
     trends = Statistic(COMOMENTS, lambda seen: comoments(seen.trends))
 
+    whole = Statistic(optional(WHOLE), lambda seen: seen.block.whole)
+
     fan = Statistic(first_paths(axis=2), measured_block.fan)
     ends = Statistic(first_paths(axis=1), measured_block.ends)
     fates = Statistic(optional(first_paths(axis=1)), measured_block.fates)
     kept = Statistic(first_paths(axis=0), measured_block.kept)
+    last_iterate = Statistic(first_paths(axis=0), measured_block.last_iterate)
     kept_outcome = Statistic(first_paths(axis=0), measured_block.kept_outcome)
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
 

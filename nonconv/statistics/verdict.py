@@ -1,39 +1,61 @@
-"""Does it converge? A verdict from what was observed on the last three dyadic spans, with control of its error.
+"""Does it converge? Two answers: what the floors did on the spans of the run, and the verdict on n -> infinity.
 
-A floor *stays up* if its log-log slope from span to span is above -SLOWEST_FALL, and *decreases* if it is below. Both must
-hold for the last doubling and for the last two, at a level of ERROR_RATE shared by all comparisons (Bonferroni). Three
-refusals protect against runs that are too short: a twin distance that still grows with the lag, a window that is crossed
-in one direction, and a decrease that slows down.
+*Observed*, for each floor over the last doubling and over the last two, by a simultaneous interval of its log-log slope:
+
+    vanished    it is 0 up to rounding
+    stands      the interval lies above -SLOWEST_FALL and reaches 0: an equivalence, not the absence of a fall
+    grows       the interval lies above SLOWEST_FALL
+    falls       the interval lies below 0
+    unclear     anything else
+
+The *verdict* rests on these and on what is known of the limit (experiment.structure). `converges` needs a declared reason
+for which errors may vanish, and floors that all fall as it accounts for. `does_not_converge` needs that no such reason
+exists, schedules in their limit regime, and a floor that stands. Everything else is `undecided`, with what would decide it.
+docs/verdicts.md has the mathematics and what is guaranteed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nonconv.engine.plan import Plan
+from nonconv.engine.whole import Whole
+from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.student import normal
+from nonconv.numerics.student import student
+from nonconv.statistics import deterministic
 from nonconv.statistics.comoments import CoMoments
+from nonconv.statistics.decision import Answer, Decision, Seen, State
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, WINDOW_ENDS, Trend
-
-Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
+from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
 ERROR_RATE = 0.05
+"""The chance of a wrong verdict by chance, however often the number of paths is doubled until there is one."""
 SLOWEST_FALL = 0.1
-"""Slopes between -SLOWEST_FALL and 0 count as staying up: so slow a decrease cannot be distinguished from none."""
-FEWEST_PATHS, FEWEST_STEPS = 200, 256
+"""Doublings per doubling: a floor stands if its slope is known to be above -SLOWEST_FALL and may be 0."""
+FEWEST_PATHS, FEWEST_STEPS = 50, 256
 """Fewest paths and steps that a verdict rests on."""
+CARRYING_PATHS = 10.0
+"""Fewest paths, by Kish's effective number, that must carry the mean of a floor that decides."""
 LOST_SHARE = 0.05
-"""A run diverges if more than this share of its paths is lost, at the level 1 - ERROR_RATE / 2."""
+"""A run diverges, or is undefined, if more than this share of its paths is, at the level of the verdict."""
 TWIN_GROWTH = 0.5
 """A twin distance that may grow faster than this per doubling of the lag has not reached its limit."""
+FASTEST_GROWTH = 0.75
+"""A floor that may grow faster than this per doubling may be on its way to infinity, as a random walk is, with slope 1."""
 WINDOW_CROSSING = 4.0
 """Limit of (distance between a window's ends)^2 / variance within it: 2 if stationary, 6 for a random walk, 12 for a line."""
 ROUNDING_VARIANCE = 1e-27
 """A floor below this share of |last iterate|^2 is the square of a rounding error."""
+LEAST_SHARE, MOST_SHARE = 0.2, 4.0
+"""A fall is accounted for if its slope is between these multiples of that of the schedules' drive.
+
+The variance of SGD falls like the drive, one step's like its square; in a loss that is flatter than a quadratic it falls
+more slowly, like the root of it for a fourth power.
+"""
 
 
 class Slope(NamedTuple):
@@ -47,21 +69,26 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer, a sentence that gives its reason, the first and last step observed, and the slopes by trend name."""
+    """The answer, a sentence that gives its reason, and what it rests on.
+
+    observed: the first and last step observed. slopes: by trend name. floors: for each floor what it did over the last
+    doubling and over the last two. level: the confidence of those intervals, all together. decides: what would decide.
+    """
 
     answer: Answer
     reason: str
     observed: tuple[int, int]
     slopes: dict[str, Slope]
+    floors: dict[str, tuple[Seen, ...]]
+    level: float
+    decides: str = ""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What a verdict rests on. left: paths that escaped or are not finite. random: whether paths differ at all.
+    """What a verdict rests on. left: paths that escaped or overflowed. undefined: paths that became 0/0 or the like.
 
-    undefined: paths that became 0/0, which do not count as left. settling: what still changes from span to span, as a clause
-    such as `the learning rate still decreases to its positive limit`; empty if nothing does. noisy: whether noise is known
-    to move the iterates forever. warmup: the number of steps that the learning rate warms up for.
+    random: whether paths differ at all. structure: what is known of the limit. whole: of the only path, where none is random.
     """
 
     plan: Plan
@@ -72,9 +99,17 @@ class Observed:
     trends: Sequence[Trend]
     moments: CoMoments
     undefined: int = 0
-    settling: str = ""
-    noisy: bool = False
-    warmup: int = 0
+    structure: Structure = Structure()
+    whole: Whole | None = None
+
+
+def error_rate(paths: int) -> float:
+    """Return the chance of error at this number of paths: ERROR_RATE / 2, / 4, ... with each doubling from FEWEST_PATHS on.
+
+    So the chances of all looks at a run whose paths are doubled until it is decided add up to at most ERROR_RATE.
+    """
+    doublings = math.floor(math.log2(max(paths, FEWEST_PATHS) / FEWEST_PATHS))
+    return float(ERROR_RATE / 2.0 ** (1 + doublings))
 
 
 def judge(seen: Observed) -> Verdict:
@@ -82,8 +117,12 @@ def judge(seen: Observed) -> Verdict:
     spans = seen.plan.spans
     observed = (spans[0].first, seen.steps) if spans else (1, seen.steps)
     slopes = _slopes(seen) if _is_complete(seen) else {}
-    answer, reason = _answer(seen)
-    return Verdict(answer, reason, observed, slopes)
+    floors = {name: _see(seen, name) for name in _floors(seen)} if _is_complete(seen) else {}
+    if floors and seen.whole:
+        floors = {EXTENT: deterministic.see(seen.plan, seen.whole)}
+    found = _answer(seen, floors)
+    level = 1.0 - error_rate(seen.paths) if seen.random else 1.0
+    return Verdict(found.answer, found.reason, observed, slopes, floors, level, found.decides)
 
 
 def _is_complete(seen: Observed) -> bool:
@@ -91,128 +130,275 @@ def _is_complete(seen: Observed) -> bool:
     return bool(len(seen.plan.spans) == 3 and seen.moments.n == seen.paths)
 
 
-def _answer(seen: Observed) -> tuple[Answer, str]:
-    """Return the answer and its reason: divergence first, then what forbids a verdict, then the floors."""
-    gone = share(seen.left, seen.paths, 1 - ERROR_RATE)
-    # Without randomness all paths are known, so their share needs no interval.
-    if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
-        return "diverges", f"{seen.left} of {seen.paths} paths escaped, overflowed or became nan"
-    refusal = _explain_refusal(seen) or _explain_warmup(seen)
-    if refusal:
-        return "undecided", refusal
-    states = {name: _state(seen, name) for name in FLOOR_TRENDS if Trend(name, 2) in seen.trends}
-    lasting = [name for name, state in states.items() if state.kind == "stays up"]
-    if lasting:
-        return "does_not_converge", "; ".join(states[name].text for name in lasting)
-    return _without_lasting_floor(seen, list(states.values()))
+def _floors(seen: Observed) -> list[str]:
+    """Return the names of the floors that were measured, one step's noise among them."""
+    return [name for name in (*FLOOR_TRENDS, ONE_STEP) if Trend(name, 2) in seen.trends]
 
 
-def _without_lasting_floor(seen: Observed, states: Sequence["State"]) -> tuple[Answer, str]:
-    """Return the answer where no floor stays up: a decrease is not enough if the floors are known to level off later."""
-    unclear = dict.fromkeys(state.text for state in states if state.kind == "unclear")
-    if unclear:
-        return "undecided", "; ".join(unclear)
-    if seen.settling:
-        return "undecided", f"the floors decrease, but {seen.settling}, so they may level off; take more steps"
-    if seen.noisy and any(state.kind == "vanished" for state in states):
-        return "undecided", "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
-    return "converges", "; ".join(state.text for state in states)
+def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
+    """Return the answer: lost paths first, then what forbids a verdict, then the floors and the structure."""
+    for count, answer, text in (
+        (seen.left, "diverges", "escaped or overflowed"),
+        (seen.undefined, "undefined", "are undefined: the optimizer divided 0 by 0, or its numbers left the range of doubles"),
+    ):
+        gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
+        # Without randomness all paths are known, so their share needs no interval.
+        if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
+            return Decision(answer, f"{count} of {seen.paths} paths {text}")  # type: ignore[arg-type]
+    refusal = _explain_refusal(seen)
+    if refusal.reason:
+        return refusal
+    if seen.whole:
+        return deterministic.decide(seen.structure, seen.whole, floors[EXTENT])
+    if seen.structure.forbids or (seen.structure.noise == "none" and seen.structure.reasons):
+        return _decide_convergence(seen, floors)
+    return _decide_persistence(seen, floors)
 
 
-def _explain_refusal(seen: Observed) -> str:
-    """Return why the run cannot be judged, and what to change; empty if it can."""
+def _explain_refusal(seen: Observed) -> Decision:
+    """Return why the run cannot be judged, and what to change; with an empty reason if it can."""
     if not any(seen.plan.wanted):
-        return "no floors were measured"
+        return Decision("undecided", "no floors were measured", "measure floors")
     if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
-        return f"{seen.steps} steps are too few; take at least {FEWEST_STEPS}"
+        return Decision("undecided", f"{seen.steps} steps are too few", f"take at least {FEWEST_STEPS} steps")
     if seen.random and seen.paths < FEWEST_PATHS:
-        return f"{seen.paths} paths are too few; take at least {FEWEST_PATHS}"
-    if seen.undefined:
-        return f"{seen.undefined} of {seen.paths} paths are undefined: the optimizer divided 0 by 0"
+        return Decision("undecided", f"{seen.paths} paths are too few", f"take at least {FEWEST_PATHS} paths")
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
-        return f"{lost} of {seen.paths} paths are not finite: too few to call it divergence, but floors need all paths finite"
+        what = "undefined (0/0)" if seen.undefined else "not finite"
+        return Decision("undecided", f"{lost} of {seen.paths} paths are {what}: few, but floors need all paths finite")
+    return Decision("undecided", "")
+
+
+def _decide_persistence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
+    """Return does_not_converge, or why not, where no certain reason for vanishing errors is known."""
+    known = seen.structure
+    standing = [name for name in floors if _stands(seen, name, floors[name])]
+    lasting = known.noise == "persists" or _noise_stands(seen, floors) or (known.noise == "none" and _cycles(seen))
+    if standing and not known.irregular and lasting:
+        return Decision("does_not_converge", "; ".join(_tell(name, floors[name]) for name in standing))
+    if known.reasons:
+        return _decide_convergence(seen, floors)
+    if known.irregular:
+        clause, _, remedy = known.irregular.rpartition("; ")
+        return Decision("undecided", clause or known.irregular, remedy if clause else "")
+    return _explain_unclear(seen, floors)
+
+
+def _decide_convergence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
+    """Return converges, or why not, where a reason for vanishing errors is declared."""
+    known = seen.structure
+    because = " and ".join(reason.text for reason in known.reasons)
+    if not known.reasons:
+        return _explain_void(seen, floors)
+    falling = {name: seen_by[1] for name, seen_by in floors.items() if name != ONE_STEP}
+    if not all(_falls(seen, name, floors[name]) for name in falling):
+        return _explain_slow(seen, floors, because)
+    unaccounted = _explain_unaccounted(seen, falling, floors)
+    if unaccounted:
+        return Decision("undecided", f"{because}, but {unaccounted}", "take more steps")
+    return Decision("converges", f"{because}; " + "; ".join(_tell(name, floors[name]) for name in falling))
+
+
+def _see(seen: Observed, name: str) -> tuple[Seen, ...]:
+    """Return what a floor did over the last doubling and over the last two."""
+    return _seen_between(seen, name, 1), _seen_between(seen, name, 0)
+
+
+def _seen_between(seen: Observed, name: str, first: int) -> Seen:
+    """Return what a floor did from the span with number `first` to the last one."""
+    spans = seen.plan.spans
+    slope = _noise_slope(seen, first) if name == ONE_STEP else _exponent(seen, name, first, 2)
+    half = _deviate(seen) * slope.se if seen.random else EXACT_HALF
+    low, high = slope.value - half, slope.value + half
+    return Seen(_state(seen, name, first, low, high), spans[first].last, spans[2].last, slope.value, low, high)
+
+
+EXACT_HALF = 0.005
+"""Half the width of an interval of a slope that is known exactly: where in its cycle a run ends is chance too."""
+
+
+def _state(seen: Observed, name: str, first: int, low: float, high: float) -> State:
+    """Name what a floor did by the interval of its slope."""
+    if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
+        return "vanished"
+    if not (math.isfinite(low) and math.isfinite(high)) or _carrying(seen, name, first) < CARRYING_PATHS:
+        return "unclear"
+    if low > SLOWEST_FALL:
+        return "grows"
+    if high < 0:
+        return "falls"
+    return "stands" if low > -SLOWEST_FALL else "unclear"
+
+
+def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
+    """Return whether a floor shows that errors stay up: it does not fall, and what it sees has settled."""
+    late, both = floor
+    if late.state in ("falls", "vanished") or late.high > FASTEST_GROWTH and late.state != "stands":
+        return False
+    # Where noise is known to stay, one doubling is enough: an earlier fall is the way from the start.
+    lasting = both.state in ("stands", "grows") and late.slope > -SLOWEST_FALL
+    if not lasting and not (late.state == "stands" and seen.structure.noise == "persists"):
+        return False
+    if name in ("twin_mean", ONE_STEP):
+        return True
+    # Windows and gaps see movement alone, also that of a path still on its way.
+    return "twin_mean" in _floors(seen) and seen.structure.noise == "persists" or _cycles(seen)
+
+
+def _cycles(seen: Observed) -> bool:
+    """Return whether no window is crossed in one direction, on any span: the start is forgotten."""
+    for number in range(3):
+        if Trend("window", number) not in seen.trends:
+            return False
+        # WINDOW_ENDS is a quarter of the squared distance between the ends of a span.
+        crossing = _log_ratio(seen, Trend("window", number), Trend(WINDOW_ENDS, number))
+        if not 4.0 * 2.0 ** (crossing.value + _deviate(seen) * crossing.se) <= WINDOW_CROSSING * (1.0 + 1e-9):
+            return False
+    return True
+
+
+def _noise_stands(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> bool:
+    """Return whether the noise of one step, relative to the rule's own scale, is measured to stay."""
+    return ONE_STEP in floors and all(found.state in ("stands", "grows") for found in floors[ONE_STEP])
+
+
+def _falls(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
+    """Return whether a floor fell over the last two doublings and did not stop in the last one; or has vanished."""
+    late, both = floor
+    if late.state == "vanished":
+        return True
+    return both.state == "falls" and late.slope < 0 and late.state in ("falls", "unclear", "stands")
+
+
+def _explain_unaccounted(seen: Observed, falling: dict[str, Seen], floors: dict[str, tuple[Seen, ...]]) -> str:
+    """Say why the declared reasons do not account for the fall of the floors; empty if they do."""
+    known, kinds = seen.structure, {reason.kind for reason in seen.structure.reasons}
+    alive = {name: found for name, found in falling.items() if found.state != "vanished"}
+    if not alive:
+        return ""
+    if "noise" in kinds:
+        slowing = [name for name in alive if _slows(seen, name)]
+        return f"{FLOOR_PHRASES[slowing[0]]} falls more and more slowly" if slowing else ""
+    doublings = math.log2(seen.plan.spans[2].last / seen.plan.spans[0].last)
+    drive = (known.drive[2] - known.drive[0]) / doublings
+    for name, found in alive.items():
+        if found.low > LEAST_SHARE * drive:
+            return f"{FLOOR_PHRASES[name]} falls much more slowly than the steps do"
+    # Only the twins do not see the way from the start, which may fall at any speed.
+    steep = alive.get("twin_mean")
+    if steep and steep.high < MOST_SHARE * drive - SLOWEST_FALL:
+        return "the twin floor falls much faster than the steps do, so something else still settles"
     return ""
 
 
-def _explain_warmup(seen: Observed) -> str:
-    """Return why a warm-up forbids a verdict; empty if the warm-up ended before the last span."""
-    if seen.warmup <= seen.plan.spans[-1].first:
-        return ""
-    return f"the learning rate warms up until step {seen.warmup}; take at least {2 * seen.warmup} steps"
+def _slows(seen: Observed, name: str) -> bool:
+    """Return whether the slope of the last doubling is above that of the one before, by more than chance."""
+    found = _difference(seen, name)
+    half = _deviate(seen) * found.se if seen.random else EXACT_HALF
+    return bool(found.value - half > SLOWEST_FALL)
 
 
-class State(NamedTuple):
-    """What one floor does over the last spans, and the clause that says so."""
-
-    kind: Literal["stays up", "decreases", "vanished", "unclear"]
-    text: str
+def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
+    """Say that a reason which would hold does not, since the limit is not stable."""
+    return Decision("undecided", seen.structure.void or "nothing is declared for which the errors would vanish")
 
 
+def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], because: str) -> Decision:
+    """Say which floors do not fall although a reason for it is declared, and what would show it."""
+    stuck = [name for name in floors if name != ONE_STEP and not _falls(seen, name, floors[name])]
+    told = "; ".join(_tell(name, floors[name]) for name in stuck)
+    return Decision("undecided", f"{because}, but on these steps {told}", _remedy(seen, floors, stuck))
+
+
+def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
+    """Say what the floors did where neither verdict is supported, and what would decide."""
+    names = [name for name in floors if name != ONE_STEP] or list(floors)
+    told = "; ".join(_tell(name, floors[name]) for name in names)
+    if all(_falls(seen, name, floors[name]) for name in names):
+        why = (
+            seen.structure.void
+            or seen.structure.may_settle
+            or "nothing declared makes the errors vanish, so they may level off"
+        )
+        return Decision("undecided", f"{told}; but {why}", "take more steps")
+    return Decision("undecided", told, _remedy(seen, floors, names))
+
+
+def _remedy(seen: Observed, floors: dict[str, tuple[Seen, ...]], names: list[str]) -> str:
+    """Return what would decide: more paths where an interval is too wide, more steps otherwise."""
+    wide = [floors[name][1] for name in names if floors[name][1].state == "unclear"]
+    if not seen.random or not wide:
+        return "take more steps"
+    paths = max(_wanted_paths(seen, found) for found in wide)
+    return f"take about {float(f'{paths:.0e}'):.0f} paths, or more steps"
+
+
+def _wanted_paths(seen: Observed, found: Seen) -> float:
+    """Return with how many paths an interval of this slope would exclude 0 or -SLOWEST_FALL; at least twice as many."""
+    half = (found.high - found.low) / 2.0
+    if not math.isfinite(half):
+        return 2.0 * seen.paths
+    # The interval must clear the further of the two borders; at the border any number of paths would be too few.
+    wanted = max(abs(found.slope), abs(found.slope + SLOWEST_FALL), 0.02)
+    return max(2.0 * seen.paths, 1.2 * seen.paths * (half / wanted) ** 2)
+
+
+FLOOR_PHRASES = {
+    "twin_mean": "the twin floor",
+    "window": "the window floor",
+    "cauchy_mean": "the Cauchy floor",
+    ONE_STEP: "the noise of one step",
+}
+EXTENT = "extent"
 SLOPE_NAMES = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
-FLOOR_PHRASES = {"twin_mean": "the twin floor", "window": "the window floor", "cauchy_mean": "the Cauchy floor"}
 
 
-def _state(seen: Observed, name: str) -> State:
-    """Return whether a floor stays up or decreases, with the clause that says so."""
-    what = FLOOR_PHRASES[name]
-    size = _mean(seen, Trend(LAST_SQUARE, 2))
-    if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * size:
-        return State("vanished", f"{what} is 0 up to rounding")
-    late, both = _exponent(seen, name, 1, 2), _exponent(seen, name, 0, 2)
-    # Bonferroni over the floors and both sides: any one of them may decide the verdict.
-    z = _quantile(ERROR_RATE / (2 * len(FLOOR_TRENDS)))
-    # Both the last doubling and the last two must agree: one alone could be a passing flat or steep stretch.
-    if min(late.value - z * late.se, both.value - z * both.se) > -SLOWEST_FALL:
-        unsettled = _explain_unsettled(seen, name, z)
-        return State("unclear", unsettled) if unsettled else State("stays up", f"{what} stays up ({_format_slope(late)})")
-    if max(late.value + z * late.se, both.value + z * both.se) < -SLOWEST_FALL:
-        slowing = _difference(seen, name)
-        if slowing.value - z * slowing.se > SLOWEST_FALL:
-            return State("unclear", f"{what} decreases ({_format_slope(late)}), but more and more slowly; take more steps")
-        return State("decreases", f"{what} decreases ({_format_slope(late)})")
-    remedy = (
-        f"about {_suggest_paths(seen.paths, z * late.se, late.value)} paths may be enough" if seen.random else "take more steps"
-    )
-    return State("unclear", f"cannot tell whether {what} stays up or decreases ({_format_slope(late)}); {remedy}")
+def _tell(name: str, floor: tuple[Seen, ...]) -> str:
+    """Say what a floor did, with the interval that decided: that of the last two doublings, or of the last one."""
+    late, both = floor
+    if late.state == "vanished":
+        return f"{FLOOR_PHRASES[name]} is 0 up to rounding"
+    at = both if both.state != "unclear" or late.state == "unclear" else late
+    return f"{FLOOR_PHRASES[name]} {VERBS[at.state]} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
 
 
-def _suggest_paths(paths: int, half: float, value: float) -> str:
-    """Return, as a text of one digit, with how many paths an interval of this half width would exclude -SLOWEST_FALL.
-
-    It is at least twice the present number.
-    """
-    # The distance of the slope from the threshold; at least 0.02, since a slope at the threshold would need any number of
-    # paths.
-    wanted = max(abs(value + SLOWEST_FALL), 0.02)
-    # An interval shrinks with the root of the number of paths.
-    more = max(2.0 * paths, paths * (half / wanted) ** 2) if np.isfinite(half + value) else 2.0 * paths
-    return f"{float(f'{more:.0e}'):,.0f}".replace(",", " ")
+VERBS = {"stands": "stands", "grows": "grows", "falls": "falls", "unclear": "may stand or fall", "vanished": "is 0"}
 
 
-def _format_slope(slope: Slope) -> str:
-    """Format a slope with its interval for a sentence."""
-    return f"log-log slope {slope.value:.3f}, 95 % interval {slope.ci_low:.3f} to {slope.ci_high:.3f}"
+def _noise_slope(seen: Observed, first: int) -> Slope:
+    """Return the log-log slope of one step's noise relative to the rule's own scale, where that is known."""
+    plain, scale = _exponent(seen, ONE_STEP, first, 2), seen.structure.scale
+    if not scale:
+        return plain
+    doublings = np.log2(seen.plan.spans[2].last / seen.plan.spans[first].last)
+    shift = float((scale[2] - scale[first]) / doublings)
+    return Slope(plain.value - shift, plain.se, plain.ci_low - shift, plain.ci_high - shift)
 
 
-def _explain_unsettled(seen: Observed, name: str, z: float) -> str:
-    """Return why a floor that does not decrease may still do so later; empty if nothing suggests it."""
-    if name == "twin_mean":
-        growth = _log_ratio(seen, Trend(EARLY_TWIN, 2), Trend(name, 2))
-        if growth.value + z * growth.se > TWIN_GROWTH:
-            return "the distance between twins may still grow with the lag; take more steps or more paths"
-        return ""
-    if Trend("window", 2) not in seen.trends:
-        return "only the window floor shows whether the iterates are stationary, and it was not measured"
-    crossing = _log_ratio(seen, Trend("window", 2), Trend(WINDOW_ENDS, 2))  # WINDOW_ENDS is a quarter of the squared distance
-    if 4.0 * 2.0 ** (crossing.value + z * crossing.se) > WINDOW_CROSSING:
-        return "the iterates may still drift through the last window; take more steps"
-    return ""
+def _carrying(seen: Observed, name: str, first: int) -> float:
+    """Return Kish's effective number of paths that carry the mean of a floor, the least over the spans compared."""
+    if not seen.random:
+        return math.inf
+    at = [list(seen.trends).index(Trend(name, k)) for k in (first, 2)]
+    n, mean = float(seen.moments.n), seen.moments.mean[at]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        relative = np.diag(seen.moments.m2)[at] / n / mean**2
+    return float(np.min(n / (1.0 + relative))) if np.isfinite(relative).all() else 0.0
+
+
+def _deviate(seen: Observed) -> float:
+    """Return the half-width of a simultaneous interval in standard errors: of all floors over both doublings."""
+    if not seen.random:
+        return 0.0
+    comparisons = 2 * (len(FLOOR_TRENDS) + 1)
+    return -student(max(int(seen.moments.n) - 1, 1), error_rate(seen.paths) / comparisons)
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
     """Return the finite slopes over the last doubling, by the name that reports use."""
-    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS))
+    hidden = (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, ONE_STEP)
+    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in hidden)
     found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
@@ -246,7 +432,7 @@ def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
         value = float(w @ np.log2(mean))
         variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0
     se = float(np.sqrt(np.maximum(variance, 0.0) / n))
-    half = _quantile(0.025) * se
+    half = -student(max(int(n) - 1, 1), 0.025) * se
     return Slope(value, se, value - half, value + half)
 
 
@@ -260,16 +446,14 @@ def _mean(seen: Observed, trend: Trend) -> float:
     return float(seen.moments.mean[list(seen.trends).index(trend)])
 
 
-def _quantile(tail: float) -> float:
-    """Return the upper quantile of the standard normal law, which a mean over hundreds of paths follows."""
-    return -normal(tail)
-
-
 def as_dict(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as verdict.json stores it."""
     return {
         "verdict": verdict.answer,
         "reason": verdict.reason,
+        "decides": verdict.decides,
         "observed": list(verdict.observed),
+        "level": verdict.level,
+        "states": {SLOPE_NAMES.get(name, name): [found._asdict() for found in floor] for name, floor in verdict.floors.items()},
         "slopes": {name: slope._asdict() for name, slope in verdict.slopes.items()},
     }

@@ -54,6 +54,8 @@ def make_ready(cell: Cell) -> Ready:
     if known is not None:
         # Only then: following the extremes of every path costs time in each step.
         program = replace(program, track_range=True)
+    if cell.deterministic:
+        program = replace(program, track_whole=True)
     return Ready(replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi)), known)
 
 

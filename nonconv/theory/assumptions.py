@@ -1,20 +1,13 @@
 """Which assumptions of the theorems of arXiv:2407.08100 (as reconstructed in docs/theory.md) an experiment violates."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
 from nonconv.components.definitions import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
-from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
-
-STEPS_PER_SPAN = 512
-"""Steps per span at which the schedules are evaluated."""
-FAR = 1e15
-"""A step at which whatever has a limit is near it."""
 
 
 def theorem(cell: Cell) -> str:
@@ -74,51 +67,6 @@ def _find_data_departures(cell: Cell) -> list[str]:
     if np.all(cell.law.variance == 0):
         found.append("the data are constant")
     return found
-
-
-def noise_persists(cell: Cell) -> bool:
-    """Return whether noise moves the iterates of a quadratic forever: neither rates nor the noise of batches vanish."""
-    return cell.law is not None and bool(np.any(cell.law.variance > 0)) and not _find_schedule_departures(cell)
-
-
-def settling(cell: Cell, factor: float) -> str:
-    """Return what still makes steps smaller by `factor` from one span of the plan to the next, as a clause; empty if nothing.
-
-    It is asked where noise persists: if nothing shrinks the steps, floors that fall need not stop. The optimizer's part is as
-    its definition states it.
-    """
-    if _find_schedule_departures(cell) or (cell.law is not None and not noise_persists(cell)):
-        return ""
-    # Schedules are sampled, not summed: spans may have millions of steps.
-    steps = [np.linspace(span.first + 1, span.last, STEPS_PER_SPAN).round() for span in cell.program.plan.spans]
-    rates = [cell.program.learning_rate(n) for n in steps]
-    shares = [float((1.0 / cell.program.batch_size(n)).mean()) for n in steps]
-    if _falls([float(rate.mean()) for rate in rates], factor):
-        return "the learning rate still falls to its positive limit"
-    if _falls(shares, factor):
-        return "the batch size still grows to its bound"
-    return _find_settling_optimizer(cell, rates, steps, factor)
-
-
-def _find_settling_optimizer(cell: Cell, rates: list[Array], steps: list[Array], factor: float) -> str:
-    """Return what in the optimizer still makes its directions smaller, as its definition states it; empty if nothing.
-
-    rates, steps: per span, (STEPS_PER_SPAN,) each.
-    """
-    rule, h, _ = cell.program.optimizer
-    if rule.relative_size(h, np.array([FAR]))[0] < 0.5:
-        return ""  # directions tend to 0, as Adagrad's do, so a fall of the floors need not end
-    sizes = [float((rate * rule.relative_size(h, n)).mean()) for rate, n in zip(rates, steps, strict=True)]
-    if _falls(sizes, factor):
-        return "the optimizer's averages are still warming up without bias correction"
-    if rule.monotone and noise_persists(cell):
-        return f"{' and '.join(rule.monotone)} of the optimizer may still change towards a limit"
-    return ""
-
-
-def _falls(values: list[float], factor: float) -> bool:
-    """Return whether any value is below `factor` times the one before."""
-    return any(later < factor * earlier for earlier, later in pairwise(values))
 
 
 def _find_schedule_departures(cell: Cell) -> list[str]:

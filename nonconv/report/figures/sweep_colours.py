@@ -13,7 +13,13 @@ from nonconv.report.figures.sweep_axes import linear_ticks, log_ticks, set_ticks
 from nonconv.report.figures.sweep_page import Page
 from nonconv.report.sweep_result import Mask
 
-VERDICTS = {"converges": "#8fcdf5", "undecided": "#f0f0f0", "does_not_converge": "#d55e00", "diverges": "#332288"}
+VERDICTS = {
+    "converges": "#8fcdf5",
+    "undecided": "#f0f0f0",
+    "does_not_converge": "#d55e00",
+    "diverges": "#332288",
+    "undefined": "#b3a78c",
+}
 """The colour of each verdict, from light to dark; undecided cells are hatched as well."""
 SIZES = "viridis"
 SLOPES = "RdYlBu_r"

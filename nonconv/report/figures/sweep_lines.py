@@ -18,7 +18,7 @@ from nonconv.report.verdict_text import ANSWERS
 
 STYLES: tuple[dict[str, Any], ...] = (*LINES, {"color": "#7f7f7f", "linestyle": (0, (4, 1, 1, 1, 1, 1))})
 """One for each of MOST_PANELS lines."""
-MARKERS = {"converges": "o", "does_not_converge": "s", "diverges": "^", "undecided": "D"}
+MARKERS = {"converges": "o", "does_not_converge": "s", "diverges": "^", "undefined": "v", "undecided": "D"}
 """By verdict; the undecided are hollow."""
 MOST_BARS = 15
 """Up to so many points per line have error bars; beyond that the line has a band."""

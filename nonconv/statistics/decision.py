@@ -1,0 +1,28 @@
+"""What a verdict says: the answers, and what a floor was seen to do."""
+
+from typing import Literal, NamedTuple
+
+Answer = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
+State = Literal["stands", "grows", "falls", "vanished", "unclear"]
+
+
+class Seen(NamedTuple):
+    """What a floor did between two spans: state, slope, and the interval at the verdict's level that decided.
+
+    first, last: the last step of either span.
+    """
+
+    state: State
+    first: int
+    last: int
+    slope: float
+    low: float
+    high: float
+
+
+class Decision(NamedTuple):
+    """An answer with its reason, and what would decide an undecided run."""
+
+    answer: Answer
+    reason: str
+    decides: str = ""

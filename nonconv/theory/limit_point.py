@@ -1,0 +1,149 @@
+"""What is known of the gradient near the limit of a cell: whether it is noisy there, and how curved the loss is."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.components.definitions import Coupled
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.structure import Noise
+from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+
+SAMPLES = 1024
+"""Stratified draws of the data per coordinate."""
+MOST_COORDINATES = 64
+"""Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
+NEGLIGIBLE = 1e-9
+"""A gradient below this share of those around it is the rounding error of 0."""
+NEAR = 1e-4
+"""Distance of a difference quotient, relative to the scale of the problem."""
+POWER_STEPS = 30
+"""Steps of the power method; its eigenvalue is then within a few percent, from below."""
+
+
+class LimitPoint(NamedTuple):
+    """The gradient near the limit. curvature, spread: mean and variance over data of the largest second derivative.
+
+    Both are None where they are not known.
+    """
+
+    noise: Noise
+    curvature: float | None = None
+    spread: float = 0.0
+
+
+def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    if cell.program.learning:
+        noise = _noise_of_network(cell)
+        curved = theta is not None and noise in ("none", "vanishes") and bool(np.isfinite(theta).all())
+        return LimitPoint(noise, _largest_curvature(cell, theta) if curved and theta is not None else None)
+    if cell.law is None:
+        return LimitPoint("unknown")
+    constant = bool(np.all(cell.law.variance == 0))
+    if cell.program.objective.component is QUADRATIC:
+        curvature = 2.0 * float(np.max(cell.program.objective.constants.scale))
+        return LimitPoint("none" if constant else "persists", curvature)
+    return _of_separable(cell, constant)
+
+
+def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
+    """Evaluate the gradient of a separable objective around its minimizer, coordinate by coordinate."""
+    assert cell.law is not None
+    dim = cell.program.dim
+    chosen = np.unique(np.linspace(0, dim - 1, min(dim, MOST_COORDINATES)).round().astype(int))
+    if cell.minimizer is None:
+        noises = ["none"] if constant else [_noise_anywhere(cell, j) for j in chosen]
+        return LimitPoint("persists" if all(noise == "persists" for noise in noises) else "none" if constant else "unknown")
+    found = [_of_coordinate(cell, int(j)) for j in chosen]
+    worst = max(found, key=lambda point: point.curvature or 0.0)
+    noise: Noise = "none" if constant else "persists" if any(point.noise == "persists" for point in found) else "vanishes"
+    return worst._replace(noise=noise)
+
+
+def _gradients(cell: Cell, j: int, theta: float) -> Array:
+    """Return the gradient of coordinate j at theta for stratified draws of its datum, (SAMPLES,)."""
+    p = cell.program
+    data = p.data.component.constants(*(field[j] for field in p.data.constants))
+    constants = p.objective.component.constants(*(field[j] for field in p.objective.constants))
+    u = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    with np.errstate(all="ignore"):
+        x = p.data.component.sample(data, u)
+        return np.broadcast_to(p.objective.component.gradient(constants, np.full(SAMPLES, theta), x), (SAMPLES,))
+
+
+def _scale(cell: Cell, j: int) -> float:
+    """Return a length on which the problem varies: the spread of the data and of the start, at least that of rounding."""
+    assert cell.law is not None
+    start = cell.program.start
+    about = [float(np.sqrt(cell.law.variance[j])), abs(float(cell.law.mean[j]))]
+    about += [abs(float(start[j]))] if isinstance(start, np.ndarray) else []
+    return next((length for length in about if 0.0 < length < np.inf), 1.0)
+
+
+def _of_coordinate(cell: Cell, j: int) -> LimitPoint:
+    """Return noise and curvature of coordinate j at its minimizer."""
+    assert cell.minimizer is not None
+    at, away = float(cell.minimizer[j]), _scale(cell, j)
+    here = _gradients(cell, j, at)
+    around = max(float(np.abs(_gradients(cell, j, at + side * away)).max()) for side in (-1.0, 1.0))
+    step = NEAR * away
+    second = (_gradients(cell, j, at + step) - _gradients(cell, j, at - step)) / (2.0 * step)
+    quiet = float(np.abs(here - here.mean()).max()) <= NEGLIGIBLE * around
+    return LimitPoint("vanishes" if quiet else "persists", float(second.mean()), float(second.var()))
+
+
+def _noise_anywhere(cell: Cell, j: int) -> Noise:
+    """Return whether noise is additive, so that it persists wherever the iterates go; else unknown."""
+    length = _scale(cell, j)
+    noises = [gradient - gradient.mean() for gradient in (_gradients(cell, j, k * length) for k in (-2.0, -0.5, 0.0, 1.0, 3.0))]
+    largest = max(float(np.abs(noise).max()) for noise in noises)
+    additive = largest > 0 and all(np.allclose(noise, noises[0], rtol=0, atol=NEGLIGIBLE * largest) for noise in noises)
+    return "persists" if additive else "unknown"
+
+
+def _noise_of_network(cell: Cell) -> Noise:
+    """Return whether the gradient of a network stays noisy: labels have noise, or no network of this shape fits them all."""
+    p = cell.program
+    (network, h, constants), (dataset, of_data, _) = p.objective, p.data
+    assert isinstance(network, Coupled)
+    if np.any(network.penalty(constants, np.ones(p.dim))):
+        return "persists"  # a penalty keeps the weights from fitting every label
+    if dataset.label_noise(of_data) != "none":
+        return "unknown" if dataset.finite(of_data) else "persists"  # finitely many rows may all be fitted
+    source = dataset.source(of_data)
+    return "vanishes" if source is not None and network.represents(h, source) else "unknown"
+
+
+def _largest_curvature(cell: Cell, theta: Array) -> float | None:
+    """Return the largest eigenvalue of the Hessian of a network's mean loss at theta (dim,), by the power method.
+
+    Over the held-out examples; None without any.
+    """
+    learning = cell.program.learning
+    assert learning is not None
+    if learning.held_out[0].shape[1] == 0:
+        return None
+    direction = np.random.default_rng(0).normal(size=theta.shape)
+    step, found = NEAR * max(float(np.abs(theta).max()), NEAR), 0.0
+    for _ in range(POWER_STEPS):
+        direction /= np.linalg.norm(direction)
+        bent = (_mean_gradient(cell, theta + step * direction) - _mean_gradient(cell, theta - step * direction)) / (2.0 * step)
+        found, size = float(direction @ bent), float(np.linalg.norm(bent))
+        if not np.isfinite(size) or size == 0.0:
+            return None
+        direction = bent
+    return found
+
+
+def _mean_gradient(cell: Cell, theta: Array) -> Array:
+    """Return the gradient of a network at theta (dim,), averaged over the held-out examples, (dim,)."""
+    p, learning = cell.program, cell.program.learning
+    assert learning is not None
+    x, y = learning.held_out
+    n, total = x.shape[1], np.zeros((p.dim, 1))
+    with np.errstate(all="ignore"):
+        # One lane: all columns of x are examples of one network, and their gradients are added up.
+        p.objective.component.add_gradient(p.objective.constants, n, theta[:, None], x, y, total, np.empty((learning.work, n)))
+        return np.asarray(total[:, 0] / n + p.objective.component.penalty(p.objective.constants, theta))

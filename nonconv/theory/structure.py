@@ -1,0 +1,222 @@
+"""What a cell's components say of its limit, put together for the verdict (experiment.structure.Structure)."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from nonconv.engine.plan import Span
+from nonconv.experiment.cell import Cell
+from nonconv.experiment.structure import Reason, Structure
+from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.optimizers.sgd import SGD
+from nonconv.theory.limit_point import LimitPoint, limit_point
+from nonconv.theory.predictions import predictions
+
+MOST_STEPS = 2**16
+"""Steps of a span at which schedules are evaluated; all of them where there are fewer, evenly spaced ones otherwise."""
+FAR = 1e15
+"""A step at which whatever has a limit is near it."""
+STEADY = 0.1
+"""Doublings per doubling of the steps by which schedules in their limit regime may still change."""
+CLOSE = 0.5
+"""Doublings by which the drive of the last span may be off its limit."""
+MOST_REMEDY = 2**40
+"""Steps beyond which no run is advised."""
+
+
+def structure(cell: Cell, theta: Array | None = None) -> Structure:
+    """Return what is known of a cell's limit. theta: a last iterate (dim,), which a network's curvature is taken at."""
+    here, spans = limit_point(cell, theta), cell.program.plan.spans
+    drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
+    stable, void = _stability(cell, here)
+    reasons = [*_schedule_reasons(cell, stable), *_rule_reasons(cell)]
+    if here.noise in ("none", "vanishes") and stable:
+        reasons.append(Reason("noise", _noise_text(here)))
+    forbids = [reason for reason in (*_schedule_reasons(cell, True), *_rule_reasons(cell))]
+    return Structure(
+        noise=here.noise,
+        reasons=tuple(reasons),
+        forbids=tuple(forbids),
+        void=void,
+        drive=drive,
+        scale=_scale(cell),
+        irregular=_irregular(cell, drive),
+        may_settle=_may_settle(cell),
+        limit=_limit(cell),
+    )
+
+
+def _noise_text(here: LimitPoint) -> str:
+    """Say that the gradient has no noise in the limit."""
+    return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
+
+
+def _schedule_reasons(cell: Cell, stable: bool | None) -> list[Reason]:
+    """Return the reasons of the schedules: a rate that tends to 0, and batches that grow while the limit is stable."""
+    found = []
+    if cell.learning_rate.limits.high == 0:
+        found.append(Reason("rate", "the learning rate tends to 0"))
+    # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
+    # many data without a variance need not be closer to theirs.
+    calming = cell.law is None or bool(np.all(np.isfinite(cell.law.variance)))
+    if cell.batch_size.limits.low == math.inf and stable is not False and calming:
+        found.append(Reason("batch", "the batch size grows without bound"))
+    return found
+
+
+def _rule_reasons(cell: Cell) -> list[Reason]:
+    """Return the reasons of the rule: directions that shrink without end, or whose divisor grows with unbounded gradients."""
+    rule, h, _ = cell.program.optimizer
+    if rule.relative_size(h, np.array([FAR]))[0] < 0.5:
+        return [Reason("rule", f"the directions of {rule.name} tend to 0")]
+    if rule.monotone and _unbounded(cell):
+        return [Reason("rule", f"{' and '.join(rule.monotone)} of {rule.name} may grow for ever, since the data are unbounded")]
+    return []
+
+
+def _unbounded(cell: Cell) -> bool:
+    """Return whether single gradients near the limit are unbounded."""
+    if cell.program.learning:
+        dataset, of_data, _ = cell.program.data
+        return bool(dataset.label_noise(of_data) == "unbounded")
+    return cell.law is not None and not cell.law.bounded
+
+
+def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
+    """Return whether iterates near the limit stay there without noise, None if it is not known; and why not, as a clause."""
+    rule, h, _ = cell.program.optimizer
+    rate = cell.learning_rate.limits.high
+    if rate == 0:
+        return True, ""
+    most = rule.stable_below(h) if rule.stable_below else None
+    if most == math.inf:
+        return True, ""
+    if most == 0:
+        return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
+    if most is None or here.curvature is None:
+        return None, ""
+    product = rate * here.curvature
+    if product >= most:
+        return False, (
+            f"without noise the minimum is not stable for {rule.name}: the learning rate times the curvature is "
+            f"{product:.3g}, and must be below {most:.3g}"
+        )
+    if rule is SGD and here.spread > 0:
+        batch = max(cell.batch_size.limits.low, 1.0)
+        growth = (1.0 - product) ** 2 + rate**2 * here.spread / batch
+        if growth >= 1:
+            return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
+    return True, ""
+
+
+def _steps_of(span: Span) -> Array:
+    """Return steps at which schedules are evaluated on a span: all, or evenly spaced ones, or those of whole periods."""
+    first, last = span.last - span.covered, span.last
+    if span.period > 1 and last - first > MOST_STEPS:
+        first = last - max(span.period, MOST_STEPS // span.period * span.period)
+    number = last - first if span.period > 1 else min(last - first, MOST_STEPS)
+    return np.unique(np.linspace(first + 1, last, number).round())
+
+
+def _drive(cell: Cell, span: Span) -> float:
+    """Return the mean of rate x relative size / batch over a span."""
+    return _drive_at(cell, _steps_of(span))
+
+
+def _drive_at(cell: Cell, n: Array) -> float:
+    """Return the mean of rate x relative size / batch over steps n (steps,)."""
+    rule, h, _ = cell.program.optimizer
+    with np.errstate(all="ignore"):
+        return float((cell.program.learning_rate(n) * rule.relative_size(h, n) / cell.program.batch_size(n)).mean())
+
+
+def _scale(cell: Cell) -> tuple[float, ...]:
+    """Return for each span log2 of the squared length of one step at its branch by the schedules alone.
+
+    It is rate^2, over the batch for rules that are linear in the gradient. Empty where the rule says nothing of it.
+    """
+    rule, h, _ = cell.program.optimizer
+    if rule.bounded_direction is None:
+        return ()
+    n = np.array([span.first + 1.0 for span in cell.program.plan.spans])
+    squared = cell.program.learning_rate(n) ** 2
+    if not rule.bounded_direction(h):
+        squared = squared / cell.program.batch_size(n)
+    with np.errstate(divide="ignore"):
+        return tuple(np.log2(squared * rule.relative_size(h, n) ** 2).tolist())
+
+
+def _irregular(cell: Cell, drive: tuple[float, ...]) -> str:
+    """Say why the schedules are not in their limit regime on the spans, with the steps at which they would be; else empty."""
+    rate, batch, spans = cell.learning_rate, cell.batch_size, cell.program.plan.spans
+    if not spans or rate.limits.high == 0 or batch.limits.low == math.inf:
+        return ""
+    if rate.warmup > spans[-1].first:
+        return f"the learning rate warms up until step {rate.warmup}; take at least {2 * rate.warmup} steps"
+    what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
+    if cell.period > spans[0].last - spans[0].first:
+        return f"the {what} has a period of {cell.period} steps; take at least {8 * cell.period} steps"
+    if any(abs(later - earlier) > STEADY for earlier, later in pairwise(drive)):
+        return _not_steady(cell, drive)
+    if cell.period == 1 and abs(drive[-1] - _limit_drive(cell)) > CLOSE:
+        return _not_steady(cell, drive)
+    return ""
+
+
+def _limit_drive(cell: Cell) -> float:
+    """Return log2 of the limit of the drive; that of rules whose directions vanish is -inf."""
+    rule, h, _ = cell.program.optimizer
+    size = float(rule.relative_size(h, np.array([FAR]))[0])
+    return math.log2(cell.learning_rate.limits.high * max(size, 1e-300) / cell.batch_size.limits.low)
+
+
+def _not_steady(cell: Cell, drive: tuple[float, ...]) -> str:
+    """Say what still changes from span to span, and how long a run would have to be."""
+    rule, h, _ = cell.program.optimizer
+    spans = cell.program.plan.spans
+    ends = np.array([float(spans[0].first + 1), float(spans[-1].last)])
+    rates, sizes, batches = cell.program.learning_rate(ends), rule.relative_size(h, ends), cell.program.batch_size(ends)
+    changes = {
+        "the learning rate is not yet near its limit": abs(math.log2(rates[1] / rates[0])) if rates.min() > 0 else math.inf,
+        "the batch size still grows to its bound": abs(math.log2(batches[1] / batches[0])),
+        "the averages of the optimizer are still warming up": abs(math.log2(sizes[1] / sizes[0])),
+    }
+    if cell.period == 0:
+        return "the schedules oscillate without a period that the run shows"
+    clause = max(changes, key=lambda name: changes[name])
+    wanted = _steps_until_steady(cell)
+    return f"{clause}; " + (f"take at least {wanted} steps" if wanted else f"that takes more than {MOST_REMEDY:.0e} steps")
+
+
+def _steps_until_steady(cell: Cell) -> int:
+    """Return about how many steps a run must have for its schedules to be in their limit regime; 0 if too many."""
+    steps = cell.program.steps
+    while steps < MOST_REMEDY:
+        steps *= 2
+        found = [
+            math.log2(max(_drive_at(cell, np.linspace(steps >> k + 1, steps >> k, 257).round()), 1e-300)) for k in (2, 1, 0)
+        ]
+        steady = all(abs(later - earlier) <= STEADY for earlier, later in pairwise(found))
+        if steady and abs(found[-1] - _limit_drive(cell)) <= CLOSE:
+            return int(float(f"{steps:.1e}"))
+    return 0
+
+
+def _may_settle(cell: Cell) -> str:
+    """Say which state of the rule goes one way only and may still change; empty if none does."""
+    rule = cell.program.optimizer.component
+    return f"{' and '.join(rule.monotone)} of {rule.name} may still change towards a limit" if rule.monotone else ""
+
+
+def _limit(cell: Cell) -> str:
+    """Say what theory knows of the limit exactly: for SGD and momentum on the quadratic; empty elsewhere."""
+    if cell.program.objective.component is not QUADRATIC or cell.law is None:
+        return ""
+    known = predictions(cell).get("plateau")
+    if known and "exact" in known.of:
+        return f"theory: E|Θ − minimizer|² tends to {known.value:.4g}"
+    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and np.any(cell.law.variance > 0):
+        return "theory: the iterates converge, since the learning rate tends to 0"
+    return ""
