@@ -344,7 +344,8 @@ class Experiment:
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[
-        Annotated[float, Interval(gt=0)] | None,
+        float | None,
+        Interval(gt=0),
         Doc("paths that end further than this from start and minimizer escaped; by default 1e6 times the problem's own unit"),
     ] = None
     floors: Annotated[Any, Words(allowed(Floors)), Doc("the bounds for every xi at once")] = None

@@ -31,6 +31,7 @@ class Structure:
     drive: for each span log2 of the mean of rate x relative size / batch, the factor by which the step alone shrinks
         the noise of the iterates.
     scale: for each span log2 of the rule's own one-step scale at its branch, squared; empty where it is not known.
+    fall_steps: with how many steps the drive would fall by a tenth or more per doubling at the end; 0 if it never does.
     irregular: a clause about why the schedules are not yet, or never, in their limit regime on the spans; empty if they are.
     may_settle: a clause about a state of the rule that may still change for long; empty if nothing in it goes one way only.
     limit: what theory knows of the limit beside what was measured; empty if nothing.
@@ -42,6 +43,7 @@ class Structure:
     void: str = ""
     drive: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    fall_steps: int = 0
     irregular: str = ""
     may_settle: str = ""
     limit: str = ""

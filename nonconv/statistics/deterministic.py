@@ -6,10 +6,10 @@ or where spikes return, it stays the same from span to span.
 
 import math
 
-from nonconv.engine.whole import Whole
-from nonconv.statistics.decision import Decision, Seen, State
-from nonconv.experiment.structure import Structure
 from nonconv.engine.plan import Plan
+from nonconv.engine.whole import Whole
+from nonconv.experiment.structure import Structure
+from nonconv.statistics.decision import Decision, Seen, State
 
 SAME = 0.02
 """Doublings by which the extents of two spans of a cycle may differ, for a span need not end with a cycle."""

@@ -56,6 +56,16 @@ LEAST_SHARE, MOST_SHARE = 0.2, 4.0
 The variance of SGD falls like the drive, one step's like its square; in a loss that is flatter than a quadratic it falls
 more slowly, like the root of it for a fourth power.
 """
+LEAST_FALL = 0.05
+"""A drive that falls more slowly than this per doubling is better waited for than told apart from none by more paths."""
+LEAST_TOLD, LEVEL_FACTOR = 0.02, 1.5
+"""The least distance that more paths are advised to tell from none, and by how much the rising level adds to their number."""
+EXACT_HALF = 0.005
+"""Half the width of an interval of a slope that is known exactly: where in its cycle a run ends is chance too."""
+
+
+UNKNOWN = Structure()
+"""Of a cell of which nothing is known."""
 
 
 class Slope(NamedTuple):
@@ -99,7 +109,7 @@ class Observed:
     trends: Sequence[Trend]
     moments: CoMoments
     undefined: int = 0
-    structure: Structure = Structure()
+    structure: Structure = UNKNOWN
     whole: Whole | None = None
 
 
@@ -214,10 +224,6 @@ def _seen_between(seen: Observed, name: str, first: int) -> Seen:
     return Seen(_state(seen, name, first, low, high), spans[first].last, spans[2].last, slope.value, low, high)
 
 
-EXACT_HALF = 0.005
-"""Half the width of an interval of a slope that is known exactly: where in its cycle a run ends is chance too."""
-
-
 def _state(seen: Observed, name: str, first: int, low: float, high: float) -> State:
     """Name what a floor did by the interval of its slope."""
     if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
@@ -234,7 +240,7 @@ def _state(seen: Observed, name: str, first: int, low: float, high: float) -> St
 def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
     """Return whether a floor shows that errors stay up: it does not fall, and what it sees has settled."""
     late, both = floor
-    if late.state in ("falls", "vanished") or late.high > FASTEST_GROWTH and late.state != "stands":
+    if late.state in ("falls", "vanished") or (late.high > FASTEST_GROWTH and late.state != "stands"):
         return False
     # Where noise is known to stay, one doubling is enough: an earlier fall is the way from the start.
     lasting = both.state in ("stands", "grows") and late.slope > -SLOWEST_FALL
@@ -243,7 +249,7 @@ def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
     if name in ("twin_mean", ONE_STEP):
         return True
     # Windows and gaps see movement alone, also that of a path still on its way.
-    return "twin_mean" in _floors(seen) and seen.structure.noise == "persists" or _cycles(seen)
+    return ("twin_mean" in _floors(seen) and seen.structure.noise == "persists") or _cycles(seen)
 
 
 def _cycles(seen: Observed) -> bool:
@@ -301,14 +307,24 @@ def _slows(seen: Observed, name: str) -> bool:
 
 def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Say that a reason which would hold does not, since the limit is not stable."""
-    return Decision("undecided", seen.structure.void or "nothing is declared for which the errors would vanish")
+    told = "; ".join(_tell(name, floors[name]) for name in floors if name != ONE_STEP)
+    return Decision("undecided", f"{told}; but {seen.structure.void or 'nothing declared makes the errors vanish'}")
 
 
 def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], because: str) -> Decision:
     """Say which floors do not fall although a reason for it is declared, and what would show it."""
     stuck = [name for name in floors if name != ONE_STEP and not _falls(seen, name, floors[name])]
     told = "; ".join(_tell(name, floors[name]) for name in stuck)
-    return Decision("undecided", f"{because}, but on these steps {told}", _remedy(seen, floors, stuck))
+    known = seen.structure
+    drive = (known.drive[2] - known.drive[0]) / 2.0 if known.forbids else 0.0
+    if known.fall_steps and drive > -LEAST_FALL:
+        remedy = f"take at least {known.fall_steps} steps"
+    elif drive < 0 and seen.random:
+        half = max((floors[name][1].high - floors[name][1].low) / 2.0 for name in stuck)
+        remedy = f"take about {_round_paths(seen.paths, half, abs(drive))} paths"
+    else:
+        remedy = _remedy(seen, floors, stuck)
+    return Decision("undecided", f"{because}, but on these steps {told}", remedy)
 
 
 def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
@@ -330,18 +346,18 @@ def _remedy(seen: Observed, floors: dict[str, tuple[Seen, ...]], names: list[str
     wide = [floors[name][1] for name in names if floors[name][1].state == "unclear"]
     if not seen.random or not wide:
         return "take more steps"
-    paths = max(_wanted_paths(seen, found) for found in wide)
-    return f"take about {float(f'{paths:.0e}'):.0f} paths, or more steps"
+    # The interval must clear the further of the two borders; at a border any number of paths would be too few.
+    paths = (
+        _round_paths(seen.paths, (at.high - at.low) / 2.0, max(abs(at.slope), abs(at.slope + SLOWEST_FALL))) for at in wide
+    )
+    return f"take about {max(paths)} paths"
 
 
-def _wanted_paths(seen: Observed, found: Seen) -> float:
-    """Return with how many paths an interval of this slope would exclude 0 or -SLOWEST_FALL; at least twice as many."""
-    half = (found.high - found.low) / 2.0
-    if not math.isfinite(half):
-        return 2.0 * seen.paths
-    # The interval must clear the further of the two borders; at the border any number of paths would be too few.
-    wanted = max(abs(found.slope), abs(found.slope + SLOWEST_FALL), 0.02)
-    return max(2.0 * seen.paths, 1.2 * seen.paths * (half / wanted) ** 2)
+def _round_paths(paths: int, half: float, wanted: float) -> int:
+    """Return, rounded to one digit, with how many paths an interval of this half-width has the wanted one; at least twice."""
+    # The level rises with the number of paths, so a little more than the square of the ratio.
+    more = LEVEL_FACTOR * paths * (half / max(wanted, LEAST_TOLD)) ** 2 if math.isfinite(half) else 0.0
+    return int(float(f"{max(2.0 * paths, more):.0e}"))
 
 
 FLOOR_PHRASES = {
@@ -360,7 +376,9 @@ def _tell(name: str, floor: tuple[Seen, ...]) -> str:
     if late.state == "vanished":
         return f"{FLOOR_PHRASES[name]} is 0 up to rounding"
     at = both if both.state != "unclear" or late.state == "unclear" else late
-    return f"{FLOOR_PHRASES[name]} {VERBS[at.state]} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
+    clear = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
+    verb = "rests on too few paths" if clear else VERBS[at.state]
+    return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
 
 
 VERBS = {"stands": "stands", "grows": "grows", "falls": "falls", "unclear": "may stand or fall", "vanished": "is 0"}

@@ -1,6 +1,8 @@
 """What a cell's components say of its limit, put together for the verdict (experiment.structure.Structure)."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -24,6 +26,8 @@ CLOSE = 0.5
 """Doublings by which the drive of the last span may be off its limit."""
 MOST_REMEDY = 2**40
 """Steps beyond which no run is advised."""
+TINY = 1e-300
+"""Stands for a drive of 0 in logarithms."""
 
 
 def structure(cell: Cell, theta: Array | None = None) -> Structure:
@@ -34,14 +38,15 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     reasons = [*_schedule_reasons(cell, stable), *_rule_reasons(cell)]
     if here.noise in ("none", "vanishes") and stable:
         reasons.append(Reason("noise", _noise_text(here)))
-    forbids = [reason for reason in (*_schedule_reasons(cell, True), *_rule_reasons(cell))]
+    forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=void,
+        void=void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else "",
         drive=drive,
         scale=_scale(cell),
+        fall_steps=_steps_until(cell, lambda found: found[-1] - found[-2] <= -STEADY) if forbids else 0,
         irregular=_irregular(cell, drive),
         may_settle=_may_settle(cell),
         limit=_limit(cell),
@@ -88,26 +93,20 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     """Return whether iterates near the limit stay there without noise, None if it is not known; and why not, as a clause."""
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
-    if rate == 0:
-        return True, ""
-    most = rule.stable_below(h) if rule.stable_below else None
-    if most == math.inf:
-        return True, ""
+    most = math.inf if rate == 0 else rule.stable_below(h) if rule.stable_below else None
+    if most is None or (here.curvature is None and 0 < most < math.inf):
+        return None, ""
     if most == 0:
         return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
-    if most is None or here.curvature is None:
-        return None, ""
-    product = rate * here.curvature
+    product = rate * (here.curvature or 0.0)
     if product >= most:
         return False, (
             f"without noise the minimum is not stable for {rule.name}: the learning rate times the curvature is "
             f"{product:.3g}, and must be below {most:.3g}"
         )
-    if rule is SGD and here.spread > 0:
-        batch = max(cell.batch_size.limits.low, 1.0)
-        growth = (1.0 - product) ** 2 + rate**2 * here.spread / batch
-        if growth >= 1:
-            return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
+    growth = (1.0 - product) ** 2 + rate**2 * here.spread / max(cell.batch_size.limits.low, 1.0)
+    if rule is SGD and here.spread > 0 and growth >= 1:
+        return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
     return True, ""
 
 
@@ -169,7 +168,7 @@ def _limit_drive(cell: Cell) -> float:
     """Return log2 of the limit of the drive; that of rules whose directions vanish is -inf."""
     rule, h, _ = cell.program.optimizer
     size = float(rule.relative_size(h, np.array([FAR]))[0])
-    return math.log2(cell.learning_rate.limits.high * max(size, 1e-300) / cell.batch_size.limits.low)
+    return math.log2(cell.learning_rate.limits.high * max(size, TINY) / cell.batch_size.limits.low)
 
 
 def _not_steady(cell: Cell, drive: tuple[float, ...]) -> str:
@@ -186,20 +185,26 @@ def _not_steady(cell: Cell, drive: tuple[float, ...]) -> str:
     if cell.period == 0:
         return "the schedules oscillate without a period that the run shows"
     clause = max(changes, key=lambda name: changes[name])
-    wanted = _steps_until_steady(cell)
+    wanted = _steps_until(cell, partial(_is_steady, cell))
     return f"{clause}; " + (f"take at least {wanted} steps" if wanted else f"that takes more than {MOST_REMEDY:.0e} steps")
 
 
-def _steps_until_steady(cell: Cell) -> int:
-    """Return about how many steps a run must have for its schedules to be in their limit regime; 0 if too many."""
+def _is_steady(cell: Cell, drive: list[float]) -> bool:
+    """Return whether the drive of three dyadic spans is in its limit regime."""
+    flat = all(abs(later - earlier) <= STEADY for earlier, later in pairwise(drive))
+    return flat and abs(drive[-1] - _limit_drive(cell)) <= CLOSE
+
+
+def _steps_until(cell: Cell, reached: Callable[[list[float]], bool]) -> int:
+    """Return about how many steps a run must have, at least twice those it has, for its last three drives to have reached it.
+
+    0 if more than MOST_REMEDY.
+    """
     steps = cell.program.steps
     while steps < MOST_REMEDY:
         steps *= 2
-        found = [
-            math.log2(max(_drive_at(cell, np.linspace(steps >> k + 1, steps >> k, 257).round()), 1e-300)) for k in (2, 1, 0)
-        ]
-        steady = all(abs(later - earlier) <= STEADY for earlier, later in pairwise(found))
-        if steady and abs(found[-1] - _limit_drive(cell)) <= CLOSE:
+        thirds = [np.linspace((steps >> k + 1) + 1, steps >> k, 257).round() for k in (2, 1, 0)]
+        if reached([math.log2(max(_drive_at(cell, n), TINY)) for n in thirds]):
             return int(float(f"{steps:.1e}"))
     return 0
 
