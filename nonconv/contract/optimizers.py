@@ -34,7 +34,7 @@ average does.
 FAR = np.array([1e12, 1e15, 1e18])
 """Steps at which a relative size is near its limit."""
 TINY, FAR_ABOVE, LATE, SETTLED, BORDER = 1e-30, 1e3, 2.0**40, 4096, 0.1
-"""A theta beside which any eps is large, and growth of it; from which step on, how long, and how far off its limit it is tried."""
+"""A theta beside which any eps is large, and growth of it; from which step on, how long, how far off the limit."""
 QUIET = 64
 """Steps without a gradient, after which 0/0 has come up if it can."""
 
@@ -241,7 +241,7 @@ def _stability_is_measured(component: Optimizer, h: Any) -> None:
     most = component.stable_below(h)
     if not isinstance(most, float | int) or math.isnan(most) or most < 0:
         raise Broken(f"stable_below is {most!r}; it must be a number >= 0, or inf", component.stable_below)
-    if most == 0 or most == math.inf:
+    if most in (0, math.inf):
         return  # either shows only in the long run
     _, last = _follow_tiny(component, h, (1.0 - BORDER) * most)
     largest, _ = _follow_tiny(component, h, (1.0 + BORDER) * most)
