@@ -17,7 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import normal
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, WINDOW_ENDS, Trend
+from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
 Answer = Literal["does_not_converge", "converges", "diverges", "undecided"]
 
@@ -212,7 +212,8 @@ def _explain_unsettled(seen: Observed, name: str, z: float) -> str:
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
     """Return the finite slopes over the last doubling, by the name that reports use."""
-    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS))
+    helpers = (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, ONE_STEP)
+    names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in helpers)
     found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
 
