@@ -3,6 +3,7 @@
 Paths are independent, so path numbers 200 r, ..., 200 r + 199 are the r-th repetition of an experiment with 200 paths.
 """
 
+import math
 import sys
 import tempfile
 from collections import Counter
@@ -15,6 +16,7 @@ import yaml
 
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
+from nonconv.engine.plan import PHASE_MASK, Span, Steps
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
@@ -102,17 +104,29 @@ def floor_truth(cell: Cell) -> Array:
         if row.floor == "twin":
             found.append(v * (1.0 - rho ** (2.0 * lag)))
         elif row.floor == "twin_mean":
-            found.append(v * float(np.mean(1.0 - rho ** (2.0 * (span.late - span.first)))))
+            # A mean over paths of one step of each stratum is the mean over all steps of these strata.
+            late = np.arange(row.first, row.step + 1) - span.first
+            found.append(v * float(np.mean(1.0 - rho ** (2.0 * late))))
         elif row.floor == "window":
-            apart = np.abs(span.window[:, None] - span.window[None, :])
-            found.append(v * (1.0 - float(np.mean(rho ** apart.astype(float)))))
-        elif row.floor == "cauchy":
-            found.append(v * (1.0 - rho**lag) / 2.0)
+            steps, weight = looks_of_each_phase(span)
+            # The sum of rho^|a - b| over the pairs a < b of steps of a window, from step to step.
+            before = pairs = np.zeros(steps.shape[1])
+            for gap in np.diff(steps, axis=0):
+                before = (before + 1.0) * rho**gap
+                pairs = pairs + before
+            found.append(v * (1.0 - float((len(steps) + 2.0 * pairs) @ weight) / len(steps) ** 2))
         else:
-            half = len(span.window) // 2
-            apart = span.window[half:] - span.window[: len(span.window) - half]
-            found.append(v * float(np.mean(1.0 - rho ** apart.astype(float))) / 2.0)
+            found.append(v * (1.0 - rho**lag) / 2.0)
     return np.array(found)
+
+
+def looks_of_each_phase(span: Span) -> tuple[Steps, Array]:
+    """All choices of one step per stratum that a phase can make, (strata, choices), and their probabilities."""
+    # A step changes with the place in its stratum at multiples of 1 / covered, of which gcd(covered, strata) are the same.
+    count = span.covered // math.gcd(span.covered, span.strata)
+    places = np.array([-(-k * 2**32 // count) for k in range(count)], dtype=np.uint64)
+    begin = np.unique(np.append((places[:, None] - span.turns).ravel() & PHASE_MASK, np.uint64(0)))
+    return span.looks(begin), np.diff(np.append(begin, np.uint64(2**32)).astype(float)) / 2**32
 
 
 def coverage(number: int) -> Iterator[tuple[str, int, int, float]]:

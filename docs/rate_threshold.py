@@ -30,7 +30,8 @@ def measured(optimizer: str, rho: float) -> tuple[Cell, Run]:
 def exact(cell: Cell) -> float:
     """The log-log slope of SGD's expected error, averaged over the steps that the measured one is averaged over."""
     error = dict(zip(cell.program.record.tolist(), predicted_errors(cell)["minimizer"].tolist(), strict=True))
-    before, last = (np.mean([error[step] for step in span.window.tolist()]) for span in cell.program.plan.spans[-2:])
+    spans = cell.program.plan.spans[-2:]
+    before, last = (np.mean([error[step] for step in range(span.first_of(0), span.last + 1)]) for span in spans)
     return float(np.log2(last / before))
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.programs import each_engine, law_named, law_parameters, make, optimizer_named, run
+from kit.programs import all_looks, each_engine, law_named, law_parameters, make, optimizer_named, run
 from nonconv.components.definitions import Chosen
 from nonconv.data import DATA
 from nonconv.data.continuous import HALF_GRID
@@ -48,7 +48,7 @@ from nonconv.optimizers import OPTIMIZERS
 
 def same_bits(a: Block, b: Block) -> bool:
     """Of all that is left behind, but what is said of failures."""
-    ours, theirs = ([x.start, x.theta, x.seen, x.lowest, x.highest, *x.twins] for x in (a, b))
+    ours, theirs = ([x.start, x.theta, x.seen, x.lowest, x.highest, *all_looks(x)] for x in (a, b))
     if a.average is not None and b.average is not None:
         ours, theirs = [*ours, a.average], [*theirs, b.average]
     same = (a.average is None) == (b.average is None) and np.array_equal(a.marks, b.marks)
@@ -288,7 +288,7 @@ def test_snapshots_of_a_block_fit(dim: int, steps: int, wanted: Wanted) -> None:
     start, plan = np.zeros(dim), plan_for(steps, wanted)
     program = make(dim=dim, steps=steps, start=start, plan=plan, record=np.arange(1, steps + 1, max(steps // 50, 1)))
     block = run(program, paths=8)
-    kept, size = block.seen.nbytes + sum(twin.nbytes for twin in block.twins), block_size(program)
+    kept, size = block.seen.nbytes + sum(looks.nbytes for looks in all_looks(block)), block_size(program)
     assert size % SMALLEST_BLOCK == 0
     assert SMALLEST_BLOCK <= size <= LARGEST_BLOCK
     assert size == SMALLEST_BLOCK or kept * size / 8 <= SNAPSHOT_BYTES

@@ -3,7 +3,6 @@
 A statistical comparison holds within 4 standard errors and has a control that must fail, as in test_oracles.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,12 +17,15 @@ from scipy import stats
 
 from kit.calibration import calibration_script
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
+from kit.programs import all_looks as seen_per_span
 from kit.programs import each_engine, make, run
+from kit.strata import all_looks, mean_over_strata
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
-from nonconv.engine.plan import MOST_SPANS, NO_PLAN, NOTHING_WANTED, WINDOW_STEPS, Plan, Span, Wanted, plan_for
+from nonconv.engine.plan import MOST_SPANS, NO_PLAN, NOTHING_WANTED, Plan, Span, Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference
+from nonconv.engine.strata import path_phases
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, lower_bound, moments
@@ -82,35 +84,13 @@ def test_lags_double_up_to_the_whole_span(span: Span) -> None:
 
 @MANY
 @given(a_span)
-def test_window_is_equidistant_and_ends_with_the_span(span: Span) -> None:
-    whole, window = span.last - span.first, span.window
-    assert len(window) == min(WINDOW_STEPS, whole)
-    assert window[-1] == span.last
-    assert np.ptp(np.diff(window, prepend=span.first)) <= 1, "as equal as whole steps can be"
-
-
-@MANY
-@given(a_span)
-def test_parts_of_the_window(span: Span) -> None:
-    half, quarter = (span.first + (span.last - span.first) * share for share in (0.5, 0.25))
-    late, middle = set(span.late.tolist()), set(span.middle.tolist())
-    assert late
-    assert middle
-    assert late | middle <= set(span.window.tolist())
-    if len(span.window) == WINDOW_STEPS:
-        assert late == {step for step in span.window.tolist() if step > half}
-        assert middle == {step for step in span.window.tolist() if quarter < step <= half}
-
-
-@MANY
-@given(a_span)
-def test_marks_are_what_is_looked_at(span: Span) -> None:
+def test_marks_are_what_every_path_is_looked_at(span: Span) -> None:
     """Rising and once each; the path also at the branch point, its twin only after."""
-    path, twin = span.path_marks.tolist(), span.twin_marks.tolist()
-    lagged = {span.first + lag for lag in span.lags.tolist()}
-    assert path == sorted({span.first, *lagged, *span.window.tolist()})
-    assert twin == sorted({*lagged, *span.middle.tolist(), *span.late.tolist()})
-    assert span.first < twin[0] <= twin[-1] == path[-1] == span.last
+    lagged = [span.first + lag for lag in span.lags.tolist()]
+    assert span.path_marks.tolist() == [span.first, *lagged]
+    assert span.twin_marks.tolist() == lagged
+    assert lagged == sorted(set(lagged))
+    assert lagged[-1] == span.last
 
 
 @pytest.mark.slow
@@ -153,6 +133,11 @@ def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
     return np.array(found)
 
 
+def looked_at(theta: Array, looks: Any) -> Array:
+    """Iterates (steps, dim, paths) of each path after its own steps (strata, paths): shape (strata, dim, paths)."""
+    return np.ascontiguousarray(np.moveaxis(theta[looks - 1, :, np.arange(looks.shape[1])], 2, 1))
+
+
 def twinned(optimizer: str, batch: str = "1", **changes: Any) -> Program:
     return make(optimizer, dim=2, batch=batch, plan=plan_for(45, ALL), **changes)
 
@@ -165,11 +150,16 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
     program = twinned(optimizer, batch)
     block = run(program, engine)
     assert len(block.twins) == MOST_SPANS
-    for span, twin in zip(program.plan.spans, block.twins, strict=True):
+    own = by_hand(program, 13, program.steps)
+    for span, twin, sampled in zip(program.plan.spans, block.twins, block.sampled_twins, strict=True):
         expected = by_hand(program, 13, span.first)
         assert twin.tobytes() == expected[span.twin_marks - 1].tobytes()
         assert not np.any(twin == block.seen[np.searchsorted(block.marks, span.twin_marks)]), "they part at once"
         assert block.theta[: span.first].tobytes() == expected[: span.first].tobytes()
+        looks = span.looks(path_phases(program.seed, 0, 13))
+        assert sampled.tobytes() == looked_at(expected, looks[span.twin_from :]).tobytes()
+    for span, sampled in zip(program.plan.spans, block.sampled, strict=True):
+        assert sampled.tobytes() == looked_at(own, span.looks(path_phases(program.seed, 0, 13))).tobytes()
 
 
 @pytest.mark.compiles
@@ -180,15 +170,15 @@ def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     with_twins = run(twinned(optimizer, "growing", **changes))
     for plan in (NO_PLAN, plan_for(45, Wanted(twin=False))):
         without = run(make(optimizer, dim=2, batch="growing", plan=plan, **changes))
-        assert without.twins == ()
+        assert without.twins == without.sampled_twins == ()
         for name in ("theta", "average", "lowest", "highest"):
             assert getattr(with_twins, name).tobytes() == getattr(without, name).tobytes()
 
 
 @pytest.mark.compiles
-def test_a_path_has_the_same_twin_in_every_block() -> None:
+def test_a_path_has_the_same_twin_and_steps_in_every_block() -> None:
     program = twinned("adam", "growing")
-    for twin, alone in zip(run(program).twins, run(program, first=7, paths=3).twins, strict=True):
+    for twin, alone in zip(seen_per_span(run(program)), seen_per_span(run(program, first=7, paths=3)), strict=True):
         assert twin[:, :, 7:10].tobytes() == alone.tobytes()
 
 
@@ -224,14 +214,13 @@ def stationary(plan: Plan, covariance: Callable[[Any], Any]) -> dict[Row, float]
     """The expectation of the window and Cauchy floors of a stationary process from its autocovariance."""
     found = {}
     for row in rows(plan):
-        window, v = plan.spans[row.span].window, float(covariance(0))
+        span, v = plan.spans[row.span], float(covariance(0))
+        steps, weight = all_looks(span)
         if row.floor == "window":
-            found[row] = v - float(np.mean([[covariance(abs(a - b)) for a in window.tolist()] for b in window.tolist()]))
-        elif row.floor == "cauchy":
+            apart = np.abs(steps[:, None] - steps[None, :])
+            found[row] = v - float(covariance(apart).mean(axis=(0, 1)) @ weight)
+        elif row.floor in ("cauchy", "cauchy_mean"):
             found[row] = (v - float(covariance(row.lag))) / 2.0
-        elif row.floor == "cauchy_mean":
-            apart = [b - a for a, b in zip(window.tolist(), window[len(window) // 2 :].tolist(), strict=False)]
-            found[row] = float(np.mean([(v - covariance(lag)) / 2.0 for lag in apart]))
     return found
 
 
@@ -244,7 +233,9 @@ def stationary_sgd(plan: Plan, g: float, variance: float) -> dict[Row, float]:
         if row.floor == "twin":
             found[row] = v * (1.0 - rho ** (2 * row.lag))
         elif row.floor == "twin_mean":
-            found[row] = v * float(np.mean(1.0 - rho ** (2 * (span.late - span.first))))
+            found[row] = v * mean_over_strata(
+                span, 1.0 - rho ** (2.0 * np.maximum(np.arange(span.last + 1) - span.first, 0)), span.late
+            )
     return found
 
 
@@ -367,63 +358,74 @@ def test_twins_that_are_not_predicted(changes: dict[str, Any], tmp_path: Path) -
 # What is measured
 
 
-def made_up(plan: Plan, dim: int, paths: int, seed: int) -> Block:
-    """A block of random numbers."""
-    rng, marks = np.random.default_rng(seed), plan.marks(np.array([1]))
+def made_up(plan: Plan, dim: int, paths: int, seed: int) -> tuple[Block, Array, list[Array]]:
+    """A block of random numbers, all its iterates, (steps, dim, paths), and those of the twin of each span."""
+    rng, marks, phases = np.random.default_rng(seed), plan.marks(np.array([1])), path_phases(seed, 0, paths)
+    theta, *twins = rng.normal(size=(1 + len(plan.spans), plan.spans[-1].last, dim, paths))
+    return block_of(plan, marks, phases, theta, twins), theta, twins
+
+
+def block_of(plan: Plan, marks: Any, phases: Any, theta: Array, twins: list[Array]) -> Block:
+    """The block that is left of all iterates of paths and twins."""
+    with_twins = list(zip(plan.spans, twins, strict=True))
     return Block(
         first=0,
-        start=np.zeros((dim, paths)),
-        theta=np.zeros((1, dim, paths)),
+        start=np.zeros(theta.shape[1:]),
+        theta=theta[:1],
         average=None,
         failed=(),
         progress=None,
         marks=marks,
-        seen=rng.normal(size=(len(marks), dim, paths)),
-        twins=tuple(rng.normal(size=(len(span.twin_marks), dim, paths)) for span in plan.spans),
+        seen=theta[marks - 1],
+        twins=tuple(twin[span.twin_marks - 1] for span, twin in with_twins),
+        sampled=tuple(looked_at(theta, span.looks(phases)) for span in plan.spans),
+        sampled_twins=tuple(looked_at(twin, span.looks(phases)[span.twin_from :]) for span, twin in with_twins),
         lowest=np.empty((0, 0)),
         highest=np.empty((0, 0)),
     )
 
 
-def floor_by_loops(row: Row, span: Span, path: dict[int, list[float]], twin: dict[int, list[float]]) -> float:
-    """From iterates by step, as the definitions say."""
+def floor_by_loops(row: Row, span: Span, looks: list[int], path: list[list[float]], twin: list[list[float]]) -> float:
+    """From all iterates, step 1 first, as the definitions say. looks: the path's step in each stratum."""
 
     def square(a: list[float], b: list[float]) -> float:
         return sum((x - y) * (x - y) for x, y in zip(a, b, strict=True))
 
-    window = span.window.tolist()
     if row.floor == "twin":
-        return square(path[row.step], twin[row.step]) / 2.0
+        return square(path[row.step - 1], twin[row.step - 1]) / 2.0
     if row.floor == "twin_mean":
-        return sum(square(path[n], twin[n]) / 2.0 for n in span.late.tolist()) / len(span.late)
+        late = looks[span.late]
+        return sum(square(path[n - 1], twin[n - 1]) / 2.0 for n in late) / len(late)
     if row.floor == "window":
-        mean = [sum(column) / len(window) for column in zip(*(path[n] for n in window), strict=True)]
-        return sum(square(path[n], mean) for n in window) / len(window)
+        mean = [sum(column) / len(looks) for column in zip(*(path[n - 1] for n in looks), strict=True)]
+        return sum(square(path[n - 1], mean) for n in looks) / len(looks)
     if row.floor == "cauchy":
-        return square(path[row.step], path[span.first]) / 4.0
-    pairs = list(zip(window, window[len(window) // 2 :], strict=False))
-    return sum(square(path[a], path[b]) / 4.0 for a, b in pairs) / len(pairs)
+        return square(path[row.step - 1], path[span.first - 1]) / 4.0
+    pairs = list(zip(looks, looks[len(looks) // 2 :], strict=False))
+    return sum(square(path[a - 1], path[b - 1]) / 4.0 for a, b in pairs) / len(pairs)
 
 
 @pytest.mark.parametrize("dim", [1, 3])
-@pytest.mark.parametrize("steps", [2, 5, 9, 100, 1000])
-def test_floors_by_loops(steps: int, dim: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "period"), [(2, 1), (5, 1), (9, 1), (9, 3), (100, 1), (100, 30), (1000, 1), (1000, 7), (1000, 300)]
+)
+def test_floors_by_loops(steps: int, period: int, dim: int) -> None:
     """Also of paths that are infinite or nan somewhere, or whose twin is."""
-    plan = plan_for(steps, ALL)
-    block = made_up(plan, dim, 5, steps)
-    block.seen[-1:, 0, 0], block.seen[-3:, 0, 1], block.twins[-1][-2:, 0, 2] = math.inf, math.nan, -math.inf
-    found = measured(plan, block)
+    plan = plan_for(steps, ALL, period)
+    _, theta, twins = made_up(plan, dim, 5, steps)
+    theta[-1:, 0, 0], theta[-3:, 0, 1], twins[-1][-2:, 0, 2] = math.inf, math.nan, -math.inf
+    phases = path_phases(1, 0, 5)
+    found = measured(plan, block_of(plan, plan.marks(np.array([1])), phases, theta, twins))
     assert found.shape == (len(rows(plan)), 5)
     for k, row in enumerate(rows(plan)):
-        span = plan.spans[row.span]
+        looks = plan.spans[row.span].looks(phases)
         for p in range(5):
-            path = dict(zip(block.marks.tolist(), block.seen[:, :, p].tolist(), strict=True))
-            twin = dict(zip(span.twin_marks.tolist(), block.twins[row.span][:, :, p].tolist(), strict=True))
-            expected = floor_by_loops(row, span, path, twin)
+            own = (looks[:, p].tolist(), theta[:, :, p].tolist(), twins[row.span][:, :, p].tolist())
+            expected = floor_by_loops(row, plan.spans[row.span], *own)
             assert found[k, p] == pytest.approx(expected, rel=1e-12, nan_ok=True), (row, p)
     counted = moments(found)
     assert np.array_equal(counted.n_finite, np.isfinite(found).sum(axis=1))
-    last = counted.n_finite[[k for k, row in enumerate(rows(plan)) if row.step == steps]]
+    last = counted.n_finite[[k for k, row in enumerate(rows(plan)) if row.step == steps and row.floor in ("twin", "cauchy")]]
     assert last.max() <= 3, "two paths are not finite at the last step"
     values = estimate(counted).value
     assert np.array_equal(np.isnan(values), np.isnan(found).any(axis=1))
@@ -433,7 +435,7 @@ def test_floors_by_loops(steps: int, dim: int) -> None:
 def test_rows_are_those_wanted() -> None:
     """Each kind alone gives its rows of the whole, and the same numbers."""
     whole = plan_for(100, ALL)
-    block = made_up(whole, 2, 4, 0)
+    block, _, _ = made_up(whole, 2, 4, 0)
     every = dict(zip(rows(whole), measured(whole, block), strict=True))
     for name in Wanted._fields:
         plan = replace(whole, wanted=NOTHING_WANTED._replace(**{name: True}))
@@ -450,12 +452,17 @@ def test_steps_and_lags_of_rows() -> None:
     assert found == [*twin, ("twin_mean", 200, 100), ("window", 200, 100), *cauchy, ("cauchy_mean", 200, 50)]
 
 
-@pytest.mark.parametrize("whole", [33, 7])
-def test_lag_of_cauchy_mean_is_how_far_its_pairs_are_apart(whole: int) -> None:
-    span = Span(100, 100 + whole)
-    window = span.window.tolist()
-    apart = {b - a for a, b in zip(window, window[len(window) // 2 :], strict=False)}
-    assert [row.lag for row in rows(Plan((span,), ALL)) if row.floor == "cauchy_mean"] == list(apart)
+@pytest.mark.parametrize(
+    ("whole", "period", "covered", "late"),
+    [(33, 1, 32, 16), (7, 1, 6, 3), (100, 9, 90, 45), (100, 51, 51, 51), (100, 200, 100, 50), (1, 1, 1, 1)],
+)
+def test_steps_of_rows_that_average(whole: int, period: int, covered: int, late: int) -> None:
+    """The lag of a window is the number of its steps, that of cauchy_mean how far its pairs are apart."""
+    found = {row.floor: row for row in rows(Plan((Span(100, 100 + whole, period),), ALL))}
+    last = 100 + whole
+    assert found["window"][2:] == (last, covered, last - covered + 1)
+    assert found["twin_mean"][2:] == (last, whole, last - late + 1)
+    assert found["cauchy_mean"][2:] == (last, covered // 2, last - covered + 1)
 
 
 # A lower bound for every xi
@@ -465,7 +472,7 @@ def each_xi(block: Block, plan: Plan, seed: int) -> dict[str, Array]:
     """Random variables (dim, paths) that try to be near the path."""
     rng, shape = np.random.default_rng(seed), block.seen.shape[1:]
     at = {step: block.seen[k] for k, step in enumerate(block.marks.tolist())}
-    window = np.array([at[step] for step in plan.spans[-1].window.tolist()])
+    window = block.sampled[-1]
     return {
         "mean of the window": window.mean(axis=0),
         "last": at[plan.spans[-1].last],
@@ -478,11 +485,12 @@ def each_xi(block: Block, plan: Plan, seed: int) -> dict[str, Array]:
 
 def own_average(row: Row, span: Span, block: Block, xi: Array) -> Array:
     """|theta - xi|^2 of each path, averaged over the steps that the floor speaks of."""
-    at = {step: np.square(block.seen[k] - xi).sum(axis=0) for k, step in enumerate(block.marks.tolist())}
-    window = span.window.tolist()
-    pairs = list(zip(window, window[len(window) // 2 :], strict=False))
-    own = {"window": window, "cauchy": [span.first, row.step], "cauchy_mean": list(itertools.chain(*pairs))}[row.floor]
-    return np.asarray(np.mean([at[step] for step in own], axis=0))
+    at = {step: block.seen[k] for k, step in enumerate(block.marks.tolist())}
+    window = block.sampled[row.span]
+    pairs = np.concatenate([window[: len(window) - len(window) // 2], window[len(window) // 2 :]])
+    ends = np.array([at[span.first], at[row.step]])
+    own = {"window": window, "cauchy": ends, "cauchy_mean": pairs}[row.floor]
+    return np.asarray(np.square(own - xi).sum(axis=1).mean(axis=0))
 
 
 @pytest.mark.slow
@@ -491,7 +499,7 @@ def own_average(row: Row, span: Span, block: Block, xi: Array) -> Array:
 def test_no_xi_undercuts_a_floor(steps: int, dim: int, seed: int) -> None:
     """On any path whatsoever, path by path; the mean of the window attains the window floor."""
     plan = plan_for(steps, Wanted(twin=False))
-    block = made_up(plan, dim, 20, seed)
+    block, _, _ = made_up(plan, dim, 20, seed)
     xis = each_xi(block, plan, seed)
     for row, floor in zip(rows(plan), measured(plan, block), strict=True):
         span = plan.spans[row.span]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from kit.programs import each_engine, program_of
+from kit.programs import all_looks, each_engine, program_of
 from nonconv.components.definitions import Chosen, Dataset, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -148,7 +148,7 @@ def run(program: Program, engine: Engines = Fused, first: int = 0, paths: int = 
 
 
 def same_bits(a: Block, b: Block) -> bool:
-    ours, theirs = ([x.start, x.theta, x.seen, x.lowest, x.highest, *x.twins] for x in (a, b))
+    ours, theirs = ([x.start, x.theta, x.seen, x.lowest, x.highest, *all_looks(x)] for x in (a, b))
     if a.average is not None and b.average is not None:
         ours, theirs = [*ours, a.average], [*theirs, b.average]
     same = (a.average is None) == (b.average is None) and a.failed == b.failed

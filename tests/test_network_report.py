@@ -181,7 +181,8 @@ def test_the_noise_at_the_noted_steps(result: Callable[[str], Result], name: str
 
 def part(block: Block, own: slice) -> Block:
     """The block as if there were no other coordinates."""
-    return Block(**block.__dict__ | {"seen": block.seen[:, own], "twins": tuple(twin[:, own] for twin in block.twins)})
+    several = {name: tuple(each[:, own] for each in getattr(block, name)) for name in ("twins", "sampled", "sampled_twins")}
+    return Block(**block.__dict__ | {"seen": block.seen[:, own]} | several)
 
 
 GROUPS = {"hidden": slice(0, 20), "output": slice(20, 26), "output.bias": slice(25, 26)}

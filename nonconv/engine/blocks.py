@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from nonconv.engine.moving import Moving, Stopped
 from nonconv.engine.plan import Span
 from nonconv.engine.program import Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
+from nonconv.engine.strata import Hits, find_hits
 from nonconv.engine.whole import Whole, follow
 from nonconv.numerics.arithmetic import Array
 
@@ -52,7 +53,9 @@ class Block:
     """What a block leaves behind. theta (R, dim, paths) at the recorded steps; start, average (dim, paths).
 
     seen (marks, dim, paths): the iterates at the steps of `marks`, the recorded ones among them. twins: for each span
-    of the plan the twins at its twin_marks. lowest, highest (dim, paths): of all iterates; empty without track_range.
+    of the plan the twins at its twin_marks. sampled (strata, dim, paths): for each span the iterates at the steps of
+    `Span.looks`. sampled_twins: the twins at the same steps, in the strata from `Span.twin_from` on.
+    lowest, highest (dim, paths): of all iterates; empty without track_range.
     whole: what the first path of all did on every step, with track_whole.
     """
 
@@ -65,10 +68,25 @@ class Block:
     marks: NDArray[np.int64]
     seen: Array
     twins: tuple[Array, ...]
+    sampled: tuple[Array, ...]
+    sampled_twins: tuple[Array, ...]
     lowest: Array
     highest: Array
     examined: Examined | None = None
     whole: Whole | None = None
+
+
+@dataclass
+class Seen:
+    """What is seen of programs that move together, their coordinates one after another: see Block, per span where it is.
+
+    marked (marks, dim, paths): of all paths.
+    """
+
+    marked: Array
+    twins: list[Array] = field(default_factory=list)
+    sampled: list[Array] = field(default_factory=list)
+    sampled_twins: list[Array] = field(default_factory=list)
 
 
 def block_size(program: Program) -> int:
@@ -111,20 +129,21 @@ def _simulate(
 ) -> list[Block]:
     """Move the programs together, their twins after each span's start, and return a block per program."""
     moving, program = Moving(programs, together, first, paths, stop), programs[0]
-    marks, spans = program.marks, program.plan.spans
-    seen = np.empty((len(marks), *moving.theta.shape))
-    twins, done = [], 0
-    for span in spans:
-        moving.go(marks, seen, done, span.first)
-        done = span.first
+    seen = Seen(np.empty((len(program.marks), *moving.theta.shape)))
+    done = 0
+    for span in program.plan.spans:
+        moving.go(program.marks, seen.marked, done, span.first)
+        hits = find_hits(program.seed, first, paths, span, together.tile)
         if program.plan.wanted.twin:
-            twins.append(moving.twin(span.first))
-    moving.go(marks, seen, done, program.steps)
-    followed = [_follow_twin(twin, span) for twin, span in zip(twins, spans if twins else (), strict=True)]
-    return [_block(each, alone[k], k, moving, seen, followed) for k, each in enumerate(programs)]
+            _follow_twin(moving.twin(span.first), span, hits, seen)
+        seen.sampled.append(np.empty((span.strata, *moving.theta.shape)))
+        moving.go(program.marks, seen.marked, span.first, span.last, hits, seen.sampled[-1])
+        done = span.last
+    moving.go(program.marks, seen.marked, done, program.steps)
+    return [_block(each, alone[k], k, moving, seen) for k, each in enumerate(programs)]
 
 
-def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: Array, twins: Sequence[Array]) -> Block:
+def _block(program: Program, engine: Engine, number: int, moving: Moving, all_seen: Seen) -> Block:
     """Return the block of program `number` of those that moved together."""
 
     def own(rows: Array) -> Array:
@@ -132,7 +151,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
         return np.ascontiguousarray(rows[..., number * program.dim : (number + 1) * program.dim, :])
 
     first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
-    start, seen = own(moving.start), own(seen)
+    start, seen = own(moving.start), own(all_seen.marked)
     # Without floors the marks are the recorded steps: no copy then.
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
@@ -144,7 +163,9 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, seen: 
         progress=find_progress(program, engine, first, start, theta, stop),
         marks=marks,
         seen=seen,
-        twins=tuple(map(own, twins)),
+        twins=tuple(map(own, all_seen.twins)),
+        sampled=tuple(map(own, all_seen.sampled)),
+        sampled_twins=tuple(map(own, all_seen.sampled_twins)),
         lowest=own(moving.lowest),
         highest=own(moving.highest),
         examined=_examine(program, engine, start, theta, stop),
@@ -204,8 +225,8 @@ def _find_unmoved(program: Program, learning: Learning, idle: Callable[..., Any]
     return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
-def _follow_twin(twin: Moving, span: Span) -> Array:
-    """Move the twin through its span and return it at the span's twin_marks, shape (marks, dim, paths)."""
-    seen = np.empty((len(span.twin_marks), *twin.theta.shape))
-    twin.go(span.twin_marks, seen, span.first, span.last)
-    return seen
+def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen) -> None:
+    """Move the twin through its span and add what is seen of it."""
+    seen.twins.append(np.empty((len(span.twin_marks), *twin.theta.shape)))
+    seen.sampled_twins.append(np.empty((span.strata - span.twin_from, *twin.theta.shape)))
+    twin.go(span.twin_marks, seen.twins[-1], span.first, span.last, hits, seen.sampled_twins[-1])

@@ -119,6 +119,8 @@ class Kernel:
     made without steps, under the lock too.
     """
 
+    tile = LANES
+
     def __init__(self, program: Program, learning: Learning) -> None:
         """Compile or load the pieces of a program."""
         with alone(loops().__name__):
@@ -147,7 +149,8 @@ class Kernel:
     def _advance(self, m: Motion) -> None:
         """Call the compiled loops with the parts of a motion."""
         self._loops.advance(
-            m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots,
+            *m.hits, m.sampled, m.first_step, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.before.k0, m.before.k1, m.branched, m.stop, tuple(self._pieces), self._sizes,
         )  # fmt: skip
 

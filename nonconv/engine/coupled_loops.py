@@ -57,7 +57,8 @@ def clear(out):
 
 @njit(cache=True, nogil=True, **KERNEL_OPTIONS)
 def advance(
-    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
+    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
+    hit_step, hit_row, hit_lane, sampled, first_step, average_from,
     first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes,
 ):  # fmt: skip
     """Move the paths of a block in place (engine.program.Engine.advance), LANES of them at a time.
@@ -67,6 +68,9 @@ def advance(
     sample, sample_constants, learn, finish, constants, step = pieces
     lanes, group, draws, rows, features, targets, work_rows = sizes
     dim, paths = theta.shape
+    # Of so many strata `sampled` has the last ones.
+    strata = len(hit_step) // paths
+    skipped = strata - len(sampled)
     w, g, s = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((len(state), dim * lanes))
     w_flat, g_flat = w.reshape(-1), g.reshape(-1)
     u, x, y = np.empty((draws + 1, group * lanes)), np.empty((features, group * lanes)), np.empty((targets, group * lanes))
@@ -87,6 +91,9 @@ def advance(
             deal(deck, at, examples, u, lanes)
             at += examples
         draw, mark = first_draw, 0
+        hit, hits = first * strata + skipped * here, (first + here) * strata
+        while hit < hits and hit_step[hit] < first_step:
+            hit += 1
         for t in range(len(batch_size)):
             clear(g_flat)
             # A batch in groups of examples, which fit into the first cache; their gradients add up in g.
@@ -119,6 +126,10 @@ def advance(
             if mark < len(marks) and marks[mark] == t:
                 put(w, first, here, snapshots[mark])
                 mark += 1
+            while hit < hits and hit_step[hit] == first_step + t:
+                for j in range(dim):
+                    sampled[hit_row[hit] - skipped, j, hit_lane[hit]] = w[j, hit_lane[hit] - first]
+                hit += 1
         put(w, first, here, theta)
         for slot in range(len(state)):
             for j in range(dim):

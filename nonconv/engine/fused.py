@@ -11,6 +11,7 @@ from nonconv.components.definitions import Coupled
 from nonconv.engine import separable
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
+from nonconv.engine.strata import NO_HITS
 from nonconv.faults.blame import blame, blaming, is_foreign
 from nonconv.numerics.arithmetic import Array
 
@@ -36,6 +37,7 @@ class Fused:
         }
         with KERNEL_LOCK, blaming(**self._compiled):  # whichever thread asks first
             self._kernel = _kernel(program, *others)
+        self.tile: int = self._kernel.tile
 
     def advance(self, motion: Motion) -> None:
         """Move the paths of a block in place. Raises PluginError if the definition of a plug-in cannot be compiled."""
@@ -67,7 +69,7 @@ class Fused:
         theta, state, batch = m.theta[:, :1].copy(), m.state[:, :, :1].copy(), np.minimum(m.batch_size[:1], 2)
         step = m._replace(theta=theta, state=state, batch_size=batch, marks=m.marks[:0], average=none, average_from=1)
         try:
-            Reference(self._program).advance(step._replace(lowest=none, highest=none))
+            Reference(self._program).advance(step._replace(lowest=none, highest=none, hits=NO_HITS, sampled=none))
         except Exception as error:  # whatever a plug-in's code raises
             if blame(error):
                 raise

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen
 from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
+from nonconv.engine.strata import NO_HITS, Hits
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
+
+NOTHING_SAMPLED: Array = np.empty((0, 0, 0))
 
 
 class Stopped(Exception):
@@ -80,19 +83,39 @@ class Moving:
         other.average = other.lowest = other.highest = np.empty((0, 0))
         return other
 
-    def go(self, marks: NDArray[np.int64], snapshots: Array, after: int, last: int) -> None:
-        """Make the steps after + 1, ..., last and write the iterates at those marks (steps) that lie there to snapshots."""
+    def go(
+        self,
+        marks: NDArray[np.int64],
+        snapshots: Array,
+        after: int,
+        last: int,
+        hits: Hits = NO_HITS,
+        sampled: Array = NOTHING_SAMPLED,
+    ) -> None:
+        """Make the steps after + 1, ..., last; write the iterates at marks (steps) to snapshots and those at hits to sampled.
+
+        Raises Stopped.
+        """
+        if after == last:
+            return
         for pieces in zip(*(program.slices(after=after, last=last) for program in self.programs), strict=True):
             piece = pieces[0]._replace(coefficients=np.concatenate([piece.coefficients for piece in pieces], axis=1))
             end = piece.first_step + len(piece.batch_size)
             # Marks that lie in this slice, as indices into it.
             low, high = np.searchsorted(marks, (piece.first_step, end))
-            self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high])
+            self.advance(piece, marks[low:high] - piece.first_step, snapshots[low:high], hits, sampled)
 
-    def advance(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array) -> None:
+    def advance(
+        self,
+        piece: Slice,
+        marks: NDArray[np.int64],
+        snapshots: Array,
+        hits: Hits = NO_HITS,
+        sampled: Array = NOTHING_SAMPLED,
+    ) -> None:
         """Make the steps of one slice. Raises Stopped.
 
-        marks: rising indices into the slice. snapshots (marks, dim, paths): written at these.
+        marks: rising indices into the slice. snapshots (marks, dim, paths): written at these. hits, sampled: see Motion.
         """
         # An index beyond the slice: none of its steps is averaged.
         never = len(piece.batch_size)
@@ -107,6 +130,9 @@ class Moving:
             batch_size=piece.batch_size,
             marks=marks,
             snapshots=snapshots,
+            hits=hits,
+            sampled=sampled,
+            first_step=piece.first_step,
             average_from=never if after is None else max(0, after + 1 - piece.first_step),
             first_draw=piece.first_draw,
             first_replicate=self.first,

@@ -1,4 +1,4 @@
-"""The steps at which floors need the paths: dyadic branch points, lags after each, evenly spaced steps between two.
+"""The steps at which floors need the paths: dyadic branch points, lags after each, one step of each stratum between two.
 
 A run of T steps has the spans (T/8, T/4], (T/4, T/2] and (T/2, T]: a floor that decreases does so from span to span.
 """
@@ -12,22 +12,94 @@ import numpy as np
 from numpy.typing import NDArray
 
 Steps = NDArray[np.int64]
+Phases = NDArray[np.uint64]
+"""Places of paths in their strata: whole numbers below 2^32, in units of 2^-32 of a stratum."""
 
 MOST_SPANS = 3
 """Most spans of a run: the verdict judges the last three."""
-WINDOW_STEPS = 64
-"""Most steps of a window, evenly spaced."""
+MOST_STRATA = 64
+"""Most strata of a span, and so most steps of a window."""
+GOLDEN = np.uint64(0x9E3779B9)
+"""The golden ratio in units of 2^-32: its multiples spread evenly over [0, 1), however many there are."""
+PHASE_BITS, PHASE_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
 class Span:
-    """The steps first + 1, ..., last. lags: 1, 2, 4, ... and the whole span; window: equidistant steps that end with last.
+    """The steps first + 1, ..., last, of which `region` are averaged over: the last `covered` ones.
 
-    late, middle: the window's steps in the last half, and in the quarter before it, where a twin's distance is averaged.
+    The region is cut into `strata` of equal length, and a path is looked at after one step of each. Steps at equal distances
+    would all meet one phase of a periodic learning rate. period: of the schedules; the region is whole periods where it can.
     """
 
     first: int
     last: int
+    period: int = 1
+
+    @property
+    def _half(self) -> int:
+        """Steps of the region's last half: whole periods, if the span has two; 0 if it has one."""
+        half, period = (self.last - self.first) // 2, self.period
+        if period <= half:
+            return half // period * period
+        return 0 if period <= self.last - self.first else half
+
+    @cached_property
+    def covered(self) -> int:
+        """How many steps the region has."""
+        return 2 * self._half or min(self.period, self.last - self.first)
+
+    @cached_property
+    def strata(self) -> int:
+        """How many strata the region has: an even number, so that it has halves; 1 of a single step."""
+        return min(MOST_STRATA, self.covered) // 2 * 2 or 1
+
+    @cached_property
+    def turns(self) -> Phases:
+        """What is added to a path's phase in a stratum of the first half, and in that half the region later, (strata / 2,)."""
+        return np.arange(max(self.strata // 2, 1), dtype=np.uint64) * GOLDEN & PHASE_MASK
+
+    @cached_property
+    def late(self) -> slice:
+        """The strata over which a twin's distance is averaged: the last half, or all of a region of one period."""
+        return slice(self.strata // 2 if self._half else 0, self.strata)
+
+    @cached_property
+    def middle(self) -> slice:
+        """The strata of the second quarter: a twin's distance over `late` is compared with that over these."""
+        return slice(self.strata // 4, max(self.strata // 2, 1))
+
+    @cached_property
+    def twin_from(self) -> int:
+        """The first stratum in which a twin is looked at, that of `middle` or `late`."""
+        return int(min(self.middle.start, self.late.start))
+
+    def first_of(self, stratum: int) -> int:
+        """Return the first step of a stratum."""
+        return self.last - self.covered + 1 + stratum * self.covered // self.strata
+
+    def looks(self, phases: Phases) -> Steps:
+        """Return the steps after which paths with these phases (paths,) are looked at, (strata, paths), rising for each path.
+
+        Over all phases every step of the region is equally likely. Strata half the region apart have the same phase, so that
+        their steps are just that far apart.
+        """
+        return self.steps_at(phases + self.turns[:, None] & PHASE_MASK)
+
+    def steps_at(self, places: Phases) -> Steps:
+        """Return the steps at these places (strata / 2, paths) of the strata of the first half, then of those of the second."""
+        # floor((k + w) covered / strata), w the place in stratum k; in whole numbers, since rounding would favour some steps.
+        covered = np.uint64(self.covered)
+        offset = places * (covered & PHASE_MASK)
+        offset >>= PHASE_BITS
+        if covered > PHASE_MASK:  # 64 bits do not hold the product at once
+            offset += places * (covered >> PHASE_BITS)
+        begin = np.arange(self.strata, dtype=np.uint64) * covered
+        # In one array, since large ones that come and go take longer than the work on them.
+        found = begin.reshape(-1, len(places), 1) + offset
+        found //= np.uint64(self.strata)
+        found += np.uint64(self.last - self.covered + 1)
+        return found.view(np.int64).reshape(self.strata, -1)
 
     @cached_property
     def lags(self) -> Steps:
@@ -36,31 +108,14 @@ class Span:
         return np.unique([*(2**k for k in range(whole.bit_length())), whole]).astype(np.int64)
 
     @cached_property
-    def window(self) -> Steps:
-        """At most WINDOW_STEPS evenly spaced steps; the last is the end of the span."""
-        whole = self.last - self.first
-        number = min(WINDOW_STEPS, whole)
-        return self.first + (whole * np.arange(1, number + 1) // number).astype(np.int64)
-
-    @cached_property
-    def late(self) -> Steps:
-        """The last half of the window's steps."""
-        return self.window[len(self.window) // 2 :]
-
-    @cached_property
-    def middle(self) -> Steps:
-        """The window's steps in its second quarter."""
-        return self.window[len(self.window) // 4 : max(len(self.window) // 2, 1)]
-
-    @cached_property
     def path_marks(self) -> Steps:
-        """The steps at which the path itself is kept."""
-        return np.unique(np.concatenate([[self.first], self.first + self.lags, self.window]))
+        """The steps after which every path is kept."""
+        return np.concatenate([[self.first], self.first + self.lags])
 
     @cached_property
     def twin_marks(self) -> Steps:
-        """The steps at which its twin is kept."""
-        return np.unique(np.concatenate([self.first + self.lags, self.middle, self.late]))
+        """The steps after which every twin is kept."""
+        return self.first + self.lags
 
 
 class Wanted(NamedTuple):
@@ -82,26 +137,27 @@ class Plan:
     wanted: Wanted = NOTHING_WANTED
 
     def marks(self, record: Steps) -> Steps:
-        """Return all steps whose iterates are kept, the recorded ones among them, rising."""
+        """Return all steps after which every path is kept, the recorded ones among them, rising."""
         return np.unique(np.concatenate([record, *(span.path_marks for span in self.spans)]))
 
     def snapshots(self, record: Steps) -> int:
         """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
-        return len(self.marks(record)) + sum(len(span.twin_marks) for span in self.spans if self.wanted.twin)
+        of_twins = (len(span.twin_marks) + span.strata - span.twin_from for span in self.spans if self.wanted.twin)
+        return len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins)
 
 
 NO_PLAN = Plan()
 
 
 @lru_cache
-def plan_for(steps: int, wanted: Wanted) -> Plan:
+def plan_for(steps: int, wanted: Wanted, period: int = 1) -> Plan:
     """Return the plan of a run of T steps: spans (T/8, T/4], (T/4, T/2], (T/2, T].
 
-    There are fewer for short runs, and none if nothing is wanted.
+    There are fewer for short runs, and none if nothing is wanted. period: of learning rate and batch size together.
     """
     if not any(wanted):
         return Plan()
     ends = [steps >> k for k in range(MOST_SPANS + 1)]
     # Runs of fewer than 8 steps have fewer spans: none begins at step 0, the start.
-    spans = [Span(first, last) for last, first in pairwise(ends) if first >= 1]
+    spans = [Span(first, last, period) for last, first in pairwise(ends) if first >= 1]
     return Plan(tuple(reversed(spans)), wanted)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen, Configured, Distribution, Group, Objective, Optimizer, Shape
 from nonconv.engine.plan import NO_PLAN, Plan
+from nonconv.engine.strata import Hits
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import Key
@@ -37,6 +38,8 @@ class Motion(NamedTuple):
     coefficients (steps, columns): the PerStep fields, then the learning rate; of several programs, one after another.
     batch_size (steps,): samples per step.
     marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths).
+    hits: when single paths are looked at, those after other steps among them. sampled (rows, dim, paths): where theta of the
+    last `rows` strata is written. first_step: number of the slice's first step in the run.
     first_draw, first_replicate: coordinates of the random numbers. key: their stream.
     stop (1,): a nonzero entry, set by another thread, ends the motion early.
     before, branched: draws before `branched` were made with the key `before`: the rest of an epoch depends on them.
@@ -53,6 +56,9 @@ class Motion(NamedTuple):
     batch_size: NDArray[np.int64]
     marks: NDArray[np.int64]
     snapshots: Array
+    hits: Hits
+    sampled: Array
+    first_step: int
     average_from: int
     first_draw: int
     first_replicate: int
@@ -63,7 +69,9 @@ class Motion(NamedTuple):
 
 
 class Engine(Protocol):
-    """What moves paths: engine.reference.Reference or engine.fused.Fused."""
+    """What moves paths: engine.reference.Reference or engine.fused.Fused. tile: paths whose hits it takes together."""
+
+    tile: int
 
     def advance(self, motion: Motion) -> None:
         """Make the steps of a motion in place; with stop[0] set it returns early, and what it wrote is not complete."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nonconv.engine.blocks import LARGEST_BLOCK
 from nonconv.engine.deck import deal
 from nonconv.engine.program import Learning, Motion, Program
 from nonconv.numerics.arithmetic import Array
@@ -17,6 +18,8 @@ from nonconv.numerics.rng import uniforms
 
 class Reference:
     """engine.program.Engine with plain NumPy: the oracle that compiled kernels are tested against."""
+
+    tile = LARGEST_BLOCK
 
     def __init__(self, program: Program) -> None:
         """Bind the engine to a program; nothing is compiled."""
@@ -43,6 +46,8 @@ class Reference:
                     np.fmax(m.highest, m.theta, out=m.highest)
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
+                if len(m.sampled):
+                    _sample(m, t)
 
     def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002  # it is quick enough
         """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
@@ -137,3 +142,12 @@ class Reference:
         p.objective.component.add_gradient(p.objective.constants, n, theta, x, y, total, np.empty((learning.work, n)))
         # Times 1 / samples, not divided by samples: so does the kernel, and the last bit differs.
         return np.asarray(total * (1.0 / samples) + p.objective.component.penalty(p.objective.constants, theta))
+
+
+def _sample(m: Motion, t: int) -> None:
+    """Write theta of the paths that are looked at after step t of the slice to `sampled`."""
+    step, row, lane = m.hits
+    # The strata that `sampled` leaves out are the first ones.
+    skipped = len(step) // m.theta.shape[1] - len(m.sampled)
+    now = np.flatnonzero((step == m.first_step + t) & (row >= skipped))
+    m.sampled[row[now] - skipped, :, lane[now]] = m.theta[:, lane[now]].T

@@ -61,14 +61,20 @@ sample = definition(data.{sample}, inline="always")
 
 @njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False)
 def advance(
-    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots, average_from,
+    theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
+    hit_step, hit_row, hit_lane, sampled, first_step, average_from,
     first_draw, first_replicate, k0, k1, stop, constants, data_constants, u, total, one,
 ):
     programs, (rows, paths) = coefficients.shape[1], theta.shape
-    dim = rows // programs
+    dim, strata = rows // programs, hit_step.shape[0] // paths
+    skipped = strata - sampled.shape[0]
     for tile in range(0, paths, LANES):
-        first, last = np.uint64(tile), np.uint64(tile + LANES if tile + LANES < paths else paths)
+        end = tile + LANES if tile + LANES < paths else paths
+        first, last = np.uint64(tile), np.uint64(end)
         draw, made, mark = first_draw, -DRAWS_AT_ONCE, 0
+        hit, hits = tile * strata + skipped * (end - tile), end * strata
+        while hit < hits and hit_step[hit] < first_step:
+            hit += 1
         for t in range(batch_size.shape[0]):
 {step}
             if t >= average_from:
@@ -86,6 +92,10 @@ def advance(
                     for i in range(first, last):
                         snapshots[mark, j, i] = theta[j, i]
                 mark += 1
+            while hit < hits and hit_step[hit] == first_step + t:
+                for j in range(rows):
+                    sampled[hit_row[hit] - skipped, j, hit_lane[hit]] = theta[j, hit_lane[hit]]
+                hit += 1
 '''
 STEP_TEMPLATES: dict[Form, str] = {
     "single": """\
@@ -190,6 +200,8 @@ def kernel(objective: Any, data: Any, optimizer: Any, form: Form) -> Any:
 class Kernel:
     """The kernels of a program with its numbers; or of several that share definitions, data and all that a Motion has."""
 
+    tile = LANES
+
     def __init__(self, *programs: Program) -> None:
         """Take programs with one `program.batch_key`; their constants lie one after another."""
         lead, self._programs = programs[0], len(programs)
@@ -203,7 +215,8 @@ class Kernel:
         advance = self._single if m.batch_size.max() == 1 else self._batch
         coefficients = m.coefficients.reshape(len(m.batch_size), self._programs, -1)
         advance(
-            m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots, m.average_from,
+            m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots,
+            *m.hits, m.sampled, m.first_step, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, *self._constants,
             # Scratch for uniforms and sums, since a kernel cannot allocate; then `one`, see KERNEL_TEMPLATE.
             np.empty((DRAWS_AT_ONCE, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,

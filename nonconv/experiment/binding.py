@@ -27,7 +27,7 @@ from nonconv.engine.program import Program
 from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain, portable
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
-from nonconv.experiment.schedules import BatchSizes, describe_schedule, make_rate
+from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -109,7 +109,9 @@ class _Binding:
             del self.resolved["escape_radius"]  # it says what a config without the key says too
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         record = recorded_steps(steps, model.record.points, model.record.spacing)
-        plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)))
+        rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
+        period = find_period(rate, batch, steps)
+        plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         self._check_stopping()
@@ -119,7 +121,6 @@ class _Binding:
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._choose("optimizer", model.optimizer), self.objective
-        rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         _check_statements(optimizer)
         law = None if self.learning else self._make_law()
         constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
@@ -155,6 +156,7 @@ class _Binding:
             fan_paths=min(model.record.fan, paths),
             learning_rate=describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
             batch_size=describe_schedule(batch, CONSTANT_BATCH),
+            period=period,
             files=self.sources.found,
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,

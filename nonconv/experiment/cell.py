@@ -79,7 +79,8 @@ class Cell:
     resolved: the config with every default filled in. identity: its hash. paths: how many there are, or at most, if
     `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
     escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first paths are
-    kept whole, and how many quantiles use.
+    kept whole, and how many quantiles use. period: of learning rate and batch
+    size together (schedules.find_period).
         files: what it was read from in addition to its config, by what the config calls them. coordinates: which of
     each path are kept, and their names; empty for all. swept: whether its config also has a grid.
     """
@@ -98,6 +99,7 @@ class Cell:
     fan_paths: int
     learning_rate: Scheduled
     batch_size: Scheduled
+    period: int
     files: dict[str, Path]
     coordinates: tuple[tuple[int, str], ...] = ()
     plugins: tuple[Plugin, ...] = ()

@@ -11,6 +11,11 @@ from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.learning_rate import warmed_up
 
+MOST_SEEN = 2**20
+"""Most steps, the last ones of a run, in which a period is looked for."""
+REPEATS_WITHIN = 1e-9
+"""Largest relative difference between values one period apart: they are computed from different steps."""
+
 
 def make_rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
@@ -34,6 +39,34 @@ def describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> 
     """Return what is known of a schedule in advance. constant: the component that is the same at every step."""
     steady = schedule.component is constant and not warmup
     return Scheduled(_limits(schedule), float(schedule.parameters.value) if steady else None, warmup)
+
+
+def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
+    """Return the period of learning rate and batch size together: the least p with which both repeat.
+
+    1 if neither oscillates, as their limits say; 0 if one does and no period is seen. That of a run of T steps is seen if every
+    step n > T/2 has the values of step n - p; of a long run the last MOST_SEEN steps are looked at. A warm-up is ignored, as it
+    ends. Raises PluginError.
+    """
+    if not any(limits.low < limits.high for limits in (_limits(rate), _limits(batch))):
+        return 1
+    n = np.arange(max(1, steps - MOST_SEEN + 1), steps + 1, dtype=np.float64)
+    values = np.array([_schedule_values(rate, n), _schedule_values(batch, n)])
+    # Relative to the largest value, so that a rounding error does not count where the rate is nearly 0.
+    scale = REPEATS_WITHIN * np.abs(values).max(axis=1, keepdims=True)
+    late = np.arange(len(n) // 2, len(n))
+    candidates = np.arange(1, len(n) // 2 + 1)
+    while candidates.size:
+        differ = (np.abs(values[:, late] - values[:, late - candidates[0]]) > scale).any(axis=0)
+        if not differ.any():
+            # Constant over half of the run: an oscillation has yet to be seen.
+            return 0 if candidates[0] == 1 else int(candidates[0])
+        # Two steps at which this one fails rule out most others.
+        wrong = late[differ]
+        for at in (wrong[0], wrong[len(wrong) // 2]):
+            same = np.abs(values[:, at, None] - values[:, at - candidates]) <= scale
+            candidates = candidates[same.all(axis=0)]
+    return 0
 
 
 def _limits(schedule: Chosen) -> Limits:

@@ -5,7 +5,6 @@ Each says what it was observed on: steps, and the number of paths or a confidenc
 
 from typing import Any
 
-from nonconv.engine.plan import WINDOW_STEPS
 from nonconv.report.run import Run
 from nonconv.statistics.verdict import SLOWEST_FALL
 
@@ -18,9 +17,9 @@ ANSWERS = {
 }
 """Each verdict key of verdict.json, for people."""
 FLOORS = {
-    "window": ("Window floor", "for every ξ", "{count} evenly spaced steps from {first} to {last}"),
-    "cauchy": ("Cauchy floor", "for every ξ", "pairs of steps {lag} apart up to {last}"),
-    "twin": ("Twin floor", "for every ξ known after step {start}", "the last half of steps {first} to {last}"),
+    "window": ("Window floor", "for every ξ", "steps {first} to {last}"),
+    "cauchy": ("Cauchy floor", "for every ξ", "steps {first} to {last}, compared in pairs {lag} steps apart"),
+    "twin": ("Twin floor", "for every ξ known after step {start}", "steps {first} to {last}"),
 }
 """Per floor: its name, the ξ that it bounds, and what it is averaged over.
 
@@ -44,8 +43,7 @@ def floors(run: Run) -> list[str]:
 
 def _floor(name: str, row: dict[str, Any]) -> str:
     """Write the sentence about one floor."""
-    start, last, lag = row["step"] - row["lag"], row["step"], row["lag"]
-    places = {"start": start, "first": start + 1, "last": last, "lag": lag, "count": min(WINDOW_STEPS, lag)}
+    places = {"start": row["step"] - row["lag"], "first": row["first"], "last": row["step"], "lag": row["lag"]}
     floor, which, where = (text.format(**places) for text in FLOORS[name])
     low, value = row["lower"], row["value"]
     if low is None:

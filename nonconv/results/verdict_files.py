@@ -143,9 +143,9 @@ def _select_group(stacked: CoMoments, group: int, numbers: int) -> CoMoments:
 
 
 def _last_floors(cell: Cell, floors: Iterator[dict[str, Any]]) -> dict[str, Any]:
-    """Return the floors of the last span by name."""
-    every = list(floors)
-    return {name: _as_json_row(every[k]) for name, k in last_floors(cell.program.plan).items()}
+    """Return the floors of the last span by name, each with the first step that it is averaged over."""
+    plan, every = cell.program.plan, list(floors)
+    return {name: _as_json_row(every[k]) | {"first": rows(plan)[k].first} for name, k in last_floors(plan).items()}
 
 
 def _bound_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any] | None:

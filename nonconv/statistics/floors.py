@@ -2,12 +2,13 @@
 
 With spans (m, l] of the plan, one row each:
     twin       |Theta_n - Theta'_n|^2 / 2 at n = m + lag; Theta' branched off Theta at m and has its own data since
-    twin_mean  the same, averaged over the window's steps in the last half of the span
-    window     the variance of the path over the window's steps
+    window     the variance of the path over one step of each stratum of the span (`plan.Span`)
+    twin_mean  the twin's half distance, averaged over one step of each stratum of the span's last half
     cauchy     |Theta_{m + lag} - Theta_m|^2 / 4
-    cauchy_mean the same of the window's steps and those half a span later, averaged over these pairs
+    cauchy_mean the same between strata half the region apart, averaged over these pairs
 Each has an expectation that is at most E|Theta_n - xi|^2 for every random variable xi, at n as m -> infinity (twin), averaged
-over its steps (twin_mean, window), or averaged over the steps compared (cauchy, cauchy_mean): docs/theory.md.
+over its steps (twin_mean, window), or averaged over the steps compared (cauchy, cauchy_mean): docs/theory.md. Averaged over the
+paths, one step of each stratum is every step of the strata.
 """
 
 from functools import lru_cache
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What one row of `measured` is: its floor, the span by number, the last step it looks at, and the lag after the branch."""
+    """What one row of `measured` is: its floor, the span by number, the last step it looks at, and the lag.
+
+    lag: from the branch to `step` (twin, twin_mean); between the steps compared (cauchy, cauchy_mean); number of steps that
+    the variance is over (window). first: the first of the steps after the branch that it looks at.
+    """
 
     floor: str
     span: int
     step: int
     lag: int
+    first: int
 
 
 @lru_cache
@@ -36,14 +42,15 @@ def rows(plan: Plan) -> list[Row]:
     """Return what each row of `measured` is, in its order: span after span, for the floors that the plan lists."""
     wanted, found = plan.wanted, []
     for k, span in enumerate(plan.spans):
-        whole = span.last - span.first
-        lagged = [(k, span.first + int(lag), int(lag)) for lag in span.lags]
+        whole, begin = span.last - span.first, span.first_of(0)
+        lagged = [(k, step, step - span.first, step) for step in span.twin_marks.tolist()]
         if wanted.twin:
-            found += [*(Row("twin", *at) for at in lagged), Row("twin_mean", k, span.last, whole)]
+            late = Row("twin_mean", k, span.last, whole, span.first_of(span.late.start))
+            found += [*(Row("twin", *at) for at in lagged), late]
         if wanted.window:
-            found.append(Row("window", k, span.last, whole))
+            found.append(Row("window", k, span.last, span.covered, begin))
         if wanted.cauchy:
-            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, whole // 2)]
+            found += [*(Row("cauchy", *at) for at in lagged), Row("cauchy_mean", k, span.last, span.covered // 2, begin)]
     return found
 
 
@@ -66,25 +73,31 @@ def measured(plan: Plan, block: "Block") -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         for k, span in enumerate(plan.spans):
             if wanted.twin:
-                half = half_distance(block, k, span)
-                found += [half[_find_indices(span.twin_marks, span.first + span.lags)], _mean_at(half, span, span.late)]
+                found += [half_distance(block, k, span), _twin_mean(block, k, span, span.late)]
             if wanted.window:
-                found.append(iterates(block, span.window).var(axis=0).sum(axis=0)[None])
+                found.append(block.sampled[k].var(axis=0).sum(axis=0)[None])
             if wanted.cauchy:
                 gaps = iterates(block, span.first + span.lags) - iterates(block, np.array([span.first]))
-                found += [_square(gaps) / 4.0, _half_apart(iterates(block, span.window)).mean(axis=0)[None] / 4.0]
+                found += [_square(gaps) / 4.0, _half_apart(block.sampled[k]).mean(axis=0)[None] / 4.0]
     return np.concatenate(found)
 
 
-def _half_apart(window: Array) -> Array:
-    """Return squared distances of steps half a window apart, shape (pairs, paths)."""
-    half = len(window) // 2
-    return _square(window[half:] - window[: len(window) - half])
+def _half_apart(sampled: Array) -> Array:
+    """Return squared distances between strata half a region apart, shape (pairs, paths)."""
+    half = len(sampled) // 2
+    return _square(sampled[half:] - sampled[: len(sampled) - half])
 
 
 def half_distance(block: "Block", number: int, span: Span) -> Array:
     """Return |Theta - Theta'|^2 / 2 at the twin_marks of the span with this number, shape (marks, paths)."""
     return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
+
+
+def _twin_mean(block: "Block", number: int, span: Span, strata: slice) -> Array:
+    """Return |Theta - Theta'|^2 / 2 averaged over these strata of the span with this number, shape (1, paths)."""
+    own = slice(strata.start - span.twin_from, strata.stop - span.twin_from)
+    distance = _square(block.sampled[number][strata] - block.sampled_twins[number][own])
+    return np.asarray(distance.mean(axis=0)[None]) / 2.0
 
 
 def early_twin(plan: Plan, block: "Block") -> Array:
@@ -94,22 +107,12 @@ def early_twin(plan: Plan, block: "Block") -> Array:
     """
     span = plan.spans[-1]
     with np.errstate(over="ignore", invalid="ignore"):
-        return _mean_at(half_distance(block, len(plan.spans) - 1, span), span, span.middle)
+        return _twin_mean(block, len(plan.spans) - 1, span, span.middle)
 
 
 def iterates(block: "Block", steps: Steps) -> Array:
     """Return the iterates at steps that are among the block's marks, shape (steps, dim, paths)."""
-    return block.seen[_find_indices(block.marks, steps)]
-
-
-def _mean_at(half: Array, span: Span, steps: Steps) -> Array:
-    """Average half distances (marks, paths) over these steps, shape (1, paths)."""
-    return np.asarray(half[_find_indices(span.twin_marks, steps)].mean(axis=0)[None])
-
-
-def _find_indices(marks: Steps, steps: Steps) -> Steps:
-    """Return the indices of steps among rising marks that contain them."""
-    return np.searchsorted(marks, steps)
+    return block.seen[np.searchsorted(block.marks, steps)]
 
 
 def _square(difference: Array) -> Array:

@@ -78,7 +78,13 @@ def _restrict_block(block: Block, group: Group) -> Block:
     """Return the block as if there were no coordinates but the group's."""
     own = slice(group.first, group.last)
     # Floors and trends read nothing else of a block.
-    return replace(block, seen=block.seen[:, own], twins=tuple(twin[:, own] for twin in block.twins))
+    return replace(
+        block,
+        seen=block.seen[:, own],
+        twins=tuple(twin[:, own] for twin in block.twins),
+        sampled=tuple(sampled[:, own] for sampled in block.sampled),
+        sampled_twins=tuple(sampled[:, own] for sampled in block.sampled_twins),
+    )
 
 
 def ends(examined: Examined | None) -> list[Array]:

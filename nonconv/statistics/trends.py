@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nonconv.engine.plan import Plan, Span
+from nonconv.engine.plan import Plan
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics.floors import early_twin, iterates, rows
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from nonconv.engine.blocks import Block
 
 FLOOR_TRENDS = ("twin_mean", "window", "cauchy_mean")
-EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS = "early", "size", "ends"
+EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, ONE_STEP = "early", "size", "ends", "one_step"
 
 
 class Trend(NamedTuple):
-    """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over the window.
+    """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over one step of each stratum.
 
-    Of the last span alone also EARLY_TWIN: twin_mean at shorter lags. WINDOW_ENDS: cauchy at the longest lag. LAST_SQUARE:
-    the square of the last iterate, which rounding errors are compared with.
+    LAST_SQUARE: the square of the iterate at the span's last step, which rounding errors are compared with. WINDOW_ENDS:
+    cauchy at the longest lag. ONE_STEP: twin at lag 1. Of the last span alone also EARLY_TWIN: twin_mean at shorter lags.
     """
 
     name: str
@@ -35,13 +35,10 @@ def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
     found = [Trend(name, k) for name in kinds for k in spans] + [Trend(f"error: {label}", k) for label in xi for k in spans]
     if not plan.spans:
         return []
-    last = len(spans) - 1
-    return [
-        *found,
-        Trend(LAST_SQUARE, last),
-        Trend(WINDOW_ENDS, last),
-        *([Trend(EARLY_TWIN, last)] if plan.wanted.twin else []),
-    ]
+    found += [Trend(name, k) for name in (LAST_SQUARE, WINDOW_ENDS) for k in spans]
+    if plan.wanted.twin:
+        found += [*(Trend(ONE_STEP, k) for k in spans), Trend(EARLY_TWIN, len(spans) - 1)]
+    return found
 
 
 def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) -> Array:
@@ -49,23 +46,15 @@ def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) ->
 
     floors (rows, paths): as `floors.measured` returns them. targets: each xi, broadcastable against (dim, paths).
     """
-    at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
     # Floors are measured already, so their rows are only picked.
-    own = [trend for trend in trends(plan, ()) if trend.name in FLOOR_TRENDS]
-    found = [floors[[at[trend.name, trend.span] for trend in own]]] if own else [floors[:0]]
+    at = {(row.floor, row.span): k for k, row in enumerate(rows(plan))}
+    found = [floors[[at[trend] for trend in trends(plan, ()) if trend.name in FLOOR_TRENDS]]]
     with np.errstate(over="ignore", invalid="ignore"):
         for target in targets:
-            for span in plan.spans:
-                away = iterates(block, span.window) - target
-                found.append(np.square(away).sum(axis=1).mean(axis=0)[None])
-        if plan.spans:
-            found += [np.square(block.seen[-1]).sum(axis=0)[None], _half_gap(block, plan.spans[-1])]
-    if plan.wanted.twin and plan.spans:
-        found.append(early_twin(plan, block))
+            found += [np.square(sampled - target).sum(axis=1).mean(axis=0)[None] for sampled in block.sampled]
+        first, last = (iterates(block, steps) for steps in np.array([[span.first, span.last] for span in plan.spans]).T)
+        found += [np.square(last).sum(axis=1), np.square(last - first).sum(axis=1) / 4.0]
+    if plan.wanted.twin:
+        one_step = [k for k, row in enumerate(rows(plan)) if row.floor == "twin" and row.lag == 1]
+        found += [floors[one_step], early_twin(plan, block)]
     return np.concatenate(found)
-
-
-def _half_gap(block: "Block", span: Span) -> Array:
-    """Return a quarter of the squared distance between the ends of the span, (1, paths): cauchy at the longest lag."""
-    first, last = iterates(block, np.array([span.first, span.last]))
-    return np.asarray(np.square(last - first).sum(axis=0)[None] / 4.0)

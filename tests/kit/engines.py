@@ -14,6 +14,8 @@ from nonconv.numerics.arithmetic import Array
 class ReferenceOfMany:
     """Stands in for engine.fused.Fused: moves each program with an engine of its own, all with the same random numbers."""
 
+    tile = Reference.tile
+
     def __init__(self, *programs: Program) -> None:
         self.engines = [Reference(program) for program in programs]
 
@@ -32,6 +34,7 @@ class ReferenceOfMany:
                     highest=m.highest[own],
                     coefficients=m.coefficients[:, its_columns],
                     snapshots=m.snapshots[:, own],
+                    sampled=m.sampled[:, own],
                 )
             )
 

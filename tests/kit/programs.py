@@ -15,6 +15,7 @@ from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
 from nonconv.engine.reference import Reference
+from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
 
@@ -80,6 +81,11 @@ def make(
         "record": np.arange(1, steps + 1),
     }
     return program_of(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
+
+
+def all_looks(block: Block) -> list[Array]:
+    """What is seen of twins, and of paths and twins in each stratum."""
+    return [*block.twins, *block.sampled, *block.sampled_twins]
 
 
 def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:
