@@ -36,12 +36,10 @@ def plugin(*names: str) -> list[str]:
 def optimizer(d: Draw, name: str, beta2: tuple[float, float] = (0.9, 0.999)) -> Changes:
     """Return a rule of ADAPTIVE in a dialect that corrects the bias, with beta1 < sqrt(beta2) and a small eps."""
     found: Changes = {"name": name, "beta2": d.uniform(*beta2)}
-    if name != "rmsprop":
-        found["beta1"] = d.pick(0.0, 0.5, 0.8, 0.9)
-    if name == "rmsprop":
-        found["bias_correction"] = True
     if name == "adabelief":
-        return found
+        # At beta1 = 0 every deviation from the average is 0: the rule is SGD at rate / sqrt(eps_root).
+        return found | {"beta1": d.pick(0.5, 0.8, 0.9)}
+    found |= {"bias_correction": True} if name == "rmsprop" else {"beta1": d.pick(0.0, 0.5, 0.8, 0.9)}
     return found | {"eps": d.pick(1e-12, 1e-8, 1e-5), "eps_placement": d.pick("outside", "inside")}
 
 
