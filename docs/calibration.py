@@ -70,7 +70,9 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("divisor", nargs="?", type=int, default=1, help="divides instances and repetitions, for a quick look")
     found.add_argument("--list", action="store_true", help="print the processes with their truths, and run nothing")
-    found.add_argument("--only", action="append", default=[], metavar="FAMILY", help="a family, or `family: process`; repeatable")
+    found.add_argument(
+        "--only", action="append", default=[], metavar="FAMILY", help="a family, or `family: process`; repeatable"
+    )
     found.add_argument("--details", action="store_true", help="print wrong and undecided runs with their configs, to stderr")
     found.add_argument("--seed", type=int, default=1, help="of the parameters; another seed draws other instances")
     found.add_argument("--instances", type=int, default=INSTANCES, help="per process")

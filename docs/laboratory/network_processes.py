@@ -52,7 +52,9 @@ def linear_rmsprop(d: Draw) -> Changes:
     return network([], law) | {"optimizer": optimizer(d, "rmsprop", (0.9, 0.99)), "learning_rate": d.scale(0.02, 0.1)}
 
 
-@NETWORKS.process(GOES, "a strongly convex risk, rates tend to 0 and sum to infinity, noise grows at most linearly", in_limit=True)
+@NETWORKS.process(
+    GOES, "a strongly convex risk, rates tend to 0 and sum to infinity, noise grows at most linearly", in_limit=True
+)
 def linear_sgd_with_a_vanishing_rate(d: Draw) -> Changes:
     return network([], line(d.scale(0.1, 1.0))) | {"learning_rate": power(d.uniform(0.2, 0.3), d.uniform(0.4, 0.55))}
 
@@ -79,7 +81,9 @@ def realizable_adam_with_a_large_eps(d: Draw) -> Changes:
     return network([], line(0.0)) | {"optimizer": rule, "learning_rate": round3(eps * d.uniform(0.05, 0.2))}
 
 
-@NETWORKS.process(STAYS, "weight decay moves the minimizer to where examples are not met: the gradient has noise there", in_limit=True)
+@NETWORKS.process(
+    STAYS, "weight decay moves the minimizer to where examples are not met: the gradient has noise there", in_limit=True
+)
 def weight_decay_without_label_noise(d: Draw) -> Changes:
     changes = network([], line(0.0), weight_decay=d.uniform(0.2, 1.0))
     return changes | {"learning_rate": d.uniform(0.05, 0.25)}
@@ -126,7 +130,9 @@ def classes(**parameters: Any) -> Changes:
     return {"name": "teacher", "inputs": 2, "hidden": [4], "outputs": 2, "labels": "classes", "held_out": 0, **parameters}
 
 
-@NETWORKS.process(STAYS, "some labels are random, so the gradient has noise at every point of a bounded set, and the risk is coercive")
+@NETWORKS.process(
+    STAYS, "some labels are random, so the gradient has noise at every point of a bounded set, and the risk is coercive"
+)
 def classifier_with_label_noise(d: Draw) -> Changes:
     changes = network([], classes(noise=d.uniform(0.2, 0.6)), loss="cross_entropy")
     return changes | {"learning_rate": d.uniform(0.1, 0.5)}
@@ -139,7 +145,10 @@ def rows_in_epochs(d: Draw) -> Changes:
     return network([], law) | {"learning_rate": d.scale(0.003, 0.02), "batch_size": d.pick(1, 4)}
 
 
-@NETWORKS.process(STAYS, "constant labels and constant features leave one number to learn; the noise of weight decay is none, but the labels' is")
+@NETWORKS.process(
+    STAYS,
+    "constant labels and constant features leave one number to learn; the noise of weight decay is none, but the labels' is",
+)
 def wide_linear_network(d: Draw) -> Changes:
     law = line(d.scale(0.2, 1.0), inputs=d.whole(2, 5))
     return network([], law) | {"learning_rate": d.uniform(0.02, 0.1)}

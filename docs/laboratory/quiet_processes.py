@@ -29,7 +29,9 @@ def heavy_ball(d: Draw) -> Changes:
     return without_noise(d) | {"optimizer": {"name": "momentum", "beta": d.uniform(0.2, 0.95)}, "learning_rate": 0.1}
 
 
-@QUIET.process(GOES, "the factor of each step lies in (0, 1) for good: v falls, and eps keeps rate c/eps below 1", in_limit=True)
+@QUIET.process(
+    GOES, "the factor of each step lies in (0, 1) for good: v falls, and eps keeps rate c/eps below 1", in_limit=True
+)
 def rmsprop_with_a_large_eps(d: Draw) -> Changes:
     eps = d.scale(10.0, 1000.0)
     rule = {"name": "rmsprop", "eps": eps, "beta2": d.uniform(0.9, 0.999), "bias_correction": d.pick(True, False)}

@@ -31,7 +31,15 @@ class Count:
         interval = f"{100 * of_wrong.ci_low:.1f} to {100 * of_wrong.ci_high:.1f} %"
         in_limit = f"{self.undecided_in_limit} of {self.in_limit}" if self.in_limit else ""
         right = self.runs - self.wrong - self.undecided
-        return (str(self.runs), str(right), str(self.undecided), str(self.wrong), f"{100 * of_wrong.value:.1f} %", interval, in_limit)
+        return (
+            str(self.runs),
+            str(right),
+            str(self.undecided),
+            str(self.wrong),
+            f"{100 * of_wrong.value:.1f} %",
+            interval,
+            in_limit,
+        )
 
 
 NUMBERS = ("runs", "right", "undecided", "wrong", "share", "95 % interval", "undecided in the limit regime")
@@ -95,7 +103,9 @@ def detail(trial: Trial) -> str:
     kind = "WRONG" if trial.wrong else "undecided in the limit regime" if process.in_limit else "undecided"
     config = yaml.safe_dump(_portable(trial.config), default_flow_style=True, width=10**6, sort_keys=False).strip()
     truth = " or ".join(process.allowed)
-    return f"{kind} | {process.family}: {process.name} #{trial.number} | {trial.answer}, truth {truth} | {trial.reason} | {config}"
+    return (
+        f"{kind} | {process.family}: {process.name} #{trial.number} | {trial.answer}, truth {truth} | {trial.reason} | {config}"
+    )
 
 
 def _portable(config: dict[str, Any]) -> dict[str, Any]:
