@@ -52,16 +52,16 @@ def write(line: str) -> None:
     print(line, flush=True)
 
 
-def main(scale: Callable[[int], int], only: list[str], options: argparse.Namespace) -> None:
+def main(scale: Callable[[int], int], options: argparse.Namespace) -> None:
     """Write the document to stdout, and details to stderr. scale: of the numbers of instances and repetitions."""
     instances = scale(options.instances)
-    wanted = tasks(selected(only), instances, options.seed, paths=options.paths, steps=options.steps)
+    wanted = tasks(selected(options.only), instances, options.seed, paths=options.paths, steps=options.steps)
     found = []
     for trial in trials(wanted, options.workers):
         found.append(trial)
         if options.details and (trial.wrong or trial.answer == "undecided"):
             print(detail(trial), file=sys.stderr, flush=True)
-    for line in document(found, options.seed, instances, 0 if only else scale(REPETITIONS)):
+    for line in document(found, options.seed, instances, 0 if options.only else scale(REPETITIONS)):
         write(line)
 
 
@@ -88,4 +88,4 @@ if __name__ == "__main__":
         for text in reasons(selected(chosen.only)):
             write(text)
     else:
-        main(lambda number: max(number // chosen.divisor, 1), chosen.only, chosen)
+        main(lambda number: max(number // chosen.divisor, 1), chosen)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laboratory.process import cell_of
 from nonconv.engine.blocks import simulate
@@ -32,6 +33,11 @@ SGD: dict[str, Any] = {
     "record": {"points": 20, "paths": 0},
 }
 FLOORS = {"twin": "twin_mean", "window": "window", "cauchy": "cauchy_mean"}
+
+
+def sgd_cell(**changes: Any) -> Cell:
+    """Return SGD with entries of its config replaced."""
+    return cell_of({**SGD, **changes})
 
 
 def repetitions(cell: Cell, number: int) -> Iterator[Tally]:
@@ -67,8 +73,8 @@ def floor_truth(cell: Cell) -> Array:
 
 def coverage(number: int) -> Iterator[tuple[str, int, int, float]]:
     """Yield what, at which step, at which lag, and the share of repetitions whose 95 % interval covers the truth."""
-    cell = cell_of(SGD | {"xi": ["minimizer", "start"]})
-    hits: list[Array] = []
+    cell = sgd_cell(xi=["minimizer", "start"])
+    hits: list[NDArray[np.bool_]] = []
     predicted = predicted_errors(cell)
     errors = np.array([predicted[xi.label] for xi in cell.xi])
     truth = floor_truth(cell)
@@ -96,7 +102,7 @@ def _exponent(cell: Cell, truth: Array, floor: str) -> float:
     return float(np.log2(last / before))
 
 
-def _covered(moments: Moments, truth: Array) -> Array:
+def _covered(moments: Moments, truth: Array) -> NDArray[np.bool_]:
     """Return whether each interval covers the truth."""
     found = estimate(moments)
     return (found.low <= truth) & (truth <= found.high)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from laboratory.parts import constant_data, optimizer, pieces, power
-from laboratory.process import GOES, STAYS, UNBOUNDED, Changes, Draw, Family, round3
+from laboratory.parts import optimizer, pieces, power
+from laboratory.process import GOES, STAYS, Changes, Draw, Family, round3
 
 NETWORKS = Family("networks")
 
