@@ -1,4 +1,4 @@
-"""Verdicts: on made-up numbers with their exact reasons, on processes of known truth, and in the files of whole runs."""
+"""Verdicts: on made-up numbers with their exact reasons, and in the files of whole runs. test_calibration tries many more."""
 
 import json
 import math
@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kit.calibration import calibration_script
 from kit.experiments import written
 from kit.runs import drawn
 from nonconv.engine.plan import Plan, Wanted, plan_for
@@ -343,53 +342,6 @@ def test_paths_that_are_not_finite_are_left_out(rows: list[list[float]], data: s
     assert seen.n == kept.shape[1]
     assert np.array_equal(seen.mean, expected.mean)
     assert np.array_equal(seen.m2, expected.m2)
-
-
-# Processes of known truth
-
-CALIBRATION = calibration_script()
-REPETITIONS = 30
-
-
-@pytest.mark.compiles
-@pytest.mark.slow
-@pytest.mark.parametrize("process", CALIBRATION.PROCESSES, ids=lambda process: process.name)
-def test_verdicts_are_rarely_wrong(process: Any) -> None:
-    """At most 2 of 30. Those with a truth that is plain to see are decided."""
-    found = CALIBRATION.verdicts(process, REPETITIONS)
-    right = sum(found[answer] for answer in process.allowed)
-    assert found.total() == REPETITIONS
-    assert found.total() - right - found["undecided"] <= 2
-    if process.name in ("SGD, constant rate", "SGD, rate 0.2 n^-0.5", "Adam, constant rate", "SGD, rate too large (unstable)"):
-        assert right >= 24
-
-
-@pytest.mark.compiles
-def test_toints_example_diverges() -> None:
-    assert CALIBRATION.toint_verdicts(10) == {"diverges": 10}
-
-
-@pytest.mark.compiles
-def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Control: if n^-2 counted as standing, slow SGD would be called not to converge."""
-    monkeypatch.setattr(verdict, "SLOWEST_FALL", 2.0)
-    slow = next(process for process in CALIBRATION.PROCESSES if process.name == "SGD, rate 0.2 n^-0.2 (slow)")
-    assert CALIBRATION.verdicts(slow, REPETITIONS)["does_not_converge"] > 15
-
-
-@pytest.mark.compiles
-def test_calibration_document(capsys: pytest.CaptureFixture[str]) -> None:
-    """With one repetition of each: a row for each process and for each interval, in Markdown tables."""
-    CALIBRATION.main(lambda number: 1)
-    lines = capsys.readouterr().out.splitlines()
-    verdicts, coverage = (lines.index(title) for title in ("## Verdicts", "## Coverage of 95 % intervals"))
-    of_verdicts = [line.split("|")[1].strip() for line in lines[verdicts:coverage] if line.startswith("|")]
-    assert of_verdicts[2:] == [*(process.name for process in CALIBRATION.PROCESSES), "Toint's example, exact knots"]
-    kinds = {line.split("|")[1].strip() for line in lines[coverage:] if line.startswith("|")}
-    assert {"twin", "twin_mean", "window", "cauchy", "cauchy_mean", "log-log slope of twin", "E&#124;Θ − start&#124;²"} <= kinds
-    shares = [line.split("|")[-2].strip() for line in lines[verdicts:] if line.endswith("% |")]
-    assert len(shares) == sum(line.startswith("|") for line in lines) - 4, "but for two heads"
-    assert set(shares) <= {"100.0 %", "0.0 %"}
 
 
 # Whole runs

@@ -1,0 +1,46 @@
+"""A heavy-tailed law of data."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import DATA, Distribution, Doc, Interval, Lanes, Law, exp, log, select
+
+
+class Pareto(NamedTuple):
+    """A symmetric law with P(|X| > x) = x^-tail for x > 1: moments below `tail` are finite, the others are not."""
+
+    tail: Annotated[float, Interval(gt=1, le=1e3), Doc("the tail index")] = 2.5
+
+
+class ParetoConstants(NamedTuple):
+    exponent: Lanes
+
+
+def law(h: Pareto, dim: int) -> Law:
+    variance = h.tail / (h.tail - 2.0) if h.tail > 2.0 else np.inf
+    return Law.same(dim, 0.0, variance, 0.0, -np.inf, np.inf, symmetric=True)
+
+
+def prepare(h: Pareto, dim: int) -> ParetoConstants:
+    return ParetoConstants(np.full(dim, -1.0 / h.tail))
+
+
+def sample(k: ParetoConstants, u: Lanes) -> Lanes:
+    # The grid of u is 2^-52: half of it is added so that neither tail is drawn at 0.
+    centred = 2.0 * u - 1.0 + 2.0**-53
+    size = exp(k.exponent * log(1.0 - np.abs(centred) + 2.0**-60))
+    return select(centred < 0.0, -size, size)
+
+
+DATA.register(
+    Distribution(
+        name="pareto",
+        parameters=Pareto,
+        paper="Pareto (1896), with both signs",
+        law=law,
+        constants=ParetoConstants,
+        prepare=prepare,
+        sample=sample,
+    )
+)

@@ -1,0 +1,213 @@
+"""The laboratory of docs/calibration.py: its truths hold, its instances are as stated, and no verdict on them is wrong."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import calibration
+from kit.experiments import written
+from laboratory import coverage
+from laboratory.catalogue import FAMILIES, PROCESSES
+from laboratory.process import BASE, GOES, PLUGINS, STAYS, Changes, Family, Process, cell_of
+from laboratory.tables import Count, detail, verdict_tables
+from laboratory.trials import Trial, judged, tasks, trials
+from nonconv.experiment.binding import read_cell
+from nonconv.statistics import verdict
+from nonconv.theory.recursion import predicted_errors
+
+SEED = 1
+FALSE_VERDICTS = yaml.safe_load((Path(__file__).parent / "false_verdicts.yaml").read_text(encoding="utf-8"))
+
+
+def label(process: Process) -> str:
+    return f"{process.family}: {process.name}"
+
+
+# No verdict is wrong
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
+def of_family(request: pytest.FixtureRequest) -> list[Trial]:
+    """One instance of each process of a family, judged."""
+    family: Family = request.param
+    return list(trials(tasks([PROCESSES.index(process) for process in family.processes], 1, SEED), workers=1))
+
+
+@pytest.mark.compiles
+@pytest.mark.slow
+def test_no_verdict_is_wrong(of_family: list[Trial]) -> None:
+    assert [detail(seen) for seen in of_family if seen.wrong] == []
+
+
+@pytest.mark.compiles
+@pytest.mark.slow
+def test_runs_in_their_limit_regime_are_decided(of_family: list[Trial]) -> None:
+    """All but one in seven, of each family."""
+    left_open = [seen for seen in of_family if seen.answer == "undecided" and PROCESSES[seen.process].in_limit]
+    assert len(left_open) <= Count(of_family).in_limit / 7, [detail(seen) for seen in left_open]
+
+
+@pytest.mark.compiles
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "example", FALSE_VERDICTS["processes"], ids=lambda example: f"{example['kind']}: {example['why']}"[:60]
+)
+def test_false_verdicts_are_not_given_again(example: dict[str, Any]) -> None:
+    for seed in (1, 2):
+        answer, reason = judged({**FALSE_VERDICTS["base"], "seed": seed, **example["changes"]})
+        assert answer in (example["truth"], "undecided"), reason
+
+
+@pytest.mark.compiles
+@pytest.mark.slow
+def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: if n^-2 counted as standing, a vanishing rate would be called not to converge."""
+    monkeypatch.setattr(verdict, "SLOWEST_FALL", 2.0)
+    found = trials(tasks([find("vanishing rates: sgd")], 10, SEED), workers=1)
+    assert sum(seen.wrong for seen in found) > 5
+
+
+# Truths
+
+
+def error_after(config: Changes, steps: int) -> float | None:
+    """The exact mean square error at the end of so many steps, where it is known."""
+    found = predicted_errors(cell_of({**config, "steps": steps, "xi": ["minimizer"]}))
+    return float(found["minimizer"][-1]) if found else None
+
+
+def ratios(process: Process, times: int) -> Iterator[float]:
+    """Yield the exact error after `times` as many steps by that at the end of the run, for a few instances."""
+    for number in range(3):
+        config = process.config(SEED, number)
+        now, later = (error_after(config, k * config["steps"]) for k in (1, times))
+        if now is not None and later is not None:
+            yield later / now
+
+
+@pytest.mark.compiles
+def test_truths_agree_with_the_exact_recursion() -> None:
+    """SGD and momentum in their limit regime: after eight times the steps the error is what it was, or has fallen on."""
+    stay, go = [], []
+    for process in PROCESSES:
+        if process.in_limit and process.family in ("constant rates", "vanishing rates", "growing batches"):
+            if process.allowed == STAYS:
+                stay += list(ratios(process, 8))
+            elif process.allowed == GOES:
+                go += list(ratios(process, 8))
+    assert min(len(stay), len(go)) >= 20
+    assert np.all(np.abs(np.log(stay)) < 0.01)
+    assert np.all(np.array(go) < 0.7)
+
+
+# Instances
+
+
+def test_processes_have_names_truths_and_reasons() -> None:
+    assert len({label(process) for process in PROCESSES}) == len(PROCESSES) >= 80
+    assert {answer for process in PROCESSES for answer in process.allowed} == {*STAYS, *GOES, "diverges", "undefined"}
+    assert all(process.why and not process.why.endswith(".") for process in PROCESSES)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_instances_are_functions_of_seed_and_number(family: Family) -> None:
+    """The same again; others with another number or seed."""
+    for process in family.processes:
+        config = process.config(SEED, 0)
+        assert config == process.config(SEED, 0)
+        assert config not in (process.config(SEED, 1), process.config(SEED + 1, 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_instance_is_a_config(family: Family, tmp_path: Path) -> None:
+    for process in family.processes:
+        for number in range(4):
+            for steps in (512, 4096):
+                config = process.config(SEED, number, {**BASE, "steps": steps})
+                assert read_cell(written(tmp_path / "in", config), []).program.steps >= 100
+
+
+# What is written
+
+
+def trial(number: int, answer: str) -> Trial:
+    config = PROCESSES[number].config(SEED, 0)
+    return Trial(process=number, number=0, config=config, answer=answer, reason="because", seconds=0.0)
+
+
+def find(name: str) -> int:
+    return next(k for k, process in enumerate(PROCESSES) if label(process) == name)
+
+
+def rows_of(lines: list[str], first: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith(f"| {first}")]
+
+
+def test_counts() -> None:
+    """Three runs of a process that converges: wrong, undecided, right; and one, right, of another that needs no decision."""
+    falls, slow = find("vanishing rates: sgd"), find("rates that vanish slowly: slow power")
+    found = [trial(falls, answer) for answer in ("does_not_converge", "undecided", "converges")] + [trial(slow, "converges")]
+    lines = list(verdict_tables(found))
+    interval = "0.8 to 90.6 %"  # 1 of 3: the roots of (1 - p)^3 = 0.975 and of 3 p^2 (1 - p) + p^3 = 0.975
+    assert rows_of(lines, "vanishing rates |") == [["vanishing rates", "3", "1", "1", "1", "33.3 %", interval, "1 of 3"]]
+    assert rows_of(lines, "rates that vanish slowly |")[0][1:5] == ["1", "1", "0", "0"]
+    assert rows_of(lines, "all")[0][1:5] == ["4", "2", "1", "1"]
+    assert lines[-1] == "None."
+
+
+def test_wrong_in_most_instances() -> None:
+    number = find("constant rates: sgd")
+    lines = list(verdict_tables([trial(number, "converges"), trial(number, "diverges"), trial(number, "undecided")]))
+    assert lines[-1].startswith("- constant rates: sgd: 2 of 3 say `converges or diverges`; the error is a stationary")
+
+
+def test_undecided_is_never_wrong() -> None:
+    number = find("divergence: sgd at the border")
+    said = ("does_not_converge", "diverges", "undecided", "converges", "undefined")
+    assert [trial(number, answer).wrong for answer in said] == [False, False, False, True, True]
+
+
+@pytest.mark.compiles
+def test_details_repeat_a_run(tmp_path: Path) -> None:
+    """The config of a line, saved at the root of the repository, is the config that was run; plug-ins are relative to it."""
+    number = find("periodic schedules: short warm restarts")
+    line = detail(trial(number, "converges"))
+    head, name, said, reason, config = line.split(" | ", 4)
+    assert (head, name) == ("WRONG", "periodic schedules: short warm restarts #0")
+    assert (said, reason) == ("converges, truth does_not_converge", "because")
+    again = yaml.safe_load(config)
+    assert again.pop("plugins") == ["docs/laboratory/plugins/restarts.py"]
+    assert (PLUGINS.parents[2] / "docs/laboratory/plugins/restarts.py").is_file()
+    assert again == {key: value for key, value in PROCESSES[number].config(SEED, 0).items() if key != "plugins"}
+
+
+@pytest.mark.compiles
+def test_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two processes: a row for each, its family and all; what is wrong or undecided goes to stderr with its config."""
+    only = ["constant rates: sgd ill", "constant rates: relaxes"]
+    options = calibration.parser().parse_args(["--details", "--instances", "20", *(f"--only={name}" for name in only)])
+    calibration.main(lambda number: number // 10, options)
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert [row[2] for row in rows_of(lines, "constant rates: ")] == ["2", "2"]
+    assert rows_of(lines, "constant rates |") != []
+    assert rows_of(lines, "all")[0][1] == "4"
+    assert sum(line.startswith("- constant rates: ") for line in lines) == 2
+    assert "## Coverage of 95 % intervals" not in lines
+    assert all(" | constant rates: " in line and "{paths: 256" in line for line in err.splitlines())
+
+
+@pytest.mark.compiles
+def test_coverage_table() -> None:
+    """From one repetition: a row for each kind of interval, and a share that is 0 or 1."""
+    lines = list(coverage.coverage_table(1))
+    kinds = {line.split("|")[1].strip() for line in lines if line.startswith("|")}
+    assert {"twin", "twin_mean", "window", "cauchy", "cauchy_mean", "log-log slope of twin", "E&#124;Θ − start&#124;²"} <= kinds
+    shares = [line.split("|")[-2].strip() for line in lines if line.endswith("% |")]
+    assert len(shares) == sum(line.startswith("|") for line in lines) - 2, "but for the head"
+    assert set(shares) <= {"100.0 %", "0.0 %"}
