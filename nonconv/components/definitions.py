@@ -196,6 +196,11 @@ def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
     return False
 
 
+def ALWAYS(h: Parameters) -> bool:  # noqa: N802  # as above
+    """Return True: `bounded_direction` of a rule whose directions are as long as one number at most."""
+    return True
+
+
 class Law(NamedTuple):
     """What is known exactly of a data distribution; every array has one entry per coordinate, shape (dim,).
 
@@ -389,7 +394,9 @@ class Schedule(Component):
 
     value: (parameters, n) -> array like n, steps as floats (steps,).
     limits: parameters -> Limits as n -> infinity.
+    summable: parameters -> whether a rate that tends to 0 has a finite sum, so that bounded steps lead nowhere far.
     """
 
     value: Callable[[Parameters, Array], Array]
     limits: Callable[[Parameters], Limits]
+    summable: Callable[[Parameters], bool] = NEVER

@@ -56,7 +56,7 @@ class Block:
     of the plan the twins at its twin_marks. sampled (strata, dim, paths): for each span the iterates at the steps of
     `Span.looks`. sampled_twins: the twins at the same steps, in the strata from `Span.twin_from` on.
     lowest, highest (dim, paths): of all iterates; empty without track_range.
-    whole: what the first path of all did on every step, with track_whole.
+    whole: what the first paths did on every step, if some are `followed`.
     """
 
     first: int
@@ -169,7 +169,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         lowest=own(moving.lowest),
         highest=own(moving.highest),
         examined=_examine(program, engine, start, theta, stop),
-        whole=follow(program, engine, first, stop) if program.track_whole and first == 0 and program.plan.spans else None,
+        whole=follow(program, engine, program.followed, stop) if program.followed and first == 0 else None,
     )
 
 

@@ -115,7 +115,7 @@ class Program:
     start: dim numbers, or a distribution with its parameters, drawn per path.
     record: the steps whose iterates are kept, rising. average_after: the iterates after this step are averaged per path.
     plan: what floors look at. track_range: whether the least and the largest iterate of each path are kept.
-    track_whole: whether the first path is followed over every step (engine.whole).
+    followed: how many of the first paths are followed over every step (engine.whole).
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     """
 
@@ -132,7 +132,7 @@ class Program:
     average_after: int | None = None
     plan: Plan = NO_PLAN
     track_range: bool = False
-    track_whole: bool = False
+    followed: int = 0
     orbit: Array | None = None
     learning: Learning | None = None
     # A cache in a frozen class: filled in place, and no part of comparisons.

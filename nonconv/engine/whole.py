@@ -1,4 +1,4 @@
-"""Follow one path over every step of the spans: where nothing is random, one path shows everything."""
+"""Follow a few paths over every step of the spans: where no step is random, each shows what becomes of its start."""
 
 from typing import NamedTuple
 
@@ -6,41 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.moving import every_step
-from nonconv.engine.program import Engine, Program
+from nonconv.engine.program import SLICE_STEPS, Engine, Program
 from nonconv.numerics.arithmetic import Array
+
+MOST_FOLLOWED = 32
+"""Most paths that are followed."""
+MOST_NUMBERS = 2**20
+"""Most coordinates of iterates in memory at once."""
 
 
 class Whole(NamedTuple):
-    """What a path did on each span, over every step; each field has shape (spans,).
+    """What paths did on each span, over every step; each field has shape (spans, paths).
 
-    variance: of the iterates, summed over coordinates. extent: the largest minus the least iterate, as a squared norm.
-    size: the square of the last iterate.
+    extent: the squared diagonal of the smallest box that holds the iterates. size: the square of the last iterate.
     """
 
-    variance: Array
     extent: Array
     size: Array
 
 
-def follow(program: Program, engine: Engine, path: int, stop: NDArray[np.uint8]) -> Whole:
-    """Follow one path through the spans of its plan. Raises Stopped."""
-    spans, dim = program.plan.spans, program.dim
-    least, most = np.full((len(spans), dim), np.inf), np.full((len(spans), dim), -np.inf)
-    total, square, origin = (np.zeros((len(spans), dim)) for _ in range(3))
-    size = np.zeros(len(spans))
+def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]) -> Whole:
+    """Follow the first paths of a cell through the spans of its plan. Raises Stopped."""
+    spans = program.plan.spans
+    shape = (len(spans), program.dim, paths)
+    least, most, size = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros((len(spans), paths))
+    # A few steps at a time, since all iterates of a piece are in memory.
+    length = max(1, min(SLICE_STEPS, MOST_NUMBERS // (program.dim * paths)))
     with np.errstate(all="ignore"):
-        for first, theta in every_step(program, engine, path, 1, stop):
+        for first, theta in every_step(program, engine, 0, paths, stop, length):
             for k, span in enumerate(spans):
-                here = theta[max(0, span.first + 1 - first) : max(0, span.last + 1 - first), :, 0]
-                if not len(here):
-                    continue
-                if first <= span.first + 1:
-                    # Sums are about the first iterate of the span, so that they do not cancel.
-                    origin[k] = here[0]
-                least[k], most[k] = np.minimum(least[k], here.min(axis=0)), np.maximum(most[k], here.max(axis=0))
-                total[k] += (here - origin[k]).sum(axis=0)
-                square[k] += np.square(here - origin[k]).sum(axis=0)
-                size[k] = float(np.square(here[-1]).sum())
-        steps = np.array([[float(span.last - span.first)] for span in spans])
-        variance = np.maximum(square / steps - np.square(total / steps), 0.0).sum(axis=1)
-        return Whole(variance, np.square(most - least).sum(axis=1), size)
+                here = theta[max(0, span.first + 1 - first) : max(0, span.last + 1 - first)]
+                if len(here):
+                    least[k], most[k] = np.minimum(least[k], here.min(axis=0)), np.maximum(most[k], here.max(axis=0))
+                    size[k] = np.square(here[-1]).sum(axis=0)
+        return Whole(np.square(most - least).sum(axis=1), size)

@@ -49,12 +49,13 @@ class Scheduled(NamedTuple):
     """What is known in advance of a learning rate or a batch size.
 
     limits: liminf and limsup as n -> infinity. constant: its value, if that is declared to be the same at every step.
-    warmup: steps of a warm-up.
+    warmup: steps of a warm-up. summable: whether the sum over all steps is finite.
     """
 
     limits: Limits
     constant: float | None
     warmup: int = 0
+    summable: bool = False
 
 
 class Enclosure(NamedTuple):
@@ -134,8 +135,13 @@ class Cell:
     @property
     def deterministic(self) -> bool:
         """Whether nothing is random, so that all paths are the same: neither the start nor a datum."""
+        return self.noiseless and not isinstance(self.program.start, Chosen)
+
+    @property
+    def noiseless(self) -> bool:
+        """Whether no datum is random, so that a path's start determines all of it."""
         constant = self.law is not None and not np.any(self.law.variance)
-        return (self.program.draws_per_sample == 0 or constant) and not isinstance(self.program.start, Chosen)
+        return self.program.draws_per_sample == 0 or constant
 
     @property
     def claim(self) -> str:

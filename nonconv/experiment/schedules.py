@@ -38,7 +38,12 @@ class BatchSizes:
 def describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
     """Return what is known of a schedule in advance. constant: the component that is the same at every step."""
     steady = schedule.component is constant and not warmup
-    return Scheduled(_limits(schedule), float(schedule.parameters.value) if steady else None, warmup)
+    return Scheduled(
+        _limits(schedule),
+        float(schedule.parameters.value) if steady else None,
+        warmup,
+        bool(schedule.component.summable(schedule.parameters)),
+    )
 
 
 def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:

@@ -28,8 +28,10 @@ class Structure:
     noise: of the gradient. reasons: all for which errors may vanish; without one a run is never said to converge.
     forbids: of these, the ones with which no run is said not to converge, however its floors look.
     void: a clause about a reason that would hold if the limit were stable; empty if there is none.
+    contracting: whether the mean square around the limit is known to shrink with every step, once near.
     drive: for each span log2 of the mean of rate x relative size / batch, the factor by which the step alone shrinks
         the noise of the iterates.
+    summable: whether the sum of the rates is finite, so that bounded directions lead no path to infinity.
     scale: for each span log2 of the rule's own one-step scale at its branch, squared; empty where it is not known.
     fall_steps: with how many steps the drive would fall by a tenth or more per doubling at the end; 0 if it never does.
     irregular: a clause about why the schedules are not yet, or never, in their limit regime on the spans; empty if they are.
@@ -41,6 +43,8 @@ class Structure:
     reasons: tuple[Reason, ...] = ()
     forbids: tuple[Reason, ...] = ()
     void: str = ""
+    contracting: bool = False
+    summable: bool = False
     drive: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     fall_steps: int = 0

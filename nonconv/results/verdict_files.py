@@ -96,7 +96,7 @@ def _judge(cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=sum(counts[name] for name in LEFT_OUTCOMES),
+            left=sum(counts[name] for name in LEFT_OUTCOMES) - (counts["escaped"] if known.summable else 0),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,

@@ -10,7 +10,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Limits, Schedule
+from nonconv.components.definitions import ALWAYS, Complaint, Limits, Schedule
 from nonconv.components.registry import Registry
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
@@ -61,6 +61,7 @@ POWER = Schedule(
     paper="Robbins & Monro (1951)",
     value=lambda h, n: h.value * np.power(n + h.shift, -h.exponent),
     limits=lambda h: Limits(0.0, 0.0) if h.exponent > 0 else Limits(h.value, h.value),
+    summable=lambda h: h.exponent > 1,
 )
 
 
@@ -99,6 +100,7 @@ EXPONENTIAL = Schedule(
     paper="PyTorch ExponentialLR; Optax exponential_decay",
     value=lambda h, n: h.value * np.power(h.factor, (n - 1.0) / h.steps),
     limits=lambda h: Limits(0.0, 0.0),
+    summable=ALWAYS,
 )
 
 
@@ -119,6 +121,7 @@ STEP = Schedule(
     paper="PyTorch StepLR",
     value=lambda h, n: h.value * np.power(h.factor, np.floor((n - 1.0) / h.every)),
     limits=lambda h: Limits(0.0, 0.0),
+    summable=ALWAYS,
 )
 
 
@@ -147,6 +150,7 @@ COSINE = Schedule(
     paper="Loshchilov & Hutter (2017), arXiv:1608.03983",
     value=cosine,
     limits=lambda h: Limits(h.final, h.final),
+    summable=lambda h: h.final == 0,
 )
 
 
@@ -208,6 +212,7 @@ PIECEWISE = Schedule(
     check=complain_about_pieces,
     value=piecewise,
     limits=lambda h: Limits(h.values[-1], h.values[-1]),
+    summable=lambda h: h.values[-1] == 0,
 )
 
 LEARNING_RATES = Registry(

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from nonconv.experiment.structure import Structure
+
 Answer = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 State = Literal["stands", "grows", "falls", "vanished", "unclear"]
 
@@ -26,3 +28,9 @@ class Decision(NamedTuple):
     answer: Answer
     reason: str
     decides: str = ""
+
+
+def schedules_undecided(known: Structure) -> Decision:
+    """Return the decision where the schedules are not in their limit regime: `irregular` ends with what to do about it."""
+    clause, _, remedy = known.irregular.rpartition("; ")
+    return Decision("undecided", clause or known.irregular, remedy if clause else "")

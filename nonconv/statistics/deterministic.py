@@ -1,87 +1,108 @@
-"""The verdict where nothing is random: one path shows everything, so its extent on each span is known exactly.
+"""The verdict where no step is random: a path is determined by its start, so its extent on each span is known exactly.
 
-The extent is the largest minus the least iterate of a span. A sequence converges if and only if it tends to 0; of a cycle,
-or where spikes return, it stays the same from span to span.
+The extent is the diagonal of the smallest box that holds the iterates of a span. A sequence converges if and only if its
+extents tend to 0; on a cycle, or where spikes return, they stay the same from span to span.
 """
 
 import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.engine.plan import Plan
 from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
-from nonconv.statistics.decision import Decision, Seen, State
+from nonconv.numerics.arithmetic import Array
+from nonconv.statistics.decision import Decision, Seen, State, schedules_undecided
 
 SAME = 0.02
-"""Doublings by which the extents of two spans of a cycle may differ, for a span need not end with a cycle."""
+"""Doublings by which squared extents of two spans of a cycle may differ, for a span need not end with a cycle."""
 SLOWING = 0.1
 """Doublings by which a fall may be smaller than the one before."""
 ROUNDING_EXTENT = 1e-30
 """A squared extent below this share of the square of the iterate is a few roundings."""
 
 
+class _Changes(NamedTuple):
+    """log2 of squared extents from span to span, (paths,) each, and which paths do not move any more."""
+
+    early: Array
+    late: Array
+    rests: NDArray[np.bool_]
+
+    @property
+    def cycles(self) -> NDArray[np.bool_]:
+        """Which paths move as far in each span as in the one before."""
+        return np.asarray(~self.rests & (np.abs(self.early) <= SAME) & (np.abs(self.late) <= SAME))
+
+    @property
+    def falls(self) -> NDArray[np.bool_]:
+        """Which paths move less and less, or rest."""
+        return np.asarray(self.rests | ((self.late < -SAME) & (self.early < -SAME)))
+
+    @property
+    def slows(self) -> NDArray[np.bool_]:
+        """Which paths move less and less, but by a smaller factor in the last doubling than in the one before."""
+        return np.asarray(~self.rests & (self.late > self.early + SLOWING))
+
+
+def _changes(whole: Whole) -> _Changes:
+    """Return how the extents of all paths change."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log2(whole.extent)
+        return _Changes(logs[1] - logs[0], logs[2] - logs[1], whole.extent[2] <= ROUNDING_EXTENT * whole.size[2])
+
+
 def see(plan: Plan, whole: Whole) -> tuple[Seen, ...]:
-    """Return what the extent did over the last doubling and over the last two."""
+    """Return what the largest extent did over the last doubling and over the last two."""
     return _between(plan, whole, 1), _between(plan, whole, 0)
 
 
 def _between(plan: Plan, whole: Whole, first: int) -> Seen:
-    """Return what the extent did from the span with number `first` to the last one."""
-    spans = plan.spans
-    slope = _change(whole, first, 2) / math.log2(spans[2].last / spans[first].last)
-    return Seen(_state(whole, slope), spans[first].last, spans[2].last, slope, slope, slope)
+    """Return what the largest extent did from the span with number `first` to the last one."""
+    spans, (before, after) = plan.spans, whole.extent.max(axis=1)[[first, 2]].tolist()
+    slope = -math.inf
+    if after > 0.0:
+        slope = math.log2(after / before) / math.log2(spans[2].last / spans[first].last) if before > 0.0 else math.inf
+    state: State = "stands" if abs(slope) <= SAME else "falls" if slope < 0 else "grows"
+    if _changes(whole).rests.all():
+        state = "vanished"
+    return Seen(state if not math.isnan(slope) else "unclear", spans[first].last, spans[2].last, slope, slope, slope)
 
 
-def _change(whole: Whole, a: int, b: int) -> float:
-    """Return log2 of the squared extent of span b over that of span a; -inf where it has become 0."""
-    before, after = float(whole.extent[a]), float(whole.extent[b])
-    if after == 0.0:
-        return -math.inf
-    return math.log2(after / before) if before > 0.0 else math.inf
-
-
-def _state(whole: Whole, slope: float) -> State:
-    """Name what the extent did by its slope."""
-    if whole.extent[2] <= ROUNDING_EXTENT * whole.size[2]:
-        return "vanished"
-    if math.isnan(slope):
-        return "unclear"
-    return "stands" if abs(slope) <= SAME else "falls" if slope < 0 else "grows"
-
-
-def decide(known: Structure, whole: Whole, seen: tuple[Seen, ...]) -> Decision:
-    """Return the verdict on a path without randomness, from its extent and from what is known of the limit."""
-    late, both = seen
-    because = " and ".join(reason.text for reason in known.reasons)
-    if late.state in ("falls", "vanished") and both.state in ("falls", "vanished"):
-        return _decide_falling(known, whole, late, because)
-    if late.state == both.state == "stands":
-        if known.forbids:
-            return Decision("undecided", f"{known.forbids[0].text}, but the iterate moves as far as ever", "take more steps")
+def decide(known: Structure, whole: Whole) -> Decision:
+    """Return the verdict on paths without randomness, from their extents and from what is known of the limit."""
+    changes = _changes(whole)
+    if changes.cycles.any() and not known.forbids:
         if known.irregular:
-            clause, _, remedy = known.irregular.rpartition("; ")
-            return Decision("undecided", clause or known.irregular, remedy if clause else "")
-        width = math.sqrt(float(whole.extent[2]))
-        return Decision("does_not_converge", f"the iterate keeps moving within {width:.3g}, span after span")
-    return Decision(
-        "undecided", f"the iterate moves {_factor(late)} as far in the last span as in the one before", "take more steps"
-    )
+            return schedules_undecided(known)
+        width = math.sqrt(float(whole.extent[2][changes.cycles].max()))
+        return Decision("does_not_converge", f"{_count(changes.cycles)} moving within {width:.3g}, span after span")
+    if changes.falls.all():
+        return _decide_falling(known, changes)
+    because = f"{known.forbids[0].text}, but " if known.forbids else ""
+    return Decision("undecided", f"{because}{_count(~changes.falls)} moving, and not less from span to span", "take more steps")
 
 
-def _decide_falling(known: Structure, whole: Whole, late: Seen, because: str) -> Decision:
-    """Return the verdict where the iterate moves less and less."""
-    told = "the iterate does not move any more" if late.state == "vanished" else f"the iterate moves {_factor(late)} as far"
+def _decide_falling(known: Structure, changes: _Changes) -> Decision:
+    """Return the verdict where all iterates move less and less."""
+    told = "the iterates do not move any more" if changes.rests.all() else "the iterates move less from span to span"
     if not known.reasons:
-        return Decision("undecided", f"{told}, but {known.void or 'nothing is declared for which it would come to rest'}")
-    slowing = late.state == "falls" and _change(whole, 1, 2) > _change(whole, 0, 1) + SLOWING
-    if slowing and not known.forbids:
-        return Decision(
-            "undecided", f"{told} in the last span as in the one before, and falls more and more slowly", "take more steps"
-        )
-    return Decision(
-        "converges", f"{because}; {told}" + ("" if late.state == "vanished" else " in the last span as in the one before")
-    )
+        return Decision("undecided", f"{told}; but {known.void or 'nothing declared brings them to rest'}")
+    if changes.slows.any() and not known.forbids:
+        return Decision("undecided", f"{told}, but by a smaller and smaller factor", "take more steps")
+    return Decision("converges", f"{' and '.join(reason.text for reason in known.reasons)}; {told}{_rate(changes)}")
 
 
-def _factor(late: Seen) -> str:
-    """Write how much further the iterate moved in the last span than in the one before."""
-    return f"{2.0 ** (late.slope * math.log2(late.last / late.first) / 2.0):.3g} times"
+def _rate(changes: _Changes) -> str:
+    """Write by which factor the slowest path moves less in the last span; empty where all rest."""
+    moving = changes.late[~changes.rests]
+    return f" (by a factor of {2.0 ** (float(moving.max()) / 2.0):.3g} in the last)" if moving.size else ""
+
+
+def _count(chosen: NDArray[np.bool_]) -> str:
+    """Write how many paths of those followed keep doing something."""
+    if chosen.size == 1:
+        return "the iterate keeps"
+    return f"{int(chosen.sum())} of the {chosen.size} paths that were followed step by step keep"

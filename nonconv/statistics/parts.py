@@ -97,7 +97,7 @@ COUNTS: Kind[NDArray[np.int64]] = Kind(("",), lambda a, b: a + b, lambda part: {
 MOMENTS: Kind[Moments] = Kind(Moments._fields, merge, Moments._asdict, lambda arrays: Moments(**arrays))
 COMOMENTS: Kind[CoMoments] = Kind(CoMoments._fields, merge_comoments, CoMoments._asdict, lambda arrays: CoMoments(**arrays))
 WHOLE: Kind[Whole] = Kind(Whole._fields, lambda a, b: a, Whole._asdict, lambda arrays: Whole(**arrays))
-"""Of the first path alone."""
+"""Of the first paths alone, which are in the first block."""
 FIRST_FAILURE: Kind[FirstFailure] = Kind(
     FirstFailure._fields,
     min,

@@ -28,7 +28,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
 from nonconv.statistics.comoments import CoMoments
-from nonconv.statistics.decision import Answer, Decision, Seen, State
+from nonconv.statistics.decision import Answer, Decision, Seen, State, schedules_undecided
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
@@ -48,6 +48,8 @@ FASTEST_GROWTH = 0.75
 """A floor that may grow faster than this per doubling may be on its way to infinity, as a random walk is, with slope 1."""
 WINDOW_CROSSING = 4.0
 """Limit of (distance between a window's ends)^2 / variance within it: 2 if stationary, 6 for a random walk, 12 for a line."""
+STEEP = 4.0
+"""Doublings per doubling: where the mean square is known to shrink, so steep a fall needs no interval, nor many paths."""
 ROUNDING_VARIANCE = 1e-27
 """A floor below this share of |last iterate|^2 is the square of a rounding error."""
 LEAST_SHARE, MOST_SHARE = 0.2, 4.0
@@ -98,7 +100,7 @@ class Verdict:
 class Observed:
     """What a verdict rests on. left: paths that escaped or overflowed. undefined: paths that became 0/0 or the like.
 
-    random: whether paths differ at all. structure: what is known of the limit. whole: of the only path, where none is random.
+    random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
     """
 
     plan: Plan
@@ -159,7 +161,7 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     if refusal.reason:
         return refusal
     if seen.whole:
-        return deterministic.decide(seen.structure, seen.whole, floors[EXTENT])
+        return deterministic.decide(seen.structure, seen.whole)
     if seen.structure.forbids or (seen.structure.noise == "none" and seen.structure.reasons):
         return _decide_convergence(seen, floors)
     return _decide_persistence(seen, floors)
@@ -184,14 +186,13 @@ def _decide_persistence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> 
     """Return does_not_converge, or why not, where no certain reason for vanishing errors is known."""
     known = seen.structure
     standing = [name for name in floors if _stands(seen, name, floors[name])]
-    lasting = known.noise == "persists" or _noise_stands(seen, floors) or (known.noise == "none" and _cycles(seen))
+    lasting = known.noise == "persists" or _noise_lasts(seen, floors)
     if standing and not known.irregular and lasting:
         return Decision("does_not_converge", "; ".join(_tell(name, floors[name]) for name in standing))
     if known.reasons:
         return _decide_convergence(seen, floors)
     if known.irregular:
-        clause, _, remedy = known.irregular.rpartition("; ")
-        return Decision("undecided", clause or known.irregular, remedy if clause else "")
+        return schedules_undecided(known)
     return _explain_unclear(seen, floors)
 
 
@@ -221,13 +222,16 @@ def _seen_between(seen: Observed, name: str, first: int) -> Seen:
     slope = _noise_slope(seen, first) if name == ONE_STEP else _exponent(seen, name, first, 2)
     half = _deviate(seen) * slope.se if seen.random else EXACT_HALF
     low, high = slope.value - half, slope.value + half
-    return Seen(_state(seen, name, first, low, high), spans[first].last, spans[2].last, slope.value, low, high)
+    return Seen(_state(seen, name, first, slope.value, half), spans[first].last, spans[2].last, slope.value, low, high)
 
 
-def _state(seen: Observed, name: str, first: int, low: float, high: float) -> State:
-    """Name what a floor did by the interval of its slope."""
+def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> State:
+    """Name what a floor did by its slope and half the width of the slope's interval."""
+    low, high = slope - half, slope + half
     if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
         return "vanished"
+    if seen.structure.contracting and slope < -STEEP:
+        return "falls"
     if not (math.isfinite(low) and math.isfinite(high)) or _carrying(seen, name, first) < CARRYING_PATHS:
         return "unclear"
     if low > SLOWEST_FALL:
@@ -264,9 +268,12 @@ def _cycles(seen: Observed) -> bool:
     return True
 
 
-def _noise_stands(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> bool:
-    """Return whether the noise of one step, relative to the rule's own scale, is measured to stay."""
-    return ONE_STEP in floors and all(found.state in ("stands", "grows") for found in floors[ONE_STEP])
+def _noise_lasts(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> bool:
+    """Return whether nothing speaks against the noise of one step, relative to the rule's own scale, staying as it is."""
+    if ONE_STEP not in floors:
+        return False
+    late, both = floors[ONE_STEP]
+    return late.state not in ("falls", "vanished") and both.state not in ("falls", "vanished") and both.slope > -SLOWEST_FALL
 
 
 def _falls(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
+from nonconv.engine.whole import MOST_FOLLOWED
 from nonconv.experiment.cell import Bound, Cell, Xi
 from nonconv.faults.blame import Plugin
 from nonconv.faults.errors import UsageError
@@ -54,8 +55,8 @@ def make_ready(cell: Cell) -> Ready:
     if known is not None:
         # Only then: following the extremes of every path costs time in each step.
         program = replace(program, track_range=True)
-    if cell.deterministic:
-        program = replace(program, track_whole=True)
+    if cell.noiseless and program.plan.spans:
+        program = replace(program, followed=min(MOST_FOLLOWED, cell.paths if not cell.deterministic else 1))
     return Ready(replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi)), known)
 
 

@@ -1,5 +1,7 @@
 """What is known of the gradient near the limit of a cell: whether it is noisy there, and how curved the loss is."""
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -8,12 +10,17 @@ from nonconv.components.definitions import Coupled
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Noise
 from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
 
 SAMPLES = 1024
 """Stratified draws of the data per coordinate."""
 MOST_COORDINATES = 64
 """Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
+SEARCHED = 32.0
+"""Lengths of the problem, to either side of the mean of the data, within which minima are looked for."""
+EXAMPLES = 256
+"""Examples over which a network's curvature is taken."""
 NEGLIGIBLE = 1e-9
 """A gradient below this share of those around it is the rounding error of 0."""
 NEAR = 1e-4
@@ -53,13 +60,18 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
     assert cell.law is not None
     dim = cell.program.dim
     chosen = np.unique(np.linspace(0, dim - 1, min(dim, MOST_COORDINATES)).round().astype(int))
-    if cell.minimizer is None:
-        noises = ["none"] if constant else [_noise_anywhere(cell, j) for j in chosen]
-        return LimitPoint("persists" if all(noise == "persists" for noise in noises) else "none" if constant else "unknown")
-    found = [_of_coordinate(cell, int(j)) for j in chosen]
+    points = [[float(cell.minimizer[j])] if cell.minimizer is not None else _minima(cell, int(j)) for j in chosen]
+    if not all(points):
+        return LimitPoint("none" if constant else "unknown")
+    # The coordinate and the minimum where stability is hardest.
+    found = [_at_minimum(cell, int(j), point) for j, own in zip(chosen, points, strict=True) for point in own]
     worst = max(found, key=lambda point: point.curvature or 0.0)
-    noise: Noise = "none" if constant else "persists" if any(point.noise == "persists" for point in found) else "vanishes"
-    return worst._replace(noise=noise)
+    return worst._replace(noise="none" if constant else _combine([point.noise for point in found]))
+
+
+def _combine(noises: list[Noise]) -> Noise:
+    """Return what is known of the noise at any of several minima, or coordinates of one: unknown where they differ."""
+    return noises[0] if len(set(noises)) == 1 else "unknown"
 
 
 def _gradients(cell: Cell, j: int, theta: float) -> Array:
@@ -82,25 +94,38 @@ def _scale(cell: Cell, j: int) -> float:
     return next((length for length in about if 0.0 < length < np.inf), 1.0)
 
 
-def _of_coordinate(cell: Cell, j: int) -> LimitPoint:
-    """Return noise and curvature of coordinate j at its minimizer."""
-    assert cell.minimizer is not None
-    at, away = float(cell.minimizer[j]), _scale(cell, j)
+def _minima(cell: Cell, j: int) -> list[float]:
+    """Return where the mean gradient of coordinate j rises through 0, within some lengths of the problem."""
+    assert cell.law is not None
+    length, middle = _scale(cell, j), float(cell.law.mean[j])
+    places = middle + length * np.linspace(-SEARCHED, SEARCHED, 8 * int(SEARCHED) + 2)
+
+    def mean(theta: float) -> float:
+        """Return the mean gradient."""
+        return float(_gradients(cell, j, theta).mean())
+
+    slopes = [mean(float(theta)) for theta in places]
+    rising = [k for k, (before, after) in enumerate(pairwise(slopes)) if before < 0.0 <= after]
+    return [_bisect(mean, float(places[k]), float(places[k + 1])) for k in rising]
+
+
+def _bisect(f: Callable[[float], float], low: float, high: float) -> float:
+    """Return where f rises through 0 between low and high, to rounding."""
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if f(middle) < 0.0 else (low, middle)
+    return high
+
+
+def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
+    """Return noise and curvature of coordinate j at a minimum."""
+    away = _scale(cell, j)
     here = _gradients(cell, j, at)
     around = max(float(np.abs(_gradients(cell, j, at + side * away)).max()) for side in (-1.0, 1.0))
     step = NEAR * away
     second = (_gradients(cell, j, at + step) - _gradients(cell, j, at - step)) / (2.0 * step)
     quiet = float(np.abs(here - here.mean()).max()) <= NEGLIGIBLE * around
     return LimitPoint("vanishes" if quiet else "persists", float(second.mean()), float(second.var()))
-
-
-def _noise_anywhere(cell: Cell, j: int) -> Noise:
-    """Return whether noise is additive, so that it persists wherever the iterates go; else unknown."""
-    length = _scale(cell, j)
-    noises = [gradient - gradient.mean() for gradient in (_gradients(cell, j, k * length) for k in (-2.0, -0.5, 0.0, 1.0, 3.0))]
-    largest = max(float(np.abs(noise).max()) for noise in noises)
-    additive = largest > 0 and all(np.allclose(noise, noises[0], rtol=0, atol=NEGLIGIBLE * largest) for noise in noises)
-    return "persists" if additive else "unknown"
 
 
 def _noise_of_network(cell: Cell) -> Noise:
@@ -119,17 +144,15 @@ def _noise_of_network(cell: Cell) -> Noise:
 def _largest_curvature(cell: Cell, theta: Array) -> float | None:
     """Return the largest eigenvalue of the Hessian of a network's mean loss at theta (dim,), by the power method.
 
-    Over the held-out examples; None without any.
+    It is taken over EXAMPLES drawn as in training; None where it is not finite.
     """
-    learning = cell.program.learning
-    assert learning is not None
-    if learning.held_out[0].shape[1] == 0:
-        return None
+    examples = _draw_examples(cell)
     direction = np.random.default_rng(0).normal(size=theta.shape)
     step, found = NEAR * max(float(np.abs(theta).max()), NEAR), 0.0
     for _ in range(POWER_STEPS):
         direction /= np.linalg.norm(direction)
-        bent = (_mean_gradient(cell, theta + step * direction) - _mean_gradient(cell, theta - step * direction)) / (2.0 * step)
+        ahead, behind = (_mean_gradient(cell, theta + side * step * direction, *examples) for side in (1.0, -1.0))
+        bent = (ahead - behind) / (2.0 * step)
         found, size = float(direction @ bent), float(np.linalg.norm(bent))
         if not np.isfinite(size) or size == 0.0:
             return None
@@ -137,11 +160,21 @@ def _largest_curvature(cell: Cell, theta: Array) -> float | None:
     return found
 
 
-def _mean_gradient(cell: Cell, theta: Array) -> Array:
-    """Return the gradient of a network at theta (dim,), averaged over the held-out examples, (dim,)."""
+def _draw_examples(cell: Cell) -> tuple[Array, Array]:
+    """Draw EXAMPLES as in training, from a stream of their own: features (features, n) and targets (targets, n)."""
     p, learning = cell.program, cell.program.learning
     assert learning is not None
-    x, y = learning.held_out
+    x, y = np.empty((learning.shape.features, EXAMPLES)), np.empty((learning.shape.targets, EXAMPLES))
+    p.data.component.sample(
+        p.data.constants, EXAMPLES, uniforms(key(p.seed, "curvature"), 0, learning.draws, 0, EXAMPLES), x, y
+    )
+    return x, y
+
+
+def _mean_gradient(cell: Cell, theta: Array, x: Array, y: Array) -> Array:
+    """Return the gradient of a network at theta (dim,), averaged over examples x (features, n) and y (targets, n), (dim,)."""
+    p, learning = cell.program, cell.program.learning
+    assert learning is not None
     n, total = x.shape[1], np.zeros((p.dim, 1))
     with np.errstate(all="ignore"):
         # One lane: all columns of x are examples of one network, and their gradients are added up.

@@ -11,6 +11,7 @@ from nonconv.engine.plan import Span
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.limit_point import LimitPoint, limit_point
@@ -26,6 +27,8 @@ CLOSE = 0.5
 """Doublings by which the drive of the last span may be off its limit."""
 MOST_REMEDY = 2**40
 """Steps beyond which no run is advised."""
+TRIED, LARGE = 64, 2.0**20
+"""Steps on which a rule is tried, and by how much larger its gradients are the second time; beside both eps is small."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
@@ -44,6 +47,10 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         reasons=tuple(reasons),
         forbids=tuple(forbids),
         void=void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else "",
+        contracting=here.noise in ("none", "vanishes")
+        and bool(stable)
+        and (here.noise == "none" or cell.program.optimizer.component is SGD),
+        summable=cell.learning_rate.summable,
         drive=drive,
         scale=_scale(cell),
         fall_steps=_steps_until(cell, lambda found: found[-1] - found[-2] <= -STEADY) if forbids else 0,
@@ -134,17 +141,34 @@ def _drive_at(cell: Cell, n: Array) -> float:
 def _scale(cell: Cell) -> tuple[float, ...]:
     """Return for each span log2 of the squared length of one step at its branch by the schedules alone.
 
-    It is rate^2, over the batch for rules that are linear in the gradient. Empty where the rule says nothing of it.
+    It is rate^2 for rules whose direction does not depend on the size of gradients, and rate^2 / batch for those in
+    proportion to it. Empty for others.
     """
     rule, h, _ = cell.program.optimizer
-    if rule.bounded_direction is None:
+    power = _power_of_size(cell)
+    if power is None:
         return ()
     n = np.array([span.first + 1.0 for span in cell.program.plan.spans])
-    squared = cell.program.learning_rate(n) ** 2
-    if not rule.bounded_direction(h):
-        squared = squared / cell.program.batch_size(n)
+    squared = (cell.program.learning_rate(n) * rule.relative_size(h, n)) ** 2 / cell.program.batch_size(n) ** power
     with np.errstate(divide="ignore"):
-        return tuple(np.log2(squared * rule.relative_size(h, n) ** 2).tolist())
+        return tuple(np.log2(squared).tolist())
+
+
+def _power_of_size(cell: Cell) -> int | None:
+    """Return with which power of the gradients' size directions grow, 0 or 1, measured on noise; None for anything else."""
+    rule, h, _ = cell.program.optimizer
+    gradients = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1)[:, 0] < 0.5, -1.0, 1.0) * LARGE
+    sizes = []
+    with np.errstate(all="ignore"):
+        columns = rule.at_step(h, np.arange(1.0, TRIED + 1.0))
+        for factor in (1.0, LARGE):
+            state, total = rule.start(h), 0.0
+            for t, gradient in enumerate((factor * gradients).tolist()):
+                direction, state = rule.update(rule.per_step(*(float(column[t]) for column in columns)), state, gradient)
+                total += abs(float(direction))
+            sizes.append(total)
+    power = math.log(sizes[1] / sizes[0], LARGE) if min(sizes) > 0 and math.isfinite(sum(sizes)) else math.nan
+    return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
 
 
 def _irregular(cell: Cell, drive: tuple[float, ...]) -> str:
