@@ -299,7 +299,7 @@ class Dataset(Component):
         never trained on, or how many to draw from `sample`.
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
-    finite: parameters -> whether there are finitely many examples, which a large network may all fit.
+    examples: parameters -> how many there are, if finitely many, so that a large network may fit them all; else None.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -309,7 +309,7 @@ class Dataset(Component):
     sample: Callable[[Any, int, Array, Array, Array], None]
     label_noise: Callable[[Parameters], LabelNoise]
     source: Callable[[Parameters], Layers | None] = lambda parameters: None
-    finite: Callable[[Parameters], bool] = lambda parameters: False
+    examples: Callable[[Parameters], int | None] = lambda parameters: None
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
 

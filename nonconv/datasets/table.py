@@ -275,7 +275,7 @@ def component(
         draws=lambda h: 1,
         sample=sample,
         label_noise=lambda h: "bounded",  # there are finitely many rows, and y is no known function of x
-        finite=lambda h: True,
+        examples=lambda h: len(h.features),
         rows=lambda h: len(h.features) if h.epochs else 0,
         held_out=held_out,
     )

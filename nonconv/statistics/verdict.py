@@ -202,13 +202,26 @@ def _decide_convergence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> 
     because = " and ".join(reason.text for reason in known.reasons)
     if not known.reasons:
         return _explain_void(seen, floors)
-    falling = {name: seen_by[1] for name, seen_by in floors.items() if name != ONE_STEP}
-    if not all(_falls(seen, name, floors[name]) for name in falling):
-        return _explain_slow(seen, floors, because)
-    unaccounted = _explain_unaccounted(seen, falling, floors)
+    stuck = _stuck(floors)
+    if stuck:
+        return _explain_slow(seen, floors, stuck, because)
+    falling = {name: both for name, (_, both) in floors.items() if name != ONE_STEP and both.state in ("falls", "vanished")}
+    unaccounted = _explain_unaccounted(seen, falling)
     if unaccounted:
         return Decision("undecided", f"{because}, but {unaccounted}", "take more steps")
     return Decision("converges", f"{because}; " + "; ".join(_tell(name, floors[name]) for name in falling))
+
+
+def _stuck(floors: dict[str, tuple[Seen, ...]]) -> list[str]:
+    """Return the floors that keep a run from converging, since they do not fall as they would; empty if none does.
+
+    The twin floor must fall, and so must one of those that see movement, while the other may be too noisy to tell.
+    """
+    measured = [name for name in floors if name != ONE_STEP]
+    slow = [name for name in measured if not _falls(floors[name])]
+    moving = [name for name in measured if name in ("window", "cauchy_mean")]
+    enough = "twin_mean" not in slow and (not moving or any(name not in slow for name in moving))
+    return [] if enough and not any(floors[name][1].state == "grows" for name in slow) else slow
 
 
 def _see(seen: Observed, name: str) -> tuple[Seen, ...]:
@@ -244,7 +257,7 @@ def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> 
 def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
     """Return whether a floor shows that errors stay up: it does not fall, and what it sees has settled."""
     late, both = floor
-    if late.state in ("falls", "vanished") or (late.high > FASTEST_GROWTH and late.state != "stands"):
+    if late.state in ("falls", "vanished") or min(late.high, both.high) > FASTEST_GROWTH:
         return False
     # Where noise is known to stay, one doubling is enough: an earlier fall is the way from the start.
     lasting = both.state in ("stands", "grows") and late.slope > -SLOWEST_FALL
@@ -252,8 +265,9 @@ def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
         return False
     if name in ("twin_mean", ONE_STEP):
         return True
-    # Windows and gaps see movement alone, also that of a path still on its way.
-    return ("twin_mean" in _floors(seen) and seen.structure.noise == "persists") or _cycles(seen)
+    # Windows and gaps see movement alone, also that of a path still on its way; unless the start is forgotten they need twins.
+    twins = "twin_mean" in _floors(seen) and _exponent(seen, "twin_mean", 0, 2).value > -SLOWEST_FALL
+    return (twins and seen.structure.noise == "persists") or _cycles(seen)
 
 
 def _cycles(seen: Observed) -> bool:
@@ -276,15 +290,15 @@ def _noise_lasts(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> bool:
     return late.state not in ("falls", "vanished") and both.state not in ("falls", "vanished") and both.slope > -SLOWEST_FALL
 
 
-def _falls(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
+def _falls(floor: tuple[Seen, ...]) -> bool:
     """Return whether a floor fell over the last two doublings and did not stop in the last one; or has vanished."""
     late, both = floor
     if late.state == "vanished":
         return True
-    return both.state == "falls" and late.slope < 0 and late.state in ("falls", "unclear", "stands")
+    return both.state == "falls" and late.slope < 0
 
 
-def _explain_unaccounted(seen: Observed, falling: dict[str, Seen], floors: dict[str, tuple[Seen, ...]]) -> str:
+def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     """Say why the declared reasons do not account for the fall of the floors; empty if they do."""
     known, kinds = seen.structure, {reason.kind for reason in seen.structure.reasons}
     alive = {name: found for name, found in falling.items() if found.state != "vanished"}
@@ -318,9 +332,8 @@ def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decisi
     return Decision("undecided", f"{told}; but {seen.structure.void or 'nothing declared makes the errors vanish'}")
 
 
-def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], because: str) -> Decision:
+def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], stuck: list[str], because: str) -> Decision:
     """Say which floors do not fall although a reason for it is declared, and what would show it."""
-    stuck = [name for name in floors if name != ONE_STEP and not _falls(seen, name, floors[name])]
     told = "; ".join(_tell(name, floors[name]) for name in stuck)
     known = seen.structure
     drive = (known.drive[2] - known.drive[0]) / 2.0 if known.forbids else 0.0
@@ -338,7 +351,7 @@ def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Dec
     """Say what the floors did where neither verdict is supported, and what would decide."""
     names = [name for name in floors if name != ONE_STEP] or list(floors)
     told = "; ".join(_tell(name, floors[name]) for name in names)
-    if all(_falls(seen, name, floors[name]) for name in names):
+    if all(_falls(floors[name]) for name in names):
         why = (
             seen.structure.void
             or seen.structure.may_settle

@@ -136,7 +136,9 @@ def _noise_of_network(cell: Cell) -> Noise:
     if np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists"  # a penalty keeps the weights from fitting every label
     if dataset.label_noise(of_data) != "none":
-        return "unknown" if dataset.finite(of_data) else "persists"  # finitely many rows may all be fitted
+        examples, targets = dataset.examples(of_data), p.learning.shape.targets if p.learning else 1
+        # As many weights as labels may fit them all.
+        return "unknown" if examples is not None and p.dim >= examples * targets else "persists"
     source = dataset.source(of_data)
     return "vanishes" if source is not None and network.represents(h, source) else "unknown"
 
