@@ -36,7 +36,6 @@ class Structure:
     fall_steps: with how many steps the drive would fall by a tenth or more per doubling at the end; 0 if it never does.
     irregular: a clause about why the schedules are not yet, or never, in their limit regime on the spans; empty if they are.
     may_settle: a clause about a state of the rule that may still change for long; empty if nothing in it goes one way only.
-    limit: what theory knows of the limit beside what was measured; empty if nothing.
     """
 
     noise: Noise = "unknown"
@@ -50,4 +49,3 @@ class Structure:
     fall_steps: int = 0
     irregular: str = ""
     may_settle: str = ""
-    limit: str = ""

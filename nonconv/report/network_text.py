@@ -28,7 +28,9 @@ def findings(run: Run) -> list[str]:
     They are about risk, misclassified examples, gradient noise, degraded paths and exchangeable units.
     """
     n = run.summary["network"]
-    exchanged = [_exchangeable_units(run)] if n["units"] is None or n["units"] > 1 else []
+    # Only of a fully connected network it is known that its units are alike.
+    alike = run.config["objective"]["name"] == "mlp" and (n["units"] is None or n["units"] > 1)
+    exchanged = [_exchangeable_units(run)] if alike else []
     if not n["held_out"]:
         return ["Risk and gradient noise were not measured, since no examples are held out.", *exchanged]
     wrong = [f"Share of misclassified examples: {_risk_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []

@@ -3,10 +3,13 @@
 Each says what it was observed on: steps, and the number of paths or a confidence level.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nonconv.report.run import Run
-from nonconv.statistics.verdict import SLOWEST_FALL
+from nonconv.statistics.verdict import ROUNDING_VARIANCE, SLOWEST_FALL
 
 ANSWERS = {
     "does_not_converge": "does not converge",
@@ -30,7 +33,11 @@ A twin floor holds for every ξ only as its branch goes to infinity (docs/theory
 def verdict(run: Run) -> str:
     """Write the verdict: `does not converge, observed on steps 2500 to 20000: ...`."""
     v = run.verdict
-    return f"{ANSWERS[v['verdict']]}, observed on steps {v['observed'][0]} to {v['observed'][1]}: {v['reason']}."
+    advice = f"; {v['decides']}" if v["decides"] else ""
+    theory = f" In theory {v['theory']}." if v["theory"] else ""
+    return (
+        f"{ANSWERS[v['verdict']]}, observed on steps {v['observed'][0]} to {v['observed'][1]}: {v['reason']}{advice}.{theory}"
+    )
 
 
 def floors(run: Run) -> list[str]:
@@ -55,22 +62,67 @@ def _floor(name: str, row: dict[str, Any]) -> str:
 
 
 def limits(run: Run) -> list[str]:
-    """Say what a converging run seems to converge to.
+    """Say what a converging run seems to converge to: which of the fixed ξ is the limit, and which are not.
 
-    One sentence for each fixed ξ whose error decreases, and each whose error stays up.
+    At most one can be: nothing is said of those that are too close together for the error that is left.
     """
-    slopes = {label: run.verdict["slopes"].get(f"error: {label}") for label in run.summary["xi_points"]}
     if run.verdict["verdict"] != "converges":
         return []
-    first, last = run.verdict["observed"]
-    found = []
-    for label, slope in slopes.items():
-        if not slope or slope["ci_low"] <= -SLOWEST_FALL <= slope["ci_high"]:
-            continue
-        verb, trend = ("is", "decreases") if slope["ci_high"] < -SLOWEST_FALL else ("is not", "stays up")
-        why = f"E|Θ − {label}|² {trend} (log-log slope {slope['value']:.3f})"
-        found.append(f"The limit, observed on steps {first} to {last}, {verb} {label}{_point(run, label)}: {why}.")
+    falling = [label for label in _fixed(run) if _slope(run, label)["ci_high"] < -SLOWEST_FALL]
+    standing = [label for label in _fixed(run) if _slope(run, label)["ci_low"] > -SLOWEST_FALL and _is_away(run, label)]
+    nearest = min(falling, key=lambda label: _last_error(run, label).high, default=None)
+    rivals = [label for label in _fixed(run) if nearest and label != nearest and not _is_apart(run, nearest, label)]
+    found = [_limit(run, label, "is not", "stays up") for label in standing]
+    if nearest and not rivals:
+        return [_limit(run, nearest, "is", "decreases"), *found]
+    if nearest:
+        both = " and ".join(f"{label}{_point(run, label)}" for label in (nearest, *rivals))
+        return [f"The limit may be {both}: the error that is left does not tell them apart.", *found]
     return found
+
+
+class _Error(NamedTuple):
+    """E|Θ − ξ|² at the last step with its interval."""
+
+    low: float
+    high: float
+
+
+def _fixed(run: Run) -> list[str]:
+    """Return the labels of the fixed ξ whose slope is known."""
+    return [label for label in run.summary["xi_points"] if f"error: {label}" in run.verdict["slopes"]]
+
+
+def _slope(run: Run, label: str) -> dict[str, float]:
+    """Return the log-log slope of the error from a ξ, as verdict.json has it."""
+    slope: dict[str, float] = run.verdict["slopes"][f"error: {label}"]
+    return slope
+
+
+def _last_error(run: Run, label: str) -> _Error:
+    """Return the interval of the error from a ξ at the last step; the error itself where there is none."""
+    errors = run.errors[label]
+    ends = (float(errors.ci_low[-1]), float(errors.ci_high[-1]))
+    return _Error(*(float(errors.mse[-1]) if math.isnan(end) else end for end in ends))
+
+
+def _is_away(run: Run, label: str) -> bool:
+    """Return whether the error from a ξ is more than the rounding error of the iterates."""
+    size = float(np.square(run.summary["xi_points"][label]).sum())
+    return _last_error(run, label).low > ROUNDING_VARIANCE * size
+
+
+def _is_apart(run: Run, a: str, b: str) -> bool:
+    """Return whether two ξ are further apart than twice the root of the error from the first, so that only one is the limit."""
+    points = [np.array(run.summary["xi_points"][label]) for label in (a, b)]
+    return float(np.square(points[0] - points[1]).sum()) > 4.0 * _last_error(run, a).high
+
+
+def _limit(run: Run, label: str, verb: str, trend: str) -> str:
+    """Write the sentence about one ξ: whether it is the limit, and what its error does."""
+    first, last = run.verdict["observed"]
+    why = f"E|Θ − {label}|² {trend} (log-log slope {_slope(run, label)['value']:.3f})"
+    return f"The limit, observed on steps {first} to {last}, {verb} {label}{_point(run, label)}: {why}."
 
 
 def _point(run: Run, label: str) -> str:

@@ -19,7 +19,7 @@ from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
 from nonconv.theory.recursion import predicted_twins
-from nonconv.theory.structure import structure
+from nonconv.theory.structure import known_limit, structure
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
 LEFT_OUTCOMES = ("escaped", "overflow")
@@ -112,12 +112,17 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
     groups = _group_documents(cell, tally)
     return {
         "schema_version": SCHEMA_VERSION,
-        **as_dict(verdict_of(cell, tally)),
+        **_with_limit(cell, as_dict(verdict_of(cell, tally))),
         "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "bound": _bound_document(cell, tally, bound),
         **({"groups": groups} if groups else {}),
     }
+
+
+def _with_limit(cell: Cell, document: dict[str, Any]) -> dict[str, Any]:
+    """Add what theory knows of the limit to an undecided verdict."""
+    return document | {"theory": known_limit(cell) if document["verdict"] == "undecided" else ""}
 
 
 def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:

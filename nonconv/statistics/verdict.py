@@ -185,10 +185,11 @@ def _explain_refusal(seen: Observed) -> Decision:
 def _decide_persistence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Return does_not_converge, or why not, where no certain reason for vanishing errors is known."""
     known = seen.structure
-    standing = [name for name in floors if _stands(seen, name, floors[name])]
-    lasting = known.noise == "persists" or _noise_lasts(seen, floors)
-    if standing and not known.irregular and lasting:
-        return Decision("does_not_converge", "; ".join(_tell(name, floors[name]) for name in standing))
+    standing = {name: found for name in floors if (found := _standing(seen, name, floors[name]))}
+    # A floor that stands over both doublings says more than one that stands over the last.
+    lasting = {name: found for name, found in standing.items() if found is floors[name][1]} or standing
+    if standing and not known.irregular and (known.noise == "persists" or _noise_lasts(seen, floors)):
+        return Decision("does_not_converge", "; ".join(_tell_one(name, found) for name, found in lasting.items()))
     if known.reasons:
         return _decide_convergence(seen, floors)
     if known.irregular:
@@ -254,18 +255,24 @@ def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> 
     return "stands" if low > -SLOWEST_FALL else "unclear"
 
 
-def _stands(seen: Observed, name: str, floor: tuple[Seen, ...]) -> bool:
-    """Return whether a floor shows that errors stay up: it does not fall, and what it sees has settled."""
+def _standing(seen: Observed, name: str, floor: tuple[Seen, ...]) -> Seen | None:
+    """Return what shows that a floor stays up: over the last two doublings, or over the last one; None if nothing does."""
     late, both = floor
     if late.state in ("falls", "vanished") or min(late.high, both.high) > FASTEST_GROWTH:
-        return False
+        return None
+    if name in ("window", "cauchy_mean") and not _shows_noise(seen):
+        return None
+    if both.state in ("stands", "grows") and late.slope > -SLOWEST_FALL:
+        return both
     # Where noise is known to stay, one doubling is enough: an earlier fall is the way from the start.
-    lasting = both.state in ("stands", "grows") and late.slope > -SLOWEST_FALL
-    if not lasting and not (late.state == "stands" and seen.structure.noise == "persists"):
-        return False
-    if name in ("twin_mean", ONE_STEP):
-        return True
-    # Windows and gaps see movement alone, also that of a path still on its way; unless the start is forgotten they need twins.
+    return late if late.state == "stands" and seen.structure.noise == "persists" else None
+
+
+def _shows_noise(seen: Observed) -> bool:
+    """Return whether windows and gaps, which see any movement, can be trusted to show noise.
+
+    So they can if twins do not fall where noise is known to stay, or if the start is forgotten.
+    """
     twins = "twin_mean" in _floors(seen) and _exponent(seen, "twin_mean", 0, 2).value > -SLOWEST_FALL
     return (twins and seen.structure.noise == "persists") or _cycles(seen)
 
@@ -393,11 +400,15 @@ SLOPE_NAMES = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
 def _tell(name: str, floor: tuple[Seen, ...]) -> str:
     """Say what a floor did, with the interval that decided: that of the last two doublings, or of the last one."""
     late, both = floor
-    if late.state == "vanished":
+    return _tell_one(name, both if both.state != "unclear" or late.state == "unclear" else late)
+
+
+def _tell_one(name: str, at: Seen) -> str:
+    """Say what a floor did between two spans, with the interval that decided."""
+    if at.state == "vanished":
         return f"{FLOOR_PHRASES[name]} is 0 up to rounding"
-    at = both if both.state != "unclear" or late.state == "unclear" else late
-    clear = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
-    verb = "rests on too few paths" if clear else VERBS[at.state]
+    told = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
+    verb = "rests on too few paths" if told else VERBS[at.state]
     return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
 
 

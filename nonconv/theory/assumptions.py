@@ -6,6 +6,7 @@ import numpy as np
 
 from nonconv.components.definitions import SQUARED_DISTANCE
 from nonconv.experiment.cell import Cell
+from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 
@@ -29,6 +30,8 @@ def _find_network_departures(cell: Cell) -> list[str]:
     """Return the violated assumptions about the loss, the penalty and the data of a network."""
     p, found = cell.program, []
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
+    if network is not MLP:
+        return [f"the objective is {network.name}, not a fully connected network"]
     loss, noise = network.loss_name(h), dataset.label_noise(of_data)
     if loss != SQUARED_DISTANCE:
         found.append(f"the loss is {loss}, not {SQUARED_DISTANCE}")

@@ -44,7 +44,9 @@ def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
     if cell.program.learning:
         noise = _noise_of_network(cell)
-        curved = theta is not None and noise in ("none", "vanishes") and bool(np.isfinite(theta).all())
+        # Elsewhere nothing rests on it, and it takes time.
+        asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
+        curved = theta is not None and asked and bool(np.isfinite(theta).all())
         return LimitPoint(noise, _largest_curvature(cell, theta) if curved and theta is not None else None)
     if cell.law is None:
         return LimitPoint("unknown")

@@ -38,7 +38,9 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     here, spans = limit_point(cell, theta), cell.program.plan.spans
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
-    reasons = [*_schedule_reasons(cell, stable), *_rule_reasons(cell)]
+    # A rule whose steps follow the size of gradients shows an unstable limit, since its paths run away from it.
+    calm = stable or (stable is None and _power_of_size(cell) == 1)
+    reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     if here.noise in ("none", "vanishes") and stable:
         reasons.append(Reason("noise", _noise_text(here)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
@@ -56,7 +58,6 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         fall_steps=_steps_until(cell, lambda found: found[-1] - found[-2] <= -STEADY) if forbids else 0,
         irregular=_irregular(cell, drive),
         may_settle=_may_settle(cell),
-        limit=_limit(cell),
     )
 
 
@@ -65,7 +66,7 @@ def _noise_text(here: LimitPoint) -> str:
     return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
 
 
-def _schedule_reasons(cell: Cell, stable: bool | None) -> list[Reason]:
+def _schedule_reasons(cell: Cell, stable: bool) -> list[Reason]:
     """Return the reasons of the schedules: a rate that tends to 0, and batches that grow while the limit is stable."""
     found = []
     if cell.learning_rate.limits.high == 0:
@@ -73,7 +74,7 @@ def _schedule_reasons(cell: Cell, stable: bool | None) -> list[Reason]:
     # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
     # many data without a variance need not be closer to theirs.
     calming = cell.law is None or bool(np.all(np.isfinite(cell.law.variance)))
-    if cell.batch_size.limits.low == math.inf and stable is not False and calming:
+    if cell.batch_size.limits.low == math.inf and stable and calming:
         found.append(Reason("batch", "the batch size grows without bound"))
     return found
 
@@ -239,13 +240,13 @@ def _may_settle(cell: Cell) -> str:
     return f"{' and '.join(rule.monotone)} of {rule.name} may still change towards a limit" if rule.monotone else ""
 
 
-def _limit(cell: Cell) -> str:
+def known_limit(cell: Cell) -> str:
     """Say what theory knows of the limit exactly: for SGD and momentum on the quadratic; empty elsewhere."""
     if cell.program.objective.component is not QUADRATIC or cell.law is None:
         return ""
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
-        return f"theory: E|Θ − minimizer|² tends to {known.value:.4g}"
+        return f"E|Θ − minimizer|² tends to {known.value:.4g}"
     if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and np.any(cell.law.variance > 0):
-        return "theory: the iterates converge, since the learning rate tends to 0"
+        return "the iterates converge, since the learning rate tends to 0"
     return ""
