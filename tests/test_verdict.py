@@ -17,16 +17,17 @@ from scipy import stats
 from kit.experiments import written
 from kit.runs import drawn
 from nonconv.engine.plan import Plan, Wanted, plan_for
+from nonconv.engine.whole import Whole
 from nonconv.experiment.binding import read_cell
+from nonconv.experiment.structure import Reason, Structure
 from nonconv.report import verdict_text
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, trends
-from nonconv.statistics.verdict import Observed, judge
+from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, trends
+from nonconv.statistics.verdict import Observed, error_rate, judge
 from nonconv.study import loop as study
-from nonconv.theory.assumptions import settling
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 ALL = Wanted()
@@ -39,19 +40,24 @@ Levels = tuple[float, float, float]
 STANDING: Levels = (1.0, 1.0, 1.0)
 FALLING: Levels = (4.0, 2.0, 1.0)
 SLOWING: Levels = (4.0, 2.0, math.sqrt(2.0))
+RATE = Reason("rate", "the learning rate tends to 0")
+QUIETLY = Reason("noise", "the gradient has no noise at the minimum")
+NOISY = Structure(noise="persists", drive=(0.0, 0.0, 0.0), scale=(0.0, 0.0, 0.0))
+VANISHES = Structure(noise="persists", reasons=(RATE,), forbids=(RATE,), drive=(2.0, 1.0, 0.0), scale=(4.0, 2.0, 0.0))
+FITS = Structure(noise="vanishes", reasons=(QUIETLY,), drive=(0.0, 0.0, 0.0), scale=(0.0, 0.0, 0.0))
 
 
 def observed(
     levels: Levels | dict[str, Levels] = STANDING,
     spread: float = 0.1,
-    early: float = 1.0,
     crossing: float = 2.0,
     wanted: Wanted = ALL,
+    structure: Structure = NOISY,
     **changes: Any,
 ) -> Observed:
     """1000 paths whose numbers have these means and a standard deviation of spread times that, all uncorrelated.
 
-    early: of twin_mean at shorter lags, by twin_mean; crossing: squared distance of a window's ends, by its variance.
+    crossing: squared distance of a window's ends, by its variance, on each span.
     """
     plan, steps, paths = plan_for(4096, wanted), changes.pop("steps", 4096), changes.get("paths", 1000)
     names = trends(plan, tuple(label for label in ("minimizer",) if isinstance(levels, dict) and f"error: {label}" in levels))
@@ -59,15 +65,22 @@ def observed(
     mean = []
     for trend in names:
         own = of.get(trend.name.removesuffix("_mean"), levels if isinstance(levels, tuple) else STANDING)
+        twin = of.get("twin", own)
         special = {
-            EARLY_TWIN: of.get("twin", own)[2] * early,
+            EARLY_TWIN: twin[2],
             LAST_SQUARE: 1.0,
             WINDOW_ENDS: of.get("window", own)[trend.span] * crossing / 4.0,
+            # By default one step's noise is what its own scale says.
+            ONE_STEP: of.get("one_step", tuple(2.0**scale for scale in structure.scale or (0.0, 0.0, 0.0)))[trend.span],
         }
         mean.append(special.get(trend.name, own[trend.span]))
     moments = CoMoments(np.array(float(paths)), np.array(mean), np.diag((spread * np.array(mean)) ** 2) * (paths - 1))
     default: dict[str, Any] = {"left": 0, "random": True, "moments": moments, "paths": paths}
-    return Observed(plan=plan, steps=steps, trends=names, **(default | changes))
+    return Observed(plan=plan, steps=steps, trends=names, structure=structure, **(default | changes))
+
+
+def answer(seen: Observed) -> str:
+    return judge(seen).answer
 
 
 def told(seen: Observed) -> tuple[str, str]:
@@ -75,13 +88,21 @@ def told(seen: Observed) -> tuple[str, str]:
     return found.answer, found.reason
 
 
-STAYS_UP = "stays up (log-log slope 0.000, 95 % interval -0.013 to 0.013)"
-DECREASES = "decreases (log-log slope -1.000, 95 % interval -1.013 to -0.987)"
-"""+-1.96 sqrt(2) 0.1 / (log(2) sqrt(1000))."""
+def half_width(paths: int = 1000, spread: float = 0.1, doublings: int = 2) -> float:
+    """By hand: the delta method for a ratio of uncorrelated means, Student's t at the level of all eight intervals."""
+    se = math.sqrt(2.0) * spread / math.log(2.0) / math.sqrt(paths) / doublings
+    return float(stats.t.isf(error_rate(paths) / 16.0, paths - 1) * se)
+
+
+HALF = f"{half_width():.3f}"
+STANDS = f"stands (log-log slope 0.000, -{HALF} to {HALF})"
+FALLS = f"falls (log-log slope -1.000, {-1.0 - half_width():.3f} to {-1.0 + half_width():.3f})"
 
 
 def test_all_stand() -> None:
-    assert told(observed()) == ("does_not_converge", "; ".join(f"{what} {STAYS_UP}" for what in NAMES.values()))
+    phrases = [*NAMES.values(), "the noise of one step"]
+    assert told(observed()) == ("does_not_converge", "; ".join(f"{what} {STANDS}" for what in phrases))
+    assert judge(observed()).decides == ""
 
 
 @pytest.mark.parametrize("n", [1, 2, 30, 4096])
@@ -93,134 +114,203 @@ def test_intervals_of_shares_invert_binomial_tails(n: int) -> None:
         assert seen.ci_high == 1.0 if count == n else stats.binom.cdf(count, n, seen.ci_high) == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_that_stands_is_enough(name: str) -> None:
-    levels = dict.fromkeys(NAMES, FALLING) | {name: STANDING}
-    assert told(observed(levels)) == ("does_not_converge", f"{NAMES[name]} {STAYS_UP}")
+def test_the_chances_of_all_looks_add_up() -> None:
+    """Doubling the number of paths until there is a verdict is wrong in 5 % at most; each look has a level of its own."""
+    looks = [error_rate(paths) for paths in (50, 100, 200, 400, 800, 1600)]
+    assert looks == pytest.approx([0.05 / 2**k for k in range(1, 7)])
+    assert error_rate(399) == error_rate(200) and error_rate(10) == error_rate(50)
+    assert sum(error_rate(50 * 2**k) for k in range(60)) == pytest.approx(0.05)
 
 
-def test_all_fall() -> None:
-    assert told(observed(FALLING)) == ("converges", "; ".join(f"{what} {DECREASES}" for what in NAMES.values()))
+def test_the_states_of_a_floor() -> None:
+    """At a half-width h: 0 - h > -0.1 and 0 + h > 0 stands, and so on; each border is tried from both sides."""
+    h = half_width()
+
+    def state(slope: float, spread: float = 0.1) -> str:
+        levels = (1.0, 2.0**slope, 4.0**slope)
+        return judge(observed(levels, spread=spread)).floors["window"][1].state
+
+    assert 0.01 < h < 0.02
+    assert [state(slope) for slope in (0.0, -h + 0.002, -h - 0.002, -0.1, -1.0)] == [
+        "stands",
+        "stands",
+        "falls",
+        "falls",
+        "falls",
+    ]
+    assert [state(slope) for slope in (0.1 + h - 0.002, 0.1 + h + 0.002)] == ["stands", "grows"]
+    assert [state(slope, spread=1.0) for slope in (0.0, 0.3)] == ["unclear", "grows"], "an interval from -0.12 to 0.12"
+
+
+def test_an_interval_below_zero_never_stands() -> None:
+    """n^-0.061 with an interval from -0.066 to -0.057 is a fall, however slow."""
+    levels = (1.0, 2.0**-0.061, 4.0**-0.061)
+    seen = judge(observed(levels, spread=0.01))
+    assert {found.state for name, floor in seen.floors.items() if name != ONE_STEP for found in floor} == {"falls"}
+    assert seen.answer != "converges"
+
+
+@pytest.mark.parametrize("name", ["twin", "window", "cauchy"])
+def test_one_that_stands_is_enough_where_twins_do_not_fall(name: str) -> None:
+    """Windows and gaps see movement alone: with twins that fall they need a start that is forgotten."""
+    levels = dict.fromkeys(NAMES, FALLING) | {name: STANDING, "one_step": FALLING}
+    expected = ("does_not_converge", f"{NAMES[name]} {STANDS}")
+    assert told(observed(levels)) == expected
+    crossed = observed(levels, crossing=6.0)
+    assert told(crossed) == expected if name == "twin" else answer(crossed) == "undecided"
+
+
+def test_a_known_reason_forbids_does_not_converge() -> None:
+    """However exactly floors stand: a rate that tends to 0 slowly looks so."""
+    found = judge(observed(structure=replace(VANISHES, drive=(0.002, 0.001, 0.0), scale=(0.0, 0.0, 0.0))))
+    assert found.answer == "undecided"
+    assert found.reason.startswith("the learning rate tends to 0, but on these steps the twin floor stands (")
+
+
+def test_without_a_reason_nothing_converges() -> None:
+    found = judge(observed(dict.fromkeys([*NAMES, "one_step"], FALLING)))
+    assert found.answer == "undecided"
+    assert found.reason.endswith("; but nothing declared makes the errors vanish, so they may level off")
+    control = judge(observed(FALLING, structure=VANISHES))
+    assert control.answer == "converges"
+    assert control.reason == "the learning rate tends to 0; " + "; ".join(f"{what} {FALLS}" for what in NAMES.values())
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.1, "undecided"), (0.3, "converges"), (3.5, "converges"), (8.0, "undecided")]
+)
+def test_a_fall_must_be_accounted_for(share: float, expected: str) -> None:
+    """Slopes of the floors by that of the drive, which is -1/2."""
+    slope = -0.5 * share
+    structure = replace(VANISHES, drive=(1.0, 0.5, 0.0))
+    assert answer(observed((1.0, 2.0**slope, 4.0**slope), structure=structure, spread=0.02)) == expected
+
+
+def test_the_way_from_a_far_start_does_not_hide_a_fall() -> None:
+    """Windows and gaps fall steeply then; twins do not see it."""
+    levels = {"twin": FALLING, "window": (1e6, 1e3, 1.0), "cauchy": (1e6, 1e3, 1.0)}
+    assert answer(observed(levels, structure=VANISHES)) == "converges"
+    assert answer(observed({"twin": (1e6, 1e3, 1.0), "window": FALLING, "cauchy": FALLING}, structure=VANISHES)) == "undecided"
+
+
+@pytest.mark.parametrize("name", ["window", "cauchy"])
+def test_one_floor_of_movement_may_be_too_noisy_to_tell(name: str) -> None:
+    noisy = {"twin": FALLING, "window": FALLING, "cauchy": FALLING} | {name: STANDING}
+    assert answer(observed(noisy, structure=VANISHES)) == "converges"
+    assert answer(observed(noisy | {name: (1.0, 2.0, 4.0)}, structure=VANISHES)) == "undecided", "one that grows is no noise"
+    assert answer(observed(noisy | {"twin": STANDING}, structure=VANISHES)) == "undecided"
+    assert answer(observed({"twin": FALLING, "window": STANDING, "cauchy": STANDING}, structure=VANISHES)) == "undecided"
+
+
+def test_a_fall_without_noise_must_not_slow_down() -> None:
+    """From exponent -1 to -1/2 it may end above 0; steady and faster falls do not."""
+    found = judge(observed(dict.fromkeys([*NAMES, "one_step"], SLOWING), structure=FITS))
+    assert found.answer == "undecided"
+    assert found.reason == "the gradient has no noise at the minimum, but the twin floor falls more and more slowly"
+    assert answer(observed(FALLING, structure=FITS)) == "converges"
+    assert answer(observed((1.0, 1e-3, 1e-9), structure=FITS)) == "converges"
+
+
+def test_an_unstable_limit_is_no_reason() -> None:
+    void = "without noise the minimum is not stable for adam"
+    found = judge(observed(dict.fromkeys([*NAMES, "one_step"], FALLING), structure=replace(FITS, reasons=(), void=void)))
+    assert found.answer == "undecided"
+    assert found.reason.endswith(f"; but {void}")
+
+
+def test_noise_that_may_vanish_must_be_seen_to_stay() -> None:
+    """Where nothing says that noise stays, that of one step must not fall; where it does, that is not asked."""
+    unknown = replace(NOISY, noise="unknown")
+    fading = {"twin": STANDING, "window": STANDING, "cauchy": STANDING, "one_step": FALLING}
+    assert answer(observed(structure=unknown)) == "does_not_converge"
+    assert answer(observed(fading, structure=unknown)) == "undecided"
+    assert answer(observed(fading)) == "does_not_converge"
+    only = Wanted(twin=False, window=True, cauchy=False)
+    assert answer(observed(structure=unknown, wanted=only)) == "undecided", "without twins nothing shows the noise"
+
+
+def test_schedules_must_be_in_their_limit_regime() -> None:
+    irregular = "the learning rate is not yet near its limit; take at least 99 steps"
+    found = judge(observed(structure=replace(NOISY, irregular=irregular)))
+    assert (found.answer, found.reason, found.decides) == (
+        "undecided",
+        "the learning rate is not yet near its limit",
+        "take at least 99 steps",
+    )
 
 
 @pytest.mark.parametrize("last", [0.0, 1e-27])
 def test_vanished(last: float) -> None:
     """Beside the square of the iterate, which is 1; what is above the rounding error of that is judged as ever."""
+    levels = dict.fromkeys([*NAMES, "one_step"], (1.0, 1.0, last))
     vanished = "; ".join(f"{what} is 0 up to rounding" for what in NAMES.values())
-    assert told(observed((1.0, 1.0, last))) == ("converges", vanished)
-    assert told(observed((1.1e-27, 1.1e-27, 1.1e-27)))[0] == "does_not_converge"
+    assert told(observed(levels, structure=VANISHES)) == ("converges", f"the learning rate tends to 0; {vanished}")
+    assert told(observed(levels)) == ("undecided", verdict.INVISIBLE), "noise that stays must show"
+    assert answer(observed((1.1e-27, 1.1e-27, 1.1e-27))) == "does_not_converge"
 
 
-def test_what_stood_and_then_vanished_is_as_good_as_what_falls() -> None:
-    levels = {"twin": FALLING, "window": (1.0, 1.0, 0.0), "cauchy": FALLING}
-    expected = f"the twin floor {DECREASES}; the window floor is 0 up to rounding; the Cauchy floor {DECREASES}"
-    assert told(observed(levels)) == ("converges", expected)
+def test_after_the_way_from_the_start_one_doubling_is_enough_where_noise_is_known_to_stay() -> None:
+    levels = {"twin": (8.0, 1.0, 1.0), "window": FALLING, "cauchy": FALLING, "one_step": STANDING}
+    late = judge(observed(levels)).floors["twin_mean"][0]
+    assert (late.state, late.first, late.last) == ("stands", 2048, 4096)
+    assert answer(observed({**levels, "one_step": FALLING})) == "does_not_converge"
+    assert answer(observed({**levels, "one_step": FALLING}, structure=replace(NOISY, noise="unknown"))) == "undecided"
+    assert answer(observed({**levels, "twin": (8.0, 2.0, 1.0), "one_step": FALLING})) == "undecided"
 
 
-GROWS = "the distance between twins may still grow with the lag; take more steps or more paths"
-CROSSES = "the iterates may still drift through the last window; take more steps"
+@pytest.mark.parametrize(("slope", "expected"), [(0.5, "does_not_converge"), (0.9, "undecided"), (2.0, "undecided")])
+def test_what_may_be_on_its_way_to_infinity_is_not_judged(slope: float, expected: str) -> None:
+    """A random walk has slope 1, straight motion 2."""
+    levels = dict.fromkeys([*NAMES, "one_step"], (1.0, 2.0**slope, 4.0**slope))
+    assert answer(observed(levels)) == expected
 
 
-@pytest.mark.parametrize(("early", "answer"), [(0.75, "does_not_converge"), (0.7, "undecided"), (0.5, "undecided")])
-def test_twin_that_is_not_relaxed(early: float, answer: str) -> None:
-    """The distance doubled in less than two doublings of the lag: log2(1 / 0.7) = 0.51 is too much."""
-    reason = f"the twin floor {STAYS_UP}" if answer == "does_not_converge" else GROWS
-    assert told(observed(early=early, wanted=ONLY["twin"])) == (answer, reason)
+def test_a_mean_that_few_paths_carry_decides_nothing() -> None:
+    """A standard deviation of 10.5 means leaves 1000 paths the weight of 9; one of 9.5 that of 11."""
+    few = judge(observed(FALLING, structure=VANISHES, spread=10.5, paths=1000))
+    assert {found.state for floor in few.floors.values() for found in floor} == {"unclear"}
+    falling = (1e100, 1e50, 1.0)
+    assert answer(observed(falling, structure=replace(VANISHES, drive=(300.0, 150.0, 0.0)), spread=9.5)) == "converges"
+    assert answer(observed(falling, structure=replace(VANISHES, drive=(300.0, 150.0, 0.0)), spread=10.5)) == "undecided"
+    # Where the mean square is known to shrink, no interval is needed.
+    assert answer(observed(falling, structure=replace(FITS, contracting=True), spread=10.5)) == "converges"
 
 
-@pytest.mark.parametrize(("crossing", "answer"), [(3.9, "does_not_converge"), (4.1, "undecided"), (12.0, "undecided")])
-def test_window_that_is_crossed(crossing: float, answer: str) -> None:
-    reason = f"the window floor {STAYS_UP}" if answer == "does_not_converge" else CROSSES
-    assert told(observed(crossing=crossing, wanted=ONLY["window"])) == (answer, reason)
+def test_advice_names_the_number_of_paths_that_decides() -> None:
+    """Following it decides, and half of it does not."""
+    levels = (1.0, 2.0**-0.03, 4.0**-0.03)
+    found = judge(observed(levels, spread=1.0))
+    assert (found.answer, found.decides[:10]) == ("undecided", "take about")
+    paths = int(found.decides.split()[2])
+    assert answer(observed(levels, spread=1.0, paths=paths)) == "does_not_converge"
+    assert answer(observed(levels, spread=1.0, paths=paths // 4)) == "undecided"
 
 
-def test_unsettled_floors_do_not_hide_one_that_has_settled() -> None:
-    assert told(observed(crossing=6.0)) == ("does_not_converge", f"the twin floor {STAYS_UP}")
-    others = "; ".join(f"{NAMES[name]} {STAYS_UP}" for name in ("window", "cauchy"))
-    assert told(observed(early=0.5)) == ("does_not_converge", others)
-
-
-def test_reasons_are_given_once() -> None:
-    assert told(observed(early=0.5, crossing=6.0)) == ("undecided", f"{GROWS}; {CROSSES}")
-
-
-def test_cauchy_alone_does_not_tell_whether_paths_settled() -> None:
-    expected = "only the window floor shows whether the iterates are stationary, and it was not measured"
-    assert told(observed(wanted=ONLY["cauchy"])) == ("undecided", expected)
-
-
-def test_a_fall_that_slows_down_decides_nothing() -> None:
-    """From exponent -1 to -1/2; control: from -1 to -0.95 is no slowing to speak of."""
-    slope = "log-log slope -0.500, 95 % interval -0.513 to -0.487"
-    expected = f"the twin floor decreases ({slope}), but more and more slowly; take more steps"
-    assert told(observed(SLOWING, wanted=ONLY["twin"])) == ("undecided", expected)
-    assert told(observed((4.0, 2.0, 2.0**0.05), wanted=ONLY["twin"]))[0] == "converges"
-    accelerating = (2.0, math.sqrt(2.0), 2.0**-0.5)
-    assert told(observed(accelerating, wanted=ONLY["twin"]))[0] == "converges"
-
-
-@pytest.mark.parametrize(
-    ("levels", "answer"),
-    [
-        ((4.0, 1.0, 1.0), "undecided"),
-        ((1.0, 1.3, 0.99), "undecided"),
-        ((1.0, 0.6, 1.0), "does_not_converge"),
-        ((0.5, 1.0, 1.0), "does_not_converge"),
-    ],
-)
-def test_both_exponents_must_agree(levels: Levels, answer: str) -> None:
-    """Standing at last after a fall, or falling at last after a rise, is neither; what rises stands."""
-    assert told(observed(levels, wanted=ONLY["twin"]))[0] == answer
-
-
-def test_too_noisy_to_tell() -> None:
-    """The number of paths is such that the interval would just end at -0.1: 1000 (2.394 x 0.0645 / 0.05)^2, or so."""
-    levels = (1.0, 2.0**-0.05, 2.0**-0.1)
-    seen = observed(levels, spread=1.0, wanted=ONLY["twin"])
-    slope = "log-log slope -0.050, 95 % interval -0.176 to 0.076"
-    expected = f"cannot tell whether the twin floor stays up or decreases ({slope}); about 10 000 paths may be enough"
-    assert told(seen) == ("undecided", expected)
-    enough = 1000 * (stats.norm.isf(0.05 / 6) * math.sqrt(2e-3) / math.log(2.0) / 0.05) ** 2
-    assert enough == pytest.approx(9542, abs=1)
-    for paths, answer in ((int(0.95 * enough), "undecided"), (int(1.05 * enough), "does_not_converge")):
-        assert told(observed(levels, spread=1.0, wanted=ONLY["twin"], paths=paths))[0] == answer
-
-
-@pytest.mark.parametrize(("exponent", "more"), [(-0.1, "10 000"), (-0.17, "2 000")])
-def test_the_advised_paths_are_neither_endless_nor_too_few(exponent: float, more: str) -> None:
-    """At the border an exponent 0.02 off it is to be told; and twice as many paths are the least that is advised."""
-    levels = (1.0, 2.0**exponent, 4.0**exponent)
-    assert told(observed(levels, spread=0.5, wanted=ONLY["twin"]))[1].endswith(f"; about {more} paths may be enough")
-
-
-def test_without_randomness_there_is_no_error() -> None:
-    """Whatever the covariances say, and one path is enough."""
-    for paths in (1, 1000):
-        seen = observed(random=False, paths=paths)
-        assert judge(seen).slopes["twin"] == (0.0, 0.0, 0.0, 0.0)
-        assert judge(seen).answer == "does_not_converge"
-    slope = "log-log slope -0.050, 95 % interval -0.050 to -0.050"
-    expected = f"cannot tell whether the twin floor stays up or decreases ({slope}); take more steps"
-    assert told(observed((1.0, 0.5, 2.0**-1.05), random=False, wanted=ONLY["twin"])) == ("undecided", expected)
+def test_advice_waits_for_a_rate_that_has_yet_to_fall() -> None:
+    flat = replace(VANISHES, drive=(0.02, 0.01, 0.0), scale=(0.0, 0.0, 0.0), fall_steps=65536)
+    assert judge(observed(structure=flat)).decides == "take at least 65536 steps"
+    slow = replace(flat, fall_steps=0)
+    wanted = int(judge(observed(structure=slow)).decides.split()[2])
+    levels = (1.0, 2.0**-0.02, 4.0**-0.02)
+    slow = replace(slow, drive=(0.04, 0.02, 0.0))
+    assert answer(observed(levels, structure=slow, paths=2 * wanted)) == "converges"
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "reason", "decides"),
     [
-        ({"paths": 199}, "199 paths are too few; take at least 200"),
-        ({"steps": 255}, "255 steps are too few; take at least 256"),
-        ({"steps": 255, "paths": 199}, "255 steps are too few; take at least 256"),
-        ({"left": 51}, ""),
+        ({"paths": 49}, "49 paths are too few", "take at least 50 paths"),
+        ({"steps": 255}, "255 steps are too few", "take at least 256 steps"),
+        ({"steps": 255, "paths": 49}, "255 steps are too few", "take at least 256 steps"),
     ],
 )
-def test_refusals(changes: dict[str, Any], reason: str) -> None:
-    answer, told_reason = told(observed(**changes))
-    assert (answer == "undecided") == bool(reason)
-    assert not reason or told_reason == reason
+def test_refusals(changes: dict[str, Any], reason: str, decides: str) -> None:
+    found = judge(observed(**changes))
+    assert (found.answer, found.reason, found.decides) == ("undecided", reason, decides)
 
 
 def test_the_least_that_is_judged() -> None:
-    assert told(observed(paths=200))[0] == told(observed(steps=256))[0] == "does_not_converge"
+    assert answer(observed(paths=50, spread=0.01)) == answer(observed(steps=256)) == "does_not_converge"
 
 
 def test_without_floors() -> None:
@@ -230,29 +320,77 @@ def test_without_floors() -> None:
 def test_paths_that_are_not_finite_forbid_a_verdict() -> None:
     seen = observed()
     seen = replace(seen, left=7, moments=seen.moments._replace(n=np.array(993.0)))
-    expected = "7 of 1000 paths are not finite: too few to call it divergence, but floors need all paths finite"
+    expected = "7 of 1000 paths are not finite: few, but floors need all paths finite"
     assert told(seen) == ("undecided", expected)
     assert judge(seen).slopes == {}
 
 
 @pytest.mark.parametrize("paths", [200, 1000, 5000])
-def test_share_of_paths_that_left(paths: int) -> None:
-    """The least number that 5 % would give with a chance below 2.5 % is called diverging."""
-    left = int(stats.binom.isf(0.025, paths, 0.05)) + 1
-    assert stats.binom.sf(left - 1, paths, 0.05) < 0.025 <= stats.binom.sf(left - 2, paths, 0.05)
-    assert told(observed(left=left, paths=paths)) == (
-        "diverges",
-        f"{left} of {paths} paths escaped, overflowed or became nan",
-    )
-    assert told(observed(left=left - 1, paths=paths))[0] == "does_not_converge"
+@pytest.mark.parametrize(("lost", "verb"), [("left", "diverges"), ("undefined", "undefined")])
+def test_share_of_paths_that_are_lost(paths: int, lost: str, verb: str) -> None:
+    """The least number that 5 % would give with a chance below half the level is called so."""
+    tail = error_rate(paths) / 2.0
+    count = int(stats.binom.isf(tail, paths, 0.05)) + 1
+    assert stats.binom.sf(count - 1, paths, 0.05) < tail <= stats.binom.sf(count - 2, paths, 0.05)
+    found = judge(observed(paths=paths, **{lost: count}))
+    assert (found.answer, found.reason.split(" paths ")[0]) == (verb, f"{count} of {paths}")
+    assert answer(observed(paths=paths, **{lost: count - 1})) == "does_not_converge"
 
 
 def test_share_of_paths_that_left_without_randomness() -> None:
     """Is what it is; and few paths or steps do not matter to it."""
-    assert told(observed(random=False, left=50))[0] == "does_not_converge"
-    assert told(observed(random=False, left=51))[0] == "diverges"
-    assert told(observed(random=False, left=1, paths=1, steps=10))[0] == "diverges"
-    assert told(observed(left=4, paths=10))[0] == "diverges"
+    assert answer(observed(random=False, left=51)) == "diverges"
+    assert answer(observed(random=False, left=1, paths=1, steps=10)) == "diverges"
+    assert answer(observed(left=9, paths=10)) == "diverges"
+
+
+# Without noise
+
+
+def followed(*extents: Levels, size: float = 1.0) -> Whole:
+    """Squared extents of paths on the three spans, beside an iterate of this squared size."""
+    return Whole(np.array(extents).T, np.full((3, len(extents)), size))
+
+
+def of_whole(whole: Whole, structure: Structure, **changes: Any) -> tuple[str, str]:
+    return told(observed(structure=structure, whole=whole, **changes))
+
+
+CALM = Structure(noise="none", reasons=(Reason("noise", "the gradient has no noise"),), drive=(0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("extents", "expected"),
+    [
+        ([(4.0, 4.0, 4.0)], "does_not_converge"),
+        ([(4.0, 4.0, 4.04)], "does_not_converge"),
+        ([(4.0, 4.0, 4.2)], "undecided"),
+        ([(1e-2, 1e-4, 1e-8)], "converges"),
+        ([(4.0, 2.0, 1.0)], "converges"),
+        ([(4.0, 1.0, 0.5)], "undecided"),
+        ([(4.0, 1e-10, 0.0)], "converges"),
+        ([(1.0, 1.0, 1e-31)], "converges"),
+        ([(1.0, 2.0, 4.0)], "undecided"),
+        ([(4.0, 2.0, 1.0), (1.0, 1.0, 1.0)], "does_not_converge"),
+        ([(4.0, 2.0, 1.0), (1.0, 1.0, 1.5)], "undecided"),
+    ],
+)
+def test_extents_decide_without_noise(extents: list[Levels], expected: str) -> None:
+    """One path is enough; a cycle of any start is, but all must come to rest."""
+    assert of_whole(followed(*extents), CALM, paths=1, random=False)[0] == expected
+
+
+def test_without_noise_what_is_known_of_the_limit_binds_too() -> None:
+    void = "without noise the minimum is not stable for adam"
+    still = followed((4.0, 1e-10, 0.0))
+    assert of_whole(still, replace(CALM, reasons=(), void=void)) == (
+        "undecided",
+        f"the iterates do not move any more; but {void}",
+    )
+    cycle = followed((4.0, 4.0, 4.0))
+    assert of_whole(cycle, replace(CALM, forbids=(RATE,)))[0] == "undecided"
+    assert of_whole(cycle, replace(CALM, irregular="one; two"))[1] == "one"
+    assert of_whole(cycle, CALM) == ("does_not_converge", "the iterate keeps moving within 2, span after span")
 
 
 def test_slopes_have_names_and_intervals() -> None:
@@ -263,8 +401,9 @@ def test_slopes_have_names_and_intervals() -> None:
     assert list(found) == ["twin", "window", "cauchy", "error: minimizer"]
     assert [slope.value for slope in found.values()] == pytest.approx([-1.0, 0.0, -0.5, -1.0])
     se = math.sqrt(2.0) * 0.1 / math.log(2.0) / math.sqrt(1000.0)
+    half = stats.t.isf(0.025, 999) * se
     for slope in found.values():
-        assert slope[1:] == pytest.approx((se, slope.value - 1.959964 * se, slope.value + 1.959964 * se))
+        assert slope[1:] == pytest.approx((se, slope.value - half, slope.value + half))
     at = [[trend.name for trend in seen.trends].index("window") + k for k in (1, 2)]
     m2 = seen.moments.m2.copy()
     m2[at[0], at[1]] = m2[at[1], at[0]] = 0.75 * m2[at[0], at[0]]
@@ -280,7 +419,8 @@ def test_observed_from_the_first_span_on() -> None:
 @pytest.mark.parametrize("floor", [0.0, 1e-200, 1e-310])
 def test_tiny_numbers(floor: float) -> None:
     """Also below the range of doubles with full precision nothing warns."""
-    assert judge(observed((1.0, floor, floor))).answer == "converges"
+    levels = dict.fromkeys([*NAMES, "one_step"], (1.0, floor, floor))
+    assert answer(observed(levels, structure=VANISHES)) == "converges"
 
 
 def test_slopes_without_an_error_are_left_out() -> None:
@@ -373,9 +513,12 @@ def run_of(tmp_path: Path) -> Callable[..., Run]:
 @pytest.mark.slow
 def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     run = run_of()
-    assert list(run.verdict) == ["schema_version", "verdict", "reason", "observed", "slopes", "floors", "outcomes", "bound"]
+    assert list(run.verdict) == [
+        *("schema_version", "verdict", "reason", "decides", "observed", "level", "states", "slopes", "theory"),
+        *("floors", "outcomes", "bound"),
+    ]
     assert (run.verdict["verdict"], run.verdict["observed"], run.verdict["bound"]) == ("does_not_converge", [256, 2048], None)
-    assert verdict_text.verdict(run).startswith("does not converge, observed on steps 256 to 2048: the twin floor stays up (")
+    assert verdict_text.verdict(run).startswith("does not converge, observed on steps 256 to 2048: the twin floor stands (")
     assert verdict_text.limits(run) == []
     truth = 0.1 * 0.09 / 1.9
     assert list(run.verdict["floors"]) == ["twin", "window", "cauchy"]
@@ -403,106 +546,16 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
 
 
-STILL_FALLS = (
-    "the floors decrease, but the learning rate still falls to its positive limit, so they may level off; take more steps"
-)
-STILL_GROWS = "the floors decrease, but the batch size still grows to its bound, so they may level off; take more steps"
-STILL = "the data are noisy, but the iterates show no noise: it is too rare, or below their rounding error"
-STILL_FILLS = (
-    "the floors decrease, but the optimizer's averages are still warming up without bias correction, so they may level off;"
-    " take more steps"
-)
-WARMS_UP = "the learning rate warms up until step 1025; take at least 2050 steps"
-FILLING = {"name": "rmsprop", "beta2": 0.99999}
-RARE = {"name": "quadratic", "data": {"name": "two_point", "p_high": 1e-9}}
-PIECEWISE = {"name": "piecewise", "values": [0.1, 0.01], "until": [1024]}
-PIECES = {"name": "piecewise", "values": [1, 50], "until": [1024]}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize(
-    ("changes", "answer", "reason"),
-    [
-        ({"learning_rate": PIECEWISE}, "undecided", STILL_FALLS),
-        ({"learning_rate": {"name": "cosine", "value": 0.1, "final": 0.001, "steps": 2048}}, "undecided", STILL_FALLS),
-        ({"batch_size": PIECES}, "undecided", STILL_GROWS),
-        (
-            {"batch_size": {"name": "power", "exponent": 1, "largest": 1000}, "steps": 512, "optimizer": "sgd"},
-            "undecided",
-            STILL_GROWS,
-        ),
-        ({"learning_rate": PIECEWISE | {"until": [64]}}, "does_not_converge", ""),
-        ({"learning_rate": PIECEWISE | {"values": [0.01, 0.1]}}, "does_not_converge", ""),
-        ({"learning_rate": 1e-17, "start": 1.0, "steps": 512}, "undecided", STILL),
-        ({"optimizer": FILLING}, "undecided", STILL_FILLS),
-        ({"optimizer": FILLING | {"bias_correction": True}}, "does_not_converge", ""),
-        ({"optimizer": FILLING | {"beta2": 0.99}}, "does_not_converge", ""),
-        ({"learning_rate": 0.001, "objective": RARE, "optimizer": "sgd"}, "undecided", STILL),
-        ({"learning_rate": VANISHING | {"warmup": 1025}}, "undecided", WARMS_UP),
-        ({"learning_rate": {"name": "constant", "value": 0.05, "warmup": 1025}}, "undecided", WARMS_UP),
-        ({"learning_rate": {"name": "constant", "value": 0.05, "warmup": 64}}, "does_not_converge", ""),
-        ({"learning_rate": VANISHING, "batch_size": PIECES}, "converges", ""),
-        ({"batch_size": {"name": "power", "exponent": 1}, "steps": 512, "optimizer": "sgd"}, "converges", ""),
-        ({"learning_rate": PIECEWISE, "objective": QUIET, "start": 1.0, "optimizer": "sgd"}, "converges", ""),
-    ],
-)
-def test_what_changes_in_the_run_proves_nothing(
-    run_of: Callable[..., Run], optimizer: str, changes: dict[str, Any], answer: str, reason: str
-) -> None:
-    """Floors that fall as the rate does stand when it does. Controls: changes that are over, upwards, to 0, without noise."""
-    found = run_of(**({"optimizer": optimizer} | changes)).verdict
-    assert found["verdict"] == answer
-    assert not reason or found["reason"] == reason
-
-
-BELIEF = """\
-from dataclasses import replace
-from nonconv.optimizers import OPTIMIZERS
-from nonconv.optimizers.adabelief import ADABELIEF
-OPTIMIZERS.register(replace(ADABELIEF, name="belief"))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("data", ["two_point", "rademacher"])
-@pytest.mark.parametrize(
-    ("optimizer", "rate", "answer", "reason"),
-    [
-        ({"name": "belief", "beta2": 0.9999, "bias_correction": False}, 0.01, "undecided", STILL_FILLS),
-        ({"name": "belief", "beta2": 0.9999}, 0.01, "does_not_converge", ""),
-        ({"name": "adagrad"}, 0.5, "converges", ""),
-    ],
-)
-def test_what_an_optimizer_states_decides(
-    run_of: Callable[..., Run], tmp_path: Path, data: str, optimizer: dict[str, Any], rate: float, answer: str, reason: str
-) -> None:
-    """Floors that fall while a plug-in's averages warm up do not show that it converges; Adagrad's fall for ever."""
-    (tmp_path / "belief.py").write_text(BELIEF, encoding="utf-8")
-    changes = {"plugins": [str(tmp_path / "belief.py")], "optimizer": optimizer, "learning_rate": rate, "steps": 4000}
-    found = run_of(**changes, objective={"name": "quadratic", "data": data}).verdict
-    assert found["verdict"] == answer
-    assert not reason or found["reason"] == reason
-
-
-def test_a_maximum_may_still_rise(tmp_path: Path) -> None:
-    """AMSGrad's floors fall while its maximum rises, which does not show that they fall for ever; its noise does not vanish."""
-    path = written(tmp_path, RUN | {"optimizer": "amsgrad"})
-    assert settling(read_cell(path, []), 0.9) == "w of the optimizer may still change towards a limit"
-    vanishing = written(tmp_path, RUN | {"optimizer": "amsgrad", "learning_rate": VANISHING})
-    assert settling(read_cell(vanishing, []), 0.9) == ""
-
-
 @pytest.mark.parametrize("eps", [0.0, 1e-8])
 def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps: float) -> None:
     """With eps = 0 a first gradient that is 0 makes 0/0."""
     zero = {"name": "two_point", "low": 0.0, "high": 1.0, "p_high": 0.5}
     run = run_of(objective={"name": "quadratic", "data": zero}, optimizer={"name": "adam", "eps": eps}, steps=512)
-    lost = run.verdict["outcomes"]["nan"]
+    lost = run.verdict["outcomes"]["undefined"]
     assert (lost > 100) == (eps == 0)
     if lost:
-        assert run.verdict["verdict"] == "undecided"
-        assert run.verdict["reason"] == f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0"
+        assert run.verdict["verdict"] == "undefined"
+        assert run.verdict["reason"].startswith(f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0")
         assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths, until they became 0/0.")
 
 
@@ -511,7 +564,7 @@ def test_adam_on_skewed_data_goes_to_its_own_zero(run_of: Callable[..., Run]) ->
     optimizer = {"name": "adam", "beta1": 0.5, "beta2": 0.9}
     run = run_of(optimizer=optimizer, learning_rate=VANISHING, xi=["minimizer", "adam_zero"], steps=8192)
     assert run.verdict["verdict"] == "converges"
-    not_there, there = verdict_text.limits(run)
+    there, not_there = verdict_text.limits(run)
     assert not_there.startswith(
         "The limit, observed on steps 1024 to 8192, is not minimizer = 0.1: E|Θ − minimizer|² stays up (log-log slope "
     )
@@ -527,12 +580,14 @@ def test_toints_example(run_of: Callable[..., Run]) -> None:
     adam = {"name": "adam", "eps": 0.0, "bias_correction": False, "start": "first_gradient"}
     run = run_of(objective="toint", optimizer=adam, learning_rate=0.1, xi="start", paths=1)
     assert run.verdict["verdict"] == "diverges"
-    assert run.verdict["reason"] == "1 of 1 paths escaped, overflowed or became nan"
+    assert run.verdict["reason"] == "1 of 1 paths escaped or overflowed"
 
 
 def test_too_few_paths(run_of: Callable[..., Run]) -> None:
     run = run_of(paths=10)
-    assert verdict_text.verdict(run) == ("undecided, observed on steps 256 to 2048: 10 paths are too few; take at least 200.")
+    assert verdict_text.verdict(run) == (
+        "undecided, observed on steps 256 to 2048: 10 paths are too few; take at least 50 paths."
+    )
 
 
 @pytest.mark.slow
@@ -565,5 +620,5 @@ def test_one_random_path_has_no_interval_of_a_slope(run_of: Callable[..., Run]) 
 def test_a_path_that_comes_home_from_afar_has_not_escaped(run_of: Callable[..., Run]) -> None:
     """It ends 2e6 from its start, and near the minimizer."""
     run = run_of(start=2e6)
-    assert run.verdict["outcomes"] == {"finite": 400, "escaped": 0, "caught": 0, "overflow": 0, "nan": 0}
+    assert run.verdict["outcomes"] == {"finite": 400, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0}
     assert run.verdict["verdict"] == "does_not_converge"

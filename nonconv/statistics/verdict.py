@@ -185,7 +185,9 @@ def _explain_refusal(seen: Observed) -> Decision:
 def _decide_persistence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Return does_not_converge, or why not, where no certain reason for vanishing errors is known."""
     known = seen.structure
-    standing = {name: found for name in floors if (found := _standing(seen, name, floors[name]))}
+    # Where noise may vanish at the limit, that of one step alone may stand until the iterates are near.
+    asked = [name for name in floors if name != ONE_STEP or not known.reasons]
+    standing = {name: found for name in asked if (found := _standing(seen, name, floors[name]))}
     # A floor that stands over both doublings says more than one that stands over the last.
     lasting = {name: found for name, found in standing.items() if found is floors[name][1]} or standing
     if standing and not known.irregular and (known.noise == "persists" or _noise_lasts(seen, floors)):
@@ -357,6 +359,8 @@ def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], stuck: li
 def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Say what the floors did where neither verdict is supported, and what would decide."""
     names = [name for name in floors if name != ONE_STEP] or list(floors)
+    if seen.structure.noise == "persists" and all(floors[name][0].state == "vanished" for name in names):
+        return Decision("undecided", INVISIBLE, "take more paths, or a larger learning rate")
     told = "; ".join(_tell(name, floors[name]) for name in names)
     if all(_falls(floors[name]) for name in names):
         why = (
@@ -412,6 +416,7 @@ def _tell_one(name: str, at: Seen) -> str:
     return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
 
 
+INVISIBLE = "the gradient is noisy, but the iterates show no noise: it is too rare, or below their rounding error"
 VERBS = {"stands": "stands", "grows": "grows", "falls": "falls", "unclear": "may stand or fall", "vanished": "is 0"}
 
 
@@ -440,8 +445,8 @@ def _deviate(seen: Observed) -> float:
     """Return the half-width of a simultaneous interval in standard errors: of all floors over both doublings."""
     if not seen.random:
         return 0.0
-    comparisons = 2 * (len(FLOOR_TRENDS) + 1)
-    return -student(max(int(seen.moments.n) - 1, 1), error_rate(seen.paths) / comparisons)
+    intervals = 2 * (len(FLOOR_TRENDS) + 1)
+    return -student(max(int(seen.moments.n) - 1, 1), error_rate(seen.paths) / (2 * intervals))
 
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
@@ -495,6 +500,13 @@ def _mean(seen: Observed, trend: Trend) -> float:
     return float(seen.moments.mean[list(seen.trends).index(trend)])
 
 
+def _without_infinities(found: Seen) -> dict[str, Any]:
+    """Return what a floor did as JSON has it: null for a number that is not finite."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in found._asdict().items()
+    }
+
+
 def as_dict(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict as verdict.json stores it."""
     return {
@@ -503,6 +515,9 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
         "decides": verdict.decides,
         "observed": list(verdict.observed),
         "level": verdict.level,
-        "states": {SLOPE_NAMES.get(name, name): [found._asdict() for found in floor] for name, floor in verdict.floors.items()},
+        "states": {
+            SLOPE_NAMES.get(name, name): [_without_infinities(found) for found in floor]
+            for name, floor in verdict.floors.items()
+        },
         "slopes": {name: slope._asdict() for name, slope in verdict.slopes.items()},
     }
