@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.programs import all_looks, each_engine, law_named, law_parameters, make, optimizer_named, run
+from kit.programs import all_looks, each_engine, law_named, law_parameters, looked_at, make, optimizer_named, run
 from nonconv.components.definitions import Chosen
 from nonconv.data import DATA
 from nonconv.data.continuous import HALF_GRID
@@ -39,6 +39,7 @@ from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program, batch_key
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed
+from nonconv.engine.strata import path_phases
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
@@ -398,6 +399,22 @@ def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.Monkey
             assert np.array_equal(block.highest, every.max(axis=0))
     assert np.any(block.lowest < every[[0, 20, 45]].min(axis=0)), "the extremes are among what is recorded"
     assert run(make(optimizer, "two_point", 2)).lowest.size == 0, "nobody asked"
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("period", [1, 9, 200])
+@pytest.mark.parametrize("batch", ["1", "growing"])
+def test_strata_of_several_tiles(batch: str, period: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each path after its own steps, in one slice or several, with a last tile that is not full, by either engine."""
+    steps, paths = 300, LANES + 40
+    program, looked = make("adam", dim=2, batch=batch, steps=steps, plan=plan_for(steps, ALL, period)), []
+    for length in (8192, 70):
+        monkeypatch.setattr(timetable, "SLICE_STEPS", length)
+        cut = make("adam", dim=2, batch=batch, steps=steps, plan=plan_for(steps, ALL, period))
+        looked += [run(cut, engine, 5, paths) for engine in (Fused, Reference)]
+    assert all(same_bits(block, looked[0]) for block in looked)
+    for span, sampled in zip(program.plan.spans, looked[0].sampled, strict=True):
+        assert np.array_equal(sampled, looked_at(looked[0].theta, span.looks(path_phases(program.seed, 5, paths))))
 
 
 @pytest.mark.compiles

@@ -17,7 +17,7 @@ from scipy import stats
 
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 from kit.programs import all_looks as seen_per_span
-from kit.programs import each_engine, make, run
+from kit.programs import each_engine, looked_at, make, run
 from kit.strata import all_looks, mean_over_strata
 from laboratory import coverage
 from nonconv.engine.blocks import Block, simulate
@@ -131,11 +131,6 @@ def by_hand(program: Program, paths: int, branch: int, first: int = 0) -> Array:
             theta[j] = theta[j] - rate * direction
         found.append(theta.copy())
     return np.array(found)
-
-
-def looked_at(theta: Array, looks: Any) -> Array:
-    """Iterates (steps, dim, paths) of each path after its own steps (strata, paths): shape (strata, dim, paths)."""
-    return np.ascontiguousarray(np.moveaxis(theta[looks - 1, :, np.arange(looks.shape[1])], 2, 1))
 
 
 def twinned(optimizer: str, batch: str = "1", **changes: Any) -> Program:

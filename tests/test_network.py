@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from kit.programs import all_looks, each_engine, program_of
+from kit.programs import all_looks, each_engine, looked_at, program_of
 from nonconv.components.definitions import Chosen, Dataset, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -33,6 +33,7 @@ from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Learning, Program
 from nonconv.engine.reference import Reference
+from nonconv.engine.strata import path_phases
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import mlp
@@ -431,8 +432,27 @@ def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
     program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), track_range=True, average_after=5)
     assert agree(program)
     block = run(program)
-    for span, twin in zip(program.plan.spans, block.twins, strict=True):
+    for span, twin, sampled, of_twin in zip(program.plan.spans, block.twins, block.sampled, block.sampled_twins, strict=True):
         assert not np.any(np.all(twin == block.theta[span.twin_marks - 1], axis=(0, 1))), "these are the paths"
+        looks = span.looks(path_phases(program.seed, 0, 11))
+        assert np.array_equal(sampled, looked_at(block.theta, looks))
+        # All paths are looked at after the same steps of so short a span, some of which are marks.
+        marks = span.twin_marks.tolist()
+        shared = [(row, marks.index(step)) for row, step in enumerate(looks[span.twin_from :, 0].tolist()) if step in marks]
+        assert shared
+        assert all(np.array_equal(of_twin[row], twin[at]) for row, at in shared)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("period", [1, 7])
+def test_strata_of_more_than_one_step(period: int) -> None:
+    """More strata than steps of a slice, more paths than lanes, and a stratum's steps that differ from path to path."""
+    program = make({}, SINE, steps=300, plan=plan_for(300, ALL, period))
+    assert agree(program, 19)
+    block = run(program, paths=19)
+    for span, sampled in zip(program.plan.spans, block.sampled, strict=True):
+        assert np.array_equal(sampled, looked_at(block.theta, span.looks(path_phases(program.seed, 0, 19))))
+    assert np.ptp(program.plan.spans[-1].looks(path_phases(program.seed, 0, 19)), axis=1).max() > 0
 
 
 @pytest.mark.compiles

@@ -512,7 +512,7 @@ def run_of(tmp_path: Path) -> Callable[..., Run]:
 
 @pytest.mark.slow
 def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
-    run = run_of()
+    run = run_of(paths=600)
     assert list(run.verdict) == [
         *("schema_version", "verdict", "reason", "decides", "observed", "level", "states", "slopes", "theory"),
         *("floors", "outcomes", "bound"),
@@ -526,7 +526,7 @@ def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
         row = run.verdict["floors"][name]
         assert row["value"] == pytest.approx(expected, rel=0.05)
         assert 0.0 < row["lower"] < row["ci_low"] < row["value"]
-        assert (row["step"], row["n"], row["n_finite"]) == (2048, 400, 400)
+        assert (row["step"], row["n"], row["n_finite"]) == (2048, 600, 600)
     low, value = (run.verdict["floors"]["window"][key] for key in ("lower", "value"))
     assert verdict_text.floors(run)[0] == (
         f"Window floor: for every ξ, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), averaged over steps 1025 to 2048."

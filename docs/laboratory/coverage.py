@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from laboratory.process import cell_of
 from nonconv.engine.blocks import simulate
-from nonconv.engine.plan import PHASE_MASK, Span, Steps
+from nonconv.engine.plan import PHASE_MASK, Span, Steps, turns
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, estimate
@@ -54,7 +54,7 @@ def looks_of_each_phase(span: Span) -> tuple[Steps, Array]:
     # A step changes with the place in its stratum at multiples of 1 / covered, of which gcd(covered, strata) are the same.
     count = span.covered // math.gcd(span.covered, span.strata)
     places = np.array([-(-k * 2**32 // count) for k in range(count)], dtype=np.uint64)
-    begin = np.unique(np.append((places[:, None] - span.turns).ravel() & PHASE_MASK, np.uint64(0)))
+    begin = np.unique(np.append((places[:, None] - turns(span.strata)).ravel() & PHASE_MASK, np.uint64(0)))
     return span.looks(begin), np.diff(np.append(begin, np.uint64(2**32)).astype(float)) / 2**32
 
 

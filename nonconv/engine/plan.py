@@ -24,6 +24,11 @@ GOLDEN = np.uint64(0x9E3779B9)
 PHASE_BITS, PHASE_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
+def turns(strata: int) -> Phases:
+    """Return what is added to a phase in each stratum of the first half, and in that half the region later, (strata / 2,)."""
+    return np.arange(max(strata // 2, 1), dtype=np.uint64) * GOLDEN & PHASE_MASK
+
+
 @dataclass(frozen=True)
 class Span:
     """The steps first + 1, ..., last, of which `region` are averaged over: the last `covered` ones.
@@ -55,11 +60,6 @@ class Span:
         return min(MOST_STRATA, self.covered) // 2 * 2 or 1
 
     @cached_property
-    def turns(self) -> Phases:
-        """What is added to a path's phase in a stratum of the first half, and in that half the region later, (strata / 2,)."""
-        return np.arange(max(self.strata // 2, 1), dtype=np.uint64) * GOLDEN & PHASE_MASK
-
-    @cached_property
     def late(self) -> slice:
         """The strata over which a twin's distance is averaged: the last half, or all of a region of one period."""
         return slice(self.strata // 2 if self._half else 0, self.strata)
@@ -84,10 +84,12 @@ class Span:
         Over all phases every step of the region is equally likely. Strata half the region apart have the same phase, so that
         their steps are just that far apart.
         """
-        return self.steps_at(phases + self.turns[:, None] & PHASE_MASK)
+        found = np.empty((self.strata, len(phases)), dtype=np.int64)
+        self.steps_at(phases + turns(self.strata)[:, None] & PHASE_MASK, found)
+        return found
 
-    def steps_at(self, places: Phases) -> Steps:
-        """Return the steps at these places (strata / 2, paths) of the strata of the first half, then of those of the second."""
+    def steps_at(self, places: Phases, out: Steps) -> None:
+        """Write the steps at these places (strata / 2, paths) of the strata of the first half, then of those of the second."""
         # floor((k + w) covered / strata), w the place in stratum k; in whole numbers, since rounding would favour some steps.
         covered = np.uint64(self.covered)
         offset = places * (covered & PHASE_MASK)
@@ -96,10 +98,10 @@ class Span:
             offset += places * (covered >> PHASE_BITS)
         begin = np.arange(self.strata, dtype=np.uint64) * covered
         # In one array, since large ones that come and go take longer than the work on them.
-        found = begin.reshape(-1, len(places), 1) + offset
+        found = out.view(np.uint64).reshape(-1, *places.shape)
+        np.add(begin.reshape(-1, len(places), 1), offset, out=found)
         found //= np.uint64(self.strata)
         found += np.uint64(self.last - self.covered + 1)
-        return found.view(np.int64).reshape(self.strata, -1)
 
     @cached_property
     def lags(self) -> Steps:

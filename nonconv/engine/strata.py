@@ -1,13 +1,13 @@
 """When each path is looked at within a span: one step of each stratum, by a uniform number of its own (`plan.Span.looks`)."""
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from nonconv.engine.plan import PHASE_BITS, PHASE_MASK, Phases, Span
+from nonconv.engine.plan import PHASE_BITS, PHASE_MASK, Phases, Span, turns
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 
@@ -41,25 +41,37 @@ def path_phases(seed: int, first: int, paths: int) -> Phases:
 @lru_cache(KEPT_TABLES)
 def find_hits(seed: int, first: int, paths: int, span: Span, tile: int) -> Hits:
     """Return the hits of a span for paths first, ..., first + paths - 1, in tiles of `tile` paths."""
-    tables = _sorted_tiles(seed, first, paths, span.turns.tobytes(), tile)
-    step = np.concatenate([span.steps_at(places).ravel() for _, places in tables])
-    row = np.concatenate([np.repeat(np.arange(span.strata, dtype=np.uint8), places.shape[1]) for _, places in tables])
-    # Both halves of the region have the same order.
-    halves = [lanes.ravel() for lanes, _ in tables for _ in range(span.strata // len(span.turns))]
-    return Hits(step, row, np.concatenate(halves))
+    places, row, lane = _sorted_places(seed, first, paths, span.strata, tile)
+    step, at = np.empty(len(lane), dtype=np.int64), 0
+    for own in places:
+        number = span.strata * own.shape[1]
+        span.steps_at(own, step[at : at + number])
+        at += number
+    return Hits(step, row, lane)
 
 
 @lru_cache(KEPT_TABLES)
-def _sorted_tiles(seed: int, first: int, paths: int, turns: bytes, tile: int) -> list[tuple[NDArray[np.uint16], Phases]]:
-    """Return lanes and places of each tile, (strata / 2, paths) each, in the order of places within each stratum."""
-    phases, angles, found = path_phases(seed, first, paths), np.frombuffer(turns, dtype=np.uint64), []
+def _sorted_places(
+    seed: int, first: int, paths: int, strata: int, tile: int
+) -> tuple[list[Phases], NDArray[np.uint8], NDArray[np.uint16]]:
+    """Return the places of each tile's paths, (strata / 2, paths) each, rising in each stratum; then rows and lanes of Hits."""
+    phases, angles = path_phases(seed, first, paths), turns(strata)
+    places, rows, lanes = [], [], []
     for at in range(0, paths, tile):
         order = np.argsort(phases[at : at + tile])
         own = phases[at + order]
         # In each stratum all phases are turned by some angle, so their order is turned too: nothing else need be sorted.
         begin = np.searchsorted(own, TURN - angles)
-        lanes, places = (sliding_window_view(np.concatenate([x, x]), len(own))[begin] for x in (at + order, own))
-        places += angles[:, None]
-        places &= PHASE_MASK
-        found.append((lanes.astype(np.uint16), places))
-    return found
+        turned = _turned(own, begin)
+        turned += angles[:, None]
+        turned &= PHASE_MASK
+        places.append(turned)
+        rows.append(np.repeat(np.arange(strata, dtype=np.uint8), len(own)))
+        # Both halves of a region have the same order.
+        lanes += [_turned((at + order).astype(np.uint16), begin).ravel()] * (strata // len(angles))
+    return places, np.concatenate(rows), np.concatenate(lanes)
+
+
+def _turned(values: NDArray[Any], begin: NDArray[np.int64]) -> NDArray[Any]:
+    """Return values (n,) as circles that begin at each of these indices, (begins, n)."""
+    return sliding_window_view(np.concatenate([values, values]), len(values))[begin]

@@ -15,6 +15,8 @@ MOST_SEEN = 2**20
 """Most steps, the last ones of a run, in which a period is looked for."""
 REPEATS_WITHIN = 1e-9
 """Largest relative difference between values one period apart: they are computed from different steps."""
+TRIED_STEPS = 8
+"""Steps, of those at which a candidate for a period fails, at which all other candidates are tried."""
 
 
 def make_rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
@@ -60,15 +62,15 @@ def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
     # Relative to the largest value, so that a rounding error does not count where the rate is nearly 0.
     scale = REPEATS_WITHIN * np.abs(values).max(axis=1, keepdims=True)
     late = np.arange(len(n) // 2, len(n))
-    candidates = np.arange(1, len(n) // 2 + 1)
+    candidates, chance = np.arange(1, len(n) // 2 + 1), np.random.default_rng(0)
     while candidates.size:
         differ = (np.abs(values[:, late] - values[:, late - candidates[0]]) > scale).any(axis=0)
         if not differ.any():
             # Constant over half of the run: an oscillation has yet to be seen.
             return 0 if candidates[0] == 1 else int(candidates[0])
-        # Two steps at which this one fails rule out most others.
+        # Some steps at which this one fails rule out most others; random ones, since others may all have the same phase.
         wrong = late[differ]
-        for at in (wrong[0], wrong[len(wrong) // 2]):
+        for at in (wrong[0], *chance.choice(wrong, TRIED_STEPS)):
             same = np.abs(values[:, at, None] - values[:, at - candidates]) <= scale
             candidates = candidates[same.all(axis=0)]
     return 0

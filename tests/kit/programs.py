@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nonconv.components.definitions import Configured, Distribution, Optimizer
 from nonconv.data import DATA
@@ -86,6 +87,11 @@ def make(
 def all_looks(block: Block) -> list[Array]:
     """What is seen of twins, and of paths and twins in each stratum."""
     return [*block.twins, *block.sampled, *block.sampled_twins]
+
+
+def looked_at(theta: Array, looks: NDArray[np.int64]) -> Array:
+    """Iterates (steps, dim, paths) of each path after its own steps (strata, paths): shape (strata, dim, paths)."""
+    return np.ascontiguousarray(np.moveaxis(theta[looks - 1, :, np.arange(looks.shape[1])], 2, 1))
 
 
 def run(program: Program, engine: type[Fused | Reference] = Fused, first: int = 0, paths: int = 13) -> Block:

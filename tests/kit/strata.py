@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.plan import PHASE_MASK, Phases, Span
+from nonconv.engine.plan import PHASE_MASK, Phases, Span, turns
 from nonconv.numerics.arithmetic import Array
 
 TURN = 2**32
@@ -21,7 +21,7 @@ def place_edges(span: Span) -> Phases:
 
 def all_looks(span: Span) -> tuple[NDArray[np.int64], Array]:
     """The steps of every different choice, (strata, choices), and the probability of each, (choices,)."""
-    edges = (place_edges(span)[:, None] - span.turns) & PHASE_MASK
+    edges = (place_edges(span)[:, None] - turns(span.strata)) & PHASE_MASK
     begin = np.unique(np.append(edges.ravel(), np.uint64(0)))
     return span.looks(begin), np.diff(np.append(begin, np.uint64(TURN)).astype(np.float64)) / TURN
 
