@@ -1,5 +1,7 @@
 """Objectives that are not quadratic: wells, flat and steep bowls, robust losses, multiplicative noise."""
 
+from typing import Any
+
 from laboratory.parts import constant_data, optimizer, plugin, power
 from laboratory.process import BLOWS_UP, GOES, STAYS, UNBOUNDED, Changes, Data, Draw, Family, data
 
@@ -105,7 +107,7 @@ def product(start: float = 1.0) -> Changes:
     return objective("product", FACTOR) | {"start": start}
 
 
-@LANDSCAPES.process(GOES, "E(1 - rate a^2)^2 = 1 - 2 rate + 9/5 rate^2 < 1: the mean square falls linearly", in_limit=True)
+@LANDSCAPES.process(GOES, "E(1 - rate a^2)^2 = 1 - 2 rate + 9/5 rate^2 < 1: the mean square falls linearly")
 def multiplicative_noise(d: Draw) -> Changes:
     return product(d.uniform(0.5, 2.0)) | {"learning_rate": d.uniform(0.1, 0.6)}
 
@@ -134,3 +136,33 @@ def noise_that_grows_with_the_error(d: Draw) -> Changes:
 def growing_noise_and_a_vanishing_rate(d: Draw) -> Changes:
     rate = power(d.uniform(0.5, 1.2), d.uniform(0.4, 0.75))
     return objective("mixed", data("uniform", low=-1.0, high=1.0)) | {"learning_rate": rate}
+
+
+FLAT = data("rademacher")
+
+
+def flat(rate: Any) -> Changes:
+    """Return an objective without curvature, X theta with E X = 0: the iterate is a random walk."""
+    return objective("tilt", FLAT) | {"learning_rate": rate}
+
+
+@LANDSCAPES.process(UNBOUNDED, "a random walk with steps that do not shrink: E|Theta_n|^2 = rate^2 n")
+def random_walk(d: Draw) -> Changes:
+    return flat(d.scale(0.01, 1.0))
+
+
+@LANDSCAPES.process(
+    UNBOUNDED, "a random walk whose squared steps sum to infinity: the rate vanishes, the iterate does not settle"
+)
+def random_walk_with_a_vanishing_rate(d: Draw) -> Changes:
+    return flat(power(d.uniform(0.1, 1.0), d.uniform(0.1, 0.45)))
+
+
+@LANDSCAPES.process(GOES, "a random walk whose squared steps have a finite sum: a martingale bounded in L2 converges")
+def random_walk_with_summable_squares(d: Draw) -> Changes:
+    return flat(power(d.uniform(0.1, 1.0), d.uniform(0.7, 1.0)))
+
+
+@LANDSCAPES.process(GOES, CONVEX)
+def adagrad_on_log_cosh(d: Draw) -> Changes:
+    return objective("log_cosh", noise(d)) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.3, 1.5)}

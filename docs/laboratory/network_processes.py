@@ -3,7 +3,7 @@
 from typing import Any
 
 from laboratory.parts import optimizer, pieces, power
-from laboratory.process import GOES, STAYS, Changes, Draw, Family, round3
+from laboratory.process import GOES, STAYS, UNBOUNDED, Changes, Draw, Family, round3
 
 NETWORKS = Family("networks")
 
@@ -147,8 +147,26 @@ def rows_in_epochs(d: Draw) -> Changes:
 
 @NETWORKS.process(
     STAYS,
-    "constant labels and constant features leave one number to learn; the noise of weight decay is none, but the labels' is",
+    BIAS,
+    in_limit=True,
 )
 def wide_linear_network(d: Draw) -> Changes:
     law = line(d.scale(0.2, 1.0), inputs=d.whole(2, 5))
     return network([], law) | {"learning_rate": d.uniform(0.02, 0.1)}
+
+
+@NETWORKS.process(STAYS, BIAS, in_limit=True)
+def linear_momentum(d: Draw) -> Changes:
+    rule = {"name": "momentum", "beta": d.uniform(0.3, 0.9), "form": "ema"}
+    return network([], line(d.scale(0.1, 1.0))) | {"optimizer": rule, "learning_rate": d.uniform(0.05, 0.25)}
+
+
+@NETWORKS.process(GOES, "a strongly convex risk, and Adagrad's rates are of order n^-1/2")
+def linear_adagrad(d: Draw) -> Changes:
+    return network([], line(d.scale(0.2, 1.0))) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.2, 1.0)}
+
+
+@NETWORKS.process(UNBOUNDED, "classes that a line separates have no minimizer: weights grow as log n")
+def separable_classes(d: Draw) -> Changes:
+    law = classes(noise=0.0, inputs=1, hidden=[1], seed=d.whole(0, 50))
+    return network([], law, loss="cross_entropy") | {"learning_rate": d.uniform(0.1, 1.0)}
