@@ -23,6 +23,12 @@ def noise(d: Draw) -> Data:
     return d.pick(data("rademacher"), data("uniform", low=-size, high=size), data("two_point", low=-size, high=size))
 
 
+def smooth_data(d: Draw) -> Data:
+    """Return a law with a density: robust losses of two far points are flat between them."""
+    size = d.scale(0.5, 1.5)
+    return d.pick(data("uniform", low=-size, high=size), data("normal", std=size), data("truncated_normal"))
+
+
 def double_well(d: Draw, law: Data) -> Changes:
     """Return two wells at -1 and 1 with a start in one of them."""
     changes = {"plugins": plugin("../../plugins/double_well"), "objective": {"name": "double_well", "data": law.config}}
@@ -74,28 +80,28 @@ def flat_bowl_without_noise(d: Draw) -> Changes:
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def log_cosh(d: Draw) -> Changes:
-    return objective("log_cosh", d.bounded_data()) | {"learning_rate": d.scale(0.05, 0.5)}
+    return objective("log_cosh", smooth_data(d)) | {"learning_rate": d.scale(0.05, 0.5)}
 
 
 @LANDSCAPES.process(GOES, CONVEX, in_limit=True)
 def log_cosh_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("log_cosh", noise(d)) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
+    return objective("log_cosh", smooth_data(d)) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber(d: Draw) -> Changes:
-    return objective("huber", d.any_data(), width=d.uniform(0.3, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
+    return objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber_adam(d: Draw) -> Changes:
-    changes = objective("huber", d.bounded_data(), width=d.uniform(0.5, 2.0))
+    changes = objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0))
     return changes | {"optimizer": optimizer(d, "adam"), "learning_rate": d.scale(0.02, 0.1)}
 
 
 @LANDSCAPES.process(GOES, CONVEX, in_limit=True)
 def huber_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("huber", noise(d), width=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
+    return objective("huber", smooth_data(d), width=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
 
 
 FACTOR = data("uniform", low=-(3.0**0.5), high=3.0**0.5)
@@ -166,3 +172,19 @@ def random_walk_with_summable_squares(d: Draw) -> Changes:
 @LANDSCAPES.process(GOES, CONVEX)
 def adagrad_on_log_cosh(d: Draw) -> Changes:
     return objective("log_cosh", noise(d)) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.3, 1.5)}
+
+
+@LANDSCAPES.process(STAYS, FRESH + "; between two far points the loss is flat, and the iterate a random walk between them")
+def huber_flat_between_two_points(d: Draw) -> Changes:
+    law = data("two_point", low=-2.0, high=2.0)
+    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {"learning_rate": d.scale(0.05, 0.5)}
+
+
+@LANDSCAPES.process(
+    STAYS, "between two far points the loss is flat: a random walk between them, whose squared steps sum to infinity"
+)
+def huber_flat_with_a_vanishing_rate(d: Draw) -> Changes:
+    law = data("two_point", low=-2.0, high=2.0)
+    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {
+        "learning_rate": power(d.uniform(0.5, 1.5), d.uniform(0.2, 0.45))
+    }

@@ -77,7 +77,7 @@ def short_warm_up(d: Draw) -> Changes:
     return {"objective": quadratic(d.any_data()), "learning_rate": rate}
 
 
-@VANISHING.process(GOES, "the size of a step is at most rate_n, its sum is infinite: " + ROBBINS_MONRO, in_limit=True)
+@VANISHING.process(GOES, ROBBINS_MONRO, in_limit=True)
 def far_start(d: Draw) -> Changes:
     rate = power(d.uniform(0.3, 0.9), d.uniform(0.4, 0.6))
     return {"objective": quadratic(d.any_data()), "learning_rate": rate, "start": d.scale(10.0, 1e5)}
