@@ -188,3 +188,11 @@ def huber_flat_with_a_vanishing_rate(d: Draw) -> Changes:
     return objective("huber", law, width=d.uniform(0.3, 1.0)) | {
         "learning_rate": power(d.uniform(0.5, 1.5), d.uniform(0.2, 0.45))
     }
+
+
+@LANDSCAPES.process(
+    STAYS, "rate/eps times a^2 multiplies a small error by millions: it grows until v has grown, again and again"
+)
+def multiplicative_noise_adam(d: Draw) -> Changes:
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99)}
+    return product(d.uniform(0.5, 2.0)) | {"optimizer": rule, "learning_rate": d.scale(0.01, 0.1)}

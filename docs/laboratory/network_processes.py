@@ -170,3 +170,19 @@ def linear_adagrad(d: Draw) -> Changes:
 def separable_classes(d: Draw) -> Changes:
     law = classes(noise=0.0, inputs=1, hidden=[1], seed=d.whole(0, 50))
     return network([], law, loss="cross_entropy") | {"learning_rate": d.uniform(0.1, 1.0)}
+
+
+@NETWORKS.process(
+    STAYS, "at the limit rate/eps would multiply the error by millions: it grows until v has grown, again and again"
+)
+def realizable_adam_with_a_small_eps(d: Draw) -> Changes:
+    """The floor is not that of any noise: steps have length rate once v has shrunk."""
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99, 0.999), "eps": d.pick(1e-10, 1e-8)}
+    return network([], line(0.0)) | {"optimizer": rule, "learning_rate": d.scale(0.003, 0.03)}
+
+
+@NETWORKS.process(GOES, "weight decay bounds the iterates of an analytic risk, at rates n^-a with 3/4 < a <= 1 (Tadic 2015)")
+def tanh_sgd_with_a_vanishing_rate(d: Draw) -> Changes:
+    law = line(d.scale(0.1, 0.5), of="sin", frequency=d.uniform(1.0, 3.0))
+    rate = power(d.uniform(0.1, 0.3), d.uniform(0.78, 0.95))
+    return network([d.whole(2, 3)], law, weight_decay=d.uniform(0.01, 0.1)) | {"learning_rate": rate}

@@ -90,9 +90,11 @@ def restarts_that_double(d: Draw) -> Changes:
     return {"plugins": plugin("restarts"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 
 
-@PERIODIC.process(GOES, "the wave lies between rate/2 n^-rho and 3/2 rate n^-rho: rates tend to 0, their sum is infinite")
+@PERIODIC.process(
+    GOES, "the wave lies between rate/2 n^-rho and 3/2 rate n^-rho: rates tend to 0, their sum is infinite", in_limit=True
+)
 def waves_that_die_out(d: Draw) -> Changes:
-    rate = {"name": "fading_wave", "value": d.uniform(0.2, 0.5), "exponent": d.uniform(0.4, 0.8), "period": d.whole(3, 200)}
+    rate = {"name": "fading_wave", "value": d.uniform(0.2, 0.5), "exponent": d.uniform(0.4, 0.8), "period": d.whole(3, 60)}
     return {"plugins": plugin("restarts"), "objective": quadratic(d.any_data()), "learning_rate": rate}
 
 

@@ -275,3 +275,11 @@ def adagrad_with_a_vanishing_rate(d: Draw) -> Changes:
     law = d.bounded_data()
     rate = power(round3(law.sd * d.scale(0.5, 3.0)), d.uniform(0.1, 0.5))
     return {"objective": quadratic(law), "optimizer": "adagrad", "learning_rate": rate}
+
+
+@FALLING.process(STAYS, POSITIVE)
+def rising_slowly(d: Draw) -> Changes:
+    rule, law = any_optimizer(d), d.any_data()
+    limit = step_scale(rule, law) * d.uniform(0.2, 0.6)
+    rate = {"name": "asymptotically_constant", "value": round3(limit * 0.1), "limit": round3(limit)}
+    return {"objective": quadratic(law), "optimizer": rule, "learning_rate": rate | {"exponent": d.uniform(0.1, 0.5)}}
