@@ -27,12 +27,19 @@ Each instance draws parameters and a seed, is simulated, and gets nonconv's verd
 *Wrong* is a verdict that is a false statement; `undecided` never is.
 *In the limit regime* are runs whose schedule, batch and state have settled long before the end:
 they should be decided.
+`python docs/calibration.py --help` says how to try some of them, and how to see their configs.
 """
 
 
 def selected(only: list[str]) -> list[int]:
-    """Return the indices of the processes of these families, or whose `family: name` starts with a text; all by default."""
+    """Return the indices of the processes whose `family: name` starts with one of these texts; all by default.
+
+    Raises SystemExit where none does.
+    """
     names = [f"{process.family}: {process.name}" for process in PROCESSES]
+    for text in only:
+        if not any(name.startswith(text) for name in names):
+            raise SystemExit(f"no process starts with {text!r}; --list prints all")
     return [k for k, name in enumerate(names) if not only or any(name.startswith(text) for text in only)]
 
 

@@ -1,5 +1,6 @@
 """The laboratory of docs/calibration.py: its truths hold, its instances are as stated, and no verdict on them is wrong."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def test_every_instance_is_a_config(family: Family, tmp_path: Path) -> None:
 
 def trial(number: int, answer: str) -> Trial:
     config = PROCESSES[number].config(SEED, 0)
-    return Trial(process=number, number=0, config=config, answer=answer, reason="because", seconds=0.0)
+    return Trial(process=number, number=0, config=config, answer=answer, reason="because")
 
 
 def find(name: str) -> int:
@@ -202,6 +203,20 @@ def test_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(len(line) <= 100 for line in lines if not line.startswith("|"))
     assert "## Coverage of 95 % intervals" not in lines
     assert all(" | constant rates: " in line and "{paths: 256" in line for line in err.splitlines())
+
+
+def test_a_family_that_is_not_there() -> None:
+    assert len(calibration.selected(["growing batches"])) >= 10
+    with pytest.raises(SystemExit, match=re.escape("no process starts with 'growing hatches'; --list prints all")):
+        calibration.selected(["growing batches", "growing hatches"])
+
+
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.slow
+def test_workers_give_the_same_verdicts() -> None:
+    wanted = tasks([find("constant rates: sgd"), find("periodic schedules: short warm restarts")], 2, SEED, steps=512)
+    assert list(trials(wanted, workers=2)) == list(trials(wanted, workers=1))
 
 
 @pytest.mark.compiles

@@ -1,4 +1,4 @@
-"""No noise: linear convergence, cycles, spikes, underflow. One function decides; random starts make paths differ."""
+"""No noise: linear convergence, cycles, spikes, 0/0. Paths differ by their starts alone, or not at all."""
 
 from laboratory.parts import constant_data, optimizer, pieces, plugin, power
 from laboratory.process import GOES, STAYS, UNDEFINED, Changes, Draw, Family, round3
@@ -8,9 +8,9 @@ QUIET = Family("no noise")
 LINEAR = "the error is multiplied by a matrix of spectral radius below 1 at each step"
 
 
-def without_noise(d: Draw, scale: float = 1.0) -> Changes:
+def without_noise(d: Draw) -> Changes:
     """Return the quadratic over constant data with a start that is fixed or random."""
-    objective = {"name": "quadratic", "data": constant_data(0.0), "scale": scale}
+    objective = {"name": "quadratic", "data": constant_data(0.0)}
     if d.whole(0, 2) == 0:
         return {"objective": objective, "start": {"name": "uniform", "low": 1.0, "high": 2.0}}
     return {"objective": objective, "start": d.uniform(0.5, 3.0), "paths": d.pick(1, 2, 256)}
