@@ -91,3 +91,9 @@ def batches_that_shrink(d: Draw) -> Changes:
     """The noise grows from span to span, up to its limit."""
     batch = pieces([64, 16, 4, 1], [d.steps // 8, d.steps // 4, d.steps // 2])
     return {"objective": quadratic(d.bounded_data()), "learning_rate": d.uniform(0.05, 0.3), "batch_size": batch}
+
+
+@BATCHES.process(GOES, "the rate tends to 0 and the batch size to infinity, both slowly, and the rates sum to infinity")
+def rate_and_batch_both_change_slowly_for_good(d: Draw) -> Changes:
+    rate, batch = power(d.uniform(0.1, 0.3), d.uniform(0.03, 0.12)), power(d.pick(10.0, 20.0), d.uniform(0.03, 0.12))
+    return {"objective": quadratic(d.any_data()), "learning_rate": rate, "batch_size": batch}

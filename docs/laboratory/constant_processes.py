@@ -130,8 +130,8 @@ def amsgrad_bounded_data(d: Draw) -> Changes:
 
 @CONSTANT.process(STAYS, FRESH_NOISE, in_limit=True)
 def lion(d: Draw) -> Changes:
-    """A step has length rate whatever the noise is."""
-    law = d.bounded_data()
+    """A step has length rate whatever the noise is; a law with a density makes the mean direction smooth."""
+    law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
     rule = {"name": "lion", "beta1": d.uniform(0.5, 0.9), "beta2": d.uniform(0.5, 0.99)}
     rate = round3(law.sd * d.scale(0.01, 0.1))
     return {"plugins": plugin("../../plugins/lion"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
@@ -211,3 +211,28 @@ def momentum_with_a_long_memory(d: Draw) -> Changes:
     rule = {"name": "momentum", "beta": d.pick(0.999, 0.9995, 0.9999), "form": d.pick("ema", "heavy_ball")}
     rate = d.scale(1e-4, 1e-3) if rule["form"] == "heavy_ball" else d.scale(0.05, 0.5)
     return {"objective": quadratic(d.any_data()), "optimizer": rule, "learning_rate": rate}
+
+
+@CONSTANT.process(STAYS, "a step has length rate, up or down with a probability that is never 0", in_limit=True)
+def signum(d: Draw) -> Changes:
+    law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
+    rule = {"name": "signum", "beta": d.uniform(0.0, 0.9)}
+    rate = round3(law.sd * d.scale(0.02, 0.1))
+    return {"plugins": plugin("../../plugins/signum"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
+
+
+@CONSTANT.process(STAYS, "g = 1: the iterate is the mean of the last batch", in_limit=True)
+def sgd_that_forgets_at_once(d: Draw) -> Changes:
+    return {"objective": quadratic(d.any_data(), dim=d.whole(1, 3)), "learning_rate": 0.5, "batch_size": d.whole(1, 4)}
+
+
+@CONSTANT.process(STAYS, CLOSED_FORM, in_limit=True)
+def sgd_that_overshoots(d: Draw) -> Changes:
+    return {"objective": quadratic(d.any_data()), "learning_rate": d.uniform(0.8, 0.97)}
+
+
+@CONSTANT.process(STAYS, FRESH_NOISE, in_limit=True)
+def adam_without_eps(d: Draw) -> Changes:
+    law = d.pick(data("uniform", low=-1.0, high=2.0), data("normal", std=d.scale(0.3, 3.0)))
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99, 0.999), "eps": 0.0}
+    return {"objective": quadratic(law), "optimizer": rule, "learning_rate": round3(law.sd * d.scale(0.02, 0.3))}

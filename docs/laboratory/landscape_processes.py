@@ -1,5 +1,7 @@
 """Objectives that are not quadratic: wells, flat and steep bowls, robust losses, multiplicative noise."""
 
+from typing import Any
+
 from laboratory.parts import constant_data, optimizer, plugin, power
 from laboratory.process import BLOWS_UP, GOES, STAYS, UNBOUNDED, Changes, Data, Draw, Family, data
 
@@ -19,6 +21,12 @@ def noise(d: Draw) -> Data:
     """Return bounded noise of mean 0."""
     size = d.scale(0.5, 2.0)
     return d.pick(data("rademacher"), data("uniform", low=-size, high=size), data("two_point", low=-size, high=size))
+
+
+def smooth_data(d: Draw) -> Data:
+    """Return a law with a density: robust losses of two far points are flat between them."""
+    size = d.scale(0.5, 1.5)
+    return d.pick(data("uniform", low=-size, high=size), data("normal", std=size), data("truncated_normal"))
 
 
 def double_well(d: Draw, law: Data) -> Changes:
@@ -72,28 +80,28 @@ def flat_bowl_without_noise(d: Draw) -> Changes:
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def log_cosh(d: Draw) -> Changes:
-    return objective("log_cosh", d.bounded_data()) | {"learning_rate": d.scale(0.05, 0.5)}
+    return objective("log_cosh", smooth_data(d)) | {"learning_rate": d.scale(0.05, 0.5)}
 
 
 @LANDSCAPES.process(GOES, CONVEX, in_limit=True)
 def log_cosh_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("log_cosh", noise(d)) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
+    return objective("log_cosh", smooth_data(d)) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber(d: Draw) -> Changes:
-    return objective("huber", d.any_data(), width=d.uniform(0.3, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
+    return objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber_adam(d: Draw) -> Changes:
-    changes = objective("huber", d.bounded_data(), width=d.uniform(0.5, 2.0))
+    changes = objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0))
     return changes | {"optimizer": optimizer(d, "adam"), "learning_rate": d.scale(0.02, 0.1)}
 
 
 @LANDSCAPES.process(GOES, CONVEX, in_limit=True)
 def huber_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("huber", noise(d), width=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
+    return objective("huber", smooth_data(d), width=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
 
 
 FACTOR = data("uniform", low=-(3.0**0.5), high=3.0**0.5)
@@ -105,7 +113,7 @@ def product(start: float = 1.0) -> Changes:
     return objective("product", FACTOR) | {"start": start}
 
 
-@LANDSCAPES.process(GOES, "E(1 - rate a^2)^2 = 1 - 2 rate + 9/5 rate^2 < 1: the mean square falls linearly", in_limit=True)
+@LANDSCAPES.process(GOES, "E(1 - rate a^2)^2 = 1 - 2 rate + 9/5 rate^2 < 1: the mean square falls linearly")
 def multiplicative_noise(d: Draw) -> Changes:
     return product(d.uniform(0.5, 2.0)) | {"learning_rate": d.uniform(0.1, 0.6)}
 
@@ -134,3 +142,57 @@ def noise_that_grows_with_the_error(d: Draw) -> Changes:
 def growing_noise_and_a_vanishing_rate(d: Draw) -> Changes:
     rate = power(d.uniform(0.5, 1.2), d.uniform(0.4, 0.75))
     return objective("mixed", data("uniform", low=-1.0, high=1.0)) | {"learning_rate": rate}
+
+
+FLAT = data("rademacher")
+
+
+def flat(rate: Any) -> Changes:
+    """Return an objective without curvature, X theta with E X = 0: the iterate is a random walk."""
+    return objective("tilt", FLAT) | {"learning_rate": rate}
+
+
+@LANDSCAPES.process(UNBOUNDED, "a random walk with steps that do not shrink: E|Theta_n|^2 = rate^2 n")
+def random_walk(d: Draw) -> Changes:
+    return flat(d.scale(0.01, 1.0))
+
+
+@LANDSCAPES.process(
+    UNBOUNDED, "a random walk whose squared steps sum to infinity: the rate vanishes, the iterate does not settle"
+)
+def random_walk_with_a_vanishing_rate(d: Draw) -> Changes:
+    return flat(power(d.uniform(0.1, 1.0), d.uniform(0.1, 0.45)))
+
+
+@LANDSCAPES.process(GOES, "a random walk whose squared steps have a finite sum: a martingale bounded in L2 converges")
+def random_walk_with_summable_squares(d: Draw) -> Changes:
+    return flat(power(d.uniform(0.1, 1.0), d.uniform(0.7, 1.0)))
+
+
+@LANDSCAPES.process(GOES, CONVEX)
+def adagrad_on_log_cosh(d: Draw) -> Changes:
+    return objective("log_cosh", noise(d)) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.3, 1.5)}
+
+
+@LANDSCAPES.process(STAYS, FRESH + "; between two far points the loss is flat, and the iterate a random walk between them")
+def huber_flat_between_two_points(d: Draw) -> Changes:
+    law = data("two_point", low=-2.0, high=2.0)
+    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {"learning_rate": d.scale(0.05, 0.5)}
+
+
+@LANDSCAPES.process(
+    STAYS, "between two far points the loss is flat: a random walk between them, whose squared steps sum to infinity"
+)
+def huber_flat_with_a_vanishing_rate(d: Draw) -> Changes:
+    law = data("two_point", low=-2.0, high=2.0)
+    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {
+        "learning_rate": power(d.uniform(0.5, 1.5), d.uniform(0.2, 0.45))
+    }
+
+
+@LANDSCAPES.process(
+    STAYS, "rate/eps times a^2 multiplies a small error by millions: it grows until v has grown, again and again"
+)
+def multiplicative_noise_adam(d: Draw) -> Changes:
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99)}
+    return product(d.uniform(0.5, 2.0)) | {"optimizer": rule, "learning_rate": d.scale(0.01, 0.1)}

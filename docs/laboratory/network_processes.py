@@ -3,7 +3,7 @@
 from typing import Any
 
 from laboratory.parts import optimizer, pieces, power
-from laboratory.process import GOES, STAYS, Changes, Draw, Family, round3
+from laboratory.process import GOES, STAYS, UNBOUNDED, Changes, Draw, Family, round3
 
 NETWORKS = Family("networks")
 
@@ -147,8 +147,42 @@ def rows_in_epochs(d: Draw) -> Changes:
 
 @NETWORKS.process(
     STAYS,
-    "constant labels and constant features leave one number to learn; the noise of weight decay is none, but the labels' is",
+    BIAS,
+    in_limit=True,
 )
 def wide_linear_network(d: Draw) -> Changes:
     law = line(d.scale(0.2, 1.0), inputs=d.whole(2, 5))
     return network([], law) | {"learning_rate": d.uniform(0.02, 0.1)}
+
+
+@NETWORKS.process(STAYS, BIAS, in_limit=True)
+def linear_momentum(d: Draw) -> Changes:
+    rule = {"name": "momentum", "beta": d.uniform(0.3, 0.9), "form": "ema"}
+    return network([], line(d.scale(0.1, 1.0))) | {"optimizer": rule, "learning_rate": d.uniform(0.05, 0.25)}
+
+
+@NETWORKS.process(GOES, "a strongly convex risk, and Adagrad's rates are of order n^-1/2")
+def linear_adagrad(d: Draw) -> Changes:
+    return network([], line(d.scale(0.2, 1.0))) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.2, 1.0)}
+
+
+@NETWORKS.process(UNBOUNDED, "classes that a line separates have no minimizer: weights grow as log n")
+def separable_classes(d: Draw) -> Changes:
+    law = classes(noise=0.0, inputs=1, hidden=[1], seed=d.whole(0, 50))
+    return network([], law, loss="cross_entropy") | {"learning_rate": d.uniform(0.1, 1.0)}
+
+
+@NETWORKS.process(
+    STAYS, "at the limit rate/eps would multiply the error by millions: it grows until v has grown, again and again"
+)
+def realizable_adam_with_a_small_eps(d: Draw) -> Changes:
+    """The floor is not that of any noise: steps have length rate once v has shrunk."""
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99, 0.999), "eps": d.pick(1e-10, 1e-8)}
+    return network([], line(0.0)) | {"optimizer": rule, "learning_rate": d.scale(0.003, 0.03)}
+
+
+@NETWORKS.process(GOES, "weight decay bounds the iterates of an analytic risk, at rates n^-a with 3/4 < a <= 1 (Tadic 2015)")
+def tanh_sgd_with_a_vanishing_rate(d: Draw) -> Changes:
+    law = line(d.scale(0.1, 0.5), of="sin", frequency=d.uniform(1.0, 3.0))
+    rate = power(d.uniform(0.1, 0.3), d.uniform(0.78, 0.95))
+    return network([d.whole(2, 3)], law, weight_decay=d.uniform(0.01, 0.1)) | {"learning_rate": rate}

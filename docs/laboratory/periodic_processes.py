@@ -90,9 +90,11 @@ def restarts_that_double(d: Draw) -> Changes:
     return {"plugins": plugin("restarts"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 
 
-@PERIODIC.process(GOES, "the wave lies between rate/2 n^-rho and 3/2 rate n^-rho: rates tend to 0, their sum is infinite")
+@PERIODIC.process(
+    GOES, "the wave lies between rate/2 n^-rho and 3/2 rate n^-rho: rates tend to 0, their sum is infinite", in_limit=True
+)
 def waves_that_die_out(d: Draw) -> Changes:
-    rate = {"name": "fading_wave", "value": d.uniform(0.2, 0.5), "exponent": d.uniform(0.4, 0.8), "period": d.whole(3, 200)}
+    rate = {"name": "fading_wave", "value": d.uniform(0.2, 0.5), "exponent": d.uniform(0.4, 0.8), "period": d.whole(3, 60)}
     return {"plugins": plugin("restarts"), "objective": quadratic(d.any_data()), "learning_rate": rate}
 
 
@@ -110,3 +112,16 @@ def batches_that_alternate_slowly(d: Draw) -> Changes:
     batch = {"name": "alternating", "small": 1, "large": d.pick(16, 64), "period": d.share(0.3, 3.0)}
     changes = {"plugins": plugin("restarts"), "objective": quadratic(law), "batch_size": batch}
     return changes | {"learning_rate": d.scale(0.03, 0.3)}
+
+
+@PERIODIC.process(STAYS, "the product of (1 - g_n)^2 over a period is below 1, so V_n is periodic in the end", in_limit=True)
+def sgd_beyond_stability_at_the_peak(d: Draw) -> Changes:
+    rate = {"name": "cyclic", "low": d.uniform(0.05, 0.3), "high": d.uniform(1.0, 1.15), "period": d.whole(8, 60)}
+    return {"objective": quadratic(d.any_data()), "learning_rate": rate}
+
+
+@PERIODIC.process(STAYS, "every other half period has batches of one: V_n comes back to the same positive values")
+def batches_that_grow_in_turn(d: Draw) -> Changes:
+    batch = {"name": "growing_in_turn", "exponent": d.uniform(0.3, 0.7), "period": d.pick(2, 8, 64, d.share(0.1, 0.5))}
+    changes = {"plugins": plugin("restarts"), "objective": quadratic(d.bounded_data()), "batch_size": batch}
+    return changes | {"learning_rate": d.uniform(0.05, 0.5), "steps": d.steps // 4}

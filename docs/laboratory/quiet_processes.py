@@ -1,6 +1,6 @@
-"""No noise: linear convergence, cycles, spikes, underflow. One function decides; random starts make paths differ."""
+"""No noise: linear convergence, cycles, spikes, 0/0. Paths differ by their starts alone, or not at all."""
 
-from laboratory.parts import constant_data, optimizer, pieces, power
+from laboratory.parts import constant_data, optimizer, pieces, plugin, power
 from laboratory.process import GOES, STAYS, UNDEFINED, Changes, Draw, Family, round3
 
 QUIET = Family("no noise")
@@ -8,10 +8,12 @@ QUIET = Family("no noise")
 LINEAR = "the error is multiplied by a matrix of spectral radius below 1 at each step"
 
 
-def without_noise(d: Draw, scale: float = 1.0) -> Changes:
+def without_noise(d: Draw) -> Changes:
     """Return the quadratic over constant data with a start that is fixed or random."""
-    start = d.pick(d.uniform(0.5, 3.0), d.uniform(0.5, 3.0), {"name": "uniform", "low": 1.0, "high": 2.0})
-    return {"objective": {"name": "quadratic", "data": constant_data(0.0), "scale": scale}, "start": start}
+    objective = {"name": "quadratic", "data": constant_data(0.0)}
+    if d.whole(0, 2) == 0:
+        return {"objective": objective, "start": {"name": "uniform", "low": 1.0, "high": 2.0}}
+    return {"objective": objective, "start": d.uniform(0.5, 3.0), "paths": d.pick(1, 2, 256)}
 
 
 @QUIET.process(GOES, LINEAR, in_limit=True)
@@ -50,8 +52,15 @@ def adam_with_a_large_eps(d: Draw) -> Changes:
     "its only fixed point is the minimizer, where rate c/eps above 2(1+beta1)/(1-beta1) makes it unstable",
 )
 def adam_with_a_small_eps(d: Draw) -> Changes:
-    rule = {"name": "adam", "eps": d.pick(1e-10, 1e-8), "beta1": d.pick(0.5, 0.9), "beta2": d.pick(0.9, 0.99, 0.999)}
+    rule = {"name": "adam", "eps": d.pick(1e-10, 1e-8), "beta1": d.pick(0.5, 0.9), "beta2": d.pick(0.9, 0.99)}
     return without_noise(d) | {"optimizer": rule, "learning_rate": d.scale(0.003, 0.3)}
+
+
+@QUIET.process(STAYS, "as above; v shrinks for thousands of steps, and the error with it, until the rate is too large again")
+def adam_between_spikes(d: Draw) -> Changes:
+    """At smaller rates the error underflows to 0 before the spike, and rounding decides."""
+    rule = {"name": "adam", "eps": 1e-8, "beta1": 0.9, "beta2": 0.999}
+    return without_noise(d) | {"optimizer": rule, "learning_rate": d.scale(0.01, 0.03), "steps": d.pick(1, 2) * d.steps}
 
 
 @QUIET.process(STAYS, "steps have length rate: from within one rate of the minimizer it jumps back and forth", in_limit=True)
@@ -96,3 +105,42 @@ def zero_over_zero(d: Draw) -> Changes:
 @QUIET.process(GOES, "its sum of squares grows until a step contracts, and is then summable: the rate ends positive")
 def adagrad(d: Draw) -> Changes:
     return without_noise(d) | {"optimizer": "adagrad", "learning_rate": d.uniform(0.3, 1.0)}
+
+
+@QUIET.process(GOES, LINEAR, in_limit=True)
+def nesterov(d: Draw) -> Changes:
+    rule = {"name": "momentum", "beta": d.uniform(0.2, 0.9), "nesterov": True}
+    return without_noise(d) | {"optimizer": rule, "learning_rate": d.scale(0.02, 0.4)}
+
+
+@QUIET.process(GOES, LINEAR, in_limit=True)
+def moving_average(d: Draw) -> Changes:
+    rule = {"name": "momentum", "form": "ema", "beta": d.uniform(0.2, 0.9), "bias_correction": d.pick(True, False)}
+    return without_noise(d) | {"optimizer": rule, "learning_rate": d.scale(0.03, 0.9)}
+
+
+@QUIET.process(
+    GOES, "the iterate stays within C rate_n of the minimizer once it is that near (the a priori bound), and rates vanish"
+)
+def adam_with_a_vanishing_rate(d: Draw) -> Changes:
+    rule = {"name": "adam", "beta1": d.pick(0.0, 0.5, 0.9), "beta2": d.pick(0.9, 0.99)}
+    return without_noise(d) | {"optimizer": rule, "learning_rate": power(d.scale(0.1, 1.0), d.uniform(0.4, 0.8))}
+
+
+@QUIET.process(GOES, "from within a well, gradient descent at rate < 1/L falls linearly to its minimum", in_limit=True)
+def double_well(d: Draw) -> Changes:
+    objective = {"name": "double_well", "data": constant_data(0.0)}
+    changes = {"plugins": plugin("../../plugins/double_well"), "objective": objective, "xi": ["start", "path_mean"]}
+    return changes | {
+        "start": d.pick(d.uniform(0.3, 1.2), {"name": "uniform", "low": -1.2, "high": -0.3}),
+        "learning_rate": 0.1,
+    }
+
+
+@QUIET.process(
+    GOES, "gradient descent at rate < 1/L on Toint's function falls linearly to the first local minimum", in_limit=True
+)
+def toints_function_downhill(d: Draw) -> Changes:
+    spacing = d.scale(0.5, 5.0)
+    objective = {"name": "toint", "knots": "uniform", "spacing": spacing}
+    return {"objective": objective, "xi": ["start"], "paths": 1, "learning_rate": round3(spacing * d.uniform(0.02, 0.15))}

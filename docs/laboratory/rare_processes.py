@@ -73,7 +73,7 @@ def pareto_tails(d: Draw) -> Changes:
     return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.1, 4.5)), "learning_rate": d.scale(0.03, 0.3)}
 
 
-@RARE.process(STAYS, "the stationary law has no variance, so E|Theta_n - xi|^2 is infinite for every xi with a variance")
+@RARE.process(STAYS, "steps have a stationary law: they do not tend to 0 in probability, let alone in mean square")
 def pareto_tails_without_a_variance(d: Draw) -> Changes:
     return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(1.3, 1.9)), "learning_rate": d.scale(0.03, 0.3)}
 
@@ -84,8 +84,24 @@ def pareto_tails_and_a_vanishing_rate(d: Draw) -> Changes:
     return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.3, 4.5)), "learning_rate": rate}
 
 
-@RARE.process(STAYS, "the median of a step is its noise, which is bounded below: RMSprop's step is at most rate/sqrt(1-beta2)")
+@RARE.process(STAYS, "the average of squares has a stationary law, so steps do not tend to 0 in probability")
 def pareto_tails_rmsprop(d: Draw) -> Changes:
     rule = {"name": "rmsprop", "beta2": d.uniform(0.9, 0.99), "bias_correction": True}
     rate = round3(d.scale(0.02, 0.2))
     return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.3, 4.5)), "optimizer": rule, "learning_rate": rate}
+
+
+def clipped(d: Draw) -> Changes:
+    """Return clipped SGD on Pareto tails without a variance; the bound is beyond most of the data."""
+    rule = {"name": "clipped", "bound": d.scale(6.0, 20.0)}
+    return {"plugins": plugin("rules", "pareto"), "objective": pareto(d.uniform(1.3, 1.9)), "optimizer": rule}
+
+
+@RARE.process(STAYS, "clipped gradients have noise of positive variance at every point", in_limit=True)
+def clipped_pareto_tails(d: Draw) -> Changes:
+    return clipped(d) | {"learning_rate": d.scale(0.03, 0.2)}
+
+
+@RARE.process(GOES, "clipped gradients are bounded and their mean vanishes at one point only; rates tend to 0, sum to infinity")
+def clipped_pareto_tails_and_a_vanishing_rate(d: Draw) -> Changes:
+    return clipped(d) | {"learning_rate": power(d.uniform(0.3, 0.8), d.uniform(0.4, 0.7))}

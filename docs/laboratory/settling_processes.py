@@ -1,6 +1,6 @@
 """States that still settle when the run ends: averages that fill or empty, maxima that rise."""
 
-from laboratory.parts import power, quadratic
+from laboratory.parts import plugin, power, quadratic
 from laboratory.process import GOES, STAYS, Changes, Draw, Family, data, round3
 
 SETTLING = Family("states that settle")
@@ -85,3 +85,15 @@ def adabelief_uncorrected(d: Draw) -> Changes:
 def slow_momentum_that_fills(d: Draw) -> Changes:
     rule = {"name": "momentum", "form": "ema", "beta": d.pick(0.99, 0.999), "start": d.pick("zero", "first_gradient")}
     return {"optimizer": rule, "learning_rate": d.scale(0.01, 0.3), "start": d.pick(0.0, 5.0)}
+
+
+@SETTLING.process(GOES, "SGD whose rate is rate n^-exponent by its own rule", in_limit=True)
+def rule_that_shrinks_its_steps(d: Draw) -> Changes:
+    rule = {"name": "annealed", "exponent": d.uniform(0.4, 0.8)}
+    return {"plugins": plugin("rules"), "optimizer": rule, "learning_rate": d.uniform(0.3, 0.8)}
+
+
+@SETTLING.process(STAYS, "SGD whose rate falls to rate times rest by its own rule")
+def rule_that_shrinks_its_steps_to_a_limit(d: Draw) -> Changes:
+    rule = {"name": "annealed", "exponent": d.uniform(0.3, 0.8), "rest": d.scale(1e-3, 0.1)}
+    return {"plugins": plugin("rules"), "optimizer": rule, "learning_rate": d.uniform(0.3, 0.8)}

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from laboratory.catalogue import FAMILIES, PROCESSES
-from laboratory.process import PLUGINS
+from laboratory.process import PLUGINS, Process
 from laboratory.trials import Trial
 from nonconv.statistics.shares import share
 
@@ -25,76 +25,78 @@ class Count:
         self.in_limit = len(of_limit)
         self.undecided_in_limit = sum(trial.answer == "undecided" for trial in of_limit)
 
-    def cells(self) -> tuple[str, ...]:
-        """Return the columns of NUMBERS; the interval is Clopper and Pearson's."""
-        of_wrong = share(self.wrong, self.runs, 0.95)
-        interval = f"{100 * of_wrong.ci_low:.1f} to {100 * of_wrong.ci_high:.1f} %"
-        in_limit = f"{self.undecided_in_limit} of {self.in_limit}" if self.in_limit else ""
-        right = self.runs - self.wrong - self.undecided
-        return (
-            str(self.runs),
-            str(right),
-            str(self.undecided),
-            str(self.wrong),
-            f"{100 * of_wrong.value:.1f} %",
-            interval,
-            in_limit,
-        )
-
-
-NUMBERS = ("runs", "right", "undecided", "wrong", "share", "95 % interval", "undecided in the limit regime")
+    @property
+    def right(self) -> int:
+        """Return how many verdicts were true statements other than undecided."""
+        return self.runs - self.wrong - self.undecided
 
 
 def verdict_tables(found: list[Trial]) -> Iterator[str]:
-    """Yield the lines of three tables: by family, by process, and what is wrong in most instances."""
+    """Yield the lines of three tables: by family, what is wrong in most instances, and by process."""
     yield "### By family\n"
-    yield from _table(("family", *NUMBERS), _family_rows(found))
-    yield "\n### By process\n"
-    yield from _table(("process", "truth", *NUMBERS), _process_rows(found))
+    yield from _table(FAMILY_HEAD, 1, _family_rows(found))
     yield "\n### Processes that are wrong in most instances\n"
-    yield from _worst(found)
+    worst = list(_worst_rows(found))
+    yield from _table(("process", "truth", "said", "wrong"), 3, worst) if worst else ["None."]
+    yield "\n### By process\n"
+    yield from _table(("process", "truth", "limit regime", "right", "undecided", "wrong", "why"), 3, _process_rows(found), 1)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+FAMILY_HEAD = ("family", "runs", "right", "undecided", "wrong", "share", "95 % interval", "undecided in the limit regime")
+
+
+def _table(head: tuple[str, ...], texts: int, rows: Iterable[tuple[str, ...]], last: int = 0) -> Iterator[str]:
+    """Yield a table: first `texts` columns of text, then numbers, then `last` columns of text."""
     yield f"| {' | '.join(head)} |"
-    yield f"|{' --- |' * (len(head) - len(NUMBERS))}{' ---: |' * len(NUMBERS)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield f"|{' --- |' * texts}{' ---: |' * (len(head) - texts - last)}{' --- |' * last}"
+    # Bars would end a cell.
+    yield from (f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in rows)
 
 
 def _family_rows(found: list[Trial]) -> Iterator[tuple[str, ...]]:
     for family in FAMILIES:
         own = [trial for trial in found if PROCESSES[trial.process].family == family.name]
         if own:
-            yield family.name, *Count(own).cells()
-    yield "all", *Count(found).cells()
+            yield family.name, *_family_numbers(Count(own))
+    yield "all", *_family_numbers(Count(found))
+
+
+def _family_numbers(count: Count) -> tuple[str, ...]:
+    """Return a row of FAMILY_HEAD but for the name; the interval is Clopper and Pearson's."""
+    wrong = share(count.wrong, count.runs, 0.95)
+    counts = (str(count.runs), str(count.right), str(count.undecided), str(count.wrong))
+    interval = f"{100 * wrong.ci_low:.1f} to {100 * wrong.ci_high:.1f} %"
+    in_limit = f"{count.undecided_in_limit} of {count.in_limit}" if count.in_limit else ""
+    return (*counts, f"{100 * wrong.value:.1f} %", interval, in_limit)
+
+
+def _by_process(found: list[Trial]) -> Iterator[tuple[Process, list[Trial]]]:
+    for number in sorted({trial.process for trial in found}):
+        yield PROCESSES[number], [trial for trial in found if trial.process == number]
 
 
 def _process_rows(found: list[Trial]) -> Iterator[tuple[str, ...]]:
-    for number in sorted({trial.process for trial in found}):
-        process = PROCESSES[number]
-        own = [trial for trial in found if trial.process == number]
-        yield f"{process.family}: {process.name}", " or ".join(process.allowed), *Count(own).cells()
+    for process, own in _by_process(found):
+        count = Count(own)
+        yield *_stated(process), str(count.right), str(count.undecided), str(count.wrong), process.why
 
 
-def _worst(found: list[Trial]) -> Iterator[str]:
-    listed = False
-    for number in sorted({trial.process for trial in found}):
-        own = [trial for trial in found if trial.process == number]
+def _worst_rows(found: list[Trial]) -> Iterator[tuple[str, ...]]:
+    for process, own in _by_process(found):
         wrong = [trial for trial in own if trial.wrong]
         if 2 * len(wrong) > len(own):
-            process, listed = PROCESSES[number], True
             said = " or ".join(sorted({trial.answer for trial in wrong}))
-            yield f"- {process.family}: {process.name}: {len(wrong)} of {len(own)} say `{said}`; {process.why}."
-    if not listed:
-        yield "None."
+            yield *_stated(process)[:2], said, f"{len(wrong)} of {len(own)}"
 
 
-def reasons(found: Iterable[int]) -> Iterator[str]:
-    """Yield a list entry for each process: its truth, and a sketch of the proof."""
-    for number in found:
-        process = PROCESSES[number]
-        regime = ", in its limit regime" if process.in_limit else ""
-        yield f"- {process.family}: {process.name}: {' or '.join(process.allowed)}{regime}. {process.why}."
+def _stated(process: Process) -> tuple[str, str, str]:
+    return f"{process.family}: {process.name}", " or ".join(process.allowed), "yes" if process.in_limit else ""
+
+
+def catalogue_table(numbers: Iterable[int]) -> Iterator[str]:
+    """Yield the lines of a table of processes, given by index, that nothing was run of."""
+    rows = ((*_stated(PROCESSES[number]), PROCESSES[number].why) for number in numbers)
+    yield from _table(("process", "truth", "limit regime", "why"), 4, rows)
 
 
 def detail(trial: Trial) -> str:

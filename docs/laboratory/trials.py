@@ -1,6 +1,5 @@
 """Simulate instances of processes and judge them with nonconv's verdict."""
 
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -18,14 +17,13 @@ from nonconv.study.ready import compiled
 
 
 class Trial(NamedTuple):
-    """One instance and its verdict. seconds: of simulation and judgement, compilation included."""
+    """One instance and its verdict."""
 
     process: int
     number: int
     config: Changes
     answer: str
     reason: str
-    seconds: float
 
     @property
     def wrong(self) -> bool:
@@ -63,9 +61,8 @@ def judged(config: Changes) -> tuple[str, str]:
 
 def try_out(task: Task) -> Trial:
     """Simulate and judge one instance."""
-    config, start = PROCESSES[task.process].config(task.seed, task.number, task.base), time.perf_counter()
-    answer, reason = judged(config)
-    return Trial(task.process, task.number, config, answer, reason, time.perf_counter() - start)
+    config = PROCESSES[task.process].config(task.seed, task.number, task.base)
+    return Trial(task.process, task.number, config, *judged(config))
 
 
 def tasks(processes: Iterable[int], instances: int, seed: int, **base: Any) -> list[Task]:

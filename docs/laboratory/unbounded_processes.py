@@ -85,7 +85,7 @@ def toints_example_for_other_rules(d: Draw) -> Changes:
     return toint(d, optimizer=rule)
 
 
-@ESCAPES.process(BLOWS_UP, "the slope is -scale at every iterate, and the rates sum to infinity")
+@ESCAPES.process(UNBOUNDED, "the slope is -scale at every iterate, and the rates sum to infinity")
 def toints_example_with_vanishing_rates(d: Draw) -> Changes:
     return toint(d, learning_rate=power(d.uniform(0.1, 1.0), d.uniform(0.2, 0.6)))
 

@@ -74,7 +74,7 @@ def adam_on_its_way(d: Draw) -> Changes:
     }
 
 
-@UNITS.process(STAYS, ON_ITS_WAY, in_limit=False)
+@UNITS.process(STAYS, ON_ITS_WAY)
 def one_coordinate_on_its_way(d: Draw) -> Changes:
     """The others have long been stationary."""
     rate = d.uniform(0.1, 0.5)

@@ -1,6 +1,6 @@
 """Rates that tend to 0, quickly or slowly, and rates that fall to a positive limit."""
 
-from laboratory.parts import any_optimizer, optimizer, pieces, power, quadratic, step_scale
+from laboratory.parts import any_optimizer, optimizer, pieces, plugin, power, quadratic, step_scale
 from laboratory.process import GOES, STAYS, Changes, Draw, Family, data, round3
 
 VANISHING = Family("vanishing rates")
@@ -77,7 +77,7 @@ def short_warm_up(d: Draw) -> Changes:
     return {"objective": quadratic(d.any_data()), "learning_rate": rate}
 
 
-@VANISHING.process(GOES, "the size of a step is at most rate_n, its sum is infinite: " + ROBBINS_MONRO, in_limit=True)
+@VANISHING.process(GOES, ROBBINS_MONRO, in_limit=True)
 def far_start(d: Draw) -> Changes:
     rate = power(d.uniform(0.3, 0.9), d.uniform(0.4, 0.6))
     return {"objective": quadratic(d.any_data()), "learning_rate": rate, "start": d.scale(10.0, 1e5)}
@@ -235,7 +235,7 @@ def asymptotically_constant(d: Draw) -> Changes:
     return {"objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 
 
-@FALLING.process(STAYS, "the rate is 0 after the first step within the run, and positive after it")
+@FALLING.process(STAYS, "the rate is 0 for as long as the run is watched, and a positive constant after it")
 def zero_only_for_a_while(d: Draw) -> Changes:
     rule, law = any_optimizer(d), d.any_data()
     value = round3(step_scale(rule, law) * d.uniform(0.1, 0.5))
@@ -249,3 +249,37 @@ def rising(d: Draw) -> Changes:
     value = round3(step_scale(rule, law) * d.uniform(0.2, 0.4))
     rate = pieces([round3(value * 0.1), value], [d.share(0.02, 0.1)])
     return {"objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
+
+
+@VANISHING.process(GOES, "a law with a density makes the mean direction of signs smooth: " + ROBBINS_MONRO)
+def signs_on_smooth_data(d: Draw) -> Changes:
+    law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
+    rate = power(round3(law.sd * d.scale(0.5, 2.0)), d.uniform(0.4, 0.7))
+    rule = {"name": "signum", "beta": d.uniform(0.0, 0.9)}
+    return {"plugins": plugin("../../plugins/signum"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
+
+
+@SLOW.process(
+    STAYS,
+    "between two data points the sign of a gradient does not depend on theta: a random walk between -1 and 1,"
+    " whose squared steps sum to infinity",
+)
+def signs_on_two_points(d: Draw) -> Changes:
+    rate = power(d.uniform(0.1, 0.5), d.uniform(0.2, 0.45))
+    rule = {"name": "signum", "beta": 0.0}
+    return {"plugins": plugin("../../plugins/signum"), "optimizer": rule, "learning_rate": rate}
+
+
+@SLOW.process(GOES, "Adagrad's rate is of order n^-1/2, so its product with the schedule sums to infinity and tends to 0")
+def adagrad_with_a_vanishing_rate(d: Draw) -> Changes:
+    law = d.bounded_data()
+    rate = power(round3(law.sd * d.scale(0.5, 3.0)), d.uniform(0.1, 0.5))
+    return {"objective": quadratic(law), "optimizer": "adagrad", "learning_rate": rate}
+
+
+@FALLING.process(STAYS, POSITIVE)
+def rising_slowly(d: Draw) -> Changes:
+    rule, law = any_optimizer(d), d.any_data()
+    limit = step_scale(rule, law) * d.uniform(0.2, 0.6)
+    rate = {"name": "asymptotically_constant", "value": round3(limit * 0.1), "limit": round3(limit)}
+    return {"objective": quadratic(law), "optimizer": rule, "learning_rate": rate | {"exponent": d.uniform(0.1, 0.5)}}

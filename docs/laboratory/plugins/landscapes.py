@@ -111,12 +111,28 @@ def mixed_gradient(k: NoConstants, theta: Lanes, x: Lanes) -> Lanes:
     return (1.0 + 0.5 * x) * theta + x
 
 
+class Tilt(NamedTuple):
+    """No curvature: X theta. Where E X = 0 every point is a minimizer."""
+
+    data: Data
+    dim: Dim = 1
+
+
+def tilt_loss(k: NoConstants, theta: Lanes, x: Lanes) -> Lanes:
+    return x * theta
+
+
+def tilt_gradient(k: NoConstants, theta: Lanes, x: Lanes) -> Lanes:
+    return x
+
+
 for name, parameters, constants, prepare, loss, gradient, minimizer in (
-    ("quartic", Quartic, NoConstants, no_constants, quartic_loss, quartic_gradient, at_zero),
+    ("quartic", Quartic, NoConstants, no_constants, quartic_loss, quartic_gradient, None),
     ("log_cosh", LogCosh, NoConstants, no_constants, log_cosh_loss, log_cosh_gradient, None),
     ("huber", Huber, HuberConstants, huber_constants, huber_loss, huber_gradient, None),
     ("product", Product, NoConstants, no_constants, product_loss, product_gradient, at_zero),
-    ("mixed", Mixed, NoConstants, no_constants, mixed_loss, mixed_gradient, at_zero),
+    ("mixed", Mixed, NoConstants, no_constants, mixed_loss, mixed_gradient, None),
+    ("tilt", Tilt, NoConstants, no_constants, tilt_loss, tilt_gradient, None),
 ):
     OBJECTIVES.register(
         Objective(

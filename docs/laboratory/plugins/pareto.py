@@ -10,7 +10,7 @@ from nonconv.plugin import DATA, Distribution, Doc, Interval, Lanes, Law, exp, l
 class Pareto(NamedTuple):
     """A symmetric law with P(|X| > x) = x^-tail for x > 1: moments below `tail` are finite, the others are not."""
 
-    tail: Annotated[float, Interval(gt=1, le=1e3), Doc("the tail index")] = 2.5
+    tail: Annotated[float, Interval(gt=1, le=1e3), Doc("the tail index")]
 
 
 class ParetoConstants(NamedTuple):
@@ -33,6 +33,8 @@ def sample(k: ParetoConstants, u: Lanes) -> Lanes:
     return select(centred < 0.0, -size, size)
 
 
+EXAMPLES = {"pareto": [{"tail": 12.0}, {"tail": 20.0}]}
+"""Tails whose moments a sample shows."""
 DATA.register(
     Distribution(
         name="pareto",

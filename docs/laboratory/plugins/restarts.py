@@ -64,6 +64,17 @@ def alternating(h: Alternating, n: Array) -> Array:
     return np.where(np.mod(n - 1.0, h.period) < h.period / 2, float(h.small), float(h.large))
 
 
+class GrowingInTurn(NamedTuple):
+    """Batches of one for half a period, then batches that grow as n^exponent for the other half."""
+
+    exponent: Annotated[float, Interval(gt=0, le=1), Doc("how fast the larger ones grow")]
+    period: Annotated[int, Interval(ge=2), Doc("steps of both together")]
+
+
+def growing_in_turn(h: GrowingInTurn, n: Array) -> Array:
+    return np.where(np.mod(n - 1.0, h.period) < h.period / 2, 1.0, np.minimum(np.ceil(np.power(n, h.exponent)), 2.0**31 - 1.0))
+
+
 LEARNING_RATES.register(
     Schedule(name="restarts", parameters=Restarts, paper="arXiv:1608.03983", value=restarts, limits=restart_limits)
 )
@@ -86,5 +97,14 @@ BATCH_SIZES.register(
         paper="none",
         value=alternating,
         limits=lambda h: Limits(min(h.small, h.large), max(h.small, h.large)),
+    )
+)
+BATCH_SIZES.register(
+    Schedule(
+        name="growing_in_turn",
+        parameters=GrowingInTurn,
+        paper="none",
+        value=growing_in_turn,
+        limits=lambda h: Limits(1.0, np.inf),
     )
 )
