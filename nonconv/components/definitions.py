@@ -156,6 +156,8 @@ class Optimizer(Component):
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
+    bounded_direction: parameters -> whether some number bounds every direction, whatever the gradients are. Where none does,
+        |theta - xi|^2 has k moments only if gradients have 2k. ALWAYS and NEVER are such functions.
     """
 
     state: type[Any]
@@ -163,6 +165,7 @@ class Optimizer(Component):
     relative_size: Callable[[Parameters, Array], Array]
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
+    bounded_direction: Callable[[Parameters], bool]
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
@@ -192,11 +195,20 @@ def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
     return False
 
 
+def ALWAYS(h: Parameters) -> bool:  # noqa: N802  # as above
+    """Return True: `bounded_direction` of a rule whose directions are as long as one number at most."""
+    return True
+
+
 class Law(NamedTuple):
     """What is known exactly of a data distribution; every array has one entry per coordinate, shape (dim,).
 
     third_central: E (X - mean)^3. low, high: bounds, infinite where there are none. symmetric: whether every coordinate is
     symmetric about its mean.
+
+    The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
+    infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
+    fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
     """
 
     mean: Array
@@ -205,17 +217,68 @@ class Law(NamedTuple):
     low: Array
     high: Array
     symmetric: bool
+    fourth: Array | None = None
+    moments: float = np.nan
+    tail_share: Array | None = None
 
     @classmethod
-    def same(cls, dim: int, *moments: float, symmetric: bool) -> "Law":
+    def same(
+        cls,
+        dim: int,
+        *numbers: float,
+        symmetric: bool,
+        fourth: float | None = None,
+        moments: float = np.nan,
+        tail_share: float | None = None,
+    ) -> "Law":
         """Return the law of dim coordinates that share mean, variance, third central moment, low and high, in this order."""
-        mean, variance, third_central, low, high = (np.full(dim, float(moment)) for moment in moments)
-        return cls(mean, variance, third_central, low, high, symmetric)
+        mean, variance, third_central, low, high = (np.full(dim, float(number)) for number in numbers)
+        more = (None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share))
+        return cls(mean, variance, third_central, low, high, symmetric, next(more), moments, next(more))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the moments and bounds that it states, by name."""
+        every = {name: getattr(self, name) for name in self._fields if name not in ("symmetric", "moments")}
+        return {name: array for name, array in every.items() if array is not None}
 
     @property
     def bounded(self) -> bool:
         """Whether every coordinate is bounded on both sides."""
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
+
+    @property
+    def finite_moments(self) -> float:
+        """Up to which order absolute moments are finite: inf for a bounded law; nan if the law does not say."""
+        return np.inf if self.bounded else self.moments
+
+    def largest_kurtosis(self) -> Array:
+        """Return E (X - mean)^4 / variance^2, (dim,), or the most it can be; nan where nothing is known, 0 without variance."""
+        stated = np.full_like(self.mean, np.nan) if self.fourth is None else self.fourth
+        if not self.bounded:
+            return _ratio(_ratio(stated, self.variance), self.variance)
+        # (X - low)(high - X)(X - mean)^2 >= 0 has this expectation as its bound of the fourth moment; two points attain it.
+        spread = np.sqrt(self.variance)
+        below, above = _ratio(self.mean - self.low, spread), _ratio(self.high - self.mean, spread)
+        most = below * above + (above - below) * _ratio(_ratio(self.third_central, self.variance), spread)
+        # A fourth moment beyond the doubles is not infinite where the law is bounded.
+        return np.where(np.isfinite(stated), _ratio(_ratio(stated, self.variance), self.variance), most)
+
+    def least_tail_share(self) -> Array:
+        """Return tail_share, (dim,), or the least it can be; nan where nothing is known, 1 without variance."""
+        if self.tail_share is not None and not np.any(np.isnan(self.tail_share)):
+            return self.tail_share
+        spread = np.sqrt(self.variance)
+        furthest = _ratio(np.maximum(self.high - self.mean, self.mean - self.low), spread)
+        # E X^8 <= furthest^4 E X^4, and by Pearson the kurtosis exceeds the squared skewness by 1 at least.
+        least = 1.0 + _ratio(_ratio(self.third_central, self.variance), spread) ** 2
+        share = np.where(self.variance > 0.0, np.minimum(_ratio(least, furthest**4), 1.0), 1.0)
+        return share if self.bounded else np.full_like(share, np.nan)
+
+
+def _ratio(number: Array, unit: Array) -> Array:
+    """Divide by a unit that is 0 where there is nothing to measure; 0 there."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.divide(number, unit, out=np.zeros_like(unit), where=unit > 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer
+from nonconv.components.definitions import NEVER, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import correction, size_of_quotient
 
@@ -95,4 +95,6 @@ ADABELIEF = Optimizer(
     relative_size=lambda h, n: size_of_quotient(h.beta1, h.beta2, h.bias_correction, n),
     monotone=(),
     can_be_undefined=lambda h: bool(h.eps == 0 and h.eps_root == 0),
+    # Constant gradients do not deviate from their average, so they are divided by next to nothing.
+    bounded_direction=NEVER,
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer
+from nonconv.components.definitions import ALWAYS, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 
 
@@ -83,4 +83,5 @@ ADAGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("v",),
     can_be_undefined=can_be_undefined,
+    bounded_direction=ALWAYS,
 )

@@ -106,6 +106,11 @@ def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
     return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
 
 
+def bounded_direction(h: "Adam | Amsgrad") -> bool:
+    """Return whether m forgets a large gradient before the root of v does: then m_hat / sqrt(v_hat) is bounded."""
+    return bool(h.beta1 == 0 or h.beta1**2 < h.beta2)
+
+
 ADAM = Optimizer(
     name="adam",
     parameters=Adam,
@@ -118,6 +123,7 @@ ADAM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=without_eps,
+    bounded_direction=bounded_direction,
 )
 
 
@@ -212,4 +218,5 @@ AMSGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("w",),
     can_be_undefined=without_eps,
+    bounded_direction=bounded_direction,
 )

@@ -101,4 +101,5 @@ MOMENTUM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=NEVER,
+    bounded_direction=NEVER,
 )

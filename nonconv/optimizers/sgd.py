@@ -33,4 +33,5 @@ SGD = Optimizer(
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=NEVER,
+    bounded_direction=NEVER,
 )
