@@ -1291,8 +1291,8 @@ UNCORRECTED = {"beta2": 0.9999, "bias_correction": False}
 @pytest.mark.parametrize(("name", "stated", "why"), WRONG)
 def test_wrong_statements_are_measured(name: str, stated: str, why: str) -> None:
     """AdaBelief without bias correction is the one that a verdict was once misled by."""
-    adam = [{}, {"eps": 0}] if "bounded" not in stated else [{"beta1": 0.9, "beta2": 0.5}]
-    examples = {"ADABELIEF": [UNCORRECTED], "ADAM": adam}.get(name, [{}])
+    adam: list[dict[str, float]] = [{}, {"eps": 0}] if "bounded" not in stated else [{"beta1": 0.9, "beta2": 0.5}]
+    examples: Any = {"ADABELIEF": [UNCORRECTED], "ADAM": adam}.get(name, [{}])
     text = f"""\
 from dataclasses import replace
 from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER
