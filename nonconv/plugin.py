@@ -28,6 +28,7 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import (
+    ALWAYS,
     CONSTANT_SIZE,
     NEVER,
     SQUARED_DISTANCE,
@@ -57,6 +58,7 @@ from nonconv.optimizers import OPTIMIZERS
 from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
 
 __all__ = [
+    "ALWAYS",
     "BATCH_SIZES",
     "CONSTANT_SIZE",
     "DATA",

@@ -61,7 +61,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from nonconv.plugin import (
-    CONSTANT_SIZE, NEVER, OPTIMIZERS,
+    ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS,
     Array, Doc, Interval,
     Lanes, Optimizer, select,
 )
@@ -121,6 +121,7 @@ OPTIMIZERS.register(
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
     )
 )
 '''
@@ -955,7 +956,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("10 of 10 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("11 of 11 checks passed.\n")
     document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"lion"}
@@ -1078,6 +1079,20 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "select(x < 0.0, -1.0, x))",
         "select(x < 0.0, -1.0, x / x))",
         "can_be_undefined says no, but on gradients of 0 the direction of step 1 is nan",
+    ),
+    (
+        "lion.py",
+        "bounded_direction says if there is a bound",
+        "    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)",
+        "    return c.weight_m * s.m + c.weight_g * g, LionState(m)",
+        "bounded_direction says yes, but gradients of 1e+100 give directions",
+    ),
+    (
+        "ramp.py",
+        "law's tails go together",
+        "symmetric=False)",
+        "symmetric=False, fourth=1e-9)",
+        "fourth is below variance^2",
     ),
     (
         "lion.py",
@@ -1265,6 +1280,8 @@ WRONG: list[tuple[str, str, str]] = [
     ("AMSGRAD", 'monotone=("v", "w")', "monotone names v, but it both rises"),
     ("ADAGRAD", "relative_size=CONSTANT_SIZE", "on random gradients they are 6.09 times as long"),
     ("ADAM", "can_be_undefined=NEVER", "can_be_undefined says no, but on gradients of 0 the direction of step 1 is nan"),
+    ("SGD", "bounded_direction=ALWAYS", "bounded_direction says yes, but gradients of 1e+100 give directions"),
+    ("ADAM", "bounded_direction=ALWAYS", "bounded_direction says yes, but gradients of 1e+100 give directions"),
     ("ADAM", "can_be_undefined=lambda h: True", "can_be_undefined says yes, but on 64 gradients of 0 all directions"),
 ]
 """One of ours under another name, and what is stated wrongly of it."""
@@ -1274,15 +1291,18 @@ UNCORRECTED = {"beta2": 0.9999, "bias_correction": False}
 @pytest.mark.parametrize(("name", "stated", "why"), WRONG)
 def test_wrong_statements_are_measured(name: str, stated: str, why: str) -> None:
     """AdaBelief without bias correction is the one that a verdict was once misled by."""
+    adam: list[dict[str, float]] = [{}, {"eps": 0}] if "bounded" not in stated else [{"beta1": 0.9, "beta2": 0.5}]
+    examples: Any = {"ADABELIEF": [UNCORRECTED], "ADAM": adam}.get(name, [{}])
     text = f"""\
 from dataclasses import replace
-from nonconv.plugin import CONSTANT_SIZE, NEVER
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER
 from nonconv.optimizers import OPTIMIZERS
+from nonconv.optimizers.sgd import SGD
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adagrad import ADAGRAD
 from nonconv.optimizers.adam import ADAM, AMSGRAD
 OPTIMIZERS.register(replace({name}, name="wrong", {stated}))
-EXAMPLES = {{"wrong": [{UNCORRECTED if name == "ADABELIEF" else {}}, {"{'eps': 0}" if name == "ADAM" else {}}]}}
+EXAMPLES = {{"wrong": {examples}}}
 """
     (plugin,) = load_files([write("wrong.py", text)]).plugins
     kind, component, _ = plugin.registered[0]
@@ -1291,7 +1311,10 @@ EXAMPLES = {{"wrong": [{UNCORRECTED if name == "ADABELIEF" else {}}, {"{'eps': 0
     assert why in wrong[0]
 
 
-@pytest.mark.parametrize("field", ["relative_size=CONSTANT_SIZE", "monotone=()", "can_be_undefined=NEVER"])
+OF_LION = ["relative_size=CONSTANT_SIZE", "monotone=()", "can_be_undefined=NEVER"]
+
+
+@pytest.mark.parametrize("field", OF_LION)
 def test_an_optimizer_must_state_what_the_verdict_rests_on(field: str) -> None:
     write("lion.py", LION.replace(f"        {field},\n", ""))
     name = field.partition("=")[0]
@@ -1404,6 +1427,8 @@ def test_findings_tell_what_passed() -> None:
         ("can_be_undefined=NEVER", "can_be_undefined=False", "can_be_undefined: must be a function"),
         ("relative_size=CONSTANT_SIZE", "relative_size=lambda h, n: 1.0", "relative_size must return an array"),
         ("can_be_undefined=NEVER", "can_be_undefined=lambda h: None", "can_be_undefined must return True or False"),
+        ("bounded_direction=ALWAYS", "bounded_direction=True", "bounded_direction: must be a function"),
+        ("bounded_direction=ALWAYS", "bounded_direction=lambda h: 1", "bounded_direction must return True or False"),
     ],
 )
 def test_statements_of_a_wrong_form_are_refused_before_anything_runs(old: str, new: str, says: str) -> None:

@@ -332,9 +332,9 @@ def test_share_of_paths_that_are_lost(paths: int, lost: str, verb: str) -> None:
     tail = error_rate(paths) / 2.0
     count = int(stats.binom.isf(tail, paths, 0.05)) + 1
     assert stats.binom.sf(count - 1, paths, 0.05) < tail <= stats.binom.sf(count - 2, paths, 0.05)
-    found = judge(observed(paths=paths, **{lost: count}))
+    found = judge(replace(observed(paths=paths), **{lost: count}))
     assert (found.answer, found.reason.split(" paths ")[0]) == (verb, f"{count} of {paths}")
-    assert answer(observed(paths=paths, **{lost: count - 1})) == "does_not_converge"
+    assert answer(replace(observed(paths=paths), **{lost: count - 1})) == "does_not_converge"
 
 
 def test_share_of_paths_that_left_without_randomness() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from nonconv.plugin import CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Lanes, Optimizer, select
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Lanes, Optimizer, select
 
 
 class Lion(NamedTuple):
@@ -41,5 +41,6 @@ OPTIMIZERS.register(
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
     )
 )

@@ -146,8 +146,8 @@ class Optimizer(Component):
     at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
         By default every parameter keeps its value.
 
-    The other fields state what the theory and the verdict need of the rule. They have no default: a wrong one would take a
-    safeguard away; `nonconv explain NAME --test` measures it.
+    The other fields state what the theory and the verdict need of the rule. The first three have no default: a wrong one would
+    take a safeguard away. The last two state nothing by default. `nonconv explain NAME --test` measures all of them.
 
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
         constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
@@ -156,6 +156,8 @@ class Optimizer(Component):
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
+    bounded_direction: parameters -> whether some number bounds every direction, whatever the gradients are. Where none does,
+        |theta - xi|^2 has k moments only if gradients have 2k. By default none does, which gives no interval too many.
     stable_below: parameters -> how large the constant learning rate times the curvature of a minimum may be for
         iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
         inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
@@ -166,6 +168,7 @@ class Optimizer(Component):
     relative_size: Callable[[Parameters, Array], Array]
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
+    bounded_direction: Callable[[Parameters], bool] = lambda parameters: False
     stable_below: Callable[[Parameters], float] | None = None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
@@ -206,6 +209,10 @@ class Law(NamedTuple):
 
     third_central: E (X - mean)^3. low, high: bounds, infinite where there are none. symmetric: whether every coordinate is
     symmetric about its mean.
+
+    The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
+    infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
+    fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
     """
 
     mean: Array
@@ -214,17 +221,68 @@ class Law(NamedTuple):
     low: Array
     high: Array
     symmetric: bool
+    fourth: Array | None = None
+    moments: float = np.nan
+    tail_share: Array | None = None
 
     @classmethod
-    def same(cls, dim: int, *moments: float, symmetric: bool) -> "Law":
+    def same(
+        cls,
+        dim: int,
+        *numbers: float,
+        symmetric: bool,
+        fourth: float | None = None,
+        moments: float = np.nan,
+        tail_share: float | None = None,
+    ) -> "Law":
         """Return the law of dim coordinates that share mean, variance, third central moment, low and high, in this order."""
-        mean, variance, third_central, low, high = (np.full(dim, float(moment)) for moment in moments)
-        return cls(mean, variance, third_central, low, high, symmetric)
+        mean, variance, third_central, low, high = (np.full(dim, float(number)) for number in numbers)
+        more = (None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share))
+        return cls(mean, variance, third_central, low, high, symmetric, next(more), moments, next(more))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the moments and bounds that it states, by name."""
+        every = {name: getattr(self, name) for name in self._fields if name not in ("symmetric", "moments")}
+        return {name: array for name, array in every.items() if array is not None}
 
     @property
     def bounded(self) -> bool:
         """Whether every coordinate is bounded on both sides."""
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))
+
+    @property
+    def finite_moments(self) -> float:
+        """Up to which order absolute moments are finite: inf for a bounded law; nan if the law does not say."""
+        return np.inf if self.bounded else self.moments
+
+    def largest_kurtosis(self) -> Array:
+        """Return E (X - mean)^4 / variance^2, (dim,), or the most it can be; nan where nothing is known, 0 without variance."""
+        stated = np.full_like(self.mean, np.nan) if self.fourth is None else self.fourth
+        if not self.bounded:
+            return _ratio(_ratio(stated, self.variance), self.variance)
+        # (X - low)(high - X)(X - mean)^2 >= 0 has this expectation as its bound of the fourth moment; two points attain it.
+        spread = np.sqrt(self.variance)
+        below, above = _ratio(self.mean - self.low, spread), _ratio(self.high - self.mean, spread)
+        most = below * above + (above - below) * _ratio(_ratio(self.third_central, self.variance), spread)
+        # A fourth moment beyond the doubles is not infinite where the law is bounded.
+        return np.where(np.isfinite(stated), _ratio(_ratio(stated, self.variance), self.variance), most)
+
+    def least_tail_share(self) -> Array:
+        """Return tail_share, (dim,), or the least it can be; nan where nothing is known, 1 without variance."""
+        if self.tail_share is not None and not np.any(np.isnan(self.tail_share)):
+            return self.tail_share
+        spread = np.sqrt(self.variance)
+        furthest = _ratio(np.maximum(self.high - self.mean, self.mean - self.low), spread)
+        # E X^8 <= furthest^4 E X^4, and by Pearson the kurtosis exceeds the squared skewness by 1 at least.
+        least = 1.0 + _ratio(_ratio(self.third_central, self.variance), spread) ** 2
+        share = np.where(self.variance > 0.0, np.minimum(_ratio(least, furthest**4), 1.0), 1.0)
+        return share if self.bounded else np.full_like(share, np.nan)
+
+
+def _ratio(number: Array, unit: Array) -> Array:
+    """Divide by a unit that is 0 where there is nothing to measure; 0 there."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.divide(number, unit, out=np.zeros_like(unit), where=unit > 0.0))
 
 
 @dataclass(frozen=True, kw_only=True)

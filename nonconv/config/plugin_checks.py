@@ -144,7 +144,7 @@ def _annotation_text(annotation: Any) -> str:
 
 def _check_statements(rule: Optimizer) -> Iterator[Finding]:
     """Yield what is wrong with the form of an optimizer's statements; the contract's checks measure whether they are true."""
-    for role in ("relative_size", "can_be_undefined"):
+    for role in ("relative_size", "can_be_undefined", "bounded_direction"):
         if not callable(getattr(rule, role)):
             yield rule.parameters, role, "must be a function"
     fields = getattr(rule.state, "_fields", ())

@@ -14,6 +14,12 @@ from nonconv.numerics.rng import key, uniforms
 SAMPLES = 2**17
 """Samples per coordinate, and how many standard errors their moments may be off: by chance once in a million."""
 STANDARD_ERRORS = 5.0
+NEAR, NEARER = 30, 50
+"""Powers of 1/2 at which the growth of rare values is measured; the uniforms' grid is 2^-52."""
+LIGHT = 0.045
+"""Below this growth, in doublings per power of 1/2, a tail is no power law: Laplace's has 0.037, one of 20 moments 0.05."""
+MORE = 1.05
+"""By what factor more moments may be stated than are measured."""
 
 
 def dim_of(component: Any, h: Any) -> int:
@@ -46,13 +52,49 @@ def _law_fits(component: Distribution, h: Any) -> None:
     law = component.law(h, dim)
     if not isinstance(law, Law):
         raise Broken(f"law returns {type(law).__name__}, not Law", component.law)
-    for name, moment in zip(Law._fields[:5], law[:5], strict=True):
+    for name, moment in law.arrays().items():
         if np.shape(moment) != (dim,):
             raise Broken(f"law: {name} has the shape {np.shape(moment)} for {dim} coordinates", component.law)
     if not np.all((law.low <= law.mean) & (law.mean <= law.high) & (law.variance >= 0.0)):
         raise Broken("law: low <= mean <= high and variance >= 0 do not hold", component.law)
     if law.symmetric and np.any(np.abs(law.third_central) > 1e-12 * law.variance**1.5):
         raise Broken("law: symmetric, but its third central moment is not 0", component.law)
+
+
+def _tails_fit(component: Distribution, h: Any) -> None:
+    """Check that what `law` states of its tails goes together, and with the values of the most extreme uniforms."""
+    law = component.law(h, dim_of(component, h))
+    if law.moments <= 0.0:
+        raise Broken(f"law: moments is {law.moments:g}; it must be positive, or nan where it is not known", component.law)
+    if law.tail_share is not None and np.any((law.tail_share < 0.0) | (law.tail_share > 1.0)):
+        raise Broken("law: tail_share must be between 0 and 1", component.law)
+    if law.fourth is not None and np.any(law.fourth < law.variance**2 * (1.0 - 1e-9)):
+        raise Broken("law: fourth is below variance^2, which no law's is", component.law)
+    if law.moments <= 4.0 and law.fourth is not None and np.any(np.isfinite(law.fourth)):
+        raise Broken(f"law: fourth is finite, but moments of order {law.moments:g} and above are said not to be", component.law)
+    if law.bounded:
+        return
+    for j in range(dim_of(component, h)):
+        order = _measure_order(component, h, j)
+        if law.finite_moments > MORE * order:
+            says = f"law says that moments up to order {law.finite_moments:g} are finite"
+            raise Broken(
+                f"{says}; the values of extreme uniforms grow so fast that those above {order:.3g} are not", component.law
+            )
+
+
+def _measure_order(component: Distribution, h: Any, j: int) -> float:
+    """Return up to which order moments of a coordinate are finite, by how its values grow where they are rarest.
+
+    It is inf where they grow slower than any power. Where u is within 2^-k of 0, 1/2 or 1, a power law's values are as
+    2^(k / order); those of light tails are as a power of k.
+    """
+    entry, distances = entry_of(component, h, dim_of(component, h), j), np.array([2.0**-NEAR, 2.0**-NEARER])
+    growths = []
+    for place, side in ((0.0, 1.0), (0.5, -1.0), (0.5, 1.0), (1.0, -1.0)):
+        near, nearer = np.abs(np.broadcast_to(component.sample(entry, place + side * distances), 2))
+        growths.append(math.log2(nearer / near) / (NEARER - NEAR) if 0.0 < near < nearer else 0.0)
+    return math.inf if max(growths) < LIGHT else 1.0 / max(growths)
 
 
 def _samples(component: Distribution, h: Any, j: int) -> Array:
@@ -76,9 +118,9 @@ def _samples_in_bounds(component: Distribution, h: Any) -> None:
 
 
 def _samples_have_moments(component: Distribution, h: Any) -> None:
-    """Check mean, variance and third central moment of samples, within five standard errors.
+    """Check mean, variance, third and fourth central moment of samples, within five standard errors.
 
-    These are estimated from the sample, in units in which sixth powers are finite.
+    These are estimated from the sample, in units in which eighth powers are finite.
     """
     law = component.law(h, dim_of(component, h))
     for j in range(dim_of(component, h)):
@@ -88,11 +130,14 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
         unit = 2.0 ** math.frexp(float(np.abs(x).max()))[1]
         x = x / unit
         mean, deviation = float(x.mean()), x - x.mean()
-        m2, m3, m4, m6 = (float((deviation**k).mean()) for k in (2, 3, 4, 6))
-        # Variances of the first three sample moments, times the number of samples (delta method).
-        spread = (m2, m4 - m2**2, m6 - m3**2 - 6.0 * m4 * m2 + 9.0 * m2**3)
-        names = ("mean", "variance", "third_central")
-        for k, (name, seen, known, squared) in enumerate(zip(names, (mean, m2, m3), law[:3], spread, strict=True), 1):
+        m2, m3, m4, m5, m6, m8 = (float((deviation**k).mean()) for k in (2, 3, 4, 5, 6, 8))
+        # Variances of the first sample moments, times the number of samples (delta method).
+        spread = [m2, m4 - m2**2, m6 - m3**2 - 6.0 * m4 * m2 + 9.0 * m2**3, m8 - m4**2 - 8.0 * m5 * m3 + 16.0 * m2 * m3**2]
+        stated = {name: law.arrays().get(name) for name in ("mean", "variance", "third_central", "fourth")}
+        for k, ((name, known), seen, squared) in enumerate(zip(stated.items(), (mean, m2, m3, m4), spread, strict=True), 1):
+            # Left out or infinite, or so that the standard error of a sample's would be infinite.
+            if known is None or not math.isfinite(known[j]) or law.finite_moments <= 2 * k:
+                continue
             rounding = 1e-12 * max(abs(mean), math.sqrt(m2)) ** k
             error = math.sqrt(max(squared, 0.0) / SAMPLES)
             if not abs(seen - known[j] / unit**k) <= STANDARD_ERRORS * error + rounding:
@@ -114,6 +159,7 @@ OF_DATA: dict[str, Check] = {
     "constants have one entry per coordinate": constants_fit,
     "law has one entry per coordinate, in order": _law_fits,
     "compiled samples equal NumPy's": _sample_compiles,
+    "law's tails go together": _tails_fit,
     "samples stay within the law's bounds": _samples_in_bounds,
     "samples have the law's moments": _samples_have_moments,
 }

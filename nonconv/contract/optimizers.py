@@ -33,6 +33,8 @@ average does.
 """
 FAR = np.array([1e12, 1e15, 1e18])
 """Steps at which a relative size is near its limit."""
+HUGE, FARTHEST = 1e100, 1e6
+"""The largest gradients that a bound is tried with, and how many times longer bounded directions may become."""
 TINY, FAR_ABOVE, LATE, SETTLED, BORDER = 1e-30, 1e3, 2.0**40, 4096, 0.1
 """A theta beside which any eps is large, and growth of it; from which step on, how long, how far off the limit."""
 QUIET = 64
@@ -234,6 +236,22 @@ def _undefined_is_measured(component: Optimizer, h: Any) -> None:
         raise Broken(what, component.can_be_undefined)
 
 
+def _bound_is_measured(component: Optimizer, h: Any) -> None:
+    """Compare bounded_direction with directions on gradients up to HUGE, one and all of them, relative to those on noise.
+
+    A yes must hold. A no needs no gradients that prove it: it takes intervals away, and gives none.
+    """
+    noise, spike = _normals()[:WATCHED] / LARGE, np.arange(WATCHED)[:, None] == WATCHED // 4
+    grown = np.minimum(2.0 ** np.arange(WATCHED), HUGE)[:, None]
+    usual, *huge = (
+        max(float(np.nanmax(np.abs(step.direction))) for step in _walk(component, h, gradients))
+        for gradients in (noise, np.where(spike, HUGE, noise), noise * grown, np.abs(noise) * HUGE)
+    )
+    if component.bounded_direction(h) and max(huge) > FARTHEST * usual:
+        what = f"bounded_direction says yes, but gradients of {HUGE:g} give directions {max(huge) / usual:.2g} times as long"
+        raise Broken(f"{what} as gradients of about 1", component.bounded_direction)
+
+
 def _stability_is_measured(component: Optimizer, h: Any) -> None:
     """Compare stable_below with what becomes of a tiny theta whose gradient is theta, at rates on either side of it."""
     if component.stable_below is None:
@@ -278,6 +296,7 @@ OF_OPTIMIZERS: dict[str, Check] = {
     "relative_size is the size of directions": _relative_size_is_measured,
     "monotone names the fields that go one way": _monotone_fields_are_stated,
     "can_be_undefined says whether 0/0 occurs": _undefined_is_measured,
+    "bounded_direction says if there is a bound": _bound_is_measured,
     "stable_below is where a minimum repels": _stability_is_measured,
     "compiled update equals NumPy's": _update_compiles,
 }

@@ -13,13 +13,15 @@ from annotated_types import Interval
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Law
-from nonconv.data.values import LARGEST, Value, complain_unless_ordered
+from nonconv.data.values import LARGEST, Value, complain_unless_ordered, fourth_power
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.numerics.elementary import exp
 from nonconv.numerics.normal import normal_quantile
 
 HALF_GRID = 2.0**-53
 """Half the spacing of the uniforms: u + HALF_GRID lies strictly between 0 and 1, and exactly so."""
+NORMAL_TAIL_SHARE = 3.0**2 / 105.0
+"""fourth^2 / eighth moment of normal numbers."""
 
 
 @cache
@@ -43,9 +45,10 @@ class UniformConstants(NamedTuple):
 
 
 def uniform_law(h: Uniform, dim: int) -> Law:
-    """Return the exact moments: mean (low + high) / 2, variance (high - low)^2 / 12, third central moment 0."""
-    moments = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
-    return Law.same(dim, *moments, symmetric=True)
+    """Return the exact moments: mean (low + high) / 2, variance (high - low)^2 / 12, fourth (high - low)^4 / 80."""
+    numbers = ((h.low + h.high) / 2, (h.high - h.low) ** 2 / 12, 0.0, h.low, h.high)
+    # With r half the width, E (X - mean)^k = r^k / (k + 1) for even k.
+    return Law.same(dim, *numbers, symmetric=True, fourth=fourth_power(h.high - h.low) / 80, moments=np.inf, tail_share=9 / 25)
 
 
 def sample_uniform(k: UniformConstants, u: Lanes) -> Lanes:
@@ -97,10 +100,27 @@ def log_uniform_law(h: LogUniform, dim: int) -> Law:
         center = float(weight @ rise)
         variance, central = (float(weight @ (low * (rise - center)) ** k) for k in (2, 3))
         first, second = low + low * center, float(weight @ (low + low * rise) ** 2)
+    fourth, eighth = _log_uniform_tails(width, h.sign == "both")
+    tails = {"fourth": fourth_power(h.high) * fourth, "moments": np.inf, "tail_share": fourth**2 / eighth}
     if h.sign == "both":
-        return Law.same(dim, 0.0, second, 0.0, -h.high, h.high, symmetric=True)
+        return Law.same(dim, 0.0, second, 0.0, -h.high, h.high, symmetric=True, **tails)
     ends = sorted((sign * low, sign * h.high))
-    return Law.same(dim, sign * first, variance, sign * central, *ends, symmetric=False)
+    return Law.same(dim, sign * first, variance, sign * central, *ends, symmetric=False, **tails)
+
+
+def _log_uniform_tails(width: float, both: bool) -> tuple[float, float]:
+    """Return the fourth and the eighth central moment in units of high; width: log(high / low), both: with either sign."""
+    # Gauss-Legendre panels of length 1 from the top, below which 40 leave nothing: exp is smooth on each.
+    panels = np.minimum(np.arange(min(math.ceil(width), 40) + 1.0), width)
+    node, weight = np.polynomial.legendre.leggauss(20)
+    half = np.diff(panels)[:, None] / 2.0
+    magnitude, weight = np.exp(-(panels[:-1, None] + half + half * node)), half * weight
+    total = float(weight.sum())
+    # What lies further down is at 0 in these units.
+    beyond = (width - total) / width
+    mean = 0.0 if both else float((weight * magnitude).sum()) / width
+    fourth, eighth = (float((weight * (magnitude - mean) ** k).sum()) / width + beyond * mean**k for k in (4, 8))
+    return fourth, eighth
 
 
 def log_ratio(h: LogUniform) -> float:
@@ -150,8 +170,9 @@ class NormalConstants(NamedTuple):
 
 
 def normal_law(h: Normal, dim: int) -> Law:
-    """Return the exact moments: mean, std^2, 0, unbounded."""
-    return Law.same(dim, h.mean, h.std**2, 0.0, -np.inf, np.inf, symmetric=True)
+    """Return the exact moments: mean, std^2, 0, fourth 3 std^4, unbounded."""
+    numbers = (h.mean, h.std**2, 0.0, -np.inf, np.inf)
+    return Law.same(dim, *numbers, symmetric=True, fourth=3 * fourth_power(h.std), moments=np.inf, tail_share=NORMAL_TAIL_SHARE)
 
 
 def sample_normal(k: NormalConstants, u: Lanes) -> Lanes:
@@ -233,12 +254,13 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     weight = weight * np.exp((mode - z) * (mode + z) / 2)
     weight /= weight.sum()
     center = float(weight @ z)
-    second, third = (float(weight @ (z - center) ** k) for k in (2, 3))
+    second, third, fourth, eighth = (float(weight @ (z - center) ** k) for k in (2, 3, 4, 8))
+    tails = {"fourth": fourth_power(h.std) * fourth, "moments": np.inf, "tail_share": fourth**2 / eighth}
     # The mean is the middle of the interval, exactly: no odd moment is left to rounding.
     if h.low - h.mean == h.mean - h.high:
-        return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True)
-    moments = (h.mean + h.std * center, h.std**2 * second, h.std**3 * third, h.low, h.high)
-    return Law.same(dim, *moments, symmetric=False)
+        return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True, **tails)
+    numbers = (h.mean + h.std * center, h.std**2 * second, h.std**3 * third, h.low, h.high)
+    return Law.same(dim, *numbers, symmetric=False, **tails)
 
 
 def prepare_truncated(h: TruncatedNormal, dim: int) -> TruncatedNormalConstants:

@@ -11,7 +11,7 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Law
-from nonconv.data.values import Value, complain_unless_ordered
+from nonconv.data.values import Value, complain_unless_ordered, fourth_power
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 MOST_POINTS = 10_000
@@ -30,7 +30,11 @@ def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
         probabilities, probabilities[::-1], rtol=0, atol=1e-12
     )
     variance, third = float(probabilities @ deviation**2), float(probabilities @ deviation**3)
-    return Law.same(dim, mean, variance, third, values[0], values[-1], symmetric=bool(symmetric))
+    # In units of the furthest value, where no eighth power overflows.
+    furthest = float(np.abs(deviation).max())
+    fourth, eighth = (float(probabilities @ (deviation / (furthest or 1.0)) ** k) for k in (4, 8))
+    tails = {"fourth": fourth_power(furthest) * fourth, "moments": np.inf, "tail_share": fourth**2 / eighth if eighth else 1.0}
+    return Law.same(dim, mean, variance, third, values[0], values[-1], symmetric=bool(symmetric), **tails)
 
 
 class TwoPoint(NamedTuple):

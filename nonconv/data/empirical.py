@@ -56,6 +56,11 @@ def law(h: Rows, dim: int) -> Law:
     # Symmetric about the mean: the sorted deviations are their own mirror image.
     ordered = np.sort(deviation, axis=0)
     symmetric = bool(np.allclose(ordered, -ordered[::-1], rtol=0, atol=1e-12 * float(np.ptp(h.table))))
+    # In units of the furthest value, where no eighth power overflows.
+    furthest = np.abs(deviation).max(axis=0)
+    fourth, eighth = (((deviation / np.where(furthest > 0.0, furthest, 1.0)) ** k).mean(axis=0) for k in (4, 8))
+    with np.errstate(over="ignore"):
+        central_fourth = furthest**4 * fourth
     return Law(
         mean,
         (deviation**2).mean(axis=0),
@@ -63,6 +68,9 @@ def law(h: Rows, dim: int) -> Law:
         h.table.min(axis=0),
         h.table.max(axis=0),
         symmetric,
+        central_fourth,
+        np.inf,
+        np.where(eighth > 0.0, fourth**2 / np.where(eighth > 0.0, eighth, 1.0), 1.0),
     )
 
 

@@ -10,7 +10,15 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Distribution, Files, Group, Initialisation, Law, Point
-from nonconv.data.continuous import NORMAL, UNIFORM, NormalConstants, UniformConstants, sample_normal, sample_uniform
+from nonconv.data.continuous import (
+    NORMAL,
+    NORMAL_TAIL_SHARE,
+    UNIFORM,
+    NormalConstants,
+    UniformConstants,
+    sample_normal,
+    sample_uniform,
+)
 from nonconv.numerics.arithmetic import Array
 
 DrawnFrom = Annotated[Literal["normal", "uniform"], Doc("the law of the weights")]
@@ -84,9 +92,10 @@ def spread(component: Initialisation, parameters: He | Glorot | Lecun, groups: t
 
 def _law(h: Spread, dim: int) -> Law:
     # Infinite bounds, also for uniform starts: only mean and variance of a start are used.
-    """Return mean 0 and variance std^2 per coordinate."""
-    zero = np.zeros(dim)
-    return Law(zero, h.std**2, zero, np.full(dim, -np.inf), np.full(dim, np.inf), symmetric=True)
+    """Return mean 0 and variance std^2 per coordinate, and the tails of normal numbers, which uniform ones do not exceed."""
+    zero, variance = np.zeros(dim), h.std**2
+    ends, tails = (np.full(dim, -np.inf), np.full(dim, np.inf)), np.full(dim, NORMAL_TAIL_SHARE)
+    return Law(zero, variance, zero, *ends, True, 3.0 * variance**2, np.inf, tails)
 
 
 def _prepare_uniform(h: Spread, dim: int) -> UniformConstants:

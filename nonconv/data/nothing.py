@@ -27,7 +27,7 @@ NOTHING = Distribution(
     name="none",
     parameters=Nothing,
     paper="",
-    law=lambda h, dim: Law.same(dim, 0.0, 0.0, 0.0, 0.0, 0.0, symmetric=True),
+    law=lambda h, dim: Law.same(dim, 0.0, 0.0, 0.0, 0.0, 0.0, symmetric=True, fourth=0.0, moments=np.inf, tail_share=1.0),
     constants=NothingConstants,
     prepare=lambda h, dim: NothingConstants(np.zeros(dim)),
     sample=sample,

@@ -178,7 +178,7 @@ class _Binding:
         """Return the moments and bounds of the data. Raises PluginError for a law of the wrong shape."""
         make: Callable[..., Law] = self.data.component.law
         law = make(self.loaded, self.dim)
-        if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law[:5]):
+        if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law.arrays().values()):
             raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
 
@@ -381,3 +381,5 @@ def _check_statements(optimizer: Chosen) -> None:
         raise refusal(rule.relative_size, "relative_size must return an array of the shape of n")
     if not isinstance(rule.can_be_undefined(h), bool | np.bool_):
         raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
+    if not isinstance(rule.bounded_direction(h), bool | np.bool_):
+        raise refusal(rule.bounded_direction, "bounded_direction must return True or False")

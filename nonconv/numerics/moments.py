@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import student
 
+SMALL_SAMPLE = 400
+"""Below so many samples, those of very skewed numbers often look less skewed than they are."""
+LEAST_SKEWNESS = 3.0
+"""Skewness in coefficients of variation that is then taken at least; squares of normal numbers have 2."""
 SYMMETRIC = 1e-6
 """Below this a skewness changes an interval less than rounding would change its correction."""
 
@@ -101,17 +105,25 @@ class Estimate(NamedTuple):
     high: Array
 
 
-def estimate(m: Moments, confidence: float = 0.95) -> Estimate:
+def estimate(m: Moments, confidence: float = 0.95, skewed: NDArray[np.bool_] | bool = False) -> Estimate:
     """Return mean, standard error and interval over independent samples; nan where fewer than two, or not all, are finite.
 
     Student's t with Hall's cubic correction for skewness (1992, J. R. Statist. Soc. B 54, 221-228): both tails keep their
     share where squares of errors, which are skewed, make the plain interval miss on one side.
+
+    skewed: which numbers are known to be more skewed than squares of normal ones. In a small sample their upper ends are
+    then at least as far off as with LEAST_SKEWNESS, so that they miss too seldom rather than too often.
     """
     tail = 0.5 - confidence / 2
     value, se = _mean_and_error(m)
     if not value.size:
         return Estimate(value, se, value, value)
-    return Estimate(value, se, value - se * _deviate(m, 1.0 - tail), value - se * _deviate(m, tail))
+    above = _deviate(m, tail)
+    if np.any(skewed) and int(m.n.flat[0]) < SMALL_SAMPLE:
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            least = LEAST_SKEWNESS * np.sqrt(m.m2) / m.n / np.abs(m.mean)  # of the mean: divided by a root of n twice
+            above = np.where(skewed, np.fmin(above, _bend(m, tail, np.maximum(least, _skewness(m)))), above)
+    return Estimate(value, se, value - se * _deviate(m, 1.0 - tail), value - se * above)
 
 
 def lower_bound(m: Moments, error: float) -> Array:
@@ -135,9 +147,19 @@ def _deviate(m: Moments, probability: float) -> Array:
 
     It is plain Student's t where the skewness is 0 or unknown.
     """
+    return _bend(m, probability, _skewness(m))
+
+
+def _skewness(m: Moments) -> Array:
+    """Return the skewness of the mean."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return np.asarray(m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n))
+
+
+def _bend(m: Moments, probability: float, skewness: Array) -> Array:
+    """Return the quantile of Student's t at this probability, corrected for a mean of this skewness."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         t = student(int(m.n.flat[0]) - 1, probability)  # every number is of all paths
-        skewness = m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n)
         # The inverse of Hall's transformation, a cubic with an exact root.
         bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
     return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))

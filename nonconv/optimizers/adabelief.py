@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer
+from nonconv.components.definitions import NEVER, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import correction, size_of_quotient, stable_quotient
 
@@ -96,6 +96,8 @@ ADABELIEF = Optimizer(
     relative_size=lambda h, n: size_of_quotient(h.beta1, h.beta2, h.bias_correction, n),
     monotone=(),
     can_be_undefined=lambda h: bool(h.eps == 0 and h.eps_root == 0),
+    # Constant gradients do not deviate from their average, so they are divided by next to nothing.
+    bounded_direction=NEVER,
     # Without gradients s tends to eps_root / (1 - beta2).
     stable_below=lambda h: stable_quotient(h.beta1, h.eps + math.sqrt(h.eps_root / (1.0 - h.beta2))),
 )

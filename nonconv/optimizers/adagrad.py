@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer
+from nonconv.components.definitions import ALWAYS, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 
 
@@ -84,5 +84,6 @@ ADAGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("v",),
     can_be_undefined=can_be_undefined,
+    bounded_direction=ALWAYS,
     stable_below=lambda h: math.inf,  # v stays as large as the gradients were that overshot
 )

@@ -109,6 +109,11 @@ def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
     return size_of_quotient(h.beta1, h.beta2, h.bias_correction or h.start == "first_gradient", n)
 
 
+def bounded_direction(h: "Adam | Amsgrad") -> bool:
+    """Return whether m forgets a large gradient before the root of v does: then m_hat / sqrt(v_hat) is bounded."""
+    return bool(h.beta1 == 0 or h.beta1**2 < h.beta2)
+
+
 ADAM = Optimizer(
     name="adam",
     parameters=Adam,
@@ -121,6 +126,7 @@ ADAM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=without_eps,
+    bounded_direction=bounded_direction,
     stable_below=lambda h: stable_quotient(h.beta1, smallest_divisor(h)),
 )
 
@@ -216,5 +222,6 @@ AMSGRAD = Optimizer(
     relative_size=relative_size,
     monotone=("w",),
     can_be_undefined=without_eps,
+    bounded_direction=bounded_direction,
     stable_below=lambda h: math.inf,  # w stays as large as the gradients were that overshot
 )

@@ -108,5 +108,6 @@ MOMENTUM = Optimizer(
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=NEVER,
+    bounded_direction=NEVER,
     stable_below=stable_below,
 )

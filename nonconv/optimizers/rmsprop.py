@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer
+from nonconv.components.definitions import ALWAYS, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import (
     EpsPlacement,
@@ -93,5 +93,6 @@ RMSPROP = Optimizer(
     relative_size=lambda h, n: size_of_quotient(0.0, h.beta2, h.bias_correction or h.start == "first_gradient", n),
     monotone=(),
     can_be_undefined=without_eps,
+    bounded_direction=ALWAYS,
     stable_below=lambda h: stable_quotient(0.0, smallest_divisor(h)),
 )

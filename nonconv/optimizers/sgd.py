@@ -33,5 +33,6 @@ SGD = Optimizer(
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=NEVER,
+    bounded_direction=NEVER,
     stable_below=lambda h: 2.0,
 )

@@ -54,12 +54,17 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
 def interval(row: dict[str, Any], of: str = "mse") -> str:
     """Write a mean and half the width of its 95 % interval, both to two digits of the latter: `0.0342 ± 0.0011`.
 
-    row: the value under `of` with ci_low and ci_high. The value is None where it is not finite; then status, n and n_finite
+    row: the value under `of` with ci_low and ci_high, and perhaps the median of the distance, which a random run's error has
+    in any case. The value is None where it is not finite; then status, n and n_finite
     give `overflow (3 of 200 paths)`.
     """
     value = row[of]
     if value is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
+    if row["ci_high"] is None and row.get("median"):
+        # Where the mean has no interval though paths differ, the median has one.
+        median = row["median"]["value"]
+        return f"{value:.4g} (no interval)" if median is None else f"{value:.4g} (no interval; median distance {median:.3g})"
     # Without an interval, where nothing is random, the number is given alone.
     half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
     if half == 0.0:
@@ -122,10 +127,10 @@ def _typed_rows(run: Run) -> list[dict[str, Any]]:
 
 
 def _number(name: str, text: str) -> str | int | float:
-    """Read a cell of error.csv as a number; xi is a text."""
+    """Read a cell of error.csv as a number; xi is a text. An end of an interval is empty where there is none."""
     if name == "xi":
         return text
-    return int(text) if name in ("step", "batch_size", "n", "n_finite") else float(text)
+    return int(text) if name in ("step", "batch_size", "n", "n_finite") else float(text or "nan")
 
 
 def _convert(name: str, text: str) -> str | int | float | None:

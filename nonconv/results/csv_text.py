@@ -13,6 +13,11 @@ def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def known(value: float | None) -> float | None:
+    """Return a number that may be missing as JSON has it: None for one that is missing or not finite."""
+    return None if value is None else number(value)
+
+
 def status(value: float) -> str:
     """Say what a number is that JSON has as null: finite, overflow or nan."""
     return "finite" if math.isfinite(value) else "nan" if math.isnan(value) else "overflow"

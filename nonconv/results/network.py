@@ -9,8 +9,9 @@ import numpy as np
 from nonconv.components.definitions import Coupled, Group
 from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Cell
-from nonconv.numerics.moments import Estimate, Moments, estimate
-from nonconv.results.csv_text import as_csv, number, status
+from nonconv.numerics.moments import Moments
+from nonconv.results.csv_text import as_csv, known, number, status
+from nonconv.statistics.intervals import Intervals, sample_intervals
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.networks import DEGRADED
 from nonconv.statistics.tally import Tally
@@ -58,7 +59,7 @@ def _risk_steps(cell: Cell) -> list[int]:
 def _risk_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
     """Yield RISK_COLUMNS, and WRONG_COLUMNS where examples have classes, per step."""
     m = _risks(tally)
-    found = estimate(m)
+    found = sample_intervals(cell, m)
     for r, step in enumerate(_risk_steps(cell)):
         wrong = _estimate_at(found, 1, r) if _classes(cell) else []
         yield step, *_estimate_at(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
@@ -70,9 +71,10 @@ def _risks(tally: Tally) -> Moments:
     return tally.risks
 
 
-def _estimate_at(of: Estimate, k: int, r: int) -> list[float]:
-    """Return value, standard error and interval of row k at recorded step r."""
-    return [float(field[k, r]) for field in of]
+def _estimate_at(of: Intervals, k: int, r: int) -> list[float | None]:
+    """Return value, standard error and interval of row k at recorded step r; None where there is no interval for a reason."""
+    value, *interval = (float(field[k, r]) for field in of.estimate)
+    return [value, *(None if of.reasons[k, r] else number for number in interval)]
 
 
 def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
@@ -81,9 +83,9 @@ def _noise_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
     scale is the ratio of the means: the simple noise scale of McCandlish et al. (arXiv:1812.06162).
     """
     assert tally.noises is not None
-    found, m = estimate(tally.noises), tally.noises
+    found, m = sample_intervals(cell, tally.noises), tally.noises
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scale = found.value[1] / found.value[0]
+        scale = found.estimate.value[1] / found.estimate.value[0]
     for r, step in enumerate(cell.program.record[summary_steps(cell.program.record)].tolist()):
         both = [[*_estimate_at(found, k, r), int(m.n_finite[k, r])] for k in range(2)]
         yield dict(zip(NOISE_COLUMNS, [step, *both[0], *both[1], float(scale[r]), int(m.n[0, r])], strict=True))
@@ -134,14 +136,13 @@ def _course(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
 def _risk_at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
     """Return row k of the risks at one step, as JSON has it."""
     risks = _risks(tally)
-    value, se, low, high = _estimate_at(estimate(risks), k, r)
+    value, *interval = _estimate_at(sample_intervals(cell, risks), k, r)
+    assert value is not None
     return {
         "step": _risk_steps(cell)[r],
         "value": number(value),
         "status": status(value),
-        "se": number(se),
-        "ci_low": number(low),
-        "ci_high": number(high),
+        **dict(zip(("se", "ci_low", "ci_high"), map(known, interval), strict=True)),
         "n": int(risks.n[k, r]),
         "n_finite": int(risks.n_finite[k, r]),
     }

@@ -11,10 +11,11 @@ import numpy as np
 from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate
-from nonconv.results import counterexample, network, verdict_files
+from nonconv.numerics.moments import Moments, effective_number
+from nonconv.results import counterexample, missing_intervals, network, quantities, verdict_files
 from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
+from nonconv.statistics.intervals import FEW_PATHS, Intervals, Reasons, error_intervals
 from nonconv.statistics.measured_block import OUTCOMES, end_names
 from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import Tally
@@ -25,9 +26,6 @@ from nonconv.theory.predictions import predictions
 from nonconv.theory.recursion import predicted_errors
 
 ERROR_COLUMNS = ("step", "learning_rate", "batch_size", "xi", "mse", "se", "ci_low", "ci_high", "n", "n_finite")
-FEW_PATHS = 30
-"""Below this effective number of paths a mean's t interval is not to be trusted."""
-
 
 OPTIONAL_FILES = (
     "theory.csv",
@@ -46,8 +44,12 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     bound: the a priori interval, if one is known. evidence: what only a run on Toint's counterexample has.
     """
     theory = predicted_errors(cell)
-    errors = estimate(tally.errors)
-    files = {"error.csv": error_csv(cell, tally, errors), "paths.npz": paths_npz(cell, tally)}
+    errors = error_intervals(cell, tally)
+    files = {
+        "error.csv": error_csv(cell, tally, errors),
+        "quantities.csv": quantities.quantities_csv(cell, tally),
+        "paths.npz": paths_npz(cell, tally),
+    }
     if theory:
         files["theory.csv"] = theory_csv(cell, theory)
     files |= verdict_files.files(cell, tally, bound)
@@ -64,15 +66,17 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     return files | {"summary.json": as_json(content)}
 
 
-def error_csv(cell: Cell, tally: Tally, errors: Estimate) -> bytes:
+def error_csv(cell: Cell, tally: Tally, errors: Intervals) -> bytes:
     """Write one row per recorded step and xi.
 
-    It has the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval.
+    It has the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval, empty where there is a reason.
     """
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
-    numbers = (*errors, tally.errors.n, tally.errors.n_finite)
+    value, *interval = errors.estimate
+    shown = (np.where(errors.reasons == "", field.astype(np.object_), "") for field in interval)
+    numbers = (value, *shown, tally.errors.n, tally.errors.n_finite)
     by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
     rows = ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
     return as_csv(ERROR_COLUMNS, rows)
@@ -115,7 +119,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
     )
 
 
-def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]) -> dict[str, Any]:
+def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array]) -> dict[str, Any]:
     """Return the content of summary.json: what summary.md, the terminal and --json say.
 
     errors: estimates of shape (xi, R). theory: exact errors by xi.
@@ -138,15 +142,17 @@ def summary(cell: Cell, tally: Tally, errors: Estimate, theory: dict[str, Array]
             for r in summary_steps(cell.program.record).tolist()
             for k in range(len(cell.xi))
         ],
+        "quantiles": {xi.label: quantities.at(cell, tally, k, -1) for k, xi in enumerate(cell.xi)},
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
-        "warnings": _warnings(cell, tally),
+        "without_interval": missing_intervals.of_ends(cell, tally, errors.reasons),
+        "warnings": _warnings(cell, tally, errors.reasons),
     }
 
 
-def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
+def _row(cell: Cell, tally: Tally, errors: Intervals, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:
     """Return the error for xi k at recorded step r, as JSON has it."""
-    value, se, low, high = (float(field[k, r]) for field in errors)
+    value, se, low, high = (float(field[k, r]) for field in errors.estimate)
     label = cell.xi[k].label
     return {
         "step": int(cell.program.record[r]),
@@ -159,17 +165,19 @@ def _row(cell: Cell, tally: Tally, errors: Estimate, k: int, r: int, theory: dic
         "n": int(tally.errors.n[k, r]),
         "n_finite": int(tally.errors.n_finite[k, r]),
         "theory": number(float(theory[label][r])) if label in theory else None,
+        "median": None if cell.deterministic else quantities.at(cell, tally, k, r)["q50"],
     }
 
 
-def _warnings(cell: Cell, tally: Tally) -> list[str]:
-    """List what may mislead a reader: too few paths, or a mean that few paths dominate."""
+def _warnings(cell: Cell, tally: Tally, reasons: Reasons) -> list[str]:
+    """List what may mislead a reader: too few paths, means without an interval, or means that few paths dominate."""
     if cell.deterministic:
         return []
     if tally.paths == 1:
         return ["one path gives no interval"]
     few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []
-    return few + [warning for k in range(len(cell.xi)) if (warning := _heavy_tail(cell, tally.errors, k))]
+    heavy = [_heavy_tail(cell, tally.errors, k) for k in range(len(cell.xi)) if not reasons[k, -1]]
+    return [*few, *missing_intervals.sentences(cell, tally, reasons), *filter(None, heavy)]
 
 
 def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
@@ -181,5 +189,5 @@ def _heavy_tail(cell: Cell, moments: Moments, k: int) -> str:
         return ""
     return (
         f"about {carrying:.1f} of {n} paths dominate the mean for xi = {cell.xi[k].label} at step {cell.program.steps}"
-        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it); its interval is unreliable, take more paths"
+        f" (the largest alone is {float(at.largest) / mean / n:.0%} of it); its interval is wide, take more paths"
     )

@@ -7,10 +7,11 @@ from nonconv.engine.plan import Plan
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.moments import Moments, estimate, lower_bound
+from nonconv.numerics.moments import Moments
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
+from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
@@ -56,23 +57,22 @@ def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
 
     ci_low and ci_high are a 95 % interval of this floor alone; all rows are above their `lower` at once with probability 95 %.
     """
-    return _floor_rows(cell.program.plan, tally.floors)
+    return _floor_rows(cell.program.plan, tally.floors, floor_intervals(cell, tally))
 
 
 def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]]:
     """Yield FLOOR_COLUMNS of each floor of a group of coordinates."""
     assert tally.group_floors is not None
-    return _floor_rows(cell.program.plan, Moments(*(field[group] for field in tally.group_floors)))
+    own = Moments(*(field[group] for field in tally.group_floors))
+    return _floor_rows(cell.program.plan, own, group_floor_intervals(cell, tally, group))
 
 
-def _floor_rows(plan: Plan, floors: Moments) -> Iterator[dict[str, Any]]:
-    """Yield FLOOR_COLUMNS of floors with these moments."""
-    every = rows(plan)
-    # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
-    estimates, lower = estimate(floors), lower_bound(floors, 0.05 / max(len(every), 1))
-    for k, row in enumerate(every):
-        value, se, low, high = (float(field[k]) for field in estimates)
-        numbers = {"value": value, "se": se, "ci_low": low, "ci_high": high, "lower": float(lower[k])}
+def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[dict[str, Any]]:
+    """Yield FLOOR_COLUMNS of floors with these moments; None where a floor has no interval for a reason."""
+    for k, row in enumerate(rows(plan)):
+        value, *interval = (float(field[k]) for field in (*found.estimate, found.lower))
+        known = [None if found.reasons[k] else number for number in interval]
+        numbers = {"value": value, **dict(zip(("se", "ci_low", "ci_high", "lower"), known, strict=True))}
         counted = {"n": int(floors.n[k]), "n_finite": int(floors.n_finite[k])}
         yield {"step": row.step, "floor": row.floor, "lag": row.lag, **numbers, **counted}
 

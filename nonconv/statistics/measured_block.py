@@ -31,6 +31,8 @@ FATE_PATHS = 4096
 """How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
 """How many first paths are kept with what they end with, for paired differences."""
+DISTANCE_PATHS = 4096
+"""Most first paths that are kept with their distances to each xi."""
 FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
 """Most coordinates that quantiles rest on, and most numbers: fewer first paths are used where more would be needed."""
 
@@ -94,6 +96,11 @@ def fan_size(cell: Cell) -> tuple[int, int]:
     return min(cell.fan_paths, FAN_NUMBERS // (coordinates * len(cell.program.record))), coordinates
 
 
+def distance_paths(cell: Cell) -> int:
+    """Return how many first paths the quantiles of distances rest on: a function of the config alone."""
+    return max(min(DISTANCE_PATHS, FAN_NUMBERS // (len(cell.xi) * len(cell.program.record))), 1)
+
+
 def kept_coordinates(cell: Cell) -> Any:
     """Return the coordinates that are kept of a path, as an index of an axis (dim,)."""
     return [number for number, _ in cell.coordinates] if cell.coordinates else slice(None)
@@ -127,6 +134,11 @@ def fan(seen: MeasuredBlock) -> FirstPaths:
     own = kept_coordinates(seen.cell)[:coordinates] if seen.cell.coordinates else slice(coordinates)
     # A copy, since a view would keep the whole block in memory.
     return FirstPaths((seen.block.theta[:, own, : seen.among_first(paths)].copy(),), axis=2)
+
+
+def distances(seen: MeasuredBlock) -> FirstPaths:
+    """Return |theta_n - xi| at the recorded steps of the first `distance_paths` paths, shape (xi, R, paths)."""
+    return FirstPaths((np.sqrt(seen.errors[..., : seen.among_first(distance_paths(seen.cell))]),), axis=2)
 
 
 def kept(seen: MeasuredBlock) -> FirstPaths:

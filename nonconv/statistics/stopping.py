@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from nonconv.engine.blocks import block_size
 from nonconv.experiment.cell import Cell, Stopping
-from nonconv.numerics.moments import Moments, estimate
 from nonconv.statistics.floors import last_floors
+from nonconv.statistics.intervals import error_intervals, floor_intervals
 from nonconv.statistics.tally import Tally
 
 LOOK_GROWTH = 1.25
@@ -36,9 +36,11 @@ def looks(least: int, block: int, most: int) -> Iterator[int]:
 def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:
     """Return standard error over mean of the quantity that the rule is about.
 
-    It is nan where that is not finite, and 0 for a mean of 0.
+    It is nan where that is not finite, 0 for a mean of 0, and inf where it has no interval: no precision is known then.
     """
-    moments, place = (tally.errors, (0, -1)) if rule.of == "mse" else (tally.floors, last_floors(cell.program.plan)[rule.of])
-    found = estimate(Moments(*(field[place] for field in moments)))
-    value, se = float(found.value), float(found.se)
+    found = error_intervals(cell, tally) if rule.of == "mse" else floor_intervals(cell, tally)
+    place = (0, -1) if rule.of == "mse" else last_floors(cell.program.plan)[rule.of]
+    if found.reasons[place]:
+        return math.inf
+    value, se = float(found.estimate.value[place]), float(found.estimate.se[place])
     return se / value if value and math.isfinite(value) else 0.0 if value == 0 else math.nan

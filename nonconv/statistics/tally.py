@@ -70,6 +70,7 @@ class Tally:
     whole = Statistic(optional(WHOLE), lambda seen: seen.block.whole)
 
     fan = Statistic(first_paths(axis=2), measured_block.fan)
+    distances = Statistic(first_paths(axis=2), measured_block.distances)
     ends = Statistic(first_paths(axis=1), measured_block.ends)
     fates = Statistic(optional(first_paths(axis=1)), measured_block.fates)
     kept = Statistic(first_paths(axis=0), measured_block.kept)

@@ -119,7 +119,7 @@ def is_bounded(cell: Cell) -> bool:
     """
     rule, h, _ = cell.program.optimizer
     known = cell.program.objective.component is QUADRATIC and rule in (ADAM, AMSGRAD) and cell.law and cell.law.bounded
-    return bool(known and (h.beta1 == 0 or h.beta1**2 < h.beta2))
+    return bool(known and rule.bounded_direction(h))
 
 
 def bound(cell: Cell) -> Bound | None:

@@ -33,7 +33,7 @@ class Coordinate(NamedTuple):
     square: float
 
 
-def _known(cell: Cell) -> bool:
+def is_known(cell: Cell) -> bool:
     """Return whether the recursion is that of the cell's optimizer, and short enough."""
     if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
         return False
@@ -45,7 +45,7 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
 
     Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start. Runs too long are skipped.
     """
-    if not _known(cell):
+    if not is_known(cell):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
@@ -87,7 +87,7 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags.
     """
-    if not _known(cell) or not cell.program.plan.wanted.twin:
+    if not is_known(cell) or not cell.program.plan.wanted.twin:
         return []
     with np.errstate(over="ignore", invalid="ignore"):
         distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
@@ -108,17 +108,17 @@ def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0
     for step in steps:
         while done < step:
             n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
-            linear, noise = _one_step(cell, at.curvature, n)
+            linear, noise = one_step(cell, at.curvature, n)
             variance = at.variance / cell.program.batch_size(n)
             # Steps of a chunk are composed first: one small matrix times the moments.
-            first = _product(linear) @ first
-            second = _product(_second_moment_map(linear, noise, variance)) @ second
+            first = product(linear) @ first
+            second = product(_second_moment_map(linear, noise, variance)) @ second
             done += len(n)
         out.append((first[0], second[0]))
     return np.array(out).T
 
 
-def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
+def one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
     """Return the linear map of (e, m) at steps n, (steps, 2, 2), and what one unit of z adds to it, (steps, 2)."""
     program = cell.program
     rate = program.learning_rate(n)
@@ -137,7 +137,7 @@ def _one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
 def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
     """Return the linear map of the second moments (ee, em, mm, 1), shape (steps, 4, 4).
 
-    linear (steps, 2, 2), noise (steps, 2): as `_one_step` gives them. variance (steps,): of the batch means z.
+    linear (steps, 2, 2), noise (steps, 2): as `one_step` gives them. variance (steps,): of the batch means z.
     """
     (a, b), (c, d) = np.moveaxis(linear, 0, 2)
     u, v = noise.T
@@ -152,7 +152,7 @@ def _second_moment_map(linear: Array, noise: Array, variance: Array) -> Array:
     return np.moveaxis(np.array(rows), 2, 0)
 
 
-def _product(maps: Array) -> Array:
+def product(maps: Array) -> Array:
     """Return maps[-1] @ ... @ maps[0] of maps (steps, k, k).
 
     It multiplies by pairs: log2(steps) vectorised products instead of a loop.

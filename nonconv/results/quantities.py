@@ -1,0 +1,57 @@
+"""quantities.csv: quantiles of |theta_n - xi|, which exist for any law, with intervals that hold for any law."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.results.csv_text import as_csv, number
+from nonconv.statistics.quantiles import quantile
+from nonconv.statistics.tally import Tally
+
+COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
+LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
+"""Shares of the paths that are at most as far from xi, by name."""
+ITERATE = "last"
+"""Which iterate of a path: the one after the step, no average."""
+
+
+def quantities_csv(cell: Cell, tally: Tally) -> bytes:
+    """Write a row per recorded step, xi and level; the quantity is the level's name and the label of xi: `q50: minimizer`."""
+    return as_csv(COLUMNS, _rows(cell, tally))
+
+
+def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+    """Yield COLUMNS. se is empty, as the interval does not rest on one, and so is an open end."""
+    ordered = _ordered(tally)
+    finite = np.isfinite(ordered).sum(axis=2)
+    n = ordered.shape[2]
+    for r, step in enumerate(cell.program.record.tolist()):
+        for k, xi in enumerate(cell.xi):
+            for name, level in LEVELS.items():
+                found = quantile(ordered[k, r], level)
+                low, high = (end if _is_closed(end, ordered[k, r]) else "" for end in found[1:])
+                yield step, ITERATE, f"{name}: {xi.label}", found.value, "", low, high, n, int(finite[k, r])
+
+
+def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:
+    """Return the quantiles for xi k at recorded step r by name, as JSON has them."""
+    found = {}
+    for name, level in LEVELS.items():
+        value, low, high = quantile(_ordered(tally)[k, r], level)
+        found[name] = {"value": number(value), "ci_low": number(low), "ci_high": number(high)}
+    return found
+
+
+@lru_cache(maxsize=1)
+def _ordered(tally: Tally) -> Array:
+    """Return the distances of the paths in ascending order, nan last, shape (xi, R, paths)."""
+    return np.sort(tally.distances.joined, axis=2)
+
+
+def _is_closed(end: float, ordered: Array) -> bool:
+    """Return whether an end of an interval is a number of some path: an open end is infinite where no path is."""
+    return bool(np.isfinite(end) or np.isnan(end) or np.isinf(ordered[-1]))

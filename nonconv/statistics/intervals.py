@@ -1,0 +1,223 @@
+"""Intervals of means over paths, and why there are none where a sample would show too narrow ones.
+
+A mean keeps its value in any case. Its standard error and interval are nan where squares have no variance, where the rare
+draws that carry it are too few, where all paths are equal though the data are noisy, or where few paths dominate it; each
+time with a reason in words (docs/theory.md, Where there is no interval).
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.components.definitions import Chosen
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, lower_bound
+from nonconv.statistics.floors import rows
+from nonconv.statistics.tally import Tally
+from nonconv.statistics.trends import FLOOR_TRENDS, Trend, trends
+from nonconv.theory.tails import LEAST_EVENTS, Tails, error_tails, floor_tails
+
+FEW_PATHS = 30
+"""Below this effective number of paths a mean's t interval is not to be trusted."""
+FEW_OF_ALL = 8
+"""With fewer than 8 times as many paths, an effective number below an eighth of them is refused instead."""
+MANY_OF_ALL = 3
+"""Squares of normal numbers have a third of the paths as their effective number; numbers with less are skewed more."""
+SAME = 1e-12
+"""Largest standard error, relative to the mean, that the rounding of equal numbers can leave."""
+
+Reasons = NDArray[np.object_]
+"""Why a mean has no interval, a text per mean; empty where it has one."""
+
+
+class Intervals(NamedTuple):
+    """Means with their intervals, and why there are none: se, low and high are nan there. All fields have one shape."""
+
+    estimate: Estimate
+    reasons: Reasons
+
+
+class FloorIntervals(NamedTuple):
+    """Floors with their intervals. lower: bounds that hold for all of them at once, with probability 95 %."""
+
+    estimate: Estimate
+    lower: Array
+    reasons: Reasons
+
+
+def error_intervals(cell: Cell, tally: Tally) -> Intervals:
+    """Return E|theta_n - xi|^2 at the recorded steps, fields of shape (xi, R)."""
+    known = error_tails(cell, _remembered(cell, tally))
+    reasons = _reasons(cell, tally.errors, known, np.tile(_find_equal(cell, tally), (len(cell.xi), 1)))
+    # At the last step the distance to the last iterate is 0 by definition.
+    reasons[[xi.label == "last" for xi in cell.xi], -1] = ""
+    return Intervals(_withhold(_estimate(cell, tally.errors, known), reasons), reasons)
+
+
+def floor_intervals(cell: Cell, tally: Tally) -> FloorIntervals:
+    """Return the floors, fields of shape (rows,) in the order of statistics.floors.rows."""
+    return _floor_intervals(cell, tally, tally.floors)
+
+
+def group_floor_intervals(cell: Cell, tally: Tally, group: int) -> FloorIntervals:
+    """Return the floors of a group of a network's coordinates, fields of shape (rows,)."""
+    assert tally.group_floors is not None
+    return _floor_intervals(cell, tally, Moments(*(field[group] for field in tally.group_floors)))
+
+
+def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorIntervals:
+    """Return the intervals of floors with these moments."""
+    every = rows(cell.program.plan)
+    known = floor_tails(cell, _remembered(cell, tally))
+    nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
+    # Where no twin ever moves apart, nothing was seen of the noise either.
+    equal = _find_equal(cell, tally)[nearest] | (floors.mean == 0.0)
+    reasons = _reasons(cell, floors, known, equal)
+    # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
+    lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
+    return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons), lower, reasons)
+
+
+def sample_intervals(cell: Cell, m: Moments) -> Intervals:
+    """Return the means of other non-negative numbers of paths, of which only the sample is known."""
+    reasons = _reasons(cell, m, None, np.ones(m.n.shape, dtype=np.bool_))
+    return Intervals(_withhold(_estimate(cell, m, None), reasons), reasons)
+
+
+def trend_reasons(cell: Cell, tally: Tally) -> dict[Trend, str]:
+    """Return for each trend of a verdict why its mean has no interval; empty where it has one, or where nobody can know.
+
+    A trend of a floor has the reason of that floor, one of an error that of the error at the end of its span.
+    """
+    floors, errors = floor_intervals(cell, tally).reasons, error_intervals(cell, tally).reasons
+    labels = tuple(xi.label for xi in cell.xi)
+    found = {}
+    for trend in trends(cell.program.plan, labels):
+        if trend.name in FLOOR_TRENDS:
+            at = [(row.floor, row.span) for row in rows(cell.program.plan)].index((trend.name, trend.span))
+            found[trend] = str(floors[at])
+        elif trend.name.startswith("error: "):
+            end = cell.program.plan.spans[trend.span].last
+            step = int(np.abs(cell.program.record - end).argmin())
+            found[trend] = str(errors[labels.index(trend.name.removeprefix("error: ")), step])
+    return found
+
+
+def _withhold(found: Estimate, reasons: Reasons) -> Estimate:
+    """Return the estimates without standard error and interval where there is a reason."""
+    se, low, high = (np.where(reasons == "", field, np.nan) for field in found[1:])
+    return Estimate(found.value, se, low, high)
+
+
+def _estimate(cell: Cell, m: Moments, known: Tails | None) -> Estimate:
+    """Return the estimates, with the help that skewed numbers need in small samples."""
+    if cell.deterministic:
+        return estimate(m)
+    by_sample = effective_number(m) < m.n / MANY_OF_ALL
+    skewed = by_sample if known is None else known.skewed if known.exact else known.skewed | by_sample
+    return estimate(m, skewed=skewed)
+
+
+def _remembered(cell: Cell, tally: Tally) -> tuple[int, ...]:
+    """Return per span the first lag at which twins are half as far apart as at its end; 1 where there are none."""
+    plan, found = cell.program.plan, []
+    for k, span in enumerate(plan.spans):
+        distances = tally.floors.mean[[row.floor == "twin" and row.span == k for row in rows(plan)]]
+        half = np.flatnonzero(distances >= distances[-1:] / 2.0)
+        found.append(int(span.lags[half[0]]) if len(half) and distances[-1] > 0.0 else 1)
+    return tuple(found)
+
+
+def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
+    """Return at which recorded steps all paths that are kept are equal, (R,); True where fewer than two are kept."""
+    fan = tally.fan.joined
+    if fan.shape[2] < 2:
+        return np.ones(len(cell.program.record), dtype=np.bool_)
+    return np.asarray((fan == fan[:, :, :1]).all(axis=(1, 2)))
+
+
+def _is_noisy(cell: Cell) -> bool:
+    """Return whether paths differ: data or start vary."""
+    if isinstance(cell.program.start, Chosen) or cell.law is None:
+        return not cell.deterministic
+    return not cell.deterministic and not np.all(cell.law.variance == 0.0)
+
+
+@np.errstate(invalid="ignore")
+def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool_]) -> Reasons:
+    """Return why means of m have no interval.
+
+    known: what the laws say; None where nothing is known. equal: where all paths are, if their numbers are.
+    """
+    found: Reasons = np.full(m.n.shape, "", dtype=np.object_)
+    if not m.n.size or not _is_noisy(cell):
+        return found
+    n = int(m.n.flat[0])
+    carrying = effective_number(m)
+    if known is None or not known.exact:
+        for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
+            found[*at] = _dominated(m, carrying, *at)
+    constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
+    found[constant & equal] = "all paths are equal though the data are noisy: rare values were not drawn, or steps vanish"
+    if known is not None:
+        for at in np.argwhere(known.paths > n):
+            found[*at] = _too_few(cell, known, float(known.paths[*at]), n)
+        if not known.order > 4.0:
+            found[...] = _without_variance(cell, known)
+    found[(m.n_finite < n) | (n < 2)] = ""  # the mean is no number, or one path says it all
+    return found
+
+
+def _dominated(m: Moments, carrying: Array, *at: int) -> str:
+    """Say that few paths carry a mean."""
+    largest = float(m.largest[*at] / m.mean[*at] / m.n[*at])
+    return (
+        f"about {float(carrying[*at]):.1f} of {int(m.n[*at])} paths dominate it (the largest alone is {largest:.0%} of it), "
+        "and what was not drawn may weigh more; take ten times as many paths, or read the quantiles"
+    )
+
+
+def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
+    """Say that rare draws are too few, or cannot be counted."""
+    if math.isinf(paths):
+        return (
+            f"the {_of_whom(cell, known)} has moments below order {known.order:g} only, so that few draws decide it and no "
+            f"sample shows their size; read the quantiles, or take larger batches"
+        )
+    seen = LEAST_EVENTS * n / paths
+    return (
+        f"rare draws decide it; {n} paths have {seen:.2g} of them on average and an interval needs {LEAST_EVENTS:g}, "
+        f"or it is narrow and wrong; take paths: {_round_up(paths)}, or read the quantiles"
+    )
+
+
+def _without_variance(cell: Cell, known: Tails) -> str:
+    """Say that squares have no variance, or perhaps none."""
+    whose, rule = _of_whom(cell, known), cell.program.optimizer.component.name
+    if math.isnan(known.order):
+        return f"the {whose} does not say how heavy its tails are: state fourth, moments and tail_share in its Law"
+    passes = f", and {rule} passes large gradients on" if known.culprit == "data" else ""
+    if known.order <= 2.0:
+        return f"it is infinite: the {whose} has moments below order {known.order:g} only{passes}; read the quantiles instead"
+    helps = ", or take an optimizer with bounded directions" if passes else ""
+    return (
+        f"squares have no variance: the {whose} has moments below order {known.order:g} only{passes}; more paths do not help, "
+        f"read the quantiles{helps}"
+    )
+
+
+def _of_whom(cell: Cell, known: Tails) -> str:
+    """Name the law that limits moments: that of the data where none does."""
+    start = cell.program.start
+    if known.culprit == "start" and isinstance(start, Chosen):
+        return f"law of the start ({start.component.name})"
+    return f"law of the data ({cell.program.data.component.name})"
+
+
+def _round_up(number: float) -> int:
+    """Round up to two digits."""
+    unit = 10 ** max(math.floor(math.log10(number)) - 1, 0)
+    return int(math.ceil(number / unit) * unit)
