@@ -11,8 +11,8 @@ from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.learning_rate import warmed_up
 
-MOST_SEEN = 2**20
-"""Most steps, the last ones of a run, in which a period is looked for."""
+MOST_SEEN, AHEAD = 2**20, 8
+"""Most steps in which a period is looked for, and how many times the run's own: to tell how long a run would have to be."""
 REPEATS_WITHIN = 1e-9
 """Largest relative difference between values one period apart: they are computed from different steps."""
 TRIED_STEPS = 8
@@ -51,13 +51,14 @@ def describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> 
 def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
     """Return the period of learning rate and batch size together: the least p with which both repeat.
 
-    1 if neither oscillates, as their limits say; 0 if one does and no period is seen. That of a run of T steps is seen if every
-    step n > T/2 has the values of step n - p; of a long run the last MOST_SEEN steps are looked at. A warm-up is ignored, as it
-    ends. Raises PluginError.
+    1 if neither oscillates, as their limits say; 0 if one does and no period is seen. Schedules are functions of the step, so
+    AHEAD times as many steps as the run has are looked at, at most MOST_SEEN: a period is p if every step in the later half of
+    them has the values of p steps before. A warm-up is ignored, as it ends. Raises PluginError.
     """
     if not any(limits.low < limits.high for limits in (_limits(rate), _limits(batch))):
         return 1
-    n = np.arange(max(1, steps - MOST_SEEN + 1), steps + 1, dtype=np.float64)
+    last = max(steps, min(AHEAD * steps, MOST_SEEN))
+    n = np.arange(max(1, last - MOST_SEEN + 1), last + 1, dtype=np.float64)
     values = np.array([_schedule_values(rate, n), _schedule_values(batch, n)])
     # Relative to the largest value, so that a rounding error does not count where the rate is nearly 0.
     scale = REPEATS_WITHIN * np.abs(values).max(axis=1, keepdims=True)
@@ -66,7 +67,7 @@ def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
     while candidates.size:
         differ = (np.abs(values[:, late] - values[:, late - candidates[0]]) > scale).any(axis=0)
         if not differ.any():
-            # Constant over half of the run: an oscillation has yet to be seen.
+            # Constant over half of the steps: an oscillation has yet to be seen.
             return 0 if candidates[0] == 1 else int(candidates[0])
         # Some steps at which this one fails rule out most others; random ones, since others may all have the same phase.
         wrong = late[differ]

@@ -70,6 +70,8 @@ def findings(run: Run) -> list[str]:
     return [
         *(orbit_text.findings(run) if "counterexample" in run.summary else _changes(run)),
         *verdict_text.limits(run),
+        *verdict_text.settling(run),
+        *verdict_text.medians(run),
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),

@@ -61,6 +61,37 @@ def _floor(name: str, row: dict[str, Any]) -> str:
     return f"{floor}: {which}, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), averaged over {where}."
 
 
+def settling(run: Run) -> list[str]:
+    """Say that the noise of one step still changes relative to the rule's own scale, where it does on both doublings."""
+    seen = run.verdict["states"].get("one_step", [])
+    still = [at for at in seen if at["state"] in ("falls", "grows") and abs(at["slope"]) > SLOWEST_FALL]
+    if len(still) < 2:
+        return []
+    late, _ = seen
+    return [
+        f"The noise of one step, relative to what the learning rate makes of it, still {late['state']} "
+        f"(log-log slope {late['slope']:.3f}): something in the optimizer or the objective still settles."
+    ]
+
+
+def medians(run: Run) -> list[str]:
+    """Say what the typical path does where few paths carry the means, so that mean square and median may differ."""
+    if run.verdict["verdict"] != "undecided" or not any(_few(at) for floor in run.verdict["states"].values() for at in floor):
+        return []
+    told = [(label, of) for label, of in run.verdict["medians"].items() if of["course"] != "unclear" and label != "last"]
+    return [
+        f"Half of the paths end within {of['last']:.3g} of {label}, after {of['first']:.3g} at step {of['first_step']}: "
+        f"the median {of['course']}, whatever the mean square does."
+        for label, of in told
+        if None not in (of["first"], of["last"])
+    ]
+
+
+def _few(at: dict[str, Any]) -> bool:
+    """Return whether a floor is unclear since few paths carry its mean, or since its mean has no interval."""
+    return at["state"] == "unclear" and (at["low"] is None or at["high"] < 0 or at["low"] > -SLOWEST_FALL)
+
+
 def limits(run: Run) -> list[str]:
     """Say what a converging run seems to converge to: which of the fixed ξ is the limit, and which are not.
 

@@ -46,6 +46,22 @@ def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:
     return found
 
 
+def median_courses(cell: Cell, tally: Tally) -> dict[str, dict[str, Any]]:
+    """Return for each xi what the median of |theta_n - xi| did from a quarter of the run on, by the label of xi.
+
+    falls or grows: the intervals at a quarter and at the end have no number in common; else unclear. A median of 0 falls.
+    """
+    record, found = cell.program.record, {}
+    first = int(np.abs(record - cell.program.steps // 4).argmin())
+    for k, xi in enumerate(cell.xi):
+        early, late = (quantile(_ordered(tally)[k, r], LEVELS["q50"]) for r in (first, -1))
+        falls = late.high < early.low or late.high == 0.0
+        course = "falls" if falls else "grows" if late.low > early.high else "unclear"
+        steps = {"first_step": int(record[first]), "last_step": int(record[-1])}
+        found[xi.label] = {"course": course, **steps, "first": number(early.value), "last": number(late.value)}
+    return found
+
+
 @lru_cache(maxsize=1)
 def _ordered(tally: Tally) -> Array:
     """Return the distances of the paths in ascending order, nan last, shape (xi, R, paths)."""

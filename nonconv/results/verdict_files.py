@@ -1,6 +1,6 @@
 """floors.csv, group_floors.csv and verdict.json: lower bounds that hold for every xi at once, and the verdict from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nonconv.engine.plan import Plan
@@ -9,9 +9,10 @@ from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments
 from nonconv.results.csv_text import as_csv, number
+from nonconv.results.quantities import median_courses
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
-from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals
+from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals, trend_reasons
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
@@ -80,7 +81,8 @@ def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[
 def verdict_of(cell: Cell, tally: Tally) -> Verdict:
     """Judge a tally: does the iterate converge, diverge, or neither?"""
     labels = tuple(xi.label for xi in cell.xi)
-    return _judge(cell, tally, structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels), tally.trends)
+    known, followed = structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels)
+    return _judge(cell, tally, known, followed, tally.trends, trend_reasons(cell, tally))
 
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
@@ -88,8 +90,10 @@ def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
     return tally.last_iterate.joined[0] if cell.program.learning else None
 
 
-def _judge(cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of_paths: CoMoments) -> Verdict:
-    """Judge trends of paths. followed: the trends; of_paths: their means and covariances."""
+def _judge(
+    cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of_paths: CoMoments, withheld: Mapping[Trend, str]
+) -> Verdict:
+    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals."""
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
     return judge(
         Observed(
@@ -103,6 +107,7 @@ def _judge(cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of
             undefined=counts["undefined"],
             structure=known,
             whole=tally.whole,
+            withheld=withheld,
         )
     )
 
@@ -113,6 +118,7 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
     return {
         "schema_version": SCHEMA_VERSION,
         **_with_limit(cell, as_dict(verdict_of(cell, tally))),
+        "medians": median_courses(cell, tally),
         "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
         "bound": _bound_document(cell, tally, bound),
@@ -135,7 +141,7 @@ def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
     known = structure(cell, _last_iterate(cell, tally))
     for k, group in enumerate(named_groups(cell.program)):
         assert tally.group_trends is not None
-        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)))
+        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)), {})
         floors = _last_floors(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
     return found

@@ -17,7 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, lower_bound
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
-from nonconv.statistics.trends import FLOOR_TRENDS, Trend, trends
+from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
 from nonconv.theory.tails import LEAST_EVENTS, Tails, error_tails, floor_tails
 
 FEW_PATHS = 30
@@ -93,11 +93,12 @@ def trend_reasons(cell: Cell, tally: Tally) -> dict[Trend, str]:
     A trend of a floor has the reason of that floor, one of an error that of the error at the end of its span.
     """
     floors, errors = floor_intervals(cell, tally).reasons, error_intervals(cell, tally).reasons
-    labels = tuple(xi.label for xi in cell.xi)
+    labels, every = tuple(xi.label for xi in cell.xi), rows(cell.program.plan)
     found = {}
     for trend in trends(cell.program.plan, labels):
-        if trend.name in FLOOR_TRENDS:
-            at = [(row.floor, row.span) for row in rows(cell.program.plan)].index((trend.name, trend.span))
+        if trend.name in (*FLOOR_TRENDS, ONE_STEP):
+            wanted = ("twin", trend.span, 1) if trend.name == ONE_STEP else (trend.name, trend.span, None)
+            at = next(k for k, row in enumerate(every) if wanted in ((row.floor, row.span, lag) for lag in (row.lag, None)))
             found[trend] = str(floors[at])
         elif trend.name.startswith("error: "):
             end = cell.program.plan.spans[trend.span].last
@@ -190,7 +191,7 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
     seen = LEAST_EVENTS * n / paths
     return (
         f"rare draws decide it; {n} paths have {seen:.2g} of them on average and an interval needs {LEAST_EVENTS:g}, "
-        f"or it is narrow and wrong; take paths: {_round_up(paths)}, or read the quantiles"
+        f"or it is narrow and wrong; take {_round_up(paths)} paths, or read the quantiles"
     )
 
 

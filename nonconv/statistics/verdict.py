@@ -15,8 +15,8 @@ docs/verdicts.md has the mathematics and what is guaranteed.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,6 +101,7 @@ class Observed:
     """What a verdict rests on. left: paths that escaped or overflowed. undefined: paths that became 0/0 or the like.
 
     random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
+    withheld: why means have no interval, by trend; those that have one may be missing.
     """
 
     plan: Plan
@@ -113,6 +114,7 @@ class Observed:
     undefined: int = 0
     structure: Structure = UNKNOWN
     whole: Whole | None = None
+    withheld: Mapping[Trend, str] = field(default_factory=dict)
 
 
 def error_rate(paths: int) -> float:
@@ -133,6 +135,8 @@ def judge(seen: Observed) -> Verdict:
     if floors and seen.whole:
         floors = {EXTENT: deterministic.see(seen.plan, seen.whole)}
     found = _answer(seen, floors)
+    if found.answer == "undecided" and not seen.structure.void:
+        found = _explain_withheld(seen, floors) or found
     level = 1.0 - error_rate(seen.paths) if seen.random else 1.0
     return Verdict(found.answer, found.reason, observed, slopes, floors, level, found.decides)
 
@@ -335,6 +339,15 @@ def _slows(seen: Observed, name: str) -> bool:
     return bool(found.value - half > SLOWEST_FALL)
 
 
+def _explain_withheld(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision | None:
+    """Say why floors have no interval, if none has one over the last two doublings."""
+    reasons = {name: seen.withheld.get(Trend(name, 2)) or seen.withheld.get(Trend(name, 0)) for name in floors}
+    if not reasons or not all(reasons.values()):
+        return None
+    reason, _, remedy = str(next(iter(reasons.values()))).rpartition("; ")
+    return Decision("undecided", f"the floors have no interval: {reason or remedy}", remedy if reason else "")
+
+
 def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Say that a reason which would hold does not, since the limit is not stable."""
     told = "; ".join(_tell(name, floors[name]) for name in floors if name != ONE_STEP)
@@ -411,6 +424,8 @@ def _tell_one(name: str, at: Seen) -> str:
     """Say what a floor did between two spans, with the interval that decided."""
     if at.state == "vanished":
         return f"{FLOOR_PHRASES[name]} is 0 up to rounding"
+    if math.isnan(at.low):
+        return f"{FLOOR_PHRASES[name]} has no interval (log-log slope {at.slope:.3f})"
     told = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
     verb = "rests on too few paths" if told else VERBS[at.state]
     return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
@@ -485,7 +500,9 @@ def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
         gradient = w / (mean * np.log(2.0))
         value = float(w @ np.log2(mean))
         variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0
-    se = float(np.sqrt(np.maximum(variance, 0.0) / n))
+    if any(seen.withheld.get(trend) for trend in weights):
+        variance = math.nan
+    se = float(np.sqrt(max(variance, 0.0) / n)) if not math.isnan(variance) else math.nan
     half = -student(max(int(n) - 1, 1), 0.025) * se
     return Slope(value, se, value - half, value + half)
 

@@ -208,7 +208,7 @@ def _not_steady(cell: Cell, drive: tuple[float, ...]) -> str:
         "the averages of the optimizer are still warming up": abs(math.log2(sizes[1] / sizes[0])),
     }
     if cell.period == 0:
-        return "the schedules oscillate without a period that the run shows"
+        return "the schedules oscillate, and no period is seen"
     clause = max(changes, key=lambda name: changes[name])
     wanted = _steps_until(cell, partial(_is_steady, cell))
     return f"{clause}; " + (f"take at least {wanted} steps" if wanted else f"that takes more than {MOST_REMEDY:.0e} steps")
