@@ -34,6 +34,7 @@ from nonconv.optimizers import OPTIMIZERS
 from nonconv.results.verdict_files import floor_rows
 from nonconv.statistics.floors import Row, half_distance, measured, rows
 from nonconv.statistics.tally import measure
+from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend, followed, trends
 from nonconv.theory import closed_forms
 from nonconv.theory.recursion import predicted_twins
 
@@ -424,6 +425,28 @@ def test_floors_by_loops(steps: int, period: int, dim: int) -> None:
     values = estimate(counted).value
     assert np.array_equal(np.isnan(values), np.isnan(found).any(axis=1))
     assert np.array_equal(np.isposinf(values), ~np.isnan(found).any(axis=1) & np.isinf(found).any(axis=1))
+
+
+@pytest.mark.parametrize(("steps", "period"), [(2, 1), (9, 1), (100, 1), (1000, 7), (1000, 300)])
+def test_trends_by_loops(steps: int, period: int) -> None:
+    """Of each span what a verdict follows, from all iterates; of the last one also the twin at shorter lags."""
+    plan, xi = plan_for(steps, ALL, period), np.array([[0.5], [-1.0]])
+    block, theta, (*_, last_twin) = made_up(plan, 2, 5, steps)
+    floors, phases = measured(plan, block), path_phases(steps, 0, 5)
+    found = dict(zip(trends(plan, ("mine",)), followed(plan, block, floors, [xi]), strict=True))
+    at = {(row.floor, row.span, row.lag): k for k, row in enumerate(rows(plan))}
+    for k, span in enumerate(plan.spans):
+        looks, ends = span.looks(phases), (theta[span.first - 1], theta[span.last - 1])
+        away = np.square(looked_at(theta, looks) - xi).sum(axis=1)
+        assert found[Trend("error: mine", k)] == pytest.approx(away.mean(axis=0), rel=1e-12)
+        assert found[Trend(LAST_SQUARE, k)] == pytest.approx(np.square(ends[1]).sum(axis=0), rel=1e-12)
+        assert found[Trend(WINDOW_ENDS, k)] == pytest.approx(np.square(ends[1] - ends[0]).sum(axis=0) / 4.0, rel=1e-12)
+        assert np.array_equal(found[Trend(WINDOW_ENDS, k)], floors[at["cauchy", k, span.last - span.first]])
+        assert np.array_equal(found[Trend(ONE_STEP, k)], floors[at["twin", k, 1]])
+        assert np.array_equal(found[Trend("window", k)], floors[at["window", k, span.covered]])
+    middle = looks[plan.spans[-1].middle]
+    early = np.square(looked_at(theta, middle) - looked_at(last_twin, middle)).sum(axis=1).mean(axis=0) / 2.0
+    assert found[Trend(EARLY_TWIN, len(plan.spans) - 1)] == pytest.approx(early, rel=1e-12)
 
 
 def test_rows_are_those_wanted() -> None:
