@@ -125,13 +125,18 @@ def _estimate(cell: Cell, m: Moments, known: Tails | None) -> Estimate:
 
 
 def _remembered(cell: Cell, tally: Tally) -> tuple[int, ...]:
-    """Return per span the first lag at which twins are half as far apart as at its end; 1 where there are none."""
+    """Return how many steps iterates remember in each span: after so many, twins are half as far apart as later on.
+
+    It is the least of all spans, since rare draws make a twin's distance jump, which looks like a long memory; 1 without twins.
+    """
     plan, found = cell.program.plan, []
-    for k, span in enumerate(plan.spans):
+    for k, span in enumerate(plan.spans if plan.wanted.twin else ()):
+        own = {row.floor: row for row in rows(plan) if row.span == k}
+        later = tally.floors.mean[rows(plan).index(own["twin_mean"])]
         distances = tally.floors.mean[[row.floor == "twin" and row.span == k for row in rows(plan)]]
-        half = np.flatnonzero(distances >= distances[-1:] / 2.0)
-        found.append(int(span.lags[half[0]]) if len(half) and distances[-1] > 0.0 else 1)
-    return tuple(found)
+        half = np.flatnonzero(distances >= later / 2.0)
+        found.append(int(span.lags[half[0]]) if len(half) and later > 0.0 else 1)
+    return (min(found, default=1),) * len(plan.spans)
 
 
 def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
