@@ -88,7 +88,9 @@ def medians(run: Run) -> list[str]:
 
 
 def _few(at: dict[str, Any]) -> bool:
-    """Return whether a floor is unclear since few paths carry its mean, or since its mean has no interval."""
+    """Return whether a floor shows nothing of the mean: it is 0, has no interval, or few paths carry it."""
+    if at["state"] == "vanished":
+        return True
     return at["state"] == "unclear" and (at["low"] is None or at["high"] < 0 or at["low"] > -SLOWEST_FALL)
 
 

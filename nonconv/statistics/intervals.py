@@ -18,7 +18,7 @@ from nonconv.numerics.moments import Estimate, Moments, effective_number, estima
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
-from nonconv.theory.tails import LEAST_EVENTS, Tails, error_tails, floor_tails
+from nonconv.theory.tails import Tails, error_tails, floor_tails
 
 FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
@@ -73,8 +73,8 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     every = rows(cell.program.plan)
     known = floor_tails(cell, _remembered(cell, tally))
     nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
-    # Where no twin ever moves apart, nothing was seen of the noise either.
-    equal = _find_equal(cell, tally)[nearest] | (floors.mean == 0.0)
+    # Where no twin moves apart, nothing was seen of the noise either; but a layer of a network may be dead.
+    equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & (cell.law is not None))
     reasons = _reasons(cell, floors, known, equal)
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
@@ -82,8 +82,11 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
 
 
 def sample_intervals(cell: Cell, m: Moments) -> Intervals:
-    """Return the means of other non-negative numbers of paths, of which only the sample is known."""
-    reasons = _reasons(cell, m, None, np.ones(m.n.shape, dtype=np.bool_))
+    """Return the means of other non-negative numbers of paths, of which only the sample is known.
+
+    Equal ones are taken as they are: a share of few examples is often the same on all paths.
+    """
+    reasons = _reasons(cell, m, None, np.zeros(m.n.shape, dtype=np.bool_))
     return Intervals(_withhold(_estimate(cell, m, None), reasons), reasons)
 
 
@@ -123,13 +126,18 @@ def _estimate(cell: Cell, m: Moments, known: Tails | None) -> Estimate:
 
 
 def _remembered(cell: Cell, tally: Tally) -> tuple[int, ...]:
-    """Return per span the first lag at which twins are half as far apart as at its end; 1 where there are none."""
+    """Return how many steps iterates remember in each span: after so many, twins are half as far apart as later on.
+
+    It is the least of all spans, since rare draws make a twin's distance jump, which looks like a long memory; 1 without twins.
+    """
     plan, found = cell.program.plan, []
-    for k, span in enumerate(plan.spans):
+    for k, span in enumerate(plan.spans if plan.wanted.twin else ()):
+        own = {row.floor: row for row in rows(plan) if row.span == k}
+        later = tally.floors.mean[rows(plan).index(own["twin_mean"])]
         distances = tally.floors.mean[[row.floor == "twin" and row.span == k for row in rows(plan)]]
-        half = np.flatnonzero(distances >= distances[-1:] / 2.0)
-        found.append(int(span.lags[half[0]]) if len(half) and distances[-1] > 0.0 else 1)
-    return tuple(found)
+        half = np.flatnonzero(distances >= later / 2.0)
+        found.append(int(span.lags[half[0]]) if len(half) and later > 0.0 else 1)
+    return (min(found, default=1),) * len(plan.spans)
 
 
 def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
@@ -188,10 +196,10 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
             f"the {_of_whom(cell, known)} has moments below order {known.order:g} only, so that few draws decide it and no "
             f"sample shows their size; read the quantiles, or take larger batches"
         )
-    seen = LEAST_EVENTS * n / paths
+    share = f"{100.0 * n / paths:.2g}"
     return (
-        f"rare draws decide it; {n} paths have {seen:.2g} of them on average and an interval needs {LEAST_EVENTS:g}, "
-        f"or it is narrow and wrong; take {_round_up(paths)} paths, or read the quantiles"
+        f"rare draws decide it, and {n} paths have {share} % of those that an interval needs, so that it would be narrow and "
+        f"wrong; take {_round_up(paths)} paths, or read the quantiles"
     )
 
 

@@ -381,7 +381,7 @@ def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Dec
             or seen.structure.may_settle
             or "nothing declared makes the errors vanish, so they may level off"
         )
-        return Decision("undecided", f"{told}; but {why}", "take more steps")
+        return Decision("undecided", f"{told}; but {why}", "" if seen.structure.void else "take more steps")
     return Decision("undecided", told, _remedy(seen, floors, names))
 
 
