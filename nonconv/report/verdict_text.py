@@ -80,8 +80,8 @@ def medians(run: Run) -> list[str]:
         return []
     told = [(label, of) for label, of in run.verdict["medians"].items() if of["course"] != "unclear" and label != "last"]
     return [
-        f"Half of the paths end within {of['last']:.3g} of {label}, after {of['first']:.3g} at step {of['first_step']}: "
-        f"the median {of['course']}, whatever the mean square does."
+        f"Median of |Θ − {label}|: {of['first']:.3g} at step {of['first_step']}, {of['last']:.3g} at step {of['last_step']}. "
+        f"It {of['course']}, whatever the mean square does."
         for label, of in told
         if None not in (of["first"], of["last"])
     ]
