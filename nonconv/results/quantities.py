@@ -9,7 +9,7 @@ import numpy as np
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.results.csv_text import as_csv, number
-from nonconv.statistics.quantiles import quantile
+from nonconv.statistics.quantiles import quantile, quantiles
 from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
@@ -27,14 +27,18 @@ def quantities_csv(cell: Cell, tally: Tally) -> bytes:
 def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
     """Yield COLUMNS. se is empty, as the interval does not rest on one, and so is an open end."""
     ordered = _ordered(tally)
-    finite = np.isfinite(ordered).sum(axis=2)
-    n = ordered.shape[2]
+    n, finite = ordered.shape[2], np.isfinite(ordered).sum(axis=2).tolist()
+    # An open end is infinite where no path is.
+    some_infinite = ~np.isfinite(ordered[:, :, -1])
+    columns = []
+    for k, xi in enumerate(cell.xi):
+        for name, level in LEVELS.items():
+            value, *ends = quantiles(ordered[k], level)
+            low, high = (np.where(np.isinf(end) & ~some_infinite[k], "", end.astype(object)).tolist() for end in ends)
+            columns.append((f"{name}: {xi.label}", value.tolist(), low, high, finite[k]))
     for r, step in enumerate(cell.program.record.tolist()):
-        for k, xi in enumerate(cell.xi):
-            for name, level in LEVELS.items():
-                found = quantile(ordered[k, r], level)
-                low, high = (end if _is_closed(end, ordered[k, r]) else "" for end in found[1:])
-                yield step, ITERATE, f"{name}: {xi.label}", found.value, "", low, high, n, int(finite[k, r])
+        for label, value, low, high, number_finite in columns:
+            yield step, ITERATE, label, value[r], "", low[r], high[r], n, number_finite[r]
 
 
 def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:
@@ -66,8 +70,3 @@ def median_courses(cell: Cell, tally: Tally) -> dict[str, dict[str, Any]]:
 def _ordered(tally: Tally) -> Array:
     """Return the distances of the paths in ascending order, nan last, shape (xi, R, paths)."""
     return np.sort(tally.distances.joined, axis=2)
-
-
-def _is_closed(end: float, ordered: Array) -> bool:
-    """Return whether an end of an interval is a number of some path: an open end is infinite where no path is."""
-    return bool(np.isfinite(end) or np.isnan(end) or np.isinf(ordered[-1]))

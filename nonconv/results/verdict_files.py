@@ -137,9 +137,9 @@ def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
     Each is judged alone: the error is at most 5 % in one group, not in all of them together, and the lower bounds of its
     floors hold at once, not those of all groups.
     """
-    found, own = {}, group_trends(cell.program)
-    known = structure(cell, _last_iterate(cell, tally))
-    for k, group in enumerate(named_groups(cell.program)):
+    found, own, groups = {}, group_trends(cell.program), named_groups(cell.program)
+    known = structure(cell, _last_iterate(cell, tally)) if groups else Structure()
+    for k, group in enumerate(groups):
         assert tally.group_trends is not None
         verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)), {})
         floors = _last_floors(cell, _group_rows(cell, tally, k))

@@ -46,6 +46,15 @@ def quantile(ordered: Array, level: float, confidence: float = 0.95) -> Quantile
     return Quantile(value, float(ordered[below]) if below >= 0 else -np.inf, float(ordered[above]) if above < n else np.inf)
 
 
+def quantiles(ordered: Array, level: float, confidence: float = 0.95) -> tuple[Array, Array, Array]:
+    """Return for each row of ordered (rows, n) what `quantile` does: value, low and high, shape (rows,) each."""
+    rows, n = ordered.shape
+    below, above = _ranks(n, level, confidence)
+    low = ordered[:, below] if below >= 0 else np.full(rows, -np.inf)
+    high = ordered[:, above] if above < n else np.full(rows, np.inf)
+    return ordered[:, max(int(np.ceil(level * n)) - 1, 0)], low, high
+
+
 @lru_cache
 def _ranks(n: int, level: float, confidence: float) -> tuple[int, int]:
     """Return the indices of the ends among n ordered numbers, from 0 on; -1 and n where an end is open.

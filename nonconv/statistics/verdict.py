@@ -17,6 +17,7 @@ docs/verdicts.md has the mathematics and what is guaranteed.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,6 @@ import numpy as np
 from nonconv.engine.plan import Plan
 from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
-from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
 from nonconv.statistics.comoments import CoMoments
@@ -115,6 +115,11 @@ class Observed:
     structure: Structure = UNKNOWN
     whole: Whole | None = None
     withheld: Mapping[Trend, str] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> dict[Trend, int]:
+        """The index of each trend among `trends`."""
+        return {trend: k for k, trend in enumerate(self.trends)}
 
 
 def error_rate(paths: int) -> float:
@@ -449,7 +454,7 @@ def _carrying(seen: Observed, name: str, first: int) -> float:
     """Return Kish's effective number of paths that carry the mean of a floor, the least over the spans compared."""
     if not seen.random:
         return math.inf
-    at = [list(seen.trends).index(Trend(name, k)) for k in (first, 2)]
+    at = [seen.places[Trend(name, k)] for k in (first, 2)]
     n, mean = float(seen.moments.n), seen.moments.mean[at]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         relative = np.diag(seen.moments.m2)[at] / n / mean**2
@@ -492,29 +497,24 @@ def _difference(seen: Observed, name: str) -> Slope:
 
 def _combined(seen: Observed, weights: dict[Trend, float]) -> Slope:
     """Return the sum of weight * log2(mean), by the delta method over paths, whose numbers are paired."""
-    at = [list(seen.trends).index(trend) for trend in weights]
+    at = [seen.places[trend] for trend in weights]
     w, n = np.array(list(weights.values())), float(seen.moments.n)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = seen.moments.mean[at]
         # The derivative of w log2(mean) by the mean.
         gradient = w / (mean * np.log(2.0))
         value = float(w @ np.log2(mean))
-        variance = float(gradient @ _covariance(seen.moments, at) @ gradient) if seen.random else 0.0
+        variance = float(gradient @ (seen.moments.m2[at][:, at] / (n - 1.0)) @ gradient) if seen.random else 0.0
     if any(seen.withheld.get(trend) for trend in weights):
         variance = math.nan
-    se = float(np.sqrt(max(variance, 0.0) / n)) if not math.isnan(variance) else math.nan
+    se = math.nan if math.isnan(variance) else float(np.sqrt(max(variance, 0.0) / n))
     half = -student(max(int(n) - 1, 1), 0.025) * se
     return Slope(value, se, value - half, value + half)
 
 
-def _covariance(moments: CoMoments, at: list[int]) -> Array:
-    """Return the sample covariance of the trends with these indices, (q, q)."""
-    return np.asarray(moments.m2[np.ix_(at, at)] / (moments.n - 1.0))
-
-
 def _mean(seen: Observed, trend: Trend) -> float:
     """Return the mean of a trend over paths."""
-    return float(seen.moments.mean[list(seen.trends).index(trend)])
+    return float(seen.moments.mean[seen.places[trend]])
 
 
 def _without_infinities(found: Seen) -> dict[str, Any]:

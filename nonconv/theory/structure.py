@@ -27,7 +27,7 @@ CLOSE = 0.5
 """Doublings by which the drive of the last span may be off its limit."""
 MOST_REMEDY = 2**40
 """Steps beyond which no run is advised."""
-TRIED, LARGE = 64, 2.0**20
+TRIED, LARGE = 16, 2.0**20
 """Steps on which a rule is tried, and by how much larger its gradients are the second time; beside both eps is small."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
@@ -158,17 +158,15 @@ def _scale(cell: Cell) -> tuple[float, ...]:
 def _power_of_size(cell: Cell) -> int | None:
     """Return with which power of the gradients' size directions grow, 0 or 1, measured on noise; None for anything else."""
     rule, h, _ = cell.program.optimizer
-    gradients = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1)[:, 0] < 0.5, -1.0, 1.0) * LARGE
-    sizes = []
+    signs, factors = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0), np.array([LARGE, LARGE**2])
+    state, sizes = rule.state(*(np.full(2, value) for value in rule.start(h))), np.zeros(2)
     with np.errstate(all="ignore"):
-        columns = rule.at_step(h, np.arange(1.0, TRIED + 1.0))
-        for factor in (1.0, LARGE):
-            state, total = rule.start(h), 0.0
-            for t, gradient in enumerate((factor * gradients).tolist()):
-                direction, state = rule.update(rule.per_step(*(float(column[t]) for column in columns)), state, gradient)
-                total += abs(float(direction))
-            sizes.append(total)
-    power = math.log(sizes[1] / sizes[0], LARGE) if min(sizes) > 0 and math.isfinite(sum(sizes)) else math.nan
+        columns = [column.tolist() for column in rule.at_step(h, np.arange(1.0, TRIED + 1.0))]
+        for t, gradients in enumerate(signs * factors):
+            direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, gradients)
+            sizes += np.abs(direction)
+    small, large = sizes.tolist()
+    power = math.log(large / small, LARGE) if small > 0 and 0 < large < math.inf else math.nan
     return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
 
 
