@@ -23,6 +23,7 @@ INSTANCES, REPETITIONS = 10, 4000
 INTRODUCTION = """\
 A process is a set of configs with random parameters whose truth is known:
 whether a random variable ξ exists with E|Θₙ − ξ|² → 0.
+So an iterate that tends to 0 almost surely while E|Θₙ|² → ∞ does not converge.
 Each instance draws parameters and a seed, is simulated, and gets nonconv's verdict.
 *Wrong* is a verdict that is a false statement; `undecided` never is.
 *In the limit regime* are runs whose schedule, batch and state have settled long before the end:
