@@ -1,7 +1,7 @@
 """How often are verdicts wrong, and how often do intervals cover? python docs/calibration.py > docs/calibration.md
 
 Draws instances of the processes of known truth in docs/laboratory, simulates them and judges them by nonconv's verdict.
-All of it takes some five minutes on one core, and half of them measure coverage. With --only it is seconds:
+All of it takes two minutes on one core, and as long again where kernels must be compiled first. With --only it is seconds:
 
     python docs/calibration.py --list                                        # what there is, and why it is true
     python docs/calibration.py --only "periodic schedules" --details         # each wrong or undecided run with its config
