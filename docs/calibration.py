@@ -1,7 +1,7 @@
 """How often are verdicts wrong, and how often do intervals cover? python docs/calibration.py > docs/calibration.md
 
 Draws instances of the processes of known truth in docs/laboratory, simulates them and judges them by nonconv's verdict.
-All of it takes some five minutes on one core, and half of them measure coverage. With --only it is seconds:
+All of it takes two minutes on one core, and as long again where kernels must be compiled first. With --only it is seconds:
 
     python docs/calibration.py --list                                        # what there is, and why it is true
     python docs/calibration.py --only "periodic schedules" --details         # each wrong or undecided run with its config
@@ -23,6 +23,7 @@ INSTANCES, REPETITIONS = 10, 4000
 INTRODUCTION = """\
 A process is a set of configs with random parameters whose truth is known:
 whether a random variable ξ exists with E|Θₙ − ξ|² → 0.
+So an iterate that tends to 0 almost surely while E|Θₙ|² → ∞ does not converge.
 Each instance draws parameters and a seed, is simulated, and gets nonconv's verdict.
 *Wrong* is a verdict that is a false statement; `undecided` never is.
 *In the limit regime* are runs whose schedule, batch and state have settled long before the end:

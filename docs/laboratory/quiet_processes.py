@@ -65,8 +65,9 @@ def adam_between_spikes(d: Draw) -> Changes:
 
 @QUIET.process(STAYS, "steps have length rate: from within one rate of the minimizer it jumps back and forth", in_limit=True)
 def sign_descent(d: Draw) -> Changes:
+    """The start is no multiple of the rate: at the minimizer the direction would be 0/0."""
     rule = {"name": "adam", "eps": 0.0, "beta1": 0.0, "beta2": 0.0}
-    return without_noise(d) | {"start": round3(d.uniform(0.5, 2.0) + 0.00317), "optimizer": rule, "learning_rate": 0.01}
+    return without_noise(d) | {"start": round(d.uniform(0.5, 2.0) + 0.00317, 5), "optimizer": rule, "learning_rate": 0.01}
 
 
 @QUIET.process(STAYS, "g = 2: the error changes its sign at each step, and nothing else", in_limit=True)
