@@ -19,6 +19,8 @@ CHUNK = 2**20
 """Steps whose bounds are computed at once, so that memory does not grow with the run."""
 EXACT, APPROXIMATE = "exact", "approximate"
 NEAR_LIMIT = "approximate for beta2 near 1 and small eps"
+SMALLEST_GRADIENT = 1e-140
+"""Below this, squares of gradients come near the least double, 5e-324, and lose their digits."""
 SMALL = 0.01
 """Largest eps, relative to the gradient noise, that a formula for eps -> 0 is used for."""
 
@@ -115,11 +117,15 @@ def _skewness(cell: Cell) -> dict[str, Prediction]:
 def is_bounded(cell: Cell) -> bool:
     """Return whether an interval is known that no path leaves (theory.bounds).
 
-    So it is for Adam and AMSGrad on the quadratic with bounded data and beta1^2 < beta2.
+    So it is for Adam and AMSGrad on the quadratic with bounded data and beta1^2 < beta2, if no square underflows under a root
+    that eps does not keep from 0.
     """
     rule, h, _ = cell.program.optimizer
-    known = cell.program.objective.component is QUADRATIC and rule in (ADAM, AMSGRAD) and cell.law and cell.law.bounded
-    return bool(known and rule.bounded_direction(h))
+    if cell.law is None or cell.program.objective.component is not QUADRATIC or rule not in (ADAM, AMSGRAD):
+        return False
+    gradients = 2.0 * cell.program.objective.constants.scale * (cell.law.high - cell.law.low)
+    underflows = h.eps == 0 and np.any((gradients > 0.0) & (gradients < SMALLEST_GRADIENT))
+    return bool(cell.law.bounded and rule.bounded_direction(h) and not underflows)
 
 
 def bound(cell: Cell) -> Bound | None:
