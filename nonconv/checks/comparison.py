@@ -93,7 +93,7 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
     # Runs may measure different floors, or have other xi.
     for name in (name for name in a.of if name in b.of):
         ours, theirs = a.numbers[a.of.index(name)], b.numbers[b.of.index(name)]
-        found = paired(theirs, ours)
+        found = paired(theirs, ours, name in a.withheld or name in b.withheld)
         # Paths may have ended at inf or nan.
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
@@ -114,9 +114,8 @@ def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 def _row(found: Difference) -> list[str]:
     """Return the row of one quantity; correlation and gain are empty where they are not finite."""
     p = found.paired
-    shown = interval(
-        {"mse": number(p.value), "ci_low": p.ci_low, "ci_high": p.ci_high, "status": "not finite", "n": 0, "n_finite": 0}
-    )
+    ends = {"ci_low": number(p.ci_low), "ci_high": number(p.ci_high)}
+    shown = interval({"mse": number(p.value), **ends, "status": "not finite", "n": 0, "n_finite": 0})
     worth = [f"{p.correlation:.3f}", f"{p.narrower:.1f} ×"] if np.isfinite([p.correlation, p.narrower]).all() else ["", ""]
     return [found.quantity, f"{found.first:.5g}", f"{found.second:.5g}", shown, *worth]
 

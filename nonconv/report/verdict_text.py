@@ -170,5 +170,7 @@ def bound(run: Run) -> str:
     if found is None:
         return ""
     kept, interval = found["paths"] - found["violations"], f"[{found['low']:.4g}, {found['high']:.4g}]"
-    finite = ", until they became 0/0" if run.summary["outcomes"]["undefined"] else ""
+    outcomes = run.summary["outcomes"]
+    ended = [what for name, what in (("undefined", "undefined"), ("overflow", "infinite")) if outcomes[name]]
+    finite = f", until they became {' or '.join(ended)}" if ended else ""
     return f"A priori bound {interval}, extended to the start: kept at every step by {kept} of {found['paths']} paths{finite}."

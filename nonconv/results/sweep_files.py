@@ -29,17 +29,20 @@ NOT_FINITE = {"overflow": "inf", "nan": "nan"}
 class Ends(NamedTuple):
     """What each of the first paths of a run ends with.
 
-    of: names of quantities: errors, floors, risk. numbers: shape (len(of), paths).
+    of: names of quantities: errors, floors, risk. numbers: shape (len(of), paths). withheld: why means have no interval, by
+    name, of those that have none.
     """
 
     of: list[str]
     numbers: Array
+    withheld: Mapping[str, str]
 
 
 def read_ends(folder: Path) -> Ends:
-    """Read what the first paths of a run or a cell end with, from its paths.npz. Raises OSError if there is none."""
+    """Read what the first paths of a run or a cell end with, from its files. Raises OSError if there are none."""
+    summary = json.loads((folder / "summary.json").read_bytes())
     with np.load(folder / "paths.npz") as file:
-        return Ends(file["end_of"].tolist(), file["end"])
+        return Ends(file["end_of"].tolist(), file["end"], summary["without_interval"])
 
 
 class Result(NamedTuple):
@@ -110,7 +113,8 @@ def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
     """Return the differences of a cell's errors to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
     for name in (name for name in ends.of if name.startswith(MSE_PREFIX) and name in reference.of):
-        known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)])
+        withheld = name in ends.withheld or name in reference.withheld
+        known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]
         found |= _interval_columns(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
     return found

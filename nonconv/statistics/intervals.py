@@ -49,7 +49,7 @@ class FloorIntervals(NamedTuple):
     reasons: Reasons
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     """Return E|theta_n - xi|^2 at the recorded steps, fields of shape (xi, R)."""
     known = error_tails(cell, _remembered(cell, tally))
@@ -59,7 +59,7 @@ def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     return Intervals(_withhold(_estimate(cell, tally.errors, known), reasons), reasons)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def floor_intervals(cell: Cell, tally: Tally) -> FloorIntervals:
     """Return the floors, fields of shape (rows,) in the order of statistics.floors.rows."""
     return _floor_intervals(cell, tally, tally.floors)

@@ -27,6 +27,8 @@ ESCAPE_UNITS = 1e6
 """A path that is so many times the problem's own unit away, and still going, has escaped."""
 ESCAPE_GROWTH = 1.5
 """How many times further than at half of the run a path is that is still going: 1.41 for a random walk."""
+BOUND_ULPS = 4
+"""How many ulp of its ends the a priori interval may be left by through rounding."""
 FATE_PATHS = 4096
 """How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
@@ -214,14 +216,20 @@ def group_trends(seen: MeasuredBlock) -> CoMoments | None:
 def violations(seen: MeasuredBlock) -> int | None:
     """Count the paths that were outside the a priori interval at some step; None where no interval is known.
 
-    A path that became 0/0 was not outside, as long as it was a number.
+    A path that became 0/0 was not outside, as long as it was a number; nor was one that a root of 0 made infinite.
     """
     if seen.bound is None:
         return None
     block, (low, high) = seen.block, seen.bound(seen.block.start)
+    # The bound is one of exact arithmetic: each step may round by half an ulp of the iterate.
+    rounding = BOUND_ULPS * np.spacing(np.maximum(np.abs(low), np.abs(high)))
     # The kernel's extremes ignore nan, so they are those of the iterates that were numbers.
-    inside = (block.lowest >= low) & (block.highest <= high)
-    return int((~inside.all(axis=0)).sum())
+    inside = (block.lowest >= low - rounding) & (block.highest <= high + rounding)
+    outside = ~inside.all(axis=0)
+    rule, h, _ = seen.cell.program.optimizer
+    if rule.can_be_undefined(h):
+        outside[[failed.replicate - block.first for failed in block.failed]] = False
+    return int(outside.sum())
 
 
 def _target(block: Block, label: str, point: Array | None) -> Array:

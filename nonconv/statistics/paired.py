@@ -24,10 +24,11 @@ class Paired(NamedTuple):
     narrower: float
 
 
-def paired(first: Array, second: Array) -> Paired:
+def paired(first: Array, second: Array, withheld: bool = False) -> Paired:
     """Compare two runs' numbers, one per path, (paths,) each, on their common paths, which come first in both.
 
-    Fields are nan where fewer than two paths are common, or numbers are not finite.
+    withheld: whether the mean of either has no interval: then their difference has none. Fields are nan there, and where
+    fewer than two paths are common, or numbers are not finite.
     """
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
@@ -38,4 +39,7 @@ def paired(first: Array, second: Array) -> Paired:
         # spread is the standard error if both runs had been independent.
         narrower = spread / found.se[0]
     value, se, low, high = (float(field[0]) for field in found)
+    if withheld:
+        # What few paths decide, or rare draws that were not made, is not seen in the differences either.
+        se, low, high, narrower = (np.nan,) * 4
     return Paired(value, se, low, high, paths, float(correlation), float(narrower))

@@ -123,7 +123,7 @@ class PartialCell:
         files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
         # Read back from the JSON, so that a line is the same as for a cell that is read from its folder.
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-        result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined))
+        result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined, summary["without_interval"]))
         return Done(add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
 
 

@@ -29,6 +29,8 @@ LEAST_EVENTS, LEAST_OF_ONE = 5.0, 3.0
 The latter, per draw that an iterate rests on, where these are few: with one, squares have two values and their share is
 nearly all that is unknown.
 """
+GROWTH = 1.5
+"""Factor between steps at which weights are computed; in between they hardly change."""
 SKEWED = 3.3
 """Skewness of squares above which samples of few paths need help; that of squares of normal numbers is 2.83."""
 POWER_LAW = 8.0
@@ -76,7 +78,9 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     remembered: of each span of the plan, after how many steps twins are half as far apart as at its end; 1 where unknown.
     """
     record = cell.program.record
-    known = _weights_since(cell, 0, record, _remembered_at(cell, record, remembered))
+    asked, nearest = _spread(record)
+    known = _weights_since(cell, 0, record[asked], _remembered_at(cell, record[asked], remembered))
+    known = _Weights(*(weight[:, nearest] for weight in known))
     of_points = _tails(cell, known, copies=1, with_start=True)
     shape = (len(cell.xi), len(record))
     found = of_points._replace(paths=np.tile(of_points.paths, (shape[0], 1)), skewed=np.tile(of_points.skewed, (shape[0], 1)))
@@ -109,6 +113,19 @@ def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
         return _tails(cell, _equal_weights(cell, np.empty((cell.program.dim, 0))), 1, with_start=False)
     paths, skewed = (np.concatenate([np.atleast_1d(getattr(part, name)) for part in parts]) for name in ("paths", "skewed"))
     return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact)
+
+
+def _spread(record: Steps) -> tuple[Steps, Steps]:
+    """Choose recorded steps, each GROWTH times the one before, and for every step the last chosen one: indices (k,), (R,).
+
+    An iterate remembers at least as many draws as an earlier one did, as far as intervals are concerned.
+    """
+    asked = [0]
+    for r, step in enumerate(record.tolist()):
+        if step >= GROWTH * record[asked[-1]]:
+            asked.append(r)
+    found = np.array(asked)
+    return found, np.searchsorted(found, np.arange(len(record)), side="right") - 1
 
 
 def _at_lag(tails: Tails, span: Span, lag: int) -> Tails:
