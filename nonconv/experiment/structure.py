@@ -4,6 +4,7 @@ A finite run cannot see the limit. So the verdict (statistics.verdict) rests on 
 theory.structure finds it from what each component declares.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,8 @@ class Structure:
     scale: for each span log2 of the rule's own one-step scale at its branch, squared; empty where it is not known.
     fall_steps: with how many steps the drive would fall by a tenth or more per doubling at the end; 0 if it never does.
     irregular: a clause about why the schedules are not yet, or never, in their limit regime on the spans; empty if they are.
+    regime_steps: with how many steps they would be; 0 if that is not known, or too many.
+    relaxation: in how many steps the iterates forget their start to a factor e; nan where it is not known.
     may_settle: a clause about a state of the rule that may still change for long; empty if nothing in it goes one way only.
     """
 
@@ -48,4 +51,6 @@ class Structure:
     scale: tuple[float, ...] = ()
     fall_steps: int = 0
     irregular: str = ""
+    regime_steps: int = 0
+    relaxation: float = math.nan
     may_settle: str = ""

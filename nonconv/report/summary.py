@@ -115,7 +115,9 @@ def _outcomes(run: Run) -> str:
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
     counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
     first = (
-        f"; the first to become infinite or undefined was path {failure['replicate']} at step {failure['step']}" if failure else ""
+        f"; the first to become infinite or undefined was path {failure['replicate']} at step {failure['step']}"
+        if failure
+        else ""
     )
     return f"Outcomes: {counts}{first}."
 

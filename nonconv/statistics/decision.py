@@ -31,6 +31,5 @@ class Decision(NamedTuple):
 
 
 def schedules_undecided(known: Structure) -> Decision:
-    """Return the decision where the schedules are not in their limit regime: `irregular` ends with what to do about it."""
-    clause, _, remedy = known.irregular.rpartition("; ")
-    return Decision("undecided", clause or known.irregular, remedy if clause else "")
+    """Return the decision where the schedules are not in their limit regime."""
+    return Decision("undecided", known.irregular, f"take at least {known.regime_steps} steps" if known.regime_steps else "")

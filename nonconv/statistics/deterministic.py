@@ -14,6 +14,7 @@ from nonconv.engine.plan import Plan
 from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
+from nonconv.statistics.advice import more_steps
 from nonconv.statistics.decision import Decision, Seen, State, schedules_undecided
 
 SAME = 0.02
@@ -71,7 +72,7 @@ def _between(plan: Plan, whole: Whole, first: int) -> Seen:
     return Seen(state if not math.isnan(slope) else "unclear", spans[first].last, spans[2].last, slope, slope, slope)
 
 
-def decide(known: Structure, whole: Whole) -> Decision:
+def decide(known: Structure, whole: Whole, steps: int) -> Decision:
     """Return the verdict on paths without randomness, from their extents and from what is known of the limit."""
     changes = _changes(whole)
     if changes.cycles.any() and not known.forbids:
@@ -80,18 +81,20 @@ def decide(known: Structure, whole: Whole) -> Decision:
         width = math.sqrt(float(whole.extent[2][changes.cycles].max()))
         return Decision("does_not_converge", f"{_count(changes.cycles)} moving within {width:.3g}, span after span")
     if changes.falls.all():
-        return _decide_falling(known, changes)
+        return _decide_falling(known, changes, steps)
     because = f"{known.forbids[0].text}, but " if known.forbids else ""
-    return Decision("undecided", f"{because}{_count(~changes.falls)} moving, and not less from span to span", "take more steps")
+    return Decision(
+        "undecided", f"{because}{_count(~changes.falls)} moving, and not less from span to span", more_steps(known, steps)
+    )
 
 
-def _decide_falling(known: Structure, changes: _Changes) -> Decision:
+def _decide_falling(known: Structure, changes: _Changes, steps: int) -> Decision:
     """Return the verdict where all iterates move less and less."""
     told = "the iterates do not move any more" if changes.rests.all() else "the iterates move less from span to span"
     if not known.reasons:
         return Decision("undecided", f"{told}; but {known.void or 'nothing declared brings them to rest'}")
     if changes.slows.any() and not known.forbids:
-        return Decision("undecided", f"{told}, but by a smaller and smaller factor", "take more steps")
+        return Decision("undecided", f"{told}, but by a smaller and smaller factor", more_steps(known, steps))
     return Decision("converges", f"{' and '.join(reason.text for reason in known.reasons)}; {told}{_rate(changes)}")
 
 

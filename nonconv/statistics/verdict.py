@@ -27,6 +27,7 @@ from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
 from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
+from nonconv.statistics.advice import for_a_fall, for_a_stand, more_steps
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.decision import Answer, Decision, Seen, State, schedules_undecided
 from nonconv.statistics.shares import share
@@ -58,10 +59,6 @@ LEAST_SHARE, MOST_SHARE = 0.2, 4.0
 The variance of SGD falls like the drive, one step's like its square; in a loss that is flatter than a quadratic it falls
 more slowly, like the root of it for a fourth power.
 """
-LEAST_FALL = 0.05
-"""A drive that falls more slowly than this per doubling is better waited for than told apart from none by more paths."""
-LEAST_TOLD, LEVEL_FACTOR = 0.02, 1.5
-"""The least distance that more paths are advised to tell from none, and by how much the rising level adds to their number."""
 EXACT_HALF = 0.005
 """Half the width of an interval of a slope that is known exactly: where in its cycle a run ends is chance too."""
 
@@ -170,7 +167,7 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     if refusal.reason:
         return refusal
     if seen.whole:
-        return deterministic.decide(seen.structure, seen.whole)
+        return deterministic.decide(seen.structure, seen.whole, seen.steps)
     if seen.structure.forbids or (seen.structure.noise == "none" and seen.structure.reasons):
         return _decide_convergence(seen, floors)
     return _decide_persistence(seen, floors)
@@ -220,7 +217,7 @@ def _decide_convergence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> 
     falling = {name: both for name, (_, both) in floors.items() if name != ONE_STEP and both.state in ("falls", "vanished")}
     unaccounted = _explain_unaccounted(seen, falling)
     if unaccounted:
-        return Decision("undecided", f"{because}, but {unaccounted}", "take more steps")
+        return Decision("undecided", f"{because}, but {unaccounted}", more_steps(known, seen.steps))
     return Decision("converges", f"{because}; " + "; ".join(_tell(name, floors[name]) for name in falling))
 
 
@@ -362,15 +359,8 @@ def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decisi
 def _explain_slow(seen: Observed, floors: dict[str, tuple[Seen, ...]], stuck: list[str], because: str) -> Decision:
     """Say which floors do not fall although a reason for it is declared, and what would show it."""
     told = "; ".join(_tell(name, floors[name]) for name in stuck)
-    known = seen.structure
-    drive = (known.drive[2] - known.drive[0]) / 2.0 if known.forbids else 0.0
-    if known.fall_steps and drive > -LEAST_FALL:
-        remedy = f"take at least {known.fall_steps} steps"
-    elif drive < 0 and seen.random:
-        half = max((floors[name][1].high - floors[name][1].low) / 2.0 for name in stuck)
-        remedy = f"take about {_round_paths(seen.paths, half, abs(drive))} paths"
-    else:
-        remedy = _remedy(seen, floors, stuck)
+    seen_of_stuck = [floors[name][1] for name in stuck]
+    remedy = for_a_fall(seen.structure, seen_of_stuck, seen.steps, seen.paths, LEAST_SHARE)
     return Decision("undecided", f"{because}, but on these steps {told}", remedy)
 
 
@@ -386,27 +376,11 @@ def _explain_unclear(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Dec
             or seen.structure.may_settle
             or "nothing declared makes the errors vanish, so they may level off"
         )
-        return Decision("undecided", f"{told}; but {why}", "" if seen.structure.void else "take more steps")
-    return Decision("undecided", told, _remedy(seen, floors, names))
-
-
-def _remedy(seen: Observed, floors: dict[str, tuple[Seen, ...]], names: list[str]) -> str:
-    """Return what would decide: more paths where an interval is too wide, more steps otherwise."""
-    wide = [floors[name][1] for name in names if floors[name][1].state == "unclear"]
-    if not seen.random or not wide:
-        return "take more steps"
-    # The interval must clear the further of the two borders; at a border any number of paths would be too few.
-    paths = (
-        _round_paths(seen.paths, (at.high - at.low) / 2.0, max(abs(at.slope), abs(at.slope + SLOWEST_FALL))) for at in wide
-    )
-    return f"take about {max(paths)} paths"
-
-
-def _round_paths(paths: int, half: float, wanted: float) -> int:
-    """Return, rounded to one digit, with how many paths an interval of this half-width has the wanted one; at least twice."""
-    # The level rises with the number of paths, so a little more than the square of the ratio.
-    more = LEVEL_FACTOR * paths * (half / max(wanted, LEAST_TOLD)) ** 2 if math.isfinite(half) else 0.0
-    return int(float(f"{max(2.0 * paths, more):.0e}"))
+        return Decision(
+            "undecided", f"{told}; but {why}", "" if seen.structure.void else more_steps(seen.structure, seen.steps)
+        )
+    remedy = for_a_stand(seen.structure, [floors[name][1] for name in names], SLOWEST_FALL, seen.steps, seen.paths)
+    return Decision("undecided", told, remedy)
 
 
 FLOOR_PHRASES = {

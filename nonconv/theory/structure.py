@@ -27,6 +27,8 @@ CLOSE = 0.5
 """Doublings by which the drive of the last span may be off its limit."""
 MOST_REMEDY = 2**40
 """Steps beyond which no run is advised."""
+FALLING, ENDED = 0.5, 4.0
+"""Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
 TRIED, LARGE = 16, 2.0**20
 """Steps on which a rule is tried, and by how much larger its gradients are the second time; beside both eps is small."""
 TINY = 1e-300
@@ -44,6 +46,7 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     if here.noise in ("none", "vanishes") and stable:
         reasons.append(Reason("noise", _noise_text(here)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
+    irregular, regime_steps = _irregular(cell, drive)
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
@@ -55,8 +58,10 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         summable=cell.learning_rate.summable,
         drive=drive,
         scale=_scale(cell),
-        fall_steps=_steps_until(cell, lambda found: found[-1] - found[-2] <= -STEADY) if forbids else 0,
-        irregular=_irregular(cell, drive),
+        fall_steps=_fall_steps(cell) if forbids else 0,
+        irregular=irregular,
+        regime_steps=regime_steps,
+        relaxation=_relaxation(cell, here),
         may_settle=_may_settle(cell),
     )
 
@@ -170,21 +175,18 @@ def _power_of_size(cell: Cell) -> int | None:
     return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
 
 
-def _irregular(cell: Cell, drive: tuple[float, ...]) -> str:
-    """Say why the schedules are not in their limit regime on the spans, with the steps at which they would be; else empty."""
+def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
+    """Say why the schedules are not in their limit regime on the spans, and with how many steps they would be; else empty."""
     rate, batch, spans = cell.learning_rate, cell.batch_size, cell.program.plan.spans
     if not spans or rate.limits.high == 0 or batch.limits.low == math.inf:
-        return ""
-    if rate.warmup > spans[-1].first:
-        return f"the learning rate warms up until step {rate.warmup}; take at least {2 * rate.warmup} steps"
+        return "", 0
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
     if cell.period > spans[0].last - spans[0].first:
-        return f"the {what} has a period of {cell.period} steps; take at least {8 * cell.period} steps"
-    if any(abs(later - earlier) > STEADY for earlier, later in pairwise(drive)):
-        return _not_steady(cell, drive)
-    if cell.period == 1 and abs(drive[-1] - _limit_drive(cell)) > CLOSE:
-        return _not_steady(cell, drive)
-    return ""
+        return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
+    settled = _is_steady(cell, list(drive)) if cell.period == 1 else _is_flat(list(drive))
+    if settled and rate.warmup <= spans[-1].first:
+        return "", 0
+    return _what_changes(cell), _steps_until(cell, partial(_is_steady, cell)) if cell.period == 1 else 0
 
 
 def _limit_drive(cell: Cell) -> float:
@@ -194,28 +196,51 @@ def _limit_drive(cell: Cell) -> float:
     return math.log2(cell.learning_rate.limits.high * max(size, TINY) / cell.batch_size.limits.low)
 
 
-def _not_steady(cell: Cell, drive: tuple[float, ...]) -> str:
-    """Say what still changes from span to span, and how long a run would have to be."""
+def _fall_steps(cell: Cell) -> int:
+    """Return about how many steps a run must have for its drive to fall clearly at the end; 0 if it never does."""
+    steps = _steps_until(cell, lambda found: found[-1] - found[-2] <= -FALLING)
+    ended = _steps_until(cell, lambda found: found[-1] - found[-2] <= -ENDED)
+    # Of a rate that is all but 0 within the last span the twins remember what was before: one doubling more.
+    return 2 * steps if steps and steps == ended else steps
+
+
+def _relaxation(cell: Cell, here: LimitPoint) -> float:
+    """Return in how many steps iterates near the limit forget their start to a factor e, by the rate of the last step.
+
+    nan but for rules in proportion to gradients, whose steps in the end are rate x relative size times the mean gradient.
+    """
+    if not here.curvature or here.curvature <= 0 or _power_of_size(cell) != 1:
+        return math.nan
+    rate = float(cell.program.learning_rate(np.array([float(cell.program.steps)]))[0])
+    return 1.0 / (rate * here.curvature) if rate > 0 else math.nan
+
+
+def _what_changes(cell: Cell) -> str:
+    """Say what still changes most from span to span."""
+    if cell.period == 0:
+        return "the schedules oscillate, and no period is seen"
+    if cell.learning_rate.warmup > cell.program.plan.spans[-1].first:
+        return f"the learning rate warms up until step {cell.learning_rate.warmup}"
     rule, h, _ = cell.program.optimizer
     spans = cell.program.plan.spans
     ends = np.array([float(spans[0].first + 1), float(spans[-1].last)])
     rates, sizes, batches = cell.program.learning_rate(ends), rule.relative_size(h, ends), cell.program.batch_size(ends)
     changes = {
         "the learning rate is not yet near its limit": abs(math.log2(rates[1] / rates[0])) if rates.min() > 0 else math.inf,
-        "the batch size still grows to its bound": abs(math.log2(batches[1] / batches[0])),
+        "the batch size is not yet near its limit": abs(math.log2(batches[1] / batches[0])),
         "the averages of the optimizer are still warming up": abs(math.log2(sizes[1] / sizes[0])),
     }
-    if cell.period == 0:
-        return "the schedules oscillate, and no period is seen"
-    clause = max(changes, key=lambda name: changes[name])
-    wanted = _steps_until(cell, partial(_is_steady, cell))
-    return f"{clause}; " + (f"take at least {wanted} steps" if wanted else f"that takes more than {MOST_REMEDY:.0e} steps")
+    return max(changes, key=lambda name: changes[name])
+
+
+def _is_flat(drive: list[float]) -> bool:
+    """Return whether the drive of three dyadic spans hardly changes."""
+    return all(abs(later - earlier) <= STEADY for earlier, later in pairwise(drive))
 
 
 def _is_steady(cell: Cell, drive: list[float]) -> bool:
     """Return whether the drive of three dyadic spans is in its limit regime."""
-    flat = all(abs(later - earlier) <= STEADY for earlier, later in pairwise(drive))
-    return flat and abs(drive[-1] - _limit_drive(cell)) <= CLOSE
+    return _is_flat(drive) and abs(drive[-1] - _limit_drive(cell)) <= CLOSE
 
 
 def _steps_until(cell: Cell, reached: Callable[[list[float]], bool]) -> int:
@@ -228,7 +253,7 @@ def _steps_until(cell: Cell, reached: Callable[[list[float]], bool]) -> int:
         steps *= 2
         thirds = [np.linspace((steps >> k + 1) + 1, steps >> k, 257).round() for k in (2, 1, 0)]
         if reached([math.log2(max(_drive_at(cell, n), TINY)) for n in thirds]):
-            return int(float(f"{steps:.1e}"))
+            return steps
     return 0
 
 
