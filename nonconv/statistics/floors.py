@@ -78,14 +78,14 @@ def measured(plan: Plan, block: "Block") -> Array:
                 found.append(block.sampled[k].var(axis=0).sum(axis=0)[None])
             if wanted.cauchy:
                 gaps = iterates(block, span.first + span.lags) - iterates(block, np.array([span.first]))
-                found += [_square(gaps) / 4.0, _half_apart(block.sampled[k]).mean(axis=0)[None] / 4.0]
+                found += [_square(gaps) / 4.0, _half_apart(block.sampled[k]) / 4.0]
     return np.concatenate(found)
 
 
 def _half_apart(sampled: Array) -> Array:
-    """Return squared distances between strata half a region apart, shape (pairs, paths)."""
+    """Return squared distances between strata half a region apart, averaged over these pairs, shape (1, paths)."""
     half = len(sampled) // 2
-    return _square(sampled[half:] - sampled[: len(sampled) - half])
+    return mean_square(sampled[half:] - sampled[: len(sampled) - half])
 
 
 def half_distance(block: "Block", number: int, span: Span) -> Array:
@@ -96,8 +96,7 @@ def half_distance(block: "Block", number: int, span: Span) -> Array:
 def _twin_mean(block: "Block", number: int, span: Span, strata: slice) -> Array:
     """Return |Theta - Theta'|^2 / 2 averaged over these strata of the span with this number, shape (1, paths)."""
     own = slice(strata.start - span.twin_from, strata.stop - span.twin_from)
-    distance = _square(block.sampled[number][strata] - block.sampled_twins[number][own])
-    return np.asarray(distance.mean(axis=0)[None]) / 2.0
+    return mean_square(block.sampled[number][strata] - block.sampled_twins[number][own]) / 2.0
 
 
 def early_twin(plan: Plan, block: "Block") -> Array:
@@ -118,3 +117,8 @@ def iterates(block: "Block", steps: Steps) -> Array:
 def _square(difference: Array) -> Array:
     """Return squared norms over coordinates: (steps, dim, paths) -> (steps, paths)."""
     return np.asarray(np.square(difference).sum(axis=1))
+
+
+def mean_square(difference: Array) -> Array:
+    """Return squared norms averaged over strata, (strata, dim, paths) -> (1, paths); the differences are overwritten."""
+    return np.asarray(np.square(difference, out=difference).sum(axis=(0, 1))[None]) / len(difference)

@@ -7,7 +7,7 @@ import numpy as np
 
 from nonconv.engine.plan import Plan
 from nonconv.numerics.arithmetic import Array
-from nonconv.statistics.floors import early_twin, iterates, rows
+from nonconv.statistics.floors import early_twin, iterates, mean_square, rows
 
 if TYPE_CHECKING:
     from nonconv.engine.blocks import Block
@@ -51,7 +51,7 @@ def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) ->
     found = [floors[[at[trend] for trend in trends(plan, ()) if trend.name in FLOOR_TRENDS]]]
     with np.errstate(over="ignore", invalid="ignore"):
         for target in targets:
-            found += [np.square(sampled - target).sum(axis=1).mean(axis=0)[None] for sampled in block.sampled]
+            found += [mean_square(sampled - target) for sampled in block.sampled]
         first, last = (iterates(block, steps) for steps in np.array([[span.first, span.last] for span in plan.spans]).T)
         found += [np.square(last).sum(axis=1), np.square(last - first).sum(axis=1) / 4.0]
     if plan.wanted.twin:
