@@ -34,7 +34,7 @@ from nonconv.optimizers import OPTIMIZERS
 from nonconv.results.verdict_files import floor_rows
 from nonconv.statistics.floors import Row, half_distance, measured, rows
 from nonconv.statistics.tally import measure
-from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend, followed, trends
+from nonconv.statistics.trends import LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend, followed, trends
 from nonconv.theory import closed_forms
 from nonconv.theory.recursion import predicted_twins
 
@@ -153,7 +153,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
         assert not np.any(twin == block.seen[np.searchsorted(block.marks, span.twin_marks)]), "they part at once"
         assert block.theta[: span.first].tobytes() == expected[: span.first].tobytes()
         looks = span.looks(path_phases(program.seed, 0, 13))
-        assert sampled.tobytes() == looked_at(expected, looks[span.twin_from :]).tobytes()
+        assert sampled.tobytes() == looked_at(expected, looks[span.late.start :]).tobytes()
     for span, sampled in zip(program.plan.spans, block.sampled, strict=True):
         assert sampled.tobytes() == looked_at(own, span.looks(path_phases(program.seed, 0, 13))).tobytes()
 
@@ -374,7 +374,7 @@ def block_of(plan: Plan, marks: Any, phases: Any, theta: Array, twins: list[Arra
         seen=theta[marks - 1],
         twins=tuple(twin[span.twin_marks - 1] for span, twin in with_twins),
         sampled=tuple(looked_at(theta, span.looks(phases)) for span in plan.spans),
-        sampled_twins=tuple(looked_at(twin, span.looks(phases)[span.twin_from :]) for span, twin in with_twins),
+        sampled_twins=tuple(looked_at(twin, span.looks(phases)[span.late.start :]) for span, twin in with_twins),
         lowest=np.empty((0, 0)),
         highest=np.empty((0, 0)),
     )
@@ -429,7 +429,7 @@ def test_floors_by_loops(steps: int, period: int, dim: int) -> None:
 
 @pytest.mark.parametrize(("steps", "period"), [(2, 1), (9, 1), (100, 1), (1000, 7), (1000, 300)])
 def test_trends_by_loops(steps: int, period: int) -> None:
-    """Of each span what a verdict follows, from all iterates; of the last one also the twin at shorter lags."""
+    """Of each span what a verdict follows, from all iterates."""
     plan, xi = plan_for(steps, ALL, period), np.array([[0.5], [-1.0]])
     block, theta, (*_, last_twin) = made_up(plan, 2, 5, steps)
     floors, phases = measured(plan, block), path_phases(steps, 0, 5)
@@ -444,9 +444,9 @@ def test_trends_by_loops(steps: int, period: int) -> None:
         assert np.array_equal(found[Trend(WINDOW_ENDS, k)], floors[at["cauchy", k, span.last - span.first]])
         assert np.array_equal(found[Trend(ONE_STEP, k)], floors[at["twin", k, 1]])
         assert np.array_equal(found[Trend("window", k)], floors[at["window", k, span.covered]])
-    middle = looks[plan.spans[-1].middle]
-    early = np.square(looked_at(theta, middle) - looked_at(last_twin, middle)).sum(axis=1).mean(axis=0) / 2.0
-    assert found[Trend(EARLY_TWIN, len(plan.spans) - 1)] == pytest.approx(early, rel=1e-12)
+    late = looks[plan.spans[-1].late]
+    apart = np.square(looked_at(theta, late) - looked_at(last_twin, late)).sum(axis=1).mean(axis=0) / 2.0
+    assert found[Trend("twin_mean", len(plan.spans) - 1)] == pytest.approx(apart, rel=1e-12)
 
 
 def test_rows_are_those_wanted() -> None:

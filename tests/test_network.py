@@ -438,7 +438,7 @@ def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
         assert np.array_equal(sampled, looked_at(block.theta, looks))
         # All paths are looked at after the same steps of so short a span, some of which are marks.
         marks = span.twin_marks.tolist()
-        shared = [(row, marks.index(step)) for row, step in enumerate(looks[span.twin_from :, 0].tolist()) if step in marks]
+        shared = [(row, marks.index(step)) for row, step in enumerate(looks[span.late.start :, 0].tolist()) if step in marks]
         assert shared
         assert all(np.array_equal(of_twin[row], twin[at]) for row, at in shared)
 

@@ -56,16 +56,14 @@ def test_region(length: int, period: int, covered: int, late: int) -> None:
 @given(a_span)
 def test_parts_of_the_region(span: Span) -> None:
     length = span.last - span.first
-    late, middle = span.late, span.middle
+    late = span.late
     assert 1 <= span.covered <= length
     assert span.strata == min(MOST_STRATA, span.covered) // 2 * 2 or span.strata == span.covered == 1
     assert late.stop == span.strata
-    assert (middle.start, middle.stop) == (span.strata // 4, max(span.strata // 2, 1))
-    assert span.twin_from == min(late.start, middle.start)
     if span.period <= length // 2:
         assert span.covered % (2 * span.period) == 0
         assert length - span.covered < 2 * span.period, "no more whole periods fit"
-        assert late.start == middle.stop == span.strata // 2
+        assert late.start == span.strata // 2
         assert span.last - span.first_of(late.start) + 1 == span.covered // 2
     elif span.period <= length:
         assert (span.covered, late.start) == (span.period, 0)

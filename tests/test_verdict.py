@@ -25,7 +25,7 @@ from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY_TWIN, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, trends
+from nonconv.statistics.trends import LAST_SQUARE, ONE_STEP, WINDOW_ENDS, trends
 from nonconv.statistics.verdict import Observed, error_rate, judge
 from nonconv.study import loop as study
 
@@ -65,9 +65,7 @@ def observed(
     mean = []
     for trend in names:
         own = of.get(trend.name.removesuffix("_mean"), levels if isinstance(levels, tuple) else STANDING)
-        twin = of.get("twin", own)
         special = {
-            EARLY_TWIN: twin[2],
             LAST_SQUARE: 1.0,
             WINDOW_ENDS: of.get("window", own)[trend.span] * crossing / 4.0,
             # By default one step's noise is what its own scale says.

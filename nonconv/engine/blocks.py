@@ -54,7 +54,7 @@ class Block:
 
     seen (marks, dim, paths): the iterates at the steps of `marks`, the recorded ones among them. twins: for each span
     of the plan the twins at its twin_marks. sampled (strata, dim, paths): for each span the iterates at the steps of
-    `Span.looks`. sampled_twins: the twins at the same steps, in the strata from `Span.twin_from` on.
+    `Span.looks`. sampled_twins: the twins at the same steps, in the strata of `Span.late`.
     lowest, highest (dim, paths): of all iterates; empty without track_range.
     whole: what the first paths did on every step, if some are `followed`.
     """
@@ -228,5 +228,5 @@ def _find_unmoved(program: Program, learning: Learning, idle: Callable[..., Any]
 def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen) -> None:
     """Move the twin through its span and add what is seen of it."""
     seen.twins.append(np.empty((len(span.twin_marks), *twin.theta.shape)))
-    seen.sampled_twins.append(np.empty((span.strata - span.twin_from, *twin.theta.shape)))
+    seen.sampled_twins.append(np.empty((span.strata - span.late.start, *twin.theta.shape)))
     twin.go(span.twin_marks, seen.twins[-1], span.first, span.last, hits, seen.sampled_twins[-1])

@@ -64,16 +64,6 @@ class Span:
         """The strata over which a twin's distance is averaged: the last half, or all of a region of one period."""
         return slice(self.strata // 2 if self._half else 0, self.strata)
 
-    @cached_property
-    def middle(self) -> slice:
-        """The strata of the second quarter: a twin's distance over `late` is compared with that over these."""
-        return slice(self.strata // 4, max(self.strata // 2, 1))
-
-    @cached_property
-    def twin_from(self) -> int:
-        """The first stratum in which a twin is looked at, that of `middle` or `late`."""
-        return int(min(self.middle.start, self.late.start))
-
     def first_of(self, stratum: int) -> int:
         """Return the first step of a stratum."""
         return self.last - self.covered + 1 + stratum * self.covered // self.strata
@@ -144,7 +134,7 @@ class Plan:
 
     def snapshots(self, record: Steps) -> int:
         """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
-        of_twins = (len(span.twin_marks) + span.strata - span.twin_from for span in self.spans if self.wanted.twin)
+        of_twins = (len(span.twin_marks) + span.strata - span.late.start for span in self.spans if self.wanted.twin)
         return len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins)
 
 

@@ -73,7 +73,7 @@ def measured(plan: Plan, block: "Block") -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         for k, span in enumerate(plan.spans):
             if wanted.twin:
-                found += [half_distance(block, k, span), _twin_mean(block, k, span, span.late)]
+                found += [half_distance(block, k, span), _twin_mean(block, k, span)]
             if wanted.window:
                 found.append(block.sampled[k].var(axis=0).sum(axis=0)[None])
             if wanted.cauchy:
@@ -93,20 +93,9 @@ def half_distance(block: "Block", number: int, span: Span) -> Array:
     return _square(iterates(block, span.twin_marks) - block.twins[number]) / 2.0
 
 
-def _twin_mean(block: "Block", number: int, span: Span, strata: slice) -> Array:
-    """Return |Theta - Theta'|^2 / 2 averaged over these strata of the span with this number, shape (1, paths)."""
-    own = slice(strata.start - span.twin_from, strata.stop - span.twin_from)
-    return mean_square(block.sampled[number][strata] - block.sampled_twins[number][own]) / 2.0
-
-
-def early_twin(plan: Plan, block: "Block") -> Array:
-    """Return twin_mean of the last span over its second quarter, (1, paths).
-
-    Compared with twin_mean itself it shows whether the distance still grows with the lag.
-    """
-    span = plan.spans[-1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _twin_mean(block, len(plan.spans) - 1, span, span.middle)
+def _twin_mean(block: "Block", number: int, span: Span) -> Array:
+    """Return |Theta - Theta'|^2 / 2 averaged over the late strata of the span with this number, shape (1, paths)."""
+    return mean_square(block.sampled[number][span.late] - block.sampled_twins[number]) / 2.0
 
 
 def iterates(block: "Block", steps: Steps) -> Array:

@@ -7,20 +7,20 @@ import numpy as np
 
 from nonconv.engine.plan import Plan
 from nonconv.numerics.arithmetic import Array
-from nonconv.statistics.floors import early_twin, iterates, mean_square, rows
+from nonconv.statistics.floors import iterates, mean_square, rows
 
 if TYPE_CHECKING:
     from nonconv.engine.blocks import Block
 
 FLOOR_TRENDS = ("twin_mean", "window", "cauchy_mean")
-EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, ONE_STEP = "early", "size", "ends", "one_step"
+LAST_SQUARE, WINDOW_ENDS, ONE_STEP = "size", "ends", "one_step"
 
 
 class Trend(NamedTuple):
     """A number per path, of which span: a floor of FLOOR_TRENDS, or `error: xi` averaged over one step of each stratum.
 
     LAST_SQUARE: the square of the iterate at the span's last step, which rounding errors are compared with. WINDOW_ENDS:
-    cauchy at the longest lag. ONE_STEP: twin at lag 1. Of the last span alone also EARLY_TWIN: twin_mean at shorter lags.
+    cauchy at the longest lag. ONE_STEP: twin at lag 1.
     """
 
     name: str
@@ -37,7 +37,7 @@ def trends(plan: Plan, xi: tuple[str, ...]) -> list[Trend]:
         return []
     found += [Trend(name, k) for name in (LAST_SQUARE, WINDOW_ENDS) for k in spans]
     if plan.wanted.twin:
-        found += [*(Trend(ONE_STEP, k) for k in spans), Trend(EARLY_TWIN, len(spans) - 1)]
+        found += [Trend(ONE_STEP, k) for k in spans]
     return found
 
 
@@ -56,5 +56,5 @@ def followed(plan: Plan, block: "Block", floors: Array, targets: list[Array]) ->
         found += [np.square(last).sum(axis=1), np.square(last - first).sum(axis=1) / 4.0]
     if plan.wanted.twin:
         one_step = [k for k, row in enumerate(rows(plan)) if row.floor == "twin" and row.lag == 1]
-        found += [floors[one_step], early_twin(plan, block)]
+        found.append(floors[one_step])
     return np.concatenate(found)

@@ -31,7 +31,7 @@ from nonconv.statistics.advice import for_a_fall, for_a_stand, more_steps
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.decision import Answer, Decision, Seen, State, schedules_undecided
 from nonconv.statistics.shares import share
-from nonconv.statistics.trends import EARLY_TWIN, FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
+from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
 ERROR_RATE = 0.05
 """The chance of a wrong verdict by chance, however often the number of paths is doubled until there is one."""
@@ -43,8 +43,6 @@ CARRYING_PATHS = 10.0
 """Fewest paths, by Kish's effective number, that must carry the mean of a floor that decides."""
 LOST_SHARE = 0.05
 """A run diverges, or is undefined, if more than this share of its paths is, at the level of the verdict."""
-TWIN_GROWTH = 0.5
-"""A twin distance that may grow faster than this per doubling of the lag has not reached its limit."""
 FASTEST_GROWTH = 0.75
 """A floor that may grow faster than this per doubling may be on its way to infinity, as a random walk is, with slope 1."""
 WINDOW_CROSSING = 4.0
@@ -445,7 +443,7 @@ def _deviate(seen: Observed) -> float:
 
 def _slopes(seen: Observed) -> dict[str, Slope]:
     """Return the finite slopes over the last doubling, by the name that reports use."""
-    hidden = (EARLY_TWIN, LAST_SQUARE, WINDOW_ENDS, ONE_STEP)
+    hidden = (LAST_SQUARE, WINDOW_ENDS, ONE_STEP)
     names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in hidden)
     found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
     return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
