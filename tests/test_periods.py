@@ -10,7 +10,7 @@ import pytest
 from kit.linear import cell_of
 from nonconv.components.definitions import Chosen, Limits, Schedule
 from nonconv.experiment import schedules
-from nonconv.experiment.schedules import find_period
+from nonconv.experiment.schedules import AHEAD, find_period
 from nonconv.numerics.arithmetic import Array
 
 
@@ -48,12 +48,15 @@ DOUBLING = schedule(lambda n: 0.5 + 0.5 * np.mod(np.floor(np.log2(n)), 2.0))
         (schedule(lambda n: n, np.inf, np.inf), ONE, 1000, 1),
         (wave(7), ONE, 1000, 7),
         (wave(500), ONE, 1000, 500),
-        (wave(501), ONE, 1000, 0),
+        (wave(501), ONE, 1000, 501),
+        (wave(4000), ONE, 1000, 4000),
+        (wave(4001), ONE, 1000, 0),
         (wave(128), ONE, 3_000_000, 128),
         (square(2000), ONE, 100_000, 2000),
         (square(2), ONE, 10, 2),
         (RESTARTS, ONE, 20_000, 500),
-        (RESTARTS, ONE, 999, 0),
+        (RESTARTS, ONE, 125, 500),
+        (RESTARTS, ONE, 124, 0),
         (ROUNDED, ONE, 100_000, 60),
         (SPIKES, ONE, 1_000_000, 20_014),
         (ONE, wave(12), 1000, 12),
@@ -61,24 +64,25 @@ DOUBLING = schedule(lambda n: 0.5 + 0.5 * np.mod(np.floor(np.log2(n)), 2.0))
         (wave(6), schedule(lambda n: n, np.inf, np.inf), 1000, 0),
         (DOUBLING, ONE, 100_000, 0),
         (DOUBLING, ONE, 65_535, 0),
-        (wave(2), ONE, 1, 0),
+        (wave(2), ONE, 1, 2),
     ],
 )
 def test_period(rate: Chosen, batch: Chosen, steps: int, period: int) -> None:
-    """1 of what does not oscillate; 0 of what does so without a period, or with one that is too long to be seen twice."""
+    """1 of what does not oscillate; 0 of what does so without a period, or with one that is longer than four runs."""
     assert find_period(rate, batch, steps) == period
 
 
 def test_period_is_that_of_every_pair_of_values() -> None:
-    """Of waves of any length: the least shift under which the last half is what came before."""
+    """Of waves of any length: the least shift under which the later half of AHEAD runs is what came before."""
     rng = np.random.default_rng(1)
     for _ in range(200):
-        length, steps = int(rng.integers(1, 40)), int(rng.integers(1, 120))
+        length, steps = int(rng.integers(1, 40)), int(rng.integers(1, 15))
         cycle = rng.integers(1, 4, size=length).astype(float)
         rate = schedule(lambda n, cycle=cycle: cycle[n.astype(int) % len(cycle)])  # type: ignore[misc]
-        values = cycle[np.arange(1, steps + 1) % length]
-        late = np.arange(steps // 2, steps)
-        shifts = [p for p in range(1, steps // 2 + 1) if np.array_equal(values[late], values[late - p])]
+        seen = AHEAD * steps
+        values = cycle[np.arange(1, seen + 1) % length]
+        late = np.arange(seen // 2, seen)
+        shifts = [p for p in range(1, seen // 2 + 1) if np.array_equal(values[late], values[late - p])]
         expected = min(shifts, default=0)
         assert find_period(rate, ONE, steps) == (0 if expected == 1 else expected)
 
