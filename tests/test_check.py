@@ -45,7 +45,7 @@ VERDICT: dict[str, Any] = {
         "window": {"value": 0.0, "se": 0.01, "ci_low": -0.02, "ci_high": 0.02},
         "error: minimizer": {"value": -0.5, "se": 0.01, "ci_low": -0.52, "ci_high": -0.48},
     },
-    "outcomes": {"finite": 64, "escaped": 0, "caught": 0, "overflow": 0, "nan": 0},
+    "outcomes": {"finite": 64, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0},
     "bound": {"violations": 0, "paths": 64, "low": -1.25, "high": 1.5},
 }
 PREDICTIONS = {"plateau": {"value": 0.021, "se": 0.0, "of": "the error as n grows"}, "sampled": {"value": 0.024, "se": 0.002}}
@@ -267,7 +267,7 @@ def test_what_within_compares() -> None:
         ({"escaped": "none"}, "none of the paths escaped", "32 of 64", "refuted"),
         ({"escaped": {"above": 0.3}}, "share of paths escaped above 0.3", "32 of 64, 0.5 (0.3723 to 0.6277)", "met"),
         ({"escaped": {"above": 0.4}}, "share of paths escaped above 0.4", "32 of 64, 0.5 (0.3723 to 0.6277)", "undecided"),
-        ({"nan": {"above": 0.1}}, "share of paths nan above 0.1", "0 of 64, 0 (0 to 0.05601)", "refuted"),
+        ({"undefined": {"above": 0.1}}, "share of paths undefined above 0.1", "0 of 64, 0 (0 to 0.05601)", "refuted"),
     ],
     ids=str,
 )
@@ -334,7 +334,7 @@ def test_junit() -> None:
 
 # expect in a config
 
-EXPECT = "{verdict: [converges], mse: [{xi: minimizer, below: 1}], outcomes: {nan: none, finite: {above: 0.9}}}"
+EXPECT = "{verdict: [converges], mse: [{xi: minimizer, below: 1}], outcomes: {undefined: none, finite: {above: 0.9}}}"
 
 
 def test_expect_is_kept_but_changes_nothing(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_every_recorded_step_may_be_expected(tmp_path: Path) -> None:
 
 def test_schema_knows_what_may_be_expected() -> None:
     assert accepts(SCHEMA, data_of(GOOD | {"expect": EXPECT}))
-    for wrong in ("3", "{verdict: maybe}", "{floor: {twn: {above: 1}}}", "{mse: []}", "{outcomes: {nan: some}}"):
+    for wrong in ("3", "{verdict: maybe}", "{floor: {twn: {above: 1}}}", "{mse: []}", "{outcomes: {undefined: some}}"):
         assert not accepts(SCHEMA, data_of(GOOD | {"expect": wrong})), wrong
 
 

@@ -250,7 +250,7 @@ def test_one_json_document_and_silence(config: Path) -> None:
     assert document["claim"] == CLAIM
     assert document["folder"] == "out"
     assert {row["xi"] for row in document["errors"]} == {"minimizer", "path_mean", "0.5"}
-    assert document["outcomes"] == {"finite": 300, "escaped": 0, "caught": 0, "overflow": 0, "nan": 0}
+    assert document["outcomes"] == {"finite": 300, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0}
     assert document["first_failure"] is None
     assert document["warnings"] == []
     assert (document | {"folder": 0}) == json.loads(Path("out/summary.json").read_text()) | {"folder": 0}
@@ -666,7 +666,7 @@ DIVERGING = ("--set", "learning_rate=1.2", "--set", "steps=2500", "--set", "path
 def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawing_process.draw_here))
     document = documented("run", config, *DIVERGING, "--json", "-o", "out")
-    assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "nan": 0}
+    assert document["outcomes"] == {"finite": 0, "escaped": 0, "caught": 0, "overflow": 64, "undefined": 0}
     failure = document["first_failure"]
     assert 2000 < failure["step"] < 2500
     last = [row for row in document["errors"] if row["step"] == 2500]
@@ -687,7 +687,7 @@ def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -
         assert paths["failure_step"].min() >= failure["step"]
         assert paths["failure_step"][failure["replicate"]] == failure["step"] or failure["replicate"] >= len(paths["theta"])
     shown = good("run", config, *DIVERGING, "-o", "out")
-    assert "Outcomes: 64 overflow; the first to become infinite or nan was path" in shown
+    assert "Outcomes: 64 overflow; the first to become infinite or undefined was path" in shown
     assert "E|Θ − minimizer|² is not finite at step 2500: overflow (64 of 64 paths)." in shown
     assert verified(Path("out"), 0)[0].endswith("bitwise equal\n")
 
@@ -727,7 +727,7 @@ def test_a_mean_that_rests_on_too_few_paths_has_no_interval(config: Path) -> Non
     (warning,) = document["warnings"]
     assert warning == (
         "no interval for E|Θ − 0|²: rare draws decide it, and 300 paths have 50 % of those that an interval needs, "
-        "so that it would be narrow and wrong; take paths: 600, or read the quantiles"
+        "so that it would be narrow and wrong; take 600 paths, or read the quantiles"
     )
     assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
     assert [row["ci_low"] for row in rows(Path("out"))] == [""]

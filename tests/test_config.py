@@ -148,7 +148,6 @@ def test_defaults_are_filled_in(tmp_path: Path) -> None:
         "batch_size": {"name": "constant", "value": 1},
         "start": 0.0,
         "xi": ["minimizer"],
-        "escape_radius": 1e6,
         "floors": {"twin": True, "window": True, "cauchy": True},
         "record": {"points": 200, "spacing": "log", "paths": 32, "fan": 4096},
     }

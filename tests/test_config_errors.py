@@ -287,7 +287,7 @@ EXPECTATIONS: list[Any] = [
     None,
     {},
     {"verdict": "converges"},
-    {"verdict": ["diverges", "undecided"], "violations": 0, "outcomes": {"nan": "none", "finite": {"above": 0.5}}},
+    {"verdict": ["diverges", "undecided"], "violations": 0, "outcomes": {"undefined": "none", "finite": {"above": 0.5}}},
     {"floor": {"twin": {"above": 0.1, "below": 2}}, "slope": {"window": {"below": 0}, "error: minimizer": {"above": -1}}},
     {"mse": [{"xi": "minimizer", "below": 1}, {"xi": [0, 1], "step": 1, "above": 0}]},
     {"within": [{"xi": "start", "of": "theory"}, {"quantity": "cauchy", "of": 3}]},

@@ -562,8 +562,9 @@ def expected_failures(theta: Array, first: int) -> tuple[Failed, ...]:
     for lane in range(theta.shape[2]):
         bad = np.flatnonzero(~np.isfinite(theta[:, :, lane]).all(axis=1))
         if len(bad):
-            how = "nan" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
-            found.append(Failed(first + lane, int(bad[0]) + 1, how))  # type: ignore[arg-type]
+            how = "undefined" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
+            before = np.abs(theta[bad[0] - 1, :, lane]).max() if bad[0] else 0.0
+            found.append(Failed(first + lane, int(bad[0]) + 1, how, float(before)))  # type: ignore[arg-type]
     return tuple(found)
 
 
@@ -602,7 +603,7 @@ def test_adam_without_eps_on_a_zero_gradient(engine: type[Fused | Reference], ep
     u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 3, 40)[0]
     zero_gradient = [3 + int(lane) for lane in np.flatnonzero(u < 0.5)]
     assert 0 < len(zero_gradient) < 40
-    assert block.failed == (tuple(Failed(k, 1, "nan") for k in zero_gradient) if failed else ())
+    assert block.failed == (tuple(Failed(k, 1, "undefined", 1.0) for k in zero_gradient) if failed else ())
 
 
 @each_engine

@@ -507,7 +507,7 @@ def test_without_plugins_nothing_changes() -> None:
     empty = read_cell(write("config.yaml", yaml.safe_dump(PLAIN | {"plugins": []})), [])
     assert "plugins" not in cell.resolved
     assert cell.plugins == ()
-    assert cell.identity == empty.identity == "6e4611830c6d2bad5fe1d5e27d6b8c04a69f05614e2eefc0993fe6fb146453f4"
+    assert cell.identity == empty.identity == "87a7bb5673a4d33c2d4b0b310cf286fd6b16c237c9894c9bc53ecded42312c12"
 
 
 def test_identity_is_of_the_content() -> None:
@@ -956,7 +956,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("11 of 11 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("12 of 12 checks passed.\n")
     document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"lion"}
@@ -1086,6 +1086,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)",
         "    return c.weight_m * s.m + c.weight_g * g, LionState(m)",
         "bounded_direction says yes, but gradients of 1e+100 give directions",
+    ),
+    (
+        "lion.py",
+        "stable_below is where a minimum repels",
+        "bounded_direction=ALWAYS,",
+        "bounded_direction=ALWAYS, stable_below=lambda h: 2.0,",
+        "stable_below is 2, but at 0.9 times that a tiny theta with the gradient theta does not shrink",
     ),
     (
         "ramp.py",
@@ -1282,6 +1289,16 @@ WRONG: list[tuple[str, str, str]] = [
     ("ADAM", "can_be_undefined=NEVER", "can_be_undefined says no, but on gradients of 0 the direction of step 1 is nan"),
     ("SGD", "bounded_direction=ALWAYS", "bounded_direction says yes, but gradients of 1e+100 give directions"),
     ("ADAM", "bounded_direction=ALWAYS", "bounded_direction says yes, but gradients of 1e+100 give directions"),
+    (
+        "SGD",
+        "stable_below=lambda h: 3.0",
+        "stable_below is 3, but at 0.9 times that a tiny theta with the gradient theta does not",
+    ),
+    (
+        "MOMENTUM",
+        "stable_below=lambda h: 2.0",
+        "stable_below is 2, but at 1.1 times that a tiny theta with the gradient theta shrinks",
+    ),
     ("ADAM", "can_be_undefined=lambda h: True", "can_be_undefined says yes, but on 64 gradients of 0 all directions"),
 ]
 """One of ours under another name, and what is stated wrongly of it."""
@@ -1301,6 +1318,7 @@ from nonconv.optimizers.sgd import SGD
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adagrad import ADAGRAD
 from nonconv.optimizers.adam import ADAM, AMSGRAD
+from nonconv.optimizers.momentum import MOMENTUM
 OPTIMIZERS.register(replace({name}, name="wrong", {stated}))
 EXAMPLES = {{"wrong": {examples}}}
 """

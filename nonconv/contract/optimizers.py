@@ -275,14 +275,16 @@ def _stability_is_measured(component: Optimizer, h: Any) -> None:
 def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, float]:
     """Return the largest |theta| of SETTLED steps, and of their last quarter; inf where it overflowed. The gradient is theta.
 
-    It starts at TINY, whose square is far below what keeps a denominator from 0, at a step after all corrections.
+    It starts at TINY, whose square is far below what keeps a denominator from 0, at a step after all corrections, and once the
+    state has settled without gradients.
     """
-    columns = component.at_step(h, LATE + np.arange(SETTLED, dtype=np.float64))
-    theta, state, largest = np.array([TINY]), component.state(*(np.array([value]) for value in component.start(h))), [0.0, 0.0]
+    columns = [column.tolist() for column in component.at_step(h, LATE + np.arange(2.0 * SETTLED))]
+    theta, state, largest = np.zeros(1), component.state(*(np.array([value]) for value in component.start(h))), [0.0, 0.0]
     with np.errstate(all="ignore"):
-        for t in range(SETTLED):
-            direction, state = component.update(component.per_step(*(float(column[t]) for column in columns)), state, theta)
-            theta = theta - rate * direction
+        for t in range(-SETTLED, SETTLED):
+            theta = np.array([TINY]) if t == 0 else theta
+            direction, state = component.update(component.per_step(*(column[t + SETTLED] for column in columns)), state, theta)
+            theta = theta - rate * direction if t >= 0 else theta
             late = t >= 3 * SETTLED // 4
             largest[late] = max(largest[late], abs(float(theta[0])))
     return (max(largest), largest[1]) if np.isfinite(theta[0]) else (math.inf, math.inf)

@@ -135,7 +135,7 @@ class Plan:
     def snapshots(self, record: Steps) -> int:
         """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
         of_twins = (len(span.twin_marks) + span.strata - span.late.start for span in self.spans if self.wanted.twin)
-        return len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins)
+        return int(len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins))
 
 
 NO_PLAN = Plan()

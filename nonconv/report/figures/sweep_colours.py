@@ -18,7 +18,7 @@ VERDICTS = {
     "undecided": "#f0f0f0",
     "does_not_converge": "#d55e00",
     "diverges": "#332288",
-    "undefined": "#b3a78c",
+    "undefined": "#117733",
 }
 """The colour of each verdict, from light to dark; undecided cells are hatched as well."""
 SIZES = "viridis"
