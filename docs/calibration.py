@@ -13,13 +13,12 @@ import sys
 from collections.abc import Callable, Iterator
 
 from laboratory.catalogue import PROCESSES
-from laboratory.coverage import coverage_table
 from laboratory.process import BASE
 from laboratory.tables import catalogue_table, detail, verdict_tables
 from laboratory.trials import Trial, tasks, trials
 
-INSTANCES, REPETITIONS = 10, 4000
-"""Instances of each process, and repetitions for the coverage of intervals."""
+INSTANCES = 10
+"""Instances of each process."""
 INTRODUCTION = """\
 A process is a set of configs with random parameters whose truth is known:
 whether a random variable ξ exists with E|Θₙ − ξ|² → 0.
@@ -44,16 +43,13 @@ def selected(only: list[str]) -> list[int]:
     return [k for k, name in enumerate(names) if not only or any(name.startswith(text) for text in only)]
 
 
-def document(found: list[Trial], seed: int, instances: int, repetitions: int) -> Iterator[str]:
-    """Yield the lines of docs/calibration.md; without the part on coverage if there are no repetitions."""
+def document(found: list[Trial], seed: int, instances: int) -> Iterator[str]:
+    """Yield the lines of docs/calibration.md."""
     yield "# Calibration\n\nWritten by `python docs/calibration.py > docs/calibration.md`.\n"
     yield f"## Verdicts\n\n{INTRODUCTION}"
     processes, families = len({trial.process for trial in found}), len({PROCESSES[trial.process].family for trial in found})
     yield f"{processes} processes in {families} families, {instances} instances of each, seed {seed}.\n"
     yield from verdict_tables(found)
-    if repetitions:
-        yield "\n## Coverage of 95 % intervals\n"
-        yield from coverage_table(repetitions)
 
 
 def write(line: str) -> None:
@@ -62,7 +58,7 @@ def write(line: str) -> None:
 
 
 def main(scale: Callable[[int], int], options: argparse.Namespace) -> None:
-    """Write the document to stdout, and details to stderr. scale: of the numbers of instances and repetitions."""
+    """Write the document to stdout, and details to stderr. scale: of the number of instances."""
     instances = scale(options.instances)
     wanted = tasks(selected(options.only), instances, options.seed, paths=options.paths, steps=options.steps)
     found = []
@@ -70,14 +66,14 @@ def main(scale: Callable[[int], int], options: argparse.Namespace) -> None:
         found.append(trial)
         if options.details and (trial.wrong or trial.answer == "undecided"):
             print(detail(trial), file=sys.stderr, flush=True)
-    for line in document(found, options.seed, instances, 0 if options.only else scale(REPETITIONS)):
+    for line in document(found, options.seed, instances):
         write(line)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("divisor", nargs="?", type=int, default=1, help="divides instances and repetitions, for a quick look")
+    found.add_argument("divisor", nargs="?", type=int, default=1, help="divides the number of instances, for a quick look")
     found.add_argument("--list", action="store_true", help="print the processes with their truths, and run nothing")
     found.add_argument(
         "--only", action="append", default=[], metavar="FAMILY", help="a family, or `family: process`; repeatable"

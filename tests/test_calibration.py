@@ -11,7 +11,6 @@ import yaml
 
 import calibration
 from kit.experiments import written
-from laboratory import coverage
 from laboratory.catalogue import FAMILIES, PROCESSES
 from laboratory.process import BASE, GOES, PLUGINS, STAYS, Changes, Family, Process, cell_of
 from laboratory.tables import Count, detail, verdict_tables
@@ -217,14 +216,3 @@ def test_a_family_that_is_not_there() -> None:
 def test_workers_give_the_same_verdicts() -> None:
     wanted = tasks([find("constant rates: sgd"), find("periodic schedules: short warm restarts")], 2, SEED, steps=512)
     assert list(trials(wanted, workers=2)) == list(trials(wanted, workers=1))
-
-
-@pytest.mark.compiles
-def test_coverage_table() -> None:
-    """From one repetition: a row for each kind of interval, and a share that is 0 or 1."""
-    lines = list(coverage.coverage_table(1))
-    kinds = {line.split("|")[1].strip() for line in lines if line.startswith("|")}
-    assert {"twin", "twin_mean", "window", "cauchy", "cauchy_mean", "log-log slope of twin", "E&#124;Θ − start&#124;²"} <= kinds
-    shares = [line.split("|")[-2].strip() for line in lines if line.endswith("% |")]
-    assert len(shares) == sum(line.startswith("|") for line in lines) - 2, "but for the head"
-    assert set(shares) <= {"100.0 %", "0.0 %"}

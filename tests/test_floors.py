@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from kit.coverage import coverage_script
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
 from kit.programs import all_looks as seen_per_span
 from kit.programs import each_engine, looked_at, make, run
 from kit.strata import all_looks, mean_over_strata
-from laboratory import coverage
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import MOST_SPANS, NO_PLAN, NOTHING_WANTED, Plan, Span, Wanted, plan_for
@@ -271,10 +271,11 @@ def test_floors_of_sgd(seed: int, tmp_path: Path) -> None:
     assert floors_seen(cell, stationary_sgd(cell.program.plan, g, 1.2 * variance)).max() > WIDTH
 
 
-def test_floors_of_sgd_are_those_of_the_calibration() -> None:
-    cell = coverage.sgd_cell()
+def test_floors_of_sgd_are_those_of_the_coverage() -> None:
+    script = coverage_script()
+    cell = script.cell_of({"steps": 4096})
     expected = stationary_sgd(cell.program.plan, 0.1, 0.75)
-    assert coverage.floor_truth(cell) == pytest.approx([expected[row] for row in rows(cell.program.plan)], rel=1e-12)
+    assert script.floor_truth(cell) == pytest.approx([expected[row] for row in rows(cell.program.plan)], rel=1e-12)
 
 
 @pytest.mark.compiles
@@ -550,12 +551,14 @@ def test_no_xi_known_at_the_branch_undercuts_the_twin_floor(tmp_path: Path) -> N
 @pytest.fixture(scope="module")
 def repeated() -> tuple[Array, Array, Array]:
     """For 300 repetitions of 200 paths, by row: the simultaneous lower bound, the end of the plain interval; and the truth."""
-    cell = coverage.sgd_cell(steps=512)
+    script = coverage_script()
+    lab = script.Lab({}, 200, 300)
+    cell = lab.cell
     every, together, alone = rows(cell.program.plan), [], []
-    for tally in coverage.repetitions(cell, 300):
+    for tally in lab.repetitions():
         together.append(lower_bound(tally.floors, 0.05 / len(every)))
         alone.append(estimate(tally.floors).low)
-    return np.array(together), np.array(alone), coverage.floor_truth(cell)
+    return np.array(together), np.array(alone), script.floor_truth(cell)
 
 
 def share_of_misses(bounds: Array, truth: Array) -> float:

@@ -1,5 +1,5 @@
-"""A laboratory of processes of known truth: how often is nonconv's verdict wrong, and how often do its intervals cover?
+"""A laboratory of processes of known truth: how often is nonconv's verdict wrong?
 
 Each module `*_processes` is a part of the catalogue; `catalogue.PROCESSES` has them all. `trials` simulates and judges,
-`tables` counts and writes, `coverage` measures intervals. docs/calibration.py is the command.
+`tables` counts and writes. docs/calibration.py is the command; docs/interval_coverage.py does the same for intervals.
 """

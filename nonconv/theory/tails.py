@@ -241,10 +241,12 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
         # However large a draw, its step is bounded: what the law says of its size does not apply.
         of_data = np.zeros_like(of_data)
     draws = np.nan_to_num(weights.second**2 / _positive(weights.fourth), nan=1.0) * copies
+    # Where rare draws matter, twins that had some and others that had none make a memory look up to twice as long.
+    counted = draws if is_known(cell) else np.maximum(draws / 2.0, copies)
     normal = (2.0 * variance**2).sum(axis=0)
     shared = cell.program.data.component.draws == "row" if cell.law else False
     paths = np.maximum(
-        _fewest_paths(of_data, draws * data.share, draws, normal, shared=shared),
+        _fewest_paths(of_data, counted * data.share, draws, normal, shared=shared),
         _fewest_paths(of_start, np.broadcast_to(start.share, draws.shape), np.ones_like(draws), normal, shared=False),
     )
     third = data.skewness * data.variance**1.5 * weights.third * (2 - copies)
