@@ -1,4 +1,4 @@
-"""How often are verdicts wrong, and how often do intervals cover? python docs/calibration.py > docs/calibration.md
+"""How often are verdicts wrong? python docs/calibration.py > docs/calibration.md
 
 Draws instances of the processes of known truth in docs/laboratory, simulates them and judges them by nonconv's verdict.
 All of it takes two minutes on one core, and as long again where kernels must be compiled first. With --only it is seconds:
