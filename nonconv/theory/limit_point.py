@@ -89,7 +89,8 @@ def _gradients(cell: Cell, j: int, theta: float) -> Array:
     u = (np.arange(SAMPLES) + 0.5) / SAMPLES
     data = cell.program.data.component
     with np.errstate(all="ignore"):
-        return _gradients_for(cell, j, theta, data.sample(data.constants(*(f[j] for f in cell.program.data.constants)), u))
+        x = data.sample(data.constants(*(field[j] for field in cell.program.data.constants)), u)
+    return _gradients_for(cell, j, theta, np.broadcast_to(x, (SAMPLES,)))
 
 
 def _gradients_for(cell: Cell, j: int, theta: float, x: Array) -> Array:
