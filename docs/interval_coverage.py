@@ -6,6 +6,7 @@ how many are printed, and what share of these covers the truth. SGD's truth is e
 all paths.
 """
 
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ import yaml
 
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
+from nonconv.engine.plan import PHASE_MASK, Span, Steps, turns
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
@@ -119,6 +121,8 @@ def part(block: Block, first: int, last: int) -> Block:
         failed=(),
         seen=block.seen[:, :, own],
         twins=tuple(twin[:, :, own] for twin in block.twins),
+        sampled=tuple(sampled[:, :, own] for sampled in block.sampled),
+        sampled_twins=tuple(sampled[:, :, own] for sampled in block.sampled_twins),
         lowest=block.lowest[:, own],
         highest=block.highest[:, own],
         examined=None if block.examined is None else type(block.examined)(*(field[..., own] for field in block.examined)),
@@ -147,6 +151,15 @@ def cell_of(changes: dict[str, Any]) -> Cell:
         return make_ready(read_cell(path, [])).cell
 
 
+def looks_of_each_phase(span: Span) -> tuple[Steps, Array]:
+    """Return all choices of one step per stratum that a phase can make, (strata, choices), and their probabilities."""
+    # A step changes with the place in its stratum at multiples of 1 / covered, of which gcd(covered, strata) are the same.
+    count = span.covered // math.gcd(span.covered, span.strata)
+    places = np.array([-(-k * 2**32 // count) for k in range(count)], dtype=np.uint64)
+    begin = np.unique(np.append((places[:, None] - turns(span.strata)).ravel() & PHASE_MASK, np.uint64(0)))
+    return span.looks(begin), np.diff(np.append(begin, np.uint64(2**32)).astype(float)) / 2**32
+
+
 def floor_truth(cell: Cell) -> Array:
     """Expectation of each floor of stationary SGD (docs/theory.md)."""
     assert cell.law is not None
@@ -159,16 +172,19 @@ def floor_truth(cell: Cell) -> Array:
         if row.floor == "twin":
             found.append(v * (1.0 - rho ** (2.0 * lag)))
         elif row.floor == "twin_mean":
-            found.append(v * float(np.mean(1.0 - rho ** (2.0 * (span.late - span.first)))))
+            # A mean over paths of one step of each stratum is the mean over all steps of these strata.
+            late = np.arange(row.first, row.step + 1) - span.first
+            found.append(v * float(np.mean(1.0 - rho ** (2.0 * late))))
         elif row.floor == "window":
-            apart = np.abs(span.window[:, None] - span.window[None, :])
-            found.append(v * (1.0 - float(np.mean(rho ** apart.astype(float)))))
-        elif row.floor == "cauchy":
-            found.append(v * (1.0 - rho**lag) / 2.0)
+            steps, weight = looks_of_each_phase(span)
+            # The sum of rho^|a - b| over the pairs a < b of steps of a window, from step to step.
+            before = pairs = np.zeros(steps.shape[1])
+            for gap in np.diff(steps, axis=0):
+                before = (before + 1.0) * rho**gap
+                pairs = pairs + before
+            found.append(v * (1.0 - float((len(steps) + 2.0 * pairs) @ weight) / len(steps) ** 2))
         else:
-            half = len(span.window) // 2
-            apart = span.window[half:] - span.window[: len(span.window) - half]
-            found.append(v * float(np.mean(1.0 - rho ** apart.astype(float))) / 2.0)
+            found.append(v * (1.0 - rho**lag) / 2.0)
     return np.array(found)
 
 

@@ -264,7 +264,7 @@ def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.i
     for failed in block.failed:
         lane = failed.replicate - block.first
         # A path that was near and is infinite one step later did not grow: something was divided by a number near 0.
-        grew = failed.how == "overflow" and failed.before > ESCAPE_UNITS * unit[lane]
+        grew = failed.before > ESCAPE_UNITS * unit[lane]
         outcome[lane] = OUTCOMES.index("overflow" if grew else "undefined")
         failure[lane] = failed.step
     return outcome, failure

@@ -18,8 +18,9 @@ class ParetoConstants(NamedTuple):
 
 
 def law(h: Pareto, dim: int) -> Law:
-    variance = h.tail / (h.tail - 2.0) if h.tail > 2.0 else np.inf
-    return Law.same(dim, 0.0, variance, 0.0, -np.inf, np.inf, symmetric=True)
+    variance, fourth, eighth = (h.tail / (h.tail - k) if h.tail > k else np.inf for k in (2.0, 4.0, 8.0))
+    share = fourth**2 / eighth if np.isfinite(eighth) else 0.0
+    return Law.same(dim, 0.0, variance, 0.0, -np.inf, np.inf, symmetric=True, fourth=fourth, moments=h.tail, tail_share=share)
 
 
 def prepare(h: Pareto, dim: int) -> ParetoConstants:

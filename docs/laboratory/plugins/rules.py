@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from nonconv.plugin import CONSTANT_SIZE, NEVER, OPTIMIZERS, Array, Doc, Interval, Lanes, Optimizer
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Array, Doc, Interval, Lanes, Optimizer
 
 
 class Annealed(NamedTuple):
@@ -74,5 +74,6 @@ OPTIMIZERS.register(
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
     )
 )
