@@ -77,6 +77,7 @@ class _Weights(NamedTuple):
 
 
 @lru_cache(maxsize=8)
+@np.errstate(all="ignore")  # a diverging method's moments overflow
 def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     """Return the tails of |theta_n - xi|^2, arrays of shape (xi, R).
 
@@ -100,6 +101,7 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
 
 
 @lru_cache(maxsize=8)
+@np.errstate(all="ignore")
 def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     """Return the tails of the floors, arrays (rows,) in the order of statistics.floors.rows."""
     plan, parts = cell.program.plan, []
