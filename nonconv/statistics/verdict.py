@@ -428,7 +428,8 @@ def _tell_one(name: str, at: Seen) -> str:
         return f"{FLOOR_PHRASES[name]} has no interval (log-log slope {at.slope:.3f})"
     told = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
     verb = "rests on too few paths" if told else VERBS[at.state]
-    return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:.3f}, {at.low:.3f} to {at.high:.3f})"
+    slope, low, high = (f"{number:.3f}".replace("-0.000", "0.000") for number in (at.slope, at.low, at.high))
+    return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {slope}, {low} to {high})"
 
 
 INVISIBLE = "the gradient is noisy, but the iterates show no noise: it is too rare, or below their rounding error"
