@@ -739,7 +739,9 @@ def test_means_next_to_the_largest_double(config: Path) -> None:
     document = documented("run", config, "--set", "optimizer=adam", "--set", "start=1e154", "--json")
     assert document["errors"][-1]["mse"] == pytest.approx(1e308)
     (warning,) = document["warnings"]
-    assert warning.endswith("all paths are equal though the data are noisy: rare values were not drawn, or steps vanish")
+    assert warning.endswith(
+        "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
+    )
 
 
 def test_few_paths_are_not_heavy_tails(config: Path) -> None:

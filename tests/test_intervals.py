@@ -228,7 +228,7 @@ def test_a_law_that_does_not_say_has_no_interval(make: Make, monkeypatch: pytest
 def test_equal_paths_show_no_noise(make: Make) -> None:
     """A learning rate below rounding: nothing moves, and nothing is known of what the noise would do."""
     found = reason(make(objective=data({"name": "rademacher"}), start=1.0, learning_rate=1e-30))
-    assert found == "all paths are equal though the data are noisy: rare values were not drawn, or steps vanish"
+    assert found == "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
 
 
 def test_equal_squares_of_different_paths_are_exact(make: Make) -> None:

@@ -65,7 +65,8 @@ def settling(run: Run) -> list[str]:
     """Say that the noise of one step still changes relative to the rule's own scale, where it does on both doublings."""
     seen = run.verdict["states"].get("one_step", [])
     still = [at for at in seen if at["state"] in ("falls", "grows") and abs(at["slope"]) > SLOWEST_FALL]
-    if len(still) < 2:
+    # Where noise vanishes at the limit its fall is what the verdict says.
+    if len(still) < 2 or run.verdict["limit"]["noise"] in ("none", "vanishes"):
         return []
     late, _ = seen
     return [

@@ -177,7 +177,9 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
         for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
             found[*at] = _dominated(m, carrying, *at)
     constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
-    found[constant & equal] = "all paths are equal though the data are noisy: rare values were not drawn, or steps vanish"
+    found[constant & equal] = (
+        "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
+    )
     if known is not None:
         for at in np.argwhere(known.paths > n):
             found[*at] = _too_few(cell, known, float(known.paths[*at]), n)

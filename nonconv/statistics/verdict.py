@@ -81,7 +81,8 @@ class Verdict:
     """The answer, a sentence that gives its reason, and what it rests on.
 
     observed: the first and last step observed. slopes: by trend name. floors: for each floor what it did over the last
-    doubling and over the last two. level: the confidence of those intervals, all together. decides: what would decide.
+    doubling and over the last two. level: the confidence of those intervals, all together. known: what is known of the
+    limit. decides: what would decide.
     """
 
     answer: Answer
@@ -90,6 +91,7 @@ class Verdict:
     slopes: dict[str, Slope]
     floors: dict[str, tuple[Seen, ...]]
     level: float
+    known: Structure
     decides: str = ""
 
 
@@ -140,7 +142,7 @@ def judge(seen: Observed) -> Verdict:
     if found.answer == "undecided" and not seen.structure.void:
         found = _explain_withheld(seen, floors) or found
     level = 1.0 - error_rate(seen.paths) if seen.random else 1.0
-    return Verdict(found.answer, found.reason, observed, slopes, floors, level, found.decides)
+    return Verdict(found.answer, found.reason, observed, slopes, floors, level, seen.structure, found.decides)
 
 
 def _is_complete(seen: Observed) -> bool:
@@ -533,4 +535,5 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
             for name, floor in verdict.floors.items()
         },
         "slopes": {name: slope._asdict() for name, slope in verdict.slopes.items()},
+        "limit": {"noise": verdict.known.noise, "reasons": [reason.text for reason in verdict.known.reasons]},
     }
