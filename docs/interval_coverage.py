@@ -19,6 +19,8 @@ import yaml
 
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
+from nonconv.engine.plan import PHASE_MASK, Span, Steps, turns
+from nonconv.engine.strata import TURN
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
@@ -119,6 +121,8 @@ def part(block: Block, first: int, last: int) -> Block:
         failed=(),
         seen=block.seen[:, :, own],
         twins=tuple(twin[:, :, own] for twin in block.twins),
+        sampled=tuple(sampled[:, :, own] for sampled in block.sampled),
+        sampled_twins=tuple(sampled[:, :, own] for sampled in block.sampled_twins),
         lowest=block.lowest[:, own],
         highest=block.highest[:, own],
         examined=None if block.examined is None else type(block.examined)(*(field[..., own] for field in block.examined)),
@@ -152,24 +156,33 @@ def floor_truth(cell: Cell) -> Array:
     assert cell.law is not None
     g = CURVATURE * float(cell.learning_rate.constant or 0.0)
     rho, v = 1.0 - g, g * float(cell.law.variance[0]) / (2.0 - g)
-    spans = cell.program.plan.spans
     found = []
     for row in rows(cell.program.plan):
-        span, lag = spans[row.span], row.lag
+        span = cell.program.plan.spans[row.span]
         if row.floor == "twin":
-            found.append(v * (1.0 - rho ** (2.0 * lag)))
+            found.append(v * (1.0 - rho ** (2.0 * row.lag)))
         elif row.floor == "twin_mean":
-            found.append(v * float(np.mean(1.0 - rho ** (2.0 * (span.late - span.first)))))
+            late = np.arange(row.first, row.step + 1) - span.first
+            found.append(v * float(np.mean(1.0 - rho ** (2.0 * late))))
         elif row.floor == "window":
-            apart = np.abs(span.window[:, None] - span.window[None, :])
-            found.append(v * (1.0 - float(np.mean(rho ** apart.astype(float)))))
-        elif row.floor == "cauchy":
-            found.append(v * (1.0 - rho**lag) / 2.0)
+            steps, weight = choices(span)
+            apart = np.abs(steps[:, None] - steps[None, :]).astype(float)
+            found.append(v * (1.0 - float(np.mean(rho**apart, axis=(0, 1)) @ weight)))
         else:
-            half = len(span.window) // 2
-            apart = span.window[half:] - span.window[: len(span.window) - half]
-            found.append(v * float(np.mean(1.0 - rho ** apart.astype(float))) / 2.0)
+            # Strata that cauchy_mean compares are just half the region apart.
+            found.append(v * (1.0 - rho**row.lag) / 2.0)
     return np.array(found)
+
+
+def choices(span: Span) -> tuple[Steps, Array]:
+    """Every choice of steps that a path can be looked at after, (strata, choices), and its probability, (choices,).
+
+    Strata are whole steps, as they are in spans of 2^k steps.
+    """
+    # A step is another one where its place, the phase turned by an angle of its stratum, passes one of these.
+    edges = np.arange(span.covered // span.strata, dtype=np.uint64) * (TURN * np.uint64(span.strata) // np.uint64(span.covered))
+    begin = np.unique(np.append((edges[:, None] - turns(span.strata)) & PHASE_MASK, np.uint64(0)))
+    return span.looks(begin), np.diff(np.append(begin, TURN).astype(float)) / float(TURN)
 
 
 class Count(NamedTuple):
