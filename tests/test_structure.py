@@ -95,7 +95,7 @@ def test_noise_that_vanishes_at_the_minimum(cell_of: Callable[..., Cell]) -> Non
         ({"weight_decay": 0.1}, "persists"),
         ({"hidden": [4]}, "unknown"),
         ({"loss": "squared", "data": {"name": "function", "noise": 0.1}}, "persists"),
-        ({"data": {"name": "function", "of": "polynomial", "coefficients": [0, 0, 1], "noise": 0}}, "unknown"),
+        ({"data": {"name": "function", "of": "polynomial", "coefficients": [0, 0, 1], "noise": 0}}, "persists"),
         ({"hidden": [3], "activation": "tanh", "data": {"name": "teacher", "hidden": [3], "noise": 0}}, "vanishes"),
         ({"hidden": [2], "activation": "tanh", "data": {"name": "teacher", "hidden": [3], "noise": 0}}, "unknown"),
         ({"hidden": [3], "activation": "relu", "data": {"name": "teacher", "hidden": [3], "noise": 0}}, "unknown"),

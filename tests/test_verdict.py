@@ -176,7 +176,7 @@ def test_without_a_reason_nothing_converges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "expected"), [(0.1, "undecided"), (0.3, "converges"), (3.5, "converges"), (8.0, "undecided")]
+    ("share", "expected"), [(0.2, "undecided"), (0.4, "converges"), (3.5, "converges"), (8.0, "undecided")]
 )
 def test_a_fall_must_be_accounted_for(share: float, expected: str) -> None:
     """Slopes of the floors by that of the drive, which is -1/2."""

@@ -246,6 +246,11 @@ class Law(NamedTuple):
         return {name: array for name, array in every.items() if array is not None}
 
     @property
+    def constant(self) -> bool:
+        """Whether every coordinate has one value only; a variance of 0 alone may be the square of a tiny number."""
+        return bool(np.all((self.variance == 0.0) & (self.low == self.high)))
+
+    @property
     def bounded(self) -> bool:
         """Whether every coordinate is bounded on both sides."""
         return bool(np.all(np.isfinite(self.low)) and np.all(np.isfinite(self.high)))

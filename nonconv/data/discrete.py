@@ -23,7 +23,8 @@ def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
     # Sorted, so that a symmetric law is its own mirror image.
     order = np.argsort(values)
     values, probabilities = values[order], probabilities[order]
-    mean = float(probabilities @ values)
+    # Of equal points the mean is that point, which a sum of products may miss by rounding.
+    mean = float(probabilities @ values) if values[0] < values[-1] else float(values[0])
     deviation = values - mean
     # Up to rounding: decimal points and probabilities are seldom exact in binary.
     symmetric = np.allclose(deviation, -deviation[::-1], rtol=0, atol=1e-12 * float(np.ptp(values))) and np.allclose(

@@ -17,7 +17,10 @@ from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
 from nonconv.faults.blame import Plugin
 from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
 
+LOOKED_AT = 64
+"""Examples of a network that are looked at for the size of its labels."""
 Bound = Callable[[Array], tuple[Array, Array]]
 """An a priori interval: from start points (dim, paths) to the least and the largest iterates that there can be."""
 
@@ -140,8 +143,26 @@ class Cell:
     @property
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
-        constant = self.law is not None and not np.any(self.law.variance)
-        return self.program.draws_per_sample == 0 or constant
+        return self.program.draws_per_sample == 0 or (self.law is not None and self.law.constant)
+
+    @cached_property
+    def length(self) -> float:
+        """The length of the data: half their range, or their standard deviation; of examples the size of the labels.
+
+        Where no minimizer is known, how far the data are from 0 counts too.
+        """
+        if self.law is None:
+            learning = self.program.learning
+            assert learning is not None
+            x, y = np.empty((learning.shape.features, LOOKED_AT)), np.empty((learning.shape.targets, LOOKED_AT))
+            u = uniforms(key(self.program.seed, "length"), 0, learning.draws, 0, LOOKED_AT)
+            self.program.data.component.sample(self.program.data.constants, LOOKED_AT, u, x, y)
+            return float(np.abs(y).max()) if np.isfinite(y).all() else 0.0
+        with np.errstate(over="ignore"):
+            half = (self.law.high - self.law.low) / 2.0
+            lengths = np.where(np.isfinite(half), half, np.sqrt(self.law.variance))
+        away = np.abs(self.law.mean) if self.minimizer is None else np.zeros(1)
+        return float(np.max(np.concatenate([lengths, away]), where=np.isfinite(np.concatenate([lengths, away])), initial=0.0))
 
     @property
     def claim(self) -> str:

@@ -24,8 +24,6 @@ from nonconv.theory.recursion import predicted_twins
 from nonconv.theory.structure import known_limit, structure
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
-LEFT_OUTCOMES = ("escaped", "overflow")
-"""Outcomes of paths that left."""
 
 
 def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
@@ -100,7 +98,7 @@ def _judge(
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=sum(counts[name] for name in LEFT_OUTCOMES) - (counts["escaped"] if known.summable else 0),
+            left=counts["overflow"] + (counts["escaped"] if _escapes_count(cell, known) else 0),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
@@ -110,6 +108,14 @@ def _judge(
             withheld=withheld,
         )
     )
+
+
+def _escapes_count(cell: Cell, known: Structure) -> bool:
+    """Return whether paths that are far away and still going show divergence.
+
+    On an orbit they do, unless rates have a finite sum. Elsewhere a rate that is yet to fall may bring them back.
+    """
+    return not known.summable if cell.program.orbit is not None else not known.forbids and not known.irregular
 
 
 def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:

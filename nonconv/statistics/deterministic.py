@@ -19,6 +19,8 @@ from nonconv.statistics.decision import Decision, Seen, State, schedules_undecid
 
 SAME = 0.02
 """Doublings by which squared extents of two spans of a cycle may differ, for a span need not end with a cycle."""
+LEAST_SHARE = 1.0 / 3.0
+"""A fall is accounted for by the rate if its slope is at least this multiple of that of the drive."""
 SLOWING = 0.1
 """Doublings by which a fall may be smaller than the one before."""
 ROUNDING_EXTENT = 1e-30
@@ -95,6 +97,11 @@ def _decide_falling(known: Structure, changes: _Changes, steps: int) -> Decision
         return Decision("undecided", f"{told}; but {known.void or 'nothing declared brings them to rest'}")
     if changes.slows.any() and not known.forbids:
         return Decision("undecided", f"{told}, but by a smaller and smaller factor", more_steps(known, steps))
+    drive = (known.drive[2] - known.drive[1]) if known.drive else 0.0
+    by_rate_alone = "noise" not in {reason.kind for reason in known.reasons} and not known.summable
+    # Extents are squared; a drift at a rate with an infinite sum hardly falls, for ever.
+    if by_rate_alone and np.any(~changes.rests & (changes.late > 2.0 * LEAST_SHARE * drive)):
+        return Decision("undecided", f"{told}, but much more slowly than the steps do", more_steps(known, steps))
     return Decision("converges", f"{' and '.join(reason.text for reason in known.reasons)}; {told}{_rate(changes)}")
 
 

@@ -278,16 +278,12 @@ def _reference(cell: Cell, block: Block) -> Array:
 def _unit(cell: Cell, block: Block) -> Array:
     """Return the length that distances of each path are compared with, (paths,): of its start and of the data.
 
-    It is the distance of the start from the minimizer, or its size, and half the range of the data, or their standard
-    deviation; 1 where the problem has no length.
+    It is the distance of the start from the minimizer, or its size, and the length of the data; 1 where neither has one.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         away = block.start if cell.minimizer is None else block.start - _reference(cell, block)
         unit = np.abs(away).max(axis=0)
-        if cell.law is not None:
-            half = (cell.law.high - cell.law.low) / 2.0
-            spread = np.where(np.isfinite(half), half, np.sqrt(cell.law.variance))
-            unit = np.maximum(unit, np.max(spread[np.isfinite(spread)], initial=0.0))
+        unit = np.maximum(unit, cell.length)
     return np.where(unit > 0.0, unit, 1.0)
 
 

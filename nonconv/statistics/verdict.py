@@ -51,7 +51,9 @@ STEEP = 4.0
 """Doublings per doubling: where the mean square is known to shrink, so steep a fall needs no interval, nor many paths."""
 ROUNDING_VARIANCE = 1e-27
 """A floor below this share of |last iterate|^2 is the square of a rounding error."""
-LEAST_SHARE, MOST_SHARE = 0.2, 4.0
+WINDOW_DRIFT = 9.0
+"""The same beyond which it is no random walk: between that of one and that of a straight line."""
+LEAST_SHARE, MOST_SHARE = 1.0 / 3.0, 4.0
 """A fall is accounted for if its slope is between these multiples of that of the schedules' drive.
 
 The variance of SGD falls like the drive, one step's like its square; in a loss that is flatter than a quadratic it falls
@@ -165,8 +167,8 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     if refusal.reason:
         return refusal
     if seen.whole:
-        return deterministic.decide(seen.structure, seen.whole, seen.steps)
-    if seen.structure.forbids or (seen.structure.noise == "none" and seen.structure.reasons):
+        return _decide_without_noise(seen, seen.whole)
+    if seen.structure.forbids or seen.structure.reasons:
         return _decide_convergence(seen, floors)
     return _decide_persistence(seen, floors)
 
@@ -179,6 +181,8 @@ def _explain_refusal(seen: Observed) -> Decision:
         return Decision("undecided", f"{seen.steps} steps are too few", f"take at least {FEWEST_STEPS} steps")
     if seen.random and seen.paths < FEWEST_PATHS:
         return Decision("undecided", f"{seen.paths} paths are too few", f"take at least {FEWEST_PATHS} paths")
+    if seen.moments.n < seen.paths and not seen.left + seen.undefined:
+        return Decision("undecided", "squares of distances leave the range of doubles", "take units in which they do not")
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
         what = "undefined (0/0)" if seen.undefined else "not finite"
@@ -186,18 +190,26 @@ def _explain_refusal(seen: Observed) -> Decision:
     return Decision("undecided", "")
 
 
+def _decide_without_noise(seen: Observed, whole: Whole) -> Decision:
+    """Return the verdict where a start determines its path: from the paths that were followed, and from the windows of all."""
+    found = deterministic.decide(seen.structure, whole, seen.steps)
+    if found.answer != "converges" or not seen.random:
+        return found
+    window = _see(seen, "window") if "window" in _floors(seen) else None
+    if window and _falls(window):
+        return found
+    told = _tell("window", window) if window else "the window floor, which sees all paths, was not measured"
+    return Decision("undecided", f"{found.reason}; but {told}", more_steps(seen.structure, seen.steps))
+
+
 def _decide_persistence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Return does_not_converge, or why not, where no certain reason for vanishing errors is known."""
     known = seen.structure
-    # Where noise may vanish at the limit, that of one step alone may stand until the iterates are near.
-    asked = [name for name in floors if name != ONE_STEP or not known.reasons]
-    standing = {name: found for name in asked if (found := _standing(seen, name, floors[name]))}
+    standing = {name: found for name in floors if (found := _standing(seen, name, floors[name]))}
     # A floor that stands over both doublings says more than one that stands over the last.
     lasting = {name: found for name, found in standing.items() if found is floors[name][1]} or standing
     if standing and not known.irregular and (known.noise == "persists" or _noise_lasts(seen, floors)):
         return Decision("does_not_converge", "; ".join(_tell_one(name, found) for name, found in lasting.items()))
-    if known.reasons:
-        return _decide_convergence(seen, floors)
     if known.irregular:
         return schedules_undecided(known)
     return _explain_unclear(seen, floors)
@@ -209,6 +221,8 @@ def _decide_convergence(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> 
     because = " and ".join(reason.text for reason in known.reasons)
     if not known.reasons:
         return _explain_void(seen, floors)
+    if "window" not in floors:
+        return Decision("undecided", f"{because}, but only the window floor sees every movement, and it was not measured")
     stuck = _stuck(floors)
     if stuck:
         return _explain_slow(seen, floors, stuck, because)
@@ -249,7 +263,8 @@ def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> 
     """Name what a floor did by its slope and half the width of the slope's interval."""
     low, high = slope - half, slope + half
     if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
-        return "vanished"
+        # Where noise grows with the distance, paths that are not seen may carry the mean.
+        return "vanished" if seen.structure.contracting or seen.structure.noise in ("none", "persists") else "unclear"
     if seen.structure.contracting and slope < -STEEP:
         return "falls"
     if not (math.isfinite(low) and math.isfinite(high)) or _carrying(seen, name, first) < CARRYING_PATHS:
@@ -320,6 +335,8 @@ def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     if "noise" in kinds:
         slowing = [name for name in alive if _slows(seen, name)]
         return f"{FLOOR_PHRASES[slowing[0]]} falls more and more slowly" if slowing else ""
+    if not known.summable and _drifts(seen):
+        return "the iterates cross the last window in one direction, as on a drift that need not end"
     doublings = math.log2(seen.plan.spans[2].last / seen.plan.spans[0].last)
     drive = (known.drive[2] - known.drive[0]) / doublings
     for name, found in alive.items():
@@ -330,6 +347,12 @@ def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     if steep and steep.high < MOST_SHARE * drive - SLOWEST_FALL:
         return "the twin floor falls much faster than the steps do, so something else still settles"
     return ""
+
+
+def _drifts(seen: Observed) -> bool:
+    """Return whether the last window is known to be crossed in one direction, as by straight motion, no random walk."""
+    crossing = _log_ratio(seen, Trend("window", 2), Trend(WINDOW_ENDS, 2))
+    return bool(4.0 * 2.0 ** (crossing.value - _deviate(seen) * crossing.se) > WINDOW_DRIFT)
 
 
 def _slows(seen: Observed, name: str) -> bool:

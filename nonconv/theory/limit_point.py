@@ -1,12 +1,13 @@
 """What is known of the gradient near the limit of a cell: whether it is noisy there, and how curved the loss is."""
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Coupled
+from nonconv.components.definitions import Coupled, Layers
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Noise
 from nonconv.numerics.arithmetic import Array
@@ -19,10 +20,14 @@ MOST_COORDINATES = 64
 """Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
 SEARCHED = 32.0
 """Lengths of the problem, to either side of the mean of the data, within which minima are looked for."""
-EXAMPLES = 256
-"""Examples over which a network's curvature is taken."""
+EXAMPLES, FEWEST_EXAMPLES, MOST_NUMBERS = 256, 32, 2**22
+"""Examples over which a network's curvature is taken; fewer of a network with many weights, whose gradients are numbers."""
 NEGLIGIBLE = 1e-9
 """A gradient below this share of those around it is the rounding error of 0."""
+FAR, FARTHER = 1e6, 1e9
+"""Distances of data, in lengths of the problem, between which an unbounded slope grows."""
+KINK, FEW_DRAWS = 0.01, 16.0
+"""A second difference quotient has this share of the step; and draws that a moment must rest on, of SAMPLES."""
 NEAR = 1e-4
 """Distance of a difference quotient, relative to the scale of the problem."""
 POWER_STEPS = 30
@@ -43,14 +48,16 @@ class LimitPoint(NamedTuple):
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
     if cell.program.learning:
-        noise = _noise_of_network(cell)
+        examples = _draw_examples(cell)
+        noise = _noise_of_network(cell, *examples)
         # Elsewhere nothing rests on it, and it takes time.
         asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
         curved = theta is not None and asked and bool(np.isfinite(theta).all())
-        return LimitPoint(noise, _largest_curvature(cell, theta) if curved and theta is not None else None)
+        curvature, spread = _largest_curvature(cell, theta, *examples) if curved and theta is not None else (None, 0.0)
+        return LimitPoint(noise, curvature, spread)
     if cell.law is None:
         return LimitPoint("unknown")
-    constant = bool(np.all(cell.law.variance == 0))
+    constant = cell.law.constant
     if cell.program.objective.component is QUADRATIC:
         curvature = 2.0 * float(np.max(cell.program.objective.constants.scale))
         return LimitPoint("none" if constant else "persists", curvature)
@@ -67,7 +74,8 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
         return LimitPoint("none" if constant else "unknown")
     # The coordinate and the minimum where stability is hardest.
     found = [_at_minimum(cell, int(j), point) for j, own in zip(chosen, points, strict=True) for point in own]
-    worst = max(found, key=lambda point: point.curvature or 0.0)
+    unknown = next((point for point in found if point.curvature is None), None)
+    worst = unknown or max(found, key=lambda point: point.curvature or 0.0)
     return worst._replace(noise="none" if constant else _combine([point.noise for point in found]))
 
 
@@ -78,13 +86,28 @@ def _combine(noises: list[Noise]) -> Noise:
 
 def _gradients(cell: Cell, j: int, theta: float) -> Array:
     """Return the gradient of coordinate j at theta for stratified draws of its datum, (SAMPLES,)."""
-    p = cell.program
-    data = p.data.component.constants(*(field[j] for field in p.data.constants))
-    constants = p.objective.component.constants(*(field[j] for field in p.objective.constants))
     u = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    data = cell.program.data.component
     with np.errstate(all="ignore"):
-        x = p.data.component.sample(data, u)
-        return np.broadcast_to(p.objective.component.gradient(constants, np.full(SAMPLES, theta), x), (SAMPLES,))
+        return _gradients_for(cell, j, theta, data.sample(data.constants(*(f[j] for f in cell.program.data.constants)), u))
+
+
+def _gradients_for(cell: Cell, j: int, theta: float, x: Array) -> Array:
+    """Return the gradient of coordinate j at theta for data x (n,), (n,)."""
+    objective, _, constants = cell.program.objective
+    own = objective.constants(*(field[j] for field in constants))
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(objective.gradient(own, np.full(len(x), theta), x), (len(x),))
+
+
+def _is_sampled(cell: Cell, j: int) -> bool:
+    """Return whether SAMPLES draws show the law of coordinate j: no rare draws carry its fourth moment."""
+    assert cell.law is not None
+    fourth = math.nan if cell.law.fourth is None else float(cell.law.fourth[j])
+    variance = float(cell.law.variance[j])
+    if math.isnan(fourth):  # the law does not say
+        return bool(np.isfinite(cell.law.low[j]) and np.isfinite(cell.law.high[j]))
+    return fourth <= SAMPLES / FEW_DRAWS * variance**2
 
 
 def _scale(cell: Cell, j: int) -> float:
@@ -120,67 +143,120 @@ def _bisect(f: Callable[[float], float], low: float, high: float) -> float:
 
 
 def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
-    """Return noise and curvature of coordinate j at a minimum."""
+    """Return noise and curvature of coordinate j at a minimum; the curvature is not known where draws do not show it."""
+    assert cell.law is not None
     away = _scale(cell, j)
-    here = _gradients(cell, j, at)
+    ends = np.array([end for end in (cell.law.low[j], cell.law.high[j]) if np.isfinite(end)])
+    # The ends of the data as well: a value may be too rare for any sample.
+    here = np.concatenate([_gradients(cell, j, at), _gradients_for(cell, j, at, ends)])
     around = max(float(np.abs(_gradients(cell, j, at + side * away)).max()) for side in (-1.0, 1.0))
-    step = NEAR * away
-    second = (_gradients(cell, j, at + step) - _gradients(cell, j, at - step)) / (2.0 * step)
-    quiet = float(np.abs(here - here.mean()).max()) <= NEGLIGIBLE * around
-    return LimitPoint("vanishes" if quiet else "persists", float(second.mean()), float(second.var()))
+    quiet = float(np.abs(here - here[0]).max()) <= NEGLIGIBLE * around
+    wide, narrow = (_second(cell, j, at, NEAR * away * share) for share in (1.0, KINK))
+    # At a kink a difference quotient grows without bound as its step shrinks.
+    smooth = abs(float(wide.mean())) >= abs(float(narrow.mean())) / 2.0
+    known = smooth and (cell.law.constant or not quiet or _is_sampled(cell, j))
+    return LimitPoint("vanishes" if quiet else "persists", float(wide.mean()) if known else None, float(wide.var()))
 
 
-def _noise_of_network(cell: Cell) -> Noise:
-    """Return whether the gradient of a network stays noisy: labels have noise, or no network of this shape fits them all."""
+def has_unbounded_slope(cell: Cell) -> bool:
+    """Return whether gradients of a separable objective grow with the datum, far beyond what is ever drawn."""
+    assert cell.law is not None
+    for j in range(min(cell.program.dim, MOST_COORDINATES)):
+        far = float(cell.law.mean[j]) + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
+        slopes = np.abs(_gradients_for(cell, j, float(cell.law.mean[j]), far))
+        if slopes[0] > 2.0 * slopes[1] or slopes[3] > 2.0 * slopes[2]:
+            return True
+    return False
+
+
+def _second(cell: Cell, j: int, at: float, step: float) -> Array:
+    """Return the second derivative of coordinate j for stratified draws, as a difference quotient, (SAMPLES,)."""
+    return (_gradients(cell, j, at + step) - _gradients(cell, j, at - step)) / (2.0 * step)
+
+
+def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
+    """Return whether the gradient of a network stays noisy: labels have noise, or no network of this shape fits them all.
+
+    x (features, n), y (targets, n): examples as drawn in training.
+    """
     p = cell.program
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
     assert isinstance(network, Coupled)
+    if _is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
+        return "none"
     if np.any(network.penalty(constants, np.ones(p.dim))):
-        return "persists"  # a penalty keeps the weights from fitting every label
-    if dataset.label_noise(of_data) != "none":
-        examples, targets = dataset.examples(of_data), p.learning.shape.targets if p.learning else 1
-        # As many weights as labels may fit them all.
-        return "unknown" if examples is not None and p.dim >= examples * targets else "persists"
+        return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
     source = dataset.source(of_data)
-    return "vanishes" if source is not None and network.represents(h, source) else "unknown"
+    if dataset.label_noise(of_data) == "none" and source is not None and network.represents(h, source):
+        return "vanishes"
+    if network.represents(h, Layers((), "identity")):
+        return "vanishes" if _is_linear(x, y) else "persists"
+    return _noise_of_labels(cell, x, y)
 
 
-def _largest_curvature(cell: Cell, theta: Array) -> float | None:
+def _is_full_batch(cell: Cell) -> bool:
+    """Return whether each batch holds every row of a table, so that nothing in it is random."""
+    rows = cell.program.learning.rows if cell.program.learning else 0
+    return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
+
+
+def _noise_of_labels(cell: Cell, x: Array, y: Array) -> Noise:
+    """Return whether labels stay noisy to a network of which it is not known what it represents."""
+    (dataset, of_data, _), dim = cell.program.data, cell.program.dim
+    examples = dataset.examples(of_data)
+    # As many weights as labels may fit them all, and a larger network what a linear one fits.
+    fits = examples is not None and (dim >= examples * len(y) or _is_linear(x, y))
+    return "unknown" if dataset.label_noise(of_data) == "none" or fits else "persists"
+
+
+def _is_linear(x: Array, y: Array) -> bool:
+    """Return whether an affine function of x (features, n) gives all of y (targets, n), by least squares."""
+    design = np.vstack([x, np.ones(x.shape[1])]).T
+    fitted = design @ np.linalg.lstsq(design, y.T, rcond=None)[0]
+    return bool(np.abs(fitted - y.T).max() <= NEGLIGIBLE * max(float(np.abs(y).max()), float(np.abs(y - y[:, :1]).max())))
+
+
+def _largest_curvature(cell: Cell, theta: Array, x: Array, y: Array) -> tuple[float | None, float]:
     """Return the largest eigenvalue of the Hessian of a network's mean loss at theta (dim,), by the power method.
 
-    It is taken over EXAMPLES drawn as in training; None where it is not finite.
+    x (features, n), y (targets, n): the examples that it is taken over. Also the variance over examples of the Hessian times
+    the eigenvector, E|H v|^2 - |E H v|^2. None and 0 where they are not finite.
     """
-    examples = _draw_examples(cell)
     direction = np.random.default_rng(0).normal(size=theta.shape)
     step, found = NEAR * max(float(np.abs(theta).max()), NEAR), 0.0
     for _ in range(POWER_STEPS):
         direction /= np.linalg.norm(direction)
-        ahead, behind = (_mean_gradient(cell, theta + side * step * direction, *examples) for side in (1.0, -1.0))
-        bent = (ahead - behind) / (2.0 * step)
+        bent = _bend(cell, theta, step * direction, x, y).mean(axis=1) / step
         found, size = float(direction @ bent), float(np.linalg.norm(bent))
         if not np.isfinite(size) or size == 0.0:
-            return None
+            return None, 0.0
         direction = bent
-    return found
+    each = _bend(cell, theta, step * direction / np.linalg.norm(direction), x, y) / step
+    return found, float(np.square(each - each.mean(axis=1, keepdims=True)).sum(axis=0).mean())
+
+
+def _bend(cell: Cell, theta: Array, step: Array, x: Array, y: Array) -> Array:
+    """Return half the difference of each example's gradient between theta + step and theta - step, (dim, n)."""
+    return (_each_gradient(cell, theta + step, x, y) - _each_gradient(cell, theta - step, x, y)) / 2.0
+
+
+def _each_gradient(cell: Cell, theta: Array, x: Array, y: Array) -> Array:
+    """Return the gradient of each example x (features, n), y (targets, n) at theta (dim,), penalty included, (dim, n)."""
+    p, learning = cell.program, cell.program.learning
+    assert learning is not None
+    n, out = x.shape[1], np.zeros((p.dim, x.shape[1]))
+    with np.errstate(all="ignore"):
+        # One lane per example, so that their gradients stay apart.
+        at = np.repeat(theta[:, None], n, axis=1)
+        p.objective.component.add_gradient(p.objective.constants, n, at, x, y, out, np.empty((learning.work, n)))
+        return np.asarray(out + p.objective.component.penalty(p.objective.constants, at))
 
 
 def _draw_examples(cell: Cell) -> tuple[Array, Array]:
     """Draw EXAMPLES as in training, from a stream of their own: features (features, n) and targets (targets, n)."""
     p, learning = cell.program, cell.program.learning
     assert learning is not None
-    x, y = np.empty((learning.shape.features, EXAMPLES)), np.empty((learning.shape.targets, EXAMPLES))
-    p.data.component.sample(
-        p.data.constants, EXAMPLES, uniforms(key(p.seed, "curvature"), 0, learning.draws, 0, EXAMPLES), x, y
-    )
+    n = max(FEWEST_EXAMPLES, min(EXAMPLES, MOST_NUMBERS // p.dim))
+    x, y = np.empty((learning.shape.features, n)), np.empty((learning.shape.targets, n))
+    p.data.component.sample(p.data.constants, n, uniforms(key(p.seed, "curvature"), 0, learning.draws, 0, n), x, y)
     return x, y
-
-
-def _mean_gradient(cell: Cell, theta: Array, x: Array, y: Array) -> Array:
-    """Return the gradient of a network at theta (dim,), averaged over examples x (features, n) and y (targets, n), (dim,)."""
-    p, learning = cell.program, cell.program.learning
-    assert learning is not None
-    n, total = x.shape[1], np.zeros((p.dim, 1))
-    with np.errstate(all="ignore"):
-        # One lane: all columns of x are examples of one network, and their gradients are added up.
-        p.objective.component.add_gradient(p.objective.constants, n, theta[:, None], x, y, total, np.empty((learning.work, n)))
-        return np.asarray(total[:, 0] / n + p.objective.component.penalty(p.objective.constants, theta))

@@ -14,7 +14,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory.limit_point import LimitPoint, limit_point
+from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
 from nonconv.theory.predictions import predictions
 
 MOST_STEPS = 2**16
@@ -27,6 +27,8 @@ CLOSE = 0.5
 """Doublings by which the drive of the last span may be off its limit."""
 MOST_REMEDY = 2**40
 """Steps beyond which no run is advised."""
+SMALL, FILLED = 1e-30, 1024
+"""A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
 TRIED, LARGE = 16, 2.0**20
@@ -41,7 +43,8 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
     # A rule whose steps follow the size of gradients shows an unstable limit, since its paths run away from it.
-    calm = stable or (stable is None and _power_of_size(cell) == 1)
+    known = cell.program.optimizer.component.stable_below is not None
+    calm = stable or (stable is None and known and _power_of_size(cell) == 1)
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     if here.noise in ("none", "vanishes") and stable:
         reasons.append(Reason("noise", _noise_text(here)))
@@ -52,9 +55,7 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         reasons=tuple(reasons),
         forbids=tuple(forbids),
         void=void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else "",
-        contracting=here.noise in ("none", "vanishes")
-        and bool(stable)
-        and (here.noise == "none" or cell.program.optimizer.component is SGD),
+        contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
         scale=_scale(cell),
@@ -94,12 +95,38 @@ def _rule_reasons(cell: Cell) -> list[Reason]:
     return []
 
 
+def _contracts(cell: Cell, here: LimitPoint) -> bool:
+    """Return whether the mean square near a stable limit is known to shrink: there is no noise, or it is small enough.
+
+    A rule that adds up gradients moves as SGD at its gain times the rate. For SGD the mean square shrinks exactly if
+    rate E h^2 < 2 E h, h being the curvature of a datum; of other rules half of that is asked.
+    """
+    if here.noise == "none":
+        return True
+    if here.noise != "vanishes" or here.curvature is None:
+        return False
+    square = here.curvature**2 + here.spread / max(cell.batch_size.limits.low, 1.0)
+    most = 2.0 if cell.program.optimizer.component is SGD else 1.0
+    return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
+
+
+def _gain(cell: Cell) -> float:
+    """Return how long the direction becomes in the end on a constant tiny gradient, by the gradient's length."""
+    rule, h, _ = cell.program.optimizer
+    state, direction = rule.state(*(np.array([value]) for value in rule.start(h))), np.zeros(1)
+    with np.errstate(all="ignore"):
+        columns = [column.tolist() for column in rule.at_step(h, FAR + np.arange(float(FILLED)))]
+        for t in range(FILLED):
+            direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, np.array([SMALL]))
+    return abs(float(direction[0])) / SMALL
+
+
 def _unbounded(cell: Cell) -> bool:
-    """Return whether single gradients near the limit are unbounded."""
+    """Return whether single gradients are unbounded: not where the data, or the slope of the loss, are bounded."""
     if cell.program.learning:
         dataset, of_data, _ = cell.program.data
         return bool(dataset.label_noise(of_data) == "unbounded")
-    return cell.law is not None and not cell.law.bounded
+    return cell.law is not None and not cell.law.bounded and has_unbounded_slope(cell)
 
 
 def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
@@ -112,6 +139,8 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     if most == 0:
         return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
     product = rate * (here.curvature or 0.0)
+    if product >= most and cell.period != 1:
+        return None, ""  # only the largest rate of a cycle is too large
     if product >= most:
         return False, (
             f"without noise the minimum is not stable for {rule.name}: the learning rate times the curvature is "
@@ -183,10 +212,10 @@ def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
     if cell.period > spans[0].last - spans[0].first:
         return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
-    settled = _is_steady(cell, list(drive)) if cell.period == 1 else _is_flat(list(drive))
-    if settled and rate.warmup <= spans[-1].first:
+    settled = partial(_is_steady, cell) if cell.period == 1 else _is_flat
+    if settled(list(drive)) and rate.warmup <= spans[-1].first:
         return "", 0
-    return _what_changes(cell), _steps_until(cell, partial(_is_steady, cell)) if cell.period == 1 else 0
+    return _what_changes(cell), _steps_until(cell, settled) if cell.period else 0
 
 
 def _limit_drive(cell: Cell) -> float:
@@ -226,11 +255,16 @@ def _what_changes(cell: Cell) -> str:
     ends = np.array([float(spans[0].first + 1), float(spans[-1].last)])
     rates, sizes, batches = cell.program.learning_rate(ends), rule.relative_size(h, ends), cell.program.batch_size(ends)
     changes = {
-        "the learning rate is not yet near its limit": abs(math.log2(rates[1] / rates[0])) if rates.min() > 0 else math.inf,
-        "the batch size is not yet near its limit": abs(math.log2(batches[1] / batches[0])),
-        "the averages of the optimizer are still warming up": abs(math.log2(sizes[1] / sizes[0])),
+        "the learning rate is not yet near its limit": _change(rates) if cell.period == 1 else 0.0,
+        "the batch size is not yet near its limit": _change(batches) if cell.period == 1 else 0.0,
+        "the averages of the optimizer are still warming up": _change(sizes),
     }
     return max(changes, key=lambda name: changes[name])
+
+
+def _change(ends: Array) -> float:
+    """Return by how many doublings the second of two numbers differs from the first."""
+    return abs(math.log2(ends[1] / ends[0])) if ends.min() > 0 else math.inf
 
 
 def _is_flat(drive: list[float]) -> bool:
