@@ -1,6 +1,6 @@
 """How often intervals cover, over laws, optimizers and numbers of paths: python docs/interval_coverage.py > docs/coverage.md.
 
-About half an hour; `python docs/interval_coverage.py 10` makes a tenth of the repetitions. Paths are independent, so
+About twelve minutes; `python docs/interval_coverage.py 10` makes a tenth of the repetitions. Paths are independent, so
 consecutive paths are repetitions of one experiment. An interval that is withheld is not counted as a miss: the tables say
 how many are printed, and what share of these covers the truth. SGD's truth is exact; that of other rules is the mean over
 all paths.
@@ -364,7 +364,7 @@ def write_others(number: int) -> None:
         for paths in (30, 200):
             write(f"| share of paths | probability {chance:g} | {paths} | {shares_of(paths, number, chance).text()} |")
     for paths in (30, 200):
-        found = risks_of(Lab(NETWORK, paths, max(number // 4, 20)))
+        found = risks_of(Lab(NETWORK, paths, max(number // 2, 20)))
         write(f"| risk of a network | y = f(x) with noise | {paths} | {found.text()} |")
 
 
@@ -373,8 +373,8 @@ def main(divisor: int) -> None:
     write("Each interval is to cover the truth in 95 % of runs. A share is of the intervals that are printed;")
     write("where nonconv withholds some, the table says how many.")
     write("[theory.md](theory.md#where-there-is-no-interval) says when, and why.\n")
-    write_intervals(max(800 // divisor, 20))
-    write_others(max(2000 // divisor, 20))
+    write_intervals(max(400 // divisor, 20))
+    write_others(max(1000 // divisor, 20))
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def interval_of(samples: Array) -> tuple[Array, ...]:
     m = moments(samples)
     carrying = effective_number(m)
     trusted = (carrying >= min(30, samples.shape[-1] / 8)) | (m.n_finite < m.n)
-    value, *interval = estimate(m, skewed=carrying < samples.shape[-1] / 3)
+    value, *interval = estimate(m, skewed=carrying < samples.shape[-1] / 1.6)
     return value, *(np.where(trusted, field, np.nan) for field in interval)
 
 

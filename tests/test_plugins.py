@@ -1231,7 +1231,7 @@ def test_a_rule_without_tables() -> None:
         (
             "beta2: Annotated[float",
             "beta2: Annotated[str",
-            "lion.py:18:5: parameter beta2: update takes the parameters",
+            "lion.py:28:5: parameter beta2: update takes the parameters",
         ),
         (
             "beta2: Annotated[float",

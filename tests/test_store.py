@@ -96,6 +96,7 @@ def test_a_finished_folder_is_reused(cell: Cell, folder: Path, monkeypatch: pyte
 FILES = (
     "config.yaml",
     "error.csv",
+    "quantities.csv",
     "theory.csv",
     "paths.npz",
     "quantities.csv",

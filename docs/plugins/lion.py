@@ -2,7 +2,17 @@
 
 from typing import Annotated, NamedTuple
 
-from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Lanes, Optimizer, select
+from nonconv.plugin import (
+    ALWAYS,
+    CONSTANT_SIZE,
+    NEVER,
+    OPTIMIZERS,
+    Doc,
+    Interval,
+    Lanes,
+    Optimizer,
+    select,
+)
 
 
 class Lion(NamedTuple):

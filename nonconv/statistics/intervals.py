@@ -25,8 +25,11 @@ FEW_PATHS = 30
 """Below this effective number of paths a mean's t interval is not to be trusted."""
 FEW_OF_ALL = 8
 """With fewer than 8 times as many paths, an effective number below an eighth of them is refused instead."""
-MANY_OF_ALL = 3
-"""Squares of normal numbers have a third of the paths as their effective number; numbers with less are skewed more."""
+MANY_OF_ALL = 1.6
+"""Where only the sample is known, numbers with fewer than the paths over this as their effective number count as skewed.
+
+That is a coefficient of variation of 0.8, as a log-normal number of spread 0.7 has.
+"""
 SAME = 1e-12
 """Largest standard error, relative to the mean, that the rounding of equal numbers can leave."""
 
@@ -76,8 +79,9 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     every = rows(cell.program.plan)
     known = floor_tails(cell, _remembered(cell, tally))
     nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
-    # Where no twin moves apart, nothing was seen of the noise either; but a layer of a network may be dead.
-    equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & (cell.law is not None))
+    # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
+    noisy = cell.law is not None and not np.all(cell.law.variance == 0.0)
+    equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
     reasons = _reasons(cell, floors, known, equal)
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)

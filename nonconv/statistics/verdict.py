@@ -340,7 +340,7 @@ def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     doublings = math.log2(seen.plan.spans[2].last / seen.plan.spans[0].last)
     drive = (known.drive[2] - known.drive[0]) / doublings
     for name, found in alive.items():
-        if found.low > LEAST_SHARE * drive:
+        if found.slope > LEAST_SHARE * drive:
             return f"{FLOOR_PHRASES[name]} falls much more slowly than the steps do"
     # Only the twins do not see the way from the start, which may fall at any speed.
     steep = alive.get("twin_mean")

@@ -87,11 +87,10 @@ def _combine(noises: list[Noise]) -> Noise:
 def _gradients(cell: Cell, j: int, theta: float) -> Array:
     """Return the gradient of coordinate j at theta for stratified draws of its datum, (SAMPLES,)."""
     u = (np.arange(SAMPLES) + 0.5) / SAMPLES
-    data, _, constants = cell.program.data
+    data = cell.program.data.component
     with np.errstate(all="ignore"):
-        x = data.sample(data.constants(*(field[j] for field in constants)), u)
-    # A law without randomness may return one number for all.
-    return _gradients_for(cell, j, theta, np.broadcast_to(x, u.shape))
+        x = data.sample(data.constants(*(field[j] for field in cell.program.data.constants)), u)
+    return _gradients_for(cell, j, theta, np.broadcast_to(x, (SAMPLES,)))
 
 
 def _gradients_for(cell: Cell, j: int, theta: float, x: Array) -> Array:

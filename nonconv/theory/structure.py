@@ -46,7 +46,8 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     known = cell.program.optimizer.component.stable_below is not None
     calm = stable or (stable is None and known and _power_of_size(cell) == 1)
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
-    if here.noise in ("none", "vanishes") and stable:
+    # At a rate that tends to 0 no noise is a reason only where there is a minimum to tend to.
+    if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
         reasons.append(Reason("noise", _noise_text(here)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
     irregular, regime_steps = _irregular(cell, drive)

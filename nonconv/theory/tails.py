@@ -168,7 +168,12 @@ def _is_plain(cell: Cell) -> bool:
     """Return whether data and start are so light-tailed that even one draw alone does no harm."""
     one = _Weights(*(np.ones((cell.program.dim, 1)) for _ in _Weights._fields))
     found = _tails(cell, one, copies=1, with_start=True)
-    return bool(found.paths[0] == 0 and (cell.paths >= SMALL_SAMPLE or not found.skewed[0]))
+    return bool(found.paths[0] == 0 and not (found.skewed[0] and _may_be_small(cell)))
+
+
+def _may_be_small(cell: Cell) -> bool:
+    """Return whether intervals may be asked for of so few paths that skewness matters."""
+    return cell.paths < SMALL_SAMPLE or cell.stopping is not None
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -255,7 +260,7 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     # A few draws of a skewed law: that all of them are high is rare, and not seen in a small sample.
     fewest = draws.min(axis=0, initial=np.inf)
     lopsided = np.nan_to_num(np.abs(third / _positive(variance) ** 1.5).max(axis=0, initial=0.0)) > LOPSIDED
-    several = lopsided & (fewest >= TWO_DRAWS)
+    several = lopsided & (fewest >= TWO_DRAWS) & _may_be_small(cell)
     paths = np.where(several & (skewness > SKEWED), np.maximum(paths, np.ceil(PER_SKEWNESS * skewness**2 / fewest)), paths)
     skewed = (skewness > SKEWED) | (several & (fewest < FEW_DRAWS))
     known = cell.law is not None and cell.program.objective.component is QUADRATIC and not uncounted
