@@ -38,6 +38,7 @@ from nonconv.statistics.floors import measured, rows
 from nonconv.statistics.trends import followed, trends
 from nonconv.statistics.verdict import Observed, judge
 from nonconv.study import loop as study
+from nonconv.theory.structure import structure
 
 pytestmark = pytest.mark.compiles  # the kernels of networks
 
@@ -225,11 +226,12 @@ def test_each_group_is_judged_by_its_own_floors(tmp_path: Path) -> None:
     """With enough paths and steps for an answer."""
     found = result_of(tmp_path, {"paths": 208, "steps": 256, "record": {"points": 4, "paths": 0}})
     plan, told = found.cell.program.plan, found.run.verdict["groups"]
+    known = structure(found.cell, found.block.theta[-1, :, 0])
     assert list(told) == list(GROUPS)
     for name, own in GROUPS.items():
         block = part(found.block, own)
         numbers = comoments(followed(plan, block, measured(plan, block), []))
-        verdict = judge(Observed(plan, 256, 208, 0, True, trends(plan, ()), numbers))
+        verdict = judge(Observed(plan, 256, 208, 0, True, trends(plan, ()), numbers, structure=known))
         assert (told[name]["verdict"], told[name]["reason"]) == (verdict.answer, verdict.reason)
         assert told[name]["observed"] == [32, 256]
         assert told[name]["coordinates"] == own.stop - own.start
