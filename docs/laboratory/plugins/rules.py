@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from nonconv.plugin import CONSTANT_SIZE, NEVER, OPTIMIZERS, Array, Doc, Interval, Lanes, Optimizer
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Array, Doc, Interval, Lanes, Optimizer
 
 
 class Annealed(NamedTuple):
@@ -71,6 +71,7 @@ OPTIMIZERS.register(
         paper="Pascanu, Mikolov & Bengio (2013), by coordinate",
         state=ClippedState,
         update=clipped,
+        bounded_direction=ALWAYS,
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
