@@ -6,6 +6,7 @@ how many are printed, and what share of these covers the truth. SGD's truth is e
 all paths.
 """
 
+import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +21,6 @@ import yaml
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.plan import PHASE_MASK, Span, Steps, turns
-from nonconv.engine.strata import TURN
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
@@ -151,38 +151,41 @@ def cell_of(changes: dict[str, Any]) -> Cell:
         return make_ready(read_cell(path, [])).cell
 
 
+def looks_of_each_phase(span: Span) -> tuple[Steps, Array]:
+    """Return all choices of one step per stratum that a phase can make, (strata, choices), and their probabilities."""
+    # A step changes with the place in its stratum at multiples of 1 / covered, of which gcd(covered, strata) are the same.
+    count = span.covered // math.gcd(span.covered, span.strata)
+    places = np.array([-(-k * 2**32 // count) for k in range(count)], dtype=np.uint64)
+    begin = np.unique(np.append((places[:, None] - turns(span.strata)).ravel() & PHASE_MASK, np.uint64(0)))
+    return span.looks(begin), np.diff(np.append(begin, np.uint64(2**32)).astype(float)) / 2**32
+
+
 def floor_truth(cell: Cell) -> Array:
     """Expectation of each floor of stationary SGD (docs/theory.md)."""
     assert cell.law is not None
     g = CURVATURE * float(cell.learning_rate.constant or 0.0)
     rho, v = 1.0 - g, g * float(cell.law.variance[0]) / (2.0 - g)
+    spans = cell.program.plan.spans
     found = []
     for row in rows(cell.program.plan):
-        span = cell.program.plan.spans[row.span]
+        span, lag = spans[row.span], row.lag
         if row.floor == "twin":
-            found.append(v * (1.0 - rho ** (2.0 * row.lag)))
+            found.append(v * (1.0 - rho ** (2.0 * lag)))
         elif row.floor == "twin_mean":
+            # A mean over paths of one step of each stratum is the mean over all steps of these strata.
             late = np.arange(row.first, row.step + 1) - span.first
             found.append(v * float(np.mean(1.0 - rho ** (2.0 * late))))
         elif row.floor == "window":
-            steps, weight = choices(span)
-            apart = np.abs(steps[:, None] - steps[None, :]).astype(float)
-            found.append(v * (1.0 - float(np.mean(rho**apart, axis=(0, 1)) @ weight)))
+            steps, weight = looks_of_each_phase(span)
+            # The sum of rho^|a - b| over the pairs a < b of steps of a window, from step to step.
+            before = pairs = np.zeros(steps.shape[1])
+            for gap in np.diff(steps, axis=0):
+                before = (before + 1.0) * rho**gap
+                pairs = pairs + before
+            found.append(v * (1.0 - float((len(steps) + 2.0 * pairs) @ weight) / len(steps) ** 2))
         else:
-            # Strata that cauchy_mean compares are just half the region apart.
-            found.append(v * (1.0 - rho**row.lag) / 2.0)
+            found.append(v * (1.0 - rho**lag) / 2.0)
     return np.array(found)
-
-
-def choices(span: Span) -> tuple[Steps, Array]:
-    """Every choice of steps that a path can be looked at after, (strata, choices), and its probability, (choices,).
-
-    Strata are whole steps, as they are in spans of 2^k steps.
-    """
-    # A step is another one where its place, the phase turned by an angle of its stratum, passes one of these.
-    edges = np.arange(span.covered // span.strata, dtype=np.uint64) * (TURN * np.uint64(span.strata) // np.uint64(span.covered))
-    begin = np.unique(np.append((edges[:, None] - turns(span.strata)) & PHASE_MASK, np.uint64(0)))
-    return span.looks(begin), np.diff(np.append(begin, TURN).astype(float)) / float(TURN)
 
 
 class Count(NamedTuple):

@@ -226,12 +226,11 @@ def test_each_group_is_judged_by_its_own_floors(tmp_path: Path) -> None:
     """With enough paths and steps for an answer."""
     found = result_of(tmp_path, {"paths": 208, "steps": 256, "record": {"points": 4, "paths": 0}})
     plan, told = found.cell.program.plan, found.run.verdict["groups"]
-    known = structure(found.cell, found.block.theta[-1, :, 0])
     assert list(told) == list(GROUPS)
     for name, own in GROUPS.items():
         block = part(found.block, own)
         numbers = comoments(followed(plan, block, measured(plan, block), []))
-        verdict = judge(Observed(plan, 256, 208, 0, True, trends(plan, ()), numbers, structure=known))
+        verdict = judge(Observed(plan, 256, 208, 0, True, trends(plan, ()), numbers, structure=structure(found.cell)))
         assert (told[name]["verdict"], told[name]["reason"]) == (verdict.answer, verdict.reason)
         assert told[name]["observed"] == [32, 256]
         assert told[name]["coordinates"] == own.stop - own.start

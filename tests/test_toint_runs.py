@@ -341,7 +341,7 @@ def test_a_run_without_anything_random(tmp_path: Path) -> None:
     """One path, no warning about it, and no interval."""
     run = run_of(tmp_path, DETERMINISTIC)
     names = {path.stem for path in run.folder.glob("*.csv")}
-    assert names == {"error", "floors", "quantities", "orbit", "slopes", "objective"}
+    assert names == {"error", "quantities", "floors", "orbit", "slopes", "objective"}
     assert run.summary["warnings"] == []
     told = run.summary["counterexample"]
     assert told["escaped"] == {"value": 0.0, "ci_low": None, "ci_high": None}

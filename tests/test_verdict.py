@@ -513,8 +513,8 @@ def run_of(tmp_path: Path) -> Callable[..., Run]:
 def test_sgd_with_a_constant_rate(run_of: Callable[..., Run]) -> None:
     run = run_of(paths=600)
     assert list(run.verdict) == [
-        *("schema_version", "verdict", "reason", "decides", "observed", "level", "states", "slopes", "theory"),
-        *("medians", "floors", "outcomes", "bound"),
+        *("schema_version", "verdict", "reason", "decides", "observed", "level", "states", "slopes", "theory", "medians"),
+        *("floors", "outcomes", "bound"),
     ]
     assert (run.verdict["verdict"], run.verdict["observed"], run.verdict["bound"]) == ("does_not_converge", [256, 2048], None)
     assert verdict_text.verdict(run).startswith("does not converge, observed on steps 256 to 2048: the twin floor stands (")

@@ -40,7 +40,7 @@ def relative_error(cell: Cell, tally: Tally, rule: Stopping) -> float:
     """
     found = error_intervals(cell, tally) if rule.of == "mse" else floor_intervals(cell, tally)
     place = (0, -1) if rule.of == "mse" else last_floors(cell.program.plan)[rule.of]
-    if found.reasons[place]:
-        return math.inf
     value, se = float(found.estimate.value[place]), float(found.estimate.se[place])
+    if found.reasons[place] and math.isfinite(value):
+        return math.inf
     return se / value if value and math.isfinite(value) else 0.0 if value == 0 else math.nan

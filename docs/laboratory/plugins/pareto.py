@@ -17,16 +17,10 @@ class ParetoConstants(NamedTuple):
     exponent: Lanes
 
 
-def moment(h: Pareto, k: int) -> float:
-    """Return E X^k for even k."""
-    return h.tail / (h.tail - k) if h.tail > k else np.inf
-
-
 def law(h: Pareto, dim: int) -> Law:
-    fourth, eighth = moment(h, 4), moment(h, 8)
+    variance, fourth, eighth = (h.tail / (h.tail - k) if h.tail > k else np.inf for k in (2.0, 4.0, 8.0))
     share = fourth**2 / eighth if np.isfinite(eighth) else 0.0
-    known = {"fourth": fourth, "moments": h.tail, "tail_share": share}
-    return Law.same(dim, 0.0, moment(h, 2), 0.0, -np.inf, np.inf, symmetric=True, **known)
+    return Law.same(dim, 0.0, variance, 0.0, -np.inf, np.inf, symmetric=True, fourth=fourth, moments=h.tail, tail_share=share)
 
 
 def prepare(h: Pareto, dim: int) -> ParetoConstants:

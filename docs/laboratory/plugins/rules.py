@@ -75,5 +75,6 @@ OPTIMIZERS.register(
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
     )
 )
