@@ -185,9 +185,9 @@ def _scale(cell: Cell) -> tuple[float, ...]:
     if power is None:
         return ()
     n = np.array([span.first + 1.0 for span in cell.program.plan.spans])
-    squared = (cell.program.learning_rate(n) * rule.relative_size(h, n)) ** 2 / cell.program.batch_size(n) ** power
     with np.errstate(divide="ignore"):
-        return tuple(np.log2(squared).tolist())
+        size = np.log2(cell.program.learning_rate(n) * rule.relative_size(h, n))
+        return tuple((2.0 * size - power * np.log2(cell.program.batch_size(n))).tolist())
 
 
 def _power_of_size(cell: Cell) -> int | None:

@@ -77,6 +77,7 @@ class _Weights(NamedTuple):
 
 
 @lru_cache(maxsize=8)
+@np.errstate(all="ignore")  # a diverging method's moments overflow
 def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     """Return the tails of |theta_n - xi|^2, arrays of shape (xi, R).
 
@@ -100,6 +101,7 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
 
 
 @lru_cache(maxsize=8)
+@np.errstate(all="ignore")
 def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     """Return the tails of the floors, arrays (rows,) in the order of statistics.floors.rows."""
     plan, parts = cell.program.plan, []
@@ -164,7 +166,6 @@ def _equal_weights(cell: Cell, draws: Array) -> _Weights:
     return _Weights(np.ones_like(draws), 1.0 / np.sqrt(draws), 1.0 / draws, np.ones_like(draws))
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _draws(weights: _Weights) -> Array:
     """Return on how many draws iterates with these weights rest, (dim, k); 1 where there is none, or powers overflow."""
     return np.nan_to_num(weights.second**2 / _positive(weights.fourth), nan=1.0)
