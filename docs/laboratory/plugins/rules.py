@@ -71,7 +71,6 @@ OPTIMIZERS.register(
         paper="Pascanu, Mikolov & Bengio (2013), by coordinate",
         state=ClippedState,
         update=clipped,
-        bounded_direction=ALWAYS,
         relative_size=CONSTANT_SIZE,
         monotone=(),
         can_be_undefined=NEVER,
