@@ -34,7 +34,10 @@ def tallies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cell, li
     """A cell, and what is known of it after each block."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(blocks, "LARGEST_BLOCK", BLOCK)
-        ready = make_ready(read_cell(written(tmp_path_factory.mktemp("in"), SGD | {"paths": MOST}), []))
+        # Even odds, so that one block of paths has intervals: of rarer data it has none (test_intervals.py).
+        data = {"name": "two_point", "low": -1.0, "high": 1.0, "p_high": 0.5}
+        changes = {"paths": MOST, "objective": {"name": "quadratic", "data": data}}
+        ready = make_ready(read_cell(written(tmp_path_factory.mktemp("in"), SGD | changes), []))
         cell, stop = ready.cell, np.zeros(1, dtype=np.uint8)
         found = [measured(ready, 0, stop)]
         while found[-1].paths < MOST:

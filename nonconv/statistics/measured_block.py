@@ -263,7 +263,8 @@ def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.i
     failure = np.zeros(last.shape[1], dtype=np.int64)
     for failed in block.failed:
         lane = failed.replicate - block.first
-        # A path that was near and is infinite one step later did not grow: something was divided by a number near 0.
+        # A path that was near and is not finite one step later did not grow: something was divided by a number near 0.
+        # One that was far grew beyond the range of doubles, also if it is nan: infinity minus infinity within one step.
         grew = failed.before > ESCAPE_UNITS * unit[lane]
         outcome[lane] = OUTCOMES.index("overflow" if grew else "undefined")
         failure[lane] = failed.step

@@ -94,7 +94,7 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
         if xi.label == "last":
             # Only what was drawn since then counts; as if each weight were alike, which overstates how much one draw matters.
             left = np.maximum(cell.program.steps - record, 1) * cell.program.batch_size(record.astype(np.float64))
-            draws = np.minimum(known.second**2 / _positive(known.fourth), left)
+            draws = np.minimum(_draws(known), left)
             of_last = _tails(cell, _equal_weights(cell, draws), copies=1, with_start=False)
             found.paths[k], found.skewed[k] = of_last.paths, of_last.skewed
     return found
@@ -164,6 +164,11 @@ def _weights_since(cell: Cell, first: int, steps: Steps, remembered: Steps) -> _
 def _equal_weights(cell: Cell, draws: Array) -> _Weights:
     """Return the weights of iterates that are a mean of so many draws, (dim, k), in units of their spread."""
     return _Weights(np.ones_like(draws), 1.0 / np.sqrt(draws), 1.0 / draws, np.ones_like(draws))
+
+
+def _draws(weights: _Weights) -> Array:
+    """Return on how many draws iterates with these weights rest, (dim, k); 1 where there is none, or powers overflow."""
+    return np.nan_to_num(weights.second**2 / _positive(weights.fourth), nan=1.0)
 
 
 def _is_plain(cell: Cell) -> bool:
@@ -247,7 +252,7 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     if uncounted:
         # However large a draw, its step is bounded: what the law says of its size does not apply.
         of_data = np.zeros_like(of_data)
-    draws = np.nan_to_num(weights.second**2 / _positive(weights.fourth), nan=1.0) * copies
+    draws = _draws(weights) * copies
     # Where rare draws matter, twins that had some and others that had none make a memory look up to twice as long.
     counted = draws if is_known(cell) else np.maximum(draws / 2.0, copies)
     normal = (2.0 * variance**2).sum(axis=0)
