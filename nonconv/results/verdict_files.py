@@ -98,7 +98,8 @@ def _judge(
             plan=cell.program.plan,
             steps=cell.program.steps,
             paths=tally.paths,
-            left=counts["overflow"] + (counts["escaped"] if _escapes_count(cell, known) else 0),
+            left=counts["overflow"] + counts["escaped"],
+            leaving="" if _leaving_lasts(cell, known) else _may_return(known),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
@@ -110,12 +111,17 @@ def _judge(
     )
 
 
-def _escapes_count(cell: Cell, known: Structure) -> bool:
+def _leaving_lasts(cell: Cell, known: Structure) -> bool:
     """Return whether paths that are far away and still going show divergence.
 
     On an orbit they do, unless rates have a finite sum. Elsewhere a rate that is yet to fall may bring them back.
     """
     return not known.summable if cell.program.orbit is not None else not known.forbids and not known.irregular
+
+
+def _may_return(known: Structure) -> str:
+    """Say why paths that left may come back."""
+    return known.irregular or " and ".join(reason.text for reason in known.forbids) or "the sum of all rates is finite"
 
 
 def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Verdict:
 class Observed:
     """What a verdict rests on. left: paths that escaped or overflowed. undefined: paths that became 0/0 or the like.
 
+    leaving: why paths that left may come back, so that they show no divergence; empty if they do not.
     random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
     withheld: why means have no interval, by trend; those that have one may be missing.
     """
@@ -111,6 +112,7 @@ class Observed:
     trends: Sequence[Trend]
     moments: CoMoments
     undefined: int = 0
+    leaving: str = ""
     structure: Structure = UNKNOWN
     whole: Whole | None = None
     withheld: Mapping[Trend, str] = field(default_factory=dict)
@@ -164,6 +166,9 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
         gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
         # Without randomness all paths are known, so their share needs no interval.
         if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
+            if answer == "diverges" and seen.leaving:
+                advice = more_steps(seen.structure, seen.steps)
+                return Decision("undecided", f"{count} of {seen.paths} paths {text}, but {seen.leaving}", advice)
             return Decision(answer, f"{count} of {seen.paths} paths {text}")  # type: ignore[arg-type]
     refusal = _explain_refusal(seen)
     if refusal.reason:
