@@ -557,6 +557,32 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
 
 
+@pytest.mark.slow
+def test_at_most_one_point_is_the_limit(run_of: Callable[..., Run]) -> None:
+    """Both errors fall, since the points are closer together than the iterates are to either."""
+    run = run_of(learning_rate={"name": "power", "value": 0.2, "exponent": 0.75}, xi=["minimizer", 0.1001])
+    assert run.verdict["verdict"] == "converges"
+    (told,) = verdict_text.limits(run)
+    assert told.startswith("The limit may be ")
+    assert set(told.removeprefix("The limit may be ").partition(":")[0].split(" or ")) == {
+        "minimizer = 0.1",
+        "0.1001 = 0.1001",
+    }
+
+
+@pytest.mark.slow
+def test_a_point_that_was_passed_is_no_limit(run_of: Callable[..., Run]) -> None:
+    """Theta - 1/2 falls like n^-0.3 and is about 0.1 at the end: 0.69 is within twice that, and was passed on the way."""
+    rate = {"name": "power", "value": 0.15, "exponent": 1.0}
+    run = run_of(objective=QUIET, learning_rate=rate, start=1.78, xi=["minimizer", 0.69], paths=1)
+    assert run.verdict["verdict"] == "converges"
+    error = run.errors["minimizer"].mse[-1]
+    assert 0.19**2 < 4.0 * error
+    limit, passed = verdict_text.limits(run)
+    assert " is minimizer = 0.5: " in limit
+    assert " is not 0.69 = 0.69: " in passed
+
+
 @pytest.mark.parametrize("eps", [0.0, 1e-8])
 def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps: float) -> None:
     """With eps = 0 a first gradient that is 0 makes 0/0."""

@@ -105,13 +105,15 @@ def limits(run: Run) -> list[str]:
     falling = [label for label in _fixed(run) if _slope(run, label)["ci_high"] < -SLOWEST_FALL]
     standing = [label for label in _fixed(run) if _slope(run, label)["ci_low"] > -SLOWEST_FALL and _is_away(run, label)]
     nearest = min(falling, key=lambda label: _last_error(run, label).high, default=None)
-    rivals = [label for label in _fixed(run) if nearest and label != nearest and not _is_apart(run, nearest, label)]
+    # A point whose error stays up was passed on the way, however near it is.
+    others = [label for label in _fixed(run) if label != nearest and label not in standing]
+    rivals = [label for label in others if nearest and not _is_apart(run, nearest, label)]
     found = [_limit(run, label, "is not", "stays up") for label in standing]
     if nearest and not rivals:
         return [_limit(run, nearest, "is", "decreases"), *found]
     if nearest:
-        both = " and ".join(f"{label}{_point(run, label)}" for label in (nearest, *rivals))
-        return [f"The limit may be {both}: the error that is left does not tell them apart.", *found]
+        any_of = " or ".join(f"{label}{_point(run, label)}" for label in (nearest, *rivals))
+        return [f"The limit may be {any_of}: the error that is left does not tell them apart.", *found]
     return found
 
 
