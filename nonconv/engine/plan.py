@@ -134,7 +134,8 @@ class Plan:
 
     def snapshots(self, record: Steps) -> int:
         """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
-        of_twins = (len(span.twin_marks) + span.strata - span.late.start for span in self.spans if self.wanted.twin)
+        # A quarter of the strata more: where a path is looked at in which stratum takes memory too.
+        of_twins = (len(span.twin_marks) + span.strata - span.strata // 4 for span in self.spans if self.wanted.twin)
         return int(len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins))
 
 
