@@ -188,6 +188,15 @@ def test_a_mean_without_an_interval_says_why(changes: dict[str, Any], begins: st
     assert found.reasons[1, -1] == "", "the distance of the last iterate to itself is 0"
 
 
+@pytest.mark.parametrize(("rate", "refused"), [(0.05, True), (0.2, False)])
+def test_a_rare_draw_that_mirrors_the_error_hides_what_two_do(make: Make, rate: float, refused: bool) -> None:
+    """From 0 to a mean of 0.05: a jump of 2 x 0.05 leads from -0.05 to 0.05, so that squares rest on pairs of rare draws."""
+    law = {"name": "two_point", "low": 0.0, "high": 1.0, "p_high": 0.05}
+    cell = make(objective=data(law), start=0.0, learning_rate=rate, paths=200)
+    found = error_intervals(cell, tally_of(cell)).reasons[0][cell.program.record == 2]
+    assert [why.startswith("rare draws decide it") for why in found] == [refused]
+
+
 ACCEPTED: dict[str, dict[str, Any]] = {
     "normal": {"objective": data({"name": "normal"})},
     "half": {"objective": data(LAB.two_point(0.5))},

@@ -36,6 +36,8 @@ These are PER_SKEWNESS times their squared skewness over the number of draws. Me
 """
 GROWTH = 1.5
 """Factor between steps at which weights are computed; in between they hardly change."""
+CANCELLED = 0.5
+"""Share of the variance of a square that is left where single rare draws cancel: then pairs of them decide it."""
 SKEWED = 3.3
 """Skewness of squares above which samples of few paths need help; that of squares of normal numbers is 2.83."""
 POWER_LAW = 8.0
@@ -91,6 +93,9 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     shape = (len(cell.xi), len(record))
     found = of_points._replace(paths=np.tile(of_points.paths, (shape[0], 1)), skewed=np.tile(of_points.skewed, (shape[0], 1)))
     for k, xi in enumerate(cell.xi):
+        point = cell.program.start if xi.label == "start" else xi.point
+        if isinstance(point, np.ndarray) and is_known(cell):
+            found.paths[k] = np.maximum(found.paths[k], _paths_for_pairs(cell, known, point))
         if xi.label == "last":
             # Only what was drawn since then counts; as if each weight were alike, which overstates how much one draw matters.
             left = np.maximum(cell.program.steps - record, 1) * cell.program.batch_size(record.astype(np.float64))
@@ -120,6 +125,26 @@ def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
         return _tails(cell, _equal_weights(cell, np.empty((cell.program.dim, 0))), 1, with_start=False)
     paths, skewed = (np.concatenate([np.atleast_1d(getattr(part, name)) for part in parts]) for name in ("paths", "skewed"))
     return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact)
+
+
+def _paths_for_pairs(cell: Cell, weights: _Weights, xi: Array) -> Array:
+    """Return the fewest paths where one rare draw hardly changes a square, and two do, (k,); 0 elsewhere.
+
+    With m = E(theta_n - xi) and a jump w, (m + w)^2 - m^2 = w (2m + w) is small if w is about -2m: on its way from a start
+    opposite to the rare values an iterate may be mirrored by one of them. xi (dim,).
+    """
+    assert cell.law is not None
+    data, start = _source(cell.law, cell), cell.program.start
+    begin = start if isinstance(start, np.ndarray) else start.component.law(start.parameters, cell.program.dim).mean
+    m = weights.start * (begin - cell.law.mean)[:, None] + (cell.law.mean - xi)[:, None]
+    variance = data.variance * weights.second
+    third = data.skewness * data.variance**1.5 * weights.third
+    fourth = np.maximum(data.excess, 0.0) * data.variance**2 * weights.fourth
+    apart = (4.0 * m**2 * variance + fourth).sum(axis=0)
+    cancels = apart + (4.0 * m * third).sum(axis=0) < CANCELLED * apart
+    rare = fourth.sum(axis=0) > LIGHT / 2.0 * (2.0 * variance**2).sum(axis=0)
+    events = (_draws(weights) * data.share).min(axis=0)
+    return np.asarray(np.where(cancels & rare, np.ceil(LEAST_EVENTS / (events**2 / 2.0)), 0.0))
 
 
 def _spread(record: Steps) -> tuple[Steps, Steps]:
