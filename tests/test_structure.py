@@ -15,6 +15,7 @@ from nonconv.engine.moving import every_step
 from nonconv.engine.reference import Reference
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.results.quantities import median_courses
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
@@ -115,6 +116,30 @@ def test_curvature_of_a_linear_network(cell_of: Callable[..., Cell]) -> None:
         found = limit_point(cell, np.array(theta))
         assert found.curvature == pytest.approx(2.0, rel=0.02), "of 256 examples, whose x have a mean of about 0"
     assert limit_point(cell, np.array([math.inf, 0.0])).curvature is None
+
+
+def test_curvature_of_a_linear_network_off_centre(cell_of: Callable[..., Cell]) -> None:
+    """With x uniform on [0, 2], twice the larger eigenvalue of E (x, 1)(x, 1)' = ((4/3, 1), (1, 1)), of trace 7/3."""
+    line = {"name": "function", "of": "polynomial", "coefficients": [0.0, 1.0], "low": 0.0, "high": 2.0, "noise": 0.0}
+    found = limit_point(cell_of(**network(data=line)), np.array([0.3, -0.2]))
+    assert found.noise == "vanishes"
+    assert found.curvature == pytest.approx(7.0 / 3.0 + math.sqrt(37.0 / 9.0), rel=0.1), "3 standard errors of 256 draws"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 10.0),
+        ({"objective": {"name": "quadratic", "data": "rademacher", "scale": 4.0}}, 2.5),
+        ({"learning_rate": {"name": "power", "value": 0.05, "exponent": 0.5}}, 640.0),
+        ({"optimizer": "adam"}, math.nan),
+    ],
+)
+def test_steps_in_which_iterates_forget_their_start(
+    cell_of: Callable[..., Cell], changes: dict[str, Any], expected: float
+) -> None:
+    """1 / (rate x curvature) of SGD, by the last rate; not known where directions do not follow the size of gradients."""
+    assert structure(cell_of(**changes)).relaxation == pytest.approx(expected, nan_ok=True)
 
 
 # Reasons, and what they need
@@ -274,7 +299,7 @@ def test_extents_are_those_of_the_whole_trajectory(cell_of: Callable[..., Cell])
 # Escape in the problem's own units
 
 
-def outcomes_of(cell: Cell) -> dict[str, int]:
+def tally_of(cell: Cell) -> Tally:
     engine, stop = Reference(cell.program), np.zeros(1, np.uint8)
     size = block_size(cell.program)
     parts = [
@@ -284,7 +309,11 @@ def outcomes_of(cell: Cell) -> dict[str, int]:
     tally: Tally = parts[0]
     for part in parts[1:]:
         tally += part
-    return {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True) if count}
+    return tally
+
+
+def outcomes_of(cell: Cell) -> dict[str, int]:
+    return {name: int(count) for name, count in zip(OUTCOMES, tally_of(cell).outcomes, strict=True) if count}
 
 
 TINY = {"name": "quadratic", "data": {"name": "uniform", "low": -1e-9, "high": 1e-9}}
@@ -317,3 +346,28 @@ def test_infinite_in_one_step_from_nearby_is_undefined(cell_of: Callable[..., Ce
         optimizer={"name": "adam", "eps": 0.0}, objective={"name": "quadratic", "data": ONE, "scale": 1e-170}, start=0.9
     )
     assert outcomes_of(cell) == {"undefined": 64}
+
+
+# What the typical path does
+
+
+@pytest.mark.parametrize(
+    ("changes", "course"),
+    [
+        ({"objective": STILL, "learning_rate": 0.001}, "falls"),
+        ({"objective": STILL, "learning_rate": 1.01}, "grows"),
+        ({}, "unclear"),
+        ({"objective": STILL, "start": 0.5}, "falls"),
+    ],
+    ids=["falls", "grows", "stays", "is 0"],
+)
+def test_course_of_the_median(cell_of: Callable[..., Cell], changes: dict[str, Any], course: str) -> None:
+    """Between a quarter of the run and its end."""
+    cell = cell_of(**({"start": {"name": "normal"}, "xi": ["minimizer"], "steps": 512} | changes))
+    found = median_courses(cell, tally_of(cell))["minimizer"]
+    assert found["course"] == course
+    assert found["last_step"] == 512
+    assert abs(found["first_step"] - 128) == np.abs(cell.program.record - 128).min()
+    moves = {"falls": np.less, "grows": np.greater}
+    if course in moves and found["last"] > 0.0:
+        assert moves[course](found["last"], found["first"])
