@@ -24,6 +24,7 @@ from nonconv.report import verdict_text
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import verdict
 from nonconv.statistics.comoments import CoMoments, comoments, merge_comoments
+from nonconv.statistics.decision import Seen
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import LAST_SQUARE, ONE_STEP, WINDOW_ENDS, trends
 from nonconv.statistics.verdict import Observed, error_rate, judge
@@ -581,6 +582,61 @@ def test_a_point_that_was_passed_is_no_limit(run_of: Callable[..., Run]) -> None
     limit, passed = verdict_text.limits(run)
     assert " is minimizer = 0.5: " in limit
     assert " is not 0.69 = 0.69: " in passed
+
+
+@pytest.mark.slow
+def test_medians_are_told_where_few_paths_carry_the_mean(run_of: Callable[..., Run]) -> None:
+    """An undecided run whose floors stand has shown its mean; so has one that is decided."""
+    run = run_of(xi=["minimizer", "last"], paths=50, steps=256)
+    course = {"course": "falls", "first_step": 64, "first": 0.5, "last_step": 256, "last": 0.25}
+    few, told = ([found._asdict()] for found in (Seen("unclear", 64, 256, 0.0, -0.05, 1.0), Seen("stands", 64, 256, 0.0, -0.05, 1.0)))
+    sentence = "Median of |Θ − minimizer|: 0.5 at step 64, 0.25 at step 256. It falls, whatever the mean square does."
+    for answer, course_of, states, expected in (
+        ("undecided", "falls", few, [sentence]),
+        ("undecided", "unclear", few, []),
+        ("undecided", "falls", told, []),
+        ("converges", "falls", few, []),
+    ):
+        medians = dict.fromkeys(("minimizer", "last"), course | {"course": course_of})
+        seen = run.verdict | {"verdict": answer, "states": {"twin": states}, "medians": medians}
+        assert verdict_text.medians(replace(run, verdict=seen)) == expected
+
+
+@pytest.mark.slow
+def test_noise_that_still_settles_is_told(run_of: Callable[..., Run]) -> None:
+    """Over both doublings, by more than a tenth; where noise vanishes its fall is what the verdict is about."""
+    run = run_of(paths=50, steps=256)
+    falls = Seen("falls", 64, 256, -0.5, -0.55, -0.45)._asdict()
+    stands = Seen("stands", 64, 256, 0.0, -0.05, 0.05)._asdict()
+    slow = Seen("falls", 64, 256, -0.08, -0.09, -0.07)._asdict()
+    for states, noise, told in (
+        ([falls, falls], "persists", True),
+        ([falls, stands], "persists", False),
+        ([falls, slow], "persists", False),
+        ([falls, falls], "vanishes", False),
+    ):
+        seen = run.verdict | {"states": {"one_step": states}, "limit": run.verdict["limit"] | {"noise": noise}}
+        found = verdict_text.settling(replace(run, verdict=seen))
+        assert len(found) == told
+        assert all(" still falls (log-log slope -0.500): " in sentence for sentence in found)
+    assert verdict_text.settling(replace(run, verdict=run.verdict | {"states": {}})) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rate", "answer"),
+    [
+        (1.05, "diverges"),
+        ({"name": "power", "value": 1.3, "exponent": 0.01}, "undecided"),
+        ({"name": "piecewise", "values": [1.05, 0.1], "until": [1500]}, "undecided"),
+    ],
+    ids=["constant", "vanishes", "will fall"],
+)
+def test_paths_that_a_smaller_rate_may_bring_back_have_not_diverged(run_of: Callable[..., Run], rate: Any, answer: str) -> None:
+    """All are far away and still going at the end, at rates above the border 1."""
+    run = run_of(learning_rate=rate, start=1.0, steps=1024)
+    assert run.verdict["outcomes"]["escaped"] == 400
+    assert run.verdict["verdict"] == answer
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-8])
