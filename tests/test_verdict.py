@@ -589,7 +589,9 @@ def test_medians_are_told_where_few_paths_carry_the_mean(run_of: Callable[..., R
     """An undecided run whose floors stand has shown its mean; so has one that is decided."""
     run = run_of(xi=["minimizer", "last"], paths=50, steps=256)
     course = {"course": "falls", "first_step": 64, "first": 0.5, "last_step": 256, "last": 0.25}
-    few, told = ([found._asdict()] for found in (Seen("unclear", 64, 256, 0.0, -0.05, 1.0), Seen("stands", 64, 256, 0.0, -0.05, 1.0)))
+    few, told = (
+        [found._asdict()] for found in (Seen("unclear", 64, 256, 0.0, -0.05, 1.0), Seen("stands", 64, 256, 0.0, -0.05, 1.0))
+    )
     sentence = "Median of |Θ − minimizer|: 0.5 at step 64, 0.25 at step 256. It falls, whatever the mean square does."
     for answer, course_of, states, expected in (
         ("undecided", "falls", few, [sentence]),
