@@ -38,7 +38,7 @@ from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import Motion, Program, batch_key
 from nonconv.engine.reference import Reference
-from nonconv.engine.replay import REPLAY_STEPS, Failed
+from nonconv.engine.replay import REPLAY_STEPS, Failed, Failure
 from nonconv.engine.strata import path_phases
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
@@ -565,9 +565,9 @@ def expected_failures(theta: Array, first: int) -> tuple[Failed, ...]:
     for lane in range(theta.shape[2]):
         bad = np.flatnonzero(~np.isfinite(theta[:, :, lane]).all(axis=1))
         if len(bad):
-            how = "undefined" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
+            how: Failure = "undefined" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
             before = np.abs(theta[bad[0] - 1, :, lane]).max() if bad[0] else 0.0
-            found.append(Failed(first + lane, int(bad[0]) + 1, how, float(before)))  # type: ignore[arg-type]
+            found.append(Failed(first + lane, int(bad[0]) + 1, how, float(before)))
     return tuple(found)
 
 

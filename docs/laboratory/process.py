@@ -54,7 +54,7 @@ class Data(NamedTuple):
 def data(name: str, **parameters: Any) -> Data:
     """Return a law with its exact mean and standard deviation."""
     component = DATA[name]
-    law = component.law(component.parameters(**parameters), 1)  # type: ignore[attr-defined]
+    law = component.law(component.parameters(**parameters), 1)  # type: ignore[attr-defined]  # data of networks have none
     return Data({"name": name, **parameters}, float(law.mean[0]), math.sqrt(float(law.variance[0])))
 
 

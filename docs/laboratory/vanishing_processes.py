@@ -13,6 +13,13 @@ ENDS = "the rate is 0 from some step on: the iterate does not move any more"
 POSITIVE = "the rate tends to a positive limit: in the end it is a constant rate"
 
 
+def at_a_power(d: Draw, name: str) -> Changes:
+    """Return a rule that divides, on bounded data, at a rate of their size that vanishes like a power."""
+    law = d.bounded_data()
+    rate = power(round3(law.sd * d.scale(0.7, 2.0)), d.uniform(0.4, 0.7))
+    return {"objective": quadratic(law), "optimizer": optimizer(d, name), "learning_rate": rate}
+
+
 @VANISHING.process(GOES, ROBBINS_MONRO, in_limit=True)
 def sgd(d: Draw) -> Changes:
     rate = power(d.uniform(0.3, 0.9), d.uniform(0.4, 0.8))
@@ -33,30 +40,22 @@ def heavy_ball(d: Draw) -> Changes:
 
 @VANISHING.process(GOES, ROBBINS_MONRO + " around a zero of Adam's vector field", in_limit=True)
 def adam(d: Draw) -> Changes:
-    law = d.bounded_data()
-    rate = power(round3(law.sd * d.scale(0.7, 2.0)), d.uniform(0.4, 0.7))
-    return {"objective": quadratic(law), "optimizer": optimizer(d, "adam"), "learning_rate": rate}
+    return at_a_power(d, "adam")
 
 
 @VANISHING.process(GOES, ROBBINS_MONRO + " around a zero of the rule's vector field", in_limit=True)
 def rmsprop(d: Draw) -> Changes:
-    law = d.bounded_data()
-    rate = power(round3(law.sd * d.scale(0.7, 2.0)), d.uniform(0.4, 0.7))
-    return {"objective": quadratic(law), "optimizer": optimizer(d, "rmsprop"), "learning_rate": rate}
+    return at_a_power(d, "rmsprop")
 
 
 @VANISHING.process(GOES, ROBBINS_MONRO + " around a zero of the rule's vector field", in_limit=True)
 def adabelief(d: Draw) -> Changes:
-    law = d.bounded_data()
-    rate = power(round3(law.sd * d.scale(0.7, 2.0)), d.uniform(0.4, 0.7))
-    return {"objective": quadratic(law), "optimizer": optimizer(d, "adabelief"), "learning_rate": rate}
+    return at_a_power(d, "adabelief")
 
 
 @VANISHING.process(GOES, ROBBINS_MONRO + "; the maximum is bounded", in_limit=True)
 def amsgrad(d: Draw) -> Changes:
-    law = d.bounded_data()
-    rate = power(round3(law.sd * d.scale(0.7, 2.0)), d.uniform(0.4, 0.7))
-    return {"objective": quadratic(law), "optimizer": optimizer(d, "amsgrad"), "learning_rate": rate}
+    return at_a_power(d, "amsgrad")
 
 
 @VANISHING.process(GOES, "Adagrad's rate is rate/(c sigma sqrt n): " + ROBBINS_MONRO, in_limit=True)

@@ -7,6 +7,9 @@ from nonconv.experiment.structure import Structure
 Answer = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 State = Literal["stands", "grows", "falls", "vanished", "unclear"]
 
+LEAST_SHARE = 1.0 / 3.0
+"""A fall is accounted for by the schedules if its slope is at least this multiple of that of their drive."""
+
 
 class Seen(NamedTuple):
     """What a floor did between two spans: state, slope, and the interval at the verdict's level that decided.

@@ -15,12 +15,10 @@ from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics.advice import more_steps
-from nonconv.statistics.decision import Decision, Seen, State, schedules_undecided
+from nonconv.statistics.decision import LEAST_SHARE, Decision, Seen, State, schedules_undecided
 
 SAME = 0.02
 """Doublings by which squared extents of two spans of a cycle may differ, for a span need not end with a cycle."""
-LEAST_SHARE = 1.0 / 3.0
-"""A fall is accounted for by the rate if its slope is at least this multiple of that of the drive."""
 SLOWING = 0.1
 """Doublings by which a fall may be smaller than the one before."""
 ROUNDING_EXTENT = 1e-30

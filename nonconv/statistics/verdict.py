@@ -29,7 +29,7 @@ from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
 from nonconv.statistics.advice import for_a_fall, for_a_stand, more_steps
 from nonconv.statistics.comoments import CoMoments
-from nonconv.statistics.decision import Answer, Decision, Seen, State, schedules_undecided
+from nonconv.statistics.decision import LEAST_SHARE, Answer, Decision, Seen, State, schedules_undecided
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
@@ -45,16 +45,17 @@ LOST_SHARE = 0.05
 """A run diverges, or is undefined, if more than this share of its paths is, at the level of the verdict."""
 FASTEST_GROWTH = 0.75
 """A floor that may grow faster than this per doubling may be on its way to infinity, as a random walk is, with slope 1."""
-WINDOW_CROSSING = 4.0
-"""Limit of (distance between a window's ends)^2 / variance within it: 2 if stationary, 6 for a random walk, 12 for a line."""
+WINDOW_CROSSING, WINDOW_DRIFT = 4.0, 9.0
+"""(Distance between a window's ends)^2 / variance within it, which is 2 if stationary, 6 for a random walk, 12 for a line.
+
+Below the first the start is forgotten; beyond the second it is a drift.
+"""
 STEEP = 4.0
 """Doublings per doubling: where the mean square is known to shrink, so steep a fall needs no interval, nor many paths."""
 ROUNDING_VARIANCE = 1e-27
 """A floor below this share of |last iterate|^2 is the square of a rounding error."""
-WINDOW_DRIFT = 9.0
-"""The same beyond which it is no random walk: between that of one and that of a straight line."""
-LEAST_SHARE, MOST_SHARE = 1.0 / 3.0, 4.0
-"""A fall is accounted for if its slope is between these multiples of that of the schedules' drive.
+MOST_SHARE = 4.0
+"""A fall is accounted for if its slope is between LEAST_SHARE and this many times that of the schedules' drive.
 
 The variance of SGD falls like the drive, one step's like its square; in a loss that is flatter than a quadratic it falls
 more slowly, like the root of it for a fourth power.
@@ -159,17 +160,18 @@ def _floors(seen: Observed) -> list[str]:
 
 def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Return the answer: lost paths first, then what forbids a verdict, then the floors and the structure."""
-    for count, answer, text in (
+    lost: tuple[tuple[int, Answer, str], ...] = (
         (seen.left, "diverges", "escaped or overflowed"),
         (seen.undefined, "undefined", "are undefined: the optimizer divided 0 by 0, or its numbers left the range of doubles"),
-    ):
+    )
+    for count, answer, text in lost:
         gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
         # Without randomness all paths are known, so their share needs no interval.
         if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
             if answer == "diverges" and seen.leaving:
                 advice = more_steps(seen.structure, seen.steps)
                 return Decision("undecided", f"{count} of {seen.paths} paths {text}, but {seen.leaving}", advice)
-            return Decision(answer, f"{count} of {seen.paths} paths {text}")  # type: ignore[arg-type]
+            return Decision(answer, f"{count} of {seen.paths} paths {text}")
     refusal = _explain_refusal(seen)
     if refusal.reason:
         return refusal

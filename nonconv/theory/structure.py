@@ -237,12 +237,12 @@ def _fall_steps(cell: Cell) -> int:
 def _relaxation(cell: Cell, here: LimitPoint) -> float:
     """Return in how many steps iterates near the limit forget their start to a factor e, by the rate of the last step.
 
-    nan but for rules in proportion to gradients, whose steps in the end are rate x relative size times the mean gradient.
+    nan but for rules in proportion to gradients, whose steps in the end are rate x gain times the mean gradient.
     """
     if not here.curvature or here.curvature <= 0 or _power_of_size(cell) != 1:
         return math.nan
     rate = float(cell.program.learning_rate(np.array([float(cell.program.steps)]))[0])
-    return 1.0 / (rate * here.curvature) if rate > 0 else math.nan
+    return 1.0 / (rate * _gain(cell) * here.curvature) if rate > 0 else math.nan
 
 
 def _what_changes(cell: Cell) -> str:
