@@ -111,7 +111,7 @@ def _compute_results(
     """Return the result of each cell, computed unless its folder is finished. One figure process serves all."""
     from nonconv.checks.expectations import read_result
     from nonconv.report.figures.drawing_process import figure_process
-    from nonconv.store.folder import Folder
+    from nonconv.study.loop import is_current
 
     results = []
     # One process for all runs: it loads matplotlib once.
@@ -119,12 +119,13 @@ def _compute_results(
         for k, (config, cell) in enumerate(zip(configs, cells, strict=True), 1):
             folder = out / cell.folder_name
             # Asked before the run, so that a reused result prints no progress line.
-            reused = not force and Folder(folder, cell.identity).is_finished()
+            reused = not force and is_current(cell, folder)
             if not quiet and not reused:
                 say(f"{config} ({k} of {len(cells)}): {cell.claim or cell.name}")
-            seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, draw)
+            done = None if reused else simulate(cell, folder, workers, force, quiet, draw)
             if verbose:
-                say(f"{folder}: reused" if reused else f"{folder}: simulated in {seconds:.2f} s")
+                reused_how = "reused, texts written again" if done else "reused"
+                say(f"{folder}: {f'simulated in {done.seconds:.2f} s' if done and not done.reused else reused_how}")
             results.append(read_result(folder, cell.deterministic))
     return results
 

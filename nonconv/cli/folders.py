@@ -75,7 +75,7 @@ def plot(
     from nonconv.store.folder import undamaged
 
     _check_format(kind, FORMATS)
-    name = undamaged(run)["name"]
+    name = undamaged(run).get("name") or run.absolute().name  # a cell of a sweep has its id alone
     # Named after the run, since many runs may be plotted into one folder.
     for figure, content in draw_folder(run, formats=(kind,)).items():
         target = out / f"{name}-{figure}"

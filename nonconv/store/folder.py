@@ -1,6 +1,6 @@
 """The output folder: every file is written whole or not at all, and the manifest is written last.
 
-    unfinished.json          begun by the config with this identity
+    unfinished.json          begun by the config with this identity; the manifest of a result whose texts are written again
     unfinished.checkpoint    the tally of the whole blocks so far
     config.yaml, error.csv, ...
     manifest.json            finished: the identity, and the SHA-256 of every other file
@@ -27,10 +27,19 @@ from nonconv.store.formats import as_json, packed, unpacked
 
 SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
+KEPT = "finished"
+"""The key of unfinished.json for the manifest of a result whose texts are being written again."""
+SEALED = ("schema_version", "identity", "config", "files")
+"""Keys of a manifest that `Folder.seal` finds itself; the others are its facts."""
+SUMMARY, SUMMARY_WORDS = "summary.json", ("name", "claim")
+"""The file with numbers that has words too, and which."""
+ENCLOSED = ("data/", "plugins/")
+TEXTS = ("config.yaml", "summary.md", "figures/", *ENCLOSED)
+"""Files of a run, and beginnings of their names, that are made of the others, of words, and of what the config names."""
 LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
 """A checkpoint begins with a SHA-256 of this length, then comes its content."""
-MANIFEST_KEYS = {"identity", "name", "versions", "files"}
+MANIFEST_KEYS = {"identity", "versions", "files"}
 """What every manifest holds; a file without these was not written by nonconv."""
 
 
@@ -45,18 +54,18 @@ class Folder:
         self.files: dict[str, str] = {}
 
     @contextmanager
-    def opened(self, force: bool) -> Iterator[None]:
+    def opened(self, force: bool, keeping: Mapping[str, Any] | None = None) -> Iterator[None]:
         """Hold the folder for writing, by a lock, while the context is open.
 
-        force: begin anew, whatever is there. Raises UsageError when the folder is in use or cannot be written, or, without
-        force, belongs to something else.
+        force: begin anew, whatever is there. keeping: the manifest of a result whose numbers stay, however this process ends.
+        Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
         """
         self._refuse_foreign(force)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # A lock of the system, which ends with the process; a lock file that is left behind locks nothing.
             with FileLock(self.path / LOCK, timeout=0):
-                self._write_synced(BEGUN, as_json({"identity": self.identity}))
+                self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
                 for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._list_half_written()):
                     (self.path / name).unlink(missing_ok=True)
@@ -93,11 +102,33 @@ class Folder:
 
     def is_finished(self) -> bool:
         """Whether the folder holds this config's result by this version, every file as it was written."""
+        return self.find_result() is not None
+
+    def find_result(self) -> dict[str, Any] | None:
+        """Return the manifest of this config's result by this version, if every file is as it was written."""
         manifest = read_manifest(self.path)
-        if not manifest or manifest["identity"] != self.identity:
-            return False
-        # Another version may compute other numbers from the same config, so its result is not reused.
-        return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
+        return manifest if manifest and self._is_own(manifest) and not damaged(self.path, manifest) else None
+
+    def find_kept(self) -> dict[str, Any] | None:
+        """Return the manifest of a result whose texts were being written again when the process ended; None without one.
+
+        Its numbers are as they were written.
+        """
+        manifest = as_manifest((read_json(self.path / BEGUN) or {}).get(KEPT))
+        if not manifest or not self._is_own(manifest) or (self.path / MANIFEST).exists():
+            return None
+        changed = [name for name in damaged(self.path, manifest) if not is_text(name)]
+        return manifest if not changed or (changed == [SUMMARY] and self._differs_in_words(manifest)) else None
+
+    def _is_own(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether a manifest is of this config, by this version: another one may compute other numbers."""
+        return bool(manifest["identity"] == self.identity and manifest["versions"].get("nonconv") == nonconv.__version__)
+
+    def _differs_in_words(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the summary is that of a manifest but for its words: with the old ones it has the old bytes."""
+        summary = read_json(self.path / SUMMARY) or {}
+        before = as_json(summary | {word: manifest.get(word, "") for word in SUMMARY_WORDS})
+        return hashlib.sha256(before).hexdigest() == manifest["files"].get(SUMMARY)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the result, whole or not at all, and keep its digest for the manifest. Raises OSError."""
@@ -115,6 +146,13 @@ class Folder:
     def discard_folder(self, name: str) -> None:
         """Remove a folder of results that an earlier run may have left."""
         shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def keep(self, manifest: Mapping[str, Any]) -> None:
+        """Keep the numbers of a result, for the manifest, and remove what was enclosed with it."""
+        self.files = {name: known for name, known in manifest["files"].items() if not is_text(name) and name != SUMMARY}
+        for name in manifest["files"]:
+            if name.startswith(ENCLOSED):
+                (self.path / name).unlink(missing_ok=True)
 
     def _write_synced(self, name: str, content: bytes) -> None:
         """Write a file and wait until it is on disk."""
@@ -153,11 +191,16 @@ class Folder:
             "config": config,
             **facts,
             "files": dict(sorted(self.files.items())),
-        }
+        }  # SEALED names what is put in here
         self._write_synced(MANIFEST, as_json(manifest))
         # After the manifest is on disk: a crash in between leaves a finished folder with two files too many.
         for name in (BEGUN, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of a run holds no number that was computed."""
+    return name.startswith(TEXTS)
 
 
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -190,7 +233,11 @@ def undamaged(folder: Path) -> dict[str, Any]:
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """Read the manifest; None if there is none that has MANIFEST_KEYS."""
-    content = read_json(folder / MANIFEST)
+    return as_manifest(read_json(folder / MANIFEST))
+
+
+def as_manifest(content: Any) -> dict[str, Any] | None:
+    """Return what was read as a manifest; None if it is none, since it lacks some of MANIFEST_KEYS."""
     return content if content and content.keys() >= MANIFEST_KEYS else None
 
 

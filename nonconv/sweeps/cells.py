@@ -140,7 +140,8 @@ def _checkpoint_digest(cell: Cell, content: bytes) -> bytes:
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return all files of a cell's folder: results, config and manifest.
 
-    They depend neither on where nor on when it was computed: no times, no machine. These are in the sweep's manifest.
+    They depend neither on where nor on when it was computed: no times, no machine. These are in the sweep's manifest, and
+    so are the words, which may change while cells stay.
     """
     files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
@@ -148,8 +149,6 @@ def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
         "identity": cell.identity,
         "lineage": cell.lineage,
         "config": cell.portable,
-        "name": cell.name,
-        "claim": cell.claim,
         "versions": versions(),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }

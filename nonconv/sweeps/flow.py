@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from nonconv.experiment.cell import Cell
@@ -156,7 +157,8 @@ class Flow:
             return
         if self.split is None:
             # Made here and not by a worker: blocks come from several workers, and only this process adds them.
-            self.split, self.split_name = PartialCell(make_ready(self.sweep.cell(job.point)), job.saved), job.name
+            cell = replace(self.sweep.cell(job.point), name=job.name)
+            self.split, self.split_name = PartialCell(make_ready(cell), job.saved), job.name
             self.saved_at = time.monotonic()
         partial = self.split
         for block in result:

@@ -6,7 +6,7 @@ where they can share random numbers. The blocks of a long cell are spread over t
 
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -249,7 +249,7 @@ def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
-    return make_ready(cell)
+    return make_ready(replace(cell, name=name))  # a cell is named by its id: the sweep's name is a word that may change
 
 
 def has_enough_saved(job: CellJob, cell: Cell) -> bool:
