@@ -35,10 +35,12 @@ def table(
     """
     from nonconv.report.tables import FORMATS
     from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
-    undamaged(run)
-    content = _render(run, kind)
+    with opened_run(run) as folder:
+        undamaged(folder)
+        content = _render(folder, kind)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -73,11 +75,14 @@ def plot(
     from nonconv.report.figures.catalogue import FORMATS
     from nonconv.report.figures.drawing import draw_folder
     from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
-    name = undamaged(run).get("name") or run.absolute().name  # a cell of a sweep has its id alone
+    with opened_run(run) as folder:
+        name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
+        figures = draw_folder(folder, formats=(kind,))
     # Named after the run, since many runs may be plotted into one folder.
-    for figure, content in draw_folder(run, formats=(kind,)).items():
+    for figure, content in figures.items():
         target = out / f"{name}-{figure}"
         try:
             write_whole(target, content)
@@ -93,11 +98,11 @@ def verify(run: RunFolder, verbose: Verbose = False) -> None:
     Exit code 3: files have changed, or paths differ. For a sweep, the files of all cells are checked, and the paths of
     some cells, spread over the grid, are recomputed.
     """
-    from nonconv.checks.verification import verify_folder, verify_sweep
+    from nonconv.checks.verification import verify_run, verify_sweep
     from nonconv.report.sweep_result import is_sweep
 
     # Not `undamaged`, which the other commands use: here changed files are the answer, not an error.
-    verdict = (verify_sweep if is_sweep(run) else verify_folder)(run, default_workers())
+    verdict = (verify_sweep if is_sweep(run) else verify_run)(run, default_workers())
     print(verdict.text)
     for reason in verdict.reasons:
         say(reason)

@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from nonconv.readback import read_object
+
 WORDS = ("claim", "expect")
 """Keys of a config that are printed, or compared with results, and change none."""
 
@@ -20,14 +22,14 @@ WORDS = ("claim", "expect")
 def name_of(config: Path) -> str:
     """Name a config after its file.
 
-    The config of an output folder is always called config.yaml: it has the name in the folder's manifest.
+    The config of an output folder is always called config.yaml: it has the name in the folder's manifest, or that of the
+    folder itself where it is a cell's.
     """
-    if config.name != "config.yaml":
+    manifest = read_object(config.parent / "manifest.json") if config.name == "config.yaml" else None
+    if manifest is None:
         return config.stem
-    try:
-        return str(json.loads((config.parent / "manifest.json").read_bytes())["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return config.stem
+    name = manifest.get("name", config.absolute().parent.name)
+    return name if isinstance(name, str) and name == Path(name).name else config.stem
 
 
 def plain(model: Any) -> dict[str, Any]:

@@ -11,22 +11,23 @@ removes.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NotRequired, TypedDict
 
 from filelock import FileLock, Timeout
 
 import nonconv
 from nonconv.atomic import HALF_WRITTEN, write_whole
 from nonconv.faults.errors import UsageError
+from nonconv.readback import Misfit, fitted, parse, read_bytes, read_object
 from nonconv.store.formats import as_json, packed, unpacked
 
 SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
+COMPUTE_AGAIN = "the command that wrote it computes it again"
 KEPT = "finished"
 """The key of unfinished.json for the manifest of a result whose texts are being written again."""
 SEALED = ("schema_version", "identity", "config", "files")
@@ -39,8 +40,23 @@ TEXTS = ("config.yaml", "summary.md", "figures/", *ENCLOSED)
 LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
 """A checkpoint begins with a SHA-256 of this length, then comes its content."""
-MANIFEST_KEYS = {"identity", "versions", "files"}
-"""What every manifest holds; a file without these was not written by nonconv."""
+
+
+class Manifest(TypedDict):
+    """What is relied on of a manifest. files: SHA-256 by the names of files. name, claim: a cell has none."""
+
+    identity: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str]
+    name: NotRequired[str]
+    claim: NotRequired[str]
+    lineage: NotRequired[str]
+    digest: NotRequired[str]
+    cells: NotRequired[int]
+    failed: NotRequired[int]
+    path_steps: NotRequired[int]
+    inputs: NotRequired[dict[str, dict[str, str]]]
 
 
 class Folder:
@@ -97,7 +113,7 @@ class Folder:
 
     def _read_owner(self) -> str | None:
         """Return the identity of the config that wrote or began this folder; None if there is none."""
-        contents = (read_json(self.path / name) for name in (MANIFEST, BEGUN))
+        contents = (read_object(self.path / name) for name in (MANIFEST, BEGUN))
         return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
 
     def is_finished(self) -> bool:
@@ -114,7 +130,7 @@ class Folder:
 
         Its numbers are as they were written.
         """
-        manifest = as_manifest((read_json(self.path / BEGUN) or {}).get(KEPT))
+        manifest = as_manifest((read_object(self.path / BEGUN) or {}).get(KEPT))
         if not manifest or not self._is_own(manifest) or (self.path / MANIFEST).exists():
             return None
         changed = [name for name in damaged(self.path, manifest) if not is_text(name)]
@@ -126,9 +142,9 @@ class Folder:
 
     def _differs_in_words(self, manifest: Mapping[str, Any]) -> bool:
         """Whether the summary is that of a manifest but for its words: with the old ones it has the old bytes."""
-        summary = read_json(self.path / SUMMARY) or {}
+        summary = read_object(self.path / SUMMARY) or {}
         before = as_json(summary | {word: manifest.get(word, "") for word in SUMMARY_WORDS})
-        return hashlib.sha256(before).hexdigest() == manifest["files"].get(SUMMARY)
+        return bool(hashlib.sha256(before).hexdigest() == manifest["files"].get(SUMMARY))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the result, whole or not at all, and keep its digest for the manifest. Raises OSError."""
@@ -138,6 +154,10 @@ class Folder:
     def manifest(self) -> dict[str, Any]:
         """Read the manifest; empty if there is none."""
         return read_manifest(self.path) or {}
+
+    def include(self, name: str) -> None:
+        """Keep the digest of a file that is there already. Raises OSError."""
+        self.files[name] = digest(self.path / name)
 
     def discard(self, name: str) -> None:
         """Remove a result that an earlier run may have left and this one does not have."""
@@ -216,6 +236,8 @@ def finished(folder: Path) -> dict[str, Any]:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
+    if (folder / MANIFEST).exists():
+        raise UsageError(f"{folder / MANIFEST} is damaged: {why_no_manifest(folder)}; {COMPUTE_AGAIN}")
     state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
 
@@ -225,31 +247,44 @@ def undamaged(folder: Path) -> dict[str, Any]:
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
-        raise UsageError(
-            f"{folder}: missing, or changed since written: {', '.join(changed)}; the command that wrote it computes it again"
-        )
+        raise UsageError(f"{folder}: missing, or changed since written: {', '.join(changed)}; {COMPUTE_AGAIN}")
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read the manifest; None if there is none that has MANIFEST_KEYS."""
-    return as_manifest(read_json(folder / MANIFEST))
+    """Read the manifest; None if there is none that is a Manifest."""
+    return as_manifest(read_object(folder / MANIFEST))
 
 
 def as_manifest(content: Any) -> dict[str, Any] | None:
-    """Return what was read as a manifest; None if it is none, since it lacks some of MANIFEST_KEYS."""
-    return content if content and content.keys() >= MANIFEST_KEYS else None
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None if there is no such readable file."""
+    """Return what was read as a manifest; None if it is none."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        _check_manifest(content)
+    except Misfit:
         return None
-    return content if isinstance(content, dict) else None
+    found: dict[str, Any] = content
+    return found
+
+
+def why_no_manifest(folder: Path) -> str:
+    """Say why the manifest that is there is none."""
+    try:
+        _check_manifest(parse(read_bytes(folder / MANIFEST)))
+    except (OSError, Misfit) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
+def _check_manifest(content: Any) -> None:
+    """Raise Misfit unless a document is a manifest, and all its files are within the folder."""
+    fitted(content, Manifest)
+    for name in content["files"]:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+            raise Misfit(f"files: {name[:40]!r} is not a file of this folder")
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # in pieces: the archive of a sweep's cells may be large
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,6 +21,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
 from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
+from nonconv.readback import read_object
 from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
@@ -30,7 +31,7 @@ from nonconv.results.run_files import OPTIONAL_FILES, data_files
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
-from nonconv.store.folder import SEALED, SUMMARY, Folder, read_json
+from nonconv.store.folder import SEALED, SUMMARY, Folder
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.study.ready import Ready, compiled, make_ready
@@ -130,7 +131,7 @@ def _reword(cell: Cell, store: Folder, known: Mapping[str, Any], draw: Draw) -> 
             for enclosed in cell.enclosures():
                 store.write(enclosed.place, enclosed.content())
             store.write("config.yaml", as_yaml(cell.portable))
-            store.write(SUMMARY, as_json((read_json(store.path / SUMMARY) or {}) | {"name": cell.name, "claim": cell.claim}))
+            store.write(SUMMARY, as_json((read_object(store.path / SUMMARY) or {}) | {"name": cell.name, "claim": cell.claim}))
             for name, content in _write_summary(store, draw)().items():
                 store.write(f"figures/{name}", content)
         except KeyboardInterrupt:

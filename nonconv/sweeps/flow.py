@@ -143,6 +143,13 @@ class Flow:
         except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             result = [Failed(reason)] * len(task.jobs) if isinstance(task, CellsTask) else Failed(reason)
+        try:
+            self._settle_task(task, result)
+        finally:
+            self.cells.flush()  # of the cells of a task, those that are small are written together
+
+    def _settle_task(self, task: Task, result: Any) -> None:
+        """Settle the cells of a task, or add its blocks."""
         if isinstance(task, CellsTask):
             for job, one in zip(task.jobs, result, strict=True):
                 self._settle(job, one)
@@ -192,7 +199,7 @@ class Flow:
             if self.fail_fast:
                 raise UsageError(f"cell {name} failed ({at}): {result.reason}")
             return
-        self.cells.publish(name, result.files)
+        self.cells.publish(name, result.identity, result.files)
         self.computed += 1
         self.table.add(job, result.result)
         self.on_event(Event(name, result.path_steps, result.result.verdict["verdict"], at))

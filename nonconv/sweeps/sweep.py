@@ -314,6 +314,12 @@ def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:
         raise _error(sweep, "", f"two data files are named {Path(duplicate).name}; rename one")
 
 
+def find_identity(sweep: Sweep) -> str:
+    """Return what `survey` will find as the sweep's identity: its first cell is enough. Raises ConfigError."""
+    point = next(sweep.points(), None)
+    return "" if point is None else _hash_shared(sweep.cell(point), sweep.grid.keys)
+
+
 def cell_id(cell: Cell) -> str:
     """Return the name of a cell's folder. It does not depend on the number of paths (Cell.lineage)."""
     return cell.lineage[:ID_DIGITS]
