@@ -234,9 +234,9 @@ def _describe(pairs: Sequence[tuple[SweptCell, Row]]) -> str:
 
 @dataclass
 class _Line:
-    """The cells of one fit. at: the values of the other swept keys, in words. x: what `against` is in each cell."""
+    """The cells of one fit. values: those of the other swept keys. x: what `against` is in each cell."""
 
-    at: str
+    values: dict[str, Any]
     cells: list[SweptCell]
     x: list[float]
 
@@ -254,19 +254,28 @@ def _lines(entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> list[_Line]:
     found: dict[str, _Line] = {}
     for x, cell in placed:
         values = {key: cell.settings[key] for key in apart if key in cell.settings}
-        line = found.setdefault(repr(values), _Line(_words(values), [], []))
+        line = found.setdefault(repr(values), _Line(values, [], []))
         line.cells.append(cell)
         line.x.append(x)
-    for line in found.values():  # a key with one value distinguishes no line
-        line.at = line.at if len(found) > 1 else ""
     return list(found.values())
+
+
+def _at(line: _Line, lines: Sequence[_Line]) -> str:
+    """Say which of several lines one is: the values of the keys in which they differ."""
+    apart = [key for key in line.values if len({repr(other.values.get(key)) for other in lines}) > 1]
+    return f" at {_words({key: line.values[key] for key in apart})}" if apart else ""
 
 
 def _words(values: Mapping[str, Any]) -> str:
     """Write settings for people: `optimizer=sgd, steps=1000`."""
-    return ", ".join(
-        f"{key}={value['name'] if isinstance(value, dict) and 'name' in value else value}" for key, value in values.items()
-    )
+    return ", ".join(f"{key}={_word(value)}" for key, value in values.items())
+
+
+def _word(value: Any) -> str:
+    """Write a swept value for people: a component by its name, a number shortly."""
+    if isinstance(value, dict) and "name" in value:
+        return str(value["name"])
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _positive(along: Expression, cell: SweptCell) -> float | None:
@@ -285,10 +294,10 @@ def _goes_with(key: str, placed: Sequence[tuple[float, SweptCell]]) -> bool:
 
 def _order(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> Iterator[Row]:
     """Yield a row per fit."""
-    what = _quantity(entry)
-    for line in _lines(entry, cells):
-        at = f" at {line.at}" if line.at else ""
-        expected = f"log-log slope of {what} against {entry['against']}{at} {_wanted_text(entry)}"
+    lines = _lines(entry, cells)
+    for line in lines:
+        what = f"{_quantity(entry)} against {entry['against']}{_at(line, lines)}"
+        expected = f"log-log slope of {what} {_wanted_text(entry)}"
         facts = _order_facts(entry)
         reason = _why_not(line)
         if reason:

@@ -48,7 +48,7 @@ def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) 
 
 def wrapped(text: str, width: int, indent: str = "") -> str:
     """Wrap a text between words; a longer word stays whole. indent: of all lines but the first."""
-    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or text
 
 
 def fitted_widths(header: Sequence[str], rows: Rows, width: int) -> list[int]:
@@ -117,5 +117,5 @@ def _records(header: Sequence[str], rows: Rows, width: int) -> Iterator[str]:
     yield ""
     for row in rows:
         for name, text in zip(header, row, strict=True):
-            yield wrapped(f"{name:{indent}}{text}", width, " " * indent).rstrip()
+            yield from wrapped(f"{name:{indent}}{text}", width, " " * indent).splitlines()
         yield ""

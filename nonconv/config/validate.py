@@ -124,7 +124,7 @@ class _Position:
         extra = dict(field.json_schema_extra or {})
         self.allowed = str(extra.get("x-allowed", ""))
         nested = _find_model(field.annotation)
-        self.nests = nested is not None
+        self.nests = nested is not None and "x-kind" not in extra
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
             self.allowed = choices(self.catalogue, self.kind)
