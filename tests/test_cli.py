@@ -178,7 +178,7 @@ def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest
     def broken(*arguments: Any) -> None:
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(experiment, "read_cell", broken)
+    monkeypatch.setattr(experiment, "make_cell", broken)
     text = "Internal error, please report it: RuntimeError: no such luck"
     for command in ("run", "show", "validate"):
         assert bad(command, config, code=1) == f"{text} (-v shows the traceback)\n"
