@@ -12,12 +12,15 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from nonconv.faults.errors import UsageError
+from nonconv.reading import read_file
 
 T = TypeVar("T")
 NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 """How the types of JSON are called."""
 DEEPEST = 60
 """Levels of a document; what nonconv writes has fewer than ten."""
+MOST_BYTES = 10**9
+"""Size of a file; what nonconv writes is a thousandth of it."""
 MOST_DIGITS = 300
 """Digits of a whole number, since a double holds none with more."""
 
@@ -166,10 +169,7 @@ def load(path: Path, kind: type[T]) -> T:
 
 def read_bytes(path: Path) -> bytes:
     """Read a file of an output folder. Raises OSError, also for what is no regular file, as a pipe."""
-    if not path.is_file():
-        path.stat()  # says that there is none
-        raise OSError(0, "not a file", str(path))
-    return path.read_bytes()
+    return read_file(path, MOST_BYTES)
 
 
 def read_object(path: Path) -> dict[str, Any] | None:

@@ -24,11 +24,11 @@ from nonconv.cli.common import (
     Workers,
     default_workers,
     interrupted,
-    print_table,
     reported,
     say,
     write_stdout,
 )
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import count
 
@@ -92,8 +92,8 @@ def sweep(
             _print_result(_reused(*finished), as_json, quiet)
             return
         plan = _survey(grid, out)
-        open_executor = _choose_executor(plan, executor, scheduler, workers or default_workers())
-        outcome = _run(plan, open_executor, force, fail_fast, quiet or as_json, draw)
+        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers())
+        outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
@@ -112,7 +112,7 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         raise UsageError("--scheduler needs --executor dask")
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """A sweep that has been read and surveyed, and its output folder."""
 
     sweep: "Sweep"
@@ -156,16 +156,16 @@ def _reused(folder: Path, manifest: dict[str, Any]) -> "Outcome":
     return Outcome(folder, 0, int(manifest["cells"]), {})
 
 
-def _survey(grid: "Sweep", out: Path | None) -> _Plan:
+def _survey(grid: "Sweep", out: Path | None) -> Plan:
     """Survey the sweep, and choose its output folder. Raises ConfigError."""
 
     from nonconv.sweeps.sweep import survey
 
     surveyed = survey(grid)
-    return _Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
+    return Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
 
 
-def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called."""
 
     from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
@@ -183,13 +183,19 @@ def _say_claim(grid: "Sweep", quiet: bool) -> None:
         say(f"Claim: {grid.claim}")
 
 
-def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw") -> "Outcome":
-    """Run the cells that are not finished. Raises Interrupted, with the command to continue."""
+def run_plan(
+    plan: Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw", announce: bool = True
+) -> "Outcome":
+    """Run the cells that are not finished. Raises Interrupted, with the command to continue.
+
+    announce: print the claim first.
+    """
 
     from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
-    _say_claim(plan.sweep, quiet)
+    if announce:
+        _say_claim(plan.sweep, quiet)
     # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that finished cells and whole blocks are saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -216,7 +222,7 @@ def _finished_plan(folder: Path, manifest: dict[str, Any]) -> _Left:
     return _Left(folder, cells, cells, int(manifest.get("path_steps", 0)), 0, 0.0, "")
 
 
-def _plan_left(plan: _Plan, workers: int, force: bool) -> _Left:
+def _plan_left(plan: Plan, workers: int, force: bool) -> _Left:
     """Find out what is left of a sweep. Raises UsageError for what the sweep itself would refuse."""
 
     from nonconv.sweeps.estimate import estimate
@@ -264,7 +270,7 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
-    from nonconv.report.sweep_result import read_sweep_result
+    from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
     from nonconv.store.formats import as_json as encoded
@@ -273,6 +279,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     result = read_sweep_result(folder)
     if as_json:
         facts = {"folder": str(folder), "computed": outcome.computed, "reused": outcome.reused, "failures": outcome.failures}
+        facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
         write_stdout(encoded(result.about | facts))
         return
     print(setting(result))

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from nonconv.readback import read_object
+from nonconv.reading import is_stream
 
 WORDS = ("claim", "expect")
 """Keys of a config that are printed, or compared with results, and change none."""
@@ -27,7 +28,7 @@ def name_of(config: Path) -> str:
     """
     manifest = read_object(config.parent / "manifest.json") if config.name == "config.yaml" else None
     if manifest is None:
-        return config.stem
+        return "stdin" if is_stream(config) else config.stem
     name = manifest.get("name", config.absolute().parent.name)
     return name if isinstance(name, str) and name == Path(name).name else config.stem
 

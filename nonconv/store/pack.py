@@ -153,6 +153,13 @@ def opened_run(run: Path) -> Iterator[Path]:
     bundle = bundle or archive.read(name)
     if bundle is None:
         raise UsageError(_no_such_cell(sweep, name, archive))
+    with extracted(bundle, run, name) as folder:
+        yield folder
+
+
+@contextmanager
+def extracted(bundle: Bundle, run: Path, name: str) -> Iterator[Path]:
+    """Yield a temporary folder with the files of a bundle; errors call it `run`. Raises UsageError for a damaged one."""
     with tempfile.TemporaryDirectory(prefix="nonconv-") as place:
         folder = Path(place) / name
         _write_files(run, folder, bundle.content)

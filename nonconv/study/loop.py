@@ -82,7 +82,7 @@ def run(
     with store.opened(force):
         started, tally = time.time(), None
         for enclosed in cell.enclosures():
-            store.write(enclosed.place, enclosed.content())  # first, since the file may change while paths are simulated
+            store.write(enclosed.place, enclosed.content)
         try:
             ready = make_ready(cell)
             tally = simulate_cell(ready, store, workers, progress)
@@ -129,7 +129,7 @@ def _reword(cell: Cell, store: Folder, known: Mapping[str, Any], draw: Draw) -> 
         try:
             store.keep(known)
             for enclosed in cell.enclosures():
-                store.write(enclosed.place, enclosed.content())
+                store.write(enclosed.place, enclosed.content)
             store.write("config.yaml", as_yaml(cell.portable))
             store.write(SUMMARY, as_json((read_object(store.path / SUMMARY) or {}) | {"name": cell.name, "claim": cell.claim}))
             for name, content in _write_summary(store, draw)().items():

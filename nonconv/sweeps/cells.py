@@ -14,6 +14,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from nonconv.store.pack import (
     Bundle,
     Pack,
     bundled,
+    extracted,
     find_bundle,
     open_parts,
     owner,
@@ -112,6 +114,16 @@ class Cells:
             return Stored(manifest, files.__getitem__) if manifest and _is_ours(manifest) else None
         manifest = self._read_manifest(name)
         return Stored(manifest, lambda file: (self.path(name) / file).read_bytes()) if manifest else None
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Path]:
+        """Yield the folder of a cell; of a packed one a temporary folder. Raises UsageError for a damaged one."""
+        bundle = self._find_bundle(name)
+        if bundle is None:
+            yield self.path(name)
+            return
+        with extracted(bundle, Path(f"{self.sweep}#{name}"), name) as folder:
+            yield folder
 
     def count_excess_paths(self, name: str, cell: Cell) -> int:
         """Return how many paths the stored result has if they are more than the cell may have; otherwise 0."""

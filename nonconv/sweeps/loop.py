@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_summary import markdown
-from nonconv.store.folder import SCHEMA_VERSION, Folder, digest
+from nonconv.store.folder import SCHEMA_VERSION, Folder
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.sweeps.cells import Cells
@@ -95,10 +95,15 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
     inputs = manifest.get("inputs", {})
     try:
         places = {named: StoredFile(entry["place"], b"") for named, entry in inputs.items()}
-        changed = any(digest(sweep.document.locate(named)) != entry["sha256"] for named, entry in inputs.items())
+        changed = any(_digest(sweep, named) != entry["sha256"] for named, entry in inputs.items())
     except (OSError, KeyError, ValueError):
         return None
     return manifest if not changed and manifest["config"] == replace_file_names(sweep.config, places) else None
+
+
+def _digest(sweep: Sweep, named: str) -> str:
+    """Return the SHA-256 of a file that a config names. Raises OSError or ValueError."""
+    return hashlib.sha256(sweep.document.content(sweep.document.locate(named))).hexdigest()
 
 
 def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bool:
@@ -108,7 +113,8 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
-    return _has_all_cells(sweep, survey, cells)
+    # The digest of the archive is in the manifest, so packed cells need not be looked at one by one.
+    return manifest.get("packed") is True or _has_all_cells(sweep, survey, cells)
 
 
 def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
