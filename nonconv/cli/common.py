@@ -119,10 +119,10 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
         print(title)  # rich would fold it to the width of the table
     # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
     if sys.stdout.isatty() and not numbers:
-        Console(highlight=False, markup=False).print(table)
+        Console(highlight=False, markup=False, emoji=False).print(table)
         return
     lines = io.StringIO()
-    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, file=lines).print(table)
+    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, emoji=False, file=lines).print(table)
     print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 

@@ -1,8 +1,11 @@
 """The style of all figures, and log axes that are cheap to draw."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -20,13 +23,29 @@ STYLE: Any = {
     "lines.linewidth": 1.4,
     "hatch.linewidth": 0.35,
     "figure.dpi": 160,
+    "text.parse_math": False,
     "svg.hashsalt": "nonconv",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "path.simplify": True,
 }
-"""Settings of matplotlib. The salt of SVG ids is fixed, so that a figure has the same bytes each time."""
+"""Settings of matplotlib that differ from its own defaults.
+
+No text is a formula: a claim or a column may hold a $. The salt of SVG ids is fixed, so that a figure has the same bytes
+each time. Text in SVG and PDF stays text: it can be searched, and journals refuse other fonts than Type 42.
+"""
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGEST_SHOWN = 1e150
 """Curves end where they exceed this: matplotlib cannot draw axes up to the largest double."""
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw within this context: matplotlib's defaults and STYLE, whatever the user has set."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
 
 
 def positive(values: Array) -> Array:

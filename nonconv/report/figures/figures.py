@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN, log_axis, positive, power_of_ten
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
+from nonconv.report.markup import printable
 from nonconv.report.run import Errors, Run
 
 LINES: tuple[dict[str, Any], ...] = (
@@ -105,7 +106,7 @@ def _coordinate_name(run: Run, coordinate: int) -> str:
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
         return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
-    return name
+    return textwrap.shorten(printable(name), LONGEST_NAME, placeholder=" …")
 
 
 def _fan(axes: Any, run: Run, quantile: Array) -> None:
