@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 IN_MARKDOWN = (
-    (re.compile(r"\\(?=[!-/:-@\[-`{-~])"), r"\\\\"),
+    (re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)"), r"\\\\"),
     (re.compile(r"[`$]"), r"\\\g<0>"),
     # Emphasis and strikes begin before a character that is no space; _ not within a word.
     (re.compile(r"[*~](?=\S)|(?<!\w)_+(?=\S)"), lambda found: "".join(f"\\{one}" for one in found[0])),

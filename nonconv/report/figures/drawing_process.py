@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from nonconv.report.figures.at_once import at_once, fork_from_now_on
-from nonconv.report.figures.own_settings import OWN_SETTINGS, without_user_settings
+from nonconv.report.figures.own_settings import OWN_FOLDER, OWN_SETTINGS, without_user_settings
 
 _started_early: "list[subprocess.Popen[bytes]]" = []
 
@@ -94,7 +94,13 @@ def _start() -> "subprocess.Popen[bytes]":
     # -P: a file named numpy.py in the working directory must not be imported.
     command = [sys.executable, "-P", "-m", __name__]
     return subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True, env=os.environ | OWN_SETTINGS
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=OWN_FOLDER,
+        env=os.environ | OWN_SETTINGS | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))},
     )
 
 
