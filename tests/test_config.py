@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of, read, written
-from nonconv.components.definitions import Chosen
+from nonconv.components.definitions import Chosen, Unusable
 from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.document import parse
 from nonconv.config.spec import common_parameters
+from nonconv.experiment import table
 from nonconv.experiment.binding import read_cell, recorded_steps
 from nonconv.optimizers.adam import Adam
 
@@ -342,12 +343,50 @@ def test_identity_follows_the_content_of_a_data_file(tmp_path: Path) -> None:
 # Data files
 
 
+NUMBERS = "x,y\n1, 0.1\n-2e-7,20\n6,1e100\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        NUMBERS,
+        NUMBERS.replace("\n", "\r\n"),
+        NUMBERS.replace("\n", "\r"),
+        "\ufeff" + NUMBERS,
+        NUMBERS + "\n\n",
+        NUMBERS + "x,y\n",
+        NUMBERS + "1\n",
+    ],
+    ids=["plain", "crlf", "cr", "mark", "empty lines", "no number", "missing field"],
+)
+def test_large_tables_are_read_as_small_ones(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """NumPy's reader gives the same numbers, or leaves the file to the one that says what is wrong."""
+
+    def told() -> Any:
+        try:
+            return table.read_table(Path("rows.csv"), content.encode(), {"columns": ("y", "x")}).tolist()
+        except table.TableError as error:
+            return error.problems
+
+    small = told()
+    monkeypatch.setattr(table, "LARGE", 0)
+    assert told() == small
+    if content == NUMBERS:
+        assert table._read_large(content.encode(), ["x", "y"], [1, 0]).tolist() == small  # type: ignore[union-attr]
+
+
+def test_a_table_of_too_many_numbers_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "MOST_NUMBERS", 4)
+    with pytest.raises(Unusable, match=r"has about \d+ numbers in these columns, more than 4"):
+        table.read_table(Path("rows.csv"), ROWS.encode(), {"columns": ("y", "x")})
+
+
 def test_data_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its path is relative to the config, its columns are the coordinates, its digest is written down."""
     (tmp_path / "configs").mkdir()
     monkeypatch.chdir(tmp_path)
     cell = read(with_rows(Path("configs")), CSV)
-    assert cell.files == {"rows.csv": Path("configs/rows.csv")}
+    assert cell.files == {"rows.csv": (Path("configs/rows.csv"), ROWS.encode())}
     assert cell.program.dim == cell.resolved["objective"]["dim"] == 2
     digest = hashlib.sha256(ROWS.encode()).hexdigest()
     assert cell.resolved["objective"]["data"] == {

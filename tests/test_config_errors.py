@@ -5,8 +5,13 @@ written there, and what holds for any text, any document and any override.
 """
 
 import math
+import os
 import re
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,10 +21,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 import golden
+from nonconv import reading
 from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN
+from nonconv.config.document import parse, read
 from nonconv.config.spec import Experiment, Floors, Record, common_parameters, typed
 from nonconv.experiment.binding import read_cell
+from nonconv.experiment.identity import name_of
 from nonconv.faults.errors import ConfigError
 
 
@@ -125,7 +133,7 @@ def test_a_misspelt_config_is_told_the_nearest(written: str, tmp_path: Path, mon
 def test_folder_for_a_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_cell(tmp_path, [])
-    assert str(caught.value) == f"{tmp_path}: cannot be read: Is a directory"
+    assert str(caught.value) == f"{tmp_path}: cannot be read: it is a folder, not a file"
 
 
 @pytest.mark.parametrize(
@@ -416,3 +424,71 @@ def test_any_overrides(overrides: list[str], folder: Path) -> None:
 @given(override=st.builds("{}={}".format, st.sampled_from(PATHS), st.sampled_from(PLAUSIBLE) | SCALARS))
 def test_any_override_of_a_known_key(override: str, folder: Path) -> None:
     told(folder, GOOD["file"], override)
+
+
+# Files that are none
+
+
+def pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
+def socket_at(path: Path) -> Path:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(path))
+    return path
+
+
+def huge(path: Path) -> Path:
+    """A file with a hole: it takes no space."""
+    with path.open("wb") as file:
+        file.truncate(10**10)
+    return path
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "pipe": (pipe, "it is a pipe, not a file"),
+    "socket": (socket_at, "it is a socket, not a file"),
+    "device": (lambda path: Path("/dev/zero"), "it is a device, not a file"),
+    "folder": (lambda path: path.parent, "it is a folder, not a file"),
+    "huge": (huge, "it has more than 1 MB"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_file_is_neither_waited_for_nor_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    make, says = NO_FILES[kind]
+    monkeypatch.chdir(tmp_path)  # names of sockets must be short
+    path = make(Path("f"))
+    with pytest.raises(OSError, match=says):
+        reading.read_file(path, reading.MEGABYTE)
+    monkeypatch.setattr(reading, "WRITER_SECONDS", 0.01)
+    with pytest.raises(OSError, match="it is a pipe that nobody writes to" if kind == "pipe" else says):
+        reading.read_text_source(path, reading.MEGABYTE)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs names of open files")
+def test_a_config_comes_through_a_pipe_once() -> None:
+    """As from `<(command)`: also when the command begins late."""
+    reading_end, writing_end = os.pipe()
+
+    def write_late() -> None:
+        time.sleep(0.05)
+        os.write(writing_end, b"steps: 7\n")
+        os.close(writing_end)
+
+    Thread(target=write_late).start()
+    document = read(Path(f"/dev/fd/{reading_end}"))
+    os.close(reading_end)
+    assert (document.data, document.problems, document.folder) == ({"steps": 7}, [], Path())
+    assert name_of(Path("/dev/fd/63")) == "stdin"
+
+
+def test_more_values_than_anyone_writes_are_refused_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nonconv.config.document.MOST_NODES", 10)
+    (problem,) = parse("start: [" + "1," * 1000 + "1", "a.yaml").problems  # that the list never ends is not seen
+    assert problem.message.startswith("more than ")

@@ -643,7 +643,7 @@ def test_no_such_file() -> None:
         ([3], "config.yaml:2:3: plugins[0]: must be a Python file, or a mapping of file, sha256; got 3"),
         ([""], "config.yaml:2:3: plugins[0].file: must be text, not empty; got ''"),
         (["lion.py", "b/lion.py"], "config.yaml:3:3: plugins[1]: lion.py has the same name; in the output folder both"),
-        (["folder.py"], "config.yaml:2:3: plugins[0]: folder.py cannot be read: Is a directory"),
+        (["folder.py"], "config.yaml:2:3: plugins[0]: folder.py cannot be read: it is a folder, not a file"),
         (["latin.py"], "config.yaml:2:3: plugins[0]: latin.py is not UTF-8 text"),
     ],
 )

@@ -1,5 +1,6 @@
 """A run gives the same bytes whatever happens to it: workers, order, interrupts, kill -9 at any moment."""
 
+import hashlib
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from kit.processes import wait_until
 from kit.runs import SPOILT, contents, drawn, interrupt_after, run
 from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
+from nonconv.experiment import sources, table
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import Interrupted
@@ -201,6 +203,25 @@ def test_an_interrupt_while_drawing_loses_no_path(cell: Cell, tmp_path: Path, si
     simulated.clear()
     assert run(cell, tmp_path / "out") == expected
     assert simulated == []
+
+
+def test_a_data_file_that_changes_after_it_was_read_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes read once are hashed, simulated and stored; the digest in the folder is that of the copy beside it."""
+    path = written(tmp_path / "in", CSV)
+    before = (tmp_path / "in" / "rows.csv").read_bytes()
+    undisturbed = run(read_cell(path, []), tmp_path / "undisturbed")
+
+    def rewritten(file: Path, content: bytes, columns: Any) -> Any:
+        file.write_bytes(b"x,y\n9,9\n8,1\n")
+        return table.read_table(file, content, columns)
+
+    monkeypatch.setattr("nonconv.experiment.sources.read_table", rewritten)
+    sources._read_table_once.cache_clear()
+    cell = read_cell(path, [])
+    assert path.with_name("rows.csv").read_bytes() != before
+    assert cell.resolved["objective"]["data"]["sha256"] == hashlib.sha256(before).hexdigest()
+    assert run(cell, tmp_path / "out") == undisturbed
+    assert (tmp_path / "out" / "data" / "rows.csv").read_bytes() == before
 
 
 def test_force_begins_anew(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:

@@ -403,19 +403,16 @@ def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) 
     assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
 
 
-def test_a_file_that_changes_meanwhile_spoils_only_what_it_has_changed_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [executors.open_threads, executors.open_processes])
+def test_files_that_change_or_go_meanwhile_change_nothing(tmp_path: Path, kind: Any) -> None:
+    """What the survey read is what every worker simulates, and what is stored."""
+    undisturbed = run(config_file(tmp_path / "in", CONFIGS["files"]), tmp_path / "undisturbed")
     path = config_file(tmp_path / "in", CONFIGS["files"])
-    file = tmp_path / "in" / "other.csv"
-    content = file.read_bytes()
-
     sweep, surveyed = found(path)
-    make = partial(executors.open_threads, sweep, 1)
-    file.write_bytes(content + b"7,7\n")
-    done = run_sweep(sweep, surveyed, tmp_path / "out", make, draw=drawn)
-    assert (done.computed, len(done.failures)) == (2, 2)
-    assert {row["status"] for row in table(tmp_path / "out") if "other" in row["objective.data.file"]} == {"failed"}
-    file.write_bytes(content)
-    assert run(path, tmp_path / "out") == run(path, tmp_path / "undisturbed")
+    (tmp_path / "in" / "other.csv").write_text("x,y\n7,7\n")
+    (tmp_path / "in" / "rows.csv").unlink()
+    assert run_sweep(sweep, surveyed, tmp_path / "out", partial(kind, sweep, 2), draw=drawn).failures == {}
+    assert contents(tmp_path / "out") == undisturbed
 
 
 def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

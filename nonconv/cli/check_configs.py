@@ -39,14 +39,10 @@ def validate(
 
     If a config has a `sweep` block, every cell of its grid is read as well.
     """
-    from nonconv.experiment.binding import read_cell
-
     problems: list[str] = []
     for config in configs:
         try:
-            # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
-            read_cell(config, settings)
-            _check_sweep(config, settings)
+            _check(config, settings)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -55,10 +51,14 @@ def validate(
         say(f"{count(len(configs), 'valid config')}")
 
 
-def _check_sweep(config: Path, settings: list[str]) -> None:
-    """Read every cell of the grid if the config has one. Raises ConfigError."""
+def _check(config: Path, settings: list[str]) -> None:
+    """Read a config, and every cell of the grid if it has one. Raises ConfigError."""
     from nonconv.config.document import read
-    from nonconv.sweeps.sweep import read_sweep, survey
+    from nonconv.experiment.binding import make_cell
+    from nonconv.sweeps.sweep import as_sweep, survey
 
-    if "sweep" in read(config, settings).data:
-        survey(read_sweep(config, settings))
+    document = read(config, settings)  # once: it may come from a pipe
+    # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
+    make_cell(document)
+    if "sweep" in document.data:
+        survey(as_sweep(document))

@@ -29,12 +29,14 @@ from yaml.scanner import Scanner
 
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.faults.problems import Place, Problem, kind_of, nearest
+from nonconv.reading import MOST_CONFIG_BYTES, MOST_DATA_BYTES, is_stream, read_file, read_text_source
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a config: keys, and indices of lists from 0 on; () is the whole."""
 
 MOST_NODES = 100_000
 """More values than this are refused: a few lines of nested aliases can stand for millions of values."""
+TOO_MANY = f"more than {MOST_NODES} values, counting aliases in full"
 MOST_DIGITS = 300
 """A whole number with more digits is read as infinite: no float holds it."""
 AS_NUMBER = ("learning_rate", "batch_size")
@@ -82,6 +84,19 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
         Parser.__init__(self)
         Composer.__init__(self)
         BaseResolver.__init__(self)
+        self.composed = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node as PyYAML does, unless there are too many. Raises TooManyValues."""
+        self.composed += 1
+        # Every value may have a key, which is a node as well. The walk counts more exactly, but only when all are there.
+        if self.composed > 2 * MOST_NODES:
+            raise TooManyValues
+        return super().compose_node(parent, index)
+
+
+class TooManyValues(Exception):
+    """Raised while YAML is read that has more than MOST_NODES values."""
 
 
 def dotted(path: KeyPath) -> str:
@@ -111,6 +126,7 @@ class Document:
     data: dicts, lists, texts and numbers; None while nothing was read. values, keys: places.
     folder: what names of files in it are relative to. moved: where files are that are not where their names say, as on
     another machine. catalogue: the components that it can name, with those of its plug-ins once these are loaded.
+    contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing.
     """
 
     source: str
@@ -121,10 +137,17 @@ class Document:
     folder: Path = field(default_factory=Path)
     moved: dict[str, Path] = field(default_factory=dict)
     catalogue: Catalogue = BUILT_IN
+    contents: dict[Path, bytes] = field(default_factory=dict)
 
     def locate(self, file: str) -> Path:
         """Return the path of a file that the config names."""
         return self.moved.get(file, self.folder / file)
+
+    def content(self, path: Path) -> bytes:
+        """Return the content of a data file, which is read once for all cells. Raises OSError or ValueError."""
+        if path not in self.contents:
+            self.contents[path] = read_file(path, MOST_DATA_BYTES)
+        return self.contents[path]
 
     def place(self, path: KeyPath) -> Place:
         """Return the place of a value, or of the nearest key around it that was written."""
@@ -232,7 +255,7 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     """
     source = str(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_text_source(path, MOST_CONFIG_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         return _unreadable(source, f"line {line} is not UTF-8 text")
@@ -241,7 +264,7 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
     except OSError as error:
         return _unreadable(source, f"cannot be read: {error.strerror}")
     document = parse(text, source)
-    document.folder = path.parent
+    document.folder = Path() if is_stream(path) else path.parent
     if not document.problems:
         if document.data is None:
             document.problems.append(Problem("the file is empty", Place(source, 0, 0, "")))
@@ -300,6 +323,8 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
             document.data = _Walk(document, place).value((), node)
     except yaml.MarkedYAMLError as error:
         document.problems.append(Problem(_describe_syntax_error(error), place(error.problem_mark or error.context_mark)))
+    except TooManyValues:
+        document.problems.append(Problem(TOO_MANY, place(nodes.get_mark())))
     except (ValueError, OverflowError):
         # PyYAML's scanner lets these through for an escape beyond the last character.
         document.problems.append(Problem("not valid YAML: this escape is not a character", place(nodes.get_mark())))
@@ -340,7 +365,7 @@ class _Walk:
         place = self.place(node.start_mark, width)
         self.document.values[path] = place
         if self.visited == MOST_NODES + 1:
-            self._refuse((), place, f"more than {MOST_NODES} values, counting aliases in full")
+            self._refuse((), place, TOO_MANY)
         if self.visited > MOST_NODES:
             return None
         # `a: &x [*x]` is valid YAML and would never end.

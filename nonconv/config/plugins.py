@@ -25,6 +25,7 @@ from nonconv.config.plugin_checks import Refused, refuse_unusable
 from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem
+from nonconv.reading import MOST_CONFIG_BYTES, read_file
 
 
 class Wanted(NamedTuple):
@@ -127,7 +128,7 @@ def _read(wanted: Wanted) -> bytes:
     if path.suffix != ".py":
         raise refused(f"{path} is not a Python file; its name must end in .py")
     try:
-        content = path.read_bytes()
+        content = read_file(path, MOST_CONFIG_BYTES)
     except FileNotFoundError:
         raise refused(f"there is no file {path}") from None
     except OSError as error:

@@ -101,4 +101,4 @@ def _own_cause(ufunc: np.ufunc, new: NDArray[np.bool_], inputs: list[Any]) -> ND
         names: dict[Any, Cause] = {np.sqrt: "the root of a negative number", np.multiply: "0 · ∞"}
         names |= dict.fromkeys((np.add, np.subtract), "∞ − ∞")
         undefined = CAUSES.index(names.get(ufunc, "an undefined operation"))
-    return np.where(new, undefined, infinite)
+    return np.asarray(np.where(new, undefined, infinite))

@@ -64,16 +64,13 @@ class Scheduled(NamedTuple):
 class Enclosure(NamedTuple):
     """A file that goes with a config into the output folder.
 
-    named: what the config calls it. place: its path in the output folder. source: its content or its path.
+    named: what the config calls it. place: its path in the output folder. content: as it was read, which is what is hashed
+    and simulated, whatever has become of the file since.
     """
 
     named: str
     place: str
-    source: bytes | Path
-
-    def content(self) -> bytes:
-        """Return the file's content. Raises OSError."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+    content: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +82,7 @@ class Cell:
     escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first paths are
     kept whole, and how many quantiles use. period: of learning rate and batch
     size together (schedules.find_period).
-        files: what it was read from in addition to its config, by what the config calls them. coordinates: which of
+        files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of
     each path are kept, and their names; empty for all. swept: whether its config also has a grid.
     """
 
@@ -104,7 +101,7 @@ class Cell:
     learning_rate: Scheduled
     batch_size: Scheduled
     period: int
-    files: dict[str, Path]
+    files: dict[str, tuple[Path, bytes]]
     coordinates: tuple[tuple[int, str], ...] = ()
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
@@ -124,9 +121,8 @@ class Cell:
 
     def enclosures(self) -> Iterator[Enclosure]:
         """Yield every file that the config names, data files first."""
-        for named, file in self.files.items():
-            yield Enclosure(named, f"data/{file.name}", file)
-        # Plug-ins are kept as executed, since their files may have changed; data files are large and pinned by a digest.
+        for named, (file, content) in self.files.items():
+            yield Enclosure(named, f"data/{file.name}", content)
         for entry, plugin in zip(self.resolved.get("plugins", ()), self.plugins, strict=True):
             yield Enclosure(entry["file"], f"plugins/{plugin.path.name}", plugin.content)
 

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nonconv.reading import is_stream
+
 
 def name_of(config: Path) -> str:
     """Name a config after its file.
@@ -16,7 +18,7 @@ def name_of(config: Path) -> str:
     The config of an output folder is always called config.yaml: it has the name in the folder's manifest.
     """
     if config.name != "config.yaml":
-        return config.stem
+        return "stdin" if is_stream(config) else config.stem
     try:
         return str(json.loads((config.parent / "manifest.json").read_bytes())["name"])
     except (OSError, ValueError, KeyError, TypeError):

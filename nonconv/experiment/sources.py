@@ -5,6 +5,7 @@ resolved config as `sha256`; a config that has one, as in an output folder, refu
 """
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ DATA_PATH: KeyPath = ("objective", "data")
 class Sources:
     """The files of one experiment; what is wrong with them is added to `problems`.
 
-    found: the paths of files that were read, by what the config calls them.
+    found: the files that were read, by what the config calls them: path and content.
     """
 
     def __init__(self, document: Document, seed: int, problems: list[Problem]) -> None:
         self.document, self.seed, self.problems = document, seed, problems
-        self.found: dict[str, Path] = {}
+        self.found: dict[str, tuple[Path, bytes]] = {}
 
     def load(self, chosen: Chosen, path: KeyPath, dim: int = 0) -> tuple[Any, str]:
         """Return the parameters as the component's functions take them, and the digest of the file they are from.
@@ -74,16 +75,15 @@ class Reader:
 
     def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
         """Do what components.definitions.Files.table promises. Also raises TableError."""
-        found = self._locate(file)
-        content = _read(found, "")
-        numbers = read_table(found, content, columns)
+        found, content = self._read(file, "")
+        numbers = _read_table_once(found, content, tuple(columns.items()))
         self._pin(found, content, sha256)
         return numbers
 
     def weights(self, file: str, sha256: str) -> Array:
         """Do what components.definitions.Files.weights promises."""
-        found, allowed = self._locate(file), f"{self.dim} finite numbers"
-        content = _read(found, allowed)
+        allowed = f"{self.dim} finite numbers"
+        found, content = self._read(file, allowed)
         try:
             numbers = read_weights(found, content, self.dim)
         except NotWeights as error:
@@ -96,31 +96,42 @@ class Reader:
         (found,) = self.sources.uniforms(name, 1, number)
         return np.asarray(found)
 
-    def _locate(self, file: str) -> Path:
-        """Return the file's path, and record it as one of the experiment's. Raises Unusable."""
+    def _read(self, file: str, allowed: str) -> tuple[Path, bytes]:
+        """Return a file's path and content, and record them as the experiment's. Raises Unusable, with what is allowed."""
         found = self.sources.document.locate(file)
         # Both are copied to data/ in the output folder, under their file names.
-        if any(other.name == found.name for other in self.sources.found.values()):
+        if any(other.name == found.name for other, _ in self.sources.found.values()):
             what = f"{found} has the same name as the data file; in the output folder both would be one file"
             raise Unusable(Complaint("file", what))
-        self.sources.found[file] = found
-        return found
+        try:
+            content = self.sources.document.content(found)
+        except FileNotFoundError:
+            message = f"there is no file {found}"
+        except OSError as error:
+            message = f"{found} cannot be read: {error.strerror}"
+        except ValueError:
+            message = "a file name cannot contain a null character"
+        else:
+            self.sources.found[file] = found, content
+            return found, content
+        raise Unusable(Complaint("file", message, allowed))
 
     def _pin(self, file: Path, content: bytes, sha256: str) -> None:
         """Take the content's digest; complain if the config has another one."""
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.digest = _digest(content)
         if sha256 not in ("", self.digest):
             self.sources.complain(self.path, Complaint("sha256", f"{file} has changed; its digest is now {self.digest}"))
 
 
-def _read(file: Path, allowed: str) -> bytes:
-    """Read a file. Raises Unusable with what is allowed instead."""
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        message = f"there is no file {file}"
-    except OSError as error:
-        message = f"{file} cannot be read: {error.strerror}"
-    except ValueError:
-        message = "a file name cannot contain a null character"
-    raise Unusable(Complaint("file", message, allowed))
+@lru_cache(maxsize=4)
+def _read_table_once(file: Path, content: bytes, columns: tuple[tuple[str, tuple[str, ...]], ...]) -> Array:
+    """Do as `read_table`; cached, since all cells of a sweep ask for the same numbers, which are read-only."""
+    numbers = read_table(file, content, dict(columns))
+    numbers.flags.writeable = False
+    return numbers
+
+
+@lru_cache(maxsize=4)
+def _digest(content: bytes) -> str:
+    """Return the SHA-256 of a content, in hexadecimal; cached for the cells of a sweep."""
+    return hashlib.sha256(content).hexdigest()

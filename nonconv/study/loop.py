@@ -76,7 +76,7 @@ def run(
     with store.opened(force):
         started, tally = time.time(), None
         for enclosed in cell.enclosures():
-            store.write(enclosed.place, enclosed.content())  # first, since the file may change while paths are simulated
+            store.write(enclosed.place, enclosed.content)
         try:
             ready = make_ready(cell)
             tally = simulate_cell(ready, store, workers, progress)

@@ -245,7 +245,9 @@ def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
 
     files: contents by the names that the config has for them.
     """
-    return SweepPayload(replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN), cached_cells={}), files)
+    return SweepPayload(
+        replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN, contents={}), cached_cells={}), files
+    )
 
 
 @lru_cache(maxsize=2)

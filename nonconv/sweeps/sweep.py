@@ -67,7 +67,7 @@ class Sweep:
         return make_cell(self._document(point))
 
     def cache_cell(self, name: str, cell: Cell) -> Cell:
-        """Cache a cell under its id, if there is room. Cells that read files are not: the files may change meanwhile."""
+        """Cache a cell under its id, if there is room. Cells that read files are not: their tables take memory."""
         if len(self.cached_cells) < MOST_CACHED_CELLS and not cell.files:
             self.cached_cells[name] = cell
         return cell
@@ -136,7 +136,11 @@ def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = 
 
     settings: of --set. grids: of --grid. Raises ConfigError with every problem of its text and of its grid.
     """
-    document = read(path, settings)
+    return as_sweep(read(path, settings), grids)
+
+
+def as_sweep(document: Document, grids: Sequence[str] = ()) -> Sweep:
+    """Read the sweep of a config that has been read. Raises as `read_sweep` does."""
     with_grids(document, grids)
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
@@ -303,7 +307,7 @@ def _add_files(files: dict[str, StoredFile], cell: Cell) -> None:
     """Add the files that a cell needs, by their names in its config."""
     for enclosed in cell.enclosures():
         if enclosed.named not in files:
-            files[enclosed.named] = StoredFile(enclosed.place, enclosed.content())
+            files[enclosed.named] = StoredFile(enclosed.place, enclosed.content)
 
 
 def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:

@@ -120,7 +120,7 @@ class PartialCell:
         cell, files = self.cell, results(self.ready, self.tally)
         if self.resumable:
             files[TALLY_FILE] = packed(self.resumable.arrays())
-        files |= {enclosed.place: enclosed.content() for enclosed in cell.enclosures()}
+        files |= {enclosed.place: enclosed.content for enclosed in cell.enclosures()}
         # Read back from the JSON, so that a line is the same as for a cell that is read from its folder.
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
         result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined, summary["without_interval"]))
