@@ -956,7 +956,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("12 of 12 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
     document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"lion"}
@@ -1093,6 +1093,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "bounded_direction=ALWAYS,",
         "bounded_direction=ALWAYS, stable_below=lambda h: 2.0,",
         "stable_below is 2, but at 0.9 times that a tiny theta with the gradient theta does not shrink",
+    ),
+    (
+        "lion.py",
+        "squares names the field whose root divides",
+        "    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)",
+        "    return g / np.sqrt(s.m + g * g + 1e-9), LionState(s.m + g * g)",
+        'm holds squares of gradients, and their root divides; state squares=Squares("m")',
     ),
     (
         "ramp.py",
