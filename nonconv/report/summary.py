@@ -115,7 +115,10 @@ def _predictions(run: Run) -> list[str]:
 def _outcomes(run: Run) -> str:
     """Write the sentence about how the paths ended, and about the first failure."""
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
-    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
+    # A run that is undefined says why in its verdict.
+    causes = {} if run.verdict["verdict"] == "undefined" else run.verdict.get("causes", {})
+    why = {"undefined": f" ({', '.join(causes)})" if causes else ""}
+    counts = ", ".join(f"{count} {name}{why.get(name, '')}" for name, count in outcomes.items() if count)
     first = (
         f"; the first to become infinite or undefined was path {failure['replicate']} at step {failure['step']}"
         if failure
