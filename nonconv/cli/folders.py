@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nonconv.atomic import write_whole
+from nonconv.atomic import fitting_name, write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 
@@ -72,23 +72,33 @@ def plot(
 
     They are written to the working directory, or to DIR.
     """
-    from nonconv.report.figures.catalogue import FORMATS
-    from nonconv.report.figures.drawing import draw_folder
+    from nonconv.report.figures.catalogue import FORMATS, UNDRAWN
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.markup import printable
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
     with opened_run(run) as folder:
         name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
+        with without_user_settings():
+            from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
         figures = draw_folder(folder, formats=(kind,))
+
+    undrawn = []
     # Named after the run, since many runs may be plotted into one folder.
     for figure, content in figures.items():
-        target = out / f"{name}-{figure}"
+        if figure.endswith(f".{UNDRAWN}"):
+            undrawn.append(f"{figure.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
+            continue
+        target = out / fitting_name(f"{name}-", figure)
         try:
             write_whole(target, content)
         except OSError as error:
             raise UsageError(f"{target} cannot be written: {error.strerror}") from None
         print(target)
+    if undrawn:
+        raise UsageError("\n".join(undrawn))
 
 
 @reported

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nonconv.atomic import fitting_name
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -130,7 +131,7 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
 
 def _folder(grid: "Sweep", identity: str, out: Path | None) -> Path:
     """Choose the output folder."""
-    return out or Path("outputs") / f"{grid.name}-{identity[:8]}"
+    return out or Path("outputs") / fitting_name(grid.name, f"-{identity[:8]}")
 
 
 def _find_finished(grid: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:
@@ -270,6 +271,7 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
+    from nonconv.report.figures_text import lines
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
@@ -289,8 +291,8 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for figure in sorted((folder / "figures").glob("*.png")):
-        print(figure)
+    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
+        print(line)
     if outcome.reused and not quiet:
         cells = count(int(result.about["cells"]), "cell")
         reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"

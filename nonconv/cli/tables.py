@@ -107,7 +107,7 @@ def _drawn(header: Sequence[str], rows: Rows, widths: Sequence[int], numbers: bo
     for row in rows:
         table.add_row(*row)
     text, total = StringIO(), sum(widths) + BETWEEN * len(widths) + AROUND
-    Console(width=total, highlight=False, markup=False, file=text).print(table)
+    Console(width=total, highlight=False, markup=False, emoji=False, file=text).print(table)
     yield from (line.rstrip() for line in text.getvalue().splitlines())
 
 

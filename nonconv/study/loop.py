@@ -22,7 +22,7 @@ from nonconv.faults.blame import blaming_plugins
 from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import read_object
-from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, read_undrawn
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
@@ -89,8 +89,7 @@ def run(
             simulated = time.time()
             figures = _publish(ready, tally, store, draw)
             around = surroundings()
-            for name, content in figures().items():
-                store.write(f"figures/{name}", content)
+            _write_figures(store, figures)
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
@@ -132,8 +131,9 @@ def _reword(cell: Cell, store: Folder, known: Mapping[str, Any], draw: Draw) -> 
                 store.write(enclosed.place, enclosed.content)
             store.write("config.yaml", as_yaml(cell.portable))
             store.write(SUMMARY, as_json((read_object(store.path / SUMMARY) or {}) | {"name": cell.name, "claim": cell.claim}))
-            for name, content in _write_summary(store, draw)().items():
-                store.write(f"figures/{name}", content)
+            for name in RUN_FIGURE_FILES:
+                store.discard(name)
+            _write_figures(store, _write_summary(store, draw))
         except KeyboardInterrupt:
             raise Interrupted(f"Stopped. The numbers in {store.path} are saved; its texts are not finished.") from None
         facts = {key: value for key, value in known.items() if key not in SEALED}
@@ -156,6 +156,14 @@ def _write_summary(store: Folder, draw: Draw) -> Callable[[], Figures]:
     figures = draw(store.path)
     store.write("summary.md", markdown(read_run(store.path)).encode())
     return figures
+
+
+def _write_figures(store: Folder, figures: Callable[[], Figures]) -> None:
+    """Wait for the figures, and write them."""
+    for name, content in figures().items():
+        store.write(f"figures/{name}", content)
+    if read_undrawn(store.path):  # the summary, written meanwhile, could not know
+        store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
