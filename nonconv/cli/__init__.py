@@ -14,6 +14,7 @@ import typer
 
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
+from nonconv.cli.library_warnings import keep_warnings
 from nonconv.faults.errors import UsageError
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -69,6 +70,7 @@ def main() -> None:
     failed. 130: interrupted.
     """
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    keep_warnings()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters must not make a command fail

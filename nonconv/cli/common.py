@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.library_warnings import kept_warnings
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
@@ -77,6 +78,10 @@ def reported(command: Command) -> Command:
             if verbose:
                 say(traceback.format_exc())
             raise typer.Exit(EXIT_INTERNAL_ERROR) from None
+        finally:
+            if verbose:
+                for line in kept_warnings():
+                    say(f"Warning of a library: {line}")
 
     return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, but mypy does not know
 
