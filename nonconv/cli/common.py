@@ -10,12 +10,14 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar, cast
 
 import typer
 
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
+from nonconv.streams import Unescaped, visible
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
@@ -92,13 +94,21 @@ def interrupted(stop: BaseException) -> Interrupted:
 
 def say(text: str) -> None:
     """Print a message for people on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
+        print(text, file=sys.stderr, flush=True)
 
 
 def write_stdout(content: bytes) -> None:
     """Write a result to stdout byte for byte. If it cannot be written, the flush in `main` raises."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(content)
+    if sys.stdout.isatty():
+        print(content.decode("utf-8", "backslashreplace"), end="")
+        return
+    try:
+        sys.stdout.buffer.write(content)
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
@@ -114,15 +124,15 @@ def print_table(title: str, header: list[str], rows: list[list[str]], numbers: b
     for name in header:
         table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     if title:
         print(title)  # rich would fold it to the width of the table
     # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
     if sys.stdout.isatty() and not numbers:
-        Console(highlight=False, markup=False).print(table)
+        Console(highlight=False, markup=False, emoji=False, file=cast("IO[str]", Unescaped(sys.stdout))).print(table)
         return
     lines = io.StringIO()
-    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, file=lines).print(table)
+    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, emoji=False, file=lines).print(table)
     print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
