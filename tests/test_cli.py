@@ -24,7 +24,7 @@ from kit.command import bad, call, documented, good, process, variables
 from kit.experiments import SGD, written
 from kit.runs import drawn
 from nonconv.checks import verification
-from nonconv.cli import app, progress
+from nonconv.cli import app, progress, tables
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
@@ -219,7 +219,7 @@ def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest
     def broken(*arguments: Any) -> None:
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(experiment, "make_cell", broken)
+    monkeypatch.setattr(experiment, "validate", broken)
     text = "Internal error, please report it: RuntimeError: no such luck"
     for command in ("run", "show", "validate"):
         assert bad(command, config, code=1) == f"{text} (-v shows the traceback)\n"
@@ -281,6 +281,36 @@ def test_an_output_folder_that_is_not_ours(config: Path, folder: Path, tmp_path:
     assert (place / "thesis.tex").read_text() == "years of work"
 
 
+# Tables
+
+
+FOUND = "does_not_converge: no floor falls, so that E|Θ − ξ|² stays away from 0"
+TEXTS = [["configs/adam_asymptotically_constant.yaml", "verdict does_not_converge", FOUND, "met"]]
+NUMBERS = [[str(10**k), *["0.01234 ± 0.00012"] * 5] for k in range(4)]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_no_word_of_a_table_is_torn(width: int) -> None:
+    """Each word is whole, and no line is wider than the terminal, unless a single word is."""
+    header = ["config", "expected", "found", "status"]
+    shown = list(tables.lines(header, TEXTS, width))
+    words = " ".join(shown).split()
+    assert all(word in words for text in TEXTS[0] for word in text.split())
+    assert max(map(len, shown)) <= max(width, len("expected  ") + len(TEXTS[0][0]))
+
+
+def test_wide_tables_of_numbers_are_split() -> None:
+    header = ["step", "minimizer", "path_mean", "last", "start", "0.5"]
+    whole = list(tables.lines(header, NUMBERS, 1000, numbers=True))
+    for width in (40, 80):
+        shown = list(tables.lines(header, NUMBERS, width, numbers=True))
+        assert max(map(len, shown)) <= width
+        assert sum(line.count("0.01234 ± 0.00012") for line in shown) == 20
+        assert all(line.split()[0] in ("step", "1", "10", "100", "1000") for line in shown if line.strip(" ─"))
+    assert sum("0.5" in line for line in whole) == 1
+    assert list(tables.lines([], [], 80, numbers=True)) == []
+
+
 # run
 
 
@@ -295,7 +325,22 @@ def test_one_json_document_and_silence(config: Path) -> None:
     assert document["outcomes"] == {"finite": 300, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0}
     assert document["first_failure"] is None
     assert document["warnings"] == []
-    assert (document | {"folder": 0}) == json.loads(Path("out/summary.json").read_text()) | {"folder": 0}
+    summary, verdict = (json.loads(Path(f"out/{name}.json").read_text()) for name in ("summary", "verdict"))
+    predictions = json.loads(Path("out/predictions.json").read_text())
+    assert document == summary | verdict | {"folder": "out", "predictions": predictions}
+    # What both files hold is the same, so that none hides the other's.
+    assert {key for key in summary.keys() & verdict.keys() if summary[key] != verdict[key]} == set()
+    assert document["verdict"] == "undecided"
+    assert {"states", "floors", "slopes", "level", "decides"} <= document.keys()
+    assert document.keys() - documented_keys() == {"schema_version"}
+
+
+def documented_keys() -> set[str]:
+    """The keys that docs/configuration.md lists of the document of a run."""
+    page = (Path(nonconv.__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    table = page.partition("## JSON")[2].partition("`nonconv check --json`")[0]
+    names = {name for line in table.splitlines() if line.startswith("|") for name in re.findall(r"`(\w+)", line.split("|")[1])}
+    return names - {"theorem_"} | {"theorem_1_1"}
 
 
 def test_quiet_and_verbose(config: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -117,13 +118,26 @@ def test_the_second_process_does_without_the_compiler(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG, encoding="utf-8")
 
-    def run() -> tuple[str, str]:
-        done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
-        compiled, theta = done.stdout.split()
-        return compiled, theta
-
-    (first, theta), (second, same) = run(), run()
+    (first, theta), (second, same) = run_alone(path), run_alone(path)
     assert (first, second) == ("True", "False")
+    assert theta == same
+
+
+def run_alone(path: Path) -> tuple[str, str]:
+    """Simulate a config in a process: whether it has imported numba, and the iterates."""
+    done = subprocess.run([sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, check=True)
+    compiled, theta = done.stdout.split()
+    return compiled, theta
+
+
+@pytest.mark.slow
+def test_so_does_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the cache of all tests, since a network takes long to compile."""
+    monkeypatch.undo()  # of `cache`
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.replace("quadratic, data: two_point", "mlp, hidden: [2], data: diabetes"), encoding="utf-8")
+    (_, theta), (second, same) = run_alone(path), run_alone(path)
+    assert second == "False"
     assert theta == same
 
 
@@ -178,6 +192,50 @@ def test_a_damaged_file_is_compiled_again(damage: Any, cache: Path, compiled: li
     path.write_bytes(damage(path.read_bytes()))
     assert [scaled(), scaled()] == [EXPECTED] * 2
     assert len(compiled) == 2
+
+
+def _put_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "file").write_text("in the way", encoding="utf-8")
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("kind", ["py", "o", "lock"])
+@pytest.mark.parametrize(
+    "put", [_put_folder, os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["folder", "pipe", "link"]
+)
+def test_something_else_under_the_name_of_a_file(put: Any, kind: str, cache: Path, compiled: list[str]) -> None:
+    """It is replaced, except for a lock, which all do without then."""
+    assert scaled() == EXPECTED
+    (path,), (code,) = files(cache, kind), files(cache, "o")
+    code.unlink()
+    path.unlink(missing_ok=True)  # the code itself is gone already
+    put(path)
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert len(compiled) == 2
+
+
+@pytest.mark.compiles
+def test_the_code_of_another_kernel_under_the_name_of_this_one(cache: Path, compiled: list[str]) -> None:
+    """Whole, but for other arguments or another text: it would read memory that is not its own."""
+    functions = Function("advance", SCALE), Function("advance", SCALE.replace("+ shift", "- shift"))
+    assert [scaled(function=function) for function in functions] == [EXPECTED, [24.0, 46.0]]
+    paths = [next(cache.glob(f"{function.kernel}.*.o")) for function in functions]
+    contents = [path.read_bytes() for path in paths]
+    paths[0].write_bytes(contents[1])
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert paths[0].read_bytes() != contents[1]
+    assert len(compiled) == 3
+
+
+@pytest.mark.compiles
+def test_the_text_in_the_cache_is_not_what_is_compiled(cache: Path) -> None:
+    assert scaled() == EXPECTED
+    (text,), (code,) = files(cache, "py"), files(cache, "o")
+    text.write_text(SCALE.replace("+ shift", "- shift"), encoding="utf-8")
+    code.unlink()
+    assert scaled() == EXPECTED
+    assert text.read_text(encoding="utf-8") == SCALE
 
 
 @pytest.mark.compiles

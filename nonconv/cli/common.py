@@ -4,7 +4,6 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import io
 import os
 import shlex
 import sys
@@ -12,17 +11,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
-from nonconv.streams import Unescaped, visible
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
-TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
-"""Widths of tables that are not printed on a terminal. Numbers are never folded."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
@@ -109,31 +105,6 @@ def write_stdout(content: bytes) -> None:
     except OSError as error:
         error.filename = "standard output"
         raise
-
-
-def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
-    """Print a table on stdout. Text is folded to the width of the terminal; numbers are never cut.
-
-    numbers: align columns to the right and let lines be as long as they need.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in header:
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
-    for row in rows:
-        table.add_row(*map(visible, row))
-    if title:
-        print(title)  # rich would fold it to the width of the table
-    # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
-    if sys.stdout.isatty() and not numbers:
-        Console(highlight=False, markup=False, emoji=False, file=cast("IO[str]", Unescaped(sys.stdout))).print(table)
-        return
-    lines = io.StringIO()
-    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, emoji=False, file=lines).print(table)
-    print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
 
 
 def default_workers() -> int:

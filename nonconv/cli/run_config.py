@@ -21,11 +21,11 @@ from nonconv.cli.common import (
     Workers,
     default_workers,
     interrupted,
-    print_table,
     reported,
     say,
     write_stdout,
 )
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.faults.problems import count
 from nonconv.streams import visible
@@ -102,7 +102,8 @@ def _run(
     seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
     result = read_run(folder)
     if as_json:
-        write_stdout(_document(result.summary, folder))
+        # summary.json and verdict.json together: what they share is the same in both.
+        write_stdout(_document(result.summary | result.verdict | {"predictions": result.predictions}, folder))
     else:
         _print_result(result)
     if cell.swept and not (as_json or quiet):

@@ -1,15 +1,13 @@
 """The compile boundary: plain definitions become functions of numba, and a kernel's text a module that is compiled once.
 
-The text is written to a file named by all that it depends on, and imported from there.
+Its machine code is all that is kept (`object_files`); numba's own cache, which trusts what it reads, is not used.
 """
 
-import importlib.util
+import importlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Literal
 
@@ -20,8 +18,8 @@ from numba.core.codegen import get_host_cpu_features
 from numba.core.registry import cpu_target
 from numba.np.numpy_support import from_dtype
 
-from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name, write_once
-from nonconv.engine.object_files import Code, Kinds
+from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name
+from nonconv.engine.object_files import Code, Kinds, write_cached
 from nonconv.numerics import elementary, normal
 
 
@@ -52,6 +50,8 @@ tuple_type: Any = types.BaseTuple.from_types
 """Typed as Any: numba declares no types for them, or lacks some of their options."""
 KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
+NO_OWNERS = KERNEL_OPTIONS | {"no_cpython_wrapper": True, "_nrt": False}
+"""Options of what is called without numba: no entry for Python, and nothing allocated, so that no owner counts references."""
 INLINED_MODULES = {elementary.__name__, normal.__name__}
 """Modules of functions of one number: LLVM leaves larger ones as calls, and a loop with a call does not vectorise."""
 
@@ -67,23 +67,16 @@ def definition(function: FunctionType, inline: Literal["never", "always"] = "nev
     linked = FunctionType(
         function.__code__, {**function.__globals__, **helpers}, function.__name__, function.__defaults__, function.__closure__
     )
-    return njit(inline=inline, forceinline=function.__module__ in INLINED_MODULES, **KERNEL_OPTIONS)(linked)
-
-
-def load(text: str, *functions: Callable[..., Any]) -> ModuleType:
-    """Return the module with this text, into which these functions are compiled."""
-    name, content = kernel_name(text, functions), text.encode()
-    try:
-        return _import(name, write_once(cache_folder() / f"{name}.py", content))
-    except OSError:
-        # No writable cache: compile for this process alone.
-        return _import(name, write_once(Path(tempfile.mkdtemp(prefix="nonconv-")) / f"{name}.py", content))
+    # What allocates nothing is linked without numba. Of a plug-in's function this is not known.
+    plain = function.__module__.startswith("nonconv.") and "empty" not in function.__code__.co_names
+    options = NO_OWNERS if plain else KERNEL_OPTIONS | {"_nrt": True}  # said, since it would be the caller's
+    return njit(inline=inline, forceinline=function.__module__ in INLINED_MODULES, **options)(linked)
 
 
 def machine_code(name: str, text: str, definitions: Iterable[Callable[..., Any]], kinds: Kinds) -> Code:
     """Compile the function `name` of a kernel's text for arguments of these kinds."""
-    compiled = getattr(load(text, *definitions), name)
-    signature = _types(kinds)
+    compiled = getattr(_load(kernel_name(text, definitions), text), name)
+    signature = types_of(kinds)
     compiled.compile(signature)
     result = compiled.overloads[signature]
     _, _, (content, _) = result.library.serialize_using_object_code()
@@ -92,9 +85,22 @@ def machine_code(name: str, text: str, definitions: Iterable[Callable[..., Any]]
     return Code(result.fndesc.llvm_func_name, needs, content)
 
 
-def _types(kinds: Kinds) -> tuple[Any, ...]:
+def _load(name: str, text: str) -> ModuleType:
+    """Return the module of this name with this text.
+
+    Its file is for people and for tracebacks: the text that is executed is the one given, whatever the file holds.
+    """
+    path = cache_folder() / f"{name}.py"
+    with suppress(OSError):  # no writable cache: there is no file to look at then
+        write_cached(path, text.encode())
+    module = ModuleType(name)
+    exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
+    return module
+
+
+def types_of(kinds: Kinds) -> tuple[Any, ...]:
     """Return numba's types of these kinds."""
-    return tuple(tuple_type(_types(kind)) if isinstance(kind, tuple) else _type(kind) for kind in kinds)
+    return tuple(tuple_type(types_of(kind)) if isinstance(kind, tuple) else _type(kind) for kind in kinds)
 
 
 def _type(kind: str) -> Any:
@@ -107,14 +113,3 @@ def _type(kind: str) -> Any:
 def offer_helpers() -> None:
     """Register with the linker the functions that numba has written for compiled code."""
     cpu_target.target_context.refresh()
-
-
-def _import(name: str, path: Path) -> ModuleType:
-    """Import a file as a module of this name."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -5,25 +5,17 @@
 # one vector register holds a number of all eight. With 256 lanes and a loop per product, a 4-16-1 network took half as long
 # again, a 20-64-64-5 network four times as long.
 
-import numpy as np
 from numba import njit
 
 from nonconv.engine import deck as decks
-from nonconv.engine.compiler import definition
+from nonconv.engine.compiler import NO_OWNERS, definition
 from nonconv.engine.draws import fill_examples
-from nonconv.engine.pieces import call, write
+from nonconv.engine.pieces import call
 
 deal = definition(decks.deal)
-KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 
 
-@njit(cache=True, **KERNEL_OPTIONS)
-def hold(address, constants):
-    """Write constants to an address; what pieces.Held calls."""
-    write(address, constants)
-
-
-@njit(**KERNEL_OPTIONS)
+@njit(**NO_OWNERS)
 def take(theta, first, here, w):
     """Copy some paths of theta (rows, paths) to the lanes of w; lanes left over repeat the last path."""
     for j in range(w.shape[0]):
@@ -31,7 +23,7 @@ def take(theta, first, here, w):
             w[j, i] = theta[j, first + min(i, here - 1)]
 
 
-@njit(**KERNEL_OPTIONS)
+@njit(**NO_OWNERS)
 def put(w, first, here, theta):
     """Copy the lanes of w back to paths of theta (rows, paths); the inverse of `take`."""
     for j in range(w.shape[0]):
@@ -39,7 +31,7 @@ def put(w, first, here, theta):
             theta[j, first + i] = w[j, i]
 
 
-@njit(**KERNEL_OPTIONS)
+@njit(**NO_OWNERS)
 def repeat(table, first, number, lanes, out):
     """Write columns first, first + 1, ... of a table to out, each repeated for all lanes."""
     for j in range(table.shape[0]):
@@ -48,33 +40,30 @@ def repeat(table, first, number, lanes, out):
                 out[j, s * lanes + i] = table[j, first + s]
 
 
-@njit(**KERNEL_OPTIONS)
+@njit(**NO_OWNERS)
 def clear(out):
     """Set a flat array to 0."""
     for i in range(out.size):
         out[i] = 0.0
 
 
-@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
+@njit(**NO_OWNERS)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
-    first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes,
+    first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes, scratch,
 ):  # fmt: skip
     """Move the paths of a block in place (engine.program.Engine.advance), LANES of them at a time.
 
-    pieces: coupled.Pieces as a tuple. sizes: see coupled.Kernel. j0, j1: the key of draws before `branched`.
+    pieces: coupled.Pieces as a tuple. sizes, scratch: see coupled.Kernel. j0, j1: the key of draws before `branched`.
     """
     sample, sample_constants, learn, finish, constants, step = pieces
-    lanes, group, draws, rows, features, targets, work_rows = sizes
+    lanes, group, draws, rows, _, _, _ = sizes
     dim, paths = theta.shape
     # Of so many strata `sampled` has the last ones.
     strata = len(hit_step) // paths
     skipped = strata - len(sampled)
-    w, g, s = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((len(state), dim * lanes))
-    w_flat, g_flat = w.reshape(-1), g.reshape(-1)
-    u, x, y = np.empty((draws + 1, group * lanes)), np.empty((features, group * lanes)), np.empty((targets, group * lanes))
-    work, deck = np.empty((work_rows, group * lanes)), np.empty((rows, lanes), np.int32)
+    w, w_flat, g, g_flat, s, u, x, y, work, deck = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         take(theta, first, here, w)
@@ -137,22 +126,21 @@ def advance(
                     state[slot, j, first + i] = s[slot, j * lanes + i]
 
 
-@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
-def risks(theta, features, targets, out, stop, pieces, sizes):
+@njit(**NO_OWNERS)
+def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write mean loss and share of wrong classes to out (engine.program.Engine.risks)."""
     _, _, learn, _, constants, _ = pieces
-    lanes, group, _, _, _, _, work_rows = sizes
-    (snapshots, dim, paths), number = theta.shape, features.shape[1]
-    w, total = np.empty((dim, lanes)), np.empty((2, lanes))
-    x, y = np.empty((len(features), group * lanes)), np.empty((len(targets), group * lanes))
-    found, work = np.empty((2, group * lanes)), np.empty((work_rows, group * lanes))
+    lanes, group, _, _, _, _, _ = sizes
+    (snapshots, _, paths), number = theta.shape, features.shape[1]
+    w, total, x, y, found, work = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         for r in range(snapshots):
             if stop[0] != 0:
                 return
             take(theta[r], first, here, w)
-            clear(total.reshape(-1))
+            for row in range(2):
+                clear(total[row])
             for h in range(0, number, group):
                 examples = min(group, number - h)
                 repeat(features, h, examples, lanes, x)
@@ -167,16 +155,13 @@ def risks(theta, features, targets, out, stop, pieces, sizes):
                     out[row, r, first + i] = total[row, i] / number
 
 
-@njit(cache=True, nogil=True, **KERNEL_OPTIONS)
-def noises(theta, features, targets, out, stop, pieces, sizes):
+@njit(**NO_OWNERS)
+def noises(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write the mean gradient's square and the gradient's noise to out (engine.program.Engine.noises)."""
     _, _, learn, finish, constants, _ = pieces
-    lanes, _, _, _, _, _, work_rows = sizes
+    lanes, _, _, _, _, _, _ = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]
-    w, g, mean = np.empty((dim, lanes)), np.empty((dim, lanes)), np.empty((dim, lanes))
-    w_flat, g_flat, mean_flat = w.reshape(-1), g.reshape(-1), mean.reshape(-1)
-    square, x, y = np.empty(lanes), np.empty((len(features), lanes)), np.empty((len(targets), lanes))
-    work = np.empty((work_rows, lanes))
+    w, w_flat, g, g_flat, mean, mean_flat, square, x, y, work = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         for r in range(snapshots):

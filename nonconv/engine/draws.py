@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.engine.compiler import KERNEL_OPTIONS, definition, njit
+from nonconv.engine.compiler import NO_OWNERS, definition, njit
 from nonconv.numerics import rng
 
 # Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower. The round itself
@@ -14,7 +14,7 @@ philox_round = definition(rng.philox_round)
 to_unit = definition(rng.to_unit, inline="always")
 
 
-@njit(inline="always", **KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(inline="always", **NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
     """Write the uniforms of consecutive draws to u (draws, lanes), for lanes first, ..., last - 1 (rng.uniform_pair).
 
@@ -36,7 +36,7 @@ def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k
             u[s + 2, i], u[s + 3, i] = to_unit(e, f), to_unit(g, h)
 
 
-@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill_examples(
     u: Any, lanes: Any, draws: Any, examples: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any
 ) -> None:

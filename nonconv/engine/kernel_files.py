@@ -1,12 +1,14 @@
 """Kernels on disk: each text and its machine code in a file that is named by all they depend on, so none can be stale."""
 
 # Why machine code is kept apart from numba's own cache: importing numba takes 0.4 s and loading a function from its cache
-# 0.15 s more, while llvmlite links an object file in 0.01 s (`machine`). Kernels of networks are loaded by numba.
+# 0.15 s more, while llvmlite links an object file in 0.01 s (`machine`). And numba trusts what it reads: a damaged file of its
+# cache crashes the process.
 
 import dis
 import hashlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,11 +23,12 @@ import platformdirs
 from filelock import FileLock
 
 import nonconv
-from nonconv.atomic import write_whole
 from nonconv.numerics import arithmetic
 
 COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws")
 """Modules that are part of every kernel, or determine how it is compiled. A kernel that is only loaded imports neither."""
+IMPORTED = re.compile(r"^(?:from|import) (nonconv(?:\.\w+)+)", re.MULTILINE)
+"""A module of nonconv that a kernel's text imports."""
 LOCK_TIMEOUT_SECONDS = 120.0
 """How long to wait for another process that is compiling the same kernel: it may be suspended, so the wait must end."""
 
@@ -55,8 +58,11 @@ def cache_folder() -> Path:
 
 
 def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
-    """Return a name with a hash of all that the machine code depends on: text, modules of its functions, versions."""
-    waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES}
+    """Return a name with a hash of all that the machine code depends on.
+
+    It is text, the modules that it imports and those of its functions, and versions.
+    """
+    waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES, *IMPORTED.findall(text)}
     while waiting:
         function = waiting.pop()
         meaning = KERNEL_HELPERS.get(function, function)
@@ -93,13 +99,3 @@ def alone(name: str) -> Iterator[None]:
             cache_folder().mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(cache_folder() / f"{name}.lock", timeout=LOCK_TIMEOUT_SECONDS))
         yield
-
-
-def write_once(path: Path, content: bytes) -> Path:
-    """Write a file with this content and return its path; one that exists is left alone.
-
-    Its time stamp is part of numba's cache key.
-    """
-    if not path.exists():
-        write_whole(path, content)  # not synced: a kernel that a power failure damages is compiled again
-    return path

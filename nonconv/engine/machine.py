@@ -45,6 +45,7 @@ class Function:
         """
         self.name, self.text, self.definitions = name, text, definitions
         self.kernel = kernel_name(text, definitions)
+        self._addresses: dict[Kinds, int] = {}
         self._entries: dict[Kinds, Callable[..., int]] = {}
 
     def __call__(self, *arguments: Any) -> None:
@@ -52,20 +53,30 @@ class Function:
 
         Raises what a definition raises, at its line, and ValueError for a strided array, which it would misread.
         """
-        numbers = list(_flat(arguments))
-        kinds = _kinds(arguments)
+        numbers = list(flat(arguments))
+        kinds = kinds_of(arguments)
         entry = self._entries.get(kinds) or self._entry(kinds, numbers)
         result, failure = ctypes.c_void_p(), ctypes.POINTER(Failure)()
         if entry(ctypes.byref(result), ctypes.byref(failure), *numbers) not in RETURNED_NONE:
             _raise(failure.contents)
 
+    def address(self, *kinds: Any) -> int:
+        """Return the address of the code for arguments of these kinds, linked when they are first met.
+
+        It is valid as long as this process lives.
+        """
+        with _loading:  # whichever thread asks first
+            if kinds not in self._addresses:
+                self._addresses[kinds] = _link(self._code(kinds))
+            return self._addresses[kinds]
+
     def _entry(self, kinds: Kinds, numbers: list[int | float]) -> Callable[..., int]:
         """Return the entry for arguments of these kinds, linked when they are first met."""
-        with _loading:  # whichever thread asks first
+        with _loading:
             if kinds not in self._entries:
                 types = (ctypes.c_double if isinstance(number, float) else ctypes.c_int64 for number in numbers)
                 prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *types)
-                self._entries[kinds] = prototype(_link(self._code(kinds)))
+                self._entries[kinds] = prototype(self.address(*kinds))
             return self._entries[kinds]
 
     def _code(self, kinds: Kinds) -> Code:
@@ -101,9 +112,9 @@ def _raise(failure: Failure) -> NoReturn:
     raise AssertionError
 
 
-def _kinds(arguments: tuple[Any, ...]) -> Kinds:
+def kinds_of(arguments: tuple[Any, ...]) -> Kinds:
     """Return the kinds of arguments, nested as tuples are."""
-    return tuple(_kinds(a) if isinstance(a, tuple) else _kind(a) for a in arguments)
+    return tuple(kinds_of(a) if isinstance(a, tuple) else _kind(a) for a in arguments)
 
 
 def _kind(argument: Any) -> str:
@@ -113,14 +124,14 @@ def _kind(argument: Any) -> str:
     return "<f8" if isinstance(argument, float) else "<u8" if isinstance(argument, np.uint64) else "<i8"
 
 
-def _flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
+def flat(arguments: tuple[Any, ...]) -> Iterator[int | float]:
     """Yield arguments as numba passes them, tuples flat.
 
     An array is its owner (none), size, item size, address, shape and strides. Raises ValueError for a strided one.
     """
     for a in arguments:
         if isinstance(a, tuple):
-            yield from _flat(a)
+            yield from flat(a)
         elif isinstance(a, np.ndarray):
             if not a.flags.c_contiguous:
                 raise ValueError("an array for a kernel must be contiguous")

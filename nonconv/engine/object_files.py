@@ -1,9 +1,11 @@
 """Object files on disk: a digest, a line about the function, and the machine code.
 
-The digest comes first because the linker crashes on a damaged file.
+The digest comes first because the linker crashes on a damaged file. The name goes into it: a whole file of another kernel
+under this name is damaged too.
 """
 
 import json
+import shutil
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -24,11 +26,13 @@ class Code(NamedTuple):
 
 
 def read_code(path: Path) -> Code | None:
-    """Read the code in a file; None if the file is missing or damaged."""
+    """Read the code in a file; None if the file is missing or damaged, or something else has its name."""
     with suppress(OSError, ValueError):
+        if not path.is_file():  # reading a pipe would never end
+            return None
         # One read: the file may be replaced by another process at any time.
         known, whole = path.read_bytes().split(b"\n", 1)
-        if known == _digest(whole):
+        if known == _digest(path, whole):
             head, content = whole.split(b"\n", 1)
             symbol, needs = json.loads(head)
             return Code(symbol, needs, content)
@@ -38,10 +42,17 @@ def read_code(path: Path) -> Code | None:
 def write_code(path: Path, code: Code) -> None:
     """Write the code atomically. Raises OSError if the cache is not writable."""
     whole = json.dumps((code.symbol, code.needs)).encode() + b"\n" + code.content
+    write_cached(path, _digest(path, whole) + b"\n" + whole)
+
+
+def write_cached(path: Path, content: bytes) -> None:
+    """Write a file of the cache atomically, in place of whatever has its name. Raises OSError if that cannot be done."""
+    if path.is_dir() and not path.is_symlink():  # a rename does not replace a folder
+        shutil.rmtree(path)
     # Not synced: what a power failure damages has another digest, and is compiled again.
-    write_whole(path, _digest(whole) + b"\n" + whole)
+    write_whole(path, content)
 
 
-def _digest(content: bytes) -> bytes:
-    """Return a digest of the content, as text in bytes: it has no line break, which ends it in the file."""
-    return blake2b(content).hexdigest().encode()
+def _digest(path: Path, content: bytes) -> bytes:
+    """Return a digest of the file's name and content, as text in bytes: it has no line break, which ends it in the file."""
+    return blake2b(path.name.encode() + b"\n" + content).hexdigest().encode()

@@ -7,7 +7,6 @@ the order of its definition, by a multiplication and an addition (never fused): 
 # A block of sums stays in registers while it grows, over eight examples of a batch at once: weights are loaded once for
 # eight examples.
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.np.arrayobj import make_array as _make_array
 
-from nonconv.engine.compiler import HOST_FEATURES, KERNEL_OPTIONS, njit
+from nonconv.engine.compiler import HOST_FEATURES, NO_OWNERS, njit
+from nonconv.engine.coupled import LANES
+from nonconv.engine.kernel_files import KERNEL_HELPERS
 from nonconv.objectives import dense
 
-LANES = 8
-"""Paths moved together by kernels of networks: what they work on fits into the first cache."""
 VECTOR, ROWS, COLUMNS = (8, 4, 4) if "+avx512f" in HOST_FEATURES else (4, 4, 2)
 """Doubles of a vector, and how many rows and columns of sums are held at once: what there are registers for."""
 
@@ -35,7 +34,7 @@ PRODUCT_FUNCTION = "nonconv_product"
 ZERO, ONE = np.zeros((1, LANES)), np.ones((1, LANES))
 
 
-@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     """Write a layer's inputs to its activation, as objectives.dense.affine, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(x), len(z)
@@ -47,7 +46,7 @@ def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     """Add to a layer's gradient, as objectives.dense.add_outer, bit for bit."""
     lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
@@ -60,7 +59,7 @@ def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     product((outputs, 1, n // lanes, lanes), gradient, biases, gradient, biases, delta, deltas, ONE, (0, 0, 0))
 
 
-@njit(**KERNEL_OPTIONS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     """Write the derivative by a layer's inputs, as objectives.dense.pull_back, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)
@@ -71,8 +70,7 @@ def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-KERNEL_HELPERS: dict[Callable[..., None], Any] = {dense.affine: affine, dense.add_outer: add_outer, dense.pull_back: pull_back}
-"""What the names of a dense layer's products mean in a kernel."""
+KERNEL_HELPERS.update({dense.affine: affine, dense.add_outer: add_outer, dense.pull_back: pull_back})
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # see above

@@ -116,7 +116,9 @@ class _Binding:
         self._check_table_size()
         self._check_stopping()
         if model.expect is not None:
-            self.problems += find_unrecorded(self.document, model.expect, [x.label for x in xi], record.tolist())
+            self.problems += find_unrecorded(
+                self.document, model.expect, [x.label for x in xi], record.tolist(), model.sweep is not None
+            )
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim

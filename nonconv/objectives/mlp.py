@@ -105,10 +105,10 @@ def work(h: Mlp, shape: Shape) -> int:
     return 3 * sum(widths(h, shape)[1:])
 
 
-def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Array:
-    """Run the network on n examples x (features, n); return N_theta(x), a view (outputs, n) of work.
+def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> None:
+    """Run the network on n examples x (features, n).
 
-    Writes the activations of all layers to the first third of work and their slopes to the second.
+    Writes the activations of all layers to the first third of work, N_theta(x) last, and their slopes to the second.
     """
     a = x
     for layer in range(len(k.weights)):
@@ -118,7 +118,6 @@ def forward(k: MlpConstants, n: int, theta: Array, x: Array, work: Array) -> Arr
         if layer + 1 < len(k.weights):
             activate(k.activation, n, z, work[k.units + first : k.units + last])
         a = z
-    return a
 
 
 def target(k: MlpConstants, y: Array, o: int, i: Lanes) -> Lanes:
@@ -156,8 +155,9 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
 
     theta (dim, lanes), x (features, n), y (targets, n), out (2, n), work (rows of `work`, n).
     """
-    z = forward(k, n, theta, x, work)
+    forward(k, n, theta, x, work)
     first = k.rows[-1]
+    z = work[first : first + k.widths[-1]]
     # The output layer has no slopes, and no derivative is wanted here: both parts of work are free.
     room, delta = work[k.units + first : 2 * k.units], work[2 * k.units + first : 3 * k.units]
     for i in each(n):
@@ -203,7 +203,8 @@ def add_gradient(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, grad
 
     Back-propagation (Rumelhart, Hinton & Williams 1986). Arguments as those of `loss`; the penalty is not part of it.
     """
-    z = forward(k, n, theta, x, work)
+    forward(k, n, theta, x, work)
+    z = work[k.rows[-1] : k.rows[-1] + k.widths[-1]]
     slopes, deltas = work[k.units : 2 * k.units], work[2 * k.units :]
     # The output layer has no activation, so its rows of slopes are free: they are the softmax's room.
     derivative(k, n, z, y, deltas[k.rows[-1] :], slopes[k.rows[-1] :])
