@@ -152,6 +152,7 @@ def _print_result(result: Any) -> None:
     """Print a finished run: setting, errors, findings, verdict, and where the files are."""
 
     from nonconv.report.figures.catalogue import figure_names
+    from nonconv.report.figures_text import lines
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
@@ -168,5 +169,5 @@ def _print_result(result: Any) -> None:
         print_table(title, header, rows, numbers=True)
     print(f"\nVerdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
-    for figure in figure_names(result.folder):
-        print(result.folder / "figures" / f"{figure}.png")
+    for line in lines(result.folder, figure_names(result.folder)):
+        print(line)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from nonconv.atomic import fitting_name
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -119,7 +120,7 @@ def read_plan(config: Path, settings: list[str], grids: list[str], out: Path | N
 
     found = read_sweep(config, settings, grids)
     surveyed = survey(found)
-    return Plan(found, surveyed, out or Path("outputs") / f"{found.name}-{surveyed.identity[:8]}")
+    return Plan(found, surveyed, out or Path("outputs") / fitting_name(found.name, f"-{surveyed.identity[:8]}"))
 
 
 def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
@@ -196,6 +197,7 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
+    from nonconv.report.figures_text import lines
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
@@ -215,8 +217,8 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for figure in sorted((folder / "figures").glob("*.png")):
-        print(figure)
+    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
+        print(line)
     if outcome.reused and not quiet:
         cells = count(int(result.about["cells"]), "cell")
         reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"

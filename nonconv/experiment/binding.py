@@ -385,3 +385,9 @@ def _check_statements(optimizer: Chosen) -> None:
         raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
     if not isinstance(rule.bounded_direction(h), bool | np.bool_):
         raise refusal(rule.bounded_direction, "bounded_direction must return True or False")
+    if rule.squares:
+        keeps, divisor = rule.squares.keeps(h), rule.squares.divisor(h)
+        if not isinstance(keeps, float | int) or not 0.0 <= keeps <= 1.0:
+            raise refusal(rule.squares.keeps, f"keeps of squares must return a number from 0 to 1, got {keeps!r}")
+        if not isinstance(divisor, float | int) or not divisor >= 0.0:
+            raise refusal(rule.squares.divisor, f"divisor of squares must return a number of at least 0, got {divisor!r}")

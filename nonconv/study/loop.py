@@ -21,7 +21,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
 from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, read_undrawn
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
@@ -86,6 +86,8 @@ def run(
             around = surroundings()
             for name, content in figures().items():
                 store.write(f"figures/{name}", content)
+            if read_undrawn(store.path):  # the summary, written meanwhile, could not know
+                store.write("summary.md", markdown(read_run(store.path)).encode())
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
