@@ -33,6 +33,7 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import Folder
 from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
@@ -110,7 +111,7 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
         store.write(name, content)
     # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
-    store.write("summary.md", markdown(read_run(store.path)).encode())
+    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
     return figures
 
 
