@@ -6,6 +6,8 @@ So a command that draws starts the figure process first, before it even reads it
 
 import sys
 
+from nonconv.streams import open_closed_streams
+
 DRAWING_COMMANDS = ("run", "sweep")
 """Commands that draw figures. `check` draws as well, but usually reuses finished results."""
 OPTIONS_WITHOUT_FIGURES = {"--dry-run", "--help", "-h"}
@@ -17,6 +19,7 @@ def main() -> None:
     The arguments are only scanned here; `nonconv.cli` parses them. A figure process started in vain does no harm: it ends
     with this process.
     """
+    open_closed_streams()
     if sys.argv[1:2] and sys.argv[1] in DRAWING_COMMANDS and not OPTIONS_WITHOUT_FIGURES.intersection(sys.argv):
         from nonconv.report.figures import drawing_process
 

@@ -28,6 +28,7 @@ from nonconv.cli.common import (
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.faults.problems import count
+from nonconv.streams import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:
     """Return the JSON document that --json prints."""
-    return (json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
+    return visible(json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _print_result(result: Any) -> None:

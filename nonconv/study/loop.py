@@ -34,6 +34,7 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import SEALED, SUMMARY, Folder
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
@@ -154,7 +155,7 @@ def _write_summary(store: Folder, draw: Draw) -> Callable[[], Figures]:
     """Write summary.md from the data files; return a function that waits for the figures and returns them."""
     # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
-    store.write("summary.md", markdown(read_run(store.path)).encode())
+    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
     return figures
 
 
