@@ -39,7 +39,10 @@ class Columns:
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """Return a column of whole numbers, shape (rows,). Raises UsageError for what is none."""
-        return np.array(self._convert(name, int), dtype=np.int64)
+        try:
+            return np.array(self._convert(name, int), dtype=np.int64)
+        except OverflowError:
+            raise UsageError(f"{self.path}: column {name} has a number beyond 64 bits") from None
 
     def _convert(self, name: str, convert: Callable[[str], T]) -> list[T]:
         """Convert each text of a column. Raises UsageError with file and column."""
@@ -76,8 +79,12 @@ def read_columns(path: Path) -> Columns:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
+    except csv.Error as error:
+        raise UsageError(f"{path} is damaged: {error}") from None
     except ValueError:
         raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
+    if len(set(header)) < len(header):
+        raise UsageError(f"{path} is damaged: two columns have the same name")
     for k, row in enumerate(rows):
         if len(row) != len(header):
             raise UsageError(f"{path}: row {k + 1} below the names has {len(row)} entries, not {len(header)}")

@@ -226,7 +226,15 @@ def is_text(name: str) -> bool:
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """List the files of a finished folder that are missing or not as they were written."""
     files: dict[str, str] = manifest["files"]
-    return [name for name, known in files.items() if not (folder / name).is_file() or digest(folder / name) != known]
+    return [name for name, known in files.items() if not _is_whole(folder / name, known)]
+
+
+def _is_whole(file: Path, known: str) -> bool:
+    """Whether a file is there, can be read, and has a digest."""
+    try:
+        return file.is_file() and digest(file) == known
+    except OSError:
+        return False
 
 
 def finished(folder: Path) -> dict[str, Any]:
@@ -282,6 +290,8 @@ def _check_manifest(content: Any) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
             raise Misfit(f"files: {name[:40]!r} is not a file of this folder")
+    if Path(content.get("name", "x")).name != content.get("name", "x"):
+        raise Misfit(f"name: {content['name'][:40]!r} is not the name of a config")
 
 
 def digest(path: Path) -> str:

@@ -91,7 +91,7 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
     of the manifest cover everything, `cells.zip` as well.
     """
     manifest = Folder(folder, identity).find_result()
-    if not manifest or manifest.get("failed") or manifest.get("packed") is not True or manifest.get("name") != sweep.name:
+    if not manifest or manifest.get("failed") or manifest.get("packed") is not True or not _has_words(sweep, manifest):
         return None
     inputs = manifest.get("inputs", {})
     try:
@@ -100,6 +100,11 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
     except (OSError, KeyError, ValueError):
         return None
     return manifest if not changed and manifest["config"] == replace_file_names(sweep.config, places) else None
+
+
+def _has_words(sweep: Sweep, manifest: dict[str, Any]) -> bool:
+    """Whether a finished sweep has the words of its config; others are written without computing a cell."""
+    return bool(manifest.get("name") == sweep.name and manifest.get("claim") == sweep.claim)
 
 
 def _digest(sweep: Sweep, named: str) -> str:
@@ -113,6 +118,8 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
         return False
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
+        return False
+    if not _has_words(sweep, manifest):
         return False
     # The digest of the archive is in the manifest, so packed cells need not be looked at one by one.
     return manifest.get("packed") is True or _has_all_cells(sweep, survey, cells)
