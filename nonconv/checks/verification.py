@@ -4,19 +4,16 @@ First the files are compared with the digests in the manifest. Then the paths ar
 only the recorded ones are. Another processor or library may round differently; the versions that changed are named.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import nonconv
 from nonconv.experiment.binding import read_cell
-from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import without_file_names
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import content_of
+from nonconv.report.run import read_config
 from nonconv.report.sweep_result import SWEEP_TABLE
 from nonconv.results.columns import read_columns
 from nonconv.results.stored import PATHS_ARRAYS, read_arrays
@@ -55,18 +52,14 @@ def verify_folder(folder: Path, workers: int) -> Verification:
         return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed)}", ())
     # The copy in the folder, with the copies of its files: nothing outside the folder counts.
     cell = read_cell(folder / "config.yaml", [])
-    if manifest["versions"].get("nonconv") == nonconv.__version__ and not _belongs(manifest, cell):
-        return _changed(folder, [f"{MANIFEST} (it is not that of config.yaml)"])
     stored = read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz")["theta"]
     if not len(stored):
         return Verification(True, f"{folder}: files are unchanged; no paths were recorded, so none were recomputed", ())
-    return _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
-
-
-def _belongs(manifest: Mapping[str, Any], cell: Cell) -> bool:
-    """Whether a manifest, which no digest covers, says of a config what is so."""
-    same = without_file_names(manifest["config"]) == without_file_names(cell.portable)
-    return bool(same and manifest["identity"] == cell.identity)
+    found = _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
+    # No digest covers the manifest, which has the config too.
+    if found.good and manifest["config"] != read_config(folder / "config.yaml"):
+        return _changed(folder, [f"{MANIFEST} (it has another config than config.yaml)"])
+    return found
 
 
 def verify_run(run: Path, workers: int) -> Verification:

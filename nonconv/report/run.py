@@ -82,7 +82,7 @@ def read_run(folder: Path) -> Run:
     first = next(iter(by_xi.values()))
     return Run(
         folder=folder,
-        config=_config(folder / "config.yaml"),
+        config=read_config(folder / "config.yaml"),
         summary=cast(dict[str, Any], load(folder / "summary.json", Summary)),
         step=first.integers("step"),
         learning_rate=first.numbers("learning_rate"),
@@ -97,7 +97,7 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """Read the resolved config. Raises UsageError."""
     try:
         found = yaml.load(content_of(path).decode("utf-8"), YAML_LOADER)

@@ -13,6 +13,8 @@ from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 
 T = TypeVar("T")
+MOST_SHOWN = 300
+"""Characters of the names of columns in an error."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Columns:
     def __getitem__(self, name: str) -> list[str]:
         """Return a column as it is written. Raises UsageError if the file has no such column."""
         if name not in self.texts:
-            raise UsageError(f"{self.path} has no column {name!r}; it has {', '.join(self.texts)}")
+            known = ", ".join(self.texts)
+            shown = known if len(known) < MOST_SHOWN else f"{known[:MOST_SHOWN]}..."
+            raise UsageError(f"{self.path} has no column {name!r}; it has {shown}")
         return self.texts[name]
 
     @property

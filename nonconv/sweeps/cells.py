@@ -23,7 +23,7 @@ from nonconv.atomic import write_whole, writing_whole
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import without_file_names
 from nonconv.faults.errors import UsageError
-from nonconv.readback import loaded, parse
+from nonconv.readback import loaded, parse, read_bytes
 from nonconv.results.stored import Summary
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_manifest, damaged, read_manifest
 from nonconv.store.formats import as_json, as_yaml, packed, unpacked
@@ -99,7 +99,7 @@ class Cells:
         if bundle:
             return bundle.owner == owner(cell.identity)
         manifest = self._read_manifest(name)
-        return bool(manifest and _is_of(manifest, cell) and not damaged(self.path(name), manifest))
+        return bool(manifest and _is_of(self.path(name), manifest, cell) and not damaged(self.path(name), manifest))
 
     def is_stored(self, name: str) -> bool:
         """Whether there is any result of a cell, whole or not."""
@@ -300,11 +300,16 @@ class Cells:
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
-def _is_of(manifest: Mapping[str, Any], cell: Cell) -> bool:
-    """Whether a manifest is that of a cell: it has no digest of its own, so what it says is compared."""
-    if (manifest["identity"], manifest.get("lineage")) != (cell.identity, cell.lineage) or "name" in manifest:
+def _is_of(folder: Path, manifest: Mapping[str, Any], cell: Cell) -> bool:
+    """Whether a folder's manifest is that of a cell, to the byte: no digest covers it, but all it says is known."""
+    config = manifest["config"]
+    if manifest["identity"] != cell.identity or without_file_names(config) != without_file_names(cell.portable):
         return False
-    return bool(without_file_names(manifest["config"]) == without_file_names(cell.portable))
+    expected = _manifest(cell, config, manifest["versions"], manifest["files"])
+    try:
+        return manifest["versions"].keys() == versions().keys() and read_bytes(folder / MANIFEST) == as_json(expected)
+    except OSError:
+        return False
 
 
 def _is_ours(manifest: Mapping[str, Any]) -> bool:
@@ -324,12 +329,17 @@ def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     so are the words, which may change while cells stay.
     """
     files = {"config.yaml": as_yaml(cell.portable), **results}
-    manifest = {
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    return files | {MANIFEST: as_json(_manifest(cell, cell.portable, versions(), digests))}
+
+
+def _manifest(cell: Cell, config: Any, made_by: Any, digests: Any) -> dict[str, Any]:
+    """Return the manifest of a cell."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": cell.portable,
-        "versions": versions(),
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        "config": config,
+        "versions": made_by,
+        "files": digests,
     }
-    return files | {MANIFEST: as_json(manifest)}
