@@ -218,10 +218,11 @@ class Program:
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
-        per_step = rule.at_step(h, n)
+        with np.errstate(all="ignore"):  # schedules may vanish or overflow
+            per_step, rates, batches = rule.at_step(h, n), self.learning_rate(n), self.batch_size(n)
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
             raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
-        return Slice(first, np.stack([*per_step, self.learning_rate(n)], axis=-1), self.batch_size(n).astype(np.int64), 0)
+        return Slice(first, np.stack([*per_step, rates], axis=-1), batches.astype(np.int64), 0)
 
 
 def batch_key(program: Program) -> Hashable:

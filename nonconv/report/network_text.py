@@ -59,7 +59,7 @@ def _noise(run: Run) -> str:
     """Write the sentence about the noise of the gradient."""
     n, held_out = run.summary["network"]["noise"], run.summary["network"]["held_out"]
     what = f"Gradient noise scale tr Var(g) / |G|² (McCandlish et al. 2018) at step {n['step']}"
-    if n["scale"] is None:
+    if any(n[name] is None for name in ("scale", "noise", "gradient")):
         return f"{what}: not finite."
     # G is a mean over the held-out examples: where the scale is near their number, G itself is mostly sampling error.
     near = f" The true scale may be larger: only {held_out} held-out examples estimate G." if n["scale"] > held_out / 4 else ""

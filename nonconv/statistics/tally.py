@@ -113,5 +113,5 @@ STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).va
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
     """Measure the tally of one block. bound: the a priori interval, if one is known for the cell."""
     seen = MeasuredBlock(cell, block, bound)
-    with np.errstate(over="ignore", invalid="ignore"):  # paths that leave the finite numbers are results too
+    with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too
         return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})
