@@ -265,8 +265,13 @@ class Law(NamedTuple):
 
     @property
     def constant(self) -> bool:
-        """Whether every coordinate has one value only; a variance of 0 alone may be the square of a tiny number."""
-        return bool(np.all((self.variance == 0.0) & (self.low == self.high)))
+        """Whether every coordinate has one value only."""
+        return not self.varies.any()
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Which coordinates have more than one value, (dim,); a variance of 0 may be the square of a tiny number."""
+        return np.asarray(self.low != self.high)
 
     @property
     def bounded(self) -> bool:

@@ -15,7 +15,7 @@ from nonconv.numerics.moments import moments
 from nonconv.statistics import measured_block
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.measured_block import MeasuredBlock
-from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, WHOLE, Kind, first_paths, optional
+from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
 
 P = TypeVar("P")
 
@@ -68,6 +68,7 @@ class Tally:
     floors = Statistic(MOMENTS, lambda seen: moments(seen.floors))
     trends = Statistic(COMOMENTS, lambda seen: comoments(seen.trends))
 
+    coordinates = Statistic(optional(SUMS), measured_block.coordinates)
     whole = Statistic(optional(WHOLE), lambda seen: seen.block.whole)
 
     fan = Statistic(first_paths(axis=2), measured_block.fan)

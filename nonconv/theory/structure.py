@@ -308,6 +308,6 @@ def known_limit(cell: Cell) -> str:
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
-    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and np.any(cell.law.variance > 0):
+    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
     return ""
