@@ -300,7 +300,9 @@ def _refuse_duplicates(sweep: Sweep, ids: Sequence[str]) -> None:
     first: dict[str, Point] = {}
     for name, point in zip(ids, sweep.points(), strict=True):
         if name in first:
-            raise _error(sweep, "", f"duplicate cells: {label(first[name])} and {label(point)} are the same experiment")
+            what = f"duplicate cells: {label(first[name])} and {label(point)} are the same experiment"
+            changed = next(one for one, other in zip(point, first[name], strict=False) if one != other)
+            raise ConfigError([str(Problem(what, changed.place, f"sweep.{changed.key}"))])
         first[name] = point
 
 
