@@ -195,7 +195,7 @@ class _Binding:
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
         for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
-            entry["sha256"] = plugin.digest
+            entry["sha256"] = plugin.pin
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
         """Complain where even the smallest block does not fit into memory."""
