@@ -8,6 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from nonconv.streams import open_closed_streams
+
 ROOT = Path(__file__).parents[1]
 """The folder that nonconv is in."""
 DRAWING_COMMANDS = ("run", "sweep")
@@ -21,6 +23,7 @@ def main() -> None:
     The arguments are only scanned here; `nonconv.cli` parses them. A figure process started in vain does no harm: it ends
     with this process.
     """
+    open_closed_streams()
     if sys.argv[1:2] and sys.argv[1] in DRAWING_COMMANDS and not OPTIONS_WITHOUT_FIGURES.intersection(sys.argv):
         from nonconv.report.figures import drawing_process
 

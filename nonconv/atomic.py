@@ -6,11 +6,22 @@ rename wins.
 """
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 HALF_WRITTEN = ".unfinished."
 """Names of files that are being written begin with this. A killed process leaves such a file behind."""
+
+
+LONGEST_NAME = 255
+"""Bytes of a name on every usual file system. An encrypted home may allow less; then the system's error is shown."""
+
+
+def fitting_name(name: str, end: str) -> str:
+    """Return a file's name: `name`, cut after a whole character so that it fits with its end, and `end`."""
+    room = LONGEST_NAME - len(os.fsencode(end))
+    return os.fsencode(name)[: max(room, 0)].decode(sys.getfilesystemencoding(), "ignore") + end
 
 
 def write_whole(path: Path, content: bytes, sync: bool = False) -> None:

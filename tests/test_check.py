@@ -13,84 +13,34 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import numpy as np
 import pytest
 import yaml
 
 from kit.command import bad, call
+from kit.expectations import PREDICTIONS, VERDICT, result
 from kit.experiments import SGD, written
 from kit.runs import drawn
 from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
 from kit.texts import read as read_good
 from nonconv.checks import expectations
-from nonconv.checks.expectations import Measured, Result, Row, combine, decide, evaluate, find_unanswerable
+from nonconv.checks.claims_markdown import markdown
+from nonconv.checks.expectations import Measured, Row, combine, decide, evaluate, find_unanswerable
 from nonconv.checks.junit import Checked, junit
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
-from nonconv.report.run import Errors, Run, read_run
+from nonconv.report.run import Run, read_run
 from nonconv.store.formats import as_json
 from nonconv.study import loop as study
-
-VERDICT: dict[str, Any] = {
-    "schema_version": 1,
-    "verdict": "does_not_converge",
-    "reason": "the twins part.",
-    "observed": [30, 60],
-    "floors": {
-        "twin": {"step": 60, "lag": 0, "value": 0.02, "se": 0.001, "ci_low": 0.018, "ci_high": 0.022, "lower": 0.017},
-        "window": {"step": 60, "lag": 30, "value": 0.02, "se": None, "ci_low": None, "ci_high": None, "lower": None},
-        "cauchy": {"step": 60, "lag": 30, "value": 0.02, "se": 0.001, "ci_low": 0.018, "ci_high": 0.022},
-    },
-    "slopes": {
-        "window": {"value": 0.0, "se": 0.01, "ci_low": -0.02, "ci_high": 0.02},
-        "error: minimizer": {"value": -0.5, "se": 0.01, "ci_low": -0.52, "ci_high": -0.48},
-    },
-    "outcomes": {"finite": 64, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0},
-    "bound": {"violations": 0, "paths": 64, "low": -1.25, "high": 1.5},
-}
-PREDICTIONS = {"plateau": {"value": 0.021, "se": 0.0, "of": "the error as n grows"}, "sampled": {"value": 0.024, "se": 0.002}}
-STEPS = [1, 10, 100]
-
-
-def column(*values: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array(values, dtype=np.float64)
-
-
-def errors(last: float, se: float) -> Errors:
-    """At steps 1, 10, 100; the last with an interval of two standard errors."""
-    mse, spread = column(1.0, 0.1, last), column(0.0, 0.01, se)
-    return Errors(mse, spread, mse - 2 * spread, mse + 2 * spread, column(64, 64, 64), column(64, 64, 64))
-
-
-def result(exact: bool = False, verdict: Any = VERDICT, **outcomes: int) -> Result:
-    """A hand-made one of 64 paths, finite unless said otherwise."""
-    empty = column()
-    run = Run(
-        folder=Path("out"),
-        config={},
-        summary={"paths": 64, "outcomes": VERDICT["outcomes"] | {"finite": 64 - sum(outcomes.values())} | outcomes},
-        step=np.array(STEPS),
-        learning_rate=empty,
-        batch_size=empty,
-        errors={
-            "minimizer": errors(0.02, 0.001),
-            "start": errors(math.inf, math.nan),
-            "last": errors(math.nan, math.nan),
-            "0.5": errors(0.25, math.nan),
-            "(1 0)": errors(2.0, 0.0),
-        },
-        theory={"minimizer": column(1.0, 0.12, 0.0235), "(1 0)": column(1.0, 0.1, 2.0 + 1e-15)},
-        predictions={},
-        verdict=VERDICT,
-        floors=0,
-        paths={},
-    )
-    return Result(run, verdict, PREDICTIONS, exact)
 
 
 def row(**expect: Any) -> Row:
     (found,) = evaluate(expect, result())
     return found
+
+
+def told(**expect: Any) -> tuple[str, str, str, str]:
+    """What people read of the one row."""
+    return row(**expect)[:4]
 
 
 # An interval decides
@@ -150,13 +100,36 @@ def test_the_status_of_several() -> None:
     ],
 )
 def test_verdict(wanted: Any, expected: str, status: str) -> None:
-    assert row(verdict=wanted) == ("expect.verdict", expected, "does_not_converge: the twins part.", status)
+    assert told(verdict=wanted) == ("expect.verdict", expected, "does_not_converge: the twins part.", status)
 
 
 def test_an_undecided_verdict() -> None:
     found = result(verdict=VERDICT | {"verdict": "undecided", "reason": "too few paths."})
     for wanted, status in (("converges", "undecided"), ("undecided", "met"), (["converges", "undecided"], "met")):
-        assert evaluate({"verdict": wanted}, found)[0][2:] == ("undecided: too few paths.", status)
+        assert evaluate({"verdict": wanted}, found)[0][2:4] == ("undecided: too few paths.", status)
+
+
+def test_an_expectation_in_numbers() -> None:
+    """What programs read beside the prose: value, interval, bound and relation."""
+    twin = {"value": 0.02, "se": 0.001, "ci_low": 0.018, "ci_high": 0.022, "lower": 0.017, "file": "verdict.json"}
+    none = {"se": None, "ci_low": None, "ci_high": None, "lower": None}
+    for wanted, numbers in (
+        ({"floor": {"twin": {"above": 0.01}}}, {"kind": "floor", "relation": "above", "bound": 0.01} | twin),
+        ({"floor": {"twin": {"above": 0.01, "below": 1}}}, {"kind": "floor", "relation": "between", "bound": [0.01, 1]} | twin),
+        (
+            {"mse": [{"xi": "last", "below": 1}]},
+            {"kind": "mse", "relation": "below", "bound": 1, "value": None, "file": "error.csv"} | none,
+        ),
+        (
+            {"outcomes": {"escaped": "none"}},
+            {"kind": "outcomes", "relation": "equal", "bound": 0, "value": 0, "file": "summary.json"} | none,
+        ),
+        ({"slope": {"twin": {"below": 0}}}, {"kind": "slope", "relation": "below", "bound": 0, "value": None} | none),
+    ):
+        found = row(**wanted).facts.as_dict()
+        assert found == numbers | {"file": found["file"]}
+    within = row(within=[{"quantity": "twin", "of": "plateau", "standard_errors": 2.0}]).facts.as_dict()
+    assert (within["relation"], within["bound"], within["standard_errors"], within["value"]) == ("within", 0.021, 2.0, 0.02)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +144,12 @@ def test_an_undecided_verdict() -> None:
 )
 def test_floor(name: str, bounds: dict[str, float], found: str, status: str) -> None:
     words = " and ".join(f"{side} {bound:g}" for side, bound in bounds.items())
-    assert row(floor={name: bounds}) == (f"expect.floor.{name}", f"floor {name} {words}", found, status)
+    assert told(floor={name: bounds}) == (f"expect.floor.{name}", f"floor {name} {words}", found, status)
 
 
 def test_slope() -> None:
     wanted = {"window": {"above": -0.1, "below": 0.1}, "error: minimizer": {"below": -0.6}, "twin": {"below": 0.0}}
-    assert evaluate({"slope": wanted}, result()) == [
+    assert [found[:4] for found in evaluate({"slope": wanted}, result())] == [
         ("expect.slope.window", "slope window above -0.1 and below 0.1", "0 (-0.02 to 0.02)", "met"),
         ("expect.slope.error: minimizer", "slope of E|Θ − minimizer|² below -0.6", "-0.5 (-0.52 to -0.48)", "refuted"),
         ("expect.slope.twin", "slope twin below 0", "was not measured", "undecided"),
@@ -203,25 +176,25 @@ def test_slope() -> None:
     ids=str,
 )
 def test_mse(entry: dict[str, Any], expected: str, found: str, status: str) -> None:
-    assert row(mse=[entry]) == ("expect.mse[0]", f"E|Θ − {expected}", found, status)
+    assert told(mse=[entry]) == ("expect.mse[0]", f"E|Θ − {expected}", found, status)
 
 
 def test_where_nothing_is_random_a_number_is_its_own_interval() -> None:
     (found,) = evaluate({"mse": [{"xi": 0.5, "below": 1}]}, result(exact=True))
-    assert found[2:] == ("0.25 (0.25 to 0.25)", "met")
+    assert found[2:4] == ("0.25 (0.25 to 0.25)", "met")
     (found,) = evaluate({"outcomes": {"finite": {"above": 1}}}, result(exact=True))
-    assert found[2:] == ("64 of 64, 1 (1 to 1)", "met")
+    assert found[2:4] == ("64 of 64, 1 (1 to 1)", "met")
 
 
 def test_violations_of_the_bound() -> None:
     expected = "0 violations of the a priori bound"
-    assert row(violations=0) == ("expect.violations", expected, "0 on 64 paths, bound -1.25 to 1.5", "met")
+    assert told(violations=0) == ("expect.violations", expected, "0 on 64 paths, bound -1.25 to 1.5", "met")
     for bound, found, status in (
         (None, "no a priori bound is known", "undecided"),
         ({"violations": 2, "paths": 64, "low": None, "high": None}, "2 on 64 paths", "refuted"),
     ):
         (other,) = evaluate({"violations": 0}, result(verdict=VERDICT | {"bound": bound}))
-        assert other == ("expect.violations", expected, found, status)
+        assert other[:4] == ("expect.violations", expected, found, status)
 
 
 @pytest.mark.parametrize(
@@ -246,8 +219,8 @@ def test_violations_of_the_bound() -> None:
     ids=str,
 )
 def test_within(entry: dict[str, Any], found: str, status: str) -> None:
-    told = row(within=[{"quantity": "mse", "standard_errors": 4.0} | entry])
-    assert (told.key, *told[2:]) == ("expect.within[0]", found, status)
+    found_row = row(within=[{"quantity": "mse", "standard_errors": 4.0} | entry])
+    assert (found_row.key, *found_row[2:4]) == ("expect.within[0]", found, status)
 
 
 def test_what_within_compares() -> None:
@@ -256,7 +229,7 @@ def test_what_within_compares() -> None:
     floor = {"quantity": "twin", "of": 0.1, "standard_errors": 2.5}
     assert row(within=[floor]).expected == "floor twin within 2.5 standard errors of 0.1"
     (missing,) = evaluate({"within": [floor]}, result(verdict=VERDICT | {"floors": {}}))
-    assert missing[2:] == ("was not measured", "undecided")
+    assert missing[2:4] == ("was not measured", "undecided")
 
 
 @pytest.mark.parametrize(
@@ -272,8 +245,8 @@ def test_what_within_compares() -> None:
     ids=str,
 )
 def test_outcomes(wanted: dict[str, Any], expected: str, found: str, status: str) -> None:
-    (told,) = evaluate({"outcomes": wanted}, result(escaped=32))
-    assert told == (f"expect.outcomes.{next(iter(wanted))}", expected, found, status)
+    (found_row,) = evaluate({"outcomes": wanted}, result(escaped=32))
+    assert found_row[:4] == (f"expect.outcomes.{next(iter(wanted))}", expected, found, status)
 
 
 def test_predictions_that_nothing_tells() -> None:
@@ -301,28 +274,28 @@ def test_predictions_that_nothing_tells() -> None:
 def test_junit() -> None:
     rows = [Row("expect.verdict", "a < b", "c & d", "met"), Row("k", "e", "f", "refuted"), Row("l", "g", "h", "undecided")]
     checked = [
-        Checked("my.yaml", "my", "Adam \x07 \ud800 stays.", Path("out"), rows),
-        Checked("b.yaml", "b", "", Path("o"), []),
+        Checked("my.yaml", "my", "Adam \x07 \ud800 stays.", Path("out"), rows, "run", 12.5, (8, 0, 9)),
+        Checked("b.yaml", "b", "", Path("o"), [], "sweep", 0.25),
     ]
     assert junit(checked).decode() == (
         "<?xml version='1.0' encoding='utf-8'?>\n"
-        '<testsuites name="nonconv check" tests="3" failures="1" errors="0" skipped="1">\n'
-        '  <testsuite name="my.yaml" tests="3" failures="1" errors="0" skipped="1">\n'
+        '<testsuites name="nonconv check" tests="3" failures="1" errors="0" skipped="1" time="12.750">\n'
+        '  <testsuite name="my.yaml" tests="3" failures="1" errors="0" skipped="1" time="12.500">\n'
         "    <properties>\n"
-        '      <property name="claim" value="Adam ? ? stays." />\n'
+        '      <property name="claim" value="Adam \\u0007 \\ud800 stays." />\n'
         '      <property name="folder" value="out" />\n'
         "    </properties>\n"
-        '    <testcase classname="my.yaml" name="expect.verdict: a &lt; b">\n'
+        '    <testcase classname="my.yaml" name="expect.verdict: a &lt; b" file="my.yaml" line="8" time="12.500">\n'
         "      <system-out>c &amp; d</system-out>\n"
         "    </testcase>\n"
-        '    <testcase classname="my.yaml" name="k: e">\n'
+        '    <testcase classname="my.yaml" name="k: e" file="my.yaml" time="0.000">\n'
         '      <failure message="refuted: f" />\n'
         "    </testcase>\n"
-        '    <testcase classname="my.yaml" name="l: g">\n'
+        '    <testcase classname="my.yaml" name="l: g" file="my.yaml" line="9" time="0.000">\n'
         '      <skipped message="undecided: h" />\n'
         "    </testcase>\n"
         "  </testsuite>\n"
-        '  <testsuite name="b.yaml" tests="0" failures="0" errors="0" skipped="0">\n'
+        '  <testsuite name="b.yaml (sweep)" tests="0" failures="0" errors="0" skipped="0" time="0.250">\n'
         "    <properties>\n"
         '      <property name="claim" value="" />\n'
         '      <property name="folder" value="o" />\n'
@@ -330,6 +303,21 @@ def test_junit() -> None:
         "  </testsuite>\n"
         "</testsuites>\n"
     )
+
+
+def test_markdown_shows_texts_as_they_are() -> None:
+    rows = [Row("expect.verdict", "E|Θ|² < 1", "0.5 *and*\nmore", "met"), Row("k", "`e`", "f", "refuted")]
+    checked = [
+        Checked("my_file.yaml", "my", "$x_1$ <b>", Path("out"), rows, "run", 12.5),
+        Checked("b.yaml", "b", "", Path("o"), []),
+    ]
+    told = markdown(checked, ["1 config not chosen by -k."])
+    assert told.startswith(
+        "## nonconv check\n\n**❌ refuted**: 2 expectations: 1 met, 1 refuted.\n\n1 config not chosen by -k.\n"
+    )
+    assert "\n| ❌ refuted | my\\_file.yaml | \\$x\\_1\\$ \\<b\\> | 1 of 2 met | 12.5 |\n" in told
+    assert "\n| ✅ met | my\\_file.yaml | E\\|Θ\\|² \\< 1 | 0.5 \\*and\\* more |\n" in told
+    assert "### Not met\n\n| status | config | expected | found |\n| --- | --- | --- | --- |\n| ❌ refuted |" in told
 
 
 # expect in a config
@@ -409,7 +397,7 @@ def test_all_met(judged: dict[str, Any]) -> None:
     assert (again.exit_code, again.stdout, again.stderr) == (0, shown.stdout, "")
     folder = Path("outputs") / read_cell(path, []).folder_name
     assert call("check", path, "-v").stderr == f"{folder}: reused\n"
-    assert re.fullmatch(rf"{folder}: simulated in .* s\n", call("check", path, "-q", "-v", "--force").stderr)
+    assert re.fullmatch(rf"{folder}: computed in .* s\n", call("check", path, "-q", "-v", "--force").stderr)
 
 
 @pytest.mark.parametrize(
@@ -434,38 +422,69 @@ def test_json_and_junit(judged: dict[str, Any]) -> None:
     shown = call("check", *paths, "--json", "--junit", "new/claims.xml", "-o", "results", "-q")
     assert (shown.exit_code, shown.stderr) == (3, "")
     folders = [str(Path("results") / read_cell(path, []).folder_name) for path in paths]
-    assert json.loads(shown.stdout) == {
+    document = json.loads(shown.stdout)
+    seconds = [one["seconds"] for one in document["configs"]]
+    assert min(seconds) > 0
+    assert document == {
         "schema_version": 1,
         "status": "refuted",
         "counts": {"met": 1, "refuted": 1, "undecided": 0},
         "configs": [
             {
                 "config": "one.yaml",
+                "subject": "run",
                 "name": "one",
                 "claim": "It does.",
                 "folder": folders[0],
                 "status": "refuted",
+                "seconds": seconds[0],
                 "expectations": [
                     {
                         "key": "expect.verdict",
                         "expected": "verdict converges",
                         "found": "does_not_converge: the twins part.",
                         "status": "refuted",
+                        "kind": "verdict",
+                        "relation": "one of",
+                        "bound": ["converges"],
+                        "value": "does_not_converge",
+                        "se": None,
+                        "ci_low": None,
+                        "ci_high": None,
+                        "lower": None,
+                        "file": f"{folders[0]}/verdict.json",
+                        "config": "one.yaml",
+                        "line": 1,
+                        "seconds": seconds[0],
                     }
                 ],
             },
             {
                 "config": "two.yaml",
+                "subject": "run",
                 "name": "two",
                 "claim": "",
                 "folder": folders[1],
                 "status": "met",
+                "seconds": seconds[1],
                 "expectations": [
                     {
                         "key": "expect.violations",
                         "expected": "0 violations of the a priori bound",
                         "found": "0 on 64 paths, bound -1.25 to 1.5",
                         "status": "met",
+                        "kind": "violations",
+                        "relation": "equal",
+                        "bound": 0,
+                        "value": 0,
+                        "se": None,
+                        "ci_low": None,
+                        "ci_high": None,
+                        "lower": None,
+                        "file": f"{folders[1]}/verdict.json",
+                        "config": "two.yaml",
+                        "line": 1,
+                        "seconds": seconds[1],
                     }
                 ],
             },
@@ -499,7 +518,7 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
 def test_a_config_that_expects_nothing() -> None:
     assert bad("check", config("one", None)) == (
         "one.yaml: expect: missing; `nonconv check` tests results against this block\n"
-        "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes\n"
+        "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes, all, share, order\n"
     )
     assert "Usage:" in bad("check")
 

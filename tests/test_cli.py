@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,13 +24,14 @@ from kit.command import bad, call, documented, good, process, variables
 from kit.experiments import SGD, written
 from kit.runs import drawn
 from nonconv.checks import verification
-from nonconv.cli import app, progress
+from nonconv.cli import app, progress, tables
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
+from nonconv.streams import INVISIBLE
 from nonconv.study import loop as study
 
 CLAIM = "SGD with a constant learning rate does not converge."
@@ -168,7 +170,46 @@ def test_a_full_disk_behind_stdout(command: str, buffering: dict[str, str]) -> N
             env=variables(**buffering),
         )
     assert done.returncode == 2
-    assert re.fullmatch("(standard output: )?No space left on device\n", done.stderr)
+    assert done.stderr == "standard output: No space left on device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "2>/dev/full"])
+def test_no_result_is_lost_with_a_stream(tmp_path: Path, real: tuple[Path, Any], closed: str) -> None:
+    """Closed ones are as good as /dev/null; a file that is opened then must not take their number."""
+    config = written(tmp_path / "in", CONFIG)
+    command = shlex.join([sys.executable, "-m", "nonconv", "run", str(config), "-o", str(tmp_path / "out")])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False, env=variables())
+    assert done.returncode == 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.startswith("" if ">&-" in closed.replace("2>&-", "") else "300 paths of 60 steps")
+    for name in ("error.csv", "summary.md", "figures/error.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (real[0] / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_nothing_that_is_printed_commands_a_terminal(tmp_path: Path) -> None:
+    """Names and texts of the user are shown as escapes, by every command and in every file for people."""
+    evil = "\x1b[2Jx\u202e\u200b\x9b\x00\x7f[red]"
+    told = r"\u001b[2Jx\u202e\u200b\u009b\u0000\u007f[red]"
+    config = written(tmp_path, CONFIG | {"claim": evil, "expect": {"verdict": "undecided"}})
+    wrong = written(tmp_path / "wrong", CONFIG | {evil: 1})
+    name = evil.replace("\x00", "")
+    done = [
+        process("run", config, "-o", tmp_path / name),
+        process("check", config, "-o", tmp_path, "--json", "--junit", tmp_path / "junit.xml"),
+        process("show", config),
+        process("validate", wrong),
+        process(name),
+        process("sweep", config, "--dry-run", "--set", f"{name}=1", "--grid", f"seed={name}"),
+    ]
+    shown = "".join(one.stdout + one.stderr for one in done)
+    shown += (tmp_path / name / "summary.md").read_text() + (tmp_path / "junit.xml").read_text()
+    assert [hex(ord(found)) for found in INVISIBLE.findall(shown)] == []
+    assert shown.count(told) >= 5
+    assert [one.returncode for one in done] == [0, 0, 0, 2, 2, 2]
+    # What is written is a config all the same.
+    assert yaml.safe_load(done[2].stdout)["claim"] == json.loads(done[1].stdout)["configs"][0]["claim"] == evil
 
 
 # Errors
@@ -178,7 +219,7 @@ def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest
     def broken(*arguments: Any) -> None:
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(experiment, "read_cell", broken)
+    monkeypatch.setattr(experiment, "validate", broken)
     text = "Internal error, please report it: RuntimeError: no such luck"
     for command in ("run", "show", "validate"):
         assert bad(command, config, code=1) == f"{text} (-v shows the traceback)\n"
@@ -240,6 +281,36 @@ def test_an_output_folder_that_is_not_ours(config: Path, folder: Path, tmp_path:
     assert (place / "thesis.tex").read_text() == "years of work"
 
 
+# Tables
+
+
+FOUND = "does_not_converge: no floor falls, so that E|Θ − ξ|² stays away from 0"
+TEXTS = [["configs/adam_asymptotically_constant.yaml", "verdict does_not_converge", FOUND, "met"]]
+NUMBERS = [[str(10**k), *["0.01234 ± 0.00012"] * 5] for k in range(4)]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_no_word_of_a_table_is_torn(width: int) -> None:
+    """Each word is whole, and no line is wider than the terminal, unless a single word is."""
+    header = ["config", "expected", "found", "status"]
+    shown = list(tables.lines(header, TEXTS, width))
+    words = " ".join(shown).split()
+    assert all(word in words for text in TEXTS[0] for word in text.split())
+    assert max(map(len, shown)) <= max(width, len("expected  ") + len(TEXTS[0][0]))
+
+
+def test_wide_tables_of_numbers_are_split() -> None:
+    header = ["step", "minimizer", "path_mean", "last", "start", "0.5"]
+    whole = list(tables.lines(header, NUMBERS, 1000, numbers=True))
+    for width in (40, 80):
+        shown = list(tables.lines(header, NUMBERS, width, numbers=True))
+        assert max(map(len, shown)) <= width
+        assert sum(line.count("0.01234 ± 0.00012") for line in shown) == 20
+        assert all(line.split()[0] in ("step", "1", "10", "100", "1000") for line in shown if line.strip(" ─"))
+    assert sum("0.5" in line for line in whole) == 1
+    assert list(tables.lines([], [], 80, numbers=True)) == []
+
+
 # run
 
 
@@ -254,7 +325,22 @@ def test_one_json_document_and_silence(config: Path) -> None:
     assert document["outcomes"] == {"finite": 300, "escaped": 0, "caught": 0, "overflow": 0, "undefined": 0}
     assert document["first_failure"] is None
     assert document["warnings"] == []
-    assert (document | {"folder": 0}) == json.loads(Path("out/summary.json").read_text()) | {"folder": 0}
+    summary, verdict = (json.loads(Path(f"out/{name}.json").read_text()) for name in ("summary", "verdict"))
+    predictions = json.loads(Path("out/predictions.json").read_text())
+    assert document == summary | verdict | {"folder": "out", "predictions": predictions}
+    # What both files hold is the same, so that none hides the other's.
+    assert {key for key in summary.keys() & verdict.keys() if summary[key] != verdict[key]} == set()
+    assert document["verdict"] == "undecided"
+    assert {"states", "floors", "slopes", "level", "decides"} <= document.keys()
+    assert document.keys() - documented_keys() == {"schema_version"}
+
+
+def documented_keys() -> set[str]:
+    """The keys that docs/configuration.md lists of the document of a run."""
+    page = (Path(nonconv.__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    table = page.partition("## JSON")[2].partition("`nonconv check --json`")[0]
+    names = {name for line in table.splitlines() if line.startswith("|") for name in re.findall(r"`(\w+)", line.split("|")[1])}
+    return names - {"theorem_"} | {"theorem_1_1"}
 
 
 def test_quiet_and_verbose(config: Path) -> None:
@@ -736,8 +822,8 @@ def test_a_mean_that_rests_on_too_few_paths_has_no_interval(config: Path) -> Non
 
 
 def test_means_next_to_the_largest_double(config: Path) -> None:
-    document = documented("run", config, "--set", "optimizer=adam", "--set", "start=1e154", "--json")
-    assert document["errors"][-1]["mse"] == pytest.approx(1e308)
+    document = documented("run", config, "--set", "optimizer=adam", "--set", "start=6e153", "--json")
+    assert document["errors"][-1]["mse"] == pytest.approx(3.6e307)
     (warning,) = document["warnings"]
     assert warning.endswith(
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"

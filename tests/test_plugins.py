@@ -1087,7 +1087,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("12 of 12 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
     document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"lion"}
@@ -1224,6 +1224,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "bounded_direction=ALWAYS,",
         "bounded_direction=ALWAYS, stable_below=lambda h: 2.0,",
         "stable_below is 2, but at 0.9 times that a tiny theta with the gradient theta does not shrink",
+    ),
+    (
+        "lion.py",
+        "squares names the field whose root divides",
+        "    return sign(c.weight_m * s.m + c.weight_g * g), LionState(m)",
+        "    return g / np.sqrt(s.m + g * g + 1e-9), LionState(s.m + g * g)",
+        'm holds squares of gradients, and their root divides; state squares=Squares("m")',
     ),
     (
         "ramp.py",
@@ -1429,6 +1436,13 @@ WRONG: list[tuple[str, str, str]] = [
         "stable_below is 2, but at 1.1 times that a tiny theta with the gradient theta shrinks",
     ),
     ("ADAM", "can_be_undefined=lambda h: True", "can_be_undefined says yes, but on 64 gradients of 0 all directions"),
+    ("ADAGRAD", "squares=None", 'v holds squares of gradients, and their root divides; state squares=Squares("v")'),
+    ("AMSGRAD", "squares=Squares('m')", "squares names m, which does not grow as squares of gradients do"),
+    (
+        "ADAM",
+        "squares=Squares('v', keeps=lambda h: 1.0)",
+        "keeps of squares is 1, but a step without gradient leaves 0.999",
+    ),
 ]
 """One of ours under another name, and what is stated wrongly of it."""
 UNCORRECTED = {"beta2": 0.9999, "bias_correction": False}
@@ -1441,7 +1455,7 @@ def test_wrong_statements_are_measured(name: str, stated: str, why: str) -> None
     examples: Any = {"ADABELIEF": [UNCORRECTED], "ADAM": adam}.get(name, [{}])
     text = f"""\
 from dataclasses import replace
-from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, Squares
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.sgd import SGD
 from nonconv.optimizers.adabelief import ADABELIEF
@@ -1576,10 +1590,18 @@ def test_findings_tell_what_passed() -> None:
         ("can_be_undefined=NEVER", "can_be_undefined=lambda h: None", "can_be_undefined must return True or False"),
         ("bounded_direction=ALWAYS", "bounded_direction=True", "bounded_direction: must be a function"),
         ("bounded_direction=ALWAYS", "bounded_direction=lambda h: 1", "bounded_direction must return True or False"),
+        ("bounded_direction=ALWAYS", "squares='m'", "squares: must be Squares(FIELD, ...), got 'm'"),
+        ("bounded_direction=ALWAYS", "squares=Squares('v')", "squares: must name a state field (m), got 'v'"),
+        ("bounded_direction=ALWAYS", "squares=Squares('m', divisor=1.0)", "squares: keeps and divisor must be functions"),
+        (
+            "bounded_direction=ALWAYS",
+            "squares=Squares('m', lambda h: 2.0)",
+            "keeps of squares must return a number from 0 to 1",
+        ),
     ],
 )
 def test_statements_of_a_wrong_form_are_refused_before_anything_runs(old: str, new: str, says: str) -> None:
-    write("lion.py", LION.replace(old, new))
+    write("lion.py", LION.replace(old, new).replace("Optimizer, select", "Optimizer, Squares, select"))
     assert says in bad("validate", config())
 
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import dotted
@@ -27,17 +28,55 @@ Status = Literal["met", "refuted", "undecided"]
 STATUSES: tuple[Status, ...] = ("met", "refuted", "undecided")
 VERDICT_KEYS = ("verdict", "floor", "slope", "violations")
 """Expectations that need verdict.json."""
+NOT_RECORDED = "was not recorded here"
 ROUNDING_TOLERANCE = 1e-12
 """How far a measured number may be from a known one if neither is random, relative to the known one."""
 
 
+class Facts(NamedTuple):
+    """An expectation in numbers, for programs.
+
+    kind: its key in `expect`. relation: how `value` must be to `bound`: above, below, between, one of, equal, or within
+    `standard_errors` of it. value: what was measured, with its standard error and 95 % interval; None where there is none.
+    lower: of a floor, a bound that holds for all floors at once. file: where the number comes from, in the output folder.
+    """
+
+    kind: str = ""
+    relation: str = ""
+    bound: Any = None
+    value: Any = None
+    se: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    lower: float | None = None
+    file: str = ""
+    more: Mapping[str, Any] = MappingProxyType({})
+
+    def of(self, at: "Measured") -> "Facts":
+        """Return these facts with a measured number."""
+        return self._replace(value=at.value, se=at.se, ci_low=at.low, ci_high=at.high, lower=at.lower)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON has them: numbers that are not finite become null."""
+        found = self._asdict()
+        return {name: _as_json(value) for name, value in (found | dict(found.pop("more"))).items()}
+
+
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class Row(NamedTuple):
-    """One expectation: its key in the config, what was expected, what was found in words, and its status."""
+    """One expectation: its key in the config, what was expected, what was found in words, its status, and all in numbers."""
 
     key: str
     expected: str
     found: str
     status: Status
+    facts: Facts = Facts()
 
 
 @dataclass(frozen=True)
@@ -45,13 +84,15 @@ class Result:
     """A finished run, as expectations read it.
 
     verdict: of verdict.json. predictions: of predictions.json. exact: nothing in it is random, so that one path shows
-    everything and needs no interval.
+    everything and needs no interval. wider: how many times as far as its interval a number must be from a bound to refute
+    it: 1 for one run, more for each of many cells.
     """
 
     run: Run
     verdict: Mapping[str, Any]
     predictions: Mapping[str, Any]
     exact: bool
+    wider: float = 1.0
 
 
 class Measured(NamedTuple):
@@ -103,11 +144,12 @@ def _known_predictions(entry: Mapping[str, Any], result: Result) -> list[str]:
 
 
 def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
-    """Test every expectation: one row each, in the order of the keys.
+    """Test every expectation about a run: one row each, in the order of the keys.
 
     expect: the block of a resolved config, for which `find_unanswerable` finds nothing. Raises UsageError if an expectation
     needs verdict.json and the folder has none.
     """
+    expect = {name: wanted for name, wanted in expect.items() if name in EVALUATORS}
     if not result.verdict and any(name in expect for name in VERDICT_KEYS):
         raise UsageError(
             f"{result.run.folder} has no verdict.json: another version of nonconv computed it; --force computes it again"
@@ -115,19 +157,27 @@ def evaluate(expect: Mapping[str, Any], result: Result) -> list[Row]:
     return [row for name, wanted in expect.items() for row in EVALUATORS[name](wanted, result)]
 
 
-def decide(bounds: Mapping[str, float], at: Measured) -> Status:
+def decide(bounds: Mapping[str, float], at: Measured, wider: float = 1.0) -> Status:
     """Decide by its interval whether a number is within its bounds. bounds: `above`, `below` or both.
 
-    A floor meets `above` by its lower bound, which holds for all floors at once.
+    A floor meets `above` by its lower bound, which holds for all floors at once. wider: as in Result.
     """
     statuses: list[Status] = []
+    low, high = (at.value + (end - at.value) * wider if wider != 1.0 and end != at.value else end for end in (at.low, at.high))
     if "above" in bounds:
         # A floor's own interval is two-sided and does not hold for all floors at once.
         surely = at.low if at.lower is None else at.lower
-        statuses.append(_status(surely >= bounds["above"], at.high < bounds["above"]))
+        statuses.append(_status(surely >= bounds["above"], high < bounds["above"]))
     if "below" in bounds:
-        statuses.append(_status(at.high <= bounds["below"], at.low > bounds["below"]))
+        statuses.append(_status(at.high <= bounds["below"], low > bounds["below"]))
     return combine(statuses)
+
+
+def bounds_facts(kind: str, bounds: Mapping[str, float], file: str = "") -> Facts:
+    """Return an expectation of `above`, `below` or both, in numbers."""
+    sides = [side for side in ("above", "below") if side in bounds]
+    bound = [bounds[side] for side in sides]
+    return Facts(kind, "between" if len(sides) == 2 else sides[0], bound if len(sides) == 2 else bound[0], file=file)
 
 
 def _status(inside: bool, outside: bool) -> Status:
@@ -135,12 +185,12 @@ def _status(inside: bool, outside: bool) -> Status:
     return "met" if inside else "refuted" if outside else "undecided"
 
 
-def _bounds_text(bounds: Mapping[str, float]) -> str:
+def bounds_text(bounds: Mapping[str, float]) -> str:
     """Write bounds as `above 0.001 and below 1`."""
     return " and ".join(f"{side} {bounds[side]:g}" for side in ("above", "below") if side in bounds)
 
 
-def _measured_text(at: Measured, where: str = "") -> str:
+def measured_text(at: Measured, where: str = "") -> str:
     """Write a number as `0.02098 (0.02006 to 0.0219), at least 0.019`."""
     interval = f" ({at.low:.4g} to {at.high:.4g})" if not math.isnan(at.low + at.high) else ""
     lower = f", at least {at.lower:.4g}" if at.lower is not None else ""
@@ -153,11 +203,13 @@ def _read_number(entry: Mapping[str, Any]) -> Measured:
     return Measured(value, low, high, entry.get("lower"), se)
 
 
-def _error(result: Result, xi: str, step: int) -> Measured:
-    """Return E|theta - xi|^2 at a recorded step.
+def _error(result: Result, xi: str, step: int) -> Measured | None:
+    """Return E|theta - xi|^2 at a recorded step; None where a cell of a sweep has no such step or xi.
 
     If nothing is random, or if it is infinite, the interval is the number itself.
     """
+    if xi not in result.run.errors or step not in result.run.step:
+        return None
     errors, at = result.run.errors[xi], result.run.step.tolist().index(step)
     value, se, low, high = (float(field[at]) for field in (errors.mse, errors.se, errors.ci_low, errors.ci_high))
     if math.isinf(value) or (result.exact and math.isnan(se)):
@@ -181,19 +233,22 @@ def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
     verdict = result.verdict["verdict"]
     # `undecided` may itself be expected, which then is met.
     status: Status = "met" if verdict in options else "undecided" if verdict == "undecided" else "refuted"
-    yield Row("expect.verdict", f"verdict {' or '.join(options)}", f"{verdict}: {result.verdict['reason']}", status)
+    facts = Facts("verdict", "one of", list(options), verdict, file="verdict.json")
+    yield Row("expect.verdict", f"verdict {' or '.join(options)}", f"{verdict}: {result.verdict['reason']}", status, facts)
 
 
-def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], measured: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield rows for floors or slopes. wanted: bounds by name; measured: entries of verdict.json by name."""
+def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], result: Result) -> Iterator[Row]:
+    """Yield rows for floors or slopes. kind: floor or slope. wanted: bounds by name."""
+    measured = result.verdict.get(f"{kind}s", {})
     for name, bounds in wanted.items():
-        key, expected = dotted(("expect", kind, name)), f"{kind} {_slope_name(name)} {_bounds_text(bounds)}"
+        key, expected = dotted(("expect", kind, name)), f"{kind} {_slope_name(name)} {bounds_text(bounds)}"
+        facts = bounds_facts(kind, bounds, "verdict.json")
         if name not in measured:
-            yield Row(key, expected, "was not measured", "undecided")
+            yield Row(key, expected, "was not measured", "undecided", facts)
             continue
         at = _read_number(measured[name])
         step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        yield Row(key, expected, _measured_text(at, step), decide(bounds, at))
+        yield Row(key, expected, measured_text(at, step), decide(bounds, at, result.wider), facts.of(at))
 
 
 def _slope_name(name: str) -> str:
@@ -205,22 +260,27 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     """Yield a row per entry of `mse`: an error at a step."""
     for k, entry in enumerate(wanted):
         xi, step = label(entry["xi"]), _step(entry, result)
-        at = _error(result, xi, step)
-        yield Row(f"expect.mse[{k}]", f"{_error_name(xi, step)} {_bounds_text(entry)}", _measured_text(at), decide(entry, at))
+        key, expected = f"expect.mse[{k}]", f"{_error_name(xi, step)} {bounds_text(entry)}"
+        facts, at = bounds_facts("mse", entry, "error.csv"), _error(result, xi, step)
+        if at is None:
+            yield Row(key, expected, NOT_RECORDED, "undecided", facts)
+        else:
+            yield Row(key, expected, measured_text(at), decide(entry, at, result.wider), facts.of(at))
 
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
     """Yield the row of the a priori bound: how many paths left it."""
     expected = f"{wanted} violations of the a priori bound"
-    bound = result.verdict["bound"]
+    bound, facts = result.verdict["bound"], Facts("violations", "equal", wanted, file="verdict.json")
     if bound is None:
-        yield Row("expect.violations", expected, "no a priori bound is known", "undecided")
+        yield Row("expect.violations", expected, "no a priori bound is known", "undecided", facts)
         return
     known = None not in (bound["low"], bound["high"])
     found = f"{bound['violations']} on {bound['paths']} paths" + (
         f", bound {bound['low']:.4g} to {bound['high']:.4g}" if known else ""
     )
-    yield Row("expect.violations", expected, found, "met" if bound["violations"] == wanted else "refuted")
+    met = bound["violations"] == wanted
+    yield Row("expect.violations", expected, found, "met" if met else "refuted", facts._replace(value=bound["violations"]))
 
 
 def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
@@ -228,10 +288,15 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     for k, entry in enumerate(wanted):
         name, at = _quantity(entry, result)
         expected = f"{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
-        if at is None:
-            yield Row(f"expect.within[{k}]", expected, "was not measured", "undecided")
+        facts = Facts("within", "within", file="error.csv" if entry["quantity"] == "mse" else "verdict.json")
+        facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
+        known = _reference(entry, result) if at else None
+        if at is None or known is None:
+            missing = "was not measured" if at is None else "its reference is not known here"
+            yield Row(f"expect.within[{k}]", expected, missing, "undecided", facts)
         else:
-            yield Row(f"expect.within[{k}]", expected, *_compare_with_known(at, entry, *_reference(entry, result)))
+            facts = facts.of(at)._replace(bound=known[0])
+            yield Row(f"expect.within[{k}]", expected, *compare_with_known(at, entry, *known), facts)
 
 
 def _quantity(entry: Mapping[str, Any], result: Result) -> tuple[str, Measured | None]:
@@ -249,20 +314,22 @@ def _reference_text(of: str | float) -> str:
     return of if isinstance(of, str) else f"{of:g}"
 
 
-def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float]:
-    """Return the known number, and its standard error (0 if it is exact)."""
+def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] | None:
+    """Return the known number, and its standard error (0 if it is exact); None where a cell of a sweep has none."""
     of = entry["of"]
     if not isinstance(of, str):
         return of, 0.0
     if of == "theory" and entry["quantity"] == "mse" and label(entry["xi"]) in result.run.theory:
         at = result.run.step.tolist().index(_step(entry, result))
         return float(result.run.theory[label(entry["xi"])][at]), 0.0
+    if of not in result.predictions:
+        return None
     known = result.predictions[of]
     value = math.nan if known["value"] is None else known["value"]
     return value, known.get("se") or 0.0
 
 
-def _compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
+def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
     """Say in words how far apart the measured and the known number are, and whether that is close enough."""
     se = math.hypot(at.se, known_se)
     if math.isnan(at.value) or math.isnan(known):
@@ -284,22 +351,24 @@ def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
     for name, expected in wanted.items():
         count = int(result.run.summary["outcomes"][name])
         if isinstance(expected, str):
-            met = count == (paths if expected == "all" else 0)
-            row = f"{expected} of the paths {name}", f"{count} of {paths}", _status(met, not met)
+            target = paths if expected == "all" else 0
+            met, facts = count == target, Facts("outcomes", "equal", target, count, file="summary.json")
+            row = f"{expected} of the paths {name}", f"{count} of {paths}", _status(met, not met), facts
         else:
             at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
             row = (
-                f"share of paths {name} {_bounds_text(expected)}",
-                f"{count} of {paths}, {_measured_text(at)}",
-                decide(expected, at),
+                f"share of paths {name} {bounds_text(expected)}",
+                f"{count} of {paths}, {measured_text(at)}",
+                decide(expected, at, result.wider),
+                bounds_facts("outcomes", expected, "summary.json").of(at),
             )
         yield Row(f"expect.outcomes.{name}", *row)
 
 
 EVALUATORS: dict[str, Callable[[Any, Result], Iterable[Row]]] = {
     "verdict": _verdict,
-    "floor": lambda wanted, result: _bounded("floor", wanted, result.verdict.get("floors", {})),
-    "slope": lambda wanted, result: _bounded("slope", wanted, result.verdict.get("slopes", {})),
+    "floor": lambda wanted, result: _bounded("floor", wanted, result),
+    "slope": lambda wanted, result: _bounded("slope", wanted, result),
     "mse": _mse,
     "violations": _violations,
     "within": _within,

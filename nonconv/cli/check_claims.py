@@ -3,11 +3,16 @@
 Every config is read and checked before the first one is run: a misspelt key must not show after an hour.
 """
 
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nonconv.cli.budget import Budget, OverBudget
 from nonconv.cli.common import (
     AsJson,
     ConfigFiles,
@@ -17,19 +22,24 @@ from nonconv.cli.common import (
     Verbose,
     Workers,
     default_workers,
-    print_table,
     reported,
     say,
     write_stdout,
 )
 from nonconv.cli.run_config import simulate
+from nonconv.cli.selection import selection
+from nonconv.cli.sweep_config import EXECUTORS, Plan, choose_executor, run_plan
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.faults.problems import count
 
 if TYPE_CHECKING:
-    from nonconv.checks.expectations import Result
+    from nonconv.checks.expectations import Row
     from nonconv.checks.junit import Checked
+    from nonconv.checks.sweep_expectations import SweptCell
+    from nonconv.config.document import Document
     from nonconv.experiment.cell import Cell
+    from nonconv.report.figures.drawing_process import Draw
 
 EXIT_CODES = {"met": 0, "refuted": 3, "undecided": 4}
 """By the worst status of any expectation."""
@@ -39,60 +49,328 @@ EXIT_CODES = {"met": 0, "refuted": 3, "undecided": 4}
 def check(
     configs: ConfigFiles,
     settings: Settings = [],
+    chosen: Annotated[
+        str, typer.Option("-k", metavar="EXPR", help="Only configs whose name matches, as in: -k 'adam and not decay'.")
+    ] = "",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder with the output folders.")] = Path(
         "outputs"
     ),
     workers: Workers = 0,
     force: Force = False,
+    time_budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Stop computing after this time, as 90s or 10min; the rest is undecided.")
+    ] = "",
     as_json: AsJson = False,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Also write the results as JUnit XML.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Also write a summary in Markdown.")
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Test whether results meet the `expect` block of their configs.
 
-    Runs the configs, or reuses their finished results. Exit code 3: an expectation is refuted; 4: none is, but one is
-    undecided. All configs are read before anything is computed.
+    Runs the configs, and the sweeps that `expect` speaks of, or reuses their finished results. Exit code 3: an expectation
+    is refuted; 4: none is, but one is undecided. All configs are read before anything is computed.
     """
     from nonconv.checks.expectations import combine
 
-    cells = _read_cells(configs, settings)
-    if junit:
-        _prepare_file(junit)
-    results = _compute_results(configs, cells, out, workers or default_workers(), force, quiet, verbose)
-    checked = _evaluate(configs, cells, results)
+    budget = Budget(time_budget)
+    kept = _select(configs, chosen)
+    tasks = _read_tasks(kept, settings, out, quiet)
+    for file in filter(None, (junit, markdown)):
+        _prepare_file(file)
+    _compute(tasks, _Options(workers or default_workers(), force, quiet, verbose, budget))
+    checked = _evaluate(tasks)
+    notes = _notes(len(configs) - len(kept), tasks, budget)
+    _write_files(junit, markdown, checked, notes)
     status = combine(row.status for one in checked for row in one.rows)
-    if junit:
-        _write_junit(junit, checked)
     if as_json:
         _print_json(checked, status)
     else:
-        _print_table(checked)
+        _print_table(checked, notes)
     raise typer.Exit(EXIT_CODES[status])
 
 
-def _read_cells(configs: list[Path], settings: list[str]) -> "list[Cell]":
-    """Read the cell of every config. Raises ConfigError with the problems of all configs."""
-    from nonconv.components.parameters import allowed
-    from nonconv.config.expect import Expect
-    from nonconv.experiment.binding import read_cell
-    from nonconv.faults.problems import Place, Problem
+def _select(configs: list[Path], chosen: str) -> list[Path]:
+    """Return the configs that -k means. Raises UsageError if there are none."""
+    if not chosen:
+        return configs
+    holds = selection(chosen)
+    kept = [config for config in configs if holds(str(config))]
+    if not kept:
+        names = ", ".join(str(config) for config in configs[:8]) + (", ..." if len(configs) > 8 else "")
+        raise UsageError(f"-k {chosen!r}: matches none of {count(len(configs), 'config')}\n  there are: {names}")
+    return kept
 
-    cells: list[Cell] = []
+
+# What is to be computed
+
+
+@dataclass
+class _Task:
+    """What a config expects of its run (cell) or of its sweep (plan), and the folder with the result.
+
+    seconds: how long it took. reached: whether the result is there; False once the time was up.
+    """
+
+    config: Path
+    document: "Document"
+    expect: dict[str, Any]
+    folder: Path
+    cell: "Cell | None" = None
+    plan: Plan | None = None
+    seconds: float = 0.0
+    reached: bool = True
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """What it is about: run or sweep."""
+        return "run" if self.cell else "sweep"
+
+    @property
+    def about(self) -> Any:
+        """Its cell or its sweep, which both have a name and a claim."""
+        return self.cell or (self.plan and self.plan.sweep)
+
+    def place(self, path: Any) -> Any:
+        """Return where a path is in the config."""
+        return self.document.place(path)
+
+    def line(self, key: str) -> int:
+        """Return the line of an expectation, by the key of its row; 0 if it is not known."""
+        from nonconv.config.document import dotted
+
+        known = {dotted(path): place.line for path, place in self.document.values.items()}
+        while key and key not in known:
+            key = key[: max(key.rfind("."), key.rfind("["), 0)]
+        return known.get(key, 0)
+
+
+def _read_tasks(configs: list[Path], settings: list[str], out: Path, quiet: bool) -> list[_Task]:
+    """Read what every config expects. Raises ConfigError with the problems of all configs."""
+    tasks: list[_Task] = []
     problems: list[str] = []
     for config in configs:
         try:
-            cells.append(read_cell(config, settings))
+            tasks += _read(config, settings, out, quiet)
         except ConfigError as error:
             problems += error.problems
-        else:
-            if not cells[-1].expect:
-                missing = "missing; `nonconv check` tests results against this block"
-                problems.append(str(Problem(missing, Place(str(config), 0, 0, ""), "expect", allowed(Expect))))
     if problems:
         # One config may be given twice, or two may name the same broken plug-in.
         raise ConfigError(list(dict.fromkeys(problems)))
-    return cells
+    return tasks
+
+
+def _read(config: Path, settings: list[str], out: Path, quiet: bool) -> list[_Task]:
+    """Read what a config expects, of its run and of its sweep. Raises ConfigError."""
+    from nonconv.config.document import read
+    from nonconv.config.expect import OF_RUN, OF_SWEEP
+    from nonconv.experiment.binding import make_cell
+    from nonconv.faults.problems import Problem
+
+    document = read(config, settings)
+    data = document.data if isinstance(document.data, dict) else {}
+    wanted = data.get("expect")
+    of_sweep = isinstance(wanted, dict) and any(key in wanted for key in OF_SWEEP) and data.get("sweep") is not None
+    of_run = not of_sweep or any(key not in OF_SWEEP for key in wanted or ())
+    found = []
+    if of_run:
+        cell = make_cell(document)
+        if not cell.expect:
+            raise ConfigError([str(Problem("missing; `nonconv check` tests results against this block", *_nowhere(config)))])
+        expect = {key: value for key, value in cell.expect.items() if key in OF_RUN}
+        found.append(_Task(config, document, expect, out / cell.folder_name, cell=cell))
+        if cell.swept and not of_sweep and not quiet:
+            say(f"{config}: `expect` is about the config itself; all, share and order would be about its sweep")
+    if of_sweep:
+        found.append(_read_sweep(config, document, settings, out))
+    return found
+
+
+def _nowhere(config: Path) -> tuple[Any, str, str]:
+    """Return place, key and allowed values of a missing `expect`."""
+    from nonconv.components.parameters import allowed
+    from nonconv.config.expect import Expect
+    from nonconv.faults.problems import Place
+
+    return Place(str(config), 0, 0, ""), "expect", allowed(Expect)
+
+
+def _read_sweep(config: Path, document: "Document", settings: list[str], out: Path) -> _Task:
+    """Read what a config expects of its sweep. Raises ConfigError."""
+    from nonconv.checks.sweep_expectations import find_unanswerable_in_sweep
+    from nonconv.config.expect import OF_SWEEP
+    from nonconv.faults.problems import Problem
+    from nonconv.sweeps.sweep import read_sweep, survey
+
+    sweep = read_sweep(config, settings)
+    surveyed = survey(sweep)
+    expect = {key: value for key, value in sweep.expectations().items() if key in OF_SWEEP}
+    folder = out / f"{sweep.name}-{surveyed.identity[:8]}"
+    task = _Task(config, document, expect, folder, plan=Plan(sweep, surveyed, folder))
+    problems: list[Problem] = find_unanswerable_in_sweep(expect, _swept_cells(task), task.place)
+    if problems:
+        raise ConfigError([str(problem) for problem in problems])
+    return task
+
+
+def _swept_cells(task: _Task) -> "list[SweptCell]":
+    """Return the cells of a sweep, each to be read when it is looked at."""
+    from nonconv.checks.expectations import read_result
+    from nonconv.checks.sweep_expectations import SweptCell
+    from nonconv.results.sweep_files import read_ends
+    from nonconv.sweeps.cells import Cells
+    from nonconv.sweeps.sweep import label
+
+    assert task.plan is not None
+    sweep, surveyed, folder = task.plan
+    cells = Cells(folder)
+
+    def swept(name: str, point: Any) -> SweptCell:
+        def exact() -> bool:
+            return sweep.get_cell(name, point).deterministic
+
+        return SweptCell(
+            name=name,
+            at=label(point),
+            settings={setting.key: setting.value for setting in point},
+            names=sweep.full_config(point),
+            failure=task.failures.get(name, ""),
+            read=lambda: read_result(cells.path(name), exact()),
+            ends=lambda: read_ends(cells.path(name)),
+            exact=exact,
+        )
+
+    return [swept(name, point) for name, point in zip(surveyed.ids, sweep.points(), strict=True)]
+
+
+# Results
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How results are computed."""
+
+    workers: int
+    force: bool
+    quiet: bool
+    verbose: bool
+    budget: Budget
+
+
+def _compute(tasks: list[_Task], options: _Options) -> None:
+    """Bring every result to its finished state until the time is up. One figure process serves all."""
+    from nonconv.report.figures.drawing_process import figure_process
+
+    # Sweeps first: their workers are forks, which must not copy the threads of runs.
+    ordered = sorted(tasks, key=lambda task: task.subject == "run")
+    # One process for all: it loads matplotlib once.
+    with figure_process() as draw:
+        for k, task in enumerate(ordered, 1):
+            try:
+                _compute_one(task, f"{k} of {len(ordered)}", options, draw)
+            except OverBudget:
+                task.reached = False
+
+
+def _compute_one(task: _Task, number: str, options: _Options, draw: "Draw") -> None:
+    """Bring a result to its finished state. Raises OverBudget, and Interrupted, once what is whole is saved."""
+    # Asked before it is computed, so that a reused result prints no progress line.
+    reused = not options.force and _is_finished(task)
+    if not reused:
+        options.budget.check()
+    if not options.quiet and not reused:
+        say(f"{task.config} ({number}): {task.about.claim or task.about.name}")
+    if not reused:
+        begun = time.monotonic()
+        try:
+            with options.budget.limited():
+                _finish(task, options, draw)
+        finally:
+            task.seconds = time.monotonic() - begun
+    if options.verbose:
+        say(f"{task.folder}: reused" if reused else f"{task.folder}: computed in {task.seconds:.2f} s")
+
+
+def _is_finished(task: _Task) -> bool:
+    """Whether the result is there already."""
+    from nonconv.store.folder import Folder
+    from nonconv.sweeps.cells import Cells
+    from nonconv.sweeps.loop import is_finished
+
+    if task.cell:
+        return Folder(task.folder, task.cell.identity).is_finished()
+    assert task.plan is not None
+    return is_finished(task.plan.sweep, task.plan.survey, Folder(task.folder, task.plan.survey.identity), Cells(task.folder))
+
+
+def _finish(task: _Task, options: _Options, draw: "Draw") -> None:
+    """Compute a result."""
+    if task.cell:
+        simulate(task.cell, task.folder, options.workers, options.force, options.quiet, draw)
+        return
+    assert task.plan is not None
+    executor = choose_executor(task.plan, EXECUTORS[0], None, options.workers)
+    outcome = run_plan(task.plan, executor, options.force, False, options.quiet, draw, announce=False)
+    task.failures = outcome.failures
+
+
+def _evaluate(tasks: list[_Task]) -> "list[Checked]":
+    """Test every expectation, in the order of the configs.
+
+    Raises ConfigError for expectations that name a prediction which the experiment does not have.
+    """
+    from nonconv.checks.junit import Checked
+
+    problems: list[str] = []
+    found = []
+    for task in tasks:
+        try:
+            rows = _rows(task) if task.reached else _not_reached(task)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        about, lines = task.about, tuple(task.line(row.key) for row in rows)
+        found.append(Checked(str(task.config), about.name, about.claim, task.folder, rows, task.subject, task.seconds, lines))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _rows(task: _Task) -> "list[Row]":
+    """Test what a config expects of a finished result. Raises ConfigError."""
+    from nonconv.checks.expectations import evaluate, find_unanswerable, read_result
+    from nonconv.checks.sweep_expectations import evaluate_sweep
+
+    if task.cell is None:
+        return evaluate_sweep(task.expect, _swept_cells(task))
+    result = read_result(task.folder, task.cell.deterministic)
+    problems = find_unanswerable(task.expect, result, str(task.config))
+    if problems:
+        raise ConfigError([str(problem) for problem in problems])
+    return evaluate(task.expect, result)
+
+
+def _not_reached(task: _Task) -> "list[Row]":
+    """Return the rows of expectations whose result was not reached in time: all are undecided."""
+    from nonconv.checks.expectations import Facts, Row
+
+    found = "not reached within the time budget"
+    return [Row(f"expect.{name}", name, found, "undecided", Facts(kind=name)) for name in task.expect]
+
+
+# What is written
+
+
+def _notes(deselected: int, tasks: list[_Task], budget: Budget) -> list[str]:
+    """Say what was not looked at, and why."""
+    missed = [f"{task.config} ({task.subject})" for task in tasks if not task.reached]
+    found = [f"{count(deselected, 'config')} not chosen by -k."] if deselected else []
+    if missed:
+        found.append(f"Not reached within --time-budget {budget.text}: {', '.join(missed)}. The same command continues there.")
+    return found
 
 
 def _prepare_file(file: Path) -> None:
@@ -105,55 +383,23 @@ def _prepare_file(file: Path) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _compute_results(
-    configs: list[Path], cells: "list[Cell]", out: Path, workers: int, force: bool, quiet: bool, verbose: bool
-) -> "list[Result]":
-    """Return the result of each cell, computed unless its folder is finished. One figure process serves all."""
-    from nonconv.checks.expectations import read_result
-    from nonconv.report.figures.drawing_process import figure_process
-    from nonconv.store.folder import Folder
+def _write_files(junit: Path | None, markdown: Path | None, checked: "list[Checked]", notes: Sequence[str]) -> None:
+    """Write the results as JUnit XML and as Markdown, where they are wanted. Raises UsageError if that fails."""
+    from nonconv.checks import claims_markdown
+    from nonconv.checks import junit as xml
 
-    results = []
-    # One process for all runs: it loads matplotlib once.
-    with figure_process() as draw:
-        for k, (config, cell) in enumerate(zip(configs, cells, strict=True), 1):
-            folder = out / cell.folder_name
-            # Asked before the run, so that a reused result prints no progress line.
-            reused = not force and Folder(folder, cell.identity).is_finished()
-            if not quiet and not reused:
-                say(f"{config} ({k} of {len(cells)}): {cell.claim or cell.name}")
-            seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, draw)
-            if verbose:
-                say(f"{folder}: reused" if reused else f"{folder}: simulated in {seconds:.2f} s")
-            results.append(read_result(folder, cell.deterministic))
-    return results
+    if junit:
+        _write(junit, xml.junit(checked))
+    if markdown:
+        _write(markdown, claims_markdown.markdown(checked, notes).encode())
 
 
-def _evaluate(configs: list[Path], cells: "list[Cell]", results: "list[Result]") -> "list[Checked]":
-    """Test every expectation of every config.
-
-    Raises ConfigError for expectations that name a prediction which the experiment does not have.
-    """
-    from nonconv.checks.expectations import evaluate, find_unanswerable
-    from nonconv.checks.junit import Checked
-
-    found = list(zip(map(str, configs), cells, results, strict=True))
-    problems = [str(p) for config, cell, result in found for p in find_unanswerable(cell.expect, result, config)]
-    if problems:
-        raise ConfigError(problems)
-    return [
-        Checked(config, cell.name, cell.claim, result.run.folder, evaluate(cell.expect, result))
-        for config, cell, result in found
-    ]
-
-
-def _write_junit(file: Path, checked: "list[Checked]") -> None:
-    """Write the results as JUnit XML. Raises UsageError if the file cannot be written."""
-
-    from nonconv.checks.junit import junit
-
+def _write(file: Path, content: bytes) -> None:
+    """Write a file; add to the summary of a GitHub job, which other steps share. Raises UsageError."""
+    shared = os.environ.get("GITHUB_STEP_SUMMARY")
     try:
-        file.write_bytes(junit(checked))
+        with file.open("ab" if shared and Path(shared) == file else "wb") as opened:
+            opened.write(content)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
@@ -167,18 +413,20 @@ def _count_statuses(checked: "list[Checked]") -> dict[str, int]:
     return {status: statuses.count(status) for status in STATUSES}
 
 
-def _print_table(checked: "list[Checked]") -> None:
+def _print_table(checked: "list[Checked]", notes: Sequence[str]) -> None:
     """Print one line per expectation, and a sentence with their number."""
     rows = [[one.config, row.expected, row.found, row.status] for one in checked for row in one.rows]
     print_table("", ["config", "expected", "found", "status"], rows)
     counts = _count_statuses(checked)
     summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    print(f"{count(sum(counts.values()), 'expectation')} of {count(len(checked), 'config')}: {summary}.")
+    configs = len({one.config for one in checked})
+    print(f"{count(sum(counts.values()), 'expectation')} of {count(configs, 'config')}: {summary}.")
+    for note in notes:
+        print(note)
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:
     """Print all results as one JSON document."""
-
     from nonconv.checks.expectations import combine
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json
@@ -186,14 +434,25 @@ def _print_json(checked: "list[Checked]", status: str) -> None:
     configs: list[dict[str, Any]] = [
         {
             "config": one.config,
+            "subject": one.subject,
             "name": one.name,
             "claim": one.claim,
             "folder": str(one.folder),
             "status": combine(row.status for row in one.rows),
-            "expectations": [row._asdict() for row in one.rows],
+            "seconds": round(one.seconds, 3),
+            "expectations": [_expectation(one, k) for k in range(len(one.rows))],
         }
         for one in checked
     ]
     write_stdout(
         as_json({"schema_version": SCHEMA_VERSION, "status": status, "counts": _count_statuses(checked), "configs": configs})
     )
+
+
+def _expectation(one: "Checked", k: int) -> dict[str, Any]:
+    """Return an expectation as JSON has it: its prose, its numbers, its place in the config and the file of its number."""
+    row = one.rows[k]
+    told = {"key": row.key, "expected": row.expected, "found": row.found, "status": row.status}
+    facts = row.facts.as_dict()
+    facts["file"] = str(one.folder / facts["file"]) if facts["file"] else None
+    return told | facts | {"config": one.config, "line": one.lines[k] or None, "seconds": round(one.seconds, 3)}

@@ -4,12 +4,12 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import io
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -19,8 +19,6 @@ from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
-TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
-"""Widths of tables that are not printed on a terminal. Numbers are never folded."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
@@ -92,38 +90,21 @@ def interrupted(stop: BaseException) -> Interrupted:
 
 def say(text: str) -> None:
     """Print a message for people on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
+        print(text, file=sys.stderr, flush=True)
 
 
 def write_stdout(content: bytes) -> None:
     """Write a result to stdout byte for byte. If it cannot be written, the flush in `main` raises."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-
-
-def print_table(title: str, header: list[str], rows: list[list[str]], numbers: bool = False) -> None:
-    """Print a table on stdout. Text is folded to the width of the terminal; numbers are never cut.
-
-    numbers: align columns to the right and let lines be as long as they need.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in header:
-        table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
-    for row in rows:
-        table.add_row(*row)
-    if title:
-        print(title)  # rich would fold it to the width of the table
-    # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
-    if sys.stdout.isatty() and not numbers:
-        Console(highlight=False, markup=False).print(table)
+    if sys.stdout.isatty():
+        print(content.decode("utf-8", "backslashreplace"), end="")
         return
-    lines = io.StringIO()
-    Console(width=NUMBERS_WIDTH if numbers else TEXT_WIDTH, highlight=False, markup=False, file=lines).print(table)
-    print("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
+    try:
+        sys.stdout.buffer.write(content)
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def default_workers() -> int:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from nonconv.cli.common import AsJson, Verbose, print_table, reported, write_stdout
+from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
+from nonconv.cli.tables import print_table
 
 First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or of a cell of a sweep.")]
 Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nonconv.cli.common import AsJson, Plugins, Verbose, print_table, reported, write_stdout
+from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import UsageError
 
 if TYPE_CHECKING:

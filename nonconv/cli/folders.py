@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nonconv.atomic import write_whole
+from nonconv.atomic import fitting_name, write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 
@@ -70,20 +70,30 @@ def plot(
 
     They are written to the working directory, or to DIR.
     """
-    from nonconv.report.figures.catalogue import FORMATS
-    from nonconv.report.figures.drawing import draw_folder
+    from nonconv.report.figures.catalogue import FORMATS, UNDRAWN
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.markup import printable
     from nonconv.store.folder import undamaged
 
     _check_format(kind, FORMATS)
     name = undamaged(run)["name"]
+    with without_user_settings():
+        from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
+
+    undrawn = []
     # Named after the run, since many runs may be plotted into one folder.
     for figure, content in draw_folder(run, formats=(kind,)).items():
-        target = out / f"{name}-{figure}"
+        if figure.endswith(f".{UNDRAWN}"):
+            undrawn.append(f"{figure.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
+            continue
+        target = out / fitting_name(f"{name}-", figure)
         try:
             write_whole(target, content)
         except OSError as error:
             raise UsageError(f"{target} cannot be written: {error.strerror}") from None
         print(target)
+    if undrawn:
+        raise UsageError("\n".join(undrawn))
 
 
 @reported

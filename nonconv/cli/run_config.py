@@ -21,13 +21,14 @@ from nonconv.cli.common import (
     Workers,
     default_workers,
     interrupted,
-    print_table,
     reported,
     say,
     write_stdout,
 )
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.faults.problems import count
+from nonconv.streams import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,8 @@ def _run(
     seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
     result = read_run(folder)
     if as_json:
-        write_stdout(_document(result.summary, folder))
+        # summary.json and verdict.json together: what they share is the same in both.
+        write_stdout(_document(result.summary | result.verdict | {"predictions": result.predictions}, folder))
     else:
         _print_result(result)
     if cell.swept and not (as_json or quiet):
@@ -143,13 +145,14 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:
     """Return the JSON document that --json prints."""
-    return (json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
+    return visible(json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _print_result(result: Any) -> None:
     """Print a finished run: setting, errors, findings, verdict, and where the files are."""
 
     from nonconv.report.figures.catalogue import figure_names
+    from nonconv.report.figures_text import lines
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
@@ -166,5 +169,5 @@ def _print_result(result: Any) -> None:
         print_table(title, header, rows, numbers=True)
     print(f"\nVerdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
-    for figure in figure_names(result.folder):
-        print(result.folder / "figures" / f"{figure}.png")
+    for line in lines(result.folder, figure_names(result.folder)):
+        print(line)

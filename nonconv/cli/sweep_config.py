@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from nonconv.atomic import fitting_name
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -24,11 +25,11 @@ from nonconv.cli.common import (
     Workers,
     default_workers,
     interrupted,
-    print_table,
     reported,
     say,
     write_stdout,
 )
+from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.faults.problems import count
 
@@ -79,13 +80,13 @@ def sweep(
 
     _check_executor(executor, scheduler)
     if dry_run:
-        _print_plan(_read(config, settings, grids, out), workers or default_workers(), force, as_json)
+        _print_plan(read_plan(config, settings, grids, out), workers or default_workers(), force, as_json)
         return
     # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
     with figure_process() as draw:
-        plan = _read(config, settings, grids, out)
-        open_executor = _choose_executor(plan, executor, scheduler, workers or default_workers())
-        outcome = _run(plan, open_executor, force, fail_fast, quiet or as_json, draw)
+        plan = read_plan(config, settings, grids, out)
+        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers())
+        outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
@@ -104,7 +105,7 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         raise UsageError("--scheduler needs --executor dask")
 
 
-class _Plan(NamedTuple):
+class Plan(NamedTuple):
     """A sweep that has been read and surveyed, and its output folder."""
 
     sweep: "Sweep"
@@ -112,17 +113,17 @@ class _Plan(NamedTuple):
     folder: Path
 
 
-def _read(config: Path, settings: list[str], grids: list[str], out: Path | None) -> _Plan:
+def read_plan(config: Path, settings: list[str], grids: list[str], out: Path | None) -> Plan:
     """Read and survey the sweep, and choose its output folder. Raises ConfigError."""
 
     from nonconv.sweeps.sweep import read_sweep, survey
 
     found = read_sweep(config, settings, grids)
     surveyed = survey(found)
-    return _Plan(found, surveyed, out or Path("outputs") / f"{found.name}-{surveyed.identity[:8]}")
+    return Plan(found, surveyed, out or Path("outputs") / fitting_name(found.name, f"-{surveyed.identity[:8]}"))
 
 
-def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called."""
 
     from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
@@ -134,13 +135,18 @@ def _choose_executor(plan: _Plan, kind: str, scheduler: str | None, workers: int
     return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers)
 
 
-def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw") -> "Outcome":
-    """Run the cells that are not finished. Raises Interrupted, with the command to continue."""
+def run_plan(
+    plan: Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw", announce: bool = True
+) -> "Outcome":
+    """Run the cells that are not finished. Raises Interrupted, with the command to continue.
+
+    announce: print the claim first.
+    """
 
     from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
-    if plan.sweep.claim and not quiet:
+    if plan.sweep.claim and announce and not quiet:
         say(f"Claim: {plan.sweep.claim}")
     # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that finished cells and whole blocks are saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -150,7 +156,7 @@ def _run(plan: _Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, qu
         raise interrupted(stop) from None
 
 
-def _print_plan(plan: _Plan, workers: int, force: bool, as_json: bool) -> None:
+def _print_plan(plan: Plan, workers: int, force: bool, as_json: bool) -> None:
     """Print what --dry-run says: cells, path-steps, and an estimate of the time."""
 
     from nonconv.store.folder import SCHEMA_VERSION
@@ -191,7 +197,8 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
-    from nonconv.report.sweep_result import read_sweep_result
+    from nonconv.report.figures_text import lines
+    from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
     from nonconv.store.formats import as_json as encoded
@@ -200,6 +207,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     result = read_sweep_result(folder)
     if as_json:
         facts = {"folder": str(folder), "computed": outcome.computed, "reused": outcome.reused, "failures": outcome.failures}
+        facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
         write_stdout(encoded(result.about | facts))
         return
     print(setting(result))
@@ -209,8 +217,8 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for figure in sorted((folder / "figures").glob("*.png")):
-        print(figure)
+    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
+        print(line)
     if outcome.reused and not quiet:
         cells = count(int(result.about["cells"]), "cell")
         reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"

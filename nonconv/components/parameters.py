@@ -60,8 +60,10 @@ class Parameter:
 def parameters_of(cls: type[Any]) -> list[Parameter]:
     """Return the parameters of a NamedTuple, or of a plain class of annotations, in order."""
     hints = get_type_hints(cls, include_extras=True)
-    # A NamedTuple keeps its defaults in _field_defaults, a plain class as its attributes.
-    defaults = getattr(cls, "_field_defaults", vars(cls))
+    # A NamedTuple keeps its defaults in _field_defaults, a plain class as its attributes, inherited ones included.
+    defaults = getattr(cls, "_field_defaults", None)
+    if defaults is None:
+        defaults = {name: getattr(cls, name) for name in hints if hasattr(cls, name)}
     return [_parameter(name, hint, defaults.get(name, REQUIRED)) for name, hint in hints.items()]
 
 

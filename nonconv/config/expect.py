@@ -6,6 +6,12 @@
       mse: [{xi: minimizer, step: 20000, below: 0.1}]
 
 `nonconv check` tests a result against it (checks.expectations). It changes nothing of the result.
+In a config with a `sweep`, three more keys speak of the cells of its grid (checks.sweep_expectations):
+
+    expect:
+      all: {verdict: does_not_converge}                                        # every cell
+      share: {verdict: diverges, where: optimizer.beta1 > 0.5, above: 0.9}     # this share of the cells
+      order: {of: mse, xi: minimizer, against: learning_rate.value, above: 0.9, below: 1.1}
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,8 +21,9 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint
-from nonconv.components.parameters import Part, Words
+from nonconv.components.parameters import Part, Words, allowed
 from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.expression import ALLOWED, expression
 from nonconv.faults.problems import Problem, kind_of, must_be, nearest
 
 FLOORS = ("twin", "window", "cauchy")
@@ -119,8 +126,8 @@ class Outcomes(Part):
     check = staticmethod(not_empty)
 
 
-class Expect(Part):
-    """What a result must be for `nonconv check`. It changes nothing of the result."""
+class OfRun(Part):
+    """What is expected of one run: the part of `expect` that a cell of a sweep can meet as well."""
 
     verdict: Annotated[Verdict | Verdicts | None, VERDICTS, Doc("the verdict, or those allowed")] = None
     floor: Annotated[Floor | None, Doc("where the floors lie")] = None
@@ -134,6 +141,108 @@ class Expect(Part):
     violations: Annotated[int | None, Interval(ge=0), Doc("how often the a priori bound is violated")] = None
     within: Annotated[tuple[Within, ...] | None, Len(1), Doc("what agrees with a number that is known")] = None
     outcomes: Annotated[Outcomes | None, Doc("how the paths end")] = None
+
+
+OF_RUN = tuple(OfRun.__annotations__)
+"""The keys of `expect` that are about one run."""
+OF_SWEEP = ("all", "share", "order")
+"""Those that are about the cells of a sweep."""
+
+
+def _check_condition(values: Any, name: str) -> list[Complaint]:
+    """Complain about a text that is no expression in config keys."""
+    text = getattr(values, name)
+    if text is None:
+        return []
+    try:
+        keys = expression(text).keys
+    except ValueError as error:
+        return [Complaint(name, str(error), ALLOWED)]
+    return [] if keys else [Complaint(name, f"{kind_of(text)} names no key")]
+
+
+def _check_cells(values: Any) -> list[Complaint]:
+    """Complain where an entry of `all` or `share` expects nothing of a cell, or its condition is none."""
+    written = [name for name in OF_RUN if getattr(values, name) is not None]
+    nothing = [] if written else [Complaint("", "expects nothing of a cell", f"at least one of {', '.join(OF_RUN)}")]
+    return [*nothing, *_check_condition(values, "where")]
+
+
+def _check_share(values: Any) -> list[Complaint]:
+    """Complain about a share of cells without bounds, or about what it expects of a cell."""
+    return [*_check_cells(values), *bounds_in_order(values)]
+
+
+def _check_order(values: Any) -> list[Complaint]:
+    """Complain about an order without bounds, about what it is taken of, and about its expressions."""
+    found = [*_check_condition(values, "against"), *_check_condition(values, "where")]
+    if values.reference is None and values.above is None and values.below is None:
+        found.append(Complaint("", "gives no bound", "above, below, both, or reference"))
+    elif None not in (values.above, values.below):
+        found += bounds_in_order(values)
+    if values.of == "mse" and values.xi is None:
+        found.append(Complaint("xi", "missing; mse needs it", ONE_XI))
+    if values.of != "mse" and values.xi is not None:
+        found.append(Complaint("xi", f"{values.of} has no xi; leave it out"))
+    return found
+
+
+Where = Annotated[
+    str | None, Doc("a condition in config keys, as of a sweep's include: which cells are meant; all if left out")
+]
+
+
+class EveryCell(OfRun):
+    """What every cell of the sweep must meet."""
+
+    where: Where = None
+    check = staticmethod(_check_cells)
+
+
+class ShareOfCells(OfRun):
+    """Which share of the sweep's cells must meet this."""
+
+    where: Where = None
+    above: Annotated[float | None, Interval(ge=0, le=1), Doc("the share of cells that meet it is at least this")] = None
+    below: Annotated[float | None, Interval(ge=0, le=1), Doc("the share of cells that meet it is at most this")] = None
+    check = staticmethod(_check_share)
+
+
+class Order(Part):
+    """Where the fitted order of a quantity in a swept key must lie: the slope of its logarithm against the key's."""
+
+    against: Annotated[str, Len(1), Doc("a swept key, or an expression in swept keys, as 1 - optimizer.beta2")]
+    of: Annotated[
+        Literal["mse", "twin", "window", "cauchy", "risk"], Doc("E|theta_T - xi|^2, a floor, or a network's risk")
+    ] = "mse"
+    xi: Annotated[Any, ONE_XI, Doc("of mse: which of the candidates for a limit")] = None
+    where: Where = None
+    above: Above = None
+    below: Below = None
+    reference: Annotated[float | None, Doc("a slope that the fitted one agrees with")] = None
+    standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them it may be from the reference")] = 4.0
+    check = staticmethod(_check_order)
+
+
+OF_CELLS = f"a mapping of {', '.join((*OF_RUN, 'where'))}, or a list of these"
+
+
+class Expect(OfRun):
+    """What a result must be for `nonconv check`. It changes nothing of the result."""
+
+    all: Annotated[
+        EveryCell | Annotated[tuple[EveryCell, ...], Len(1)] | None, Words(OF_CELLS), Doc("what every cell of the sweep meets")
+    ] = None
+    share: Annotated[
+        ShareOfCells | Annotated[tuple[ShareOfCells, ...], Len(1)] | None,
+        Words(OF_CELLS.replace("where", "where, above, below")),
+        Doc("what a share of the sweep's cells meets"),
+    ] = None
+    order: Annotated[
+        Order | Annotated[tuple[Order, ...], Len(1)] | None,
+        Words(f"{allowed(Order)}, or a list of these"),
+        Doc("the log-log slope of a quantity against a swept key"),
+    ] = None
     check = staticmethod(not_empty)
 
 
@@ -156,16 +265,38 @@ def label(xi: Any) -> str:
     return f"({text})" if isinstance(xi, list | tuple) else text
 
 
-def find_unrecorded(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int]) -> list[Problem]:
+def find_unrecorded(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int], swept: bool) -> list[Problem]:
     """Find the expectations of a validated config that refer to something its run does not record.
 
-    labels: of the config's xi. steps: the recorded ones. Returns one problem each.
+    labels: of the config's xi. steps: the recorded ones. swept: whether the config has a grid. Returns one problem each.
     """
-    found = [*_find_unknown_slopes(expect.slope or {}, labels)]
+    found = [*_find_unrecorded_of_run(expect, ("expect",), labels, steps)]
+    for name in OF_SWEEP:
+        for path, entry in _entries(name, getattr(expect, name)):
+            if not swept:
+                found.append(
+                    _Wrong(("expect", name), "is about the cells of a sweep, which the config does not have", "", "", True)
+                )
+            elif name == "order":
+                found += _find_unknown_xi(entry.xi, (*path, "xi"), labels) if entry.of == "mse" else ()
+            else:
+                found += _find_unrecorded_of_run(entry, path, labels, steps)
+    return list(dict.fromkeys(_problem(document, wrong) for wrong in found))
+
+
+def _entries(name: str, given: Any) -> list[tuple[KeyPath, Any]]:
+    """List the entries of a key that holds one or a list of them, with their paths."""
+    if isinstance(given, tuple | list):
+        return [(("expect", name, k), entry) for k, entry in enumerate(given)]
+    return [] if given is None else [(("expect", name), given)]
+
+
+def _find_unrecorded_of_run(expect: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:
+    """Yield the problems of what is expected of one run."""
+    yield from _find_unknown_slopes(expect.slope or {}, (*path, "slope"), labels)
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
-            found += _find_unrecorded(entry, ("expect", name, k), labels, steps)
-    return [_problem(document, wrong) for wrong in found]
+            yield from _find_unrecorded(entry, (*path, name, k), labels, steps)
 
 
 def _problem(document: Document, wrong: _Wrong) -> Problem:
@@ -175,12 +306,12 @@ def _problem(document: Document, wrong: _Wrong) -> Problem:
     return Problem(wrong.message, place, dotted(wrong.path), wrong.allowed, wrong.nearest)
 
 
-def _find_unknown_slopes(names: Iterable[str], labels: Sequence[str]) -> Iterator[_Wrong]:
+def _find_unknown_slopes(names: Iterable[str], path: KeyPath, labels: Sequence[str]) -> Iterator[_Wrong]:
     """Yield a problem for each slope that is neither a floor's nor a xi's."""
     known = [*FLOORS, *(f"{ERROR_SLOPE}{xi}" for xi in labels)]
     for name in names:
         if name not in known:
-            yield _Wrong(("expect", "slope", name), f"unknown slope {name!r}", ", ".join(known), nearest(name, known), True)
+            yield _Wrong((*path, name), f"unknown slope {name!r}", ", ".join(known), nearest(name, known), True)
 
 
 def _find_unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:

@@ -93,10 +93,12 @@ class _Position:
         self.path: KeyPath = ()
         self.model: Any = experiment_model(catalogue)
         self.kind = self.component = self.allowed = ""
-        self.several = self.is_entry = False
+        self.several = self.is_entry = self.nests = False
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
+            elif part == "many" and self.nests:  # one mapping or a list of them, and it is a list
+                self.several = True
         if unknown_key:
             self.path = (*self.path, loc[-1])
 
@@ -122,6 +124,7 @@ class _Position:
         extra = dict(field.json_schema_extra or {})
         self.allowed = str(extra.get("x-allowed", ""))
         nested = _find_model(field.annotation)
+        self.nests = nested is not None and "x-kind" not in extra
         if "x-kind" in extra:
             self.kind, self.component = str(extra["x-kind"]), ""
             self.allowed = choices(self.catalogue, self.kind)

@@ -116,7 +116,9 @@ class _Binding:
         self._check_table_size()
         self._check_stopping()
         if model.expect is not None:
-            self.problems += find_unrecorded(self.document, model.expect, [x.label for x in xi], record.tolist())
+            self.problems += find_unrecorded(
+                self.document, model.expect, [x.label for x in xi], record.tolist(), model.sweep is not None
+            )
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim
@@ -383,3 +385,9 @@ def _check_statements(optimizer: Chosen) -> None:
         raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
     if not isinstance(rule.bounded_direction(h), bool | np.bool_):
         raise refusal(rule.bounded_direction, "bounded_direction must return True or False")
+    if rule.squares:
+        keeps, divisor = rule.squares.keeps(h), rule.squares.divisor(h)
+        if not isinstance(keeps, float | int) or not 0.0 <= keeps <= 1.0:
+            raise refusal(rule.squares.keeps, f"keeps of squares must return a number from 0 to 1, got {keeps!r}")
+        if not isinstance(divisor, float | int) or not divisor >= 0.0:
+            raise refusal(rule.squares.divisor, f"divisor of squares must return a number of at least 0, got {divisor!r}")

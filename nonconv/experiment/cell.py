@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nonconv.atomic import fitting_name
 from nonconv.components.definitions import Chosen, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
@@ -129,7 +130,7 @@ class Cell:
     @property
     def folder_name(self) -> str:
         """The default name of its output folder: `adam_const-1a2b3c4d`."""
-        return f"{self.name}-{self.identity[:8]}"
+        return fitting_name(self.name, f"-{self.identity[:8]}")
 
     @property
     def deterministic(self) -> bool:

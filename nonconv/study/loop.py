@@ -21,7 +21,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
 from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, read_undrawn
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
@@ -33,6 +33,7 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import Folder
 from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
@@ -85,6 +86,8 @@ def run(
             around = surroundings()
             for name, content in figures().items():
                 store.write(f"figures/{name}", content)
+            if read_undrawn(store.path):  # the summary, written meanwhile, could not know
+                store.write("summary.md", markdown(read_run(store.path)).encode())
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
@@ -108,7 +111,7 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
         store.write(name, content)
     # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
-    store.write("summary.md", markdown(read_run(store.path)).encode())
+    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
     return figures
 
 

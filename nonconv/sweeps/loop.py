@@ -14,6 +14,7 @@ from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
@@ -121,7 +122,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
     figures = draw(store.path)()
     for name, content in figures.items():
         store.write(f"figures/{name}", content)
-    store.write("summary.md", markdown(store.path, figures).encode())
+    store.write("summary.md", visible(markdown(store.path, figures)).encode())
 
 
 def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:

@@ -66,6 +66,16 @@ class Sweep:
         """Make the cell at a point. Raises ConfigError."""
         return make_cell(self._document(point))
 
+    def full_config(self, point: Point) -> dict[str, Any]:
+        """Return the config of the cell at a point with its components in full, as conditions look up keys in it."""
+        return full_form(self._document(point).data)
+
+    def expectations(self) -> dict[str, Any]:
+        """Return the validated `expect` block, which must fit the first cell. Raises ConfigError."""
+        document = self._document(next(iter(self.points())))
+        document.data |= {key: self.config[key] for key in ("expect", "sweep") if key in self.config}
+        return make_cell(document).expect
+
     def cache_cell(self, name: str, cell: Cell) -> Cell:
         """Cache a cell under its id, if there is room. Cells that read files are not: their tables take memory."""
         if len(self.cached_cells) < MOST_CACHED_CELLS and not cell.files:
