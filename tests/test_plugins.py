@@ -508,7 +508,7 @@ def test_without_plugins_nothing_changes() -> None:
     empty = read_cell(write("config.yaml", yaml.safe_dump(PLAIN | {"plugins": []})), [])
     assert "plugins" not in cell.resolved
     assert cell.plugins == ()
-    assert cell.identity == empty.identity == "87a7bb5673a4d33c2d4b0b310cf286fd6b16c237c9894c9bc53ecded42312c12"
+    assert cell.identity == empty.identity == "a010968938b55b24ab15ae15c21a7a0d3d4938e765fe88ae6800900873c7d9ab"
 
 
 def test_identity_is_of_the_content() -> None:
