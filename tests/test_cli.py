@@ -842,3 +842,23 @@ def test_one_path_has_no_interval(config: Path) -> None:
     assert document["warnings"] == ["one path gives no interval"]
     assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
     assert rows(Path("out"))[-1]["ci_low"] == "nan"
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_warnings_of_libraries_are_shown_with_v_alone(tmp_path: Path) -> None:
+    """Here matplotlib's about its folder. Control: -v shows it."""
+    config = written(tmp_path, SGD | {"paths": 8, "steps": 16})
+    good("run", config, "-o", tmp_path / "out", "-q")
+    environment = {"MPLCONFIGDIR": "/dev/null/none", "HOME": "/dev/null/none"}
+    for verbose in ([], ["-v"]):
+        done = process("plot", tmp_path / "out", "-o", tmp_path, *verbose, **environment)
+        assert done.returncode == 0
+        assert ("matplotlib" in done.stderr.lower()) == bool(verbose)
+        assert bool(done.stderr) == bool(verbose)
+
+
+def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: Path) -> None:
+    """Its rate is 0 from the second step on: a result. Here warnings are errors."""
+    rate = {"name": "exponential", "value": 0.1, "factor": 0.5, "steps": 5e-324}
+    good("run", written(tmp_path, SGD | {"paths": 8, "steps": 16, "learning_rate": rate}), "-o", tmp_path / "out", "-q")

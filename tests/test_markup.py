@@ -62,7 +62,7 @@ def test_latex() -> None:
 
 
 def test_what_cannot_be_shown() -> None:
-    assert printable("a\x1b[31m\x00 \u202eb\n c\ud800") == "a�[31m� �b c�"
+    assert printable("a\x1b[31m\x00 \u202eb\n c\ud800") == r"a\u001b[31m\u0000 \u202eb c\ud800"
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "é" * 200, "a" + "名" * 100, "short"])

@@ -604,8 +604,8 @@ def test_names_are_no_formulas(tmp_path: Path) -> None:
     names, claim = [r"$x_{^ \tfrac", "a\x1b[31m|b"], "first $\nthen \u202e_x_ $"
     result = sweep(tmp_path, ("optimizer.name",), grid(names), claim=claim)
     figure = laid_out(next(iter(sweep_makers(result).values()))())
-    assert "first $ then �_x_ $" in " ".join(figure.get_suptitle().split())
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [r"$x_{^ \tfrac", "a�[31m|b"]
+    assert r"first $ then \u202e_x_ $" in " ".join(figure.get_suptitle().split())
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [r"$x_{^ \tfrac", r"a\u001b[31m|b"]
 
 
 def test_files_of_figures_have_names_that_fit(tmp_path: Path) -> None:

@@ -56,11 +56,12 @@ from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
 from nonconv.store.folder import BEGUN, MANIFEST
+from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
 from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps import executors, flow, tasks
-from nonconv.sweeps.cells import CELLS_FOLDER, TALLY_FILE, Cells
+from nonconv.sweeps.cells import TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Sweep
@@ -1343,7 +1344,7 @@ def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Pa
     assert [(row["cell"], row["learning_rate"], row["paths"]) for row in rows] == [(first, 0.05, PATHS), (second, 0.1, PATHS)]
     assert call("table", "out").stdout.splitlines()[0] == "| learning_rate | minimizer | path_mean | last | verdict |"
     assert call("table", cell).stdout.splitlines()[0] == "| step | minimizer | minimizer, exact | path_mean | last |"
-    assert {f"experiment-{name}.svg" for name in ("error", "paths", "floors")} == {
+    assert {f"{second}-{name}.svg" for name in ("error", "paths", "floors")} == {
         Path(line).name for line in call("plot", cell, "--format", "svg", "-o", "drawn").stdout.splitlines()
     }
     assert (

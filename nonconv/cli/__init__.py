@@ -12,6 +12,7 @@ import typer
 
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
+from nonconv.cli.library_warnings import keep_warnings
 from nonconv.faults.errors import UsageError
 from nonconv.streams import make_visible
 
@@ -68,6 +69,7 @@ def main() -> None:
     failed. 130: interrupted.
     """
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    keep_warnings()
     make_visible()
     code: object = 0
     try:

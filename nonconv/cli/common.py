@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.library_warnings import kept_warnings
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
@@ -23,7 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
@@ -78,6 +79,10 @@ def reported(command: Command) -> Command:
             if verbose:
                 say(traceback.format_exc())
             raise typer.Exit(EXIT_INTERNAL_ERROR) from None
+        finally:
+            if verbose:
+                for line in kept_warnings():
+                    say(f"Warning of a library: {line}")
 
     return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, but mypy does not know
 

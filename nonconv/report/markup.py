@@ -5,7 +5,8 @@ place. Markdown is escaped only where it would see a construct, so that summary.
 """
 
 import re
-import unicodedata
+
+from nonconv.streams import visible
 
 IN_MARKDOWN = (
     (re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)"), r"\\\\"),
@@ -48,9 +49,8 @@ IN_LATEX = {
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with a � for each character that cannot be shown: controls, and what turns writing around."""
-    shown = ("�" if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co", "Cn") else one for one in " ".join(text.split()))
-    return "".join(shown)
+    """Return a text in one line, with the escapes of characters that are not to be seen: controls, what turns writing around."""
+    return visible(" ".join(text.split()))
 
 
 def markdown_text(text: str) -> str:
