@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from nonconv.cli.common import say
+from nonconv.streams import Unescaped
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
@@ -47,7 +49,7 @@ def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(file=cast("IO[str]", Unescaped(sys.stderr)))) as progress:
         task = progress.add_task("compiling", total=cell.paths, rate="")
         rate = _Rate(cell)
 
@@ -89,6 +91,6 @@ def _plain_lines(cell: "Cell") -> Callable[[int], None]:
             return
         last = now
         left = (now - started) * (cell.paths - done) / done
-        say(", ".join(filter(None, (f"{done} of {cell.paths} paths", text, f"about {left:.0f} s left"))))
+        say(", ".join(filter(None, (f"{done} of {count(cell.paths, 'path')}", text, f"about {left:.0f} s left"))))
 
     return update

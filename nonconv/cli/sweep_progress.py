@@ -9,10 +9,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from nonconv.cli.common import say
 from nonconv.cli.progress import PLAIN_SECONDS
+from nonconv.streams import Unescaped, in_line
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent
@@ -95,13 +97,13 @@ def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
     def draw() -> Any:
         return Group(bar, *(Text(f"  {line}", style="dim") for line in newest), Text(f"  {tally.results}"))
 
-    with Live(bar, console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
+    with Live(bar, console=Console(file=cast("IO[str]", Unescaped(sys.stderr))), refresh_per_second=8, transient=True) as live:
 
         def on_event(event: "Event") -> None:
             nonlocal last
             tally.add(event)
             if event.cell and event.status:
-                newest.append(f"{event.cell}  {event.label}: {event.status}")
+                newest.append(in_line(f"{event.cell}  {event.label}: {event.status}"))
             now = time.monotonic()
             # The last event is always shown: it says that the stage is now writing.
             if now - last < VIEW_SECONDS and tally.settled < tally.cells:
@@ -127,7 +129,7 @@ def _plain_lines(survey: "Survey") -> "OnEvent":
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        parts = f"{tally.settled} of {tally.cells} cells", tally.rate, tally.time_left, tally.results
+        parts = f"{tally.settled} of {count(tally.cells, 'cell')}", tally.rate, tally.time_left, tally.results
         say(", ".join(part for part in parts if part))
 
     return on_event

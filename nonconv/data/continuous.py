@@ -247,7 +247,7 @@ LEAST_EIGHTH = 1e-290
 
 
 def _narrow_share(weight: Array, away: Array) -> float:
-    """Return the tail share on an interval so narrow that powers of deviations underflow; in units of the largest they do not."""
+    """Return the tail share on an interval so narrow that powers of deviations underflow but in units of the largest."""
     largest = float(np.abs(away).max())
     if largest == 0.0:
         return 1.0  # narrower than doubles can tell
