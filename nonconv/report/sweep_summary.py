@@ -6,6 +6,8 @@ from pathlib import Path
 from nonconv.report.figures_text import images
 from nonconv.report.markup import markdown_text
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
+from nonconv.report.sweep_table import change_rows
+from nonconv.report.tables import markdown_lines
 from nonconv.results.sweep_files import FAILED
 
 MOST_FAILURES = 10
@@ -18,11 +20,13 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
     """
     result = read_sweep_result(folder)
     about = result.about
+    title, header, rows = change_rows(result)
     parts = [
         f"# {markdown_text(about['name'])}",
         f"**Claim.** {markdown_text(about['claim'])}" if about["claim"] else "",
         f"**Measured.** {markdown_text(setting(result))}",
         "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(result)),
+        f"{title}:\n\n{markdown_lines(header, rows, ('changed',)).rstrip()}" if rows else "",
         *images(folder, [name.removesuffix(".png") for name in figures if name.endswith(".png")]),
         "Files: `sweep.csv` (one row per cell), `cells/` (the result of each cell, for `nonconv table`, `plot`, `verify` and "
         "`compare`), `config.yaml` (reproduces this folder).",
@@ -57,7 +61,7 @@ def _verdicts(result: SweepResult) -> str:
 def _errors(result: SweepResult) -> list[str]:
     """Write the smallest and largest final error per ξ, and in which cells."""
     found = []
-    for label in result.about["xi"]:
+    for label in result.xi:
         pairs = [(float(value), k) for k, value in enumerate(result.columns[f"mse_{label}"]) if value not in ("", "nan")]
         if pairs:
             (low, at_low), (high, at_high) = min(pairs), max(pairs)

@@ -47,7 +47,7 @@ def _as_json(value: Any) -> Any:
 
 def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
     """Return header and rows: the swept keys, per xi the final error ± half its interval, the verdict."""
-    keys, xi = result.about["keys"], result.about["xi"]
+    keys, xi = result.about["keys"], result.xi
     header = [*keys, *xi, "verdict"]
     return header, [_row(result, k, keys, xi) for k in range(result.cells)]
 
@@ -60,11 +60,34 @@ def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[st
     return [*(column[key][k] for key in keys), *errors, answer]
 
 
-def _error(result: SweepResult, k: int, label: str) -> str:
-    """Write `0.0342 ± 0.0011`, or `overflow` or `nan`."""
+def _error(result: SweepResult, k: int, label: str, what: str = "mse") -> str:
+    """Write `0.0342 ± 0.0011`, or `overflow` or `nan`. what: mse or difference."""
     column = result.columns
-    text = column[f"mse_{label}"][k]
+    text = column[f"{what}_{label}"][k]
     if text in ("", "inf", "nan"):
         return {"inf": "overflow"}.get(text, text)
-    low, high = (column[f"mse_{label}_{end}"][k] for end in ("low", "high"))
+    low, high = (column[f"{what}_{label}_{end}"][k] for end in ("low", "high"))
     return interval({"mse": float(text), "ci_low": float(low or text), "ci_high": float(high or text)})
+
+
+def change_rows(result: SweepResult) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, header and rows of what each key changes in a one-at-a-time design; no rows for another.
+
+    A row has the key that differs from the base, its value, and per xi the final error's difference from that of the base,
+    path by path.
+    """
+    base = result.base
+    if base is None or result.columns["cell"][base] != result.about.get("baseline"):
+        return "", [], []
+    header = ["changed", "from", "to", *(f"{label}, difference" for label in result.xi), "verdict"]
+    cells = [k for k in range(result.cells) if k != base]
+    title = "What each change does to the final E|Θ − ξ|² (difference from the base, path by path, ± half its 95 % interval)"
+    return title, header, [_change_row(result, base, k) for k in cells]
+
+
+def _change_row(result: SweepResult, base: int, k: int) -> list[str]:
+    """Return the row of cell k."""
+    key, column = result.change(k), result.columns
+    answer = column["verdict"][k] or column["status"][k]
+    differences = [_error(result, k, label, "difference") for label in result.xi]
+    return [key, column[key][base], column[key][k], *differences, answer]
