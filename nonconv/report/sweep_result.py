@@ -30,12 +30,14 @@ LONGEST_PART = 40
 """Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
 """Characters of a number that figures show in full."""
+FLOORS, LOSSES = ("twin", "window", "cauchy"), ("risk", "training_loss")
 ENDS = {
     "twin": "twin floor",
     "window": "window floor",
     "cauchy": "Cauchy floor",
     "risk": "risk on held-out examples",
     "idle": "share of idle units",
+    "training_loss": "training loss",
 }
 """The final numbers of a path other than its errors, with the names that people read."""
 
@@ -82,7 +84,12 @@ class SweepResult:
     @property
     def judged(self) -> bool:
         """Whether floors were measured, so that cells could be decided at all."""
-        return bool(self.about["floors"])
+        return bool(set(self.about["floors"]) & set(FLOORS))
+
+    @property
+    def losses(self) -> list[str]:
+        """What networks end with that is a loss, with its difference from the baseline and its slope."""
+        return [name for name in self.about["floors"] if name in LOSSES]
 
     def equal(self, name: str, text: str) -> Mask:
         """Find the cells in which a column is exactly this text, shape (cells,)."""
@@ -233,6 +240,10 @@ def quantities(result: SweepResult) -> list[Quantity]:
             Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )
     found += [Quantity(floor, floor, ENDS[floor], "positive") for floor in result.about.get("floors", ())]
+    for name in result.losses:
+        found.append(Quantity(f"slope_{name}", f"slope_{name}", f"log-log slope of the\n{ENDS[name]}", "slope"))
+        label = f"difference from the baseline in\n{ENDS[name]}, {after}"
+        found.append(Quantity(f"difference_{name}", f"difference_{name}", label, "difference"))
     return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
 
 

@@ -126,7 +126,7 @@ def _scale(kind: str, value: Array, ends: Array) -> Scale:
         low, high = min(low, 0.0), max(high, 0.0)
     room = max(0.08 * (high - low), 1e-9 * max(abs(low), abs(high))) or 1.0
     if high == low:
-        room = 0.1 * abs(high) or 1.0
+        room = 0.1 * abs(high) or (0.05 if kind == "positive" else 1.0)
     size = np.abs(value[value != 0])
     if kind == "difference" and len(size) and size.max() > 30 * np.median(size):
         return Scale("symlog", (2 * low, 2 * high), 10.0 ** math.floor(math.log10(np.median(size))))
