@@ -8,7 +8,10 @@ rename wins.
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 HALF_WRITTEN = ".unfinished."
 """Names of files that are being written begin with this. A killed process leaves such a file behind."""
@@ -33,12 +36,19 @@ def write_whole(path: Path, content: bytes, sync: bool = False) -> None:
 
     Raises OSError; the old file is then still there.
     """
+    with writing_whole(path, sync) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing_whole(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that takes its place, as `write_whole` does, when the context ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is atomic only within one file system.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=HALF_WRITTEN)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())

@@ -24,7 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),

@@ -27,14 +27,15 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
-from nonconv.faults.problems import count
 from nonconv.streams import visible
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nonconv.experiment.cell import Cell
     from nonconv.report.figures.drawing_process import Draw, Figures
+    from nonconv.study.loop import Outcome
 
 
 @reported
@@ -84,7 +85,8 @@ def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
         facts = {"name": cell.name, "paths": cell.paths, "steps": cell.program.steps, "finished": finished}
         write_stdout(_document({"schema_version": SCHEMA_VERSION, **facts}, folder))
         return
-    print(f"{cell.name}: {cell.paths} paths x {cell.program.steps} steps = {cell.paths * cell.program.steps:.3g} path-steps")
+    size = f"{count(cell.paths, 'path')} x {count(cell.program.steps, 'step')}"
+    print(f"{cell.name}: {size} = {cell.paths * cell.program.steps:.3g} path-steps")
     print(f"{folder}: {'already finished' if finished else 'not finished yet'}")
 
 
@@ -94,12 +96,13 @@ def _run(
     """Run the cell unless it is finished, and print its result."""
 
     from nonconv.report.run import read_run
-    from nonconv.store.folder import Folder
+    from nonconv.study.loop import is_current
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
-    reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
+    done = None
+    if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
+        done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
     result = read_run(folder)
     if as_json:
         # summary.json and verdict.json together: what they share is the same in both.
@@ -108,11 +111,15 @@ def _run(
         _print_result(result)
     if cell.swept and not (as_json or quiet):
         say("The `sweep` block was ignored; `nonconv sweep` runs the grid.")
-    if reused and not quiet:
-        say(f"Reused the finished results in {folder}; --force computes them again.")
+    if done is None or done.reused:
+        again = "Only words changed, so texts and figures are written again; nothing was simulated.\n" if done else ""
+        if not quiet:
+            say(f"{again}Reused the finished results in {folder}; --force computes them again.")
     elif verbose:
-        rate = cell.paths * cell.program.steps / max(seconds, 1e-9)
-        say(f"Simulated in {seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included.")
+        rate = cell.paths * cell.program.steps / max(done.seconds, 1e-9)
+        say(
+            f"Simulated in {done.seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included."
+        )
 
 
 def _load_tables_meanwhile(draw: "Draw") -> "Draw":
@@ -126,8 +133,8 @@ def _load_tables_meanwhile(draw: "Draw") -> "Draw":
     return begin
 
 
-def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
-    """Simulate a cell with progress on stderr, and return the seconds it took.
+def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> "Outcome":
+    """Simulate a cell with progress on stderr, unless only words have changed, and return what was done.
 
     Raises Interrupted, with the command to continue.
     """
@@ -138,7 +145,7 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with show_progress(cell, quiet) as progress:
-            return study.run(cell, folder, workers, force, progress, draw).seconds
+            return study.run(cell, folder, workers, force, progress, draw)
     except Interrupted as stop:
         raise interrupted(stop) from None
 

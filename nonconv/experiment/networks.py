@@ -14,8 +14,8 @@ from nonconv.engine.program import Learning
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.numerics.arithmetic import Array
 
-MOST_TRAINING_ROWS = 2048
-"""Rows of a table that the training loss is a mean over: more would take longer than the training."""
+MOST_TRAINING_ROWS = 1024
+"""Most rows of a table that the training loss is a mean over: looking at more would slow a run down."""
 MOST_EXAMINED_BYTES = 2**30
 """Memory for a smallest block of networks looking at all held-out examples at once."""
 

@@ -49,7 +49,7 @@ IN_LATEX = {
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with escapes for what is not to be seen: controls, and what turns writing around."""
+    """Return a text in one line, with characters that are not to be seen, as controls, as their escapes."""
     return visible(" ".join(text.split()))
 
 

@@ -9,6 +9,8 @@ from nonconv.report.sweep_result import ENDS, SweepResult, read_sweep_result
 from nonconv.report.sweep_table import change_rows
 from nonconv.report.tables import markdown_lines
 from nonconv.results.sweep_files import FAILED
+from nonconv.store.pack import CELLS_ARCHIVE
+from nonconv.words import count
 
 MOST_FAILURES = 10
 LOST = {"inf": "overflow", "nan": "not a number"}
@@ -30,8 +32,10 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
         "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(result)),
         f"{title}:\n\n{markdown_lines(header, rows, ('changed',)).rstrip()}" if rows else "",
         *images(folder, [name.removesuffix(".png") for name in figures if name.endswith(".png")]),
-        "Files: `sweep.csv` (one row per cell), `cells/` (the result of each cell, for `nonconv table`, `plot`, `verify` and "
-        "`compare`), `config.yaml` (reproduces this folder).",
+        "Files: `sweep.csv` (one row per cell), "
+        + ("`cells.zip`" if (folder / CELLS_ARCHIVE).exists() else "`cells/`")
+        + " (the result of each cell, for `nonconv table`, `plot`, `verify` and `compare`, which take it as FOLDER#CELL), "
+        "`config.yaml` (reproduces this folder).",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -39,10 +43,10 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
 def setting(result: SweepResult) -> str:
     """Describe a sweep: `400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of ...`."""
     about = result.about
-    keys = [f"{key} ({_count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
-    size = [f"{about[what]} {what}" if about[what] else f"varying numbers of {what}" for what in ("paths", "steps")]
+    keys = [f"{key} ({count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
+    size = [count(about[f"{one}s"], one) if about[f"{one}s"] else f"varying numbers of {one}s" for one in ("path", "step")]
     alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
-    return f"{_count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
+    return f"{count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
 
 
 def findings(result: SweepResult) -> list[str]:
@@ -56,7 +60,7 @@ def _verdicts(result: SweepResult) -> str:
     if not result.judged and set(found) == {"undecided"}:
         return "No floors were measured, so no cell has a verdict."
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
-    parts = ", ".join(f"{verdict} in {_count(count, 'cell')}" for verdict, count in counts.items())
+    parts = ", ".join(f"{verdict} in {count(number, 'cell')}" for verdict, number in counts.items())
     return f"Verdicts: {parts or 'none'}."
 
 
@@ -89,10 +93,6 @@ def _failures(result: SweepResult) -> list[str]:
     more = [f"{len(failed) - MOST_FAILURES} more cells failed; sweep.csv gives their reasons."]
     shown = [f"Failed: {_cell(result, k)}: {result.columns['reason'][k]}." for k in failed[:MOST_FAILURES]]
     return shown + (more if len(failed) > MOST_FAILURES else [])
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _join(parts: list[str]) -> str:
