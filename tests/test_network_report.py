@@ -152,7 +152,7 @@ def test_the_training_loss_is_that_of_the_rows_that_are_learned_from(tmp_path: P
     assert learning is not None
     assert learning.training is not None
     x, y = learning.training
-    assert x.shape[1] + learning.held_out[0].shape[1] == 442
+    assert x.shape[1] + learning.held_out[0].shape[1] == 442, "all rows"
     groups = {group.name: group for group in learning.groups}
 
     def weights(name: str, theta: Array) -> Array:

@@ -74,7 +74,7 @@ def _errors(result: SweepResult) -> list[str]:
 def _range(result: SweepResult, name: str, texts: list[str]) -> str:
     """Write from where to where a column reaches, and in how many cells it is no number; empty if no cell has it."""
     pairs = [(float(text), k) for k, text in enumerate(texts) if text and text not in LOST]
-    lost = [f"{what} in {_count(texts.count(text), 'cell')}" for text, what in LOST.items() if text in texts]
+    lost = [f"{what} in {count(texts.count(text), 'cell')}" for text, what in LOST.items() if text in texts]
     if not pairs:
         return f"{name}: {' and '.join(lost)}." if lost else ""
     (low, at_low), (high, at_high) = min(pairs), max(pairs)
