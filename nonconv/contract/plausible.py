@@ -17,12 +17,12 @@ MOST_BASES, MOST_TRIED = 4, 500
 """How many combinations of required parameters are used, and how many are tried to find them."""
 USUAL_VALUES, MOST_USUAL, MOST_PAIRS = 3, 64, 400
 """Values of a number that every check sees, most parameters that it sees, and most pairs that quick checks see besides."""
-MOST_WHOLE, MOST_NUMBER = 100, 1e9
+MOST_WHOLE, MOST_NUMBER = 100, 1e6
 """Ends of intervals that are tried: of whole numbers, and of others."""
-ABOVE, BELOW = 2.0**-4, 2.0**-10
-"""How near to an open end of an interval a number is tried: above the lower end, and below the upper one.
+ABOVE, BELOW, NEAREST = 2.0**-4, 2.0**-7, 2.0**-10
+"""How near to an open end of an interval a number is tried: above the lower end, below the upper one, and by quick checks.
 
-A power nearer to 0 would have limits that show at no step.
+A power nearer to 0 would have limits that show at no step, and an average nearer to 1 would settle after those of a check.
 """
 OFFERED = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
@@ -55,13 +55,14 @@ class Examples(NamedTuple):
 def plausible_parameters(kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue) -> Examples:
     """Return parameters that a config could have, in which each parameter varies.
 
-    offered: mappings that the component's author gives; the others are varied about the first. Without any, plausible values
-    are tried.
+    offered: mappings that the component's author gives. Other parameters are varied about the defaults, or about the first
+    mapping where some have none. Without any, plausible values are tried.
     """
     tried = _Tried(kind, component, catalogue)
     optional = not any(parameter.required for parameter in parameters_of(component.parameters))
     for values in offered:
         tried.add(values, must_hold=True)
+    base = {} if optional else dict(offered[0]) if offered else None
     if not offered:
         for k, values in enumerate(_bases(component)):
             tried.add(values, must_hold=optional and k == 0)
@@ -70,11 +71,11 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
     if not tried.usual:
         hint = f"EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
         return Examples([], [], (), [f"nothing that was tried is allowed; {hint}", *tried.refused[:1]])
-    choices = _choices(component, bool(offered))
+    about, choices = tried.base if base is None else base, _choices(component, bool(offered))
     for name, value, is_rare in _one_at_a_time(choices):
-        tried.add(tried.base | {name: value}, rare=is_rare)
+        tried.add(about | {name: value}, rare=is_rare)
     for pair in itertools.islice(_pairs(choices), MOST_PAIRS):
-        tried.add(tried.base | pair, rare=True)
+        tried.add(about | pair, rare=True)
     must_hold = len(offered) or int(optional)
     return Examples(tried.usual, tried.rare, tried.unvaried(), tried.refused[:1] if must_hold else [])
 
@@ -110,9 +111,9 @@ class _Tried:
         (self.rare if rare or len(self.usual) >= MOST_USUAL else self.usual).append(found)
 
     def unvaried(self) -> tuple[str, ...]:
-        """Return the names of parameters that have one value throughout."""
+        """Return the names of parameters that have one value throughout; data are the checks' own."""
         every = [*self.usual, *self.rare]
-        names = getattr(self.component.parameters, "_fields", ())
+        names = [parameter.name for parameter in parameters_of(self.component.parameters) if not parameter.kind]
         return tuple(name for name in names if len({repr(getattr(h, name)) for h in every}) < 2)
 
 
@@ -209,6 +210,7 @@ def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
     closed = [end for end in ends if all(_within(end, bound) for bound in bounds)]
     first_ends = [*closed[:1], *closed[-1:]]
     near = [core(end + offset) for end in (*lows, *highs) for offset in (step, -step)]
+    near += [high - NEAREST for high in highs if core is float]
     return list(dict.fromkeys([first, *first_ends, *others, *closed, *near]))
 
 
