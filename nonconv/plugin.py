@@ -47,6 +47,7 @@ from nonconv.components.definitions import (
     Optimizer,
     Schedule,
     Shape,
+    Squares,
 )
 from nonconv.data import DATA, STARTS
 from nonconv.data.initial import DrawnFrom, Gain
@@ -91,6 +92,7 @@ __all__ = [
     "Optimizer",
     "Schedule",
     "Shape",
+    "Squares",
     "cos",
     "each",
     "erf",

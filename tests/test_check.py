@@ -282,7 +282,7 @@ def test_junit() -> None:
         '<testsuites name="nonconv check" tests="3" failures="1" errors="0" skipped="1" time="12.750">\n'
         '  <testsuite name="my.yaml" tests="3" failures="1" errors="0" skipped="1" time="12.500">\n'
         "    <properties>\n"
-        '      <property name="claim" value="Adam ? ? stays." />\n'
+        '      <property name="claim" value="Adam \\u0007 \\ud800 stays." />\n'
         '      <property name="folder" value="out" />\n'
         "    </properties>\n"
         '    <testcase classname="my.yaml" name="expect.verdict: a &lt; b" file="my.yaml" line="8" time="12.500">\n'

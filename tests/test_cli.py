@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
+from nonconv.streams import INVISIBLE
 from nonconv.study import loop as study
 
 CLAIM = "SGD with a constant learning rate does not converge."
@@ -168,7 +170,46 @@ def test_a_full_disk_behind_stdout(command: str, buffering: dict[str, str]) -> N
             env=variables(**buffering),
         )
     assert done.returncode == 2
-    assert re.fullmatch("(standard output: )?No space left on device\n", done.stderr)
+    assert done.stderr == "standard output: No space left on device\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "2>/dev/full"])
+def test_no_result_is_lost_with_a_stream(tmp_path: Path, real: tuple[Path, Any], closed: str) -> None:
+    """Closed ones are as good as /dev/null; a file that is opened then must not take their number."""
+    config = written(tmp_path / "in", CONFIG)
+    command = shlex.join([sys.executable, "-m", "nonconv", "run", str(config), "-o", str(tmp_path / "out")])
+    done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False, env=variables())
+    assert done.returncode == 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.startswith("" if ">&-" in closed.replace("2>&-", "") else "300 paths of 60 steps")
+    for name in ("error.csv", "summary.md", "figures/error.png"):
+        assert (tmp_path / "out" / name).read_bytes() == (real[0] / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_nothing_that_is_printed_commands_a_terminal(tmp_path: Path) -> None:
+    """Names and texts of the user are shown as escapes, by every command and in every file for people."""
+    evil = "\x1b[2Jx\u202e\u200b\x9b\x00\x7f[red]"
+    told = r"\u001b[2Jx\u202e\u200b\u009b\u0000\u007f[red]"
+    config = written(tmp_path, CONFIG | {"claim": evil, "expect": {"verdict": "undecided"}})
+    wrong = written(tmp_path / "wrong", CONFIG | {evil: 1})
+    name = evil.replace("\x00", "")
+    done = [
+        process("run", config, "-o", tmp_path / name),
+        process("check", config, "-o", tmp_path, "--json", "--junit", tmp_path / "junit.xml"),
+        process("show", config),
+        process("validate", wrong),
+        process(name),
+        process("sweep", config, "--dry-run", "--set", f"{name}=1", "--grid", f"seed={name}"),
+    ]
+    shown = "".join(one.stdout + one.stderr for one in done)
+    shown += (tmp_path / name / "summary.md").read_text() + (tmp_path / "junit.xml").read_text()
+    assert [hex(ord(found)) for found in INVISIBLE.findall(shown)] == []
+    assert shown.count(told) >= 5
+    assert [one.returncode for one in done] == [0, 0, 0, 2, 2, 2]
+    # What is written is a config all the same.
+    assert yaml.safe_load(done[2].stdout)["claim"] == json.loads(done[1].stdout)["configs"][0]["claim"] == evil
 
 
 # Errors
@@ -178,7 +219,7 @@ def test_an_internal_error_asks_to_be_reported(config: Path, monkeypatch: pytest
     def broken(*arguments: Any) -> None:
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(experiment, "make_cell", broken)
+    monkeypatch.setattr(experiment, "validate", broken)
     text = "Internal error, please report it: RuntimeError: no such luck"
     for command in ("run", "show", "validate"):
         assert bad(command, config, code=1) == f"{text} (-v shows the traceback)\n"
@@ -781,8 +822,8 @@ def test_a_mean_that_rests_on_too_few_paths_has_no_interval(config: Path) -> Non
 
 
 def test_means_next_to_the_largest_double(config: Path) -> None:
-    document = documented("run", config, "--set", "optimizer=adam", "--set", "start=1e154", "--json")
-    assert document["errors"][-1]["mse"] == pytest.approx(1e308)
+    document = documented("run", config, "--set", "optimizer=adam", "--set", "start=6e153", "--json")
+    assert document["errors"][-1]["mse"] == pytest.approx(3.6e307)
     (warning,) = document["warnings"]
     assert warning.endswith(
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
@@ -801,3 +842,23 @@ def test_one_path_has_no_interval(config: Path) -> None:
     assert document["warnings"] == ["one path gives no interval"]
     assert [document["errors"][-1][name] for name in ("se", "ci_low", "ci_high")] == [None] * 3
     assert rows(Path("out"))[-1]["ci_low"] == "nan"
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_warnings_of_libraries_are_shown_with_v_alone(tmp_path: Path) -> None:
+    """Here matplotlib's about its folder. Control: -v shows it."""
+    config = written(tmp_path, SGD | {"paths": 8, "steps": 16})
+    good("run", config, "-o", tmp_path / "out", "-q")
+    environment = {"MPLCONFIGDIR": "/dev/null/none", "HOME": "/dev/null/none"}
+    for verbose in ([], ["-v"]):
+        done = process("plot", tmp_path / "out", "-o", tmp_path, *verbose, **environment)
+        assert done.returncode == 0
+        assert ("matplotlib" in done.stderr.lower()) == bool(verbose)
+        assert bool(done.stderr) == bool(verbose)
+
+
+def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: Path) -> None:
+    """Its rate is 0 from the second step on: a result. Here warnings are errors."""
+    rate = {"name": "exponential", "value": 0.1, "factor": 0.5, "steps": 5e-324}
+    good("run", written(tmp_path, SGD | {"paths": 8, "steps": 16, "learning_rate": rate}), "-o", tmp_path / "out", "-q")

@@ -152,7 +152,7 @@ def test_not_text(config: bytes, says: str, tmp_path: Path) -> None:
 
 def test_override_that_is_not_unicode(tmp_path: Path) -> None:
     """What a shell passes on from a file name in another encoding."""
-    says = "--set claim=\udce9t\udce9: the character U+DCE9 is not allowed in YAML"
+    says = r"--set claim=\udce9t\udce9: the character U+DCE9 is not allowed in YAML"
     assert told(tmp_path, GOOD["file"], "claim=\udce9t\udce9") == says
 
 

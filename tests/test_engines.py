@@ -5,6 +5,7 @@ import itertools
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -22,7 +23,6 @@ from nonconv.data.empirical import Rows
 from nonconv.engine import program as timetable
 from nonconv.engine.blocks import (
     LANES,
-    LARGEST_BLOCK,
     SMALLEST_BLOCK,
     SNAPSHOT_BYTES,
     WORTHWHILE_SAMPLES,
@@ -32,16 +32,17 @@ from nonconv.engine.blocks import (
     simulate,
     simulate_together,
 )
+from nonconv.engine.causes import CAUSES, SQUARES, causes, traced
 from nonconv.engine.compiler import definition, njit
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Stopped
 from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
-from nonconv.engine.program import Motion, Program, batch_key
+from nonconv.engine.program import LARGEST_BLOCK, Motion, Program, batch_key
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed, Failure
 from nonconv.engine.strata import path_phases
-from nonconv.numerics import rng
-from nonconv.numerics.arithmetic import Array
+from nonconv.numerics import elementary, rng
+from nonconv.numerics.arithmetic import Array, select
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
@@ -567,7 +568,7 @@ def expected_failures(theta: Array, first: int) -> tuple[Failed, ...]:
         if len(bad):
             how: Failure = "undefined" if np.isnan(theta[bad[0], :, lane]).any() else "overflow"
             before = np.abs(theta[bad[0] - 1, :, lane]).max() if bad[0] else 0.0
-            found.append(Failed(first + lane, int(bad[0]) + 1, how, float(before)))
+            found.append(Failed(first + lane, int(bad[0]) + 1, how, float(before), "an overflow"))
     return tuple(found)
 
 
@@ -606,7 +607,105 @@ def test_adam_without_eps_on_a_zero_gradient(engine: type[Fused | Reference], ep
     u = rng.uniforms(rng.key(program.seed, "data"), 0, 1, 3, 40)[0]
     zero_gradient = [3 + int(lane) for lane in np.flatnonzero(u < 0.5)]
     assert 0 < len(zero_gradient) < 40
-    assert block.failed == (tuple(Failed(k, 1, "undefined", 1.0) for k in zero_gradient) if failed else ())
+    assert block.failed == (tuple(Failed(k, 1, "undefined", 1.0, "0/0") for k in zero_gradient) if failed else ())
+
+
+SQUARING: dict[str, dict[str, float]] = {
+    "adam": {"eps": 0.0},
+    "amsgrad": {"eps": 0.0},
+    "adagrad": {"eps": 0.0},
+    "rmsprop": {"eps": 0.0, "beta2": 0.0},
+    "adabelief": {"eps": 0.0, "eps_root": 0.0},
+}
+"""Rules that divide by a root of squares: without eps they do not change when all gradients are multiplied by a number."""
+
+
+def scaled(optimizer: str, scale: float, **changes: Any) -> Program:
+    """Gradients are at least half of the scale, for the data are -1 and 2."""
+    constants = QUADRATIC.prepare(Quadratic(None, 1, scale), 1)
+    parameters = optimizer_named(optimizer).parameters(**(SQUARING[optimizer] | changes))
+    plan = plan_for(45, ALL)
+    return make(
+        optimizer, "two_point", plan=plan, start=np.zeros(1), objective_constants=constants, optimizer_parameters=parameters
+    )
+
+
+@each_engine
+@pytest.mark.parametrize("optimizer", SQUARING)
+def test_squares_of_gradients_stay_in_the_range_of_numbers_or_the_path_is_undefined(
+    optimizer: str, engine: type[Fused | Reference]
+) -> None:
+    """Steps at every scale have the bits of those at scale 1, up to one from which on the path is undefined."""
+    ordinary = run(scaled(optimizer, 1.0), engine)
+    assert ordinary.failed == ()
+    same = []
+    for power in (-1040, -580, -540, -530, -515, -495, 400, 506, 513, 520, 1020):
+        block = run(scaled(optimizer, 2.0**power), engine)
+        if not block.failed:
+            same.append(power)
+            # At -515 squares are of the order of the least normal double: right to a rounding.
+            almost = power == -515 and np.allclose(block.theta, ordinary.theta, rtol=1e-12, atol=0.0)
+            assert same_bits(block, ordinary) or almost, power
+            continue
+        assert {(one.how, one.cause) for one in block.failed} == {("undefined", CAUSES[SQUARES])}, power
+        for one in block.failed:
+            before, lost = np.split(block.theta[:, 0, one.replicate], [one.step - 1])
+            assert np.isnan(lost).all()
+            assert np.allclose(before, ordinary.theta[: len(before), 0, one.replicate], rtol=1e-9, atol=0.0), power
+        if power not in (-540, -530, -515):
+            assert {one.step for one in block.failed} == {1}
+            assert len(block.failed) == 13
+            assert all(np.isnan(numbers).all() for numbers in block.sampled)
+    assert {-495, 400, 506} <= set(same)
+    assert not {-1040, -580, -540, 513, 520, 1020} & set(same)
+
+
+@each_engine
+@pytest.mark.parametrize("eps", [1e-170, 1e-145, 1e-8])
+def test_small_squares_do_no_harm_beside_a_large_eps(eps: float, engine: type[Fused | Reference]) -> None:
+    """Gradients of 1e-163: with eps 1e-170 the first step would be a million times too long."""
+    block = run(scaled("adam", 2.0**-540, eps=eps), engine)
+    assert bool(block.failed) == (eps == 1e-170)
+    if not block.failed:
+        assert 0.0 < np.abs(block.theta[0]).max() < 1e-10
+
+
+def test_squares_of_twins_alone_may_leave_the_range() -> None:
+    """Data of 1e160 are so rare that many paths meet none, while their twins do; only the twins' numbers are lost."""
+    law = Discrete((-1.0, 1.0, 1e160), (0.5, 0.495, 0.005))
+    constants = law_named("discrete").prepare(law, 1)
+    program = make("adam", "discrete", plan=plan_for(45, ALL), start=np.zeros(1), data_constants=constants)
+    block = run(program, Reference, paths=200)
+    lost = {one.replicate for one in block.failed}
+    assert {one.cause for one in block.failed} == {CAUSES[SQUARES]}
+    found = [lane for lane in range(200) if lane not in lost and any(np.isnan(twin[:, :, lane]).any() for twin in block.twins)]
+    assert 0 < len(lost) < 100
+    assert found
+    assert np.isfinite(block.theta[:, :, [lane for lane in range(200) if lane not in lost]]).all()
+
+
+@pytest.mark.parametrize(
+    ("definition", "cause"),
+    [
+        (lambda x: np.sqrt(x - 2.0), "the root of a negative number"),
+        (lambda x: (x - 1.0) / (x - x), "0/0"),
+        (lambda x: x / (x - x), "a division by 0"),
+        (lambda x: 1e308 * (x + x), "an overflow"),
+        (lambda x: (1e308 * (x + x)) / (1e308 * (x + x)), "∞/∞"),
+        (lambda x: 1e308 * (x + x) - 1e308 * (x + x), "∞ − ∞"),
+        (lambda x: (x - x) * (1e308 * (x + x)), "0 · ∞"),
+        (lambda x: select(x > 0.0, np.sqrt(x - 2.0), x / (x - x)), "the root of a negative number"),
+        (lambda x: select(x < 0.0, np.sqrt(x - 2.0), x / (x - x)) * 2.0, "a division by 0"),
+        (lambda x: elementary.exp(800.0 * x), "an overflow"),
+        (lambda x: np.maximum(np.sqrt(x - 2.0), 1.0) + np.inf, "the root of a negative number"),
+        (lambda x: np.arcsin(x + 1.0), "an undefined operation"),
+        (lambda x: select(x > 0.0, x, np.sqrt(x - 2.0)), ""),
+    ],
+)
+def test_the_cause_of_a_number_that_is_not_finite(definition: Callable[[Any], Any], cause: str) -> None:
+    """That of the operation which made it so, whatever else was done and not chosen."""
+    with np.errstate(all="ignore"):
+        assert CAUSES[int(causes(definition(traced(np.ones(3))))[1])] == cause
 
 
 @each_engine

@@ -1,7 +1,10 @@
 """Figures: nothing clipped or run together, the same bytes again, readable in grey, and what they show is the data."""
 
+import dataclasses
 import io
 import math
+import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,14 +24,14 @@ from kit.runs import drawn
 from kit.shipped import MET, SMALL
 from nonconv import __main__, cli
 from nonconv.experiment.binding import read_cell
-from nonconv.report.figures import drawing, drawing_process
+from nonconv.report.figures import drawing, drawing_process, figures
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, RUN_FIGURES, figure_names, load
+from nonconv.report.figures.catalogue import ALL_FIGURES, RUN_FIGURE_FILES, RUN_FIGURES, figure_names, load
 from nonconv.report.figures.drawing import draw_folder
 from nonconv.report.figures.figures import LINES, error_figure, paths_figure
 from nonconv.report.figures.floors_figure import floors_figure
 from nonconv.report.figures.panels import few_decades
-from nonconv.report.run import Run, read_run
+from nonconv.report.run import Errors, Run, read_run
 from nonconv.study import loop as study
 
 PLAIN = SGD | {"paths": 128, "steps": 300, "record": {"points": 40, "paths": 6}}
@@ -128,7 +131,9 @@ def test_every_listed_figure_has_a_maker_and_files() -> None:
     assert [figure.name for figure in RUN_FIGURES if figure.needs is None] == list(FIGURES)
     names = {figure.name for figure in RUN_FIGURES}
     assert len(names) == len(RUN_FIGURES)
-    assert set(RUN_FIGURE_FILES) == {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert set(RUN_FIGURE_FILES) == {
+        f"figures/{name}.{kind}" for name in {*names, ALL_FIGURES} for kind in ("png", "svg", "txt")
+    }
 
 
 @pytest.mark.processes
@@ -152,6 +157,100 @@ def test_files_are_whole_and_the_same_again_alone_or_together(case: Callable[[st
         assert [float(side) for side in root.attrib["viewBox"].split()] == pytest.approx([0, 0, *(72 * s for s in inches)])
         assert not any(element.tag.endswith("}date") for element in root.iter())
         assert b"CreationDate" not in files[f"{figure}.pdf"]
+
+
+# What cannot be drawn
+
+
+FILLS: dict[str, list[float]] = {
+    "nan": [math.nan],
+    "inf": [math.inf],
+    "zero": [0.0],
+    "the smallest double": [5e-324],
+    "the largest double": [1.7976931348623157e308],
+    "equal but for rounding": [1.0, 1.0000000000000002],
+    "all doubles": [5e-324, 1e-300, 1e-160, 1.0, 1e160, 1e300, 1.7e308],
+    "one among nothing": [math.nan] * 39 + [3.0],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("make", FIGURE_MAKERS)
+def test_every_double_can_be_drawn(case: Callable[[str], Run], fill: str, make: Callable[[Run], Figure]) -> None:
+    """Of either sign in the paths, with more xi than lines have colours, and points anywhere. A warning fails this."""
+    run = case("dim 3")
+
+    def filled(like: Any, signs: bool = False) -> Any:
+        found = np.resize(FILLS[fill], np.shape(like))
+        return found * np.where(np.arange(found.size) % 2, -1.0, 1.0).reshape(found.shape) if signs else found
+
+    errors = {label: Errors(*map(filled, dataclasses.astuple(one))) for label, one in run.errors.items()}
+    paths = run.paths | {name: filled(run.paths[name], signs=True) for name in ("quantile", "theta")}
+    points = {label: [1e200] * 3 for label in run.summary["xi_points"]}
+    changed = {
+        "errors": errors,
+        "paths": paths,
+        "learning_rate": filled(run.step),
+        "summary": run.summary | {"xi_points": points},
+    }
+    laid_out(make, dataclasses.replace(run, **changed))
+
+
+def test_values_beyond_the_axis_are_said_to_be(case: Callable[[str], Run]) -> None:
+    run = case("plain")
+    huge = {label: dataclasses.replace(one, mse=one.mse * 1e305) for label, one in run.errors.items()}
+    assert "not shown: values above 10²⁷⁰" in texts(laid_out(error_figure, dataclasses.replace(run, errors=huge)))
+    assert not any("not shown" in text for text in texts(laid_out(error_figure, run)))
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+def test_a_figure_that_fails_fails_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another is drawn; its place, in the folder and in the summary, says why; a rerun finds the run finished."""
+
+    def broken(run: Run) -> Figure:
+        raise ValueError("no such `axis`\nin this world")
+
+    monkeypatch.setattr(figures, "error_figure", broken)
+    cell, folder = read_cell(written(tmp_path / "in", PLAIN), []), tmp_path / "out"
+    study.run(cell, folder, workers=1)
+    assert study.run(cell, folder, workers=1).reused
+    assert (folder / "figures" / "error.txt").read_text() == "not drawn: ValueError: no such `axis` in this world\n"
+    assert not (folder / "figures" / "error.png").exists()
+    assert (folder / "figures" / "paths.png").exists()
+    summary = (folder / "summary.md").read_text()
+    assert "figures/error.png" not in summary
+    assert "Figure `error`: not drawn: ValueError: no such \\`axis\\` in this world." in summary
+    monkeypatch.undo()
+    study.run(cell, folder, workers=1, force=True)
+    assert not (folder / "figures" / "error.txt").exists()
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_no_setting_of_the_user_changes_a_figure(case: Callable[[str], Run], tmp_path: Path) -> None:
+    """Nor stops matplotlib from being imported, as an unknown backend or a matplotlibrc in another encoding would."""
+    (tmp_path / "matplotlibrc").write_bytes(b"font.size: 20\naxes.facecolor: red\n\xff")
+    code = (
+        "import sys, pickle; from pathlib import Path; from nonconv.report.figures import drawing_process as p\n"
+        "with p.figure_process() as draw: there = draw(Path(sys.argv[1]))()\n"
+        "here = p.draw_here(Path(sys.argv[1]))()\n"
+        "sys.stdout.buffer.write(pickle.dumps((there, here)))"
+    )
+    env = os.environ | {"MPLBACKEND": "nonsense", "SOURCE_DATE_EPOCH": "0", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    env["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    command = [sys.executable, "-c", code, str(case("plain").folder)]
+    output = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True).stdout
+    there, here = pickle.loads(output)
+    assert there == here == draw_folder(case("plain").folder)
+
+
+def test_a_claim_is_no_formula(case: Callable[[str], Run]) -> None:
+    """Nor is a name: $ and _ are shown as they are."""
+    run = case("plain")
+    named = dataclasses.replace(run, config=run.config | {"optimizer": {"name": r"$x_{^ \tfrac"}})
+    assert laid_out(error_figure, named).axes[0].get_title(loc="left").startswith(r"$x_{^ \tfrac, quadratic")
 
 
 # Grey
@@ -204,8 +303,8 @@ drawing_process._serve()
 @pytest.mark.processes
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", ["a", "b", "c", "none"])
-def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
-    """Forks with more to tell than a pipe holds do not keep it open. Control: nothing is broken."""
+def test_a_figure_that_cannot_be_drawn_costs_no_other(broken: str) -> None:
+    """Whether it is drawn in a fork or in the process itself. Control: nothing is broken."""
     code = FAILS.replace("BROKEN", repr(broken))
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -215,7 +314,9 @@ def test_a_figure_that_cannot_be_drawn_ends_the_output(broken: str) -> None:
             output, _ = process.communicate(b'"folder"\n', timeout=30)
         finally:
             drawing_process._kill(process)
-    assert (len(output) > 3 * 2**20) == (broken == "none")
+    drawn = {name: bytes(2**20) for name in "abc" if name != broken}
+    told = {} if broken == "none" else {f"{broken}.txt": b"not drawn: ZeroDivisionError\n"}
+    assert pickle.loads(output) == drawn | told
 
 
 def test_a_rate_at_the_end_of_doubles_has_an_axis() -> None:

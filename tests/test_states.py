@@ -246,9 +246,15 @@ def _small(reference: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors.Threads, "seconds", IN_PARTS)
 
 
-@pytest.mark.parametrize("machine", [Run, Sweep])
-def test_any_order_of_events_leaves_the_bytes_of_an_undisturbed_command(machine: type[Disturbed]) -> None:
+@pytest.mark.parametrize(("machine", "few"), [(Run, 0), (Sweep, cells.FEW_CELLS), (Sweep, 0)], ids=["run", "sweep", "packed"])
+def test_any_order_of_events_leaves_the_bytes_of_an_undisturbed_command(
+    machine: type[Disturbed], few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """few: a sweep of more cells is packed."""
+    monkeypatch.setattr(cells, "FEW_CELLS", few)
+    undisturbed_sweep.cache_clear()
     run_state_machine_as_test(machine, settings=SETTINGS)
+    undisturbed_sweep.cache_clear()
 
 
 def trust_files(patched: pytest.MonkeyPatch) -> None:

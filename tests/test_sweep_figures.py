@@ -367,7 +367,7 @@ def test_colour_scales() -> None:
 
 def test_extreme_values_do_not_break_the_scale() -> None:
     usual = np.geomspace(1e-3, 1e-1, 100)
-    extreme = colours_for("positive", np.array([*usual, 1e-300, 0.0, -1.0, 1e100, 1e308]))
+    extreme = colours_for("positive", np.array([*usual, 1e-250, 0.0, -1.0, 1e100, 1e308]))
     assert 1e-6 < extreme.norm.vmin < 1e-4
     assert 1.0 < extreme.norm.vmax < 100.0
     assert extreme.extend == "both"
@@ -546,3 +546,71 @@ def test_curves_know_the_functions_that_conditions_know() -> None:
     for name, arguments in {"log": (numbers, 10.0), "min": (numbers, 1.0, 0.7), "max": (numbers, 1.0)}.items():
         one_by_one = [ON_NUMBERS.functions[name](number, *arguments[1:]) for number in numbers.tolist()]
         np.testing.assert_allclose(sweep_curves.ON_ARRAYS.functions[name](*arguments), one_by_one, rtol=1e-15)
+
+
+# Extremes
+
+
+EXTREME_AXES: dict[str, list[Any]] = {
+    "far apart": [1e-300, 1e-8],
+    "both ends": [-1e308, 1e308],
+    "all doubles": [-1e308, 0.0, 5e-324, 1.0, 1.7976931348623157e308],
+    "denormal": [5e-324, 1e-323],
+    "neighbours": [1.0, 1.0000000000000002],
+    "next to one": [0.5, 1 - 2e-16, 1 - 1e-16],
+}
+EXTREME_VALUES = (0.0, 5e-324, 1e-300, 1e-160, 1.0, 1.0000000000000002, 1e160, 1e300, 1.7e308, math.inf, math.nan)
+
+
+def extreme(cell: Cell, row: dict[str, Any]) -> None:
+    """Put any double into every number of a row, differences and slopes with signs; intervals reach from end to end."""
+    place = int(row["cell"], 16)
+    for k, name in enumerate(name for name in row if name.startswith(("mse_", "slope_", "difference_", "twin"))):
+        value = EXTREME_VALUES[(3 * place + k) % len(EXTREME_VALUES)]
+        signed = name.startswith(("slope_", "difference_")) and place % 2
+        row[name] = -value if signed else value
+        if name.endswith(("_low", "_high")):
+            row[name] = {"w": -1.7e308, "h": 1.7e308}[name[-1]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("values", EXTREME_AXES.values(), ids=list(EXTREME_AXES))
+def test_every_double_can_be_drawn(tmp_path: Path, values: list[Any]) -> None:
+    """Along both axes, as a value, as an end of an interval and in a curve. A warning fails this."""
+    keys = ("optimizer.eps", "start")
+    other = [*EXTREME_AXES["all doubles"], 1e300]
+    along = sweep(tmp_path / "map", keys, grid(values, other), extreme, curves=["start = optimizer.eps"])
+    for figure in sweep_figures(along):
+        if figure.name.startswith(("heatmap_mse", "heatmap_slope", "lines_difference")):
+            laid_out(sweep_makers(along)[figure.name]())
+    for make in sweep_makers(sweep(tmp_path / "lines", keys[:1], grid(values), extreme)).values():
+        laid_out(make())
+    axis = line_axis("start", np.array(sorted(values)))
+    assert len(set(axis.places(axis.values).tolist())) == len(values), "no two values lie in one place"
+
+
+def test_zero_has_a_colour_and_a_name_on_a_log_scale(tmp_path: Path) -> None:
+    def change(cell: Cell, row: dict[str, Any]) -> None:
+        if cell[0] == 0.1:
+            row["mse_minimizer"] = 0.0
+
+    figure = map_of(sweep(tmp_path, (RATE, BATCH), grid([0.1, 0.2, 0.4], [1, 2, 4, 8]), change))
+    assert "zero" in legend(figure)
+    assert "zero" not in legend(map_of(sweep(tmp_path, (RATE, BATCH), grid([0.1, 0.2, 0.4], [1, 2, 4, 8]))))
+
+
+def test_names_are_no_formulas(tmp_path: Path) -> None:
+    """Nor lines: a claim and names of any characters are shown as they are, without those that cannot be."""
+    names, claim = [r"$x_{^ \tfrac", "a\x1b[31m|b"], "first $\nthen \u202e_x_ $"
+    result = sweep(tmp_path, ("optimizer.name",), grid(names), claim=claim)
+    figure = laid_out(next(iter(sweep_makers(result).values()))())
+    assert r"first $ then \u202e_x_ $" in " ".join(figure.get_suptitle().split())
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [r"$x_{^ \tfrac", r"a\u001b[31m|b"]
+
+
+def test_files_of_figures_have_names_that_fit(tmp_path: Path) -> None:
+    xi = [" ".join(["0.123456789"] * 40), " ".join(["0.123456789"] * 41)]
+    result = sweep(tmp_path, ("optimizer." + "beta" * 60, "optimizer." + "eps" * 80), grid([0.1, 0.2], [1, 2]), xi=xi)
+    names = [figure.name for figure in sweep_figures(result)]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) < 200

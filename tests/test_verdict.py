@@ -650,7 +650,8 @@ def test_a_path_that_is_nowhere_has_not_diverged(run_of: Callable[..., Run], eps
     assert (lost > 100) == (eps == 0)
     if lost:
         assert run.verdict["verdict"] == "undefined"
-        assert run.verdict["reason"].startswith(f"{lost} of 400 paths are undefined: the optimizer divided 0 by 0")
+        assert run.verdict["causes"] == {"0/0": lost}
+        assert run.verdict["reason"].startswith(f"{lost} of 400 paths are undefined: 0/0")
         assert verdict_text.bound(run).endswith(": kept at every step by 400 of 400 paths, until they became undefined.")
 
 

@@ -65,7 +65,7 @@ def _config(folder: Path) -> dict[str, Any]:
     """Return the resolved config of a run. Raises UsageError, also for a sweep."""
     manifest = undamaged(folder)
     if "paths.npz" not in manifest["files"]:
-        raise UsageError(f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}")
+        raise UsageError(f"{folder} is a sweep, not a run; {folder}#CELL is a cell, by the column `cell` of its sweep.csv")
     config: dict[str, Any] = manifest["config"]
     return config
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from nonconv.checks.expectations import Row
+from nonconv.streams import visible
 
 FORBIDDEN_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -82,5 +83,5 @@ def _counts(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _xml(text: str) -> str:
-    """Replace every character that XML 1.0 forbids by a question mark; a YAML text may contain one."""
-    return FORBIDDEN_IN_XML.sub("?", text)
+    """Escape what cannot be seen, and replace what else XML 1.0 forbids by a question mark."""
+    return FORBIDDEN_IN_XML.sub("?", visible(text))

@@ -4,7 +4,7 @@ First the files are compared with the digests in the manifest. Then the paths ar
 only the recorded ones are. Another processor or library may round differently; the versions that changed are named.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nonconv.report.sweep_result import SWEEP_TABLE
 from nonconv.results.columns import read_columns
 from nonconv.results.sweep_files import DONE
 from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
+from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run
 from nonconv.store.surroundings import versions
 from nonconv.study.loop import first_paths
 
@@ -55,25 +56,41 @@ def verify_folder(folder: Path, workers: int) -> Verification:
     return _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
 
 
+def verify_run(run: Path, workers: int) -> Verification:
+    """Verify a run or a cell, as `verify_folder` does, also one that is packed: SWEEP#CELL."""
+    with opened_run(run) as folder:
+        found = verify_folder(folder, workers)
+    return replace(found, text=found.text.replace(str(folder), str(run))) if folder != run else found
+
+
 def verify_sweep(folder: Path, workers: int) -> Verification:
     """Check the files of a sweep and of all its cells, and verify MOST_CELLS cells that are spread over the grid.
 
     Raises as `verify_folder` does.
     """
     manifest = finished(folder)
-    cells = read_columns(folder / SWEEP_TABLE).where("status", DONE)["cell"]
     changed = damaged(folder, manifest)
-    for cell in cells:
-        place = folder / "cells" / cell
+    if SWEEP_TABLE in changed:  # it names the cells
+        return _changed(folder, changed)
+    cells = read_columns(folder / SWEEP_TABLE).where("status", DONE)["cell"]
+    archive = Pack(folder / CELLS_ARCHIVE)  # its digest is in the manifest
+    for cell in (cell for cell in cells if cell not in archive.places):
+        place = folder / CELLS_FOLDER / cell
         known = read_manifest(place)
         changed += [f"cells/{cell}/{name}" for name in damaged(place, known)] if known else [f"cells/{cell}/{MANIFEST}"]
     if changed:
-        return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed[:MOST_FILES_NAMED])}", ())
+        return _changed(folder, changed)
     # Cells are in the order of the grid, so every so-many-th one spreads over it.
     chosen = cells[:: max(1, len(cells) // MOST_CELLS)][:MOST_CELLS]
-    found = [verify_folder(folder / "cells" / cell, workers) for cell in chosen]
+    places = [Path(f"{folder}#{cell}") if cell in archive.places else folder / CELLS_FOLDER / cell for cell in chosen]
+    found = [verify_run(place, workers) for place in places]
     text = "\n".join([f"{folder}: the files of {len(cells)} cells are unchanged", *(one.text for one in found)])
     return Verification(all(one.good for one in found), text, tuple(dict.fromkeys(r for one in found for r in one.reasons)))
+
+
+def _changed(folder: Path, names: list[str]) -> Verification:
+    """Return the verification of a folder whose files have changed."""
+    return Verification(False, f"{folder}: files are missing or have changed: {', '.join(names[:MOST_FILES_NAMED])}", ())
 
 
 def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:

@@ -6,15 +6,15 @@ functions, so that `nonconv --help` and a config with an error answer at once.
 """
 
 import gc
-import io
 import os
-import sys
 
 import typer
 
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
+from nonconv.cli.library_warnings import keep_warnings
 from nonconv.faults.errors import UsageError
+from nonconv.streams import make_visible
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """When Python collects garbage. Its defaults cost a sixth of the time while numba compiles, which makes many objects."""
@@ -69,9 +69,8 @@ def main() -> None:
     failed. 130: interrupted.
     """
     gc.set_threshold(*GARBAGE_THRESHOLDS)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Greek letters must not make a command fail
+    keep_warnings()
+    make_visible()
     code: object = 0
     try:
         code = _run_command()

@@ -5,10 +5,10 @@ Every config is read and checked before the first one is run: a misspelt key mus
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -32,6 +32,8 @@ from nonconv.cli.sweep_config import EXECUTORS, Plan, choose_executor, run_plan
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.faults.problems import count
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from nonconv.checks.expectations import Row
@@ -232,14 +234,18 @@ def _swept_cells(task: _Task) -> "list[SweptCell]":
         def exact() -> bool:
             return sweep.get_cell(name, point).deterministic
 
+        def reading(reader: Callable[[Path], T]) -> T:
+            with cells.opened(name) as place:
+                return reader(place)
+
         return SweptCell(
             name=name,
             at=label(point),
             settings={setting.key: setting.value for setting in point},
             names=sweep.full_config(point),
             failure=task.failures.get(name, ""),
-            read=lambda: read_result(cells.path(name), exact()),
-            ends=lambda: read_ends(cells.path(name)),
+            read=lambda: reading(lambda place: read_result(place, exact())),
+            ends=lambda: reading(read_ends),
             exact=exact,
         )
 
@@ -297,11 +303,12 @@ def _compute_one(task: _Task, number: str, options: _Options, draw: "Draw") -> N
 def _is_finished(task: _Task) -> bool:
     """Whether the result is there already."""
     from nonconv.store.folder import Folder
+    from nonconv.study.loop import is_current
     from nonconv.sweeps.cells import Cells
     from nonconv.sweeps.loop import is_finished
 
     if task.cell:
-        return Folder(task.folder, task.cell.identity).is_finished()
+        return is_current(task.cell, task.folder)
     assert task.plan is not None
     return is_finished(task.plan.sweep, task.plan.survey, Folder(task.folder, task.plan.survey.identity), Cells(task.folder))
 

@@ -9,11 +9,13 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.library_warnings import kept_warnings
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 
 EXIT_INTERNAL_ERROR = 1
@@ -22,7 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
@@ -77,6 +79,10 @@ def reported(command: Command) -> Command:
             if verbose:
                 say(traceback.format_exc())
             raise typer.Exit(EXIT_INTERNAL_ERROR) from None
+        finally:
+            if verbose:
+                for line in kept_warnings():
+                    say(f"Warning of a library: {line}")
 
     return wrapper  # type: ignore[return-value]  # functools.wraps keeps the signature, but mypy does not know
 
@@ -89,13 +95,21 @@ def interrupted(stop: BaseException) -> Interrupted:
 
 def say(text: str) -> None:
     """Print a message for people on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
+        print(text, file=sys.stderr, flush=True)
 
 
 def write_stdout(content: bytes) -> None:
     """Write a result to stdout byte for byte. If it cannot be written, the flush in `main` raises."""
     sys.stdout.flush()
-    sys.stdout.buffer.write(content)
+    if sys.stdout.isatty():
+        print(content.decode("utf-8", "backslashreplace"), end="")
+        return
+    try:
+        sys.stdout.buffer.write(content)
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
 def default_workers() -> int:

@@ -11,7 +11,7 @@ import typer
 from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_table
 
-First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or of a cell of a sweep.")]
+First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or SWEEP#CELL for a cell of a sweep.")]
 Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]
 
 
@@ -26,8 +26,10 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
     from nonconv.checks.comparison import compare as compared
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json as encoded
+    from nonconv.store.pack import opened_run
 
-    found = compared(first, second)
+    with opened_run(first) as one, opened_run(second) as other:
+        found = compared(one, other)
     if as_json:
         write_stdout(encoded({"schema_version": SCHEMA_VERSION, "first": str(first), "second": str(second), **as_dict(found)}))
         return

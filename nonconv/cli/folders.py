@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nonconv.atomic import write_whole
+from nonconv.atomic import fitting_name, write_whole
 from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 
@@ -35,10 +35,12 @@ def table(
     """
     from nonconv.report.tables import FORMATS
     from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
-    undamaged(run)
-    content = _render(run, kind)
+    with opened_run(run) as folder:
+        undamaged(folder)
+        content = _render(folder, kind)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -70,20 +72,33 @@ def plot(
 
     They are written to the working directory, or to DIR.
     """
-    from nonconv.report.figures.catalogue import FORMATS
-    from nonconv.report.figures.drawing import draw_folder
+    from nonconv.report.figures.catalogue import FORMATS, UNDRAWN
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.markup import printable
     from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
-    name = undamaged(run)["name"]
+    with opened_run(run) as folder:
+        name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
+        with without_user_settings():
+            from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
+        figures = draw_folder(folder, formats=(kind,))
+
+    undrawn = []
     # Named after the run, since many runs may be plotted into one folder.
-    for figure, content in draw_folder(run, formats=(kind,)).items():
-        target = out / f"{name}-{figure}"
+    for figure, content in figures.items():
+        if figure.endswith(f".{UNDRAWN}"):
+            undrawn.append(f"{figure.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
+            continue
+        target = out / fitting_name(f"{name}-", figure)
         try:
             write_whole(target, content)
         except OSError as error:
             raise UsageError(f"{target} cannot be written: {error.strerror}") from None
         print(target)
+    if undrawn:
+        raise UsageError("\n".join(undrawn))
 
 
 @reported
@@ -93,11 +108,11 @@ def verify(run: RunFolder, verbose: Verbose = False) -> None:
     Exit code 3: files have changed, or paths differ. For a sweep, the files of all cells are checked, and the paths of
     some cells, spread over the grid, are recomputed.
     """
-    from nonconv.checks.verification import verify_folder, verify_sweep
+    from nonconv.checks.verification import verify_run, verify_sweep
     from nonconv.report.sweep_result import is_sweep
 
     # Not `undamaged`, which the other commands use: here changed files are the answer, not an error.
-    verdict = (verify_sweep if is_sweep(run) else verify_folder)(run, default_workers())
+    verdict = (verify_sweep if is_sweep(run) else verify_run)(run, default_workers())
     print(verdict.text)
     for reason in verdict.reasons:
         say(reason)

@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from nonconv.cli.common import say
+from nonconv.streams import Unescaped
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
@@ -47,7 +48,7 @@ def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(file=cast("IO[str]", Unescaped(sys.stderr)))) as progress:
         task = progress.add_task("compiling", total=cell.paths, rate="")
         rate = _Rate(cell)
 

@@ -28,12 +28,14 @@ from nonconv.cli.common import (
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.faults.problems import count
+from nonconv.streams import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nonconv.experiment.cell import Cell
     from nonconv.report.figures.drawing_process import Draw, Figures
+    from nonconv.study.loop import Outcome
 
 
 @reported
@@ -93,12 +95,13 @@ def _run(
     """Run the cell unless it is finished, and print its result."""
 
     from nonconv.report.run import read_run
-    from nonconv.store.folder import Folder
+    from nonconv.study.loop import is_current
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
-    reused = not force and Folder(folder, cell.identity).is_finished()
-    seconds = 0.0 if reused else simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
+    done = None
+    if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
+        done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
     result = read_run(folder)
     if as_json:
         # summary.json and verdict.json together: what they share is the same in both.
@@ -107,11 +110,15 @@ def _run(
         _print_result(result)
     if cell.swept and not (as_json or quiet):
         say("The `sweep` block was ignored; `nonconv sweep` runs the grid.")
-    if reused and not quiet:
-        say(f"Reused the finished results in {folder}; --force computes them again.")
+    if done is None or done.reused:
+        again = "Only words changed, so texts and figures are written again; nothing was simulated.\n" if done else ""
+        if not quiet:
+            say(f"{again}Reused the finished results in {folder}; --force computes them again.")
     elif verbose:
-        rate = cell.paths * cell.program.steps / max(seconds, 1e-9)
-        say(f"Simulated in {seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included.")
+        rate = cell.paths * cell.program.steps / max(done.seconds, 1e-9)
+        say(
+            f"Simulated in {done.seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included."
+        )
 
 
 def _load_tables_meanwhile(draw: "Draw") -> "Draw":
@@ -125,8 +132,8 @@ def _load_tables_meanwhile(draw: "Draw") -> "Draw":
     return begin
 
 
-def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> float:
-    """Simulate a cell with progress on stderr, and return the seconds it took.
+def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool, draw: "Draw") -> "Outcome":
+    """Simulate a cell with progress on stderr, unless only words have changed, and return what was done.
 
     Raises Interrupted, with the command to continue.
     """
@@ -137,20 +144,21 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with show_progress(cell, quiet) as progress:
-            return study.run(cell, folder, workers, force, progress, draw).seconds
+            return study.run(cell, folder, workers, force, progress, draw)
     except Interrupted as stop:
         raise interrupted(stop) from None
 
 
 def _document(summary: dict[str, Any], folder: Path) -> bytes:
     """Return the JSON document that --json prints."""
-    return (json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
+    return visible(json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _print_result(result: Any) -> None:
     """Print a finished run: setting, errors, findings, verdict, and where the files are."""
 
     from nonconv.report.figures.catalogue import figure_names
+    from nonconv.report.figures_text import lines
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting
     from nonconv.report.tables import short_rows
@@ -167,5 +175,5 @@ def _print_result(result: Any) -> None:
         print_table(title, header, rows, numbers=True)
     print(f"\nVerdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
-    for figure in figure_names(result.folder):
-        print(result.folder / "figures" / f"{figure}.png")
+    for line in lines(result.folder, figure_names(result.folder)):
+        print(line)

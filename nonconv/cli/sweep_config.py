@@ -8,10 +8,11 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nonconv.atomic import fitting_name
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -29,7 +30,7 @@ from nonconv.cli.common import (
     write_stdout,
 )
 from nonconv.cli.tables import print_table
-from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import count
 
 if TYPE_CHECKING:
@@ -79,12 +80,20 @@ def sweep(
 
     _check_executor(executor, scheduler)
     if dry_run:
-        _print_plan(read_plan(config, settings, grids, out), workers or default_workers(), force, as_json)
+        grid = _read_grid(config, settings, grids)
+        finished = None if force else _find_finished(grid, out)
+        left = _finished_plan(*finished) if finished else _plan_left(_survey(grid, out), workers or default_workers(), force)
+        _print_plan(grid, left, workers or default_workers(), as_json)
         return
     # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
     with figure_process() as draw:
-        plan = read_plan(config, settings, grids, out)
-        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers())
+        grid = _read_grid(config, settings, grids)
+        if not force and (finished := _find_finished(grid, out)):
+            _say_claim(grid, quiet or as_json)
+            _print_result(_reused(*finished), as_json, quiet)
+            return
+        plan = _survey(grid, out)
+        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), quiet or as_json)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet)
     if outcome.failures:
@@ -100,8 +109,10 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         near = nearest(executor, EXECUTORS)
         hint = f"\n  did you mean {near}?" if near else ""
         raise UsageError(f"--executor: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
-    if scheduler and executor != "dask":
+    if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
+    if scheduler is not None and not scheduler.strip():
+        raise UsageError("--scheduler: the address is empty\n  allowed: an address such as tcp://10.0.0.1:8786")
 
 
 class Plan(NamedTuple):
@@ -112,17 +123,52 @@ class Plan(NamedTuple):
     folder: Path
 
 
-def read_plan(config: Path, settings: list[str], grids: list[str], out: Path | None) -> Plan:
-    """Read and survey the sweep, and choose its output folder. Raises ConfigError."""
+def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
+    """Read the sweep. Raises ConfigError."""
 
-    from nonconv.sweeps.sweep import read_sweep, survey
+    from nonconv.sweeps.sweep import read_sweep
 
-    found = read_sweep(config, settings, grids)
-    surveyed = survey(found)
-    return Plan(found, surveyed, out or Path("outputs") / f"{found.name}-{surveyed.identity[:8]}")
+    return read_sweep(config, settings, grids)
 
 
-def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+def _folder(grid: "Sweep", identity: str, out: Path | None) -> Path:
+    """Choose the output folder."""
+    return out or Path("outputs") / fitting_name(grid.name, f"-{identity[:8]}")
+
+
+def _find_finished(grid: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:
+    """Return folder and manifest of the sweep if that is finished and its cells need not be looked at one by one."""
+
+    from nonconv.sweeps.loop import find_finished
+    from nonconv.sweeps.sweep import find_identity
+
+    try:
+        identity = find_identity(grid)
+    except NonconvError:
+        return None  # the survey will say it, of all cells
+    folder = _folder(grid, identity, out)
+    manifest = find_finished(grid, folder, identity)
+    return (folder, manifest) if manifest else None
+
+
+def _reused(folder: Path, manifest: dict[str, Any]) -> "Outcome":
+    """Return what was done for a sweep that was finished before."""
+
+    from nonconv.sweeps.loop import Outcome
+
+    return Outcome(folder, 0, int(manifest["cells"]), {})
+
+
+def _survey(grid: "Sweep", out: Path | None) -> Plan:
+    """Survey the sweep, and choose its output folder. Raises ConfigError."""
+
+    from nonconv.sweeps.sweep import survey
+
+    surveyed = survey(grid)
+    return Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
+
+
+def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int, quiet: bool = False) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called."""
 
     from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
@@ -131,7 +177,13 @@ def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) 
         return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
     # Other machines may not see this disk: the files that cells read travel with the sweep.
     files = {name: file.content for name, file in plan.survey.files.items()}
-    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers)
+    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, (lambda text: None) if quiet else say)
+
+
+def _say_claim(grid: "Sweep", quiet: bool) -> None:
+    """Print the claim, if there is one."""
+    if grid.claim and not quiet:
+        say(f"Claim: {grid.claim}")
 
 
 def run_plan(
@@ -145,8 +197,8 @@ def run_plan(
     from nonconv.cli.sweep_progress import show_sweep_progress
     from nonconv.sweeps.loop import run_sweep
 
-    if plan.sweep.claim and announce and not quiet:
-        say(f"Claim: {plan.sweep.claim}")
+    if announce:
+        _say_claim(plan.sweep, quiet)
     # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that finished cells and whole blocks are saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -155,10 +207,27 @@ def run_plan(
         raise interrupted(stop) from None
 
 
-def _print_plan(plan: Plan, workers: int, force: bool, as_json: bool) -> None:
-    """Print what --dry-run says: cells, path-steps, and an estimate of the time."""
+class _Left(NamedTuple):
+    """What --dry-run says of a sweep. done: finished cells. seconds: an estimate. tried: what it rests on."""
 
-    from nonconv.store.folder import SCHEMA_VERSION
+    folder: Path
+    cells: int
+    done: int
+    path_steps: int
+    path_steps_left: int
+    seconds: float
+    tried: str
+
+
+def _finished_plan(folder: Path, manifest: dict[str, Any]) -> _Left:
+    """Say that nothing is left of a finished sweep."""
+    cells = int(manifest["cells"])
+    return _Left(folder, cells, cells, int(manifest.get("path_steps", 0)), 0, 0.0, "")
+
+
+def _plan_left(plan: Plan, workers: int, force: bool) -> _Left:
+    """Find out what is left of a sweep. Raises UsageError for what the sweep itself would refuse."""
+
     from nonconv.sweeps.estimate import estimate
     from nonconv.sweeps.loop import refuse_fewer_paths
 
@@ -166,23 +235,31 @@ def _print_plan(plan: Plan, workers: int, force: bool, as_json: bool) -> None:
         # The plan must not promise what the sweep itself would refuse.
         refuse_fewer_paths(*plan)
     left, cells = estimate(*plan, workers), len(plan.survey.ids)
+    return _Left(plan.folder, cells, left.done, plan.survey.path_steps, left.path_steps, left.seconds, left.tried)
+
+
+def _print_plan(grid: "Sweep", left: _Left, workers: int, as_json: bool) -> None:
+    """Print what --dry-run says: cells, path-steps, and an estimate of the time."""
+
+    from nonconv.store.folder import SCHEMA_VERSION
+
     if as_json:
         facts = {
             "schema_version": SCHEMA_VERSION,
-            "name": plan.sweep.name,
-            "folder": str(plan.folder),
-            "cells": cells,
+            "name": grid.name,
+            "folder": str(left.folder),
+            "cells": left.cells,
             "done": left.done,
-            "path_steps": plan.survey.path_steps,
-            "path_steps_left": left.path_steps,
+            "path_steps": left.path_steps,
+            "path_steps_left": left.path_steps_left,
             "seconds": round(left.seconds, 1),
             "workers": workers,
         }
         write_stdout((json.dumps(facts, indent=2) + "\n").encode())
         return
-    print(f"{plan.sweep.name}: {count(cells, 'cell')}, {plan.survey.path_steps:.3g} path-steps in total")
-    print(f"{plan.folder}: {left.done} of {count(cells, 'cell')} finished, {cells - left.done} to compute")
-    if left.path_steps:
+    print(f"{grid.name}: {count(left.cells, 'cell')}, {left.path_steps:.3g} path-steps in total")
+    print(f"{left.folder}: {left.done} of {count(left.cells, 'cell')} finished, {left.cells - left.done} to compute")
+    if left.path_steps_left:
         print(f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}")
 
 
@@ -196,6 +273,7 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
+    from nonconv.report.figures_text import lines
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
     from nonconv.report.sweep_table import short_rows
@@ -215,8 +293,8 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for figure in sorted((folder / "figures").glob("*.png")):
-        print(figure)
+    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
+        print(line)
     if outcome.reused and not quiet:
         cells = count(int(result.about["cells"]), "cell")
         reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"

@@ -9,10 +9,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from nonconv.cli.common import say
 from nonconv.cli.progress import PLAIN_SECONDS
+from nonconv.streams import Unescaped, in_line
 
 if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent
@@ -95,13 +96,13 @@ def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
     def draw() -> Any:
         return Group(bar, *(Text(f"  {line}", style="dim") for line in newest), Text(f"  {tally.results}"))
 
-    with Live(bar, console=Console(stderr=True), refresh_per_second=8, transient=True) as live:
+    with Live(bar, console=Console(file=cast("IO[str]", Unescaped(sys.stderr))), refresh_per_second=8, transient=True) as live:
 
         def on_event(event: "Event") -> None:
             nonlocal last
             tally.add(event)
             if event.cell and event.status:
-                newest.append(f"{event.cell}  {event.label}: {event.status}")
+                newest.append(in_line(f"{event.cell}  {event.label}: {event.status}"))
             now = time.monotonic()
             # The last event is always shown: it says that the stage is now writing.
             if now - last < VIEW_SECONDS and tally.settled < tally.cells:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
 
+from nonconv.streams import visible
+
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are then never split."""
 BETWEEN, AROUND = 3, 2
@@ -29,6 +31,7 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
     # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
     on_terminal = sys.stdout.isatty()
     width = max(LEAST_WIDTH, shutil.get_terminal_size().columns) if on_terminal else NUMBERS_WIDTH if numbers else TEXT_WIDTH
+    header, rows = [*map(visible, header)], [[*map(visible, row)] for row in rows]  # escapes count for the width
     if title:
         print(wrapped(title, width) if on_terminal else title)
     for line in lines(header, rows, width, numbers):
@@ -107,7 +110,7 @@ def _drawn(header: Sequence[str], rows: Rows, widths: Sequence[int], numbers: bo
     for row in rows:
         table.add_row(*row)
     text, total = StringIO(), sum(widths) + BETWEEN * len(widths) + AROUND
-    Console(width=total, highlight=False, markup=False, file=text).print(table)
+    Console(width=total, highlight=False, markup=False, emoji=False, file=text).print(table)
     yield from (line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -135,6 +135,22 @@ def _default_start(h: Parameters) -> Any:
     """Placeholder for `_zeros` of the optimizer's own state, until the component is made."""
 
 
+class Squares(NamedTuple):
+    """The state field of an optimizer whose root divides: a sum, an average or a maximum of squares of gradients.
+
+    Squares leave the range of numbers long before gradients do, at 1e-154 and 1e154. A path on which they do so, and whose
+    step is another one therefore, is undefined.
+
+    keeps: parameters -> the least share of it that a step leaves, between 0 and 1: beta2 of an average, 1 of a sum.
+    divisor: parameters -> what divides, at least, where it is 0: eps outside the root. Without it and `keeps`, nothing is
+        known, and it is looked at after every step.
+    """
+
+    field: str
+    keeps: Callable[[Parameters], float] = lambda parameters: 0.0
+    divisor: Callable[[Parameters], float] = lambda parameters: 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Component):
     """A rule that turns a gradient into a direction: theta <- theta - learning_rate * direction.
@@ -147,7 +163,7 @@ class Optimizer(Component):
         By default every parameter keeps its value.
 
     The other fields state what the theory and the verdict need of the rule. The first three have no default: a wrong one would
-    take a safeguard away. The last two state nothing by default. `nonconv explain NAME --test` measures all of them.
+    take a safeguard away. The last three state nothing by default. `nonconv explain NAME --test` measures all of them.
 
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
         constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
@@ -161,6 +177,7 @@ class Optimizer(Component):
     stable_below: parameters -> how large the constant learning rate times the curvature of a minimum may be for
         iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
         inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
+    squares: the state field whose root divides, so that what becomes of it is looked at; None if none does.
     """
 
     state: type[Any]
@@ -170,6 +187,7 @@ class Optimizer(Component):
     can_be_undefined: Callable[[Parameters], bool]
     bounded_direction: Callable[[Parameters], bool] = lambda parameters: False
     stable_below: Callable[[Parameters], float] | None = None
+    squares: Squares | None = None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns

@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Component, Coupled, Initialisation, OneOf, Optimizer
+from nonconv.components.definitions import Component, Coupled, Initialisation, OneOf, Optimizer, Squares
 from nonconv.components.parameters import allowed, bare, without_none
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.spec import common_parameters, component_model, typed
@@ -151,6 +151,14 @@ def _check_statements(rule: Optimizer) -> Iterator[Finding]:
     if not isinstance(rule.monotone, tuple) or not set(rule.monotone) <= set(fields):
         known = ", ".join(fields) or "the state has none"
         yield rule.parameters, "monotone", f"must be a tuple of names of state fields ({known}), got {rule.monotone!r}"
+    squares = rule.squares
+    if squares is not None and not isinstance(squares, Squares):
+        yield rule.parameters, "squares", f"must be Squares(FIELD, ...), got {squares!r}"
+    elif squares and squares.field not in fields:
+        known = ", ".join(fields) or "the state has none"
+        yield rule.parameters, "squares", f"must name a state field ({known}), got {squares.field!r}"
+    elif squares and not (callable(squares.keeps) and callable(squares.divisor)):
+        yield rule.parameters, "squares", "keeps and divisor must be functions"
 
 
 def _check_definitions(component: Component) -> Iterator[Finding]:

@@ -37,6 +37,8 @@ HUGE, FARTHEST = 1e100, 1e6
 """The largest gradients that a bound is tried with, and how many times longer bounded directions may become."""
 TINY, FAR_ABOVE, LATE, SETTLED, BORDER = 1e-30, 1e3, 2.0**40, 4096, 0.1
 """A theta beside which any eps is large, and growth of it; from which step on, how long, how far off the limit."""
+SAME = 1e-6
+"""Relative difference of numbers that are the same but for eps and rounding."""
 QUIET = 64
 """Steps without a gradient, after which 0/0 has come up if it can."""
 
@@ -295,6 +297,30 @@ def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, floa
     return (max(largest), largest[1]) if np.isfinite(theta[0]) else (math.inf, math.inf)
 
 
+def _squares_are_stated(component: Optimizer, h: Any) -> None:
+    """Compare `squares` with the fields that grow as squares of gradients do, and with whether their root divides."""
+    gradients = _normals()[:QUIET]
+    *_, small, last = _walk(component, h, np.vstack([gradients, np.zeros((1, gradients.shape[1]))]))
+    *_, large, _ = _walk(component, h, np.vstack([gradients * LARGE, np.zeros((1, gradients.shape[1]))]))
+    fields = zip(component.state._fields, small.state, large.state, strict=True)
+    squares = [name for name, a, b in fields if np.any(a != 0.0) and np.allclose(b, a * LARGE**2, rtol=SAME, atol=0.0)]
+    stated = component.squares
+    if stated is None:
+        with np.errstate(all="ignore"):
+            divides = not np.any(np.abs(large.direction) > math.sqrt(LARGE) * np.abs(small.direction))
+        if squares and divides:
+            name = squares[-1]
+            raise Broken(f'{name} holds squares of gradients, and their root divides; state squares=Squares("{name}")')
+        return
+    at, keeps = component.state._fields.index(stated.field), stated.keeps(h)
+    # Of deviations that are all 0 nothing grows.
+    if stated.field not in squares and np.any(large.state[at] != small.state[at]):
+        raise Broken(f"squares names {stated.field}, which does not grow as squares of gradients do")
+    if np.any(last.state[at] < (keeps - SAME) * small.state[at]):
+        left = float(np.min(last.state[at] / small.state[at]))
+        raise Broken(f"keeps of squares is {keeps:g}, but a step without gradient leaves {left:.4g} of {stated.field}")
+
+
 OF_OPTIMIZERS: dict[str, Check] = {
     "start returns finite floats": _state_is_floats,
     "at_step returns one number per step": _at_step_is_a_table,
@@ -305,5 +331,6 @@ OF_OPTIMIZERS: dict[str, Check] = {
     "can_be_undefined says whether 0/0 occurs": _undefined_is_measured,
     "bounded_direction says if there is a bound": _bound_is_measured,
     "stable_below is where a minimum repels": _stability_is_measured,
+    "squares names the field whose root divides": _squares_are_stated,
     "compiled update equals NumPy's": _update_compiles,
 }

@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nonconv.engine.causes import CAUSES, SQUARES
 from nonconv.engine.moving import Moving, Stopped
 from nonconv.engine.plan import Span
-from nonconv.engine.program import Engine, Learning, Program
-from nonconv.engine.replay import Failed, Progress, find_failures, find_progress
+from nonconv.engine.program import LARGEST_BLOCK, Engine, Learning, Program
+from nonconv.engine.replay import Failed, Progress, find_failures, find_lost, find_progress
 from nonconv.engine.strata import Hits, find_hits
 from nonconv.engine.whole import Whole, follow
 from nonconv.numerics.arithmetic import Array
 
 SNAPSHOT_BYTES = 16 * 2**20
 """Most bytes of a block's snapshots, unless the smallest block has more."""
-SMALLEST_BLOCK, LARGEST_BLOCK = 8, 1024
-"""Fewest and most paths of a block."""
+SMALLEST_BLOCK = 8
+"""Fewest paths of a block."""
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
 WORTHWHILE_SAMPLES = 2**23
@@ -135,7 +136,7 @@ def _simulate(
         moving.go(program.marks, seen.marked, done, span.first)
         hits = find_hits(program.seed, first, paths, span, together.tile)
         if program.plan.wanted.twin:
-            _follow_twin(moving.twin(span.first), span, hits, seen)
+            _follow_twin(moving.twin(span.first), span, hits, seen, alone)
         seen.sampled.append(np.empty((span.strata, *moving.theta.shape)))
         moving.go(program.marks, seen.marked, span.first, span.last, hits, seen.sampled[-1])
         done = span.last
@@ -151,20 +152,23 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         return np.ascontiguousarray(rows[..., number * program.dim : (number + 1) * program.dim, :])
 
     first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
-    start, seen = own(moving.start), own(all_seen.marked)
+    start, seen, average = own(moving.start), own(all_seen.marked), None if average is None else own(average)
+    failed = find_failures(program, engine, first, own(moving.theta), moving.suspects(number), stop)
+    sampled = tuple(map(own, all_seen.sampled))
+    _lose(program, failed, first, seen, sampled, average)
     # Without floors the marks are the recorded steps: no copy then.
     theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
     return Block(
         first=first,
         start=start,
         theta=theta,
-        average=None if average is None else own(average),
-        failed=find_failures(program, engine, first, own(moving.theta), stop),
+        average=average,
+        failed=failed,
         progress=find_progress(program, engine, first, start, theta, stop),
         marks=marks,
         seen=seen,
         twins=tuple(map(own, all_seen.twins)),
-        sampled=tuple(map(own, all_seen.sampled)),
+        sampled=sampled,
         sampled_twins=tuple(map(own, all_seen.sampled_twins)),
         lowest=own(moving.lowest),
         highest=own(moving.highest),
@@ -225,8 +229,34 @@ def _find_unmoved(program: Program, learning: Learning, idle: Callable[..., Any]
     return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
-def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen) -> None:
-    """Move the twin through its span and add what is seen of it."""
+def _lose(
+    program: Program, failed: Sequence[Failed], first: int, seen: Array, sampled: Sequence[Array], average: Array | None
+) -> None:
+    """Set to nan what was seen of paths whose squares of gradients left the range of numbers, from that step on."""
+    for one in failed:
+        if one.cause == CAUSES[SQUARES]:
+            lane = one.replicate - first
+            seen[program.marks >= one.step, :, lane] = np.nan
+            for span, numbers in zip(program.plan.spans, sampled, strict=True):
+                if span.last >= one.step:
+                    numbers[:, :, lane] = np.nan
+            if average is not None:
+                average[:, lane] = np.nan
+
+
+def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen, engines: Sequence[Engine]) -> None:
+    """Move the twin through its span and add what is seen of it; nan where its squares leave the range of numbers.
+
+    engines: of each program alone.
+    """
+    origin = twin.saved()
     seen.twins.append(np.empty((len(span.twin_marks), *twin.theta.shape)))
     seen.sampled_twins.append(np.empty((span.strata - span.late.start, *twin.theta.shape)))
     twin.go(span.twin_marks, seen.twins[-1], span.first, span.last, hits, seen.sampled_twins[-1])
+    for k, program in enumerate(twin.programs):
+        suspects = twin.suspects(k)
+        if suspects.any():
+            lost = find_lost(origin.alone(k, engines[k]), suspects, span.first, span.last)
+            own = np.ix_([*range(k * program.dim, (k + 1) * program.dim)], np.flatnonzero(lost))
+            for numbers in (seen.twins[-1], seen.sampled_twins[-1]):
+                numbers[:, own[0], own[1]] = np.nan

@@ -170,7 +170,7 @@ class Kernel:
             m.theta, m.state, m.average, m.lowest, m.highest, m.coefficients, m.batch_size, m.marks, m.snapshots,
             *m.hits, m.sampled, m.first_step, m.average_from,
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.before.k0, m.before.k1, m.branched, m.stop,
-            tuple(self._pieces), self._sizes, scratch,
+            m.least, m.watched, m.due, m.every, tuple(self._pieces), self._sizes, scratch,
         )  # fmt: skip
 
     def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:

@@ -51,7 +51,7 @@ def clear(out):
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
-    first_draw, first_replicate, k0, k1, j0, j1, branched, stop, pieces, sizes, scratch,
+    first_draw, first_replicate, k0, k1, j0, j1, branched, stop, least, watched, due, every, pieces, sizes, scratch,
 ):  # fmt: skip
     """Move the paths of a block in place (engine.program.Engine.advance), LANES of them at a time.
 
@@ -79,7 +79,7 @@ def advance(
             fill_examples(u, lanes, draws, examples, at, first_replicate + first, b0, b1)
             deal(deck, at, examples, u, lanes)
             at += examples
-        draw, mark = first_draw, 0
+        draw, mark, watch = first_draw, 0, due
         hit, hits = first * strata + skipped * here, (first + here) * strata
         while hit < hits and hit_step[hit] < first_step:
             hit += 1
@@ -112,6 +112,11 @@ def advance(
                         # A nan compares false, so it is ignored as by np.fmin in the reference engine.
                         lowest[j, first + i] = w[j, i] if w[j, i] < lowest[j, first + i] else lowest[j, first + i]
                         highest[j, first + i] = w[j, i] if w[j, i] > highest[j, first + i] else highest[j, first + i]
+            if t == watch:
+                for j in range(dim):
+                    for i in range(here):
+                        least[j, first + i] = min(least[j, first + i], s[watched, j * lanes + i])
+                watch += every
             if mark < len(marks) and marks[mark] == t:
                 put(w, first, here, snapshots[mark])
                 mark += 1

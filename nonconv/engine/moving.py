@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen
 from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
+from nonconv.engine.squares import watch
 from nonconv.engine.strata import NO_HITS, Hits
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
@@ -67,6 +68,10 @@ class Moving:
         self.average = np.zeros_like(self.theta) if self.program.average_after is not None else np.empty((0, 0))
         # Extremes begin at the start, which is an iterate too. Empty arrays mean that nothing is kept.
         self.lowest, self.highest = (self.theta.copy() if self.program.track_range else np.empty((0, 0)) for _ in range(2))
+        self.watches = [watch(program) for program in programs]
+        # Programs that move together are looked at as often as the one that needs it most.
+        self.every = min((how.every for how in self.watches if how and how.every), default=0)
+        self.least = self._nothing_seen()
 
     @property
     def program(self) -> Program:
@@ -75,13 +80,45 @@ class Moving:
 
     def twin(self, after: int) -> "Moving":
         """Return a copy of the paths, moved up to step `after`, that goes on with independent data."""
-        # A shallow copy, then fresh arrays for what moves; averages and extremes are not measured of twins.
-        other = copy(self)
+        other = self.saved()
         # From here on the twin draws from its own stream; what is left of an epoch still depends on the draws before.
         other.key, other.branched = key(self.program.seed, "twin"), self.program.draws_up_to(after)
+        return other
+
+    def saved(self) -> "Moving":
+        """Return a copy that moves apart, of which neither averages nor extremes are measured."""
+        # A shallow copy, then fresh arrays for what moves.
+        other = copy(self)
         other.theta, other.state = self.theta.copy(), self.state.copy()
         other.average = other.lowest = other.highest = np.empty((0, 0))
+        other.forget()
         return other
+
+    def alone(self, number: int, engine: Engine) -> "Moving":
+        """Return a copy of program `number` that moves apart with its own engine."""
+        other, dim = self.saved(), self.programs[number].dim
+        own = slice(number * dim, (number + 1) * dim)
+        other.programs, other.watches, other.engine = [self.programs[number]], [self.watches[number]], engine
+        other.theta, other.state = (np.ascontiguousarray(rows[..., own, :]) for rows in (other.theta, other.state))
+        other.forget()
+        return other
+
+    def forget(self) -> None:
+        """Forget what was seen of squares."""
+        self.least = self._nothing_seen()
+
+    def _nothing_seen(self) -> Array:
+        """Return `least` before any look at squares, (dim, paths); empty where there will be none."""
+        return np.full_like(self.theta, np.inf) if self.every else np.empty((0, 0))
+
+    def suspects(self, number: int) -> NDArray[np.bool_]:
+        """Return on which paths of program `number` squares of gradients may have left the range of numbers, (paths,)."""
+        how, dim = self.watches[number], self.programs[number].dim
+        own = slice(number * dim, (number + 1) * dim)
+        if how is None:
+            return np.zeros(self.theta.shape[1], dtype=np.bool_)
+        found = ~np.isfinite(self.state[how.slot, own]).all(axis=0)
+        return np.asarray(found | (self.least[own] < how.suspect).any(axis=0) if how.every else found)
 
     def go(
         self,
@@ -117,10 +154,24 @@ class Moving:
 
         marks: rising indices into the slice. snapshots (marks, dim, paths): written at these. hits, sampled: see Motion.
         """
+        motion = self._motion(piece, marks, snapshots, hits, sampled)
+        self.engine.advance(motion)
+        if self.stop[0]:
+            raise Stopped
+
+    def motion(self, piece: Slice, theta: Array, state: Array) -> Motion:
+        """Return the motion of paths at theta (dim, paths) in this state (slots, dim, paths), of which nothing is kept."""
+        nothing = np.empty((0, 0))
+        marks = np.arange(0)
+        motion = self._motion(piece, marks, np.empty((0, *theta.shape)), NO_HITS, NOTHING_SAMPLED)
+        return motion._replace(theta=theta, state=state, average=nothing, lowest=nothing, highest=nothing, due=-1)
+
+    def _motion(self, piece: Slice, marks: NDArray[np.int64], snapshots: Array, hits: Hits, sampled: Array) -> Motion:
+        """Return the motion by the steps of a slice, see `advance`."""
         # An index beyond the slice: none of its steps is averaged.
         never = len(piece.batch_size)
         after = self.program.average_after if self.average.size else None
-        motion = Motion(
+        return Motion(
             theta=self.theta,
             state=self.state,
             average=self.average,
@@ -140,10 +191,12 @@ class Moving:
             stop=self.stop,
             before=self.before,
             branched=self.branched,
+            least=self.least,
+            watched=self.watches[0].slot if self.watches[0] else 0,
+            # Counted from the first step of the run, whatever the slices.
+            due=(1 - piece.first_step) % self.every if self.every else -1,
+            every=self.every,
         )
-        self.engine.advance(motion)
-        if self.stop[0]:
-            raise Stopped
 
     def mean(self) -> Array | None:
         """Return the mean of the iterates after `average_after`, shape (dim, paths); None if the program averages nothing."""

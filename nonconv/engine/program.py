@@ -18,6 +18,8 @@ from nonconv.numerics.rng import Key
 SLICE_STEPS = 8192
 """Steps per slice of the timetable, and how many slices are kept: their tables take memory in proportion."""
 KEPT_SLICES = 16
+LARGEST_BLOCK = 1024
+"""Most paths of a block."""
 
 
 class Slice(NamedTuple):
@@ -43,6 +45,8 @@ class Motion(NamedTuple):
     first_draw, first_replicate: coordinates of the random numbers. key: their stream.
     stop (1,): a nonzero entry, set by another thread, ends the motion early.
     before, branched: draws before `branched` were made with the key `before`: the rest of an epoch depends on them.
+    least (dim, paths): lowered to the state of slot `watched` after the steps due, due + every, ... of the slice; due is -1
+    where there is nothing to watch.
 
     Of several programs at once dim is the sum of their dimensions.
     """
@@ -66,6 +70,10 @@ class Motion(NamedTuple):
     stop: NDArray[np.uint8]
     before: Key
     branched: int
+    least: Array
+    watched: int
+    due: int
+    every: int
 
 
 class Engine(Protocol):
@@ -188,6 +196,10 @@ class Program:
             batch = whole.batch_size[at : min(at + length, kept)]
             yield Slice(whole.first_step + at, whole.coefficients[at : at + len(batch)], batch, draw)
             draw += int(batch.sum()) * self.draws_per_sample
+
+    def single_steps(self, piece: Slice) -> Iterator[Slice]:
+        """Yield the steps of a slice one by one."""
+        yield from self._pieces(piece, 0, len(piece.batch_size), 1)
 
     def _slice(self, number: int) -> Slice:
         """Return a slice by number; the last few are kept, since every block passes through all of them."""

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.blocks import LARGEST_BLOCK
 from nonconv.engine.deck import deal
-from nonconv.engine.program import Learning, Motion, Program
+from nonconv.engine.program import LARGEST_BLOCK, Learning, Motion, Program
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import uniforms
 
@@ -44,6 +43,8 @@ class Reference:
                 if m.lowest.size:
                     np.fmin(m.lowest, m.theta, out=m.lowest)
                     np.fmax(m.highest, m.theta, out=m.highest)
+                if m.due >= 0 and t >= m.due and (t - m.due) % m.every == 0:
+                    np.fmin(m.least, m.state[m.watched], out=m.least)
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
                 if len(m.sampled):

@@ -28,6 +28,7 @@ import numpy as np
 from nonconv.engine.blocks import LANES
 from nonconv.engine.machine import Function
 from nonconv.engine.program import Motion, Program
+from nonconv.engine.squares import watched_slot
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
 
@@ -63,7 +64,7 @@ sample = definition(data.{sample}, inline="always")
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
-    first_draw, first_replicate, k0, k1, stop, constants, data_constants, u, total, one,
+    first_draw, first_replicate, k0, k1, stop, least, due, every, constants, data_constants, u, total, one,
 ):
     programs, (rows, paths) = coefficients.shape[1], theta.shape
     dim, strata = rows // programs, hit_step.shape[0] // paths
@@ -71,7 +72,7 @@ def advance(
     for tile in range(0, paths, LANES):
         end = tile + LANES if tile + LANES < paths else paths
         first, last = np.uint64(tile), np.uint64(end)
-        draw, made, mark = first_draw, -DRAWS_AT_ONCE, 0
+        draw, made, mark, watch = first_draw, -DRAWS_AT_ONCE, 0, due
         hit, hits = tile * strata + skipped * (end - tile), end * strata
         while hit < hits and hit_step[hit] < first_step:
             hit += 1
@@ -87,7 +88,7 @@ def advance(
                         at, low, high = theta[j, i], lowest[j, i], highest[j, i]
                         lowest[j, i] = one * (at if at < low else low)
                         highest[j, i] = one * (at if at > high else high)
-            if mark < marks.shape[0] and marks[mark] == t:
+{watch}            if mark < marks.shape[0] and marks[mark] == t:
                 for j in range(rows):
                     for i in range(first, last):
                         snapshots[mark, j, i] = theta[j, i]
@@ -144,6 +145,14 @@ if draw >= made + DRAWS_AT_ONCE:
     made = draw - draw % 2
     fill(u, first, last, made, first_replicate, k0, k1)
 """
+WATCH_TEMPLATE = """\
+            if t == watch:
+                for j in range(rows):
+                    for i in range(first, last):
+                        at, low = state[{slot}, j, i], least[j, i]
+                        least[j, i] = one * (at if at < low else low)
+                watch += every
+"""
 WITHOUT_DRAWS = """\
 if stop[0] != 0:
     return
@@ -187,6 +196,7 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
         gradient=objective.gradient.__name__,
         sample=data.sample.__name__,
         step=indent(step, " " * 12),
+        watch=WATCH_TEMPLATE.format(slot=watched_slot(optimizer)) if optimizer.squares else "",
     )
 
 
@@ -217,7 +227,7 @@ class Kernel:
         advance(
             m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots,
             *m.hits, m.sampled, m.first_step, m.average_from,
-            m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, *self._constants,
+            m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, m.least, m.due, m.every, *self._constants,
             # Scratch for uniforms and sums, since a kernel cannot allocate; then `one`, see KERNEL_TEMPLATE.
             np.empty((DRAWS_AT_ONCE, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,
         )  # fmt: skip

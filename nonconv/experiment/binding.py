@@ -25,7 +25,7 @@ from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
 from nonconv.experiment.cell import Cell, Stopping, Xi
-from nonconv.experiment.identity import identity, name_of, plain, portable
+from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
 from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
@@ -146,7 +146,8 @@ class _Binding:
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
-            identity=identity(portable(self.resolved)),
+            model=model,
+            identity=identity(self.resolved, model),
             program=program,
             paths=paths,
             stopping=self._stopping_rule(),
@@ -197,7 +198,7 @@ class _Binding:
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
         for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
-            entry["sha256"] = plugin.digest
+            entry["sha256"] = plugin.pin
 
     def _check_snapshots(self, recorded: int, with_floors: int) -> None:
         """Complain where even the smallest block does not fit into memory."""
@@ -385,3 +386,9 @@ def _check_statements(optimizer: Chosen) -> None:
         raise refusal(rule.can_be_undefined, "can_be_undefined must return True or False")
     if not isinstance(rule.bounded_direction(h), bool | np.bool_):
         raise refusal(rule.bounded_direction, "bounded_direction must return True or False")
+    if rule.squares:
+        keeps, divisor = rule.squares.keeps(h), rule.squares.divisor(h)
+        if not isinstance(keeps, float | int) or not 0.0 <= keeps <= 1.0:
+            raise refusal(rule.squares.keeps, f"keeps of squares must return a number from 0 to 1, got {keeps!r}")
+        if not isinstance(divisor, float | int) or not divisor >= 0.0:
+            raise refusal(rule.squares.divisor, f"divisor of squares must return a number of at least 0, got {divisor!r}")

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 
+from nonconv.atomic import fitting_name
 from nonconv.components.definitions import Chosen, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
@@ -77,7 +79,8 @@ class Enclosure(NamedTuple):
 class Cell:
     """One experiment, ready to run.
 
-    resolved: the config with every default filled in. identity: its hash. paths: how many there are, or at most, if
+    resolved: the config with every default filled in. model: the config as it was validated. identity: the hash of what
+    decides its results. paths: how many there are, or at most, if
     `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
     escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first paths are
     kept whole, and how many quantiles use. period: of learning rate and batch
@@ -88,6 +91,7 @@ class Cell:
 
     name: str
     resolved: dict[str, Any]
+    model: BaseModel
     identity: str
     program: Program
     paths: int
@@ -112,7 +116,7 @@ class Cell:
 
         It names a cell's folder in a sweep: what was computed serves when more paths are wanted.
         """
-        return identity({key: value for key, value in self.portable.items() if key != "paths"})
+        return identity({key: value for key, value in self.resolved.items() if key != "paths"}, self.model)
 
     @cached_property
     def portable(self) -> dict[str, Any]:
@@ -129,7 +133,7 @@ class Cell:
     @property
     def folder_name(self) -> str:
         """The default name of its output folder: `adam_const-1a2b3c4d`."""
-        return f"{self.name}-{self.identity[:8]}"
+        return fitting_name(self.name, f"-{self.identity[:8]}")
 
     @property
     def deterministic(self) -> bool:

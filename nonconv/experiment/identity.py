@@ -1,28 +1,36 @@
 """The name and the hash of an experiment: of all that its results depend on, and nothing else.
 
-The hash decides whether a finished folder is reused. So `expect` is left out, paths of files are reduced to their names,
-and the content of each file counts by its digest.
+The hash decides whether a finished folder is reused. So words are left out (WORDS, and the names of files, whose content
+counts by its digest), and so is every key that has its default: a key that a later version adds changes no hash.
 """
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from nonconv.readback import read_object
 from nonconv.reading import is_stream
+
+WORDS = ("claim", "expect")
+"""Keys of a config that are printed, or compared with results, and change none."""
 
 
 def name_of(config: Path) -> str:
     """Name a config after its file.
 
-    The config of an output folder is always called config.yaml: it has the name in the folder's manifest.
+    The config of an output folder is always called config.yaml: it has the name in the folder's manifest, or that of the
+    folder itself where it is a cell's.
     """
-    if config.name != "config.yaml":
+    manifest = read_object(config.parent / "manifest.json") if config.name == "config.yaml" else None
+    if manifest is None:
         return "stdin" if is_stream(config) else config.stem
-    try:
-        return str(json.loads((config.parent / "manifest.json").read_bytes())["name"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return config.stem
+    name = manifest.get("name", config.absolute().parent.name)
+    return name if isinstance(name, str) and name == Path(name).name else config.stem
 
 
 def plain(model: Any) -> dict[str, Any]:
@@ -51,8 +59,55 @@ def _move_file(part: Any, name: str) -> Any:
     return part | {name: moved} if name else moved
 
 
-def identity(resolved: dict[str, Any]) -> str:
-    """Hash a resolved config: SHA-256 in hexadecimal. `expect` is left out, since it changes no result."""
-    decisive = {key: value for key, value in resolved.items() if key != "expect"}
+def identity(resolved: dict[str, Any], model: BaseModel) -> str:
+    """Hash what decides the results of a resolved config: SHA-256 in hexadecimal. model: as `decisive` takes it."""
     # Sorted, so that the order of keys in the YAML does not count.
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(decisive(resolved, model), sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def decisive(resolved: dict[str, Any], model: BaseModel) -> dict[str, Any]:
+    """Return what decides the results of a resolved config: no words, no names of files, nothing that is as by default.
+
+    model: the config as it was validated, which knows the defaults.
+    """
+    kept = _without_defaults({key: value for key, value in resolved.items() if key not in WORDS}, model)
+    return {key: _without_file_names(value) for key, value in kept.items()}
+
+
+def _without_defaults(content: dict[str, Any], model: BaseModel) -> dict[str, Any]:
+    """Return the keys whose value is not the default, each without its own defaults. A key without a default is kept."""
+    defaults, kept = _defaults(type(model)), {}
+    for key, value in content.items():
+        part = getattr(model, key, None)
+        pruned = _without_defaults(value, part) if isinstance(part, BaseModel) and isinstance(value, dict) else value
+        if key not in defaults or not _same(pruned, defaults[key]):
+            kept[key] = pruned
+    return kept
+
+
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of a model's keys, as `_without_defaults` leaves them."""
+    found = {}
+    for key, field in model.model_fields.items():
+        if not field.is_required():
+            default = field.get_default(call_default_factory=True)
+            plain_default = to_jsonable_python(default)
+            found[key] = _without_defaults(plain_default, default) if isinstance(default, BaseModel) else plain_default
+    return found
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is the default: 1 is 1.0, and {name: constant, value: 1} is 1, but -0.0 is not 0.0."""
+    if isinstance(value, dict) and not isinstance(default, dict):
+        default = {"name": "constant", "value": default}  # what a number stands for where a schedule is wanted
+    return bool(value == default) and str(value).count("-") == str(default).count("-")
+
+
+def _without_file_names(value: Any) -> Any:
+    """Return a part of a config without the name of each file that is pinned by its digest."""
+    if isinstance(value, list):
+        return [_without_file_names(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_file_names(one) for key, one in value.items() if key != "file" or not value.get("sha256")}
+    return value

@@ -87,7 +87,8 @@ def _limits(schedule: Chosen) -> Limits:
 
 def _schedule_values(schedule: Chosen, n: Array) -> Array:
     """Return a schedule at steps n, shape (R,). Raises PluginError for an array of another shape or type."""
-    values: Array = schedule.component.value(schedule.parameters, n)
+    with np.errstate(all="ignore"):  # what overflows is 0 or infinite, and shows as the rate that it is
+        values: Array = schedule.component.value(schedule.parameters, n)
     if not isinstance(values, np.ndarray) or values.shape != n.shape or values.dtype != np.float64:
         raise refusal(schedule.component.value, "value must return an array of floats of the shape of n")
     return values

@@ -9,6 +9,9 @@ NonconvError
 
 from collections.abc import Sequence
 
+MOST_TOLD = 30
+"""Problems that an error tells; of more only the number. Nobody reads thousands, and they would be megabytes."""
+
 
 class NonconvError(Exception):
     """Base of all errors that a user can cause. exit_code: what the process returns."""
@@ -17,12 +20,14 @@ class NonconvError(Exception):
 
 
 class ConfigError(NonconvError):
-    """Problems of a config. problems: one text each, with file, line, column and caret."""
+    """Problems of a config. problems: one text each, with file, line, column and caret; `str` tells the first ones."""
 
     exit_code = 2
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n\n".join(problems))
+        left = len(problems) - MOST_TOLD
+        more = [f"... and {left} more problem{'s' if left > 1 else ''}"] if left > 0 else []
+        super().__init__("\n\n".join([*problems[:MOST_TOLD], *more]))
         self.problems = tuple(problems)
 
 

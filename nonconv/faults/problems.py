@@ -13,8 +13,12 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nonconv.streams import in_line, visible
+
 MOST_SHOWN = 160
 """Characters of a line that an error shows; of a longer one the part around the column."""
+MOST_TOLD = 2000
+"""Characters of a key or a list of what is allowed; a table may have thousands of columns."""
 MOST_IN_MESSAGE = 60
 """Characters of what is allowed that a message holds; more are listed in a separate line."""
 
@@ -62,14 +66,22 @@ class Problem:
         """Write the problem in full, over several lines."""
         place = self.place
         where = place.source if place.line == 0 else f"{place.source}:{place.line}:{place.column}"
-        lines = [": ".join(part for part in (where, self.key, self.message) if part)]
+        # A message may have several lines.
+        lines = [": ".join(part for part in (_in_short(where), _in_short(self.key), visible(self.message)) if part)]
         if place.text:
             lines += place.snippet()
         if self.allowed:
-            lines.append(f"  allowed: {self.allowed}")
+            lines.append(f"  allowed: {_in_short(self.allowed)}")
         if self.nearest:
-            lines.append(f"  did you mean {self.nearest}?")
+            lines.append(f"  did you mean {_in_short(self.nearest)}?")
         return "\n".join(lines)
+
+
+def _in_short(text: str) -> str:
+    """Return a part of a problem as it is told: in one line, its middle left out if it is very long."""
+    if len(text) > MOST_TOLD:
+        text = f"{text[: MOST_TOLD // 2]} ... {text[-MOST_TOLD // 2 :]}"
+    return in_line(text)
 
 
 def nearest(word: object, names: Iterable[str]) -> str:

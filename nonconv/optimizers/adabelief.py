@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, Optimizer
+from nonconv.components.definitions import NEVER, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import correction, size_of_quotient, stable_quotient
 
@@ -100,4 +100,5 @@ ADABELIEF = Optimizer(
     bounded_direction=NEVER,
     # Without gradients s tends to eps_root / (1 - beta2).
     stable_below=lambda h: stable_quotient(h.beta1, h.eps + math.sqrt(h.eps_root / (1.0 - h.beta2))),
+    squares=Squares("s", keeps=lambda h: float(h.beta2), divisor=lambda h: float(h.eps + math.sqrt(h.eps_root))),
 )

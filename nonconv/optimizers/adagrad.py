@@ -7,8 +7,9 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import ALWAYS, Optimizer
+from nonconv.components.definitions import ALWAYS, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
+from nonconv.optimizers.dialects import smallest_divisor
 
 
 class Adagrad(NamedTuple):
@@ -86,4 +87,5 @@ ADAGRAD = Optimizer(
     can_be_undefined=can_be_undefined,
     bounded_direction=ALWAYS,
     stable_below=lambda h: math.inf,  # v stays as large as the gradients were that overshot
+    squares=Squares("v", keeps=lambda h: 1.0, divisor=smallest_divisor),
 )

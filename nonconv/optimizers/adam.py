@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Optimizer
+from nonconv.components.definitions import Complaint, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import (
     EpsPlacement,
@@ -128,6 +128,7 @@ ADAM = Optimizer(
     can_be_undefined=without_eps,
     bounded_direction=bounded_direction,
     stable_below=lambda h: stable_quotient(h.beta1, smallest_divisor(h)),
+    squares=Squares("v", keeps=lambda h: float(h.beta2), divisor=smallest_divisor),
 )
 
 
@@ -224,4 +225,5 @@ AMSGRAD = Optimizer(
     can_be_undefined=without_eps,
     bounded_direction=bounded_direction,
     stable_below=lambda h: math.inf,  # w stays as large as the gradients were that overshot
+    squares=Squares("w", keeps=lambda h: 1.0, divisor=smallest_divisor),
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import ALWAYS, Optimizer
+from nonconv.components.definitions import ALWAYS, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import (
     EpsPlacement,
@@ -95,4 +95,5 @@ RMSPROP = Optimizer(
     can_be_undefined=without_eps,
     bounded_direction=ALWAYS,
     stable_below=lambda h: stable_quotient(0.0, smallest_divisor(h)),
+    squares=Squares("v", keeps=lambda h: float(h.beta2), divisor=smallest_divisor),
 )

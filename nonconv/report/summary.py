@@ -8,6 +8,8 @@ from typing import Any
 
 from nonconv.report import network_text, orbit_text, verdict_text
 from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures_text import images
+from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
@@ -17,16 +19,16 @@ def markdown(run: Run) -> str:
     """Write summary.md of a run: the claim, the setting, the verdict, the findings, the table of errors, the figures."""
     s = run.summary
     parts = [
-        f"# {s['name']}",
-        f"**Claim.** {s['claim']}" if s["claim"] else "",
-        f"**Measured.** {setting(run)}",
-        f"**Verdict.** {verdict_text.verdict(run)}",
-        "\n".join(f"- {sentence}" for sentence in findings(run)),
+        f"# {markdown_text(s['name'])}",
+        f"**Claim.** {markdown_text(s['claim'])}" if s["claim"] else "",
+        f"**Measured.** {markdown_text(setting(run))}",
+        f"**Verdict.** {markdown_text(verdict_text.verdict(run))}",
+        "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(run)),
         "E|Θₙ − ξ|² ± half the width of its 95 % interval:",
         markdown_table(run).rstrip(),
         orbit_text.table(run) if "counterexample" in s else "",
         network_text.table(run) if "network" in s else "",
-        *(f"![{name}](figures/{name}.png)" for name in figure_names(run.folder)),
+        *images(run.folder, figure_names(run.folder)),
         "Files: `error.csv` (all recorded steps), `floors.csv`, `verdict.json`, `paths.npz` (paths and quantiles), "
         "`config.yaml` (reproduces this folder)."
         + (orbit_text.FILES if "counterexample" in s else "")
@@ -113,7 +115,10 @@ def _predictions(run: Run) -> list[str]:
 def _outcomes(run: Run) -> str:
     """Write the sentence about how the paths ended, and about the first failure."""
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
-    counts = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
+    # A run that is undefined says why in its verdict.
+    causes = {} if run.verdict["verdict"] == "undefined" else run.verdict.get("causes", {})
+    why = {"undefined": f" ({', '.join(causes)})" if causes else ""}
+    counts = ", ".join(f"{count} {name}{why.get(name, '')}" for name, count in outcomes.items() if count)
     first = (
         f"; the first to become infinite or undefined was path {failure['replicate']} at step {failure['step']}"
         if failure

@@ -21,6 +21,8 @@ Mask = NDArray[np.bool_]
 DECIDED = ("does_not_converge", "converges", "diverges", "undefined")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
+LONGEST_PART = 40
+"""Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
 """Characters of a number that figures show in full."""
 ENDS = {
@@ -212,7 +214,7 @@ def file_names(names: Iterable[str]) -> list[str]:
     """Make distinct parts of file names from names, distinct also where file names ignore case."""
     found: list[str] = []
     for name in names:
-        part = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.") or "x"
+        part = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:LONGEST_PART].strip("_.") or "x"
         taken = sum(other.lower() in {part.lower(), *(f"{part}_{k}".lower() for k in range(9))} for other in found)
         found.append(f"{part}_{taken + 1}" if taken else part)
     return found

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nonconv.report.figures_text import images
+from nonconv.report.markup import markdown_text
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
 from nonconv.results.sweep_files import FAILED
+from nonconv.store.pack import CELLS_ARCHIVE
 
 MOST_FAILURES = 10
 
@@ -17,13 +20,15 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
     result = read_sweep_result(folder)
     about = result.about
     parts = [
-        f"# {about['name']}",
-        f"**Claim.** {about['claim']}" if about["claim"] else "",
-        f"**Measured.** {setting(result)}",
-        "\n".join(f"- {sentence}" for sentence in findings(result)),
-        *(f"![{name.removesuffix('.png')}](figures/{name})" for name in figures if name.endswith(".png")),
-        "Files: `sweep.csv` (one row per cell), `cells/` (the result of each cell, for `nonconv table`, `plot`, `verify` and "
-        "`compare`), `config.yaml` (reproduces this folder).",
+        f"# {markdown_text(about['name'])}",
+        f"**Claim.** {markdown_text(about['claim'])}" if about["claim"] else "",
+        f"**Measured.** {markdown_text(setting(result))}",
+        "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(result)),
+        *images(folder, [name.removesuffix(".png") for name in figures if name.endswith(".png")]),
+        "Files: `sweep.csv` (one row per cell), "
+        + ("`cells.zip`" if (folder / CELLS_ARCHIVE).exists() else "`cells/`")
+        + " (the result of each cell, for `nonconv table`, `plot`, `verify` and `compare`, which take it as FOLDER#CELL), "
+        "`config.yaml` (reproduces this folder).",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

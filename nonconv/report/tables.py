@@ -6,21 +6,11 @@ import math
 from typing import Any
 
 from nonconv.faults.errors import UsageError
+from nonconv.report.markup import latex_text, markdown_cell
 from nonconv.report.run import Run
 from nonconv.results.columns import read_columns
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
-ESCAPES = {
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "\\": r"\textbackslash{}",
-}
-"""Characters that mean something to LaTeX."""
 
 
 def table(run: Run, kind: str) -> bytes:
@@ -85,7 +75,7 @@ def markdown(run: Run) -> str:
 def markdown_lines(header: list[str], rows: list[list[str]], words: tuple[str, ...] = ()) -> str:
     """Write a GitHub table; columns align to the right, except those named in `words`."""
     lines = [header, ["---" if name in words else "---:" for name in header], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    return "\n".join(f"| {' | '.join(map(markdown_cell, cells))} |" for cells in lines) + "\n"
 
 
 def latex(run: Run) -> str:
@@ -96,7 +86,7 @@ def latex(run: Run) -> str:
 
 def latex_lines(header: list[str], rows: list[list[str]]) -> str:
     """Write a LaTeX tabular with booktabs rules; special characters are escaped."""
-    body = [" & ".join(_tex(cell) for cell in row) + r" \\" for row in [header, *rows]]
+    body = [" & ".join(map(latex_text, row)) + r" \\" for row in [header, *rows]]
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"\begin{{tabular}}{{{'r' * len(header)}}}",
@@ -111,13 +101,7 @@ def latex_lines(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _heading(name: str) -> str:
-    return name if name == "step" else f"xi = {name}"
-
-
-def _tex(text: str) -> str:
-    """Escape what means something to LaTeX."""
-    escaped = "".join(ESCAPES.get(character, character) for character in text)
-    return escaped.replace("xi = ", r"$\xi$ = ").replace("±", r"$\pm$")
+    return name if name == "step" else f"ξ = {name}"
 
 
 def _typed_rows(run: Run) -> list[dict[str, Any]]:

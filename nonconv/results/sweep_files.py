@@ -4,9 +4,10 @@ A line is made of a cell's summary.json and verdict.json, and of what its paths 
 these files, so a line of a cell computed now equals that of the same cell read back.
 """
 
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,10 +39,19 @@ class Ends(NamedTuple):
     withheld: Mapping[str, str]
 
 
+Read = Callable[[str], bytes]
+"""Returns the content of a file of a run or a cell. Raises OSError."""
+
+
 def read_ends(folder: Path) -> Ends:
     """Read what the first paths of a run or a cell end with, from its files. Raises OSError if there are none."""
-    summary = json.loads((folder / "summary.json").read_bytes())
-    with np.load(folder / "paths.npz") as file:
+    return _ends(lambda name: (folder / name).read_bytes())
+
+
+def _ends(read: Read) -> Ends:
+    """Read what the first paths end with."""
+    summary = json.loads(read("summary.json"))
+    with np.load(io.BytesIO(read("paths.npz"))) as file:
         return Ends(file["end_of"].tolist(), file["end"], summary["without_interval"])
 
 
@@ -53,10 +63,10 @@ class Result(NamedTuple):
     ends: Ends
 
 
-def read_result(folder: Path) -> Result:
-    """Read what a finished cell's line is made of. Raises OSError if a file is missing."""
-    summary, verdict = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("summary", "verdict"))
-    return Result(summary, verdict, read_ends(folder))
+def read_result(read: Read) -> Result:
+    """Read what a finished cell's line is made of, from its files. Raises OSError if one is missing."""
+    summary, verdict = (json.loads(read(f"{name}.json")) for name in ("summary", "verdict"))
+    return Result(summary, verdict, _ends(read))
 
 
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:

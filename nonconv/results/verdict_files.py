@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nonconv.engine.causes import CAUSES
 from nonconv.engine.plan import Plan
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.experiment.structure import Structure
@@ -104,11 +105,24 @@ def _judge(
             trends=followed,
             moments=of_paths,
             undefined=counts["undefined"],
+            causes=told_causes(cause_counts(tally)),
             structure=known,
             whole=tally.whole,
             withheld=withheld,
         )
     )
+
+
+def cause_counts(tally: Tally) -> dict[str, int]:
+    """Return how many paths are undefined for which cause, the most frequent first; of those that were looked at."""
+    counts = {} if tally.causes is None else dict(zip(CAUSES, tally.causes.tolist(), strict=True))
+    known = {cause: count for cause, count in counts.items() if cause and count}
+    return dict(sorted(known.items(), key=lambda pair: -pair[1]))
+
+
+def told_causes(causes: Mapping[str, int]) -> str:
+    """Write causes in words, with their counts where there are several."""
+    return ", ".join(causes if len(causes) == 1 else (f"{cause} ({count})" for cause, count in causes.items()))
 
 
 def _leaving_lasts(cell: Cell, known: Structure) -> bool:
@@ -133,6 +147,7 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
         "medians": median_courses(cell, tally),
         "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        **({"causes": causes} if (causes := cause_counts(tally)) else {}),
         "bound": _bound_document(cell, tally, bound),
         **({"groups": groups} if groups else {}),
     }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.blocks import Block
+from nonconv.engine.causes import CAUSES, SQUARES
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
@@ -123,6 +124,13 @@ def outcome_counts(seen: MeasuredBlock) -> NDArray[np.int64]:
     return np.bincount(seen.outcomes[0], minlength=len(OUTCOMES)).astype(np.int64)
 
 
+def causes(seen: MeasuredBlock) -> NDArray[np.int64] | None:
+    """Count the undefined paths per cause, in the order of CAUSES; None if there is none."""
+    undefined, block = OUTCOMES.index("undefined"), seen.block
+    found = [CAUSES.index(one.cause) for one in block.failed if seen.outcomes[0][one.replicate - block.first] == undefined]
+    return np.bincount(found, minlength=len(CAUSES)).astype(np.int64) if found else None
+
+
 def ends(seen: MeasuredBlock) -> FirstPaths:
     """Return the numbers of `end_names` of the first PAIRED_PATHS paths, shape (numbers, paths)."""
     floors = seen.floors[list(last_floors(seen.cell.program.plan).values())]
@@ -216,7 +224,8 @@ def group_trends(seen: MeasuredBlock) -> CoMoments | None:
 def violations(seen: MeasuredBlock) -> int | None:
     """Count the paths that were outside the a priori interval at some step; None where no interval is known.
 
-    A path that became 0/0 was not outside, as long as it was a number; nor was one that a root of 0 made infinite.
+    A path that became 0/0 was not outside, as long as it was a number; nor was one whose squares of gradients left the range
+    of numbers, wherever that led it.
     """
     if seen.bound is None:
         return None
@@ -227,8 +236,9 @@ def violations(seen: MeasuredBlock) -> int | None:
     inside = (block.lowest >= low - rounding) & (block.highest <= high + rounding)
     outside = ~inside.all(axis=0)
     rule, h, _ = seen.cell.program.optimizer
-    if rule.can_be_undefined(h):
-        outside[[failed.replicate - block.first for failed in block.failed]] = False
+    undefined = rule.can_be_undefined(h)
+    excused = [one.replicate - block.first for one in block.failed if undefined or one.cause == CAUSES[SQUARES]]
+    outside[excused] = False
     return int(outside.sum())
 
 
@@ -265,7 +275,7 @@ def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.i
         lane = failed.replicate - block.first
         # A path that was near and is not finite one step later did not grow: something was divided by a number near 0.
         # One that was far grew beyond the range of doubles, also if it is nan: infinity minus infinity within one step.
-        grew = failed.before > ESCAPE_UNITS * unit[lane]
+        grew = failed.before > ESCAPE_UNITS * unit[lane] and failed.cause != CAUSES[SQUARES]
         outcome[lane] = OUTCOMES.index("overflow" if grew else "undefined")
         failure[lane] = failed.step
     return outcome, failure

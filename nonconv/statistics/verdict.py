@@ -100,6 +100,7 @@ class Verdict:
 class Observed:
     """What a verdict rests on. left: paths that escaped or overflowed. undefined: paths that became 0/0 or the like.
 
+    causes: what made paths undefined, in words; empty where that is not known.
     leaving: why paths that left may come back, so that they show no divergence; empty if they do not.
     random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
     withheld: why means have no interval, by trend; those that have one may be missing.
@@ -113,6 +114,7 @@ class Observed:
     trends: Sequence[Trend]
     moments: CoMoments
     undefined: int = 0
+    causes: str = ""
     leaving: str = ""
     structure: Structure = UNKNOWN
     whole: Whole | None = None
@@ -162,7 +164,7 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Return the answer: lost paths first, then what forbids a verdict, then the floors and the structure."""
     lost: tuple[tuple[int, Answer, str], ...] = (
         (seen.left, "diverges", "escaped or overflowed"),
-        (seen.undefined, "undefined", "are undefined: the optimizer divided 0 by 0, or its numbers left the range of doubles"),
+        (seen.undefined, "undefined", f"are undefined: {seen.causes or 'their numbers left the range of doubles'}"),
     )
     for count, answer, text in lost:
         gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
@@ -194,7 +196,7 @@ def _explain_refusal(seen: Observed) -> Decision:
         return Decision("undecided", "squares of distances leave the range of doubles", "take units in which they do not")
     if seen.moments.n < seen.paths:
         lost = seen.paths - int(seen.moments.n)
-        what = "undefined (0/0)" if seen.undefined else "not finite"
+        what = f"undefined ({seen.causes})" if seen.undefined and seen.causes else "not finite"
         return Decision("undecided", f"{lost} of {seen.paths} paths are {what}: few, but floors need all paths finite")
     return Decision("undecided", "")
 

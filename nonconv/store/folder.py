@@ -1,6 +1,6 @@
 """The output folder: every file is written whole or not at all, and the manifest is written last.
 
-    unfinished.json          begun by the config with this identity
+    unfinished.json          begun by the config with this identity; the manifest of a result whose texts are written again
     unfinished.checkpoint    the tally of the whole blocks so far
     config.yaml, error.csv, ...
     manifest.json            finished: the identity, and the SHA-256 of every other file
@@ -11,27 +11,52 @@ removes.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NotRequired, TypedDict
 
 from filelock import FileLock, Timeout
 
 import nonconv
 from nonconv.atomic import HALF_WRITTEN, write_whole
 from nonconv.faults.errors import UsageError
+from nonconv.readback import Misfit, fitted, parse, read_bytes, read_object
 from nonconv.store.formats import as_json, packed, unpacked
 
 SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
+COMPUTE_AGAIN = "the command that wrote it computes it again"
+KEPT = "finished"
+"""The key of unfinished.json for the manifest of a result whose texts are being written again."""
+SEALED = ("schema_version", "identity", "config", "files")
+"""Keys of a manifest that `Folder.seal` finds itself; the others are its facts."""
+SUMMARY, SUMMARY_WORDS = "summary.json", ("name", "claim")
+"""The file with numbers that has words too, and which."""
+ENCLOSED = ("data/", "plugins/")
+TEXTS = ("config.yaml", "summary.md", "figures/", *ENCLOSED)
+"""Files of a run, and beginnings of their names, that are made of the others, of words, and of what the config names."""
 LOCK = f"{HALF_WRITTEN}lock"
 MARK_BYTES = 32
 """A checkpoint begins with a SHA-256 of this length, then comes its content."""
-MANIFEST_KEYS = {"identity", "name", "versions", "files"}
-"""What every manifest holds; a file without these was not written by nonconv."""
+
+
+class Manifest(TypedDict):
+    """What is relied on of a manifest. files: SHA-256 by the names of files. name, claim: a cell has none."""
+
+    identity: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    files: dict[str, str]
+    name: NotRequired[str]
+    claim: NotRequired[str]
+    lineage: NotRequired[str]
+    digest: NotRequired[str]
+    cells: NotRequired[int]
+    failed: NotRequired[int]
+    path_steps: NotRequired[int]
+    inputs: NotRequired[dict[str, dict[str, str]]]
 
 
 class Folder:
@@ -45,18 +70,18 @@ class Folder:
         self.files: dict[str, str] = {}
 
     @contextmanager
-    def opened(self, force: bool) -> Iterator[None]:
+    def opened(self, force: bool, keeping: Mapping[str, Any] | None = None) -> Iterator[None]:
         """Hold the folder for writing, by a lock, while the context is open.
 
-        force: begin anew, whatever is there. Raises UsageError when the folder is in use or cannot be written, or, without
-        force, belongs to something else.
+        force: begin anew, whatever is there. keeping: the manifest of a result whose numbers stay, however this process ends.
+        Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
         """
         self._refuse_foreign(force)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # A lock of the system, which ends with the process; a lock file that is left behind locks nothing.
             with FileLock(self.path / LOCK, timeout=0):
-                self._write_synced(BEGUN, as_json({"identity": self.identity}))
+                self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
                 for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._list_half_written()):
                     (self.path / name).unlink(missing_ok=True)
@@ -88,16 +113,38 @@ class Folder:
 
     def _read_owner(self) -> str | None:
         """Return the identity of the config that wrote or began this folder; None if there is none."""
-        contents = (read_json(self.path / name) for name in (MANIFEST, BEGUN))
+        contents = (read_object(self.path / name) for name in (MANIFEST, BEGUN))
         return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
 
     def is_finished(self) -> bool:
         """Whether the folder holds this config's result by this version, every file as it was written."""
+        return self.find_result() is not None
+
+    def find_result(self) -> dict[str, Any] | None:
+        """Return the manifest of this config's result by this version, if every file is as it was written."""
         manifest = read_manifest(self.path)
-        if not manifest or manifest["identity"] != self.identity:
-            return False
-        # Another version may compute other numbers from the same config, so its result is not reused.
-        return manifest["versions"]["nonconv"] == nonconv.__version__ and not damaged(self.path, manifest)
+        return manifest if manifest and self._is_own(manifest) and not damaged(self.path, manifest) else None
+
+    def find_kept(self) -> dict[str, Any] | None:
+        """Return the manifest of a result whose texts were being written again when the process ended; None without one.
+
+        Its numbers are as they were written.
+        """
+        manifest = as_manifest((read_object(self.path / BEGUN) or {}).get(KEPT))
+        if not manifest or not self._is_own(manifest) or (self.path / MANIFEST).exists():
+            return None
+        changed = [name for name in damaged(self.path, manifest) if not is_text(name)]
+        return manifest if not changed or (changed == [SUMMARY] and self._differs_in_words(manifest)) else None
+
+    def _is_own(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether a manifest is of this config, by this version: another one may compute other numbers."""
+        return bool(manifest["identity"] == self.identity and manifest["versions"].get("nonconv") == nonconv.__version__)
+
+    def _differs_in_words(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the summary is that of a manifest but for its words: with the old ones it has the old bytes."""
+        summary = read_object(self.path / SUMMARY) or {}
+        before = as_json(summary | {word: manifest.get(word, "") for word in SUMMARY_WORDS})
+        return bool(hashlib.sha256(before).hexdigest() == manifest["files"].get(SUMMARY))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file of the result, whole or not at all, and keep its digest for the manifest. Raises OSError."""
@@ -108,6 +155,10 @@ class Folder:
         """Read the manifest; empty if there is none."""
         return read_manifest(self.path) or {}
 
+    def include(self, name: str) -> None:
+        """Keep the digest of a file that is there already. Raises OSError."""
+        self.files[name] = digest(self.path / name)
+
     def discard(self, name: str) -> None:
         """Remove a result that an earlier run may have left and this one does not have."""
         (self.path / name).unlink(missing_ok=True)
@@ -115,6 +166,13 @@ class Folder:
     def discard_folder(self, name: str) -> None:
         """Remove a folder of results that an earlier run may have left."""
         shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def keep(self, manifest: Mapping[str, Any]) -> None:
+        """Keep the numbers of a result, for the manifest, and remove what was enclosed with it."""
+        self.files = {name: known for name, known in manifest["files"].items() if not is_text(name) and name != SUMMARY}
+        for name in manifest["files"]:
+            if name.startswith(ENCLOSED):
+                (self.path / name).unlink(missing_ok=True)
 
     def _write_synced(self, name: str, content: bytes) -> None:
         """Write a file and wait until it is on disk."""
@@ -153,11 +211,16 @@ class Folder:
             "config": config,
             **facts,
             "files": dict(sorted(self.files.items())),
-        }
+        }  # SEALED names what is put in here
         self._write_synced(MANIFEST, as_json(manifest))
         # After the manifest is on disk: a crash in between leaves a finished folder with two files too many.
         for name in (BEGUN, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of a run holds no number that was computed."""
+    return name.startswith(TEXTS)
 
 
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
@@ -173,6 +236,8 @@ def finished(folder: Path) -> dict[str, Any]:
         return manifest
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
+    if (folder / MANIFEST).exists():
+        raise UsageError(f"{folder / MANIFEST} is damaged: {why_no_manifest(folder)}; {COMPUTE_AGAIN}")
     state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
     raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
 
@@ -182,27 +247,44 @@ def undamaged(folder: Path) -> dict[str, Any]:
     manifest = finished(folder)
     changed = damaged(folder, manifest)
     if changed:
-        raise UsageError(
-            f"{folder}: missing, or changed since written: {', '.join(changed)}; the command that wrote it computes it again"
-        )
+        raise UsageError(f"{folder}: missing, or changed since written: {', '.join(changed)}; {COMPUTE_AGAIN}")
     return manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read the manifest; None if there is none that has MANIFEST_KEYS."""
-    content = read_json(folder / MANIFEST)
-    return content if content and content.keys() >= MANIFEST_KEYS else None
+    """Read the manifest; None if there is none that is a Manifest."""
+    return as_manifest(read_object(folder / MANIFEST))
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None if there is no such readable file."""
+def as_manifest(content: Any) -> dict[str, Any] | None:
+    """Return what was read as a manifest; None if it is none."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        _check_manifest(content)
+    except Misfit:
         return None
-    return content if isinstance(content, dict) else None
+    found: dict[str, Any] = content
+    return found
+
+
+def why_no_manifest(folder: Path) -> str:
+    """Say why the manifest that is there is none."""
+    try:
+        _check_manifest(parse(read_bytes(folder / MANIFEST)))
+    except (OSError, Misfit) as error:
+        return str(getattr(error, "strerror", None) or error)
+    return ""
+
+
+def _check_manifest(content: Any) -> None:
+    """Raise Misfit unless a document is a manifest, and all its files are within the folder."""
+    fitted(content, Manifest)
+    for name in content["files"]:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+            raise Misfit(f"files: {name[:40]!r} is not a file of this folder")
 
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal. Raises OSError."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:  # in pieces: the archive of a sweep's cells may be large
+        return hashlib.file_digest(file, "sha256").hexdigest()

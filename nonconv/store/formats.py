@@ -16,6 +16,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from nonconv.streams import INVISIBLE, visible
+
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's writer where it is installed: four times as fast, and the same text."""
 ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
@@ -26,7 +28,8 @@ def as_json(content: Any) -> bytes:
 
     Raises ValueError for nan and inf, which JSON does not have.
     """
-    return (_json_lines(content, "", 2) + "\n").encode()
+    text = _json_lines(content, "", 2) + "\n"
+    return (text if text.isascii() else visible(text)).encode()  # only texts have such characters, where they may be escaped
 
 
 def _json_lines(value: Any, margin: str, depth: int) -> str:
@@ -69,9 +72,10 @@ def _yaml_entry(name: str, same: ByRepr) -> str:
     """Write an entry of a config. Cached: most entries are the same in all cells of a sweep."""
     # None lets PyYAML write innermost mappings on one line; a single value has no such form.
     flow = None if isinstance(same.value, dict | list) else False
-    text: str = yaml.dump(
-        {name: same.value}, Dumper=DUMPER, sort_keys=False, default_flow_style=flow, allow_unicode=True, width=100
-    )
+    options: dict[str, Any] = {"Dumper": DUMPER, "sort_keys": False, "default_flow_style": flow, "width": 100}
+    text: str = yaml.dump({name: same.value}, allow_unicode=True, **options)
+    if INVISIBLE.search(text):
+        text = yaml.dump({name: same.value}, allow_unicode=False, **options)  # quotes such texts, and escapes them there
     return text
 
 

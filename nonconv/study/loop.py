@@ -7,11 +7,11 @@ depend neither on the number of workers nor on an interruption.
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
 from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
+from nonconv.readback import read_object
+from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, read_undrawn
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
@@ -30,9 +31,10 @@ from nonconv.results.run_files import OPTIONAL_FILES, data_files
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
-from nonconv.store.folder import Folder
-from nonconv.store.formats import as_yaml
+from nonconv.store.folder import SEALED, SUMMARY, Folder
+from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
 
 CHECKPOINT_SECONDS = 5.0
@@ -47,12 +49,14 @@ Progress = Callable[[int], None]
 class Outcome(NamedTuple):
     """What `run` did.
 
-    folder: where the result is. reused: it was finished before. seconds: of simulation.
+    folder: where the result is. reused: its numbers were there before. seconds: of simulation. reworded: texts and figures
+    were written again, since words of the config had changed.
     """
 
     folder: Path
     reused: bool
     seconds: float
+    reworded: bool = False
 
 
 @blaming_plugins
@@ -71,8 +75,11 @@ def run(
     whole blocks are saved.
     """
     store = Folder(folder, cell.identity)
-    if not force and store.is_finished():
-        return Outcome(folder, True, 0.0)
+    if not force and (known := store.find_result() or store.find_kept()):
+        if _has_words(cell, known) and store.is_finished():
+            return Outcome(folder, True, 0.0)
+        _reword(cell, store, known, draw)
+        return Outcome(folder, True, 0.0, reworded=True)
     with store.opened(force):
         started, tally = time.time(), None
         for enclosed in cell.enclosures():
@@ -83,8 +90,7 @@ def run(
             simulated = time.time()
             figures = _publish(ready, tally, store, draw)
             around = surroundings()
-            for name, content in figures().items():
-                store.write(f"figures/{name}", content)
+            _write_figures(store, figures)
         except KeyboardInterrupt:
             raise _interrupted(cell, tally, store) from None
         store.seal(
@@ -99,6 +105,42 @@ def run(
     return Outcome(folder, False, simulated - started)
 
 
+def is_current(cell: Cell, folder: Path) -> bool:
+    """Whether the folder holds the finished result of a cell, with the words that its config has now."""
+    known = Folder(folder, cell.identity).find_result()
+    return known is not None and _has_words(cell, known)
+
+
+def _has_words(cell: Cell, manifest: Mapping[str, Any]) -> bool:
+    """Whether a result has the words of a cell's config: its name, its claim, the names of its files.
+
+    Not `expect`, which no text shows.
+    """
+    now, then = ({k: v for k, v in config.items() if k != "expect"} for config in (cell.portable, manifest["config"]))
+    return manifest.get("name") == cell.name and now == then
+
+
+def _reword(cell: Cell, store: Folder, known: Mapping[str, Any], draw: Draw) -> None:
+    """Write texts and figures of a finished result again, with the words of this cell. Its numbers stay.
+
+    Raises Interrupted; the same command then goes on here.
+    """
+    with store.opened(force=False, keeping=known):
+        try:
+            store.keep(known)
+            for enclosed in cell.enclosures():
+                store.write(enclosed.place, enclosed.content)
+            store.write("config.yaml", as_yaml(cell.portable))
+            store.write(SUMMARY, as_json((read_object(store.path / SUMMARY) or {}) | {"name": cell.name, "claim": cell.claim}))
+            for name in RUN_FIGURE_FILES:
+                store.discard(name)
+            _write_figures(store, _write_summary(store, draw))
+        except KeyboardInterrupt:
+            raise Interrupted(f"Stopped. The numbers in {store.path} are saved; its texts are not finished.") from None
+        facts = {key: value for key, value in known.items() if key not in SEALED}
+        store.seal(cell.portable, **facts | {"name": cell.name, "claim": cell.claim})
+
+
 def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[[], Figures]:
     """Write data files, then the summary; return a function that waits for the figures and returns them."""
     store.write("config.yaml", as_yaml(ready.cell.portable))
@@ -106,10 +148,23 @@ def _publish(ready: Ready, tally: Tally, store: Folder, draw: Draw) -> Callable[
         store.discard(name)  # left from a run before --force
     for name, content in results(ready, tally).items():
         store.write(name, content)
+    return _write_summary(store, draw)
+
+
+def _write_summary(store: Folder, draw: Draw) -> Callable[[], Figures]:
+    """Write summary.md from the data files; return a function that waits for the figures and returns them."""
     # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
-    store.write("summary.md", markdown(read_run(store.path)).encode())
+    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
     return figures
+
+
+def _write_figures(store: Folder, figures: Callable[[], Figures]) -> None:
+    """Wait for the figures, and write them."""
+    for name, content in figures().items():
+        store.write(f"figures/{name}", content)
+    if read_undrawn(store.path):  # the summary, written meanwhile, could not know
+        store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:

@@ -1,7 +1,9 @@
 """The cells of a sweep on disk.
 
     cells/<id>/...                       a finished cell, published by one rename
+    cells.zip                            small cells, where there are many (store.pack)
     unfinished.cells/<id>/...            one that is being written
+    unfinished.cells/<number>.zip        small cells that are finished, each file written whole
     unfinished.cells/<id>.checkpoint     whole blocks of a long cell
 
 A cell's id is a hash that omits the number of paths (sweeps.sweep.cell_id). So a sweep with more paths, or with other
@@ -9,50 +11,135 @@ values on its axes, finds the cells that it shares with an earlier one and conti
 """
 
 import hashlib
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nonconv
-from nonconv.atomic import write_whole
+from nonconv.atomic import write_whole, writing_whole
 from nonconv.experiment.cell import Cell
-from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, damaged, digest, read_json, read_manifest
+from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_manifest, damaged, read_manifest
 from nonconv.store.formats import as_json, as_yaml, packed, unpacked
+from nonconv.store.pack import (
+    CELLS_ARCHIVE,
+    CELLS_FOLDER,
+    SUFFIX,
+    UNFINISHED_FOLDER,
+    UNREADABLE,
+    Bundle,
+    Pack,
+    bundled,
+    extracted,
+    find_bundle,
+    open_parts,
+    owner,
+    unbundled,
+    write_bundles,
+)
 from nonconv.store.surroundings import versions
 
-CELLS_FOLDER, UNFINISHED_FOLDER = "cells", "unfinished.cells"
 TALLY_FILE = "tally.npz"
 """The tally of whole blocks, from which a sweep with more paths continues."""
+FEW_CELLS = 256
+"""A sweep of at most so many cells has a folder for each, which is easier to look into."""
+LARGEST_PACKED = 65536
+"""Bytes of a cell's files, at most, that are packed. Larger ones gain little."""
+
+
+class Stored(NamedTuple):
+    """A cell's result on disk. manifest: of its files. read: returns the content of one of them; raises OSError."""
+
+    manifest: dict[str, Any]
+    read: Callable[[str], bytes]
 
 
 class Cells:
-    """The folder `cells/` of a sweep, and `unfinished.cells/`, which is removed once the sweep is finished."""
+    """The cells of a sweep: `cells/`, `cells.zip`, and `unfinished.cells/`, which is removed once the sweep is finished.
 
-    def __init__(self, sweep: Path) -> None:
+    number: of cells in the sweep; small ones are packed where there are many. waiting: finished ones that `flush` will write.
+    """
+
+    def __init__(self, sweep: Path, number: int = 0) -> None:
+        self.sweep, self.packs = sweep, number > FEW_CELLS
         self.folder, self.unfinished = sweep / CELLS_FOLDER, sweep / UNFINISHED_FOLDER
+        self.waiting: dict[str, Bundle] = {}
+        self.failed: set[str] = set()
 
     def path(self, name: str) -> Path:
-        """Return the folder of a cell, by its id."""
+        """Return the folder of a cell that is not packed, by its id."""
         return self.folder / name
 
+    @cached_property
+    def _parts(self) -> list[Pack]:
+        """The archives of finished small cells that are not in their place yet, the newest first."""
+        return open_parts(self.sweep)
+
+    @cached_property
+    def _archive(self) -> Pack:
+        """The archive of small cells as it was when the sweep was last finished."""
+        return Pack(self.sweep / CELLS_ARCHIVE)
+
+    def _find_bundle(self, name: str) -> Bundle | None:
+        """Return a small cell; None if there is none, it is damaged, or the cell has a folder since."""
+        if name in self.failed:
+            return None
+        new = self.waiting.get(name) or find_bundle(self._parts, name)
+        return new or (None if self.path(name).exists() else self._archive.read(name))
+
     def is_finished(self, name: str, cell: Cell) -> bool:
-        """Whether the cell's folder holds its result, made by this version, with every file unchanged."""
+        """Whether the cell's result is there, made by this version, with every file unchanged."""
+        bundle = self._find_bundle(name)
+        if bundle:
+            return bundle.owner == owner(cell.identity)
         manifest = self._read_manifest(name)
         return bool(manifest and manifest["identity"] == cell.identity and not damaged(self.path(name), manifest))
 
+    def is_stored(self, name: str) -> bool:
+        """Whether there is any result of a cell, whole or not."""
+        return self.path(name).exists() or any(name in pack.places for pack in (*self._parts, self._archive))
+
+    def find(self, name: str) -> Stored | None:
+        """Return a cell's result, by this version; None if there is none. Only a small one is known to be undamaged."""
+        bundle = self._find_bundle(name)
+        if bundle:
+            try:
+                files = unbundled(bundle.content)
+                manifest = as_manifest(json.loads(files[MANIFEST]))
+            except UNREADABLE:
+                return None
+            return Stored(manifest, files.__getitem__) if manifest and _is_ours(manifest) else None
+        manifest = self._read_manifest(name)
+        return Stored(manifest, lambda file: (self.path(name) / file).read_bytes()) if manifest else None
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Path]:
+        """Yield the folder of a cell; of a packed one a temporary folder. Raises UsageError for a damaged one."""
+        bundle = self._find_bundle(name)
+        if bundle is None:
+            yield self.path(name)
+            return
+        with extracted(bundle, Path(f"{self.sweep}#{name}"), name) as folder:
+            yield folder
+
     def count_excess_paths(self, name: str, cell: Cell) -> int:
         """Return how many paths the stored result has if they are more than the cell may have; otherwise 0."""
-        manifest = self._read_manifest(name)
-        if not manifest or manifest["identity"] == cell.identity or manifest.get("lineage") != cell.lineage:
+        stored = self.find(name)
+        if not stored or stored.manifest["identity"] == cell.identity or stored.manifest.get("lineage") != cell.lineage:
             return 0
-        paths = int((read_json(self.path(name) / "summary.json") or {}).get("paths", 0))
+        try:
+            paths = int(json.loads(stored.read("summary.json"))["paths"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
         return paths if paths > cell.paths else 0
 
     def _read_manifest(self, name: str) -> dict[str, Any] | None:
-        """Read the manifest of a cell; None if there is none by this version."""
+        """Read the manifest of a cell's folder; None if there is none by this version."""
         manifest = read_manifest(self.path(name))
-        return manifest if manifest and manifest["versions"]["nonconv"] == nonconv.__version__ else None
+        return manifest if manifest and _is_ours(manifest) else None
 
     def load_saved(self, name: str, cell: Cell) -> dict[str, Any] | None:
         """Load the arrays of a tally to continue from; None if there is none.
@@ -62,13 +149,16 @@ class Cells:
         checkpoint = self._load_checkpoint(name, cell)
         if checkpoint is not None:
             return checkpoint
-        manifest = self._read_manifest(name)
-        if not manifest or manifest.get("lineage") != cell.lineage or TALLY_FILE not in manifest["files"]:
+        stored = self.find(name)
+        if not stored or stored.manifest.get("lineage") != cell.lineage or TALLY_FILE not in stored.manifest["files"]:
             return None
-        path = self.path(name) / TALLY_FILE
-        if not path.is_file() or digest(path) != manifest["files"][TALLY_FILE]:
+        try:
+            content = stored.read(TALLY_FILE)
+        except (OSError, KeyError):
             return None
-        found = unpacked(path.read_bytes())
+        if hashlib.sha256(content).hexdigest() != stored.manifest["files"][TALLY_FILE]:
+            return None
+        found = unpacked(content)
         # A cell with a stopping rule must stop where it would have from the start, so it continues only from before that.
         most = cell.stopping.least if cell.stopping else cell.paths
         return found if found and int(found["paths"]) <= most else None
@@ -89,12 +179,20 @@ class Cells:
         content = packed(arrays)
         write_whole(self.unfinished / f"{name}.checkpoint", _checkpoint_digest(cell, content) + content)
 
-    def publish(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Write a finished cell, whole or not at all. Raises OSError.
+    def publish(self, name: str, identity: str, files: Mapping[str, bytes]) -> None:
+        """Write a finished cell, whole or not at all, a small one of many at the next `flush`. Raises OSError.
 
         files: contents by name, the manifest among them. Nothing is synced to disk, which would take longer than a short cell:
-        the digests in the manifest find what a power failure damages, and such a cell is computed again.
+        digests find what a power failure damages, and such a cell is computed again.
         """
+        if self.packs and sum(map(len, files.values())) <= LARGEST_PACKED:
+            self.waiting[name] = bundled(identity, files)
+        else:
+            self._write_folder(name, files)
+        (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
+
+    def _write_folder(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Write a cell's folder by one rename. Raises OSError."""
         # Beside the cells, on the same file system, so that one rename publishes it.
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
@@ -107,7 +205,6 @@ class Cells:
         except BaseException:
             shutil.rmtree(half, ignore_errors=True)
             raise
-        (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
 
     def _move_into_place(self, half: Path, place: Path) -> None:
         """Rename the written folder to the cell's; an older one there is moved away first, then removed."""
@@ -122,14 +219,87 @@ class Cells:
         half.rename(place)
         shutil.rmtree(old, ignore_errors=True)
 
+    def flush(self) -> None:
+        """Write the small cells that wait: one archive, whole or not at all. Raises OSError."""
+        if not self.waiting:
+            return
+        number = max((int(pack.path.stem) for pack in self._parts if pack.path.stem.isdigit()), default=0) + 1
+        path = self.unfinished / f"{number:09d}{SUFFIX}"
+        with writing_whole(path) as file:
+            write_bundles(file, self.waiting.items())
+        self._parts.insert(0, Pack(path))
+        self.waiting.clear()
+
+    def pack(self, order: Sequence[str]) -> Path | None:
+        """Bring all small cells to `cells.zip`, in this order, then those of other grids; return it, if there is one.
+
+        Its bytes depend on which cells there are, and not on when or by whom each was computed. Raises OSError.
+        """
+        self.flush()
+        archive = self.sweep / CELLS_ARCHIVE
+        names = dict.fromkeys([*order, *sorted({name for pack in (*self._parts, self._archive) for name in pack.places})])
+        if self.packs or self._parts:
+            kept = [name for name in names if self._is_packed(name)]
+            # Even if it holds the same cells: damage beside them does not show when they are read.
+            if kept:
+                with writing_whole(archive, sync=True) as file:
+                    write_bundles(file, self._bundles(kept))
+            # Only now: a process that ends before has lost nothing.
+            for name in kept:
+                shutil.rmtree(self.path(name), ignore_errors=True)
+            del self._archive, self._parts
+            self._parts = []
+        return archive if archive.is_file() else None
+
+    def all_packed(self, names: Sequence[str]) -> bool:
+        """Whether all these cells are in the archive."""
+        return all(name in self._archive.places for name in names)
+
+    def _is_packed(self, name: str) -> bool:
+        """Whether a cell belongs into the archive: it is there, or its folder is small and undamaged."""
+        if name in self.failed:
+            return False
+        if any(name in pack.places for pack in self._parts):
+            return True
+        if not self.path(name).exists():
+            return name in self._archive.places
+        return self.packs and self._read_small_folder(name) is not None
+
+    def _bundles(self, names: Sequence[str]) -> Iterator[tuple[str, Bundle]]:
+        """Yield the cells for the archive, without those that are damaged."""
+        for name in names:
+            bundle = self._find_bundle(name) or self._read_small_folder(name)
+            if bundle:
+                yield name, bundle
+
+    def _read_small_folder(self, name: str) -> Bundle | None:
+        """Return the bundle of a cell that has a folder though it is small: there were fewer cells before."""
+        manifest = self._read_manifest(name)
+        if manifest is None:
+            return None
+        files = [self.path(name) / file for file in (*manifest["files"], MANIFEST)]
+        if any(not file.is_file() for file in files) or sum(file.stat().st_size for file in files) > LARGEST_PACKED:
+            return None
+        if damaged(self.path(name), manifest):
+            return None
+        contents = {file: (self.path(name) / file).read_bytes() for file in (*manifest["files"], MANIFEST)}
+        return bundled(manifest["identity"], contents)
+
     def remove(self, name: str) -> None:
         """Remove the result and the checkpoint of a cell that failed."""
+        self.failed.add(name)
+        self.waiting.pop(name, None)
         shutil.rmtree(self.path(name), ignore_errors=True)
         (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
 
     def remove_unfinished(self) -> None:
         """Remove `unfinished.cells/`, once every cell is settled."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+def _is_ours(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest is by this version."""
+    return bool(manifest["versions"].get("nonconv") == nonconv.__version__)
 
 
 def _checkpoint_digest(cell: Cell, content: bytes) -> bytes:
@@ -140,7 +310,8 @@ def _checkpoint_digest(cell: Cell, content: bytes) -> bytes:
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return all files of a cell's folder: results, config and manifest.
 
-    They depend neither on where nor on when it was computed: no times, no machine. These are in the sweep's manifest.
+    They depend neither on where nor on when it was computed: no times, no machine. These are in the sweep's manifest, and
+    so are the words, which may change while cells stay.
     """
     files = {"config.yaml": as_yaml(cell.portable), **results}
     manifest = {
@@ -148,8 +319,6 @@ def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
         "identity": cell.identity,
         "lineage": cell.lineage,
         "config": cell.portable,
-        "name": cell.name,
-        "claim": cell.claim,
         "versions": versions(),
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
     }

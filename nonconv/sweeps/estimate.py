@@ -54,7 +54,7 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
 
     A cell that cannot be prepared costs nothing: it will fail at once.
     """
-    cells, done, left, cost = Cells(folder), 0, 0, 0.0
+    cells, done, left, cost = Cells(folder, len(survey.ids)), 0, 0, 0.0
     trials: dict[tuple[str, str], _Trial] = {}
     for name, point in zip(survey.ids, sweep.points(), strict=True):
         cell = sweep.cell(point)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Future
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from nonconv.experiment.cell import Cell
@@ -137,11 +138,18 @@ class Flow:
         """Wait for a task, and settle its cells or add its blocks."""
         try:
             result = future.result()
-        except (CancelledError, BrokenExecutor):  # concerns every task, not this one
+        except (CancelledError, BrokenExecutor, UsageError):  # concerns every task, not this one
             raise
         except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             result = [Failed(reason)] * len(task.jobs) if isinstance(task, CellsTask) else Failed(reason)
+        try:
+            self._settle_task(task, result)
+        finally:
+            self.cells.flush()  # of the cells of a task, those that are small are written together
+
+    def _settle_task(self, task: Task, result: Any) -> None:
+        """Settle the cells of a task, or add its blocks."""
         if isinstance(task, CellsTask):
             for job, one in zip(task.jobs, result, strict=True):
                 self._settle(job, one)
@@ -156,7 +164,8 @@ class Flow:
             return
         if self.split is None:
             # Made here and not by a worker: blocks come from several workers, and only this process adds them.
-            self.split, self.split_name = PartialCell(make_ready(self.sweep.cell(job.point)), job.saved), job.name
+            cell = replace(self.sweep.cell(job.point), name=job.name)
+            self.split, self.split_name = PartialCell(make_ready(cell), job.saved), job.name
             self.saved_at = time.monotonic()
         partial = self.split
         for block in result:
@@ -190,7 +199,7 @@ class Flow:
             if self.fail_fast:
                 raise UsageError(f"cell {name} failed ({at}): {result.reason}")
             return
-        self.cells.publish(name, result.files)
+        self.cells.publish(name, result.identity, result.files)
         self.computed += 1
         self.table.add(job, result.result)
         self.on_event(Event(name, result.path_steps, result.result.verdict["verdict"], at))

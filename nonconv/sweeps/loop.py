@@ -3,6 +3,7 @@
 Like a run (study.loop), a sweep brings its folder to the finished state, whatever state that is in.
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
@@ -14,10 +15,11 @@ from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
+from nonconv.streams import visible
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
-from nonconv.sweeps.sweep import Survey, Sweep
+from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, replace_file_names
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 """Starts workers, which end with the context."""
@@ -54,7 +56,7 @@ def run_sweep(
     fail_fast: stop at the first cell that fails. progress: opens a function that is called with every event.
     Raises UsageError, or Interrupted once finished cells and whole blocks are saved.
     """
-    store, cells = Folder(folder, survey.identity), Cells(folder)
+    store, cells = Folder(folder, survey.identity), Cells(folder, len(survey.ids))
     if not force:
         if is_finished(sweep, survey, store, cells):
             return Outcome(folder, 0, len(survey.ids), {})
@@ -72,14 +74,37 @@ def run_sweep(
                 flow.reuse()
             _publish(sweep, survey, store, flow, draw)
         except KeyboardInterrupt:
+            cells.flush()
             flow.save_checkpoint()
             done = flow.computed + flow.reused
             raise Interrupted(f"Stopped. {done} of {len(survey.ids)} cells are saved in {folder}.") from None
         # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
-        facts = {"cells": len(survey.ids), "digest": survey.digest, "failed": len(flow.failures)}
-        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **facts, **surroundings())
+        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(survey, flow), **surroundings())
     return Outcome(folder, flow.computed, flow.reused, flow.failures)
+
+
+def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] | None:
+    """Return the manifest of a finished sweep whose cells are all packed, without making its cells; None otherwise.
+
+    The same config, by the same version, has the same cells if the files that it names have the same content; and the digests
+    of the manifest cover everything, `cells.zip` as well.
+    """
+    manifest = Folder(folder, identity).find_result()
+    if not manifest or manifest.get("failed") or manifest.get("packed") is not True or manifest.get("name") != sweep.name:
+        return None
+    inputs = manifest.get("inputs", {})
+    try:
+        places = {named: StoredFile(entry["place"], b"") for named, entry in inputs.items()}
+        changed = any(_digest(sweep, named) != entry["sha256"] for named, entry in inputs.items())
+    except (OSError, KeyError, ValueError):
+        return None
+    return manifest if not changed and manifest["config"] == replace_file_names(sweep.config, places) else None
+
+
+def _digest(sweep: Sweep, named: str) -> str:
+    """Return the SHA-256 of a file that a config names. Raises OSError or ValueError."""
+    return hashlib.sha256(sweep.document.content(sweep.document.locate(named))).hexdigest()
 
 
 def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bool:
@@ -89,7 +114,8 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
-    return _has_all_cells(sweep, survey, cells)
+    # The digest of the archive is in the manifest, so packed cells need not be looked at one by one.
+    return manifest.get("packed") is True or _has_all_cells(sweep, survey, cells)
 
 
 def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
@@ -97,9 +123,9 @@ def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
 
     It would be replaced by a less exact one.
     """
-    cells = Cells(folder)
+    cells = Cells(folder, len(survey.ids))
     for name, point in zip(survey.ids, sweep.points(), strict=True):
-        if cells.path(name).exists() and (paths := cells.count_excess_paths(name, sweep.get_cell(name, point))):
+        if cells.is_stored(name) and (paths := cells.count_excess_paths(name, sweep.get_cell(name, point))):
             what = f"{folder}: cell {name} already has {paths} paths, more than the config asks for"
             raise UsageError(f"{what}; choose another --out, or --force to overwrite it")
 
@@ -115,13 +141,30 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
     for file in survey.files.values():
         store.write(file.place, file.content)
     store.write("config.yaml", as_yaml(survey.config))
+    if archive := flow.cells.pack(survey.ids):
+        store.include(archive.name)
     store.write("sweep.csv", flow.table.csv(flow.failures))
     store.write("sweep.json", as_json(_describe(sweep, survey, len(flow.failures))))
     store.discard_folder("figures")  # left from another extent of the grid
     figures = draw(store.path)()
     for name, content in figures.items():
         store.write(f"figures/{name}", content)
-    store.write("summary.md", markdown(store.path, figures).encode())
+    store.write("summary.md", visible(markdown(store.path, figures)).encode())
+
+
+def _facts(survey: Survey, flow: Flow) -> dict[str, Any]:
+    """Return what the manifest says of a sweep: of what `find_finished` asks, too."""
+    inputs = {
+        named: {"place": file.place, "sha256": hashlib.sha256(file.content).hexdigest()} for named, file in survey.files.items()
+    }
+    return {
+        "cells": len(survey.ids),
+        "digest": survey.digest,
+        "failed": len(flow.failures),
+        "path_steps": survey.path_steps,
+        "packed": flow.cells.all_packed(survey.ids),
+        "inputs": inputs,
+    }
 
 
 def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from nonconv.config.document import AS_NUMBER, Document, read
 from nonconv.config.plugins import load_named
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.identity import name_of
+from nonconv.experiment.identity import WORDS, decisive, name_of
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, count
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
@@ -107,7 +107,7 @@ class Sweep:
     @cached_property
     def claim(self) -> str:
         """The claim of the config, or an empty text."""
-        return str(self.document.data.get("claim", ""))
+        return str(self.config.get("claim", ""))
 
 
 class StoredFile(NamedTuple):
@@ -163,8 +163,8 @@ def as_sweep(document: Document, grids: Sequence[str] = ()) -> Sweep:
 
 
 def _without_block(document: Document) -> Document:
-    """Return the document of which each cell is made: without `sweep`, and `expect`, which is about one run."""
-    data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", "expect")})
+    """Return the document of which each cell is made: without `sweep`, and words, which may change while cells stay."""
+    data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", *WORDS)})
     record = data.get("record", {})
     if isinstance(record, dict):
         data["record"] = RECORD_DEFAULTS | record
@@ -328,6 +328,12 @@ def _refuse_namesakes(sweep: Sweep, files: dict[str, StoredFile]) -> None:
         raise _error(sweep, "", f"two data files are named {Path(duplicate).name}; rename one")
 
 
+def find_identity(sweep: Sweep) -> str:
+    """Return what `survey` will find as the sweep's identity: its first cell is enough. Raises ConfigError."""
+    point = next(sweep.points(), None)
+    return "" if point is None else _hash_shared(sweep.cell(point), sweep.grid.keys)
+
+
 def cell_id(cell: Cell) -> str:
     """Return the name of a cell's folder. It does not depend on the number of paths (Cell.lineage)."""
     return cell.lineage[:ID_DIGITS]
@@ -338,8 +344,8 @@ def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
 
     This names the sweep's folder. It omits the values on the axes, so a sweep that is extended finds its earlier cells.
     """
-    shared = deepcopy(cell.portable)
-    for key in ("paths", "expect", *keys):
+    shared = deepcopy(cell.resolved)
+    for key in ("paths", *keys):
         *outer, last = key.split(".")
         holder: Any = shared
         for name in outer:
@@ -348,7 +354,9 @@ def _hash_shared(cell: Cell, keys: Sequence[str]) -> str:
             holder.pop(last, None)
         elif isinstance(holder, list):
             holder[int(last)] = None
-    return hashlib.sha256(json.dumps([sorted(keys), shared], sort_keys=True, allow_nan=False).encode()).hexdigest()
+    # Defaults are left out last: whether a swept key has its default depends on the extent of its axis.
+    found = [sorted(keys), decisive(shared, cell.model)]
+    return hashlib.sha256(json.dumps(found, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def label(point: Point) -> str:

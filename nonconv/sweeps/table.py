@@ -4,9 +4,10 @@ Only bytes of lines are kept in memory, not results.
 """
 
 from collections.abc import Collection, Iterator
+from errno import ENOENT
 
 from nonconv.results.csv_text import as_lines
-from nonconv.results.sweep_files import Ends, Result, columns, line, read_ends, read_result
+from nonconv.results.sweep_files import Ends, Result, columns, line, read_result
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Survey, Sweep, name_value, replace_file_names
@@ -45,10 +46,17 @@ class Table:
     def csv(self, failed: Collection[str]) -> bytes:
         """Return the whole file, rows in the order of the grid. failed: the ids of failed cells."""
         if self.baseline is None and self.survey.baseline not in failed:
-            self.baseline = read_ends(self.cells.path(self.survey.baseline))
+            self.baseline = self._read(self.survey.baseline).ends
         return b"".join([as_lines([self.header]), *self._lines()])
+
+    def _read(self, name: str) -> Result:
+        """Read the result of a cell that was finished before. Raises OSError if it is not there any more."""
+        stored = self.cells.find(name)
+        if stored is None:
+            raise FileNotFoundError(ENOENT, "a finished cell is gone", str(self.cells.path(name)))
+        return read_result(stored.read)
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines in the order of the grid; read cells that were finished before from their folders."""
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            yield self.lines.get(name) or self._line(name, point, read_result(self.cells.path(name)))
+            yield self.lines.get(name) or self._line(name, point, self._read(name))

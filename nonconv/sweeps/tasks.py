@@ -6,7 +6,7 @@ where they can share random numbers. The blocks of a long cell are spread over t
 
 import json
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -74,8 +74,9 @@ Task = CellsTask | BlocksTask
 
 
 class Done(NamedTuple):
-    """A computed cell: all its files, the path-steps it took, and what its row of sweep.csv is made of."""
+    """A computed cell: its identity, all its files, the path-steps it took, and what its row of sweep.csv is made of."""
 
+    identity: str
     files: dict[str, bytes]
     path_steps: int
     result: Result
@@ -124,7 +125,7 @@ class PartialCell:
         # Read back from the JSON, so that a line is the same as for a cell that is read from its folder.
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
         result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined, summary["without_interval"]))
-        return Done(add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
+        return Done(cell.identity, add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
 
 
 def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
@@ -249,7 +250,7 @@ def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
-    return make_ready(cell)
+    return make_ready(replace(cell, name=name))  # a cell is named by its id: the sweep's name is a word that may change
 
 
 def has_enough_saved(job: CellJob, cell: Cell) -> bool:

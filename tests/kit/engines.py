@@ -35,6 +35,7 @@ class ReferenceOfMany:
                     coefficients=m.coefficients[:, its_columns],
                     snapshots=m.snapshots[:, own],
                     sampled=m.sampled[:, own],
+                    least=m.least[own],
                 )
             )
 

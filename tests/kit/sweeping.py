@@ -1,5 +1,7 @@
 """Sweep in this process, and read what is there."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -11,8 +13,8 @@ from kit.runs import contents
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.store import folder as store
 from nonconv.store.folder import LOCK, damaged
+from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, open_parts, unbundled
 from nonconv.sweeps import executors
-from nonconv.sweeps.cells import CELLS_FOLDER
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
 from nonconv.sweeps.sweep import Survey, Sweep, read_sweep, survey
@@ -67,7 +69,16 @@ def whole_cells(folder: Path) -> list[str]:
         manifest = store.read_manifest(folder / CELLS_FOLDER / name)
         assert manifest is not None
         assert damaged(folder / CELLS_FOLDER / name, manifest) == []
-    return names
+    packs = [*open_parts(folder), Pack(folder / CELLS_ARCHIVE)]
+    for pack in packs:
+        for name in pack.places:
+            bundle = pack.read(name)
+            assert bundle is not None
+            files = unbundled(bundle.content)
+            known = json.loads(files[store.MANIFEST])["files"]
+            digests = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+            assert {file: digest for file, digest in digests.items() if file != store.MANIFEST} == known
+    return sorted({*names, *(name for pack in packs for name in pack.places)})
 
 
 def interrupt_at(number: int, how: type[BaseException] = KeyboardInterrupt) -> Callable[[Event], None]:

@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nonconv.report.figures.at_once import describe
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import (
     MOST_PANELS,
@@ -57,8 +58,16 @@ RUN_FIGURES = (
     RunFigure("groups", "group_floors.csv", "network_figures.groups_figure"),
 )
 """All of them, in the order in which a summary shows them."""
-RUN_FIGURE_FILES = tuple(f"figures/{figure.name}.{kind}" for figure in RUN_FIGURES for kind in SAVED_FORMATS)
-"""Where they lie in the folder of a run."""
+ALL_FIGURES = "figures"
+"""The name of what could not be drawn where it is not even known which figures there are."""
+UNDRAWN = "txt"
+"""A figure that could not be drawn has in its place a text with this suffix, which says why."""
+RUN_FIGURE_FILES = tuple(
+    f"figures/{name}.{kind}"
+    for name in (*(figure.name for figure in RUN_FIGURES), ALL_FIGURES)
+    for kind in (*SAVED_FORMATS, UNDRAWN)
+)
+"""Where they may lie in the folder of a run."""
 
 
 class SweepFigure(NamedTuple):
@@ -82,6 +91,17 @@ def figure_names(folder: Path) -> tuple[str, ...]:
 def _run_figures(folder: Path) -> list[RunFigure]:
     """List the figures of a run whose data files are there."""
     return [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
+
+
+def undrawn(name: str, error: Exception) -> dict[str, bytes]:
+    """Return what is written in place of a figure that could not be drawn, by the name of the file."""
+    return {f"{name}.{UNDRAWN}": f"not drawn: {describe(error)}\n".encode()}
+
+
+def read_undrawn(folder: Path) -> dict[str, str]:
+    """Read which figures of a folder could not be drawn and why, by name."""
+    found = sorted((folder / "figures").glob(f"*.{UNDRAWN}"))
+    return {path.stem: path.read_text(encoding="utf-8", errors="replace").strip() for path in found}
 
 
 def makers(folder: Path) -> dict[str, Maker]:

@@ -1,18 +1,20 @@
-"""Figures become files. The bytes depend on the data alone: no date, no random ids."""
+"""Figures become files. The bytes depend on the data alone: no date, no random ids, no settings of the user.
+
+A figure that cannot be drawn costs no other: a text is in its place (`catalogue.UNDRAWN`).
+"""
 
 import io
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from nonconv.report.figures.at_once import at_once
-from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, makers
+from nonconv.report.figures.axes import own_style
+from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, makers, undrawn
 
 
 def draw_folder(
@@ -28,8 +30,14 @@ def draw_folder(
 
 def draw(figures: Mapping[str, Maker], formats: tuple[str, ...] = SAVED_FORMATS) -> dict[str, bytes]:
     """Draw each figure in each format; contents by file name."""
-    with mpl.rc_context(STYLE):
-        return {f"{name}.{kind}": file for name, make in figures.items() for kind, file in encode(make(), formats).items()}
+    found: dict[str, bytes] = {}
+    with own_style():
+        for name, make in figures.items():
+            try:
+                found |= {f"{name}.{kind}": file for kind, file in encode(make(), formats).items()}
+            except Exception as error:  # numbers that matplotlib cannot take; no memory: the numbers are there all the same
+                found |= undrawn(name, error)
+    return found
 
 
 def warm_up() -> None:

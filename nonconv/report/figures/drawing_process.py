@@ -20,20 +20,34 @@ from functools import partial
 from pathlib import Path
 
 from nonconv.report.figures.at_once import at_once, fork_from_now_on
+from nonconv.report.figures.own_settings import OWN_FOLDER, OWN_SETTINGS, without_user_settings
 
 _started_early: "list[subprocess.Popen[bytes]]" = []
 
 Figures = dict[str, bytes]
 """Contents of figure files by file name."""
 Draw = Callable[[Path], Callable[[], Figures]]
-"""Begins to draw the figures of a folder that has its data files; returns a function that waits for them."""
+"""Begins to draw the figures of a folder that has its data files; returns a function that waits for them.
+
+Neither raises what is wrong with a figure: a text that says it is then in the figure's place.
+"""
 
 
 def draw_here(folder: Path) -> Callable[[], Figures]:
     """Be a Draw without another process: figures are drawn here when they are waited for."""
-    from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
+    return partial(_draw_here, folder)
 
-    return partial(draw_folder, folder)
+
+def _draw_here(folder: Path) -> Figures:
+    """Draw the figures of a folder, or say why none could be drawn."""
+    try:
+        with without_user_settings():
+            from nonconv.report.figures import drawing  # loads matplotlib
+        return drawing.draw_folder(folder)
+    except Exception as error:  # whatever it is: numbers that are computed are not lost because they cannot be drawn
+        from nonconv.report.figures.catalogue import ALL_FIGURES, undrawn
+
+        return undrawn(ALL_FIGURES, error)
 
 
 def start_early() -> None:
@@ -41,13 +55,18 @@ def start_early() -> None:
 
     If none does, it ends with this process.
     """
-    _started_early.append(_start())
+    with suppress(OSError):  # `figure_process` tries again
+        _started_early.append(_start())
 
 
 @contextmanager
 def figure_process() -> Iterator[Draw]:
-    """Yield a Draw by another process, which ends with the context."""
-    process = _started_early.pop() if _started_early else _start()
+    """Yield a Draw by another process, which ends with the context; by this one where there can be no other."""
+    try:
+        process = _started_early.pop() if _started_early else _start()
+    except OSError:
+        yield draw_here
+        return
     try:
         yield lambda folder: _request(process, folder)
     finally:
@@ -67,11 +86,22 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    """Start the process. What it prints is discarded: if it fails, figures are drawn in this process instead."""
+    """Start the process. What it prints is discarded: if it fails, figures are drawn in this process instead.
+
+    Raises OSError if there can be no more processes.
+    """
     pipe = subprocess.PIPE
     # -P: a file named numpy.py in the working directory must not be imported.
     command = [sys.executable, "-P", "-m", __name__]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=OWN_FOLDER,
+        env=os.environ | OWN_SETTINGS | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, filter(None, sys.path)))},
+    )
 
 
 def _request(process: "subprocess.Popen[bytes]", folder: Path) -> Callable[[], Figures]:
@@ -99,7 +129,7 @@ def _receive(process: "subprocess.Popen[bytes]", folder: Path) -> Figures:
 def _serve() -> None:
     """Answer each folder with its figures, until there are no more.
 
-    If one cannot be drawn, everything ends: the command sees the end of the output, which forks hold too.
+    If the folder cannot be read, everything ends: the command sees the end of the output, which forks hold too.
     """
     gc.disable()  # little garbage is made, and looking for it writes to every page, which forks would then have to copy
     sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # marks it as missing: no figure needs it, and it takes long to load
@@ -112,7 +142,8 @@ def _serve() -> None:
     for line in sys.stdin:
         folder = Path(json.loads(line))
         try:
-            drawn = at_once({name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()})
+            making = {name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()}
+            drawn = at_once(making, catalogue.undrawn)
         except Exception:  # whatever it is: forks whose figures nobody reads any more would wait for ever
             if hasattr(os, "killpg"):
                 os.killpg(0, signal.SIGKILL)

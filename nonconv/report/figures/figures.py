@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import LARGEST_SHOWN, log_axis, positive, power_of_ten
+from nonconv.report.figures.axes import LARGEST_SHOWN, log_scale, note_beyond, positive, power_of_ten, shown
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
+from nonconv.report.markup import printable
 from nonconv.report.run import Errors, Run
 
 LINES: tuple[dict[str, Any], ...] = (
@@ -36,14 +37,12 @@ def error_figure(run: Run) -> Figure:
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
     mark_losses(top, run, *(errors.mse for errors in run.errors.values()))
-    if not any(np.isfinite(positive(errors.mse)).any() for errors in run.errors.values()):
-        top.set_ylim(0.1, 10.0)  # a log axis needs something to show
+    note_beyond(top, *(errors.mse for errors in run.errors.values()))
     step_axis(top, run)
-    top.set_yscale("log")
+    log_scale(top)
     top.set_ylabel("E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
     title(top, run)
-    log_axis(top.yaxis)
     few_decades(top, *(errors.mse for errors in run.errors.values()))
     schedule_panel(bottom, run)
     show_single_points(figure)
@@ -58,10 +57,13 @@ def _line_styles(count: int) -> list[dict[str, Any]]:
 
 def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
     """Draw one error with its interval."""
-    axes.plot(run.step, positive(errors.mse), label=_xi_name(label), zorder=3, **line)
+    curve = positive(errors.mse)
+    # matplotlib cannot space markers on a curve of nothing.
+    style = line if np.isfinite(curve).any() else line | {"markevery": None}
+    axes.plot(run.step, curve, label=_xi_name(label), zorder=3, **style)
     low, high = positive(errors.ci_low), positive(errors.ci_high)
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
-    low = np.where(np.isnan(low) & np.isfinite(high), positive(errors.mse) / 10, low)
+    low = np.where(np.isnan(low) & np.isfinite(high), positive(curve / 10), low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
 
 
@@ -105,7 +107,7 @@ def _coordinate_name(run: Run, coordinate: int) -> str:
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
         return "Θₙ" if run.summary["dim"] == 1 else f"Θₙ, coordinate {name}"
-    return name
+    return textwrap.shorten(printable(name), LONGEST_NAME, placeholder=" …")
 
 
 def _fan(axes: Any, run: Run, quantile: Array) -> None:
@@ -116,22 +118,17 @@ def _fan(axes: Any, run: Run, quantile: Array) -> None:
     # Darker towards the median.
     shades = (0.15, 0.3, 0.5)
     for k in range(len(levels) // 2):
-        low, high = _showable(quantile[k]), _showable(quantile[-1 - k])
+        low, high = shown(quantile[k]), shown(quantile[-1 - k])
         share = f"{100 * (levels[-1 - k] - levels[k]):.0f} % of paths"
         axes.fill_between(run.step, low, high, color="#0072b2", alpha=shades[k], linewidth=0, label=share, zorder=1)
-    axes.plot(run.step, _showable(quantile[len(levels) // 2]), color="#003a5c", linewidth=1.6, label="median", zorder=3)
-
-
-def _showable(values: Array) -> Array:
-    """Return the values that matplotlib can draw; nan for the rest."""
-    return np.where(np.abs(values) < LARGEST_SHOWN, values, np.nan)
+    axes.plot(run.step, shown(quantile[len(levels) // 2]), color="#003a5c", linewidth=1.6, label="median", zorder=3)
 
 
 def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
     """Draw the first few paths."""
     for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
         name = "individual paths" if k == 0 else None
-        axes.plot(run.step, _showable(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
+        axes.plot(run.step, shown(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
 
 
 def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
@@ -145,11 +142,13 @@ def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
 
 def _choose_scale(axes: Any, curves: Array) -> None:
     """Switch to a symlog axis where the paths span many orders of magnitude, so that both ends show."""
-    shown = np.abs(curves[np.abs(curves) < LARGEST_SHOWN])
-    if not len(shown) or shown.max() <= 1e4:
+    sizes = np.abs(curves[np.abs(curves) <= LARGEST_SHOWN])
+    if not len(sizes) or sizes.max() <= 1e4:
         return
-    linear = max(1e-3, float(np.median(np.abs(curves[:, 0]))))
-    decades = math.log10(max(10.0, float(shown.max()) / linear))
+    starts = np.abs(curves[:, 0])
+    starts = starts[starts <= LARGEST_SHOWN]
+    linear = max(1e-3, float(np.median(starts))) if len(starts) else 1e-3
+    decades = math.log10(max(10.0, float(sizes.max()) / linear))
 
     def text(value: float, position: int | None = None) -> str:
         """Write a label, but none where it would overlap that of zero."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.figures.axes import log_axis, log_scale, positive
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.run import Run
 from nonconv.results.columns import Columns, read_columns
@@ -45,12 +45,9 @@ def floors_figure(run: Run) -> Figure:
 
 def _log_log(axes: Any) -> None:
     """Make both axes logarithmic, and add a legend."""
-    if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
-        axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
     axes.set_xscale("log")
-    axes.set_yscale("log")
     log_axis(axes.xaxis)
-    log_axis(axes.yaxis)
+    log_scale(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best", fontsize=8)
 

@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.sweep_axes import FEW, SweptAxis, swept_axis
-from nonconv.report.figures.sweep_colours import VERDICTS, Colours, colour_bar, colours_for, is_dark
+from nonconv.report.figures.sweep_colours import BELOW, VERDICTS, Colours, colour_bar, colours_for, is_dark
 from nonconv.report.figures.sweep_curves import curves_of, difference, pretty
 from nonconv.report.figures.sweep_page import Page, new_page
 from nonconv.report.sweep_result import Mask, Quantity, SweepResult, View, view
@@ -65,7 +65,9 @@ def heat_map(result: SweepResult, quantity: Quantity, keys: tuple[str, str]) -> 
             _write_numbers(axes, grid, x, y, colours, page)
     if quantity.kind != "verdict":
         colour_bar(page, colours, quantity.label)
-    handles = _verdict_handles(grids) if quantity.kind == "verdict" else _mark_handles(grids)
+    handles = (
+        _verdict_handles(grids) if quantity.kind == "verdict" else [*_below_handles(grids, colours), *_mark_handles(grids)]
+    )
     page.finish([*_draw_curves(page, result, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else "")
     return page.figure
 
@@ -115,7 +117,7 @@ def _draw_cells(axes: Any, grid: Grid, x: SweptAxis, y: SweptAxis, colours: Colo
     # Grey below the hatching of cells without a number.
     flat = {"cmap": ListedColormap([GREY]), "vmin": 0.0, "vmax": 1.0, "rasterized": True}
     axes.pcolormesh(x.edges, y.edges, np.where(grid.unknown, 0.5, np.nan), **flat)
-    shown = np.ma.masked_where(~grid.shown, grid.value)
+    shown = np.ma.masked_where(~grid.shown, colours.clipped(grid.value))
     axes.pcolormesh(x.edges, y.edges, shown, norm=colours.norm, cmap=colours.cmap, rasterized=True)
     dark = grid.shown & is_dark(colours.of(grid.value))
     _draw_hatching(axes, grid.unknown, x, y, UNKNOWN, STRIPES, "not finite")
@@ -201,6 +203,16 @@ def _draw_curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) ->
         elif not len(known):
             handles.append(Line2D([], [], linestyle="none", label=f"{pretty(equation)}: nowhere defined"))
     return handles
+
+
+def _below_handles(grids: list[Grid], colours: Colours) -> list[Any]:
+    """Return the legend entry of values below a log scale: zero, in most cases."""
+    values = np.concatenate([grid.value[grid.shown] for grid in grids])
+    below = values[values < colours.norm.vmin * (1 - 1e-9)] if colours.logarithmic else values[:0]
+    if not len(below):
+        return []
+    label = "zero" if not below.any() else f"below {colours.norm.vmin:.2g}"
+    return [Patch(facecolor=BELOW, edgecolor="none", label=label)]
 
 
 def _mark_handles(grids: list[Grid]) -> list[Any]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox, TransformedBbox
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.figures.axes import log_scale, note_beyond, positive, shown
 from nonconv.report.figures.panels import few_decades, first_shown, mark_losses, schedule_panel, step_axis, title
 from nonconv.report.run import Run
 from nonconv.results.columns import Columns, read_columns
@@ -39,21 +40,19 @@ def risk_figure(run: Run) -> Figure:
 def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
     """Draw the risk."""
     risk, low, high = (positive(at[name]) for name in ("risk", "ci_low", "ci_high"))
-    low = np.where(np.isnan(low) & np.isfinite(high), risk / 10, low)
+    low = np.where(np.isnan(low) & np.isfinite(high), positive(risk / 10), low)
     _curve(axes, run, (risk, low, high), RISK)
     mark_losses(axes, run, at["risk"][1:])
-    axes.set_yscale("log")
+    note_beyond(axes, at["risk"])
+    log_scale(axes)
     axes.set_ylabel(f"risk on {run.summary['network']['held_out']} held-out examples")
-    if not np.isfinite(risk).any():
-        axes.set_ylim(0.1, 10.0)  # a log axis needs something to show
-    log_axis(axes.yaxis)
     few_decades(axes, at["risk"])
     axes.legend(loc="best")
 
 
 def _wrong(axes: Any, run: Run, at: dict[str, Array]) -> None:
     """Draw the share of misclassified examples, in per cent."""
-    _curve(axes, run, tuple(100.0 * at[name] for name in ("wrong", "wrong_ci_low", "wrong_ci_high")), WRONG)
+    _curve(axes, run, tuple(100.0 * shown(at[name]) for name in ("wrong", "wrong_ci_low", "wrong_ci_high")), WRONG)
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel("misclassified, %")
 
@@ -68,9 +67,13 @@ def _curve(axes: Any, run: Run, rows: tuple[Array, ...], color: str) -> None:
     axes.plot(run.step, value, color=color, marker="o" if len(value) == 1 else "", label=name)
     axes.fill_between(run.step, low, high, color=color, alpha=0.25, linewidth=0)
     (start, least, most) = (row[:1] for row in rows)
-    half = np.nan_to_num(np.array([start - least, most - start]))
-    line = {"color": "black", "markersize": 5, "capsize": 3, "linewidth": 1.0, "clip_on": False, "zorder": 5}
-    axes.errorbar([first_shown(run)], start, half, fmt="D", label="start (n = 0)", **line)
+    half = np.clip(np.nan_to_num(np.array([start - least, most - start])), 0.0, None)
+    line = {"color": "black", "markersize": 5, "capsize": 3, "linewidth": 1.0, "zorder": 5}
+    drawn = axes.errorbar([first_shown(run)], start, half, fmt="D", label="start (n = 0)", **line)
+    # Not cut at the left edge, on which it lies; but its interval may reach far below the axis.
+    room = TransformedBbox(Bbox([[-0.05, 0.0], [1.0, 1.0]]), axes.transAxes)
+    for artist in drawn.get_children():
+        artist.set_clip_box(room)
 
 
 def groups_figure(run: Run) -> Figure:
@@ -83,7 +86,7 @@ def groups_figure(run: Run) -> Figure:
         _group_lines(axes, every.where("floor", floor))
         axes.set_title(FLOORS[floor], loc="left")
         axes.set_xlabel("step n (end of a span)")
-    _log_axis(panels)
+    log_scale(*panels)
     panels[0].set_ylabel("lower bound of E |Θₙ − ξ|² per group")
     panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="group", alignment="left")
     return figure
@@ -110,11 +113,3 @@ def _group_lines(axes: Any, rows: Columns) -> None:
     axes.set_xlim(spans[0] / 1.3, spans[-1] * 1.3)
     axes.set_xticks(spans, [f"{step:.0f}" for step in spans])
     axes.minorticks_off()
-
-
-def _log_axis(panels: Any) -> None:
-    """Make the shared vertical axis logarithmic."""
-    if not any(np.isfinite(line.get_ydata()).any() for axes in panels for line in axes.lines):
-        panels[0].set_ylim(0.1, 10.0)  # a log axis needs something to show
-    panels[0].set_yscale("log")
-    log_axis(panels[0].yaxis)

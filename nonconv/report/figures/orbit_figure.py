@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.figures.axes import log_axis, log_limits, log_scale, positive, shown
 from nonconv.report.run import Run
 from nonconv.results.columns import Columns, read_columns
 
@@ -40,26 +40,26 @@ def orbit_figure(run: Run) -> Figure:
     _iterates(panels["iterates"], at)
     _slopes(panels["slope"], at, scale)
     if "lipschitz" in panels:
-        panels["lipschitz"].plot(at["step"], lipschitz, color=EXACT, linewidth=1.2)
-        panels["lipschitz"].set_yscale("log")
+        panels["lipschitz"].plot(at["step"], positive(lipschitz), color=EXACT, linewidth=1.2)
+        log_scale(panels["lipschitz"])
         panels["lipschitz"].set_ylabel("Lipschitz const.\n(exact knots)")
-        log_axis(panels["lipschitz"].yaxis)
         _step_axis(panels["lipschitz"], at)
     panels[rows_of_panels[-1][0]].set_xlabel("step n")
     return figure
 
 
-def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], shown: slice, color: str) -> None:
-    """Draw f, and the iterates with their tangents. at: columns of orbit.csv. shown: which recorded steps."""
+def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], steps: slice, color: str) -> None:
+    """Draw f, and the iterates with their tangents. at: columns of orbit.csv. steps: which recorded steps are shown."""
     points = curve.where("knots", knots)
-    theta, f = points.numbers("theta"), points.numbers("f")
+    theta, f = shown(points.numbers("theta")), shown(points.numbers("f"))
     axes.plot(theta, f, color="#0072b2", linewidth=1.0)
-    x, y, slope = (at[f"{name}_{knots}"][shown] for name in ("theta", "f", "slope"))
+    x, y, slope = (shown(at[f"{name}_{knots}"][steps]) for name in ("theta", "f", "slope"))
     inside = (x >= theta[0]) & (x <= theta[-1])
     x, y, slope = x[inside], y[inside], slope[inside]
     half = TANGENT * (theta[-1] - theta[0]) / 8
     for at_x, at_y, rise in zip(x, y, slope, strict=True):
-        axes.plot([at_x - half, at_x + half], [at_y - half * rise, at_y + half * rise], color=color, linewidth=0.8, zorder=2)
+        ends = shown(np.array([at_y - half * rise, at_y + half * rise]))
+        axes.plot([at_x - half, at_x + half], ends, color=color, linewidth=0.8, zorder=2)
     axes.plot(x, y, "o", color=color, markersize=3.5, zorder=3)
     axes.set_xlabel("θ")
     axes.ticklabel_format(axis="x", useOffset=False)
@@ -68,20 +68,21 @@ def _function(axes: Any, curve: Columns, knots: str, at: dict[str, Array], shown
 
 def _iterates(axes: Any, at: dict[str, Array]) -> None:
     """Draw the iterates on both kinds of knots beside the orbit."""
-    axes.plot(at["step"], at["orbit"], color=LINE, linewidth=4, alpha=0.6, label="orbit for a constant slope")
+    axes.plot(at["step"], positive(at["orbit"]), color=LINE, linewidth=4, alpha=0.6, label="orbit for a constant slope")
     axes.plot(at["step"], positive(at["theta_exact"]), color=EXACT, linewidth=1.2, label="exact knots")
     axes.plot(at["step"], positive(at["theta_uniform"]), color=UNIFORM, linestyle=(0, (6, 2)), label="uniform knots")
     _step_axis(axes, at)
-    axes.set_yscale("log")
-    log_axis(axes.yaxis)
+    log_scale(axes)
     axes.set_ylabel("θₙ")
     axes.legend(loc="upper left")
 
 
 def _slopes(axes: Any, at: dict[str, Array], scale: float) -> None:
     """Draw the slope at each step: -1 wherever the path is on a knot."""
-    axes.plot(at["step"], at["slope_uniform"] / scale, ".", color=UNIFORM, markersize=4)
-    axes.plot(at["step"], at["slope_exact"] / scale, ".", color=EXACT, markersize=4)
+    for knots, color in (("uniform", UNIFORM), ("exact", EXACT)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            slopes = shown(at[f"slope_{knots}"] / scale)
+        axes.plot(at["step"], slopes, ".", color=color, markersize=4)
     _step_axis(axes, at)
     axes.set_ylim(-1.15, 0.65)
     axes.set_yticks([-1.0, -0.5, 0.0, 0.5])
@@ -113,10 +114,12 @@ def fates_figure(run: Run) -> Figure:
 
 def _outcome_points(axes: Any, distance: Array, step: Array, outcome: NDArray[np.str_], steps: int) -> None:
     """Draw the paths that started on one side of the knot."""
-    shown = distance > 0
-    caught, escaped = shown & (outcome == "caught"), shown & (outcome == "escaped")
+    distance = positive(distance)
+    there = np.isfinite(distance)
+    caught, escaped = there & (outcome == "caught"), there & (outcome == "escaped")
     axes.plot(distance[caught], step[caught], ".", color=UNIFORM, markersize=3, label=f"caught: {caught.sum()}")
     axes.plot(distance[escaped], np.full(escaped.sum(), steps), "|", color=EXACT, label=f"escaped: {escaped.sum()}")
+    axes.set_xlim(*log_limits(axes.dataLim.minposx, axes.dataLim.x1))
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(0.8, 2.0 * steps)

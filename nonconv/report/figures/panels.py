@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import log_axis, positive
+from nonconv.report.figures.axes import log_axis, log_scale, note_beyond, positive
 from nonconv.report.run import Run
 
 
@@ -25,19 +25,19 @@ def first_shown(run: Run) -> float:
 
 def schedule_panel(axes: Any, run: Run) -> None:
     """Draw the learning rate, and the batch size if it varies."""
-    axes.plot(run.step, positive(run.learning_rate), color="0.2", linewidth=1.2)
-    axes.set_yscale("log")
+    rates = positive(run.learning_rate)
+    axes.plot(run.step, rates, color="0.2", linewidth=1.2)
+    note_beyond(axes, run.learning_rate)
+    log_scale(axes)
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
-    log_axis(axes.yaxis)
     few_decades(axes, run.learning_rate)
     if np.ptp(run.batch_size) > 0:
         # A second axis, since a batch size and a rate share no scale.
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
-        twin.set_yscale("log")
+        log_scale(twin)
         twin.set_ylabel("batch size\n(dotted)")
-        log_axis(twin.yaxis)
         twin.grid(visible=False)
         twin.spines["right"].set_visible(True)
 

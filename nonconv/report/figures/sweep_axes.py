@@ -27,6 +27,8 @@ EXACTLY, ROUGHLY = 0.02, 0.25
 """Largest relative deviation from even steps; 1, 2, 5, 10 are roughly even on a log axis."""
 FEW, SHORT = 8, 6
 """Up to FEW values become their own ticks, if their labels have at most SHORT characters."""
+WIDEST = 1e300
+"""Beyond this, and below its inverse, an axis has no room in the doubles."""
 LABEL = 0.17, 0.075
 """Inches of a tick label: its height, and its width per character."""
 
@@ -38,8 +40,8 @@ def symbol(key: str) -> str:
 
 def number(value: float) -> str:
     """Write a value in four digits; decades far from 1 as powers of ten."""
-    text = f"{value:.4g}"
-    return power_of_ten(value) if "e" in text else text
+    text = f"{abs(value):.4g}"
+    return ("−" if value < 0 else "") + (power_of_ten(abs(value)) if "e" in text else text)
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,21 @@ class SweptAxis:
     scale: str
 
     def places(self, values: Array) -> Array:
-        """Return where values lie in the coordinates of the matplotlib axis."""
+        """Return where some of the axis' values lie in the coordinates of the matplotlib axis."""
         if self.scale == "near_one":
             return 1.0 - values
-        return np.interp(values, self.values, np.arange(len(self.values))) if self.scale == "steps" else values
+        return np.searchsorted(self.values, values).astype(np.float64) if self.scale == "steps" else values
 
     def values_at(self, places: Array) -> Array:
         """Return the values at these places: the inverse of `places`."""
         if self.scale == "near_one":
             return 1.0 - places
-        return np.interp(places, np.arange(len(self.values)), self.values) if self.scale == "steps" else places
+        if self.scale != "steps":
+            return places
+        before = np.clip(np.floor(places).astype(np.int64), 0, max(len(self.values) - 2, 0))
+        after, share = np.minimum(before + 1, len(self.values) - 1), places - before
+        # Not first + share * (second - first): the difference of two doubles may be none.
+        return (1.0 - share) * self.values[before] + share * self.values[after]
 
     @property
     def logarithmic(self) -> bool:
@@ -82,6 +89,18 @@ class SweptAxis:
         found = np.concatenate(([at[0] + first], between, [at[-1] + last]))
         return 10.0**found if self.logarithmic else found
 
+    @property
+    def drawable(self) -> bool:
+        """Whether matplotlib can draw the cells on this scale: with borders that are doubles, and far enough apart."""
+        with np.errstate(all="ignore"):
+            edges = self.edges
+            at = np.log10(edges) if self.logarithmic else edges
+            size, steps = np.abs(edges), np.abs(np.diff(at))
+        known = bool(np.isfinite(at).all()) and bool(size.max() < WIDEST)
+        if self.logarithmic:
+            return known and bool(size.min() > 1 / WIDEST) and bool(steps.min() > 1e-9)
+        return known and bool(size.max() > 1 / WIDEST) and bool(steps.min() > 1e-9 * size.max())
+
     def mesh(self, count: int) -> Array:
         """Return `count` places from end to end, evenly on this scale; on `steps` from the first value to the last."""
         first, last = (0.0, len(self.values) - 1.0) if self.scale == "steps" else self.edges[[0, -1]]
@@ -96,8 +115,8 @@ class SweptAxis:
         """Set scale, limits, ticks and label of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         limits, scaled = (axis.axes.set_xlim, axis.axes.set_xscale) if across else (axis.axes.set_ylim, axis.axes.set_yscale)
+        limits(self.edges[0], self.edges[-1])  # first: matplotlib looks for limits when the scale is set
         scaled("log" if self.logarithmic else "linear")
-        limits(self.edges[0], self.edges[-1])
         places, texts = self.ticks(room)
         if across and LABEL[1] * sum(map(len, texts)) > 0.9 * room:
             axis.set_tick_params(rotation=90)
@@ -156,13 +175,16 @@ def swept_axis(key: str, values: Array) -> SweptAxis:
 
     Exactly even if possible, else roughly; where no scale is, cells have equal sizes (`steps`).
     """
-    if len(values) < 2:
-        return SweptAxis(key, values, "linear")
+    fitting = ["linear"] if len(values) < 2 else []
     for tolerance, scales in ((EXACTLY, ("linear", "log", "near_one")), (ROUGHLY, ("log", "near_one"))):
-        for scale in scales:
-            if _is_even(on_scale(scale, values), tolerance) and _suits_two(scale, values):
-                return SweptAxis(key, values, scale)
-    return SweptAxis(key, values, "steps")
+        fitting += [s for s in scales if _is_even(on_scale(s, values), tolerance) and _suits_two(s, values)]
+    return _first_drawable(key, values, fitting)
+
+
+def _first_drawable(key: str, values: Array, scales: list[str]) -> SweptAxis:
+    """Return the axis with the first of these scales that can be drawn; cells of equal size if none can."""
+    found = (SweptAxis(key, values, scale) for scale in scales)
+    return next((axis for axis in found if axis.drawable), SweptAxis(key, values, "steps"))
 
 
 def line_axis(key: str, values: Array) -> SweptAxis:
@@ -172,10 +194,9 @@ def line_axis(key: str, values: Array) -> SweptAxis:
         return axis
     spans = {scale: np.ptp(on_scale(scale, values)) for scale in ("near_one", "log")}
     wide = [scale for scale, span in spans.items() if span >= 1 and span == np.nanmax(list(spans.values()))]
-    if wide:
-        return SweptAxis(key, values, wide[0])
-    shown = np.abs(values[values != 0])
-    return SweptAxis(key, values, "steps" if shown.max() > 100 * shown.min() else "linear")
+    sizes = np.abs(values[values != 0])
+    spread = len(sizes) > 0 and sizes.max() / 100 > sizes.min()
+    return _first_drawable(key, values, wide[:1] or ([] if spread else ["linear"]))
 
 
 def on_scale(scale: str, values: Array) -> Array:
@@ -188,12 +209,16 @@ def on_scale(scale: str, values: Array) -> Array:
 
 def _is_even(at: Array, tolerance: float) -> bool:
     """Whether lengths are evenly spaced, up to a relative tolerance."""
-    steps = np.diff(at)
-    return bool(np.all(np.isfinite(steps)) and np.all(np.abs(steps - steps.mean()) <= tolerance * steps.mean()))
+    if len(at) < 2:
+        return False
+    with np.errstate(all="ignore"):
+        steps = np.diff(at)
+        mean = steps.mean()
+        return bool(np.isfinite(mean) and np.all(np.abs(steps - mean) <= tolerance * mean))
 
 
 def _suits_two(scale: str, values: Array) -> bool:
     """Whether two values suit a scale, on any of which they are even: a log scale only if they are far apart on it."""
-    spans = {other: np.ptp(on_scale(other, values)) for other in ("log", "near_one")}
+    spans = {other: np.ptp(on_scale(other, values)) for other in ("log", "near_one")}  # nan is not far
     far = [other for other, span in spans.items() if span > 0.69]
     return len(values) > 2 or (scale in far if far else scale == "linear")

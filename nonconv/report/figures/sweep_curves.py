@@ -10,6 +10,7 @@ import numpy as np
 
 from nonconv.config.expression import Arithmetic, Expression, sides
 from nonconv.numerics.arithmetic import Array
+from nonconv.report.figures.axes import LARGEST_SHOWN
 from nonconv.report.figures.sweep_axes import SweptAxis, symbol
 
 BETAS = ("optimizer.beta1", "optimizer.beta2")
@@ -71,7 +72,8 @@ def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array,
         values = [part.value(names, ON_ARRAYS) for part in _sides(equation)]
         known = len(values) == 2 and not any(value is None or isinstance(value, str) for value in values)
         found = np.broadcast_to(np.asarray(np.subtract(*values) if known else np.nan, dtype=float), over.shape)
-    return across, up, np.where(np.isfinite(found), found, np.nan)
+    # The curve is where the sign changes; matplotlib computes with the differences.
+    return across, up, np.where(np.isfinite(found), np.clip(found, -LARGEST_SHOWN, LARGEST_SHOWN), np.nan)
 
 
 def _nested(values: dict[str, Array]) -> dict[str, Any]:

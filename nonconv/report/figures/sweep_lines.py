@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import LARGEST_SHOWN, power_of_ten
+from nonconv.report.figures.axes import LARGEST_SHOWN, SMALLEST_SHOWN, power_of_ten
 from nonconv.report.figures.figures import LINES
 from nonconv.report.figures.sweep_axes import SweptAxis, line_axis, linear_ticks, log_ticks, set_ticks, symbol
 from nonconv.report.figures.sweep_page import new_page
+from nonconv.report.markup import printable
 from nonconv.report.sweep_result import MOST_PANELS, Mask, Quantity, SweepResult, View, evenly, shortened, view
 from nonconv.report.verdict_text import ANSWERS
 
@@ -51,8 +52,8 @@ class Scale:
         """Set scale, limits and ticks of a matplotlib axis that is `room` inches long."""
         across = axis.axis_name == "x"
         scaled, limited = (axis.axes.set_xscale, axis.axes.set_xlim) if across else (axis.axes.set_yscale, axis.axes.set_ylim)
+        limited(*self.limits)  # first: matplotlib looks for limits when the scale is set
         scaled(self.name, **({"linthresh": self.linear} if self.name == "symlog" else {}))
-        limited(*self.limits)
         if self.name == "symlog":
             set_ticks(axis, *_symmetric_ticks(self.linear, self.limits, room))
         else:
@@ -97,10 +98,11 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
     with np.errstate(invalid="ignore"):
         ordinary = known & (np.abs(value) < LARGEST_SHOWN)
         scale = _scale(quantity.kind, value[ordinary], np.concatenate((low[ordinary], high[ordinary])))
-        too_low = known & (value <= (0 if scale.name == "log" else -LARGEST_SHOWN))
+        least = SMALLEST_SHOWN if scale.name == "log" else -LARGEST_SHOWN
+        too_low = known & (value < least)
         shown = ordinary & ~too_low
-        low = np.where(low > (0 if scale.name == "log" else -LARGEST_SHOWN), low, scale.limits[0])
-        high = np.where(high < LARGEST_SHOWN, high, scale.limits[1])
+        low = np.where(low > least, low, scale.limits[0])
+        high = np.where((high < LARGEST_SHOWN) & (high > least), high, scale.limits[1])
     there = shown & result.known(quantity.column + "_low")
     low, high = np.where(there, low, np.nan), np.where(there, high, np.nan)
     return Points(np.where(shown, value, np.nan), low, high, too_low, known & ~shown & ~too_low, baseline), scale
@@ -112,14 +114,18 @@ def _scale(kind: str, value: Array, ends: Array) -> Scale:
     Otherwise it is linear.
     """
     ends = np.concatenate((ends[np.abs(ends) < LARGEST_SHOWN], value))
-    above = value[value > 0]
-    if kind == "positive" and len(above) and above.max() > 10 * above.min():
-        low = ends[ends > above.min() / 100].min()
+    above = value[value >= SMALLEST_SHOWN]
+    if kind == "positive" and len(above) and above.max() / 10 > above.min():
+        low = ends[ends > max(above.min() / 100, SMALLEST_SHOWN)].min()
         return Scale("log", (low / 1.6, ends.max() * 1.6))
+    # Beside 1 these are 0, and matplotlib has no axis for them alone.
+    value, ends = (np.where(np.abs(numbers) < SMALLEST_SHOWN, 0.0, numbers) for numbers in (value, ends))
     low, high = (float(ends.min()), float(ends.max())) if len(ends) else (0.0, 1.0)
     if kind != "positive":
         low, high = min(low, 0.0), max(high, 0.0)
-    room = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
+    room = max(0.08 * (high - low), 1e-9 * max(abs(low), abs(high))) or 1.0
+    if high == low:
+        room = 0.1 * abs(high) or 1.0
     size = np.abs(value[value != 0])
     if kind == "difference" and len(size) and size.max() > 30 * np.median(size):
         return Scale("symlog", (2 * low, 2 * high), 10.0 ** math.floor(math.log10(np.median(size))))
@@ -217,7 +223,7 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
         transform = axes.get_yaxis_transform()
         axes.plot(np.full(lost.sum(), place), up[lost], marker, color="0.2", markersize=4, transform=transform)
     scale.apply(axes.xaxis, LEAST_WIDTH)
-    set_ticks(axes.yaxis, list(up), [_row_name(result, cell) for cell in cells.tolist()])
+    set_ticks(axes.yaxis, list(up), [printable(_row_name(result, cell)) for cell in cells.tolist()])
     axes.set_ylim(-len(cells) + 0.4, 0.6)
     axes.set_xlabel(quantity.label, size=8)
     axes.set_ylabel(shortened(", ".join(map(symbol, result.swept)), 10 + 3 * len(cells)), size=8)

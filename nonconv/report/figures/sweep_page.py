@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nonconv.report.figures.sweep_axes import symbol
+from nonconv.report.markup import printable
 from nonconv.report.sweep_result import SweepResult, View, shortened
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}
@@ -88,7 +89,7 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
 def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
     """Write name and claim in at most two lines, then the notes, wrapped at `most` characters."""
     claim = result.about.get("claim") or ""
-    about = f"{result.about['name']}: {claim}" if claim else result.about["name"]
+    about = printable(f"{result.about['name']}: {claim}" if claim else result.about["name"])
     return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
 
 

@@ -1,0 +1,67 @@
+"""One step looked at closely: what its numbers come from, and where it would lead in a wider range of numbers."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.engine.causes import Codes, causes, traced
+from nonconv.engine.program import Motion, Program
+from nonconv.engine.reference import Reference
+from nonconv.numerics.arithmetic import Array
+
+IS_WIDE = np.finfo(np.longdouble).maxexp > np.finfo(np.float64).maxexp
+"""Whether the processor has a wider range of numbers."""
+MOST_NUMBERS = 2**24
+"""Most numbers that the gradients of a network may take here."""
+
+
+class Inspected(NamedTuple):
+    """What a step did, (dim, paths) each.
+
+    why: the cause of each iterate that is not finite (causes.CAUSES). gradient: nan where it is not known. way: by how much
+    theta would change, computed in a wider range of numbers; None where there is none.
+    """
+
+    why: Codes
+    gradient: Array
+    way: NDArray[np.longdouble] | None
+
+
+class Inspector(Reference):
+    """The reference engine for single steps."""
+
+    def __init__(self, program: Program) -> None:
+        """Bind it to a program."""
+        super().__init__(program)
+        self._found: Inspected | None = None
+
+    def inspect(self, motion: Motion) -> Inspected:
+        """Look at the one step of a motion, which is not made."""
+        self._found = None
+        try:
+            self.advance(motion._replace(theta=motion.theta.copy(), state=motion.state.copy()))
+        except Exception:  # a definition may not run on such arrays: then nothing is known, and the run goes on
+            self._found = None
+        unknown = np.full(motion.theta.shape, np.nan)
+        return self._found or Inspected(np.ones(motion.theta.shape, dtype=np.int8), unknown, None)
+
+    def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
+        """Find out about one step of all paths; nothing moves."""
+        learning, rule = self.program.learning, self.program.optimizer.component
+        if learning and samples * theta.shape[1] * (learning.work + sum(learning.shape[:2])) > MOST_NUMBERS:
+            return
+        rows: Any = theta if learning else [traced(row) for row in theta]
+        per_step, rate = rule.per_step(*coefficients[:-1]), coefficients[-1]
+        found = list(self._mean_gradients(rows, samples, u))
+        gradient = np.array([np.asarray(row) for row in found])
+        # All coordinates as lanes: the update of one depends on no other.
+        g = traced(gradient.ravel(), np.concatenate([causes(row) for row in found]))
+        flat = state.reshape(len(state), theta.size)
+        direction, _ = rule.update(per_step, rule.state(*map(traced, flat)), g)
+        why = causes(traced(theta.ravel()) - rate * direction).reshape(theta.shape)
+        way = None
+        if IS_WIDE:
+            wide, _ = rule.update(per_step, rule.state(*flat.astype(np.longdouble)), gradient.ravel().astype(np.longdouble))
+            way = np.asarray(-np.longdouble(rate) * wide).reshape(theta.shape)
+        self._found = Inspected(why, gradient, way)
