@@ -31,7 +31,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
-from nonconv.faults.problems import count
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw

@@ -5,6 +5,7 @@ from typing import Any
 from nonconv.report.run import Run
 from nonconv.report.tables import markdown_lines
 from nonconv.results.columns import read_columns
+from nonconv.words import count
 
 COLUMNS = (("theta", "θₙ"), ("f", "f(θₙ)"), ("slope", "f'(θₙ)"))
 HEADER = (
@@ -41,9 +42,9 @@ def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
     """Write the sentence about the slopes: exact at all steps, or until the first other one."""
     paths = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
     if slopes["exact"] == slopes["steps"]:
-        return f"The slope was exactly {-scale:g} at all {slopes['steps']} steps of {paths}."
+        return f"The slope was exactly {-scale:g} at all {count(slopes['steps'], 'step')} of {paths}."
     return (
-        f"The slope was exactly {-scale:g} at {slopes['exact']} of {slopes['steps']} steps of {paths}; "
+        f"The slope was exactly {-scale:g} at {slopes['exact']} of {count(slopes['steps'], 'step')} of {paths}; "
         f"the first other slope was met at step {slopes['first_other']}."
     )
 
@@ -51,7 +52,7 @@ def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
 def _escaped(run: Run, share: dict[str, Any]) -> str:
     """Write the sentence about the share of escaped paths."""
     interval = "" if share["ci_low"] is None else f" (95 % interval {share['ci_low']:.3g} to {share['ci_high']:.3g})"
-    return f"Share of paths that escaped within {run.summary['steps']} steps: {share['value']:.3g}{interval}."
+    return f"Share of paths that escaped within {count(run.summary['steps'], 'step')}: {share['value']:.3g}{interval}."
 
 
 def table(run: Run) -> str:

@@ -8,6 +8,7 @@ from nonconv.report.markup import markdown_text
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
 from nonconv.results.sweep_files import FAILED
 from nonconv.store.pack import CELLS_ARCHIVE
+from nonconv.words import count
 
 MOST_FAILURES = 10
 
@@ -36,10 +37,10 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
 def setting(result: SweepResult) -> str:
     """Describe a sweep: `400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of ...`."""
     about = result.about
-    keys = [f"{key} ({_count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
-    size = [f"{about[what]} {what}" if about[what] else f"varying numbers of {what}" for what in ("paths", "steps")]
+    keys = [f"{key} ({count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
+    size = [count(about[f"{one}s"], one) if about[f"{one}s"] else f"varying numbers of {one}s" for one in ("path", "step")]
     alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
-    return f"{_count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
+    return f"{count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
 
 
 def findings(result: SweepResult) -> list[str]:
@@ -53,7 +54,7 @@ def _verdicts(result: SweepResult) -> str:
     if not result.judged and set(found) == {"undecided"}:
         return "No floors were measured, so no cell has a verdict."
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
-    parts = ", ".join(f"{verdict} in {_count(count, 'cell')}" for verdict, count in counts.items())
+    parts = ", ".join(f"{verdict} in {count(number, 'cell')}" for verdict, number in counts.items())
     return f"Verdicts: {parts or 'none'}."
 
 
@@ -81,10 +82,6 @@ def _failures(result: SweepResult) -> list[str]:
     more = [f"{len(failed) - MOST_FAILURES} more cells failed; sweep.csv gives their reasons."]
     shown = [f"Failed: {_cell(result, k)}: {result.columns['reason'][k]}." for k in failed[:MOST_FAILURES]]
     return shown + (more if len(failed) > MOST_FAILURES else [])
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _join(parts: list[str]) -> str:

@@ -8,6 +8,7 @@ from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import Reasons, floor_intervals, sample_intervals
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.tally import Tally
+from nonconv.words import count
 
 
 def sentences(cell: Cell, tally: Tally, errors: Reasons) -> list[str]:
@@ -29,10 +30,10 @@ def _last_of_each(cell: Cell, tally: Tally, errors: Reasons) -> Iterator[tuple[s
     missing = [str(reason) for reason in floors if reason]
     if missing:
         most, _ = Counter(missing).most_common(1)[0]
-        yield f"{len(missing)} of {len(rows(cell.program.plan))} floors", most
+        yield f"{len(missing)} of {count(len(rows(cell.program.plan)), 'floor')}", most
     if tally.risks is not None:
         risks = [str(reason) for reason in sample_intervals(cell, tally.risks).reasons[0] if reason]
-        yield f"the risk at {len(risks)} steps", risks[-1] if risks else ""
+        yield f"the risk at {count(len(risks), 'step')}", risks[-1] if risks else ""
 
 
 def _listed(names: list[str]) -> str:

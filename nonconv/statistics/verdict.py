@@ -166,14 +166,15 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
         (seen.left, "diverges", "escaped or overflowed"),
         (seen.undefined, "undefined", f"are undefined: {seen.causes or 'their numbers left the range of doubles'}"),
     )
+    paths = "path" if seen.paths == 1 else "paths"
     for count, answer, text in lost:
         gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
         # Without randomness all paths are known, so their share needs no interval.
         if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
             if answer == "diverges" and seen.leaving:
                 advice = more_steps(seen.structure, seen.steps)
-                return Decision("undecided", f"{count} of {seen.paths} paths {text}, but {seen.leaving}", advice)
-            return Decision(answer, f"{count} of {seen.paths} paths {text}")
+                return Decision("undecided", f"{count} of {seen.paths} {paths} {text}, but {seen.leaving}", advice)
+            return Decision(answer, f"{count} of {seen.paths} {paths} {text}")
     refusal = _explain_refusal(seen)
     if refusal.reason:
         return refusal
@@ -189,9 +190,17 @@ def _explain_refusal(seen: Observed) -> Decision:
     if not any(seen.plan.wanted):
         return Decision("undecided", "no floors were measured", "measure floors")
     if seen.steps < FEWEST_STEPS or len(seen.plan.spans) < 3:
-        return Decision("undecided", f"{seen.steps} steps are too few", f"take at least {FEWEST_STEPS} steps")
+        return Decision(
+            "undecided",
+            f"{seen.steps} {'step is' if seen.steps == 1 else 'steps are'} too few",
+            f"take at least {FEWEST_STEPS} steps",
+        )
     if seen.random and seen.paths < FEWEST_PATHS:
-        return Decision("undecided", f"{seen.paths} paths are too few", f"take at least {FEWEST_PATHS} paths")
+        return Decision(
+            "undecided",
+            f"{seen.paths} {'path is' if seen.paths == 1 else 'paths are'} too few",
+            f"take at least {FEWEST_PATHS} paths",
+        )
     if seen.moments.n < seen.paths and not seen.left + seen.undefined:
         return Decision("undecided", "squares of distances leave the range of doubles", "take units in which they do not")
     if seen.moments.n < seen.paths:

@@ -36,6 +36,7 @@ from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
+from nonconv.words import count
 
 CHECKPOINT_SECONDS = 5.0
 """Time between checkpoints: what a power failure can cost."""
@@ -201,7 +202,7 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     """Save a checkpoint of whole blocks, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
-    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
+    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {count(cell.paths, 'path')} are saved in {store.path}.")
 
 
 @blaming_plugins
