@@ -277,6 +277,7 @@ def component(
         examples=lambda h: len(h.features),
         rows=lambda h: len(h.features) if h.epochs else 0,
         held_out=held_out,
+        training=lambda h: (by_column(h.features), by_column(h.targets)),
     )
 
 

@@ -85,10 +85,10 @@ class Engine(Protocol):
         """Make the steps of a motion in place; with stop[0] set it returns early, and what it wrote is not complete."""
         ...
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
+    def risks(self, theta: Array, stop: NDArray[np.uint8], examples: tuple[Array, Array] | None = None) -> Array:
         """Return mean loss and share of wrong classes, (2, R, paths), of networks theta (R, dim, paths).
 
-        Both are over the held-out examples.
+        Both are over these examples, features (features, n) and targets (targets, n); over the held-out ones by default.
         """
         ...
 
@@ -104,7 +104,8 @@ class Learning(NamedTuple):
     """What a program on examples has in addition.
 
     shape: of one example. draws: uniforms per example. rows: of a table that is passed through in epochs, or 0. work: rows
-    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H).
+    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H). training: those
+    that the training loss is a mean over; None where examples are drawn from a law, of which the risk is that mean.
     """
 
     shape: Shape
@@ -113,6 +114,7 @@ class Learning(NamedTuple):
     work: int
     groups: tuple[Group, ...]
     held_out: tuple[Array, Array]
+    training: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True)

@@ -33,9 +33,11 @@ def findings(run: Run) -> list[str]:
     exchanged = [_exchangeable_units(run)] if alike else []
     if not n["held_out"]:
         return ["Risk and gradient noise were not measured, since no examples are held out.", *exchanged]
+    loss = n.get("training_loss")
     wrong = [f"Share of misclassified examples: {_risk_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
     return [
         f"Risk (mean loss of {n['held_out']} held-out examples): {_risk_course(n['risk'])}.",
+        *([f"Training loss (mean over {loss['rows']} rows): {_risk_course(loss)}."] if loss else []),
         *wrong,
         _noise(run),
         _degraded(run),

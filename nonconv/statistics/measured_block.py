@@ -222,6 +222,18 @@ def risks(seen: MeasuredBlock) -> Moments | None:
     return moments(np.array([examined.risk, examined.wrong])) if examined else None
 
 
+def training_losses(seen: MeasuredBlock) -> Moments | None:
+    """Return moments of the training loss, shape (1, 1 + R); None where examples are drawn from a law, or none held out."""
+    examined = seen.block.examined
+    return None if examined is None or examined.training is None else moments(examined.training[None])
+
+
+def courses(seen: MeasuredBlock) -> CoMoments | None:
+    """Return comoments of `networks.course`; None without held-out examples, or for one recorded step."""
+    found = networks.course(seen.block.examined, seen.cell.program.record) if seen.block.examined else None
+    return None if found is None else comoments(found)
+
+
 def noises(seen: MeasuredBlock) -> Moments | None:
     """Return moments of |G|^2 of the mean gradient G and of the gradient's noise, shape (2, Q).
 

@@ -81,6 +81,8 @@ class Tally:
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
 
     risks = Statistic(optional(MOMENTS), measured_block.risks)
+    training_losses = Statistic(optional(MOMENTS), measured_block.training_losses)
+    courses = Statistic(optional(COMOMENTS), measured_block.courses)
     noises = Statistic(optional(MOMENTS), measured_block.noises)
     degraded = Statistic(optional(COUNTS), measured_block.degraded)
     group_floors = Statistic(optional(MOMENTS), measured_block.group_floors)
