@@ -5,9 +5,13 @@ So a command that draws starts the figure process first, before it even reads it
 """
 
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from nonconv.streams import open_closed_streams
 
+ROOT = Path(__file__).parents[1]
+"""The folder that nonconv is in."""
 DRAWING_COMMANDS = ("run", "sweep")
 """Commands that draw figures. `check` draws as well, but usually reuses finished results."""
 OPTIONS_WITHOUT_FIGURES = {"--dry-run", "--help", "-h"}
@@ -30,5 +34,16 @@ def main() -> None:
     cli.main()
 
 
+def _leave_working_directory() -> None:
+    """Import nothing from the working directory, which `python -m` puts first: `nonconv` does not, and both do the same.
+
+    A file named random.py there is not meant. The folder stays if nonconv itself is in it.
+    """
+    with suppress(OSError):  # there is no working directory any more
+        if not sys.flags.safe_path and sys.path[:1] == [str(Path.cwd())] and not Path.cwd().samefile(ROOT):
+            del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_working_directory()
     main()

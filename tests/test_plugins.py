@@ -31,6 +31,7 @@ from nonconv.config.plugins import load_files
 from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
+from nonconv.engine import kernel_files
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import ConfigError, PluginError
 from nonconv.objectives import OBJECTIVES
@@ -580,6 +581,136 @@ def test_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     other, compiled = name_and_whether_compiled()
     assert other != name
     assert compiled, "there is nothing it could load"
+
+
+# What it reads besides its own text
+
+NUMPY = "import numpy as np\n"
+AT_STEP_OF_LION = "    return LionPerStep("
+UPDATE_OF_LION = "sign(c.weight_m"
+
+
+def reading(head: str, at_step: str = "", update: str = "") -> str:
+    """Lion with these lines before its classes, and in a function of NumPy's or of the kernel."""
+    text = LION.replace(NUMPY, f"{NUMPY}{head}\n")
+    text = text.replace(AT_STEP_OF_LION, f"    {at_step}\n{AT_STEP_OF_LION}") if at_step else text
+    return text.replace(UPDATE_OF_LION, f"{update} * {UPDATE_OF_LION}") if update else text
+
+
+@pytest.mark.parametrize(
+    ("head", "at_step", "update", "says"),
+    [
+        ("import neighbour", "", "", "imports neighbour from"),
+        ("from neighbour import *", "", "", "imports neighbour from"),
+        ("from . import neighbour", "", "", "imports a module next to it; only this file is hashed and copied"),
+        (
+            "import importlib\nF = importlib.import_module('neighbour').scale",
+            "F(n)",
+            "",
+            "at_step reads F, which is from neighbour",
+        ),
+        ("import sys\nsys.modules['other'] = object\nimport other", "", "", "imports other, which is no installed library"),
+        ("import os", "os.environ['F']", "", "at_step reads os.environ, which is an object of _Environ, which may change"),
+        (
+            "from os import getenv",
+            "getenv('F')",
+            "",
+            "at_step reads getenv, which tells of time, chance, files or this process",
+        ),
+        ("", "import os", "", "at_step imports os, which tells of time, chance, files or this process"),
+        ("from time import time as now", "now()", "", "at_step reads now, which tells of time"),
+        ("", "np.random.normal()", "", "at_step reads np.random.normal, which is a method of an object of RandomState"),
+        ("", "np.loadtxt('table.txt')", "", "at_step reads np.loadtxt, which tells of time, chance, files"),
+        ("", "open('table.txt')", "", "at_step reads open, which"),
+        ("", "eval('1')", "", "at_step reads eval, which does not depend on its arguments alone"),
+        ("", "globals()", "", "at_step reads globals, which does not depend on its arguments alone"),
+        ("F = [1.0]", "", "F[0]", "update reads F, which is a list, which can change; write a tuple"),
+        ("F = {'a': 1.0}", "F['a']", "", "at_step reads F, which is a dict, which can change; write types.MappingProxyType"),
+        ("class C:\n    f = [1.0]", "C.f", "", "at_step reads C, which is a list, which can change; write a tuple"),
+        ("F = 1.0", "global F; F = 2.0", "", "at_step changes F; what functions read must not change"),
+        ("class C:\n    f = 1.0", "C.f = 2.0", "", "at_step changes C.f; what functions read must not change"),
+        ("def f(n, found=[]):\n    return n", "f(n)", "", "f reads found, which is a list, which can change"),
+        ("import itertools\nN = itertools.count()", "next(N)", "", "at_step reads N, which is an object of count"),
+        ("", "", "(print(1) or 1.0)", "update reads print, which compiled code cannot use; nothing can be printed there"),
+        ("def f(x):\n    print(x)\n    return x", "", "f(2.0)", "f reads print, which compiled code cannot use"),
+    ],
+)
+def test_refuses_what_makes_results_depend_on_anything_else(
+    head: str, at_step: str, update: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("neighbour.py", "FACTOR = 2.0\ndef scale(n):\n    return FACTOR * n\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    write("lion.py", reading(head, at_step, update))
+    told_of = told()
+    sys.modules.pop("neighbour", None)
+    sys.modules.pop("other", None)
+    assert says in told_of
+    assert told_of.startswith("lion.py:")
+
+
+FROM_OUTSIDE = {
+    "environment": ("import os\nF = float(os.environ['F'])", "F"),
+    "environment by name": ("from os import environ\nF = (0.0, float(environ['F']))", "F[1]"),
+    "file": ("with open('table.txt') as file:\n    F = float(file.read())", "F"),
+    "file of numpy": ("F = np.loadtxt('table.txt', ndmin=1)", "F[0]"),
+    "default": ("import os\ndef f(x, factor=float(os.environ['F'])):\n    return factor * x", "f(1.0)"),
+    "executed": ("import os\nexec('F = ' + os.environ['F'])", "F"),
+    "imported by name": ("import importlib\nF = importlib.import_module('neighbour').FACTOR", "F"),
+}
+
+
+@pytest.mark.parametrize(("head", "use"), FROM_OUTSIDE.values(), ids=FROM_OUTSIDE)
+def test_values_from_outside_belong_to_run_and_kernel(head: str, use: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other values it is another run and another kernel; a folder of the first does not pass for the second."""
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    write("lion.py", reading(head, update=use))
+
+    def names(factor: str) -> tuple[str, str, Any]:
+        monkeypatch.setenv("F", factor)
+        sys.modules.pop("neighbour", None)
+        write("table.txt", f"{factor}\n")
+        write("neighbour.py", f"FACTOR = {float(factor)!r}  #{factor}\n")
+        shutil.rmtree("__pycache__", ignore_errors=True)
+        cell = read_cell(config(), [])
+        kernel = kernel_files.kernel_name("", [cell.program.optimizer.component.update])
+        return cell.identity, kernel, cell.resolved["plugins"][0]
+
+    one, other, again = names("1.0"), names("2.25"), names("1.0")
+    assert one == again
+    assert one[0] != other[0]
+    assert one[1] != other[1]
+    monkeypatch.setenv("F", "2.25")
+    write("table.txt", "2.25\n")
+    write("neighbour.py", "FACTOR = 2.25\n")
+    sys.modules.pop("neighbour", None)
+    says = "lion.py reads other values of its surroundings (environment, files, libraries) than those that it ran with"
+    assert says in told(plugins=[one[2]])
+    sys.modules.pop("neighbour", None)
+
+
+def test_values_of_its_own_text_are_pinned_by_its_digest() -> None:
+    write("lion.py", reading("import math\nF = (math.sqrt(2.0), np.ones(2))", update="F[1][0]"))
+    (entry,) = read_cell(config(), []).resolved["plugins"]
+    assert re.fullmatch("[0-9a-f]{64}", entry["sha256"])
+
+
+def test_arrays_that_functions_read_become_read_only() -> None:
+    write("lion.py", reading("F = np.ones(2)", at_step="F[0] += 1.0"))
+    program = read_cell(config(), []).program
+    with pytest.raises(ValueError, match="read-only"):
+        next(program.slices())
+
+
+@pytest.mark.processes
+def test_the_working_directory_is_no_place_to_import_from() -> None:
+    """Neither by `nonconv` nor by `python -m nonconv`: whatever is named like a library there is not meant."""
+    for name in ("neighbour", "statistics", "numpy", "yaml"):
+        write(f"{name}.py", "raise SystemExit(7)\n")
+    write("lion.py", reading("import neighbour"))
+    command = [sys.executable, "-m", "nonconv", "validate", str(config())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "cannot be executed: ModuleNotFoundError: No module named 'neighbour'" in done.stderr
 
 
 # Folders
@@ -1265,13 +1396,13 @@ def test_broken_plugins_fail(name: str, check: str, old: str, new: str, why: str
 
 
 DIFFERING = {
-    "compiled update equals NumPy's": ("lion.py", "def start(h: Lion) -> LionState:\n", "return sign("),
+    "compiled update equals NumPy's": ("lion.py", "return sign(", "return np.exp(s.m) * sign("),
     "compiled gradient equals NumPy's": (
         "double_well.py",
-        "def prepare(h: DoubleWell, dim: int) -> DoubleWellConstants:\n",
         "return k.depth * (theta",
+        "return np.exp(theta) * k.depth * (theta",
     ),
-    "compiled samples equal NumPy's": ("ramp.py", "def prepare(h, dim):\n", "return k.width * "),
+    "compiled samples equal NumPy's": ("ramp.py", "return k.width * ", "return np.exp(u) * k.width * "),
 }
 
 
@@ -1279,11 +1410,9 @@ DIFFERING = {
 @pytest.mark.slow
 @pytest.mark.parametrize("check", DIFFERING)
 def test_engines_that_differ_fail(check: str) -> None:
-    """A global that changes while paths move is frozen in a kernel, and not in NumPy."""
-    name, counts, uses = DIFFERING[check]
-    text = TEXTS[name].replace(counts, f"{counts}    global GAIN\n    GAIN += 1.0\n").replace(uses, f"{uses}GAIN * ", 1)
-    text = text.replace(f"{uses}GAIN * ", uses.replace("return ", "return GAIN * "))
-    found = failed(name, f"GAIN = 1.0\n{text}")
+    """NumPy's exp has other last bits than the compiler's."""
+    name, old, new = DIFFERING[check]
+    found = failed(name, TEXTS[name].replace(old, new))
     assert "compiled and NumPy differ from step" in found[check]
     assert "use the functions of nonconv.plugin (exp, log, sin, ...), which give the same bits" in found[check]
 
@@ -1377,6 +1506,83 @@ def test_examples_that_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert failed("ramp.py", text + "\nEXAMPLES = {'ramp': [{'width': 4.321}]}\n") == {}
     refused = failed("ramp.py", text + "\nEXAMPLES = {'ramp': [{'width': 4.321}, {'width': 2}]}\n")
     assert refused == {"a config can set its parameters": "{'width': 2}: no"}
+
+
+OPTIONS = [f"option{k}" for k in range(1, 13)]
+MANY = '''
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Optimizer
+
+
+class Many(NamedTuple):
+    """A rule with many options."""
+
+OPTIONS
+    clip: Annotated[CLIP, Doc("what may be wrong")] = DEFAULT
+
+
+class State(NamedTuple):
+    pass
+
+
+class PerStep(NamedTuple):
+    factor: float
+
+
+def at_step(h, n):
+    return PerStep(np.full_like(n, BAD))
+
+
+def update(c, state, g):
+    return c.factor * g / (np.abs(g) + 1.0), state
+
+
+OPTIMIZERS.register(
+    Optimizer(
+        name="many", parameters=Many, paper="a test", state=State, per_step=PerStep, start=lambda h: State(),
+        at_step=at_step, update=update, relative_size=CONSTANT_SIZE, monotone=(), can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
+    )
+)
+'''
+
+
+@pytest.mark.parametrize(
+    ("clip", "default", "fault"),
+    [
+        ("float, Interval(ge=0)", "1.0", "1.0 / h.clip if h.clip else np.inf"),
+        ("float, Interval(gt=0, lt=1)", "0.5", "1.0 if h.clip < 0.99 else np.inf"),
+        ("float, Interval(ge=-2, le=3)", "0.5", "1.0 if h.clip < 3 else np.inf"),
+        ("int, Interval(ge=1)", "1", "1.0 if h.clip < 100 else np.inf"),
+        ("bool", "False", "np.inf if h.clip else 1.0"),
+        ("Literal['a', 'b', 'c', 'd', 'e', 'f']", "'a'", "np.inf if h.clip == 'f' else 1.0"),
+        ("bool", "False", "np.inf if h.clip and h.option12 == 0.5 else 1.0"),
+        ("bool", "False", "np.inf if h.option1 == 0.0 and h.option12 == 0.0 else 1.0"),
+    ],
+)
+@pytest.mark.parametrize("offered", ["", "\nEXAMPLES = {'many': [{'option1': 0.25}]}\n"], ids=["", "offered"])
+def test_a_fault_of_the_last_of_many_parameters_is_found(
+    clip: str, default: str, fault: str, offered: str, only: Callable[[str], None]
+) -> None:
+    """A value that puts inf into at_step: at an end, near one, a large one, a switch, the last choice, two at once."""
+    check = "at_step returns one number per step"
+    only(check)
+    options = "".join(f"    {name}: Annotated[float, Interval(ge=0), Doc('an option')] = 1.0\n" for name in OPTIONS)
+    text = MANY.replace("OPTIONS\n", options).replace("CLIP", clip).replace("DEFAULT", default) + offered
+    assert failed("many.py", text.replace("BAD", "1.0")) == {}
+    assert "at_step: factor is not finite at step 1" in failed("many.py", text.replace("BAD", fault))[check]
+
+
+def test_a_parameter_without_a_second_value_is_named(only: Callable[[str], None]) -> None:
+    only("at_step returns one number per step")
+    text = MANY.replace("OPTIONS\n", "    word: Annotated[str, Doc('any text')] = 'a'\n").replace("BAD", "1.0")
+    write("many.py", text.replace("CLIP", "bool").replace("DEFAULT", "False"))
+    said = good("explain", "many.py", "--test")
+    assert "word: no second value is known; EXAMPLES can give some" in said
+    assert said.endswith("3 of 3 checks passed. 1 skipped.\n")
 
 
 @pytest.mark.slow

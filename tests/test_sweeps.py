@@ -60,7 +60,7 @@ from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
 from nonconv.sweeps import cells as cells_on_disk
-from nonconv.sweeps import executors, flow, tasks
+from nonconv.sweeps import executors, flow, same_code, tasks
 from nonconv.sweeps.cells import TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
@@ -440,6 +440,48 @@ def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(UsageError) as refusal:
             executors.connect(payload, Client(answer))
         assert str(refusal.value) == f"scheduler and workers must run nonconv {ours}; they run {said}"
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same version: the files differ, or a library. Also one that joins later, which ends the command."""
+    here = same_code.code()
+
+    class Client:
+        def __init__(self, there: dict[str, str]) -> None:
+            self.there = there
+
+        def run(self, function: Callable[[], Any]) -> dict[str, Any]:
+            return {"tcp://1": function(), "tcp://2": self.there}
+
+    executors.refuse_other_code(Client(dict(here)))
+    for change, said in (
+        ({same_code.OURS: "0"}, "the files of nonconv"),
+        ({"numpy": "1.0", "numba": "2.0"}, f"numpy 1.0 instead of {np.__version__}, numba 2.0 instead of {here['numba']}"),
+    ):
+        with pytest.raises(UsageError) as refusal:
+            executors.refuse_other_code(Client(here | change))
+        assert str(refusal.value) == f"worker tcp://2 would compute other numbers: {said}; install the same there and here"
+    payload = executors.pack_sweep(found(small)[0], {})
+    monkeypatch.setattr(executors, "code", lambda: here | {same_code.OURS: "0"})
+    with pytest.raises(UsageError, match="would compute other numbers: the files of nonconv") as refusal:
+        executors.run_remotely(payload, tasks.CellsTask(()))
+    with pytest.raises(UsageError) as ended:
+        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, refusal.value)))
+    assert ended.value is refusal.value
+
+
+def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = tmp_path / "nonconv"
+    shutil.copytree(Path(nonconv.__file__).parent, copied)
+    monkeypatch.setattr(nonconv, "__file__", str(copied / "__init__.py"))
+    code = same_code.code.__wrapped__
+    assert code() == same_code.code()
+    digests = {code()[same_code.OURS]}
+    for name in ("optimizers/sgd.py", "datasets/data/diabetes.csv", "new.py"):
+        with (copied / name).open("a") as file:
+            file.write(" ")
+        digests.add(code()[same_code.OURS])
+    assert len(digests) == 4
 
 
 # Interrupts
@@ -1309,6 +1351,8 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for options, said in (
         (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
         (["--scheduler", "tcp://x"], "--scheduler needs --executor dask"),
+        (["--scheduler", ""], "--scheduler needs --executor dask"),
+        (["--executor", "dask", "--scheduler", ""], "--scheduler: the address is empty\n  allowed: an address such as tcp://"),
         (["--set", "sweep={}"], "must be a mapping of keys to their values"),
         (["--grid", "learning_rate"], "--grid learning_rate: must have the form key=values"),
         (["--grid", "learning_rate=-1"], "got -1"),
@@ -1327,9 +1371,21 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.5)
-    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+    for address in (
+        "tcp://127.0.0.1:1",
+        "nonsense://x",
+        "tls://127.0.0.1:1",
+        "ucx://127.0.0.1:1",
+        "tcp://:x",
+        "x",
+        "inproc://x",
+    ):
         result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
         assert f"--scheduler {address}: no scheduler answered (" in result.stderr
+        assert result.stderr.count("\n") == 1
+    monkeypatch.setattr(executors, "TELLING_SECONDS", 0.1)
+    result = call("sweep", small, "-o", "out", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", code=2)
+    assert result.stderr.startswith("Waiting for the scheduler tcp://127.0.0.1:1 to answer, for at most 0 s.\n--scheduler")
     assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
@@ -1342,7 +1398,7 @@ def test_table_plot_and_verify_take_a_sweep_and_a_cell(small: Path, tmp_path: Pa
     assert call("table", "out", "--format", "csv").stdout.encode() == (tmp_path / "out" / "sweep.csv").read_bytes()
     rows = json.loads(call("table", "out", "--format", "json").stdout)["rows"]
     assert [(row["cell"], row["learning_rate"], row["paths"]) for row in rows] == [(first, 0.05, PATHS), (second, 0.1, PATHS)]
-    assert call("table", "out").stdout.splitlines()[0] == "| learning_rate | minimizer | path_mean | last | verdict |"
+    assert call("table", "out").stdout.splitlines()[0] == "| learning_rate | minimizer | path_mean | verdict |"
     assert call("table", cell).stdout.splitlines()[0] == "| step | minimizer | minimizer, exact | path_mean | last |"
     assert {f"{second}-{name}.svg" for name in ("error", "paths", "floors")} == {
         Path(line).name for line in call("plot", cell, "--format", "svg", "-o", "drawn").stdout.splitlines()

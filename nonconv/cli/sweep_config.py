@@ -31,7 +31,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
-from nonconv.faults.problems import count
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw
@@ -93,7 +93,7 @@ def sweep(
             _print_result(_reused(*finished), as_json, quiet)
             return
         plan = _survey(grid, out)
-        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers())
+        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), quiet or as_json)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet)
     if outcome.failures:
@@ -109,8 +109,10 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         near = nearest(executor, EXECUTORS)
         hint = f"\n  did you mean {near}?" if near else ""
         raise UsageError(f"--executor: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
-    if scheduler and executor != "dask":
+    if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
+    if scheduler is not None and not scheduler.strip():
+        raise UsageError("--scheduler: the address is empty\n  allowed: an address such as tcp://10.0.0.1:8786")
 
 
 class Plan(NamedTuple):
@@ -166,7 +168,7 @@ def _survey(grid: "Sweep", out: Path | None) -> Plan:
     return Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
 
 
-def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) -> "OpenExecutor":
+def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int, quiet: bool = False) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called."""
 
     from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
@@ -175,7 +177,7 @@ def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int) 
         return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
     # Other machines may not see this disk: the files that cells read travel with the sweep.
     files = {name: file.content for name, file in plan.survey.files.items()}
-    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers)
+    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, (lambda text: None) if quiet else say)
 
 
 def _say_claim(grid: "Sweep", quiet: bool) -> None:
@@ -274,7 +276,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     from nonconv.report.figures_text import lines
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
-    from nonconv.report.sweep_table import short_rows
+    from nonconv.report.sweep_table import change_rows, short_rows
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -288,6 +290,9 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     header, rows = short_rows(result)
     if len(rows) <= MOST_TABLE_ROWS:
         print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
+    title, header, rows = change_rows(result)
+    if rows:
+        print_table(title, header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")

@@ -22,6 +22,7 @@ from nonconv.components.registry import NameTaken, collecting
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.plugin_checks import Refused, refuse_unusable
+from nonconv.config.plugin_reads import RefusedImport, guarded, outside, refuse_reads
 from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem
@@ -29,16 +30,16 @@ from nonconv.reading import MOST_CONFIG_BYTES, read_file
 
 
 class Wanted(NamedTuple):
-    """A file to load, the digest it should have ("" is any), and where a config names it."""
+    """A file to load, the `Plugin.pin` that it should have ("" is any), and where a config names it."""
 
     path: Path
-    digest: str = ""
+    pin: str = ""
     place: Place = Place("", 0, 0, "")
     key: str = ""
 
 
 _known: dict[str, Plugin] = {}
-"""Every plug-in executed so far by the name of its module."""
+"""Every plug-in executed so far, by the name of its module and the digest of what it reads of its surroundings."""
 _executing = RLock()
 """Two threads that read one config must not execute its plug-in twice: kernels find one module by its name."""
 
@@ -53,10 +54,10 @@ def load_named(document: Document) -> tuple[Catalogue, list[Problem]]:
     wanted: list[Wanted] = []
     for k, entry in enumerate(named if isinstance(named, list) else [named]):
         path: KeyPath = ("plugins", k) if several else ("plugins",)
-        file, digest = (entry.get("file"), entry.get("sha256", "")) if isinstance(entry, dict) else (entry, "")
-        if isinstance(file, str) and file and isinstance(digest, str):
+        file, pin = (entry.get("file"), entry.get("sha256", "")) if isinstance(entry, dict) else (entry, "")
+        if isinstance(file, str) and file and isinstance(pin, str):
             path = (*path, "file") if isinstance(entry, dict) else path
-            wanted.append(Wanted(document.locate(file), digest, document.place(path), dotted(path)))
+            wanted.append(Wanted(document.locate(file), pin, document.place(path), dotted(path)))
     return _load(wanted)
 
 
@@ -105,17 +106,34 @@ def _load_one(wanted: Wanted) -> Plugin:
     """Return the plug-in of a file, executed if its content is new. Raises Refused."""
     content = _read(wanted)
     digest = hashlib.sha256(content).hexdigest()
+    key = wanted.key.removesuffix(".file") + ".sha256"
+    content_pin, _, values_pin = wanted.pin.partition("-")
     # A config in an output folder has the digest of what it ran: other code must not pass for it.
-    if wanted.digest not in ("", digest):
-        key = wanted.key.removesuffix(".file") + ".sha256"
+    if content_pin not in ("", digest):
         raise Refused(Problem(f"{wanted.path} has changed; its digest is now {digest}", wanted.place, key))
     name = f"nonconv_plugin_{re.sub(r'[^0-9A-Za-z_]', '_', wanted.path.stem)}_{digest[:16]}"
     with _executing:
-        if name not in _known:
-            _known[name] = _execute(wanted.path, content, digest, name)
-        known = _known[name]
+        known = _execute_once(wanted.path, content, digest, name)
+    if values_pin not in ("", known.values):
+        what = "reads other values of its surroundings (environment, files, libraries) than those that it ran with"
+        raise Refused(Problem(f"{wanted.path} {what}", wanted.place, key))
     # The same content under another path: not executed again, but errors must name the path that was given.
     return known if known.path == wanted.path else replace(known, path=wanted.path)
+
+
+def _execute_once(path: Path, content: bytes, digest: str, name: str) -> Plugin:
+    """Return the plug-in of a content, executed if that is new, or if what it reads of its surroundings has changed."""
+    variants = [known for key, known in _known.items() if key.partition(":")[0] == name]
+    if variants and not variants[0].values:
+        return variants[0]
+    # Another module for other values, since kernels find one module by its name.
+    made = _execute(path, content, digest, f"{name}_{len(variants)}" if variants else name)
+    same = next((known for known in variants if known.values == made.values), None)
+    if same:
+        del sys.modules[made.module.__name__]
+        return same
+    _known[f"{name}:{made.values}"] = made
+    return made
 
 
 def _read(wanted: Wanted) -> bytes:
@@ -150,17 +168,21 @@ def _execute(path: Path, content: bytes, digest: str, name: str) -> Plugin:
     linecache.cache[file] = (len(text), None, [f"{line}\n" for line in source_lines[file]], file)
     module = ModuleType(name)
     module.__file__ = file
+    imported: set[str] = set()
+    module.__dict__["__builtins__"] = guarded(imported)
     # Registered before it is executed, as Python's own import does: its classes look their module up.
     sys.modules[name] = module
     collector = _Collector(file)
     try:
         with collecting(collector.add):
-            exec(_compile(path, text), module.__dict__)
+            code = _compile(path, text)
+            exec(code, module.__dict__)
         refuse_unusable(path, collector.found)
+        values = outside(code, imported, refuse_reads(file, collector.found))
     except BaseException as error:
         del sys.modules[name]
         raise (error if isinstance(error, Refused | KeyboardInterrupt) else Refused(_describe_failure(path, error))) from None
-    return Plugin(path, digest, content, module, tuple(collector.found))
+    return Plugin(path, digest, values, content, module, tuple(collector.found))
 
 
 class _Collector:
@@ -205,4 +227,6 @@ def _compile(path: Path, text: str) -> Any:
 def _describe_failure(path: Path, error: BaseException) -> Problem:
     """Return the problem of a file that raised while it was executed."""
     place = last_place(error.__traceback__, {str(path)}) or Place(str(path), 0, 0, "")
-    return Problem(str(error) if isinstance(error, NameTaken) else f"cannot be executed: {in_one_line(error)}", place)
+    return Problem(
+        str(error) if isinstance(error, NameTaken | RefusedImport) else f"cannot be executed: {in_one_line(error)}", place
+    )

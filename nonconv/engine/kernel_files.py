@@ -23,6 +23,7 @@ import platformdirs
 from filelock import FileLock
 
 import nonconv
+from nonconv.components.reads import written_values
 from nonconv.numerics import arithmetic
 
 COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws")
@@ -60,16 +61,23 @@ def cache_folder() -> Path:
 def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
     """Return a name with a hash of all that the machine code depends on.
 
-    It is text, the modules that it imports and those of its functions, and versions.
+    It is text, the modules that it imports and those of its functions, the values that these read, and versions.
     """
     waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES, *IMPORTED.findall(text)}
+    seen: set[Callable[..., Any]] = set()
+    values: set[str] = set()
     while waiting:
         function = waiting.pop()
+        if function in seen:
+            continue
+        seen.add(function)
         meaning = KERNEL_HELPERS.get(function, function)
         modules.update(known.__module__ for known in (function, meaning) if known is not range)
         waiting += callees(function).values()
+        if isinstance(function, FunctionType):
+            values.update(f"{function.__module__} {function.__qualname__} {value}" for value in written_values(function))
     versions = (nonconv.__version__, version("numba"), np.__version__, sys.version)
-    return f"kernel_{digest(text, *sorted(map(source, modules)), *versions)}"
+    return f"kernel_{digest(text, *sorted(map(source, modules)), *sorted(values), *versions)}"
 
 
 def source(module: str) -> str:

@@ -47,15 +47,22 @@ class Registered(NamedTuple):
 class Plugin:
     """A plug-in: an executed file with what it registers.
 
-    path: as it was given. digest: SHA-256 of the content. registered: its components in the order of the file. Two are equal
-    if path and digest are, since a file is executed once per content.
+    path: as it was given. digest: SHA-256 of the content. values: a digest of what it reads of its surroundings; empty where
+    its own text determines all it reads. registered: its components in the order of the file. Two are equal if path and
+    digests are, since a file is executed once per content.
     """
 
     path: Path
     digest: str
+    values: str
     content: bytes = field(compare=False)
     module: ModuleType = field(compare=False)
     registered: tuple[Registered, ...] = field(compare=False)
+
+    @property
+    def pin(self) -> str:
+        """What pins it in a resolved config: its digest, and that of its values after a hyphen if there is one."""
+        return f"{self.digest}-{self.values}" if self.values else self.digest
 
 
 source_lines: dict[str, list[str]] = {}

@@ -8,19 +8,21 @@ lock: 400 short cells take two threads as long as one, and two forks a third of 
 configs/adam_betas.yaml, forks save a seventh.
 """
 
+import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing import Pipe, active_children, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
+from socket import gethostname
+from threading import Thread, Timer
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,7 +30,9 @@ import numpy as np
 import nonconv
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
+from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
+from nonconv.sweeps.same_code import code, differences
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
 
@@ -39,8 +43,11 @@ SWITCH_SECONDS = 1e-5
 thread that leaves a kernel waits most of the time of a short cell; with this value two threads do a sixth more work."""
 TASKS_PER_WORKER = 3
 """Tasks handed out per worker, so that no worker idles while results are merged and written."""
-SCHEDULER_SECONDS, WORKER_SECONDS = 30, 120
-"""How long to wait for a Dask scheduler to answer, and for its first worker."""
+SCHEDULER_SECONDS, WORKER_SECONDS, CLOSING_SECONDS = 30, 120, 5
+"""How long to wait for a Dask scheduler to answer, for its first worker, and for the end of the connection."""
+TELLING_SECONDS = 2.0
+"""After how long to say what is waited for."""
+Tell = Callable[[str], None]
 
 
 class Executor(Protocol):
@@ -165,10 +172,14 @@ def open_threads(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]
 
 @dataclass(frozen=True, eq=False)
 class SweepPayload:
-    """A sweep as it is sent to another machine. files: the contents of the files that its config names, by name."""
+    """A sweep as it is sent to another machine.
+
+    files: the contents of the files that its config names, by name. code: what a worker must compute with (`same_code.code`).
+    """
 
     sweep: Sweep
     files: dict[str, bytes]
+    code: dict[str, str] = field(default_factory=dict)
 
 
 class Cluster:
@@ -191,10 +202,13 @@ class Cluster:
 
 
 @contextmanager
-def open_cluster(payload: SweepPayload, address: str | None, workers: int) -> Iterator[Executor]:
+def open_cluster(
+    payload: SweepPayload, address: str | None, workers: int, tell: Tell = lambda text: None
+) -> Iterator[Executor]:
     """Connect to the cluster whose scheduler has this address, or start one of this many single-thread workers on this machine.
 
-    Raises UsageError if Dask is not installed, no scheduler answers, there are no workers, or they run another nonconv.
+    tell: called with a sentence if something is waited for. Raises UsageError if Dask is not installed, no scheduler answers,
+    there are no workers, or they run another nonconv.
     """
     try:
         import distributed
@@ -202,19 +216,53 @@ def open_cluster(payload: SweepPayload, address: str | None, workers: int) -> It
         raise UsageError("--executor dask needs Dask: pip install 'nonconv[dask]'") from None
     library: Any = distributed  # it is not typed
     with ExitStack() as opened:
+        _silence("distributed", "tornado", "asyncio")
         if address is None:
             kind = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
             local = opened.enter_context(library.LocalCluster(**kind))
-        try:
-            client = library.Client(address or local, timeout=SCHEDULER_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"--scheduler {address}: no scheduler answered ({error})") from None
-        opened.callback(client.close)
-        try:
-            client.wait_for_workers(1, timeout=WORKER_SECONDS)
-        except TimeoutError:
-            raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
-        yield connect(payload, client)
+        where = f"the scheduler {address}" if address else "the workers that this command has started"
+        with _telling(f"Waiting for {where} to answer, for at most {SCHEDULER_SECONDS:.0f} s.", tell):
+            try:
+                client = library.Client(address or local, timeout=SCHEDULER_SECONDS, set_as_default=False)
+            except Exception as error:  # of many types: no such host, no such protocol, no such port, no certificate
+                why = " ".join(str(error).split()) or type(error).__name__
+                raise UsageError(f"--scheduler {address}: no scheduler answered ({why})") from None
+        opened.callback(_close, client)
+        with _telling(f"Waiting for a worker of {where}, for at most {WORKER_SECONDS:.0f} s.", tell):
+            try:
+                client.wait_for_workers(1, timeout=WORKER_SECONDS)
+            except TimeoutError:
+                raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
+            except Exception as error:  # the scheduler is gone again
+                raise UsageError(f"--scheduler {address}: the cluster is gone ({in_one_line(error)})") from None
+        cluster = connect(payload, client)
+        refuse_other_code(client)
+        yield cluster
+
+
+@contextmanager
+def _telling(sentence: str, tell: Tell) -> Iterator[None]:
+    """Tell what is waited for, if this takes longer than a few seconds."""
+    timer = Timer(TELLING_SECONDS, tell, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _silence(*libraries: str) -> None:
+    """Discard what these libraries log, from now on: of a lost scheduler tracebacks, also after the command has given up."""
+    for name in [*logging.root.manager.loggerDict]:
+        if name.partition(".")[0] in libraries:
+            logging.getLogger(name).disabled = True
+
+
+def _close(client: Any) -> None:
+    """Leave a cluster, which may be gone."""
+    with suppress(Exception):  # of many types, and nothing is lost any more
+        client.close(timeout=CLOSING_SECONDS)
 
 
 def connect(payload: SweepPayload, client: Any) -> Cluster:
@@ -235,6 +283,23 @@ def connect(payload: SweepPayload, client: Any) -> Cluster:
     return made
 
 
+def refuse_other_code(client: Any) -> None:
+    """Raise UsageError if a worker computes with other files of nonconv, or other libraries, than this command."""
+    try:
+        found: dict[str, dict[str, str]] = client.run(code)
+    except Exception as error:  # Dask raises many types for what goes wrong at the other end
+        raise UsageError(f"the workers do not say which nonconv they run ({in_one_line(error)})") from None
+    for worker, there in sorted(found.items()):
+        refuse_difference(code(), there, worker)
+
+
+def refuse_difference(here: dict[str, str], there: dict[str, str], worker: str) -> None:
+    """Raise UsageError if a worker computes with something else."""
+    what = differences(here, there)
+    if what:
+        raise UsageError(f"worker {worker} would compute other numbers: {what}; install the same there and here")
+
+
 def _version() -> str:
     """Return the version of nonconv where this runs."""
     return nonconv.__version__
@@ -245,9 +310,8 @@ def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
 
     files: contents by the names that the config has for them.
     """
-    return SweepPayload(
-        replace(sweep, document=replace(sweep.document, catalogue=BUILT_IN, contents={}), cached_cells={}), files
-    )
+    document = replace(sweep.document, catalogue=BUILT_IN, contents={})
+    return SweepPayload(replace(sweep, document=document, cached_cells={}), files, code())
 
 
 @lru_cache(maxsize=2)
@@ -266,5 +330,7 @@ def _unpack_sweep(payload: SweepPayload) -> Sweep:
 
 
 def run_remotely(payload: SweepPayload, task: Task) -> Any:
-    """Do `run_task` on another machine."""
+    """Do `run_task` on another machine. Raises UsageError if its code is not the command's: it may have joined later."""
+    if payload.code:
+        refuse_difference(payload.code, code(), gethostname())
     return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8))

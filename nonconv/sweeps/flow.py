@@ -138,7 +138,7 @@ class Flow:
         """Wait for a task, and settle its cells or add its blocks."""
         try:
             result = future.result()
-        except (CancelledError, BrokenExecutor):  # concerns every task, not this one
+        except (CancelledError, BrokenExecutor, UsageError):  # concerns every task, not this one
             raise
         except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
             reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,42 @@
+"""What the bytes of a result depend on besides its config: nonconv's own files and the libraries that compute.
+
+The command and the workers of a cluster compare it: a version number stays the same while a file is edited.
+"""
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import nonconv
+
+LIBRARIES = ("numpy", "numba", "llvmlite")
+"""Libraries whose versions may change a last bit."""
+OURS = "the files of nonconv"
+
+
+@cache
+def code() -> dict[str, str]:
+    """Return a digest of nonconv's own files, and the versions of the libraries that compute, where this runs."""
+    root = Path(nonconv.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    return {OURS: digest.hexdigest(), **{name: _version(name) for name in LIBRARIES}}
+
+
+def _version(name: str) -> str:
+    """Return the version of an installed library."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def differences(here: dict[str, str], there: dict[str, str]) -> str:
+    """Say in words what differs there; empty if nothing does."""
+    return ", ".join(
+        name if name == OURS else f"{name} {there.get(name)} instead of {known}"
+        for name, known in here.items()
+        if there.get(name) != known
+    )
