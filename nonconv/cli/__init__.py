@@ -13,7 +13,7 @@ import typer
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
-from nonconv.faults.errors import UsageError
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.streams import make_visible
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -76,6 +76,8 @@ def main() -> None:
         code = _run_command()
         # Written text may still be in Python's buffer: a full disk shows only when it is flushed.
         print(end="", flush=True)
+    except KeyboardInterrupt:  # while an error was told
+        code = Interrupted.exit_code
     except BrokenPipeError:
         os._exit(0)  # the reader has closed the pipe, as `head` does
     except OSError as error:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 from nonconv.report.figures.at_once import at_once, fork_from_now_on
 from nonconv.report.figures.own_settings import OWN_FOLDER, OWN_SETTINGS, without_user_settings
@@ -139,7 +141,10 @@ def _serve() -> None:
         catalogue.load(figure.made_by)
     drawing.warm_up()
     fork_from_now_on()
-    for line in sys.stdin:
+    # Whoever asks may end while it waits, and then nobody wants what is being drawn.
+    requests: SimpleQueue[bytes] = SimpleQueue()
+    Thread(target=_listen, args=(requests,), daemon=True).start()
+    while line := requests.get():
         folder = Path(json.loads(line))
         try:
             making = {name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()}
@@ -150,6 +155,15 @@ def _serve() -> None:
             raise
         pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+def _listen(requests: "SimpleQueue[bytes]") -> None:
+    """Pass the requests on; once there can be no more, end this process and the forks that it draws in."""
+    for line in iter(sys.stdin.buffer.readline, b""):
+        requests.put(line)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":
