@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
@@ -67,10 +68,10 @@ def _report_unraisable(unraisable: Any) -> None:
 
     Otherwise a signal that comes at such a moment would be printed with a traceback, and lost.
     """
-    if unraisable.exc_type is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
+    if not _active or unraisable.exc_type is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
     _last[0] = float("-inf")
-    again = Timer(0.01, signal.raise_signal, [signal.SIGINT])
+    again = Timer(0.01, interrupt_main, [min(_active)])
     again.daemon = True
     again.start()

@@ -14,6 +14,7 @@ from nonconv.cli import check_claims, check_configs, compare_runs, components, f
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.signals import stop_at_once
 from nonconv.streams import make_visible
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -68,6 +69,7 @@ def main() -> None:
     0: done. 1: internal error. 2: wrong config or use. 3, 4: `check` and `verify` found a difference. 5: cells of a sweep
     failed. 130: interrupted.
     """
+    stop_at_once()  # again, for those who call this function without `nonconv.__main__`
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     keep_warnings()
     make_visible()

@@ -77,6 +77,7 @@ class Folder:
         Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
         """
         self._refuse_foreign(force)
+        there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with _locked(self.path):
@@ -88,6 +89,9 @@ class Folder:
         except Timeout:
             raise UsageError(f"{self.path} is in use by another nonconv; wait for it, or choose another --out") from None
         except OSError as error:
+            if not there:
+                with suppress(OSError):
+                    self.path.rmdir()  # unless there is something in it already, from which the next command continues
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
 
     def _refuse_foreign(self, force: bool) -> None:

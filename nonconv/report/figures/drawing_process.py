@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 
 from nonconv.report.figures.at_once import at_once, fork_from_now_on
@@ -141,10 +141,9 @@ def _serve() -> None:
         catalogue.load(figure.made_by)
     drawing.warm_up()
     fork_from_now_on()
-    # Whoever asks may end while it waits, and then nobody wants what is being drawn.
-    requests: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=_listen, args=(requests,), daemon=True).start()
-    while line := requests.get():
+    # It waits in the system and holds no lock, so it does not disturb forks.
+    Thread(target=_end_unread, daemon=True).start()
+    for line in sys.stdin:
         folder = Path(json.loads(line))
         try:
             making = {name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()}
@@ -157,13 +156,17 @@ def _serve() -> None:
         sys.stdout.buffer.flush()
 
 
-def _listen(requests: "SimpleQueue[bytes]") -> None:
-    """Pass the requests on; once there can be no more, end this process and the forks that it draws in."""
-    for line in iter(sys.stdin.buffer.readline, b""):
-        requests.put(line)
-    if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)
-    os._exit(0)
+def _end_unread() -> None:
+    """Wait until nobody can read the output any more, then end this process and the forks that it draws in.
+
+    Whoever asked may be killed while it waits. Until a figure is drawn, nothing would be written, and nothing noticed.
+    """
+    if not (hasattr(select, "poll") and hasattr(os, "killpg")):
+        return
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # an error is reported whatever is asked for
+    output.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
