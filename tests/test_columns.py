@@ -46,7 +46,7 @@ def test_a_column_that_is_not_there_or_holds_something_else(table: Columns) -> N
     ("content", "message"),
     [
         (b"", "is empty: a data file has at least the names of its columns"),
-        (b"a,b\n1,2\n3\n", "row 2 below the names has 1 entries, not 2"),
+        (b"a,b\n1,2\n3\n", "row 2 below the names has 1 field, not 2"),
         (b"a,b\n\xe9,2\n", "is not UTF-8 text"),
         (None, "cannot be read: No such file or directory"),
     ],

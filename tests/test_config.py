@@ -202,6 +202,8 @@ def test_no_more_paths_are_kept_than_there_are(tmp_path: Path) -> None:
 
 # Overrides
 
+DIM_2 = GOOD["objective"][:-1] + ", dim: 2}"
+
 
 @pytest.mark.parametrize(
     ("config", "overrides", "same"),
@@ -230,6 +232,16 @@ def test_no_more_paths_are_kept_than_there_are(tmp_path: Path) -> None:
         ({}, ["paths=10", "paths=20"], {"paths": "20"}),
         ({}, ["claim=a=b"], {"claim": "a=b"}),
         ({}, ["claim='a: b'"], {"claim": "'a: b'"}),
+        ({}, ["claim=run #2"], {"claim": "'run #2'"}),
+        ({}, ["claim=#2"], {"claim": "'#2'"}),
+        ({}, ["claim=a: - b\t*c"], {"claim": '"a: - b\\t*c"'}),
+        ({}, ["claim=42"], {"claim": "'42'"}),
+        ({"claim": "before"}, ["claim="], {"claim": "''"}),
+        ({}, ["xi.0=start"], {"xi": "[start]"}),
+        ({}, ["xi.0=start", "xi.1=2"], {"xi": "[start, 2]"}),
+        ({"xi": "start"}, ["xi.1=2"], {"xi": "[start, 2]"}),
+        ({"xi": ""}, ["xi.0.0=1", "xi.0.1=2", "objective.dim=2"], {"xi": "[[1, 2]]", "objective": DIM_2}),
+        ({}, [" paths = 10 "], {"paths": "10"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from nonconv.checks.expectations import STATUSES, combine
 from nonconv.checks.junit import Checked
-from nonconv.faults.problems import count
+from nonconv.words import count
 
 MARKS = {"met": "✅ met", "refuted": "❌ refuted", "undecided": "❔ undecided"}
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")

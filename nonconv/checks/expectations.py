@@ -23,6 +23,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import Run, read_run
 from nonconv.statistics.shares import share
+from nonconv.words import count
 
 Status = Literal["met", "refuted", "undecided"]
 STATUSES: tuple[Status, ...] = ("met", "refuted", "undecided")
@@ -270,13 +271,13 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
     """Yield the row of the a priori bound: how many paths left it."""
-    expected = f"{wanted} violations of the a priori bound"
+    expected = f"{count(wanted, 'violation')} of the a priori bound"
     bound, facts = result.verdict["bound"], Facts("violations", "equal", wanted, file="verdict.json")
     if bound is None:
         yield Row("expect.violations", expected, "no a priori bound is known", "undecided", facts)
         return
     known = None not in (bound["low"], bound["high"])
-    found = f"{bound['violations']} on {bound['paths']} paths" + (
+    found = f"{bound['violations']} on {count(bound['paths'], 'path')}" + (
         f", bound {bound['low']:.4g} to {bound['high']:.4g}" if known else ""
     )
     met = bound["violations"] == wanted

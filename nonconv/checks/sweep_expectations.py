@@ -31,12 +31,13 @@ from nonconv.checks.expectations import (
 from nonconv.config.document import KeyPath, dotted
 from nonconv.config.expect import OF_RUN, OF_SWEEP, label
 from nonconv.config.expression import Expression, expression
-from nonconv.faults.problems import Place, Problem, count, nearest
+from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.numerics.student import normal
 from nonconv.results.sweep_files import Ends
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.order import Order, fitted_order
 from nonconv.statistics.shares import share
+from nonconv.words import count
 
 MOST_GROUPS = 200
 """More lines than this are not fitted: `against` is then not the key that was meant."""

@@ -19,6 +19,7 @@ from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run
 from nonconv.store.surroundings import versions
 from nonconv.study.loop import first_paths
+from nonconv.words import count
 
 MOST_CELLS, MOST_FILES_NAMED = 8, 10
 """Of a sweep, how many cells are recomputed, and how many changed files a message names."""
@@ -95,7 +96,7 @@ def _changed(folder: Path, names: list[str]) -> Verification:
 
 def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Verification:
     """Compare stored and recomputed paths; where they differ, name the versions that have changed."""
-    what = f"{folder}: {len(stored)} recorded paths recomputed"
+    what = f"{folder}: {count(len(stored), 'recorded path')} recomputed"
     # As bytes: nan equals nan here, and -0.0 differs from 0.0.
     if stored.tobytes() == computed.tobytes():
         return Verification(True, f"{what}: bitwise equal", ())

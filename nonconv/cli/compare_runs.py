@@ -10,6 +10,7 @@ import typer
 
 from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_table
+from nonconv.words import count
 
 First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or SWEEP#CELL for a cell of a sweep.")]
 Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]
@@ -40,7 +41,7 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
     # All differences are over the same paths: the first ones, which both runs kept.
     paths = found.differences[0].paired.paths
     print_table(
-        f"Means over {paths} paths at the end; differences ± half width of their 95 % interval",
+        f"Means over {count(paths, 'path')} at the end; differences ± half width of their 95 % interval",
         *rows(found),
         numbers=True,
     )

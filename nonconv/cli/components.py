@@ -15,6 +15,7 @@ import typer
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import UsageError
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.components.definitions import Component
@@ -102,7 +103,7 @@ def _test(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]", as_json
         lines = [[f.check, f"{f.component} ({f.kind})", f.result, "\n".join(f.reasons) or f.skipped] for f in found]
         print_table("", ["check", "component", "result", "reason"], lines)
         skipped = f" {results['skipped']} skipped." if results["skipped"] else ""
-        print(f"{results['passed']} of {len(found) - results['skipped']} checks passed.{skipped}")
+        print(f"{results['passed']} of {count(len(found) - results['skipped'], 'check')} passed.{skipped}")
     if results["failed"]:
         raise typer.Exit(UsageError.exit_code)
 

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from nonconv.cli.common import say
 from nonconv.streams import Unescaped
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
@@ -90,6 +91,6 @@ def _plain_lines(cell: "Cell") -> Callable[[int], None]:
             return
         last = now
         left = (now - started) * (cell.paths - done) / done
-        say(", ".join(filter(None, (f"{done} of {cell.paths} paths", text, f"about {left:.0f} s left"))))
+        say(", ".join(filter(None, (f"{done} of {count(cell.paths, 'path')}", text, f"about {left:.0f} s left"))))
 
     return update

@@ -26,8 +26,8 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import Interrupted
-from nonconv.faults.problems import count
 from nonconv.streams import visible
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,8 @@ def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
         facts = {"name": cell.name, "paths": cell.paths, "steps": cell.program.steps, "finished": finished}
         write_stdout(_document({"schema_version": SCHEMA_VERSION, **facts}, folder))
         return
-    print(f"{cell.name}: {cell.paths} paths x {cell.program.steps} steps = {cell.paths * cell.program.steps:.3g} path-steps")
+    size = f"{count(cell.paths, 'path')} x {count(cell.program.steps, 'step')}"
+    print(f"{cell.name}: {size} = {cell.paths * cell.program.steps:.3g} path-steps")
     print(f"{folder}: {'already finished' if finished else 'not finished yet'}")
 
 

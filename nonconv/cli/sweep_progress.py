@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from nonconv.cli.common import say
 from nonconv.cli.progress import PLAIN_SECONDS
 from nonconv.streams import Unescaped, in_line
+from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent
@@ -128,7 +129,7 @@ def _plain_lines(survey: "Survey") -> "OnEvent":
         if now - last < PLAIN_SECONDS:
             return
         last = now
-        parts = f"{tally.settled} of {tally.cells} cells", tally.rate, tally.time_left, tally.results
+        parts = f"{tally.settled} of {count(tally.cells, 'cell')}", tally.rate, tally.time_left, tally.results
         say(", ".join(part for part in parts if part))
 
     return on_event

@@ -43,6 +43,10 @@ AS_NUMBER = ("learning_rate", "batch_size")
 """Kinds whose component `constant` may be written as its value alone: `learning_rate: 0.1`."""
 TAG = "tag:yaml.org,2002:"
 """What `!!` abbreviates in the tags of nodes."""
+TEXTS = (("claim",),)
+"""Keys whose value is text, whatever it looks like: an option need not quote it."""
+PLAIN = re.compile(r"(?![\[{\"'!|>,}\]]|[-?:](\s|$))(?!.*:(\s|$)).*")
+"""The value of an option that can only be a word, a number or a text: in YAML, ` #` would end it and a tab be an error."""
 INDEX = re.compile(r"[0-9]{1,9}")
 INTEGER = re.compile(r"[-+]?[0-9][0-9_]*")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
@@ -54,6 +58,7 @@ WORDS = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -float("inf")),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
 }
+COMMENT = "` #` begins a comment, which an option cannot have; quote a text with it"
 PLAIN_MESSAGES = {
     "but found another document": "a second document begins here; a config has only one",
     "found character '\\t' that cannot start any token": "a tab; indent with spaces",
@@ -85,6 +90,13 @@ class _Nodes(Reader, Scanner, Parser, Composer, BaseResolver):
         Composer.__init__(self)
         BaseResolver.__init__(self)
         self.composed = 0
+        self.has_comment = False
+
+    def scan_to_next_token(self) -> None:
+        """Skip space and comments as PyYAML does, and note whether there was a comment."""
+        first = self.pointer
+        super().scan_to_next_token()
+        self.has_comment |= "#" in self.buffer[first : self.pointer]
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """Compose a node as PyYAML does, unless there are too many. Raises TooManyValues."""
@@ -179,9 +191,9 @@ class Document:
             place = Place(source, 0, 0, "")
             self.problems.append(Problem("must have the form key=value, as in optimizer.beta1=0.9", place))
             return
-        path = _parse_key(name)
-        other = parse(text, source, whole=True)
-        self.problems += other.problems
+        path = _parse_key(name.strip())
+        other = parse_option(text, source, path in TEXTS)
+        self.problems += [replace(one, key=f"{name}.{one.key}" if one.key else "") for one in other.problems]
         if not other.problems:
             self._set(path, other)
 
@@ -194,18 +206,19 @@ class Document:
         holder = self.data = self.data if isinstance(self.data, dict) else {}
         for depth, part in enumerate(path):
             above = path[:depth]
-            holder = self._expand(above, holder, place)
+            holder = self._expand(above, holder, place, part)
             if isinstance(holder, dict):
                 path = (*above, str(part), *path[depth + 1 :])
-            elif not isinstance(holder, list) or not isinstance(part, int) or part >= len(holder):
+                holder.setdefault(path[depth])
+            elif not isinstance(holder, list) or not isinstance(part, int) or part > len(holder):
                 self.problems.append(_no_such_part(above, holder, part, place))
                 return
+            elif part == len(holder):
+                holder.append(None)
             if depth == len(path) - 1:
                 holder[path[depth]] = other.data
-            elif isinstance(holder, dict) and path[depth] not in holder:
-                # `--set learning_rate.value=0.1` works on a config without a learning rate.
-                constant = path[depth] in AS_NUMBER and path[depth + 1 :] == ("value",)  # as the default, and a bare number
-                holder[path[depth]] = {"name": "constant"} if constant else {}
+            elif holder[path[depth]] is None:
+                holder[path[depth]] = _make_holder(path[depth:])
                 self.values[path[: depth + 1]] = place
             holder = holder[path[depth]]
         # Places of what was replaced would point to text that no longer counts.
@@ -217,20 +230,25 @@ class Document:
         self.keys.update({path + key: value for key, value in other.keys.items()})
         self.keys[path] = place
 
-    def _expand(self, path: KeyPath, short: Any, place: Place) -> Any:
-        """Expand a component written as its bare name, or a schedule written as a number, to a mapping."""
-        if isinstance(short, str):
-            full: dict[str, Any] = {"name": short}
+    def _expand(self, path: KeyPath, short: Any, place: Place, part: str | int) -> Any:
+        """Expand a component written as its bare name, or a schedule written as a number, to a mapping.
+
+        part: what is looked for in it; for an index, a single value becomes a list of one.
+        """
+        if isinstance(part, int) and isinstance(short, str | int | float):
+            full: Any = [short]
+        elif isinstance(short, str):
+            full = {"name": short}
         elif isinstance(short, int | float) and path[-1] in AS_NUMBER:
             full = {"name": "constant", "value": short}
         else:
             return short
         holder: Any = self.data
-        for part in path[:-1]:
-            holder = holder[part]
+        for outer in path[:-1]:
+            holder = holder[outer]
         holder[path[-1]] = full
         written, self.values[path] = self.place(path), place
-        self.values.update({(*path, key): written for key in full})
+        self.values.update({(*path, key): written for key in (full if isinstance(full, dict) else [0])})
         return full
 
 
@@ -239,12 +257,21 @@ def _parse_key(key: str) -> KeyPath:
     return tuple(int(part) if INDEX.fullmatch(part) else part for part in key.split("."))
 
 
+def _make_holder(path: KeyPath) -> Any:
+    """Make what is missing at the first part of a path, for the second one to be put into."""
+    if isinstance(path[1], int):
+        return []
+    # `--set learning_rate.value=0.1` works on a config without a learning rate.
+    constant = path[0] in AS_NUMBER and path[1:] == ("value",)  # as the default, and a bare number
+    return {"name": "constant"} if constant else {}
+
+
 def _no_such_part(path: KeyPath, holder: Any, part: str | int, place: Place) -> Problem:
     """Describe a path that leads into a list or a value that has no such part."""
     what = "entry" if isinstance(holder, list) else "key"
     message = f"{dotted(path)} is {kind_of(holder)}, so it has no {what} {part}"
     name = ".".join(str(part) for part in path)
-    entries = f"{name}.0 to {name}.{len(holder) - 1}" if isinstance(holder, list) and holder else ""
+    entries = f"{name}.0" + (f" to {name}.{len(holder)}" if holder else "") if isinstance(holder, list) else ""
     return Problem(message, place, allowed=entries)
 
 
@@ -294,6 +321,32 @@ def _find_similar_config(missing: Path) -> str:
     return str(found[name]) if name else ""
 
 
+def parse_option(text: str, source: str, as_text: bool = False) -> Document:
+    """Parse the value of an option of the command line: YAML, but a text is taken whole, with ` #` and tabs.
+
+    as_text: whether the value is text whatever it looks like, unless it is quoted.
+    """
+    place = Place(source, 0, 0, "")
+    if PLAIN.fullmatch(text.strip()) and not as_text:
+        return Document(source, scalar(text.strip()), {(): place}, problems=_forbidden(text, place))
+    if not as_text:
+        return parse(text, source, whole=True)
+    quoted = parse(text, source, whole=True) if text.strip()[:1] in ("'", '"') else None
+    if quoted and isinstance(quoted.data, str) and not quoted.problems:
+        return quoted
+    return Document(source, text.strip(), {(): place}, problems=_forbidden(text, place))
+
+
+def _forbidden(text: str, place: Place) -> list[Problem]:
+    """Return the problem of a text with a character that YAML does not have."""
+    found = Reader.NON_PRINTABLE.search(text)
+    return [_not_in_yaml(ord(found.group()), place)] if found else []
+
+
+def _not_in_yaml(code: int, place: Place) -> Problem:
+    return Problem(f"the character U+{code:04X} is not allowed in YAML", place)
+
+
 def parse(text: str, source: str, whole: bool = False) -> Document:
     """Parse YAML text. What is wrong with it is in the document's `problems`.
 
@@ -314,14 +367,19 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     except ReaderError as error:
         before = text[: error.position].split("\n")
         at = nowhere if whole else Place(source, len(before), len(before[-1]) + 1, "")
-        document.problems.append(Problem(f"the character U+{error.character:04X} is not allowed in YAML", at))
+        document.problems.append(_not_in_yaml(int(error.character), at))
         return document
     try:
         # Single: a second document in the file is an error, not ignored.
         node = nodes.get_single_node()
-        if node is not None:
+        if whole and nodes.has_comment:
+            document.problems.append(Problem(COMMENT, nowhere))
+        elif node is not None:
             document.data = _Walk(document, place).value((), node)
     except yaml.MarkedYAMLError as error:
+        if whole and nodes.has_comment:
+            document.problems.append(Problem(COMMENT, nowhere))
+            return document
         document.problems.append(Problem(_describe_syntax_error(error), place(error.problem_mark or error.context_mark)))
     except TooManyValues:
         document.problems.append(Problem(TOO_MANY, place(nodes.get_mark())))
@@ -405,7 +463,8 @@ class _Walk:
                 self._refuse(path, place, "merge keys (<<) are not supported; write the values out")
             elif key.value in data:
                 first = self.document.keys[(*path, key.value)].line
-                self._refuse((*path, key.value), place, f"duplicate key; first given in line {first}")
+                where = f"; first given in line {first}" if first else ""
+                self._refuse((*path, key.value), place, f"duplicate key{where}")
             else:
                 self.document.keys[(*path, key.value)] = place
                 data[key.value] = self.value((*path, key.value), value)

@@ -13,6 +13,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import Complaint, Distribution, Law
 from nonconv.data.values import Value, complain_unless_ordered, fourth_power
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
+from nonconv.words import count
 
 MOST_POINTS = 10_000
 """Most points of a `discrete` law."""
@@ -112,7 +113,7 @@ class DiscreteConstants(NamedTuple):
 def check_discrete(h: Discrete) -> list[Complaint]:
     """Refuse probabilities that do not match the values or do not sum to 1 (to 1e-9), and duplicate values."""
     if len(h.probabilities) != len(h.values):
-        return [Complaint("probabilities", f"has {len(h.probabilities)} numbers for {len(h.values)} values")]
+        return [Complaint("probabilities", f"has {count(len(h.probabilities), 'number')} for {count(len(h.values), 'value')}")]
     if len(set(h.values)) < len(h.values):
         return [Complaint("values", "duplicate point; add up its probabilities")]
     if abs(sum(h.probabilities) - 1.0) > 1e-9:

@@ -36,6 +36,7 @@ from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
+from nonconv.words import count
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
 """Memory for the recorded iterates of one smallest block."""
@@ -48,6 +49,7 @@ def read_cell(path: Path, settings: Sequence[str]) -> Cell:
     return make_cell(read(path, settings))
 
 
+@np.errstate(all="ignore")  # what is not finite is looked at, whatever made it so
 def make_cell(document: Document) -> Cell:
     """Validate a config and bind it to its components and numbers.
 
@@ -207,10 +209,10 @@ class _Binding:
             allowed = f"at most {MOST_SNAPSHOT_BYTES // (8 * SMALLEST_BLOCK)} coordinates"
             self._complain(("objective",), f"{self.dim} coordinates do not fit into memory", allowed)
         elif recorded > most:
-            what = f"{recorded} recorded steps of {self.dim} coordinates do not fit into memory"
+            what = f"{recorded} recorded steps of {count(self.dim, 'coordinate')} do not fit into memory"
             self._complain(("record", "points"), what, f"at most {most} points with this dim")
         elif with_floors > most:
-            what = f"need {with_floors} steps of {self.dim} coordinates, which do not fit into memory"
+            what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
     def _check_table_size(self) -> None:
@@ -259,12 +261,12 @@ class _Binding:
         if wanted is None or given == wanted:
             return int(given)
         if not hasattr(self.model.objective, "dim"):
-            what = f"{self.model.objective.name} has one coordinate, but the data have {wanted} columns"
+            what = f"{self.model.objective.name} has one coordinate, but the data have {count(wanted, 'column')}"
             self._complain(("objective", "data"), what, "one column")
             return 1
         if "dim" in self.model.objective.model_fields_set:
             self._complain(
-                ("objective", "dim"), f"is {given}, but the data have {wanted} columns", f"{wanted}, or leave dim out"
+                ("objective", "dim"), f"is {given}, but the data have {count(wanted, 'column')}", f"{wanted}, or leave dim out"
             )
         self.resolved["objective"]["dim"] = wanted
         return int(wanted)
@@ -274,7 +276,7 @@ class _Binding:
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.ndim and len(numbers) != self.dim:
             wanted = f"a number, or {self.dim} numbers" if self.dim > 1 else "a number"
-            self._complain(path, f"has {len(numbers)} numbers for an objective of dim {self.dim}", wanted)
+            self._complain(path, f"has {count(len(numbers), 'number')} for an objective of dim {self.dim}", wanted)
             return np.zeros(self.dim)
         return np.broadcast_to(numbers, (self.dim,)).copy()
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from nonconv.components.definitions import Complaint, Unusable
 from nonconv.data.values import LARGEST
-from nonconv.faults.problems import Place, Problem, count, kind_of, must_be, nearest
+from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
+from nonconv.words import count
 
 MOST_PROBLEMS = 20
 """Problems after which reading stops: a file with the wrong separator has one per line."""

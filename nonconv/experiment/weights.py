@@ -10,6 +10,7 @@ import numpy as np
 
 from nonconv.faults.problems import kind_of
 from nonconv.numerics.arithmetic import Array
+from nonconv.words import count
 
 
 class NotWeights(ValueError):
@@ -20,7 +21,7 @@ def read_weights(file: Path, content: bytes, dim: int) -> Array:
     """Read dim finite numbers, shape (dim,), from the content of a file. Raises NotWeights."""
     numbers = _read_npy(content) if file.suffix == ".npy" else _read_text(content)
     if numbers.size != dim:
-        raise NotWeights(f"holds {numbers.size} numbers, but the objective has {dim} coordinates")
+        raise NotWeights(f"holds {count(numbers.size, 'number')}, but the objective has {count(dim, 'coordinate')}")
     # Paths that start at inf or nan have no result.
     if not np.isfinite(numbers).all():
         raise NotWeights(f"holds {numbers[~np.isfinite(numbers)][0]}, which is not finite")

@@ -120,8 +120,3 @@ def must_be(allowed: str, got: str) -> tuple[str, str]:
     words = allowed.split(", ")
     one_of = "one of " if len(words) > 1 and all(word.isidentifier() for word in words) else ""
     return f"must be {one_of}{allowed}{';' if ',' in allowed else ','} got {got}", ""
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number and its noun: `1 cell`, `2 cells`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -49,7 +49,7 @@ IN_LATEX = {
 
 
 def printable(text: str) -> str:
-    """Return a text in one line, with the escapes of characters that are not to be seen: controls, what turns writing around."""
+    """Return a text in one line, with characters that are not to be seen, as controls, as their escapes."""
     return visible(" ".join(text.split()))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from nonconv.report.run import Run
 from nonconv.report.tables import markdown_lines
 from nonconv.results.columns import read_columns
+from nonconv.words import count
 
 COLUMNS = (("theta", "θₙ"), ("f", "f(θₙ)"), ("slope", "f'(θₙ)"))
 HEADER = (
@@ -27,9 +28,10 @@ def findings(run: Run) -> list[str]:
     slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
     apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
+    lipschitz = "beyond the range of doubles" if c["lipschitz"] is None else f"{c['lipschitz']:.6g}"
     return [
         f"Knots: {c['knots']}, {c['why']}.",
-        f"Distance between knots: {apart}, so f' has the Lipschitz constant {c['lipschitz']:.6g}.",
+        f"Distance between knots: {apart}, so f' has the Lipschitz constant {lipschitz}.",
         _slopes_met(c["scale"], slopes),
         _escaped(run, c["escaped"]),
         *([f"Speed per step of the escaped paths: {_spread(c['speed'])}; of the orbit: {pace:.6g}."] if c["speed"] else []),
@@ -41,9 +43,9 @@ def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
     """Write the sentence about the slopes: exact at all steps, or until the first other one."""
     paths = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
     if slopes["exact"] == slopes["steps"]:
-        return f"The slope was exactly {-scale:g} at all {slopes['steps']} steps of {paths}."
+        return f"The slope was exactly {-scale:g} at all {count(slopes['steps'], 'step')} of {paths}."
     return (
-        f"The slope was exactly {-scale:g} at {slopes['exact']} of {slopes['steps']} steps of {paths}; "
+        f"The slope was exactly {-scale:g} at {slopes['exact']} of {count(slopes['steps'], 'step')} of {paths}; "
         f"the first other slope was met at step {slopes['first_other']}."
     )
 
@@ -51,7 +53,7 @@ def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
 def _escaped(run: Run, share: dict[str, Any]) -> str:
     """Write the sentence about the share of escaped paths."""
     interval = "" if share["ci_low"] is None else f" (95 % interval {share['ci_low']:.3g} to {share['ci_high']:.3g})"
-    return f"Share of paths that escaped within {run.summary['steps']} steps: {share['value']:.3g}{interval}."
+    return f"Share of paths that escaped within {count(run.summary['steps'], 'step')}: {share['value']:.3g}{interval}."
 
 
 def table(run: Run) -> str:
@@ -62,7 +64,7 @@ def table(run: Run) -> str:
     return "The first path:\n\n" + markdown_lines([name for _, name in HEADER], text).rstrip()
 
 
-def _spread(of: dict[str, float]) -> str:
+def _spread(of: dict[str, float | None]) -> str:
     """`33` if all are alike, otherwise `33 in the median (1 to 2452)`."""
-    low, middle, high = (f"{of[name]:.6g}" for name in ("min", "median", "max"))
+    low, middle, high = ("∞" if of[name] is None else f"{of[name]:.6g}" for name in ("min", "median", "max"))
     return middle if low == high else f"{middle} in the median ({low} to {high})"

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.results.columns import Columns, read_columns
+from nonconv.words import count
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's parser in C, where it is installed, is ten times as fast."""
@@ -58,14 +59,12 @@ class Run:
     @property
     def counted_paths(self) -> str:
         """The number of paths with its noun: `1 path`, `200 paths`."""
-        paths = self.summary["paths"]
-        return f"{paths} path" if paths == 1 else f"{paths} paths"
+        return count(self.summary["paths"], "path")
 
     @property
     def counted_steps(self) -> str:
         """The number of steps with its noun: `1 step`, `200 steps`."""
-        steps = self.summary["steps"]
-        return f"{steps} step" if steps == 1 else f"{steps} steps"
+        return count(self.summary["steps"], "step")
 
 
 def read_run(folder: Path) -> Run:

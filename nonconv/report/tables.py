@@ -9,6 +9,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.report.markup import latex_text, markdown_cell
 from nonconv.report.run import Run
 from nonconv.results.columns import read_columns
+from nonconv.words import count
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
 
@@ -50,7 +51,7 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
     """
     value = row[of]
     if value is None:
-        return f"{row['status']} ({row['n'] - row['n_finite']} of {row['n']} paths)"
+        return f"{row['status']} ({row['n'] - row['n_finite']} of {count(row['n'], 'path')})"
     if row["ci_high"] is None and row.get("median"):
         # Where the mean has no interval though paths differ, the median has one.
         median = row["median"]["value"]

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.report.run import Run
-from nonconv.statistics.verdict import ROUNDING_VARIANCE, SLOWEST_FALL
+from nonconv.statistics.floors import ROUNDING_VARIANCE
+from nonconv.statistics.verdict import SLOWEST_FALL
+from nonconv.words import count
 
 ANSWERS = {
     "does_not_converge": "does not converge",
@@ -176,4 +178,5 @@ def bound(run: Run) -> str:
     outcomes = run.summary["outcomes"]
     ended = [what for name, what in (("undefined", "undefined"), ("overflow", "infinite")) if outcomes[name]]
     finite = f", until they became {' or '.join(ended)}" if ended else ""
-    return f"A priori bound {interval}, extended to the start: kept at every step by {kept} of {found['paths']} paths{finite}."
+    by = f"{kept} of {count(found['paths'], 'path')}"
+    return f"A priori bound {interval}, extended to the start: kept at every step by {by}{finite}."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
+from nonconv.words import count
 
 T = TypeVar("T")
 
@@ -80,6 +81,6 @@ def read_columns(path: Path) -> Columns:
         raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
     for k, row in enumerate(rows):
         if len(row) != len(header):
-            raise UsageError(f"{path}: row {k + 1} below the names has {len(row)} entries, not {len(header)}")
+            raise UsageError(f"{path}: row {k + 1} below the names has {count(len(row), 'field')}, not {len(header)}")
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
     return Columns(path, dict(zip(header, columns, strict=True)))

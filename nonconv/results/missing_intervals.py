@@ -7,7 +7,9 @@ from nonconv.experiment.cell import Cell
 from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import Reasons, floor_intervals, sample_intervals
 from nonconv.statistics.measured_block import MSE_PREFIX
+from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.tally import Tally
+from nonconv.words import count
 
 
 def sentences(cell: Cell, tally: Tally, errors: Reasons) -> list[str]:
@@ -29,10 +31,10 @@ def _last_of_each(cell: Cell, tally: Tally, errors: Reasons) -> Iterator[tuple[s
     missing = [str(reason) for reason in floors if reason]
     if missing:
         most, _ = Counter(missing).most_common(1)[0]
-        yield f"{len(missing)} of {len(rows(cell.program.plan))} floors", most
+        yield f"{len(missing)} of {count(len(rows(cell.program.plan)), 'floor')}", most
     if tally.risks is not None:
         risks = [str(reason) for reason in sample_intervals(cell, tally.risks).reasons[0] if reason]
-        yield f"the risk at {len(risks)} steps", risks[-1] if risks else ""
+        yield f"the risk at {count(len(risks), 'step')}", risks[-1] if risks else ""
 
 
 def _listed(names: list[str]) -> str:
@@ -47,4 +49,6 @@ def of_ends(cell: Cell, tally: Tally, errors: Reasons) -> dict[str, str]:
     found |= {name: str(floors[row]) for name, row in last_floors(cell.program.plan).items()}
     if tally.risks is not None:
         found["risk"] = str(sample_intervals(cell, tally.risks).reasons[0, -1])
+    if tally.training_losses is not None:
+        found[TRAINING_LOSS] = str(sample_intervals(cell, tally.training_losses).reasons[0, -1])
     return {name: reason for name, reason in found.items() if reason}

@@ -6,14 +6,14 @@ import numpy as np
 
 from nonconv.components.definitions import Complaint
 from nonconv.numerics.arithmetic import Array
+from nonconv.words import count
 
 
 def complain_about_pieces(h: Any) -> list[Complaint]:
     """Refuse `until` unless it rises and names the last step of each piece but the last."""
     if len(h.values) != len(h.until) + 1:
-        return [
-            Complaint("until", f"has {len(h.until)} steps for {len(h.values)} values; it takes one less than there are values")
-        ]
+        what = f"has {count(len(h.until), 'step')} for {count(len(h.values), 'value')}"
+        return [Complaint("until", f"{what}; it takes one less than there are values")]
     if any(later <= earlier for earlier, later in zip(h.until, h.until[1:], strict=False)):
         return [Complaint("until", "the steps must rise")]
     return []

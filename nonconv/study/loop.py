@@ -36,6 +36,7 @@ from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
+from nonconv.words import count
 
 CHECKPOINT_SECONDS = 5.0
 """Time between checkpoints: what a power failure can cost."""
@@ -168,8 +169,9 @@ def _write_figures(store: Folder, figures: Callable[[], Figures]) -> None:
         store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
+@np.errstate(all="ignore")
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
-    """Make the contents of all data files of a cell, by name."""
+    """Make the contents of all data files of a cell, by name; numbers beyond the range of doubles are results too."""
     return data_files(ready.cell, tally, ready.bound, evidence(ready.program, compiled, tally.kept.paths))
 
 
@@ -202,7 +204,7 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     """Save a checkpoint of whole blocks, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
-    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {cell.paths} paths are saved in {store.path}.")
+    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {count(cell.paths, 'path')} are saved in {store.path}.")
 
 
 @blaming_plugins

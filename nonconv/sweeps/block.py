@@ -15,6 +15,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -59,7 +60,8 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
     What is wrong with an option is added to the document's problems.
     """
     for text in grids:
-        key, equals, values = text.partition("=")
+        name, equals, values = text.partition("=")
+        key = name.strip()
         place = Place(f"--grid {text}", 0, 0, "")
         if not equals or not all(key.split(".")):
             document.problems.append(
@@ -72,7 +74,7 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
             continue
         found = RANGE.fullmatch(values)
         other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
-        document.problems += other.problems
+        document.problems += [replace(one, key=f"sweep.{key}{one.key}" if one.key else "") for one in other.problems]
         if not other.problems:
             _set_key(document, key, _unwrap(other.data), place)
 

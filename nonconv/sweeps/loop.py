@@ -20,6 +20,7 @@ from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, replace_file_names
+from nonconv.words import count
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 """Starts workers, which end with the context."""
@@ -78,7 +79,7 @@ def run_sweep(
             cells.flush()
             flow.save_checkpoint()
             done = flow.computed + flow.reused
-            raise Interrupted(f"Stopped. {done} of {len(survey.ids)} cells are saved in {folder}.") from None
+            raise Interrupted(f"Stopped. {done} of {count(len(survey.ids), 'cell')} are saved in {folder}.") from None
         # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
         store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(survey, flow), **surroundings())
@@ -127,7 +128,7 @@ def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
     cells = Cells(folder, len(survey.ids))
     for name, point in zip(survey.ids, sweep.points(), strict=True):
         if cells.is_stored(name) and (paths := cells.count_excess_paths(name, sweep.get_cell(name, point))):
-            what = f"{folder}: cell {name} already has {paths} paths, more than the config asks for"
+            what = f"{folder}: cell {name} already has {count(paths, 'path')}, more than the config asks for"
             raise UsageError(f"{what}; choose another --out, or --force to overwrite it")
 
 

@@ -23,10 +23,11 @@ from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import WORDS, decisive, name_of
 from nonconv.faults.errors import ConfigError
-from nonconv.faults.problems import Problem, count
+from nonconv.faults.problems import Problem
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
+from nonconv.words import count
 
 RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
 """What each cell records by default. Less than a single run does: there may be many cells."""
@@ -300,7 +301,9 @@ def _refuse_duplicates(sweep: Sweep, ids: Sequence[str]) -> None:
     first: dict[str, Point] = {}
     for name, point in zip(ids, sweep.points(), strict=True):
         if name in first:
-            raise _error(sweep, "", f"duplicate cells: {label(first[name])} and {label(point)} are the same experiment")
+            what = f"duplicate cells: {label(first[name])} and {label(point)} are the same experiment"
+            changed = next(one for one, other in zip(point, first[name], strict=False) if one != other)
+            raise ConfigError([str(Problem(what, changed.place, f"sweep.{changed.key}"))])
         first[name] = point
 
 
