@@ -6,6 +6,7 @@ Not by numpy.loadtxt, which stops at the first bad number and cannot say what th
 import csv
 import io
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,11 @@ from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
 from nonconv.words import count
 
+MARKED = 1000
+"""Bytes at the beginning of a file that show how it is encoded: UTF-16 has zeros among them."""
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""What other programs write between fields."""
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 MOST_PROBLEMS = 20
 """Problems after which reading stops: a file with the wrong separator has one per line."""
 
@@ -44,6 +50,8 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
     """
     if not content.strip(b"\xef\xbb\xbf \t\r\n"):
         raise Unusable(Complaint("file", f"{path} is empty"))
+    if b"\0" in content[:MARKED]:
+        raise Unusable(Complaint("file", f"{path} is UTF-16 or no text at all; save it as UTF-8, in Excel as `CSV UTF-8`"))
     try:
         header, fields = _read_header(path, _Lines(path, content), columns)
         numbers = _read_large(content, header, fields)
@@ -116,7 +124,10 @@ def _find_problems(lines: "_Lines", header: list[str], fields: list[int]) -> lis
         if len(row) == len(header):
             problems += _complaints(lines.place, row, fields, header)
         else:
-            problems.append(Problem(f"this line has {count(len(row), 'field')}, the header has {len(header)}", lines.place))
+            comma = "; a comma separates fields, and is no decimal sign" if len(row) > len(header) else ""
+            problems.append(
+                Problem(f"this line has {count(len(row), 'field')}, the header has {len(header)}{comma}", lines.place)
+            )
     return problems
 
 
@@ -158,10 +169,12 @@ class _Lines:
 def _find_columns(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
     """Return the position of each column in a row. Raises Unusable."""
     named = [(parameter, entry, name) for parameter, names in columns.items() for entry, name in enumerate(names)]
+    missing = [(parameter, entry, name) for parameter, entry, name in named if name not in header]
+    if missing and (format_of := _describe_format(header)):
+        raise Unusable(Complaint("file", f"{path} {format_of}"))
     wrong = [
-        Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, nearest(name, header))
-        for parameter, entry, name in named
-        if name not in header
+        Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, _nearest_column(name, header))
+        for parameter, entry, name in missing
     ]
     wrong += [
         Complaint(parameter, f"{path} has more than one column {name!r}", entry=entry)
@@ -171,6 +184,26 @@ def _find_columns(path: Path, header: list[str], columns: Mapping[str, tuple[str
     if wrong:
         raise Unusable(*wrong)
     return [header.index(name) for _, _, name in named]
+
+
+def _describe_format(header: list[str]) -> str:
+    """Say what is in the way of reading columns: another separator, or Excel's line about it; empty if nothing is."""
+    if header[:1] and header[0].lower().startswith("sep="):
+        return "begins with a line `sep=` for Excel; remove it, and separate fields by commas"
+    found = next((sign for sign in SEPARATORS if len(header) <= 2 and any(sign in name for name in header)), "")
+    if not found:
+        return ""
+    decimal = ", with a point as decimal sign" if found != "|" else ""
+    return f"is separated by {SEPARATORS[found]}; save it with commas between fields{decimal}"
+
+
+def _nearest_column(name: str, header: list[str]) -> str:
+    """Return the column that is spelled alike, but for case or spaces, or the only one that begins so: `Temp (C)` for temp."""
+    plain = name.strip().casefold()
+    same = [column for column in header if column.casefold() == plain]
+    begins = [column for column in header if plain and column.casefold().startswith(plain)]
+    holds = [column for column in header if plain and plain in column.casefold()]
+    return next((some[0] for some in (same, begins, holds) if len(some) == 1), "") or nearest(name, header)
 
 
 def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list[str]) -> Iterator[Problem]:
@@ -185,7 +218,8 @@ def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list
             # In a line with quotes, commas do not show where a field begins.
             where = line if '"' in line.text else _place_of_field(line, field)
             message, listed = must_be(allowed, kind_of(row[field]))
-            yield Problem(message, where, header[field], listed)
+            hint = "the decimal sign is a point" if DECIMAL_COMMA.fullmatch(row[field].strip()) else ""
+            yield Problem(message, where, header[field], listed, hint=hint)
 
 
 def _place_of_field(line: Place, field: int) -> Place:
