@@ -4,7 +4,15 @@ Loading matplotlib takes about as long as everything else that a command does be
 So a command that draws starts the figure process first, before it even reads its arguments.
 """
 
+# First of all, since everything that follows takes time: from now on Ctrl-C prints no traceback.
 import sys
+
+from nonconv.signals import stop_at_once
+
+# Not where this module is imported by something else: a test, or a worker that multiprocessing starts.
+if __name__ == "__main__" or sys.argv[0].replace("\\", "/").rpartition("/")[2] in ("nonconv", "nonconv.exe"):
+    stop_at_once()
+
 from contextlib import suppress
 from pathlib import Path
 
