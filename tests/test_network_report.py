@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kit.command import good
 from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, texts
 from kit.runs import drawn
@@ -139,6 +140,62 @@ def interval_of(samples: Array) -> tuple[Array, ...]:
     trusted = (carrying >= min(30, samples.shape[-1] / 8)) | (m.n_finite < m.n)
     value, *interval = estimate(m, skewed=carrying < samples.shape[-1] / 1.6)
     return value, *(np.where(trusted, field, np.nan) for field in interval)
+
+
+TABLE: dict[str, Any] = mlp(data={"name": "diabetes", "held_out": 0.2}) | {"batch_size": 8}
+
+
+def test_the_training_loss_is_that_of_the_rows_that_are_learned_from(tmp_path: Path) -> None:
+    """By hand, in NumPy; a law of examples has none, since its risk is that mean."""
+    found = result_of(tmp_path, TABLE)
+    learning = found.cell.program.learning
+    assert learning is not None
+    assert learning.training is not None
+    x, y = learning.training
+    assert x.shape[1] + learning.held_out[0].shape[1] == 442, "all rows"
+    groups = {group.name: group for group in learning.groups}
+
+    def weights(name: str, theta: Array) -> Array:
+        own = theta[groups[name].first : groups[name].last]
+        return own.reshape(-1, groups[name].fan_in) if groups[name].fan_in else own[:, None]
+
+    by_path = []
+    for theta in np.moveaxis(found.block.theta[-1], 1, 0):
+        hidden = np.maximum(weights("hidden.weight", theta) @ x + weights("hidden.bias", theta), 0.0)
+        error = weights("output.weight", theta) @ hidden + weights("output.bias", theta) - y
+        by_path.append(np.square(error).sum(axis=0).mean())
+    assert found.column("risk.csv", "training_loss")[-1] == pytest.approx(np.mean(by_path), rel=1e-12)
+    end = found.run.summary["network"]["training_loss"]["end"]
+    assert end["value"] == found.column("risk.csv", "training_loss")[-1]
+    assert f"Training loss (mean over {x.shape[1]} rows): " in markdown(found.run)
+    assert "training_loss" in found.run.paths["end_of"]
+    slope = found.run.summary["network"]["training_loss"]["slope"]
+    half = found.run.summary["network"]["training_loss"]["half"]
+    doublings = np.log2(end["step"] / half["step"])
+    assert slope["value"] == pytest.approx(np.log2(end["value"] / half["value"]) / doublings, rel=1e-12)
+
+
+def test_no_training_loss_of_a_law(result: Callable[[str], Result]) -> None:
+    assert "training_loss" not in result("plain").run.summary["network"]
+    assert "training_loss" not in read_columns(result("plain").run.folder / "risk.csv").texts
+
+
+def test_a_sweep_has_what_networks_end_with(tmp_path: Path) -> None:
+    """Risk and training loss with intervals, slopes and paired differences, and idle units: those of each cell's files."""
+    axis = {"sweep": {"learning_rate": [0.001, 0.02]}, "floors": OFF, "steps": 32}
+    good("sweep", written(tmp_path / "in", TINY | TABLE | axis), "-o", tmp_path / "out", "-q", "--executor", "threads")
+    swept = read_columns(tmp_path / "out" / "sweep.csv")
+    for k, cell in enumerate(swept["cell"]):
+        of = json.loads((tmp_path / "out" / "cells" / cell / "summary.json").read_text())["network"]
+        for name in ("risk", "training_loss"):
+            end, slope = of[name]["end"], of[name]["slope"]
+            ends = [float(swept[f"{name}{part}"][k]) for part in ("", "_se", "_low", "_high")]
+            assert ends == [end[field] for field in ("value", "se", "ci_low", "ci_high")]
+            assert float(swept[f"slope_{name}"][k]) == slope["value"]
+            assert (swept[f"difference_{name}"][k] == "") == (k == 0)
+        assert float(swept["idle"][k]) == of["idle_share"]
+    assert not {"risk_lower", "slope_idle"} & swept.texts.keys()
+    assert float(swept["difference_risk"][1]) == pytest.approx(float(swept["risk"][1]) - float(swept["risk"][0]), rel=1e-9)
 
 
 # risk.csv and noise.csv

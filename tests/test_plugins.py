@@ -1508,6 +1508,83 @@ def test_examples_that_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refused == {"a config can set its parameters": "{'width': 2}: no"}
 
 
+OPTIONS = [f"option{k}" for k in range(1, 13)]
+MANY = '''
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS, Doc, Interval, Optimizer
+
+
+class Many(NamedTuple):
+    """A rule with many options."""
+
+OPTIONS
+    clip: Annotated[CLIP, Doc("what may be wrong")] = DEFAULT
+
+
+class State(NamedTuple):
+    pass
+
+
+class PerStep(NamedTuple):
+    factor: float
+
+
+def at_step(h, n):
+    return PerStep(np.full_like(n, BAD))
+
+
+def update(c, state, g):
+    return c.factor * g / (np.abs(g) + 1.0), state
+
+
+OPTIMIZERS.register(
+    Optimizer(
+        name="many", parameters=Many, paper="a test", state=State, per_step=PerStep, start=lambda h: State(),
+        at_step=at_step, update=update, relative_size=CONSTANT_SIZE, monotone=(), can_be_undefined=NEVER,
+        bounded_direction=ALWAYS,
+    )
+)
+'''
+
+
+@pytest.mark.parametrize(
+    ("clip", "default", "fault"),
+    [
+        ("float, Interval(ge=0)", "1.0", "1.0 / h.clip if h.clip else np.inf"),
+        ("float, Interval(gt=0, lt=1)", "0.5", "1.0 if h.clip < 0.99 else np.inf"),
+        ("float, Interval(ge=-2, le=3)", "0.5", "1.0 if h.clip < 3 else np.inf"),
+        ("int, Interval(ge=1)", "1", "1.0 if h.clip < 100 else np.inf"),
+        ("bool", "False", "np.inf if h.clip else 1.0"),
+        ("Literal['a', 'b', 'c', 'd', 'e', 'f']", "'a'", "np.inf if h.clip == 'f' else 1.0"),
+        ("bool", "False", "np.inf if h.clip and h.option12 == 0.5 else 1.0"),
+        ("bool", "False", "np.inf if h.option1 == 0.0 and h.option12 == 0.0 else 1.0"),
+    ],
+)
+@pytest.mark.parametrize("offered", ["", "\nEXAMPLES = {'many': [{'option1': 0.25}]}\n"], ids=["", "offered"])
+def test_a_fault_of_the_last_of_many_parameters_is_found(
+    clip: str, default: str, fault: str, offered: str, only: Callable[[str], None]
+) -> None:
+    """A value that puts inf into at_step: at an end, near one, a large one, a switch, the last choice, two at once."""
+    check = "at_step returns one number per step"
+    only(check)
+    options = "".join(f"    {name}: Annotated[float, Interval(ge=0), Doc('an option')] = 1.0\n" for name in OPTIONS)
+    text = MANY.replace("OPTIONS\n", options).replace("CLIP", clip).replace("DEFAULT", default) + offered
+    assert failed("many.py", text.replace("BAD", "1.0")) == {}
+    assert "at_step: factor is not finite at step 1" in failed("many.py", text.replace("BAD", fault))[check]
+
+
+def test_a_parameter_without_a_second_value_is_named(only: Callable[[str], None]) -> None:
+    only("at_step returns one number per step")
+    text = MANY.replace("OPTIONS\n", "    word: Annotated[str, Doc('any text')] = 'a'\n").replace("BAD", "1.0")
+    write("many.py", text.replace("CLIP", "bool").replace("DEFAULT", "False"))
+    said = good("explain", "many.py", "--test")
+    assert "word: no second value is known; EXAMPLES can give some" in said
+    assert said.endswith("3 of 3 checks passed. 1 skipped.\n")
+
+
 @pytest.mark.slow
 def test_a_wavy_objective_keeps_the_contract() -> None:
     """With the sine and the cosine that give the same bits in both engines."""

@@ -31,6 +31,7 @@ from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
 from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
 from nonconv.report.figures.sweep_lines import STYLES, line_plot
 from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
+from nonconv.report.sweep_table import change_rows, short_rows
 
 B1, B2 = BETAS
 RATE, BATCH, NAME = "learning_rate.value", "batch_size.value", "optimizer.name"
@@ -403,9 +404,11 @@ def test_cells_that_lack_a_key_of_the_axes_are_said_to_be_left_out(tmp_path: Pat
     assert [(value, mask.sum()) for value, mask in seen.panels] == [("adam", 3), ("sgd", 3)], "β₁ is fixed where it exists"
 
 
-def test_keys_that_are_never_there_together_have_no_figure(tmp_path: Path) -> None:
+def test_keys_that_are_never_there_together_have_rows_alone(tmp_path: Path) -> None:
     cells: list[Cell] = [("adam", b, "") for b in (0.1, 0.2)] + [("sgd", "", m) for m in (1, 2)]
-    assert names_of(sweep(tmp_path, (NAME, B1, BATCH), cells)) == ()
+    names = names_of(sweep(tmp_path, (NAME, B1, BATCH), cells))
+    assert names
+    assert all(name.startswith("dots_") for name in names)
     cells = [("adam", b, 1) for b in (0.1, 0.2)] + [("sgd", "", 2)]
     result = sweep(tmp_path, (NAME, B1, BATCH), cells)
     assert "lines_mse" in names_of(result), "along the other key, which alone tells cells apart"
@@ -614,3 +617,66 @@ def test_files_of_figures_have_names_that_fit(tmp_path: Path) -> None:
     names = [figure.name for figure in sweep_figures(result)]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) < 200
+
+
+# Designs that are no grids
+
+ONE_AT_A_TIME: list[Cell] = [(0.9, 0.999, 1), (0.0, 0.999, 1), (0.9, 0.9, 1), (0.9, 0.999, 8)]
+
+
+def test_a_one_at_a_time_design_is_shown_whole(tmp_path: Path) -> None:
+    """One row per cell, named by the key that it changes; no map of single cells."""
+    result = sweep(tmp_path, (B1, B2, BATCH), ONE_AT_A_TIME)
+    assert result.base == 0
+    assert [result.change(k) for k in range(4)] == ["", B1, B2, BATCH]
+    makers = sweep_makers(result)
+    assert list(makers) == ["changes", "dots_mse", "dots_slope", "dots_twin"]
+    figure = laid_out(makers["changes"]())
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["base", "β₁ = 0.0", "β₂ = 0.9", "M = 8"]
+    assert "base: β₁ = 0.9, β₂ = 0.999, M = 1" in " ".join(figure.get_suptitle().split())
+
+
+def test_the_table_of_what_each_change_does(tmp_path: Path) -> None:
+    """Its numbers are the paired differences of sweep.csv."""
+    result = sweep(tmp_path, (B1, B2, BATCH), ONE_AT_A_TIME)
+    _, header, rows = change_rows(result)
+    assert header == ["changed", "from", "to", "minimizer, difference", "verdict"]
+    assert rows[2][:3] == [BATCH, "1", "8"]
+    assert float(rows[2][3].split(" ± ")[0]) == pytest.approx(float(result.columns["difference_minimizer"][3]), rel=0.1)
+    assert change_rows(sweep(tmp_path, (B1, B2), grid([0, 0.9], [0.9, 0.99])))[2] == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "base"),
+    [
+        ([(0.9, 0.999, 1), (0.0, 0.9, 1), (0.9, 0.9, 1)], 2),
+        ([(0.9, 0.999, 1), (0.0, 0.9, 1), (0.9, 0.9, 8)], None),
+        ([(0.9, 0.999, 1), (0.9, 0.99, 1), (0.9, 0.9, 1)], None),
+        ([(0.9, 0.999, 1), (0.0, 0.999, 1)], None),
+    ],
+)
+def test_what_is_a_one_at_a_time_design(tmp_path: Path, cells: list[Cell], base: int | None) -> None:
+    """Not one key alone, which has lines; nor cells that differ in two keys."""
+    assert sweep(tmp_path, (B1, B2, BATCH), cells).base == base
+
+
+def test_scattered_cells_have_rows_and_no_maps(tmp_path: Path) -> None:
+    cells = [(k / 10, 1 - 10.0**-k, 2**k, k * 1e-3) for k in range(1, 7)]
+    scattered = [(a, cells[(k + 2) % 6][1], cells[(5 * k) % 6][2], cells[(k + 3) % 6][3]) for k, (a, *_) in enumerate(cells)]
+    names = [figure.name for figure in sweep_figures(sweep(tmp_path, (B1, B2, BATCH, RATE), scattered))]
+    assert names
+    assert not any(name.startswith("heatmap") for name in names)
+
+
+def test_nothing_is_shown_of_the_last_iterate(tmp_path: Path) -> None:
+    """Its final error is 0 by definition."""
+    result = sweep(tmp_path, (B1, B2), grid([0, 0.5, 0.9], [0.9, 0.99]), xi=["minimizer", "last"])
+    assert not any("last" in figure.name for figure in sweep_figures(result))
+    assert short_rows(result)[0] == [B1, B2, "minimizer", "verdict"]
+
+
+@pytest.mark.parametrize("limits", [(1.0e-5, 9.9e-5), (-1234567.0, 7654321.0), (0.0, 1.0), (0.12345, 0.12346)])
+def test_labels_side_by_side_do_not_overlap(limits: tuple[float, float]) -> None:
+    places, labels = linear_ticks(*limits, 2.4, across=True)
+    assert places
+    assert 0.075 * sum(len(label) + 1 for label in labels) <= 2.4

@@ -20,6 +20,9 @@ from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.paired import Paired, paired
 from nonconv.store.folder import undamaged
 
+MOST_GAINED = 1e9
+"""The largest factor by which pairing can shrink an interval, up to rounding."""
+
 
 class Change(NamedTuple):
     """A config key whose values differ. first, second: the values as JSON; empty if a config does not have the key."""
@@ -116,7 +119,10 @@ def _row(found: Difference) -> list[str]:
     p = found.paired
     ends = {"ci_low": number(p.ci_low), "ci_high": number(p.ci_high)}
     shown = interval({"mse": number(p.value), **ends, "status": "not finite", "n": 0, "n_finite": 0})
-    worth = [f"{p.correlation:.3f}", f"{p.narrower:.1f} ×"] if np.isfinite([p.correlation, p.narrower]).all() else ["", ""]
+    known = np.isfinite([p.correlation, p.narrower]).all()
+    # A factor beyond this is one of rounding errors: the difference is the same on every path.
+    gain = f"{p.narrower:.1f} ×" if p.narrower < MOST_GAINED else "same on every path"
+    worth = [f"{p.correlation:.3f}", gain] if known else ["", ""]
     return [found.quantity, f"{found.first:.5g}", f"{found.second:.5g}", shown, *worth]
 
 

@@ -276,7 +276,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     from nonconv.report.figures_text import lines
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
     from nonconv.report.sweep_summary import findings, setting
-    from nonconv.report.sweep_table import short_rows
+    from nonconv.report.sweep_table import change_rows, short_rows
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -290,6 +290,9 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     header, rows = short_rows(result)
     if len(rows) <= MOST_TABLE_ROWS:
         print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
+    title, header, rows = change_rows(result)
+    if rows:
+        print_table(title, header, rows, numbers=True)
     for sentence in findings(result):
         print(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")

@@ -265,8 +265,13 @@ class Law(NamedTuple):
 
     @property
     def constant(self) -> bool:
-        """Whether every coordinate has one value only; a variance of 0 alone may be the square of a tiny number."""
-        return bool(np.all((self.variance == 0.0) & (self.low == self.high)))
+        """Whether every coordinate has one value only."""
+        return not self.varies.any()
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Which coordinates have more than one value, (dim,); a variance of 0 may be the square of a tiny number."""
+        return np.asarray(self.low != self.high)
 
     @property
     def bounded(self) -> bool:
@@ -378,6 +383,8 @@ class Dataset(Component):
     rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
         never trained on, or how many to draw from `sample`.
+    training: parameters -> the examples that paths learn from, features (features, N) and targets (targets, N), if there are
+        finitely many; else None.
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
     examples: parameters -> how many there are, if finitely many, so that a large network may fit them all; else None.
@@ -393,6 +400,7 @@ class Dataset(Component):
     examples: Callable[[Parameters], int | None] = lambda parameters: None
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
+    training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
 
 
 class Group(NamedTuple):

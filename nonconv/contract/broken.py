@@ -21,6 +21,16 @@ class Broken(Exception):
 Check = Callable[[Any, Any], None]
 """Takes a component and an instance of its parameters. Raises Broken if the check fails."""
 
+SLOW: set[Check] = set()
+"""Checks that take more than some milliseconds: they see the usual parameters alone."""
+
+
+def slow(check: Check) -> Check:
+    """Decorate a check that is slow."""
+    SLOW.add(check)
+    return check
+
+
 ADVICE = (
     "instead of np.exp, np.log and the like use the functions of nonconv.plugin (exp, log, sin, ...), "
     "which give the same bits in both engines"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nonconv.components.definitions import Configured, Distribution, Law
-from nonconv.contract.broken import Broken, Check
+from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.programs import LAYOUTS, SEED, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
@@ -89,10 +89,12 @@ def _measure_order(component: Distribution, h: Any, j: int) -> float:
     It is inf where they grow slower than any power. Where u is within 2^-k of 0, 1/2 or 1, a power law's values are as
     2^(k / order); those of light tails are as a power of k.
     """
-    entry, distances = entry_of(component, h, dim_of(component, h), j), np.array([2.0**-NEAR, 2.0**-NEARER])
+    dim, distances = dim_of(component, h), np.array([2.0**-NEAR, 2.0**-NEARER])
+    entry, mean = entry_of(component, h, dim, j), float(component.law(h, dim).mean[j])
     growths = []
     for place, side in ((0.0, 1.0), (0.5, -1.0), (0.5, 1.0), (1.0, -1.0)):
-        near, nearer = np.abs(np.broadcast_to(component.sample(entry, place + side * distances), 2))
+        # From the mean: the values of a shifted law may cross 0 there.
+        near, nearer = np.abs(np.broadcast_to(component.sample(entry, place + side * distances), 2) - mean)
         growths.append(math.log2(nearer / near) / (NEARER - NEAR) if 0.0 < near < nearer else 0.0)
     return math.inf if max(growths) < LIGHT else 1.0 / max(growths)
 
@@ -106,6 +108,7 @@ def _samples(component: Distribution, h: Any, j: int) -> Array:
     return np.broadcast_to(component.sample(entry_of(component, h, dim_of(component, h), j), u), u.shape)
 
 
+@slow
 def _samples_in_bounds(component: Distribution, h: Any) -> None:
     """Check that every sample is finite and within the law's bounds."""
     law = component.law(h, dim_of(component, h))
@@ -117,6 +120,7 @@ def _samples_in_bounds(component: Distribution, h: Any) -> None:
             raise Broken(what, component.sample)
 
 
+@slow
 def _samples_have_moments(component: Distribution, h: Any) -> None:
     """Check mean, variance, third and fourth central moment of samples, within five standard errors.
 
@@ -145,6 +149,7 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
                 raise Broken(f"law says {name} {known[j]:.6g}, {SAMPLES} samples have {found}", component.law)
 
 
+@slow
 def _sample_compiles(component: Distribution, h: Any) -> None:
     """Check that both engines draw the same bits, in one and in several coordinates."""
     dims = {dim for dim, _ in LAYOUTS} if component.dim(h) is None else {component.dim(h)}

@@ -12,13 +12,13 @@ from nonconv.components.definitions import Component, Coupled, Initialisation
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
-from nonconv.contract.broken import Broken, Check
+from nonconv.contract.broken import SLOW, Broken, Check
 from nonconv.contract.built_in import FROM_FILES, OFFERED
 from nonconv.contract.data import OF_DATA
 from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWORKS
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
-from nonconv.contract.plausible import first_line, plausible_parameters
+from nonconv.contract.plausible import Examples, first_line, plausible_parameters
 from nonconv.contract.schedules import OF_BATCH_SIZES, OF_SCHEDULES
 from nonconv.faults.blame import Plugin, blame
 from nonconv.faults.errors import NonconvError
@@ -70,15 +70,19 @@ def findings(
 
     yield finding("every parameter has a description", _find_missing_texts(kind, component))
     if component in FROM_FILES:
-        examples = FROM_FILES[component]
-        instead = "the other checks use a small one" if examples else "it has no functions to check"
+        examples = Examples(FROM_FILES[component], [], (), [])
+        instead = "the other checks use a small one" if examples.usual else "it has no functions to check"
         yield finding("a config can set its parameters", (), f"it reads a table; {instead}")
     else:
-        examples, reasons = plausible_parameters(kind, component, offered or OFFERED.get(component, []), catalogue)
-        yield finding("a config can set its parameters", reasons)
-    for check, test in checks_of(kind, component).items() if examples else ():
+        examples = plausible_parameters(kind, component, offered or OFFERED.get(component, []), catalogue)
+        yield finding("a config can set its parameters", examples.reasons)
+        if examples.unvaried:
+            told = f"{', '.join(examples.unvaried)}: no second value is known; EXAMPLES can give some"
+            yield finding("every parameter is varied", (), told)
+    for check, test in checks_of(kind, component).items() if examples.usual else ():
         if not (leave_out and check.startswith(leave_out)):
-            yield finding(check, _reasons(test, component, examples))
+            tried = examples.usual if test in SLOW else [*examples.usual, *examples.rare]
+            yield finding(check, _reasons(test, component, tried))
 
 
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Shape
-from nonconv.contract.broken import Broken, Check, demand_same_bits
+from nonconv.contract.broken import Broken, Check, demand_same_bits, slow
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
 from nonconv.engine.program import Learning, Program
@@ -138,6 +138,7 @@ def _bad_row(table: Array) -> int:
     return int(np.argmax(~np.all(np.isfinite(table), axis=1)))
 
 
+@slow
 def _sample_is_elementwise(component: Dataset, h: Any) -> None:
     """Check that an example is a function of its own uniforms, whatever is drawn together with it."""
     u = _uniforms(component, h, 7)
@@ -149,6 +150,7 @@ def _sample_is_elementwise(component: Dataset, h: Any) -> None:
         raise Broken("sample returns another example beside others than alone", component.sample)
 
 
+@slow
 def _sample_compiles(component: Dataset, h: Any) -> None:
     """Check that both engines learn the same bits from the examples."""
     network = Chosen(MLP, Mlp(None, hidden=(2,), activation="tanh"))
@@ -227,6 +229,7 @@ def _groups_cover(component: Coupled, h: Any) -> None:
             raise Broken(f"groups: {wrong} does not have fan_in * fan_out coordinates", component.groups)
 
 
+@slow
 def _loss_fits(component: Coupled, h: Any) -> None:
     """Check that `loss` is finite, writes 0 or 1 for wrong classes, and changes none of its arguments."""
     for lesson in _lessons(component, h):
@@ -240,6 +243,7 @@ def _loss_fits(component: Coupled, h: Any) -> None:
             raise Broken("loss changes theta, x or y", component.loss)
 
 
+@slow
 def _gradient_is_derivative(component: Coupled, h: Any) -> None:
     """Check the gradient against central differences of the loss, to 1e-6, at up to MOST_COORDINATES coordinates."""
     for lesson in _lessons(component, h):
@@ -259,6 +263,7 @@ def _gradient_is_derivative(component: Coupled, h: Any) -> None:
                 raise Broken(what, component.add_gradient)
 
 
+@slow
 def _gradient_is_added(component: Coupled, h: Any) -> None:
     """Check that `add_gradient` adds, and is a sum over examples; and that the penalty is finite."""
     for lesson in _lessons(component, h):
@@ -275,6 +280,7 @@ def _gradient_is_added(component: Coupled, h: Any) -> None:
             raise Broken("penalty is not finite", component.penalty)
 
 
+@slow
 def _network_compiles(component: Coupled, h: Any) -> None:
     """Check that both engines train the network to the same bits."""
     for teacher in _find_teachers(component, h):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nonconv.components.definitions import Configured, Distribution, Objective
-from nonconv.contract.broken import Broken, Check
+from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.data import constants_fit, dim_of, entry_of
 from nonconv.contract.programs import engines_agree, make_program
 from nonconv.data.continuous import UNIFORM, Uniform
@@ -24,6 +24,7 @@ def _data_of(component: Objective, h: Any) -> tuple[tuple[Distribution, Any], ..
     return DATA_LAWS if hasattr(h, "data") else ((NOTHING, Nothing()),)
 
 
+@slow
 def _gradient_compiles(component: Objective, h: Any) -> None:
     """Check that both engines move paths to the same bits, for batches of one, of five, and growing ones."""
     law, parameters = _data_of(component, h)[0]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components.definitions import Configured, Optimizer
-from nonconv.contract.broken import Broken, Check
+from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.programs import LAYOUTS, SEED, depends_on_step_alone, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
@@ -72,6 +72,7 @@ def _at_step_is_elementwise(component: Optimizer, h: Any) -> None:
         depends_on_step_alone(lambda n: component.at_step(h, n), component.at_step)
 
 
+@slow
 def _update_compiles(component: Optimizer, h: Any) -> None:
     """Check that both engines move paths to the same bits."""
     for dim, batch in LAYOUTS:
@@ -148,6 +149,7 @@ def _spikes() -> Array:
     return LARGE * np.where(u < 1.0 / 32.0, -1.0, np.where(u < 1.0 / 16.0, 1.0, 0.0))
 
 
+@slow
 def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
     """Compare relative_size with mean sizes of directions over spans of steps that double.
 
@@ -196,6 +198,7 @@ def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
         )
 
 
+@slow
 def _monotone_fields_are_stated(component: Optimizer, h: Any) -> None:
     """Compare `monotone` with which fields of the state go one way only, on noise, on spikes, and on constants."""
     fields = component.state._fields
@@ -238,6 +241,7 @@ def _undefined_is_measured(component: Optimizer, h: Any) -> None:
         raise Broken(what, component.can_be_undefined)
 
 
+@slow
 def _bound_is_measured(component: Optimizer, h: Any) -> None:
     """Compare bounded_direction with directions on gradients up to HUGE, one and all of them, relative to those on noise.
 
@@ -254,6 +258,7 @@ def _bound_is_measured(component: Optimizer, h: Any) -> None:
         raise Broken(f"{what} as gradients of about 1", component.bounded_direction)
 
 
+@slow
 def _stability_is_measured(component: Optimizer, h: Any) -> None:
     """Compare stable_below with what becomes of a tiny theta whose gradient is theta, at rates on either side of it."""
     if component.stable_below is None:

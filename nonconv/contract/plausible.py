@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from annotated_types import Interval, Len
 from pydantic import ValidationError
@@ -13,8 +13,17 @@ from nonconv.config.catalogue import Catalogue
 from nonconv.config.spec import component_model, parameters_from
 from nonconv.faults.blame import blame
 
-MOST_EXAMPLES, MOST_TRIED = 12, 500
-"""Most parameters that a component is checked with, and most combinations of required ones that are tried to find them."""
+MOST_BASES, MOST_TRIED = 4, 500
+"""How many combinations of required parameters are used, and how many are tried to find them."""
+USUAL_VALUES, MOST_USUAL, MOST_PAIRS = 3, 64, 400
+"""Values of a number that every check sees, most parameters that it sees, and most pairs that quick checks see besides."""
+MOST_WHOLE, MOST_NUMBER = 100, 1e6
+"""Ends of intervals that are tried: of whole numbers, and of others."""
+ABOVE, BELOW, NEAREST = 2.0**-4, 2.0**-7, 2.0**-10
+"""How near to an open end of an interval a number is tried: above the lower end, below the upper one, and by quick checks.
+
+A power nearer to 0 would have limits that show at no step, and an average nearer to 1 would settle after those of a check.
+"""
 OFFERED = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
     "dataset": [{"name": "function", "inputs": 2}],
@@ -30,29 +39,82 @@ def first_line(said: object) -> str:
     return str(said).partition("\n")[0]
 
 
-def plausible_parameters(
-    kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue
-) -> tuple[list[Any], list[str]]:
-    """Return parameters that a config could have, and the first reason why one that should be allowed is not.
+class Examples(NamedTuple):
+    """The parameters that a component is checked with.
 
-    offered: mappings that the component's author gives; plausible values are tried without any.
+    usual: for every check. rare: further ones, for checks that take milliseconds. unvaried: parameters of which no second value
+    is known, or all are refused. reasons: why a config cannot have parameters that it should.
     """
-    found: list[Any] = []
-    refused: list[str] = []
+
+    usual: list[Any]
+    rare: list[Any]
+    unvaried: tuple[str, ...]
+    reasons: list[str]
+
+
+def plausible_parameters(kind: str, component: Component, offered: Sequence[Any], catalogue: Catalogue) -> Examples:
+    """Return parameters that a config could have, in which each parameter varies.
+
+    offered: mappings that the component's author gives. Other parameters are varied about the defaults, or about the first
+    mapping where some have none. Without any, plausible values are tried.
+    """
+    tried = _Tried(kind, component, catalogue)
     optional = not any(parameter.required for parameter in parameters_of(component.parameters))
-    must_hold = len(offered) or int(optional)  # what the file offers, or else the defaults, which come first
-    for k, values in enumerate(offered or _propose(component)):
-        try:
-            model = component_model(kind, component, catalogue).model_validate({"name": component.name, **values})
-            found.append(parameters_from(component, model))
-        except Exception as error:  # of a check, or of what the file offers
-            refused += [_explain_refusal(values, error)] if k < must_hold or not found else []
-        if len(found) == MOST_EXAMPLES and not offered:
-            break
-    if not found:
+    for values in offered:
+        tried.add(values, must_hold=True)
+    base = {} if optional else dict(offered[0]) if offered else None
+    if not offered:
+        for k, values in enumerate(_bases(component)):
+            tried.add(values, must_hold=optional and k == 0)
+            if len(tried.usual) == MOST_BASES:
+                break
+    if not tried.usual:
         hint = f"EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
-        return [], [f"nothing that was tried is allowed; {hint}", *refused[:1]]
-    return found, refused[:1] if must_hold else []
+        return Examples([], [], (), [f"nothing that was tried is allowed; {hint}", *tried.refused[:1]])
+    about, choices = tried.base if base is None else base, _choices(component, bool(offered))
+    for name, value, is_rare in _one_at_a_time(choices):
+        tried.add(about | {name: value}, rare=is_rare)
+    for pair in itertools.islice(_pairs(choices), MOST_PAIRS):
+        tried.add(about | pair, rare=True)
+    must_hold = len(offered) or int(optional)
+    return Examples(tried.usual, tried.rare, tried.unvaried(), tried.refused[:1] if must_hold else [])
+
+
+class _Tried:
+    """Collects the parameters that a component's model accepts, each once.
+
+    base: the values of the first. refused: why those that must be accepted, or those before any that is, are not.
+    """
+
+    def __init__(self, kind: str, component: Component, catalogue: Catalogue) -> None:
+        self.kind, self.component, self.catalogue = kind, component, catalogue
+        self.usual: list[Any] = []
+        self.rare: list[Any] = []
+        self.refused: list[str] = []
+        self.base: dict[str, Any] = {}
+        self.known: set[str] = set()
+
+    def add(self, values: Any, must_hold: bool = False, rare: bool = False) -> None:
+        """Add these values if they are accepted and new."""
+        try:
+            model = component_model(self.kind, self.component, self.catalogue).model_validate(
+                {"name": self.component.name, **values}
+            )
+            found = parameters_from(self.component, model)
+        except Exception as error:  # of a check, or of what the file offers
+            self.refused += [_explain_refusal(values, error)] if must_hold or not self.usual else []
+            return
+        if repr(found) in self.known:
+            return
+        self.known.add(repr(found))
+        self.base = self.base if self.usual else dict(values)
+        (self.rare if rare or len(self.usual) >= MOST_USUAL else self.usual).append(found)
+
+    def unvaried(self) -> tuple[str, ...]:
+        """Return the names of parameters that have one value throughout; data are the checks' own."""
+        every = [*self.usual, *self.rare]
+        names = [parameter.name for parameter in parameters_of(self.component.parameters) if not parameter.kind]
+        return tuple(name for name in names if len({repr(getattr(h, name)) for h in every}) < 2)
 
 
 def _explain_refusal(values: Any, error: Exception) -> str:
@@ -66,16 +128,47 @@ def _explain_refusal(values: Any, error: Exception) -> str:
     return first_line(problem) if problem else f"{values or 'the defaults'}: {said}"
 
 
-def _propose(component: Component) -> Iterator[dict[str, Any]]:
-    """Yield config values, the simplest first: required ones with others one at a time, then required ones combined."""
-    parameters = parameters_of(component.parameters)
-    required = {p.name: _values(p) for p in parameters if p.required}
-    bases = [dict(zip(required, values, strict=True)) for values in itertools.product(*required.values())]
-    yield from bases[:1]
-    optional = [(p.name, _values(p)) for p in parameters if not p.required]
-    for rank in range(3):  # a value of each parameter, before a second one of any
-        yield from (base | {name: values[rank]} for base in bases[:1] for name, values in optional if rank < len(values))
-    yield from bases[1:MOST_TRIED]
+def _bases(component: Component) -> Iterator[dict[str, Any]]:
+    """Yield values of the required parameters, the most usual ones first; those of others are their defaults."""
+    required = {p.name: _values(p) for p in parameters_of(component.parameters) if p.required}
+    combined = itertools.product(*required.values())
+    yield from (dict(zip(required, values, strict=True)) for values in itertools.islice(combined, MOST_TRIED))
+
+
+class _Choice(NamedTuple):
+    """A parameter with the values that are tried for it. few: they are names or switches, of which each is usual."""
+
+    name: str
+    values: list[Any]
+    few: bool
+
+
+def _choices(component: Component, offered: bool) -> list[_Choice]:
+    """List the parameters that are varied. offered: the author gave values, and alone knows which required ones go together."""
+    varied = [p for p in parameters_of(component.parameters) if not (offered and p.required)]
+    return [_Choice(p.name, _values(p), _is_name(p.annotation)) for p in varied]
+
+
+def _is_name(annotation: Any) -> bool:
+    """Whether a parameter is one of a few names, or a switch."""
+    core, _ = bare(annotation)
+    return without_none(core) is bool or get_origin(without_none(core)) is Literal
+
+
+def _one_at_a_time(choices: Sequence[_Choice]) -> Iterator[tuple[str, Any, bool]]:
+    """Yield name, value and whether it is rare: a value of each parameter, before a second one of any."""
+    for rank in range(max((len(choice.values) for choice in choices), default=0)):
+        for choice in choices:
+            if rank < len(choice.values):
+                yield choice.name, choice.values[rank], rank >= USUAL_VALUES and not choice.few
+
+
+def _pairs(choices: Sequence[_Choice]) -> Iterator[dict[str, Any]]:
+    """Yield values of two parameters, the first values of every pair before further ones of any."""
+    for ranks in ((0, 0), (1, 1), (0, 1), (1, 0), (2, 2)):
+        for one, other in itertools.combinations(choices, 2):
+            if ranks[0] < len(one.values) and ranks[1] < len(other.values):
+                yield {one.name: one.values[ranks[0]], other.name: other.values[ranks[1]]}
 
 
 def _values(parameter: Parameter) -> list[Any]:
@@ -103,15 +196,22 @@ def _values_of(annotation: Any) -> list[Any]:
 
 
 def _candidates(core: type[Any], bounds: Sequence[Interval]) -> list[Any]:
-    """Return common numbers, and some near the ends of the intervals."""
-    ends = [end for b in bounds for end in (b.ge, b.gt, b.le, b.lt) if isinstance(end, int | float)]
-    step = 1 if core is int else 0.25
-    # Huge ends, as 2**31 - 1, are no plausible values.
-    near = [core(end + offset) for end in ends if abs(end) < 1e9 for offset in (step, -step, 0)]
+    """Return common numbers, and some at and near the ends of the intervals."""
+    step, above, below, most = (1, 1, 1, MOST_WHOLE) if core is int else (0.25, ABOVE, BELOW, MOST_NUMBER)
+    # Huge ends, as 2**31 - 1, are no plausible values; a whole number may be a size, as dim.
+    lows = [core(end) for b in bounds for end in (b.ge, b.gt) if isinstance(end, int | float) and abs(end) <= most]
+    highs = [core(end) for b in bounds for end in (b.le, b.lt) if isinstance(end, int | float) and abs(end) <= most]
     first, *others = WHOLE if core is int else NUMBERS
-    # Early, since most goes wrong at the lower end, as eps = 0.
-    lowest = [core(b.ge) for b in bounds if isinstance(b.ge, int | float) and abs(b.ge) < 1e9]
-    return list(dict.fromkeys([first, *lowest, *others, *near]))
+    # Early, since most goes wrong at an end, as eps = 0: the end itself, or what is near it where it does not belong.
+    ends = [
+        *(low + offset for low in lows for offset in (0, above)),
+        *(high - offset for high in highs for offset in (0, below)),
+    ]
+    closed = [end for end in ends if all(_within(end, bound) for bound in bounds)]
+    first_ends = [*closed[:1], *closed[-1:]]
+    near = [core(end + offset) for end in (*lows, *highs) for offset in (step, -step)]
+    near += [high - NEAREST for high in highs if core is float]
+    return list(dict.fromkeys([first, *first_ends, *others, *closed, *near]))
 
 
 def _within(number: Any, bound: Any) -> bool:

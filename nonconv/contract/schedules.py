@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nonconv.components.definitions import Limits, Schedule
-from nonconv.contract.broken import Broken, Check
+from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.programs import depends_on_step_alone
 
 FAR = (1e6, 1e9, 1e12, 1e15)
@@ -41,6 +41,7 @@ def _sizes_are_whole(component: Schedule, h: Any) -> None:
         raise Broken(what, component.value)
 
 
+@slow
 def _limits_hold(component: Schedule, h: Any) -> None:
     """Check that values around steps 1e6 to 1e15 are within the limits, or approach them; later steps cannot be tested."""
     limits = component.limits(h)

@@ -238,8 +238,20 @@ def lower_tail(h: TruncatedNormal) -> tuple[float, float, float]:
 def check_truncated(h: TruncatedNormal) -> list[Complaint]:
     """Refuse high <= low, and an interval with a probability below 1e-290, close to the smallest normal double."""
     if h.high > h.low and lower_tail(h)[2] < 1e-290:
-        return [Complaint("low", "the interval [low, high] is so far from the mean that it carries no mass")]
+        return [Complaint("low", "the interval [low, high] is so narrow, or so far from the mean, that it carries no mass")]
     return complain_unless_ordered(h)
+
+
+LEAST_EIGHTH = 1e-290
+"""Eighth moments below this, relative to the law before it is truncated, have lost digits."""
+
+
+def _narrow_share(weight: Array, away: Array) -> float:
+    """Return the tail share on an interval so narrow that powers of deviations underflow but in units of the largest."""
+    largest = float(np.abs(away).max())
+    if largest == 0.0:
+        return 1.0  # narrower than doubles can tell
+    return float(weight @ (away / largest) ** 4) ** 2 / float(weight @ (away / largest) ** 8)
 
 
 def truncated_law(h: TruncatedNormal, dim: int) -> Law:
@@ -255,7 +267,8 @@ def truncated_law(h: TruncatedNormal, dim: int) -> Law:
     weight /= weight.sum()
     center = float(weight @ z)
     second, third, fourth, eighth = (float(weight @ (z - center) ** k) for k in (2, 3, 4, 8))
-    tails = {"fourth": fourth_power(h.std) * fourth, "moments": np.inf, "tail_share": fourth**2 / eighth}
+    share = fourth**2 / eighth if eighth >= LEAST_EIGHTH else _narrow_share(weight, z - center)
+    tails = {"fourth": fourth_power(h.std) * fourth, "moments": np.inf, "tail_share": share}
     # The mean is the middle of the interval, exactly: no odd moment is left to rounding.
     if h.low - h.mean == h.mean - h.high:
         return Law.same(dim, h.mean, h.std**2 * second, 0.0, h.low, h.high, symmetric=True, **tails)

@@ -8,6 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Files, Law, Unusable
 from nonconv.numerics.arithmetic import Array, Lanes, index
+from nonconv.numerics.moments import center_and_spread
 
 
 class Csv(NamedTuple):
@@ -41,17 +42,17 @@ def load(h: Csv, files: Files) -> Rows:
     if not h.standardise:
         return Rows(table)
     # Divided by the number of rows, not by one less: the rows are the law, not a sample of it.
-    spread = table.std(axis=0)
+    center, spread = center_and_spread(table)
     constant = [entry for entry, width in enumerate(spread) if width == 0]
     if constant:
         what = "column {!r} is constant and cannot be standardised"
         raise Unusable(*(Complaint("columns", what.format(h.columns[entry]), entry=entry) for entry in constant))
-    return Rows(np.asarray((table - table.mean(axis=0)) / spread))
+    return Rows(np.asarray((table - center) / spread))
 
 
 def law(h: Rows, dim: int) -> Law:
     """Return the exact moments of the rows, per column; `symmetric` if all columns are so up to rounding."""
-    mean = h.table.mean(axis=0)
+    mean, _ = center_and_spread(h.table)
     deviation = h.table - mean
     # Symmetric about the mean: the sorted deviations are their own mirror image.
     ordered = np.sort(deviation, axis=0)

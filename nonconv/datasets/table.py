@@ -15,6 +15,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Dataset, Files, Shape, Unusable
 from nonconv.numerics.arithmetic import Array, each, index
+from nonconv.numerics.moments import center_and_spread
 
 Order = Literal["with_replacement", "epochs"]
 OrderOfRows = Annotated[Order, Doc("rows are drawn with replacement, or each path passes through all, shuffled anew each time")]
@@ -166,8 +167,7 @@ def standardise_columns(
     accepted. Raises Unusable for a constant column otherwise.
     """
     trained = columns[training]
-    # Not by std > 0: rounding of the mean can give a constant column a tiny one.
-    spread = np.where(np.ptp(trained, axis=0) > 0, trained.std(axis=0), 0.0)
+    center, spread = center_and_spread(trained)
     same = spread == 0
     if np.any(same) and not constant:
         at = int(np.argmax(same))
@@ -175,7 +175,6 @@ def standardise_columns(
         what = f"{which} is {trained[0, at]:g} in all {len(trained)} training rows and cannot be standardised"
         raise Unusable(Complaint(parameter, what, "columns that vary, or standardise: false", entry=at))
     # A constant column becomes exactly 0 at the training rows.
-    center = np.where(same, trained[0], trained.mean(axis=0))
     return np.asarray((columns - center) / np.where(same, 1.0, spread))
 
 
@@ -278,6 +277,7 @@ def component(
         examples=lambda h: len(h.features),
         rows=lambda h: len(h.features) if h.epochs else 0,
         held_out=held_out,
+        training=lambda h: (by_column(h.features), by_column(h.targets)),
     )
 
 

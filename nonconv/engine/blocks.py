@@ -35,7 +35,8 @@ Coordinates: so that what a kernel works on stays in the second cache. Steps of 
 class Examined(NamedTuple):
     """What held-out examples say of the networks of a block.
 
-    risk, wrong (1 + R, paths): mean loss and share of wrong classes, at the start and the recorded steps. gradient, noise
+    risk, wrong (1 + R, paths): mean loss and share of wrong classes, at the start and the recorded steps. training: the mean
+    loss of the examples that are learned from at the same steps, if there are finitely many. gradient, noise
     (Q, paths): |G|^2 of the mean gradient G and the trace of the variance of one example's, at the steps of `summary_steps`.
     idle (paths,): the share of hidden units that react to no example at the last step. dead (paths,): whether all units
     of some layer are idle, so that the network is constant.
@@ -47,6 +48,7 @@ class Examined(NamedTuple):
     noise: Array
     idle: Array
     dead: NDArray[np.bool_]
+    training: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -191,11 +193,13 @@ def _examine(program: Program, engine: Engine, start: Array, theta: Array, stop:
     """
     if program.learning is None or program.learning.held_out[0].shape[1] == 0:
         return None
-    risk, wrong = engine.risks(np.concatenate([start[None], theta]), stop)
+    seen, own = np.concatenate([start[None], theta]), program.learning.training
+    risk, wrong = engine.risks(seen, stop)
+    training = engine.risks(seen, stop, own)[0] if own else None
     gradient, noise = engine.noises(theta[summary_steps(program.record)], stop)
     if stop[0]:
         raise Stopped
-    return Examined(risk, wrong, gradient, noise, *_find_idle(program, theta[-1]))
+    return Examined(risk, wrong, gradient, noise, *_find_idle(program, theta[-1]), training)
 
 
 def _find_idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -173,12 +173,12 @@ class Kernel:
             m.least, m.watched, m.due, m.every, tuple(self._pieces), self._sizes, scratch,
         )  # fmt: skip
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
-        """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
+    def risks(self, theta: Array, stop: NDArray[np.uint8], examples: tuple[Array, Array] | None = None) -> Array:
+        """Return mean loss and share of wrong classes on examples (Engine.risks), shape (2, R, paths)."""
         lanes, group, _, _, features, targets, work = self._sizes
         rows = (features, targets, 2, work)
         scratch = (np.empty((theta.shape[1], lanes)), np.empty((2, lanes)), *(np.empty((n, group * lanes)) for n in rows))
-        return self._examine("risks", theta, stop, scratch)
+        return self._examine("risks", theta, stop, scratch, examples)
 
     def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
         """Return the mean gradient's square and the gradient's noise (Engine.noises), shape (2, R, paths)."""
@@ -190,11 +190,18 @@ class Kernel:
         )
         return self._examine("noises", theta, stop, scratch)
 
-    def _examine(self, name: str, theta: Array, stop: NDArray[np.uint8], scratch: tuple[Array, ...]) -> Array:
-        """Call a compiled loop over the held-out examples; theta (R, dim, paths), result (2, R, paths)."""
+    def _examine(
+        self,
+        name: str,
+        theta: Array,
+        stop: NDArray[np.uint8],
+        scratch: tuple[Array, ...],
+        examples: tuple[Array, Array] | None = None,
+    ) -> Array:
+        """Call a compiled loop over examples, by default the held-out ones; theta (R, dim, paths), result (2, R, paths)."""
         out = np.empty((2, len(theta), theta.shape[2]))
         theta = np.ascontiguousarray(theta)
-        loop(name)(theta, *self._held_out, out, stop, tuple(self._pieces), self._sizes, scratch)
+        loop(name)(theta, *(examples or self._held_out), out, stop, tuple(self._pieces), self._sizes, scratch)
         return out
 
 

@@ -49,9 +49,9 @@ class Fused:
                     self._try_in_numpy(motion)
                 raise
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
+    def risks(self, theta: Array, stop: NDArray[np.uint8], examples: tuple[Array, Array] | None = None) -> Array:
         """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
-        found: Array = self._kernel.risks(theta, stop)
+        found: Array = self._kernel.risks(theta, stop, examples)
         return found
 
     def noises(self, theta: Array, stop: NDArray[np.uint8]) -> Array:

@@ -85,10 +85,10 @@ class Engine(Protocol):
         """Make the steps of a motion in place; with stop[0] set it returns early, and what it wrote is not complete."""
         ...
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:
+    def risks(self, theta: Array, stop: NDArray[np.uint8], examples: tuple[Array, Array] | None = None) -> Array:
         """Return mean loss and share of wrong classes, (2, R, paths), of networks theta (R, dim, paths).
 
-        Both are over the held-out examples.
+        Both are over these examples, features (features, n) and targets (targets, n); over the held-out ones by default.
         """
         ...
 
@@ -104,7 +104,8 @@ class Learning(NamedTuple):
     """What a program on examples has in addition.
 
     shape: of one example. draws: uniforms per example. rows: of a table that is passed through in epochs, or 0. work: rows
-    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H).
+    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H). training: those
+    that the training loss is a mean over; None where examples are drawn from a law, of which the risk is that mean.
     """
 
     shape: Shape
@@ -113,6 +114,7 @@ class Learning(NamedTuple):
     work: int
     groups: tuple[Group, ...]
     held_out: tuple[Array, Array]
+    training: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,11 @@ class Program:
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
-        per_step = rule.at_step(h, n)
+        with np.errstate(all="ignore"):  # schedules may vanish or overflow
+            per_step, rates, batches = rule.at_step(h, n), self.learning_rate(n), self.batch_size(n)
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
             raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
-        return Slice(first, np.stack([*per_step, self.learning_rate(n)], axis=-1), self.batch_size(n).astype(np.int64), 0)
+        return Slice(first, np.stack([*per_step, rates], axis=-1), batches.astype(np.int64), 0)
 
 
 def batch_key(program: Program) -> Hashable:

@@ -50,11 +50,16 @@ class Reference:
                 if len(m.sampled):
                     _sample(m, t)
 
-    def risks(self, theta: Array, stop: NDArray[np.uint8]) -> Array:  # noqa: ARG002  # it is quick enough
-        """Return mean loss and share of wrong classes on the held-out examples (Engine.risks), shape (2, R, paths)."""
+    def risks(
+        self,
+        theta: Array,
+        stop: NDArray[np.uint8],  # noqa: ARG002  # it is quick enough
+        examples: tuple[Array, Array] | None = None,
+    ) -> Array:
+        """Return mean loss and share of wrong classes on examples (Engine.risks), shape (2, R, paths)."""
         p, learning = self.program, self._learning
         paths = theta.shape[2]
-        x, y = (np.repeat(table, paths, axis=1) for table in learning.held_out)
+        x, y = (np.repeat(table, paths, axis=1) for table in examples or learning.held_out)
         n = x.shape[1]
         out, work = np.empty((2, n)), np.empty((learning.work, n))
         found = np.empty((2, len(theta), paths))

@@ -18,7 +18,8 @@ MOST_NUMBERS = 2**20
 class Whole(NamedTuple):
     """What paths did on each span, over every step; each field has shape (spans, paths).
 
-    extent: the squared diagonal of the smallest box that holds the iterates. size: the square of the last iterate.
+    extent: the squared diagonal of the smallest box that holds the iterates. size: the square of the last iterate, as far as
+    extents are compared with it.
     """
 
     extent: Array
@@ -29,7 +30,7 @@ def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]
     """Follow the first paths of a cell through the spans of its plan. Raises Stopped."""
     spans = program.plan.spans
     shape = (len(spans), program.dim, paths)
-    least, most, size = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros((len(spans), paths))
+    least, most, last = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape)
     # A few steps at a time, since all iterates of a piece are in memory.
     length = max(1, min(SLICE_STEPS, MOST_NUMBERS // (program.dim * paths)))
     with np.errstate(all="ignore"):
@@ -38,5 +39,19 @@ def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]
                 here = theta[max(0, span.first + 1 - first) : max(0, span.last + 1 - first)]
                 if len(here):
                     least[k], most[k] = np.minimum(least[k], here.min(axis=0)), np.maximum(most[k], here.max(axis=0))
-                    size[k] = np.square(here[-1]).sum(axis=0)
-        return Whole(np.square(most - least).sum(axis=1), size)
+                    last[k] = here[-1]
+        extent, size = np.square(most - least), np.square(last)
+        return Whole(extent.sum(axis=1), _smallest(extent, size))
+
+
+def _smallest(extent: Array, size: Array) -> Array:
+    """Return the square that an extent is compared with, (spans, paths), from squares of coordinates (spans, dim, paths).
+
+    It is that of the iterate, or less where a small coordinate moves: an extent is then this share of it that the largest
+    share of any coordinate is.
+    """
+    whole = size.sum(axis=1)
+    if size.shape[1] == 1:
+        return np.asarray(whole)
+    share = np.where(extent > 0.0, extent / size, 0.0).max(axis=1)
+    return np.asarray(np.where(share > 0.0, np.minimum(whole, extent.sum(axis=1) / share), whole))

@@ -49,6 +49,7 @@ def read_cell(path: Path, settings: Sequence[str]) -> Cell:
     return make_cell(read(path, settings))
 
 
+@np.errstate(all="ignore")  # what is not finite is looked at, whatever made it so
 def make_cell(document: Document) -> Cell:
     """Validate a config and bind it to its components and numbers.
 

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from nonconv.atomic import fitting_name
-from nonconv.components.definitions import Chosen, Law, Limits
+from nonconv.components.definitions import Chosen, Distribution, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import identity, portable
 from nonconv.faults.blame import Plugin
@@ -138,7 +138,16 @@ class Cell:
     @property
     def deterministic(self) -> bool:
         """Whether nothing is random, so that all paths are the same: neither the start nor a datum."""
-        return self.noiseless and not isinstance(self.program.start, Chosen)
+        return self.noiseless and not self.starts_differ
+
+    @cached_property
+    def starts_differ(self) -> bool:
+        """Whether paths start at different points: a law with one value gives one."""
+        start = self.program.start
+        if not isinstance(start, Chosen):
+            return False
+        law = start.component.law(start.parameters, self.program.dim) if isinstance(start.component, Distribution) else None
+        return law is None or not law.constant
 
     @property
     def noiseless(self) -> bool:

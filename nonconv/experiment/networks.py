@@ -14,6 +14,8 @@ from nonconv.engine.program import Learning
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.numerics.arithmetic import Array
 
+MOST_TRAINING_ROWS = 1024
+"""Most rows of a table that the training loss is a mean over: looking at more would slow a run down."""
 MOST_EXAMINED_BYTES = 2**30
 """Memory for a smallest block of networks looking at all held-out examples at once."""
 
@@ -30,8 +32,19 @@ def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning
         sources.complain(("objective",), complaint)
     groups = network.groups(objective.parameters, shape)
     work = network.work(objective.parameters, shape)
-    held_out = _held_out(data, h, shape, _most_held_out(shape, work), sources)
-    return Learning(shape, data.draws(h), data.rows(h), work, groups, held_out)
+    most = _most_held_out(shape, work)
+    held_out = _held_out(data, h, shape, most, sources)
+    training = _thinned(data.training(h), min(most, MOST_TRAINING_ROWS)) if held_out[0].size else None
+    return Learning(shape, data.draws(h), data.rows(h), work, groups, held_out, training)
+
+
+def _thinned(examples: tuple[Array, Array] | None, most: int) -> tuple[Array, Array] | None:
+    """Return examples (features, n) and (targets, n), at most so many of them and then evenly spread."""
+    if examples is None or examples[0].shape[1] <= most:
+        return examples
+    chosen = np.linspace(0, examples[0].shape[1] - 1, most).round().astype(np.int64)
+    x, y = (np.ascontiguousarray(table[:, chosen]) for table in examples)
+    return x, y
 
 
 def _most_held_out(shape: Shape, work: int) -> int:

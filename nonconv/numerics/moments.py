@@ -16,8 +16,31 @@ SMALL_SAMPLE = 400
 """Below so many samples, those of very skewed numbers often look less skewed than they are."""
 LEAST_SKEWNESS = 3.0
 """Skewness in coefficients of variation that is then taken at least; squares of normal numbers have 2."""
+LEAST_CUBE = 1e-290
+"""Third powers of deviations below this have lost digits, and squares below LEAST_SQUARE."""
+LEAST_SQUARE = 1e-300
+LEAST_SPREAD = 1e-150
+"""Standard deviations below this may have lost digits with the squares of deviations."""
 SYMMETRIC = 1e-6
 """Below this a skewness changes an interval less than rounding would change its correction."""
+
+
+def center_and_spread(table: Array) -> tuple[Array, Array]:
+    """Return mean and standard deviation of the columns of a table (rows, C); 0 spread where all are equal, and only there.
+
+    Divided by the number of rows, not by one less.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        center, spread = table.mean(axis=0), table.std(axis=0)
+        constant = (table == table[:1]).all(axis=0)
+        # Squares of deviations leave the range of doubles: in units of the largest number they do not.
+        extreme = ~constant & ~((spread > LEAST_SPREAD) & np.isfinite(spread))
+        if extreme.any():
+            unit = np.abs(table[:, extreme]).max(axis=0)
+            scaled = table[:, extreme] / unit
+            center[extreme], spread[extreme] = scaled.mean(axis=0) * unit, scaled.std(axis=0) * unit
+    # The mean of equal numbers may be rounded.
+    return np.where(constant, table[0], center), np.where(constant, 0.0, spread)
 
 
 class Moments(NamedTuple):
@@ -151,9 +174,10 @@ def _deviate(m: Moments, probability: float) -> Array:
 
 
 def _skewness(m: Moments) -> Array:
-    """Return the skewness of the mean."""
+    """Return the skewness of the mean; nan where third powers of deviations leave the range of doubles."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        return np.asarray(m.m3 / m.n / np.sqrt(m.m2 / m.n) ** 3 / np.sqrt(m.n))
+        cube = np.sqrt(m.m2 / m.n) ** 3
+        return np.asarray(np.where((cube >= LEAST_CUBE) | (m.m2 == 0.0), m.m3 / m.n / cube / np.sqrt(m.n), np.nan))
 
 
 def _bend(m: Moments, probability: float, skewness: Array) -> Array:
@@ -163,6 +187,15 @@ def _bend(m: Moments, probability: float, skewness: Array) -> Array:
         # The inverse of Hall's transformation, a cubic with an exact root.
         bent = 3.0 / skewness * (np.cbrt(1.0 + skewness * (t - skewness / 6.0)) - 1.0)
     return np.asarray(np.where(np.isfinite(bent) & (np.abs(skewness) > SYMMETRIC), bent, t))
+
+
+def left_the_range(m: Moments) -> NDArray[np.bool_]:
+    """Return where squares of samples leave the range of doubles, so that no standard error can be trusted.
+
+    Those of samples of one size below 1e-140 underflow; where the mean is larger, deviations that small do not matter.
+    """
+    small = (np.abs(m.mean) < 1e-140) & (m.largest != 0.0) & (m.m2 < LEAST_SQUARE)
+    return np.asarray(small | ~np.isfinite(m.m2))
 
 
 def effective_number(m: Moments) -> Array:

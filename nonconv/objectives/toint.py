@@ -12,6 +12,8 @@ from nonconv.numerics.arithmetic import Array, Lanes, index, select
 
 CELLS_PER_KNOT = 4
 """Cells of the guide table per knot, at most: more need more memory, fewer a longer search within a cell."""
+MOST_CELLS = 1e300
+"""Most cells per unit: knots that are closer share one, so that the number of cells stays finite."""
 REACH = 1.1
 SPARE = 1024
 """Uniform knots reach this factor beyond the orbit, and so many knots further."""
@@ -91,7 +93,8 @@ def knots_on(h: Toint, orbit: Array) -> Array:
     number = REACH * float(orbit[-1]) / spacing + SPARE
     if number > MOST_KNOTS:
         raise ValueError(f"needs {number:.3g} knots, more than {MOST_KNOTS:.0e}; take a larger spacing or fewer steps")
-    return np.asarray(spacing * np.arange(int(number)))
+    knots = spacing * np.arange(int(number))
+    return np.asarray(knots[np.isfinite(knots)])
 
 
 def table(knots: Array, scale: float, dim: int) -> TointConstants:
@@ -101,7 +104,7 @@ def table(knots: Array, scale: float, dim: int) -> TointConstants:
     """
     gaps = np.diff(knots)
     # Where memory allows, cells are narrower than the smallest gap, so that hardly any cell has more than one knot.
-    cells = min(1.0 / (0.9 * gaps.min()), CELLS_PER_KNOT * len(knots) / knots[-1]) if len(gaps) else 1.0
+    cells = min(1.0 / (0.9 * gaps.min()), CELLS_PER_KNOT * len(knots) / knots[-1], MOST_CELLS) if len(gaps) else 1.0
     last_cell = np.floor(knots[-1] * cells)
     in_cell = np.bincount((knots * cells).astype(np.int64), minlength=int(last_cell) + 1)
     guide = np.maximum(np.cumsum(in_cell) - in_cell - 1, 0).astype(np.uint64)

@@ -33,9 +33,11 @@ def findings(run: Run) -> list[str]:
     exchanged = [_exchangeable_units(run)] if alike else []
     if not n["held_out"]:
         return ["Risk and gradient noise were not measured, since no examples are held out.", *exchanged]
+    loss = n.get("training_loss")
     wrong = [f"Share of misclassified examples: {_risk_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
     return [
         f"Risk (mean loss of {n['held_out']} held-out examples): {_risk_course(n['risk'])}.",
+        *([f"Training loss (mean over {loss['rows']} rows): {_risk_course(loss)}."] if loss else []),
         *wrong,
         _noise(run),
         _degraded(run),
@@ -59,7 +61,7 @@ def _noise(run: Run) -> str:
     """Write the sentence about the noise of the gradient."""
     n, held_out = run.summary["network"]["noise"], run.summary["network"]["held_out"]
     what = f"Gradient noise scale tr Var(g) / |G|² (McCandlish et al. 2018) at step {n['step']}"
-    if n["scale"] is None:
+    if any(n[name] is None for name in ("scale", "noise", "gradient")):
         return f"{what}: not finite."
     # G is a mean over the held-out examples: where the scale is near their number, G itself is mostly sampling error.
     near = f" The true scale may be larger: only {held_out} held-out examples estimate G." if n["scale"] > held_out / 4 else ""

@@ -28,9 +28,10 @@ def findings(run: Run) -> list[str]:
     slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
     apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
+    lipschitz = "beyond the range of doubles" if c["lipschitz"] is None else f"{c['lipschitz']:.6g}"
     return [
         f"Knots: {c['knots']}, {c['why']}.",
-        f"Distance between knots: {apart}, so f' has the Lipschitz constant {c['lipschitz']:.6g}.",
+        f"Distance between knots: {apart}, so f' has the Lipschitz constant {lipschitz}.",
         _slopes_met(c["scale"], slopes),
         _escaped(run, c["escaped"]),
         *([f"Speed per step of the escaped paths: {_spread(c['speed'])}; of the orbit: {pace:.6g}."] if c["speed"] else []),
@@ -63,7 +64,7 @@ def table(run: Run) -> str:
     return "The first path:\n\n" + markdown_lines([name for _, name in HEADER], text).rstrip()
 
 
-def _spread(of: dict[str, float]) -> str:
+def _spread(of: dict[str, float | None]) -> str:
     """`33` if all are alike, otherwise `33 in the median (1 to 2452)`."""
-    low, middle, high = (f"{of[name]:.6g}" for name in ("min", "median", "max"))
+    low, middle, high = ("∞" if of[name] is None else f"{of[name]:.6g}" for name in ("min", "median", "max"))
     return middle if low == high else f"{middle} in the median ({low} to {high})"

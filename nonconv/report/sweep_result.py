@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,22 @@ Mask = NDArray[np.bool_]
 DECIDED = ("does_not_converge", "converges", "diverges", "undefined")
 SWEEP_TABLE = "sweep.csv"
 MOST_PANELS = 6
+MOST_CHANGES = 40
+"""A design with more cells than this is not shown cell by cell."""
+LEFT_OUT = "last"
+"""The ξ whose final error is 0 by definition, of which nothing is shown."""
 LONGEST_PART = 40
 """Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
 """Characters of a number that figures show in full."""
+FLOORS, LOSSES = ("twin", "window", "cauchy"), ("risk", "training_loss")
 ENDS = {
     "twin": "twin floor",
     "window": "window floor",
     "cauchy": "Cauchy floor",
     "risk": "risk on held-out examples",
     "idle": "share of idle units",
+    "training_loss": "training loss",
 }
 """The final numbers of a path other than its errors, with the names that people read."""
 
@@ -77,7 +84,12 @@ class SweepResult:
     @property
     def judged(self) -> bool:
         """Whether floors were measured, so that cells could be decided at all."""
-        return bool(self.about["floors"])
+        return bool(set(self.about["floors"]) & set(FLOORS))
+
+    @property
+    def losses(self) -> list[str]:
+        """What networks end with that is a loss, with its difference from the baseline and its slope."""
+        return [name for name in self.about["floors"] if name in LOSSES]
 
     def equal(self, name: str, text: str) -> Mask:
         """Find the cells in which a column is exactly this text, shape (cells,)."""
@@ -95,8 +107,8 @@ class SweepResult:
 
     @property
     def xi(self) -> list[str]:
-        """The labels of the configured ξ."""
-        return list(self.about["xi"])
+        """The labels of the configured ξ that figures and tables show: not the last iterate, whose final error is always 0."""
+        return [label for label in self.about["xi"] if label != LEFT_OUT]
 
     def values(self, key: str) -> list[str]:
         """List the distinct values of a key: numbers by size, names by first occurrence."""
@@ -143,11 +155,37 @@ class SweepResult:
         pairs = set(zip(self.texts(key)[there], self.texts(other)[there], strict=True))
         return bool(pairs) and len(pairs) == len({pair[1] for pair in pairs}) and bool(there.sum() == self.known(key).sum())
 
+    @cached_property
+    def base(self) -> int | None:
+        """The cell from which every other differs in one swept key alone, as in a one-at-a-time design; None if there is none.
+
+        It is the baseline, or else the first such cell. Along a single key every sweep would be such a design.
+        """
+        keys = [key for key in self.about["keys"] if len(self.values(key)) > 1]
+        if len(keys) < 2 or not 3 <= self.cells <= MOST_CHANGES:
+            return None
+        texts = np.array([self.texts(key) for key in keys])
+        given = np.flatnonzero(self.equal("cell", self.about.get("baseline", "")))
+        alone = (int(k) for k in (*given, *range(self.cells)) if _differ_in_one(texts, int(k)))
+        return next(alone, None)
+
+    def change(self, cell: int) -> str:
+        """Return the key in which a cell differs from `base`; an empty text for the base itself."""
+        assert self.base is not None
+        keys = (key for key in self.about["keys"] if self.columns[key][cell] != self.columns[key][self.base])
+        return next(keys, "")
+
     def cross(self, one: str, other: str) -> bool:
         """Whether two keys vary independently. Keys that change together span a line, not a plane."""
         there = self.known(one) & self.known(other)
         pairs = set(zip(self.texts(one)[there], self.texts(other)[there], strict=True))
         return len(pairs) > max(len({pair[k] for pair in pairs}) for k in (0, 1)) if pairs else False
+
+
+def _differ_in_one(texts: NDArray[np.str_], base: int) -> bool:
+    """Whether all other columns of texts (keys, cells) differ from that of the base in exactly one place."""
+    different = (texts != texts[:, [base]]).sum(axis=0)
+    return bool((np.delete(different, base) == 1).all())
 
 
 def is_sweep(folder: Path) -> bool:
@@ -202,6 +240,10 @@ def quantities(result: SweepResult) -> list[Quantity]:
             Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )
     found += [Quantity(floor, floor, ENDS[floor], "positive") for floor in result.about.get("floors", ())]
+    for name in result.losses:
+        found.append(Quantity(f"slope_{name}", f"slope_{name}", f"log-log slope of the\n{ENDS[name]}", "slope"))
+        label = f"difference from the baseline in\n{ENDS[name]}, {after}"
+        found.append(Quantity(f"difference_{name}", f"difference_{name}", label, "difference"))
     return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
 
 

@@ -5,12 +5,16 @@ from pathlib import Path
 
 from nonconv.report.figures_text import images
 from nonconv.report.markup import markdown_text
-from nonconv.report.sweep_result import SweepResult, read_sweep_result
+from nonconv.report.sweep_result import ENDS, SweepResult, read_sweep_result
+from nonconv.report.sweep_table import change_rows
+from nonconv.report.tables import markdown_lines
 from nonconv.results.sweep_files import FAILED
 from nonconv.store.pack import CELLS_ARCHIVE
 from nonconv.words import count
 
 MOST_FAILURES = 10
+LOST = {"inf": "overflow", "nan": "not a number"}
+"""What sweep.csv has where there is no number, and what it means."""
 
 
 def markdown(folder: Path, figures: Iterable[str]) -> str:
@@ -20,11 +24,13 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
     """
     result = read_sweep_result(folder)
     about = result.about
+    title, header, rows = change_rows(result)
     parts = [
         f"# {markdown_text(about['name'])}",
         f"**Claim.** {markdown_text(about['claim'])}" if about["claim"] else "",
         f"**Measured.** {markdown_text(setting(result))}",
         "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(result)),
+        f"{title}:\n\n{markdown_lines(header, rows, ('changed',)).rstrip()}" if rows else "",
         *images(folder, [name.removesuffix(".png") for name in figures if name.endswith(".png")]),
         "Files: `sweep.csv` (one row per cell), "
         + ("`cells.zip`" if (folder / CELLS_ARCHIVE).exists() else "`cells/`")
@@ -59,16 +65,21 @@ def _verdicts(result: SweepResult) -> str:
 
 
 def _errors(result: SweepResult) -> list[str]:
-    """Write the smallest and largest final error per ξ, and in which cells."""
-    found = []
-    for label in result.about["xi"]:
-        pairs = [(float(value), k) for k, value in enumerate(result.columns[f"mse_{label}"]) if value not in ("", "nan")]
-        if pairs:
-            (low, at_low), (high, at_high) = min(pairs), max(pairs)
-            found.append(
-                f"Final E|Θ − {label}|²: from {low:.4g} ({_cell(result, at_low)}) to {high:.4g} ({_cell(result, at_high)})."
-            )
-    return found
+    """Write the smallest and largest final error per ξ and loss of a network, and in which cells."""
+    named = [(f"Final E|Θ − {label}|²", f"mse_{label}") for label in result.xi]
+    named += [(f"Final {ENDS[loss]}", loss) for loss in result.losses]
+    return [sentence for name, column in named if (sentence := _range(result, name, result.columns[column]))]
+
+
+def _range(result: SweepResult, name: str, texts: list[str]) -> str:
+    """Write from where to where a column reaches, and in how many cells it is no number; empty if no cell has it."""
+    pairs = [(float(text), k) for k, text in enumerate(texts) if text and text not in LOST]
+    lost = [f"{what} in {count(texts.count(text), 'cell')}" for text, what in LOST.items() if text in texts]
+    if not pairs:
+        return f"{name}: {' and '.join(lost)}." if lost else ""
+    (low, at_low), (high, at_high) = min(pairs), max(pairs)
+    between = f"from {low:.4g} ({_cell(result, at_low)}) to {high:.4g} ({_cell(result, at_high)})"
+    return f"{name}: {'; '.join([between, *lost])}."
 
 
 def _cell(result: SweepResult, row: int) -> str:

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from nonconv.report.sweep_result import SweepResult
+from nonconv.report.sweep_result import ENDS, SweepResult
 from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
 from nonconv.results.sweep_files import FAILED
 
@@ -46,25 +46,49 @@ def _as_json(value: Any) -> Any:
 
 
 def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows: the swept keys, per xi the final error ± half its interval, the verdict."""
-    keys, xi = result.about["keys"], result.about["xi"]
-    header = [*keys, *xi, "verdict"]
-    return header, [_row(result, k, keys, xi) for k in range(result.cells)]
+    """Return header and rows: the swept keys, per xi the final error ± half its interval, losses of networks, the verdict."""
+    keys, measured = result.about["keys"], [f"mse_{label}" for label in result.xi] + result.losses
+    header = [*keys, *result.xi, *(ENDS[name] for name in result.losses), "verdict"]
+    return header, [_row(result, k, keys, measured) for k in range(result.cells)]
 
 
-def _row(result: SweepResult, k: int, keys: list[str], xi: list[str]) -> list[str]:
+def _row(result: SweepResult, k: int, keys: list[str], measured: list[str]) -> list[str]:
     """Return the row of cell k."""
     column = result.columns
     answer = column["verdict"][k] or column["status"][k]
-    errors = ["" if column["status"][k] == FAILED else _error(result, k, label) for label in xi]
+    errors = ["" if column["status"][k] == FAILED else _mean(result, k, name) for name in measured]
     return [*(column[key][k] for key in keys), *errors, answer]
 
 
-def _error(result: SweepResult, k: int, label: str) -> str:
-    """Write `0.0342 ± 0.0011`, or `overflow` or `nan`."""
+def _mean(result: SweepResult, k: int, name: str) -> str:
+    """Write a column with its interval: `0.0342 ± 0.0011`, or `overflow` or `nan`."""
     column = result.columns
-    text = column[f"mse_{label}"][k]
+    text = column[name][k]
     if text in ("", "inf", "nan"):
         return {"inf": "overflow"}.get(text, text)
-    low, high = (column[f"mse_{label}_{end}"][k] for end in ("low", "high"))
+    low, high = (column[f"{name}_{end}"][k] for end in ("low", "high"))
     return interval({"mse": float(text), "ci_low": float(low or text), "ci_high": float(high or text)})
+
+
+def change_rows(result: SweepResult) -> tuple[str, list[str], list[list[str]]]:
+    """Return title, header and rows of what each key changes in a one-at-a-time design; no rows for another.
+
+    A row has the key that differs from the base, its value, and per xi the final error's difference from that of the base,
+    path by path.
+    """
+    base = result.base
+    if base is None or result.columns["cell"][base] != result.about.get("baseline"):
+        return "", [], []
+    names = [*result.xi, *(ENDS[name] for name in result.losses)]
+    header = ["changed", "from", "to", *(f"{name}, difference" for name in names), "verdict"]
+    cells = [k for k in range(result.cells) if k != base]
+    title = "What each change does to the final E|Θ − ξ|² (difference from the base, path by path, ± half its 95 % interval)"
+    return title, header, [_change_row(result, base, k) for k in cells]
+
+
+def _change_row(result: SweepResult, base: int, k: int) -> list[str]:
+    """Return the row of cell k."""
+    key, column = result.change(k), result.columns
+    answer = column["verdict"][k] or column["status"][k]
+    differences = [_mean(result, k, f"difference_{name}") for name in (*result.xi, *result.losses)]
+    return [key, column[key][base], column[key][k], *differences, answer]

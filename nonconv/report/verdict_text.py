@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.report.run import Run
-from nonconv.statistics.verdict import ROUNDING_VARIANCE, SLOWEST_FALL
+from nonconv.statistics.floors import ROUNDING_VARIANCE
+from nonconv.statistics.verdict import SLOWEST_FALL
 from nonconv.words import count
 
 ANSWERS = {

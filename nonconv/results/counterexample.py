@@ -146,7 +146,7 @@ def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
         "why": KNOT_REASONS[h.knots],
         "scale": h.scale,
         "spacing": {"min": float(gaps.min()), "max": float(gaps.max())},
-        "lipschitz": 6.0 * h.scale / float(gaps.min()),
+        "lipschitz": number(6.0 * h.scale / float(gaps.min())),
         "orbit": {"last": float(orbit[cell.program.steps]), "per_step": _orbit_speed(orbit, cell.program.steps)},
         "slopes": {
             "paths": len(s.exact),

@@ -7,6 +7,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import Reasons, floor_intervals, sample_intervals
 from nonconv.statistics.measured_block import MSE_PREFIX
+from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.tally import Tally
 from nonconv.words import count
 
@@ -48,4 +49,6 @@ def of_ends(cell: Cell, tally: Tally, errors: Reasons) -> dict[str, str]:
     found |= {name: str(floors[row]) for name, row in last_floors(cell.program.plan).items()}
     if tally.risks is not None:
         found["risk"] = str(sample_intervals(cell, tally.risks).reasons[0, -1])
+    if tally.training_losses is not None:
+        found[TRAINING_LOSS] = str(sample_intervals(cell, tally.training_losses).reasons[0, -1])
     return {name: reason for name, reason in found.items() if reason}

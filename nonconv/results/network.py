@@ -1,5 +1,6 @@
 """The files and the summary that a network adds: its risk on held-out examples and the noise of its gradient."""
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -13,12 +14,13 @@ from nonconv.numerics.moments import Moments
 from nonconv.results.csv_text import as_csv, known, number, status
 from nonconv.statistics.intervals import Intervals, sample_intervals
 from nonconv.statistics.measured_block import end_names
-from nonconv.statistics.networks import DEGRADED
+from nonconv.statistics.networks import DEGRADED, TRAINING_LOSS, log_slope
 from nonconv.statistics.tally import Tally
 
 FILES = ("risk.csv", "noise.csv", "group_floors.csv")
 INTERVAL_SUFFIXES = ("", "_se", "_ci_low", "_ci_high")
 RISK_COLUMNS = ("step", "risk", "se", "ci_low", "ci_high", "n", "n_finite")
+TRAINING_COLUMNS = tuple(f"{TRAINING_LOSS}{part}" for part in INTERVAL_SUFFIXES)
 WRONG_COLUMNS = tuple(f"wrong{part}" for part in INTERVAL_SUFFIXES)
 NOISE_COLUMNS = (
     "step",
@@ -32,7 +34,7 @@ def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
     """Make risk.csv and noise.csv by name; none without held-out examples."""
     if not _held_out(cell):
         return {}
-    columns = RISK_COLUMNS + (WRONG_COLUMNS if _classes(cell) else ())
+    columns = RISK_COLUMNS + (WRONG_COLUMNS if _classes(cell) else ()) + (TRAINING_COLUMNS if tally.training_losses else ())
     return {
         "risk.csv": as_csv(columns, _risk_rows(cell, tally)),
         "noise.csv": as_csv(NOISE_COLUMNS, (tuple(row.values()) for row in _noise_rows(cell, tally))),
@@ -57,12 +59,14 @@ def _risk_steps(cell: Cell) -> list[int]:
 
 
 def _risk_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
-    """Yield RISK_COLUMNS, and WRONG_COLUMNS where examples have classes, per step."""
+    """Yield RISK_COLUMNS, WRONG_COLUMNS where examples have classes, TRAINING_COLUMNS where they are a table's, per step."""
     m = _risks(tally)
     found = sample_intervals(cell, m)
+    trained = sample_intervals(cell, tally.training_losses) if tally.training_losses else None
     for r, step in enumerate(_risk_steps(cell)):
         wrong = _estimate_at(found, 1, r) if _classes(cell) else []
-        yield step, *_estimate_at(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong
+        training = _estimate_at(trained, 0, r) if trained else []
+        yield step, *_estimate_at(found, 0, r), int(m.n[0, r]), int(m.n_finite[0, r]), *wrong, *training
 
 
 def _risks(tally: Tally) -> Moments:
@@ -103,8 +107,9 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
         "layers": layers or None,
         "units": sum(layers[1:-1]) if layers else None,
         "held_out": held_out,
-        "risk": _course(cell, tally, 0) if held_out else None,
-        "wrong": _course(cell, tally, 1) if held_out and _classes(cell) else None,
+        "risk": _course(cell, _risks(tally), 0) | _slope(cell, tally, 0) if held_out else None,
+        "wrong": _course(cell, _risks(tally), 1) if held_out and _classes(cell) else None,
+        **_training(cell, tally),
         "spoiled": _degraded(tally),
         "idle_share": _idle_share(cell, tally) if held_out else None,
         "noise": _last_noise(cell, tally) if held_out else None,
@@ -126,16 +131,44 @@ def widths(groups: tuple[Group, ...]) -> list[int]:
     return [weights[0].fan_in, *(group.fan_out for group in weights)] if weights and chained else []
 
 
-def _course(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
-    """Return a row of tally.risks at the start and at the last two summary steps; half is null in a run of one of them."""
+def _training(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the course of the training loss by its name; nothing where examples are drawn from a law, or none held out."""
+    m, learning = tally.training_losses, cell.program.learning
+    if m is None or learning is None or learning.training is None:
+        return {}
+    rows = {"rows": learning.training[0].shape[1]}
+    return {TRAINING_LOSS: rows | _course(cell, m, 0) | _slope(cell, tally, 2)}
+
+
+def _slope(cell: Cell, tally: Tally, k: int) -> dict[str, Any]:
+    """Return the log-log slope from number k of tally.courses to the next; null where it is not finite.
+
+    It has no interval where the later mean has none.
+    """
+    steps = cell.program.record[summary_steps(cell.program.record)[-2:]]
+    m, of = tally.courses, tally.training_losses if k else tally.risks
+    if m is None or of is None or int(m.n) < tally.paths:
+        return {"slope": None}
+    value, *interval = (float(number) for number in log_slope(m, k, k + 1, float(np.log2(steps[1] / steps[0]))))
+    if sample_intervals(cell, of).reasons[0, -1]:
+        interval = [math.nan] * len(interval)
+    if not math.isfinite(value):
+        return {"slope": None}
+    return {"slope": {"value": value, **dict(zip(("se", "ci_low", "ci_high"), map(known, interval), strict=True))}}
+
+
+def _course(cell: Cell, m: Moments, k: int) -> dict[str, Any]:
+    """Return row k of m, moments at the steps of the risks, at the start and at the last two summary steps.
+
+    half is null in a run of one summary step.
+    """
     late = [1 + int(r) for r in summary_steps(cell.program.record)[-2:]]
     at = {"start": 0, "half": late[0] if len(late) > 1 else None, "end": late[-1]}
-    return {name: None if r is None else _risk_at(cell, tally, k, r) for name, r in at.items()}
+    return {name: None if r is None else _mean_at(cell, m, k, r) for name, r in at.items()}
 
 
-def _risk_at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, Any]:
-    """Return row k of the risks at one step, as JSON has it."""
-    risks = _risks(tally)
+def _mean_at(cell: Cell, risks: Moments, k: int, r: int) -> dict[str, Any]:
+    """Return row k of moments of the risks at one step, as JSON has it."""
     value, *interval = _estimate_at(sample_intervals(cell, risks), k, r)
     assert value is not None
     return {

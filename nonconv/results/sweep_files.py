@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import estimate, moments
 from nonconv.results.csv_text import as_lines
 from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
+from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.paired import paired
 
 DONE, FAILED = "done", "failed"
@@ -24,6 +26,8 @@ INTERVAL_SUFFIXES = ("", "_se", "_low", "_high")
 """Ends of the names of the columns that hold a number with its interval in sweep.csv."""
 INTERVAL_FIELDS = ("value", "se", "ci_low", "ci_high")
 """The names of the same four numbers in verdict.json."""
+LOSSES, IDLE = ("risk", TRAINING_LOSS), "idle"
+"""What networks end with: the names of the columns, of `end` in paths.npz, and of the losses' courses in summary.json."""
 NOT_FINITE = {"overflow": "inf", "nan": "nan"}
 
 
@@ -72,12 +76,17 @@ def read_result(read: Read) -> Result:
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
     """Return the header of sweep.csv.
 
-    keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures.
+    keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with.
     """
     found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
     found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
+    of_networks = [name for name in floors if name in (*LOSSES, IDLE)]
+    floors = [name for name in floors if name not in of_networks]
+    losses = [name for name in of_networks if name in LOSSES]
     found += [f"{floor}{part}" for floor in floors for part in (*INTERVAL_SUFFIXES, "_lower")]
-    found += [f"slope_{label}{part}" for label in (*xi, *floors) for part in INTERVAL_SUFFIXES]
+    found += [f"{name}{part}" for name in of_networks for part in INTERVAL_SUFFIXES]
+    found += [f"difference_{name}{part}" for name in losses for part in INTERVAL_SUFFIXES]
+    found += [f"slope_{label}{part}" for label in (*xi, *floors, *losses) for part in INTERVAL_SUFFIXES]
     return [*found, "reason"]
 
 
@@ -111,6 +120,22 @@ def _measured_columns(result: Result) -> dict[str, Any]:
         )
     for name, slope in verdict["slopes"].items():
         found |= _interval_columns(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
+    return found | _network_columns(result)
+
+
+def _network_columns(result: Result) -> dict[str, Any]:
+    """Return the columns of what networks end with: risk, training loss, idle units, by name; none of other cells."""
+    network, found = result.summary.get("network"), dict[str, Any]()
+    for name, course in ((name, network[name]) for name in LOSSES if network and network.get(name)):
+        end, slope = course["end"], course["slope"]
+        found |= _interval_columns(
+            name, [NOT_FINITE.get(end["status"], end["value"]), end["se"], end["ci_low"], end["ci_high"]]
+        )
+        found |= _interval_columns(f"slope_{name}", [slope[field] for field in INTERVAL_FIELDS] if slope else [])
+    if network and network["idle_share"] is not None:
+        of_paths = result.ends.numbers[result.ends.of.index(IDLE)]
+        numbers = [float(field[0]) for field in estimate(moments(of_paths[None]))]
+        found |= _interval_columns(IDLE, [number if math.isfinite(number) else None for number in numbers])
     return found
 
 
@@ -120,9 +145,9 @@ def _interval_columns(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
 
 
 def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
-    """Return the differences of a cell's errors to those of the baseline, path by path: both have the same data."""
+    """Return the differences of a cell's errors and losses to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
-    for name in (name for name in ends.of if name.startswith(MSE_PREFIX) and name in reference.of):
+    for name in (name for name in ends.of if name.startswith((MSE_PREFIX, *LOSSES)) and name in reference.of):
         withheld = name in ends.withheld or name in reference.withheld
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]

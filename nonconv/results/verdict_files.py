@@ -81,7 +81,7 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
     """Judge a tally: does the iterate converge, diverge, or neither?"""
     labels = tuple(xi.label for xi in cell.xi)
     known, followed = structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels)
-    return _judge(cell, tally, known, followed, tally.trends, trend_reasons(cell, tally))
+    return _judge(cell, tally, known, followed, tally.trends, trend_reasons(cell, tally), tally.coordinates)
 
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
@@ -90,9 +90,18 @@ def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
 
 
 def _judge(
-    cell: Cell, tally: Tally, known: Structure, followed: list[Trend], of_paths: CoMoments, withheld: Mapping[Trend, str]
+    cell: Cell,
+    tally: Tally,
+    known: Structure,
+    followed: list[Trend],
+    of_paths: CoMoments,
+    withheld: Mapping[Trend, str],
+    coordinates: Array | None = None,
 ) -> Verdict:
-    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals."""
+    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals.
+
+    coordinates: floors coordinate by coordinate, where they may be rounding errors.
+    """
     counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
     return judge(
         Observed(
@@ -109,6 +118,7 @@ def _judge(
             structure=known,
             whole=tally.whole,
             withheld=withheld,
+            coordinates=coordinates,
         )
     )
 

@@ -9,6 +9,8 @@ LONGER = 8
 """How many times more steps are advised where nothing says how many it takes: three doublings make all spans new."""
 RELAXATIONS = 64.0
 """Steps of a run, in relaxation times, with which its first span has forgotten the start."""
+MOST_ADVISED = 10**15
+"""Most steps or paths that are advised."""
 LEAST_FALL = 0.05
 """A drive that falls more slowly than this per doubling is waited for, if it will fall faster."""
 LEAST_TOLD, LEVEL_FACTOR = 0.02, 1.5
@@ -16,7 +18,9 @@ LEAST_TOLD, LEVEL_FACTOR = 0.02, 1.5
 
 
 def take_steps(steps: int) -> str:
-    """Write how many steps to take, rounded up to two digits."""
+    """Write how many steps to take, rounded up to two digits; or how many it would take, if no run is so long."""
+    if steps > MOST_ADVISED:
+        return f"it would take {float(steps):.0e} steps" if steps < 1e300 else "no number of steps is enough"
     unit = 10 ** max(math.floor(math.log10(steps)) - 1, 0)
     return f"take at least {math.ceil(steps / unit) * unit} steps"
 
@@ -30,7 +34,10 @@ def more_steps(known: Structure, steps: int) -> str:
 def more_paths(paths: int, half: float, wanted: float) -> str:
     """Write with how many paths an interval of this half-width has the wanted one; at least twice as many, to one digit."""
     # The level rises with the number of paths, so a little more than the square of the ratio.
-    more = LEVEL_FACTOR * paths * (half / max(wanted, LEAST_TOLD)) ** 2 if math.isfinite(half) else 0.0
+    ratio = half / max(wanted, LEAST_TOLD) if math.isfinite(half) else 0.0
+    more = LEVEL_FACTOR * paths * ratio * ratio
+    if more > MOST_ADVISED:
+        return f"it would take {more:.0e} paths" if more < 1e300 else "no number of paths is enough"
     unit = 10 ** math.floor(math.log10(max(2.0 * paths, more)))
     return f"take about {math.ceil(max(2.0 * paths, more) / unit) * unit} paths"
 

@@ -54,6 +54,10 @@ def rows(plan: Plan) -> list[Row]:
     return found
 
 
+ROUNDING_VARIANCE = 1e-27
+"""A floor below this share of |last iterate|^2 is the square of a rounding error."""
+EQUAL = 1e-28
+"""A variance below this share of the square of its numbers may be one of equal numbers."""
 LAST_SPAN_NAMES = {"twin_mean": "twin", "window": "window", "cauchy_mean": "cauchy"}
 """The name that tables and verdicts give a floor of the last span."""
 
@@ -75,11 +79,39 @@ def measured(plan: Plan, block: "Block") -> Array:
             if wanted.twin:
                 found += [half_distance(block, k, span), _twin_mean(block, k, span)]
             if wanted.window:
-                found.append(block.sampled[k].var(axis=0).sum(axis=0)[None])
+                found.append(_variance(block.sampled[k]).sum(axis=0)[None])
             if wanted.cauchy:
                 gaps = iterates(block, span.first + span.lags) - iterates(block, np.array([span.first]))
                 found += [_square(gaps) / 4.0, _half_apart(block.sampled[k]) / 4.0]
     return np.concatenate(found)
+
+
+def _variance(sampled: Array) -> Array:
+    """Return variances over strata, (strata, dim, paths) -> (dim, paths); exactly 0 where all numbers are equal."""
+    found = np.asarray(sampled.var(axis=0))
+    # The mean of equal numbers may be rounded, and leave the square of a rounding error.
+    close = (found <= EQUAL * np.square(sampled[0])) & (found > 0.0)
+    if close.any():
+        found[close] = np.where((sampled[:, close] == sampled[0, close]).all(axis=0), 0.0, found[close])
+    return found
+
+
+def by_coordinate(plan: Plan, block: "Block") -> Array:
+    """Return the floors of the last span coordinate by coordinate, and the square of its last iterate, (1 + floors, dim).
+
+    They are summed over paths, in the order of `wanted`. Raises IndexError without spans.
+    """
+    number, span, wanted = len(plan.spans) - 1, plan.spans[-1], plan.wanted
+    sampled = block.sampled[number]
+    found = [np.square(iterates(block, np.array([span.last]))[0])]
+    if wanted.twin:
+        found.append(np.square(sampled[span.late] - block.sampled_twins[number]).mean(axis=0) / 2.0)
+    if wanted.window:
+        found.append(_variance(sampled))
+    if wanted.cauchy:
+        half = len(sampled) // 2
+        found.append(np.square(sampled[half:] - sampled[: len(sampled) - half]).mean(axis=0) / 4.0)
+    return np.asarray(np.array(found).sum(axis=2))
 
 
 def _half_apart(sampled: Array) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nonconv.components.definitions import Chosen
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, lower_bound
+from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
@@ -80,7 +80,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     known = floor_tails(cell, _remembered(cell, tally))
     nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
-    noisy = cell.law is not None and not np.all(cell.law.variance == 0.0)
+    noisy = cell.law is not None and not cell.law.constant
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
     reasons = _reasons(cell, floors, known, equal)
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
@@ -157,9 +157,9 @@ def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
 
 def _is_noisy(cell: Cell) -> bool:
     """Return whether paths differ: data or start vary."""
-    if isinstance(cell.program.start, Chosen) or cell.law is None:
+    if cell.starts_differ or cell.law is None:
         return not cell.deterministic
-    return not cell.deterministic and not np.all(cell.law.variance == 0.0)
+    return not cell.deterministic and not cell.law.constant
 
 
 @np.errstate(invalid="ignore")
@@ -180,6 +180,7 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
     found[constant & equal] = (
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
     )
+    found[left_the_range(m) & ~equal] = "squares of these numbers leave the range of doubles; take units in which they do not"
     if known is not None:
         for at in np.argwhere(known.paths > n):
             found[*at] = _too_few(cell, known, float(known.paths[*at]), n)

@@ -16,9 +16,9 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
 from nonconv.statistics import networks
 from nonconv.statistics.comoments import CoMoments, comoments
-from nonconv.statistics.floors import last_floors, measured
+from nonconv.statistics.floors import ROUNDING_VARIANCE, by_coordinate, last_floors, measured
 from nonconv.statistics.parts import FirstFailure, FirstPaths
-from nonconv.statistics.trends import followed
+from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, Trend, followed, trends
 
 MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
@@ -30,6 +30,8 @@ ESCAPE_GROWTH = 1.5
 """How many times further than at half of the run a path is that is still going: 1.41 for a random walk."""
 BOUND_ULPS = 4
 """How many ulp of its ends the a priori interval may be left by through rounding."""
+LEAST_ROOT = 1e-150
+"""Distances below this have squares that lose digits."""
 FATE_PATHS = 4096
 """How many first paths are kept with their progress along an orbit."""
 PAIRED_PATHS = 65_536
@@ -138,6 +140,19 @@ def ends(seen: MeasuredBlock) -> FirstPaths:
     return FirstPaths((numbers[:, : seen.among_first(PAIRED_PATHS)],), axis=1)
 
 
+def coordinates(seen: MeasuredBlock) -> Array | None:
+    """Return floors.by_coordinate where a floor of the last span may be rounding errors; else, and in one coordinate, None."""
+    plan, labels = seen.cell.program.plan, tuple(xi.label for xi in seen.cell.xi)
+    if seen.cell.program.dim == 1 or not plan.spans:
+        return None
+    last = len(plan.spans) - 1
+    every = zip(trends(plan, labels), seen.trends, strict=True)
+    means = {trend: float(row.mean()) for trend, row in every if trend.span == last}
+    size = means[Trend(LAST_SQUARE, last)]
+    small = (means[trend] <= ROUNDING_VARIANCE * size for trend in means if trend.name in FLOOR_TRENDS)
+    return by_coordinate(plan, seen.block) if any(small) else None
+
+
 def fan(seen: MeasuredBlock) -> FirstPaths:
     """Return the coordinates and paths of `fan_size` at the recorded steps, shape (R, coordinates, paths)."""
     paths, coordinates = fan_size(seen.cell)
@@ -148,7 +163,17 @@ def fan(seen: MeasuredBlock) -> FirstPaths:
 
 def distances(seen: MeasuredBlock) -> FirstPaths:
     """Return |theta_n - xi| at the recorded steps of the first `distance_paths` paths, shape (xi, R, paths)."""
-    return FirstPaths((np.sqrt(seen.errors[..., : seen.among_first(distance_paths(seen.cell))]),), axis=2)
+    paths = seen.among_first(distance_paths(seen.cell))
+    found = np.sqrt(seen.errors[..., :paths])
+    for k, target in enumerate(seen.targets):
+        # Where squares leave the range of doubles, as lengths in units of the largest coordinate.
+        for r in np.flatnonzero(((found[k] < LEAST_ROOT) | np.isposinf(found[k])).any(axis=1)):
+            away = np.abs(seen.block.theta[r] - target)[:, :paths]
+            largest = away.max(axis=0)
+            length = largest * np.sqrt(np.square(away / np.where(largest > 0.0, largest, 1.0)).sum(axis=0))
+            lost = ((found[k, r] < LEAST_ROOT) | np.isposinf(found[k, r])) & np.isfinite(length)
+            found[k, r, lost] = length[lost]
+    return FirstPaths((found,), axis=2)
 
 
 def kept(seen: MeasuredBlock) -> FirstPaths:
@@ -195,6 +220,18 @@ def risks(seen: MeasuredBlock) -> Moments | None:
     """Return moments of the risk and the share of wrong classes on held-out examples, shape (2, 1 + R); None without any."""
     examined = seen.block.examined
     return moments(np.array([examined.risk, examined.wrong])) if examined else None
+
+
+def training_losses(seen: MeasuredBlock) -> Moments | None:
+    """Return moments of the training loss, shape (1, 1 + R); None where examples are drawn from a law, or none held out."""
+    examined = seen.block.examined
+    return None if examined is None or examined.training is None else moments(examined.training[None])
+
+
+def courses(seen: MeasuredBlock) -> CoMoments | None:
+    """Return comoments of `networks.course`; None without held-out examples, or for one recorded step."""
+    found = networks.course(seen.block.examined, seen.cell.program.record) if seen.block.examined else None
+    return None if found is None else comoments(found)
 
 
 def noises(seen: MeasuredBlock) -> Moments | None:

@@ -11,12 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.components.definitions import Group
-from nonconv.engine.blocks import Block, Examined
+from nonconv.engine.blocks import Block, Examined, summary_steps
 from nonconv.engine.program import Program
 from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.moments import Estimate
+from nonconv.numerics.student import student
+from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import measured
 from nonconv.statistics.trends import Trend, followed, trends
 
+TRAINING_LOSS = "training_loss"
+"""The name of the mean loss of the examples that are learned from."""
 DEGRADED = ("worse", "dead", "idle")
 """Paths with a risk above that at their start or none, with a dead layer, with an idle unit."""
 
@@ -33,7 +38,10 @@ class MeasuredGroups(NamedTuple):
 
 def end_names(program: Program) -> list[str]:
     """Return the names of what each network ends with, in the order of `ends`; none without held-out examples."""
-    return ["risk", "idle"] if _has_held_out(program) else []
+    if not _has_held_out(program):
+        return []
+    assert program.learning is not None
+    return ["risk", "idle", *([TRAINING_LOSS] if program.learning.training else [])]
 
 
 def _has_held_out(program: Program) -> bool:
@@ -89,7 +97,30 @@ def _restrict_block(block: Block, group: Group) -> Block:
 
 def ends(examined: Examined | None) -> list[Array]:
     """Return what each path's network ends with, (paths,) each: its risk and its share of idle units."""
-    return [] if examined is None else [examined.risk[-1], examined.idle]
+    if examined is None:
+        return []
+    return [examined.risk[-1], examined.idle, *([] if examined.training is None else [examined.training[-1]])]
+
+
+def course(examined: Examined, record: NDArray[np.int64]) -> Array | None:
+    """Return the risk, and the training loss if there is one, at half of the run and at its end, (2 or 4, paths).
+
+    None for a run of one recorded step.
+    """
+    late = summary_steps(record)[-2:] + 1  # the start is the first
+    of = [examined.risk, *([] if examined.training is None else [examined.training])]
+    return np.concatenate([numbers[late] for numbers in of]) if len(late) == 2 else None
+
+
+def log_slope(m: CoMoments, first: int, last: int, doublings: float) -> Estimate:
+    """Return the log-log slope from number `first` to number `last` of m, so many doublings later, by the delta method."""
+    n, at = float(m.n), [first, last]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        gradient = np.array([-1.0, 1.0]) / (m.mean[at] * np.log(2.0) * doublings)
+        value = np.log2(m.mean[last] / m.mean[first]) / doublings
+        se = np.sqrt(max(float(gradient @ (m.m2[at][:, at] / (n - 1.0)) @ gradient), 0.0) / n) if n > 1 else np.nan
+    half = -student(max(int(n) - 1, 1), 0.025) * se
+    return Estimate(*map(np.asarray, (value, se, value - half, value + half)))
 
 
 def degraded(examined: Examined) -> NDArray[np.int64]:

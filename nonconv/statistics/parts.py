@@ -94,6 +94,8 @@ COUNT: Kind[int] = Kind(("",), lambda a, b: a + b, lambda part: {"": np.array(pa
 """How many paths."""
 COUNTS: Kind[NDArray[np.int64]] = Kind(("",), lambda a, b: a + b, lambda part: {"": part}, lambda arrays: arrays[""])
 """How many paths in each of several classes."""
+SUMS: Kind[NDArray[np.float64]] = Kind(("",), lambda a, b: a + b, lambda part: {"": part}, lambda arrays: arrays[""])
+"""Sums over paths."""
 MOMENTS: Kind[Moments] = Kind(Moments._fields, merge, Moments._asdict, lambda arrays: Moments(**arrays))
 COMOMENTS: Kind[CoMoments] = Kind(CoMoments._fields, merge_comoments, CoMoments._asdict, lambda arrays: CoMoments(**arrays))
 WHOLE: Kind[Whole] = Kind(Whole._fields, lambda a, b: a, Whole._asdict, lambda arrays: Whole(**arrays))

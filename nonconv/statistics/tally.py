@@ -15,7 +15,7 @@ from nonconv.numerics.moments import moments
 from nonconv.statistics import measured_block
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.measured_block import MeasuredBlock
-from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, WHOLE, Kind, first_paths, optional
+from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
 
 P = TypeVar("P")
 
@@ -68,6 +68,7 @@ class Tally:
     floors = Statistic(MOMENTS, lambda seen: moments(seen.floors))
     trends = Statistic(COMOMENTS, lambda seen: comoments(seen.trends))
 
+    coordinates = Statistic(optional(SUMS), measured_block.coordinates)
     whole = Statistic(optional(WHOLE), lambda seen: seen.block.whole)
 
     fan = Statistic(first_paths(axis=2), measured_block.fan)
@@ -80,6 +81,8 @@ class Tally:
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
 
     risks = Statistic(optional(MOMENTS), measured_block.risks)
+    training_losses = Statistic(optional(MOMENTS), measured_block.training_losses)
+    courses = Statistic(optional(COMOMENTS), measured_block.courses)
     noises = Statistic(optional(MOMENTS), measured_block.noises)
     degraded = Statistic(optional(COUNTS), measured_block.degraded)
     group_floors = Statistic(optional(MOMENTS), measured_block.group_floors)
@@ -113,5 +116,5 @@ STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).va
 def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
     """Measure the tally of one block. bound: the a priori interval, if one is known for the cell."""
     seen = MeasuredBlock(cell, block, bound)
-    with np.errstate(over="ignore", invalid="ignore"):  # paths that leave the finite numbers are results too
+    with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too
         return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})

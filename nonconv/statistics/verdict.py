@@ -25,11 +25,13 @@ import numpy as np
 from nonconv.engine.plan import Plan
 from nonconv.engine.whole import Whole
 from nonconv.experiment.structure import Structure
+from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
 from nonconv.statistics.advice import for_a_fall, for_a_stand, more_steps
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.decision import LEAST_SHARE, Answer, Decision, Seen, State, schedules_undecided
+from nonconv.statistics.floors import ROUNDING_VARIANCE
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
 
@@ -52,8 +54,8 @@ Below the first the start is forgotten; beyond the second it is a drift.
 """
 STEEP = 4.0
 """Doublings per doubling: where the mean square is known to shrink, so steep a fall needs no interval, nor many paths."""
-ROUNDING_VARIANCE = 1e-27
-"""A floor below this share of |last iterate|^2 is the square of a rounding error."""
+GENUINE_SHARE = 0.99
+"""Where some coordinates of a floor are rounding errors, the others decide if they are this share of it."""
 MOST_SHARE = 4.0
 """A fall is accounted for if its slope is between LEAST_SHARE and this many times that of the schedules' drive.
 
@@ -104,6 +106,7 @@ class Observed:
     leaving: why paths that left may come back, so that they show no divergence; empty if they do not.
     random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
     withheld: why means have no interval, by trend; those that have one may be missing.
+    coordinates: floors.by_coordinate, summed over paths, where a floor may be rounding errors; else None.
     """
 
     plan: Plan
@@ -119,6 +122,7 @@ class Observed:
     structure: Structure = UNKNOWN
     whole: Whole | None = None
     withheld: Mapping[Trend, str] = field(default_factory=dict)
+    coordinates: Array | None = None
 
     @cached_property
     def places(self) -> dict[Trend, int]:
@@ -282,9 +286,11 @@ def _seen_between(seen: Observed, name: str, first: int) -> Seen:
 def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> State:
     """Name what a floor did by its slope and half the width of the slope's interval."""
     low, high = slope - half, slope + half
-    if _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
+    rounding = _is_rounding(seen, name)
+    if rounding is not False:
         # Where noise grows with the distance, paths that are not seen may carry the mean.
-        return "vanished" if seen.structure.contracting or seen.structure.noise in ("none", "persists") else "unclear"
+        known = seen.structure.contracting or seen.structure.noise in ("none", "persists")
+        return "vanished" if rounding and known else "unclear"
     if seen.structure.contracting and slope < -STEEP:
         return "falls"
     if not (math.isfinite(low) and math.isfinite(high)) or _carrying(seen, name, first) < CARRYING_PATHS:
@@ -294,6 +300,20 @@ def _state(seen: Observed, name: str, first: int, slope: float, half: float) -> 
     if high < 0:
         return "falls"
     return "stands" if low > -SLOWEST_FALL else "unclear"
+
+
+def _is_rounding(seen: Observed, name: str) -> bool | None:
+    """Return whether a floor is the square of rounding errors, in every coordinate; None where some hide what others do."""
+    if not _mean(seen, Trend(name, 2)) <= ROUNDING_VARIANCE * _mean(seen, Trend(LAST_SQUARE, 2)):
+        return False
+    if seen.coordinates is None:
+        return True
+    measured = [trend for trend in FLOOR_TRENDS if Trend(trend, 2) in seen.trends]
+    squares, floor = seen.coordinates[0], seen.coordinates[1 + measured.index("twin_mean" if name == ONE_STEP else name)]
+    genuine = floor > ROUNDING_VARIANCE * squares
+    if not genuine.any():
+        return True
+    return False if floor[genuine].sum() >= GENUINE_SHARE * floor.sum() else None
 
 
 def _standing(seen: Observed, name: str, floor: tuple[Seen, ...]) -> Seen | None:

@@ -168,8 +168,9 @@ def _write_figures(store: Folder, figures: Callable[[], Figures]) -> None:
         store.write("summary.md", markdown(read_run(store.path)).encode())
 
 
+@np.errstate(all="ignore")
 def results(ready: Ready, tally: Tally) -> dict[str, bytes]:
-    """Make the contents of all data files of a cell, by name."""
+    """Make the contents of all data files of a cell, by name; numbers beyond the range of doubles are results too."""
     return data_files(ready.cell, tally, ready.bound, evidence(ready.program, compiled, tally.kept.paths))
 
 

@@ -6,6 +6,8 @@ This is what takes time and depends on no path: Toint's orbit, the zero of Adam'
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
 from nonconv.engine.whole import MOST_FOLLOWED
@@ -48,6 +50,7 @@ def compiled(*programs: Program) -> Engine:
     return Fused(*programs)
 
 
+@np.errstate(all="ignore")  # what is not finite is looked at, whatever made it so
 def make_ready(cell: Cell) -> Ready:
     """Find out what a cell needs before it runs. Raises UsageError where that cannot be found."""
     program = with_orbit(cell.program, compiled)

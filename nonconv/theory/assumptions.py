@@ -67,7 +67,7 @@ def _find_data_departures(cell: Cell) -> list[str]:
     found = []
     if not cell.law.bounded:
         found.append(f"the data ({cell.program.data.component.name}) are not bounded")
-    if np.all(cell.law.variance == 0):
+    if cell.law.constant:
         found.append("the data are constant")
     return found
 

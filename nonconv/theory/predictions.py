@@ -151,6 +151,8 @@ def bound(cell: Cell) -> Bound | None:
         n = np.arange(first, min(first + CHUNK, steps + 1), dtype=np.float64)
         most = max(most, reach(cell.program.optimizer.parameters, cell.program.learning_rate(n), n))
     low, high = cell.law.low[:, None], cell.law.high[:, None]
+    if not np.isfinite(most + np.maximum(np.abs(low), np.abs(high))).all():
+        return None  # beyond the range of doubles
     return lambda start: stay(start, low, high, most)
 
 

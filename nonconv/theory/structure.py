@@ -106,7 +106,7 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
-    square = here.curvature**2 + here.spread / max(cell.batch_size.limits.low, 1.0)
+    square = here.curvature * here.curvature + here.spread / max(cell.batch_size.limits.low, 1.0)
     most = 2.0 if cell.program.optimizer.component is SGD else 1.0
     return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
 
@@ -147,7 +147,8 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
             f"without noise the minimum is not stable for {rule.name}: the learning rate times the curvature is "
             f"{product:.3g}, and must be below {most:.3g}"
         )
-    growth = (1.0 - product) ** 2 + rate**2 * here.spread / max(cell.batch_size.limits.low, 1.0)
+    # Products, for a power of a float that overflows is an error.
+    growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / max(cell.batch_size.limits.low, 1.0)
     if rule is SGD and here.spread > 0 and growth >= 1:
         return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
     return True, ""
@@ -223,7 +224,8 @@ def _limit_drive(cell: Cell) -> float:
     """Return log2 of the limit of the drive; that of rules whose directions vanish is -inf."""
     rule, h, _ = cell.program.optimizer
     size = float(rule.relative_size(h, np.array([FAR]))[0])
-    return math.log2(cell.learning_rate.limits.high * max(size, TINY) / cell.batch_size.limits.low)
+    # A sum of logarithms, for the product may underflow.
+    return math.log2(cell.learning_rate.limits.high) + math.log2(max(size, TINY)) - math.log2(cell.batch_size.limits.low)
 
 
 def _fall_steps(cell: Cell) -> int:
@@ -242,7 +244,8 @@ def _relaxation(cell: Cell, here: LimitPoint) -> float:
     if not here.curvature or here.curvature <= 0 or _power_of_size(cell) != 1:
         return math.nan
     rate = float(cell.program.learning_rate(np.array([float(cell.program.steps)]))[0])
-    return 1.0 / (rate * _gain(cell) * here.curvature) if rate > 0 else math.nan
+    share = rate * _gain(cell) * here.curvature
+    return 1.0 / share if share > 0.0 else math.nan
 
 
 def _what_changes(cell: Cell) -> str:
@@ -265,7 +268,7 @@ def _what_changes(cell: Cell) -> str:
 
 def _change(ends: Array) -> float:
     """Return by how many doublings the second of two numbers differs from the first."""
-    return abs(math.log2(ends[1] / ends[0])) if ends.min() > 0 else math.inf
+    return abs(math.log2(ends[1]) - math.log2(ends[0])) if ends.min() > 0 else math.inf
 
 
 def _is_flat(drive: list[float]) -> bool:
@@ -305,6 +308,6 @@ def known_limit(cell: Cell) -> str:
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
-    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and np.any(cell.law.variance > 0):
+    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
     return ""

@@ -39,10 +39,10 @@ class ReferenceOfMany:
                 )
             )
 
-    def risks(self, theta: Array, stop: NDArray[Any]) -> Array:
+    def risks(self, theta: Array, stop: NDArray[Any], examples: Any = None) -> Array:
         """engine.program.Engine.risks, of a single program."""
         (engine,) = self.engines
-        return engine.risks(theta, stop)
+        return engine.risks(theta, stop, examples)
 
     def noises(self, theta: Array, stop: NDArray[Any]) -> Array:
         """engine.program.Engine.noises, of a single program."""

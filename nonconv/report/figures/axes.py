@@ -88,13 +88,13 @@ def log_limits(low: float, high: float) -> tuple[float, float]:
     return low / room, high * room
 
 
-def log_scale(*panels: Any) -> None:
-    """Make the vertical axis of panels, which may share it, logarithmic around all that is drawn in them."""
+def log_scale(*panels: Any, ticks: int = 9) -> None:
+    """Make the vertical axis of panels, which may share it, logarithmic around all that is drawn in them, with few ticks."""
     limits = log_limits(min(axes.dataLim.minposy for axes in panels), max(axes.dataLim.y1 for axes in panels))
     for axes in panels:
         axes.set_ylim(*limits)
         axes.set_yscale("log")
-        log_axis(axes.yaxis)
+        log_axis(axes.yaxis, ticks)
 
 
 class Decades(LogLocator):
@@ -107,9 +107,9 @@ class Decades(LogLocator):
         return found[np.isfinite(found)]
 
 
-def log_axis(axis: Any) -> None:
+def log_axis(axis: Any, ticks: int = 9) -> None:
     """Label decades as plain text, such as 10⁻², without minor ticks: mathtext and ticks are most of a figure's cost."""
-    axis.set_major_locator(Decades(numticks=9))
+    axis.set_major_locator(Decades(numticks=ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(power_of_ten)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nonconv.report.figures.at_once import describe
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import (
+    MOST_CHANGES,
     MOST_PANELS,
     Quantity,
     SweepResult,
@@ -125,8 +126,10 @@ def sweep_makers(result: SweepResult) -> dict[str, Maker]:
 
 
 def sweep_figures(result: SweepResult) -> list[SweepFigure]:
-    """List the figures of a sweep: maps and lines over its numeric keys; dots where it has none."""
-    return [*_maps(result), *_lines(result)] if result.numeric else _dots(result)
+    """List the figures of a sweep: maps and lines over its numeric keys; dots where these would show single cells."""
+    if result.base is not None:
+        return _dots(result)
+    return [*_maps(result), *_lines(result)] or _dots(result)
 
 
 def _maps(result: SweepResult) -> list[SweepFigure]:
@@ -134,7 +137,7 @@ def _maps(result: SweepResult) -> list[SweepFigure]:
 
     Differences have none: they have the map of the errors.
     """
-    pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _has_cells(result, pair)]
+    pairs = [pair for pair in combinations(result.numeric, 2) if result.cross(*pair) and _is_filled(result, pair)]
     parts = key_parts(result.numeric)
     found: list[SweepFigure] = []
     for quantity in quantities(result):
@@ -171,7 +174,20 @@ def _has_cells(result: SweepResult, keys: tuple[str, ...]) -> bool:
     return any(mask.any() for _, mask in view(result, keys).panels)
 
 
+def _is_filled(result: SweepResult, keys: tuple[str, str]) -> bool:
+    """Whether some panel of a map over these keys has a cell in a fifth of its places; of a large sweep it need not."""
+    if result.cells > MOST_CHANGES:
+        return _has_cells(result, keys)
+    places = ([len(set(result.texts(key)[mask])) for key in keys] for _, mask in view(result, keys).panels)
+    masks = (mask for _, mask in view(result, keys).panels)
+    return any(mask.sum() >= max(0.2 * x * y, 3) for (x, y), mask in zip(places, masks, strict=True))
+
+
 def _dots(result: SweepResult) -> list[SweepFigure]:
-    """List a dot plot for every quantity, for sweeps over names alone."""
+    """List a dot plot for every quantity, one row per cell; differences first where each shows what one key changes."""
     shown = [quantity for quantity in quantities(result) if quantity.kind != "verdict" and quantity.shows(result)]
-    return [SweepFigure(f"dots_{quantity.name}", "sweep_lines.dot_plot", (quantity,)) for quantity in shown]
+    changes = [quantity for quantity in shown if quantity.kind == "difference" and result.base is not None]
+    others = [quantity for quantity in shown if quantity not in changes]
+    named = [(quantity.name.replace("difference", "changes", 1), quantity) for quantity in changes]
+    named += [(f"dots_{quantity.name}", quantity) for quantity in others]
+    return [SweepFigure(name, "sweep_lines.dot_plot", (quantity,)) for name, quantity in named]

@@ -42,6 +42,8 @@ def _risk(axes: Any, run: Run, at: dict[str, Array]) -> None:
     risk, low, high = (positive(at[name]) for name in ("risk", "ci_low", "ci_high"))
     low = np.where(np.isnan(low) & np.isfinite(high), positive(risk / 10), low)
     _curve(axes, run, (risk, low, high), RISK)
+    if "training_loss" in at:
+        axes.plot(run.step, positive(at["training_loss"][1:]), color="0.45", linestyle=(0, (4, 2)), label="training loss")
     mark_losses(axes, run, at["risk"][1:])
     note_beyond(axes, at["risk"])
     log_scale(axes)

@@ -10,6 +10,9 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, log_scale, note_beyond, positive
 from nonconv.report.run import Run
 
+THIN = 4
+"""Ticks of a thin panel."""
+
 
 def step_axis(axes: Any, run: Run) -> None:
     """Put steps on a log axis with explicit limits: a curve that is all nan would give it none."""
@@ -28,22 +31,25 @@ def schedule_panel(axes: Any, run: Run) -> None:
     rates = positive(run.learning_rate)
     axes.plot(run.step, rates, color="0.2", linewidth=1.2)
     note_beyond(axes, run.learning_rate)
-    log_scale(axes)
+    log_scale(axes, ticks=THIN)
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
-    few_decades(axes, run.learning_rate)
+    few_decades(axes, run.learning_rate, thin=True)
     if np.ptp(run.batch_size) > 0:
         # A second axis, since a batch size and a rate share no scale.
         twin = axes.twinx()
         twin.plot(run.step, run.batch_size, color="0.2", linewidth=1.2, linestyle=":")
-        log_scale(twin)
+        log_scale(twin, ticks=THIN)
         twin.set_ylabel("batch size\n(dotted)")
         twin.grid(visible=False)
         twin.spines["right"].set_visible(True)
 
 
-def few_decades(axes: Any, *curves: Array) -> None:
-    """Add ticks where curves span less than two decades; where they span less than a factor 2, tick their ends."""
+def few_decades(axes: Any, *curves: Array, thin: bool = False) -> None:
+    """Add ticks where curves span less than two decades; where they span less than a factor 2, tick their ends.
+
+    thin: in a panel that has room for few.
+    """
     values = np.concatenate([np.empty(0), *curves])
     shown = positive(values)
     shown = shown[np.isfinite(shown)]
@@ -54,7 +60,8 @@ def few_decades(axes: Any, *curves: Array) -> None:
         axes.set_ylim(low / 3, high * 3)
         axes.yaxis.set_major_locator(FixedLocator(sorted({low, high} if high > 1.3 * low else {high})))
     else:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        subs = (1.0,) if thin and high > 30 * low else (1.0, 3.0) if thin and high > 10 * low else (1.0, 2.0, 5.0)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(lambda value, position: f"{value:.3g}")
 
 

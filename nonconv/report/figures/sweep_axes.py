@@ -163,11 +163,19 @@ def log_ticks(low: float, high: float, room: float) -> tuple[list[float], list[s
     return found, [f"{at:.3g}" for at in found]
 
 
-def linear_ticks(low: float, high: float, room: float) -> tuple[list[float], list[str]]:
-    """Return ticks of [low, high] at round numbers, as many as `room` inches hold."""
-    found = MaxNLocator(nbins=max(2, int(room / 0.4)), steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    shown = [float(at) for at in found if low <= at <= high]
-    return shown, [f"{at:.5g}".replace("-", "−") for at in shown]
+def linear_ticks(low: float, high: float, room: float, across: bool = False) -> tuple[list[float], list[str]]:
+    """Return ticks of [low, high] at round numbers, as many as `room` inches hold.
+
+    across: labels lie side by side, so that their lengths count.
+    """
+    most, shown, texts = max(2, int(room / 0.4)), [low], [""]
+    for bins in range(most, 0, -1):
+        found = MaxNLocator(nbins=bins, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        shown = [float(at) for at in found if low <= at <= high]
+        texts = [f"{at:.5g}".replace("-", "−") for at in shown]
+        if not across or LABEL[1] * sum(len(text) + 1 for text in texts) <= room:
+            break
+    return shown, texts
 
 
 def swept_axis(key: str, values: Array) -> SweptAxis:

@@ -79,7 +79,7 @@ def colours_for(kind: str, values: Array) -> Colours:
     # One value alone, or several that are equal but for rounding, need limits on both sides.
     largest = max(abs(least), abs(most))
     room = 0.0 if most - least > 1e-9 * largest else 0.1 * largest or 1.0
-    ends = least - room, most + room
+    ends = (0.0, 1.0) if kind == "positive" and not largest else (least - room, most + room)
     return Colours(Normalize(*ends), mpl.colormaps[SIZES], _extend(values, *ends))
 
 

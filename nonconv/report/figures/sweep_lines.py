@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN, SMALLEST_SHOWN, power_of_ten
 from nonconv.report.figures.figures import LINES
-from nonconv.report.figures.sweep_axes import SweptAxis, line_axis, linear_ticks, log_ticks, set_ticks, symbol
-from nonconv.report.figures.sweep_page import new_page
+from nonconv.report.figures.sweep_axes import LABEL, SweptAxis, line_axis, linear_ticks, log_ticks, set_ticks, symbol
+from nonconv.report.figures.sweep_page import LEFT, new_page
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import MOST_PANELS, Mask, Quantity, SweepResult, View, evenly, shortened, view
 from nonconv.report.verdict_text import ANSWERS
@@ -57,7 +57,8 @@ class Scale:
         if self.name == "symlog":
             set_ticks(axis, *_symmetric_ticks(self.linear, self.limits, room))
         else:
-            set_ticks(axis, *(log_ticks if self.name == "log" else linear_ticks)(*self.limits, room))
+            ticks = log_ticks(*self.limits, room) if self.name == "log" else linear_ticks(*self.limits, room, across)
+            set_ticks(axis, *ticks)
 
 
 def line_plot(result: SweepResult, quantity: Quantity, key: str, other: str | None) -> Figure:
@@ -125,7 +126,7 @@ def _scale(kind: str, value: Array, ends: Array) -> Scale:
         low, high = min(low, 0.0), max(high, 0.0)
     room = max(0.08 * (high - low), 1e-9 * max(abs(low), abs(high))) or 1.0
     if high == low:
-        room = 0.1 * abs(high) or 1.0
+        room = 0.1 * abs(high) or (0.05 if kind == "positive" else 1.0)
     size = np.abs(value[value != 0])
     if kind == "difference" and len(size) and size.max() > 30 * np.median(size):
         return Scale("symlog", (2 * low, 2 * high), 10.0 ** math.floor(math.log10(np.median(size))))
@@ -210,10 +211,13 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
     cells = np.arange(min(result.cells, MOST_ROWS))
     there = np.arange(result.cells) < len(cells)
     points, scale = _points(result, quantity, there)
-    note = f"the first {len(cells)} of {result.cells} cells" if len(cells) < result.cells else ""
+    note = f"the first {len(cells)} of {result.cells} cells" if len(cells) < result.cells else _describe_base(result)
     page = new_page(result, View((), None, [("", there)], 0, {}), wide=True, note=note)
     (axes,) = page.panels
-    page.figure.set_size_inches(5.4, page.figure.get_size_inches()[1] - page.room[1] + 0.3 + ROW * len(cells))
+    names = [printable(_row_name(result, cell)) for cell in cells.tolist()]
+    # Beside long names the axis keeps its width.
+    width = max(5.4, LEFT + LEAST_WIDTH + LABEL[1] * max(map(len, names)))
+    page.figure.set_size_inches(width, page.figure.get_size_inches()[1] - page.room[1] + 0.3 + ROW * len(cells))
     up, value = -cells.astype(float), points.value[cells]
     bars = np.maximum([value - points.low[cells], points.high[cells] - value], 0.0)
     axes.errorbar(value, up, xerr=bars, fmt="none", ecolor="0.2", elinewidth=0.9, capsize=2, zorder=2)
@@ -223,15 +227,28 @@ def dot_plot(result: SweepResult, quantity: Quantity) -> Figure:
         transform = axes.get_yaxis_transform()
         axes.plot(np.full(lost.sum(), place), up[lost], marker, color="0.2", markersize=4, transform=transform)
     scale.apply(axes.xaxis, LEAST_WIDTH)
-    set_ticks(axes.yaxis, list(up), [printable(_row_name(result, cell)) for cell in cells.tolist()])
+    set_ticks(axes.yaxis, list(up), names)
     axes.set_ylim(-len(cells) + 0.4, 0.6)
     axes.set_xlabel(quantity.label, size=8)
-    axes.set_ylabel(shortened(", ".join(map(symbol, result.swept)), 10 + 3 * len(cells)), size=8)
+    if result.base is None:
+        axes.set_ylabel(shortened(", ".join(map(symbol, result.swept)), 10 + 3 * len(cells)), size=8)
     page.finish(_mark_handles(result, points, there))
     return page.figure
 
 
+def _describe_base(result: SweepResult) -> str:
+    """Write the values from which each row of a one-at-a-time design has one change; empty for another design."""
+    if result.base is None:
+        return ""
+    keys = [key for key in result.about["keys"] if len(result.values(key)) > 1]
+    values = (f"{symbol(key)} = {result.brief(key, result.columns[key][result.base])}" for key in keys)
+    return printable(f"what each change does; base: {', '.join(values)}")
+
+
 def _row_name(result: SweepResult, cell: int) -> str:
-    """Write the swept values of a cell, or the start of its id."""
+    """Write what a cell changes, its swept values, or the start of its id."""
+    if result.base is not None:
+        key = result.change(cell)
+        return shortened(f"{symbol(key)} = {result.brief(key, result.columns[key][cell])}" if key else "base", 44)
     values = [result.brief(key, result.columns[key][cell]) for key in result.swept]
     return shortened(", ".join(value for value in values if value) or result.columns["cell"][cell][:8], 44)
