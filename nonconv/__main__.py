@@ -4,7 +4,21 @@ Loading matplotlib takes about as long as everything else that a command does be
 So a command that draws starts the figure process first, before it even reads its arguments.
 """
 
+# First of all, since every import takes time: from now on Ctrl-C prints no traceback.
+# ruff: noqa: E402
+import _signal  # type: ignore[import-not-found]  # Python's own, without the enumerations of `signal`, and there already
 import sys
+
+# Not where this module is imported by something else: a test, or a worker that multiprocessing starts.
+IS_COMMAND = __name__ == "__main__" or sys.argv[0].replace("\\", "/").rpartition("/")[2] in ("nonconv", "nonconv.exe")
+if IS_COMMAND and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+from nonconv.signals import stop_at_once
+
+if IS_COMMAND:
+    stop_at_once()
+
 from contextlib import suppress
 from pathlib import Path
 

@@ -862,3 +862,53 @@ def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: P
     """Its rate is 0 from the second step on: a result. Here warnings are errors."""
     rate = {"name": "exponential", "value": 0.1, "factor": 0.5, "steps": 5e-324}
     good("run", written(tmp_path, SGD | {"paths": 8, "steps": 16, "learning_rate": rate}), "-o", tmp_path / "out", "-q")
+
+
+# Signals
+
+STOPPED = """
+import os, signal, sys
+for ignored in sys.argv[2:]:
+    signal.signal(getattr(signal, ignored), signal.SIG_IGN)
+number = getattr(signal, sys.argv[1])
+sys.argv = ["/usr/bin/nonconv"]
+import nonconv.__main__
+from nonconv.signals import stopping_commands
+class Noisy:
+    def __del__(self):
+        os.kill(os.getpid(), number)
+        sum(range(100))
+try:
+    with stopping_commands():
+        noisy = Noisy()
+        del noisy
+        for _ in range(10**9):
+            pass
+except KeyboardInterrupt:
+    print("saved", flush=True)
+os.kill(os.getpid(), number)
+print("goes on", flush=True)
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_stop_a_command_alike(number: str) -> None:
+    """Once while it runs, even if a destructor swallows it; before and after it at once."""
+    done = subprocess.run([sys.executable, "-c", STOPPED, number], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "saved\n", "Stopped.\n")
+
+
+@pytest.mark.processes
+def test_a_signal_that_is_to_be_ignored_is() -> None:
+    """As SIGHUP is under nohup."""
+    code = STOPPED.replace("range(10**9)", "range(10)")
+    command = [sys.executable, "-c", code, "SIGHUP", "SIGHUP"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "goes on\n", "")
+
+
+@pytest.mark.processes
+def test_who_imports_the_program_keeps_its_signals() -> None:
+    code = "import signal, nonconv.__main__; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

@@ -583,6 +583,18 @@ def test_kernels_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert compiled, "there is nothing it could load"
 
 
+@pytest.mark.compiles
+@pytest.mark.slow
+def test_what_the_kernel_of_a_network_raises_ends_the_run_at_its_line() -> None:
+    """NumPy sees the 256 held-out examples at once, the kernel eight examples of eight paths."""
+    loop = "    for i in each(n):"
+    changed("absolute.py", loop, f'    if n == 64:\n        raise ValueError("too many")\n{loop}')
+    network = {"name": "mlp", "hidden": [4], "data": {"name": "absolute", "noise": 0.5}}
+    path = config(plugins=["absolute.py"], objective=network, optimizer="sgd", batch_size=8, steps=3, paths=8)
+    with pytest.raises(PluginError, match=r"^absolute.py:\d+:\d+: cannot be run: ValueError: too many"):
+        finished(path, "out")
+
+
 # What it reads besides its own text
 
 NUMPY = "import numpy as np\n"

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -374,8 +375,23 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(
             study.run(cell, folder, 2, draw=drawn)
     assert str(refusal.value) == f"{folder} cannot be written: No space left on device"
     assert not (folder / MANIFEST).exists()
-    assert [path.name for path in folder.rglob(f"{HALF_WRITTEN}*")] == [LOCK]
+    assert list(folder.rglob(f"{HALF_WRITTEN}*")) == []
+    assert folder.exists() is (number > 1), "an empty folder is of no use"
     assert run(cell, folder) == run(cell, tmp_path / "undisturbed")
+
+
+def test_what_a_killed_command_left_in_a_finished_folder_goes(cell: Cell, folder: Path) -> None:
+    """But not while another command is at work there; with --force it begins like this."""
+    expected = run(cell, folder)
+    (folder / "figures").mkdir(exist_ok=True)
+    left = [folder / name for name in (LOCK, BEGUN, CHECKPOINT, f"{HALF_WRITTEN}a", f"figures/{HALF_WRITTEN}b")]
+    for path in left:
+        path.write_text("{}")
+    with FileLock(folder / LOCK):
+        assert study.run(cell, folder, 1, draw=drawn).reused
+        assert all(path.exists() for path in left)
+    assert study.run(cell, folder, 1, draw=drawn).reused
+    assert contents(folder) == expected
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ import typer
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
-from nonconv.faults.errors import UsageError
+from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.signals import stop_at_once
 from nonconv.streams import make_visible
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
@@ -68,6 +69,7 @@ def main() -> None:
     0: done. 1: internal error. 2: wrong config or use. 3, 4: `check` and `verify` found a difference. 5: cells of a sweep
     failed. 130: interrupted.
     """
+    stop_at_once()  # again, for those who call this function without `nonconv.__main__`
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     keep_warnings()
     make_visible()
@@ -76,6 +78,8 @@ def main() -> None:
         code = _run_command()
         # Written text may still be in Python's buffer: a full disk shows only when it is flushed.
         print(end="", flush=True)
+    except KeyboardInterrupt:  # while an error was told
+        code = Interrupted.exit_code
     except BrokenPipeError:
         os._exit(0)  # the reader has closed the pipe, as `head` does
     except OSError as error:

@@ -17,6 +17,7 @@ import typer
 
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
+from nonconv.signals import stopping_commands
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
@@ -58,7 +59,8 @@ def reported(command: Command) -> Command:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         verbose = bool(options.get("verbose"))
         try:
-            return command(*arguments, **options)
+            with stopping_commands():
+                return command(*arguments, **options)
         except NonconvError as error:
             say(traceback.format_exc() if verbose else str(error))
             raise typer.Exit(error.exit_code) from None

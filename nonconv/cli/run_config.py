@@ -4,7 +4,6 @@
 """
 
 import json
-import signal
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +95,7 @@ def _run(
     """Run the cell unless it is finished, and print its result."""
 
     from nonconv.report.run import read_run
+    from nonconv.store.folder import tidy
     from nonconv.study.loop import is_current
 
     if cell.claim and not (as_json or quiet):
@@ -103,6 +103,8 @@ def _run(
     done = None
     if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
         done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
+    else:
+        tidy(folder)
     result = read_run(folder)
     if as_json:
         # summary.json and verdict.json together: what they share is the same in both.
@@ -141,8 +143,6 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
     from nonconv.cli.progress import show_progress
     from nonconv.study import loop as study
 
-    # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that whole blocks are saved.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with show_progress(cell, quiet) as progress:
             return study.run(cell, folder, workers, force, progress, draw)

@@ -4,7 +4,6 @@ The grid is surveyed before anything runs: every cell is made once, so that erro
 """
 
 import json
-import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -77,6 +76,7 @@ def sweep(
     cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
     from nonconv.report.figures.drawing_process import figure_process
+    from nonconv.store.folder import tidy
 
     _check_executor(executor, scheduler)
     if dry_run:
@@ -90,6 +90,7 @@ def sweep(
         grid = _read_grid(config, settings, grids)
         if not force and (finished := _find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
+            tidy(finished[0])
             _print_result(_reused(*finished), as_json, quiet)
             return
         plan = _survey(grid, out)
@@ -199,8 +200,6 @@ def run_plan(
 
     if announce:
         _say_claim(plan.sweep, quiet)
-    # A batch system ends jobs with SIGTERM: treat it like Ctrl-C, so that finished cells and whole blocks are saved.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run_sweep(*plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
     except (Interrupted, KeyboardInterrupt) as stop:

@@ -13,7 +13,7 @@ removes.
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict
 
@@ -80,17 +80,16 @@ class Folder:
         something else.
         """
         self._refuse_foreign(force)
+        there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.inode = _inode(self.path)
-            # A lock of the system, which ends with the process; a lock file that is left behind locks nothing.
-            with FileLock(self.path / LOCK, timeout=0):
+            with _locked(self.path):
                 self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
-                for name in (MANIFEST, *([CHECKPOINT] if force else []), *self._list_half_written()):
+                for name in (MANIFEST, *([CHECKPOINT] if force else []), *_list_half_written(self.path)):
                     (self.path / name).unlink(missing_ok=True)
                 yield
-            (self.path / LOCK).unlink(missing_ok=True)
             self._refuse_lost([name for name in self.files if not (self.path / name).is_file()])
         except Timeout:
             raise UsageError(f"{self.path} is in use by another nonconv; wait for it, or choose another --out") from None
@@ -98,6 +97,9 @@ class Folder:
             self.refuse_vanished()  # which explains whatever else went wrong
             if isinstance(error, UsageError):
                 raise
+            if not there:
+                with suppress(OSError):
+                    self.path.rmdir()  # unless there is something in it already, from which the next command continues
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
 
     def _refuse_lost(self, names: list[str]) -> None:
@@ -112,11 +114,6 @@ class Folder:
             raise UsageError(
                 f"{self.path} was removed, renamed or replaced while results were written to it; run the same command again"
             )
-
-    def _list_half_written(self) -> list[str]:
-        """List files that a killed process left half-written, here or one folder below."""
-        found = (path for pattern in (f"{HALF_WRITTEN}*", f"*/{HALF_WRITTEN}*") for path in self.path.glob(pattern))
-        return [str(path.relative_to(self.path)) for path in found if path.name != LOCK]
 
     def _refuse_foreign(self, force: bool) -> None:
         """Raise UsageError if the folder holds what this config did not write. Never overwrite without --force."""
@@ -257,6 +254,35 @@ def _inode(path: Path) -> tuple[int, int] | None:
 def is_text(name: str) -> bool:
     """Whether a file of a run holds no number that was computed."""
     return name.startswith(TEXTS)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, and remove its file. Raises Timeout if another process has it.
+
+    It is a lock of the system, which ends with the process; a file that is left behind locks nothing.
+    """
+    with FileLock(folder / LOCK, timeout=0):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / LOCK).unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process has left in a finished folder, unless another one is at work there."""
+    left = [*_list_half_written(folder), *(name for name in (BEGUN, CHECKPOINT, LOCK) if (folder / name).exists())]
+    if left:
+        with suppress(OSError, Timeout), _locked(folder):
+            for name in left:
+                (folder / name).unlink(missing_ok=True)
+
+
+def _list_half_written(folder: Path) -> list[str]:
+    """List files that a killed process left half-written, here or one folder below."""
+    found = (path for pattern in (f"{HALF_WRITTEN}*", f"*/{HALF_WRITTEN}*") for path in folder.glob(pattern))
+    return [str(path.relative_to(folder)) for path in found if path.name != LOCK]
 
 
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:

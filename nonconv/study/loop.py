@@ -31,7 +31,7 @@ from nonconv.results.run_files import OPTIONAL_FILES, data_files
 from nonconv.statistics.counterexample import evidence
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
-from nonconv.store.folder import SEALED, SUMMARY, Folder
+from nonconv.store.folder import SEALED, SUMMARY, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.streams import visible
@@ -78,6 +78,7 @@ def run(
     store = Folder(folder, cell.identity)
     if not force and (known := store.find_result() or store.find_kept()):
         if _has_words(cell, known) and store.is_finished():
+            tidy(folder)
             return Outcome(folder, True, 0.0)
         _reword(cell, store, known, draw)
         return Outcome(folder, True, 0.0, reworded=True)

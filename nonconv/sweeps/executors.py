@@ -32,6 +32,7 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
 from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
+from nonconv.signals import STOPPING
 from nonconv.sweeps.same_code import code, differences
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
@@ -84,7 +85,7 @@ class Processes:
         self.pool = ProcessPoolExecutor(workers, fork, initializer=_start_worker, initargs=(sweep, theirs, self.line))
         # A terminal sends Ctrl-C to all processes of the command. Only this one handles it, and saves what is whole. A signal
         # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
-        usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
             self.pool.submit(int)  # this forks the workers
             self.workers = active_children()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_summary import markdown
-from nonconv.store.folder import SCHEMA_VERSION, Folder
+from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.streams import visible
@@ -61,6 +61,7 @@ def run_sweep(
     cells = Cells(folder, len(survey.ids), store.refuse_vanished)
     if not force:
         if is_finished(sweep, survey, store, cells):
+            tidy(folder)
             return Outcome(folder, 0, len(survey.ids), {})
         refuse_fewer_paths(sweep, survey, folder)
     with ExitStack() as opened:

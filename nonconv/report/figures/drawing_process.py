@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from nonconv.report.figures.at_once import at_once, fork_from_now_on
 from nonconv.report.figures.own_settings import OWN_FOLDER, OWN_SETTINGS, without_user_settings
@@ -139,6 +141,8 @@ def _serve() -> None:
         catalogue.load(figure.made_by)
     drawing.warm_up()
     fork_from_now_on()
+    # It waits in the system and holds no lock, so it does not disturb forks.
+    Thread(target=_end_unread, daemon=True).start()
     for line in sys.stdin:
         folder = Path(json.loads(line))
         try:
@@ -150,6 +154,19 @@ def _serve() -> None:
             raise
         pickle.dump({name: content for figure in drawn.values() for name, content in figure.items()}, sys.stdout.buffer)
         sys.stdout.buffer.flush()
+
+
+def _end_unread() -> None:
+    """Wait until nobody can read the output any more, then end this process and the forks that it draws in.
+
+    Whoever asked may be killed while it waits. Until a figure is drawn, nothing would be written, and nothing noticed.
+    """
+    if not (hasattr(select, "poll") and hasattr(os, "killpg")):
+        return
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # an error is reported whatever is asked for
+    output.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
