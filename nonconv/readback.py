@@ -158,13 +158,23 @@ def _got(value: Any) -> str:
 
 def load(path: Path, kind: type[T]) -> T:
     """Read a JSON file that has a type. Raises UsageError with file and reason."""
+    return loaded(content_of(path), kind, path)
+
+
+def loaded(content: bytes, kind: type[T], what: object) -> T:
+    """Read JSON that has a type. what: the name of the file. Raises UsageError with file and reason."""
     try:
-        content = read_bytes(path)
         return fitted(parse(content), kind)
+    except Misfit as error:
+        raise UsageError(f"{what} is damaged: {error}") from None
+
+
+def content_of(path: Path) -> bytes:
+    """Read a file of an output folder. Raises UsageError if it is missing, or no file."""
+    try:
+        return read_bytes(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Misfit as error:
-        raise UsageError(f"{path} is damaged: {error}") from None
 
 
 def read_bytes(path: Path) -> bytes:

@@ -622,7 +622,7 @@ def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: s
     (folder / MANIFEST).replace(folder / "unfinished.json")
     assert bad(command, folder) == (f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n")
     (folder / MANIFEST).write_text('{"name": "something else"}')
-    assert "it has no manifest.json" in bad(command, folder)
+    assert bad(command, folder).startswith(f"{folder}/manifest.json is damaged: has no 'config'; ")
 
 
 @pytest.mark.processes
@@ -687,6 +687,15 @@ def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None
     forge(folder)
     shown, _ = verified(folder, 3)
     assert shown.startswith("40 recorded paths recomputed: different (")
+
+
+@pytest.mark.processes
+def test_a_forged_config_of_the_manifest_is_found(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"seed": 1', '"seed": 2', 1))
+    assert (
+        verified(folder, 3)[0] == "files are missing or have changed: manifest.json (it has another config than config.yaml)\n"
+    )
 
 
 @pytest.mark.processes

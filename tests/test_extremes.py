@@ -14,6 +14,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import center_and_spread, estimate, left_the_range, moments
+from nonconv.objectives import toint
 from nonconv.study import loop as study
 
 pytestmark = pytest.mark.usefixtures("reference")
@@ -196,3 +197,33 @@ def test_iterates_that_stay_have_no_floor(tmp_path: Path) -> None:
     start = {"name": "discrete", "values": [0.1, 0.7], "probabilities": [0.5, 0.5]}
     _, verdict = finished(tmp_path, start=start, learning_rate=1e-30, steps=512)
     assert verdict["floors"]["window"]["value"] == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-163, 1e160])
+@pytest.mark.parametrize("knots", ["exact", "uniform"])
+def test_a_counterexample_whose_squares_leave_the_range_is_refused_for_that(tmp_path: Path, knots: str, scale: float) -> None:
+    objective = {"name": "toint", "scale": scale, "knots": knots}
+    with pytest.raises(UsageError, match="squares of its gradients leave the range of numbers"):
+        finished(tmp_path, objective=objective, optimizer={"name": "adam", "eps": 0.0}, xi=["start"])
+
+
+def test_uniform_knots_for_comparison_are_never_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm-up makes the first step, and so their distance, a hundredth of the others."""
+    monkeypatch.setattr(toint, "MOST_KNOTS", 20_000)
+    monkeypatch.setattr(toint, "WIDE_KNOTS", 5_000)
+    rate = {"name": "constant", "value": 0.1, "warmup": 100}
+    changes: dict[str, Any] = {"objective": {"name": "toint"}, "optimizer": {"name": "adam", "eps": 0.0}, "start": 0.0}
+    summary, verdict = finished(tmp_path, **changes, learning_rate=rate, xi=["start"], paths=1)
+    assert verdict["outcomes"]["escaped"] == 1
+    assert summary["counterexample"]["companion"]["spacing"] > 0.001
+    assert "The uniform knots that it is shown beside are" in (tmp_path / "out" / "summary.md").read_text()
+
+
+def test_a_point_that_is_reached_up_to_rounding_is_the_limit(tmp_path: Path) -> None:
+    """Its error stays at the square of a rounding error, and is no sign that the limit is another point."""
+    one = {"name": "discrete", "values": [0.7], "probabilities": [1.0]}
+    _, verdict = finished(tmp_path, objective=quadratic(one), steps=1000, xi=["minimizer", 0.69])
+    assert verdict["verdict"] == "converges"
+    text = (tmp_path / "out" / "summary.md").read_text()
+    assert "is minimizer = 0.7: E|Θ − minimizer|² is 0 up to rounding" in text
+    assert "is not 0.69: E|Θ − 0.69|² stays up" in text

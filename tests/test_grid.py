@@ -163,6 +163,35 @@ def test_components_with_parameters_of_their_own(tmp_path: Path) -> None:
     ]
 
 
+def test_lists_within_components_unfold(tmp_path: Path) -> None:
+    """Into the product; but a parameter that may hold a list keeps it."""
+    assert labels(tmp_path, "optimizer: [sgd, {name: adam, beta1: [0, 0.5], bias_correction: [true, false]}]\n") == [
+        "optimizer=sgd",
+        *(
+            f"optimizer=adam, optimizer.beta1={beta1}, optimizer.bias_correction={corrected}"
+            for beta1 in (0, 0.5)
+            for corrected in (True, False)
+        ),
+    ]
+    whole = "learning_rate: [{name: piecewise, values: [0.1, 0.01], until: [10]}]\n"
+    assert len(labels(tmp_path, whole)) == 1
+    nested = "objective: [{name: quadratic, dim: 2, scale: [1, 2], data: {name: two_point, p_high: [0.2, 0.4]}}]\n"
+    assert [text.rpartition(", ")[2] for text in labels(tmp_path, nested)] == [
+        "objective.data.p_high=0.2",
+        "objective.data.p_high=0.4",
+    ]
+    assert "duplicate value; first given as sweep.optimizer[0].beta1[0]" in told(
+        tmp_path, "optimizer: [{name: adam, beta1: [0, 0]}]\n"
+    )
+
+
+def test_a_list_unfolds_into_the_cells_that_a_key_of_its_own_gives(tmp_path: Path) -> None:
+    """With the ids they have today."""
+    inside = surveyed(tmp_path, "optimizer: [{name: adam, beta1: [0, 0.5]}]\n")
+    apart = surveyed(tmp_path, "optimizer: [adam]\noptimizer.beta1: [0, 0.5]\n")
+    assert inside.ids == apart.ids
+
+
 def test_spacings_at_any_depth(tmp_path: Path) -> None:
     block = "objective: [{name: quadratic, data: {name: two_point, p_high: {linspace: [0.1, 0.2, 2]}}}]"
     sweep = read(tmp_path, block)

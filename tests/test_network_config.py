@@ -7,6 +7,7 @@ are about 40 of them.
 import json
 import math
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,37 @@ def test_what_is_left_out() -> None:
         *("hidden1.bias[0]", "hidden1.weight[0,0]"),
     ]
     assert [k for k, _ in cell.coordinates] == [30, 27, 24, 12, 8, 0]
+
+
+def test_texts_are_classes_in_sorted_order() -> None:
+    """The same rows with names and with numbers give the same paths; other texts, quoted or padded, count alike."""
+    names = ["setosa", "versicolor", "virginica"]
+    rows = [(k, k * k % 7, k % 3) for k in range(20)]
+    Path("numbers.csv").write_text("a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    Path("texts.csv").write_text("a,b,c\n" + "".join(f'{a},{b}, "{names[c]}"\n' for a, b, c in rows))
+    loaded = [
+        read_cell(written(network(csv(file=f"{name}.csv", targets=["c"], labels="classes"), loss="cross_entropy")), [])
+        for name in ("numbers", "texts")
+    ]
+    first, second = (cell.program.data.parameters for cell in loaded)
+    assert first.classes == second.classes == 3
+    assert np.array_equal(first.targets, second.targets)
+    assert np.array_equal(first.features, second.features)
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "said"),
+    [
+        ("1,2,x\n3,4,5\n", "classes", "rows.csv:2:5: c: must be a finite number, got 'x'"),
+        ("1,2,x\n3,4,\n", "classes", "rows.csv:3:1: c: is empty"),
+        ("1,2,x\n3,4,y\n", "values", "hint: texts are read as classes with labels: classes"),
+        ("1,2,x\n3,4,x\n", "classes", "all rows are of class 0; there must be at least two classes"),
+    ],
+)
+def test_texts_that_are_no_classes(rows: str, labels: str, said: str) -> None:
+    Path("rows.csv").write_text(f"a,b,c\n{rows}")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        read_cell(written(network(csv(targets=["c"], labels=labels))), [])
 
 
 @pytest.mark.parametrize("start", [0, 0.5, [0.25] * 31, "normal", {"name": "uniform", "low": -0.1, "high": 0.1}, "lecun"])

@@ -218,7 +218,9 @@ def bare(tmp_path: Path) -> Path:
 
 
 def test_compare_refuses_what_is_no_run(cells: list[Path], folder: Path, tmp_path: Path, bare: Path) -> None:
-    assert call(folder, cells[0], code=2) == f"{folder} is a sweep, not a run; its cells are in {folder / 'cells'}\n"
+    assert call(folder, cells[0], code=2) == (
+        f"{folder} is a sweep, not a run; {folder}#CELL is a cell, by the column `cell` of its sweep.csv\n"
+    )
     assert call(cells[0], tmp_path / "x", code=2) == f"there is no folder {tmp_path / 'x'}\n"
     assert "has no manifest.json" in call(cells[0], folder / "cells", code=2)
     assert call(cells[0], bare, code=2) == f"{cells[0]} and {bare} have no xi and no floor in common\n"

@@ -279,7 +279,7 @@ def leave_old_files(patched: pytest.MonkeyPatch) -> None:
 
 
 def leave_half_written(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(Folder, "_list_half_written", lambda folder: [])
+    patched.setattr(store, "_list_half_written", lambda folder: [])
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def compare(first: Path, second: Path) -> Comparison:
     differences = tuple(_differences(first, second))
     if not differences:
         raise UsageError(f"{first} and {second} have no xi and no floor in common")
-    return Comparison(tuple(_changes(a, b)), differences, a["seed"] == b["seed"])
+    return Comparison(tuple(_changes(a, b)), differences, a.get("seed") == b.get("seed"))
 
 
 def _config(folder: Path) -> dict[str, Any]:

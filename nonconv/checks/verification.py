@@ -12,8 +12,11 @@ import numpy as np
 
 from nonconv.experiment.binding import read_cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.readback import content_of
+from nonconv.report.run import read_config
 from nonconv.report.sweep_result import SWEEP_TABLE
 from nonconv.results.columns import read_columns
+from nonconv.results.stored import PATHS_ARRAYS, read_arrays
 from nonconv.results.sweep_files import DONE
 from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run
@@ -50,11 +53,14 @@ def verify_folder(folder: Path, workers: int) -> Verification:
         return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed)}", ())
     # The copy in the folder, with the copies of its files: nothing outside the folder counts.
     cell = read_cell(folder / "config.yaml", [])
-    with np.load(folder / "paths.npz") as file:
-        stored = file["theta"]
+    stored = read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz")["theta"]
     if not len(stored):
         return Verification(True, f"{folder}: files are unchanged; no paths were recorded, so none were recomputed", ())
-    return _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
+    found = _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
+    # No digest covers the manifest, which has the config too.
+    if found.good and manifest["config"] != read_config(folder / "config.yaml"):
+        return _changed(folder, [f"{MANIFEST} (it has another config than config.yaml)"])
+    return found
 
 
 def verify_run(run: Path, workers: int) -> Verification:

@@ -155,8 +155,10 @@ def _find_finished(grid: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any
 def _reused(folder: Path, manifest: dict[str, Any]) -> "Outcome":
     """Return what was done for a sweep that was finished before."""
 
+    from nonconv.store.folder import tidy
     from nonconv.sweeps.loop import Outcome
 
+    tidy(folder)
     return Outcome(folder, 0, int(manifest["cells"]), {})
 
 

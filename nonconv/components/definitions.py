@@ -73,10 +73,11 @@ class Files(Protocol):
     identity; a `sha256` that it does not have is refused.
     """
 
-    def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
+    def table(self, file: str, sha256: str, classes: str = "", **columns: tuple[str, ...]) -> Array:
         """Return the named columns of a CSV file in order, shape (rows, columns).
 
-        columns: the names, by the parameter that gives them; messages name that parameter.
+        columns: the names, by the parameter that gives them; messages name that parameter. classes: the parameter of the one
+        column that may hold texts: they become 0, 1, ... in sorted order.
         """
         ...
 

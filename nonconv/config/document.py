@@ -167,6 +167,12 @@ class Document:
             path = path[:-1]
         return self.values.get(path, Place(self.source, 0, 0, ""))
 
+    def written(self, path: KeyPath, value: Any) -> str:
+        """Return the text of a value as its line has it; as YAML writes it where there is no line, as of an option."""
+        place = self.place(path)
+        text = place.text[place.column - 1 : place.column - 1 + place.width]
+        return text or ("null" if value is None else str(value).lower() if isinstance(value, bool) else str(value))
+
     def with_values(self, settings: Iterable[tuple[str, Any, Place]]) -> "Document":
         """Return a copy with other values, as a cell of a sweep has them.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.hints import hint_for_key, hint_for_name
 from nonconv.config.plugins import load_named
 from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.faults.blame import blame
@@ -163,23 +164,36 @@ def _translate(document: Document, details: Any) -> Problem:
         # The key itself is wrong, so the caret goes under it and not under its value.
         owner = f"unknown parameter of {at.component}" if at.component else "unknown key"
         place = document.keys.get(at.path, place)
-        return Problem(owner, place, key, ", ".join(known), nearest(at.path[-1], known))
+        hint = hint_for_key(document.catalogue, document.data, at.path, known) if _may_belong_elsewhere(at) else ""
+        return Problem(owner, place, key, ", ".join(known), "" if hint else nearest(at.path[-1], known), hint)
     if error == "union_tag_invalid":
         path = (*at.path, "name")
         choice = at.catalogue.names(at.kind) if path in document.values else at.allowed
         message, near = _describe_unknown_name(at.catalogue, at.kind, context["tag"])
-        return Problem(message, document.place(path), key, choice, near)
+        relative, hint = hint_for_name(at.kind, context["tag"])
+        return Problem(message, document.place(path), key, choice, relative or near, hint)
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _describe_missing_name(document, at, value)
     if error == "complaint":
         path = (*at.path, context["parameter"]) if context["parameter"] else at.path
         path = path if context["entry"] is None else (*path, context["entry"])
         return Problem(context["message"], document.place(path), dotted(path), context["allowed"], context["nearest"])
+    hint = ""
+    if error == "string_type" and isinstance(value, int | float | None):
+        written = document.written(at.path, value)
+        hint = (
+            f"a text that looks like {'a number' if type(value) in (int, float) else 'another value'} needs quotes: '{written}'"
+        )
     what = f"a list of {len(value)}" if error == "too_long" else kind_of(value)
     # What is said of a list is not what its entry must be, and lists of components grow.
     apart = at.is_entry or (at.kind and not at.component)
     message, allowed = (cannot_be(what), at.allowed) if apart else must_be(at.allowed, what)
-    return Problem(message, place, key, allowed, _nearest_value(at.allowed, value))
+    return Problem(message, place, key, allowed, _nearest_value(at.allowed, value), hint)
+
+
+def _may_belong_elsewhere(at: _Position) -> bool:
+    """Whether an unknown key is at the top level, or of a component: not one of record, floors or expect."""
+    return len(at.path) == 1 or bool(at.component)
 
 
 def _describe_unknown_name(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:

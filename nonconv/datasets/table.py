@@ -29,7 +29,7 @@ class Csv(NamedTuple):
     """Rows of a CSV file: some columns are the features x, others the targets y.
 
     (x, y) is a training row; all are equally probable. classes: the one target column holds the whole numbers
-    0, ..., K - 1 and is never standardised.
+    0, ..., K - 1, or texts, which are numbered in sorted order; it is never standardised.
     """
 
     file: Annotated[str, Len(1), Doc("path of the file, relative to the config")]
@@ -196,7 +196,8 @@ def shipped_text(file: str) -> str:
 
 def load_csv(h: Csv, files: Files) -> Table:
     """Read, check and split the rows of the user's file. Raises Unusable."""
-    columns = files.table(h.file, h.sha256, features=h.features, targets=h.targets)
+    texts = "targets" if h.labels == "classes" else ""
+    columns = files.table(h.file, h.sha256, texts, features=h.features, targets=h.targets)
     features, targets = np.split(columns, [len(h.features)], axis=1)
     classes = count_classes(targets) if h.labels == "classes" else 0
     u = files.uniforms("held-out", len(features))

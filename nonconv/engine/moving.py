@@ -211,9 +211,13 @@ def every_step(
 
     Raises Stopped.
     """
-    moving = Moving([program], engine, first, paths, stop)
-    for piece in program.slices(length):
+    yield from every_step_of(Moving([program], engine, first, paths, stop), length)
+
+
+def every_step_of(moving: Moving, length: int = SLICE_STEPS) -> Iterator[tuple[int, Array]]:
+    """Move paths of one program from their start, and yield what `every_step` does. Raises Stopped."""
+    for piece in moving.program.slices(length):
         steps = len(piece.batch_size)
-        theta = np.empty((steps, program.dim, paths))
+        theta = np.empty((steps, *moving.theta.shape))
         moving.advance(piece, np.arange(steps), theta)
         yield piece.first_step, theta

@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from nonconv.components.definitions import Objective
-from nonconv.engine.moving import every_step
+from nonconv.engine.causes import CAUSES, SQUARES
+from nonconv.engine.moving import Moving, every_step_of
 from nonconv.engine.plan import NO_PLAN
 from nonconv.engine.program import Engine, Program
+from nonconv.engine.replay import find_failures
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 
@@ -45,7 +47,8 @@ def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program
 def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
     """Return 0 and the iterates after it, (steps + SPARE_STEPS + 1,), on the objective as `prepare` gives it.
 
-    It is one path in one dimension, started at 0, without snapshots, averages or floors.
+    It is one path in one dimension, started at 0, without snapshots, averages or floors. Raises UsageError where its squares
+    of gradients leave the range of numbers.
     """
     objective, data = program.objective, program.data
     alone = replace(
@@ -60,5 +63,13 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
         objective=objective._replace(constants=objective.component.prepare(objective.parameters, 1)),
         data=data._replace(constants=type(data.constants)(*(field[:1] for field in data.constants))),
     )
-    pieces = every_step(alone, engine(alone), 0, 1, np.zeros(1, dtype=np.uint8))
-    return np.concatenate([np.zeros(1), *(theta[:, 0, 0] for _, theta in pieces)])
+    stop = np.zeros(1, dtype=np.uint8)
+    moving = Moving([alone], engine(alone), 0, 1, stop)
+    orbit = np.concatenate([np.zeros(1), *(theta[:, 0, 0] for _, theta in every_step_of(moving))])
+    failed = find_failures(alone, moving.engine, 0, moving.theta, moving.suspects(0), stop)
+    if any(one.cause == CAUSES[SQUARES] for one in failed):
+        raise UsageError(
+            f"objective {objective.component.name}: squares of its gradients leave the range of numbers, so that the steps of "
+            f"{program.optimizer.component.name} would be others; take a scale nearer to 1"
+        )
+    return orbit

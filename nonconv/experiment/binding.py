@@ -110,6 +110,7 @@ class _Binding:
         if model.escape_radius is None:
             del self.resolved["escape_radius"]  # it says what a config without the key says too
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
+        model = self.model  # with the start that was chosen
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         period = find_period(rate, batch, steps)
@@ -289,6 +290,8 @@ class _Binding:
         if self.learning and "start" not in self.model.model_fields_set:
             start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
+            # As if it had been written, so that the identity is that of the resolved config.
+            self.model = self.model.model_copy(update={"start": start})
         if not isinstance(start, BaseModel):
             return self._expand_vector(start, ("start",))
         component, parameters = chosen = self._choose("start", start)

@@ -71,7 +71,7 @@ def decisive(resolved: dict[str, Any], model: BaseModel) -> dict[str, Any]:
     model: the config as it was validated, which knows the defaults.
     """
     kept = _without_defaults({key: value for key, value in resolved.items() if key not in WORDS}, model)
-    return {key: _without_file_names(value) for key, value in kept.items()}
+    return {key: without_file_names(value) for key, value in kept.items()}
 
 
 def _without_defaults(content: dict[str, Any], model: BaseModel) -> dict[str, Any]:
@@ -104,10 +104,10 @@ def _same(value: Any, default: Any) -> bool:
     return bool(value == default) and str(value).count("-") == str(default).count("-")
 
 
-def _without_file_names(value: Any) -> Any:
+def without_file_names(value: Any) -> Any:
     """Return a part of a config without the name of each file that is pinned by its digest."""
     if isinstance(value, list):
-        return [_without_file_names(one) for one in value]
+        return [without_file_names(one) for one in value]
     if isinstance(value, dict):
-        return {key: _without_file_names(one) for key, one in value.items() if key != "file" or not value.get("sha256")}
+        return {key: without_file_names(one) for key, one in value.items() if key != "file" or not value.get("sha256")}
     return value

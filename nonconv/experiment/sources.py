@@ -73,10 +73,10 @@ class Reader:
         self.sources, self.path, self.dim = sources, path, dim
         self.digest = ""
 
-    def table(self, file: str, sha256: str, **columns: tuple[str, ...]) -> Array:
+    def table(self, file: str, sha256: str, classes: str = "", **columns: tuple[str, ...]) -> Array:
         """Do what components.definitions.Files.table promises. Also raises TableError."""
         found, content = self._read(file, "")
-        numbers = _read_table_once(found, content, tuple(columns.items()))
+        numbers = _read_table_once(found, content, tuple(columns.items()), classes)
         self._pin(found, content, sha256)
         return numbers
 
@@ -124,9 +124,9 @@ class Reader:
 
 
 @lru_cache(maxsize=4)
-def _read_table_once(file: Path, content: bytes, columns: tuple[tuple[str, tuple[str, ...]], ...]) -> Array:
+def _read_table_once(file: Path, content: bytes, columns: tuple[tuple[str, tuple[str, ...]], ...], classes: str) -> Array:
     """Do as `read_table`; cached, since all cells of a sweep ask for the same numbers, which are read-only."""
-    numbers = read_table(file, content, dict(columns))
+    numbers = read_table(file, content, dict(columns), classes)
     numbers.flags.writeable = False
     return numbers
 

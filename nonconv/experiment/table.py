@@ -6,6 +6,7 @@ Not by numpy.loadtxt, which stops at the first bad number and cannot say what th
 import csv
 import io
 import math
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,12 @@ from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
 from nonconv.words import count
 
+MARKED = 1000
+"""Bytes at the beginning of a file that show how it is encoded: UTF-16 has zeros among them."""
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+"""What other programs write between fields."""
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
+CLASSES = "texts are read as classes with labels: classes"
 MOST_PROBLEMS = 20
 """Problems after which reading stops: a file with the wrong separator has one per line."""
 
@@ -36,21 +43,27 @@ class TableError(Exception):
         self.problems = problems
 
 
-def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]]) -> Array:
+def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]], classes: str = "") -> Array:
     """Read the named columns, shape (rows, columns), of the content of a file.
 
-    columns: names by the parameter that lists them. Raises TableError for wrong lines, or Unusable where the config is at
-    fault, as for a column that the file does not have.
+    columns: names by the parameter that lists them. classes: the parameter of the column that may hold texts.
+    Raises TableError for wrong lines, or Unusable where the config is at fault, as for a column that the file does not have.
     """
     if not content.strip(b"\xef\xbb\xbf \t\r\n"):
         raise Unusable(Complaint("file", f"{path} is empty"))
+    if b"\0" in content[:MARKED]:
+        raise Unusable(Complaint("file", f"{path} is UTF-16 or no text at all; save it as UTF-8, in Excel as `CSV UTF-8`"))
     try:
         header, fields = _read_header(path, _Lines(path, content), columns)
         numbers = _read_large(content, header, fields)
+        codes = _number_classes(_Lines(path, content), header, columns.get(classes, ())) if numbers is None else {}
         if numbers is None:
-            numbers = _read_numbers(_Lines(path, content), header, fields)
+            numbers = _read_numbers(_Lines(path, content), header, fields, codes)
         if numbers is None:
-            raise TableError(*_find_problems(_Lines(path, content), header, fields))
+            found = _find_problems(_Lines(path, content), header, fields, codes)
+            # Their own words for a column of texts: it may be meant as classes.
+            named = () if classes else columns.get("targets", ())
+            raise TableError(*(replace(one, hint=CLASSES) if _is_text(one) and one.key in named else one for one in found))
     except UnicodeDecodeError:
         raise Unusable(Complaint("file", f"{path} is not UTF-8 text")) from None
     if not len(numbers):
@@ -88,7 +101,38 @@ def _within_bounds(numbers: Array) -> Array | None:
     return np.ascontiguousarray(numbers) if good else None
 
 
-def _read_numbers(lines: "_Lines", header: list[str], fields: list[int]) -> Array | None:
+Codes = dict[int, dict[str, float]]
+"""Numbers of texts, by the position of their column."""
+
+
+def _number_classes(lines: "_Lines", header: list[str], names: tuple[str, ...]) -> Codes:
+    """Number the texts of a column in sorted order; empty if a row has a number there, or no such field."""
+    if len(names) != 1:
+        return {}
+    field, texts = header.index(names[0]), set[str]()
+    next(lines)
+    for row in lines:
+        if len(row) != len(header) or _is_number(row[field]):
+            return {}
+        texts.add(row[field].strip())
+    return {field: {text: float(k) for k, text in enumerate(sorted(texts - {""}))}}
+
+
+def _is_text(problem: Problem) -> bool:
+    """Whether a problem is that a field holds a text."""
+    return problem.message.endswith("'") and not problem.hint
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number, finite or not."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_numbers(lines: "_Lines", header: list[str], fields: list[int], codes: Codes) -> Array | None:
     """Read fields of every row below the header, shape (rows, fields); None if anything is wrong with one of them.
 
     One row is in memory at a time, and 8 bytes per number: a list of rows would take ten times as much.
@@ -98,15 +142,17 @@ def _read_numbers(lines: "_Lines", header: list[str], fields: list[int]) -> Arra
     try:
         for row in lines.reader:
             if len(row) == width:
+                for field, known in codes.items():
+                    row[field] = str(known[row[field].strip()])
                 numbers.extend([float(row[field]) for field in fields])
             elif row:  # a missing field would shift all numbers after it
                 return None
-    except (ValueError, csv.Error):
+    except (ValueError, KeyError, csv.Error):
         return None
     return _within_bounds(np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(fields)))
 
 
-def _find_problems(lines: "_Lines", header: list[str], fields: list[int]) -> list[Problem]:
+def _find_problems(lines: "_Lines", header: list[str], fields: list[int], codes: Codes) -> list[Problem]:
     """Find what is wrong with the rows below the header, up to MOST_PROBLEMS."""
     problems: list[Problem] = []
     next(lines)
@@ -114,9 +160,13 @@ def _find_problems(lines: "_Lines", header: list[str], fields: list[int]) -> lis
         if len(problems) >= MOST_PROBLEMS:
             return [*problems, Problem(f"stopped after {MOST_PROBLEMS} problems", replace(lines.place, text=""))]
         if len(row) == len(header):
-            problems += _complaints(lines.place, row, fields, header)
+            problems += _complaints(lines.place, row, [field for field in fields if field not in codes], header)
+            problems += [Problem("is empty", lines.place, header[field]) for field in codes if not row[field].strip()]
         else:
-            problems.append(Problem(f"this line has {count(len(row), 'field')}, the header has {len(header)}", lines.place))
+            comma = "; a comma separates fields, and is no decimal sign" if len(row) > len(header) else ""
+            problems.append(
+                Problem(f"this line has {count(len(row), 'field')}, the header has {len(header)}{comma}", lines.place)
+            )
     return problems
 
 
@@ -158,10 +208,12 @@ class _Lines:
 def _find_columns(path: Path, header: list[str], columns: Mapping[str, tuple[str, ...]]) -> list[int]:
     """Return the position of each column in a row. Raises Unusable."""
     named = [(parameter, entry, name) for parameter, names in columns.items() for entry, name in enumerate(names)]
+    missing = [(parameter, entry, name) for parameter, entry, name in named if name not in header]
+    if missing and (format_of := _describe_format(header)):
+        raise Unusable(Complaint("file", f"{path} {format_of}"))
     wrong = [
-        Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, nearest(name, header))
-        for parameter, entry, name in named
-        if name not in header
+        Complaint(parameter, f"{path} has no column {name!r}", ", ".join(header), entry, _nearest_column(name, header))
+        for parameter, entry, name in missing
     ]
     wrong += [
         Complaint(parameter, f"{path} has more than one column {name!r}", entry=entry)
@@ -171,6 +223,26 @@ def _find_columns(path: Path, header: list[str], columns: Mapping[str, tuple[str
     if wrong:
         raise Unusable(*wrong)
     return [header.index(name) for _, _, name in named]
+
+
+def _describe_format(header: list[str]) -> str:
+    """Say what is in the way of reading columns: another separator, or Excel's line about it; empty if nothing is."""
+    if header[:1] and header[0].lower().startswith("sep="):
+        return "begins with a line `sep=` for Excel; remove it, and separate fields by commas"
+    found = next((sign for sign in SEPARATORS if len(header) <= 2 and any(sign in name for name in header)), "")
+    if not found:
+        return ""
+    decimal = ", with a point as decimal sign" if found != "|" else ""
+    return f"is separated by {SEPARATORS[found]}; save it with commas between fields{decimal}"
+
+
+def _nearest_column(name: str, header: list[str]) -> str:
+    """Return the column that is spelled alike, but for case or spaces, or the only one that begins so: `Temp (C)` for temp."""
+    plain = name.strip().casefold()
+    same = [column for column in header if column.casefold() == plain]
+    begins = [column for column in header if plain and column.casefold().startswith(plain)]
+    holds = [column for column in header if plain and plain in column.casefold()]
+    return next((some[0] for some in (same, begins, holds) if len(some) == 1), "") or nearest(name, header)
 
 
 def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list[str]) -> Iterator[Problem]:
@@ -185,7 +257,8 @@ def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list
             # In a line with quotes, commas do not show where a field begins.
             where = line if '"' in line.text else _place_of_field(line, field)
             message, listed = must_be(allowed, kind_of(row[field]))
-            yield Problem(message, where, header[field], listed)
+            hint = "the decimal sign is a point" if DECIMAL_COMMA.fullmatch(row[field].strip()) else ""
+            yield Problem(message, where, header[field], listed, hint=hint)
 
 
 def _place_of_field(line: Place, field: int) -> Place:

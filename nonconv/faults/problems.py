@@ -54,6 +54,7 @@ class Problem:
     """One thing that is wrong; `str` gives the text that a user reads.
 
     key: the dotted key it is about, if any. allowed: what may be written instead. nearest: a name that was probably meant.
+    hint: what else may help, as where a key belongs.
     """
 
     message: str
@@ -61,6 +62,7 @@ class Problem:
     key: str = ""
     allowed: str = ""
     nearest: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
         """Write the problem in full, over several lines."""
@@ -74,6 +76,8 @@ class Problem:
             lines.append(f"  allowed: {_in_short(self.allowed)}")
         if self.nearest:
             lines.append(f"  did you mean {_in_short(self.nearest)}?")
+        if self.hint:
+            lines.append(f"  hint: {_in_short(self.hint)}")
         return "\n".join(lines)
 
 

@@ -17,8 +17,13 @@ MOST_CELLS = 1e300
 REACH = 1.1
 SPARE = 1024
 """Uniform knots reach this factor beyond the orbit, and so many knots further."""
+WIDE_KNOTS = 1_000_000
+"""About how many uniform knots a companion has that would have too many."""
 MOST_KNOTS = 20_000_000
 """Most uniform knots: their guide table, of four cells per knot, then takes 640 MB."""
+
+
+Knots = Literal["exact", "uniform"]
 
 
 class Toint(NamedTuple):
@@ -95,6 +100,17 @@ def knots_on(h: Toint, orbit: Array) -> Array:
         raise ValueError(f"needs {number:.3g} knots, more than {MOST_KNOTS:.0e}; take a larger spacing or fewer steps")
     knots = spacing * np.arange(int(number))
     return np.asarray(knots[np.isfinite(knots)])
+
+
+def companion(h: Toint, knots: Knots, orbit: Array) -> Toint:
+    """Return the parameters of a function with the other kind of knots, which a run is shown beside.
+
+    Uniform knots are a first step apart, as by default; or as far as need be, where that would be more than MOST_KNOTS.
+    """
+    if knots in (h.knots, "exact"):
+        return h._replace(knots=knots, spacing=h.spacing if knots == h.knots else 0.0)
+    number = REACH * float(orbit[-1]) / float(orbit[orbit > 0][0]) + SPARE
+    return h._replace(knots=knots, spacing=0.0 if number <= MOST_KNOTS else REACH * float(orbit[-1]) / WIDE_KNOTS)
 
 
 def table(knots: Array, scale: float, dim: int) -> TointConstants:

@@ -32,11 +32,20 @@ def findings(run: Run) -> list[str]:
     return [
         f"Knots: {c['knots']}, {c['why']}.",
         f"Distance between knots: {apart}, so f' has the Lipschitz constant {lipschitz}.",
+        *_companion(c),
         _slopes_met(c["scale"], slopes),
         _escaped(run, c["escaped"]),
         *([f"Speed per step of the escaped paths: {_spread(c['speed'])}; of the orbit: {pace:.6g}."] if c["speed"] else []),
         *([f"The other paths were caught, at step {_spread(c['caught_step'])}."] if c["caught_step"] else []),
     ]
+
+
+def _companion(c: dict[str, Any]) -> list[str]:
+    """Say where uniform knots, which the run is shown beside, are further apart than usual."""
+    if "companion" not in c:
+        return []
+    apart = f"{c['companion']['spacing']:.4g}"
+    return [f"The uniform knots that it is shown beside are {apart} apart: a first step apart, they would be too many."]
 
 
 def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:

@@ -3,17 +3,19 @@
 The data files are all that a figure needs, so the figure process and `nonconv plot` use the same code as a run.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
+from nonconv.readback import content_of, fitted, load
 from nonconv.results.columns import Columns, read_columns
+from nonconv.results.stored import PATHS_ARRAYS, Config, Prediction, Summary, Verdict, read_arrays
 from nonconv.words import count
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -70,34 +72,42 @@ class Run:
 def read_run(folder: Path) -> Run:
     """Read the data files of a run's folder, finished or about to be.
 
-    Raises UsageError for a table that is missing or damaged, OSError for another file that is missing.
+    Raises UsageError for a file that is missing or damaged.
     """
     every = read_columns(folder / "error.csv")
     by_xi = {label: every.where("xi", label) for label in every.values("xi")}
+    if not by_xi:
+        raise UsageError(f"{folder / 'error.csv'} is damaged: it has no rows")
     first = next(iter(by_xi.values()))
-    # Read whole: figures use all of it, and the file is closed again.
-    with np.load(folder / "paths.npz") as file:
-        paths = dict(file)
     return Run(
         folder=folder,
-        config=yaml.load((folder / "config.yaml").read_text(encoding="utf-8"), YAML_LOADER),
-        summary=json.loads((folder / "summary.json").read_text(encoding="utf-8")),
+        config=read_config(folder / "config.yaml"),
+        summary=cast(dict[str, Any], load(folder / "summary.json", Summary)),
         step=first.integers("step"),
         learning_rate=first.numbers("learning_rate"),
         batch_size=first.numbers("batch_size"),
         errors={label: _errors(columns) for label, columns in by_xi.items()},
         theory=_theory(folder / "theory.csv"),
-        predictions=_document(folder / "predictions.json"),
-        verdict=_document(folder / "verdict.json"),
+        predictions=cast(dict[str, Any], _document(folder / "predictions.json", dict[str, Prediction])),
+        verdict=cast(dict[str, Any], _document(folder / "verdict.json", Verdict)),
         floors=read_columns(folder / "floors.csv").rows if (folder / "floors.csv").exists() else 0,
-        paths=paths,
+        # Read whole: figures use all of it.
+        paths=read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz"),
     )
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the resolved config. Raises UsageError."""
+    try:
+        found = yaml.load(content_of(path).decode("utf-8"), YAML_LOADER)
+        return cast(dict[str, Any], fitted(found, Config))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:  # Misfit is a ValueError
+        raise UsageError(f"{path} is damaged: {str(error).partition(chr(10))[0]}") from None
+
+
+def _document(path: Path, kind: Any) -> Any:
     """Read a JSON file; empty if the folder has none."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+    return load(path, kind) if path.exists() else {}
 
 
 def _errors(columns: Columns) -> Errors:

@@ -3,19 +3,20 @@
 A mask is an array of booleans, one per cell, in the order of sweep.csv. A view is the masks of a figure's panels.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
+from nonconv.readback import load
 from nonconv.results.columns import Columns, read_columns
+from nonconv.results.stored import Sweep
 
 Mask = NDArray[np.bool_]
 """Which cells are meant, shape (cells,)."""
@@ -194,9 +195,12 @@ def is_sweep(folder: Path) -> bool:
 
 
 def read_sweep_result(folder: Path) -> SweepResult:
-    """Read sweep.json and sweep.csv of a sweep's folder. Raises OSError or UsageError if one is missing."""
-    about = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    return SweepResult(folder, about, read_columns(folder / SWEEP_TABLE))
+    """Read sweep.json and sweep.csv of a sweep's folder. Raises UsageError if one is missing or damaged."""
+    about = cast(dict[str, Any], load(folder / "sweep.json", Sweep))
+    columns = read_columns(folder / SWEEP_TABLE)
+    for name in ("cell", "status", "verdict", *about["keys"], *(f"mse_{label}" for label in about["xi"])):
+        columns[name]  # raises UsageError where the table lacks it
+    return SweepResult(folder, about, columns)
 
 
 def _is_number(text: str) -> bool:

@@ -104,7 +104,8 @@ def limits(run: Run) -> list[str]:
     """
     if run.verdict["verdict"] != "converges":
         return []
-    falling = [label for label in _fixed(run) if _slope(run, label)["ci_high"] < -SLOWEST_FALL]
+    reached = [label for label in _fixed(run) if _is_reached(run, label)]
+    falling = [*reached, *(label for label in _fixed(run) if _slope(run, label)["ci_high"] < -SLOWEST_FALL)]
     standing = [label for label in _fixed(run) if _slope(run, label)["ci_low"] > -SLOWEST_FALL and _is_away(run, label)]
     nearest = min(falling, key=lambda label: _last_error(run, label).high, default=None)
     # A point whose error stays up was passed on the way, however near it is.
@@ -112,7 +113,7 @@ def limits(run: Run) -> list[str]:
     rivals = [label for label in others if nearest and not _is_apart(run, nearest, label)]
     found = [_limit(run, label, "is not", "stays up") for label in standing]
     if nearest and not rivals:
-        return [_limit(run, nearest, "is", "decreases"), *found]
+        return [_limit(run, nearest, "is", "is 0 up to rounding" if nearest in reached else "decreases"), *found]
     if nearest:
         any_of = " or ".join(f"{label}{_point(run, label)}" for label in (nearest, *rivals))
         return [f"The limit may be {any_of}: the error that is left does not tell them apart.", *found]
@@ -150,6 +151,12 @@ def _is_away(run: Run, label: str) -> bool:
     return _last_error(run, label).low > ROUNDING_VARIANCE * size
 
 
+def _is_reached(run: Run, label: str) -> bool:
+    """Return whether the error from a ξ is the square of a rounding error, whichever coordinate it is in."""
+    smallest = float(np.square(run.summary["xi_points"][label]).min())
+    return _last_error(run, label).high <= ROUNDING_VARIANCE * smallest
+
+
 def _is_apart(run: Run, a: str, b: str) -> bool:
     """Return whether two ξ are further apart than twice the root of the error from the first, so that only one is the limit."""
     points = [np.array(run.summary["xi_points"][label]) for label in (a, b)]
@@ -164,9 +171,9 @@ def _limit(run: Run, label: str, verb: str, trend: str) -> str:
 
 
 def _point(run: Run, label: str) -> str:
-    """Write the point of a ξ on the line; empty in more dimensions."""
+    """Write the point of a ξ on the line; empty in more dimensions, and where the label is the point."""
     point = run.summary["xi_points"][label]
-    return f" = {point[0]:.6g}" if len(point) == 1 else ""
+    return f" = {point[0]:.6g}" if len(point) == 1 and label not in (f"{point[0]:.17g}", f"{point[0]:g}") else ""
 
 
 def bound(run: Run) -> str:

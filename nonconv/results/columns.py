@@ -14,6 +14,8 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.words import count
 
 T = TypeVar("T")
+MOST_SHOWN = 300
+"""Characters of the names of columns in an error."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class Columns:
     def __getitem__(self, name: str) -> list[str]:
         """Return a column as it is written. Raises UsageError if the file has no such column."""
         if name not in self.texts:
-            raise UsageError(f"{self.path} has no column {name!r}; it has {', '.join(self.texts)}")
+            known = ", ".join(self.texts)
+            shown = known if len(known) < MOST_SHOWN else f"{known[:MOST_SHOWN]}..."
+            raise UsageError(f"{self.path} has no column {name!r}; it has {shown}")
         return self.texts[name]
 
     @property
@@ -40,7 +44,10 @@ class Columns:
 
     def integers(self, name: str) -> NDArray[np.int64]:
         """Return a column of whole numbers, shape (rows,). Raises UsageError for what is none."""
-        return np.array(self._convert(name, int), dtype=np.int64)
+        try:
+            return np.array(self._convert(name, int), dtype=np.int64)
+        except OverflowError:
+            raise UsageError(f"{self.path}: column {name} has a number beyond 64 bits") from None
 
     def _convert(self, name: str, convert: Callable[[str], T]) -> list[T]:
         """Convert each text of a column. Raises UsageError with file and column."""
@@ -77,8 +84,12 @@ def read_columns(path: Path) -> Columns:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
+    except csv.Error as error:
+        raise UsageError(f"{path} is damaged: {error}") from None
     except ValueError:
         raise UsageError(f"{path} is empty: a data file has at least the names of its columns") from None
+    if len(set(header)) < len(header):
+        raise UsageError(f"{path} is damaged: two columns have the same name")
     for k, row in enumerate(rows):
         if len(row) != len(header):
             raise UsageError(f"{path}: row {k + 1} below the names has {count(len(row), 'field')}, not {len(header)}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.objectives.toint import knots_on, table
+from nonconv.objectives.toint import companion, knots_on, table
 from nonconv.results.csv_text import as_csv, number
 from nonconv.statistics.counterexample import KNOTS, Evidence
 from nonconv.statistics.measured_block import OUTCOMES
@@ -115,7 +115,7 @@ def _curve_rows(cell: Cell, evidence: Evidence) -> Iterator[tuple[Any, ...]]:
     """
     (objective, h, _), orbit = cell.program.objective, _orbit(cell)
     for k, name in enumerate(KNOTS):
-        knots = knots_on(h._replace(knots=name, spacing=h.spacing if name == "uniform" else 0.0), orbit)
+        knots = knots_on(companion(h, name, orbit), orbit)
         middle = 0 if name == "exact" else int(np.searchsorted(knots, evidence.trace.theta[k, -1]))
         first = max(0, min(middle - SHOWN_INTERVALS // 2, len(knots) - SHOWN_INTERVALS - 1))
         shown = knots[first : first + SHOWN_INTERVALS + 1]
@@ -141,8 +141,10 @@ def summary(cell: Cell, tally: Tally, evidence: Evidence) -> dict[str, Any]:
     gaps = np.diff(knots_on(h, orbit))
     outcome, step, _, speed, _ = _fates(tally)
     escaped, caught = outcome == OUTCOMES.index("escaped"), outcome == OUTCOMES.index("caught")
+    wide = companion(h, "uniform", orbit).spacing if h.knots == "exact" else 0.0
     return {
         "knots": h.knots,
+        **({"companion": {"spacing": wide}} if wide else {}),
         "why": KNOT_REASONS[h.knots],
         "scale": h.scale,
         "spacing": {"min": float(gaps.min()), "max": float(gaps.max())},

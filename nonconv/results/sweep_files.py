@@ -4,18 +4,17 @@ A line is made of a cell's summary.json and verdict.json, and of what its paths 
 these files, so a line of a cell computed now equals that of the same cell read back.
 """
 
-import io
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import numpy as np
-
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
+from nonconv.readback import content_of, loaded
 from nonconv.results.csv_text import as_lines
+from nonconv.results.stored import END_ARRAYS, Summary, Verdict, read_arrays
 from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.paired import paired
@@ -48,15 +47,18 @@ Read = Callable[[str], bytes]
 
 
 def read_ends(folder: Path) -> Ends:
-    """Read what the first paths of a run or a cell end with, from its files. Raises OSError if there are none."""
-    return _ends(lambda name: (folder / name).read_bytes())
+    """Read what the first paths of a run or a cell end with, from its files. Raises UsageError for a damaged one."""
+    return _ends(lambda name: content_of(folder / name), folder)
 
 
-def _ends(read: Read) -> Ends:
-    """Read what the first paths end with."""
-    summary = json.loads(read("summary.json"))
-    with np.load(io.BytesIO(read("paths.npz"))) as file:
-        return Ends(file["end_of"].tolist(), file["end"], summary["without_interval"])
+def _ends(read: Read, folder: Path) -> Ends:
+    """Read what the first paths end with. folder: for errors."""
+    summary = loaded(read("summary.json"), Summary, folder / "summary.json")
+    arrays = read_arrays(read("paths.npz"), END_ARRAYS, folder / "paths.npz")
+    names, numbers = arrays["end_of"].tolist(), arrays["end"]
+    if len(names) != len(numbers) or len(set(names)) < len(names):
+        raise UsageError(f"{folder / 'paths.npz'} is damaged: end_of does not name the rows of end")
+    return Ends(names, numbers, summary.get("without_interval", {}))
 
 
 class Result(NamedTuple):
@@ -67,10 +69,14 @@ class Result(NamedTuple):
     ends: Ends
 
 
-def read_result(read: Read) -> Result:
-    """Read what a finished cell's line is made of, from its files. Raises OSError if one is missing."""
-    summary, verdict = (json.loads(read(f"{name}.json")) for name in ("summary", "verdict"))
-    return Result(summary, verdict, _ends(read))
+def read_result(read: Read, folder: Path) -> Result:
+    """Read what a finished cell's line is made of, from its files. folder: for errors.
+
+    Raises UsageError for a damaged file, OSError if one is missing.
+    """
+    summary = loaded(read("summary.json"), Summary, folder / "summary.json")
+    verdict = loaded(read("verdict.json"), Verdict, folder / "verdict.json")
+    return Result(cast(dict[str, Any], summary), cast(dict[str, Any], verdict), _ends(read, folder))
 
 
 def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:

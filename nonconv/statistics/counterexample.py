@@ -11,8 +11,9 @@ from nonconv.engine.moving import every_step, start_points
 from nonconv.engine.orbit import with_orbit
 from nonconv.engine.program import Engine, Program
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.toint import Knots, companion
 
-KNOTS = ("exact", "uniform")
+KNOTS: tuple[Knots, ...] = ("exact", "uniform")
 SMALL_DEVIATION = 0.01
 """A deviation grows as the linearised one does up to this part of the interval between two knots."""
 TRACED_STEPS = 1024
@@ -49,8 +50,8 @@ def traces(program: Program, engine: Callable[[Program], Engine]) -> Trace:
     h = program.objective.parameters
     found = []
     for knots in KNOTS:
-        spacing = h.spacing if knots == "uniform" else 0.0
-        objective = program.objective._replace(parameters=h._replace(knots=knots, spacing=spacing))
+        assert program.orbit is not None
+        objective = program.objective._replace(parameters=companion(h, knots, program.orbit))
         other = replace(program, objective=objective, orbit=None)
         bound = program if knots == h.knots else with_orbit(other, engine)
         pieces = every_step(bound, engine(bound), 0, 1, np.zeros(1, dtype=np.uint8))

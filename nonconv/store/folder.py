@@ -32,6 +32,7 @@ KEPT = "finished"
 """The key of unfinished.json for the manifest of a result whose texts are being written again."""
 SEALED = ("schema_version", "identity", "config", "files")
 """Keys of a manifest that `Folder.seal` finds itself; the others are its facts."""
+SWEEP = "sweep.json"
 SUMMARY, SUMMARY_WORDS = "summary.json", ("name", "claim")
 """The file with numbers that has words too, and which."""
 ENCLOSED = ("data/", "plugins/")
@@ -88,7 +89,7 @@ class Folder:
                 self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
                 for name in (MANIFEST, *([CHECKPOINT] if force else []), *_list_half_written(self.path)):
-                    (self.path / name).unlink(missing_ok=True)
+                    _remove(self.path / name)
                 yield
             self._refuse_lost([name for name in self.files if not (self.path / name).is_file()])
         except Timeout:
@@ -131,8 +132,10 @@ class Folder:
 
     def _read_owner(self) -> str | None:
         """Return the identity of the config that wrote or began this folder; None if there is none."""
-        contents = (read_object(self.path / name) for name in (MANIFEST, BEGUN))
-        return next((str(content["identity"]) for content in contents if content and "identity" in content), None)
+        # Results say it as well: a folder whose manifest is damaged is still its config's, and can be mended.
+        contents = (read_object(self.path / name) for name in (MANIFEST, BEGUN, SUMMARY, SWEEP))
+        found = (content.get("identity") for content in contents if content)
+        return next((identity for identity in found if isinstance(identity, str)), None)
 
     def is_finished(self) -> bool:
         """Whether the folder holds this config's result by this version, every file as it was written."""
@@ -179,7 +182,7 @@ class Folder:
 
     def discard(self, name: str) -> None:
         """Remove a result that an earlier run may have left and this one does not have."""
-        (self.path / name).unlink(missing_ok=True)
+        _remove(self.path / name)
 
     def discard_folder(self, name: str) -> None:
         """Remove a folder of results that an earlier run may have left."""
@@ -190,10 +193,12 @@ class Folder:
         self.files = {name: known for name, known in manifest["files"].items() if not is_text(name) and name != SUMMARY}
         for name in manifest["files"]:
             if name.startswith(ENCLOSED):
-                (self.path / name).unlink(missing_ok=True)
+                _remove(self.path / name)
 
     def _write_synced(self, name: str, content: bytes) -> None:
         """Write a file and wait until it is on disk."""
+        if (self.path / name).is_dir():
+            _remove(self.path / name)
         # The manifest says that all other files are there. After a power failure it must not be there without them, and a
         # system may bring files to the disk in another order than they were written.
         self.refuse_vanished()  # writing would make a new folder, without the other files
@@ -251,6 +256,14 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _remove(path: Path) -> None:
+    """Remove a file, or an empty folder in its place. Raises OSError for one that holds something."""
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
 def is_text(name: str) -> bool:
     """Whether a file of a run holds no number that was computed."""
     return name.startswith(TEXTS)
@@ -288,7 +301,15 @@ def _list_half_written(folder: Path) -> list[str]:
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     """List the files of a finished folder that are missing or not as they were written."""
     files: dict[str, str] = manifest["files"]
-    return [name for name, known in files.items() if not (folder / name).is_file() or digest(folder / name) != known]
+    return [name for name, known in files.items() if not _is_whole(folder / name, known)]
+
+
+def _is_whole(file: Path, known: str) -> bool:
+    """Whether a file is there, can be read, and has a digest."""
+    try:
+        return file.is_file() and digest(file) == known
+    except OSError:
+        return False
 
 
 def finished(folder: Path) -> dict[str, Any]:
@@ -344,6 +365,8 @@ def _check_manifest(content: Any) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
             raise Misfit(f"files: {name[:40]!r} is not a file of this folder")
+    if Path(content.get("name", "x")).name != content.get("name", "x"):
+        raise Misfit(f"name: {content['name'][:40]!r} is not the name of a config")
 
 
 def digest(path: Path) -> str:

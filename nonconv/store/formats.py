@@ -106,11 +106,12 @@ def _type_name(array: NDArray[Any]) -> str:
 
 def unpacked(content: bytes) -> dict[str, NDArray[Any]] | None:
     """Read a file of `packed`; None for a file that it did not write."""
-    with np.load(io.BytesIO(content)) as file:
-        joined, at, found = dict(file), dict.fromkeys(file, 0), {}
-    if "layout" not in joined:
+    try:
+        with np.load(io.BytesIO(content)) as file:
+            joined, at, found = dict(file), dict.fromkeys(file, 0), {}
+        for name, kind, shape in json.loads(str(joined["layout"])):
+            first, at[kind] = at[kind], at[kind] + math.prod(shape)
+            found[name] = joined[kind][first : at[kind]].reshape(shape)
+    except Exception:  # whatever NumPy, zipfile and zlib raise on damaged content
         return None
-    for name, kind, shape in json.loads(str(joined["layout"])):
-        first, at[kind] = at[kind], at[kind] + math.prod(shape)
-        found[name] = joined[kind][first : at[kind]].reshape(shape)
     return found

@@ -17,12 +17,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
+from nonconv.components.parameters import bare, parameters_of
 from nonconv.config.document import AS_NUMBER, Document, KeyPath, dotted, parse, scalar
 from nonconv.config.expression import ALLOWED, Expression, equation, expression
+from nonconv.config.spec import common_parameters
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.sweeps.grid import Axis, Grid, Point, Setting
@@ -205,17 +207,41 @@ class _Reader:
         return False
 
     def _unfold(self, path: KeyPath, key: str, value: Any) -> Iterator[Point]:
-        """Yield a value; a mapping with spacings in it yields their product, each as a separate setting."""
-        spacings = list(_find_spacings((), value))
-        axes = [self._entries((*path, *inner), ".".join((key, *map(str, inner))), one) for inner, one in spacings]
+        """Yield a value; a component with spacings or lists in it yields their product, each as a separate setting."""
+        grids = [inner for inner, _ in self._find_grids(key, (), value)]
+        axes = [self._entries((*path, *inner), ".".join((key, *inner)), one) for inner, one in self._find_grids(key, (), value)]
         number = math.prod(len(axis) for axis in axes)
         # Counted before they are made: three spacings of 10,000 values are 10**12.
         if number > MOST_VALUES:
             self._complain(path, f"{_count(number)} values are too many", f"at most {MOST_VALUES}")
             return
-        outer = Setting(key, _without_spacings(value), self.document.place(path))
+        outer = Setting(key, _without(value, grids), self.document.place(path))
         for entries in product(*axes):
             yield (outer, *(setting for entry in entries for setting in entry))
+
+    def _find_grids(self, key: str, path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Yield the path and value of each spacing within a component, and of each list where a parameter holds one value.
+
+        A parameter that may hold a list, as `hidden` of a network, keeps it.
+        """
+        single = self._single_parameters(key, value)
+        for name, one in value.items() if isinstance(value, dict) else ():
+            if _is_spacing(one) or (isinstance(one, list) and name in single):
+                yield (*path, name), one
+            else:
+                yield from self._find_grids(f"{key}.{name}", (*path, name), one)
+
+    def _single_parameters(self, key: str, value: Any) -> set[str]:
+        """Return the parameters of a component, found by its key and name, that never hold a list."""
+        name = value.get("name") if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            return set()
+        kinds = ("data", "dataset") if key == "objective.data" else (key,) if key in self.document.catalogue else ()
+        kind = next((kind for kind in kinds if name in self.document.catalogue[kind]), None)
+        if kind is None:
+            return set()
+        parameters = [*parameters_of(self.document.catalogue[kind][name].parameters), *common_parameters(kind)]
+        return {parameter.name for parameter in parameters if not parameter.kind and not _may_be_list(parameter.annotation)}
 
     def _generate(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
         """Return the values of a spacing, `{linspace: [first, last, number]}`; none if something is wrong."""
@@ -424,20 +450,22 @@ def _nearest_key(key: str, known: Sequence[str]) -> str:
     return nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
 
 
-def _find_spacings(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yield the path and mapping of each spacing within a mapping."""
-    for name, one in value.items() if isinstance(value, dict) else ():
-        if _is_spacing(one):
-            yield (*path, name), one
-        else:
-            yield from _find_spacings((*path, name), one)
+def _may_be_list(annotation: Any) -> bool:
+    """Whether a parameter of this annotation may hold a list."""
+    core, _ = bare(annotation)
+    return get_origin(core) is tuple or any(_may_be_list(part) for part in get_args(core) if get_origin(core) is not Literal)
 
 
-def _without_spacings(value: Any) -> Any:
-    """Return the mapping without its spacings, which are separate settings."""
-    if not isinstance(value, dict):
+def _without(value: Any, paths: Sequence[tuple[str, ...]]) -> Any:
+    """Return a mapping without what is at these paths within it, which are separate settings."""
+    if not paths or not isinstance(value, dict):
         return value
-    return {name: _without_spacings(one) for name, one in value.items() if not _is_spacing(one)}
+    left_out = {path[0] for path in paths if len(path) == 1}
+    return {
+        name: _without(one, [path[1:] for path in paths if path[0] == name and len(path) > 1])
+        for name, one in value.items()
+        if name not in left_out
+    }
 
 
 def _is_component(value: Any) -> bool:

@@ -11,7 +11,6 @@ values on its axes, finds the cells that it shares with an earlier one and conti
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,10 @@ from typing import Any, NamedTuple
 import nonconv
 from nonconv.atomic import write_whole, writing_whole
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.identity import without_file_names
+from nonconv.faults.errors import UsageError
+from nonconv.readback import loaded, parse, read_bytes
+from nonconv.results.stored import Summary
 from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_manifest, damaged, read_manifest
 from nonconv.store.formats import as_json, as_yaml, packed, unpacked
 from nonconv.store.pack import (
@@ -97,7 +100,7 @@ class Cells:
         if bundle:
             return bundle.owner == owner(cell.identity)
         manifest = self._read_manifest(name)
-        return bool(manifest and manifest["identity"] == cell.identity and not damaged(self.path(name), manifest))
+        return bool(manifest and _is_of(self.path(name), manifest, cell) and not damaged(self.path(name), manifest))
 
     def is_stored(self, name: str) -> bool:
         """Whether there is any result of a cell, whole or not."""
@@ -109,7 +112,7 @@ class Cells:
         if bundle:
             try:
                 files = unbundled(bundle.content)
-                manifest = as_manifest(json.loads(files[MANIFEST]))
+                manifest = as_manifest(parse(files[MANIFEST]))
             except UNREADABLE:
                 return None
             return Stored(manifest, files.__getitem__) if manifest and _is_ours(manifest) else None
@@ -132,8 +135,8 @@ class Cells:
         if not stored or stored.manifest["identity"] == cell.identity or stored.manifest.get("lineage") != cell.lineage:
             return 0
         try:
-            paths = int(json.loads(stored.read("summary.json"))["paths"])
-        except (OSError, ValueError, KeyError, TypeError):
+            paths = loaded(stored.read("summary.json"), Summary, "")["paths"]
+        except (OSError, KeyError, UsageError):
             return 0
         return paths if paths > cell.paths else 0
 
@@ -162,7 +165,7 @@ class Cells:
         found = unpacked(content)
         # A cell with a stopping rule must stop where it would have from the start, so it continues only from before that.
         most = cell.stopping.least if cell.stopping else cell.paths
-        return found if found and int(found["paths"]) <= most else None
+        return found if found and "paths" in found and int(found["paths"]) <= most else None
 
     def _load_checkpoint(self, name: str, cell: Cell) -> dict[str, Any] | None:
         """Load the checkpoint; None unless it is whole, of this cell, by this version."""
@@ -308,6 +311,18 @@ class Cells:
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
+def _is_of(folder: Path, manifest: Mapping[str, Any], cell: Cell) -> bool:
+    """Whether a folder's manifest is that of a cell, to the byte: no digest covers it, but all it says is known."""
+    config = manifest["config"]
+    if manifest["identity"] != cell.identity or without_file_names(config) != without_file_names(cell.portable):
+        return False
+    expected = _manifest(cell, config, manifest["versions"], manifest["files"])
+    try:
+        return manifest["versions"].keys() == versions().keys() and read_bytes(folder / MANIFEST) == as_json(expected)
+    except OSError:
+        return False
+
+
 def _is_ours(manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is by this version."""
     return bool(manifest["versions"].get("nonconv") == nonconv.__version__)
@@ -325,12 +340,17 @@ def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:
     so are the words, which may change while cells stay.
     """
     files = {"config.yaml": as_yaml(cell.portable), **results}
-    manifest = {
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    return files | {MANIFEST: as_json(_manifest(cell, cell.portable, versions(), digests))}
+
+
+def _manifest(cell: Cell, config: Any, made_by: Any, digests: Any) -> dict[str, Any]:
+    """Return the manifest of a cell."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "identity": cell.identity,
         "lineage": cell.lineage,
-        "config": cell.portable,
-        "versions": versions(),
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        "config": config,
+        "versions": made_by,
+        "files": digests,
     }
-    return files | {MANIFEST: as_json(manifest)}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Draw, draw_here
+from nonconv.report.sweep_result import read_sweep_result
 from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
@@ -103,7 +104,7 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
     of the manifest cover everything, `cells.zip` as well.
     """
     manifest = Folder(folder, identity).find_result()
-    if not manifest or manifest.get("failed") or manifest.get("packed") is not True or manifest.get("name") != sweep.name:
+    if not manifest or manifest.get("failed") or manifest.get("packed") is not True or not _has_words(sweep, manifest):
         return None
     inputs = manifest.get("inputs", {})
     try:
@@ -111,7 +112,22 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
         changed = any(_digest(sweep, named) != entry["sha256"] for named, entry in inputs.items())
     except (OSError, KeyError, ValueError):
         return None
-    return manifest if not changed and manifest["config"] == replace_file_names(sweep.config, places) else None
+    same = not changed and manifest["config"] == replace_file_names(sweep.config, places)
+    return manifest if same and _is_readable(folder) else None
+
+
+def _is_readable(folder: Path) -> bool:
+    """Whether the tables of a sweep are what readers rely on: digests can be right, and the content wrong."""
+    try:
+        read_sweep_result(folder)
+    except UsageError:
+        return False
+    return True
+
+
+def _has_words(sweep: Sweep, manifest: dict[str, Any]) -> bool:
+    """Whether a finished sweep has the words of its config; others are written without computing a cell."""
+    return bool(manifest.get("name") == sweep.name and manifest.get("claim") == sweep.claim)
 
 
 def _digest(sweep: Sweep, named: str) -> str:
@@ -125,6 +141,8 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
         return False
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
+        return False
+    if not _has_words(sweep, manifest) or not _is_readable(store.path):
         return False
     # The digest of the archive is in the manifest, so packed cells need not be looked at one by one.
     return manifest.get("packed") is True or _has_all_cells(sweep, survey, cells)

@@ -155,9 +155,9 @@ def as_sweep(document: Document, grids: Sequence[str] = ()) -> Sweep:
     with_grids(document, grids)
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
-    grid = read_grid(document)
-    # The catalogue is shared by the documents of all cells.
+    # The catalogue is shared by the documents of all cells. The grid needs it: lists in components unfold by parameter.
     document.catalogue, broken = load_named(document)  # once for all cells
+    grid = read_grid(document)
     if broken:
         raise ConfigError([str(problem) for problem in broken])
     return Sweep(name_of(Path(document.source)), _without_block(document), grid, document.data)

@@ -4,8 +4,8 @@ Only bytes of lines are kept in memory, not results.
 """
 
 from collections.abc import Collection, Iterator
-from errno import ENOENT
 
+from nonconv.faults.errors import UsageError
 from nonconv.results.csv_text import as_lines
 from nonconv.results.sweep_files import Ends, Result, columns, line, read_result
 from nonconv.sweeps.cells import Cells
@@ -50,11 +50,16 @@ class Table:
         return b"".join([as_lines([self.header]), *self._lines()])
 
     def _read(self, name: str) -> Result:
-        """Read the result of a cell that was finished before. Raises OSError if it is not there any more."""
-        stored = self.cells.find(name)
-        if stored is None:
-            raise FileNotFoundError(ENOENT, "a finished cell is gone", str(self.cells.path(name)))
-        return read_result(stored.read)
+        """Read the result of a cell that was finished before. Raises UsageError if that is gone, or damaged."""
+        stored, path = self.cells.find(name), self.cells.path(name)
+        try:
+            if stored is not None:
+                return read_result(stored.read, path)
+            reason = f"{path} is gone"
+        except (UsageError, OSError) as error:
+            reason = str(error)
+        self.cells.remove(name)  # though its digests are right, so that it is computed next time
+        raise UsageError(f"{reason}; the same command again computes this cell again")
 
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines in the order of the grid; read cells that were finished before from their folders."""

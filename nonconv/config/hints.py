@@ -1,0 +1,221 @@
+"""Hints for those who know other libraries: what a name of PyTorch, Keras or Optax is called here, and where a key belongs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nonconv.components.parameters import parameters_of
+from nonconv.config.catalogue import Catalogue
+
+NO_DECAY = "no optimizer here decays weights; objective mlp has weight_decay, a term of its loss"
+KEYS = {
+    "lr": "learning_rate",
+    "eta": "learning_rate",
+    "stepsize": "learning_rate",
+    "initlr": "learning_rate",
+    "scheduler": "learning_rate",
+    "lrscheduler": "learning_rate",
+    "schedule": "learning_rate",
+    "batchsize": "batch_size",
+    "batch": "batch_size",
+    "minibatch": "batch_size",
+    "epochs": "steps",
+    "iterations": "steps",
+    "numsteps": "steps",
+    "nsteps": "steps",
+    "maxiter": "steps",
+    "maxsteps": "steps",
+    "runs": "paths",
+    "repeats": "paths",
+    "repetitions": "paths",
+    "trials": "paths",
+    "npaths": "paths",
+    "numpaths": "paths",
+    "randomstate": "seed",
+    "rngseed": "seed",
+    "x0": "start",
+    "theta0": "start",
+    "init": "start",
+    "initial": "start",
+    "loss": "objective",
+    "model": "objective",
+    "function": "objective",
+    "network": "objective",
+    "dataset": "objective.data",
+    "epsilon": "eps",
+    "b1": "beta1",
+    "b2": "beta2",
+    "beta1": "beta1",
+    "beta2": "beta2",
+    "rho": "beta2",
+    "initialaccumulatorvalue": "initial_accumulator",
+}
+"""What keys of other libraries are called here, by the key in small letters without _ and -."""
+SENTENCES = {
+    "betas": "write beta1 and beta2 apart",
+    "momentum": "write optimizer: {name: momentum, beta: 0.9}",
+    "nesterov": "write optimizer: {name: momentum, nesterov: true}",
+    "dampening": "write optimizer: {name: momentum, form: ema}, whose new gradients have the weight 1 - beta",
+    "amsgrad": "write optimizer: amsgrad",
+    "weightdecay": NO_DECAY,
+    "decoupledweightdecay": NO_DECAY,
+    "l2": NO_DECAY,
+    "clipnorm": "gradients are not clipped here; a plug-in may do so",
+    "clipvalue": "gradients are not clipped here; a plug-in may do so",
+    "gradclip": "gradients are not clipped here; a plug-in may do so",
+    "maxgradnorm": "gradients are not clipped here; a plug-in may do so",
+    "centered": "rmsprop is not centered here; adabelief divides by deviations from the average",
+    "maximize": "objectives are minimised",
+    "device": "paths run on the processor",
+    "workers": "write it on the command line: --workers N",
+}
+"""What to write instead of a key that is no key under another name."""
+NO_DECOUPLED = "without its weight decay, it is adam; objective mlp has weight_decay, a term of its loss"
+NAMES: dict[str, dict[str, tuple[str, str]]] = {
+    "optimizer": {
+        "adamw": ("adam", NO_DECOUPLED),
+        "nadam": ("adam", "adam has no Nesterov form here; {name: momentum, nesterov: true} is one"),
+        "radam": (
+            "adam",
+            "its corrections are not here; every learning rate has a warmup",
+        ),
+        "adamax": ("amsgrad", "its maximum of |g| is not here; a plug-in may add it"),
+        "lion": ("", "it is a plug-in: plugins: [docs/plugins/lion.py]"),
+        "signum": ("", "it is a plug-in: plugins: [docs/plugins/signum.py]"),
+        "signsgd": ("", "it is a plug-in: plugins: [docs/plugins/signum.py], with beta: 0"),
+        "sgdm": ("momentum", ""),
+        "sgdmomentum": ("momentum", ""),
+        "heavyball": ("momentum", ""),
+        "nesterov": ("momentum", "write {name: momentum, nesterov: true}"),
+        "nag": ("momentum", "write {name: momentum, nesterov: true}"),
+        "gd": ("sgd", ""),
+        "gradientdescent": ("sgd", ""),
+        "adagradnorm": ("adagrad", ""),
+        "adadelta": ("rmsprop", "it is not here; rmsprop has its average of squares"),
+        "yogi": ("adam", "it is not here; a plug-in may add it"),
+        "lamb": ("adam", "it is not here; a plug-in may add it"),
+        "adafactor": ("adam", "it is not here; a plug-in may add it"),
+    },
+    "learning_rate": {
+        "cosineannealing": ("cosine", ""),
+        "cosineannealinglr": ("cosine", ""),
+        "cosinedecay": ("cosine", ""),
+        "exponentiallr": ("exponential", ""),
+        "exponentialdecay": ("exponential", ""),
+        "steplr": ("step", ""),
+        "stepdecay": ("step", ""),
+        "multisteplr": ("piecewise", ""),
+        "piecewiseconstant": ("piecewise", ""),
+        "cycliclr": ("cyclic", ""),
+        "onecyclelr": ("cyclic", ""),
+        "inversesqrt": ("power", "write {name: power, value: 0.1, exponent: 0.5}"),
+        "inversetime": ("power", "write {name: power, value: 0.1, exponent: 1}"),
+        "inverse": ("power", "write {name: power, value: 0.1, exponent: 1}"),
+        "polynomial": ("power", ""),
+        "fixed": ("constant", ""),
+        "linearwarmup": ("constant", "every learning rate has a warmup: {name: constant, value: 0.01, warmup: 1000}"),
+        "warmup": ("constant", "every learning rate has a warmup: {name: constant, value: 0.01, warmup: 1000}"),
+    },
+    "objective": {
+        "linearregression": ("mlp", "write {name: mlp, hidden: [], data: ...}"),
+        "leastsquares": ("mlp", "write {name: mlp, hidden: [], data: ...}"),
+        "logisticregression": ("mlp", "write {name: mlp, hidden: [], loss: cross_entropy, data: ...}"),
+        "network": ("mlp", ""),
+        "neuralnetwork": ("mlp", ""),
+        "nn": ("mlp", ""),
+        "mse": ("quadratic", ""),
+        "doublewell": ("", "it is a plug-in: plugins: [docs/plugins/double_well.py]"),
+    },
+    "data": {
+        "gaussian": ("normal", ""),
+        "bernoulli": ("two_point", ""),
+        "binary": ("two_point", ""),
+        "sign": ("rademacher", ""),
+        "file": ("csv", ""),
+        "empirical": ("csv", ""),
+        "student": ("", "laws with heavy tails are a plug-in: plugins: [docs/plugins/heavy_tails.py]"),
+    },
+}
+"""Names of other libraries by kind: the nearest component here, and what to write."""
+
+
+def _plain(name: object) -> str:
+    """Return a name in small letters, without what libraries join words with."""
+    return str(name).lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def hint_for_name(kind: str, name: str) -> tuple[str, str]:
+    """Return the component that an unknown name is a relative of, and what to write; empty texts if none is known."""
+    return NAMES.get("data" if kind == "dataset" else kind, {}).get(_plain(name), ("", ""))
+
+
+def hint_for_key(catalogue: Catalogue, data: Any, path: tuple[str | int, ...], known: list[str]) -> str:
+    """Return what to write instead of an unknown key: its name here, or the place where it belongs; empty if none is known.
+
+    data: the config. path: of the key. known: what its mapping may have.
+    """
+    key, plain = str(path[-1]), _plain(path[-1])
+    if plain not in SENTENCES:
+        return _hint_of_place(catalogue, data, path, KEYS.get(plain, key), known)
+    # It may be a parameter of what the config names, as weight_decay of mlp.
+    named = any(key in parameters_named(component) for _, component in _named(catalogue, data))
+    return _home(catalogue, data, key) if named else SENTENCES[plain]
+
+
+def _hint_of_place(catalogue: Catalogue, data: Any, path: tuple[str | int, ...], name: str, known: list[str]) -> str:
+    """Say where a key of this name belongs."""
+    written = str(path[-1])
+    if name == path[0] and "value" in known and len(path) > 1:
+        name = "value"  # the rate of a learning rate
+    if name in known or (len(path) == 1 and name in TOP_LEVEL):
+        return f"it is called {name} here" if name != written else ""
+    if "." in name:
+        return f"it belongs to {name}"
+    called = "" if name == written else f"it is called {name} here; "
+    if name in TOP_LEVEL:
+        return f"{called}it belongs to the top level, beside {path[0]}"
+    return f"{called}{home}" if (home := _home(catalogue, data, name)) else ""
+
+
+def _home(catalogue: Catalogue, data: Any, name: str) -> str:
+    """Say of which component this is a parameter: one that the config names, or else any."""
+    for kind, component in _named(catalogue, data):
+        if name in parameters_named(component):
+            return f"it is a parameter of {component.name}: {kind}: {{name: {component.name}, {name}: ...}}"
+    for kind in ("optimizer", "objective", "learning_rate"):
+        for component in catalogue[kind].values():
+            if name in parameters_named(component):
+                return f"it is a parameter of {kind} {component.name}"
+    return ""
+
+
+TOP_LEVEL = (
+    "claim",
+    "seed",
+    "paths",
+    "steps",
+    "objective",
+    "optimizer",
+    "learning_rate",
+    "batch_size",
+    "start",
+    "xi",
+    "floors",
+    "record",
+    "sweep",
+    "expect",
+    "plugins",
+)
+
+
+def parameters_named(component: Any) -> list[str]:
+    """List the names of a component's parameters."""
+    return [parameter.name for parameter in parameters_of(component.parameters)]
+
+
+def _named(catalogue: Catalogue, data: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the components that a config names, each with its kind."""
+    for kind in ("optimizer", "objective", "learning_rate", "batch_size"):
+        value = data.get(kind) if isinstance(data, Mapping) else None
+        name = value.get("name") if isinstance(value, Mapping) else value
+        if isinstance(name, str) and name in catalogue[kind]:
+            yield kind, catalogue[kind][name]

@@ -1,0 +1,161 @@
+"""What readers rely on in the data files of a folder, and the reader of its arrays.
+
+A folder may be of an earlier version: what that did not write is NotRequired. Keys that are only passed on have no type here.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nonconv.faults.errors import UsageError
+
+Arrays = dict[str, NDArray[Any]]
+NUMBERS, WHOLE, TEXT = "f", "iu", "U"
+"""Kinds of arrays."""
+PATHS_ARRAYS = {
+    "step": (WHOLE, 1),
+    "theta": (NUMBERS, 3),
+    "outcome": (TEXT, 1),
+    "quantile_level": (NUMBERS, 1),
+    "quantile": (NUMBERS, 3),
+    "quantile_paths": (WHOLE, 0),
+}
+"""Kind and number of axes of the arrays in paths.npz that figures and `verify` read."""
+END_ARRAYS = {"end_of": (TEXT, 1), "end": (NUMBERS, 2)}
+"""Those that differences read."""
+UNREADABLE = Exception
+"""What NumPy, zipfile and zlib may raise on damaged content; a header is even parsed as Python."""
+MOST_ARRAY_BYTES = 4 * 10**9
+
+
+class ErrorRow(TypedDict):
+    """The error for one xi at one step."""
+
+    step: int
+    xi: str
+    mse: float | None
+    status: str
+    se: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_finite: int
+    theory: float | None
+    median: NotRequired[dict[str, Any] | None]
+
+
+class Failure(TypedDict):
+    """The first failure of a path."""
+
+    step: int
+    replicate: int
+
+
+class Summary(TypedDict):
+    """summary.json."""
+
+    schema_version: int
+    name: str
+    claim: str
+    seed: int
+    paths: int
+    steps: int
+    dim: int
+    errors: list[ErrorRow]
+    outcomes: dict[str, int]
+    first_failure: Failure | None
+    warnings: list[str]
+    without_interval: NotRequired[dict[str, str]]
+    network: NotRequired[dict[str, Any]]
+    counterexample: NotRequired[dict[str, Any]]
+
+
+class Measured(TypedDict):
+    """A floor or a slope in verdict.json."""
+
+    value: float | None
+    se: float | None
+    ci_low: float | None
+    ci_high: float | None
+    lower: NotRequired[float | None]
+    step: NotRequired[int]
+
+
+class Verdict(TypedDict):
+    """verdict.json."""
+
+    verdict: str
+    reason: str
+    floors: dict[str, Measured]
+    slopes: dict[str, Measured]
+
+
+class Prediction(TypedDict):
+    """An entry of predictions.json."""
+
+    of: str
+    value: float
+    se: float
+
+
+class Sweep(TypedDict):
+    """sweep.json."""
+
+    schema_version: int
+    name: str
+    claim: NotRequired[str]
+    keys: list[str]
+    xi: list[str]
+    floors: list[str]
+    curves: list[str]
+    baseline: NotRequired[str]
+    cells: int
+    failed: NotRequired[int]
+    paths: int | None
+    steps: int | None
+
+
+class Named(TypedDict):
+    """A component in config.yaml."""
+
+    name: str
+
+
+class Config(TypedDict):
+    """config.yaml of a run, resolved."""
+
+    objective: Named
+    optimizer: Named
+    learning_rate: Named
+    batch_size: Named
+
+
+def read_arrays(content: bytes, wanted: Mapping[str, tuple[str, int]], what: object) -> Arrays:
+    """Read the arrays of an NPZ file. Raises UsageError with `what`, its name, for a damaged one.
+
+    wanted: those that must be there, each with its kinds and its number of axes. Pickles are refused.
+    """
+    try:
+        _check_sizes(content)
+        with np.load(io.BytesIO(content)) as file:
+            found = {name: file[name] for name in file.files}
+    except UNREADABLE:
+        raise UsageError(f"{what} is damaged: it is no NPZ file") from None
+    for name, (kinds, axes) in wanted.items():
+        array = found.get(name)
+        if array is None:
+            raise UsageError(f"{what} is damaged: it has no array {name!r}")
+        if array.dtype.kind not in kinds or array.ndim != axes:
+            raise UsageError(f"{what} is damaged: {name} has type {array.dtype} and {array.ndim} axes")
+    return found
+
+
+def _check_sizes(content: bytes) -> None:
+    """Raise ValueError for an archive that would unpack to more than anything nonconv writes."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MOST_ARRAY_BYTES:
+            raise ValueError("too large")
