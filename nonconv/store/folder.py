@@ -101,7 +101,7 @@ class Folder:
             if not there:
                 with suppress(OSError):
                     self.path.rmdir()  # unless there is something in it already, from which the next command continues
-            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
+            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror or error}") from error
 
     def _refuse_lost(self, names: list[str]) -> None:
         """Raise UsageError if there are files that were written and are not there as they were."""
