@@ -216,6 +216,20 @@ def test_something_else_under_the_name_of_a_file(put: Any, kind: str, cache: Pat
 
 
 @pytest.mark.compiles
+@pytest.mark.parametrize(
+    "put", [lambda path: path.write_bytes(b"half"), _put_folder, os.mkfifo], ids=["file", "folder", "pipe"]
+)
+def test_what_a_killed_process_left_goes(put: Any, cache: Path, compiled: list[str]) -> None:
+    assert scaled() == EXPECTED
+    (code,) = files(cache, "o")
+    code.unlink()
+    put(code.with_name(f"{HALF_WRITTEN}{code.name}"))
+    assert [scaled(), scaled()] == [EXPECTED] * 2
+    assert len(compiled) == 2
+    assert not list(cache.rglob(f"{HALF_WRITTEN}*"))
+
+
+@pytest.mark.compiles
 def test_the_code_of_another_kernel_under_the_name_of_this_one(cache: Path, compiled: list[str]) -> None:
     """Whole, but for other arguments or another text: it would read memory that is not its own."""
     functions = Function("advance", SCALE), Function("advance", SCALE.replace("+ shift", "- shift"))

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.atomic import write_whole
+from nonconv.atomic import HALF_WRITTEN
 
 Kinds = tuple[Any, ...]
 """The kinds of arguments: <f8, <i8 or <u8 for a number, `dtype:dimensions` for an array, a tuple for a tuple."""
@@ -46,11 +46,25 @@ def write_code(path: Path, code: Code) -> None:
 
 
 def write_cached(path: Path, content: bytes) -> None:
-    """Write a file of the cache atomically, in place of whatever has its name. Raises OSError if that cannot be done."""
-    if path.is_dir() and not path.is_symlink():  # a rename does not replace a folder
-        shutil.rmtree(path)
-    # Not synced: what a power failure damages has another digest, and is compiled again.
-    write_whole(path, content)
+    """Write a file of the cache in one step, in place of whatever has its name. Raises OSError if that cannot be done.
+
+    Half-written it has one name, which whoever compiles it next replaces: a killed process leaves nothing for good.
+    """
+    half = path.with_name(f"{HALF_WRITTEN}{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name in (half, path):
+        if name.is_dir() and not name.is_symlink():  # a rename does not replace a folder
+            shutil.rmtree(name)
+    half.unlink(missing_ok=True)
+    try:
+        # Not synced: what a power failure damages has another digest, and is compiled again. So is what two processes write
+        # at once, where there are no locks.
+        with half.open("xb") as file:
+            file.write(content)
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
 
 
 def _digest(path: Path, content: bytes) -> bytes:
