@@ -1,6 +1,7 @@
 """The command line: what goes to which stream, what it returns, and what a person is told who got something wrong."""
 
 import csv
+import errno
 import io
 import json
 import math
@@ -921,3 +922,26 @@ def test_a_signal_that_is_to_be_ignored_is() -> None:
 def test_who_imports_the_program_keeps_its_signals() -> None:
     code = "import signal, nonconv.__main__; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "too many open files"),
+        (MemoryError(), "not enough memory"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no more processes or threads"),
+        (RuntimeError("can't start new thread"), "no more processes or threads"),
+    ],
+    ids=["files", "memory", "processes", "threads"],
+)
+def test_what_the_system_lacks_is_said(config: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, says: str) -> None:
+    """Whatever was raised because of it."""
+
+    def broken(*arguments: Any) -> None:
+        try:
+            raise error
+        except type(error) as cause:
+            raise ValueError("of some library") from cause
+
+    monkeypatch.setattr(experiment, "validate", broken)
+    assert says in bad("show", config).lower()

@@ -10,6 +10,7 @@ import pytest
 
 from kit.experiments import written
 from kit.runs import drawn
+from nonconv.checks import comparison
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
@@ -227,3 +228,13 @@ def test_a_point_that_is_reached_up_to_rounding_is_the_limit(tmp_path: Path) -> 
     text = (tmp_path / "out" / "summary.md").read_text()
     assert "is minimizer = 0.7: E|Θ − minimizer|² is 0 up to rounding" in text
     assert "is not 0.69: E|Θ − 0.69|² stays up" in text
+
+
+def test_differences_that_are_not_finite_are_said_to_be_so(tmp_path: Path) -> None:
+    """Of runs that overflow, and of runs with one path, whose differences have no interval."""
+    for paths, rate in ((10, 1.9), (1, 0.1)):
+        for name, start in (("a", 1e77), ("b", 1e76)):
+            finished(tmp_path / name / str(paths), paths=paths, learning_rate=rate, start=start, steps=2000)
+        folders = (tmp_path / name / str(paths) / "out" for name in "ab")
+        _, shown = comparison.rows(comparison.compare(*folders))
+        assert all(row[3] == "not finite" if paths > 1 else "±" not in row[3] for row in shown)

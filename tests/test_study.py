@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,9 +29,9 @@ from nonconv.engine import blocks
 from nonconv.experiment import sources, table
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
-from nonconv.faults.errors import Interrupted
+from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Figures, draw_here
-from nonconv.store.folder import CHECKPOINT, MANIFEST
+from nonconv.store.folder import CHECKPOINT, MANIFEST, Folder
 from nonconv.study import loop as study
 
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
@@ -222,6 +223,54 @@ def test_a_data_file_that_changes_after_it_was_read_changes_nothing(tmp_path: Pa
     assert cell.resolved["objective"]["data"]["sha256"] == hashlib.sha256(before).hexdigest()
     assert run(cell, tmp_path / "out") == undisturbed
     assert (tmp_path / "out" / "data" / "rows.csv").read_bytes() == before
+
+
+VANISH: dict[str, Callable[[Path], object]] = {
+    "removed": shutil.rmtree,
+    "renamed": lambda folder: folder.rename(folder.with_name("elsewhere")),
+    "replaced": lambda folder: shutil.copytree(
+        folder.rename(folder.with_name("elsewhere")), folder, ignore=lambda *all: all[1]
+    ),
+    "one file": lambda folder: next(folder.glob("*.csv"), folder / MANIFEST).unlink(missing_ok=True),
+    "figures": lambda folder: shutil.rmtree(folder / "figures"),
+}
+MOMENTS = {
+    "while simulating": (study, "simulate_cell"),
+    "while publishing": (study, "markdown"),
+    "before the manifest": (Folder, "seal"),
+    "after the manifest": (Folder, "refuse_vanished"),
+}
+
+
+def strike(monkeypatch: pytest.MonkeyPatch, moment: tuple[Any, str], folder: Path, how: str, after: str = "") -> None:
+    """Let the folder vanish once, before a function is called; `after`: not before there is this file."""
+    function = getattr(*moment)
+    done: list[str] = []
+
+    def striking(*arguments: Any, **options: Any) -> Any:
+        if not done and (not after or (folder / after).exists()):
+            done.append(how)
+            VANISH[how](folder)
+        return function(*arguments, **options)
+
+    monkeypatch.setattr(*moment, striking)
+
+
+@pytest.mark.parametrize("how", VANISH)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_folder_that_vanishes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, how: str) -> None:
+    """A run that ends well has all its files; nothing is written to what has taken the folder's place."""
+    if moment in ("while simulating", "while publishing") and how in ("one file", "figures"):
+        pytest.skip("not written yet")
+    cell, folder = read_cell(written(tmp_path / "in", NO_FLOORS), []), tmp_path / "out"
+    strike(monkeypatch, MOMENTS[moment], folder, how, MANIFEST if moment == "after the manifest" else "")
+    with pytest.raises(UsageError, match=r"removed|replaced"):
+        run(cell, folder)
+    assert folder.exists() == (how in ("replaced", "one file", "figures"))
+    if how == "replaced":
+        assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+    assert MANIFEST in {path.name for path in study.run(cell, folder, 1, draw=drawn).folder.iterdir()}
 
 
 def test_force_begins_anew(cell: Cell, tmp_path: Path, simulated: list[int]) -> None:

@@ -55,7 +55,7 @@ from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
 from nonconv.store import folder as store
 from nonconv.store import formats
-from nonconv.store.folder import BEGUN, MANIFEST
+from nonconv.store.folder import BEGUN, MANIFEST, Folder
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
@@ -414,6 +414,27 @@ def test_files_that_change_or_go_meanwhile_change_nothing(tmp_path: Path, kind: 
     (tmp_path / "in" / "rows.csv").unlink()
     assert run_sweep(sweep, surveyed, tmp_path / "out", partial(kind, sweep, 2), draw=drawn).failures == {}
     assert contents(tmp_path / "out") == undisturbed
+
+
+@pytest.mark.parametrize("what", ["sweep", "cell"])
+@pytest.mark.parametrize("moment", [(Cells, "publish"), (Folder, "seal")], ids=["between cells", "at the end"])
+def test_a_sweep_that_ends_well_has_all_its_cells(
+    tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch, moment: tuple[Any, str], what: str
+) -> None:
+    folder, function = tmp_path / "out", getattr(*moment)
+
+    def striking(*arguments: Any, **options: Any) -> Any:
+        for place in (folder / CELLS_FOLDER).glob("*"):
+            shutil.rmtree(folder if what == "sweep" else place)
+            break
+        return function(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*moment, striking)
+        with pytest.raises(UsageError, match="removed"):
+            run(small, folder)
+    assert folder.exists() == (what == "cell")
+    assert run(small, folder) == run(small, tmp_path / "undisturbed")
 
 
 def test_a_cluster_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,8 @@ def _row(found: Difference) -> list[str]:
     """Return the row of one quantity; correlation and gain are empty where they are not finite."""
     p = found.paired
     ends = {"ci_low": number(p.ci_low), "ci_high": number(p.ci_high)}
-    shown = interval({"mse": number(p.value), **ends, "status": "not finite", "n": 0, "n_finite": 0})
+    value = number(p.value)
+    shown = "not finite" if value is None else interval({"mse": value, **ends, "status": "", "n": 0, "n_finite": 0})
     known = np.isfinite([p.correlation, p.narrower]).all()
     # A factor beyond this is one of rounding errors: the difference is the same on every path.
     gain = f"{p.narrower:.1f} ×" if p.narrower < MOST_GAINED else "same on every path"

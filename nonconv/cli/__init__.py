@@ -13,6 +13,7 @@ import typer
 from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
+from nonconv.cli.shortage import shortage
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.signals import stop_at_once
 from nonconv.streams import make_visible
@@ -82,9 +83,9 @@ def main() -> None:
         code = Interrupted.exit_code
     except BrokenPipeError:
         os._exit(0)  # the reader has closed the pipe, as `head` does
-    except OSError as error:
+    except (OSError, MemoryError, ImportError) as error:
         if not code:
-            say(f"standard output: {error.strerror}")
+            say(shortage(error) or f"standard output: {getattr(error, 'strerror', None) or error}")
         code = code or UsageError.exit_code
     # Everything is written. A normal exit would tear down numba's compiler, which takes a quarter of a second.
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from nonconv.cli.library_warnings import kept_warnings
+from nonconv.cli.shortage import shortage
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.signals import stopping_commands
 
@@ -63,6 +64,8 @@ def reported(command: Command) -> Command:
                 return command(*arguments, **options)
         except NonconvError as error:
             say(traceback.format_exc() if verbose else str(error))
+            if missing := shortage(error):
+                say(f"The cause: {missing}.")
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             say("Stopped.")
@@ -73,9 +76,12 @@ def reported(command: Command) -> Command:
             raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            say(traceback.format_exc() if verbose else f"{where}{error.strerror or error}")
+            say(traceback.format_exc() if verbose else f"{where}{shortage(error) or error.strerror or error}")
             raise typer.Exit(UsageError.exit_code) from None
         except Exception as error:  # a defect of nonconv: every error that a user can cause is handled above
+            if missing := shortage(error):
+                say(traceback.format_exc() if verbose else f"{missing[0].upper()}{missing[1:]}.")
+                raise typer.Exit(UsageError.exit_code) from None
             hint = "" if verbose else " (-v shows the traceback)"
             say(f"Internal error, please report it: {type(error).__name__}: {error}{hint}")
             if verbose:

@@ -63,37 +63,58 @@ class Manifest(TypedDict):
 class Folder:
     """The output folder of a run or a sweep, named by its identity.
 
-    files: SHA-256 of what was written, by name; `seal` puts them into the manifest.
+    files: SHA-256 of what was written, by name; `seal` puts them into the manifest. inode: device and number of the folder
+    that was opened, whatever has its name later; None before.
     """
 
     def __init__(self, path: Path, identity: str) -> None:
         self.path, self.identity = path, identity
         self.files: dict[str, str] = {}
+        self.inode: tuple[int, int] | None = None
 
     @contextmanager
     def opened(self, force: bool, keeping: Mapping[str, Any] | None = None) -> Iterator[None]:
         """Hold the folder for writing, by a lock, while the context is open.
 
         force: begin anew, whatever is there. keeping: the manifest of a result whose numbers stay, however this process ends.
-        Raises UsageError when the folder is in use or cannot be written, or, without force, belongs to something else.
+        Raises UsageError when the folder is in use, cannot be written or goes away meanwhile, or, without force, belongs to
+        something else.
         """
         self._refuse_foreign(force)
         there = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self.inode = _inode(self.path)
             with _locked(self.path):
                 self._write_synced(BEGUN, as_json({"identity": self.identity} | ({KEPT: keeping} if keeping else {})))
                 # The manifest goes first of all: from now on the folder is unfinished, however this process ends.
                 for name in (MANIFEST, *([CHECKPOINT] if force else []), *_list_half_written(self.path)):
                     _remove(self.path / name)
                 yield
+            self._refuse_lost([name for name in self.files if not (self.path / name).is_file()])
         except Timeout:
             raise UsageError(f"{self.path} is in use by another nonconv; wait for it, or choose another --out") from None
-        except OSError as error:
+        except (OSError, UsageError) as error:
+            self.refuse_vanished()  # which explains whatever else went wrong
+            if isinstance(error, UsageError):
+                raise
             if not there:
                 with suppress(OSError):
                     self.path.rmdir()  # unless there is something in it already, from which the next command continues
-            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror}") from error
+            raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror or error}") from error
+
+    def _refuse_lost(self, names: list[str]) -> None:
+        """Raise UsageError if there are files that were written and are not there as they were."""
+        if names:
+            what = f"{self.path}: removed or changed while other files were written: {', '.join(names)}"
+            raise UsageError(f"{what}; run the same command again")
+
+    def refuse_vanished(self) -> None:
+        """Raise UsageError if the folder that was opened has been removed, renamed or replaced since."""
+        if self.inode is not None and _inode(self.path) != self.inode:
+            raise UsageError(
+                f"{self.path} was removed, renamed or replaced while results were written to it; run the same command again"
+            )
 
     def _refuse_foreign(self, force: bool) -> None:
         """Raise UsageError if the folder holds what this config did not write. Never overwrite without --force."""
@@ -180,6 +201,7 @@ class Folder:
             _remove(self.path / name)
         # The manifest says that all other files are there. After a power failure it must not be there without them, and a
         # system may bring files to the disk in another order than they were written.
+        self.refuse_vanished()  # writing would make a new folder, without the other files
         write_whole(self.path / name, content, sync=True)
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
@@ -206,7 +228,11 @@ class Folder:
         return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
 
     def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
-        """Write the manifest, with the resolved config and facts of the run. The folder is then finished. Raises OSError."""
+        """Write the manifest, with the resolved config and facts of the run. The folder is then finished.
+
+        Raises OSError, or UsageError if a file that was written is not there any more.
+        """
+        self._refuse_lost(damaged(self.path, {"files": self.files}))
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "identity": self.identity,
@@ -215,9 +241,19 @@ class Folder:
             "files": dict(sorted(self.files.items())),
         }  # SEALED names what is put in here
         self._write_synced(MANIFEST, as_json(manifest))
+        self.refuse_vanished()
         # After the manifest is on disk: a crash in between leaves a finished folder with two files too many.
         for name in (BEGUN, CHECKPOINT):
             (self.path / name).unlink(missing_ok=True)
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one of the same name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(path: Path) -> None:

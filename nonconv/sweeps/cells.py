@@ -64,10 +64,11 @@ class Cells:
     """The cells of a sweep: `cells/`, `cells.zip`, and `unfinished.cells/`, which is removed once the sweep is finished.
 
     number: of cells in the sweep; small ones are packed where there are many. waiting: finished ones that `flush` will write.
+    refuse_vanished: called before anything is written; raises UsageError if the sweep's folder is not there any more.
     """
 
-    def __init__(self, sweep: Path, number: int = 0) -> None:
-        self.sweep, self.packs = sweep, number > FEW_CELLS
+    def __init__(self, sweep: Path, number: int = 0, refuse_vanished: Callable[[], None] = lambda: None) -> None:
+        self.sweep, self.packs, self.refuse_vanished = sweep, number > FEW_CELLS, refuse_vanished
         self.folder, self.unfinished = sweep / CELLS_FOLDER, sweep / UNFINISHED_FOLDER
         self.waiting: dict[str, Bundle] = {}
         self.failed: set[str] = set()
@@ -179,6 +180,7 @@ class Cells:
 
     def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
         """Save the arrays of an unfinished cell's tally. Raises OSError."""
+        self.refuse_vanished()
         content = packed(arrays)
         write_whole(self.unfinished / f"{name}.checkpoint", _checkpoint_digest(cell, content) + content)
 
@@ -196,6 +198,7 @@ class Cells:
 
     def _write_folder(self, name: str, files: Mapping[str, bytes]) -> None:
         """Write a cell's folder by one rename. Raises OSError."""
+        self.refuse_vanished()
         # Beside the cells, on the same file system, so that one rename publishes it.
         half = self.unfinished / name
         shutil.rmtree(half, ignore_errors=True)
@@ -226,6 +229,7 @@ class Cells:
         """Write the small cells that wait: one archive, whole or not at all. Raises OSError."""
         if not self.waiting:
             return
+        self.refuse_vanished()
         number = max((int(pack.path.stem) for pack in self._parts if pack.path.stem.isdigit()), default=0) + 1
         path = self.unfinished / f"{number:09d}{SUFFIX}"
         with writing_whole(path) as file:
@@ -253,6 +257,13 @@ class Cells:
             del self._archive, self._parts
             self._parts = []
         return archive if archive.is_file() else None
+
+    def is_there(self, name: str) -> bool:
+        """Whether a cell is in the archive, or all files of its folder are there. Their content is not looked at."""
+        if name in self._archive.places:
+            return True
+        manifest = self._read_manifest(name)
+        return manifest is not None and all((self.path(name) / file).is_file() for file in manifest["files"])
 
     def all_packed(self, names: Sequence[str]) -> bool:
         """Whether all these cells are in the archive."""

@@ -135,8 +135,15 @@ def run_in_fork(task: Task) -> Any:
 
 
 def open_processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executor]:
-    """Start this many forks of this process; they are ended with the context."""
-    return closing(Processes(sweep, workers))
+    """Start this many forks of this process; they are ended with the context.
+
+    Raises UsageError where the system has too little for them: shared memory, processes or files.
+    """
+    try:
+        return closing(Processes(sweep, workers))
+    except (OSError, RuntimeError, NotImplementedError, ImportError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"worker processes cannot be started ({why}); --executor threads needs none") from error
 
 
 class Threads:

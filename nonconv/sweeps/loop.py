@@ -58,7 +58,8 @@ def run_sweep(
     fail_fast: stop at the first cell that fails. progress: opens a function that is called with every event.
     Raises UsageError, or Interrupted once finished cells and whole blocks are saved.
     """
-    store, cells = Folder(folder, survey.identity), Cells(folder, len(survey.ids))
+    store = Folder(folder, survey.identity)
+    cells = Cells(folder, len(survey.ids), store.refuse_vanished)
     if not force:
         if is_finished(sweep, survey, store, cells):
             tidy(folder)
@@ -84,7 +85,16 @@ def run_sweep(
         # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
         store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(survey, flow), **surroundings())
+        _refuse_lost_cells(survey, cells, flow)
     return Outcome(folder, flow.computed, flow.reused, flow.failures)
+
+
+def _refuse_lost_cells(survey: Survey, cells: Cells, flow: Flow) -> None:
+    """Raise UsageError if a cell that was finished is not there any more."""
+    lost = [name for name in survey.ids if name not in flow.failures and not cells.is_there(name)]
+    if lost:
+        what = f"{cells.sweep}: {count(len(lost), 'cell')} removed while others were computed, as {lost[0]}"
+        raise UsageError(f"{what}; run the same command again")
 
 
 def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] | None:
