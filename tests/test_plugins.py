@@ -591,7 +591,7 @@ def test_what_the_kernel_of_a_network_raises_ends_the_run_at_its_line() -> None:
     changed("absolute.py", loop, f'    if n == 64:\n        raise ValueError("too many")\n{loop}')
     network = {"name": "mlp", "hidden": [4], "data": {"name": "absolute", "noise": 0.5}}
     path = config(plugins=["absolute.py"], objective=network, optimizer="sgd", batch_size=8, steps=3, paths=8)
-    with pytest.raises(PluginError, match=r"^absolute.py:\d+:\d+: cannot be run: ValueError: too many"):
+    with pytest.raises(PluginError, match=r"^absolute.py:\d+:9: cannot be run: ValueError: too many\n.*\n *\| {9}\^{28}$"):
         finished(path, "out")
 
 

@@ -3,7 +3,9 @@
 Its compiler is not imported, which would take half a second; `compiler` is, where something must be compiled.
 """
 
+import ast
 import ctypes
+import linecache
 import pickle
 import threading
 from collections.abc import Callable, Iterator
@@ -106,9 +108,13 @@ def _raise(failure: Failure) -> NoReturn:
     """Raise an exception where compiled code did, so that its traceback shows the line."""
     assert failure.pickled is not None
     kind, arguments, (function, file, line) = pickle.loads(ctypes.string_at(failure.pickled, failure.size))
-    # A traceback reads the line's text from the file: code of that file name and line is enough for it to appear.
-    text = "\n" * (line - 1) + "raise error"
-    exec(compile(text, file, "exec"), {"error": kind(*(arguments or ())), "__name__": function})
+    # A traceback reads the line's text from the file: code of that place is enough for it to appear.
+    tree, text = ast.parse("raise error"), linecache.getline(file, line).rstrip()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt | ast.expr):
+            node.lineno = node.end_lineno = line
+            node.col_offset, node.end_col_offset = len(text) - len(text.lstrip()), len(text)
+    exec(compile(tree, file, "exec"), {"error": kind(*(arguments or ())), "__name__": function})
     raise AssertionError
 
 
