@@ -42,7 +42,7 @@ def validate(
     problems: list[str] = []
     for config in configs:
         try:
-            _check(config, settings)
+            _check(config, settings, quiet)
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -51,8 +51,9 @@ def validate(
         say(f"{count(len(configs), 'valid config')}")
 
 
-def _check(config: Path, settings: list[str]) -> None:
+def _check(config: Path, settings: list[str], quiet: bool) -> None:
     """Read a config, and every cell of the grid if it has one. Raises ConfigError."""
+    from nonconv.cli.progress import tell_cells_read
     from nonconv.config.document import read
     from nonconv.experiment.binding import make_cell
     from nonconv.sweeps.sweep import as_sweep, survey
@@ -61,4 +62,5 @@ def _check(config: Path, settings: list[str]) -> None:
     # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
     make_cell(document)
     if "sweep" in document.data:
-        survey(as_sweep(document))
+        sweep = as_sweep(document)
+        survey(sweep, tell_cells_read(sweep.grid, quiet))

@@ -15,9 +15,25 @@ from nonconv.words import count
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
+    from nonconv.sweeps.grid import Grid
 
+READING_SECONDS = 2.0
+"""Time between two lines of progress while a grid is read, before anything else is shown."""
 PLAIN_SECONDS = 10.0
 """Time between two lines of progress where stderr is no terminal."""
+
+
+def tell_cells_read(grid: "Grid", quiet: bool) -> Callable[[int], None]:
+    """Return what to call with the number of cells of a grid that are read: it prints a line every few seconds."""
+    last, most = time.monotonic(), count(grid.size, "cell")
+
+    def update(done: int) -> None:
+        nonlocal last
+        if not quiet and time.monotonic() - last > READING_SECONDS:
+            last = time.monotonic()
+            say(f"reading the grid: {done} of {most}")
+
+    return update
 
 
 @contextmanager

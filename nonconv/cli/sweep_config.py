@@ -82,7 +82,11 @@ def sweep(
     if dry_run:
         grid = _read_grid(config, settings, grids)
         finished = None if force else _find_finished(grid, out)
-        left = _finished_plan(*finished) if finished else _plan_left(_survey(grid, out), workers or default_workers(), force)
+        left = (
+            _finished_plan(*finished)
+            if finished
+            else _plan_left(_survey(grid, out, quiet), workers or default_workers(), force)
+        )
         _print_plan(grid, left, workers or default_workers(), as_json)
         return
     # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
@@ -93,7 +97,7 @@ def sweep(
             tidy(finished[0])
             _print_result(_reused(*finished), as_json, quiet)
             return
-        plan = _survey(grid, out)
+        plan = _survey(grid, out, quiet)
         open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), quiet or as_json)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet)
@@ -162,12 +166,13 @@ def _reused(folder: Path, manifest: dict[str, Any]) -> "Outcome":
     return Outcome(folder, 0, int(manifest["cells"]), {})
 
 
-def _survey(grid: "Sweep", out: Path | None) -> Plan:
+def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
     """Survey the sweep, and choose its output folder. Raises ConfigError."""
 
+    from nonconv.cli.progress import tell_cells_read
     from nonconv.sweeps.sweep import survey
 
-    surveyed = survey(grid)
+    surveyed = survey(grid, tell_cells_read(grid.grid, quiet))
     return Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
 
 

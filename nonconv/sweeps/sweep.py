@@ -8,7 +8,7 @@ finds all errors, all ids, and what the table's columns are.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -172,10 +172,14 @@ def _without_block(document: Document) -> Document:
     return replace(document, data=data)
 
 
-def survey(sweep: Sweep) -> Survey:
-    """Make every cell once and collect what is known of it. Raises ConfigError with the problems of all cells."""
+def survey(sweep: Sweep, progress: Callable[[int], None] = lambda done: None) -> Survey:
+    """Make every cell once and collect what is known of it.
+
+    progress: called with the number of cells made. Raises ConfigError with the problems of all cells.
+    """
     problems, found = _CellProblems(), _Surveyor(sweep)
-    for point in sweep.points():
+    for done, point in enumerate(sweep.points()):
+        progress(done)
         try:
             cell = sweep.cell(point)
         except ConfigError as error:
