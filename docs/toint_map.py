@@ -13,7 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nonconv.experiment.binding import read_cell
-from nonconv.report.run import read_rows, read_run
+from nonconv.report.run import read_run
+from nonconv.results.columns import read_columns
 from nonconv.study import loop as study
 
 HERE = Path(__file__).parent
@@ -32,8 +33,8 @@ def measured(folder: Path, beta1: float, beta2: float, *settings: str) -> Path:
 def row(folder: Path, beta1: float, beta2: float) -> tuple[float, ...]:
     """COLUMNS of one cell."""
     share = read_run(measured(folder, beta1, beta2, "paths=500", "steps=2000")).summary["counterexample"]["escaped"]
-    slopes = read_rows(measured(folder, beta1, beta2, "paths=1", "steps=2000", BEHIND) / "slopes.csv")[0]
-    growth = float(slopes["growth"]), float(slopes["predicted_growth"])
+    slopes = read_columns(measured(folder, beta1, beta2, "paths=1", "steps=2000", BEHIND) / "slopes.csv")
+    growth = [float(slopes.numbers(name)[0]) for name in ("growth", "predicted_growth")]
     return beta1, beta2, share["value"], share["ci_low"], share["ci_high"], *growth
 
 

@@ -3,15 +3,14 @@
 GitHub shows what is written to the file $GITHUB_STEP_SUMMARY on the page of the job.
 """
 
-import re
 from collections.abc import Sequence
 
 from nonconv.checks.expectations import STATUSES, combine
 from nonconv.checks.junit import Checked
+from nonconv.report.markup import markdown_cell, markdown_text
 from nonconv.words import count
 
 MARKS = {"met": "✅ met", "refuted": "❌ refuted", "undecided": "❔ undecided"}
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")
 
 
 def markdown(checked: Sequence[Checked], notes: Sequence[str] = ()) -> str:
@@ -25,7 +24,7 @@ def markdown(checked: Sequence[Checked], notes: Sequence[str] = ()) -> str:
     parts = [
         "## nonconv check",
         f"**{MARKS[status]}**: {count(len(every), 'expectation')}: {counts or 'none'}.",
-        *(_escaped(note) for note in notes),
+        *(markdown_text(note) for note in notes),
         _table(["status", "config", "claim", "expectations", "seconds"], [_about(one) for one in checked]),
     ]
     wrong = [_expectation(one, k) for one in checked for k, row in enumerate(one.rows) if row.status != "met"]
@@ -41,24 +40,19 @@ def _about(one: Checked) -> list[str]:
     """Return the row of a config."""
     met = sum(row.status == "met" for row in one.rows)
     status = MARKS[combine(row.status for row in one.rows)]
-    return [status, _name(one), _escaped(one.claim), f"{met} of {len(one.rows)} met", f"{one.seconds:.1f}"]
+    return [status, _name(one), markdown_cell(one.claim), f"{met} of {len(one.rows)} met", f"{one.seconds:.1f}"]
 
 
 def _name(one: Checked) -> str:
-    return _escaped(one.config if one.subject == "run" else f"{one.config} ({one.subject})")
+    return markdown_cell(one.config if one.subject == "run" else f"{one.config} ({one.subject})")
 
 
 def _expectation(one: Checked, k: int) -> list[str]:
     """Return the row of an expectation."""
     row = one.rows[k]
-    return [MARKS[row.status], _name(one), _escaped(row.expected), _escaped(row.found)]
+    return [MARKS[row.status], _name(one), markdown_cell(row.expected), markdown_cell(row.found)]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in GitHub's Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-
-
-def _escaped(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, in one line."""
-    return SPECIAL.sub(r"\\\1", " ".join("".join(c if c.isprintable() else " " for c in text).split()))

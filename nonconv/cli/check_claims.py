@@ -204,13 +204,14 @@ def _read_sweep(config: Path, document: "Document", out: Path) -> _Task:
     """Read what a config expects of its sweep. Raises ConfigError."""
     from nonconv.checks.sweep_expectations import find_unanswerable_in_sweep
     from nonconv.config.expect import OF_SWEEP
+    from nonconv.experiment.identity import folder_name
     from nonconv.faults.problems import Problem
     from nonconv.sweeps.sweep import as_sweep, survey
 
     sweep = as_sweep(document)
     surveyed = survey(sweep)
     expect = {key: value for key, value in sweep.expectations().items() if key in OF_SWEEP}
-    folder = out / f"{sweep.name}-{surveyed.identity[:8]}"
+    folder = out / folder_name(sweep.name, surveyed.identity)
     task = _Task(config, document, expect, folder, plan=Plan(sweep, surveyed, folder))
     problems: list[Problem] = find_unanswerable_in_sweep(expect, _swept_cells(task), task.place)
     if problems:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nonconv.atomic import fitting_name
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -138,7 +137,9 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
 
 def _folder(grid: "Sweep", identity: str, out: Path | None) -> Path:
     """Choose the output folder."""
-    return out or Path("outputs") / fitting_name(grid.name, f"-{identity[:8]}")
+    from nonconv.experiment.identity import folder_name
+
+    return out or Path("outputs") / folder_name(grid.name, identity)
 
 
 def _find_finished(grid: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from nonconv.atomic import fitting_name
 from nonconv.components.definitions import Chosen, Distribution, Law, Limits
 from nonconv.engine.program import Program
-from nonconv.experiment.identity import identity, portable
+from nonconv.experiment.identity import folder_name, identity, portable
 from nonconv.faults.blame import Plugin
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
@@ -133,7 +132,7 @@ class Cell:
     @property
     def folder_name(self) -> str:
         """The default name of its output folder: `adam_const-1a2b3c4d`."""
-        return fitting_name(self.name, f"-{self.identity[:8]}")
+        return folder_name(self.name, self.identity)
 
     @property
     def deterministic(self) -> bool:

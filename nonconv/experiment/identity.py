@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from nonconv.atomic import fitting_name
 from nonconv.readback import read_object
 from nonconv.reading import is_stream
 
@@ -31,6 +32,11 @@ def name_of(config: Path) -> str:
         return "stdin" if is_stream(config) else config.stem
     name = manifest.get("name", config.absolute().parent.name)
     return name if isinstance(name, str) and name == Path(name).name else config.stem
+
+
+def folder_name(name: str, identity: str) -> str:
+    """Return the usual name of the output folder of a run or a sweep: `adam_const-1a2b3c4d`."""
+    return fitting_name(name, f"-{identity[:8]}")
 
 
 def plain(model: Any) -> dict[str, Any]:
