@@ -24,7 +24,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.cli.tables import print_table
+from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.streams import visible
 from nonconv.words import count
@@ -166,15 +166,16 @@ def _print_result(result: Any) -> None:
     from nonconv.report.verdict_text import verdict
 
     header, rows = short_rows(result)
-    print(setting(result))
+    print_sentence(setting(result))
     print_table("E|Θₙ − ξ|² ± half width of its 95 % interval, per ξ", header, rows, numbers=True)
     for sentence in findings(result):
-        print(sentence)
+        print_sentence(sentence)
     title, header, rows = groups(result)
     if rows:
         print()
         print_table(title, header, rows, numbers=True)
-    print(f"\nVerdict: {verdict(result)}")
+    print()
+    print_sentence(f"Verdict: {verdict(result)}")
     print(f"\n{result.folder / 'summary.md'}")
     for line in lines(result.folder, figure_names(result.folder)):
         print(line)

@@ -27,7 +27,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.cli.tables import print_table
+from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.words import count
 
@@ -293,7 +293,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
         facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
         write_stdout(encoded(result.about | facts))
         return
-    print(setting(result))
+    print_sentence(setting(result))
     header, rows = short_rows(result)
     if len(rows) <= MOST_TABLE_ROWS:
         print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
@@ -301,7 +301,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     if rows:
         print_table(title, header, rows, numbers=True)
     for sentence in findings(result):
-        print(sentence)
+        print_sentence(sentence)
     print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
     for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
         print(line)

@@ -15,6 +15,8 @@ from nonconv.streams import visible
 
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are then never split."""
+SENTENCE_WIDTH = 80
+"""The longest line of a sentence on a terminal."""
 BETWEEN, AROUND = 3, 2
 """Characters between two columns, and around all of them."""
 LEAST_WIDTH = 20
@@ -36,6 +38,12 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
         print(wrapped(title, width) if on_terminal else title)
     for line in lines(header, rows, width, numbers):
         print(line)
+
+
+def print_sentence(text: str) -> None:
+    """Print a sentence on stdout, on a terminal wrapped to lines that are easy to read."""
+    width = min(SENTENCE_WIDTH, max(LEAST_WIDTH, shutil.get_terminal_size().columns))
+    print(wrapped(text, width) if sys.stdout.isatty() else text)
 
 
 def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) -> Iterator[str]:
