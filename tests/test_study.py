@@ -212,9 +212,9 @@ def test_a_data_file_that_changes_after_it_was_read_changes_nothing(tmp_path: Pa
     before = (tmp_path / "in" / "rows.csv").read_bytes()
     undisturbed = run(read_cell(path, []), tmp_path / "undisturbed")
 
-    def rewritten(file: Path, content: bytes, columns: Any) -> Any:
+    def rewritten(file: Path, content: bytes, *arguments: Any) -> Any:
         file.write_bytes(b"x,y\n9,9\n8,1\n")
-        return table.read_table(file, content, columns)
+        return table.read_table(file, content, *arguments)
 
     monkeypatch.setattr("nonconv.experiment.sources.read_table", rewritten)
     sources._read_table_once.cache_clear()
