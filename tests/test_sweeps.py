@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import active_children, get_context
@@ -1265,7 +1265,9 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
 
 def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
     with pytest.raises(UsageError) as refusal:
-        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, CancelledError())))
+        outcome(
+            small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, executors.Lost("The Dask cluster is gone.")))
+        )
     assert str(refusal.value) == "The Dask cluster is gone. Finished cells are saved; run the same command to continue."
     run(small, tmp_path / "out")
 

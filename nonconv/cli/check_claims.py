@@ -187,7 +187,7 @@ def _read(config: Path, settings: list[str], out: Path, quiet: bool) -> list[_Ta
         if cell.swept and not of_sweep and not quiet:
             say(f"{config}: `expect` is about the config itself; all, share and order would be about its sweep")
     if of_sweep:
-        found.append(_read_sweep(config, document, out))
+        found.append(_read_sweep(config, document, out, quiet))
     return found
 
 
@@ -200,16 +200,17 @@ def _nowhere(config: Path) -> tuple[Any, str, str]:
     return Place(str(config), 0, 0, ""), "expect", allowed(Expect)
 
 
-def _read_sweep(config: Path, document: "Document", out: Path) -> _Task:
+def _read_sweep(config: Path, document: "Document", out: Path, quiet: bool) -> _Task:
     """Read what a config expects of its sweep. Raises ConfigError."""
     from nonconv.checks.sweep_expectations import find_unanswerable_in_sweep
+    from nonconv.cli.progress import tell_cells_read
     from nonconv.config.expect import OF_SWEEP
     from nonconv.experiment.identity import folder_name
     from nonconv.faults.problems import Problem
     from nonconv.sweeps.sweep import as_sweep, survey
 
     sweep = as_sweep(document)
-    surveyed = survey(sweep)
+    surveyed = survey(sweep, tell_cells_read(sweep.grid, quiet))
     expect = {key: value for key, value in sweep.expectations().items() if key in OF_SWEEP}
     folder = out / folder_name(sweep.name, surveyed.identity)
     task = _Task(config, document, expect, folder, plan=Plan(sweep, surveyed, folder))

@@ -13,12 +13,13 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import Pipe, active_children, get_context
+from multiprocessing import Pipe, active_children, get_context, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import gethostname
@@ -48,6 +49,10 @@ SCHEDULER_SECONDS, WORKER_SECONDS, CLOSING_SECONDS = 30, 120, 5
 """How long to wait for a Dask scheduler to answer, for its first worker, and for the end of the connection."""
 TELLING_SECONDS = 2.0
 """After how long to say what is waited for."""
+LOOKING_SECONDS, ANSWER_SECONDS = 2.0, 10.0
+"""How often to look whether a cluster that computes still has workers, and how long its scheduler may take to say it."""
+MOST_LOSSES = 3
+"""How often all workers of a cluster may be lost without a result between: a task may be what ends them."""
 Tell = Callable[[str], None]
 
 
@@ -85,12 +90,9 @@ class Processes:
         self.pool = ProcessPoolExecutor(workers, fork, initializer=_start_worker, initargs=(sweep, theirs, self.line))
         # A terminal sends Ctrl-C to all processes of the command. Only this one handles it, and saves what is whole. A signal
         # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
-        usual = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        try:
+        with _blocked(STOPPING):
             self.pool.submit(int)  # this forks the workers
             self.workers = active_children()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
         theirs.close()  # the workers have their own copies
 
     def submit(self, task: Task) -> "Future[Any]":
@@ -106,6 +108,19 @@ class Processes:
         for worker in self.workers:
             worker.kill()
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Block signals in this thread, and in what it starts, while the context is open."""
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 _worker_sweep: list[Sweep] = []
@@ -190,23 +205,118 @@ class SweepPayload:
     code: dict[str, str] = field(default_factory=dict)
 
 
+class Lost(CancelledError):
+    """A cluster cannot compute any more. Its text is a sentence that says why."""
+
+
 class Cluster:
-    """The workers of a Dask cluster. The sweep is sent to each once. If a worker dies, Dask gives its tasks to others."""
+    """The workers of a Dask cluster. The sweep is sent to each once. If a worker dies, Dask gives its tasks to others.
+
+    If all have died, the sweep that was sent is lost with them: it and the tasks are sent again once there is a new worker.
+    """
 
     seconds = DASK_SECONDS
 
-    def __init__(self, payload: SweepPayload, client: Any) -> None:
-        self.client = client
+    def __init__(self, payload: SweepPayload, client: Any, tell: Tell = lambda text: None) -> None:
+        self.client, self.content, self.tell = client, payload, tell
         cores = sum(client.nthreads().values())
         self.waiting = TASKS_PER_WORKER * max(cores, 1)
-        # Broadcast once; a task then names it by a key of a few bytes.
-        self.payload = client.scatter(payload, broadcast=True, hash=False)
+        self.awaited: list[_Awaited] = []
+        self.losses = 0
+        self._send()
+
+    def _send(self) -> None:
+        """Send the sweep to every worker; a task then names it by a key of a few bytes."""
+        self.payload = self.client.scatter(self.content, broadcast=True, hash=False)
 
     def submit(self, task: Task) -> "Future[Any]":
         """Hand a task to the scheduler."""
-        # Not pure: Dask would otherwise hash the task and might return the result of an equal one.
-        future: Future[Any] = self.client.submit(run_remotely, self.payload, task, pure=False)
+        self.awaited.append(_Awaited(self, task))
+        future: Future[Any] = self.awaited[-1]  # type: ignore[assignment]  # it has the one method that is used
         return future
+
+    def await_workers(self) -> None:
+        """Return once there is a worker. Raises Lost if there is none in time, or no scheduler any more."""
+        begun, told = time.monotonic(), False
+        while not (cores := self._cores()):
+            what = f"The Dask scheduler {'does not answer' if cores is None else 'has no worker left'}"
+            waited = time.monotonic() - begun
+            if waited > WORKER_SECONDS:
+                raise Lost(f"{what}; {WORKER_SECONDS:.0f} s were waited.")
+            if waited > TELLING_SECONDS and not told:
+                self.tell(f"{what}. Waiting for a worker, for at most {WORKER_SECONDS:.0f} s.")
+                told = True
+            time.sleep(min(LOOKING_SECONDS, 0.2))
+
+    def _cores(self) -> int | None:
+        """Return how many cores the workers have; None if the scheduler does not say it. Raises Lost if that is gone."""
+        if self.client.status != "running":
+            raise Lost("The Dask cluster is gone.")
+        try:
+            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=ANSWER_SECONDS)
+        except TimeoutError:
+            return None
+        except Exception as error:  # Dask raises many types for what goes wrong at the other end
+            raise Lost("The Dask cluster is gone.") from error
+        return sum(found.values())
+
+    def renew(self) -> None:
+        """Send again what was lost with the workers. Raises Lost if no worker comes, or if they are lost again and again."""
+        self.losses += 1
+        if self.losses > MOST_LOSSES:
+            raise Lost(f"All workers of the Dask cluster were lost {self.losses} times without a result.")
+        self.await_workers()
+        try:
+            refuse_other_code(self.client)
+            self._send()
+        except (UsageError, CancelledError):
+            raise
+        except Exception as error:  # the worker is lost again, or the scheduler
+            raise Lost(f"The Dask cluster is gone ({in_one_line(error)}).") from error
+        for one in self.awaited:
+            one.begin()
+
+
+class _Awaited:
+    """A task that a cluster computes. It is handed out again if it is lost with all workers."""
+
+    def __init__(self, cluster: Cluster, task: Task) -> None:
+        self.cluster, self.task = cluster, task
+        self.future: Any = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Hand the task out, unless the cluster has it."""
+        if self.future is None or self.future.cancelled():
+            with suppress(CancelledError):  # the sweep that was sent is lost: `result` sends it again
+                # Not pure: Dask would otherwise hash the task and might return the result of an equal one.
+                self.future = self.cluster.client.submit(run_remotely, self.cluster.payload, self.task, pure=False)
+
+    def result(self) -> Any:
+        """Wait for the result. Raises Lost if the cluster cannot compute it, and what the task raised."""
+        while True:
+            self._wait()
+            try:
+                result = self.future.result()
+            except CancelledError:  # the result was lost before it came here
+                self.future = None
+            else:
+                self.cluster.awaited.remove(self)
+                self.cluster.losses = 0
+                return result
+
+    def _wait(self) -> None:
+        """Wait for the end of the task; see to it meanwhile that there are workers."""
+        while True:
+            try:
+                if self.future is not None:
+                    self.future.exception(timeout=LOOKING_SECONDS)
+            except TimeoutError:
+                self.cluster.await_workers()
+                continue
+            if self.future is not None and not self.future.cancelled():
+                return
+            self.cluster.renew()
 
 
 @contextmanager
@@ -225,27 +335,45 @@ def open_cluster(
     library: Any = distributed  # it is not typed
     with ExitStack() as opened:
         _silence("distributed", "tornado", "asyncio")
-        if address is None:
-            kind = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-            local = opened.enter_context(library.LocalCluster(**kind))
+        local = opened.enter_context(_local_workers(library, workers, tell)) if address is None else None
         where = f"the scheduler {address}" if address else "the workers that this command has started"
+        named = f"--scheduler {address}" if address else "--executor dask"
         with _telling(f"Waiting for {where} to answer, for at most {SCHEDULER_SECONDS:.0f} s.", tell):
             try:
                 client = library.Client(address or local, timeout=SCHEDULER_SECONDS, set_as_default=False)
             except Exception as error:  # of many types: no such host, no such protocol, no such port, no certificate
                 why = " ".join(str(error).split()) or type(error).__name__
-                raise UsageError(f"--scheduler {address}: no scheduler answered ({why})") from None
+                raise UsageError(f"{named}: no scheduler answered ({why})") from None
         opened.callback(_close, client)
         with _telling(f"Waiting for a worker of {where}, for at most {WORKER_SECONDS:.0f} s.", tell):
             try:
                 client.wait_for_workers(1, timeout=WORKER_SECONDS)
             except TimeoutError:
-                raise UsageError(f"--scheduler {address}: the cluster has no workers") from None
+                raise UsageError(f"{named}: the cluster has no workers; {WORKER_SECONDS:.0f} s were waited") from None
             except Exception as error:  # the scheduler is gone again
-                raise UsageError(f"--scheduler {address}: the cluster is gone ({in_one_line(error)})") from None
-        cluster = connect(payload, client)
+                raise UsageError(f"{named}: the cluster is gone ({in_one_line(error)})") from None
+        cluster = connect(payload, client, tell)
         refuse_other_code(client)
         yield cluster
+
+
+@contextmanager
+def _local_workers(library: Any, workers: int, tell: Tell) -> Iterator[Any]:
+    """Start a Dask cluster of processes on this machine. Raises UsageError if they cannot be started."""
+    # A terminal sends Ctrl-C to all processes of the command; only this one handles it. The thread of this loop starts
+    # the others, which inherit that SIGINT is blocked.
+    resource_tracker.ensure_running()  # the first call of it, which else would come later, unblocks SIGINT
+    with _blocked({signal.SIGINT}):
+        runner = library.utils.LoopRunner()
+        runner.start()
+    try:
+        with _telling(f"Waiting for {workers} Dask workers of this machine to start.", tell):
+            kind = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+            local = library.LocalCluster(**kind, loop=runner.loop)
+    except Exception as error:  # of many types: no more processes, memory, files or ports
+        raise UsageError(f"Dask workers cannot be started ({in_one_line(error)}); --executor threads needs none") from error
+    with local:
+        yield local
 
 
 @contextmanager
@@ -273,14 +401,14 @@ def _close(client: Any) -> None:
         client.close(timeout=CLOSING_SECONDS)
 
 
-def connect(payload: SweepPayload, client: Any) -> Cluster:
+def connect(payload: SweepPayload, client: Any, tell: Tell = lambda text: None) -> Cluster:
     """Send the sweep to a cluster.
 
     Raises UsageError if scheduler or workers run another nonconv: results would not be the same.
     """
     try:
         found = set(client.run(_version).values())
-        made = Cluster(payload, client)
+        made = Cluster(payload, client, tell)
     except Exception as error:  # Dask raises many types for what goes wrong at the other end
         found, made, why = {"none"}, None, f" ({error})"
     else:

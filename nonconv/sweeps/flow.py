@@ -8,7 +8,7 @@ cell's blocks can be added as they come, and the bytes do not depend on who comp
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from nonconv.statistics.tally import Tally
 from nonconv.study.loop import CHECKPOINT_SECONDS
 from nonconv.study.ready import make_ready
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import Executor
+from nonconv.sweeps.executors import Executor, Lost
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
 from nonconv.sweeps.tasks import (
@@ -127,8 +127,9 @@ class Flow:
                     self._take_result(*waiting.popleft())
             while waiting:
                 self._take_result(*waiting.popleft())
-        except CancelledError:
-            raise UsageError(f"The Dask cluster is gone. {HOW_TO_CONTINUE}") from None
+        except Lost as lost:
+            self.save_checkpoint()
+            raise UsageError(f"{lost} {HOW_TO_CONTINUE}") from None
         except BrokenExecutor:
             self.save_checkpoint()
             why = "A worker process died (out of memory, or a plug-in ended it)."
@@ -138,7 +139,7 @@ class Flow:
         """Wait for a task, and settle its cells or add its blocks."""
         try:
             result = future.result()
-        except (CancelledError, BrokenExecutor, UsageError):  # concerns every task, not this one
+        except (Lost, BrokenExecutor, UsageError):  # concerns every task, not this one
             raise
         except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
             reason = " ".join(f"{type(error).__name__}: {error}".split())
