@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from nonconv.cli.library_warnings import kept_warnings
-from nonconv.cli.shortage import shortage
+from nonconv.cli.shortage import refuse_too_little, shortage
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.signals import stopping_commands
 
@@ -61,6 +61,7 @@ def reported(command: Command) -> Command:
         verbose = bool(options.get("verbose"))
         try:
             with stopping_commands():
+                refuse_too_little()
                 return command(*arguments, **options)
         except NonconvError as error:
             say(traceback.format_exc() if verbose else str(error))

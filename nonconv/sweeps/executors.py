@@ -49,7 +49,7 @@ SCHEDULER_SECONDS, WORKER_SECONDS, CLOSING_SECONDS = 30, 120, 5
 """How long to wait for a Dask scheduler to answer, for its first worker, and for the end of the connection."""
 TELLING_SECONDS = 2.0
 """After how long to say what is waited for."""
-LOOKING_SECONDS, ANSWER_SECONDS = 2.0, 10.0
+LOOKING_SECONDS, ANSWER_SECONDS = 2.0, 5.0
 """How often to look whether a cluster that computes still has workers, and how long its scheduler may take to say it."""
 MOST_LOSSES = 3
 """How often all workers of a cluster may be lost without a result between: a task may be what ends them."""
@@ -135,7 +135,10 @@ def _start_worker(sweep: Sweep, line: Connection, other_end: Connection) -> None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _worker_sweep[:] = [sweep]
-    Thread(target=_exit_with_parent, args=(line,), daemon=True).start()
+    try:
+        Thread(target=_exit_with_parent, args=(line,), daemon=True).start()
+    except RuntimeError:  # no more threads may be started; the command says that a worker died
+        os._exit(1)
 
 
 def _exit_with_parent(line: Connection) -> None:
