@@ -16,7 +16,7 @@ from kit.experiments import NO_FLOORS
 from kit.sweeping import drawn
 from nonconv.checks.expectations import Result, Row
 from nonconv.checks.sweep_expectations import SweptCell, evaluate_sweep
-from nonconv.cli import check_claims
+from nonconv.cli import check_claims, progress
 from nonconv.report.figures import drawing_process
 from nonconv.results.sweep_files import Ends
 from nonconv.statistics.order import fitted_order
@@ -303,6 +303,14 @@ def test_a_time_budget_interrupts_and_keeps_what_is_done() -> None:
     shown = call("check", path, "--time-budget", "1.5s", "-q")
     assert (shown.exit_code, shown.stderr, shown.stdout.count("not reached")) == (4, "", 2)
     assert not list(Path("outputs").glob("*/manifest.json"))
+
+
+def test_reading_a_grid_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "READING_SECONDS", -1.0)
+    path = config("told", {"order": ORDER | {"above": 1}})
+    first, second = call("check", path, "--time-budget", "0.01s").stderr.splitlines()[:2]
+    assert (first.replace("0 of", "1 of"), first[:19]) == (second, "reading the grid: 0")
+    assert "reading" not in call("check", path, "--time-budget", "0.01s", "-q").stderr
 
 
 def test_an_expectation_about_a_sweep_needs_one() -> None:

@@ -919,6 +919,22 @@ def test_a_signal_that_is_to_be_ignored_is() -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep this limit")
+@pytest.mark.parametrize("limit", ["ulimit -v", "ulimit -d"])
+def test_too_little_memory_to_load_numpy(limit: str) -> None:
+    """Its BLAS would end the process, or send it SIGINT."""
+    for size in (60_000, 100_000, 150_000) if limit == "ulimit -v" else (40_000,):
+        command = f"{limit} {size}; exec {sys.executable} -m nonconv"
+        done = subprocess.run(["sh", "-c", f"{command} list"], capture_output=True, text=True, check=False, env=variables())
+        assert (done.returncode, done.stdout) == (2, "")
+        said = f"NumPy cannot be loaded: not enough memory or threads (`{limit}` is {size})."
+        assert (done.stderr.splitlines()[0], done.stderr.count("\n")) == (said, 4)
+    subprocess.run(["sh", "-c", f"{command} --help"], capture_output=True, check=True, env=variables())
+    roomy = ["sh", "-c", f"{limit} 1000000; exec {sys.executable} -m nonconv list"]
+    assert "adam" in subprocess.run(roomy, capture_output=True, text=True, check=True, env=variables()).stdout
+
+
+@pytest.mark.processes
 def test_who_imports_the_program_keeps_its_signals() -> None:
     code = "import signal, nonconv.__main__; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"

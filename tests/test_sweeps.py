@@ -361,10 +361,13 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
         executors.Cluster, "seconds", 3 * min(tasks.estimate_seconds(sweep.cell(point)) for point in sweep.points())
     )
     seen: set[type] = set()
+    blocked: set[bool] = set()
     submit = executors.Cluster.submit
 
     def noted(cluster: executors.Cluster, task: tasks.Task) -> "Future[Any]":
         seen.add(type(task))
+        if not blocked:
+            blocked.update(cluster.client.run(lambda: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())).values())
         return submit(cluster, task)
 
     monkeypatch.setattr(executors.Cluster, "submit", noted)
@@ -372,6 +375,43 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     assert run_sweep(sweep, surveyed, Path("dask"), make, draw=drawn).computed == 6
     assert seen == {tasks.CellsTask, tasks.BlocksTask}
     assert contents(Path("dask")) == expected
+    assert blocked == {True}, "Ctrl-C would reach workers, which would print tracebacks"
+
+
+def lose(local: Any) -> None:
+    """End all workers of a local cluster."""
+    local.scale(0)
+    while local.scheduler.workers:
+        time.sleep(0.01)
+
+
+@pytest.mark.processes
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks go to a new one; without one, or if tasks lose them again and again, that is told, and waited for a while."""
+    distributed: Any = pytest.importorskip("distributed")
+    sweep, surveyed = found(config_file(tmp_path / "in", SMALL))
+    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
+    monkeypatch.setattr(executors, "TELLING_SECONDS", 0.1)
+    monkeypatch.setattr(executors, "LOOKING_SECONDS", 0.1)
+    told: list[str] = []
+    with (
+        distributed.LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=None, protocol="tcp") as local,
+        executors.open_cluster(executors.pack_sweep(sweep, {}), local.scheduler_address, 1, told.append) as cluster,
+    ):
+        expected = [done.files for done in cluster.submit(task).result()]
+        lose(local)
+        later = cluster.submit(task)
+        local.scale(1)
+        assert [done.files for done in later.result()] == expected
+        lose(local)
+        monkeypatch.setattr(executors, "WORKER_SECONDS", 0.5)
+        for _ in range(executors.MOST_LOSSES):
+            with pytest.raises(executors.Lost, match=r"^The Dask scheduler has no worker left; 0 s were waited.$"):
+                cluster.submit(task).result()
+        assert told[-1] == "The Dask scheduler has no worker left. Waiting for a worker, for at most 0 s."
+        with pytest.raises(executors.Lost, match=r"^All workers of the Dask cluster were lost 4 times without a result.$"):
+            cluster.submit(task).result()
 
 
 def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:

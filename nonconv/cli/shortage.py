@@ -34,7 +34,8 @@ def refuse_too_little() -> None:
     raise UsageError(
         f"NumPy cannot be loaded: not enough memory or threads ({told}).\n"
         "  Its BLAS takes most of both, for a thread per CPU; OPENBLAS_NUM_THREADS=1\n"
-        "  starts none. Otherwise raise the limit."
+        "  starts none, and a sweep with --executor threads needs no more processes.\n"
+        "  Otherwise raise the limit."
     )
 
 
