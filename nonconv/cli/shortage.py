@@ -95,7 +95,7 @@ def shortage(error: BaseException) -> str:
             return f"not enough memory{_limit('RLIMIT_AS', 'ulimit -v', 1024)}; {NEEDS_LESS}"
         if isinstance(one, BlockingIOError) or (isinstance(one, RuntimeError) and "start new thread" in text):
             # A thread also needs memory for its stack.
-            limits = _limit("RLIMIT_NPROC", "ulimit -u") + _limit("RLIMIT_AS", "ulimit -v", 1024)
+            limits = (_limit("RLIMIT_NPROC", "ulimit -u") + _limit("RLIMIT_AS", "ulimit -v", 1024)).replace(") (", ", ")
             return f"no more processes or threads may be started{limits}; {NEEDS_LESS}"
     return ""
 

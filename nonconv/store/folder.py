@@ -101,6 +101,8 @@ class Folder:
             if not there:
                 with suppress(OSError):
                     self.path.rmdir()  # unless there is something in it already, from which the next command continues
+            if error.errno is None:  # it is about no file: a library could not be loaded
+                raise
             raise UsageError(f"{error.filename or self.path} cannot be written: {error.strerror or error}") from error
 
     def _refuse_lost(self, names: list[str]) -> None:

@@ -82,8 +82,6 @@ class Processes:
     seconds = TASK_SECONDS
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
-        import nonconv.engine.fused  # noqa: F401  # before the forks, which then share it
-
         self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers
         theirs, self.line = Pipe(duplex=False)
         fork = get_context("fork")
@@ -157,6 +155,8 @@ def open_processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executo
 
     Raises UsageError where the system has too little for them: shared memory, processes or files.
     """
+    import nonconv.engine.fused  # noqa: F401  # before the forks, which then share it
+
     try:
         return closing(Processes(sweep, workers))
     except (OSError, RuntimeError, NotImplementedError, ImportError) as error:
