@@ -14,7 +14,7 @@ IS_COMMAND = __name__ == "__main__" or sys.argv[0].replace("\\", "/").rpartition
 if IS_COMMAND and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
-from nonconv.signals import stop_at_once
+from nonconv.system.signals import stop_at_once
 
 if IS_COMMAND:
     stop_at_once()
@@ -22,7 +22,7 @@ if IS_COMMAND:
 from contextlib import suppress
 from pathlib import Path
 
-from nonconv.streams import open_closed_streams
+from nonconv.system.streams import open_closed_streams
 
 ROOT = Path(__file__).parents[1]
 """The folder that nonconv is in."""

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from nonconv.faults.errors import UsageError
-from nonconv.reading import read_file
+from nonconv.system.reading import read_file
 
 T = TypeVar("T")
 NAMES = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false", int: "a whole number", float: "a number"}

@@ -32,8 +32,8 @@ from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
-from nonconv.streams import INVISIBLE
 from nonconv.study import loop as study
+from nonconv.system.streams import INVISIBLE
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
@@ -883,7 +883,7 @@ for ignored in sys.argv[2:]:
 number = getattr(signal, sys.argv[1])
 sys.argv = ["/usr/bin/nonconv"]
 import nonconv.__main__
-from nonconv.signals import stopping_commands
+from nonconv.system.signals import stopping_commands
 class Noisy:
     def __del__(self):
         os.kill(os.getpid(), number)

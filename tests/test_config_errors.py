@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 import golden
-from nonconv import reading
 from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.document import parse, read
@@ -29,6 +28,7 @@ from nonconv.config.spec import Experiment, Floors, Record, common_parameters, t
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.identity import name_of
 from nonconv.faults.errors import ConfigError
+from nonconv.system import reading
 
 
 def table(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

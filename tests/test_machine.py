@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from kit.machine import OUTSIDE, SCALE, scaled
-from nonconv.atomic import HALF_WRITTEN
 from nonconv.data import DATA, continuous
 from nonconv.engine import compiler, draws, kernel_files, separable
 from nonconv.engine.machine import Function
@@ -26,6 +25,7 @@ from nonconv.numerics import arithmetic, normal, rng
 from nonconv.objectives import quadratic
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers import OPTIMIZERS, adam, sgd
+from nonconv.system.atomic import HALF_WRITTEN
 
 FAILING = SCALE.replace("    a, b = pair", "    if factor < 0.0:\n        raise ValueError('negative')\n    a, b = pair")
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from nonconv.atomic import fitting_name
 from nonconv.report.markup import latex_text, markdown_text, printable
 from nonconv.report.tables import latex_lines, markdown_lines
+from nonconv.system.atomic import fitting_name
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 """An independent reader of Markdown, with raw HTML as GitHub has it."""

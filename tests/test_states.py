@@ -23,7 +23,6 @@ from kit.experiments import BLOCK, NO_FLOORS, SGD, written
 from kit.failures import Killed, failing_write
 from kit.runs import SPOILT, contents, drawn, interrupt_after
 from kit.sweeping import ALONE, BUNDLED, IN_PARTS, found, interrupt_at, whole_cells
-from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
@@ -33,6 +32,7 @@ from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, Folder
 from nonconv.study import loop as study
 from nonconv.sweeps import cells, executors, flow
 from nonconv.sweeps.cells import Cells
+from nonconv.system.atomic import HALF_WRITTEN
 
 pytestmark = pytest.mark.slow  # many commands in a row
 

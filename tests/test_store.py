@@ -23,15 +23,15 @@ import nonconv
 from kit.experiments import ADAM, CSV, PATHS, SGD, written
 from kit.failures import Killed, failing_write
 from kit.runs import contents, drawn, run
-from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.store import formats, surroundings
 from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST
-from nonconv.streams import INVISIBLE
 from nonconv.study import loop as study
+from nonconv.system.atomic import HALF_WRITTEN
+from nonconv.system.streams import INVISIBLE
 
 
 @pytest.fixture(autouse=True)

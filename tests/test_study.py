@@ -24,7 +24,6 @@ import nonconv
 from kit.experiments import ADAM, BLOCK, CSV, NO_FLOORS, PATHS, SGD, written
 from kit.processes import wait_until
 from kit.runs import SPOILT, contents, drawn, interrupt_after, run
-from nonconv.atomic import HALF_WRITTEN
 from nonconv.engine import blocks
 from nonconv.experiment import sources, table
 from nonconv.experiment.binding import read_cell
@@ -33,6 +32,7 @@ from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.report.figures.drawing_process import Figures, draw_here
 from nonconv.store.folder import CHECKPOINT, MANIFEST, Folder
 from nonconv.study import loop as study
+from nonconv.system.atomic import HALF_WRITTEN
 
 DIVERGING = SGD | {"learning_rate": 1.2, "steps": 2500, "start": {"name": "normal"}}
 TOINT = SGD | {"objective": "toint", "optimizer": "adam", "start": {"name": "normal", "std": 0.01}, "xi": ["start", "last"]}

@@ -43,7 +43,6 @@ from kit.sweeping import (
     run,
     whole_cells,
 )
-from nonconv.atomic import write_whole
 from nonconv.cli import app
 from nonconv.cli.sweep_config import EXECUTORS
 from nonconv.engine import blocks, compiler, kernel_files, separable
@@ -65,6 +64,7 @@ from nonconv.sweeps.cells import TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Sweep
+from nonconv.system.atomic import write_whole
 
 pytestmark = pytest.mark.slow  # whole sweeps
 
@@ -761,7 +761,7 @@ from contextlib import nullcontext
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from nonconv.study import loop as study
-from nonconv.atomic import write_whole
+from nonconv.system.atomic import write_whole
 from nonconv.engine import blocks
 from nonconv.study.ready import Ready
 from nonconv.report.figures import drawing_process

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nonconv.checks.expectations import STATUSES, combine
 from nonconv.checks.junit import Checked
 from nonconv.report.markup import markdown_cell, markdown_text
-from nonconv.words import count
+from nonconv.system.words import count
 
 MARKS = {"met": "✅ met", "refuted": "❌ refuted", "undecided": "❔ undecided"}
 

@@ -23,7 +23,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import Run, read_run
 from nonconv.statistics.shares import share
-from nonconv.words import count
+from nonconv.system.words import count
 
 Status = Literal["met", "refuted", "undecided"]
 STATUSES: tuple[Status, ...] = ("met", "refuted", "undecided")

@@ -37,7 +37,7 @@ from nonconv.results.sweep_files import Ends
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.order import Order, fitted_order
 from nonconv.statistics.shares import share
-from nonconv.words import count
+from nonconv.system.words import count
 
 MOST_GROUPS = 200
 """More lines than this are not fitted: `against` is then not the key that was meant."""

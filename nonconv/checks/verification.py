@@ -22,7 +22,7 @@ from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
 from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run
 from nonconv.store.surroundings import versions
 from nonconv.study.loop import first_paths
-from nonconv.words import count
+from nonconv.system.words import count
 
 MOST_CELLS, MOST_FILES_NAMED = 8, 10
 """Of a sweep, how many cells are recomputed, and how many changed files a message names."""

@@ -15,8 +15,8 @@ from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
 from nonconv.faults.errors import Interrupted, UsageError
-from nonconv.signals import stop_at_once
-from nonconv.streams import make_visible
+from nonconv.system.signals import stop_at_once
+from nonconv.system.streams import make_visible
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """When Python collects garbage. Its defaults cost a sixth of the time while numba compiles, which makes many objects."""

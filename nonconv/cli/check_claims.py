@@ -31,7 +31,7 @@ from nonconv.cli.selection import selection
 from nonconv.cli.sweep_config import EXECUTORS, Plan, choose_executor, run_plan
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import ConfigError, UsageError
-from nonconv.words import count
+from nonconv.system.words import count
 
 T = TypeVar("T")
 

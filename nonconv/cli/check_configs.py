@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import ConfigError
-from nonconv.words import count
+from nonconv.system.words import count
 
 
 @reported

@@ -18,7 +18,7 @@ import typer
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
-from nonconv.signals import stopping_commands
+from nonconv.system.signals import stopping_commands
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""

@@ -10,7 +10,7 @@ import typer
 
 from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_table
-from nonconv.words import count
+from nonconv.system.words import count
 
 First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or SWEEP#CELL for a cell of a sweep.")]
 Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]

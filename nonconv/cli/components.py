@@ -15,7 +15,7 @@ import typer
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import UsageError
-from nonconv.words import count
+from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.components.definitions import Component

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from nonconv.cli.common import say
-from nonconv.streams import Unescaped
-from nonconv.words import count
+from nonconv.system.streams import Unescaped
+from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell

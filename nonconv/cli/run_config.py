@@ -26,8 +26,8 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
-from nonconv.streams import visible
-from nonconv.words import count
+from nonconv.system.streams import visible
+from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
-from nonconv.words import count
+from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw

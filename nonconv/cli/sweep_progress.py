@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from nonconv.cli.common import say
 from nonconv.cli.progress import PLAIN_SECONDS
-from nonconv.streams import Unescaped, in_line
-from nonconv.words import count
+from nonconv.system.streams import Unescaped, in_line
+from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent

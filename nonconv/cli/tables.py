@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
 
-from nonconv.streams import visible
+from nonconv.system.streams import visible
 
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are then never split."""

@@ -29,7 +29,7 @@ from yaml.scanner import Scanner
 
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.faults.problems import Place, Problem, kind_of, nearest
-from nonconv.reading import MOST_CONFIG_BYTES, MOST_DATA_BYTES, is_stream, read_file, read_text_source
+from nonconv.system.reading import MOST_CONFIG_BYTES, MOST_DATA_BYTES, is_stream, read_file, read_text_source
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a config: keys, and indices of lists from 0 on; () is the whole."""

@@ -26,7 +26,7 @@ from nonconv.config.plugin_reads import RefusedImport, guarded, outside, refuse_
 from nonconv.faults.blame import Plugin, Registered, in_one_line, last_place, place_of_line, source_lines
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Place, Problem
-from nonconv.reading import MOST_CONFIG_BYTES, read_file
+from nonconv.system.reading import MOST_CONFIG_BYTES, read_file
 
 
 class Wanted(NamedTuple):

@@ -13,7 +13,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import Complaint, Distribution, Law
 from nonconv.data.values import Value, complain_unless_ordered, fourth_power
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
-from nonconv.words import count
+from nonconv.system.words import count
 
 MOST_POINTS = 10_000
 """Most points of a `discrete` law."""

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nonconv.atomic import HALF_WRITTEN
+from nonconv.system.atomic import HALF_WRITTEN
 
 Kinds = tuple[Any, ...]
 """The kinds of arguments: <f8, <i8 or <u8 for a number, `dtype:dimensions` for an array, a tuple for a tuple."""

@@ -36,7 +36,7 @@ from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
-from nonconv.words import count
+from nonconv.system.words import count
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
 """Memory for the recorded iterates of one smallest block."""

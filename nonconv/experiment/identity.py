@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from nonconv.atomic import fitting_name
 from nonconv.readback import read_object
-from nonconv.reading import is_stream
+from nonconv.system.atomic import fitting_name
+from nonconv.system.reading import is_stream
 
 WORDS = ("claim", "expect")
 """Keys of a config that are printed, or compared with results, and change none."""

@@ -18,7 +18,7 @@ from nonconv.components.definitions import Complaint, Unusable
 from nonconv.data.values import LARGEST
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
-from nonconv.words import count
+from nonconv.system.words import count
 
 MARKED = 1000
 """Bytes at the beginning of a file that show how it is encoded: UTF-16 has zeros among them."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from nonconv.faults.problems import kind_of
 from nonconv.numerics.arithmetic import Array
-from nonconv.words import count
+from nonconv.system.words import count
 
 
 class NotWeights(ValueError):

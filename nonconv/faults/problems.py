@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nonconv.streams import in_line, visible
+from nonconv.system.streams import in_line, visible
 
 MOST_SHOWN = 160
 """Characters of a line that an error shows; of a longer one the part around the column."""

@@ -6,7 +6,7 @@ place. Markdown is escaped only where it would see a construct, so that summary.
 
 import re
 
-from nonconv.streams import visible
+from nonconv.system.streams import visible
 
 IN_MARKDOWN = (
     (re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)"), r"\\\\"),

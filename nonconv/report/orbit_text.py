@@ -5,7 +5,7 @@ from typing import Any
 from nonconv.report.run import Run
 from nonconv.report.tables import markdown_lines
 from nonconv.results.columns import read_columns
-from nonconv.words import count
+from nonconv.system.words import count
 
 COLUMNS = (("theta", "θₙ"), ("f", "f(θₙ)"), ("slope", "f'(θₙ)"))
 HEADER = (

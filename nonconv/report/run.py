@@ -16,7 +16,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.readback import content_of, fitted, load
 from nonconv.results.columns import Columns, read_columns
 from nonconv.results.stored import PATHS_ARRAYS, Config, Prediction, Summary, Verdict, read_arrays
-from nonconv.words import count
+from nonconv.system.words import count
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's parser in C, where it is installed, is ten times as fast."""

@@ -10,7 +10,7 @@ from nonconv.report.sweep_table import change_rows
 from nonconv.report.tables import markdown_lines
 from nonconv.results.sweep_files import FAILED
 from nonconv.store.pack import CELLS_ARCHIVE
-from nonconv.words import count
+from nonconv.system.words import count
 
 MOST_FAILURES = 10
 LOST = {"inf": "overflow", "nan": "not a number"}

@@ -9,7 +9,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.report.markup import latex_text, markdown_cell
 from nonconv.report.run import Run
 from nonconv.results.columns import read_columns
-from nonconv.words import count
+from nonconv.system.words import count
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
 

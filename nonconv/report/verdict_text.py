@@ -11,7 +11,7 @@ import numpy as np
 from nonconv.report.run import Run
 from nonconv.statistics.floors import ROUNDING_VARIANCE
 from nonconv.statistics.verdict import SLOWEST_FALL
-from nonconv.words import count
+from nonconv.system.words import count
 
 ANSWERS = {
     "does_not_converge": "does not converge",

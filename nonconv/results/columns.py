@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
-from nonconv.words import count
+from nonconv.system.words import count
 
 T = TypeVar("T")
 MOST_SHOWN = 300

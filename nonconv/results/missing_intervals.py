@@ -9,7 +9,7 @@ from nonconv.statistics.intervals import Reasons, floor_intervals, sample_interv
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.tally import Tally
-from nonconv.words import count
+from nonconv.system.words import count
 
 
 def sentences(cell: Cell, tally: Tally, errors: Reasons) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nonconv.components.definitions import Complaint
 from nonconv.numerics.arithmetic import Array
-from nonconv.words import count
+from nonconv.system.words import count
 
 
 def complain_about_pieces(h: Any) -> list[Complaint]:

@@ -20,10 +20,10 @@ from typing import Any, NotRequired, TypedDict
 from filelock import FileLock, Timeout
 
 import nonconv
-from nonconv.atomic import HALF_WRITTEN, write_whole
 from nonconv.faults.errors import UsageError
 from nonconv.readback import Misfit, fitted, parse, read_bytes, read_object
 from nonconv.store.formats import as_json, packed, unpacked
+from nonconv.system.atomic import HALF_WRITTEN, write_whole
 
 SCHEMA_VERSION = 1
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"

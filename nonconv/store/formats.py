@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from nonconv.streams import INVISIBLE, visible
+from nonconv.system.streams import INVISIBLE, visible
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's writer where it is installed: four times as fast, and the same text."""

@@ -34,9 +34,9 @@ from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import SEALED, SUMMARY, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
-from nonconv.streams import visible
 from nonconv.study.ready import Ready, compiled, make_ready
-from nonconv.words import count
+from nonconv.system.streams import visible
+from nonconv.system.words import count
 
 CHECKPOINT_SECONDS = 5.0
 """Time between checkpoints: what a power failure can cost."""

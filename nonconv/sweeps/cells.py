@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nonconv
-from nonconv.atomic import write_whole, writing_whole
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import without_file_names
 from nonconv.faults.errors import UsageError
@@ -44,6 +43,7 @@ from nonconv.store.pack import (
     write_bundles,
 )
 from nonconv.store.surroundings import versions
+from nonconv.system.atomic import write_whole, writing_whole
 
 TALLY_FILE = "tally.npz"
 """The tally of whole blocks, from which a sweep with more paths continues."""

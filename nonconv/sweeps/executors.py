@@ -33,10 +33,10 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
 from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
-from nonconv.signals import STOPPING
 from nonconv.sweeps.same_code import code, differences
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
+from nonconv.system.signals import STOPPING
 
 TASK_SECONDS, DASK_SECONDS = 0.3, 3.0
 """How long a task should take: short tasks spread evenly over CPUs, but on a cluster each one costs a message."""

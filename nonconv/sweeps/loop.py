@@ -16,12 +16,12 @@ from nonconv.report.sweep_summary import markdown
 from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
-from nonconv.streams import visible
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, replace_file_names
-from nonconv.words import count
+from nonconv.system.streams import visible
+from nonconv.system.words import count
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 """Starts workers, which end with the context."""

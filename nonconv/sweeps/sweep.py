@@ -27,7 +27,7 @@ from nonconv.faults.problems import Problem
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
-from nonconv.words import count
+from nonconv.system.words import count
 
 RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
 """What each cell records by default. Less than a single run does: there may be many cells."""
