@@ -76,8 +76,9 @@ def reported(command: Command) -> Command:
         except typer.Exit:
             raise
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            say(traceback.format_exc() if verbose else f"{where}{shortage(error) or error.strerror or error}")
+            what = shortage(error) or error.strerror or str(error)
+            told = f"{error.filename}: {what}" if error.filename else f"{what[:1].upper()}{what[1:]}"
+            say(traceback.format_exc() if verbose else told)
             raise typer.Exit(UsageError.exit_code) from None
         except Exception as error:  # a defect of nonconv: every error that a user can cause is handled above
             if missing := shortage(error):
