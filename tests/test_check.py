@@ -315,8 +315,8 @@ def test_markdown_shows_texts_as_they_are() -> None:
     assert told.startswith(
         "## nonconv check\n\n**❌ refuted**: 2 expectations: 1 met, 1 refuted.\n\n1 config not chosen by -k.\n"
     )
-    assert "\n| ❌ refuted | my\\_file.yaml | \\$x\\_1\\$ \\<b\\> | 1 of 2 met | 12.5 |\n" in told
-    assert "\n| ✅ met | my\\_file.yaml | E\\|Θ\\|² \\< 1 | 0.5 \\*and\\* more |\n" in told
+    assert "\n| ❌ refuted | my_file.yaml | \\$x_1\\$ \\<b> | 1 of 2 met | 12.5 |\n" in told
+    assert "\n| ✅ met | my_file.yaml | E\\|Θ\\|² < 1 | 0.5 \\*and* more |\n" in told
     assert "### Not met\n\n| status | config | expected | found |\n| --- | --- | --- | --- |\n| ❌ refuted |" in told
 
 

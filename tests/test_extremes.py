@@ -184,6 +184,22 @@ def test_a_small_coordinate_beside_a_large_one_is_no_rounding_error(tmp_path: Pa
     assert verdict["verdict"] == "converges"
 
 
+def test_a_small_output_of_a_network_is_judged_by_its_own_size(tmp_path: Path) -> None:
+    """One output is a time, known exactly; the other has noise that the time's rounding errors exceed."""
+    rows_of(tmp_path)
+    data = {
+        "name": "csv",
+        "file": str(tmp_path / "rows.csv"),
+        "features": ["same"],
+        "targets": ["ts", "amp"],
+        "standardise": False,
+    }
+    network = {"name": "mlp", "hidden": [], "data": data}
+    changes: dict[str, Any] = {"objective": network, "optimizer": "sgd", "learning_rate": 0.01, "start": 0.0, "xi": ["last"]}
+    _, verdict = finished(tmp_path / "run", **changes, steps=2048, paths=200)
+    assert verdict["verdict"] == "does_not_converge"
+
+
 @pytest.mark.parametrize("start", [0.5, {"name": "discrete", "values": [0.5], "probabilities": [1.0]}])
 def test_constant_data_are_not_noisy(tmp_path: Path, start: Any) -> None:
     """The mean of 40 numbers 5.1 is not 5.1, and a law with one value gives no random start."""

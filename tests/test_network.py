@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from kit.programs import all_looks, each_engine, looked_at, program_of
-from nonconv.components.definitions import Chosen, Dataset, Optimizer, Shape
+from nonconv.components.definitions import Chosen, Dataset, Group, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.datasets import DATASETS
@@ -31,7 +31,7 @@ from nonconv.engine.deck import deal
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Learning, Program
+from nonconv.engine.program import Learning, Program, unit_numbers
 from nonconv.engine.reference import Reference
 from nonconv.engine.strata import path_phases
 from nonconv.numerics import rng
@@ -284,6 +284,12 @@ def test_groups_are_pytorchs_parameters() -> None:
     assert [group.last - group.first for group in groups] == [20, 4, 12, 3, 6, 2]
     assert all(before.last == after.first for before, after in pairwise(groups))
     assert [(group.fan_in, group.fan_out) for group in groups[::2]] == [(5, 4), (4, 3), (3, 2)]
+
+
+def test_units_are_rows_of_weights_with_their_biases() -> None:
+    """Two layers of 2 and 1 units, then a group of another kind."""
+    groups = [*MLP.groups(Mlp(None, (2,)), Shape(3, 1)), Group("scale", 11, 13)]
+    assert unit_numbers(groups).tolist() == [0, 0, 0, 1, 1, 1, 0, 1, 2, 2, 2, 3, 3]
 
 
 # PyTorch: trajectories

@@ -1117,7 +1117,7 @@ def test_contract_of_our_own_on_the_command_line(only: Callable[[str], None]) ->
     said = good("explain", "csv", "--test")
     assert said.endswith("3 of 3 checks passed. 2 skipped.\n")
     assert said.count("it reads a table; the other checks use a small one") == 2
-    assert good("explain", "weights", "--test").endswith("1 of 1 checks passed. 1 skipped.\n")
+    assert good("explain", "weights", "--test").endswith("1 of 1 check passed. 1 skipped.\n")
     results = {row["check"]: row["passed"] for row in json.loads(good("explain", "uniform", "--test", "--json"))["checks"]}
     assert results.pop("samples stay within the law's bounds")
     assert len(results) == 2

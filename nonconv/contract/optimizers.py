@@ -297,13 +297,23 @@ def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, floa
     return (max(largest), largest[1]) if np.isfinite(theta[0]) else (math.inf, math.inf)
 
 
+def _grows_as_squares(at_zero: Array, small: Array, large: Array) -> bool:
+    """Whether what gradients add to a field is LARGE^2 times as much if they are LARGE times as long.
+
+    at_zero: the field without gradients, as a constant that is added to squares leaves it.
+    """
+    added, rounded = (small - at_zero) * LARGE**2, SAME * LARGE**2 * np.abs(at_zero)
+    return bool(np.all(np.abs(large - at_zero - added) <= SAME * np.abs(added) + rounded))
+
+
 def _squares_are_stated(component: Optimizer, h: Any) -> None:
     """Compare `squares` with the fields that grow as squares of gradients do, and with whether their root divides."""
     gradients = _normals()[:QUIET]
     *_, small, last = _walk(component, h, np.vstack([gradients, np.zeros((1, gradients.shape[1]))]))
     *_, large, _ = _walk(component, h, np.vstack([gradients * LARGE, np.zeros((1, gradients.shape[1]))]))
-    fields = zip(component.state._fields, small.state, large.state, strict=True)
-    squares = [name for name, a, b in fields if np.any(a != 0.0) and np.allclose(b, a * LARGE**2, rtol=SAME, atol=0.0)]
+    *_, without, _ = _walk(component, h, np.zeros((QUIET + 1, gradients.shape[1])))
+    fields = zip(component.state._fields, without.state, small.state, large.state, strict=True)
+    squares = [name for name, at_zero, a, b in fields if np.any(a != at_zero) and _grows_as_squares(at_zero, a, b)]
     stated = component.squares
     if stated is None:
         with np.errstate(all="ignore"):

@@ -70,7 +70,7 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
                 break
     if not tried.usual:
         hint = f"EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
-        return Examples([], [], (), [f"nothing that was tried is allowed; {hint}", *tried.refused[:1]])
+        return Examples([], [], (), [*tried.refused[:1], f"nothing that was tried is allowed; {hint}"])
     about, choices = tried.base if base is None else base, _choices(component, bool(offered))
     for name, value, is_rare in _one_at_a_time(choices):
         tried.add(about | {name: value}, rare=is_rare)

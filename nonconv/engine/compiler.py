@@ -50,8 +50,10 @@ tuple_type: Any = types.BaseTuple.from_types
 """Typed as Any: numba declares no types for them, or lacks some of their options."""
 KERNEL_OPTIONS = {"error_model": "numpy", "no_cfunc_wrapper": True}
 """Options of what kernels are made of: no entry for C, which takes time to compile."""
-NO_OWNERS = KERNEL_OPTIONS | {"no_cpython_wrapper": True, "_nrt": False}
-"""Options of what is called without numba: no entry for Python, and nothing allocated, so that no owner counts references."""
+NO_OWNERS = KERNEL_OPTIONS | {"_nrt": False}
+"""Options of what is called without numba: nothing is allocated, so that no owner counts references."""
+ONLY_FROM_KERNELS = NO_OWNERS | {"no_cpython_wrapper": True}
+"""Options of what Python never calls: it would crash. An entry for Python takes time to compile."""
 INLINED_MODULES = {elementary.__name__, normal.__name__}
 """Modules of functions of one number: LLVM leaves larger ones as calls, and a loop with a call does not vectorise."""
 

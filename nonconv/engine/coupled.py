@@ -34,7 +34,7 @@ MODULE_HEAD = '''\
 from numba import njit
 
 import nonconv.engine.products
-from nonconv.engine.compiler import NO_OWNERS, definition
+from nonconv.engine.compiler import ONLY_FROM_KERNELS, definition
 from nonconv.engine.pieces import held, kind_of
 import {module} as definitions
 
@@ -46,7 +46,7 @@ State, PerStep = definitions.{state}, definitions.{per_step}
 update = definition(definitions.{update})
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def step(coefficients, t, theta, gradient, state):
     c, rate = PerStep({load_per_step}), coefficients[t, -1]
 {views}
@@ -64,7 +64,7 @@ Constants = definitions.{constants}
 sample_ = definition(definitions.{sample})
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def sample(at, n, u, x, y):
     k = held(at, KIND)
     sample_(Constants({load_constants}), n, u, x, y)
@@ -80,7 +80,7 @@ add_gradient_ = definition(definitions.{add_gradient})
 penalty_ = definition(definitions.{penalty})
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def learn(at, gradients, n, theta, x, y, out, work):
     k = held(at, KIND)
     constants = Constants({load_constants})
@@ -90,7 +90,7 @@ def learn(at, gradients, n, theta, x, y, out, work):
         loss_(constants, n, theta, x, y, out, work)
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def finish(at, share, theta, gradient):
     k = held(at, KIND)
     constants = Constants({load_constants})

@@ -8,14 +8,14 @@
 from numba import njit
 
 from nonconv.engine import deck as decks
-from nonconv.engine.compiler import NO_OWNERS, definition
+from nonconv.engine.compiler import ONLY_FROM_KERNELS, definition
 from nonconv.engine.draws import fill_examples
 from nonconv.engine.pieces import call
 
 deal = definition(decks.deal)
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def take(theta, first, here, w):
     """Copy some paths of theta (rows, paths) to the lanes of w; lanes left over repeat the last path."""
     for j in range(w.shape[0]):
@@ -23,7 +23,7 @@ def take(theta, first, here, w):
             w[j, i] = theta[j, first + min(i, here - 1)]
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def put(w, first, here, theta):
     """Copy the lanes of w back to paths of theta (rows, paths); the inverse of `take`."""
     for j in range(w.shape[0]):
@@ -31,7 +31,7 @@ def put(w, first, here, theta):
             theta[j, first + i] = w[j, i]
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def repeat(table, first, number, lanes, out):
     """Write columns first, first + 1, ... of a table to out, each repeated for all lanes."""
     for j in range(table.shape[0]):
@@ -40,14 +40,14 @@ def repeat(table, first, number, lanes, out):
                 out[j, s * lanes + i] = table[j, first + s]
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def clear(out):
     """Set a flat array to 0."""
     for i in range(out.size):
         out[i] = 0.0
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
@@ -131,7 +131,7 @@ def advance(
                     state[slot, j, first + i] = s[slot, j * lanes + i]
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write mean loss and share of wrong classes to out (engine.program.Engine.risks)."""
     _, _, learn, _, constants, _ = pieces
@@ -160,7 +160,7 @@ def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
                     out[row, r, first + i] = total[row, i] / number
 
 
-@njit(**NO_OWNERS)
+@njit(**ONLY_FROM_KERNELS)
 def noises(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write the mean gradient's square and the gradient's noise to out (engine.program.Engine.noises)."""
     _, _, learn, finish, constants, _ = pieces

@@ -16,7 +16,7 @@ from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic as _intrinsic
 from numba.np.arrayobj import make_array as _make_array
 
-from nonconv.engine.compiler import HOST_FEATURES, NO_OWNERS, njit
+from nonconv.engine.compiler import HOST_FEATURES, ONLY_FROM_KERNELS, njit
 from nonconv.engine.coupled import LANES
 from nonconv.engine.kernel_files import KERNEL_HELPERS
 from nonconv.objectives import dense
@@ -34,7 +34,7 @@ PRODUCT_FUNCTION = "nonconv_product"
 ZERO, ONE = np.zeros((1, LANES)), np.ones((1, LANES))
 
 
-@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     """Write a layer's inputs to its activation, as objectives.dense.affine, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(x), len(z)
@@ -46,7 +46,7 @@ def affine(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     """Add to a layer's gradient, as objectives.dense.add_outer, bit for bit."""
     lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
@@ -59,7 +59,7 @@ def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
     product((outputs, 1, n // lanes, lanes), gradient, biases, gradient, biases, delta, deltas, ONE, (0, 0, 0))
 
 
-@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     """Write the derivative by a layer's inputs, as objectives.dense.pull_back, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)

@@ -1,6 +1,6 @@
 """What is simulated: definitions bound to their numbers, and the timetable of everything that depends on the step alone."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
@@ -159,6 +159,20 @@ class Program:
         """All steps at which paths are looked at, the recorded ones among them."""
         return self.plan.marks(self.record)
 
+    def over_units(self, squares: Array) -> Array:
+        """Sum squares of coordinates (..., dim, paths) over those that share rounding errors; each gets its sum.
+
+        In a network these are the weights and the bias of one unit: what is added there is rounded together, so that a bias
+        near 0 is no more exact than the weights beside it. Coordinates of a separable objective share nothing.
+        """
+        if self.learning is None:
+            return squares
+        units = unit_numbers(self.learning.groups)
+        by_coordinate = np.moveaxis(squares, -2, 0)
+        sums = np.zeros((units.max() + 1, *by_coordinate.shape[1:]))
+        np.add.at(sums, units, by_coordinate)
+        return np.ascontiguousarray(np.moveaxis(sums[units], 0, -2))
+
     @property
     def draws_per_sample(self) -> int:
         """How many uniforms one sample takes: one per coordinate, one per row or example, or none."""
@@ -225,6 +239,27 @@ class Program:
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
             raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
         return Slice(first, np.stack([*per_step, rates], axis=-1), batches.astype(np.int64), 0)
+
+
+def unit_numbers(groups: Sequence[Group]) -> NDArray[np.int64]:
+    """Number the units of a network, and return for each coordinate the number of its unit.
+
+    A group that is neither weights nor the biases after them counts as one unit.
+    """
+    found: list[NDArray[np.int64]] = []
+    number = rows = 0
+    for group in groups:
+        size = group.last - group.first
+        if group.fan_out:
+            found.append(number + np.arange(size) // group.fan_in)
+            number, rows = number + group.fan_out, group.fan_out
+        elif size == rows:
+            found.append(number - rows + np.arange(size))
+            rows = 0
+        else:
+            found.append(np.full(size, number))
+            number, rows = number + 1, 0
+    return np.concatenate(found)
 
 
 def batch_key(program: Program) -> Hashable:

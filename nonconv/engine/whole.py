@@ -41,17 +41,17 @@ def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]
                     least[k], most[k] = np.minimum(least[k], here.min(axis=0)), np.maximum(most[k], here.max(axis=0))
                     last[k] = here[-1]
         extent, size = np.square(most - least), np.square(last)
-        return Whole(extent.sum(axis=1), _smallest(extent, size))
+        return Whole(extent.sum(axis=1), _smallest(extent, size, program.over_units(size)))
 
 
-def _smallest(extent: Array, size: Array) -> Array:
+def _smallest(extent: Array, size: Array, rounded: Array) -> Array:
     """Return the square that an extent is compared with, (spans, paths), from squares of coordinates (spans, dim, paths).
 
-    It is that of the iterate, or less where a small coordinate moves: an extent is then this share of it that the largest
-    share of any coordinate is.
+    rounded: of the coordinates that are rounded together. It is that of the iterate, or less where a small coordinate moves:
+    an extent is then this share of it that the largest share of any coordinate is.
     """
     whole = size.sum(axis=1)
     if size.shape[1] == 1:
         return np.asarray(whole)
-    share = np.where(extent > 0.0, extent / size, 0.0).max(axis=1)
+    share = np.where(extent > 0.0, extent / rounded, 0.0).max(axis=1)
     return np.asarray(np.where(share > 0.0, np.minimum(whole, extent.sum(axis=1) / share), whole))

@@ -21,6 +21,7 @@ from nonconv.numerics.arithmetic import Array
 
 if TYPE_CHECKING:
     from nonconv.engine.blocks import Block
+    from nonconv.engine.program import Program
 
 
 class Row(NamedTuple):
@@ -96,14 +97,15 @@ def _variance(sampled: Array) -> Array:
     return found
 
 
-def by_coordinate(plan: Plan, block: "Block") -> Array:
-    """Return the floors of the last span coordinate by coordinate, and the square of its last iterate, (1 + floors, dim).
+def by_coordinate(program: "Program", block: "Block") -> Array:
+    """Return the floors of the last span coordinate by coordinate, and what their rounding is judged by, (1 + floors, dim).
 
-    They are summed over paths, in the order of `wanted`. Raises IndexError without spans.
+    That is the square of the last iterate, over the coordinates that are rounded together (`Program.over_units`). It comes
+    first, then the floors in the order of `wanted`, all summed over paths. Raises IndexError without spans.
     """
-    number, span, wanted = len(plan.spans) - 1, plan.spans[-1], plan.wanted
+    number, span, wanted = len(program.plan.spans) - 1, program.plan.spans[-1], program.plan.wanted
     sampled = block.sampled[number]
-    found = [np.square(iterates(block, np.array([span.last]))[0])]
+    found = [program.over_units(np.square(iterates(block, np.array([span.last]))[0]))]
     if wanted.twin:
         found.append(np.square(sampled[span.late] - block.sampled_twins[number]).mean(axis=0) / 2.0)
     if wanted.window:

@@ -150,7 +150,7 @@ def coordinates(seen: MeasuredBlock) -> Array | None:
     means = {trend: float(row.mean()) for trend, row in every if trend.span == last}
     size = means[Trend(LAST_SQUARE, last)]
     small = (means[trend] <= ROUNDING_VARIANCE * size for trend in means if trend.name in FLOOR_TRENDS)
-    return by_coordinate(plan, seen.block) if any(small) else None
+    return by_coordinate(seen.cell.program, seen.block) if any(small) else None
 
 
 def fan(seen: MeasuredBlock) -> FirstPaths:

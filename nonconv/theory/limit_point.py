@@ -211,10 +211,15 @@ def _noise_of_labels(cell: Cell, x: Array, y: Array) -> Noise:
 
 
 def _is_linear(x: Array, y: Array) -> bool:
-    """Return whether an affine function of x (features, n) gives all of y (targets, n), by least squares."""
-    design = np.vstack([x, np.ones(x.shape[1])]).T
+    """Return whether an affine function of x (features, n) gives all of y (targets, n), by least squares.
+
+    Each feature and each target is measured by its own size: one may be a time in seconds and another tiny.
+    """
+    centred = x - x.mean(axis=1, keepdims=True)
+    size = np.abs(centred).max(axis=1, keepdims=True)
+    design = np.vstack([centred / np.where(size > 0.0, size, 1.0), np.ones(x.shape[1])]).T
     fitted = design @ np.linalg.lstsq(design, y.T, rcond=None)[0]
-    return bool(np.abs(fitted - y.T).max() <= NEGLIGIBLE * max(float(np.abs(y).max()), float(np.abs(y - y[:, :1]).max())))
+    return bool(np.all(np.abs(fitted - y.T).max(axis=0) <= NEGLIGIBLE * np.abs(y).max(axis=1)))
 
 
 def _largest_curvature(cell: Cell, theta: Array, x: Array, y: Array) -> tuple[float | None, float]:
