@@ -89,9 +89,11 @@ class Processes:
         # A terminal sends Ctrl-C to all processes of the command. Only this one handles it, and saves what is whole. A signal
         # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
         with _blocked(STOPPING):
-            self.pool.submit(int)  # this forks the workers
+            first = self.pool.submit(int)  # this forks the workers
             self.workers = active_children()
         theirs.close()  # the workers have their own copies
+        # Where no more threads may be started, the pool may have none that hands out tasks: it would be waited for forever.
+        first.result(timeout=WORKER_SECONDS)
 
     def submit(self, task: Task) -> "Future[Any]":
         """Hand a task to the next free worker."""
@@ -160,7 +162,7 @@ def open_processes(sweep: Sweep, workers: int) -> AbstractContextManager[Executo
     try:
         return closing(Processes(sweep, workers))
     except (OSError, RuntimeError, NotImplementedError, ImportError) as error:
-        why = getattr(error, "strerror", None) or error
+        why = getattr(error, "strerror", None) or str(error) or "no worker answers"
         raise UsageError(f"worker processes cannot be started ({why}); --executor threads needs none") from error
 
 
