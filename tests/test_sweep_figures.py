@@ -632,8 +632,8 @@ def test_a_one_at_a_time_design_is_shown_whole(tmp_path: Path) -> None:
     makers = sweep_makers(result)
     assert list(makers) == ["changes", "dots_mse", "dots_slope", "dots_twin"]
     figure = laid_out(makers["changes"]())
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["base", "β₁ = 0.0", "β₂ = 0.9", "M = 8"]
-    assert "base: β₁ = 0.9, β₂ = 0.999, M = 1" in " ".join(figure.get_suptitle().split())
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["baseline", "β₁ = 0.0", "β₂ = 0.9", "M = 8"]
+    assert "baseline: β₁ = 0.9, β₂ = 0.999, M = 1" in " ".join(figure.get_suptitle().split())
 
 
 def test_the_table_of_what_each_change_does(tmp_path: Path) -> None:

@@ -342,8 +342,14 @@ def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, kno
     distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
     beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
-    apart = f"{distance / se:.2g} standard errors apart" if se > 0 else f"{distance:.2g} apart, without standard error"
+    apart = f"{standard_errors(distance, se)} apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
+
+
+def standard_errors(distance: float, se: float) -> str:
+    """Write a distance in standard errors."""
+    number = f"{distance / se:.2g}"
+    return f"{number} standard error{'' if number == '1' else 's'}"
 
 
 def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:

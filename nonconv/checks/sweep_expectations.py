@@ -27,6 +27,7 @@ from nonconv.checks.expectations import (
     decide,
     evaluate,
     measured_text,
+    standard_errors,
 )
 from nonconv.config.document import KeyPath, dotted
 from nonconv.config.expect import OF_RUN, OF_SWEEP, label
@@ -197,7 +198,8 @@ def _share(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> It
     if chance:
         at = Measured(met / trials, share(met, trials).ci_low, share(met + open_, trials).ci_high)
     undecided = f", {open_} undecided" if open_ else ""
-    found = f"{met} of {trials} cells{undecided}, {measured_text(at)}{'; seeds are independent trials' if chance else ''}"
+    interval = f", {measured_text(at)}" if chance or open_ else ""
+    found = f"{met} of {count(trials, 'cell')}{undecided}{interval}{'; seeds are independent trials' if chance else ''}"
     facts = bounds_facts("share", entry, "sweep.csv").of(at)._replace(more={"estimated": chance, **_counted(statuses)})
     what = " and ".join(words) or " and ".join(name for name in OF_RUN if name in entry)
     yield Row(key, f"share of cells{_of(entry)} with {what}: {bounds_text(entry)}", found, decide(entry, at), facts)
@@ -342,11 +344,12 @@ def _judge(row: Row, entry: Mapping[str, Any], line: _Line, fitted: Order) -> Ro
     statuses: list[Status] = [decide(entry, at)] if "above" in entry or "below" in entry else []
     found = measured_text(at)
     if "reference" in entry:
-        compared, status = compare_with_known(at, {**entry, "of": entry["reference"]}, entry["reference"], 0.0)
+        _, status = compare_with_known(at, {**entry, "of": entry["reference"]}, entry["reference"], 0.0)
         statuses.append(status)
-        found += (
-            f", {compared.partition(': ')[2].replace('apart', 'from')} {entry['reference']:g}" if status != "undecided" else ""
-        )
+        if status != "undecided":
+            distance = abs(at.value - entry["reference"])
+            away = standard_errors(distance, at.se) if at.se > 0 else f"{distance:.2g}"
+            found += f", {away} from {entry['reference']:g}"
     reason = f": {fitted.reason}" if fitted.reason else ""
     found += f"{reason}; {count(len(set(line.x)), 'value')} from {min(line.x):g} to {max(line.x):g}"
     if len(set(line.x)) > 2 and math.isfinite(fitted.misfit):

@@ -91,8 +91,9 @@ def _alarm(seconds: float, before: Callable[[], None]) -> Iterator[None]:
 def _seconds(text: str) -> float:
     """Read a duration, as `90`, `90s`, `10min` or `1.5h`. Raises UsageError."""
     found = DURATION.fullmatch(text.lower())
-    if not found or found[2] not in UNITS or float(found[1]) <= 0:
-        raise UsageError(
-            f"--time-budget: {text!r} is no duration > 0\n  allowed: seconds, or a number with s, min or h, as 10min"
-        )
+    allowed = "allowed: seconds, or a number with s, min or h, as 10min"
+    if not found or float(found[1]) <= 0:
+        raise UsageError(f"--time-budget: {text!r} is no duration > 0\n  {allowed}")
+    if found[2] not in UNITS:
+        raise UsageError(f"--time-budget: {text!r}: unknown unit {found[2]!r}\n  {allowed}")
     return min(float(found[1]) * UNITS[found[2]], LONGEST)

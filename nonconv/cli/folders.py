@@ -91,7 +91,7 @@ def plot(
         if figure.endswith(f".{UNDRAWN}"):
             undrawn.append(f"{figure.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
             continue
-        target = out / fitting_name(f"{name}-", figure)
+        target = out / fitting_name(name, f"-{figure}")
         try:
             write_whole(target, content)
         except OSError as error:

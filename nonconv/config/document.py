@@ -208,7 +208,7 @@ class Document:
 
         Mappings on the way are made where they are missing. What was there is replaced, never merged.
         """
-        place = other.place(())
+        place, before = other.place(()), deepcopy(self.data)
         holder = self.data = self.data if isinstance(self.data, dict) else {}
         for depth, part in enumerate(path):
             above = path[:depth]
@@ -218,6 +218,7 @@ class Document:
                 holder.setdefault(path[depth])
             elif not isinstance(holder, list) or not isinstance(part, int) or part > len(holder):
                 self.problems.append(_no_such_part(above, holder, part, place))
+                self.data = before  # without what was made on the way
                 return
             elif part == len(holder):
                 holder.append(None)

@@ -1,11 +1,15 @@
 """Hints for those who know other libraries: what a name of PyTorch, Keras or Optax is called here, and where a key belongs."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import Catalogue
+from nonconv.config.spec import Experiment
 
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
+DECIMAL_SIGN = "the decimal sign is a point"
 NO_DECAY = "no optimizer here decays weights; objective mlp has weight_decay, a term of its loss"
 KEYS = {
     "lr": "learning_rate",
@@ -143,8 +147,15 @@ def _plain(name: object) -> str:
     return str(name).lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
+def has_decimal_comma(value: object) -> bool:
+    """Whether a value is a text that would be a number if its comma were a point."""
+    return isinstance(value, str) and bool(DECIMAL_COMMA.fullmatch(value.strip()))
+
+
 def hint_for_name(kind: str, name: str) -> tuple[str, str]:
     """Return the component that an unknown name is a relative of, and what to write; empty texts if none is known."""
+    if has_decimal_comma(name):
+        return "", DECIMAL_SIGN
     return NAMES.get("data" if kind == "dataset" else kind, {}).get(_plain(name), ("", ""))
 
 
@@ -154,6 +165,8 @@ def hint_for_key(catalogue: Catalogue, data: Any, path: tuple[str | int, ...], k
     data: the config. path: of the key. known: what its mapping may have.
     """
     key, plain = str(path[-1]), _plain(path[-1])
+    if key.isdecimal():  # {value: 0,1} is the value 0 and a key 1
+        return DECIMAL_SIGN
     if plain not in SENTENCES:
         return _hint_of_place(catalogue, data, path, KEYS.get(plain, key), known)
     # It may be a parameter of what the config names, as weight_decay of mlp.
@@ -188,23 +201,8 @@ def _home(catalogue: Catalogue, data: Any, name: str) -> str:
     return ""
 
 
-TOP_LEVEL = (
-    "claim",
-    "seed",
-    "paths",
-    "steps",
-    "objective",
-    "optimizer",
-    "learning_rate",
-    "batch_size",
-    "start",
-    "xi",
-    "floors",
-    "record",
-    "sweep",
-    "expect",
-    "plugins",
-)
+TOP_LEVEL = tuple(Experiment.__annotations__)
+"""Keys of a config."""
 
 
 def parameters_named(component: Any) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
-from nonconv.config.hints import hint_for_key, hint_for_name
+from nonconv.config.hints import DECIMAL_SIGN, has_decimal_comma, hint_for_key, hint_for_name
 from nonconv.config.plugins import load_named
 from nonconv.config.spec import choices, component_model, experiment_model
 from nonconv.faults.blame import blame
@@ -184,6 +184,8 @@ def _translate(document: Document, details: Any) -> Problem:
         hint = (
             f"a text that looks like {'a number' if type(value) in (int, float) else 'another value'} needs quotes: '{written}'"
         )
+    if has_decimal_comma(value):
+        hint = DECIMAL_SIGN
     what = f"a list of {len(value)}" if error == "too_long" else kind_of(value)
     # What is said of a list is not what its entry must be, and lists of components grow.
     apart = at.is_entry or (at.kind and not at.component)

@@ -2,7 +2,7 @@
 
 An optimizer names the state field whose root divides (`Squares`). One that is infinite at the end is seen in the state. One
 that is too small is forgotten where gradients grow again, so it is looked at on the way: after step 1, and then as often as
-it can have fallen far. Where eps is large against what is lost, nothing is looked at. Kernels so do next to nothing.
+it can have fallen far. Where eps is large against what is lost, nothing is looked at. So kernels do almost nothing.
 """
 
 import math

@@ -6,7 +6,6 @@ Not by numpy.loadtxt, which stops at the first bad number and cannot say what th
 import csv
 import io
 import math
-import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nonconv.components.definitions import Complaint, Unusable
+from nonconv.config.hints import DECIMAL_SIGN, has_decimal_comma
 from nonconv.data.values import LARGEST
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
@@ -24,7 +24,6 @@ MARKED = 1000
 """Bytes at the beginning of a file that show how it is encoded: UTF-16 has zeros among them."""
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 """What other programs write between fields."""
-DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 CLASSES = "texts are read as classes with labels: classes"
 MOST_PROBLEMS = 20
 """Problems after which reading stops: a file with the wrong separator has one per line."""
@@ -257,7 +256,7 @@ def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list
             # In a line with quotes, commas do not show where a field begins.
             where = line if '"' in line.text else _place_of_field(line, field)
             message, listed = must_be(allowed, kind_of(row[field]))
-            hint = "the decimal sign is a point" if DECIMAL_COMMA.fullmatch(row[field].strip()) else ""
+            hint = DECIMAL_SIGN if has_decimal_comma(row[field]) else ""
             yield Problem(message, where, header[field], listed, hint=hint)
 
 

@@ -28,10 +28,12 @@ def findings(run: Run) -> list[str]:
     slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
     apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
-    lipschitz = "beyond the range of doubles" if c["lipschitz"] is None else f"{c['lipschitz']:.6g}"
+    constant = "a Lipschitz constant beyond the range of doubles"
+    if c["lipschitz"] is not None:
+        constant = f"the Lipschitz constant {c['lipschitz']:.6g}"
     return [
         f"Knots: {c['knots']}, {c['why']}.",
-        f"Distance between knots: {apart}, so f' has the Lipschitz constant {lipschitz}.",
+        f"Distance between knots: {apart}, so f' has {constant}.",
         *_companion(c),
         _slopes_met(c["scale"], slopes),
         _escaped(run, c["escaped"]),

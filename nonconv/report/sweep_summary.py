@@ -79,6 +79,8 @@ def _range(result: SweepResult, name: str, texts: list[str]) -> str:
         return f"{name}: {' and '.join(lost)}." if lost else ""
     (low, at_low), (high, at_high) = min(pairs), max(pairs)
     between = f"from {low:.4g} ({_cell(result, at_low)}) to {high:.4g} ({_cell(result, at_high)})"
+    if low == high:
+        between = f"{low:.4g} in {count(len(pairs), 'cell')}"
     return f"{name}: {'; '.join([between, *lost])}."
 
 

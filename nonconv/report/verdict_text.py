@@ -60,7 +60,7 @@ def _floor(name: str, row: dict[str, Any]) -> str:
     # A floor is a mean of squares, so a bound of 0 or less says nothing.
     if low <= 0:
         return f"{floor}: not distinguishable from 0 (estimate {value:.3g}), averaged over {where}."
-    return f"{floor}: {which}, E|Θ − ξ|² was at least {low:.3g} (estimate {value:.4g}), averaged over {where}."
+    return f"{floor}: {which}, E|Θ − ξ|² was at least {low:.4g} (estimate {value:.4g}), averaged over {where}."
 
 
 def settling(run: Run) -> list[str]:
@@ -81,7 +81,11 @@ def medians(run: Run) -> list[str]:
     """Say what the typical path does where few paths carry the means, so that mean square and median may differ."""
     if run.verdict["verdict"] != "undecided" or not any(_few(at) for floor in run.verdict["states"].values() for at in floor):
         return []
-    told = [(label, of) for label, of in run.verdict["medians"].items() if of["course"] != "unclear" and label != "last"]
+    told = [
+        (label, of)
+        for label, of in run.verdict["medians"].items()
+        if of["course"] != "unclear" and label != "last" and of["first"] != of["last"]
+    ]
     return [
         f"Median of |Θ − {label}|: {of['first']:.3g} at step {of['first_step']}, {of['last']:.3g} at step {of['last_step']}. "
         f"It {of['course']}, whatever the mean square does."

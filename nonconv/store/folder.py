@@ -208,26 +208,11 @@ class Folder:
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
         """Save the tally of an unfinished run, as named arrays. Raises OSError."""
-        content = packed(arrays)
-        self._write_synced(CHECKPOINT, self._checkpoint_digest(content) + content)
+        self._write_synced(CHECKPOINT, sealed(self.identity, arrays))
 
     def restore(self) -> dict[str, Any] | None:
         """Read the checkpoint; None unless there is a whole one, of this config, by this version."""
-        try:
-            raw = (self.path / CHECKPOINT).read_bytes()
-        except OSError:
-            return None
-        mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
-        if mark != self._checkpoint_digest(content):
-            return None
-        return unpacked(content)
-
-    def _checkpoint_digest(self, content: bytes) -> bytes:
-        """Return the digest that begins a checkpoint.
-
-        Identity and version go into it: a checkpoint that is damaged, or of another config or version, has another digest.
-        """
-        return hashlib.sha256(f"{self.identity} {nonconv.__version__} ".encode() + content).digest()
+        return read_sealed(self.path / CHECKPOINT, self.identity)
 
     def seal(self, config: Mapping[str, Any], **facts: Any) -> None:
         """Write the manifest, with the resolved config and facts of the run. The folder is then finished.
@@ -298,6 +283,30 @@ def _list_half_written(folder: Path) -> list[str]:
     """List files that a killed process left half-written, here or one folder below."""
     found = (path for pattern in (f"{HALF_WRITTEN}*", f"*/{HALF_WRITTEN}*") for path in folder.glob(pattern))
     return [str(path.relative_to(folder)) for path in found if path.name != LOCK]
+
+
+def sealed(identity: str, arrays: Mapping[str, Any]) -> bytes:
+    """Return the content of a checkpoint: named arrays, behind a digest.
+
+    Identity and version go into the digest: a checkpoint that is damaged, or of another config or version, has another one.
+    """
+    content = packed(arrays)
+    return _mark(identity, content) + content
+
+
+def read_sealed(path: Path, identity: str) -> dict[str, Any] | None:
+    """Read a checkpoint; None unless there is a whole one, of this identity, by this version."""
+    try:
+        raw = read_bytes(path)
+    except OSError:
+        return None
+    mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
+    return unpacked(content) if mark == _mark(identity, content) else None
+
+
+def _mark(identity: str, content: bytes) -> bytes:
+    """Return the digest that begins a checkpoint with this content."""
+    return hashlib.sha256(f"{identity} {nonconv.__version__} ".encode() + content).digest()
 
 
 def damaged(folder: Path, manifest: Mapping[str, Any]) -> list[str]:

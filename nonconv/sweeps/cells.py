@@ -24,8 +24,8 @@ from nonconv.experiment.identity import without_file_names
 from nonconv.faults.errors import UsageError
 from nonconv.readback import loaded, parse, read_bytes
 from nonconv.results.stored import Summary
-from nonconv.store.folder import MANIFEST, MARK_BYTES, SCHEMA_VERSION, as_manifest, damaged, read_manifest
-from nonconv.store.formats import as_json, as_yaml, packed, unpacked
+from nonconv.store.folder import MANIFEST, SCHEMA_VERSION, as_manifest, damaged, read_manifest, read_sealed, sealed
+from nonconv.store.formats import as_json, as_yaml, unpacked
 from nonconv.store.pack import (
     CELLS_ARCHIVE,
     CELLS_FOLDER,
@@ -117,7 +117,7 @@ class Cells:
                 return None
             return Stored(manifest, files.__getitem__) if manifest and _is_ours(manifest) else None
         manifest = self._read_manifest(name)
-        return Stored(manifest, lambda file: (self.path(name) / file).read_bytes()) if manifest else None
+        return Stored(manifest, lambda file: read_bytes(self.path(name) / file)) if manifest else None
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Path]:
@@ -150,7 +150,7 @@ class Cells:
 
         They are from the cell's checkpoint, or from its stored result if that has fewer paths.
         """
-        checkpoint = self._load_checkpoint(name, cell)
+        checkpoint = read_sealed(self.unfinished / f"{name}.checkpoint", cell.identity)
         if checkpoint is not None:
             return checkpoint
         stored = self.find(name)
@@ -167,22 +167,10 @@ class Cells:
         most = cell.stopping.least if cell.stopping else cell.paths
         return found if found and "paths" in found and int(found["paths"]) <= most else None
 
-    def _load_checkpoint(self, name: str, cell: Cell) -> dict[str, Any] | None:
-        """Load the checkpoint; None unless it is whole, of this cell, by this version."""
-        try:
-            raw = (self.unfinished / f"{name}.checkpoint").read_bytes()
-        except OSError:
-            return None
-        mark, content = raw[:MARK_BYTES], raw[MARK_BYTES:]
-        if mark != _checkpoint_digest(cell, content):
-            return None
-        return unpacked(content)
-
     def save_checkpoint(self, name: str, cell: Cell, arrays: Mapping[str, Any]) -> None:
         """Save the arrays of an unfinished cell's tally. Raises OSError."""
         self.refuse_vanished()
-        content = packed(arrays)
-        write_whole(self.unfinished / f"{name}.checkpoint", _checkpoint_digest(cell, content) + content)
+        write_whole(self.unfinished / f"{name}.checkpoint", sealed(cell.identity, arrays))
 
     def publish(self, name: str, identity: str, files: Mapping[str, bytes]) -> None:
         """Write a finished cell, whole or not at all, a small one of many at the next `flush`. Raises OSError.
@@ -296,7 +284,7 @@ class Cells:
             return None
         if damaged(self.path(name), manifest):
             return None
-        contents = {file: (self.path(name) / file).read_bytes() for file in (*manifest["files"], MANIFEST)}
+        contents = {file: read_bytes(self.path(name) / file) for file in (*manifest["files"], MANIFEST)}
         return bundled(manifest["identity"], contents)
 
     def remove(self, name: str) -> None:
@@ -326,11 +314,6 @@ def _is_of(folder: Path, manifest: Mapping[str, Any], cell: Cell) -> bool:
 def _is_ours(manifest: Mapping[str, Any]) -> bool:
     """Whether a manifest is by this version."""
     return bool(manifest["versions"].get("nonconv") == nonconv.__version__)
-
-
-def _checkpoint_digest(cell: Cell, content: bytes) -> bytes:
-    """Return the digest that begins a checkpoint: it differs for damaged content, another cell or another version."""
-    return hashlib.sha256(f"{cell.identity} {nonconv.__version__} ".encode() + content).digest()
 
 
 def add_manifest(cell: Cell, results: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -15,8 +15,6 @@ from typing import BinaryIO
 
 HALF_WRITTEN = ".unfinished."
 """Names of files that are being written begin with this. A killed process leaves such a file behind."""
-
-
 LONGEST_NAME = 255
 """Bytes of a name on every usual file system. An encrypted home may allow less; then the system's error is shown."""
 

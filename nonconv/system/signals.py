@@ -34,7 +34,7 @@ def stop_at_once() -> None:
 
 @contextmanager
 def stopping_commands() -> Iterator[None]:
-    """Raise KeyboardInterrupt at a signal while the context is open, if this process is a command."""
+    """Raise KeyboardInterrupt at a signal while the context is open, if this process was started as a command."""
     _handle(_interrupt)
     try:
         yield

@@ -57,7 +57,13 @@ def _result(output: bytes) -> Any:
 def _fork(do: Callable[[], Any]) -> Callable[[], bytes]:
     """Call `do` in a fork. Returns a function that waits for its output, which is empty if the fork died."""
     reading, writing = os.pipe()
-    if os.fork() == 0:
+    try:
+        child = os.fork()
+    except OSError:  # there are too many processes: what is short already is not kept
+        os.close(reading)
+        os.close(writing)
+        raise
+    if child == 0:
         try:
             os.close(reading)  # if the parent is gone, writing must fail, not wait for this end to be read
             with os.fdopen(writing, "wb") as pipe:

@@ -24,6 +24,7 @@ MARKERS = {"converges": "o", "does_not_converge": "s", "diverges": "^", "undefin
 MOST_BARS = 15
 """Up to so many points per line have error bars; beyond that the line has a band."""
 MOST_ROWS = 40
+NO_BREAK = "\N{NO-BREAK SPACE}"
 ROW, LEAST_WIDTH = 0.19, 2.4
 """Inches: the height of a row, and the least width of a dot plot beside long names."""
 
@@ -242,13 +243,20 @@ def _describe_base(result: SweepResult) -> str:
         return ""
     keys = [key for key in result.about["keys"] if len(result.values(key)) > 1]
     values = (f"{symbol(key)} = {result.brief(key, result.columns[key][result.base])}" for key in keys)
-    return printable(f"what each change does; base: {', '.join(values)}")
+    # With a space that cannot be broken, so that no value stands apart from its name.
+    return f"{_base_name(result)}: {printable(', '.join(values)).replace(' = ', f'{NO_BREAK}={NO_BREAK}')}"
+
+
+def _base_name(result: SweepResult) -> str:
+    """Call the cell that each change starts from the baseline, if it is the one that differences are taken from."""
+    assert result.base is not None
+    return "baseline" if result.columns["cell"][result.base] == result.about.get("baseline") else "base"
 
 
 def _row_name(result: SweepResult, cell: int) -> str:
     """Write what a cell changes, its swept values, or the start of its id."""
     if result.base is not None:
         key = result.change(cell)
-        return shortened(f"{symbol(key)} = {result.brief(key, result.columns[key][cell])}" if key else "base", 44)
+        return shortened(f"{symbol(key)} = {result.brief(key, result.columns[key][cell])}" if key else _base_name(result), 44)
     values = [result.brief(key, result.columns[key][cell]) for key in result.swept]
     return shortened(", ".join(value for value in values if value) or result.columns["cell"][cell][:8], 44)
