@@ -130,7 +130,7 @@ def with_ends(tally: Tally, **fields: float) -> Tally:
     ("fields", "enough"),
     [
         ({}, False),
-        ({"mean": 0.0, "m2": 0.0}, True),
+        ({"mean": 0.0, "m2": 0.0, "largest": 0.0}, True),
         ({"n_finite": BLOCK - 1}, True),
         ({"n_finite": BLOCK - 1, "n_nan": 1}, True),
         ({"m2": math.inf}, False),

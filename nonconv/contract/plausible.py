@@ -69,8 +69,8 @@ def plausible_parameters(kind: str, component: Component, offered: Sequence[Any]
             if len(tried.usual) == MOST_BASES:
                 break
     if not tried.usual:
-        hint = f"EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
-        return Examples([], [], (), [*tried.refused[:1], f"nothing that was tried is allowed; {hint}"])
+        hint = f"nothing that was tried is allowed; EXAMPLES = {{{component.name!r}: [{{...}}]}} in the file can say what is"
+        return Examples([], [], (), ["; ".join([*tried.refused[:1], hint])])
     about, choices = tried.base if base is None else base, _choices(component, bool(offered))
     for name, value, is_rare in _one_at_a_time(choices):
         tried.add(about | {name: value}, rare=is_rare)
