@@ -306,7 +306,7 @@ def test_a_time_budget_interrupts_and_keeps_what_is_done() -> None:
 
 
 def test_reading_a_grid_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "READING_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", -1.0)
     path = config("told", {"order": ORDER | {"above": 1}})
     first, second = call("check", path, "--time-budget", "0.01s").stderr.splitlines()[:2]
     assert (first.replace("0 of", "1 of"), first[:19]) == (second, "reading the grid: 0")

@@ -206,6 +206,12 @@ def test_what_is_no_file_is_replaced(name: str, what: str, config: Path, tmp_pat
     assert config.read_bytes() == before
 
 
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    """Reading it would wait for ever; runs and the cells of sweeps read theirs here."""
+    os.mkfifo(tmp_path / "checkpoint")
+    assert store.read_sealed(tmp_path / "checkpoint", "identity") is None
+
+
 def test_other_words_in_a_manifest_are_written_right(config: Path, tmp_path: Path) -> None:
     cell, folder = read_cell(config, []), tmp_path / "out"
     run(cell, folder)

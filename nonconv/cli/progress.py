@@ -29,7 +29,7 @@ def tell_cells_read(grid: "Grid", quiet: bool) -> Callable[[int], None]:
 
     def update(done: int) -> None:
         nonlocal last
-        if not quiet and time.monotonic() - last > READING_SECONDS:
+        if not quiet and time.monotonic() - last > (READING_SECONDS if sys.stderr.isatty() else PLAIN_SECONDS):
             last = time.monotonic()
             say(f"reading the grid: {done} of {most}")
 

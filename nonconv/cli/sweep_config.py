@@ -4,6 +4,7 @@ The grid is surveyed before anything runs: every cell is made once, so that erro
 """
 
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,8 @@ MOST_TABLE_ROWS = 40
 """A sweep with more cells prints no table; sweep.csv has all of them."""
 EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
 """The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
+ADDRESS = re.compile(r"((tcp|tls)://)?[^\s/]+:[0-9]{1,5}")
+"""Address of a scheduler."""
 
 Grids = Annotated[
     list[str],
@@ -115,8 +118,11 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         raise UsageError(f"--executor: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
     if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
-    if scheduler is not None and not scheduler.strip():
-        raise UsageError("--scheduler: the address is empty\n  allowed: an address such as tcp://10.0.0.1:8786")
+    if scheduler is not None and not ADDRESS.fullmatch(scheduler):
+        what = f"no address: {scheduler!r}" if scheduler.strip() else "the address is empty"
+        raise UsageError(
+            f"--scheduler: {what}\n  allowed: tcp://HOST:PORT, or tls:// with certificates in Dask's configuration"
+        )
 
 
 class Plan(NamedTuple):

@@ -70,6 +70,6 @@ def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
     if any(one.cause == CAUSES[SQUARES] for one in failed):
         raise UsageError(
             f"objective {objective.component.name}: squares of its gradients leave the range of numbers, so that the steps of "
-            f"{program.optimizer.component.name} would be others; take a scale nearer to 1"
+            f"{program.optimizer.component.name} would be others; take a scale between 1e-150 and 1e150"
         )
     return orbit

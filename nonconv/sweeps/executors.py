@@ -28,7 +28,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-import nonconv
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_named
 from nonconv.faults.blame import in_one_line
@@ -347,7 +346,9 @@ def open_cluster(
             try:
                 client = library.Client(address or local, timeout=SCHEDULER_SECONDS, set_as_default=False)
             except Exception as error:  # of many types: no such host, no such protocol, no such port, no certificate
-                why = " ".join(str(error).split()) or type(error).__name__
+                why = in_one_line(error)
+                if "ssl_context" in why:
+                    why = "tls needs certificates, in distributed.comm.tls of Dask's configuration"
                 raise UsageError(f"{named}: no scheduler answered ({why})") from None
         opened.callback(_close, client)
         with _telling(f"Waiting for a worker of {where}, for at most {WORKER_SECONDS:.0f} s.", tell):
@@ -357,9 +358,8 @@ def open_cluster(
                 raise UsageError(f"{named}: the cluster has no workers; {WORKER_SECONDS:.0f} s were waited") from None
             except Exception as error:  # the scheduler is gone again
                 raise UsageError(f"{named}: the cluster is gone ({in_one_line(error)})") from None
-        cluster = connect(payload, client, tell)
         refuse_other_code(client)
-        yield cluster
+        yield connect(payload, client, tell)
 
 
 @contextmanager
@@ -407,21 +407,11 @@ def _close(client: Any) -> None:
 
 
 def connect(payload: SweepPayload, client: Any, tell: Tell = lambda text: None) -> Cluster:
-    """Send the sweep to a cluster.
-
-    Raises UsageError if scheduler or workers run another nonconv: results would not be the same.
-    """
+    """Send the sweep to a cluster. Raises UsageError if that fails, as where the scheduler has no nonconv."""
     try:
-        found = set(client.run(_version).values())
-        made = Cluster(payload, client, tell)
+        return Cluster(payload, client, tell)
     except Exception as error:  # Dask raises many types for what goes wrong at the other end
-        found, made, why = {"none"}, None, f" ({error})"
-    else:
-        why = ""
-    if made is None or found != {nonconv.__version__}:
-        theirs = ", ".join(sorted(found))
-        raise UsageError(f"scheduler and workers must run nonconv {nonconv.__version__}; they run {theirs}{why}")
-    return made
+        raise UsageError(f"the sweep cannot be sent to the cluster ({in_one_line(error)})") from None
 
 
 def refuse_other_code(client: Any) -> None:
@@ -441,11 +431,6 @@ def refuse_difference(here: dict[str, str], there: dict[str, str], worker: str) 
         raise UsageError(f"worker {worker} would compute other numbers: {what}; install the same there and here")
 
 
-def _version() -> str:
-    """Return the version of nonconv where this runs."""
-    return nonconv.__version__
-
-
 def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
     """Return what is sent of a sweep: without its loaded plug-ins, which cannot be pickled, and without cached cells.
 
@@ -457,16 +442,19 @@ def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
 
 @lru_cache(maxsize=2)
 def _unpack_sweep(payload: SweepPayload) -> Sweep:
-    """Return the sweep, with its files on this machine's disk and its plug-ins loaded.
+    """Return the sweep, with the contents of its files and its plug-ins loaded.
 
     Cached: a worker gets the same payload object with every task.
     """
-    moved = {}
-    for k, (name, content) in enumerate(payload.files.items()):
-        moved[name] = Path(tempfile.mkdtemp(prefix=f"nonconv-{k}-")) / Path(name).name
-        moved[name].write_bytes(content)
-    document = replace(payload.sweep.document, moved=moved)
-    document.catalogue, _ = load_named(document)
+    # On disk only until they are loaded: of a worker that is killed nothing else would be removed.
+    with tempfile.TemporaryDirectory(prefix="nonconv-") as folder:
+        moved = {name: Path(folder) / str(k) / Path(name).name for k, name in enumerate(payload.files)}
+        for name, place in moved.items():
+            place.parent.mkdir()
+            place.write_bytes(payload.files[name])
+        contents = {place: payload.files[name] for name, place in moved.items()}
+        document = replace(payload.sweep.document, moved=moved, contents=contents)
+        document.catalogue, _ = load_named(document)
     return replace(payload.sweep, document=document)
 
 

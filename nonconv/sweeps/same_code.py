@@ -12,6 +12,7 @@ import nonconv
 
 LIBRARIES = ("numpy", "numba", "llvmlite")
 """Libraries whose versions may change a last bit."""
+SUFFIXES = (".py", ".csv", ".txt")
 OURS = "the files of nonconv"
 
 
@@ -20,7 +21,8 @@ def code() -> dict[str, str]:
     """Return a digest of nonconv's own files, and the versions of the libraries that compute, where this runs."""
     root = Path(nonconv.__file__).parent
     digest = hashlib.sha256()
-    for file in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    # Sources and data, not what an editor leaves beside them.
+    for file in sorted(path for path in root.rglob("[!.]*") if path.suffix in SUFFIXES and path.is_file()):
         digest.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes())
     return {OURS: digest.hexdigest(), **{name: _version(name) for name in LIBRARIES}}
 
