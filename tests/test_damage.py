@@ -22,7 +22,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import UsageError
 from nonconv.readback import Misfit, fitted, load, parse
 from nonconv.results.stored import PATHS_ARRAYS, read_arrays
-from nonconv.store.folder import MANIFEST, read_manifest
+from nonconv.store.folder import MANIFEST, read_manifest, read_sealed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 
@@ -209,7 +209,7 @@ def test_what_is_no_file_is_replaced(name: str, what: str, config: Path, tmp_pat
 def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
     """Reading it would wait for ever; runs and the cells of sweeps read theirs here."""
     os.mkfifo(tmp_path / "checkpoint")
-    assert store.read_sealed(tmp_path / "checkpoint", "identity") is None
+    assert read_sealed(tmp_path / "checkpoint", "identity") is None
 
 
 def test_other_words_in_a_manifest_are_written_right(config: Path, tmp_path: Path) -> None:

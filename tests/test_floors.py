@@ -200,7 +200,8 @@ def test_twins_without_noise_are_their_paths(optimizer: str, tmp_path: Path) -> 
     program = cell_of(tmp_path, config).program
     found = dict(zip(rows(program.plan), measured(program.plan, run(program)), strict=True))
     assert {float(np.abs(values).max()) for row, values in found.items() if row.floor in ("twin", "twin_mean")} == {0.0}
-    assert all(values.min() > 0.0 for row, values in found.items() if row.floor == "window")
+    # A path that has come to rest has none.
+    assert all(np.median(values) > 0.0 for row, values in found.items() if row.floor == "window")
 
 
 # Exact values

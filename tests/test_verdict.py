@@ -555,7 +555,7 @@ def test_sgd_with_a_vanishing_rate(run_of: Callable[..., Run]) -> None:
     assert re.fullmatch(
         rf"{seen} is minimizer = 0\.1: E\|Θ − minimizer\|² decreases \(log-log slope -0\.[6-9]\d\d\)\.", minimizer
     )
-    assert re.fullmatch(rf"{seen} is not 0\.5 = 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
+    assert re.fullmatch(rf"{seen} is not 0\.5: E\|Θ − 0\.5\|² stays up \(log-log slope -?0\.00\d\)\.", other)
 
 
 @pytest.mark.slow
@@ -567,7 +567,7 @@ def test_at_most_one_point_is_the_limit(run_of: Callable[..., Run]) -> None:
     assert told.startswith("The limit may be ")
     assert set(told.removeprefix("The limit may be ").partition(":")[0].split(" or ")) == {
         "minimizer = 0.1",
-        "0.1001 = 0.1001",
+        "0.1001",
     }
 
 
