@@ -69,7 +69,7 @@ SENTENCES = {
     "maxgradnorm": "gradients are not clipped here; a plug-in may do so",
     "centered": "rmsprop is not centered here; adabelief divides by deviations from the average",
     "maximize": "objectives are minimised",
-    "device": "paths run on the processor",
+    "device": "paths run on the CPU",
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
@@ -83,7 +83,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
             "its corrections are not here; every learning rate has a warmup",
         ),
         "adamax": ("amsgrad", "its maximum of |g| is not here; a plug-in may add it"),
-        "lion": ("", "it is a plug-in: plugins: [docs/plugins/lion.py]"),
+        "lion": ("", "nonconv has it as an example of a plug-in, docs/plugins/lion.py in its repository"),
         "signum": ("", "it is a plug-in: plugins: [docs/plugins/signum.py]"),
         "signsgd": ("", "it is a plug-in: plugins: [docs/plugins/signum.py], with beta: 0"),
         "sgdm": ("momentum", ""),
