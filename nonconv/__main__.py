@@ -5,7 +5,7 @@ So a command that draws starts the figure process first, before it even reads it
 """
 
 # First of all, since every import takes time: from now on Ctrl-C prints no traceback.
-# ruff: noqa: E402
+# ruff: noqa: E402  # imports stand below what must happen before them
 import _signal  # type: ignore[import-not-found]  # Python's own, without the enumerations of `signal`, and there already
 import sys
 

@@ -6,6 +6,7 @@ says what readers rely on, a TypedDict, and whatever does not fit is named: whic
 
 import json
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -167,6 +168,15 @@ def loaded(content: bytes, kind: type[T], what: object) -> T:
         return fitted(parse(content), kind)
     except Misfit as error:
         raise UsageError(f"{what} is damaged: {error}") from None
+
+
+def is_readable(read: Callable[[Path], object], folder: Path) -> bool:
+    """Whether a folder's reader accepts what is there: digests can be right, and the content wrong."""
+    try:
+        read(folder)
+    except UsageError:
+        return False
+    return True
 
 
 def content_of(path: Path) -> bytes:

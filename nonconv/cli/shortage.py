@@ -79,7 +79,7 @@ def _try_numpy() -> None:
             soft, hard = resource.getrlimit(getattr(resource, name))
             if soft != resource.RLIM_INFINITY:
                 resource.setrlimit(getattr(resource, name), (max(soft - SPARE_MEMORY, 0), hard))
-        import numpy  # noqa: F401
+        import numpy  # noqa: F401  # whether it loads is the question
 
         code = 0
     os._exit(code)

@@ -78,7 +78,6 @@ def sweep(
     cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
     from nonconv.report.figures.drawing_process import figure_process
-    from nonconv.store.folder import tidy
 
     _check_executor(executor, scheduler)
     if dry_run:
@@ -96,7 +95,6 @@ def sweep(
         grid = _read_grid(config, settings, grids)
         if not force and (finished := _find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            tidy(finished[0])
             _print_result(_reused(*finished), as_json, quiet)
             return
         plan = _survey(grid, out, quiet)

@@ -132,12 +132,12 @@ def _(value: tuple) -> str:  # type: ignore[type-arg]  # a dispatch needs the ba
 
 
 @write.register
-def _(value: frozenset) -> str:  # type: ignore[type-arg]
+def _(value: frozenset) -> str:  # type: ignore[type-arg]  # as above
     return f"frozenset({', '.join(sorted(map(write, value)))})"
 
 
 @write.register
-def _(value: MappingProxyType) -> str:  # type: ignore[type-arg]
+def _(value: MappingProxyType) -> str:  # type: ignore[type-arg]  # as above
     return f"mapping({', '.join(sorted(f'{write(key)}: {write(held)}' for key, held in value.items()))})"
 
 

@@ -12,6 +12,7 @@ from nonconv.config.spec import Experiment
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 DECIMAL_SIGN = "the decimal sign is a point"
 NO_DECAY = "no optimizer here decays weights; objective mlp has weight_decay, a term of its loss"
+EXAMPLE = "nonconv has it as an example of a plug-in, docs/plugins/{}.py in its repository"
 KEYS = {
     "lr": "learning_rate",
     "eta": "learning_rate",
@@ -79,14 +80,11 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
         "adamw": ("adam", NO_DECOUPLED),
         "nadam": ("adam", "adam has no Nesterov form here; {name: momentum, nesterov: true} is one"),
-        "radam": (
-            "adam",
-            "its corrections are not here; every learning rate has a warmup",
-        ),
+        "radam": ("adam", "its corrections are not here; every learning rate has a warmup"),
         "adamax": ("amsgrad", "its maximum of |g| is not here; a plug-in may add it"),
-        "lion": ("", "nonconv has it as an example of a plug-in, docs/plugins/lion.py in its repository"),
-        "signum": ("", "it is a plug-in: plugins: [docs/plugins/signum.py]"),
-        "signsgd": ("", "it is a plug-in: plugins: [docs/plugins/signum.py], with beta: 0"),
+        "lion": ("", EXAMPLE.format("lion")),
+        "signum": ("", EXAMPLE.format("signum")),
+        "signsgd": ("", EXAMPLE.format("signum") + ", with beta: 0"),
         "sgdm": ("momentum", ""),
         "sgdmomentum": ("momentum", ""),
         "heavyball": ("momentum", ""),
@@ -128,7 +126,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "neuralnetwork": ("mlp", ""),
         "nn": ("mlp", ""),
         "mse": ("quadratic", ""),
-        "doublewell": ("", "it is a plug-in: plugins: [docs/plugins/double_well.py]"),
+        "doublewell": ("", EXAMPLE.format("double_well")),
     },
     "data": {
         "gaussian": ("normal", ""),
@@ -137,7 +135,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "sign": ("rademacher", ""),
         "file": ("csv", ""),
         "empirical": ("csv", ""),
-        "student": ("", "laws with heavy tails are a plug-in: plugins: [docs/plugins/heavy_tails.py]"),
+        "student": ("", EXAMPLE.format("heavy_tails")),
     },
 }
 """Names of other libraries by kind: the nearest component here, and what to write."""

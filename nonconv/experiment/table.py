@@ -59,10 +59,9 @@ def read_table(path: Path, content: bytes, columns: Mapping[str, tuple[str, ...]
         if numbers is None:
             numbers = _read_numbers(_Lines(path, content), header, fields, codes)
         if numbers is None:
-            found = _find_problems(_Lines(path, content), header, fields, codes)
-            # Their own words for a column of texts: it may be meant as classes.
-            named = () if classes else columns.get("targets", ())
-            raise TableError(*(replace(one, hint=CLASSES) if _is_text(one) and one.key in named else one for one in found))
+            # A column of texts may be meant as classes.
+            targets = () if classes else columns.get("targets", ())
+            raise TableError(*_find_problems(_Lines(path, content), header, fields, codes, targets))
     except UnicodeDecodeError:
         raise Unusable(Complaint("file", f"{path} is not UTF-8 text")) from None
     if not len(numbers):
@@ -117,11 +116,6 @@ def _number_classes(lines: "_Lines", header: list[str], names: tuple[str, ...]) 
     return {field: {text: float(k) for k, text in enumerate(sorted(texts - {""}))}}
 
 
-def _is_text(problem: Problem) -> bool:
-    """Whether a problem is that a field holds a text."""
-    return problem.message.endswith("'") and not problem.hint
-
-
 def _is_number(text: str) -> bool:
     """Whether a text is a number, finite or not."""
     try:
@@ -151,15 +145,17 @@ def _read_numbers(lines: "_Lines", header: list[str], fields: list[int], codes: 
     return _within_bounds(np.frombuffer(numbers, dtype=np.float64).reshape(-1, len(fields)))
 
 
-def _find_problems(lines: "_Lines", header: list[str], fields: list[int], codes: Codes) -> list[Problem]:
-    """Find what is wrong with the rows below the header, up to MOST_PROBLEMS."""
+def _find_problems(
+    lines: "_Lines", header: list[str], fields: list[int], codes: Codes, targets: Sequence[str]
+) -> list[Problem]:
+    """Find what is wrong with the rows below the header, up to MOST_PROBLEMS. targets: columns that could hold classes."""
     problems: list[Problem] = []
     next(lines)
     for row in lines:
         if len(problems) >= MOST_PROBLEMS:
             return [*problems, Problem(f"stopped after {MOST_PROBLEMS} problems", replace(lines.place, text=""))]
         if len(row) == len(header):
-            problems += _complaints(lines.place, row, [field for field in fields if field not in codes], header)
+            problems += _complaints(lines.place, row, [field for field in fields if field not in codes], header, targets)
             problems += [Problem("is empty", lines.place, header[field]) for field in codes if not row[field].strip()]
         else:
             comma = "; a comma separates fields, and is no decimal sign" if len(row) > len(header) else ""
@@ -244,7 +240,9 @@ def _nearest_column(name: str, header: list[str]) -> str:
     return next((some[0] for some in (same, begins, holds) if len(some) == 1), "") or nearest(name, header)
 
 
-def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list[str]) -> Iterator[Problem]:
+def _complaints(
+    line: Place, row: list[str], fields: Sequence[int], header: list[str], targets: Sequence[str]
+) -> Iterator[Problem]:
     """Yield a problem for each of the fields that holds no number that can be used."""
     for field in fields:
         try:
@@ -256,7 +254,8 @@ def _complaints(line: Place, row: list[str], fields: Sequence[int], header: list
             # In a line with quotes, commas do not show where a field begins.
             where = line if '"' in line.text else _place_of_field(line, field)
             message, listed = must_be(allowed, kind_of(row[field]))
-            hint = DECIMAL_SIGN if has_decimal_comma(row[field]) else ""
+            hint = CLASSES if header[field] in targets and not _is_number(row[field]) else ""
+            hint = DECIMAL_SIGN if has_decimal_comma(row[field]) else hint
             yield Problem(message, where, header[field], listed, hint=hint)
 
 

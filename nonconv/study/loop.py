@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from nonconv.engine.blocks import block_size, simulate, simulate_together
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blaming_plugins
-from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.faults.errors import Interrupted
 from nonconv.numerics.arithmetic import Array
-from nonconv.readback import read_object
+from nonconv.readback import is_readable, read_object
 from nonconv.report.figures.catalogue import RUN_FIGURE_FILES, read_undrawn
 from nonconv.report.figures.drawing_process import Draw, Figures, draw_here
 from nonconv.report.run import read_run
@@ -110,24 +110,15 @@ def run(
 def is_current(cell: Cell, folder: Path) -> bool:
     """Whether the folder holds the finished result of a cell, with the words that its config has now."""
     known = Folder(folder, cell.identity).find_result()
-    return known is not None and _has_words(cell, known) and _is_readable(folder)
+    return known is not None and _has_words(cell, known) and is_readable(read_run, folder)
 
 
 def _find_known(store: Folder) -> dict[str, Any] | None:
     """Return the manifest of a result whose numbers stay: of a finished folder, or of one whose texts were being written."""
     result = store.find_result()
     if result is not None:
-        return result if _is_readable(store.path) else None
+        return result if is_readable(read_run, store.path) else None
     return store.find_kept()
-
-
-def _is_readable(folder: Path) -> bool:
-    """Whether the data files of a result are what readers rely on: digests can be right, and the content wrong."""
-    try:
-        read_run(folder)
-    except UsageError:
-        return False
-    return True
 
 
 def _has_words(cell: Cell, manifest: Mapping[str, Any]) -> bool:

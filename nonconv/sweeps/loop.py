@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.readback import is_readable
 from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_result import read_sweep_result
 from nonconv.report.sweep_summary import markdown
@@ -113,16 +114,7 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
     except (OSError, KeyError, ValueError):
         return None
     same = not changed and manifest["config"] == replace_file_names(sweep.config, places)
-    return manifest if same and _is_readable(folder) else None
-
-
-def _is_readable(folder: Path) -> bool:
-    """Whether the tables of a sweep are what readers rely on: digests can be right, and the content wrong."""
-    try:
-        read_sweep_result(folder)
-    except UsageError:
-        return False
-    return True
+    return manifest if same and is_readable(read_sweep_result, folder) else None
 
 
 def _has_words(sweep: Sweep, manifest: dict[str, Any]) -> bool:
@@ -142,7 +134,7 @@ def is_finished(sweep: Sweep, survey: Survey, store: Folder, cells: Cells) -> bo
     manifest = store.manifest()
     if manifest.get("digest") != survey.digest or manifest.get("config") != survey.config or manifest.get("failed"):
         return False
-    if not _has_words(sweep, manifest) or not _is_readable(store.path):
+    if not _has_words(sweep, manifest) or not is_readable(read_sweep_result, store.path):
         return False
     # The digest of the archive is in the manifest, so packed cells need not be looked at one by one.
     return manifest.get("packed") is True or _has_all_cells(sweep, survey, cells)

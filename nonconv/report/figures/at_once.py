@@ -37,7 +37,7 @@ def at_once(work: Mapping[str, Callable[[], Any]], instead: Callable[[str, Excep
     for name in (*(name for name in work if name not in waiting), *waiting):
         try:
             found[name] = _result(waiting[name]()) if name in waiting else work[name]()
-        except Exception as error:
+        except Exception as error:  # whatever it is: `instead` says what becomes of it
             if instead is None:
                 raise
             found[name] = instead(name, error)
