@@ -66,7 +66,7 @@ def test_false_verdicts_are_not_given_again(example: dict[str, Any]) -> None:
 
 @pytest.mark.compiles
 @pytest.mark.slow
-def test_a_wrong_border_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_state_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: if any slope counted as standing and limits were not known, a vanishing rate would not converge."""
     monkeypatch.setattr(verdict, "_state", lambda *seen: "stands")
     wanted = tasks([find("vanishing rates: sgd")], 10, SEED)

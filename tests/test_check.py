@@ -556,7 +556,7 @@ def test_interrupted(judged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["nonconv", "check", "one.yaml", "two.yaml", "--force"])
     folder = Path("outputs") / read_cell(paths[1], []).folder_name
     assert bad("check", *paths, "-q", code=130) == (
-        f"Stopped. 0 of 300 paths are saved in {folder}. To continue, run:\n  nonconv check one.yaml two.yaml\n"
+        f"Stopped. Saved in {folder}: 0 of 300 paths. To continue, run:\n  nonconv check one.yaml two.yaml\n"
     )
 
 

@@ -43,7 +43,7 @@ def squares(generator: np.random.Generator, paths: int, correlation: float) -> l
 
 @pytest.mark.parametrize("correlation", [0.0, 0.99])
 def test_the_interval_of_an_order_covers_it(correlation: float) -> None:
-    """Misses among 400 are binomial with 5 %: 38 or more once in 10,000 runs. Seeded, so always or never."""
+    """Misses among 400 are binomial with 5 %: 38 or more, and 5 or fewer, once in 10,000 runs. Seeded, so always or never."""
     generator, true = np.random.default_rng(11), true_order(RATES)
     found = [fitted_order(RATES, squares(generator, 300, correlation)) for _ in range(400)]
     missed = sum(not order.ci_low <= true <= order.ci_high for order in found)
@@ -236,7 +236,7 @@ def test_from_end_to_end() -> None:
     run, sweep = json.loads(shown.stdout)["configs"]
     assert [(one["subject"], len(one["expectations"])) for one in (run, sweep)] == [("run", 1), ("sweep", 5)]
     order = sweep["expectations"][-1]
-    assert order["ci_low"] < exact < order["ci_high"]
+    assert abs(order["value"] - exact) < 4 * order["se"], "once in 16,000 runs; seeded, so always or never"
     assert (order["relation"], order["values"], order["paths"]) == ("between", 4, 600)
     assert order["line"] > sweep["expectations"][0]["line"] > 0
     assert "### Not met" not in Path("new/summary.md").read_text()

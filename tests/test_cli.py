@@ -244,7 +244,7 @@ def test_ctrl_c_while_simulating(config: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(study, "simulate", impatient)
     monkeypatch.setattr(sys, "argv", ["/usr/bin/nonconv", "run", "a config.yaml", "--force", "--set", "seed=3"])
     assert bad("run", config, "-o", "out", "-q", code=130) == (
-        "Stopped. 0 of 300 paths are saved in out. To continue, run:\n  nonconv run 'a config.yaml' --set seed=3\n"
+        "Stopped. Saved in out: 0 of 300 paths. To continue, run:\n  nonconv run 'a config.yaml' --set seed=3\n"
     )
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -22,7 +23,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import UsageError
 from nonconv.readback import Misfit, fitted, load, parse
 from nonconv.results.stored import PATHS_ARRAYS, read_arrays
-from nonconv.store.folder import MANIFEST, read_manifest, read_sealed
+from nonconv.store.folder import MANIFEST, MARK_BYTES, read_manifest, read_sealed, sealed
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 
@@ -210,6 +211,15 @@ def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
     """Reading it would wait for ever; runs and the cells of sweeps read theirs here."""
     os.mkfifo(tmp_path / "checkpoint")
     assert read_sealed(tmp_path / "checkpoint", "identity") is None
+
+
+def test_a_checkpoint_with_other_content_is_none(tmp_path: Path) -> None:
+    """A whole one, under the digest of another."""
+    path, good = tmp_path / "checkpoint", sealed("identity", {"paths": np.array(1)})
+    path.write_bytes(good)
+    assert read_sealed(path, "identity") is not None
+    path.write_bytes(good[:MARK_BYTES] + sealed("identity", {"paths": np.array(2)})[MARK_BYTES:])
+    assert read_sealed(path, "identity") is None
 
 
 def test_other_words_in_a_manifest_are_written_right(config: Path, tmp_path: Path) -> None:

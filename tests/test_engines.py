@@ -40,6 +40,7 @@ from nonconv.engine.plan import NO_PLAN, NOTHING_WANTED, Wanted, plan_for
 from nonconv.engine.program import LARGEST_BLOCK, Motion, Program, batch_key
 from nonconv.engine.reference import Reference
 from nonconv.engine.replay import REPLAY_STEPS, Failed, Failure
+from nonconv.engine.squares import watch
 from nonconv.engine.strata import path_phases
 from nonconv.numerics import elementary, rng
 from nonconv.numerics.arithmetic import Array, select
@@ -628,6 +629,17 @@ def scaled(optimizer: str, scale: float, **changes: Any) -> Program:
     return make(
         optimizer, "two_point", plan=plan, start=np.zeros(1), objective_constants=constants, optimizer_parameters=parameters
     )
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_squares_cannot_leave_the_range_between_two_looks(optimizer: str) -> None:
+    """What is not suspect at a look stays a normal double until the next one, whatever the gradients are."""
+    parameters = optimizer_named(optimizer).parameters(eps=0.0, beta2=0.999)
+    program = replace(make(optimizer, "rademacher", 1, start=np.zeros(1), optimizer_parameters=parameters), steps=400_000)
+    watched = watch(program)
+    assert watched is not None
+    assert 1 < watched.every < program.steps
+    assert watched.suspect * 0.999 ** (watched.every - 1) == pytest.approx(np.finfo(float).tiny, rel=1e-9, abs=0.0)
 
 
 @each_engine

@@ -114,12 +114,12 @@ def test_squared_errors_have_an_interval_in_any_unit_or_a_reason_for_none(tmp_pa
     summary, _ = finished(tmp_path / "there", objective=quadratic(data), start=0.0)
     same, _ = finished(tmp_path / "here", start=0.0)
     row, ordinary = summary["errors"][-1], same["errors"][-1]
-    assert row["mse"] == pytest.approx(ordinary["mse"] * unit**2, rel=1e-9)
+    assert row["mse"] == pytest.approx(ordinary["mse"] * unit**2, rel=1e-9, abs=0.0)
+    assert (row["se"] is None) == (unit in (1e-82, 1e80))
     if row["se"] is None:
-        assert unit in (1e-82, 1e80)
         assert "squares of these numbers leave the range of doubles" in summary["without_interval"]["mse: minimizer"]
     else:
-        assert row["se"] == pytest.approx(ordinary["se"] * unit**2, rel=1e-6)
+        assert row["se"] == pytest.approx(ordinary["se"] * unit**2, rel=1e-6, abs=0.0)
 
 
 def test_distances_whose_squares_are_no_doubles_have_quantiles(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_distances_whose_squares_are_no_doubles_have_quantiles(tmp_path: Path) -
         summary, _ = finished(tmp_path / f"{unit:g}", start=3.0 * unit, learning_rate=1e-300, xi=[0.0], steps=64)
         quantiles = (tmp_path / f"{unit:g}" / "out" / "quantities.csv").read_text().splitlines()
         value = next(float(line.split(",")[3]) for line in quantiles[1:] if ",q50: 0," in line)
-        assert value == pytest.approx(3.0 * unit, rel=1e-12), unit
+        assert value == pytest.approx(3.0 * unit, rel=1e-12, abs=0.0), unit
         assert summary["errors"][-1]["se"] in (None, 0.0)
 
 
@@ -136,7 +136,7 @@ def test_a_skewness_that_is_lost_is_no_skewness(unit: float) -> None:
     """Cubes of deviations underflow, or overflow: the interval is then plain Student's t, symmetric."""
     samples = np.random.default_rng(1).exponential(size=(1, 100)) * unit
     found = estimate(moments(samples))
-    assert found.value - found.low == pytest.approx(found.high - found.value, rel=1e-9)
+    assert found.value - found.low == pytest.approx(found.high - found.value, rel=1e-9, abs=0.0)
     assert not left_the_range(moments(samples)).any()
 
 
@@ -154,7 +154,7 @@ def test_a_skewness_that_is_lost_is_no_skewness(unit: float) -> None:
 )
 def test_center_and_spread_of_any_column(columns: Array, spread: float) -> None:
     center, found = center_and_spread(columns[:, None])
-    assert found[0] == pytest.approx(spread, rel=1e-3)
+    assert found[0] == pytest.approx(spread, rel=1e-3, abs=0.0)
     assert columns.min() <= center[0] <= columns.max()
     assert (found[0] == 0.0) == (np.ptp(columns) == 0.0)
 
@@ -253,4 +253,5 @@ def test_differences_that_are_not_finite_are_said_to_be_so(tmp_path: Path) -> No
             finished(tmp_path / name / str(paths), paths=paths, learning_rate=rate, start=start, steps=2000)
         folders = (tmp_path / name / str(paths) / "out" for name in "ab")
         _, shown = comparison.rows(comparison.compare(*folders))
+        assert shown
         assert all(row[3] == "not finite" if paths > 1 else "±" not in row[3] for row in shown)

@@ -292,6 +292,17 @@ def test_units_are_rows_of_weights_with_their_biases() -> None:
     assert unit_numbers(groups).tolist() == [0, 0, 0, 1, 1, 1, 0, 1, 2, 2, 2, 3, 3]
 
 
+def test_squares_are_summed_over_what_is_rounded_together() -> None:
+    """Each weight and bias of a unit gets the sum of all squares there."""
+    program = lesson_of(next(case for case in CASES if case.hidden == []))
+    squares = np.arange(1.0, 2 * program.dim + 1).reshape(program.dim, 2)
+    assert program.learning is not None
+    units = unit_numbers(program.learning.groups)
+    expected = np.array([squares[units == unit].sum(axis=0) for unit in units])
+    assert np.array_equal(program.over_units(squares), expected)
+    assert len(set(units.tolist())) < program.dim
+
+
 # PyTorch: trajectories
 
 TRAJECTORY_TOLERANCE = 1e-9

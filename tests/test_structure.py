@@ -109,6 +109,13 @@ def test_noise_of_networks(cell_of: Callable[..., Cell], changes: dict[str, Any]
     assert limit_point(cell_of(**network(**changes)), None).noise == noise
 
 
+@pytest.mark.parametrize(("batch", "noise"), [(354, "none"), (708, "none"), (355, "persists")])
+def test_a_batch_of_every_row_has_no_noise(cell_of: Callable[..., Cell], batch: int, noise: str) -> None:
+    """Of 442 rows 88 are held out; a batch of all the others, once or twice, is the same at every step."""
+    cell = cell_of(**network(data={"name": "diabetes", "order": "epochs"}), batch_size=batch)
+    assert limit_point(cell, None).noise == noise
+
+
 def test_curvature_of_a_linear_network(cell_of: Callable[..., Cell]) -> None:
     """Of |w x + b - y|^2 with x uniform on [-1, 1]: 2 max(1, 1/3), for any weights."""
     cell = cell_of(**network())

@@ -162,7 +162,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, simulated: 
     expected = run(cell, tmp_path / "undisturbed")
     folder = tmp_path / "out"
     text = interrupted(cell, folder, progress=interrupt_after(done))
-    assert text == f"Stopped. {done} of {PATHS} paths are saved in {folder}."
+    assert text == f"Stopped. Saved in {folder}: {done} of {PATHS} paths."
     assert (folder / CHECKPOINT).exists()
     simulated.clear()
     assert run(cell, folder, workers=3) == expected
@@ -444,17 +444,17 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"Stopped\. (\d+) of 512 paths are saved in (.+)\. To continue, run:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. Saved in (.+): (\d+) of 512 paths\. To continue, run:\n  (.+)\n", err)
     assert told, err
-    assert told[2] == str(driver.folder)
+    assert told[1] == str(driver.folder)
     assert shlex.split(told[3]) == ["nonconv", *driver.arguments]
     assert driver.processes() == []
     driver.log.unlink()
     process = driver.start(shlex.split(told[3])[1:])
     assert process.communicate(timeout=60)[0]
     assert process.returncode == 0
-    assert driver.simulated() == list(range(int(told[1]), 16 * BLOCK, BLOCK))
-    assert int(told[1]) > 0
+    assert driver.simulated() == list(range(int(told[2]), 16 * BLOCK, BLOCK))
+    assert int(told[2]) > 0
     assert contents(driver.folder) == undisturbed
 
 

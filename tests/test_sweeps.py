@@ -381,8 +381,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
 def lose(local: Any) -> None:
     """End all workers of a local cluster."""
     local.scale(0)
-    while local.scheduler.workers:
-        time.sleep(0.01)
+    wait_until(lambda: not local.scheduler.workers)
 
 
 @pytest.mark.processes
@@ -572,7 +571,7 @@ def test_an_interrupt_at_any_moment_loses_no_whole_block(
         with pytest.raises(Interrupted) as stop:
             outcome(small, folder, on_event=interrupt_at(number))
         done, kept = len(whole_cells(folder)), kept_paths(folder)
-        assert str(stop.value) == f"Stopped. {done} of 2 cells are saved in {folder}."
+        assert str(stop.value) == f"Stopped. Saved in {folder}: {done} of 2 cells."
         assert (folder / BEGUN).exists()
         assert not (folder / MANIFEST).exists()
         simulated.clear()
@@ -858,7 +857,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"Stopped\. 2 of 6 cells are saved in (.+)\. To continue, run:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. Saved in (.+): 2 of 6 cells\. To continue, run:\n  (.+)\n", err)
     assert told, err
     assert told[1] == str(driver.folder)
     assert shlex.split(told[2]) == ["nonconv", *driver.arguments]

@@ -82,7 +82,7 @@ def main() -> None:
     except KeyboardInterrupt:  # while an error was told
         code = Interrupted.exit_code
     except BrokenPipeError:
-        os._exit(0)  # the reader has closed the pipe, as `head` does
+        pass  # the reader has closed the pipe, as `head` does: the command has ended as it has
     except (OSError, MemoryError, ImportError) as error:
         if not code:
             say(shortage(error) or f"standard output: {getattr(error, 'strerror', None) or error}")

@@ -245,7 +245,7 @@ def _plan_left(plan: Plan, workers: int, force: bool) -> _Left:
     if not force:
         # The plan must not promise what the sweep itself would refuse.
         refuse_fewer_paths(*plan)
-    left, cells = estimate(*plan, workers), len(plan.survey.ids)
+    left, cells = estimate(*plan, workers, force), len(plan.survey.ids)
     return _Left(plan.folder, cells, left.done, plan.survey.path_steps, left.path_steps, left.seconds, left.tried)
 
 
@@ -310,6 +310,6 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
     for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
         print(line)
     if outcome.reused and not quiet:
-        cells = count(int(result.about["cells"]), "cell")
-        reused = f"all of {cells}" if not outcome.computed else f"{outcome.reused} of {cells}"
+        cells = int(result.about["cells"])
+        reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
         say(f"Reused {reused}; --force computes them again.")

@@ -143,8 +143,8 @@ class Squares(NamedTuple):
     step is another one therefore, is undefined.
 
     keeps: parameters -> the least share of it that a step leaves, between 0 and 1: beta2 of an average, 1 of a sum.
-    divisor: parameters -> what divides, at least, where it is 0: eps outside the root. Without it and `keeps`, nothing is
-        known, and it is looked at after every step.
+    divisor: parameters -> what divides, at least, where it is 0: eps outside the root. If neither this nor `keeps` is
+        given, the field is looked at after every step.
     """
 
     field: str

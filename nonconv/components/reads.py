@@ -7,7 +7,7 @@ that cannot be written down, or can change later, has no place there (`Unwritabl
 import builtins
 import dis
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -152,10 +152,18 @@ def _(value: Any) -> str:
 
 
 def freeze(value: Any) -> None:
-    """Make arrays read-only, also those in tuples: what is read from them is then what was written down."""
+    """Make arrays read-only, wherever `write` finds them: what is read from them is then what was written down."""
+    parts: Iterable[Any] = ()
     if isinstance(value, tuple):
-        for part in value:
-            freeze(part)
+        parts = value
+    elif isinstance(value, MappingProxyType):
+        parts = value.values()
+    elif isinstance(value, Enum):
+        parts = (value.value,)
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, field.name) for field in fields(value)]
+    for part in parts:
+        freeze(part)
     while isinstance(value, np.ndarray):
         value.setflags(write=False)
         value = value.base

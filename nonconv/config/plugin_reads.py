@@ -43,8 +43,7 @@ DYNAMIC = {"__import__", "breakpoint", "compile", "eval", "exec", "globals", "ha
 DYNAMIC |= {"setattr", "delattr"}
 """Functions of Python whose results, or effects, are not determined by their arguments."""
 OF_NUMPY = {"numpy.fromfile", "numpy.genfromtxt", "numpy.load", "numpy.loadtxt", "numpy.memmap", "numpy.random"}
-SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "MT19937", "SFC64", "RandomState"}
-"""What of NumPy reads files or chance; and what of numpy.random gives the same numbers for a seed."""
+"""What of NumPy reads files or chance. Seeded generators too: without a seed they draw from the system."""
 PYTHONS = dict(vars(builtins))
 """Python's built-in names, before a plug-in could add to them."""
 SLOTS = (GetSetDescriptorType, MemberDescriptorType)
@@ -206,9 +205,9 @@ def _refuse_outside(file: str, read: Read, value: Any, compiled: bool) -> None:
             raise Unwritable("does not depend on its arguments alone; no result may depend on it")
         return
     root = module.partition(".")[0]
-    seeded = root in ("numpy", "random") and getattr(value, "__name__", "") in {*SEEDED, "Random"}
-    of_numpy = module.startswith("numpy.random") or read.name.replace("np.", "numpy.") in OF_NUMPY
-    if (root in SURROUNDINGS or of_numpy) and not seeded:
+    # By its own name: what the file calls it does not matter.
+    of_numpy = module.startswith("numpy.random") or f"{module}.{getattr(value, '__name__', '')}" in OF_NUMPY
+    if root in SURROUNDINGS or of_numpy:
         raise Unwritable("tells of time, chance, files or this process; no result may depend on it")
     if root:
         try:
@@ -227,10 +226,10 @@ def _changes(file: str, function: FunctionType) -> Iterator[Problem]:
                 verb = "changes"
             if step.opname == "STORE_ATTR" and before:
                 verb = f"changes {before}."
-            root = str(step.argval).partition(".")[0]
-            if step.opname == "IMPORT_NAME" and root in SURROUNDINGS:
-                what = f"{function.__name__} imports {root}, which tells of time, chance, files or this process"
-                yield Problem(f"{what}; no result may depend on it", place_of_line(file, line_of(step, code)))
+            if step.opname == "IMPORT_NAME":
+                # What is read of it would not be seen.
+                what = f"{function.__name__} imports {step.argval}; import it at the top of the file"
+                yield Problem(what, place_of_line(file, line_of(step, code)))
             if verb:
                 what = f"{function.__name__} {verb}{'' if verb.endswith('.') else ' '}{step.argval}"
                 yield Problem(f"{what}; what functions read must not change", place_of_line(file, line_of(step, code)))

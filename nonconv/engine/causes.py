@@ -26,7 +26,7 @@ Cause = Literal[
 ]
 CAUSES: tuple[Cause, ...] = Cause.__args__  # type: ignore[attr-defined]  # the texts that a Literal lists
 """In the order of their codes. The first: nobody looked. The second: by what operation is not known."""
-NOT_LOOKED_AT, UNKNOWN, OVERFLOW, SQUARES = 0, 1, CAUSES.index("an overflow"), CAUSES.index(CAUSES[-1])
+UNKNOWN, OVERFLOW, SQUARES = 1, CAUSES.index("an overflow"), CAUSES.index(CAUSES[-1])
 
 Codes = NDArray[np.int8]
 
@@ -48,10 +48,19 @@ class Traced(np.ndarray[Any, np.dtype[np.float64]]):
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:  # NumPy's protocol
         """Apply `where`, which keeps the cause of what it chooses; any other function to plain arrays."""
-        result = function(*(np.asarray(x) if isinstance(x, Traced) else x for x in args), **kwargs)
+        result = function(*_plain(args), **_plain(kwargs))
         if function is np.where and len(args) == 3:
             return traced(result, np.where(np.asarray(args[0]), _why(args[1]), _why(args[2])))
         return result
+
+
+def _plain(value: Any) -> Any:
+    """Return an operand with plain arrays in place of traced ones, also within lists, tuples and mappings."""
+    if isinstance(value, Traced):
+        return np.asarray(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def traced(numbers: Any, why: Any = UNKNOWN) -> Traced:
@@ -97,7 +106,12 @@ def _own_cause(ufunc: np.ufunc, new: NDArray[np.bool_], inputs: list[Any]) -> ND
         a, b = inputs
         undefined = np.where(np.isinf(a), CAUSES.index("∞/∞"), CAUSES.index("0/0"))
         infinite = np.where(b == 0.0, CAUSES.index("a division by 0"), infinite)
+    elif ufunc in (np.reciprocal, np.power):
+        infinite = np.where(inputs[0] == 0.0, CAUSES.index("a division by 0"), infinite)
+        undefined = CAUSES.index("an undefined operation")
     else:
+        # Other functions are infinite at poles as well, as log is at 0: then nothing has overflowed.
+        infinite = OVERFLOW if ufunc in (np.add, np.subtract, np.multiply, np.square, np.exp, np.expm1, np.exp2) else UNKNOWN
         names: dict[Any, Cause] = {np.sqrt: "the root of a negative number", np.multiply: "0 · ∞"}
         names |= dict.fromkeys((np.add, np.subtract), "∞ − ∞")
         undefined = CAUSES.index(names.get(ufunc, "an undefined operation"))

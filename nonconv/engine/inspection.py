@@ -1,11 +1,12 @@
 """One step looked at closely: what its numbers come from, and where it would lead in a wider range of numbers."""
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.causes import Codes, causes, traced
+from nonconv.engine.causes import UNKNOWN, Codes, causes, traced
 from nonconv.engine.program import Motion, Program
 from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
@@ -39,12 +40,10 @@ class Inspector(Reference):
     def inspect(self, motion: Motion) -> Inspected:
         """Look at the one step of a motion, which is not made."""
         self._found = None
-        try:
+        with suppress(Exception):  # a definition may not run on such arrays: then nothing is known, and the run goes on
             self.advance(motion._replace(theta=motion.theta.copy(), state=motion.state.copy()))
-        except Exception:  # a definition may not run on such arrays: then nothing is known, and the run goes on
-            self._found = None
-        unknown = np.full(motion.theta.shape, np.nan)
-        return self._found or Inspected(np.ones(motion.theta.shape, dtype=np.int8), unknown, None)
+        shape = motion.theta.shape
+        return self._found or Inspected(np.full(shape, UNKNOWN, dtype=np.int8), np.full(shape, np.nan), None)
 
     def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
         """Find out about one step of all paths; nothing moves."""

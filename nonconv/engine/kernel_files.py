@@ -61,7 +61,7 @@ def cache_folder() -> Path:
 def kernel_name(text: str, functions: Iterable[Callable[..., Any]]) -> str:
     """Return a name with a hash of all that the machine code depends on.
 
-    It is text, the modules that it imports and those of its functions, the values that these read, and versions.
+    That is: its text, the modules that it imports, those of its functions, the values that these read, and versions.
     """
     waiting, modules = list(functions), {__name__, *COMPILE_TIME_MODULES, *IMPORTED.findall(text)}
     seen: set[Callable[..., Any]] = set()

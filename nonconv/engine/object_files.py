@@ -56,13 +56,14 @@ def write_cached(path: Path, content: bytes) -> None:
         if name.is_dir() and not name.is_symlink():  # a rename does not replace a folder
             shutil.rmtree(name)
     half.unlink(missing_ok=True)
+    # Not synced: what a power failure damages has another digest, and is compiled again. So is what two processes write at
+    # once, where there are no locks. Opened before the `try`: what another one writes is not removed.
+    file = half.open("xb")
     try:
-        # Not synced: what a power failure damages has another digest, and is compiled again. So is what two processes write
-        # at once, where there are no locks.
-        with half.open("xb") as file:
+        with file:
             file.write(content)
         half.replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C as well must leave nothing half-written
         half.unlink(missing_ok=True)
         raise
 

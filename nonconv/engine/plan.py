@@ -134,7 +134,7 @@ class Plan:
 
     def snapshots(self, record: Steps) -> int:
         """Return how many iterates are kept per path, those of its twins included: the memory of a block."""
-        # A quarter of the strata more: where a path is looked at in which stratum takes memory too.
+        # A quarter of the strata more, for the steps at which paths are looked at (`strata.Hits`).
         of_twins = (len(span.twin_marks) + span.strata - span.strata // 4 for span in self.spans if self.wanted.twin)
         return int(len(self.marks(record)) + sum(span.strata for span in self.spans) + sum(of_twins))
 

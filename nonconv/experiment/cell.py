@@ -79,13 +79,12 @@ class Cell:
     """One experiment, ready to run.
 
     resolved: the config with every default filled in. model: the config as it was validated. identity: the hash of what
-    decides its results. paths: how many there are, or at most, if
-    `stopping` may end it early. law: of the data; None if they are examples. escape_radius: paths that end further away
-    escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first paths are
-    kept whole, and how many quantiles use. period: of learning rate and batch
-    size together (schedules.find_period).
-        files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of
-    each path are kept, and their names; empty for all. swept: whether its config also has a grid.
+    decides its results. paths: how many there are, or at most, if `stopping` may end it early. law: of the data; None if they
+    are examples. escape_radius: paths that end further away escaped; None: as far away as the problem's own units say.
+    recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use. period: of learning rate
+    and batch size together (schedules.find_period). files: the data files that it was read from, with their contents, by what
+    the config calls them. coordinates: which of each path are kept, and their names; empty for all. swept: whether its config
+    also has a grid.
     """
 
     name: str

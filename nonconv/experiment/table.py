@@ -73,7 +73,7 @@ def _read_header(path: Path, lines: "_Lines", columns: Mapping[str, tuple[str, .
     """Return the names of all columns, and the positions of those wanted. Raises Unusable."""
     header = [name.strip() for name in next(lines, [])]
     fields = _find_columns(path, header, columns)
-    rows = lines.content.count(b"\n")
+    rows = max(lines.content.count(b"\n"), lines.content.count(b"\r"))
     if rows * len(fields) > MOST_NUMBERS:
         what = f"{path} has about {rows * len(fields)} numbers in these columns, more than {MOST_NUMBERS}"
         raise Unusable(Complaint("file", what))

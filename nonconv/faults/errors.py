@@ -9,6 +9,8 @@ NonconvError
 
 from collections.abc import Sequence
 
+from nonconv.system.words import count
+
 MOST_TOLD = 30
 """Problems that an error tells; of more only the number. Nobody reads thousands, and they would be megabytes."""
 
@@ -26,7 +28,7 @@ class ConfigError(NonconvError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         left = len(problems) - MOST_TOLD
-        more = [f"... and {left} more problem{'s' if left > 1 else ''}"] if left > 0 else []
+        more = [f"... and {count(left, 'more problem')}"] if left > 0 else []
         super().__init__("\n\n".join([*problems[:MOST_TOLD], *more]))
         self.problems = tuple(problems)
 

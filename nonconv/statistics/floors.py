@@ -98,10 +98,11 @@ def _variance(sampled: Array) -> Array:
 
 
 def by_coordinate(program: "Program", block: "Block") -> Array:
-    """Return the floors of the last span coordinate by coordinate, and what their rounding is judged by, (1 + floors, dim).
+    """Return the floors of the last span coordinate by coordinate, and what their rounding is judged by, (2 + floors, dim).
 
-    That is the square of the last iterate, over the coordinates that are rounded together (`Program.over_units`). It comes
-    first, then the floors in the order of `wanted`, all summed over paths. Raises IndexError without spans.
+    That is the square of the last iterate, over the coordinates that are rounded together (`Program.over_units`). First comes
+    the number of paths, then this, then the floors in the order of `wanted`, all summed over paths. Raises IndexError
+    without spans.
     """
     number, span, wanted = len(program.plan.spans) - 1, program.plan.spans[-1], program.plan.wanted
     sampled = block.sampled[number]
@@ -113,7 +114,7 @@ def by_coordinate(program: "Program", block: "Block") -> Array:
     if wanted.cauchy:
         half = len(sampled) // 2
         found.append(np.square(sampled[half:] - sampled[: len(sampled) - half]).mean(axis=0) / 4.0)
-    return np.asarray(np.array(found).sum(axis=2))
+    return np.concatenate([np.full((1, program.dim), float(sampled.shape[2])), np.array(found).sum(axis=2)])
 
 
 def _half_apart(sampled: Array) -> Array:

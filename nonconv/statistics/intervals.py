@@ -155,13 +155,6 @@ def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
     return np.asarray((fan == fan[:, :, :1]).all(axis=(1, 2)))
 
 
-def _is_noisy(cell: Cell) -> bool:
-    """Return whether paths differ: data or start vary."""
-    if cell.starts_differ or cell.law is None:
-        return not cell.deterministic
-    return not cell.deterministic and not cell.law.constant
-
-
 @np.errstate(invalid="ignore")
 def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool_]) -> Reasons:
     """Return why means of m have no interval.
@@ -169,7 +162,7 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
     known: what the laws say; None where nothing is known. equal: where all paths are, if their numbers are.
     """
     found: Reasons = np.full(m.n.shape, "", dtype=np.object_)
-    if not m.n.size or not _is_noisy(cell):
+    if not m.n.size or cell.deterministic:
         return found
     n = int(m.n.flat[0])
     carrying = effective_number(m)

@@ -5,7 +5,7 @@
 The line is that of ordinary least squares, so that its slope is a fixed function of the true means, whether these lie on
 a line or not; weights from standard errors would make what is estimated depend on the sample. Cells of one seed have
 the same random numbers, so their means are correlated. The jackknife over paths takes that into account: a path is left
-out of all cells at once. Paths of different seeds are independent, which the same sum of squares says of them.
+out of all cells at once. Paths of different seeds are independent: for them the same formula is right on average.
 """
 
 from collections.abc import Sequence
@@ -50,10 +50,10 @@ def fitted_order(x: Sequence[float], samples: Sequence[Array], exact: bool = Fal
     if not (np.isfinite(means) & (means > 0)).all():
         worst = means[~(np.isfinite(means) & (means > 0))][0]
         return Order(np.nan, np.nan, np.nan, np.nan, np.nan, paths, f"a mean is {worst:g}, which has no finite logarithm")
-    weights = _weights(np.log(np.asarray(x, dtype=np.float64)))
-    logs = np.log(means)
+    log_x, logs = np.log(np.asarray(x, dtype=np.float64)), np.log(means)
+    weights = _weights(log_x)
     slope = float(weights @ logs)
-    misfit = _misfit(np.log(np.asarray(x, dtype=np.float64)), logs, slope)
+    misfit = _misfit(log_x, logs, slope)
     if exact:
         return Order(slope, 0.0, slope, slope, misfit, paths)
     reason = _why_no_interval(numbers)

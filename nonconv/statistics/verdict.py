@@ -34,6 +34,7 @@ from nonconv.statistics.decision import LEAST_SHARE, Answer, Decision, Seen, Sta
 from nonconv.statistics.floors import ROUNDING_VARIANCE
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
+from nonconv.system.words import count
 
 ERROR_RATE = 0.05
 """The chance of a wrong verdict by chance, however often the number of paths is doubled until there is one."""
@@ -170,15 +171,14 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
         (seen.left, "diverges", "escaped or overflowed"),
         (seen.undefined, "undefined", f"are undefined: {seen.causes or 'their numbers left the range of doubles'}"),
     )
-    paths = "path" if seen.paths == 1 else "paths"
-    for count, answer, text in lost:
-        gone = share(count, seen.paths, 1.0 - error_rate(seen.paths))
+    for number, answer, text in lost:
+        gone = share(number, seen.paths, 1.0 - error_rate(seen.paths))
         # Without randomness all paths are known, so their share needs no interval.
         if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
             if answer == "diverges" and seen.leaving:
                 advice = more_steps(seen.structure, seen.steps)
-                return Decision("undecided", f"{count} of {seen.paths} {paths} {text}, but {seen.leaving}", advice)
-            return Decision(answer, f"{count} of {seen.paths} {paths} {text}")
+                return Decision("undecided", f"{number} of {count(seen.paths, 'path')} {text}, but {seen.leaving}", advice)
+            return Decision(answer, f"{number} of {count(seen.paths, 'path')} {text}")
     refusal = _explain_refusal(seen)
     if refusal.reason:
         return refusal
@@ -309,7 +309,10 @@ def _is_rounding(seen: Observed, name: str) -> bool | None:
     if seen.coordinates is None:
         return True
     measured = [trend for trend in FLOOR_TRENDS if Trend(trend, 2) in seen.trends]
-    squares, floor = seen.coordinates[0], seen.coordinates[1 + measured.index("twin_mean" if name == ONE_STEP else name)]
+    counted, squares, *floors = seen.coordinates
+    if counted[0] < seen.paths:
+        return None  # of some blocks, whose floors were no rounding errors, coordinates were not kept
+    floor = floors[measured.index("twin_mean" if name == ONE_STEP else name)]
     genuine = floor > ROUNDING_VARIANCE * squares
     if not genuine.any():
         return True
@@ -465,11 +468,10 @@ def _tell_one(name: str, at: Seen) -> str:
     if at.state == "vanished":
         return f"{FLOOR_PHRASES[name]} is 0 up to rounding"
     if math.isnan(at.low):
-        return f"{FLOOR_PHRASES[name]} has no interval (log-log slope {at.slope:.3f})"
+        return f"{FLOOR_PHRASES[name]} has no interval (log-log slope {at.slope:z.3f})"
     told = at.state == "unclear" and (at.high < 0 or at.low > -SLOWEST_FALL)
     verb = "rests on too few paths" if told else VERBS[at.state]
-    slope, low, high = (f"{number:.3f}".replace("-0.000", "0.000") for number in (at.slope, at.low, at.high))
-    return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {slope}, {low} to {high})"
+    return f"{FLOOR_PHRASES[name]} {verb} (log-log slope {at.slope:z.3f}, {at.low:z.3f} to {at.high:z.3f})"
 
 
 INVISIBLE = "the gradient is noisy, but the iterates show no noise: it is too rare, or below their rounding error"

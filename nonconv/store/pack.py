@@ -146,7 +146,7 @@ def opened_run(run: Path) -> Iterator[Path]:
         return
     sweep, name = asked
     bundle = find_bundle(open_parts(sweep), name)
-    if bundle is None and (sweep / CELLS_FOLDER / name).is_dir() and name not in ("", ".", ".."):
+    if bundle is None and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
         yield sweep / CELLS_FOLDER / name
         return
     archive = Pack(sweep / CELLS_ARCHIVE)

@@ -212,7 +212,7 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
     """Save a checkpoint of whole blocks, and return the error to raise."""
     if tally:
         store.checkpoint(tally.arrays())
-    return Interrupted(f"Stopped. {tally.paths if tally else 0} of {count(cell.paths, 'path')} are saved in {store.path}.")
+    return Interrupted(f"Stopped. Saved in {store.path}: {tally.paths if tally else 0} of {count(cell.paths, 'path')}.")
 
 
 @blaming_plugins

@@ -12,9 +12,10 @@ values on its axes, finds the cells that it shares with an earlier one and conti
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -233,14 +234,18 @@ class Cells:
         self.flush()
         archive = self.sweep / CELLS_ARCHIVE
         names = dict.fromkeys([*order, *sorted({name for pack in (*self._parts, self._archive) for name in pack.places})])
-        if self.packs or self._parts:
-            kept = [name for name in names if self._is_packed(name)]
+        if self.packs or self._parts or self.failed & self._archive.places.keys():
+            bundles = self._bundles(names)
+            written: list[str] = []
+            first = next(bundles, None)
             # Even if it holds the same cells: damage beside them does not show when they are read.
-            if kept:
+            if first is None:
+                archive.unlink(missing_ok=True)
+            else:
                 with writing_whole(archive, sync=True) as file:
-                    write_bundles(file, self._bundles(kept))
-            # Only now: a process that ends before has lost nothing.
-            for name in kept:
+                    write_bundles(file, _noting(chain([first], bundles), written))
+            # Only now, and only of what was written: a process that ends before has lost nothing.
+            for name in written:
                 shutil.rmtree(self.path(name), ignore_errors=True)
             del self._archive, self._parts
             self._parts = []
@@ -257,20 +262,12 @@ class Cells:
         """Whether all these cells are in the archive."""
         return all(name in self._archive.places for name in names)
 
-    def _is_packed(self, name: str) -> bool:
-        """Whether a cell belongs into the archive: it is there, or its folder is small and undamaged."""
-        if name in self.failed:
-            return False
-        if any(name in pack.places for pack in self._parts):
-            return True
-        if not self.path(name).exists():
-            return name in self._archive.places
-        return self.packs and self._read_small_folder(name) is not None
-
-    def _bundles(self, names: Sequence[str]) -> Iterator[tuple[str, Bundle]]:
-        """Yield the cells for the archive, without those that are damaged."""
+    def _bundles(self, names: Iterable[str]) -> Iterator[tuple[str, Bundle]]:
+        """Yield the cells for the archive: those that are packed, and small folders; none that failed or is damaged."""
         for name in names:
-            bundle = self._find_bundle(name) or self._read_small_folder(name)
+            if name in self.failed:
+                continue
+            bundle = self._find_bundle(name) or (self._read_small_folder(name) if self.packs else None)
             if bundle:
                 yield name, bundle
 
@@ -297,6 +294,13 @@ class Cells:
     def remove_unfinished(self) -> None:
         """Remove `unfinished.cells/`, once every cell is settled."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+def _noting(bundles: Iterable[tuple[str, Bundle]], written: list[str]) -> Iterator[tuple[str, Bundle]]:
+    """Pass cells on, and add the names of those that were passed on."""
+    for name, bundle in bundles:
+        yield name, bundle
+        written.append(name)
 
 
 def _is_of(folder: Path, manifest: Mapping[str, Any], cell: Cell) -> bool:

@@ -49,16 +49,16 @@ class _Trial(NamedTuple):
     tried: str
 
 
-def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estimate:
+def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int, force: bool = False) -> Estimate:
     """Estimate what is left of a sweep, timing one cell per pair of objective and optimizer.
 
-    A cell that cannot be prepared costs nothing: it will fail at once.
+    A cell that cannot be prepared costs nothing: it will fail at once. force: nothing that is there counts.
     """
     cells, done, left, cost = Cells(folder, len(survey.ids)), 0, 0, 0.0
     trials: dict[tuple[str, str], _Trial] = {}
     for name, point in zip(survey.ids, sweep.points(), strict=True):
         cell = sweep.cell(point)
-        if cells.is_finished(name, cell):
+        if not force and cells.is_finished(name, cell):
             done += 1
             continue
         kind = cell.program.objective.component.name, cell.program.optimizer.component.name
@@ -68,7 +68,7 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int) -> Estima
                 trials[kind] = _Trial(_measure_slowness(ready), _measure_overhead(ready), label(point))
             except NonconvError:
                 continue
-        saved = cells.load_saved(name, cell)
+        saved = None if force else cells.load_saved(name, cell)
         paths = cell.paths - (int(saved["paths"]) if saved else 0)
         left += paths * cell.program.steps
         # Kinds beyond MOST_TRIALS are estimated by the first one.

@@ -273,7 +273,7 @@ class Cluster:
         try:
             refuse_other_code(self.client)
             self._send()
-        except (UsageError, CancelledError):
+        except (UsageError, Lost):
             raise
         except Exception as error:  # the worker is lost again, or the scheduler
             raise Lost(f"The Dask cluster is gone ({in_one_line(error)}).") from error
@@ -292,9 +292,13 @@ class _Awaited:
     def begin(self) -> None:
         """Hand the task out, unless the cluster has it."""
         if self.future is None or self.future.cancelled():
-            with suppress(CancelledError):  # the sweep that was sent is lost: `result` sends it again
+            try:
                 # Not pure: Dask would otherwise hash the task and might return the result of an equal one.
                 self.future = self.cluster.client.submit(run_remotely, self.cluster.payload, self.task, pure=False)
+            except CancelledError:  # the sweep that was sent is lost: `result` sends it again
+                self.future = None
+            except Exception as error:  # Dask raises many types if the scheduler is gone
+                raise Lost(f"The Dask cluster is gone ({in_one_line(error)}).") from error
 
     def result(self) -> Any:
         """Wait for the result. Raises Lost if the cluster cannot compute it, and what the task raised."""
@@ -304,6 +308,9 @@ class _Awaited:
                 result = self.future.result()
             except CancelledError:  # the result was lost before it came here
                 self.future = None
+            except Exception:  # what the task raised: its cell failed, and it is not sent again
+                self.cluster.awaited.remove(self)
+                raise
             else:
                 self.cluster.awaited.remove(self)
                 self.cluster.losses = 0

@@ -82,7 +82,7 @@ def run_sweep(
             cells.flush()
             flow.save_checkpoint()
             done = flow.computed + flow.reused
-            raise Interrupted(f"Stopped. {done} of {count(len(survey.ids), 'cell')} are saved in {folder}.") from None
+            raise Interrupted(f"Stopped. Saved in {folder}: {done} of {count(len(survey.ids), 'cell')}.") from None
         # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
         store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(survey, flow), **surroundings())
@@ -94,7 +94,7 @@ def _refuse_lost_cells(survey: Survey, cells: Cells, flow: Flow) -> None:
     """Raise UsageError if a cell that was finished is not there any more."""
     lost = [name for name in survey.ids if name not in flow.failures and not cells.is_there(name)]
     if lost:
-        what = f"{cells.sweep}: {count(len(lost), 'cell')} removed while others were computed, as {lost[0]}"
+        what = f"{cells.sweep}: {count(len(lost), 'cell')} removed while others were computed, for example {lost[0]}"
         raise UsageError(f"{what}; run the same command again")
 
 

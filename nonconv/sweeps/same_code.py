@@ -5,13 +5,12 @@ The command and the workers of a cluster compare it: a version number stays the 
 
 import hashlib
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import nonconv
+from nonconv.store.surroundings import versions
 
-LIBRARIES = ("numpy", "numba", "llvmlite")
-"""Libraries whose versions may change a last bit."""
 SUFFIXES = (".py", ".csv", ".txt")
 OURS = "the files of nonconv"
 
@@ -24,15 +23,7 @@ def code() -> dict[str, str]:
     # Sources and data, not what an editor leaves beside them.
     for file in sorted(path for path in root.rglob("[!.]*") if path.suffix in SUFFIXES and path.is_file()):
         digest.update(f"{file.relative_to(root).as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes())
-    return {OURS: digest.hexdigest(), **{name: _version(name) for name in LIBRARIES}}
-
-
-def _version(name: str) -> str:
-    """Return the version of an installed library."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"
+    return {OURS: digest.hexdigest(), **versions(), "llvmlite": version("llvmlite")}
 
 
 def differences(here: dict[str, str], there: dict[str, str]) -> str:

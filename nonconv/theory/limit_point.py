@@ -22,6 +22,7 @@ SEARCHED = 32.0
 """Lengths of the problem, to either side of the mean of the data, within which minima are looked for."""
 EXAMPLES, FEWEST_EXAMPLES, MOST_NUMBERS = 256, 32, 2**22
 """Examples over which a network's curvature is taken; fewer of a network with many weights, whose gradients are numbers."""
+FEW_ROUNDINGS = 8.0
 NEGLIGIBLE = 1e-9
 """A gradient below this share of those around it is the rounding error of 0."""
 FAR, FARTHER = 1e6, 1e9
@@ -215,11 +216,13 @@ def _is_linear(x: Array, y: Array) -> bool:
 
     Each feature and each target is measured by its own size: one may be a time in seconds and another tiny.
     """
-    centred = x - x.mean(axis=1, keepdims=True)
-    size = np.abs(centred).max(axis=1, keepdims=True)
-    design = np.vstack([centred / np.where(size > 0.0, size, 1.0), np.ones(x.shape[1])]).T
-    fitted = design @ np.linalg.lstsq(design, y.T, rcond=None)[0]
-    return bool(np.all(np.abs(fitted - y.T).max(axis=0) <= NEGLIGIBLE * np.abs(y).max(axis=1)))
+    features, labels = (table - table.mean(axis=1, keepdims=True) for table in (x, y))
+    size = np.abs(features).max(axis=1, keepdims=True)
+    design = np.vstack([features / np.where(size > 0.0, size, 1.0), np.ones(x.shape[1])]).T
+    fitted = design @ np.linalg.lstsq(design, labels.T, rcond=None)[0]
+    # Relative to how far labels are spread; those beside a large mean are rounded with it.
+    rounded = FEW_ROUNDINGS * np.finfo(np.float64).eps * np.abs(y).max(axis=1)
+    return bool(np.all(np.abs(fitted - labels.T).max(axis=0) <= np.maximum(NEGLIGIBLE * np.abs(labels).max(axis=1), rounded)))
 
 
 def _largest_curvature(cell: Cell, theta: Array, x: Array, y: Array) -> tuple[float | None, float]:

@@ -221,7 +221,7 @@ def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
 
 
 def _limit_drive(cell: Cell) -> float:
-    """Return log2 of the limit of the drive; that of rules whose directions vanish is -inf."""
+    """Return log2 of the limit of the drive; that of rules whose directions vanish is next to -inf."""
     rule, h, _ = cell.program.optimizer
     size = float(rule.relative_size(h, np.array([FAR]))[0])
     # A sum of logarithms, for the product may underflow.
