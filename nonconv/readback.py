@@ -72,13 +72,13 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def fitted(value: Any, kind: type[T], what: str = "") -> T:
+def fitted(value: Any, kind: type[T]) -> T:
     """Return a value that has the type; raise Misfit with the key where it does not.
 
     kind: a TypedDict, or what it may hold: int, float (whole numbers too), str, bool, None, Any, unions, Literal, list, dict.
     Keys that a TypedDict does not have may be there too: a later version may add some.
     """
-    _check(value, kind, what)
+    _check(value, kind, "")
     return cast(T, value)
 
 

@@ -712,6 +712,10 @@ def test_squares_of_twins_alone_may_leave_the_range() -> None:
         (lambda x: elementary.exp(800.0 * x), "an overflow"),
         (lambda x: np.maximum(np.sqrt(x - 2.0), 1.0) + np.inf, "the root of a negative number"),
         (lambda x: np.arcsin(x + 1.0), "an undefined operation"),
+        (lambda x: np.log(x - x), "an undefined operation"),
+        (lambda x: np.power(x - x, -1.0), "a division by 0"),
+        (lambda x: np.reciprocal(x - x), "a division by 0"),
+        (lambda x: np.sqrt(x - 2.0) + np.stack([x, x])[0], "the root of a negative number"),
         (lambda x: select(x > 0.0, x, np.sqrt(x - 2.0)), ""),
     ],
 )

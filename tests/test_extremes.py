@@ -17,6 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import center_and_spread, estimate, left_the_range, moments
 from nonconv.objectives import toint
 from nonconv.study import loop as study
+from nonconv.theory.limit_point import _is_linear
 
 pytestmark = pytest.mark.usefixtures("reference")
 
@@ -198,6 +199,15 @@ def test_a_small_output_of_a_network_is_judged_by_its_own_size(tmp_path: Path) -
     changes: dict[str, Any] = {"objective": network, "optimizer": "sgd", "learning_rate": 0.01, "start": 0.0, "xi": ["last"]}
     _, verdict = finished(tmp_path / "run", **changes, steps=2048, paths=200)
     assert verdict["verdict"] == "does_not_converge"
+
+
+def test_labels_beside_a_large_mean_are_noisy(tmp_path: Path) -> None:
+    """Times in seconds with an error of a tenth: no affine function gives them, though the error is 1e-10 of them."""
+    generator = np.random.default_rng(5)
+    x, noise = generator.normal(size=(1, 50)), 0.1 * generator.normal(size=(1, 50))
+    assert not _is_linear(x, 1e9 + x + noise)
+    assert _is_linear(x, 1e9 + x)
+    assert _is_linear(x, np.full((1, 50), 1.7e9))
 
 
 @pytest.mark.parametrize("start", [0.5, {"name": "discrete", "values": [0.5], "probabilities": [1.0]}])

@@ -105,6 +105,23 @@ def test_no_finished_cell_is_lost(number: int, failure: BaseException, config: P
     assert run(config, folder) == expected
 
 
+@pytest.mark.parametrize("fewer", [False, True])
+def test_a_cell_that_failed_leaves_the_archive(
+    fewer: bool, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the last one, and also where so few cells are left that new ones would have folders."""
+    run(config, tmp_path / "out")
+    monkeypatch.setattr(cells_on_disk, "FEW_CELLS", 10**6 if fewer else 1)
+    ids = found(config)[1].ids
+    for left in range(len(ids) - 1, -1, -1):
+        cells = cells_on_disk.Cells(tmp_path / "out", len(ids))
+        cells.remove(ids[left])
+        assert (cells.pack(ids) is not None) == (left > 0)
+        kept = Pack(tmp_path / "out" / CELLS_ARCHIVE).places if left else {}
+        assert list(kept) == list(ids[:left])
+    assert not (tmp_path / "out" / CELLS_ARCHIVE).exists()
+
+
 def test_large_cells_keep_folders_of_their_own(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells_on_disk, "LARGEST_PACKED", 1000)
     assert run(config, tmp_path / "out") == apart(config, tmp_path / "apart")

@@ -13,7 +13,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,8 @@ import nonconv.plugin
 from nonconv.checks.verification import verify_folder
 from nonconv.cli import app
 from nonconv.components.definitions import Component
+from nonconv.components.reads import freeze
+from nonconv.components.reads import write as write_down
 from nonconv.components.registry import NameTaken, Registry, collecting
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_files
@@ -607,6 +611,22 @@ def reading(head: str, at_step: str = "", update: str = "") -> str:
     text = LION.replace(NUMPY, f"{NUMPY}{head}\n")
     text = text.replace(AT_STEP_OF_LION, f"    {at_step}\n{AT_STEP_OF_LION}") if at_step else text
     return text.replace(UPDATE_OF_LION, f"{update} * {UPDATE_OF_LION}") if update else text
+
+
+def test_arrays_cannot_change_wherever_they_are_held() -> None:
+    """What is read of a value is what was written down: also within a mapping, a tuple of tuples, a frozen dataclass."""
+
+    @dataclass(frozen=True)
+    class Holder:
+        table: Any
+
+    held = [np.zeros(2) for _ in range(3)]
+    for value in (MappingProxyType({"a": held[0]}), ((held[1],),), Holder(held[2])):
+        assert write_down(value)
+        freeze(value)
+    for array in held:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
 
 
 @pytest.mark.parametrize(

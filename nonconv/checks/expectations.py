@@ -326,8 +326,7 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
     if of not in result.predictions:
         return None
     known = result.predictions[of]
-    value = math.nan if known["value"] is None else known["value"]
-    return value, known.get("se") or 0.0
+    return known["value"], known["se"]
 
 
 def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:

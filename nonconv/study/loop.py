@@ -165,7 +165,7 @@ def _write_summary(store: Folder, draw: Draw) -> Callable[[], Figures]:
     """Write summary.md from the data files; return a function that waits for the figures and returns them."""
     # Another process draws from the data files, while the summary and the surroundings are found here.
     figures = draw(store.path)
-    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
+    _write_text(store)
     return figures
 
 
@@ -174,7 +174,12 @@ def _write_figures(store: Folder, figures: Callable[[], Figures]) -> None:
     for name, content in figures().items():
         store.write(f"figures/{name}", content)
     if read_undrawn(store.path):  # the summary, written meanwhile, could not know
-        store.write("summary.md", markdown(read_run(store.path)).encode())
+        _write_text(store)
+
+
+def _write_text(store: Folder) -> None:
+    """Write summary.md from the data files."""
+    store.write("summary.md", visible(markdown(read_run(store.path))).encode())
 
 
 @np.errstate(all="ignore")

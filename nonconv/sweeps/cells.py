@@ -64,7 +64,8 @@ class Stored(NamedTuple):
 class Cells:
     """The cells of a sweep: `cells/`, `cells.zip`, and `unfinished.cells/`, which is removed once the sweep is finished.
 
-    number: of cells in the sweep; small ones are packed where there are many. waiting: finished ones that `flush` will write.
+    number: of cells in the sweep; small ones are packed where there are many, and none by default. waiting: finished ones that
+    `flush` will write. failed: those whose result was removed.
     refuse_vanished: called before anything is written; raises UsageError if the sweep's folder is not there any more.
     """
 

@@ -48,7 +48,7 @@ SCHEDULER_SECONDS, WORKER_SECONDS, CLOSING_SECONDS = 30, 120, 5
 """How long to wait for a Dask scheduler to answer, for its first worker, and for the end of the connection."""
 TELLING_SECONDS = 2.0
 """After how long to say what is waited for."""
-LOOKING_SECONDS, ANSWER_SECONDS = 2.0, 5.0
+LOOKING_SECONDS, ANSWER_SECONDS, POLLING_SECONDS = 2.0, 5.0, 0.2
 """How often to look whether a cluster that computes still has workers, and how long its scheduler may take to say it."""
 MOST_LOSSES = 3
 """How often all workers of a cluster may be lost without a result between: a task may be what ends them."""
@@ -250,7 +250,7 @@ class Cluster:
             if waited > TELLING_SECONDS and not told:
                 self.tell(f"{what}. Waiting for a worker, for at most {WORKER_SECONDS:.0f} s.")
                 told = True
-            time.sleep(min(LOOKING_SECONDS, 0.2))
+            time.sleep(POLLING_SECONDS)
 
     def _cores(self) -> int | None:
         """Return how many cores the workers have; None if the scheduler does not say it. Raises Lost if that is gone."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from nonconv.experiment.cell import Cell
+from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.statistics.tally import Tally
 from nonconv.study.loop import CHECKPOINT_SECONDS
@@ -142,7 +143,7 @@ class Flow:
         except (Lost, BrokenExecutor, UsageError):  # concerns every task, not this one
             raise
         except Exception as error:  # Dask gave up on this task because its workers kept dying; other tasks go on
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            reason = in_one_line(error)
             result = [Failed(reason)] * len(task.jobs) if isinstance(task, CellsTask) else Failed(reason)
         try:
             self._settle_task(task, result)

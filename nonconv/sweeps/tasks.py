@@ -17,7 +17,7 @@ from nonconv.engine.blocks import block_size, most_together
 from nonconv.engine.moving import Stopped
 from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
-from nonconv.faults.blame import blame
+from nonconv.faults.blame import blame, in_one_line
 from nonconv.faults.errors import NonconvError, UsageError
 from nonconv.results.sweep_files import Ends, Result
 from nonconv.statistics.measured_block import end_names
@@ -216,7 +216,7 @@ def _explain_failure(error: BaseException) -> Failed:
     problem = None if isinstance(error, NonconvError) else blame(error)  # the plug-in's line that raised it
     if problem or isinstance(error, NonconvError):
         return Failed(str(problem or error).partition("\n")[0])
-    return Failed(" ".join(f"{type(error).__name__}: {error}".split()))
+    return Failed(in_one_line(error))
 
 
 def _strip_plugin_folders(sweep: Sweep, failed: Failed) -> Failed:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from nonconv.faults.blame import in_one_line
+
 _forks = False
 
 
 def fork_from_now_on() -> None:
-    """Let `at_once` fork from now on. Only for a process without other threads."""
+    """Let `at_once` fork from now on. Only for a process without other threads, but for one that waits and holds no lock."""
     global _forks  # noqa: PLW0603  # a property of the whole process
     _forks = hasattr(os, "fork")
 
@@ -71,7 +73,14 @@ def _fork(do: Callable[[], Any]) -> Callable[[], bytes]:
         finally:
             os._exit(0)
     os.close(writing)
-    return os.fdopen(reading, "rb").read
+
+    def finish() -> bytes:
+        with os.fdopen(reading, "rb") as pipe:
+            output = pipe.read()
+        os.waitpid(child, 0)  # or it would count as a process until this one ends
+        return output
+
+    return finish
 
 
 def _outcome(do: Callable[[], Any]) -> tuple[bool, Any]:
@@ -84,5 +93,4 @@ def _outcome(do: Callable[[], Any]) -> tuple[bool, Any]:
 
 def describe(error: Exception) -> str:
     """Write an exception in one line: `IndexError: index 0 is out of bounds`."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, ForkError) else ": ".join(filter(None, (type(error).__name__, text)))
+    return str(error) if isinstance(error, ForkError) else in_one_line(error)
