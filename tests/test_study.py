@@ -174,7 +174,7 @@ def test_any_number_of_interrupts(cell: Cell, tmp_path: Path, simulated: list[in
     expected = run(cell, tmp_path / "undisturbed")
     folder = tmp_path / "out"
     for done in range(BLOCK, PATHS, BLOCK):
-        assert f". {done} of" in interrupted(cell, folder, progress=interrupt_after(0), workers=1 + done % 3)
+        assert f": {done} of" in interrupted(cell, folder, progress=interrupt_after(0), workers=1 + done % 3)
     simulated.clear()
     assert run(cell, folder) == expected
     assert simulated == [PATHS // BLOCK * BLOCK]
@@ -200,7 +200,7 @@ def test_an_interrupt_while_drawing_loses_no_path(cell: Cell, tmp_path: Path, si
 
         return waiting
 
-    assert f". {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
+    assert f": {PATHS} of {PATHS}" in interrupted(cell, tmp_path / "out", draw=impatient)
     simulated.clear()
     assert run(cell, tmp_path / "out") == expected
     assert simulated == []

@@ -1347,7 +1347,7 @@ def test_a_sweep_tells_what_it_did(small: Path, tmp_path: Path) -> None:
     assert {"out/summary.md", "out/sweep.csv"} <= set(lines)
     again = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
     assert again.stdout == first.stdout
-    assert again.stderr.splitlines()[-1] == "Reused all of 2 cells; --force computes them again."
+    assert again.stderr.splitlines()[-1] == "Reused all 2 cells; --force computes them again."
     quiet = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "-q")
     assert (quiet.stdout, quiet.stderr) == (first.stdout, "")
     extended = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "--grid", "learning_rate=0.1,0.05,0.2")
