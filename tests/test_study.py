@@ -186,7 +186,7 @@ def test_an_interrupt_before_the_first_block_is_done(cell: Cell, tmp_path: Path,
 
     with monkeypatch.context() as patched:
         patched.setattr(study, "simulate", at_once)
-        assert "Stopped. 0 of" in interrupted(cell, tmp_path / "out")
+        assert ": 0 of" in interrupted(cell, tmp_path / "out")
     assert not (tmp_path / "out" / CHECKPOINT).exists()
     assert run(cell, tmp_path / "out") == run(cell, tmp_path / "undisturbed")
 
