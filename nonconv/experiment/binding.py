@@ -23,7 +23,7 @@ from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Program
+from nonconv.engine.program import Program, Supply
 from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
@@ -144,6 +144,7 @@ class _Binding:
             # The mean of the last half of each path, only if a xi asks for it: it costs a sum per step.
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
+            supply=self._supply(),
         )
         minimizer = self._find_minimizer(objective, law) if law else None
         return Cell(
@@ -168,6 +169,14 @@ class _Binding:
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
         )
+
+    def _supply(self) -> Supply:
+        """Return how data depend on the step."""
+        data = self.data.component
+        if not self.learning:
+            return Supply()
+        rows = data.rows(self.loaded)
+        return Supply(data.order(self.loaded) if rows else "with_replacement", rows)
 
     def _stopping_rule(self) -> Stopping | None:
         """Return when a run has enough paths; None if their number is fixed."""

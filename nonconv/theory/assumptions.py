@@ -41,7 +41,7 @@ def _find_network_departures(cell: Cell) -> list[str]:
         found.append("the labels carry no noise")
     if noise == "unbounded":
         found.append("the noise of the labels is not bounded")
-    if p.learning and p.learning.rows:
+    if p.supply.rows:
         found.append("examples are not independent: each epoch passes through all of them")
     return found
 

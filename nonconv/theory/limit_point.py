@@ -198,7 +198,7 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
 
 def _is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, so that nothing in it is random."""
-    rows = cell.program.learning.rows if cell.program.learning else 0
+    rows = cell.program.supply.rows
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 
