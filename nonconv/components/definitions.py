@@ -324,6 +324,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
+        probabilities, (K,); None where it has too many. Expectations are then exact; others are by quadrature.
     """
 
     law: Callable[[Parameters, int], Law]
@@ -332,6 +334,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
