@@ -1,10 +1,13 @@
 """The parts of a step beside the rule: both engines bit for bit, twins and pieces exactly, and each part by hand."""
 
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from kit.programs import all_looks, make, optimizer_named, run
 from nonconv.components.definitions import Configured
 from nonconv.data.continuous import NORMAL, Normal
 from nonconv.data.discrete import DISCRETE, Discrete
@@ -14,8 +17,10 @@ from nonconv.engine.fused import Fused
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Modifiers, Program, Supply
 from nonconv.engine.reference import Reference
-from nonconv.numerics.arithmetic import Array
-from tests.kit.programs import all_looks, each_engine, make, run
+from nonconv.numerics.arithmetic import Array, Lanes
+from test_network import ROWS as ROWS_OF_TABLE
+from test_network import VALUES
+from test_network import make as network
 
 STEPS = 45
 POINTS = Discrete((0.1, 1.0, -2.0, 5.5, 0.25), (0.2,) * 5)
@@ -64,7 +69,9 @@ def program(law: str, batch: str, optimizer: str = "adam", steps: int = STEPS, *
 
 
 def everything(block: Any) -> list[Array]:
-    averages = [array for one in block.averages for array in (one.theta, one.seen, *one.twins, *one.sampled, *one.sampled_twins)]
+    averages = [
+        array for one in block.averages for array in (one.theta, one.seen, *one.twins, *one.sampled, *one.sampled_twins)
+    ]
     return [block.theta, block.seen, *all_looks(block), block.lowest, block.highest, *averages]
 
 
@@ -82,6 +89,55 @@ def test_each_part_has_the_same_bits(part: int, law: str, batch: str) -> None:
     assert np.all(np.isfinite(ours.theta))
     if "averages" not in PARTS[part]:
         assert not np.array_equal(ours.theta, run(program(law, batch)).theta), "the part does nothing"
+
+
+class Decaying(NamedTuple):
+    """Of `following`: its state."""
+
+    m: Lanes
+
+
+class Half(NamedTuple):
+    """Of `following`: its parameters."""
+
+    share: Lanes = 0.5
+
+
+def following(c: Half, s: Decaying, g: Lanes, pull: Lanes = 0.0) -> tuple[Lanes, Decaying]:
+    """Decay in a way of its own, of which the average knows."""
+    m = c.share * s.m + g + pull
+    return m, Decaying(m)
+
+
+def ahead(c: Half, s: Decaying, theta: Lanes) -> Lanes:
+    return theta - c.share * s.m
+
+
+FOLLOWING = replace(
+    optimizer_named("momentum"),
+    name="following",
+    parameters=Half,
+    per_step=Half,
+    at_step=lambda h, n: Half(np.full_like(n, h.share)),
+    state=Decaying,
+    start=lambda h: Decaying(0.0),
+    update=following,
+    own=ahead,
+    own_name="ahead",
+    decays=True,
+)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(("law", "batch"), [("points", "1"), ("rows", "growing")])
+def test_a_rule_that_decays_and_has_an_iterate_of_its_own(law: str, batch: str) -> None:
+    changes: dict[str, Any] = {"modifiers": Modifiers(decay=0.3), "averages": AVERAGES, "own": True}
+    whole = program(law, batch, "momentum", **changes)
+    whole = replace(whole, optimizer=Configured(FOLLOWING, Half()))
+    ours, reference = run(whole), run(whole, Reference)
+    assert same(ours, reference)
+    assert len(ours.averages) == 3
+    assert not np.array_equal(ours.averages[2].theta, ours.theta)
 
 
 def any_parts(seed: int) -> tuple[str, str, dict[str, Any]]:
@@ -117,3 +173,29 @@ def test_any_parts_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(timetable, "SLICE_STEPS", length)
         blocks += [run(program(law, batch, optimizer, **parts), engine) for engine in (Fused, Reference)]
     assert all(same(blocks[0], other) for other in blocks[1:])
+
+
+NETWORK = {"points": VALUES, "rows": ROWS_OF_TABLE}
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("seed", range(12, 20))
+def test_any_parts_of_networks_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise of a network; its averages and its gradient noise too."""
+    law, batch, parts = any_parts(seed)
+    if law == "points":
+        parts["supply"] = parts["supply"]._replace(order="with_replacement", rows=0)
+    elif parts["supply"].rows:
+        parts["supply"] = parts["supply"]._replace(rows=11)
+    make_network = partial(network, {"hidden": (3,)}, NETWORK[law], ["sgd", "adam", "momentum"][seed % 3], batch, STEPS)
+    dim = make_network().dim
+    if "domain" in parts:
+        parts["domain"] = np.full(dim, -0.4), np.linspace(0.1, 2.0, dim)
+    parts["noise"] = noise(dim) if parts["noise"] else None
+    blocks = []
+    for length in (8192, 7, 1):
+        monkeypatch.setattr(timetable, "SLICE_STEPS", length)
+        blocks += [run(make_network(plan=plan_for(STEPS, Wanted()), **parts), engine) for engine in (Fused, Reference)]
+    assert all(same(blocks[0], other) for other in blocks[1:])
+    if parts["supply"].order != "cyclic" or parts["noise"]:
+        assert len(np.unique(blocks[0].theta[-1])) > dim

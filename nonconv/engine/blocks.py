@@ -111,7 +111,7 @@ def block_size(program: Program) -> int:
     Their snapshots take at most SNAPSHOT_BYTES. A function of the config alone, so that the order of merges is one too.
     """
     worthwhile = math.ceil(WORTHWHILE_SAMPLES / (program.samples * program.steps * LANES)) * LANES
-    numbers = program.dim * (1 + len(program.averages)) * program.plan.snapshots(program.record)
+    numbers = program.dim * (1 + program.more_iterates) * program.plan.snapshots(program.record)
     fitting = SNAPSHOT_BYTES // (8 * numbers) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
 
@@ -120,7 +120,7 @@ def most_together(program: Program) -> int:
     """Return how many programs with this program's `batch_key` are moved together, itself included."""
     if program.learning or program.orbit is not None:
         return 1
-    numbers = program.dim * (1 + len(program.averages)) * program.plan.snapshots(program.record)
+    numbers = program.dim * (1 + program.more_iterates) * program.plan.snapshots(program.record)
     snapshots = 8 * numbers * block_size(program)
     fitting = ROWS_TOGETHER // program.dim, STEPS_TOGETHER // program.steps, 2 * SNAPSHOT_BYTES // snapshots
     return max(1, min(fitting))
@@ -194,7 +194,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         marks=marks,
         lowest=own(moving.lowest),
         highest=own(moving.highest),
-        averages=tuple(iterates(partial(_average, k)) for k in range(len(program.averages))),
+        averages=tuple(iterates(partial(_average, k)) for k in range(program.more_iterates)),
         examined=_examine(program, engine, start, last.theta, stop),
         whole=follow(program, engine, program.followed, stop) if program.followed and first == 0 else None,
     )

@@ -53,7 +53,7 @@ def step(at, coefficients, t, theta, gradient, state):
     c, rate = PerStep({load_per_step}), coefficients[t, -1]
 {views}
 {before}    for i in range(theta.size):
-        direction, s = update(c, State({load_state}), gradient[i])
+        direction, s = update(c, State({load_state}), gradient[i]{pull})
 {store}
 {move}"""
 )
@@ -86,6 +86,21 @@ L2 = """\
     for i in range(theta.size):
         gradient[i] += coefficients[t, {l2}] * theta[i]
 """
+OWN_TEMPLATE = (
+    MODULE_HEAD
+    + """\
+State, PerStep = definitions.{state}, definitions.{per_step}
+own_ = definition(definitions.{own})
+
+
+@njit(**ONLY_FROM_KERNELS)
+def own(coefficients, t, theta, state, out):
+    c = PerStep({load_per_step})
+{views}
+    for i in range(theta.size):
+        out[i] = own_(c, State({load_state}), theta[i])
+"""
+)
 NOISE_TEMPLATE = (
     MODULE_HEAD
     + """\
@@ -159,6 +174,7 @@ class Pieces(NamedTuple):
     ends: int
     disturb: int
     noise_constants: int
+    own: int
 
 
 class Sizes(NamedTuple):
@@ -227,13 +243,14 @@ class Kernel:
             stepper(program.optimizer.component, program.parts, ends.kinds),
         )
         disturb = disturber(noise.component, noises.kinds) if noise else 0
+        own = own_iterate(program.optimizer.component) if program.own else 0
         self._pieces = Pieces(
-            sample, data.address, learn, finish, objective.address, step, ends.address, disturb, noises.address
+            *(sample, data.address, learn, finish, objective.address, step, ends.address, disturb, noises.address, own)
         )
         features, targets = learning.held_out
         self._held_out = np.ascontiguousarray(features), np.ascontiguousarray(targets)
-        own = len(program.optimizer.component.per_step._fields)
-        places = [own + columns.index(name) if name in columns else -1 for name in ("drift", "keep0")]
+        fields = len(program.optimizer.component.per_step._fields)
+        places = [fields + columns.index(name) if name in columns else -1 for name in ("drift", "keep0")]
         shape, order = learning.shape, CODES[supply.order]
         sizes = LANES, EXAMPLES_AT_ONCE, learning.draws, supply.rows, shape.features, shape.targets, learning.work
         self._sizes = Sizes(*sizes, order, supply.hold, *places)
@@ -253,6 +270,7 @@ class Kernel:
             np.empty((z.rows, z.lanes), np.int32),
             np.empty(dealt),
             np.empty((self._dim_of_noise + 1, z.lanes)),
+            np.empty((dim, z.lanes)).reshape(-1),
         )
         again = to_restore(supply.order, supply.rows, 1, m.first_draw)
         loop("advance")(
@@ -357,6 +375,7 @@ def stepper(optimizer: Any, parts: Parts, kinds: Kinds) -> int:
         load_state=_format_each(slots, "state_{k}[i]"),
         store=_format_each(slots, "        state_{k}[i] = s.{name}", "\n"),
         before=ENDS * parts.domain + "".join(text.format(**column) for name, text in used.items() if getattr(parts, name)),
+        pull=f", coefficients[t, {column['pull']}] * theta[i]" if parts.pull else "",
         move=_move(parts, column),
     )
     return Function("step", text, optimizer.update).address(WHOLE, TABLE, WHOLE, ROW, ROW, TABLE)
@@ -373,6 +392,23 @@ def _move(parts: Parts, column: dict[str, int]) -> str:
         to, low, high = {kept} - rate * direction, low_end[i // LANES], high_end[i // LANES]
         theta[i] = low if to < low else high if to > high else to
 """
+
+
+@lru_cache
+def own_iterate(optimizer: Any) -> int:
+    """Return the address of own(coefficients, t, theta, state, out), which writes the optimizer's own iterate."""
+    slots = optimizer.state._fields
+    text = OWN_TEMPLATE.format(
+        title=optimizer.name,
+        module=optimizer.own.__module__,
+        own=optimizer.own.__name__,
+        state=optimizer.state.__name__,
+        per_step=optimizer.per_step.__name__,
+        load_per_step=_format_each(optimizer.per_step._fields, "coefficients[t, {k}]"),
+        views=_format_each(slots, "    state_{k} = state[{k}]", "\n"),
+        load_state=_format_each(slots, "state_{k}[i]"),
+    )
+    return Function("own", text, optimizer.own).address(TABLE, WHOLE, ROW, TABLE, ROW)
 
 
 @lru_cache

@@ -73,13 +73,13 @@ def advance(
     pieces: coupled.Pieces as a tuple. sizes: coupled.Sizes as a tuple. scratch: see coupled.Kernel. j0, j1: the key of draws
     before `branched`. again, ..., again_end - 1: the draws that are dealt again to restore the deck.
     """
-    sample, sample_constants, learn, finish, constants, step, ends, disturb, noise_constants = pieces
+    sample, sample_constants, learn, finish, constants, step, ends, disturb, noise_constants, own = pieces
     lanes, group, draws, rows, _, _, _, order, hold, drift, averages_at = sizes
     dim, paths = theta.shape
     # Of so many strata `sampled` has the last ones.
     strata = len(hit_step) // paths
     skipped = strata - len(sampled)
-    w, w_flat, g, g_flat, s, u, x, y, work, deck, dealt, noise = scratch
+    w, w_flat, g, g_flat, s, u, x, y, work, deck, dealt, noise, out = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         take(theta, first, here, w)
@@ -150,16 +150,26 @@ def advance(
                 watch += every
             if mark < len(marks) and marks[mark] == t:
                 put(w, first, here, snapshots[mark])
-                for a in range(seen_averages.shape[1]):
+                for a in range(len(averages) if seen_averages.shape[1] > 0 else 0):
                     for j in range(dim):
                         for i in range(here):
                             seen_averages[mark, a, j, first + i] = averages[a, j, first + i]
+                if own != 0 and seen_averages.shape[1] > 0:
+                    call(own, (coefficients, t, w_flat, s, out))
+                    for j in range(dim):
+                        for i in range(here):
+                            seen_averages[mark, len(averages), j, first + i] = out[j * lanes + i]
                 mark += 1
+            if own != 0 and sampled_averages.shape[1] > 0 and hit < hits and hit_step[hit] == first_step + t:
+                call(own, (coefficients, t, w_flat, s, out))
             while hit < hits and hit_step[hit] == first_step + t:
                 for j in range(dim):
                     sampled[hit_row[hit] - skipped, j, hit_lane[hit]] = w[j, hit_lane[hit] - first]
-                    for a in range(sampled_averages.shape[1]):
+                    for a in range(len(averages) if sampled_averages.shape[1] > 0 else 0):
                         sampled_averages[hit_row[hit] - skipped, a, j, hit_lane[hit]] = averages[a, j, hit_lane[hit]]
+                    if own != 0 and sampled_averages.shape[1] > 0:
+                        at = j * lanes + hit_lane[hit] - first
+                        sampled_averages[hit_row[hit] - skipped, len(averages), j, hit_lane[hit]] = out[at]
                 hit += 1
         put(w, first, here, theta)
         for slot in range(len(state)):
@@ -171,7 +181,7 @@ def advance(
 @njit(**ONLY_FROM_KERNELS)
 def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write mean loss and share of wrong classes to out (engine.program.Engine.risks)."""
-    _, _, learn, _, constants, _, _, _, _ = pieces
+    _, _, learn, _, constants, _, _, _, _, _ = pieces
     lanes, group, _, _, _, _, _, _, _, _, _ = sizes
     (snapshots, _, paths), number = theta.shape, features.shape[1]
     w, total, x, y, found, work = scratch
@@ -200,7 +210,7 @@ def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
 @njit(**ONLY_FROM_KERNELS)
 def noises(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write the mean gradient's square and the gradient's noise to out (engine.program.Engine.noises)."""
-    _, _, learn, finish, constants, _, _, _, _ = pieces
+    _, _, learn, finish, constants, _, _, _, _, _ = pieces
     lanes, _, _, _, _, _, _, _, _, _, _ = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]
     w, w_flat, g, g_flat, mean, mean_flat, square, x, y, work = scratch

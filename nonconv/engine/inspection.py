@@ -58,14 +58,16 @@ class Inspector(Reference):
         # All coordinates as lanes: the update of one depends on no other.
         g = traced(gradient.ravel(), np.concatenate([causes(row) for row in found]))
         flat = state.reshape(len(state), theta.size)
-        direction, _ = rule.update(per_step, rule.state(*map(traced, flat)), g)
+        pulls = [step.between["pull"] * np.ravel(theta)] if self.program.parts.pull else []
+        direction, _ = rule.update(per_step, rule.state(*map(traced, flat)), g, *map(traced, pulls))
         ways, why = rate * direction, np.empty(theta.shape, dtype=np.int8)
         codes = causes(ways).reshape(theta.shape)
         for j, way in enumerate(np.asarray(ways).reshape(theta.shape)):
             why[j] = causes(self._moved(step, j, traced(theta[j]), traced(way, codes[j])))
         way = None
         if IS_WIDE:
-            wide, _ = rule.update(per_step, rule.state(*flat.astype(np.longdouble)), gradient.ravel().astype(np.longdouble))
+            wider = (row.astype(np.longdouble) for row in (gradient.ravel(), *pulls))
+            wide, _ = rule.update(per_step, rule.state(*flat.astype(np.longdouble)), *wider)
             lead = (np.longdouble(rate) * wide).reshape(theta.shape)
             way = np.array([self._moved(step, j, row.astype(np.longdouble), lead[j]) - row for j, row in enumerate(theta)])
         self._found = Inspected(why, gradient, way)

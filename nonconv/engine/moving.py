@@ -71,7 +71,7 @@ class Snapshots(NamedTuple):
     @classmethod
     def of(cls, marks: int, moving: "Moving") -> "Snapshots":
         """Return room for so many marks of the paths that move."""
-        return cls(np.empty((marks, *moving.theta.shape)), np.empty((marks, *moving.averages.shape)))
+        return cls(np.empty((marks, *moving.theta.shape)), np.empty((marks, moving.program.more_iterates, *moving.theta.shape)))
 
     def between(self, low: int, high: int) -> "Snapshots":
         """Return the room of the marks low, ..., high - 1."""
@@ -93,7 +93,9 @@ class Sampled(NamedTuple):
     @classmethod
     def of(cls, hits: Hits, rows: int, moving: "Moving") -> "Sampled":
         """Return room for the last `rows` strata of the paths that move."""
-        return cls(hits, np.empty((rows, *moving.theta.shape)), np.empty((rows, *moving.averages.shape)))
+        return cls(
+            hits, np.empty((rows, *moving.theta.shape)), np.empty((rows, moving.program.more_iterates, *moving.theta.shape))
+        )
 
 
 NOT_SAMPLED = Sampled(NO_HITS, NOTHING_SAMPLED, NO_AVERAGES_SEEN)

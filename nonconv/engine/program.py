@@ -87,14 +87,16 @@ class Parts(NamedTuple):
     clip_norm: bool = False
     l2: bool = False
     decay: bool = False
+    pull: bool = False
     domain: bool = False
     averages: int = 0
+    own: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the timetable between the fields of PerStep and the learning rate."""
         clip_norm = ("clip_norm", "clip_eps") if self.clip_norm else ()
-        names = [name for name in ("drift", "clip_value", "l2", "decay") if getattr(self, name)]
+        names = [name for name in ("drift", "clip_value", "l2", "decay", "pull") if getattr(self, name)]
         return (*names, *clip_norm, *(f"{part}{k}" for k in range(self.averages) for part in ("keep", "weight")))
 
 
@@ -112,7 +114,7 @@ class Motion(NamedTuple):
     coefficients (steps, columns): the PerStep fields, then the learning rate; of several programs, one after another.
     batch_size (steps,): samples per step.
     marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths), and
-    the averages to the next of seen_averages (len(marks), K, dim, paths).
+    the averages to the next of seen_averages (len(marks), K, dim, paths); with the optimizer's own iterate as one more.
     hits: when single paths are looked at, those after other steps among them. sampled (rows, dim, paths) and sampled_averages
     (rows, K, dim, paths): where theta and the averages of the last `rows` strata are written. first_step: number of the
     slice's first step in the run.
@@ -207,7 +209,7 @@ class Program:
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
     supply: how data depend on the step. noise: a law that is added to the gradient, a number of its own for each coordinate
     and step. domain: the least and the largest iterates, (dim,) each, on which every step is projected.
-    averages: running averages that are iterates too.
+    averages: running averages that are iterates too. own: whether that of the optimizer (Optimizer.own) is one, after them.
     """
 
     seed: int
@@ -231,6 +233,7 @@ class Program:
     noise: Configured[Distribution] | None = None
     domain: tuple[Array, Array] | None = None
     averages: tuple[Average, ...] = ()
+    own: bool = False
     # A cache in a frozen class: filled in place, and no part of comparisons.
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
@@ -254,10 +257,17 @@ class Program:
             clip_value=m.clip_value is not None,
             clip_norm=m.clip_norm is not None,
             l2=m.l2 is not None,
-            decay=m.decay is not None,
+            decay=m.decay is not None and not self.optimizer.component.decays,
+            pull=m.decay is not None and self.optimizer.component.decays,
             domain=self.domain is not None,
             averages=len(self.averages),
+            own=self.own,
         )
+
+    @property
+    def more_iterates(self) -> int:
+        """How many iterates there are besides the last: averages, then the optimizer's own."""
+        return len(self.averages) + self.own
 
     @cached_property
     def marks(self) -> NDArray[np.int64]:
@@ -350,16 +360,18 @@ class Program:
     def _make_slice(self, number: int) -> Slice:
         """Tabulate a slice by number; its first draw is left at 0.
 
-        Raises ValueError, or PluginError for a plug-in's optimizer, unless `at_step` fits.
+        Raises ValueError, or PluginError for a plug-in's optimizer, unless its table fits.
         """
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
         with np.errstate(all="ignore"):  # schedules may vanish or overflow
-            per_step, rates, batches = rule.at_step(h, n), self.learning_rate(n), self.batch_size(self._begun(n))
+            rates, batches = self.learning_rate(n), self.batch_size(self._begun(n))
+            per_step = rule.coefficients(h, n, rates)
             between = self._columns(n, rates)
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
-            raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
+            what = f"{rule.table_name} must return {rule.per_step.__name__}, each field an array of the shape of n"
+            raise refusal(rule.tabulate, what)
         return Slice(first, np.stack([*per_step, *between, rates], axis=-1), batches.astype(np.int64), 0)
 
     def _columns(self, n: Array, rates: Array) -> list[Array]:
@@ -369,7 +381,7 @@ class Program:
             found["drift"] = self.supply.drift(n)
         for name in ("clip_value", "clip_norm", "clip_eps", "l2"):
             found[name] = np.full_like(n, getattr(m, name) or 0.0)
-        found["decay"] = 1.0 - rates * (m.decay or 0.0)
+        found["pull"], found["decay"] = np.full_like(n, m.decay or 0.0), 1.0 - rates * (m.decay or 0.0)
         for k, average in enumerate(self.averages):
             weight = average.weight(n)
             found |= {f"keep{k}": 1.0 - weight, f"weight{k}": weight}

@@ -49,9 +49,9 @@ class Reference:
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
                     if m.seen_averages.size:
-                        m.seen_averages[marked[t]] = m.averages
+                        m.seen_averages[marked[t]] = self._more_iterates(m, row)
                 if len(m.sampled):
-                    _sample(m, t)
+                    _sample(m, t, self._more_iterates(m, row) if m.sampled_averages.size else m.averages)
 
     def risks(
         self,
@@ -103,10 +103,20 @@ class Reference:
         per_step, rate = optimizer.per_step(*step.coefficients[: len(optimizer.per_step._fields)]), step.coefficients[-1]
         gradients = self._changed_gradients(step, self._mean_gradients(step))
         for j in range(len(step.theta)):
-            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradients[j])
+            pull = (step.between["pull"] * step.theta[j],) if self.program.parts.pull else ()
+            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradients[j], *pull)
             for slot, value in enumerate(after):
                 state[slot, j] = value
             step.theta[j] = self._moved(step, j, step.theta[j], rate * direction)
+
+    def _more_iterates(self, m: Motion, coefficients: list[float]) -> Array:
+        """Return the iterates besides the last after a step with these coefficients, (K, dim, paths)."""
+        rule = self.program.optimizer.component
+        if not self.program.own or rule.own is None:
+            return m.averages
+        per_step = rule.per_step(*coefficients[: len(rule.per_step._fields)])
+        own = [rule.own(per_step, rule.state(*m.state[:, j]), theta) for j, theta in enumerate(m.theta)]
+        return np.concatenate([m.averages, np.array(own)[None]])
 
     def _changed_gradients(self, step: "Step", gradients: Any) -> Any:
         """Return what the rule gets of mean gradients, coordinate by coordinate: with noise, clipped, with L2."""
@@ -244,12 +254,12 @@ def _norm(gradients: list[Any]) -> Any:
     return unit * np.sqrt(total)
 
 
-def _sample(m: Motion, t: int) -> None:
-    """Write theta of the paths that are looked at after step t of the slice to `sampled`."""
+def _sample(m: Motion, t: int, more: Array) -> None:
+    """Write theta of the paths that are looked at after step t of the slice to `sampled`, and more iterates (K, dim, paths)."""
     step, row, lane = m.hits
     # The strata that `sampled` leaves out are the first ones.
     skipped = len(step) // m.theta.shape[1] - len(m.sampled)
     now = np.flatnonzero((step == m.first_step + t) & (row >= skipped))
     m.sampled[row[now] - skipped, :, lane[now]] = m.theta[:, lane[now]].T
     if m.sampled_averages.size:
-        m.sampled_averages[row[now] - skipped, :, :, lane[now]] = m.averages[:, :, lane[now]].transpose(2, 0, 1)
+        m.sampled_averages[row[now] - skipped, :, :, lane[now]] = more[:, :, lane[now]].transpose(2, 0, 1)

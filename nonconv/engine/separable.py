@@ -110,7 +110,7 @@ STEP_TEMPLATES: dict[Form, str] = {
         c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
         k, x = Constants({load_constants}), DataConstants({load_data_constants})
 {load}        for i in range(first, last):
-{change}            direction, s = update(c, State({load_state}), {gradient})
+{change}            direction, s = update(c, State({load_state}), {gradient}{pull})
 {store}
 {move}    draw += {draw_each}
 draw += {draw_row}
@@ -134,7 +134,7 @@ for m in range(batch_size[t]):
     program = j // dim
     c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
 {load}    for i in range(first, last):
-{change}        direction, s = update(c, State({load_state}), {gradient})
+{change}        direction, s = update(c, State({load_state}), {gradient}{pull})
 {store}
 {move}""",
 }
@@ -171,7 +171,6 @@ made = draw
 
 def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form, parts: Parts = PLAIN) -> str:
     """Return the kernel's source for three definitions, a form, and the parts of a step that are used."""
-    own = lines(parts, data, optimizer)
 
     def call(fields: tuple[str, ...], pattern: str) -> str:
         """Format the pattern for each field's index, separated by commas."""
@@ -185,6 +184,8 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form, parts: Pa
         "draw_each": int(data.draws == "each"),
         "draw_row": int(data.draws == "row"),
     }
+    load = {name: str(fields[name]) for name in ("load_per_step", "load_state")}
+    own = lines(parts, data, optimizer, load)
     stores = "\n".join(f"state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields))
     step = _single_step(own, parts, data, fields, stores) if form == "single" else _batch_step(own, parts, data, fields, stores)
     names = ("imports", "definitions", "arguments", "before", "averages", "seen_averages", "sampled_averages")
@@ -223,6 +224,7 @@ def _single_step(own: dict[str, str], parts: Parts, data: Any, fields: dict[str,
         load=indent(load, " " * 8),
         change=indent(change, " " * 12),
         gradient="g" if change else sampled,
+        pull=own["pull"],
         store=indent(stores, " " * 12),
         move=indent(own["move"], " " * 12),
         **fields,
@@ -253,6 +255,7 @@ def _batch_step(own: dict[str, str], parts: Parts, data: Any, fields: dict[str, 
         load=indent(load, " " * 4),
         change=indent(change, " " * 8),
         gradient="g" if change else gradient,
+        pull=own["pull"],
         store=indent(stores, " " * 8),
         move=indent(own["move"], " " * 8),
         **fields,
@@ -268,8 +271,8 @@ def _draws(data: Any, own: dict[str, str]) -> str:
 def kernel(objective: Any, data: Any, optimizer: Any, form: Form, parts: Parts = PLAIN) -> Any:
     """Return the `advance` of three definitions, which is compiled, or loaded from disk, when it is called."""
     text = kernel_text(objective, data, optimizer, form, parts)
-    more = (deal,) if parts.order != "with_replacement" else ()
-    law = (parts.noise.sample,) if parts.noise else ()
+    more = [deal] * (parts.order != "with_replacement") + [optimizer.own] * parts.own
+    law = [parts.noise.sample] if parts.noise else []
     return Function("advance", text, rng.uniform_pair, optimizer.update, objective.gradient, data.sample, *more, *law)
 
 

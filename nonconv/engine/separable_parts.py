@@ -77,21 +77,37 @@ AVERAGES = """\
                     for i in range(first, last):
                         averages[a, j, i] = keep * averages[a, j, i] + weight * theta[j, i]
 """
+SEEN_OWN = """\
+                for j in range(rows):
+                    program = j // dim
+                    c = PerStep({load_per_step})
+                    for i in range(first, last):
+                        seen_averages[mark, {averages}, j, i] = own(c, State({load_state}), theta[j, i])
+"""
+SAMPLED_OWN = """\
+                for j in range(rows if sampled_averages.shape[1] > 0 else 0):
+                    program, i = j // dim, hit_lane[hit]
+                    c = PerStep({load_per_step})
+                    sampled_averages[hit_row[hit] - skipped, {averages}, j, i] = own(c, State({load_state}), theta[j, i])
+"""
 SEEN_AVERAGES = """\
-                for a in range(seen_averages.shape[1]):
+                for a in range(averages.shape[0] if seen_averages.shape[1] > 0 else 0):
                     for j in range(rows):
                         for i in range(first, last):
                             seen_averages[mark, a, j, i] = averages[a, j, i]
 """
 SAMPLED_AVERAGES = """\
-                for a in range(sampled_averages.shape[1]):
+                for a in range(averages.shape[0] if sampled_averages.shape[1] > 0 else 0):
                     for j in range(rows):
                         sampled_averages[hit_row[hit] - skipped, a, j, hit_lane[hit]] = averages[a, j, hit_lane[hit]]
 """
 
 
-def lines(parts: Parts, data: Distribution, optimizer: Optimizer) -> dict[str, str]:
-    """Return the lines of a kernel's text for these parts, by the name of their place; `kernel_text` indents them."""
+def lines(parts: Parts, data: Distribution, optimizer: Optimizer, load: dict[str, str]) -> dict[str, str]:
+    """Return the lines of a kernel's text for these parts, by the name of their place; `kernel_text` indents them.
+
+    load: how PerStep and the state are loaded.
+    """
     column = {name: len(optimizer.per_step._fields) + k for k, name in enumerate(parts.columns)}
     per_sample = {"each": "dim", "row": "1", "none": "1"}[data.draws]
     ordered, first_average = parts.order != "with_replacement", column.get("keep0", 0)
@@ -101,10 +117,15 @@ def lines(parts: Parts, data: Distribution, optimizer: Optimizer) -> dict[str, s
         "once": "" if data.draws == "each" else " and coordinate == 0",
     }
     clipped = CLIP_NORM.format(**column) if parts.clip_norm else ""
+    seen_own, sampled_own = (
+        text.format(averages=parts.averages, **load) if parts.own else "" for text in (SEEN_OWN, SAMPLED_OWN)
+    )
     return {
         "imports": "from nonconv.engine import deck as decks\n" * ordered
         + (f"import {parts.noise.sample.__module__} as noise_law\n" if parts.noise else ""),
-        "definitions": "deal = definition(decks.deal)\n" * ordered + (_noise_definitions(parts.noise) if parts.noise else ""),
+        "definitions": "deal = definition(decks.deal)\n" * ordered
+        + (f"own = definition(optimizer.{optimizer.own.__name__})\n" if parts.own and optimizer.own else "")
+        + (_noise_definitions(parts.noise) if parts.noise else ""),
         "arguments": "" if parts == PLAIN else ARGUMENTS,
         "before": _before(parts, per_sample, deal),
         "held": HELD if parts.hold or ordered else "",
@@ -122,8 +143,9 @@ def lines(parts: Parts, data: Distribution, optimizer: Optimizer) -> dict[str, s
         "clip_norm": clipped,
         "move": _move(parts),
         "averages": AVERAGES.format(first=first_average) if parts.averages else "",
-        "seen_averages": SEEN_AVERAGES if parts.averages else "",
-        "sampled_averages": SAMPLED_AVERAGES if parts.averages else "",
+        "seen_averages": SEEN_AVERAGES * bool(parts.averages) + seen_own,
+        "sampled_averages": SAMPLED_AVERAGES * bool(parts.averages) + sampled_own,
+        "pull": ", pull * theta[j, i]" if parts.pull else "",
     }
 
 
@@ -157,6 +179,7 @@ def _load_move(parts: Parts, column: dict[str, int]) -> str:
     return (
         (f"l2 = coefficients[t, program, {column['l2']}]\n" if parts.l2 else "")
         + (f"kept = coefficients[t, program, {column['decay']}]\n" if parts.decay else "")
+        + (f"pull = coefficients[t, program, {column['pull']}]\n" if parts.pull else "")
         + ("low, high = low_end[j], high_end[j]\n" if parts.domain else "")
     )
 
