@@ -528,3 +528,16 @@ class Schedule(Component):
     value: Callable[[Parameters, Array], Array]
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iterate(Component):
+    """A process made of the iterates: the last one, a running average, or the optimizer's own.
+
+    weight: (parameters, n, steps) -> array like n: with which weight in [0, 1] a running average takes theta_n, from
+        average_0 = theta_0 on. steps: of the run. None: it is no average.
+    own: whether it is the optimizer's own (Optimizer.own).
+    """
+
+    weight: Callable[[Parameters, Array, int], Array] | None = None
+    own: bool = False

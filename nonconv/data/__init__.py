@@ -4,13 +4,25 @@ Each law states its exact moments, and draws a number by inversion or by a table
 """
 
 from nonconv.components.registry import Registry
+from nonconv.data.common import Common
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
-from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
+from nonconv.data.discrete import DISCRETE, RADEMACHER, SEQUENCE, TWO_POINT
 from nonconv.data.empirical import CSV
 from nonconv.data.initial import GLOROT, HE, LECUN, WEIGHTS
 
 DATA = Registry(
-    "data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV
+    "data",
+    "data distributions",
+    TWO_POINT,
+    RADEMACHER,
+    UNIFORM,
+    LOG_UNIFORM,
+    DISCRETE,
+    SEQUENCE,
+    NORMAL,
+    TRUNCATED_NORMAL,
+    CSV,
+    common=Common,
 )
 STARTS = Registry(
     "start",

@@ -42,7 +42,8 @@ def folder_name(name: str, identity: str) -> str:
 def plain(model: Any) -> dict[str, Any]:
     """Turn a config's model into plain data, without its sweep; of `expect` keep only what was written."""
     left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
-    data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
+    # None says that a key is left out, which is not written.
+    data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out, exclude_none=True)
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +23,11 @@ TRIED_STEPS = 8
 def make_rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
     return lambda n: warmed_up(_schedule_values(rate, n), warmup, n)
+
+
+def make_drift(drift: Chosen) -> Callable[[Array], Array]:
+    """Return what is added to data as a function of the steps n, (R,) -> (R,)."""
+    return partial(_schedule_values, drift)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@
 """
 
 from nonconv.components.registry import Registry
+from nonconv.objectives.common import Common
 from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.objectives.toint import TOINT
 
-OBJECTIVES = Registry("objective", "objectives", QUADRATIC, TOINT, MLP)
+OBJECTIVES = Registry("objective", "objectives", QUADRATIC, TOINT, MLP, common=Common)
