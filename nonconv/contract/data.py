@@ -17,7 +17,7 @@ STANDARD_ERRORS = 5.0
 NEAR, BETWEEN, NEARER = 30, 40, 50
 """Powers of 1/2 at which the growth of rare values is measured; the uniforms' grid is 2^-52."""
 LIGHT = 0.045
-"""Below this growth, in doublings per power of 1/2, a tail is no power law: Laplace's squared has 0.036, one of 20 moments 0.05."""
+"""Below this growth, in doublings per power of 1/2, a tail is no power law; of one with 20 moments it is 0.05."""
 MORE = 1.05
 """By what factor more moments may be stated than are measured."""
 

@@ -10,6 +10,7 @@ mpmath for tails down to 2^-53, below which there is no uniform.
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def student_table(df: float) -> tuple[float, ...]:
     x = np.cos(np.pi * (np.arange(DEGREE + 1.0) + 0.5) / (DEGREE + 1.0))
     q = np.sqrt((x + 1.0) / 2.0) * CENTRAL
     values = [masses.solve(q, 0.5 - q) / q]
-    for low, high in zip(CUTS[:-1], CUTS[1:], strict=True):
+    for low, high in pairwise(CUTS):
         tail = np.exp(-((low + high + (high - low) * x) ** 2 / 4.0)) / 2.0
         values.append(masses.solve(0.5 - tail, tail))
     powers = [np.polynomial.chebyshev.cheb2poly(np.polynomial.chebyshev.chebfit(x, value, DEGREE)) for value in values]
