@@ -8,25 +8,17 @@ from nonconv.data.common import Common
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, SEQUENCE, TWO_POINT
 from nonconv.data.empirical import CSV
+from nonconv.data.heavy_tailed import CAUCHY, LAPLACE, PARETO, STUDENT_T
 from nonconv.data.initial import GLOROT, HE, LECUN, WEIGHTS
 
-DATA = Registry(
-    "data",
-    "data distributions",
-    TWO_POINT,
-    RADEMACHER,
-    UNIFORM,
-    LOG_UNIFORM,
-    DISCRETE,
-    SEQUENCE,
-    NORMAL,
-    TRUNCATED_NORMAL,
-    CSV,
-    common=Common,
+LAWS = (
+    *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
+    *(STUDENT_T, CAUCHY, LAPLACE, PARETO),
 )
+DATA = Registry("data", "data distributions", *LAWS, SEQUENCE, CSV, common=Common)
 STARTS = Registry(
     "start",
     "starting points",
-    *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
+    *LAWS,
     *(HE, GLOROT, LECUN, WEIGHTS),
 )

@@ -93,6 +93,11 @@ class Parts(NamedTuple):
     own: bool = False
 
     @property
+    def is_plain(self) -> bool:
+        """Whether paths move as the rule says, by data that do not depend on the step."""
+        return self._replace(averages=0, own=False) == PLAIN
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the timetable between the fields of PerStep and the learning rate."""
         clip_norm = ("clip_norm", "clip_eps") if self.clip_norm else ()

@@ -137,6 +137,7 @@ class _Binding:
         """Make the cell. Raises ConfigError with every problem."""
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
+        drift = getattr(getattr(model.objective, "data", None), "drift", None)
         domain, supply, noise, modifiers = self._domain(), self._supply(), self._choose_noise(), self._modifiers()
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         iterates = self._choose_iterates()
@@ -204,6 +205,7 @@ class _Binding:
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
             iterates=iterates.labels,
+            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE).limits if drift else None,
         )
 
     def _supply(self) -> Supply:
@@ -303,6 +305,13 @@ class _Binding:
             self._complain(("iterates", k), f"duplicate iterate {label}")
         return label
 
+    def _has_parts(self) -> bool:
+        """Whether more happens in a step than the rule says, or data depend on the step."""
+        model = self.model
+        of_data = (getattr(model.objective.data, name, None) for name in ("order", "hold", "drift"))
+        of_rule = (getattr(model.optimizer, name) for name in ("clip_value", "clip_norm", "weight_decay"))
+        return any(part is not None for part in (model.domain, model.objective.gradient_noise, *of_data, *of_rule))
+
     def _stopping_rule(self) -> Stopping | None:
         """Return when a run has enough paths; None if their number is fixed."""
         rule = self.model.paths
@@ -364,7 +373,10 @@ class _Binding:
     def _choose(self, kind: str, part: Any) -> Chosen:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
-        return Chosen(component, parameters_from(component, part))
+        parameters = parameters_from(component, part)
+        if isinstance(component, Distribution):
+            component = component.form(parameters) or component
+        return Chosen(component, parameters)
 
     @property
     def _size(self) -> Any:
@@ -482,6 +494,8 @@ class _Binding:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
+        elif self._has_parts():
+            self._complain(path, "adam_zero is known for adam without clipping, decay or domain, on data as drawn")
 
     def _list_xi(self) -> tuple[Xi, ...]:
         """Return the candidates for the limit, each once.

@@ -84,7 +84,8 @@ class Cell:
     recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use. period: of learning rate
     and batch size together (schedules.find_period). files: the data files that it was read from, with their contents, by what
     the config calls them. coordinates: which of each path are kept, and their names; empty for all. swept: whether its config
-    also has a grid. iterates: names of the iterates that are measured, the last one first.
+    also has a grid. iterates: names of the iterates that are measured, the last one first. drift:
+    liminf and limsup of what is added to data as n -> infinity; None if nothing is.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Cell:
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
     iterates: tuple[str, ...] = ("last",)
+    drift: Limits | None = None
 
     @cached_property
     def lineage(self) -> str:

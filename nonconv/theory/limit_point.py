@@ -48,6 +48,16 @@ class LimitPoint(NamedTuple):
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
+    if drift is not None and not np.all(np.isfinite(drift)):
+        return here._replace(noise="unknown")
+    own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
+    moving = drift is not None and drift.low < drift.high
+    return here._replace(noise="persists") if own or moving else here
+
+
+def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     if cell.program.learning:
         examples = _draw_examples(cell)
         noise = _noise_of_network(cell, *examples)

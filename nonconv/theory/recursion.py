@@ -35,6 +35,8 @@ class Coordinate(NamedTuple):
 
 def is_known(cell: Cell) -> bool:
     """Return whether the recursion is that of the cell's optimizer, and short enough."""
+    if not cell.program.parts.is_plain:
+        return False
     if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
         return False
     return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK

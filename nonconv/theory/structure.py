@@ -81,6 +81,8 @@ def _schedule_reasons(cell: Cell, stable: bool) -> list[Reason]:
     # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
     # many data without a variance need not be closer to theirs.
     calming = cell.law is None or bool(np.all(np.isfinite(cell.law.variance)))
+    # No batch averages the noise of the gradient itself, nor the drift of the data.
+    calming = calming and cell.program.noise is None and cell.program.supply.drift is None
     if cell.batch_size.limits.low == math.inf and stable and calming:
         found.append(Reason("batch", "the batch size grows without bound"))
     return found
