@@ -60,6 +60,7 @@ class Iterates(NamedTuple):
     twins: tuple[Array, ...]
     sampled: tuple[Array, ...]
     sampled_twins: tuple[Array, ...]
+    whole: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -181,22 +182,26 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
         return Iterates(theta, seen, twins, sampled, sampled_twins)
 
+    followed = program.followed if first == 0 else 0
+    whole = follow(program, engine, followed, stop) if followed else ()
+
     last = iterates(lambda seen: seen.theta)
     if average is not None:
         _lose_average(failed, first, average)
     return Block(
         first=first,
         start=start,
-        **last._asdict(),
+        **last._replace(whole=whole[0] if whole else None)._asdict(),
         average=average,
         failed=failed,
         progress=find_progress(program, engine, first, start, last.theta, stop),
         marks=marks,
         lowest=own(moving.lowest),
         highest=own(moving.highest),
-        averages=tuple(iterates(partial(_average, k)) for k in range(program.more_iterates)),
+        averages=tuple(
+            iterates(partial(_average, k))._replace(whole=whole[1 + k] if whole else None) for k in range(program.more_iterates)
+        ),
         examined=_examine(program, engine, start, last.theta, stop),
-        whole=follow(program, engine, program.followed, stop) if program.followed and first == 0 else None,
     )
 
 

@@ -284,8 +284,14 @@ def every_step(
 
 def every_step_of(moving: Moving, length: int = SLICE_STEPS) -> Iterator[tuple[int, Array]]:
     """Move paths of one program from their start, and yield what `every_step` does. Raises Stopped."""
+    for first_step, seen in every_snapshot(moving, length):
+        yield first_step, seen.theta
+
+
+def every_snapshot(moving: Moving, length: int = SLICE_STEPS) -> Iterator[tuple[int, Snapshots]]:
+    """Move paths of one program from their start, and yield all iterates piece by piece, averages too. Raises Stopped."""
     for piece in moving.slices(length):
         steps = len(piece.batch_size)
-        theta = np.empty((steps, *moving.theta.shape))
-        moving.advance(piece, np.arange(steps), theta)
-        yield piece.first_step, theta
+        seen = Snapshots.of(steps, moving)
+        moving.advance(piece, np.arange(steps), seen)
+        yield piece.first_step, seen

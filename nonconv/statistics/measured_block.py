@@ -3,6 +3,8 @@
 What several of them need, as errors and floors, is a property of `MeasuredBlock` and computed once.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +50,11 @@ class MeasuredBlock:
     def __init__(self, cell: Cell, block: Block, bound: Bound | None) -> None:
         """Bind the block to its cell. bound: the a priori interval, None if none is known."""
         self.cell, self.block, self.bound = cell, block, bound
+
+    def iterates(self) -> Iterator["MeasuredBlock"]:
+        """Yield the same paths as seen by each iterate besides the last."""
+        for own in self.block.averages:
+            yield MeasuredBlock(self.cell, replace(self.block, **own._asdict(), averages=()), self.bound)
 
     @property
     def paths(self) -> int:
