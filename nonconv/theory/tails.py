@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import Chosen, Law
+from nonconv.components.definitions import Law
 from nonconv.engine.plan import Span, Steps
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import SMALL_SAMPLE
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory.moments import finite_moments, keeps_moments, start_law
 from nonconv.theory.recursion import CHUNK, is_known, one_step, product
 
 LIGHT = 0.75
@@ -269,8 +270,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
 
     copies: 2 for the difference of two twins, which share the start.
     """
-    data, start = _source(cell.law, cell), _source(_start_law(cell) if with_start else None, cell)
-    uncounted = _is_power_law(cell.law) and _is_bounded(cell)
+    data, start = _source(cell.law, cell), _source(start_law(cell) if with_start else None, cell)
+    uncounted = _is_power_law(cell.law) and keeps_moments(cell)
     variance = data.variance * weights.second + start.variance * weights.start**2
     of_data = data.excess * data.variance**2 * weights.fourth / copies
     of_start = start.excess * start.variance**2 * weights.start**4
@@ -343,43 +344,22 @@ def _source(law: Law | None, cell: Cell) -> _Source:
     return _Source(*(number[:, None] for number in numbers))
 
 
-def _start_law(cell: Cell) -> Law | None:
-    """Return the law of the start; None if it is a point, or of a network, whose data say nothing either."""
-    start = cell.program.start
-    if not isinstance(start, Chosen) or cell.law is None:
-        return None
-    law: Law = start.component.law(start.parameters, cell.program.dim)
-    return law
-
-
-def _is_bounded(cell: Cell) -> bool:
-    """Return whether directions are bounded, whatever the data are."""
-    rule, h, _ = cell.program.optimizer
-    return bool(rule.bounded_direction(h))
-
-
 def _is_power_law(law: Law | None) -> bool:
     """Return whether a law has tails like powers, or does not say that it has not."""
     return law is not None and not law.finite_moments > POWER_LAW
 
 
-class _Order(NamedTuple):
-    """Up to which order iterates have moments, and whose law limits them."""
+def _order(cell: Cell, *, with_start: bool) -> tuple[float, str]:
+    """Return up to which order iterates have moments, and whose law limits them.
 
-    order: float
-    culprit: str
-
-
-def _order(cell: Cell, *, with_start: bool) -> _Order:
-    """Return up to which order iterates have moments; nan where a law does not say all that intervals rest on."""
-    found = _Order(math.inf, "")
-    laws = {"data": None if _is_bounded(cell) else cell.law, "start": _start_law(cell) if with_start else None}
-    for culprit, law in laws.items():
-        if law is None:
-            continue
-        order = law.finite_moments
-        if order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share())):
-            order = math.nan
-        if math.isnan(order) or order < found.order:
-            found = _Order(order, culprit)
-    return found
+    nan where a law does not say all that intervals rest on.
+    """
+    order, culprit, _ = finite_moments(cell, with_start=with_start)
+    laws = {"data": None if keeps_moments(cell) else cell.law, "start": start_law(cell) if with_start else None}
+    for name, law in laws.items():
+        unstated = (
+            law is not None and order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share()))
+        )
+        if unstated:
+            return math.nan, name
+    return order, culprit
