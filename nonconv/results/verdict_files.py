@@ -115,7 +115,7 @@ def _judge(
             steps=cell.program.steps,
             paths=tally.paths,
             left=counts["overflow"] + counts["escaped"],
-            leaving="" if _leaving_lasts(cell, known) else _may_return(known),
+            leaving=_may_return(cell, known),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
@@ -142,17 +142,15 @@ def told_causes(causes: Mapping[str, int]) -> str:
     return ", ".join(causes if len(causes) == 1 else (f"{cause} ({count})" for cause, count in causes.items()))
 
 
-def _leaving_lasts(cell: Cell, known: Structure) -> bool:
-    """Return whether paths that are far away and still going show divergence.
+def _may_return(cell: Cell, known: Structure) -> str:
+    """Say why paths that are far away and still going may come back, and show no divergence; empty if they do not.
 
-    On an orbit they do, unless rates have a finite sum. Elsewhere a rate that is yet to fall may bring them back.
+    A rate that is yet to fall may bring them back. On an orbit they go on, unless rates have a finite sum.
     """
-    return not known.summable if cell.program.orbit is not None else not known.forbids and not known.irregular
-
-
-def _may_return(known: Structure) -> str:
-    """Say why paths that left may come back."""
-    return known.irregular or " and ".join(reason.text for reason in known.forbids) or "the sum of all rates is finite"
+    reasons = known.irregular or " and ".join(reason.text for reason in known.forbids)
+    if cell.program.orbit is not None:
+        return (reasons or "the sum of all rates is finite") if known.summable else ""
+    return reasons
 
 
 def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:
