@@ -228,6 +228,8 @@ def _decide_without_noise(seen: Observed, whole: Whole) -> Decision:
     found = deterministic.decide(seen.structure, whole, seen.steps)
     if found.answer != "converges" or not seen.random:
         return found
+    if "window" in seen.infinite:
+        return _explain_infinite(seen)
     window = _see(seen, "window") if "window" in _floors(seen) else None
     if window and _falls(window):
         return found

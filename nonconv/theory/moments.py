@@ -64,12 +64,14 @@ def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
 
 
 def infinite_errors(cell: Cell) -> list[str]:
-    """Return for each xi of the cell whose law makes the mean square infinite, data or start; empty where none does.
-
-    Distances from the start, from the path's own mean and from its end are sums of steps, which a rule may keep bounded.
-    """
+    """Return for each xi of the cell whose law makes the mean square infinite, data or start; empty where none does."""
     at_points, moving = squares_are_infinite(cell), infinite_steps(cell)
-    return [moving if xi.label in ("start", "path_mean", "last") else at_points for xi in cell.xi]
+    return [moving if is_away_from_start(cell, xi.label) else at_points for xi in cell.xi]
+
+
+def is_away_from_start(cell: Cell, label: str) -> bool:
+    """Return whether the distance from the xi of this label is a sum of steps that do not grow with the start."""
+    return label in ("start", "path_mean", "last") and keeps_moments(cell)
 
 
 def infinite_steps(cell: Cell) -> str:

@@ -51,7 +51,7 @@ class Tails(NamedTuple):
     order: |Theta - xi| has absolute moments below this order, inf for all, nan if a law does not say.
     culprit: whose law limits them: data or start. paths: fewest paths for an interval; inf where no number suffices.
     skewed: whether squares are more skewed than those of normal numbers. exact: whether this is all that matters, so that the
-    sample itself need not be asked.
+    sample itself need not be asked. of_steps: order and culprit of distances between iterates that share their start.
     """
 
     order: float
@@ -59,6 +59,7 @@ class Tails(NamedTuple):
     paths: Array
     skewed: NDArray[np.bool_]
     exact: bool
+    of_steps: tuple[float, str] = (math.inf, "")
 
 
 class _Source(NamedTuple):
@@ -125,7 +126,7 @@ def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     if not parts:
         return _tails(cell, _equal_weights(cell, np.empty((cell.program.dim, 0))), 1, with_start=False)
     paths, skewed = (np.concatenate([np.atleast_1d(getattr(part, name)) for part in parts]) for name in ("paths", "skewed"))
-    return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact)
+    return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact, parts[0].of_steps)
 
 
 def _paths_for_pairs(cell: Cell, weights: _Weights, xi: Array) -> Array:
@@ -297,7 +298,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     paths = np.where(several & (skewness > SKEWED), np.maximum(paths, np.ceil(PER_SKEWNESS * skewness**2 / fewest)), paths)
     skewed = (skewness > SKEWED) | (several & (fewest < FEW_DRAWS))
     known = cell.law is not None and cell.program.objective.component is QUADRATIC and not uncounted
-    return Tails(*_order(cell, with_start=with_start), paths=paths, skewed=skewed | uncounted, exact=known)
+    orders = (_order(cell, with_start=own) for own in (with_start, False))
+    return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
 
 
 def _fewest_paths(fourth: Array, events: Array, draws: Array, normal: Array, *, shared: bool) -> Array:
