@@ -98,7 +98,7 @@ class _Body:
         result = self._text(lowered)
         signature = ", ".join(f"{one}: Lanes" for one in arguments)
         head = f"def {name}(k: Constants, {signature}) -> Lanes:"
-        return "\n".join([head, *(f"    {line}" for line in self.lines), f"    return {result}"]) + "\n"
+        return "\n".join([head, *(f"    {line}" for line in self.lines), f"    return {_bare(result)}"]) + "\n"
 
     def _count(self, node: Node) -> None:
         """Count how often each call is met."""
@@ -119,14 +119,16 @@ class _Body:
             if self.met[node] == 1 and len(text) < IN_A_LINE:
                 return text
             self.names[node] = f"v{len(self.lines)}"
-            self.lines.append(f"{self.names[node]} = {text}")
+            self.lines.append(f"{self.names[node]} = {_bare(text)}")
         return self.names[node]
 
     def _call(self, node: Call) -> str:
         """Return the text of a call, in parentheses where it is an operator."""
         args = list(map(self._text, node.args))
         match node.name:
-            case "+" | "*" | "/" | "<" | "<=" | ">" | ">=" | "==" | "!=" as sign:
+            case "+":
+                return f"({args[0]}{''.join(map(_signed, args[1:]))})"
+            case "*" | "/" | "<" | "<=" | ">" | ">=" | "==" | "!=" as sign:
                 return f"({f' {sign} '.join(args)})"
             case "-":
                 return f"(-{args[0]})"
@@ -141,10 +143,25 @@ class _Body:
                 return found
         name = "power" if node.name == "**" else node.name
         if name in NUMPY:
-            return f"{NUMPY[name]}({args[0]})"
+            return f"{NUMPY[name]}({_bare(args[0])})"
         assert hasattr(elementary, name)
         self.used.add(name)
-        return f"{name}({', '.join(args)})"
+        return f"{name}({', '.join(map(_bare, args))})"
+
+
+def _bare(text: str) -> str:
+    """Return a text without the parentheses around all of it."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[1:-1] if at == len(text) - 1 and text[0] == "(" else text
+    return text
+
+
+def _signed(term: str) -> str:
+    """Return a term after the first with its sign."""
+    return f" - {term[2:-1]}" if term.startswith("(-") and _bare(term) != term else f" + {term}"
 
 
 class _Lowered:
