@@ -138,7 +138,8 @@ class Document:
     data: dicts, lists, texts and numbers; None while nothing was read. values, keys: places.
     folder: what names of files in it are relative to. moved: where files are that are not where their names say, as on
     another machine. catalogue: the components that it can name, with those of its plug-ins once these are loaded.
-    lines: of the text that places are in. contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing.
+    contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing. lines: of
+    the text that places are in.
     """
 
     source: str

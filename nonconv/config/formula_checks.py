@@ -14,7 +14,9 @@ def formulas_of(component: Component) -> dict[str, Written]:
     found = {}
     for parameter in parameters_of(component.parameters):
         _, metadata = bare(parameter.annotation)
-        found.update({parameter.name: item for item in metadata if isinstance(item, Written)})
+        written = next((item for item in metadata if isinstance(item, Written)), None)
+        if written:
+            found[parameter.name] = written
     return found
 
 
@@ -33,7 +35,7 @@ def complaints(texts: Mapping[str, str], formulas: Mapping[str, Written], consta
         found += [_complaint(parameter, mistake) for mistake in formula.mistakes]
         found += _missing(parameter, formulas[parameter], formula.names, bool(formula.mistakes))
     missing = [one.nearest for one in found if one.nearest in constants]
-    found += [_unused(name, texts) for name in usable if name not in used and name not in missing]
+    found += [_unused(name, texts) for name in usable if texts and name not in used and name not in missing]
     return found
 
 
@@ -51,4 +53,4 @@ def _missing(parameter: str, written: Written, names: frozenset[str], mistaken: 
 
 def _unused(name: str, texts: Mapping[str, str]) -> Complaint:
     """Return a complaint about a constant that no formula has."""
-    return Complaint("constants", f"is not used in {' or '.join(texts)}", entry=name)
+    return Complaint("constants", f"is not used in {' or '.join(name for name, text in texts.items() if text)}", entry=name)

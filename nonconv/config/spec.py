@@ -189,12 +189,18 @@ def common_parameters(kind: str) -> list[Parameter]:
 
 def _field(parameter: Parameter) -> Any:
     """Return the pydantic field of a parameter: its default, its meaning, and what errors say is allowed."""
-    extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind}
+    extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind, "x-values": _values(parameter)}
     default: dict[str, Any] = {} if parameter.default is REQUIRED else {"default": parameter.default}
     if parameter.default is None:
         # A factory does not show in the JSON Schema: null is not a value that may be written.
         default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
+
+
+def _values(parameter: Parameter) -> str:
+    """Say what the values of a mapping with free keys are; empty for any other parameter."""
+    core, _ = bare(parameter.annotation)
+    return allowed(get_args(core)[1]) if get_origin(core) is dict else ""
 
 
 def parameters_from(component: Component, model: Any) -> Any:

@@ -87,7 +87,8 @@ class _Position:
     through the models, so that each part is understood as what it is.
 
     kind, component: of the component that the path is in. several: the last key is a list or mapping of what the model
-    describes, so its entry comes next. is_entry: what is allowed is said of the list that the last key is an entry of.
+    describes, so its entry comes next. values: what those of a mapping with free keys are, if one comes next. is_entry: what
+    is allowed is said of the list that the last key is an entry of.
     """
 
     def __init__(self, catalogue: Catalogue, loc: tuple[int | str, ...], unknown_key: bool) -> None:
@@ -96,6 +97,7 @@ class _Position:
         self.model: Any = experiment_model(catalogue)
         self.kind = self.component = self.allowed = ""
         self.several = self.is_entry = self.nests = False
+        self.values = ""
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
@@ -120,6 +122,9 @@ class _Position:
             self.several, self.allowed = False, f"{file}a mapping of {', '.join(self.model.model_fields)}"
             return
         self.is_entry = isinstance(part, int)
+        if self.values:
+            self.model, self.values, self.allowed = None, "", self.values
+            return
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
             return
@@ -133,6 +138,8 @@ class _Position:
         elif nested:
             self.model, self.kind, self.component = nested, "", ""
             self.several = get_origin(field.annotation) in (dict, tuple)
+        elif get_origin(field.annotation) is dict and "x-values" in extra:
+            self.values = str(extra["x-values"])
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:

@@ -12,8 +12,9 @@ A `Place` is the first part, `configs/adam.yaml:7:3`, with the line that is show
 from dataclasses import dataclass
 
 from nonconv.system.streams import in_line, visible
-from nonconv.system.words import kind_of as kind_of
-from nonconv.system.words import nearest as nearest
+from nonconv.system.words import kind_of, nearest
+
+__all__ = ["Place", "Problem", "cannot_be", "kind_of", "must_be", "nearest"]
 
 MOST_SHOWN = 160
 """Characters of a line that an error shows; of a longer one the part around the column."""

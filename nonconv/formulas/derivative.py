@@ -9,7 +9,7 @@ sympy is imported when a formula is differentiated, since that takes half a seco
 
 import math
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from typing import Any
 
 from nonconv.formulas.reading import Call, Node
@@ -23,7 +23,12 @@ MOST_FRACTION = 10**6
 """Numerator and denominator, at most, of a factor that is written as a quotient."""
 MOST_CHARACTERS = 20_000
 """Characters of a derivative, at most."""
-COMPARISONS = {"<": "less", "<=": "at_most", ">": "more", ">=": "at_least", "==": "equal", "!=": "unequal"}
+CONDITIONS = {
+    **{"<": "less", "<=": "at_most", ">": "more", ">=": "at_least", "==": "equal", "!=": "unequal"},
+    **{"and": "both", "or": "either"},
+}
+"""What sympy's classes of conditions are called, for its own order of terms."""
+NAMES = CONDITIONS | {"**": "power"}
 
 
 class NoDerivative(Exception):
@@ -54,9 +59,9 @@ def _functions() -> dict[str, Any]:
     """Return sympy's classes of the functions of formulas, by name; made once, when sympy is first needed."""
     import sympy
 
-    def function(name: str, slope: Callable[[Any], Any]) -> Any:
-        """Return the class of a function of one number. slope: its derivative at u."""
-        return type(name, (sympy.Function,), {"nargs": 1, "fdiff": lambda self, index=1: slope(self.args[0])})
+    def function(name: str, slope: Callable[[Any, Any], Any]) -> Any:
+        """Return the class of a function of one number. slope: of all classes by name, and u, its derivative at u."""
+        return type(name, (sympy.Function,), {"nargs": 1, "fdiff": lambda self, index=1: slope(found, self.args[0])})
 
     def special(name: str, derive: Callable[..., Any]) -> Any:
         """Return the class of a function of several numbers. derive: of its arguments and their derivatives."""
@@ -67,52 +72,49 @@ def _functions() -> dict[str, Any]:
 
         return type(name, (sympy.Function,), {"_eval_derivative": evaluated})
 
-    def made(name: str) -> Any:
-        """Return the class of a name, also while others are being made."""
-        return found[name]
-
     half, zero = sympy.Rational(1, 2), sympy.Integer(0)
-    slopes: dict[str, Callable[[Any], Any]] = {
-        "exp": lambda u: made("exp")(u),
-        "log": lambda u: 1 / u,
-        "sqrt": lambda u: half / made("sqrt")(u),
-        "sin": lambda u: made("cos")(u),
-        "cos": lambda u: -made("sin")(u),
-        "tan": lambda u: 1 + made("tan")(u) ** 2,
-        "sinh": lambda u: made("cosh")(u),
-        "cosh": lambda u: made("sinh")(u),
-        "tanh": lambda u: 1 / made("cosh")(u) ** 2,
-        "atan": lambda u: 1 / (1 + u**2),
-        "erf": lambda u: _exact(2.0 / math.sqrt(math.pi)) * made("exp")(-(u**2)),
-        "log_cosh": lambda u: made("tanh")(u),
-        "log1p": lambda u: 1 / (1 + u),
-        "expm1": lambda u: made("exp")(u),
-        "sigmoid": lambda u: made("sigmoid")(u) * made("sigmoid")(-u),
-        "softplus": lambda u: made("sigmoid")(u),
-        "abs": lambda u: made("sign")(u),
-        **dict.fromkeys(("sign", "heaviside", "floor", "ceil"), lambda u: zero),
+    slopes: dict[str, Callable[[Any, Any], Any]] = {
+        "exp": lambda f, u: f["exp"](u),
+        "log": lambda f, u: 1 / u,
+        "sqrt": lambda f, u: half / f["sqrt"](u),
+        "sin": lambda f, u: f["cos"](u),
+        "cos": lambda f, u: -f["sin"](u),
+        "tan": lambda f, u: 1 + f["tan"](u) ** 2,
+        "sinh": lambda f, u: f["cosh"](u),
+        "cosh": lambda f, u: f["sinh"](u),
+        "tanh": lambda f, u: 1 / f["cosh"](u) ** 2,
+        "atan": lambda f, u: 1 / (1 + u**2),
+        "erf": lambda f, u: _exact(2.0 / math.sqrt(math.pi)) * f["exp"](-(u**2)),
+        "log_cosh": lambda f, u: f["tanh"](u),
+        "log1p": lambda f, u: 1 / (1 + u),
+        "expm1": lambda f, u: f["exp"](u),
+        "sigmoid": lambda f, u: f["sigmoid"](u) * f["sigmoid"](-u),
+        "softplus": lambda f, u: f["sigmoid"](u),
+        "abs": lambda f, u: f["sign"](u),
+        **dict.fromkeys(("sign", "heaviside", "floor", "ceil"), lambda f, u: zero),
     }
-    found = {name: function(name, slope) for name, slope in slopes.items()}
+    found: dict[str, Any] = {}
+    found.update({name: function(name, slope) for name, slope in slopes.items()})
 
     def of_power(args: Any, slopes: Any) -> Any:
         """Differentiate a power."""
         base, exponent = args
         rising = exponent * _power(base, exponent - 1) * slopes[0]
-        return rising if slopes[1] == 0 else rising + made("log")(base) * _power(base, exponent) * slopes[1]
+        return rising if slopes[1] == 0 else rising + found["log"](base) * _power(base, exponent) * slopes[1]
 
     def choice(name: str, args: Any, yes: Any, no: Any) -> Any:
         """Return a choice, or what both branches are."""
-        return yes if yes == no else made(name)(*args, yes, no)
+        return yes if yes == no else found[name](*args, yes, no)
 
     several: dict[str, Callable[..., Any]] = {
         "power": of_power,
         # u is the smaller one where u < v; where they are equal it is the mean of both slopes.
         "min": lambda args, slopes: choice("compare", args, slopes[0], slopes[1]),
         "max": lambda args, slopes: choice("compare", args, slopes[1], slopes[0]),
-        "mod": lambda args, slopes: slopes[0] - slopes[1] * made("floor")(args[0] / args[1]),
+        "mod": lambda args, slopes: slopes[0] - slopes[1] * found["floor"](args[0] / args[1]),
         "where": lambda args, slopes: choice("where", args[:1], slopes[1], slopes[2]),
         "compare": lambda args, slopes: choice("compare", args[:2], slopes[2], slopes[3]),
-        **dict.fromkeys((*COMPARISONS.values(), "both", "either"), lambda args, slopes: zero),
+        **dict.fromkeys(CONDITIONS.values(), lambda args, slopes: zero),
     }
     found.update({name: special(name, derive) for name, derive in several.items()})
     return found
@@ -137,9 +139,13 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _is_modest(base: Any, exponent: int) -> bool:
-    """Whether a power has a number of few digits as its factor, which sympy would compute: of ((2 theta)**16)**16 and so on."""
+    """Whether a power has a factor of few digits, which sympy computes: not ((2 theta)**16)**16 and so on."""
     factor = base.as_coeff_Mul()[0]
-    return bool(max(int(factor.p).bit_length(), int(factor.q).bit_length()) * exponent <= MOST_BITS) if factor.is_Rational else False
+    return (
+        bool(max(int(factor.p).bit_length(), int(factor.q).bit_length()) * exponent <= MOST_BITS)
+        if factor.is_Rational
+        else False
+    )
 
 
 class _There:
@@ -160,15 +166,16 @@ class _There:
             self.known[node] = self._made(node)
         return self.known[node]
 
-    def _made(self, node: Node) -> Any:
+    def _made(self, node: Node) -> Any:  # noqa: PLR0911  # one for each kind of node
         import sympy
 
         if isinstance(node, float):
             return _exact(node)
         if isinstance(node, str):
             return self.symbol(node)
-        args = [self.expression(one) for one in _softened(node).args]
-        match _softened(node).name:
+        call = _softened(node)
+        args = [self.expression(one) for one in call.args]
+        match call.name:
             case "+":
                 return sympy.Add(*args)
             case "-":
@@ -179,16 +186,10 @@ class _There:
                 return args[0] / args[1]
             case "**":
                 return _power(*args)
-            case "min" | "max" as name:
+            case "min" | "max":
                 # Of more than two, two at a time.
-                found = args[0]
-                for one in args[1:]:
-                    found = _functions()[name](found, one)
-                return found
-            case "and" | "or" as name:
-                return _functions()["both" if name == "and" else "either"](*args)
-        name = _softened(node).name
-        return _functions()[COMPARISONS.get(name, name)](*args)
+                return reduce(_functions()[call.name], args)
+        return _functions()[NAMES.get(call.name, call.name)](*args)
 
 
 def _softened(node: Call) -> Call:
@@ -214,7 +215,7 @@ class _Back:
     def __init__(self) -> None:
         self.known: dict[Any, Node] = {}
         self.names = {made: name for name, made in _functions().items()}
-        self.signs = {name: sign for sign, name in COMPARISONS.items()} | {"both": "and", "either": "or", "power": "**"}
+        self.signs = {name: sign for sign, name in NAMES.items()}
 
     def node(self, found: Any) -> Node:
         """Return the tree of an expression."""
@@ -251,7 +252,8 @@ class _Back:
     def _product(self, found: Any) -> Node:
         """Return a product, a quotient where there are negative powers."""
         coefficient, rest = found.as_coeff_Mul()
-        above, below = [], []
+        above: list[Node] = []
+        below: list[Node] = []
         for factor in rest.as_ordered_factors():
             base, exponent = factor.as_base_exp() if factor.is_Pow else (factor, None)
             if exponent is None:

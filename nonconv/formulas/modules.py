@@ -8,7 +8,7 @@ import hashlib
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from threading import RLock
 from types import ModuleType
 
@@ -41,7 +41,7 @@ _making = RLock()
 
 
 def module_of(constants: Sequence[str], functions: Mapping[str, tuple[tuple[str, ...], Node]]) -> ModuleType:
-    """Return the module with a NamedTuple Constants and these functions: arguments after the constants, and what is returned."""
+    """Return the module with a NamedTuple Constants and functions: their arguments after the constants, what they return."""
     return _made(module_text(constants, functions))
 
 
@@ -122,7 +122,7 @@ class _Body:
             self.lines.append(f"{self.names[node]} = {_bare(text)}")
         return self.names[node]
 
-    def _call(self, node: Call) -> str:
+    def _call(self, node: Call) -> str:  # noqa: PLR0911  # one for each kind of node
         """Return the text of a call, in parentheses where it is an operator."""
         args = list(map(self._text, node.args))
         match node.name:
@@ -132,15 +132,12 @@ class _Body:
                 return f"({f' {sign} '.join(args)})"
             case "-":
                 return f"(-{args[0]})"
-            case "and" | "or" as name:
-                return f"({JOINED[name].join(args)})"
+            case "and" | "or":
+                return f"({JOINED[node.name].join(args)})"
             case "where":
                 return f"select({', '.join(args)})"
-            case "min" | "max" as name:
-                found = args[0]
-                for one in args[1:]:
-                    found = f"np.{name}imum({found}, {one})"
-                return found
+            case "min" | "max":
+                return reduce(lambda found, one: f"np.{node.name}imum({found}, {one})", args)
         name = "power" if node.name == "**" else node.name
         if name in NUMPY:
             return f"{NUMPY[name]}({_bare(args[0])})"

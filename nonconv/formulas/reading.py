@@ -35,6 +35,7 @@ NUMBERS = {"pi": math.pi, "e": math.e}
 LN10 = math.log(10.0)
 ALIASES = {
     **{"ln": "log", "arctan": "atan", "tg": "tan", "sh": "sinh", "ch": "cosh", "th": "tanh", "sgn": "sign", "fabs": "abs"},
+    **{"sine": "sin", "cosine": "cos", "tangent": "tan", "arctangent": "atan", "exponential": "exp", "squareroot": "sqrt"},
     **{"absolute": "abs", "minimum": "min", "maximum": "max", "step": "heaviside", "piecewise": "where", "if": "where"},
     **{"logistic": "sigmoid", "expit": "sigmoid", "relu": "max", "power": "**", "pow": "**", "arctg": "atan"},
 }
@@ -120,13 +121,14 @@ def read_formula(text: str, variables: Sequence[str], constants: Sequence[str], 
     try:
         # Spaces for all white space: a line break would end the expression, and a tab is not one of Python's.
         found = _Reading(text).node(tree(re.sub(r"\s", " ", text[words[0].first :])), words[0].first)
+        return Formula(found, names, ())
     except Unreadable as unreadable:
-        return Formula(0.0, names, (unreadable.mistake,))
+        mistake = unreadable.mistake
     except ValueError:
-        return Formula(0.0, names, (Mistake(f"{kind_of(text)} is not a formula"),))
+        mistake = Mistake(f"{kind_of(text)} is not a formula")
     except RecursionError:
-        return Formula(0.0, names, (Mistake(f"is nested more than {DEEPEST} deep"),))
-    return Formula(found, names, ())
+        mistake = Mistake(f"is nested more than {DEEPEST} deep")
+    return Formula(0.0, names, (mistake,))
 
 
 def _allowed(variables: Sequence[str], constants: Sequence[str]) -> str:
@@ -143,7 +145,7 @@ def wrong_name(name: str, variables: Sequence[str]) -> str:
         return f"is a name that the formula has already: {', '.join(variables)}"
     if name in NUMBERS:
         return f"is {NUMBERS[name]:.6g} in every formula"
-    return f"is a function of formulas: {', '.join(FUNCTIONS)}" if name in FUNCTIONS else ""
+    return "is the name of a function of formulas" if name in FUNCTIONS else ""
 
 
 def _is_number(text: str) -> bool:
@@ -271,13 +273,13 @@ class _Reading:
         first, last = self.first + node.col_offset, self.first + (node.end_col_offset or node.col_offset + 1)
         return Unreadable(Mistake(message, first, last - first, allowed, near))
 
-    def _value(self, node: ast.expr, depth: int) -> Node:
+    def _value(self, node: ast.expr, depth: int) -> Node:  # noqa: PLR0911  # one for each kind of node
         """Return the tree of a part that is a number."""
         if depth > DEEPEST:
             raise self._fail(node, f"is nested more than {DEEPEST} deep")
         match node:
-            case ast.Constant(value=bool() | int() | float()) if not isinstance(node.value, bool):
-                return self._number(node, node.value)
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return self._number(node, value)
             case ast.Name():
                 return NUMBERS.get(node.id, node.id)
             case ast.UnaryOp(op=ast.UAdd()):

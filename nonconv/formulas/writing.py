@@ -19,7 +19,7 @@ def number(value: float) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _written(node: Node) -> tuple[str, int]:
+def _written(node: Node) -> tuple[str, int]:  # noqa: PLR0911  # one for each kind of node
     """Return the text of a tree, and how tightly it holds together."""
     if isinstance(node, float):
         return number(node), WHOLE if node >= 0.0 else SIGN

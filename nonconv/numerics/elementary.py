@@ -1,4 +1,4 @@
-"""exp, log, powers, sin, cos, erf, tanh and their relatives as plain text: the same bits in every engine, and vectors in a kernel.
+"""exp, log, powers, sin, erf, tanh and their relatives as plain text: the same bits in every engine, vectors in a kernel.
 
 The functions of one mathematical library differ in the last bit from those of another, and a loop that calls them stays
 scalar. These are made of `+ - * /`, comparisons, and the bits of a float.

@@ -20,7 +20,7 @@ POINTS = np.array([-7.3, -2.03, -1.31, -0.51, -0.07, 0.26, 0.77, 1.4, 3.11, 11.9
 """Points at which a given gradient is compared with the loss; uneven, so that a kink at a round number falls on none."""
 DATA = (-1.17, 0.25, 2.03)
 STEP, CLOSE, SMOOTH = 1e-4, 1e-4, 1e-3
-"""Relative step of a difference quotient; how close to it a gradient is; and how close half the step is where a loss is smooth."""
+"""Relative step of a difference quotient; how close to it a gradient is; how close half the step is where a loss is smooth."""
 
 
 class Formula(NamedTuple):
