@@ -217,7 +217,7 @@ class _Binding:
         (component, h), learning = self.objective, self.learning
         if component.minimizer is None or learning is None or self.problems:
             return ""
-        point = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
+        point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
         return point

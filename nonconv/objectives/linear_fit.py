@@ -162,10 +162,13 @@ def _descend(contrasts: Array, q: Array, labels: Array, decay: float) -> Array |
             return SEPARABLE
         step = -(vectors @ (vectors.T @ gradient.ravel() / values)).reshape(m, columns)
         if np.abs(step @ q.T).max() <= CONVERGED * (1.0 + np.abs(psi @ q.T).max()):
-            return psi + step
+            return np.asarray(psi + step)
         here, slope, share = _mean_loss(contrasts, q, labels, psi, decay), float(np.sum(gradient * step)), 1.0
         # Armijo's rule, up to the rounding of the loss.
-        while share > 1e-10 and _mean_loss(contrasts, q, labels, psi + share * step, decay) > here + 1e-4 * share * slope + 1e-15:
+        while share > 1e-10:
+            there = _mean_loss(contrasts, q, labels, psi + share * step, decay)
+            if there <= here + 1e-4 * share * slope + 1e-15:
+                break
             share /= 2.0
         psi = psi + share * step
     return SEPARABLE
@@ -202,7 +205,8 @@ def from_truth(fit: Fit, truth: Truth) -> Array | str:
     weight, bias = truth.weight, truth.bias
     if fit.kind == "squared" and not fit.classes:
         second, cross = moments(truth, intercept=fit.intercept)
-        return _flat(np.linalg.solve(second + fit.decay * np.eye(len(second)), cross).T, intercept=fit.intercept)
+        rows: Array = np.linalg.solve(second + fit.decay * np.eye(len(second)), cross).T.astype(np.float64)
+        return _flat(rows, intercept=fit.intercept)
     if fit.kind == "squared" or fit.decay > 0.0 or (not fit.intercept and np.any(bias != 0.0)):
         return UNKNOWN
     if not np.isfinite(weight).all() or not np.isfinite(bias).all():
@@ -214,7 +218,7 @@ def from_truth(fit: Fit, truth: Truth) -> Array | str:
 
 
 def moments(truth: Truth, *, intercept: bool) -> tuple[Array, Array]:
-    """Return E a a^T (columns, columns) and E a y^T (columns, targets) of features a, with a last 1 if there is an intercept."""
+    """Return E a a^T (columns, columns) and E a y^T (columns, targets) of features a, with a last 1 for an intercept."""
     mean = np.append(truth.mean, 1.0) if intercept else truth.mean
     central = np.diag(np.append(truth.variance, 0.0) if intercept else truth.variance)
     weight = np.column_stack([truth.weight, np.zeros(len(truth.weight))]) if intercept else truth.weight

@@ -11,7 +11,7 @@ from nonconv.numerics.arithmetic import Array, Lanes, each, select
 from nonconv.numerics.elementary import exp, log, log1p, sigmoid
 from nonconv.objectives.dense import add_outer, add_weights, affine, linear
 from nonconv.objectives.linear_fit import UNKNOWN, Fit, from_truth, minimize
-from nonconv.objectives.mlp import largest, softmax
+from nonconv.objectives.mlp import find_mistakes, softmax
 
 Loss = Literal["squared", "logistic", "cross_entropy"]
 LOSSES: tuple[str, ...] = get_args(Loss)
@@ -70,9 +70,7 @@ def groups(h: LinearModel, shape: Shape) -> tuple[Group, ...]:
 
 def prepare(h: LinearModel, shape: Shape) -> LinearModelConstants:
     """Return the constants."""
-    return LinearModelConstants(
-        outputs(h, shape), LOSSES.index(h.loss), h.intercept, shape.classes > 0, float(h.weight_decay)
-    )
+    return LinearModelConstants(outputs(h, shape), LOSSES.index(h.loss), h.intercept, shape.classes > 0, float(h.weight_decay))
 
 
 def work(h: LinearModel, shape: Shape) -> int:
@@ -123,11 +121,7 @@ def loss(k: LinearModelConstants, n: int, theta: Array, x: Array, y: Array, out:
             for i in each(n):
                 out[0, i] += 0.5 * ((z[o, i] - target(k, y, o, i)) * (z[o, i] - target(k, y, o, i)))
     if k.classes and k.loss != LOGISTIC:
-        largest(z, n, room)
-        for o in range(k.outputs):
-            for i in each(n):
-                # A tie counts as right if the true class is among the largest outputs.
-                out[1, i] += select(y[0, i] == o, select(z[o, i] == room[0, i], 0.0, 1.0), 0.0)
+        find_mistakes(z, n, y, out, room)
 
 
 def add_gradient(k: LinearModelConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:

@@ -137,9 +137,7 @@ def loss(k: RotatedQuadraticConstants, n: int, theta: Array, x: Array, y: Array,
                 out[0, first + i] += 0.5 * (work[o, i] * work[len(theta), i])
 
 
-def add_gradient(
-    k: RotatedQuadraticConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array
-) -> None:
+def add_gradient(k: RotatedQuadraticConstants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:
     """Add R^T D R (theta - y), summed over the examples of each path, to gradient (dim, lanes). Arguments as of `loss`."""
     lanes = theta.shape[1]
     # One example after another, so that it does not matter how many come at once.
