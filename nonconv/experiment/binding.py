@@ -254,7 +254,10 @@ class _Binding:
     def _choose(self, kind: str, part: Any) -> Chosen:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
-        return Chosen(component, parameters_from(component, part))
+        parameters = parameters_from(component, part)
+        if isinstance(component, Distribution):
+            component = component.form(parameters) or component
+        return Chosen(component, parameters)
 
     @property
     def _size(self) -> Any:
