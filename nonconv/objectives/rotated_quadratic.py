@@ -164,7 +164,7 @@ def minimizer(h: RotatedQuadratic, shape: Shape, known: Known) -> Array | str:
     """Return E X, (dim,)."""
     if known.law is None:
         return "it is not known for this data"
-    return known.law.mean
+    return "the data have no mean" if np.isnan(known.law.mean).any() else known.law.mean
 
 
 ROTATED_QUADRATIC = Coupled(
