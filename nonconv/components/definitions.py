@@ -453,6 +453,34 @@ class Layers(NamedTuple):
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
 
+class Truth(NamedTuple):
+    """What is known exactly of examples that are drawn from a law, whose features are independent and symmetric.
+
+    weight (targets, features), bias (targets,): E[y | x] = weight x + bias; of two classes, 0 and 1, that are the log odds
+    of class 1. mean, variance, fourth (features,): moments of the features, the last two about the mean. noise: the variance
+    of y given x, which does not depend on x.
+    """
+
+    weight: Array
+    bias: Array
+    mean: Array
+    variance: Array
+    fourth: Array
+    noise: float = 0.0
+
+
+class Known(NamedTuple):
+    """What a minimizer is found from; None what is not known, or not there.
+
+    law: of the vector that the targets are, where there are no features. rows: the examples, features (features, N) and
+    targets (targets, N), if they are finitely many and equally probable. truth: of a law of examples.
+    """
+
+    law: Law | None = None
+    rows: tuple[Array, Array] | None = None
+    truth: Truth | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
@@ -470,6 +498,9 @@ class Dataset(Component):
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
     examples: parameters -> how many there are, if finitely many, so that a large network may fit them all; else None.
+    truth: parameters -> what is known exactly of examples drawn from a law; None where there is no such linear model.
+    bounded_features: parameters -> whether some number bounds every feature.
+    each: the law of every target, where examples are a vector of such numbers and have no features.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -483,6 +514,9 @@ class Dataset(Component):
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
     training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
+    truth: Callable[[Parameters], Truth | None] = lambda parameters: None
+    bounded_features: Callable[[Parameters], bool] = lambda parameters: True
+    each: Distribution | None = None
 
 
 class Group(NamedTuple):
@@ -516,6 +550,9 @@ class Coupled(Component):
         `loss`; NumPy. None: there are no hidden units.
     check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
     represents: (parameters, Layers) -> whether some theta makes the objective 0 on labels that such a network gives.
+    minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
+        of several the one of least length. None: none is ever known.
+    starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -529,6 +566,8 @@ class Coupled(Component):
     idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
     check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
     represents: Callable[[Parameters, Layers], bool] = lambda parameters, layers: False
+    minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
+    starts_at_zero: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
