@@ -237,6 +237,17 @@ def test_growth_of_gradients(make: Make, tmp_path: Path) -> None:
         cell = make(None, plugins=[str(plugin)], objective=objective, xi=["start"])
         assert growth(cell) == pytest.approx(power, abs=1e-9)
         assert finite_moments(cell).order == pytest.approx(order)
+        if name == "squared":
+            assert infinite_errors(cell) == [""], "it rests at its start, 0"
+            moving = make(None, plugins=[str(plugin)], objective=objective, xi=["start"], start=1.0)
+            assert infinite_errors(moving) == ["data"]
+
+
+@pytest.mark.parametrize(("optimizer", "order"), [("sgd", 1.0), ("adam", math.inf)])
+def test_coordinates_that_are_coupled(optimizer: str, order: float, make: Make) -> None:
+    cell = make(None, objective={"name": "rotated_quadratic", "dim": 3, "data": CAUCHY}, optimizer=optimizer, xi=["start"])
+    assert finite_moments(cell).order == order
+    assert infinite_errors(cell) == ["data" if order == 1.0 else ""]
 
 
 PLUGIN = """

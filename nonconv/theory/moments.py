@@ -49,7 +49,7 @@ def finite_moments(cell: Cell, *, with_start: bool = True) -> Moments:
         order = law.finite_moments / power if power else math.inf
         if math.isnan(order) or order < found.order:
             # A start is in every iterate, and a rule with bounded directions does not make it any smaller.
-            passes = _passes(cell) if culprit == "data" else _passes(cell) or keeps_moments(cell)
+            passes = _passes(cell) and _moves_at_start(cell) if culprit == "data" else _passes(cell) or keeps_moments(cell)
             found = Moments(order, culprit, passes)
     return found
 
@@ -142,23 +142,61 @@ def growth(cell: Cell) -> float:
     return in_x if in_theta < 1.0 + BOUNDED else math.inf
 
 
+def _moves_at_start(cell: Cell) -> bool:
+    """Return whether the first gradient has the tails of any other: it may be 0 for any datum, as that of theta^2 x^2 at 0."""
+    start = cell.program.start
+    if cell.program.objective.component is QUADRATIC or not isinstance(start, np.ndarray):
+        return True
+    with np.errstate(all="ignore"):
+        coordinates = range(min(cell.program.dim, MOST_COORDINATES))
+        found = [_power(cell, j, np.full(2, start[j]), far) for j in coordinates for far in _far_data(cell, j)]
+    return max(found, default=0.0) >= growth(cell) - BOUNDED
+
+
+def _far_data(cell: Cell, j: int) -> list[Array]:
+    """Return pairs of far data of coordinate j, one pair for each side on which they are unbounded."""
+    law = cell.law
+    assert law is not None
+    sides = [side for side, end in ((-1.0, law.low[j]), (1.0, law.high[j])) if math.isinf(end)]
+    return [law.middle[j] + side * np.array([FAR, FARTHER]) * _length(law, j) for side in sides]
+
+
+def _length(law: Law, j: int) -> float:
+    """Return a length on which the data of coordinate j vary."""
+    length = float(law.length[j])
+    return length if 0.0 < length < math.inf else 1.0
+
+
 def _growth_of(cell: Cell, j: int) -> tuple[float, float]:
     """Return with which powers of datum and theta the gradient of coordinate j grows, on the sides where data are unbounded."""
     law = cell.law
     assert law is not None
-    middle, length = float(law.middle[j]), float(law.length[j])
-    length = length if 0.0 < length < math.inf else 1.0
-    sides = [side for side, end in ((-1.0, law.low[j]), (1.0, law.high[j])) if math.isinf(end)]
-    ends = np.array([FAR, FARTHER]) * length
+    middle, length = float(law.middle[j]), _length(law, j)
     around = (middle - length, middle, middle + length)
-    in_x = [_power(cell, j, np.full(2, theta), middle + side * ends) for side in sides for theta in around]
+    in_x = [_power(cell, j, np.full(2, theta), far) for far in _far_data(cell, j) for theta in around]
+    ends = np.array([FAR, FARTHER]) * length
     in_theta = [_power(cell, j, middle + side * ends, np.full(2, x)) for side in (-1.0, 1.0) for x in around]
     return max(in_x, default=0.0), max(in_theta)
 
 
 def _power(cell: Cell, j: int, theta: Array, x: Array) -> float:
     """Return the power with which the gradient of coordinate j grows between two pairs, FARTHER / FAR away from each other."""
-    objective, _, constants = cell.program.objective
-    own = objective.constants(*(field[j] for field in constants))
-    near, far = np.abs(np.broadcast_to(objective.gradient(own, theta, x), 2))
+    near, far = _slopes(cell, j, theta, x)
     return 0.0 if far == 0.0 else float(np.log(far / near) / math.log(FARTHER / FAR)) if near > 0.0 else math.nan
+
+
+def _slopes(cell: Cell, j: int, theta: Array, x: Array) -> Array:
+    """Return the lengths of gradients for data x (n,) in coordinate j at theta (n,) there, (n,); others are at the middle."""
+    p, n = cell.program, len(x)
+    objective, _, constants = p.objective
+    if p.learning is None:
+        own = objective.constants(*(field[j] for field in constants))
+        return np.asarray(np.abs(np.broadcast_to(objective.gradient(own, theta, x), n)))
+    assert cell.law is not None
+    points, data = (np.repeat(cell.law.middle[:, None], n, axis=1) for _ in range(2))
+    points[j], data[j] = theta, x
+    out = np.zeros((p.dim, n))
+    objective.add_gradient(
+        constants, n, points, np.empty((p.learning.shape.features, n)), data, out, np.empty((p.learning.work, n))
+    )
+    return np.asarray(np.sqrt(np.square(out).sum(axis=0)))
