@@ -6,6 +6,7 @@ its bottom, a minimum is an interval.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from nonconv.components.definitions import Configured, Distribution, Law, Objective
 from nonconv.experiment.expectation import Marginal, expectation, first_nodes, marginal
+from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
 
 REACH, PLACES = 32.0, 258
@@ -64,7 +66,7 @@ def find_minima(
     stated, found = _stated(objective, law), {}
     kinds = _kinds([*objective.constants, *data.constants, *(domain or ())], dim)
     for j in sorted(set(kinds)):
-        one = _One(objective, data, law, j, domain)
+        one = MeanLoss(objective, data, law, j, domain)
         found[j] = _compare(one, one.minima(None if stated is None else stated[j]))
     return tuple(found[j] for j in kinds)
 
@@ -76,10 +78,24 @@ def lowest(minima: Minima) -> Minima:
 
 def unique_minimizer(minima: Sequence[Minima]) -> Array | None:
     """Return the one global minimizer, (dim,); None where a coordinate has none, several, or an interval of them."""
-    best = [lowest(own) for own in minima]
-    if all(len(own) == 1 and own[0].low == own[0].high for own in best):
-        return np.array([own[0].low for own in best])
+    # Coordinates that are alike share their minima.
+    best = {id(own): lowest(own) for own in minima}
+    if all(len(own) == 1 and own[0].low == own[0].high for own in best.values()):
+        return np.array([best[id(own)][0].low for own in minima])
     return None
+
+
+def complaint_of(name: str, wanted: str, minima: Sequence[Minima]) -> tuple[str, str]:
+    """Return why `wanted`, minimizer or nearest_minimum, does not exist, and what may be asked for; empty texts if it does."""
+    if not all(minima):
+        return f"{name} has no minimizer with these data", ""
+    if wanted == "nearest_minimum" or unique_minimizer(minima) is not None:
+        return "", ""
+    best = next(own for own in map(lowest, minima) if len(own) > 1 or own[0].low != own[0].high)
+    if len(best) == 1:
+        return f"every point from {best[0].low:.6g} to {best[0].high:.6g} is a minimizer of {name}", "nearest_minimum, "
+    points = [f"{one.low:.6g}" for one in best]
+    return f"{name} has {len(points)} minimizers, {', '.join(points[:-1])} and {points[-1]}", "nearest_minimum, "
 
 
 def nearest_minimum(minima: Sequence[Minima], theta: Array) -> Array:
@@ -97,8 +113,11 @@ def _stated(objective: Configured[Objective], law: Law) -> Sequence[Array] | Non
     """Return where the objective says that the minima of each coordinate are; None if it does not say."""
     component, h, _ = objective
     if callable(component.minima):
-        return component.minima(h, law)
-    return component.minimizer(h, law)[:, None] if component.minimizer else None
+        found = component.minima(h, law)
+        if len(found) != len(law.mean) or any(np.ndim(points) != 1 for points in found):
+            raise refusal(component.minima, "minima must return an array of points for each coordinate")
+        return found
+    return list(component.minimizer(h, law)[:, None]) if component.minimizer else None
 
 
 def _kinds(fields: Sequence[Any], dim: int) -> list[int]:
@@ -109,7 +128,7 @@ def _kinds(fields: Sequence[Any], dim: int) -> list[int]:
     return [first.setdefault(b"".join(np.ascontiguousarray(field[j]).tobytes() for field in fields), j) for j in range(dim)]
 
 
-class _One:
+class MeanLoss:
     """The mean loss of one coordinate, with the law of its datum, on an interval (low, high), infinite without a domain."""
 
     def __init__(
@@ -118,9 +137,13 @@ class _One:
         component, _, constants = objective
         self.objective, self.constants = component, component.constants(*(field[j] for field in constants))
         self.law = marginal(data, len(law.mean), j)
-        self.rough = _rough(self.law)
         self.low, self.high = (-math.inf, math.inf) if domain is None else (float(end[j]) for end in domain)
         self.centre, self.length = _measure(self.law, float(law.mean[j]), float(law.variance[j]))
+
+    @cached_property
+    def rough(self) -> Marginal:
+        """The law by some MOST_VALUES values at most, for a first look."""
+        return _rough(self.law)
 
     def slope(self, theta: float) -> float:
         """Return the mean gradient, 0 where it is only the rounding error of 0."""
@@ -223,7 +246,7 @@ class _One:
 
     def root(self, left: float, right: float) -> float:
         """Return where the mean gradient rises through 0 between left and right: secants, bisected where they are slow."""
-        (below, above), rounding = self.slopes(np.array([left, right]))
+        (below, above), _ = self.slopes(np.array([left, right]))
         for step in range(MOST_STEPS):
             middle = 0.5 * (left + right)
             if not left < middle < right:
@@ -265,7 +288,7 @@ def _rough(law: Marginal) -> Marginal:
     return law._replace(values=np.add.reduceat(law.values * law.probabilities, starts) / mass, probabilities=mass)
 
 
-def _compare(one: _One, minima: list[Minimum]) -> Minima:
+def _compare(one: MeanLoss, minima: list[Minimum]) -> Minima:
     """Return the minima with how far each is above the lowest; not at all where that is rounding, or has no expectation."""
     if len(minima) < 2:
         return tuple(minima)
@@ -280,4 +303,6 @@ def _compare(one: _One, minima: list[Minimum]) -> Minima:
     value, size, error = found.value[0], float(np.max(found.value[1])), found.error[0]
     above = value - np.min(value)
     same = ~(above > error + error[np.argmin(value)] + ROUNDED * size)
-    return tuple(own._replace(above=0.0 if equal else float(more)) for own, more, equal in zip(minima, above, same, strict=True))
+    return tuple(
+        own._replace(above=0.0 if equal else float(more)) for own, more, equal in zip(minima, above, same, strict=True)
+    )

@@ -65,7 +65,9 @@ def curvature(k: DoubleWellConstants, theta: Lanes, x: Lanes) -> Lanes:
 
 def minima(h: DoubleWell, law: Law) -> list[Array]:
     """Return the minima of each coordinate, rising: the roots of theta^3 - theta + E X where it rises."""
-    return [_wells(float(mean)) for mean in law.mean]
+    means = law.mean.tolist()
+    wells = {mean: _wells(mean) for mean in set(means)}
+    return [wells[mean] for mean in means]
 
 
 def _wells(mean: float) -> Array:
