@@ -258,6 +258,8 @@ class Law(NamedTuple):
     The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
     infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
     fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
+    center, spread: median, and half the distance of the quartiles, for a law without a mean or variance: a mean that does not
+    exist is nan, a variance inf where there is a mean and else nan. A symmetric law without a mean is symmetric about center.
     """
 
     mean: Array
@@ -269,6 +271,8 @@ class Law(NamedTuple):
     fourth: Array | None = None
     moments: float = np.nan
     tail_share: Array | None = None
+    center: Array | None = None
+    spread: Array | None = None
 
     @classmethod
     def same(
@@ -279,11 +283,15 @@ class Law(NamedTuple):
         fourth: float | None = None,
         moments: float = np.nan,
         tail_share: float | None = None,
+        center: float | None = None,
+        spread: float | None = None,
     ) -> "Law":
         """Return the law of dim coordinates that share mean, variance, third central moment, low and high, in this order."""
         mean, variance, third_central, low, high = (np.full(dim, float(number)) for number in numbers)
-        more = (None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share))
-        return cls(mean, variance, third_central, low, high, symmetric, next(more), moments, next(more))
+        fourths, *more = (
+            None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share, center, spread)
+        )
+        return cls(mean, variance, third_central, low, high, symmetric, fourths, moments, *more)
 
     def arrays(self) -> dict[str, Array]:
         """Return the moments and bounds that it states, by name."""
@@ -299,6 +307,29 @@ class Law(NamedTuple):
     def varies(self) -> NDArray[np.bool_]:
         """Which coordinates have more than one value, (dim,); a variance of 0 may be the square of a tiny number."""
         return np.asarray(self.low != self.high)
+
+    @property
+    def middle(self) -> Array:
+        """The mean of each coordinate, (dim,), or its median where there is no mean; 0 where neither is stated."""
+        stated = np.zeros_like(self.mean) if self.center is None else self.center
+        return np.where(np.isfinite(self.mean), self.mean, stated)
+
+    @property
+    def length(self) -> Array:
+        """The standard deviation of each coordinate, (dim,), or its spread where there is no variance; inf where neither is."""
+        with np.errstate(invalid="ignore"):
+            deviation = np.sqrt(self.variance)
+        return np.where(np.isfinite(deviation), deviation, np.inf if self.spread is None else self.spread)
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether every coordinate has a mean."""
+        return not np.isnan(self.mean).any()
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether every coordinate has a finite variance; also if it is too large for a double."""
+        return self.bounded or self.moments > 2.0 or bool(np.isfinite(self.variance).all())
 
     @property
     def bounded(self) -> bool:
@@ -350,6 +381,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    form: parameters -> the same law with another `prepare` and `sample`, which are shorter for these parameters; None if this
+        one serves.
     atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
         probabilities, (K,); None where it has too many. Expectations are then exact; others are by quadrature.
     """
@@ -360,6 +393,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    form: "Callable[[Parameters], Distribution | None]" = field(default=lambda parameters: None)
     atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
 

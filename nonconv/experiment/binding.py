@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Point
+from nonconv.components.definitions import Chosen, Configured, Coupled, Distribution, Initialisation, Law, Objective, Point
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
@@ -260,7 +260,10 @@ class _Binding:
     def _choose(self, kind: str, part: Any) -> Chosen:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
-        return Chosen(component, parameters_from(component, part))
+        parameters = parameters_from(component, part)
+        if isinstance(component, Distribution):
+            component = component.form(parameters) or component
+        return Chosen(component, parameters)
 
     @property
     def _size(self) -> Any:

@@ -1,4 +1,4 @@
-"""exp, log, log1p, sin, cos, erf, tanh and sigmoid as plain text: the same bits in every engine, and vectors in a kernel.
+"""exp, log, log1p, sin, cos, tan, erf, tanh and sigmoid as plain text: the same bits in every engine, and vectors in a kernel.
 
 The functions of one mathematical library differ in the last bit from those of another, and a loop that calls them stays
 scalar. These are made of `+ - * /`, comparisons, and the bits of a float.
@@ -147,6 +147,19 @@ def cos(x: Lanes) -> Lanes:
     Beyond that it is as if x were wrong by up to an ulp; NaN above 2**48.
     """
     return shifted_sine(1, x)
+
+
+def tan_near_0(x: Lanes) -> Lanes:
+    """Return tan(x) for |x| <= pi/4, with an error of 1.6 ulp: the polynomials of fdlibm for sine and cosine, divided."""
+    z = x * x
+    w = z * z
+    s = -2.50507602534068634195e-08 + z * 1.58969099521155010221e-10
+    s = s * w + (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
+    s = s * w + (-1.66666666666666324348e-01 + z * 8.33333333332248946124e-03)
+    c = 2.08757232129817482790e-09 + z * -1.13596475577881948265e-11
+    c = c * w + (2.48015872894767294178e-05 + z * -2.75573143513906633035e-07)
+    c = c * w + (4.16666666666666019037e-02 + z * -1.38888888888741095749e-03)
+    return (x + x * (z * s)) / (1.0 - (0.5 * z - w * c))
 
 
 def corrected_log(x: Lanes, correction: Lanes) -> Lanes:
