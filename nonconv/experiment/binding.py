@@ -390,14 +390,14 @@ class _Binding:
         An objective without one known minimizer has other ones by default.
         """
         found: dict[str, Xi] = {}
-        wanted = self.model.xi
+        wanted, sound = self.model.xi, not self.problems
         if "xi" not in self.model.model_fields_set and self._default_xi() != wanted:
             wanted = self._default_xi()
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)
             if value in MINIMA:
-                self._check_minima(value, path)
+                self._check_minima(value, path, sound)
             if value == "adam_zero":
                 self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._expand_vector(value, path))
@@ -418,13 +418,13 @@ class _Binding:
             return ("minimizer",)
         return ("nearest_minimum",) if self.seeks and all(self.minima) else ("start",)
 
-    def _check_minima(self, value: str, path: KeyPath) -> None:
-        """Complain unless there is a minimizer, or for nearest_minimum a minimum, as far as is known of the data."""
+    def _check_minima(self, value: str, path: KeyPath, sound: bool) -> None:
+        """Complain unless there is a minimizer, or for nearest_minimum a minimum; sound: whether the data are known."""
         name, others = self._name, "start, path_mean, last, a number, a list of dim numbers"
         if self.learning or self.objective.component.on_orbit is not None:
             self._complain(path, f"{name} has no minimizer", others)
-        elif not self.problems and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
-            what, allowed = complaint_of(name, value, self.minima)
+        elif sound and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
+            what, allowed = complaint_of(name, value, self.minima, self.law)
             if what:
                 self._complain(path, what, f"{allowed}{others}")
 

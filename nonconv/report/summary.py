@@ -77,7 +77,7 @@ def findings(run: Run) -> list[str]:
         *verdict_text.limits(run),
         *verdict_text.settling(run),
         *verdict_text.medians(run),
-        *_minima(run),
+        *minima(run),
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
@@ -108,7 +108,7 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
     return f"{what}: {interval(first)} at step {first['step']}, {interval(last)} at step {last['step']}{ratio}."
 
 
-def _minima(run: Run) -> list[str]:
+def minima(run: Run) -> list[str]:
     """Say where the mean loss is least: for all coordinates at once where they are alike, else for the first few."""
     listed = run.summary.get("minima", [])
     said = [_minima_of(entry["points"]) for entry in listed]

@@ -146,7 +146,9 @@ def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
 def _minima(run: Run, number: int) -> list[float]:
     """Return the minima of a coordinate, and the ends of intervals of them, where there are several."""
     entries = run.summary.get("minima", [])
-    own = next((e["points"] for e in entries if e["alike"] == run.summary["dim"] or e["coordinate"] == number + 1), [])
+    own: list[dict[str, float]] = next(
+        (e["points"] for e in entries if e["alike"] == run.summary["dim"] or e["coordinate"] == number + 1), []
+    )
     ends = sorted({end for point in own for end in (point["low"], point["high"])})
     return ends if len(ends) > 1 else []
 
