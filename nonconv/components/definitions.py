@@ -26,6 +26,16 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Written(NamedTuple):
+    """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
+
+    needed: the variable that must be in it, with what it is for; empty if none must.
+    """
+
+    variables: tuple[str, ...]
+    needed: str = ""
+
+
 class Chosen(NamedTuple):
     """A component with its parameters, as a config names it."""
 
@@ -47,14 +57,16 @@ class Configured(NamedTuple, Generic[K]):
 class Complaint(NamedTuple):
     """What is wrong with a parameter, or with an entry of it; with no parameter, what does not go together.
 
-    nearest: the name that was most likely meant.
+    nearest: the name that was most likely meant. entry: of a list its number, of a mapping its key. part: of a text the
+    characters that are meant, the first and how many; all of them if (0, 0).
     """
 
     parameter: str
     message: str
     allowed: str = ""
-    entry: int | None = None
+    entry: int | str | None = None
     nearest: str = ""
+    part: tuple[int, int] = (0, 0)
 
 
 class Unusable(Exception):
@@ -104,6 +116,8 @@ class Component:
     check: parameters -> complaints about parameters that are each allowed but do not go together.
     load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
         they take the parameters as they are.
+    complete: parameters -> the same with what a config may leave out and only code can find, as a derivative. It becomes part
+        of the resolved config. Raises Unusable. None: there is nothing to find.
     """
 
     name: str
@@ -111,6 +125,7 @@ class Component:
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
     load: Callable[[Parameters, Files], Any] | None = None
+    complete: Callable[[Parameters], Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -416,6 +431,8 @@ class Objective(Component):
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
+    made: for an objective whose functions depend on its parameters, as those of a formula: (completed parameters) -> the
+        objective with these functions, the same one for parameters that differ in constants alone. Its own are not called.
     """
 
     constants: type[Any]
@@ -426,6 +443,7 @@ class Objective(Component):
     minima: Callable[[Parameters, Law], Sequence[Array]] | Literal["search"] | None = None
     curvature: Callable[[Any, Lanes, Lanes], Lanes] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
+    made: Callable[[Parameters], "Objective"] | None = None
 
 
 class Shape(NamedTuple):
@@ -446,6 +464,34 @@ class Layers(NamedTuple):
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
 
+class Truth(NamedTuple):
+    """What is known exactly of examples that are drawn from a law, whose features are independent and symmetric.
+
+    weight (targets, features), bias (targets,): E[y | x] = weight x + bias; of two classes, 0 and 1, that are the log odds
+    of class 1. mean, variance, fourth (features,): moments of the features, the last two about the mean. noise: the variance
+    of y given x, which does not depend on x.
+    """
+
+    weight: Array
+    bias: Array
+    mean: Array
+    variance: Array
+    fourth: Array
+    noise: float = 0.0
+
+
+class Known(NamedTuple):
+    """What a minimizer is found from; None what is not known, or not there.
+
+    law: of the vector that the targets are, where there are no features. rows: the examples, features (features, N) and
+    targets (targets, N), if they are finitely many and equally probable. truth: of a law of examples.
+    """
+
+    law: Law | None = None
+    rows: tuple[Array, Array] | None = None
+    truth: Truth | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
@@ -463,6 +509,9 @@ class Dataset(Component):
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
     examples: parameters -> how many there are, if finitely many, so that a large network may fit them all; else None.
+    truth: parameters -> what is known exactly of examples drawn from a law; None where there is no such linear model.
+    bounded_features: parameters -> whether some number bounds every feature.
+    each: the law of every target, where examples are a vector of such numbers and have no features.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -476,6 +525,9 @@ class Dataset(Component):
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
     training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
+    truth: Callable[[Parameters], Truth | None] = lambda parameters: None
+    bounded_features: Callable[[Parameters], bool] = lambda parameters: True
+    each: Distribution | None = None
 
 
 class Group(NamedTuple):
@@ -509,6 +561,9 @@ class Coupled(Component):
         `loss`; NumPy. None: there are no hidden units.
     check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
     represents: (parameters, Layers) -> whether some theta makes the objective 0 on labels that such a network gives.
+    minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
+        of several the one of least length. None: none is ever known.
+    starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -522,6 +577,8 @@ class Coupled(Component):
     idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
     check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
     represents: Callable[[Parameters, Layers], bool] = lambda parameters, layers: False
+    minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
+    starts_at_zero: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,19 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Distribution, Initialisation, Law, Objective, Point
+from nonconv.components.definitions import (
+    Chosen,
+    Configured,
+    Coupled,
+    Dataset,
+    Distribution,
+    Initialisation,
+    Law,
+    Objective,
+    Point,
+    Unusable,
+)
+from nonconv.components.parameters import parameters_of
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
-from nonconv.config.validate import refuse, validate
+from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
+from nonconv.datasets.vector import vectors
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Program
-from nonconv.experiment.cell import Cell, Stopping, Xi
+from nonconv.engine.program import Learning, Program
+from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
-from nonconv.experiment.minima import Minima, complaint_of, find_minima, unique_minimizer
+from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
 from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
@@ -91,20 +104,24 @@ class _Binding:
         self.document, self.model = document, model
         self.problems: list[Problem] = []
         self.resolved = plain(model)
+        if self.resolved["objective"].get("data", {}) is None:
+            del self.resolved["objective"]["data"]  # as a config without the key says
         self._fill_in_digests()
         self.sources = Sources(document, model.seed, self.problems)
-        self.objective = self._choose("objective", model.objective)
-        coupled = isinstance(self.objective.component, Coupled)
-        self.data = self._choose_data("dataset" if coupled else "data")
+        self.objective = self._complete(self._choose("objective", model.objective), ("objective",))
+        self.data = self._choose_data(_kind_of_data(self.objective.component))
         self.loaded = self._load(self.data, DATA_PATH)
-        if coupled:
+        self.learning: Learning | None = None
+        if isinstance(self.objective.component, Coupled):
             refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
-        self.learning = bind(self.objective, self.data.component, self.loaded, self.sources) if coupled else None
+            self.learning = bind(self.objective, self._examples(), self.loaded, self.sources)
         # Coordinates come in groups only for a network; elsewhere they are numbered.
         self.groups = self.learning.groups if self.learning else ()
         self.dim = self._find_dim()
         # Only checked here: the objective itself spreads a single number over the coordinates.
         self._expand_vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
+        for name, value in getattr(model.objective, "constants", {}).items():
+            self._expand_vector(value, ("objective", "constants", name))
 
     def cell(self) -> Cell:
         """Make the cell. Raises ConfigError with every problem."""
@@ -130,7 +147,9 @@ class _Binding:
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._choose("optimizer", model.optimizer), self.objective
         _check_statements(optimizer)
-        law = None if self.learning else self.law
+        law = self._law
+        if self.learning:
+            data = self._examples()
         constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
         program = Program(
             seed=model.seed,
@@ -148,7 +167,7 @@ class _Binding:
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
         )
-        minimizer = self._find_minimizer(any(x.label == "minimizer" for x in xi)) if law else None
+        minimizer = self._find_minimizer(wanted=any(x.label == "minimizer" for x in xi))
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
@@ -159,7 +178,7 @@ class _Binding:
             stopping=self._stopping_rule(),
             law=law,
             minimizer=minimizer,
-            minima=self.minima if law and self._needs_minima([x.label for x in xi]) else None,
+            minima=self.minima if self._needs_minima([x.label for x in xi]) else None,
             xi=tuple(x._replace(point=minimizer) if x.label == "minimizer" else x for x in xi),
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
@@ -184,9 +203,16 @@ class _Binding:
         if rule and rule.of != "mse" and not getattr(self.model.floors, rule.of):
             self._complain(("paths", "of"), f"the {rule.of} floor is not measured", f"floors: {{{rule.of}: true}}")
 
+    def _examples(self) -> Dataset:
+        """Return what a coupled objective learns from: a data set, or vectors of a data law."""
+        data = self.data.component
+        return vectors(data, self._find_dim()) if isinstance(data, Distribution) else data
+
     @cached_property
-    def law(self) -> Law:
-        """The moments and bounds of the data, which are loaded. Raises PluginError for a law of the wrong shape."""
+    def _law(self) -> Law | None:
+        """The moments and bounds of the data; None of examples. Raises PluginError for a law of the wrong shape."""
+        if not isinstance(self.data.component, Distribution):
+            return None
         make: Callable[..., Law] = self.data.component.law
         law = make(self.loaded, self.dim)
         if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law.arrays().values()):
@@ -195,13 +221,16 @@ class _Binding:
 
     @cached_property
     def minima(self) -> tuple[Minima, ...]:
-        """The local minima of each coordinate of a separable objective; none for one that is made for its optimizer."""
+        """The local minima of each coordinate; none for an objective that is made for its optimizer."""
         (objective, h), data = self.objective, self.data.component
-        if objective.on_orbit is not None:
+        if self.learning:
+            point = self._stated_minimizer()
+            return ((),) * self.dim if point is None else tuple((Minimum(at, at),) for at in point.tolist())
+        if objective.on_orbit is not None or self._law is None:
             return ((),) * self.dim
-        self._stated_minimizer()
+        self._stated_minimizer()  # of the right shape
         bound = Configured(objective, h, objective.prepare(h, self.dim))
-        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self.law)
+        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law)
 
     @property
     def seeks(self) -> bool:
@@ -216,9 +245,11 @@ class _Binding:
     def _stated_minimizer(self) -> Array | None:
         """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError."""
         make: Callable[..., Array] | None = self.objective.component.minimizer
+        if self.learning:
+            return None if isinstance(self._coupled_minimizer, str) else self._coupled_minimizer
         if make is None:
             return None
-        point = make(self.objective.parameters, self.law)
+        point = make(self.objective.parameters, self._law)
         if getattr(point, "shape", None) != (self.dim,):
             raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
         return point if np.isfinite(point).all() else None
@@ -227,6 +258,17 @@ class _Binding:
         """Return the one minimizer, shape (dim,): in closed form or, if it is wanted, found numerically; None without one."""
         stated = self._stated_minimizer()
         return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks) else stated
+
+    @cached_property
+    def _coupled_minimizer(self) -> Array | str:
+        """The minimizer of a coupled objective, shape (dim,), or why there is none. Raises PluginError."""
+        (component, h), learning = self.objective, self.learning
+        if component.minimizer is None or learning is None or self.problems:
+            return ""
+        point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
+        if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
+            raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
+        return point
 
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
@@ -249,7 +291,7 @@ class _Binding:
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
         values = getattr(self.data.parameters, "values", ())
-        points = len(values) if isinstance(values, tuple) and not self.learning else 0
+        points = len(values) if isinstance(values, tuple) and isinstance(self.data.component, Distribution) else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
             self._complain((*DATA_PATH, "values"), f"{points} points for each of {self.dim} coordinates do not fit into memory")
 
@@ -264,6 +306,22 @@ class _Binding:
         if isinstance(component, Distribution):
             component = component.form(parameters) or component
         return Chosen(component, parameters)
+
+    def _complete(self, chosen: Chosen, path: KeyPath) -> Chosen:
+        """Return a component with what only code can find filled in, also in the resolved config, and its functions made."""
+        component, h = chosen
+        if component.complete:
+            try:
+                h = component.complete(h)
+            except Unusable as error:
+                for complaint in error.complaints:
+                    self.problems.append(problem_of(self.document, path, complaint))
+                return chosen
+            held: Any = self.resolved
+            for name in path:
+                held = held[name]
+            held.update({name: value for name, value in h._asdict().items() if value != getattr(chosen.parameters, name)})
+        return Chosen(component.made(h) if getattr(component, "made", None) else component, h)
 
     @property
     def _size(self) -> Any:
@@ -320,7 +378,7 @@ class _Binding:
         A network without `start` begins with He's initialisation: at 0 all its units would stay equal.
         """
         start = self.model.start
-        if self.learning and "start" not in self.model.model_fields_set:
+        if self.learning and not self.objective.component.starts_at_zero and "start" not in self.model.model_fields_set:
             start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
             # As if it had been written, so that the identity is that of the resolved config.
@@ -337,7 +395,7 @@ class _Binding:
 
     def _choose_initialisation(self, component: Initialisation, parameters: Any) -> Array | Chosen:
         """Return the law of a network's weights at the start."""
-        if not self.learning:
+        if not any(group.fan_in for group in self.groups) and (not self.learning or self.objective.component.starts_at_zero):
             what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
             self._complain(("start",), what, choices(self.document.catalogue, "start").partition(";")[0])
             return np.zeros(self.dim)
@@ -408,30 +466,36 @@ class _Binding:
 
     def _default_xi(self) -> tuple[str, ...]:
         """Return the candidates of a config that names none: the minimizer, if there is one."""
+        if not (self.seeks or self.objective.component.minimizer):
+            return ("path_mean", "last") if self.learning else ("start",)
+        # A config with problems is refused, whatever this is.
+        if self.problems or self._find_minimizer(wanted=False) is not None:
+            return ("minimizer",)
         if self.learning:
             return ("path_mean", "last")
-        if not (self.seeks or self.objective.component.minimizer):
-            return ("start",)
-        if self.problems:
-            return ("minimizer",)  # the config is refused whatever this is
-        if self._find_minimizer(wanted=False) is not None:
-            return ("minimizer",)
         return ("nearest_minimum",) if self.seeks and all(self.minima) else ("start",)
 
     def _check_minima(self, value: str, path: KeyPath, sound: bool) -> None:
         """Complain unless there is a minimizer, or for nearest_minimum a minimum; sound: whether the data are known."""
         name, others = self._name, "start, path_mean, last, a number, a list of dim numbers"
         if self.learning or self.objective.component.on_orbit is not None:
-            self._complain(path, f"{name} has no minimizer", others)
-        elif sound and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
-            what, allowed = complaint_of(name, value, self.minima, self.law)
+            why = self._coupled_minimizer if self.learning else ""
+            if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
+                self._complain(path, f"{name} has no minimizer{why and f' here: {why}'}", others)
+        elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
+            what, allowed = complaint_of(name, value, self.minima, self._law)
             if what:
                 self._complain(path, what, f"{allowed}{others}")
 
 
+def _kind_of_data(objective: Any) -> str:
+    """Return the kind of component that an objective takes as its data: data or dataset."""
+    return next((p.kind for p in parameters_of(objective.parameters) if p.name == "data" and p.kind), "data")
+
+
 def _has_data(model: Any) -> bool:
     """Whether the objective takes data."""
-    return hasattr(model.objective, "data")
+    return getattr(model.objective, "data", None) is not None
 
 
 def _check_statements(optimizer: Chosen) -> None:
