@@ -134,7 +134,7 @@ def _scale(cell: Cell, j: int) -> float:
     """Return a length on which the problem varies: the spread of the data and of the start, at least that of rounding."""
     assert cell.law is not None
     start = cell.program.start
-    about = [float(np.sqrt(cell.law.variance[j])), abs(float(cell.law.mean[j]))]
+    about = [float(cell.law.length[j]), abs(float(cell.law.middle[j]))]
     about += [abs(float(start[j]))] if isinstance(start, np.ndarray) else []
     return next((length for length in about if 0.0 < length < np.inf), 1.0)
 
@@ -191,8 +191,9 @@ def _mean_and_variance(f: Callable[[Array], Array], law: Marginal) -> tuple[floa
 
 def has_unbounded_slope(cell: Cell) -> bool:
     """Return whether gradients of a separable objective grow with the datum, far beyond what is ever drawn."""
+    assert cell.law is not None
     for j in _chosen(cell):
-        centre = float(cell.law.mean[j]) if cell.law is not None and np.isfinite(cell.law.mean[j]) else 0.0
+        centre = float(cell.law.middle[j])
         far = centre + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
         slopes = np.abs(_gradients(cell, j, centre, far))
         if slopes[0] > 2.0 * slopes[1] or slopes[3] > 2.0 * slopes[2]:
