@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 
 from nonconv.formulas.reading import COMPARE, VALUES, Call, Node
 
-MOST_CALLS = 400_000
-"""Calls of Python functions that sympy may make for one limit."""
+MOST_CALLS = 800_000
+"""Calls of Python functions that sympy may make for one formula."""
+LONGEST_PERIOD, LARGEST_DIVISOR, MOST_TURNS, ROUNDED = 10**5, 10**4, 1e3, 1e-12
+"""Steps of a cycle that is tabulated; the largest q of p / q turns per step, the most turns, by how much they may be off."""
 LARGEST_EXPONENT = 64
 """Numbers as exponents beyond this are not given to sympy."""
 FAR, ALONG = (1e3, 1e4, 1e5, 1e6, 1e7, 1e9, 1e12), 12
@@ -84,10 +86,16 @@ def _is_summable(tree: Node, constants: tuple[tuple[str, float], ...]) -> bool:
 @lru_cache(maxsize=1024)
 def _bounds_of(tree: Node, constants: tuple[tuple[str, float], ...]) -> Bounds | None:
     """Return the bounds of a formula; None where they are not known."""
+    search = _Search(dict(constants))
     try:
-        return _Search(dict(constants)).bounds(tree)
+        found = search.bounds(tree)
+        period = search.period(tree) if found.low < found.high else None
     except (Unknown, RecursionError):
         return None
+    if not period or period > LONGEST_PERIOD:
+        return found
+    cycle = [search.value(tree, float(n)) for n in range(1, period + 1)]
+    return Bounds(min(cycle), max(cycle)) if all(map(math.isfinite, cycle)) else found
 
 
 def _used(tree: Node, constants: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
@@ -126,6 +134,7 @@ class _Search:
 
     def __init__(self, constants: Mapping[str, float]) -> None:
         self.constants = constants
+        self.calls_left = MOST_CALLS
         self.known: dict[Node, Bounds | None] = {}
 
     def bounds(self, node: Node) -> Bounds:
@@ -190,6 +199,38 @@ class _Search:
             return all(held) if condition.name == "and" else any(held)
         left, right = (self._value(one, n) for one in condition.args)
         return COMPARE[condition.name](left, right)
+
+    def period(self, node: Node) -> int | None:
+        """Return in how many steps a part repeats, whose n is in mod, sine and cosine alone; None where it does not."""
+        if not isinstance(node, Call):
+            return None if isinstance(node, str) and node not in self.constants else 1
+        if node.name in ("mod", "sin", "cos", "tan"):
+            slope = self._slope(node.args[0])
+            turn = 2.0 * math.pi if node.name != "mod" else self._number(node.args[1])
+            turns = slope / turn if turn else math.nan
+            if abs(turns) <= MOST_TURNS and turns:
+                share = Fraction(turns).limit_denominator(LARGEST_DIVISOR)
+                return share.denominator if abs(float(share) - turns) <= ROUNDED else None
+        parts = [self.period(one) for one in node.args]
+        return None if None in parts else math.lcm(*(part for part in parts if part))
+
+    def _number(self, node: Node) -> float:
+        """Return a number or a constant; 0 for anything else."""
+        return self.constants.get(node, 0.0) if isinstance(node, str) else node if isinstance(node, float) else 0.0
+
+    def _slope(self, node: Node) -> float:
+        """Return by how much a linear function of n rises per step; nan for any other."""
+        if not isinstance(node, Call):
+            return 1.0 if isinstance(node, str) and node not in self.constants else 0.0
+        slopes = [self._slope(one) for one in node.args]
+        if node.name in ("+", "-"):
+            return sum(slopes) if node.name == "+" else -slopes[0]
+        if not any(slopes):
+            return 0.0
+        values = [self.value(one, math.nan) for one in node.args]
+        if node.name == "*" and sum(slope != 0.0 for slope in slopes) == 1:
+            return math.prod(slope or value for slope, value in zip(slopes, values, strict=True))
+        return slopes[0] / values[1] if node.name == "/" and slopes[1] == 0.0 else math.nan
 
     def _call(self, node: Call) -> Bounds:  # noqa: PLR0911  # one for each kind of node
         """Return the bounds of a call by those of its parts."""
@@ -374,7 +415,7 @@ def _ask(search: _Search, node: Node) -> Bounds | None:
 
     n = sympy.Symbol("n", positive=True)
     try:
-        with _few_calls():
+        with _few_calls(search):
             found = sympy.limit(_expression(search, node, n), n, sympy.oo)
             ends = (found.min, found.max) if isinstance(found, sympy.AccumBounds) else (found, found)
             low, high = (float(end) for end in ends)
@@ -388,20 +429,19 @@ class _TooManyCalls(BaseException):
 
 
 @contextmanager
-def _few_calls() -> Iterator[None]:
-    """Raise _TooManyCalls within this context after MOST_CALLS calls of functions. sympy forgets what it knows before.
+def _few_calls(search: _Search) -> Iterator[None]:
+    """Raise _TooManyCalls within this context after as many calls as a search has left. sympy forgets what it knows before.
 
     So an answer does not depend on what was asked before.
     """
     from sympy.core.cache import clear_cache
 
     clear_cache()
-    left, before = MOST_CALLS, sys.getprofile()
+    before = sys.getprofile()
 
     def count(frame: Any, event: str, argument: Any) -> None:
-        nonlocal left
-        left -= event == "call"
-        if left < 0:
+        search.calls_left -= event == "call"
+        if search.calls_left < 0:
             raise _TooManyCalls
 
     sys.setprofile(count)
