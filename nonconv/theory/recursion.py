@@ -1,5 +1,7 @@
 """E|theta_n - xi|^2 of SGD and momentum on the quadratic, exactly, for any learning rates and batch sizes.
 
+That of sign descent is in theory.sign_descent.
+
 With e = theta - mu, z the centred batch mean and m the momentum, one step is linear:
     m_n = d m_{n-1} + w (c e_{n-1} - c z_n)                 d decay, w weight, c = 2 scale
     e_n = e_{n-1} - rate (p m_n + q (c e_{n-1} - c z_n))     classical: p = correction, q = 0; nesterov: p = beta, q = w
@@ -18,6 +20,7 @@ from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.moments import start_law
+from nonconv.theory.sign_descent import lattice
 
 CHUNK = 4096
 """Steps whose maps are formed at once."""
@@ -45,8 +48,12 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
     Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start, where data and start have a
-    variance. Runs too long are skipped.
+    variance, and for sign descent on a lattice. Runs too long are skipped.
     """
+    on_lattice = lattice(cell)
+    if on_lattice:
+        n = cell.program.record.astype(np.float64)
+        return _errors_from_moments(cell, on_lattice.mean(n), on_lattice.square(n))
     law, start = cell.law, start_law(cell)
     if not is_known(cell) or law is None or not law.has_variance or (start is not None and not start.has_variance):
         return {}
@@ -90,6 +97,9 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags.
     """
+    on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
+    if on_lattice:
+        return [on_lattice.twin(span.first, span.lags.astype(np.float64)) for span in cell.program.plan.spans]
     if not is_known(cell) or not cell.program.plan.wanted.twin or cell.law is None or not cell.law.has_variance:
         return []
     with np.errstate(over="ignore", invalid="ignore"):
