@@ -15,6 +15,8 @@ MOST_STEPS = 100
 """Most steps of Newton's method. It needs a dozen where there is a minimizer."""
 CONVERGED, DEGENERATE = 1e-9, 1e-13
 """A step after which Newton's method is there to rounding; and a share of the curvature that is as good as none."""
+NOTHING = 1e-12
+"""Entries of unit vectors that are rounding."""
 ROWS_AT_ONCE = 32
 """Rows of a table in one product of matrices."""
 SEPARABLE = "the classes can be told apart without error, or all but, so longer and longer weights are better"
@@ -116,7 +118,8 @@ def _shortest(rows: Array, design: Array, size: Array) -> Array:
     if design.shape[0] > design.shape[1] and np.linalg.matrix_rank(design / size) == design.shape[1]:
         return rows
     _, _, right, rank = _factors(design, size)
-    unseen = np.linalg.qr((right[rank:] / size).T)[0]
+    # What is rounding there is 0: of a column in tiny units it would grow.
+    unseen = np.linalg.qr((np.where(np.abs(right[rank:]) > NOTHING, right[rank:], 0.0) / size).T)[0]
     return np.asarray(rows - rows @ unseen @ unseen.T)
 
 
