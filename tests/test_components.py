@@ -26,11 +26,12 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.contract import data as of_data
 from nonconv.contract import programs
 from nonconv.contract.built_in import FROM_FILES
-from nonconv.contract.findings import checks_of, findings
+from nonconv.contract.findings import checks_of, findings, with_functions
 from nonconv.data import DATA
-from nonconv.data.continuous import LogUniform, TruncatedNormal
+from nonconv.data.continuous import UNIFORM, LogUniform, TruncatedNormal
 from nonconv.data.discrete import Discrete, TwoPoint
 from nonconv.data.empirical import Rows
+from nonconv.formulas.constants import Constants
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import Quadratic
@@ -51,6 +52,10 @@ TABLES = {
 EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("objective", "quadratic"): [{"data": None}, {"data": None, "dim": 2, "scale": (0.5, 3.0)}],
     ("objective", "toint"): [{"spacing": 0.5}, {"scale": 2.0, "dim": 3}],
+    ("objective", "formula"): [
+        {"loss": "(theta - x)**2 / 2 + a * cos(3 * theta)", "constants": Constants(a=2.0), "data": UNIFORM},
+        {"loss": "theta**4", "dim": 2},
+    ],
     ("objective", "mlp"): [{"data": None}, {"data": None, "hidden": (), "weight_decay": 0.5}],
     ("dataset", "teacher"): [{"hidden": (), "outputs": 3}, {"hidden": (3, 2), "outputs": 4, "held_out": 0}],
     ("dataset", "function"): [{"inputs": 3, "low": -2.0}],
@@ -556,7 +561,7 @@ def constants_of(objective: Objective, h: Any, j: int = 0) -> Any:
     return objective.constants(*(field[j] for field in objective.prepare(h, h.dim)))
 
 
-@with_examples("objective", where=lambda objective: separable(objective) and objective.on_orbit is None)
+@with_examples("objective", where=lambda o: separable(o) and o.on_orbit is None and o.made is None)
 def test_gradient_is_the_derivative_of_the_loss(component: Objective, h: Any) -> None:
     """By the complex step, which is exact to rounding."""
     for j in range(h.dim):
@@ -567,6 +572,7 @@ def test_gradient_is_the_derivative_of_the_loss(component: Objective, h: Any) ->
 
 @with_examples("objective", where=separable)
 def test_objective_is_the_same_on_floats_and_arrays(component: Objective, h: Any) -> None:
+    component, h = with_functions(component, h)  # type: ignore[assignment]  # an objective's are an objective
     k = constants_of(component, h)
     for function in (component.loss, component.gradient):
         assert function(k, POINTS, 0.3).tolist() == [function(k, theta, 0.3) for theta in POINTS.tolist()]

@@ -26,6 +26,16 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Written(NamedTuple):
+    """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
+
+    needed: the variable that must be in it, with what it is for; empty if none must.
+    """
+
+    variables: tuple[str, ...]
+    needed: str = ""
+
+
 class Chosen(NamedTuple):
     """A component with its parameters, as a config names it."""
 
@@ -47,14 +57,16 @@ class Configured(NamedTuple, Generic[K]):
 class Complaint(NamedTuple):
     """What is wrong with a parameter, or with an entry of it; with no parameter, what does not go together.
 
-    nearest: the name that was most likely meant.
+    nearest: the name that was most likely meant. entry: of a list its number, of a mapping its key. part: of a text the
+    characters that are meant, the first and how many; all of them if (0, 0).
     """
 
     parameter: str
     message: str
     allowed: str = ""
-    entry: int | None = None
+    entry: int | str | None = None
     nearest: str = ""
+    part: tuple[int, int] = (0, 0)
 
 
 class Unusable(Exception):
@@ -104,6 +116,8 @@ class Component:
     check: parameters -> complaints about parameters that are each allowed but do not go together.
     load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
         they take the parameters as they are.
+    complete: parameters -> the same with what a config may leave out and only code can find, as a derivative. It becomes part
+        of the resolved config. Raises Unusable. None: there is nothing to find.
     """
 
     name: str
@@ -111,6 +125,7 @@ class Component:
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
     load: Callable[[Parameters, Files], Any] | None = None
+    complete: Callable[[Parameters], Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -407,6 +422,8 @@ class Objective(Component):
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
+    made: for an objective whose functions depend on its parameters, as those of a formula: (completed parameters) -> the
+        objective with these functions, the same one for parameters that differ in constants alone. Its own are not called.
     """
 
     constants: type[Any]
@@ -415,6 +432,7 @@ class Objective(Component):
     gradient: Callable[[Any, Lanes, Lanes], Lanes]
     minimizer: Callable[[Parameters, Law], Array] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
+    made: Callable[[Parameters], "Objective"] | None = None
 
 
 class Shape(NamedTuple):

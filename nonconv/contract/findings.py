@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Initialisation
+from nonconv.components.definitions import Component, Coupled, Initialisation, Objective
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
@@ -98,7 +98,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     """Return why the check fails with these parameters; empty if it passes."""
     try:
         with np.errstate(all="ignore"):
-            test(component, h)
+            test(*with_functions(component, h))
     except Broken as broken:
         return str(broken)
     except NonconvError as error:
@@ -106,6 +106,13 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     except Exception as error:  # a plug-in's code may raise anything
         return first_line(blame(error) or f"{type(error).__name__}: {error}")
     return ""
+
+
+def with_functions(component: Component, h: Any) -> tuple[Component, Any]:
+    """Return a component whose functions depend on its parameters with these functions; any other as it is."""
+    full = component.complete(h) if component.complete else h
+    make = component.made if isinstance(component, Objective) else None
+    return (make(full) if make else component), full
 
 
 def _short(h: Any) -> str:

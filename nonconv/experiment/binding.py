@@ -14,12 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Distribution, Initialisation, Law, Point
+from nonconv.components.definitions import (
+    Chosen,
+    Configured,
+    Coupled,
+    Dataset,
+    Distribution,
+    Initialisation,
+    Law,
+    Point,
+    Unusable,
+)
 from nonconv.components.parameters import parameters_of
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
-from nonconv.config.validate import refuse, validate
+from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.datasets.vector import vectors
@@ -90,9 +100,11 @@ class _Binding:
         self.document, self.model = document, model
         self.problems: list[Problem] = []
         self.resolved = plain(model)
+        if self.resolved["objective"].get("data", {}) is None:
+            del self.resolved["objective"]["data"]  # as a config without the key says
         self._fill_in_digests()
         self.sources = Sources(document, model.seed, self.problems)
-        self.objective = self._choose("objective", model.objective)
+        self.objective = self._complete(self._choose("objective", model.objective), ("objective",))
         self.data = self._choose_data(_kind_of_data(self.objective.component))
         self.loaded = self._load(self.data, DATA_PATH)
         self.learning: Learning | None = None
@@ -104,6 +116,8 @@ class _Binding:
         self.dim = self._find_dim()
         # Only checked here: the objective itself spreads a single number over the coordinates.
         self._expand_vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
+        for name, value in getattr(model.objective, "constants", {}).items():
+            self._expand_vector(value, ("objective", "constants", name))
 
     def cell(self) -> Cell:
         """Make the cell. Raises ConfigError with every problem."""
@@ -259,6 +273,22 @@ class _Binding:
             component = component.form(parameters) or component
         return Chosen(component, parameters)
 
+    def _complete(self, chosen: Chosen, path: KeyPath) -> Chosen:
+        """Return a component with what only code can find filled in, also in the resolved config, and its functions made."""
+        component, h = chosen
+        if component.complete:
+            try:
+                h = component.complete(h)
+            except Unusable as error:
+                for complaint in error.complaints:
+                    self.problems.append(problem_of(self.document, path, complaint))
+                return chosen
+            held: Any = self.resolved
+            for name in path:
+                held = held[name]
+            held.update({name: value for name, value in h._asdict().items() if value != getattr(chosen.parameters, name)})
+        return Chosen(component.made(h) if getattr(component, "made", None) else component, h)
+
     @property
     def _size(self) -> Any:
         """What an objective is prepared for: the shape of its examples, or its dimension."""
@@ -411,7 +441,7 @@ def _kind_of_data(objective: Any) -> str:
 
 def _has_data(model: Any) -> bool:
     """Whether the objective takes data."""
-    return hasattr(model.objective, "data")
+    return getattr(model.objective, "data", None) is not None
 
 
 def _check_statements(optimizer: Chosen) -> None:

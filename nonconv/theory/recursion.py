@@ -19,6 +19,7 @@ from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory import least_squares
 from nonconv.theory.modes import Modes, modes
+from nonconv.theory.moments import start_law
 
 CHUNK = 4096
 """Steps whose maps are formed at once."""
@@ -46,16 +47,21 @@ def _is_solvable(cell: Cell) -> bool:
     return along is not None and len(set(_coordinates(cell, along))) * cell.program.steps <= MOST_WORK
 
 
+def _has_variance(cell: Cell) -> bool:
+    """Return whether the data have a variance."""
+    return cell.law is not None and cell.law.has_variance
+
+
 def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
     Known for SGD and momentum on the quadratic, in rotated axes too, for SGD on least squares, and for every xi that is a fixed
-    point or a fixed start. Runs too long are skipped.
+    point or a fixed start, where data and start have a variance. Runs too long are skipped.
     """
-    along = modes(cell)
+    along, start = modes(cell), start_law(cell)
     if along is None:
         return least_squares.predicted_errors(cell)
-    if not _is_solvable(cell):
+    if not _is_solvable(cell) or not _has_variance(cell) or (start is not None and not start.has_variance):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
@@ -102,7 +108,7 @@ def predicted_twins(cell: Cell) -> list[Array]:
     along = modes(cell)
     if along is None:
         return least_squares.predicted_twins(cell)
-    if not cell.program.plan.wanted.twin or not _is_solvable(cell):
+    if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
         return []
     with np.errstate(over="ignore", invalid="ignore"):
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
