@@ -122,9 +122,10 @@ def curvature(cell: Cell) -> tuple[float, float] | None:
     The spread is E|H_x v|^2 - |E H_x v|^2, where v is the eigenvector and H_x the Hessian of one example. None where they are
     not known.
     """
-    (objective, h, _), known = cell.program.objective, cell.known
+    objective, h, _ = cell.program.objective
     if objective is not LINEAR_MODEL or h.loss != "squared":
         return None
+    known = cell.known
     if known.rows is not None:
         a = known.rows[0].T
         a = np.column_stack([a, np.ones(len(a))]) if h.intercept else a
@@ -201,7 +202,7 @@ def _follow(cell: Cell, maps: Maps, state: Array, steps: list[int], done: int = 
 @lru_cache(maxsize=4)
 def _maps(cell: Cell) -> Maps | None:
     """Return the maps of SGD on least squares; None for anything else, and where they would be too large."""
-    p, learning, known = cell.program, cell.program.learning, cell.known
+    p, learning = cell.program, cell.program.learning
     objective, h, _ = p.objective
     if p.optimizer.component is not SGD or objective is not LINEAR_MODEL or h.loss != "squared" or h.weight_decay > 0.0:
         return None
@@ -210,6 +211,7 @@ def _maps(cell: Cell) -> Maps | None:
     size = _entries(columns) + columns * targets + 1
     if learning.rows or size > MOST_ENTRIES or cell.minimizer is None:
         return None
+    known = cell.known
     if known.rows is not None:
         x, y = known.rows
         return _of_rows(cell, x, y, targets) if x.shape[1] * size * size <= MOST_WORK else None
