@@ -16,7 +16,11 @@ from nonconv.theory import least_squares
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
+<<<<<<< HEAD
 from nonconv.theory.modes import Modes, modes
+=======
+from nonconv.theory.sign_descent import lattice
+>>>>>>> main
 
 CHUNK = 2**20
 """Steps whose bounds are computed at once, so that memory does not grow with the run."""
@@ -61,6 +65,9 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
     along = _steady_modes(cell)
     if along is None or cell.law is None:
         return {}
+    on_lattice = lattice(cell)
+    if on_lattice:
+        return _total(on_lattice.plateau.tolist(), EXACT) if np.all(on_lattice.pull < 1.0) else {}
     rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
     rule, h, _ = cell.program.optimizer
     curvature, variance = along.curvature, along.variance / batch
@@ -82,6 +89,10 @@ def _one_step(cell: Cell) -> dict[str, Prediction]:
     along = _steady_modes(cell)
     if along is None or cell.law is None:
         return {}
+    on_lattice = lattice(cell)
+    if on_lattice:
+        moved = (on_lattice.spacing**2 * (1.0 - on_lattice.pull / 2.0)).sum()
+        return {"one_step": Prediction(float(moved), 0.0, f"twin floor at lag 1 in the stationary state ({EXACT})")}
     rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
     batch = cell.batch_size.constant or 1.0
     variance = along.variance / batch

@@ -143,11 +143,12 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
     most = math.inf if rate == 0 else rule.stable_below(h) if rule.stable_below else None
-    if most is None or (here.curvature is None and 0 < most < math.inf):
+    of_any = most == math.inf and rate > 0 and here.curvature == math.inf
+    if most is None or of_any or (here.curvature is None and 0 < most < math.inf):
         return None, ""
     if most == 0:
         return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
-    product = rate * (here.curvature or 0.0)
+    product = rate * (here.curvature or 0.0) if rate > 0 else 0.0
     if product >= most and cell.period != 1:
         return None, ""  # only the largest rate of a cycle is too large
     if product >= most:
