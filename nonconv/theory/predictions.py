@@ -16,11 +16,8 @@ from nonconv.theory import least_squares
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
-<<<<<<< HEAD
 from nonconv.theory.modes import Modes, modes
-=======
 from nonconv.theory.sign_descent import lattice
->>>>>>> main
 
 CHUNK = 2**20
 """Steps whose bounds are computed at once, so that memory does not grow with the run."""
@@ -59,12 +56,10 @@ def _steady_modes(cell: Cell) -> Modes | None:
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
     """Predict E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
-    of_least_squares = least_squares.plateau(cell)
-    if of_least_squares is not None:
-        return _total([of_least_squares], EXACT)
     along = _steady_modes(cell)
     if along is None or cell.law is None:
-        return {}
+        of_least_squares = least_squares.plateau(cell)
+        return {} if of_least_squares is None else _total([of_least_squares], EXACT)
     on_lattice = lattice(cell)
     if on_lattice:
         return _total(on_lattice.plateau.tolist(), EXACT) if np.all(on_lattice.pull < 1.0) else {}

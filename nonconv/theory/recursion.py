@@ -58,25 +58,17 @@ def _has_variance(cell: Cell) -> bool:
 def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
-<<<<<<< HEAD
     Known for SGD and momentum on the quadratic, in rotated axes too, for SGD on least squares, and for every xi that is a fixed
-    point or a fixed start, where data and start have a variance. Runs too long are skipped.
+    point or a fixed start, where data and start have a variance; and for sign descent on a lattice. Runs too long are skipped.
     """
     along, start = modes(cell), start_law(cell)
     if along is None:
         return least_squares.predicted_errors(cell)
-    if not _is_solvable(cell) or not _has_variance(cell) or (start is not None and not start.has_variance):
-=======
-    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start, where data and start have a
-    variance, and for sign descent on a lattice. Runs too long are skipped.
-    """
     on_lattice = lattice(cell)
     if on_lattice:
         n = cell.program.record.astype(np.float64)
-        return _errors_from_moments(cell, on_lattice.mean(n), on_lattice.square(n))
-    law, start = cell.law, start_law(cell)
-    if not is_known(cell) or law is None or not law.has_variance or (start is not None and not start.has_variance):
->>>>>>> main
+        return _errors_from_moments(cell, along, on_lattice.mean(n), on_lattice.square(n))
+    if not _is_solvable(cell) or not _has_variance(cell) or (start is not None and not start.has_variance):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
@@ -120,17 +112,13 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags.
     """
-<<<<<<< HEAD
     along = modes(cell)
     if along is None:
         return least_squares.predicted_twins(cell)
-    if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
-=======
     on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
     if on_lattice:
         return [on_lattice.twin(span.first, span.lags.astype(np.float64)) for span in cell.program.plan.spans]
-    if not is_known(cell) or not cell.program.plan.wanted.twin or cell.law is None or not cell.law.has_variance:
->>>>>>> main
+    if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
         return []
     with np.errstate(over="ignore", invalid="ignore"):
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
