@@ -11,9 +11,9 @@ from nonconv.engine.plan import Span
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
-from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
+from nonconv.theory.modes import modes
 from nonconv.theory.moments import power_of_size
 from nonconv.theory.predictions import predictions
 
@@ -31,6 +31,8 @@ SMALL, FILLED = 1e-30, 1024
 """A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
+ROUNDED = 1e-9
+"""By how much an eigenvalue of second moments may be above 1 by rounding."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
@@ -119,6 +121,8 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
+    if here.growth is not None and cell.program.optimizer.component is SGD:
+        return here.growth < 1.0 + ROUNDED
     square = here.curvature * here.curvature + here.spread / _least_batch(cell)
     most = 2.0 if cell.program.optimizer.component is SGD else 1.0
     return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
@@ -145,7 +149,7 @@ def _unbounded(cell: Cell) -> bool:
     """Return whether single gradients are unbounded: not where the data, or the slope of the loss, are bounded."""
     if cell.program.learning:
         dataset, of_data, _ = cell.program.data
-        return bool(dataset.label_noise(of_data) == "unbounded")
+        return bool(dataset.label_noise(of_data) == "unbounded" or not dataset.bounded_features(of_data))
     return cell.law is not None and not cell.law.bounded and has_unbounded_slope(cell)
 
 
@@ -170,6 +174,8 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
         )
     # Products, for a power of a float that overflows is an error.
     growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / _least_batch(cell)
+    if here.growth is not None:
+        growth = here.growth - ROUNDED  # features that are linearly dependent give 1, for what they do not see never changes
     if rule is SGD and here.spread > 0 and growth >= 1:
         return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
     return True, ""
@@ -310,12 +316,12 @@ def _may_settle(cell: Cell) -> str:
 
 
 def known_limit(cell: Cell) -> str:
-    """Say what theory knows of the limit exactly: for SGD and momentum on the quadratic; empty elsewhere."""
-    if cell.program.objective.component is not QUADRATIC or cell.law is None:
-        return ""
+    """Say what theory knows of the limit exactly: for SGD and momentum on quadratics; empty elsewhere."""
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
+    if cell.law is None or modes(cell) is None:
+        return ""
     calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance
     if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
