@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Point
+from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
@@ -24,6 +25,7 @@ from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Program
+from nonconv.experiment import quantities
 from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
@@ -118,6 +120,7 @@ class _Binding:
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         self._check_stopping()
+        asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
             self.problems += find_unrecorded(
                 self.document, model.expect, [x.label for x in xi], record.tolist(), model.sweep is not None
@@ -167,7 +170,22 @@ class _Binding:
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
+            quantities=asked,
         )
+
+    def _bind_quantities(self, xi: Sequence[str], record: NDArray[np.int64]) -> tuple[Asked, ...]:
+        """Return the quantities that are measured; complain about those that the experiment does not have."""
+        setting = quantities.Setting(self.objective.component, self._has_minimizer, xi, record, self.model.steps, self.dim)
+        asked, wrong = quantities.bind(self.model.quantities, self.document.catalogue, setting)
+        for one in wrong:
+            self._complain(*one)
+        return asked
+
+    @property
+    def _has_minimizer(self) -> bool:
+        """Whether a minimizer of the objective is known."""
+        objective = self.objective.component
+        return isinstance(objective, Objective) and objective.minimizer is not None
 
     def _stopping_rule(self) -> Stopping | None:
         """Return when a run has enough paths; None if their number is fixed."""
@@ -357,8 +375,7 @@ class _Binding:
         An objective without a known minimizer has other ones by default.
         """
         found: dict[str, Xi] = {}
-        wanted, objective = self.model.xi, self.objective.component
-        has_minimizer = isinstance(objective, Objective) and objective.minimizer is not None
+        wanted, objective, has_minimizer = self.model.xi, self.objective.component, self._has_minimizer
         if not has_minimizer and "xi" not in self.model.model_fields_set:
             wanted = ("path_mean", "last") if self.learning else ("start",)
             self.resolved["xi"] = list(wanted)

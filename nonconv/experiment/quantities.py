@@ -1,0 +1,99 @@
+"""The quantities of a config, bound to its experiment: each with the label of its xi, and what it rests on checked."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonconv.components.definitions import Component, Coupled, Objective
+from nonconv.components.quantity import Asked, Quantity, Steps
+from nonconv.config.document import KeyPath
+from nonconv.config.expect import label
+from nonconv.config.spec import parameters_from
+from nonconv.faults.problems import kind_of, must_be, nearest
+
+class Wrong(NamedTuple):
+    """What is wrong with the value at a path of the config."""
+
+    path: KeyPath
+    message: str
+    allowed: str = ""
+    nearest: str = ""
+
+
+class Setting(NamedTuple):
+    """What quantities are compared with. minimizer: whether one is known. xi: the labels of the candidates."""
+
+    objective: Component
+    minimizer: bool
+    xi: Sequence[str]
+    record: Steps
+    steps: int
+    dim: int
+
+
+def bind(models: Sequence[Any], catalogue: Any, setting: Setting) -> tuple[tuple[Asked, ...], list[Wrong]]:
+    """Return the quantities of validated models in their order, and what is wrong with them."""
+    found: dict[str, Asked] = {}
+    wrong: list[Wrong] = []
+    for at, model in enumerate(models):
+        path: KeyPath = ("quantities", at)
+        quantity: Quantity = catalogue["quantity"][model.name]
+        h, problems = _with_xi(quantity, parameters_from(quantity, model), setting, path)
+        problems += [*_find_missing(quantity, h, setting, path), *_find_outside(h, setting, path)]
+        wrong += problems
+        if problems:
+            continue
+        asked = Asked(quantity, h, quantity.label(h, _xi_of(h)), _xi_of(h))
+        if asked.label in found:
+            first = f"first given as quantities[{[*found].index(asked.label)}]"
+            wrong.append(Wrong(path, f"duplicate quantity {asked.label}; {first}"))
+        found[asked.label] = asked
+    return tuple(found.values()), wrong
+
+
+def _xi_of(h: Any) -> str:
+    """Return the label of the xi that parameters name; empty where they have none."""
+    return str(getattr(h, "xi", None) or "")
+
+
+def _with_xi(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -> tuple[Any, list[Wrong]]:
+    """Return the parameters with the label of their xi, the first one if they name none, and what is wrong with it."""
+    if not quantity.about_xi or getattr(h, "of", "error") != "error":
+        return h, []
+    if h.xi is None:
+        return h._replace(xi=setting.xi[0]), []
+    allowed = ", ".join(setting.xi)
+    numbers = h.xi if isinstance(h.xi, list | tuple) else [h.xi]
+    if not isinstance(h.xi, str) and not (numbers and all(type(one) in (int, float) for one in numbers)):
+        return h, [Wrong((*path, "xi"), *must_be(allowed, kind_of(h.xi)))]
+    name = label(h.xi)
+    if name not in setting.xi:
+        return h, [Wrong((*path, "xi"), f"{name} is not among the config's xi", allowed, nearest(name, setting.xi))]
+    return h._replace(xi=name), []
+
+
+def _find_missing(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -> list[Wrong]:
+    """Return what a quantity needs and the experiment does not have."""
+    objective, found = setting.objective, []
+    for need in quantity.needs(h):
+        if need == "minimizer" and not setting.minimizer:
+            more = "; of a network risk.csv has the risk" if isinstance(objective, Coupled) else ""
+            found.append(Wrong(path, f"{quantity.name} needs F*, and {objective.name} has no known minimizer{more}"))
+        elif need == "losses" and not isinstance(objective, Objective):
+            what = f"{quantity.name} needs the best fixed point of each path, which is not found for {objective.name}"
+            found.append(Wrong(path, what, "an objective of one coordinate at a time"))
+    return found
+
+
+def _find_outside(h: Any, setting: Setting, path: KeyPath) -> list[Wrong]:
+    """Return the steps that are not recorded and the coordinate that there is not."""
+    found = []
+    for at, step in enumerate(getattr(h, "steps", None) or ()):
+        if step not in setting.record:
+            near = int(setting.record[np.abs(setting.record - step).argmin()])
+            allowed = f"a step of error.csv, 1 to {setting.steps}"
+            found.append(Wrong((*path, "steps", at), f"step {step} is not recorded", allowed, str(near)))
+    if getattr(h, "coordinate", 1) > setting.dim:
+        found.append(Wrong((*path, "coordinate"), *must_be(f"a coordinate from 1 to {setting.dim}", str(h.coordinate))))
+    return found
