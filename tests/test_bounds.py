@@ -38,7 +38,7 @@ def run(
     optimizer: Optimizer, h: Any, rates: Array, start: Array, gradient: Callable[[int, Array], Array]
 ) -> tuple[Array, Array]:
     """Iterates (steps + 1, paths) and directions (steps, paths) of the definition, fed gradient(step from 0, theta)."""
-    columns, state, theta = optimizer.at_step(h, one_to(len(rates))), optimizer.start(h), start
+    columns, state, theta = optimizer.coefficients(h, one_to(len(rates)), rates), optimizer.start(h), start
     iterates, directions = [theta], []
     for i, rate in enumerate(rates):
         per_step = optimizer.per_step(*(column[i] for column in columns))

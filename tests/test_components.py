@@ -227,7 +227,8 @@ GRADIENTS = np.array([-3.0, -1e-3, 0.5, 1.0, 2.0, 1e4])
 
 def walk(optimizer: Optimizer, h: Any, gradients: Array | float, steps: int = 5) -> list[Any]:
     """Directions for gradients that change sign and size from step to step."""
-    columns, state, found = optimizer.at_step(h, np.arange(1.0, steps + 1.0)), optimizer.start(h), []
+    n = np.arange(1.0, steps + 1.0)
+    columns, state, found = optimizer.coefficients(h, n, np.full_like(n, 0.1)), optimizer.start(h), []
     for t in range(steps):
         per_step = optimizer.per_step(*(float(column[t]) for column in columns))
         direction, state = optimizer.update(per_step, state, gradients * (-0.75) ** t)

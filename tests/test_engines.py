@@ -258,7 +258,7 @@ def test_any_part_of_the_timetable(steps: int, whole: int, length: int, batch: s
             samples = program.batch_size(np.arange(1.0, piece.first_step)).sum() if piece.first_step > 1 else 0
             n = np.arange(piece.first_step, piece.first_step + len(piece.batch_size), dtype=np.float64)
             rule, parameters, _ = program.optimizer
-            per_step = rule.at_step(parameters, n)
+            per_step = rule.coefficients(parameters, n, program.learning_rate(n))
             assert piece.first_step == at
             assert 0 < len(n) <= min(length, whole)
             assert piece.first_draw == samples * program.draws_per_sample

@@ -85,7 +85,8 @@ def impulses(cell: Cell, curvature: float, steps: int) -> Array:
     """The weight of each step's batch in the iterate after each step, by the rule's own `update`: (steps, batches)."""
     rule, h, _ = cell.program.optimizer
     n = np.arange(1.0, steps + 1.0)
-    columns, rates = rule.at_step(h, n), cell.program.learning_rate(n)
+    rates = cell.program.learning_rate(n)
+    columns = rule.coefficients(h, n, rates)
     state = rule.state(*(np.full(steps + 1, value) for value in rule.start(h)))
     # One lane per batch that is 1 where all others are 0, and one for a start of 1.
     theta, found = np.zeros(steps + 1), []

@@ -275,8 +275,8 @@ def coin_program(optimizer: Optimizer, h: Any) -> Program:
 def histories(optimizer: Optimizer, h: Any, factor: float = 1.0) -> Array:
     """The iterates of every possible sequence of data, shape (steps, sequences), by the definition alone."""
     n = np.arange(1.0, HISTORIES + 1.0)
-    columns, rate, state, theta = optimizer.at_step(h, n), factor * rates(n), optimizer.start(h), np.full(256, START)
-    found = []
+    rate, state, theta = factor * rates(n), optimizer.start(h), np.full(256, START)
+    columns, found = optimizer.coefficients(h, n, rate), []
     for t in range(HISTORIES):
         gradient = 2.0 * (theta - np.where(SEQUENCES[t], COIN.high, COIN.low))
         direction, state = optimizer.update(optimizer.per_step(*(column[t] for column in columns)), state, gradient)

@@ -975,6 +975,12 @@ FAILING: dict[str, tuple[str, str, str, str]] = {
         "value",
         "lion.py:42:1: at_step must return LionPerStep, each field an array of the shape of n\n",
     ),
+    "at_rate is no table": (
+        "lion.py",
+        "at_step=at_step,",
+        "at_rate=lambda h, n, rate: rate,",
+        "at_rate must return LionPerStep, each field an array of the shape of n\n",
+    ),
     "start is no state": (
         "lion.py",
         "LionState(0.0)\n",
@@ -1284,6 +1290,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "lion.py",
+        "at_step returns one number per step",
+        "at_step=at_step,",
+        "at_rate=lambda h, n, rate: LionPerStep(1 / (rate - rate), n, n, n),",
+        "at_rate: weight_m is not finite at step 1",
+    ),
+    (
+        "lion.py",
         "at_step depends on the step alone",
         "np.full_like(n, value)",
         "np.full_like(n, value * len(n))",
@@ -1412,7 +1425,12 @@ def test_a_rule_without_tables() -> None:
             "beta2: Annotated[float | None",
             "so each must be a float, int or bool; or write per_st",
         ),
-        ("state=LionState", "state=LionState, per_step=LionState", "ValueError: an optimizer with per_step needs at_step"),
+        ("state=LionState", "state=LionState, per_step=LionState", "an optimizer with per_step needs at_step or at_rate"),
+        (
+            "state=LionState",
+            "state=LionState, at_step=lambda h, n: h, at_rate=lambda h, n, rate: h",
+            "an optimizer has at_step or at_rate, not both",
+        ),
     ],
 )
 def test_rules_that_need_a_table(old: str, new: str, says: str) -> None:

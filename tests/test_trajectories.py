@@ -67,7 +67,7 @@ def run(name: str, parameters: dict[str, Any], rates: Array) -> Array:
     """Our definition on the problem: one row per step."""
     optimizer = definition(name)
     h = optimizer.parameters(**parameters)
-    columns, state, theta, rows = optimizer.at_step(h, STEPS), optimizer.start(h), START, []
+    columns, state, theta, rows = optimizer.coefficients(h, STEPS, rates), optimizer.start(h), START, []
     for i, x in enumerate(TARGETS):
         per_step = optimizer.per_step(*(column[i] for column in columns))
         direction, state = optimizer.update(per_step, state, gradient(theta, x))

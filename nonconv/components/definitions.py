@@ -162,6 +162,8 @@ class Optimizer(Component):
     per_step: NamedTuple of what depends on the step alone; by default the parameters, which then must all be numbers.
     at_step: (parameters, n) -> PerStep of arrays; n are 1-based steps as floats. Evaluated once, for all paths and engines.
         By default every parameter keeps its value.
+    at_rate: (parameters, n, rate) -> PerStep, instead of `at_step`, of a rule that needs the learning rates (steps,) of its
+        steps. Whoever wants the table calls `coefficients`.
 
     The other fields state what the theory and the verdict need of the rule. The first three have no default: a wrong one would
     take a safeguard away. The last three state nothing by default. `nonconv explain NAME --test` measures all of them.
@@ -179,24 +181,32 @@ class Optimizer(Component):
         iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
         inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
     squares: the state field whose root divides, so that what becomes of it is looked at; None if none does.
+    decays: whether the rule applies weight decay in its own way. Then `update` has one more argument, pull, which is
+        weight_decay * theta, on lanes, and 0.0 by default.
+    own, own_name: (per_step, state, theta) -> the iterate that the rule's paper evaluates, on lanes, and what it is called;
+        per_step and state are those after the step. None where it is theta, at which gradients are taken.
     """
 
     state: type[Any]
-    update: Callable[[Any, Any, Lanes], tuple[Lanes, Any]]
+    update: Callable[..., tuple[Lanes, Any]]
     relative_size: Callable[[Parameters, Array], Array]
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
     bounded_direction: Callable[[Parameters], bool] = lambda parameters: False
     stable_below: Callable[[Parameters], float] | None = None
     squares: Squares | None = None
+    decays: bool = False
+    own: Callable[[Any, Any, Lanes], Lanes] | None = None
+    own_name: str = ""
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
+    at_rate: Callable[[Parameters, Array, Array], Any] | None = None
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields.
 
-        Raises ValueError for a `per_step` without the `at_step` that makes it.
+        Raises ValueError for a `per_step` without the function that makes it, and for two such functions.
         """
         # The class is frozen; these two defaults depend on other fields.
         # Placeholders instead of None, so that the fields' types need no case of None after this.
@@ -204,8 +214,24 @@ class Optimizer(Component):
             object.__setattr__(self, "start", partial(_zeros, self.state))
         if self.per_step is _Parameters:
             object.__setattr__(self, "per_step", self.parameters)
-        if self.per_step is not self.parameters and self.at_step is parameters_as_columns:
-            raise ValueError("an optimizer with per_step needs at_step, which makes it")
+        if self.at_rate is not None and self.at_step is not parameters_as_columns:
+            raise ValueError("an optimizer has at_step or at_rate, not both")
+        if self.per_step is not self.parameters and self.tabulate is parameters_as_columns:
+            raise ValueError("an optimizer with per_step needs at_step or at_rate, which makes it")
+
+    @property
+    def table_name(self) -> str:
+        """The name of the field that makes PerStep."""
+        return "at_step" if self.at_rate is None else "at_rate"
+
+    @property
+    def tabulate(self) -> Callable[..., Any]:
+        """The function that makes PerStep, `at_rate` or `at_step`: the one to blame for a table that does not fit."""
+        return self.at_step if self.at_rate is None else self.at_rate
+
+    def coefficients(self, h: Parameters, n: Array, rate: Array) -> Any:
+        """Return PerStep of arrays for steps n (steps,), 1-based and as floats, at these learning rates (steps,)."""
+        return self.at_step(h, n) if self.at_rate is None else self.at_rate(h, n, rate)
 
 
 def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
@@ -324,6 +350,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
+        probabilities, (K,); None where it has too many. Expectations are then exact; others are by quadrature.
     """
 
     law: Callable[[Parameters, int], Law]
@@ -332,6 +360,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

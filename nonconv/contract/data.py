@@ -149,6 +149,30 @@ def _samples_have_moments(component: Distribution, h: Any) -> None:
                 raise Broken(f"law says {name} {known[j]:.6g}, {SAMPLES} samples have {found}", component.law)
 
 
+def _atoms_fit(component: Distribution, h: Any) -> None:
+    """Check that the values and probabilities of a finite law have the law's mean, variance and ends."""
+    dim = dim_of(component, h)
+    found = component.atoms(h, dim) if component.atoms else None
+    if found is None:
+        return
+    values, probabilities = found
+    if np.ndim(values) != 2 or np.shape(values)[1] not in (1, dim) or np.shape(probabilities) != np.shape(values)[:1]:
+        shapes = f"{np.shape(values)} and {np.shape(probabilities)}"
+        raise Broken(f"atoms have the shapes {shapes}; they must be (K, {dim}) or (K, 1), and (K,)", component.atoms)
+    if not np.all(probabilities >= 0.0) or not abs(float(np.sum(probabilities)) - 1.0) <= 1e-9:
+        raise Broken(f"atoms: probabilities sum to {float(np.sum(probabilities)):.9g}, not to 1", component.atoms)
+    law = component.law(h, dim)
+    away = values - law.mean
+    for name, seen, stated in (
+        ("mean", probabilities @ away, np.zeros(dim)),
+        ("variance", probabilities @ away**2, law.variance),
+        ("low", np.min(away, axis=0), law.low - law.mean),
+        ("high", np.max(away, axis=0), law.high - law.mean),
+    ):
+        if not np.allclose(seen, stated, rtol=1e-9, atol=1e-9 * float(np.abs(away).max())):
+            raise Broken(f"atoms do not have the law's {name}", component.atoms)
+
+
 @slow
 def _sample_compiles(component: Distribution, h: Any) -> None:
     """Check that both engines draw the same bits, in one and in several coordinates."""
@@ -165,6 +189,7 @@ OF_DATA: dict[str, Check] = {
     "law has one entry per coordinate, in order": _law_fits,
     "compiled samples equal NumPy's": _sample_compiles,
     "law's tails go together": _tails_fit,
+    "the values of a finite law have its moments": _atoms_fit,
     "samples stay within the law's bounds": _samples_in_bounds,
     "samples have the law's moments": _samples_have_moments,
 }

@@ -19,6 +19,8 @@ FIRST_MEASURED, LAST_MEASURED = 32, 2048
 """Steps on which sizes are measured, doubling by doubling; the verdict looks at none before step 32."""
 WATCHED = 512
 """Steps on which the state is watched for fields that go one way."""
+RATE = 0.01
+"""The learning rate of a rule whose table depends on it, where none is measured."""
 LANES = 64
 """Paths of each kind of gradient."""
 LARGE = 2.0**20
@@ -53,23 +55,28 @@ def _state_is_floats(component: Optimizer, h: Any) -> None:
             raise Broken(f"start: {name} is {value!r}; it must be a finite float", component.start)
 
 
+def _table(component: Optimizer, h: Any, n: Array, rate: float = RATE) -> Any:
+    """Return the rule's PerStep of arrays for steps n (steps,), at a constant learning rate."""
+    return component.coefficients(h, n, np.full_like(n, rate))
+
+
 def _at_step_is_a_table(component: Optimizer, h: Any) -> None:
-    """Check that `at_step` returns finite columns of the shape of n, also at very late steps."""
+    """Check that `at_step` or `at_rate` returns finite columns of the shape of n, also at very late steps."""
     n = np.array([1.0, 2.0, 3.0, 10.0, 1e3, 1e6, 1e12])
-    per_step = component.at_step(h, n.copy())
+    per_step, made = _table(component, h, n.copy()), component.table_name
     if not isinstance(per_step, component.per_step):
-        raise Broken(f"at_step returns {type(per_step).__name__}, not {component.per_step.__name__}", component.at_step)
+        raise Broken(f"{made} returns {type(per_step).__name__}, not {component.per_step.__name__}", component.tabulate)
     for name, column in zip(component.per_step._fields, per_step, strict=True):
         if np.shape(column) != n.shape:
-            raise Broken(f"at_step: {name} has the shape {np.shape(column)}, n has {n.shape}", component.at_step)
+            raise Broken(f"{made}: {name} has the shape {np.shape(column)}, n has {n.shape}", component.tabulate)
         if not np.all(np.isfinite(column)):
-            raise Broken(f"at_step: {name} is not finite at step {n[~np.isfinite(column)][0]:g}", component.at_step)
+            raise Broken(f"{made}: {name} is not finite at step {n[~np.isfinite(column)][0]:g}", component.tabulate)
 
 
 def _at_step_is_elementwise(component: Optimizer, h: Any) -> None:
-    """Check that `at_step` does not depend on which steps are tabulated together."""
+    """Check that the table does not depend on which steps are tabulated together."""
     if component.per_step._fields:
-        depends_on_step_alone(lambda n: component.at_step(h, n), component.at_step)
+        depends_on_step_alone(lambda n: _table(component, h, n), component.tabulate)
 
 
 @slow
@@ -83,7 +90,7 @@ def _update_is_pure(component: Optimizer, h: Any) -> None:
     """Check that each lane moves as it would alone, and that `update` changes none of its arguments."""
     # Gradients of several sizes and both signs; from step to step they change sign and shrink.
     gradients = np.array([-3.0, -1e-3, 0.5, 1.0, 2.0, 1e4])
-    columns = component.at_step(h, np.arange(1.0, 6.0))
+    columns = _table(component, h, np.arange(1.0, 6.0))
     together, alone = gradients.copy(), list(gradients)
     state = component.state(*(np.full_like(gradients, value) for value in component.start(h)))
     states = [component.start(h) for _ in alone]
@@ -116,7 +123,7 @@ def _walk(component: Optimizer, h: Any, gradients: Array) -> Iterator[_Step]:
     The first item is the state before step 1, with direction 0.
     """
     steps, lanes = gradients.shape
-    columns = component.at_step(h, np.arange(1.0, steps + 1.0))
+    columns = _table(component, h, np.arange(1.0, steps + 1.0))
     state = component.state(*(np.full(lanes, value) for value in component.start(h)))
     yield _Step(np.zeros(lanes), tuple(state))
     for t in range(steps):
@@ -285,7 +292,7 @@ def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, floa
     It starts at TINY, whose square is far below what keeps a denominator from 0, at a step after all corrections, and once the
     state has settled without gradients.
     """
-    columns = [column.tolist() for column in component.at_step(h, LATE + np.arange(2.0 * SETTLED))]
+    columns = [column.tolist() for column in _table(component, h, LATE + np.arange(2.0 * SETTLED), rate)]
     theta, state, largest = np.zeros(1), component.state(*(np.array([value]) for value in component.start(h))), [0.0, 0.0]
     with np.errstate(all="ignore"):
         for t in range(-SETTLED, SETTLED):

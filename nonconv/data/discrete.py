@@ -39,6 +39,11 @@ def law_on_points(values: Array, probabilities: Array, dim: int) -> Law:
     return Law.same(dim, mean, variance, third, values[0], values[-1], symmetric=bool(symmetric), **tails)
 
 
+def atoms_on_points(values: Array, probabilities: Array) -> tuple[Array, Array]:
+    """Return the points (K, 1), which all coordinates share, and their probabilities (K,)."""
+    return values[:, None], probabilities
+
+
 class TwoPoint(NamedTuple):
     """Two values: high with probability p_high, low otherwise; skewed unless p_high = 1/2."""
 
@@ -53,6 +58,11 @@ class TwoPointConstants(NamedTuple):
     low: Lanes
     high: Lanes
     p_high: Lanes
+
+
+def two_points(h: TwoPoint) -> tuple[Array, Array]:
+    """Return both values and their probabilities, (2,) each."""
+    return np.array([h.low, h.high]), np.array([1.0 - h.p_high, h.p_high])
 
 
 def prepare_two_point(h: TwoPoint, dim: int) -> TwoPointConstants:
@@ -70,7 +80,8 @@ TWO_POINT = Distribution(
     parameters=TwoPoint,
     paper="the exact cases of docs/theory.md",
     check=complain_unless_ordered,
-    law=lambda h, dim: law_on_points(np.array([h.low, h.high]), np.array([1.0 - h.p_high, h.p_high]), dim),
+    law=lambda h, dim: law_on_points(*two_points(h), dim),
+    atoms=lambda h, dim: atoms_on_points(*two_points(h)),
     constants=TwoPointConstants,
     prepare=prepare_two_point,
     sample=sample_two_point,
@@ -86,6 +97,7 @@ RADEMACHER = Distribution(
     parameters=Rademacher,
     paper="a symmetric two-point law",
     law=lambda h, dim: TWO_POINT.law(TwoPoint(), dim),
+    atoms=lambda h, dim: atoms_on_points(*two_points(TwoPoint())),
     constants=TwoPointConstants,
     prepare=lambda h, dim: prepare_two_point(TwoPoint(), dim),
     sample=sample_two_point,
@@ -168,6 +180,7 @@ DISCRETE = Distribution(
     paper="drawn by Walker's alias method (1977)",
     check=check_discrete,
     law=lambda h, dim: law_on_points(np.asarray(h.values), normalised(h), dim),
+    atoms=lambda h, dim: atoms_on_points(np.asarray(h.values), normalised(h)),
     constants=DiscreteConstants,
     prepare=prepare_discrete,
     sample=sample_discrete,

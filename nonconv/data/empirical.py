@@ -98,4 +98,5 @@ CSV = Distribution(
     sample=sample,
     draws="row",
     dim=lambda h: len(h.columns),
+    atoms=lambda h, dim: (h.table, np.full(len(h.table), 1.0 / len(h.table))),
 )

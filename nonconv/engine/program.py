@@ -229,15 +229,17 @@ class Program:
     def _make_slice(self, number: int) -> Slice:
         """Tabulate a slice by number; its first draw is left at 0.
 
-        Raises ValueError, or PluginError for a plug-in's optimizer, unless `at_step` fits.
+        Raises ValueError, or PluginError for a plug-in's optimizer, unless its table fits.
         """
         first = 1 + number * SLICE_STEPS
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
         with np.errstate(all="ignore"):  # schedules may vanish or overflow
-            per_step, rates, batches = rule.at_step(h, n), self.learning_rate(n), self.batch_size(n)
+            rates, batches = self.learning_rate(n), self.batch_size(n)
+            per_step = rule.coefficients(h, n, rates)
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
-            raise refusal(rule.at_step, f"at_step must return {rule.per_step.__name__}, each field an array of the shape of n")
+            what = f"{rule.table_name} must return {rule.per_step.__name__}, each field an array of the shape of n"
+            raise refusal(rule.tabulate, what)
         return Slice(first, np.stack([*per_step, rates], axis=-1), batches.astype(np.int64), 0)
 
 

@@ -21,8 +21,9 @@ def deviation(program: Program, orbit: Array, start: float, steps: int) -> Array
     if rule is not ADAM:
         return None
     n = np.arange(1.0, min(steps, MOST_STEPS) + 1.0)
-    c = rule.at_step(h, n)
-    rate, scale, gaps = program.learning_rate(n), program.objective.parameters.scale, np.diff(orbit)
+    rate = program.learning_rate(n)
+    c = rule.coefficients(h, n, rate)
+    scale, gaps = program.objective.parameters.scale, np.diff(orbit)
     m = v = mu = nu = 0.0
     found = [start]
     with np.errstate(over="ignore", invalid="ignore"):

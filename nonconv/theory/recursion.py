@@ -126,7 +126,7 @@ def one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:
     decay, weight, p, q = zero, zero, zero, one
     rule, h, _ = program.optimizer
     if rule is MOMENTUM:
-        k = rule.at_step(h, n)
+        k = rule.coefficients(h, n, rate)
         decay, weight = k.decay, k.weight
         p, q = (k.beta, k.weight) if h.nesterov else (k.correction, zero)
     pull = rate * c * (p * weight + q)

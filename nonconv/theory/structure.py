@@ -116,10 +116,16 @@ def _gain(cell: Cell) -> float:
     rule, h, _ = cell.program.optimizer
     state, direction = rule.state(*(np.array([value]) for value in rule.start(h))), np.zeros(1)
     with np.errstate(all="ignore"):
-        columns = [column.tolist() for column in rule.at_step(h, FAR + np.arange(float(FILLED)))]
+        n = FAR + np.arange(float(FILLED))
+        columns = [column.tolist() for column in rule.coefficients(h, n, np.full_like(n, _last_rate(cell)))]
         for t in range(FILLED):
             direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, np.array([SMALL]))
     return abs(float(direction[0])) / SMALL
+
+
+def _last_rate(cell: Cell) -> float:
+    """Return the learning rate of the last step."""
+    return float(cell.program.learning_rate(np.array([float(cell.program.steps)]))[0])
 
 
 def _unbounded(cell: Cell) -> bool:
@@ -197,7 +203,8 @@ def _power_of_size(cell: Cell) -> int | None:
     signs, factors = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0), np.array([LARGE, LARGE**2])
     state, sizes = rule.state(*(np.full(2, value) for value in rule.start(h))), np.zeros(2)
     with np.errstate(all="ignore"):
-        columns = [column.tolist() for column in rule.at_step(h, np.arange(1.0, TRIED + 1.0))]
+        n = np.arange(1.0, TRIED + 1.0)
+        columns = [column.tolist() for column in rule.coefficients(h, n, cell.program.learning_rate(n))]
         for t, gradients in enumerate(signs * factors):
             direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, gradients)
             sizes += np.abs(direction)
@@ -243,8 +250,7 @@ def _relaxation(cell: Cell, here: LimitPoint) -> float:
     """
     if not here.curvature or here.curvature <= 0 or _power_of_size(cell) != 1:
         return math.nan
-    rate = float(cell.program.learning_rate(np.array([float(cell.program.steps)]))[0])
-    share = rate * _gain(cell) * here.curvature
+    share = _last_rate(cell) * _gain(cell) * here.curvature
     return 1.0 / share if share > 0.0 else math.nan
 
 

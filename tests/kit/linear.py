@@ -73,7 +73,8 @@ def response(cell: Cell, j: int) -> Array:
     """
     program, steps = cell.program, np.arange(1.0, cell.program.steps + 1.0)
     rule, h, _ = program.optimizer
-    columns, rates = rule.at_step(h, steps), program.learning_rate(steps)
+    rates = program.learning_rate(steps)
+    columns = rule.coefficients(h, steps, rates)
     curvature, state = 2.0 * program.objective.constants.scale[j], rule.start(h)
     units = np.eye(len(steps) + 1)
     error, rows = units[0], []
