@@ -373,6 +373,8 @@ class Objective(Component):
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
+    mean_is_enough: whether loss(theta, x) = a(theta) + b(theta) x + c(x), so that differences of the expected loss, and the
+        expected gradient, depend on the data by their mean alone.
     """
 
     constants: type[Any]
@@ -381,6 +383,7 @@ class Objective(Component):
     gradient: Callable[[Any, Lanes, Lanes], Lanes]
     minimizer: Callable[[Parameters, Law], Array] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
+    mean_is_enough: bool = False
 
 
 class Shape(NamedTuple):

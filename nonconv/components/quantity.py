@@ -24,8 +24,12 @@ LAST = "last"
 
 
 class Regret(NamedTuple):
-    """What was lost until some steps, and the least that one point would have lost; shape (steps, paths) each."""
+    """What was lost until each of some steps (n,), and the least that one point would have lost, (n, paths) each.
 
+    Both are relative to what some fixed point lost, which loses fewer digits.
+    """
+
+    steps: Steps
     lost: Array
     least: Array
 
@@ -62,7 +66,7 @@ class Seen(Protocol):
         ...
 
     def regret(self) -> Regret:
-        """Return what was lost at the steps of `regret_steps`."""
+        """Return the losses of the run, at the recorded steps or some of them."""
         ...
 
 

@@ -12,6 +12,7 @@ from nonconv.config.expect import label
 from nonconv.config.spec import parameters_from
 from nonconv.faults.problems import kind_of, must_be, nearest
 
+
 class Wrong(NamedTuple):
     """What is wrong with the value at a path of the config."""
 

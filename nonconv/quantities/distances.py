@@ -69,7 +69,7 @@ def largest(h: SpanMaximum, seen: Seen) -> Array:
             if len(here):
                 found[k] = np.maximum(found[k], here.max(axis=0))
     with np.errstate(over="ignore"):
-        return np.square(found)
+        return np.asarray(np.square(found))
 
 
 def level_name(level: float) -> str:

@@ -28,7 +28,8 @@ def chosen(h: Law, record: Steps, steps: int) -> Steps:
 
 def values(h: Law, seen: Seen) -> Array:
     """Return the coordinate at the chosen steps, (steps, paths)."""
-    return seen.theta[np.searchsorted(seen.record, chosen(h, seen.record, seen.steps)), h.coordinate - 1].copy()
+    found: Array = seen.theta[np.searchsorted(seen.record, chosen(h, seen.record, seen.steps)), h.coordinate - 1].copy()
+    return found
 
 
 LAW = Quantity(

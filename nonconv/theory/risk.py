@@ -7,7 +7,7 @@ the mean of X is enough (Objective.mean_is_enough) it is a formula. A finite law
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -65,14 +65,14 @@ def _mean(cell: Cell, j: int, f: Callable[[Array, Array], Array], theta: Array) 
     """Return E f(theta, X_j) for each theta, of coordinate j."""
     assert cell.law is not None
     if cell.program.objective.component.mean_is_enough or cell.law.constant:
-        return np.asarray(f(theta, np.float64(cell.law.mean[j])))
+        return np.asarray(f(theta, cell.law.mean[j : j + 1]))
     law, flat = _marginal(cell, j), theta.ravel()
     length = max(1, MOST_NUMBERS // (NODES if law.values is None else len(law.values)))
     found = np.full(len(flat), np.nan)
     finite = np.flatnonzero(np.isfinite(flat))
     for first in range(0, len(finite), length):
         here = finite[first : first + length]
-        found[here] = expectation(lambda x, at=flat[here, None]: f(at, x), law).value
+        found[here] = expectation(partial(f, flat[here, None]), law).value
     return found.reshape(theta.shape)
 
 
