@@ -81,6 +81,7 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
         {
             "quantity": row.name,
             "name": asked.quantity.name,
+            "kind": asked.quantity.kind,
             "title": asked.quantity.title(asked.parameters),
             "xi": asked.xi,
             "step": row.step,

@@ -55,6 +55,26 @@ class Failure(TypedDict):
     replicate: int
 
 
+class QuantityEnd(TypedDict):
+    """What a run ends with of a quantity that its config asks for."""
+
+    quantity: str
+    name: str
+    kind: str
+    title: str
+    xi: str
+    step: int
+    value: float | None
+    status: str
+    se: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_finite: int
+    reason: str
+    note: str
+
+
 class Summary(TypedDict):
     """summary.json."""
 
@@ -70,6 +90,7 @@ class Summary(TypedDict):
     first_failure: Failure | None
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
+    quantities: NotRequired[list[QuantityEnd]]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
 

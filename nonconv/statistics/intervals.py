@@ -238,7 +238,8 @@ def _round_up(number: float) -> int:
 def quantity_intervals(cell: Cell, tally: Tally, m: Moments, nearest: NDArray[np.int64], maxima: bool = False) -> Intervals:
     """Return means of numbers of the size of |theta_n - xi|^2, with these moments (rows,).
 
-    nearest (rows,): the numbers of the recorded steps that they are about. maxima: over steps, which may be equal on all paths where iterates differ.
+    nearest (rows,): the numbers of the recorded steps that they are about. maxima: over steps, which may be equal on all paths
+    where iterates differ.
     """
     known = error_tails(cell, _remembered(cell, tally))
     # That of the last iterate knows of fewer draws.
