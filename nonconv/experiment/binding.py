@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Point
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
-from nonconv.config.expect import find_unrecorded, label
+from nonconv.config.expect import Recorded, find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
 from nonconv.config.validate import refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -122,9 +122,8 @@ class _Binding:
         self._check_stopping()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            self.problems += find_unrecorded(
-                self.document, model.expect, [x.label for x in xi], record.tolist(), model.sweep is not None
-            )
+            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim

@@ -8,9 +8,13 @@ import numpy as np
 from nonconv.components.definitions import Component, Coupled, Objective
 from nonconv.components.quantity import Asked, Quantity, Steps
 from nonconv.config.document import KeyPath
-from nonconv.config.expect import label
+from nonconv.config.expect import ALWAYS_MEASURED, label
 from nonconv.config.spec import parameters_from
+from nonconv.experiment.cell import Xi
 from nonconv.faults.problems import kind_of, must_be, nearest
+
+PASSAGE_ROWS = ("share", "censored", "median")
+"""What rows of a first passage are about: the share that has passed, the censored share, the median step."""
 
 
 class Wrong(NamedTuple):
@@ -98,3 +102,25 @@ def _find_outside(h: Any, setting: Setting, path: KeyPath) -> list[Wrong]:
     if getattr(h, "coordinate", 1) > setting.dim:
         found.append(Wrong((*path, "coordinate"), *must_be(f"a coordinate from 1 to {setting.dim}", str(h.coordinate))))
     return found
+
+
+def names(asked: Sequence[Asked], xi: Sequence[Xi]) -> list[str]:
+    """Return the names of all rows of quantities.csv."""
+    found = [f"{level}: {one.label}" for one in xi for level in ALWAYS_MEASURED]
+    for one in asked:
+        found += [name for name in row_names(one) if name not in found]
+    return found
+
+
+def row_names(asked: Asked) -> list[str]:
+    """Return the names of the rows of one quantity."""
+    kind = asked.quantity.kind
+    if kind == "passage":
+        about = asked.label.partition(": ")[2]
+        return [f"{asked.quantity.name}_{part}: {about}" for part in PASSAGE_ROWS]
+    return [] if kind == "law" else [asked.label]
+
+
+def means(asked: Sequence[Asked]) -> list[str]:
+    """Return the names of the quantities that are means, of which each path has a final number."""
+    return [one.label for one in asked if one.quantity.kind in ("mean", "signed mean")]

@@ -8,6 +8,7 @@ import numpy as np
 
 from nonconv.components.quantity import Asked, Steps
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.quantities import row_names
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
 from nonconv.statistics import regrets, survival
@@ -112,21 +113,21 @@ def _passages(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]
     (steps,), last = tally.quantities[k].first.joined, cell.program.steps
     happened, n = np.isfinite(steps), len(steps)
     found = survival.kaplan_meier(np.where(happened, steps, last), happened)
-    about = asked.label.partition(": ")[2]
+    of_share, of_censored, of_median = row_names(asked)
     record = cell.program.record
     left, low, high = survival.at(found, record.astype(np.float64))
     if cell.deterministic:
         low = high = left
     for r, step in enumerate(record.tolist()):
-        yield Value(step, f"first_passage_share: {about}", 1.0 - left[r], np.nan, 1.0 - high[r], 1.0 - low[r], n, n)
+        yield Value(step, of_share, 1.0 - left[r], np.nan, 1.0 - high[r], 1.0 - low[r], n, n)
     passed = int(happened.sum())
     censored = f"{n - passed} of {n} paths had not passed by step {last}" if passed < n else ""
-    yield Value(last, f"first_passage_censored: {about}", left[-1], np.nan, low[-1], high[-1], n, n, "", censored)
+    yield Value(last, of_censored, left[-1], np.nan, low[-1], high[-1], n, n, "", censored)
     middle = survival.median(found)
     if cell.deterministic:
         middle = middle._replace(low=middle.value, high=middle.value)
     reason = "" if np.isfinite(middle.value) else "fewer than half of the paths passed"
-    yield Value(last, f"first_passage_median: {about}", middle.value, np.nan, middle.low, middle.high, n, passed, reason)
+    yield Value(last, of_median, middle.value, np.nan, middle.low, middle.high, n, passed, reason)
 
 
 def _laws(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
