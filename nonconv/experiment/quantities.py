@@ -15,6 +15,10 @@ from nonconv.faults.problems import kind_of, must_be, nearest
 
 PASSAGE_ROWS = ("share", "censored", "median")
 """What rows of a first passage are about: the share that has passed, the censored share, the median step."""
+PASSAGE_TITLES = {
+    "first_passage_censored": "share of paths that have not passed",
+    "first_passage_median": "median step of first passage",
+}
 
 
 class Wrong(NamedTuple):
@@ -124,3 +128,12 @@ def row_names(asked: Asked) -> list[str]:
 def means(asked: Sequence[Asked]) -> list[str]:
     """Return the names of the quantities that are means, of which each path has a final number."""
     return [one.label for one in asked if one.quantity.kind in ("mean", "signed mean")]
+
+
+def titles(asked: Sequence[Asked]) -> dict[str, str]:
+    """Return the name of each number that a run ends with, with what axes call it."""
+    found: dict[str, str] = {}
+    for one in asked:
+        title = one.quantity.title(one.parameters).replace("ξ", one.xi or "ξ")
+        found |= {name: PASSAGE_TITLES.get(name.partition(": ")[0], title) for name in row_names(one)}
+    return found

@@ -99,17 +99,20 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
     ]
 
 
+def last_of(cell: Cell, tally: Tally) -> dict[str, Array]:
+    """Return the last number of each of the first paths, of the quantities that are means, by name; (paths,) each."""
+    means = ("mean", "signed mean")
+    every = enumerate(cell.quantities)
+    return {asked.label: tally.quantities[k].first.joined[-1] for k, asked in every if asked.quantity.kind in means}
+
+
 def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
     """Return what the first paths end with of the quantities that are means, as arrays of paths.npz; none without any.
 
     quantity_end (quantities, paths): nan beyond the paths of a quantity, of which quantity_end_paths (quantities,) has the
     number.
     """
-    found = {
-        asked.label: tally.quantities[k].first.joined[-1]
-        for k, asked in enumerate(cell.quantities)
-        if asked.quantity.kind in ("mean", "signed mean")
-    }
+    found = last_of(cell, tally)
     if not found:
         return {}
     most = max(map(len, found.values()))

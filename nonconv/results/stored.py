@@ -27,6 +27,8 @@ PATHS_ARRAYS = {
 """Kind and number of axes of the arrays in paths.npz that figures and `verify` read."""
 END_ARRAYS = {"end_of": (TEXT, 1), "end": (NUMBERS, 2)}
 """Those that differences read."""
+QUANTITY_ARRAYS = {"quantity_end_of": (TEXT, 1), "quantity_end": (NUMBERS, 2), "quantity_end_paths": (WHOLE, 1)}
+"""Those of quantities that are means, where a run has any."""
 UNREADABLE = Exception
 """What NumPy, zipfile and zlib may raise on damaged content; a header is even parsed as Python."""
 MOST_ARRAY_BYTES = 4 * 10**9
@@ -138,6 +140,7 @@ class Sweep(TypedDict):
     failed: NotRequired[int]
     paths: int | None
     steps: int | None
+    quantities: NotRequired[dict[str, str]]
 
 
 class Named(TypedDict):
@@ -166,13 +169,18 @@ def read_arrays(content: bytes, wanted: Mapping[str, tuple[str, int]], what: obj
             found = {name: file[name] for name in file.files}
     except UNREADABLE:
         raise UsageError(f"{what} is damaged: it is no NPZ file") from None
+    require(found, wanted, what)
+    return found
+
+
+def require(found: Arrays, wanted: Mapping[str, tuple[str, int]], what: object) -> None:
+    """Raise UsageError with `what`, the name of a file, unless it has these arrays."""
     for name, (kinds, axes) in wanted.items():
         array = found.get(name)
         if array is None:
             raise UsageError(f"{what} is damaged: it has no array {name!r}")
         if array.dtype.kind not in kinds or array.ndim != axes:
             raise UsageError(f"{what} is damaged: {name} has type {array.dtype} and {array.ndim} axes")
-    return found
 
 
 def _check_sizes(content: bytes) -> None:
