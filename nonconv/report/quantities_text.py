@@ -4,11 +4,10 @@ from typing import Any
 
 from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
-from nonconv.report.tables import interval, markdown_lines
+from nonconv.report.tables import QUANTITY_HEADER, interval, markdown_lines, quantity_rows
 
 MEDIAN, SHARE, CENSORED = "first_passage_median", "first_passage_share", "first_passage_censored"
 """The names of the rows of a first passage, up to the colon."""
-HEADER = ["quantity", "step", "value", "95 % interval", "paths"]
 WORDS = ("quantity",)
 
 
@@ -81,29 +80,10 @@ def value_text(row: dict[str, Any]) -> str:
     return "unknown" if row["status"] == "unknown" else interval(row, "value")
 
 
-def rows_of(run: Run) -> list[list[str]]:
-    """Return a row of texts per quantity, in the order of HEADER."""
-    return [_row(row) for row in asked(run)]
-
-
-def _row(row: dict[str, Any]) -> list[str]:
-    """Return the row of one quantity."""
-    known = {"overflow": "inf", "nan": "nan"}.get(row["status"], "unknown")
-    low, high = (row[name] for name in ("ci_low", "ci_high"))
-    ends = "" if low is None and high is None else f"{_end(low)} to {_end(high)}"
-    value = known if row["value"] is None else f"{row['value']:.5g}"
-    return [row["quantity"], str(row["step"]), value, ends, str(row["n"])]
-
-
-def _end(end: float | None) -> str:
-    """Write an end of an interval, which may be open."""
-    return "…" if end is None else f"{end:.5g}"
-
-
 def table(run: Run) -> str:
     """Write the table of quantities for summary.md; empty for a run that asks for none."""
-    rows = [[markdown_text(row[0]), *row[1:]] for row in rows_of(run)]
-    return f"Quantities at the end:\n\n{markdown_lines(HEADER, rows, WORDS).rstrip()}" if rows else ""
+    rows = [[markdown_text(row[0]), *row[1:]] for row in quantity_rows(run)]
+    return f"Quantities at the end:\n\n{markdown_lines(QUANTITY_HEADER, rows, WORDS).rstrip()}" if rows else ""
 
 
 def file_list(run: Run) -> str:
