@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Initialisation
+from nonconv.components.definitions import Component, Coupled, Initialisation, Objective
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
@@ -19,6 +19,7 @@ from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWOR
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import Examples, first_line, plausible_parameters
+from nonconv.contract.quantities import OF_QUANTITIES
 from nonconv.contract.schedules import OF_BATCH_SIZES, OF_SCHEDULES
 from nonconv.faults.blame import Plugin, blame
 from nonconv.faults.errors import NonconvError
@@ -98,7 +99,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     """Return why the check fails with these parameters; empty if it passes."""
     try:
         with np.errstate(all="ignore"):
-            test(component, h)
+            test(*with_functions(component, h))
     except Broken as broken:
         return str(broken)
     except NonconvError as error:
@@ -106,6 +107,13 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     except Exception as error:  # a plug-in's code may raise anything
         return first_line(blame(error) or f"{type(error).__name__}: {error}")
     return ""
+
+
+def with_functions(component: Component, h: Any) -> tuple[Component, Any]:
+    """Return a component whose functions depend on its parameters with these functions; any other as it is."""
+    full = component.complete(h) if component.complete else h
+    make = component.made if isinstance(component, Objective) else None
+    return (make(full) if make else component), full
 
 
 def _short(h: Any) -> str:
@@ -131,6 +139,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,
+    "quantity": OF_QUANTITIES,
 }
 """The checks of each kind by what holds when they pass."""
 OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initialisation: OF_INITIALISATIONS}

@@ -5,13 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Objective
+from nonconv.components.definitions import Component, Coupled, Known, Objective
 from nonconv.components.quantity import Asked, Quantity, Steps
 from nonconv.config.document import KeyPath
 from nonconv.config.expect import ALWAYS_MEASURED, label
 from nonconv.config.spec import parameters_from
 from nonconv.experiment.cell import Xi
 from nonconv.faults.problems import kind_of, must_be, nearest
+from nonconv.numerics.arithmetic import Array
 
 PASSAGE_ROWS = ("share", "censored", "median")
 """What rows of a first passage are about: the share that has passed, the censored share, the median step."""
@@ -31,10 +32,16 @@ class Wrong(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What quantities are compared with. minimizer: whether one is known. xi: the labels of the candidates."""
+    """What quantities are compared with.
+
+    minimizer: whether one is known. exact: whether the mean loss is. held_out: whether there are examples that measure it.
+    xi: the labels of the candidates.
+    """
 
     objective: Component
     minimizer: bool
+    exact: bool
+    held_out: bool
     xi: Sequence[str]
     record: Steps
     steps: int
@@ -85,12 +92,17 @@ def _with_xi(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -> tup
 def _find_missing(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -> list[Wrong]:
     """Return what a quantity needs and the experiment does not have."""
     objective, found = setting.objective, []
+    name = quantity.name
     for need in quantity.needs(h):
         if need == "minimizer" and not setting.minimizer:
             more = "; of a network risk.csv has the risk" if isinstance(objective, Coupled) else ""
-            found.append(Wrong(path, f"{quantity.name} needs F*, and {objective.name} has no known minimizer{more}"))
+            found.append(Wrong(path, f"{name} needs F*, and {objective.name} has no known minimizer here{more}"))
+        elif need == "minimizer" and not setting.exact:
+            found.append(Wrong(path, f"{name} needs F exactly: rows of a table, or a loss that moments decide"))
+        elif need == "mean gradient" and not (setting.exact or setting.held_out):
+            found.append(Wrong(path, f"{name} needs examples that measure it", "held_out examples in the data"))
         elif need == "losses" and not isinstance(objective, Objective):
-            what = f"{quantity.name} needs the best fixed point of each path, which is not found for {objective.name}"
+            what = f"{name} needs the best fixed point of each path, which is not found for {objective.name}"
             found.append(Wrong(path, what, "an objective of one coordinate at a time"))
     return found
 
@@ -137,3 +149,23 @@ def titles(asked: Sequence[Asked]) -> dict[str, str]:
         title = one.quantity.title(one.parameters).replace("ξ", one.xi or "ξ")
         found |= {name: PASSAGE_TITLES.get(name.partition(": ")[0], title) for name in row_names(one)}
     return found
+
+
+def exact_examples(component: Coupled, h: Any, known: Known) -> tuple[Array, Array] | None:
+    """Return examples, features (features, n) and targets (targets, n), over which the mean loss is F up to a constant.
+
+    All rows of a table; the mean vector of a data law where it decides the gradient; of a law of examples those with its
+    second moments where these decide the loss. None where there are none such. h: the objective's parameters.
+    """
+    if known.rows is not None:
+        return known.rows
+    degree = component.degree(h)
+    if known.law is not None and degree == 1:
+        return np.empty((0, 1)), known.law.mean[:, None]
+    if known.truth is None or degree is None:
+        return None
+    truth = known.truth
+    # So far from the mean along each axis that means and second moments are those of the law.
+    away = np.diag(np.sqrt(len(truth.mean) * truth.variance))
+    x = truth.mean[:, None] + np.concatenate([away, -away], axis=1)
+    return x, truth.weight @ x + truth.bias[:, None]

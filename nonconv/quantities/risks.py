@@ -19,7 +19,8 @@ class ExcessRisk(NamedTuple):
 class GradientNorm(NamedTuple):
     """|grad F(theta_n)|^2, the squared norm of the mean gradient, over all coordinates.
 
-    Exactly, as excess_risk. Of a network F is the mean loss of its held-out examples, penalty included.
+    Exactly, as excess_risk. A network learns from the rows of a table, or F is the mean loss of its held-out examples; penalty
+    included.
     """
 
 

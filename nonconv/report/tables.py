@@ -28,9 +28,8 @@ def table(run: Run, kind: str, of: str = "error") -> bytes:
     if kind == "csv":
         return path.read_bytes()
     if kind == "json":
-        return (
-            json.dumps({"schema_version": run.summary["schema_version"], "rows": _typed_rows(path)}, indent=1) + "\n"
-        ).encode()
+        document = {"schema_version": run.summary["schema_version"], "rows": _typed_rows(path)}
+        return (json.dumps(document, indent=1) + "\n").encode()
     if kind == "parquet":
         return _parquet(path)
     write = markdown_lines if kind == "md" else latex_lines

@@ -63,7 +63,7 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
         content["counterexample"] = counterexample.summary(cell, tally, evidence)
     if cell.quantities:
         content["quantities"] = quantities.summary(cell, tally)
-    if cell.program.learning:
+    if cell.learns:
         files |= network.files(cell, tally)
         content["network"] = network.summary(cell, tally)
     return files | {"summary.json": as_json(content)}

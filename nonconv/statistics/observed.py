@@ -40,10 +40,7 @@ class Observed:
 
     def squared_gradient(self) -> Array:
         """Return |grad F(theta_n)|^2 at the recorded steps, (R, paths)."""
-        cell = self._seen.cell
-        if cell.program.learning:
-            return self._marked(self._again.engine.noises(np.ascontiguousarray(self.theta), self._again.stop)[0], self.record)
-        return self._marked(risk.squared_gradient(cell, self.theta), self.record)
+        return self._marked(risk.squared_gradient(self._seen.cell, self.theta), self.record)
 
     def course(self, of: str) -> Iterator[tuple[int, Array]]:
         """Yield a distance, or the excess risk, at every step from 0 on: see Seen.course. Raises Stopped."""

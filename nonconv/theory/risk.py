@@ -6,7 +6,7 @@ The expectation is taken of the difference: it loses no digits near theta*, and 
 the mean of X is enough (Objective.mean_is_enough) it is a formula. A finite law is summed over, any other one integrated.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.expectation import Marginal, expectation, marginal
+from nonconv.experiment.quantities import exact_examples
 from nonconv.numerics.arithmetic import Array
 
 MOST_NUMBERS = 2**21
@@ -23,10 +24,13 @@ NODES = 2048
 
 
 def excess_risk(cell: Cell, theta: Array) -> Array:
-    """Return F(theta) - F* for theta (..., dim, paths), shape (..., paths)."""
+    """Return F(theta) - F* for theta (R, dim, paths), shape (R, paths)."""
     assert cell.minimizer is not None
+    if cell.program.learning:
+        best = cell.minimizer[None, :, None]
+        return _mean_loss(cell, theta) - _mean_loss(cell, best)
     loss = cell.program.objective.component.loss
-    found = np.zeros((*theta.shape[:-2], theta.shape[-1]))
+    found = np.zeros((len(theta), theta.shape[2]))
     for j, best in enumerate(cell.minimizer.tolist()):
         own = _constants(cell, j)
 
@@ -34,24 +38,75 @@ def excess_risk(cell: Cell, theta: Array) -> Array:
             """Return the loss at theta minus that at the minimizer."""
             return np.asarray(loss(own, at, x) - loss(own, best, x))
 
-        found += _mean(cell, j, gap, theta[..., j, :])
+        found += _mean(cell, j, gap, theta[:, j])
     return found
 
 
 def squared_gradient(cell: Cell, theta: Array) -> Array:
-    """Return |grad F(theta)|^2 for theta (..., dim, paths), shape (..., paths)."""
-    gradient = cell.program.objective.component.gradient
-    found = np.zeros((*theta.shape[:-2], theta.shape[-1]))
-    for j in range(theta.shape[-2]):
-        own = _constants(cell, j)
+    """Return |grad F(theta)|^2 for theta (R, dim, paths), shape (R, paths)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if cell.program.learning:
+            return np.array([np.square(_mean_gradient(cell, at)).sum(axis=0) for at in theta])
+        gradient = cell.program.objective.component.gradient
+        found = np.zeros((len(theta), theta.shape[2]))
+        for j in range(theta.shape[1]):
+            own = _constants(cell, j)
 
-        def slope(at: Array, x: Array, own: Any = own) -> Array:
-            """Return the gradient of one sample."""
-            return np.asarray(gradient(own, at, x))
+            def slope(at: Array, x: Array, own: Any = own) -> Array:
+                """Return the gradient of one sample."""
+                return np.asarray(gradient(own, at, x))
 
-        with np.errstate(over="ignore"):
-            found += np.square(_mean(cell, j, slope, theta[..., j, :]))
-    return found
+            found += np.square(_mean(cell, j, slope, theta[:, j]))
+        return found
+
+
+@lru_cache(maxsize=8)
+def _examples(cell: Cell) -> tuple[Array, Array]:
+    """Return the examples over which F is a mean: those that are exact, or else the held-out ones."""
+    learning, (component, h, _) = cell.program.learning, cell.program.objective
+    assert learning is not None
+    return exact_examples(component, h, cell.known) or learning.held_out
+
+
+def _parts(cell: Cell, paths: int) -> Iterator[tuple[int, Array, Array]]:
+    """Yield how many examples there are in a part of them, and each path's copy of it, example by example."""
+    x, y = _examples(cell)
+    assert cell.program.learning is not None
+    length = max(1, MOST_NUMBERS // (paths * max(cell.program.learning.work, 1)))
+    for first in range(0, y.shape[1], length):
+        here = y[:, first : first + length]
+        yield here.shape[1], np.repeat(x[:, first : first + length], paths, axis=1), np.repeat(here, paths, axis=1)
+
+
+@np.errstate(all="ignore")
+def _mean_loss(cell: Cell, theta: Array) -> Array:
+    """Return the mean loss of theta (R, dim, paths), penalty included, (R, paths)."""
+    component, _, constants = cell.program.objective
+    assert cell.program.learning is not None
+    rows, paths, number = cell.program.learning.work, theta.shape[2], _examples(cell)[1].shape[1]
+    found = np.zeros((len(theta), paths))
+    for examples, x, y in _parts(cell, paths):
+        n = examples * paths
+        out, work = np.empty((2, n)), np.empty((rows, n))
+        for r, at in enumerate(theta):
+            component.loss(constants, n, np.ascontiguousarray(at), x, y, out, work)
+            found[r] += out[0].reshape(examples, paths).sum(axis=0)
+    # The penalty is weight decay, whose gradient is linear in theta.
+    penalty = np.array([(0.5 * at * component.penalty(constants, at)).sum(axis=0) for at in theta])
+    return np.asarray(found / number + penalty)
+
+
+def _mean_gradient(cell: Cell, theta: Array) -> Array:
+    """Return the gradient of the mean loss of theta (dim, paths), penalty included, (dim, paths)."""
+    component, _, constants = cell.program.objective
+    assert cell.program.learning is not None
+    at, rows, number = np.ascontiguousarray(theta), cell.program.learning.work, _examples(cell)[1].shape[1]
+    found = np.zeros_like(at)
+    with np.errstate(all="ignore"):
+        for examples, x, y in _parts(cell, theta.shape[1]):
+            n = examples * theta.shape[1]
+            component.add_gradient(constants, n, at, x, y, found, np.empty((rows, n)))
+        return np.asarray(found / number + component.penalty(constants, at))
 
 
 def _constants(cell: Cell, j: int) -> Any:
