@@ -71,8 +71,11 @@ def _last_above_rounding(distances: Array, size: float) -> tuple[int, int | None
     # What no longer moves at all stands at rounding errors as well, as where steps vanish beside the iterate.
     moves = np.flatnonzero((distances != distances[-1:]).any(axis=1))
     still = distances.max(axis=1)[-1] <= 1e-6 * max(size, float(distances[0].max()))
-    end = min(above[-1] if len(above) else 0, moves[-1] if len(moves) and still else len(distances) - 1)
-    return int(end), (None if end == len(distances) - 1 else int(end) + 1 if len(above) else 0)
+    last = len(distances) - 1
+    # The last step always equals itself.
+    stands = len(moves) > 0 and still and moves[-1] < last - 1
+    end = min(int(above[-1]) if len(above) else 0, int(moves[-1]) if stands else last)
+    return end, (None if end == last else end + 1 if len(above) else 0)
 
 
 def _reached(record: Steps, at: int) -> str:

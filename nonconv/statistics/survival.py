@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.student import normal
@@ -22,7 +23,7 @@ class Survival(NamedTuple):
     high: Array
 
 
-def kaplan_meier(time: Array, happened: Array, confidence: float = 0.95) -> Survival:
+def kaplan_meier(time: Array, happened: NDArray[np.bool_], confidence: float = 0.95) -> Survival:
     """Estimate survival from the times (n,) at which it happened, or up to which it had not (happened (n,), booleans).
 
     Greenwood's variance on the scale log(-log share), so that intervals stay within 0 and 1. Where the share is 1 or 0 that
