@@ -98,7 +98,7 @@ def test_risk_of_a_finite_law_is_a_sum(tmp_path: Path) -> None:
     theta = np.linspace(-3.0, 5.0, 12).reshape(3, 1, 4)
 
     def mean(f: Callable[[Array], Array], at: Array) -> Array:
-        return np.einsum("...k,k->...", f(at[..., None] - np.array(values)), np.array(chances))
+        return np.asarray(np.einsum("...k,k->...", f(at[..., None] - np.array(values)), np.array(chances)))
 
     def loss(away: Array) -> Array:
         return np.asarray(np.log(np.cosh(away)))

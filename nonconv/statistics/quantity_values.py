@@ -16,6 +16,7 @@ from nonconv.statistics.intervals import Intervals, quantity_intervals, signed_i
 from nonconv.statistics.quantiles import quantiles
 from nonconv.statistics.rates import rate
 from nonconv.statistics.tally import Tally
+from nonconv.theory import risk
 
 
 class Value(NamedTuple):
@@ -62,7 +63,9 @@ def _means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
     part, steps = tally.quantities[k], _steps(cell, asked)
     m = part.moments if part.moments is not None else moments(part.first.joined)
     nearest = np.abs(cell.program.record[:, None] - steps).argmin(axis=0)
-    yield from _rows(asked, steps, m, quantity_intervals(cell, tally, m, nearest, maxima=part.moments is None))
+    maxima = part.moments is None
+    power = 2.0 if maxima else risk.power(cell, asked.quantity.name == "gradient_norm")
+    yield from _rows(asked, steps, m, quantity_intervals(cell, tally, m, nearest, power, maxima))
 
 
 def _signed_means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:

@@ -60,6 +60,23 @@ def squared_gradient(cell: Cell, theta: Array) -> Array:
         return found
 
 
+FAR, FARTHER = 1e6, 1e9
+"""Distances, in lengths of the problem, between which the growth of a quantity is measured."""
+
+
+@lru_cache(maxsize=16)
+@np.errstate(all="ignore")
+def power(cell: Cell, of_gradient: bool) -> float:
+    """Return the power of the distance with which the excess risk grows, or the squared gradient; 2 where that is not seen."""
+    away = (cell.length or 1.0) * np.array([FAR, FARTHER, -FAR, -FARTHER])[:, None, None]
+    center = np.zeros(cell.program.dim) if cell.minimizer is None else cell.minimizer
+    theta = center[None, :, None] + np.broadcast_to(away, (4, cell.program.dim, 1))
+    found = (squared_gradient if of_gradient else excess_risk)(cell, theta)[:, 0]
+    seen = np.log(found[1::2] / found[::2]) / np.log(FARTHER / FAR)
+    seen = seen[np.isfinite(seen)]
+    return max(float(seen.max().round(2)), 0.0) if len(seen) else 2.0
+
+
 @lru_cache(maxsize=8)
 def _examples(cell: Cell) -> tuple[Array, Array]:
     """Return the examples over which F is a mean: those that are exact, or else the held-out ones."""
