@@ -193,16 +193,23 @@ class _Binding:
 
     def _bind_quantities(self, xi: Sequence[str], record: NDArray[np.int64]) -> tuple[Asked, ...]:
         """Return the quantities that are measured; complain about those that the experiment does not have."""
-        component, h = self.objective
+        component = self.objective.component
         learning, exact = self.learning, True
-        if learning and self.model.quantities and not self.problems:
-            exact = quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        if self.model.quantities and not self.problems:
+            exact = self._knows_loss()
         held_out = learning is not None and learning.held_out[0].shape[1] > 0
         setting = quantities.Setting(component, self._has_minimizer, exact, held_out, xi, record, self.model.steps, self.dim)
         asked, wrong = quantities.bind(self.model.quantities, self.document.catalogue, setting)
         for one in wrong:
             self._complain(*one)
         return asked
+
+    def _knows_loss(self) -> bool:
+        """Whether the expected loss is known exactly, up to a constant."""
+        component, h = self.objective
+        if self.learning:
+            return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        return not component.mean_is_enough or self._law is None or self._law.has_mean
 
     @property
     def _has_minimizer(self) -> bool:

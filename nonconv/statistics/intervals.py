@@ -319,7 +319,13 @@ def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> 
         constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
         reasons[constant] = "all paths give the same number though the data are noisy"
         if not order > 2.0:
-            reasons[...] = _without_variance(cell, 2.0 * order, "data")
+            whose = _name_of(cell, "data")
+            known = (
+                "does not say how heavy its tails are"
+                if cell.law is None
+                else f"has moments below order {cell.law.moments:g} only"
+            )
+            reasons[...] = f"losses may have no variance: the {whose} {known}"
         reasons[m.n_finite < n] = ""  # the mean is no number
     none = np.zeros(m.n.shape, dtype=np.bool_)
     return Intervals(_withhold(estimate(m), reasons, none), reasons, none)

@@ -71,10 +71,8 @@ def _means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
 def _signed_means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
     """Yield the mean at each step of a number that may be negative."""
     numbers = tally.quantities[k].first.joined
-    # A loss is about a square, or a product with the data; it has a variance if both have one.
-    order = np.inf if cell.law is None else cell.law.finite_moments
     m = moments(numbers)
-    yield from _rows(asked, _steps(cell, asked), m, signed_intervals(cell, tally, numbers, order / 2.0))
+    yield from _rows(asked, _steps(cell, asked), m, signed_intervals(cell, tally, numbers, risk.order_of_losses(cell)))
 
 
 def _rows(asked: Asked, steps: Steps, m: Moments, found: Intervals) -> Iterator[Value]:

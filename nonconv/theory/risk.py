@@ -6,6 +6,7 @@ The expectation is taken of the difference: it loses no digits near theta*, and 
 the mean of X is enough (Objective.mean_is_enough) it is a formula. A finite law is summed over, any other one integrated.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
@@ -16,6 +17,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.expectation import Marginal, expectation, marginal
 from nonconv.experiment.quantities import exact_examples
 from nonconv.numerics.arithmetic import Array
+from nonconv.theory.moments import finite_moments
 
 MOST_NUMBERS = 2**21
 """Numbers in memory at once: values of theta times values of x."""
@@ -62,6 +64,8 @@ def squared_gradient(cell: Cell, theta: Array) -> Array:
 
 FAR, FARTHER = 1e6, 1e9
 """Distances, in lengths of the problem, between which the growth of a quantity is measured."""
+SLOW, MOST_COORDINATES = 0.1, 64
+"""A power below which nothing grows, and the coordinates that are looked at; others are alike but for constants."""
 
 
 @lru_cache(maxsize=16)
@@ -72,9 +76,34 @@ def power(cell: Cell, of_gradient: bool) -> float:
     center = np.zeros(cell.program.dim) if cell.minimizer is None else cell.minimizer
     theta = center[None, :, None] + np.broadcast_to(away, (4, cell.program.dim, 1))
     found = (squared_gradient if of_gradient else excess_risk)(cell, theta)[:, 0]
-    seen = np.log(found[1::2] / found[::2]) / np.log(FARTHER / FAR)
-    seen = seen[np.isfinite(seen)]
-    return max(float(seen.max().round(2)), 0.0) if len(seen) else 2.0
+    return round(_growth(found), 2) if np.isfinite(found).any() else 2.0
+
+
+@np.errstate(all="ignore")
+def order_of_losses(cell: Cell) -> float:
+    """Return the order below which differences of losses on a path have moments; nan if a law does not say.
+
+    One grows with a power of the datum, and with a power of the iterate, which may go together.
+    """
+    if cell.law is None:
+        return math.inf
+    loss, far = cell.program.objective.component.loss, (cell.length or 1.0) * np.array([FAR, FARTHER, -FAR, -FARTHER])
+    by_datum = by_iterate = 0.0
+    for j in range(min(cell.program.dim, MOST_COORDINATES)):
+        own, near = _constants(cell, j), far[0] * 1e-6
+        of_datum = np.abs(loss(own, near, far) - loss(own, 0.0, far))
+        of_iterate = np.abs(loss(own, far, near) - loss(own, 0.0, near))
+        by_datum, by_iterate = max(by_datum, _growth(of_datum)), max(by_iterate, _growth(of_iterate))
+    data = cell.law.finite_moments / by_datum if by_datum > SLOW else math.inf
+    iterate = finite_moments(cell).order / by_iterate if by_iterate > SLOW else math.inf
+    # Both may be large together, which halves what each has.
+    return min(data, iterate) / 2.0 if math.isfinite(data) and math.isfinite(iterate) else min(data, iterate)
+
+
+def _growth(values: Array) -> float:
+    """Return the power with which values at FAR, FARTHER and beyond 0 grow; 0 where they do not."""
+    seen = np.log(values[1::2] / values[::2]) / np.log(FARTHER / FAR)
+    return max(float(seen[np.isfinite(seen)].max(initial=0.0)), 0.0)
 
 
 @lru_cache(maxsize=8)
