@@ -94,7 +94,7 @@ def test_risk_of_a_finite_law_is_a_sum(tmp_path: Path) -> None:
     values, chances = [-1.0, 0.5, 4.0], [0.5, 0.25, 0.25]
     data = {"name": "discrete", "values": values, "probabilities": chances}
     cell = cell_of(tmp_path, objective={"name": "formula", "loss": "log(cosh(theta - x))", "data": data}, xi=[0])
-    cell = replace(cell, minimizer=np.array([0.25]))
+    cell = replace(cell, best=np.array([0.25]))
     theta = np.linspace(-3.0, 5.0, 12).reshape(3, 1, 4)
 
     def mean(f: Callable[[Array], Array], at: Array) -> Array:
@@ -117,7 +117,7 @@ def test_risk_by_quadrature(tmp_path: Path) -> None:
     """E sqrt(1 + (theta - X)^2) of uniform X, against scipy's integral."""
     data = {"name": "uniform", "low": -1.0, "high": 2.0}
     cell = cell_of(tmp_path, objective={"name": "formula", "loss": "sqrt(1 + (theta - x)**2)", "data": data}, xi=[0])
-    cell = replace(cell, minimizer=np.array([0.5]))
+    cell = replace(cell, best=np.array([0.5]))
     theta = np.array([-2.0, 0.5, 1.0, 30.0])
 
     def mean(at: float) -> float:
@@ -155,13 +155,13 @@ def test_risk_of_least_squares_on_rows(tmp_path: Path, decay: float) -> None:
     def loss(at: Array) -> float:
         return float(((at[0] * x + at[1] - y) ** 2).mean() / 2.0 + decay / 2.0 * (at**2).sum())
 
-    assert cell.minimizer is not None
+    assert cell.best is not None
     theta = np.array([[0.0, 3.0, 9.0], [1.0, -2.0, 0.5]])
-    expected = [loss(at) - loss(cell.minimizer) for at in theta.T]
+    expected = [loss(at) - loss(cell.best) for at in theta.T]
     np.testing.assert_allclose(risk.excess_risk(cell, theta[None])[0], expected, rtol=1e-10)
     slopes = [optimize.approx_fprime(at, loss, 1e-7) for at in theta.T]
     np.testing.assert_allclose(risk.squared_gradient(cell, theta[None])[0], [(s**2).sum() for s in slopes], rtol=1e-4)
-    assert risk.squared_gradient(cell, cell.minimizer[None, :, None]) < 1e-18
+    assert risk.squared_gradient(cell, cell.best[None, :, None]) < 1e-18
 
 
 def test_risk_of_least_squares_on_a_law(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_risk_of_least_squares_on_a_law(tmp_path: Path) -> None:
     cell = cell_of(tmp_path, objective={"name": "linear_model", "data": data, "intercept": False}, quantities=["excess_risk"])
     truth = cell.known.truth
     assert truth is not None
-    assert cell.minimizer is not None
+    assert cell.best is not None
     theta = np.array([[0.0, 3.0], [1.0, -2.0]])
-    expected = (truth.variance[:, None] * (theta - cell.minimizer[:, None]) ** 2).sum(axis=0) / 2.0
+    expected = (truth.variance[:, None] * (theta - cell.best[:, None]) ** 2).sum(axis=0) / 2.0
     np.testing.assert_allclose(risk.excess_risk(cell, theta[None])[0], expected, rtol=1e-12)
 
 

@@ -94,11 +94,11 @@ def _find_missing(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -
     objective, found = setting.objective, []
     name = quantity.name
     for need in quantity.needs(h):
-        if need == "minimizer" and not setting.minimizer:
+        if need in ("minimizer", "mean gradient") and isinstance(objective, Objective) and not setting.exact:
+            found.append(Wrong(path, f"{name} needs the mean of the data, which have none"))
+        elif need == "minimizer" and not setting.minimizer:
             more = "; of a network risk.csv has the risk" if isinstance(objective, Coupled) else ""
             found.append(Wrong(path, f"{name} needs F*, and {objective.name} has no known minimizer here{more}"))
-        elif need in ("minimizer", "mean gradient") and isinstance(objective, Objective) and not setting.exact:
-            found.append(Wrong(path, f"{name} needs the mean of the data, which have none"))
         elif need == "minimizer" and not setting.exact:
             found.append(Wrong(path, f"{name} needs F exactly: rows of a table, or a loss that moments decide"))
         elif need == "mean gradient" and not (setting.exact or setting.held_out):

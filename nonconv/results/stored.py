@@ -77,6 +77,22 @@ class QuantityEnd(TypedDict):
     note: str
 
 
+class Point(TypedDict):
+    """A minimum of the mean loss in one coordinate, or an interval of them."""
+
+    low: float
+    high: float
+    above: float
+
+
+class Minima(TypedDict):
+    """The minima that a number of coordinates share."""
+
+    coordinate: int
+    alike: int
+    points: list[Point]
+
+
 class Summary(TypedDict):
     """summary.json."""
 
@@ -93,6 +109,7 @@ class Summary(TypedDict):
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
     quantities: NotRequired[list[QuantityEnd]]
+    minima: NotRequired[list[Minima]]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
 

@@ -72,8 +72,7 @@ def measured(cell: Cell, first: int, start: Array, pieces: Iterable[tuple[Slice,
     """
     steps, program, paths = steps_of(cell), cell.program, start.shape[1]
     # Any point serves; near the minimizer differences are small.
-    known = np.zeros(program.dim) if cell.minimizer is None else cell.minimizer
-    reference = np.where(np.isfinite(known), known, 0.0)
+    reference = np.zeros(program.dim) if cell.best is None else cell.best
     past = _past(cell, reference, paths)
     lost, least, total = np.empty((len(steps), paths)), np.empty((len(steps), paths)), np.zeros(paths)
     before, at = start[None], 0
@@ -221,9 +220,7 @@ class Range(NamedTuple):
 
 def _range(cell: Cell, j: int, least: Array, most: Array) -> Range:
     """Return where the best point may be: the domain, or around these samples (paths,) and the reference points."""
-    known = [np.zeros(1)]
-    if cell.minimizer is not None and np.isfinite(cell.minimizer[j]):
-        known.append(cell.minimizer[j : j + 1])
+    known = [np.zeros(1), *([] if cell.best is None else [cell.best[j : j + 1]])]
     low, high = (pick([*known, values]) for pick, values in ((_lowest, least), (_highest, most)))
     room = np.maximum(0.5 * (high - low), 1e-3)
     return Range(low - room, high + room, ends=False)

@@ -27,13 +27,13 @@ NODES = 2048
 
 def excess_risk(cell: Cell, theta: Array) -> Array:
     """Return F(theta) - F* for theta (R, dim, paths), shape (R, paths)."""
-    assert cell.minimizer is not None
+    assert cell.best is not None
     if cell.program.learning:
-        best = cell.minimizer[None, :, None]
+        best = cell.best[None, :, None]
         return _mean_loss(cell, theta) - _mean_loss(cell, best)
     loss = cell.program.objective.component.loss
     found = np.zeros((len(theta), theta.shape[2]))
-    for j, best in enumerate(cell.minimizer.tolist()):
+    for j, best in enumerate(cell.best.tolist()):
         own = _constants(cell, j)
 
         def gap(at: Array, x: Array, own: Any = own, best: float = best) -> Array:
@@ -73,7 +73,7 @@ SLOW, MOST_COORDINATES = 0.1, 64
 def power(cell: Cell, of_gradient: bool) -> float:
     """Return the power of the distance with which the excess risk grows, or the squared gradient; 2 where that is not seen."""
     away = (cell.length or 1.0) * np.array([FAR, FARTHER, -FAR, -FARTHER])[:, None, None]
-    center = np.zeros(cell.program.dim) if cell.minimizer is None else cell.minimizer
+    center = np.zeros(cell.program.dim) if cell.best is None else cell.best
     theta = center[None, :, None] + np.broadcast_to(away, (4, cell.program.dim, 1))
     found = (squared_gradient if of_gradient else excess_risk)(cell, theta)[:, 0]
     return round(_growth(found), 2) if np.isfinite(found).any() else 2.0
