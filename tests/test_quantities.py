@@ -469,3 +469,82 @@ def test_tables_of_quantities(tmp_path: Path) -> None:
     rows = json.loads(good("table", run.folder, "--of", "quantities", "--format", "json"))["rows"]
     assert {row["quantity"] for row in rows} >= {"regret", "q50: minimizer"}
     assert bad("table", run.folder, "--of", "laws") == "--of: there is no table 'laws'\n  allowed: error, quantities, law\n"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "said"),
+    [
+        ("exces_risk", "quantities[0]: unknown quantity 'exces_risk'"),
+        ({"name": "first_passage"}, "quantities[0].level: missing; first_passage needs it"),
+        ({"name": "first_passage", "level": -1.0}, "quantities[0].level: must be a number > 0, got -1"),
+        ({"name": "quantile", "level": 1.0}, "quantities[0].level: must be a number > 0 and < 1, got 1"),
+        ({"name": "rate", "xi": "start"}, "quantities[0].xi: start is not among the config's xi"),
+        ({"name": "rate", "xi": [[1.0]]}, "quantities[0].xi: must be minimizer, got a list"),
+        (
+            {"name": "first_passage", "level": 1.0, "of": "excess_risk", "xi": "minimizer"},
+            "excess risk has no xi",
+        ),
+        ({"name": "law", "steps": [59]}, "quantities[0].steps[0]: step 59 is not recorded"),
+        ({"name": "law", "coordinate": 2}, "quantities[0].coordinate: must be a coordinate from 1 to 1, got 2"),
+        (["rate", "rate"], "quantities[1]: duplicate quantity rate: minimizer; first given as quantities[0]"),
+        (3, "quantities: cannot be 3"),
+        (["rate"] * 33, "quantities: "),
+    ],
+)
+def test_quantities_that_cannot_be(tmp_path: Path, quantity: Any, said: str) -> None:
+    wanted = quantity if isinstance(quantity, list | int) else [quantity]
+    config = SGD | {"xi": ["minimizer"], "quantities": wanted}
+    assert said in bad("validate", written(tmp_path, config))
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ({"name": "toint"}, "excess_risk needs F*, and toint has no known minimizer here"),
+        (
+            {"name": "mlp", "data": {"name": "teacher"}},
+            "mlp has no known minimizer here; of a network",
+        ),
+        ({"name": "quadratic", "data": {"name": "cauchy"}}, "excess_risk needs the mean of the data, which have none"),
+        (
+            {"name": "linear_model", "loss": "logistic", "data": {"name": "linear", "labels": "classes"}},
+            "excess_risk needs F exactly",
+        ),
+    ],
+)
+def test_risks_that_are_not_known(tmp_path: Path, objective: Any, said: str) -> None:
+    config = SGD | {"xi": ["start"], "objective": objective, "quantities": ["excess_risk"]}
+    assert said in bad("validate", written(tmp_path, config))
+
+
+def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: Path) -> None:
+    """Nor do its defaults."""
+    plain, none = cell_of(tmp_path / "a"), cell_of(tmp_path / "b", quantities=[])
+    one, same = (cell_of(tmp_path / name, quantities=asked) for name, asked in (("c", "rate"), ("d", [{"name": "rate"}])))
+    assert plain.identity == none.identity != one.identity == same.identity
+    assert "quantities" not in plain.portable
+
+
+@pytest.mark.usefixtures("reference")
+def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Final values and paired differences in sweep.csv, as those of the cells; and so in compare."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    asked = ["excess_risk", "average_regret", "rate", {"name": "first_passage", "level": 0.3}]
+    record = {"points": 40, "paths": 4}
+    config = SGD | {"xi": ["minimizer"], "paths": 50, "quantities": asked, "record": record}
+    path = written(tmp_path, config | {"sweep": {"learning_rate": [0.05, 0.1]}})
+    good("sweep", path, "--out", tmp_path / "out", "-q")
+    with (tmp_path / "out" / "sweep.csv").open() as file:
+        first, second = csv.DictReader(file)
+    runs = [read_run(tmp_path / "out" / "cells" / row["cell"]) for row in (first, second)]
+    for row, run in zip((first, second), runs, strict=True):
+        assert float(row["excess_risk"]) == last(run, "excess_risk")["value"]
+        assert float(row["rate: minimizer_low"]) == last(run, "rate: minimizer")["ci_low"]
+        assert float(row["first_passage_median: minimizer 0.3"]) == last(run, "first_passage_median: minimizer 0.3")["value"]
+    away = [last(run, "average_regret")["value"] for run in runs]
+    assert float(second["difference_average_regret"]) == pytest.approx(away[1] - away[0])
+    assert (first["difference_average_regret"], "difference_rate: minimizer" in first) == ("", False)
+    told = good("compare", *(run.folder for run in runs))
+    assert "average_regret" in told
+    assert "excess_risk" in told
+    good("verify", tmp_path / "out")

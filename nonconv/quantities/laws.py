@@ -35,7 +35,7 @@ def values(h: Law, seen: Seen) -> Array:
 LAW = Quantity(
     name="law",
     parameters=Law,
-    paper="Massart (1990), The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality, Ann. Probab. 18",
+    paper="Massart (1990), Ann. Probab. 18: the constant of Dvoretzky, Kiefer and Wolfowitz",
     kind="law",
     title=lambda h: f"law of Θₙ{'' if h.coordinate == 1 else f', coordinate {h.coordinate}'}",
     label=lambda h, xi: "law" if h.coordinate == 1 else f"law: coordinate {h.coordinate}",

@@ -25,7 +25,7 @@ class AverageRegret(NamedTuple):
     """The regret per step, R_n / n, of `regret`. It tends to 0 where a method learns as well as the best fixed point does."""
 
 
-ZINKEVICH = "Zinkevich (2003), Online convex programming and generalized infinitesimal gradient ascent, ICML"
+ZINKEVICH = "Zinkevich (2003), Online convex programming, ICML"
 
 
 def average(h: AverageRegret, seen: Seen) -> Array:
