@@ -27,7 +27,7 @@ class GradientNorm(NamedTuple):
 EXCESS_RISK = Quantity(
     name="excess_risk",
     parameters=ExcessRisk,
-    paper="Bottou, Curtis, Nocedal (2018), Optimization methods for machine learning, SIAM Review 60, 4.2",
+    paper="Bottou, Curtis, Nocedal (2018), Methods for machine learning, SIAM Review 60, 4.2",
     kind="mean",
     title=lambda h: "E F(Θₙ) − F*",
     label=lambda h, xi: "excess_risk",
@@ -38,7 +38,7 @@ EXCESS_RISK = Quantity(
 GRADIENT_NORM = Quantity(
     name="gradient_norm",
     parameters=GradientNorm,
-    paper="Bottou, Curtis, Nocedal (2018), Optimization methods for machine learning, SIAM Review 60, 4.3",
+    paper="Bottou, Curtis, Nocedal (2018), Methods for machine learning, SIAM Review 60, 4.3",
     kind="mean",
     title=lambda h: "E |∇F(Θₙ)|²",
     label=lambda h, xi: "gradient_norm",
