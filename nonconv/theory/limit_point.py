@@ -14,7 +14,8 @@ from nonconv.experiment.minima import Minima, Minimum, find_minima
 from nonconv.experiment.structure import Noise
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
-from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory import least_squares
+from nonconv.theory.modes import curvatures
 
 MOST_COORDINATES = 64
 """Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
@@ -38,31 +39,40 @@ POWER_STEPS = 30
 class LimitPoint(NamedTuple):
     """The gradient near the limit. curvature, spread: mean and variance over data of the largest second derivative.
 
-    Both are None where they are not known.
+    Both are None where they are not known. growth: by what factor a step of SGD multiplies the mean square of the distance
+    where that is large, at the limits of the schedules; None where it is not known. From 1 on there is no stationary mean
+    square, even if no path escapes.
     """
 
     noise: Noise
     curvature: float | None = None
     spread: float = 0.0
+    growth: float | None = None
 
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    everywhere = curvatures(cell)
+    if everywhere is not None and cell.law is not None:
+        return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
-        examples = _draw_examples(cell)
-        noise = _noise_of_network(cell, *examples)
-        # Elsewhere nothing rests on it, and it takes time.
-        asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
-        curved = theta is not None and asked and bool(np.isfinite(theta).all())
-        curvature, spread = _largest_curvature(cell, theta, *examples) if curved and theta is not None else (None, 0.0)
-        return LimitPoint(noise, curvature, spread)
-    if cell.law is None:
-        return LimitPoint("unknown")
-    constant = cell.law.constant
-    if cell.program.objective.component is QUADRATIC:
-        curvature = 2.0 * float(np.max(cell.program.objective.constants.scale))
-        return LimitPoint("none" if constant else "persists", curvature)
-    return _of_separable(cell, constant)
+        return _of_coupled(cell, theta)
+    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, cell.law.constant)
+
+
+def _of_coupled(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Evaluate the gradient at the minimizer where one is known, else at theta (dim,), on some examples."""
+    examples = _draw_examples(cell)
+    noise = _noise_of_network(cell, *examples)
+    known = least_squares.curvature(cell)
+    if known is not None:
+        return LimitPoint(noise, *known, least_squares.growth(cell))
+    # Elsewhere nothing rests on it, and it takes time.
+    asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
+    at = theta if cell.minimizer is None else cell.minimizer
+    if at is None or not asked or not np.isfinite(at).all():
+        return LimitPoint(noise)
+    return LimitPoint(noise, *_largest_curvature(cell, at, *examples))
 
 
 def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
@@ -211,14 +221,36 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
     assert isinstance(network, Coupled)
     if _is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
         return "none"
-    if np.any(network.penalty(constants, np.ones(p.dim))):
+    if cell.minimizer is None and np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
+    if cell.minimizer is not None or (network.minimizer is not None and cell.known.rows is not None):
+        return _noise_at(cell, x, y)
     source = dataset.source(of_data)
     if dataset.label_noise(of_data) == "none" and source is not None and network.represents(h, source):
         return "vanishes"
     if network.represents(h, Layers((), "identity")):
-        return "vanishes" if _is_linear(x, y) else "persists"
+        fits = dataset.label_noise(of_data) == "none" or dataset.examples(of_data) is not None
+        return "vanishes" if fits and _is_linear(*(cell.known.rows or (x, y))) else "persists"
     return _noise_of_labels(cell, x, y)
+
+
+def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
+    """Return whether gradients vary at the minimizer: of all rows of a table, else of the examples x, y."""
+    (dataset, of_data, _), minimizer = cell.program.data, cell.minimizer
+    if minimizer is None:
+        return "unknown"  # as of classes that can be told apart, with which the noise may vanish at infinity
+    rows = cell.known.rows
+    x, y = (x, y) if rows is None else rows
+    at_once = max(1, MOST_NUMBERS // cell.program.dim)
+    here = around = 0.0
+    for first in range(0, x.shape[1], at_once):
+        part = slice(first, first + at_once)
+        # Gradients elsewhere, by which those at the minimizer are measured: at 0, and at its mirror image.
+        sizes = [float(np.abs(_each_gradient(cell, k * minimizer, x[:, part], y[:, part])).max()) for k in (1.0, 0.0, 2.0)]
+        here, around = max(here, sizes[0]), max(around, *sizes[1:])
+    quiet = here <= NEGLIGIBLE * around
+    # A law may have rare examples that were not drawn.
+    return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
 
 def _is_full_batch(cell: Cell) -> bool:
@@ -232,7 +264,7 @@ def _noise_of_labels(cell: Cell, x: Array, y: Array) -> Noise:
     (dataset, of_data, _), dim = cell.program.data, cell.program.dim
     examples = dataset.examples(of_data)
     # As many weights as labels may fit them all, and a larger network what a linear one fits.
-    fits = examples is not None and (dim >= examples * len(y) or _is_linear(x, y))
+    fits = examples is not None and (dim >= examples * len(y) or _is_linear(*(cell.known.rows or (x, y))))
     return "unknown" if dataset.label_noise(of_data) == "none" or fits else "persists"
 
 
