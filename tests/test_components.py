@@ -113,6 +113,12 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("learning_rate", "cosine"): [{"value": 1.0, "steps": 12}, {"value": 1.0, "steps": 1, "final": 0.25}],
     ("learning_rate", "cyclic"): [{"low": 0.25, "high": 1.0, "period": 6}, {"low": 0.0, "high": 1.0, "period": 3}],
     ("learning_rate", "piecewise"): [{"values": (1.0, 0.5, 0.25), "until": (10, 20)}, {"values": (0.5,), "until": ()}],
+    ("learning_rate", "formula"): [
+        {"value": "a / sqrt(n + 10)", "constants": Constants(a=0.1)},
+        {"value": "0.1 + 0.05 * mod(n, 4)"},
+        {"value": "0.1 * n / (n + 10)"},
+    ],
+    ("batch_size", "formula"): [{"value": "ceil(sqrt(n))"}, {"value": "1 + mod(n, 4)"}],
     ("batch_size", "constant"): [{"value": 32}],
     ("batch_size", "power"): [
         {"value": 0.3, "exponent": 1.0},
@@ -642,6 +648,12 @@ FORMULAS: dict[tuple[str, str], Callable[[Any, int], float]] = {
     ("learning_rate", "cosine"): half_cosine,
     ("learning_rate", "cyclic"): triangle,
     ("learning_rate", "piecewise"): piece,
+    ("learning_rate", "formula"): lambda h, n: {
+        "a / sqrt(n + 10)": 0.1 / math.sqrt(n + 10),
+        "0.1 + 0.05 * mod(n, 4)": 0.1 + 0.05 * (n % 4),
+        "0.1 * n / (n + 10)": 0.1 * n / (n + 10),
+    }[h.value],
+    ("batch_size", "formula"): lambda h, n: {"ceil(sqrt(n))": math.ceil(math.sqrt(n)), "1 + mod(n, 4)": 1 + n % 4}[h.value],
     ("batch_size", "constant"): lambda h, n: h.value,
     ("batch_size", "power"): smallest_size,
     ("batch_size", "piecewise"): piece,

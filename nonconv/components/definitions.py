@@ -603,10 +603,20 @@ class Point(Component):
 
 
 class Limits(NamedTuple):
-    """liminf and limsup of a schedule as n -> infinity."""
+    """liminf and limsup of a schedule as n -> infinity, or bounds of them; both nan where they are not known."""
 
     low: float
     high: float
+
+    @classmethod
+    def unknown(cls) -> "Limits":
+        """Return the limits of which nothing is known: no verdict on n -> infinity rests on such a schedule."""
+        return cls(np.nan, np.nan)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known."""
+        return not (np.isnan(self.low) or np.isnan(self.high))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -616,8 +626,10 @@ class Schedule(Component):
     value: (parameters, n) -> array like n, steps as floats (steps,).
     limits: parameters -> Limits as n -> infinity.
     summable: parameters -> whether a rate that tends to 0 has a finite sum, so that bounded steps lead nowhere far.
+    tabulated: whether only a look at all steps of a run tells that values are what its kind takes, as of a formula.
     """
 
     value: Callable[[Parameters, Array], Array]
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
+    tabulated: bool = False

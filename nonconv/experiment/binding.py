@@ -41,7 +41,7 @@ from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
-from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
+from nonconv.experiment.schedules import FITS, BatchSizes, describe_schedule, find_misfit, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -133,6 +133,8 @@ class _Binding:
         model = self.model  # with the start that was chosen
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
+        self._check_values("learning_rate", rate)
+        self._check_values("batch_size", batch)
         period = find_period(rate, batch, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
@@ -287,6 +289,13 @@ class _Binding:
         elif with_floors > most:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
+
+    def _check_values(self, kind: str, schedule: Chosen) -> None:
+        """Complain if a schedule is at some step of the run not what its kind takes."""
+        misfit = find_misfit(kind, schedule, self.model.steps)
+        if misfit:
+            step, value = misfit
+            self._complain((kind, "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""

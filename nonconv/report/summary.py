@@ -15,6 +15,8 @@ from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
 from nonconv.results.csv_text import INFINITE
 
+LONGEST_FORMULA = 60
+"""Characters of a formula, and of its constants, in a sentence."""
 MOST_MINIMA = 4
 """Coordinates whose minima are told."""
 
@@ -55,7 +57,8 @@ def _objective(run: Run) -> str:
     if "network" in run.summary:
         return network_text.architecture(run)
     objective = run.config["objective"]
-    return f"{objective['name']} ({_data(objective)}dim {run.summary['dim']})"
+    name = f"the loss {_formula(objective['loss'], objective)}" if objective["name"] == "formula" else objective["name"]
+    return f"{name} ({_data(objective)}dim {run.summary['dim']})"
 
 
 def _data(objective: dict[str, Any]) -> str:
@@ -63,10 +66,21 @@ def _data(objective: dict[str, Any]) -> str:
     return f"{objective['data']['name']} data, " if "data" in objective else ""
 
 
+def _formula(text: str, config: dict[str, Any]) -> str:
+    """Write a formula in short, with its constants: `a/n (a = 0.1)`."""
+    constants = ", ".join(f"{name} = {value}" for name, value in config["constants"].items())
+    return " ".join(text.split() if len(text) <= LONGEST_FORMULA else [f"{text[: LONGEST_FORMULA - 3]}..."]) + (
+        f" ({constants})" if 0 < len(constants) <= LONGEST_FORMULA else ""
+    )
+
+
 def schedule(config: dict[str, Any]) -> str:
-    """Describe a schedule: `0.05`, `0.05 after 100 steps of warm-up` or `power (value 0.2, exponent 0.75)`."""
+    """Describe a schedule: `0.05`, `0.05 after 100 steps of warm-up`, `power (value 0.2, exponent 0.75)` or a formula."""
+    warmup = f" after {config['warmup']} steps of warm-up" if config.get("warmup") else ""
     if config["name"] == "constant":
-        return f"{config['value']:g}" + (f" after {config['warmup']} steps of warm-up" if config.get("warmup") else "")
+        return f"{config['value']:g}{warmup}"
+    if config["name"] == "formula":
+        return f"{_formula(config['value'], config)}{warmup}"
     parameters = ", ".join(f"{key} {value}" for key, value in config.items() if key != "name" and value not in (0, None))
     return f"{config['name']} ({parameters})"
 

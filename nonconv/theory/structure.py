@@ -51,11 +51,14 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         reasons.append(Reason("noise", _noise_text(here)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
     irregular, regime_steps = _irregular(cell, drive)
+    unknown = _unknown_limits(cell)
+    if unknown and cell.learning_rate.limits.high != 0:  # of a rate that tends to 0 the batch size does not matter
+        reasons, forbids = [], []
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else "",
+        void=unknown or (void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else ""),
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -66,6 +69,18 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         relaxation=_relaxation(cell, here),
         may_settle=_may_settle(cell),
     )
+
+
+def _unknown_limits(cell: Cell) -> str:
+    """Say of which schedules nothing is known as n -> infinity; empty if of none."""
+    schedules = {"learning rate": cell.learning_rate, "batch size": cell.batch_size}
+    unknown = [name for name, schedule in schedules.items() if not schedule.limits.known]
+    return f"the limit of the {' and of the '.join(unknown)} is not known" if unknown else ""
+
+
+def _least_batch(cell: Cell) -> float:
+    """Return the least batch size in the limit; 1 where it is not known."""
+    return max(cell.batch_size.limits.low, 1.0) if cell.batch_size.limits.known else 1.0
 
 
 def _noise_text(here: LimitPoint) -> str:
@@ -108,7 +123,7 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
         return False
     if here.growth is not None and cell.program.optimizer.component is SGD:
         return here.growth < 1.0 + ROUNDED
-    square = here.curvature * here.curvature + here.spread / max(cell.batch_size.limits.low, 1.0)
+    square = here.curvature * here.curvature + here.spread / _least_batch(cell)
     most = 2.0 if cell.program.optimizer.component is SGD else 1.0
     return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
 
@@ -143,8 +158,9 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
     most = math.inf if rate == 0 else rule.stable_below(h) if rule.stable_below else None
-    of_any = most == math.inf and rate > 0 and here.curvature == math.inf
-    if most is None or of_any or (here.curvature is None and 0 < most < math.inf):
+    # A rate that is not finite is not known, or grows without bound.
+    wild = not math.isfinite(rate) or (most == math.inf and rate > 0 and here.curvature == math.inf)
+    if most is None or wild or (here.curvature is None and 0 < most < math.inf):
         return None, ""
     if most == 0:
         return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
@@ -157,7 +173,7 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
             f"{product:.3g}, and must be below {most:.3g}"
         )
     # Products, for a power of a float that overflows is an error.
-    growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / max(cell.batch_size.limits.low, 1.0)
+    growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / _least_batch(cell)
     if here.growth is not None:
         growth = here.growth - ROUNDED  # features that are linearly dependent give 1, for what they do not see never changes
     if rule is SGD and here.spread > 0 and growth >= 1:
@@ -205,8 +221,11 @@ def _scale(cell: Cell) -> tuple[float, ...]:
 def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     """Say why the schedules are not in their limit regime on the spans, and with how many steps they would be; else empty."""
     rate, batch, spans = cell.learning_rate, cell.batch_size, cell.program.plan.spans
-    if not spans or rate.limits.high == 0 or batch.limits.low == math.inf:
+    if not spans or rate.limits.high == 0 or (batch.limits.low == math.inf and rate.limits.known):
         return "", 0
+    unknown = _unknown_limits(cell)
+    if unknown:
+        return unknown, 0
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
     if cell.period > spans[0].last - spans[0].first:
         return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
