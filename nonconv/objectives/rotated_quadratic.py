@@ -170,7 +170,7 @@ def minimizer(h: RotatedQuadratic, shape: Shape, known: Known) -> Array | str:
 ROTATED_QUADRATIC = Coupled(
     name="rotated_quadratic",
     parameters=RotatedQuadratic,
-    paper="the quadratic of arXiv:2407.08100 in rotated axes; Mezzadri (2007), arXiv:math-ph/0609050, for R",
+    paper="arXiv:2407.08100, in rotated axes; for R Mezzadri (2007), arXiv:math-ph/0609050",
     check=check,
     groups=groups,
     constants=RotatedQuadraticConstants,
