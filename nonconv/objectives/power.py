@@ -90,7 +90,7 @@ def minimizer(h: Power, law: Law) -> Array:
 POWER = Objective(
     name="power",
     parameters=Power,
-    paper="docs/theory.md, where the minimum is flat",
+    paper="docs/objectives.md",
     constants=PowerConstants,
     prepare=prepare,
     loss=loss,
