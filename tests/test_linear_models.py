@@ -302,9 +302,9 @@ def test_separable_classes_have_no_minimizer(x: list[float], y: list[int], exist
 def test_without_a_minimizer_xi_says_why(folder: Path) -> None:
     separable = linear(law(labels="classes", noise=0.0), loss="logistic")
     assert [xi.label for xi in cell_of(folder, config_of(separable)).xi] == ["path_mean", "last"]
-    with pytest.raises(ConfigError, match="linear_model has no minimizer here: the classes can be told apart"):
+    with pytest.raises(ConfigError, match="linear_model has no known minimizer: the classes can be told apart"):
         cell_of(folder, config_of(separable, xi="minimizer"))
-    with pytest.raises(ConfigError, match="rotated_quadratic has no minimizer here: the data have no mean"):
+    with pytest.raises(ConfigError, match="rotated_quadratic has no known minimizer: the data have no mean"):
         cell_of(folder, config_of({"name": "rotated_quadratic", "data": "cauchy"}, xi="minimizer"))
     with pytest.raises(ConfigError, match="he draws weights by the widths of layers, which rotated_quadratic does not have"):
         cell_of(folder, config_of({"name": "rotated_quadratic", "data": "normal"}, start="he"))

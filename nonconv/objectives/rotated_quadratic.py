@@ -60,7 +60,7 @@ def check_shape(h: RotatedQuadratic, shape: Shape) -> list[Complaint]:
     """Refuse eigenvalues of another number than coordinates."""
     if h.eigenvalues is not None and len(h.eigenvalues) != shape.targets:
         what = f"has {len(h.eigenvalues)} numbers for an objective of dim {shape.targets}"
-        return [Complaint("eigenvalues", what, f"{shape.targets} numbers")]
+        return [Complaint("eigenvalues", what, f"{shape.targets} numbers, or dim: {len(h.eigenvalues)}")]
     return []
 
 
@@ -163,7 +163,7 @@ def penalty(k: RotatedQuadraticConstants, theta: Lanes) -> Lanes:
 def minimizer(h: RotatedQuadratic, shape: Shape, known: Known) -> Array | str:
     """Return E X, (dim,)."""
     if known.law is None:
-        return "it is not known for this data"
+        return "that of this data is not computed"
     return "the data have no mean" if np.isnan(known.law.mean).any() else known.law.mean
 
 
