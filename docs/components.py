@@ -68,7 +68,8 @@ def entry(component: Component) -> str:
     """One component: its docstring as text, its parameters as a table."""
     text = folded(inspect.cleandoc(component.parameters.__doc__ or ""))
     parameters = parameters_of(component.parameters)
-    return f"### {component.name}\n\n{text}\n\nSource: {component.paper}\n\n{table(parameters) if parameters else ''}"
+    source = folded(f"Source: {component.paper}")
+    return f"### {component.name}\n\n{text}\n\n{source}\n\n{table(parameters) if parameters else ''}"
 
 
 def folded(text: str) -> str:
