@@ -214,5 +214,6 @@ LINEAR_MODEL = Coupled(
     check_shape=check_shape,
     represents=represents,
     minimizer=minimizer,
+    degree=lambda h: 2 if h.loss == "squared" else None,
     starts_at_zero=True,
 )

@@ -182,5 +182,6 @@ ROTATED_QUADRATIC = Coupled(
     loss_name=lambda h: "half the squared distance in rotated axes",
     check_shape=check_shape,
     minimizer=minimizer,
+    degree=lambda h: 1,
     starts_at_zero=True,
 )
