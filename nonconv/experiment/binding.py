@@ -524,7 +524,7 @@ class _Binding:
         if self.learning or self.objective.component.on_orbit is not None:
             why = self._coupled_minimizer if self.learning else ""
             if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
-                self._complain(path, f"{name} has no minimizer{why and f' here: {why}'}", others)
+                self._complain(path, f"{name} has no {why and 'known '}minimizer{why and f': {why}'}", others)
         elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
             what, allowed = complaint_of(name, value, self.minima, self._law)
             if what:

@@ -22,6 +22,7 @@ from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
 from nonconv.theory.moments import (
+    finite_moments,
     growth,
     infinite_errors,
     infinite_steps,
