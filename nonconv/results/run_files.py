@@ -34,6 +34,7 @@ OPTIONAL_FILES = (
     "floors.csv",
     "floors_theory.csv",
     "predictions.json",
+    "law.csv",
     *counterexample.FILES,
     *network.FILES,
 )
@@ -49,7 +50,7 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     errors = error_intervals(cell, tally)
     files = {
         "error.csv": error_csv(cell, tally, errors),
-        "quantities.csv": quantities.quantities_csv(cell, tally),
+        **quantities.files(cell, tally),
         "paths.npz": paths_npz(cell, tally),
     }
     if theory:
@@ -62,6 +63,8 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
         content["counterexample"] = counterexample.summary(cell, tally, evidence)
+    if cell.quantities:
+        content["quantities"] = quantities.summary(cell, tally)
     if cell.learns:
         files |= network.files(cell, tally)
         content["network"] = network.summary(cell, tally)
@@ -126,6 +129,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
         }
         | _iterate_arrays(cell, tally)
         | named
+        | quantities.ends(cell, tally)
     )
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from nonconv.engine.blocks import Block
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.moments import moments
-from nonconv.statistics import measured_block
+from nonconv.statistics import measured_block, quantity_parts
 from nonconv.statistics.comoments import comoments
+<<<<<<< HEAD
 from nonconv.statistics.measured_block import MeasuredBlock
 from nonconv.statistics.parts import (
     COMOMENTS,
@@ -28,6 +29,11 @@ from nonconv.statistics.parts import (
     first_paths,
     optional,
 )
+=======
+from nonconv.statistics.measured_block import Again, MeasuredBlock
+from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
+from nonconv.statistics.quantity_parts import BY_QUANTITY
+>>>>>>> main
 
 P = TypeVar("P")
 
@@ -91,6 +97,8 @@ class Tally:
     last_iterate = Statistic(first_paths(axis=0), measured_block.last_iterate)
     kept_outcome = Statistic(first_paths(axis=0), measured_block.kept_outcome)
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
+
+    quantities = Statistic(BY_QUANTITY, quantity_parts.measured)
 
     risks = Statistic(optional(MOMENTS), measured_block.risks)
     training_losses = Statistic(optional(MOMENTS), measured_block.training_losses)
@@ -162,9 +170,13 @@ def _restore(statistics: Sequence[Statistic[Any]], arrays: Mapping[str, Any]) ->
     return {s.name: s.kind.restore(own[s]) for s in statistics}
 
 
-def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
-    """Measure the tally of one block. bound: the a priori interval, if one is known for the cell."""
-    seen = MeasuredBlock(cell, block, bound)
+def measure(cell: Cell, block: Block, bound: Bound | None = None, again: Again | None = None) -> Tally:
+    """Measure the tally of one block.
+
+    bound: the a priori interval, if one is known for the cell. again: simulates paths of the cell again; needed where it asks
+    for quantities.
+    """
+    seen = MeasuredBlock(cell, block, bound, again)
     with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too
         iterates = ({s.name: s.measure(own) for s in OF_ITERATES} for own in seen.iterates())
         return Tally({s.name: s.measure(seen) for s in STATISTICS}, tuple(iterates))
