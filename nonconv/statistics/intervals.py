@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from nonconv.components.definitions import Chosen
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound
+from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound, moments
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
 from nonconv.theory.moments import (
+    finite_moments,
     growth,
     infinite_errors,
     infinite_steps,
@@ -313,3 +314,51 @@ def _round_up(number: float) -> int:
     """Round up to two digits."""
     unit = 10 ** max(math.floor(math.log10(number)) - 1, 0)
     return int(math.ceil(number / unit) * unit)
+
+
+def quantity_intervals(
+    cell: Cell, tally: Tally, m: Moments, nearest: NDArray[np.int64], power: float, maxima: bool = False
+) -> Intervals:
+    """Return means of numbers that grow as |theta_n - xi|^power, with these moments (rows,).
+
+    nearest (rows,): the numbers of the recorded steps that they are about. maxima: over steps, which may be equal on all paths
+    where iterates differ.
+    """
+    known = error_tails(cell, _remembered(cell, tally))
+    # That of the last iterate knows of fewer draws.
+    k = next((k for k, xi in enumerate(cell.xi) if xi.label not in ("last", "path_mean")), 0)
+    # What the tails say is about squares.
+    scaled = known.order * 2.0 / power if power > 0.0 else math.inf
+    own = known._replace(order=scaled, paths=known.paths[k, nearest], skewed=known.skewed[k, nearest])
+    equal = np.ones(m.n.shape, dtype=np.bool_) if maxima else _find_equal(cell, tally)[nearest]
+    reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
+    of_iterates = finite_moments(cell)
+    infinite &= of_iterates.certain and of_iterates.order < power
+    reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
+
+
+def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> Intervals:
+    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known."""
+    m = moments(numbers)
+    reasons: Reasons = np.full(m.n.shape, "", dtype=np.object_)
+    if not cell.deterministic and numbers.shape[1] > 1:
+        n = numbers.shape[1]
+        with np.errstate(all="ignore"):
+            away = np.square(numbers - m.mean[:, None])
+            carrying = np.square(away.sum(axis=1)) / np.square(away).sum(axis=1)
+        for row in np.flatnonzero(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
+            reasons[row] = f"about {float(carrying[row]):.1f} of {n} paths make its spread; take ten times as many paths"
+        constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
+        reasons[constant] = "all paths give the same number though the data are noisy"
+        if not order > 2.0:
+            whose = _name_of(cell, "data")
+            known = (
+                "does not say how heavy its tails are"
+                if cell.law is None
+                else f"has moments below order {cell.law.moments:g} only"
+            )
+            reasons[...] = f"losses may have no variance: the {whose} {known}"
+        reasons[m.n_finite < n] = ""  # the mean is no number
+    none = np.zeros(m.n.shape, dtype=np.bool_)
+    return Intervals(_withhold(estimate(m), reasons, none), reasons, none)
