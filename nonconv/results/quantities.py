@@ -22,11 +22,14 @@ COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n
 LAW_COLUMNS = ("step", "iterate", "coordinate", "low", "high", "share", "below", "below_low", "below_high", "n", "n_finite")
 LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
 """Shares of the paths that are at most as far from xi, by name."""
-ITERATE = "last"
-"""Which iterate of a path: the one after the step, no average."""
 
 
 def quantities_csv(cell: Cell, tally: Tally) -> bytes:
+<<<<<<< HEAD
+    """Write a row per recorded step, xi and level; the quantity is the level's name and the label of xi: `q50: minimizer`."""
+    every = zip(cell.iterates, tally.views, strict=True)
+    return as_csv(COLUMNS, chain.from_iterable(_rows(cell, own, label) for label, own in every))
+=======
     """Write a row per recorded step, xi and level, then those of the config's quantities.
 
     A quantile is called by its level and the label of xi: `q50: minimizer`.
@@ -122,10 +125,11 @@ def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
         "quantity_end": np.array(padded),
         "quantity_end_paths": np.array([len(numbers) for numbers in found.values()]),
     }
+>>>>>>> main
 
 
-def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
-    """Yield COLUMNS. se is empty, as the interval does not rest on one, and so is an open end."""
+def _rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:
+    """Yield COLUMNS of one iterate. se is empty, as the interval does not rest on one, and so is an open end."""
     ordered = _ordered(tally)
     n, finite = ordered.shape[2], np.isfinite(ordered).sum(axis=2).tolist()
     # An open end is infinite where no path is.
@@ -138,7 +142,7 @@ def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
             columns.append((f"{name}: {xi.label}", value.tolist(), low, high, finite[k]))
     for r, step in enumerate(cell.program.record.tolist()):
         for label, value, low, high, number_finite in columns:
-            yield step, ITERATE, label, value[r], "", low[r], high[r], n, number_finite[r]
+            yield step, iterate, label, value[r], "", low[r], high[r], n, number_finite[r]
 
 
 def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:
@@ -166,7 +170,7 @@ def median_courses(cell: Cell, tally: Tally) -> dict[str, dict[str, Any]]:
     return found
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _ordered(tally: Tally) -> Array:
     """Return the distances of the paths in ascending order, nan last, shape (xi, R, paths)."""
     return np.sort(tally.distances.joined, axis=2)
