@@ -26,12 +26,9 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "data": Distribution,
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
-<<<<<<< HEAD
     "drift": Schedule,
     "iterate": Iterate,
-=======
     "quantity": Quantity,
->>>>>>> main
 }
 """The classes that components of a kind may have, by kind; `register` refuses others."""
 C = TypeVar("C", bound=Component)

@@ -450,14 +450,11 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     # The fields below differ from their annotations: a config may write them in several forms.
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
-<<<<<<< HEAD
     fields["iterates"] = (_iterates(catalogue) | None, _field(by_name["iterates"]))
-=======
     several = tuple[component_union(catalogue, "quantity"), ...]  # type: ignore[misc, valid-type]  # made at run time
     as_list = BeforeValidator(_list_one, json_schema_input_type=several)
     listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]  # type: ignore[valid-type]
     fields["quantities"] = (listed, _field(by_name["quantities"]))
->>>>>>> main
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))

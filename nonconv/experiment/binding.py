@@ -31,25 +31,16 @@ from nonconv.components.definitions import (
 from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
-<<<<<<< HEAD
-from nonconv.config.expect import find_unrecorded, label
-from nonconv.config.spec import DOMAIN, choices, component_model, parameters_from
-=======
 from nonconv.config.expect import Recorded, find_unrecorded, label
-from nonconv.config.spec import choices, component_model, parameters_from
->>>>>>> main
+from nonconv.config.spec import DOMAIN, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.datasets.vector import vectors
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
-<<<<<<< HEAD
 from nonconv.engine.program import Average, Learning, Modifiers, Program, Supply
-=======
-from nonconv.engine.program import Learning, Program
 from nonconv.experiment import quantities
->>>>>>> main
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, lowest, unique_minimizer
@@ -239,9 +230,10 @@ class _Binding:
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
-<<<<<<< HEAD
             iterates=iterates.labels,
-            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE).limits if drift else None,
+            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE, -np.inf).limits if drift else None,
+            quantities=asked,
+            best=self._best if asked else None,
         )
 
     def _supply(self) -> Supply:
@@ -349,10 +341,6 @@ class _Binding:
         of_data = (getattr(model.objective.data, name, None) for name in ("order", "hold", "drift"))
         of_rule = (getattr(model.optimizer, name) for name in ("clip_value", "clip_norm", "weight_decay"))
         return any(part is not None for part in (model.domain, model.objective.gradient_noise, *of_data, *of_rule))
-=======
-            quantities=asked,
-            best=self._best if asked else None,
-        )
 
     def _bind_quantities(self, xi: Sequence[str], record: NDArray[np.int64]) -> tuple[Asked, ...]:
         """Return the quantities that are measured; complain about those that the experiment does not have."""
@@ -383,7 +371,6 @@ class _Binding:
             return stated
         points = [lowest(own)[0].low if own else np.nan for own in self.minima]
         return np.array(points) if np.isfinite(points).all() else None
->>>>>>> main
 
     def _stopping_rule(self) -> Stopping | None:
         """Return when a run has enough paths; None if their number is fixed."""

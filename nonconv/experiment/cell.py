@@ -91,14 +91,10 @@ class Cell:
     further away escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first
     paths are kept whole, and how many quantiles use. period: of learning rate and batch size together (schedules.find_period).
     files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of each
-<<<<<<< HEAD
     path are kept, and their names; empty for all. swept: whether its config also has a grid. iterates: names of the iterates
     that are measured, the last one first. drift: liminf and limsup of what is added to data as n -> infinity; None if nothing
-    is.
-=======
-    path are kept, and their names; empty for all. swept: whether its config also has a grid. quantities: what is
-    measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities may need one.
->>>>>>> main
+    is. quantities: what is measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities
+    may need one.
     """
 
     name: str
@@ -122,13 +118,10 @@ class Cell:
     coordinates: tuple[tuple[int, str], ...] = ()
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
-<<<<<<< HEAD
     iterates: tuple[str, ...] = ("last",)
     drift: Limits | None = None
-=======
     quantities: tuple[Asked, ...] = ()
     best: Array | None = None
->>>>>>> main
 
     @cached_property
     def lineage(self) -> str:

@@ -20,21 +20,19 @@ from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
 LAW_COLUMNS = ("step", "iterate", "coordinate", "low", "high", "share", "below", "below_low", "below_high", "n", "n_finite")
+LAST = "last"
+"""The iterate that a config's quantities are of."""
 LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
 """Shares of the paths that are at most as far from xi, by name."""
 
 
 def quantities_csv(cell: Cell, tally: Tally) -> bytes:
-<<<<<<< HEAD
-    """Write a row per recorded step, xi and level; the quantity is the level's name and the label of xi: `q50: minimizer`."""
-    every = zip(cell.iterates, tally.views, strict=True)
-    return as_csv(COLUMNS, chain.from_iterable(_rows(cell, own, label) for label, own in every))
-=======
     """Write a row per recorded step, xi and level, then those of the config's quantities.
 
     A quantile is called by its level and the label of xi: `q50: minimizer`.
     """
-    return as_csv(COLUMNS, chain(_rows(cell, tally), _asked_rows(cell, tally)))
+    quantiles_of_each = (_rows(cell, own, label) for label, own in zip(cell.iterates, tally.views, strict=True))
+    return as_csv(COLUMNS, chain(*quantiles_of_each, _asked_rows(cell, tally)))
 
 
 def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
@@ -47,7 +45,7 @@ def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
             if row.name.partition(": ")[0] not in LEVELS:
                 unknown = row.reason and not math.isfinite(row.value)
                 interval = ("" if math.isnan(end) or (math.isinf(end) and end != row.value) else end for end in row[3:6])
-                yield row.step, ITERATE, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
+                yield row.step, LAST, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
 
 
 def law_csv(cell: Cell, tally: Tally) -> bytes:
@@ -67,7 +65,7 @@ def _law_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
                 for found in histogram(numbers):
                     low, high = ("" if math.isinf(end) else end for end in found[:2])
                     finite = int(np.isfinite(numbers).sum())
-                    yield step, ITERATE, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
+                    yield step, LAST, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
@@ -125,7 +123,6 @@ def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
         "quantity_end": np.array(padded),
         "quantity_end_paths": np.array([len(numbers) for numbers in found.values()]),
     }
->>>>>>> main
 
 
 def _rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:

@@ -15,25 +15,9 @@ from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.moments import moments
 from nonconv.statistics import measured_block, quantity_parts
 from nonconv.statistics.comoments import comoments
-<<<<<<< HEAD
-from nonconv.statistics.measured_block import MeasuredBlock
-from nonconv.statistics.parts import (
-    COMOMENTS,
-    COUNT,
-    COUNTS,
-    FIRST_FAILURE,
-    MOMENTS,
-    SUMS,
-    WHOLE,
-    Kind,
-    first_paths,
-    optional,
-)
-=======
 from nonconv.statistics.measured_block import Again, MeasuredBlock
 from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
 from nonconv.statistics.quantity_parts import BY_QUANTITY
->>>>>>> main
 
 P = TypeVar("P")
 
