@@ -1,8 +1,8 @@
 """Which moments of |Theta_n - xi| exist: by the laws of data, gradient noise and start, the growth of gradients, and the step.
 
 A rule that passes gradients on in proportion to them, as SGD and momentum do, gives an iterate the tails of one gradient. Where
-directions are bounded whatever the gradients are, or gradients are clipped, steps have all moments for any data. The start keeps
-its tails for ever, but for a bounded domain, in which iterates have all moments.
+directions are bounded whatever the gradients are, or gradients are clipped, steps have all moments for any data. The start
+keeps its tails for ever, but for a bounded domain, in which iterates have all moments.
 """
 
 import math
@@ -72,7 +72,10 @@ def _is_certain(cell: Cell, culprit: str) -> bool:
     if culprit == "start":
         # It is in every iterate, and a rule with bounded directions does not make it any smaller.
         return _passes(cell) or keeps_moments(cell)
-    return _passes(cell) and (culprit == "noise" or _moves_at_start(cell))
+    law = law_of(cell, culprit)
+    # Half a domain may cut the one tail that a law has.
+    cut = cell.program.domain is not None and law is not None and not (np.isinf(law.low).all() and np.isinf(law.high).all())
+    return _passes(cell) and not cut and (culprit == "noise" or _moves_at_start(cell))
 
 
 def is_confined(cell: Cell) -> bool:
