@@ -79,6 +79,19 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
     return ["step", *columns], [[str(step), *(row.get(c, "") for c in columns)] for step, row in sorted(by_step.items())]
 
 
+def iterate_rows(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows at the steps of the summary of all iterates besides the last; no rows without any.
+
+    A column is of an iterate and a xi: `polyak: minimizer`.
+    """
+    header, rows = ["step"], list[list[str]]()
+    for other in run.others:
+        names, own = short_rows(other)
+        header += [f"{other.iterate}: {name}" for name in names[1:]]
+        rows = [[*row, *more[1:]] for row, more in zip(rows, own, strict=True)] if rows else own
+    return header, rows
+
+
 def interval(row: dict[str, Any], of: str = "mse") -> str:
     """Write a mean and half the width of its 95 % interval, both to two digits of the latter: `0.0342 ± 0.0011`.
 
