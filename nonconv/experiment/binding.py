@@ -174,7 +174,8 @@ class _Binding:
         self._check_stopping()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            labels, names, means = [x.label for x in xi], quantities.names(asked, xi), quantities.means(asked)
+            recorded = Recorded(labels, record.tolist(), names, means, iterates.labels)
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
