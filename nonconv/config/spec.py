@@ -99,14 +99,14 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
 
 def one_or_many(single: Any, several: Any, named: Any = None) -> Any:
     """Return the type of a value or a list of values. named: that of a mapping of names to these, where it may be one too."""
-    options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
+    options: Any = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
     if named is not None:
-        options = Union[options, Annotated[named, Tag("named")]]  # noqa: UP007  # made at run time
+        options = Union[options, Annotated[named, Tag("by name")]]  # noqa: UP007  # made at run time
 
     def which(value: Any) -> str:
         """Return the tag of a value."""
         if named is not None and isinstance(value, dict):
-            return "named"
+            return "by name"
         return "many" if isinstance(value, list | tuple) else "one"
 
     return Annotated[options, Discriminator(which)]

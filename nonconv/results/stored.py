@@ -185,6 +185,7 @@ class Sweep(TypedDict):
     paths: int | None
     steps: int | None
     quantities: NotRequired[dict[str, str]]
+    iterates: NotRequired[list[str]]
 
 
 class Named(TypedDict):
