@@ -268,21 +268,22 @@ def quantities(result: SweepResult) -> list[Quantity]:
     """List every quantity that a sweep may have: per ξ error, slope and difference; floors; the verdict."""
     steps = result.about.get("steps")
     after = f"after {steps} steps" if steps else "after the last step"
-    parts = file_names(result.xi) if len(result.xi) > 1 else [""] * len(result.xi)
     found = []
-    for label, part in zip(result.xi, (f"_{part}" if part else "" for part in parts), strict=True):
+    for label, part in _file_parts(result).items():
         own, iterate = result.whose(label)
-        whose = f" ({iterate})" if iterate else ""
-        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(own, 40)}{whose}"
+        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(own, 40)}{f' ({iterate})' if iterate else ''}"
         found.append(Quantity(f"mse{part}", f"mse_{label}", error, "positive"))
-        slope = f"log-log slope of E |Θₙ − ξ|²\nξ = {own}{whose}"
-        found.append(Quantity(f"slope{part}", f"slope_{label}", slope, "slope"))
+        if iterate:  # one figure of each says enough
+            continue
+        found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {label}", "slope"))
         found.append(
             Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )
-    floors = result.about.get("floors", ())
-    names = dict(zip(floors, file_names(floors), strict=True))
-    found += [Quantity(names[floor], floor, result.title(floor), "positive") for floor in floors]
+    for floor in result.about.get("floors", ()):
+        own, iterate = result.whose(floor)
+        if own == "window" or not iterate:
+            part = f"_{file_names([iterate])[0]}" if iterate else ""
+            found.append(Quantity(f"{own}{part}", floor, result.title(floor), "positive"))
     for name in result.losses:
         found.append(Quantity(f"slope_{name}", f"slope_{name}", f"log-log slope of the\n{ENDS[name]}", "slope"))
         label = f"difference from the baseline in\n{ENDS[name]}, {after}"
@@ -292,6 +293,14 @@ def quantities(result: SweepResult) -> list[Quantity]:
     for iterate, part in zip(result.iterates, file_names(result.iterates), strict=True):
         verdicts.append(Quantity(f"verdict_{part}", f"verdict {iterate}", f"verdict on {iterate}", "verdict"))
     return [*found, *verdicts]
+
+
+def _file_parts(result: SweepResult) -> dict[str, str]:
+    """Return by the label of each ξ what the names of its files end with, which is nothing where there is one ξ."""
+    own = [label for label in result.xi if not result.whose(label)[1]]
+    others = [label for label in result.xi if label not in own]
+    parts = file_names([*own, *others])
+    return {label: "" if [label] == own else f"_{part}" for label, part in zip([*own, *others], parts, strict=True)}
 
 
 def _asked(result: SweepResult, after: str) -> Iterator[Quantity]:
