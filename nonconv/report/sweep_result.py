@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import load
 from nonconv.results.columns import Columns, read_columns
+from nonconv.results.iterates import split_name
 from nonconv.results.stored import Sweep
 
 Mask = NDArray[np.bool_]
@@ -130,9 +131,7 @@ class SweepResult:
 
     def whose(self, name: str) -> tuple[str, str]:
         """Split the name of an error or a floor from the iterate that it is of, which is empty for the last."""
-        ends = [iterate for iterate in self.iterates if name.endswith(f" {iterate}")]
-        iterate = max(ends, key=len, default="")
-        return (name.removesuffix(f" {iterate}"), iterate) if iterate else (name, "")
+        return split_name(name, self.iterates)
 
     def verdict_column(self, name: str) -> str:
         """Return the column of the verdict on the iterate that a column is of."""

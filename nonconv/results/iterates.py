@@ -35,6 +35,12 @@ def of_iterate(name: str, iterate: str) -> str:
     return f"{name} {iterate}"
 
 
+def split_name(name: str, iterates: Iterable[str]) -> tuple[str, str]:
+    """Split what `of_iterate` has joined; the iterate is empty for the last."""
+    iterate = max((one for one in iterates if name.endswith(f" {one}")), key=len, default="")
+    return (name.removesuffix(f" {iterate}"), iterate) if iterate else (name, "")
+
+
 def ends_of_iterates(names: Iterable[str], rows: Iterable[Array], iterate: str) -> Iterator[tuple[str, Array]]:
     """Yield the errors and floors that paths end with as an iterate sees them, with their names. names: of the last's rows."""
     for name, row in zip(names, rows, strict=True):

@@ -38,13 +38,15 @@ class Ends(NamedTuple):
     """What each of the first paths of a run ends with.
 
     of: names of what it is: errors, floors, risk, quantities. numbers: of each an array (paths,). withheld: why means have no
-    interval, by name, of those that have none. quantities: the names of those that a config asks for.
+    interval, by name, of those that have none. quantities: the names of those that a config asks for. iterates: those besides
+    the last, whose names follow what it is.
     """
 
     of: list[str]
     numbers: Sequence[Array] | Array
     withheld: Mapping[str, str]
     quantities: tuple[str, ...] = ()
+    iterates: tuple[str, ...] = ()
 
     def infinite(self, name: str) -> bool:
         """Return whether the mean of a quantity is infinite, so that what the paths have says nothing of it."""
@@ -88,7 +90,7 @@ def as_ends(
     own = {name: row for iterate, rows in iterates.items() for name, row in ends_of_iterates(names, rows, iterate)}
     every = [*numbers, *own.values(), *quantities.values()]
     reasons = summary.get("without_interval", {}) | withheld
-    return Ends([*names, *own, *quantities], every, reasons, tuple(quantities))
+    return Ends([*names, *own, *quantities], every, reasons, tuple(quantities), tuple(iterates))
 
 
 def _iterate_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
