@@ -53,7 +53,7 @@ CONFIG = {
     "steps": 60,
     "paths": 16,
     "objective": {"name": "quadratic", "data": "uniform"},
-    "optimizer": "lion",
+    "optimizer": "my_lion",
     "learning_rate": 0.1,
 }
 PLAIN = {key: value for key, value in CONFIG.items() if key != "plugins"} | {"optimizer": "sgd"}
@@ -115,7 +115,7 @@ def update(c: LionPerStep, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
 
 OPTIMIZERS.register(
     Optimizer(
-        name="lion",
+        name="my_lion",
         parameters=Lion,
         paper="Chen et al. (2023), arXiv:2302.06675",
         state=LionState,
@@ -394,7 +394,7 @@ def test_a_catalogue_is_a_value() -> None:
     assert one == two
     assert hash(one) == hash(two)
     assert one != BUILT_IN
-    assert [*one["optimizer"]] == [*OPTIMIZERS, "lion"]
+    assert [*one["optimizer"]] == [*OPTIMIZERS, "my_lion"]
     assert one["objective"] is OBJECTIVES
     assert experiment_model(one) is experiment_model(two)
 
@@ -416,8 +416,8 @@ def test_configs_with_different_plugins_at_once() -> None:
     after = read_cell(lion, [])
     assert after.program.optimizer == before.program.optimizer
     assert study.first_paths(before, 4, 1).tolist() == study.first_paths(after, 4, 1).tolist()
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
-        read_cell(plain, ["optimizer=lion"])
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
+        read_cell(plain, ["optimizer=my_lion"])
 
 
 @pytest.mark.processes
@@ -435,11 +435,11 @@ def test_a_file_is_executed_once_per_content() -> None:
 def test_registered_for_one_config_alone() -> None:
     """Another one that does not name the file cannot use what it defines, nor is it shown."""
     write("lion.py", LION)
-    assert read_cell(config(), []).program.optimizer.component.name == "lion"
+    assert read_cell(config(), []).program.optimizer.component.name == "my_lion"
     other = config("other.yaml", plugins=[])
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
         read_cell(other, [])
-    assert "lion" not in json.dumps(json_schema())
+    assert "my_lion" not in json.dumps(json_schema())
 
 
 def test_every_kind_of_component() -> None:
@@ -839,8 +839,8 @@ BROKEN = {
     "import": ("import numpy as np", "import numpty as np", "lion.py:5:1: cannot be executed: ModuleNotFoundError: No module"),
     "missing field": ("        update=update,\n", "", "lion.py:56:5: cannot be executed: TypeError: "),
     "nothing": ("OPTIMIZERS.register(", "print(", "lion.py: registers no component\n  allowed: for example from nonconv"),
-    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
-    "no word": ('name="lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
+    "name taken": ('name="my_lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
+    "no word": ('name="my_lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
     "wrong kind": (
         "OPTIMIZERS.register(",
         "from nonconv.data import DATA\nDATA.register(",
@@ -874,7 +874,7 @@ def test_files_that_are_no_plugin(case: str) -> None:
     old, new, says = BROKEN[case]
     changed("lion.py", old, new)
     assert says in told()
-    assert "lion" not in OPTIMIZERS, "half a plug-in is left behind"
+    assert "my_lion" not in OPTIMIZERS, "half a plug-in is left behind"
     assert "unknown optimizer" not in told()
 
 
@@ -1102,13 +1102,13 @@ def test_verbose_shows_all() -> None:
 def test_list_explain_and_schema_know_them() -> None:
     write("lion.py", LION)
     write("ramp.py", LAW)
-    assert "lion" in good("list", "optimizer", "--plugin", "lion.py")
-    assert "lion" not in good("list", "optimizer")
+    assert "my_lion" in good("list", "optimizer", "--plugin", "lion.py")
+    assert "my_lion" not in good("list", "optimizer")
     both = good("list", "--plugin", "lion.py", "--plugin", "ramp.py")
-    assert "lion" in both
+    assert "my_lion" in both
     assert "ramp" in both
-    assert "Chen et al. (2023)" in good("explain", "lion", "--plugin", "lion.py")
-    assert good("explain", "lion.py") == good("explain", "lion", "--plugin", "lion.py")
+    assert "Chen et al. (2023)" in good("explain", "my_lion", "--plugin", "lion.py")
+    assert good("explain", "lion.py") == good("explain", "my_lion", "--plugin", "lion.py")
     assert good("explain", "ramp.py").count("ramp (data)") == 1
     assert [row["name"] for row in json.loads(good("explain", "ramp.py", "--json"))["components"]] == ["ramp"]
     assert '"optimizer_lion"' in good("schema", "--plugin", "lion.py")
@@ -1130,9 +1130,9 @@ def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: 
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
     assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
-    document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
+    document = json.loads(good("explain", "my_lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
-    assert {row["component"] for row in document["checks"]} == {"lion"}
+    assert {row["component"] for row in document["checks"]} == {"my_lion"}
     only("start returns finite floats")
     changed("lion.py", "LionState(0.0)", "LionState(0)")
     result = call("explain", "lion.py", "--test")
@@ -1707,7 +1707,7 @@ def test_worked_example(path: Path) -> None:
 def test_findings_tell_what_passed() -> None:
     catalogue = load_files([write("lion.py", LION)])
     first = contract_of(catalogue.plugins[0], catalogue)[0]
-    assert first == Finding("optimizer", "lion", "every parameter has a description", ())
+    assert first == Finding("optimizer", "my_lion", "every parameter has a description", ())
 
 
 @pytest.mark.parametrize(

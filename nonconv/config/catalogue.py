@@ -6,7 +6,7 @@ configs with different plug-ins, as `nonconv check a.yaml b.yaml` does:
     >>> BUILT_IN["optimizer"]["adam"].summary
     >>> load_files([Path("lion.py")])["optimizer"]["lion"]
 
-The kinds are objective, optimizer, learning_rate, batch_size, data, dataset and start.
+The kinds are objective, optimizer, learning_rate, batch_size, decay, data, dataset and start.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,9 +21,9 @@ from nonconv.datasets import DATASETS
 from nonconv.faults.blame import Plugin
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
-from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+from nonconv.schedules import BATCH_SIZES, DECAYS, LEARNING_RATES
 
-REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASETS, STARTS)
+REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DECAYS, DATA, DATASETS, STARTS)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Order, Table, split
 from nonconv.numerics.arithmetic import Array
+from nonconv.schedules.decay import PIECEWISE
 
 OFFERED: dict[Component, list[dict[str, Any]]] = {
+    PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],
 }
 """Values as a config has them, by component."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Initialisation
+from nonconv.components.definitions import Component, Coupled, Initialisation, Optimizer
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
@@ -19,7 +19,7 @@ from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWOR
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import Examples, first_line, plausible_parameters
-from nonconv.contract.schedules import OF_BATCH_SIZES, OF_SCHEDULES
+from nonconv.contract.schedules import OF_BATCH_SIZES, OF_DECAYS, OF_SCHEDULES
 from nonconv.faults.blame import Plugin, blame
 from nonconv.faults.errors import NonconvError
 
@@ -88,7 +88,8 @@ def findings(
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
     """Return why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
-        reason = _reason(test, component, h)
+        rule = component.with_parameters(h) if isinstance(component, Optimizer) else component
+        reason = _reason(test, rule, h)
         if reason:
             return [f"{reason} (with {_short(h)})"]
     return []
@@ -131,6 +132,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,
+    "decay": OF_DECAYS,
 }
 """The checks of each kind by what holds when they pass."""
 OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initialisation: OF_INITIALISATIONS}

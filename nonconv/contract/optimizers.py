@@ -163,21 +163,24 @@ def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
     Gradients are 1 and -1 with a mean of 1/2. Without noise a rule that divides by deviations is undefined; without a mean
     there is no bias; and if sizes varied, so would a maximum, and what a first gradient leaves behind.
     """
-    _relative_size_fits(component, h)
-    _sizes_agree(component, h, _signs())
+    if _relative_size_fits(component, h):
+        _sizes_agree(component, h, _signs())
 
 
-def _relative_size_fits(component: Optimizer, h: Any) -> None:
-    """Check that relative_size is one positive number per step, which tends to 1 or to 0."""
+def _relative_size_fits(component: Optimizer, h: Any) -> bool:
+    """Check that relative_size is one positive number per step, which tends to 1 or to 0. False if nothing is stated."""
     n = np.concatenate([np.arange(1.0, 101.0), FAR])
     size = component.relative_size(h, n.copy())
     if np.shape(size) != n.shape:
         raise Broken(f"relative_size has the shape {np.shape(size)}, n has {n.shape}", component.relative_size)
+    if np.all(np.isnan(size)):
+        return False
     if not np.all(np.isfinite(size) & (size > 0.0)):
         raise Broken("relative_size is not a positive number at every step", component.relative_size)
     far = np.asarray(size)[-3:]
     if not (abs(far[-1] - 1.0) <= 1e-6 or (far[-1] < 0.5 and np.all(np.diff(far) < 0.0))):
         raise Broken(f"relative_size is {far[1]:g} at step 1e15; it must tend to 1, or to 0", component.relative_size)
+    return True
 
 
 def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
@@ -271,6 +274,8 @@ def _stability_is_measured(component: Optimizer, h: Any) -> None:
     if component.stable_below is None:
         return
     most = component.stable_below(h)
+    if most is None:
+        return
     if not isinstance(most, float | int) or math.isnan(most) or most < 0:
         raise Broken(f"stable_below is {most!r}; it must be a number >= 0, or inf", component.stable_below)
     if most in (0, math.inf):

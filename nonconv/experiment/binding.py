@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Point
+from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Optimizer, Point
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
@@ -34,6 +34,7 @@ from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
+from nonconv.optimizers.averages import is_fixed
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.system.words import count
@@ -230,7 +231,8 @@ class _Binding:
     def _choose(self, kind: str, part: Any) -> Chosen:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
-        return Chosen(component, parameters_from(component, part))
+        h = parameters_from(component, part)
+        return Chosen(component.with_parameters(h) if isinstance(component, Optimizer) else component, h)
 
     @property
     def _size(self) -> Any:
@@ -348,6 +350,8 @@ class _Binding:
             self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
         elif self._choose("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
+        elif not is_fixed(h):
+            self._complain(path, "adam_zero needs decays that are numbers")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
 
