@@ -46,8 +46,8 @@ def page() -> str:
 
 
 ABOUT = {
-    "data": "What objectives draw X from; of the objective `mlp` see datasets.\n",
-    "dataset": "What the objective `mlp` learns from, as its `data`.\n",
+    "data": "What objectives draw X from; of the objectives `mlp` and `linear_model` see datasets.\n",
+    "dataset": "What the objectives `mlp` and `linear_model` learn from, as their `data`.\n",
     "start": """\
 A start may also be a number, a list of dim numbers,
 or any data distribution except csv, drawn for each path.

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import golden
-from nonconv.config.expression import DEEPEST, MOST_CHARACTERS, equation, expression
+from nonconv.config.expression import equation, expression
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import ConfigError
+from nonconv.formulas.syntax import DEEPEST, MOST_CHARACTERS
 from nonconv.sweeps.block import MOST_CELLS, RESERVED
 from nonconv.sweeps.spacings import SPACINGS
 from nonconv.sweeps.sweep import MOST_PROBLEMS, RECORD_DEFAULTS, Survey, Sweep, cell_id, label, read_sweep, survey

@@ -42,7 +42,6 @@ from nonconv.theory.tails import error_tails, floor_tails
 LAB = coverage_script()
 RARE = LAB.LAWS["two_point, p = 1e-5"]
 BASE: dict[str, Any] = {
-    "plugins": [str(LAB.PLUGIN)],
     "paths": 60,
     "steps": 64,
     "objective": {"name": "quadratic", "data": RARE},
@@ -160,10 +159,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "rare draws of adam": ({"optimizer": "adam"}, "rare draws decide it"),
     "no variance": (
         {"objective": data(LAB.LAWS["power law, index 2.5"])},
-        "squares have no variance: the law of the data (power_law) has moments below order 2.5 only, and sgd passes large",
+        "squares have no variance: the law of the data (pareto) has moments below order 2.5 only, and sgd passes large",
     ),
     "infinite": (
-        {"objective": data({"name": "pareto", "index": 1.5})},
+        {"objective": data({"name": "pareto", "exponent": 1.5})},
         "it is infinite: the law of the data (pareto) has moments below order 1.5 only",
     ),
     "few draws of a power law": (

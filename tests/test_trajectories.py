@@ -75,7 +75,7 @@ def parameters_of(name: str, values: dict[str, Any]) -> Any:
 def run(name: str, parameters: dict[str, Any], rates: Array, weight_decay: float = 0.0, own: bool = False) -> Array:
     """Our definition on the problem: one row per step. own: its own iterate instead of theta."""
     h = parameters_of(name, parameters)
-    optimizer = definition(name).with_parameters(h)
+    optimizer = definition(name).form(h) or definition(name)
     columns, state, theta, rows = optimizer.coefficients(h, STEPS, rates), optimizer.start(h), START, []
     for i, x in enumerate(TARGETS):
         per_step = optimizer.per_step(*(column[i] for column in columns))

@@ -22,7 +22,7 @@ def outliers(d: Draw) -> Data:
 
 def pareto(tail: float) -> Changes:
     """Return the quadratic over a symmetric Pareto law with this tail index."""
-    return {"name": "quadratic", "data": {"name": "pareto", "tail": tail}}
+    return {"name": "quadratic", "data": {"name": "pareto", "exponent": tail, "symmetric": True}}
 
 
 @RARE.process(STAYS, STATIONARY)
@@ -70,31 +70,31 @@ def many_orders_of_magnitude(d: Draw) -> Changes:
 
 @RARE.process(STAYS, STATIONARY + "; tails that have a variance")
 def pareto_tails(d: Draw) -> Changes:
-    return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.1, 4.5)), "learning_rate": d.scale(0.03, 0.3)}
+    return {"objective": pareto(d.uniform(2.1, 4.5)), "learning_rate": d.scale(0.03, 0.3)}
 
 
 @RARE.process(STAYS, "steps have a stationary law: they do not tend to 0 in probability, let alone in mean square")
 def pareto_tails_without_a_variance(d: Draw) -> Changes:
-    return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(1.3, 1.9)), "learning_rate": d.scale(0.03, 0.3)}
+    return {"objective": pareto(d.uniform(1.3, 1.9)), "learning_rate": d.scale(0.03, 0.3)}
 
 
 @RARE.process(GOES, ROBBINS_MONRO)
 def pareto_tails_and_a_vanishing_rate(d: Draw) -> Changes:
     rate = power(d.uniform(0.3, 0.8), d.uniform(0.5, 0.8))
-    return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.3, 4.5)), "learning_rate": rate}
+    return {"objective": pareto(d.uniform(2.3, 4.5)), "learning_rate": rate}
 
 
 @RARE.process(STAYS, "the average of squares has a stationary law, so steps do not tend to 0 in probability")
 def pareto_tails_rmsprop(d: Draw) -> Changes:
     rule = {"name": "rmsprop", "beta2": d.uniform(0.9, 0.99), "bias_correction": True}
     rate = round3(d.scale(0.02, 0.2))
-    return {"plugins": plugin("pareto"), "objective": pareto(d.uniform(2.3, 4.5)), "optimizer": rule, "learning_rate": rate}
+    return {"objective": pareto(d.uniform(2.3, 4.5)), "optimizer": rule, "learning_rate": rate}
 
 
 def clipped(d: Draw) -> Changes:
     """Return clipped SGD on Pareto tails without a variance; the bound is beyond most of the data."""
     rule = {"name": "clipped", "bound": d.scale(6.0, 20.0)}
-    return {"plugins": plugin("rules", "pareto"), "objective": pareto(d.uniform(1.3, 1.9)), "optimizer": rule}
+    return {"plugins": plugin("rules"), "objective": pareto(d.uniform(1.3, 1.9)), "optimizer": rule}
 
 
 @RARE.process(STAYS, "clipped gradients have noise of positive variance at every point", in_limit=True)

@@ -26,6 +26,16 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Written(NamedTuple):
+    """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
+
+    needed: the variable that must be in it, with what it is for; empty if none must.
+    """
+
+    variables: tuple[str, ...]
+    needed: str = ""
+
+
 class Chosen(NamedTuple):
     """A component with its parameters, as a config names it."""
 
@@ -47,14 +57,16 @@ class Configured(NamedTuple, Generic[K]):
 class Complaint(NamedTuple):
     """What is wrong with a parameter, or with an entry of it; with no parameter, what does not go together.
 
-    nearest: the name that was most likely meant.
+    nearest: the name that was most likely meant. entry: of a list its number, of a mapping its key. part: of a text the
+    characters that are meant, the first and how many; all of them if (0, 0).
     """
 
     parameter: str
     message: str
     allowed: str = ""
-    entry: int | None = None
+    entry: int | str | None = None
     nearest: str = ""
+    part: tuple[int, int] = (0, 0)
 
 
 class Unusable(Exception):
@@ -104,6 +116,8 @@ class Component:
     check: parameters -> complaints about parameters that are each allowed but do not go together.
     load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
         they take the parameters as they are.
+    complete: parameters -> the same with what a config may leave out and only code can find, as a derivative. It becomes part
+        of the resolved config. Raises Unusable. None: there is nothing to find.
     """
 
     name: str
@@ -111,6 +125,7 @@ class Component:
     paper: str
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
     load: Callable[[Parameters, Files], Any] | None = None
+    complete: Callable[[Parameters], Any] | None = None
 
     @property
     def summary(self) -> str:
@@ -177,8 +192,8 @@ class Optimizer(Component):
         ever. A run is then never said not to converge.
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
-    variant: parameters -> the rule itself, where it needs more state with some of them than with others. It has the same
-        parameters, and no variants.
+    form: parameters -> the same rule with another state and update, where it needs more of them with these parameters; None
+        if this one.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     bounded_direction: parameters -> whether some number bounds every direction, whatever the gradients are. Where none does,
         |theta - xi|^2 has k moments only if gradients have 2k. By default none does, which gives no interval too many.
@@ -205,7 +220,7 @@ class Optimizer(Component):
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
-    variant: Callable[[Parameters], "Optimizer"] | None = None
+    form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
@@ -226,10 +241,6 @@ class Optimizer(Component):
             raise ValueError("an optimizer has at_step or at_rate, not both")
         if self.per_step is not self.parameters and self.tabulate is parameters_as_columns:
             raise ValueError("an optimizer with per_step needs at_step or at_rate, which makes it")
-
-    def with_parameters(self, h: Parameters) -> "Optimizer":
-        """Return the variant of the rule that these parameters ask for; the rule itself if there is one only."""
-        return self.variant(h) if self.variant else self
 
     @property
     def table_name(self) -> str:
@@ -275,6 +286,8 @@ class Law(NamedTuple):
     The others may be left out: no interval then rests on what is not known. fourth: E (X - mean)^4, inf where it is
     infinite. moments: E |X|^k is finite for every k below this number; inf for all, as of any bounded law. tail_share:
     fourth^2 / E (X - mean)^8, about the share of draws that the fourth moment rests on; 0 where the eighth is infinite.
+    center, spread: median, and half the distance of the quartiles, for a law without a mean or variance: a mean that does not
+    exist is nan, a variance inf where there is a mean and else nan. A symmetric law without a mean is symmetric about center.
     """
 
     mean: Array
@@ -286,6 +299,8 @@ class Law(NamedTuple):
     fourth: Array | None = None
     moments: float = np.nan
     tail_share: Array | None = None
+    center: Array | None = None
+    spread: Array | None = None
 
     @classmethod
     def same(
@@ -296,11 +311,15 @@ class Law(NamedTuple):
         fourth: float | None = None,
         moments: float = np.nan,
         tail_share: float | None = None,
+        center: float | None = None,
+        spread: float | None = None,
     ) -> "Law":
         """Return the law of dim coordinates that share mean, variance, third central moment, low and high, in this order."""
         mean, variance, third_central, low, high = (np.full(dim, float(number)) for number in numbers)
-        more = (None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share))
-        return cls(mean, variance, third_central, low, high, symmetric, next(more), moments, next(more))
+        fourths, *more = (
+            None if number is None else np.full(dim, float(number)) for number in (fourth, tail_share, center, spread)
+        )
+        return cls(mean, variance, third_central, low, high, symmetric, fourths, moments, *more)
 
     def arrays(self) -> dict[str, Array]:
         """Return the moments and bounds that it states, by name."""
@@ -316,6 +335,29 @@ class Law(NamedTuple):
     def varies(self) -> NDArray[np.bool_]:
         """Which coordinates have more than one value, (dim,); a variance of 0 may be the square of a tiny number."""
         return np.asarray(self.low != self.high)
+
+    @property
+    def middle(self) -> Array:
+        """The mean of each coordinate, (dim,), or its median where there is no mean; 0 where neither is stated."""
+        stated = np.zeros_like(self.mean) if self.center is None else self.center
+        return np.where(np.isfinite(self.mean), self.mean, stated)
+
+    @property
+    def length(self) -> Array:
+        """The standard deviation of each coordinate, (dim,), or its spread where there is no variance; inf where neither is."""
+        with np.errstate(invalid="ignore"):
+            deviation = np.sqrt(self.variance)
+        return np.where(np.isfinite(deviation), deviation, np.inf if self.spread is None else self.spread)
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether every coordinate has a mean."""
+        return not np.isnan(self.mean).any()
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether every coordinate has a finite variance; also if it is too large for a double."""
+        return self.bounded or self.moments > 2.0 or bool(np.isfinite(self.variance).all())
 
     @property
     def bounded(self) -> bool:
@@ -367,6 +409,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    form: parameters -> the same law with another `prepare` and `sample`, which are shorter for these parameters; None if this
+        one serves.
     atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
         probabilities, (K,); None where it has too many. Expectations are then exact; others are by quadrature.
     """
@@ -377,6 +421,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    form: "Callable[[Parameters], Distribution | None]" = field(default=lambda parameters: None)
     atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
 
@@ -390,6 +435,8 @@ class Objective(Component):
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
+    made: for an objective whose functions depend on its parameters, as those of a formula: (completed parameters) -> the
+        objective with these functions, the same one for parameters that differ in constants alone. Its own are not called.
     """
 
     constants: type[Any]
@@ -398,6 +445,7 @@ class Objective(Component):
     gradient: Callable[[Any, Lanes, Lanes], Lanes]
     minimizer: Callable[[Parameters, Law], Array] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
+    made: Callable[[Parameters], "Objective"] | None = None
 
 
 class Shape(NamedTuple):
@@ -418,6 +466,34 @@ class Layers(NamedTuple):
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
 
+class Truth(NamedTuple):
+    """What is known exactly of examples that are drawn from a law, whose features are independent and symmetric.
+
+    weight (targets, features), bias (targets,): E[y | x] = weight x + bias; of two classes, 0 and 1, that are the log odds
+    of class 1. mean, variance, fourth (features,): moments of the features, the last two about the mean. noise: the variance
+    of y given x, which does not depend on x.
+    """
+
+    weight: Array
+    bias: Array
+    mean: Array
+    variance: Array
+    fourth: Array
+    noise: float = 0.0
+
+
+class Known(NamedTuple):
+    """What a minimizer is found from; None what is not known, or not there.
+
+    law: of the vector that the targets are, where there are no features. rows: the examples, features (features, N) and
+    targets (targets, N), if they are finitely many and equally probable. truth: of a law of examples.
+    """
+
+    law: Law | None = None
+    rows: tuple[Array, Array] | None = None
+    truth: Truth | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset(Component):
     """Pairs (x, y) to learn from: a law, or the rows of a table.
@@ -435,6 +511,9 @@ class Dataset(Component):
     label_noise: parameters -> whether y is a function of x ("none"), or has noise that is bounded or not.
     source: parameters -> the network that gives the labels apart from their noise; None if it is no network.
     examples: parameters -> how many there are, if finitely many, so that a large network may fit them all; else None.
+    truth: parameters -> what is known exactly of examples drawn from a law; None where there is no such linear model.
+    bounded_features: parameters -> whether some number bounds every feature.
+    each: the law of every target, where examples are a vector of such numbers and have no features.
     """
 
     shape: Callable[[Parameters], Shape]
@@ -448,6 +527,9 @@ class Dataset(Component):
     rows: Callable[[Parameters], int] = lambda parameters: 0
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
     training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
+    truth: Callable[[Parameters], Truth | None] = lambda parameters: None
+    bounded_features: Callable[[Parameters], bool] = lambda parameters: True
+    each: Distribution | None = None
 
 
 class Group(NamedTuple):
@@ -481,6 +563,9 @@ class Coupled(Component):
         `loss`; NumPy. None: there are no hidden units.
     check_shape: (parameters, Shape) -> complaints about what does not go with such examples.
     represents: (parameters, Layers) -> whether some theta makes the objective 0 on labels that such a network gives.
+    minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
+        of several the one of least length. None: none is ever known.
+    starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -494,6 +579,8 @@ class Coupled(Component):
     idle: Callable[[Any, int, Array], list[NDArray[np.bool_]]] | None = None
     check_shape: Callable[[Parameters, Shape], list[Complaint]] = lambda parameters, shape: []
     represents: Callable[[Parameters, Layers], bool] = lambda parameters, layers: False
+    minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
+    starts_at_zero: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -138,7 +138,8 @@ class Document:
     data: dicts, lists, texts and numbers; None while nothing was read. values, keys: places.
     folder: what names of files in it are relative to. moved: where files are that are not where their names say, as on
     another machine. catalogue: the components that it can name, with those of its plug-ins once these are loaded.
-    contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing.
+    contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing. lines: of
+    the text that places are in.
     """
 
     source: str
@@ -150,6 +151,7 @@ class Document:
     moved: dict[str, Path] = field(default_factory=dict)
     catalogue: Catalogue = BUILT_IN
     contents: dict[Path, bytes] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
 
     def locate(self, file: str) -> Path:
         """Return the path of a file that the config names."""
@@ -166,6 +168,30 @@ class Document:
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, Place(self.source, 0, 0, ""))
+
+    def place_within(self, path: KeyPath, first: int, width: int) -> Place:
+        """Return the place of some characters of a text, `width` from `first` on; of all of it where they cannot be told."""
+        place, text = self.place(path), self._text(path)
+        if not (width and place.line and text and place.source == self.source):
+            return place
+        # White space aside, a text over several lines has the characters of these lines. With escapes it has others.
+        wanted = sum(not c.isspace() for c in text[:first])
+        found = _places_of(text, self.lines, place)
+        if not found:
+            return place
+        line, column = found[wanted]
+        shown = self.lines[line]
+        return Place(place.source, line + 1, column + 1, shown, max(1, min(width, len(shown) - column)))
+
+    def _text(self, path: KeyPath) -> str:
+        """Return the text at a path; empty where there is none, as where it was given in short."""
+        found = self.data
+        try:
+            for part in path:
+                found = found[part]
+        except (TypeError, KeyError, IndexError):
+            return ""
+        return found if isinstance(found, str) and path in self.values else ""
 
     def written(self, path: KeyPath, value: Any) -> str:
         """Return the text of a value as its line has it; as YAML writes it where there is no line, as of an option."""
@@ -257,6 +283,30 @@ class Document:
         written, self.values[path] = self.place(path), place
         self.values.update({(*path, key): written for key in (full if isinstance(full, dict) else [0])})
         return full
+
+
+def _places_of(text: str, lines: list[str], place: Place) -> list[tuple[int, int]]:
+    """Return line and column, from 0 on, of each character of a text but white space; none if it is written otherwise."""
+    line, column = place.line - 1, place.column - 1
+    head = lines[line][column : column + 1] if line < len(lines) else ""
+    if head in ("|", ">"):  # a block: it begins in the next line
+        line, column = line + 1, 0
+    elif head in ("'", '"'):
+        column += 1
+    found: list[tuple[int, int]] = []
+    for character in text:
+        if character.isspace():
+            continue
+        while line < len(lines) and not lines[line][column:].strip():
+            line, column = line + 1, 0
+        if line == len(lines):
+            return []
+        column += len(lines[line][column:]) - len(lines[line][column:].lstrip())
+        if lines[line][column] != character:
+            return []
+        found.append((line, column))
+        column += 1
+    return found
 
 
 def _parse_key(key: str) -> KeyPath:
@@ -360,7 +410,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     source: what places name. whole: let every place be the source as a whole, since an option is too short to point into.
     """
     document = Document(source)
-    lines = text.splitlines() or [""]
+    lines = document.lines = text.splitlines() or [""]
     nowhere = Place(source, 0, 0, "")
 
     def place(mark: Any, width: int = 1) -> Place:

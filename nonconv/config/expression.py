@@ -11,17 +11,13 @@ evaluated on arrays, by another `Arithmetic`.
 import ast
 import math
 import operator
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nonconv.faults.problems import kind_of
+from nonconv.formulas.syntax import DEEPEST, MOST_CHARACTERS, key_of, tree, wrong_number
 
-MOST_CHARACTERS = 1000
-DEEPEST = 60
-"""Neither long nor deep expressions may exhaust Python's stack."""
 ARGUMENTS = {
     "sqrt": (1, 1),
     "log": (1, 2),
@@ -110,7 +106,7 @@ class Expression:
     @property
     def tree(self) -> ast.expr:
         """What Python's parser makes of it."""
-        return _tree(self.text)
+        return tree(self.text)
 
     def value(self, names: Mapping[str, Any], arithmetic: Arithmetic = ON_NUMBERS) -> Any:
         """Return the value where the keys have these values; None where it has none, as 1/0 or with a key that does not exist.
@@ -203,21 +199,8 @@ def expression(text: str) -> Expression:
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"has {len(text)} characters; an expression has at most {MOST_CHARACTERS}")
     keys: dict[str, None] = {}
-    _collect_keys(text.strip(), _tree(text.strip()), keys)
+    _collect_keys(text.strip(), tree(text.strip()), keys)
     return Expression(text.strip(), tuple(keys))
-
-
-@lru_cache
-def _tree(text: str) -> ast.expr:
-    """Parse text with Python's parser. Raises ValueError if it is not an expression."""
-    try:
-        with warnings.catch_warnings():
-            # `0or 1` is a warning to Python, which would be printed in the middle of a command.
-            warnings.simplefilter("error")
-            return ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        hint = "; equality is written ==" if "=" in text and "==" not in text else ""
-        raise ValueError(f"{kind_of(text)} is not an expression{hint}") from None
 
 
 def _collect_keys(text: str, node: ast.AST, keys: dict[str, None], depth: int = 0) -> None:
@@ -242,15 +225,6 @@ def _collect_keys(text: str, node: ast.AST, keys: dict[str, None], depth: int = 
         _collect_keys(text, part, keys, depth + 1)
 
 
-def key_of(node: ast.AST) -> str:
-    """Return the dotted key that a node is, or an empty text."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
-
-
 def _is_constant(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float | str)
 
@@ -259,10 +233,9 @@ def _check_call(name: str, given: int) -> None:
     """Raise ValueError for an unknown function, or the wrong number of arguments."""
     if name not in ARGUMENTS:
         raise ValueError(f"there is no function {name}; there are {', '.join(ARGUMENTS)}")
-    least, most = ARGUMENTS[name]
-    if not least <= given <= most:
-        numbers = "one number" if most == 1 else "one or two numbers" if most == 2 else "two numbers or more"
-        raise ValueError(f"{name} takes {numbers}, not {given}")
+    wrong = wrong_number(name, ARGUMENTS[name], given)
+    if wrong:
+        raise ValueError(wrong)
 
 
 def sides(text: str) -> tuple[Expression, Expression]:

@@ -119,9 +119,9 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "warmup": ("constant", "every learning rate has a warmup: {name: constant, value: 0.01, warmup: 1000}"),
     },
     "objective": {
-        "linearregression": ("mlp", "write {name: mlp, hidden: [], data: ...}"),
-        "leastsquares": ("mlp", "write {name: mlp, hidden: [], data: ...}"),
-        "logisticregression": ("mlp", "write {name: mlp, hidden: [], loss: cross_entropy, data: ...}"),
+        "linearregression": ("linear_model", ""),
+        "leastsquares": ("linear_model", ""),
+        "logisticregression": ("linear_model", "write {name: linear_model, loss: logistic, data: ...}"),
         "network": ("mlp", ""),
         "neuralnetwork": ("mlp", ""),
         "nn": ("mlp", ""),

@@ -24,17 +24,21 @@ from pydantic import (
     Field,
     Strict,
     Tag,
+    ValidationInfo,
     create_model,
+    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Chosen, Complaint, Component, Decay, OneOf
+from nonconv.components.definitions import Chosen, Complaint, Component, Decay, OneOf, Written
 from nonconv.components.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
+from nonconv.config.formula_checks import complaints, formulas_of
+from nonconv.formulas.constants import Constants
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
@@ -64,7 +68,7 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     """
     core, metadata = bare(annotation)
     core = without_none(core)
-    kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words)]
+    kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words | Written)]
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
     # Their types are unions with tags already.
     if any(isinstance(item, AsItIs) for item in metadata):
@@ -177,6 +181,9 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
     catalogue: of the components that may be its parameters.
     """
     validators: dict[str, Any] = {"consistent": model_validator(mode="after")(_check_of(component))}
+    formulas = formulas_of(component)
+    if formulas:
+        validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
     for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
@@ -204,12 +211,18 @@ def common_parameters(kind: str) -> list[Parameter]:
 
 def _field(parameter: Parameter) -> Any:
     """Return the pydantic field of a parameter: its default, its meaning, and what errors say is allowed."""
-    extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind}
+    extra: dict[str, Any] = {"x-allowed": parameter.allowed, "x-kind": parameter.kind, "x-values": _values(parameter)}
     default: dict[str, Any] = {} if parameter.default is REQUIRED else {"default": parameter.default}
     if parameter.default is None:
         # A factory does not show in the JSON Schema: null is not a value that may be written.
         default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
+
+
+def _values(parameter: Parameter) -> str:
+    """Say what the values of a mapping with free keys are; empty for any other parameter."""
+    core, _ = bare(parameter.annotation)
+    return allowed(get_args(core)[1]) if get_origin(core) is dict else ""
 
 
 def parameters_from(component: Component, model: Any) -> Any:
@@ -231,18 +244,38 @@ def _check_of(component: Component) -> Callable[[Any], Any]:
     return _raise_complaints(lambda model: component.check(parameters_from(component, model)))
 
 
-def _raise_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[Any], Any]:
-    """Return a validator that raises the first complaint of a check.
+def _check_formulas(formulas: dict[str, Written]) -> Callable[[Any, Any, ValidationInfo], Constants]:
+    """Return the validator of `constants`, which comes after the formulas: what is wrong with them and with the constants."""
 
-    The complaint travels as the context of pydantic's error, from which `validate` takes it.
-    """
+    def checked(cls: Any, constants: Any, info: ValidationInfo) -> Constants:
+        texts = {name: text for name in formulas if isinstance(text := info.data.get(name), str)}
+        found = complaints(texts, formulas, constants)
+        if found:
+            raise _with_complaints(found, above=1)
+        return Constants(constants)
+
+    return checked
+
+
+def _raise_complaints(check: Callable[[Any], list[Complaint]]) -> Callable[[Any], Any]:
+    """Return a validator that raises the complaints of a check."""
 
     def consistent(self: Any) -> Any:
-        for complaint in check(self):
-            raise PydanticCustomError("complaint", "{message}", complaint._asdict())
+        found = check(self)
+        if found:
+            raise _with_complaints(found)
         return self
 
     return consistent
+
+
+def _with_complaints(found: list[Complaint], above: int = 0) -> PydanticCustomError:
+    """Return the error that carries complaints as its context, from which `validate` takes them.
+
+    above: how many keys the component is above what is validated.
+    """
+    told = [complaint._asdict() for complaint in found]
+    return PydanticCustomError("complaint", "{message}", {"message": found[0].message, "complaints": told, "above": above})
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from nonconv.components.definitions import Complaint
 from nonconv.config.catalogue import Catalogue
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.hints import DECIMAL_SIGN, has_decimal_comma, hint_for_key, hint_for_name
@@ -57,7 +58,7 @@ def validate(document: Document) -> BaseModel:
         details_of_all = [details for details in error.errors(include_url=False) if not _is_repeated(details)]
         # A plug-in that cannot be loaded makes its names unknown, which is no second problem.
         known = [details for details in details_of_all if not (broken and details["type"] == "union_tag_invalid")]
-        found = [_blame_check(details) or _translate(document, details) for details in known]
+        found = [problem for details in known for problem in _translate_all(document, details)]
         refuse([*document.problems, *(problem for problem in found if not _is_consequence(problem, of_text))])
         raise
     refuse(document.problems)
@@ -86,7 +87,8 @@ class _Position:
     through the models, so that each part is understood as what it is.
 
     kind, component: of the component that the path is in. several: the last key is a list or mapping of what the model
-    describes, so its entry comes next. is_entry: what is allowed is said of the list that the last key is an entry of.
+    describes, so its entry comes next. values: what those of a mapping with free keys are, if one comes next. is_entry: what
+    is allowed is said of the list that the last key is an entry of.
     """
 
     def __init__(self, catalogue: Catalogue, loc: tuple[int | str, ...], unknown_key: bool) -> None:
@@ -95,6 +97,7 @@ class _Position:
         self.model: Any = experiment_model(catalogue)
         self.kind = self.component = self.allowed = ""
         self.several = self.is_entry = self.nests = False
+        self.values = ""
         for part in loc[:-1] if unknown_key else loc:
             if part not in TAGS:
                 self._follow(part)
@@ -119,6 +122,9 @@ class _Position:
             self.several, self.allowed = False, f"{file}a mapping of {', '.join(self.model.model_fields)}"
             return
         self.is_entry = isinstance(part, int)
+        if self.values:
+            self.model, self.values, self.allowed = None, "", self.values
+            return
         field = self.model.model_fields.get(part) if self.model and isinstance(part, str) else None
         if field is None:
             return
@@ -132,6 +138,8 @@ class _Position:
         elif nested:
             self.model, self.kind, self.component = nested, "", ""
             self.several = get_origin(field.annotation) in (dict, tuple)
+        elif get_origin(field.annotation) is dict and "x-values" in extra:
+            self.values = str(extra["x-values"])
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
@@ -147,6 +155,26 @@ def _blame_check(details: Any) -> Problem | None:
     Pydantic takes ValueError and AssertionError, whoever raised them, for invalid values.
     """
     return blame(details["ctx"]["error"]) if details["type"] in ("value_error", "assertion_error") else None
+
+
+def _translate_all(document: Document, details: Any) -> list[Problem]:
+    """Turn one of pydantic's errors into problems: as many as a component has complaints, else one."""
+    if details["type"] != "complaint":
+        return [_blame_check(details) or _translate(document, details)]
+    at, context = _Position(document.catalogue, details["loc"], False), details["ctx"]
+    path = at.path[: len(at.path) - context["above"]]
+    return [problem_of(document, path, Complaint(**told)) for told in context["complaints"]]
+
+
+def problem_of(document: Document, path: KeyPath, complaint: Complaint) -> Problem:
+    """Return what a component at this path says of its parameters, as a problem with its place."""
+    path = (*path, complaint.parameter) if complaint.parameter else path
+    path = path if complaint.entry is None else (*path, complaint.entry)
+    whole = document.keys.get(path, document.place(path)) if isinstance(complaint.entry, str) else document.place(path)
+    place = document.place_within(path, *complaint.part) if complaint.part[1] else whole
+    cannot_be_shown = complaint.part[1] and place == whole
+    message = f"{complaint.message} (character {complaint.part[0] + 1})" if cannot_be_shown else complaint.message
+    return Problem(message, place, dotted(path), complaint.allowed, complaint.nearest)
 
 
 def _translate(document: Document, details: Any) -> Problem:
@@ -174,10 +202,6 @@ def _translate(document: Document, details: Any) -> Problem:
         return Problem(message, document.place(path), key, choice, relative or near, hint)
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _describe_missing_name(document, at, value)
-    if error == "complaint":
-        path = (*at.path, context["parameter"]) if context["parameter"] else at.path
-        path = path if context["entry"] is None else (*path, context["entry"])
-        return Problem(context["message"], document.place(path), dotted(path), context["allowed"], context["nearest"])
     hint = ""
     if error == "string_type" and isinstance(value, int | float | None):
         written = document.written(at.path, value)

@@ -10,9 +10,23 @@ from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Order, Table, split
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.formula import FORMULA
 from nonconv.schedules.decay import PIECEWISE
 
+DATA = {"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}
 OFFERED: dict[Component, list[dict[str, Any]]] = {
+    FORMULA: [
+        {"loss": "(theta - x)**2 / 2 + a * cos(3 * theta)", "constants": {"a": 2.0}, "data": DATA},
+        {
+            "loss": "where(abs(theta - x) < d, (theta - x)**2 / 2, d * (abs(theta - x) - d / 2))",
+            "constants": {"d": 0.75},
+            "data": DATA,
+        },
+        {"loss": "log(1 + exp(-x * theta)) + a * theta**2", "constants": {"a": [0.5, 1.0]}, "dim": 2, "data": DATA},
+        {"loss": "max(theta, x, -1)**3 / 3 + abs(theta)**p", "constants": {"p": 2.5}, "data": DATA},
+        {"loss": "log(cosh(theta - x)) + tanh(theta)**2 + atan(theta * x) + erf(theta) + expm1(-theta**2)", "data": DATA},
+        {"loss": "theta**2 / sqrt(1 + theta**2) + sinh(theta / 4) + tan(sin(theta)) + softplus(theta)"},
+    ],
     PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],
 }

@@ -14,10 +14,10 @@ from nonconv.numerics.rng import key, uniforms
 SAMPLES = 2**17
 """Samples per coordinate, and how many standard errors their moments may be off: by chance once in a million."""
 STANDARD_ERRORS = 5.0
-NEAR, NEARER = 30, 50
+NEAR, BETWEEN, NEARER = 30, 40, 50
 """Powers of 1/2 at which the growth of rare values is measured; the uniforms' grid is 2^-52."""
 LIGHT = 0.045
-"""Below this growth, in doublings per power of 1/2, a tail is no power law: Laplace's has 0.037, one of 20 moments 0.05."""
+"""Below this growth, in doublings per power of 1/2, a tail is no power law; of one with 20 moments it is 0.05."""
 MORE = 1.05
 """By what factor more moments may be stated than are measured."""
 
@@ -55,8 +55,13 @@ def _law_fits(component: Distribution, h: Any) -> None:
     for name, moment in law.arrays().items():
         if np.shape(moment) != (dim,):
             raise Broken(f"law: {name} has the shape {np.shape(moment)} for {dim} coordinates", component.law)
-    if not np.all((law.low <= law.mean) & (law.mean <= law.high) & (law.variance >= 0.0)):
+    # A mean that does not exist is nan, and so is what is taken about it.
+    if not np.all((law.low <= law.middle) & (law.middle <= law.high) & ~(law.variance < 0.0)):
         raise Broken("law: low <= mean <= high and variance >= 0 do not hold", component.law)
+    if not law.has_mean and not law.moments <= 1.0:
+        raise Broken("law: mean is nan, although moments says that the mean exists", component.law)
+    if not law.has_mean and law.center is None:
+        raise Broken("law: mean is nan; state center, the median, which distances are measured from", component.law)
     if law.symmetric and np.any(np.abs(law.third_central) > 1e-12 * law.variance**1.5):
         raise Broken("law: symmetric, but its third central moment is not 0", component.law)
 
@@ -89,13 +94,13 @@ def _measure_order(component: Distribution, h: Any, j: int) -> float:
     It is inf where they grow slower than any power. Where u is within 2^-k of 0, 1/2 or 1, a power law's values are as
     2^(k / order); those of light tails are as a power of k.
     """
-    dim, distances = dim_of(component, h), np.array([2.0**-NEAR, 2.0**-NEARER])
-    entry, mean = entry_of(component, h, dim, j), float(component.law(h, dim).mean[j])
+    dim, distances = dim_of(component, h), np.array([2.0**-NEAR, 2.0**-BETWEEN, 2.0**-NEARER])
+    entry = entry_of(component, h, dim, j)
     growths = []
     for place, side in ((0.0, 1.0), (0.5, -1.0), (0.5, 1.0), (1.0, -1.0)):
-        # From the mean: the values of a shifted law may cross 0 there.
-        near, nearer = np.abs(np.broadcast_to(component.sample(entry, place + side * distances), 2) - mean)
-        growths.append(math.log2(nearer / near) / (NEARER - NEAR) if 0.0 < near < nearer else 0.0)
+        # Of differences: where a law is put changes its values, and not how they grow.
+        near, nearer = np.abs(np.diff(np.broadcast_to(component.sample(entry, place + side * distances), 3)))
+        growths.append(math.log2(nearer / near) / (NEARER - BETWEEN) if 0.0 < near < nearer else 0.0)
     return math.inf if max(growths) < LIGHT else 1.0 / max(growths)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Initialisation, Optimizer
+from nonconv.components.definitions import Component, Coupled, Initialisation, Objective, Optimizer
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
@@ -88,8 +88,8 @@ def findings(
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
     """Return why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
-        rule = component.with_parameters(h) if isinstance(component, Optimizer) else component
-        reason = _reason(test, rule, h)
+        rule = component.form(h) if isinstance(component, Optimizer) else None
+        reason = _reason(test, rule or component, h)
         if reason:
             return [f"{reason} (with {_short(h)})"]
     return []
@@ -99,7 +99,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     """Return why the check fails with these parameters; empty if it passes."""
     try:
         with np.errstate(all="ignore"):
-            test(component, h)
+            test(*with_functions(component, h))
     except Broken as broken:
         return str(broken)
     except NonconvError as error:
@@ -107,6 +107,13 @@ def _reason(test: Check, component: Component, h: Any) -> str:
     except Exception as error:  # a plug-in's code may raise anything
         return first_line(blame(error) or f"{type(error).__name__}: {error}")
     return ""
+
+
+def with_functions(component: Component, h: Any) -> tuple[Component, Any]:
+    """Return a component whose functions depend on its parameters with these functions; any other as it is."""
+    full = component.complete(h) if component.complete else h
+    make = component.made if isinstance(component, Objective) else None
+    return (make(full) if make else component), full
 
 
 def _short(h: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Shape
+from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Known, Shape
 from nonconv.contract.broken import Broken, Check, demand_same_bits, slow
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
@@ -26,7 +26,7 @@ LANES, EXAMPLES, BEYOND = 2, 12, 5
 """Paths and examples at once, and columns of every array that do not belong to them."""
 MOST_COORDINATES = 60
 """At most this many coordinates of a network are compared with differences."""
-TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), Teacher(inputs=2, outputs=3, labels="classes"))
+TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), *(Teacher(inputs=2, outputs=k, labels="classes") for k in (2, 3)))
 FANS = ((1, 1), (3, 5), (5, 3), (784, 10), (1, 1024))
 """Units of the layers before and after, for which variances are checked."""
 
@@ -280,6 +280,29 @@ def _gradient_is_added(component: Coupled, h: Any) -> None:
             raise Broken("penalty is not finite", component.penalty)
 
 
+def _minimizer_is_stationary(component: Coupled, h: Any) -> None:
+    """Check that the mean gradient of some examples, penalty included, is 0 at their minimizer."""
+    if component.minimizer is None:
+        return
+    for teacher, lesson in zip(_find_teachers(component, h), _lessons(component, h), strict=True):
+        shape, rows = TEACHER.shape(teacher), (lesson.x[:, : lesson.n], lesson.y[:, : lesson.n])
+        point = component.minimizer(h, shape, Known(rows=rows))
+        if isinstance(point, str):
+            continue
+        if np.shape(point) != (len(lesson.theta),):
+            what = f"minimizer has the shape {np.shape(point)} for {len(lesson.theta)} coordinates"
+            raise Broken(what, component.minimizer)
+        at, around = (np.repeat(theta[:, None], LANES, axis=1) for theta in (point, np.zeros(len(point))))
+        slopes = [
+            _gradient(component, lesson._replace(theta=theta)).sum(axis=1) / lesson.n
+            + component.penalty(lesson.constants, theta[:, 0])
+            for theta in (at, around)
+        ]
+        if not np.abs(slopes[0]).max() <= 1e-9 * max(np.abs(slopes[1]).max(), 1.0):
+            what = f"at the minimizer of {lesson.n} examples the mean gradient has an entry of {np.abs(slopes[0]).max():.3g}"
+            raise Broken(what, component.minimizer)
+
+
 @slow
 def _network_compiles(component: Coupled, h: Any) -> None:
     """Check that both engines train the network to the same bits."""
@@ -312,5 +335,6 @@ OF_NETWORKS: dict[str, Check] = {
     "add_gradient is a sum over examples": _gradient_is_added,
     "add_gradient is the derivative of loss": _gradient_is_derivative,
     "compiled gradient equals NumPy's": _network_compiles,
+    "the mean gradient at the minimizer is 0": _minimizer_is_stationary,
 }
 OF_INITIALISATIONS: dict[str, Check] = {"variance is a positive number": _variance_is_positive}

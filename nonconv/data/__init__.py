@@ -7,14 +7,17 @@ from nonconv.components.registry import Registry
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
 from nonconv.data.empirical import CSV
+from nonconv.data.heavy_tailed import CAUCHY, LAPLACE, PARETO, STUDENT_T
 from nonconv.data.initial import GLOROT, HE, LECUN, WEIGHTS
 
-DATA = Registry(
-    "data", "data distributions", TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL, CSV
+LAWS = (
+    *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
+    *(STUDENT_T, CAUCHY, LAPLACE, PARETO),
 )
+DATA = Registry("data", "data distributions", *LAWS, CSV)
 STARTS = Registry(
     "start",
     "starting points",
-    *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
+    *LAWS,
     *(HE, GLOROT, LECUN, WEIGHTS),
 )

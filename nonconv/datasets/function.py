@@ -6,9 +6,10 @@ import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Dataset, Layers, Shape
+from nonconv.components.definitions import Complaint, Dataset, Layers, Shape, Truth
 from nonconv.data.values import LARGEST, Value
 from nonconv.datasets.common import (
+    STANDARD,
     HeldOut,
     High,
     Inputs,
@@ -19,6 +20,7 @@ from nonconv.datasets.common import (
     classify_noise,
     complain_unless_ordered,
     draw_features,
+    uniform_moments,
 )
 from nonconv.numerics.arithmetic import Array, each
 from nonconv.numerics.elementary import sin
@@ -52,7 +54,7 @@ class Function(NamedTuple):
 class FunctionConstants(NamedTuple):
     """What `sample` needs, as kernels read it: numbers and one array.
 
-    width: high - low. sine: 1 for the sine, 0 for the polynomial. normal: 1 for normal noise, 0 for uniform noise.
+    width: high - low. sine: 1 for the sine, 0 for the polynomial. noise_law: its index into STANDARD.
     """
 
     low: float
@@ -61,7 +63,7 @@ class FunctionConstants(NamedTuple):
     frequency: float
     coefficients: Array
     noise: float
-    normal: int
+    noise_law: int
 
 
 def check(h: Function) -> list[Complaint]:
@@ -87,7 +89,7 @@ def prepare(h: Function) -> FunctionConstants:
         frequency=float(h.frequency),
         coefficients=np.array(h.coefficients, dtype=np.float64),
         noise=float(h.noise),
-        normal=int(h.noise_law == "normal"),
+        noise_law=STANDARD.index(h.noise_law),
     )
 
 
@@ -108,7 +110,7 @@ def sample(k: FunctionConstants, n: int, u: Array, x: Array, y: Array) -> None:
             y[0, i] = sin(k.frequency * s[i])
     else:
         horner(k.coefficients, n, s, y[0])
-    add_noise(k.noise, k.normal, n, u[x.shape[0]], y[0])
+    add_noise(k.noise, k.noise_law, n, u[x.shape[0]], y[0])
 
 
 def horner(coefficients: Array, n: int, s: Array, y: Array) -> None:
@@ -119,6 +121,20 @@ def horner(coefficients: Array, n: int, s: Array, y: Array) -> None:
         coefficient = coefficients[power]
         for i in each(n):
             y[i] = coefficient + s[i] * y[i]
+
+
+def is_linear(h: Function) -> bool:
+    """Return whether y is linear in x: of the formulas only a polynomial of degree 1 at most."""
+    return h.of == "polynomial" and not any(h.coefficients[2:])
+
+
+def truth(h: Function) -> Truth | None:
+    """Return what is known of the examples: of labels that are linear in x."""
+    if not is_linear(h):
+        return None
+    constant, slope = (*h.coefficients, 0.0)[:2]
+    weight = np.full((1, h.inputs), float(slope))
+    return Truth(weight, np.array([float(constant)]), *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2)
 
 
 FUNCTION = Dataset(
@@ -132,7 +148,7 @@ FUNCTION = Dataset(
     draws=lambda h: h.inputs + 1,
     sample=sample,
     label_noise=lambda h: classify_noise(h.noise, h.noise_law),
-    # Of the formulas only a polynomial of degree 1 at most is a network's.
-    source=lambda h: Layers((), "identity") if h.of == "polynomial" and not any(h.coefficients[2:]) else None,
+    source=lambda h: Layers((), "identity") if is_linear(h) else None,
     held_out=lambda h: h.held_out,
+    truth=truth,
 )

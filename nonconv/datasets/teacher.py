@@ -8,9 +8,10 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Dataset, Layers, Shape
+from nonconv.components.definitions import Complaint, Dataset, Layers, Shape, Truth
 from nonconv.data.continuous import HALF_GRID
 from nonconv.datasets.common import (
+    STANDARD,
     HeldOut,
     High,
     Inputs,
@@ -22,6 +23,7 @@ from nonconv.datasets.common import (
     classify_noise,
     complain_unless_ordered,
     draw_features,
+    uniform_moments,
 )
 from nonconv.numerics.arithmetic import Array, each, select
 from nonconv.numerics.elementary import sigmoid, tanh
@@ -61,7 +63,7 @@ class TeacherConstants(NamedTuple):
 
     sizes: units of each layer, the features first. widest: the largest of sizes. weights: layer by layer, unit by unit, and
     per unit by the unit they come from. biases: layer by layer, unit by unit. activation: RELU, TANH, SIGMOID or IDENTITY.
-    classes: 0 for values. normal: 1 for normal noise, 0 for uniform noise.
+    classes: 0 for values. noise_law: its index into STANDARD.
     """
 
     low: float
@@ -73,7 +75,7 @@ class TeacherConstants(NamedTuple):
     activation: int
     classes: int
     noise: float
-    normal: int
+    noise_law: int
 
 
 def check(h: Teacher) -> list[Complaint]:
@@ -105,7 +107,7 @@ def prepare(h: Teacher) -> TeacherConstants:
         activation=ACTIVATIONS[h.activation],
         classes=classes_of(h),
         noise=float(h.noise),
-        normal=int(h.noise_law == "normal"),
+        noise_law=STANDARD.index(h.noise_law),
     )
 
 
@@ -137,7 +139,7 @@ def sample(k: TeacherConstants, n: int, u: Array, x: Array, y: Array) -> None:
         for j in range(y.shape[0]):
             for i in each(n):
                 y[j, i] = z[first + j, i]
-            add_noise(k.noise, k.normal, n, u[drawn + j], y[j])
+            add_noise(k.noise, k.noise_law, n, u[drawn + j], y[j])
 
 
 def outputs(k: TeacherConstants, n: int, z: Array) -> int:
@@ -209,6 +211,14 @@ def linear_or(h: Teacher) -> Layers:
     return Layers((), "identity") if h.activation == "identity" else Layers(h.hidden, h.activation)
 
 
+def truth(h: Teacher) -> Truth | None:
+    """Return what is known of the examples: of values that N* gives without hidden units."""
+    if classes_of(h) or h.hidden:
+        return None
+    weight, bias = network(h.seed, (h.inputs, h.outputs))
+    return Truth(weight.reshape(h.outputs, h.inputs), bias, *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2)
+
+
 TEACHER = Dataset(
     name="teacher",
     parameters=Teacher,
@@ -223,4 +233,5 @@ TEACHER = Dataset(
     # A class is where an output is largest, which no finite weights fit without error.
     source=lambda h: None if classes_of(h) else linear_or(h),
     held_out=lambda h: h.held_out,
+    truth=truth,
 )

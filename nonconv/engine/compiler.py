@@ -20,7 +20,7 @@ from numba.np.numpy_support import from_dtype
 
 from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name
 from nonconv.engine.object_files import Code, Kinds, write_cached
-from nonconv.numerics import elementary, normal
+from nonconv.numerics import elementary, normal, student_law
 
 
 @contextmanager
@@ -54,7 +54,7 @@ NO_OWNERS = KERNEL_OPTIONS | {"_nrt": False}
 """Options of what is called without numba: nothing is allocated, so that no owner counts references."""
 ONLY_FROM_KERNELS = NO_OWNERS | {"no_cpython_wrapper": True}
 """Options of what Python never calls: it would crash. An entry for Python takes time to compile."""
-INLINED_MODULES = {elementary.__name__, normal.__name__}
+INLINED_MODULES = {elementary.__name__, normal.__name__, student_law.__name__}
 """Modules of functions of one number: LLVM leaves larger ones as calls, and a loop with a call does not vectorise."""
 
 

@@ -70,6 +70,23 @@ def sample(at, n, u, x, y):
     sample_(Constants({load_constants}), n, u, x, y)
 """
 )
+VECTOR_TEMPLATE = (
+    MODULE_HEAD
+    + """\
+KIND = kind_of({kinds!r})
+Constants = definitions.{constants}
+sample_ = definition(definitions.{sample}, inline="always")
+
+
+@njit(**ONLY_FROM_KERNELS)
+def sample(at, n, u, x, y):
+    k = held(at, KIND)
+    for j in range(y.shape[0]):
+        constants, u_j, y_j = Constants({load_constants}), u[{row}], y[j]
+        for i in range(n):
+            y_j[i] = sample_(constants, u_j[i])
+"""
+)
 OBJECTIVE_TEMPLATE = (
     MODULE_HEAD
     + """\
@@ -214,16 +231,17 @@ def loop(name: str) -> Function:
 @lru_cache
 def sampler(data: Any, kinds: Kinds) -> int:
     """Return the address of sample(constants, n, u, x, y) for a data set and the kinds of its constants."""
-    constants = data.constants
-    text = SAMPLE_TEMPLATE.format(
+    constants, drawn = data.constants, data.each or data
+    text = (VECTOR_TEMPLATE if data.each else SAMPLE_TEMPLATE).format(
         title=data.name,
         kinds=kinds,
-        module=data.sample.__module__,
-        sample=data.sample.__name__,
+        module=drawn.sample.__module__,
+        sample=drawn.sample.__name__,
         constants=constants.__name__,
-        load_constants=_format_each(constants._fields, "k[{k}]"),
+        load_constants=_format_each(constants._fields, "k[{k}][j]" if data.each else "k[{k}]"),
+        row="j" if data.each and data.each.draws == "each" else "0",
     )
-    return Function("sample", text, data.sample).address(WHOLE, WHOLE, TABLE, TABLE, TABLE)
+    return Function("sample", text, drawn.sample).address(WHOLE, WHOLE, TABLE, TABLE, TABLE)
 
 
 @lru_cache

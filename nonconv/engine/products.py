@@ -60,6 +60,29 @@ def add_outer(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
 
 
 @njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
+def linear(theta: Any, at: Any, x: Any, z: Any, n: Any) -> None:
+    """Write a layer's inputs to its activation, as objectives.dense.linear, bit for bit."""
+    lanes, inputs, outputs = theta.shape[1], len(x), len(z)
+    product(
+        (outputs, n // lanes, inputs, lanes),
+        z, (0, z.shape[1], lanes), ZERO, (0, 0, 0),
+        theta, (at * lanes, inputs * lanes, lanes), x, (0, x.shape[1], lanes),
+    )  # fmt: skip
+
+
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
+def add_weights(gradient: Any, at: Any, delta: Any, x: Any, n: Any) -> None:
+    """Add to a layer's gradient, as objectives.dense.add_weights, bit for bit."""
+    lanes, inputs, outputs = gradient.shape[1], len(x), len(delta)
+    weights = (at * lanes, inputs * lanes, lanes)
+    product(
+        (outputs, inputs, n // lanes, lanes),
+        gradient, weights, gradient, weights,
+        delta, (0, delta.shape[1], lanes), x, (0, lanes, x.shape[1]),
+    )  # fmt: skip
+
+
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     """Write the derivative by a layer's inputs, as objectives.dense.pull_back, bit for bit."""
     lanes, inputs, outputs = theta.shape[1], len(back), len(delta)
@@ -70,7 +93,15 @@ def pull_back(theta: Any, at: Any, delta: Any, back: Any, n: Any) -> None:
     )  # fmt: skip
 
 
-KERNEL_HELPERS.update({dense.affine: affine, dense.add_outer: add_outer, dense.pull_back: pull_back})
+KERNEL_HELPERS.update(
+    {
+        dense.affine: affine,
+        dense.add_outer: add_outer,
+        dense.linear: linear,
+        dense.add_weights: add_weights,
+        dense.pull_back: pull_back,
+    }
+)
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # see above

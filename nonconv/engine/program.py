@@ -150,7 +150,8 @@ class Program:
 
     def __post_init__(self) -> None:
         """Refuse constants of the wrong shape. Raises as `refuse_misshapen`."""
-        for component, _, constants in (self.objective, self.data):
+        for named, _, constants in (self.objective, self.data):
+            component = getattr(named, "each", None) or named
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
 

@@ -6,7 +6,7 @@ places, and raised together. What the config leaves out and only other parts det
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Initialisation, Law, Objective, Optimizer, Point
+from nonconv.components.definitions import (
+    Chosen,
+    Configured,
+    Coupled,
+    Dataset,
+    Distribution,
+    Initialisation,
+    Law,
+    Optimizer,
+    Point,
+    Unusable,
+)
+from nonconv.components.parameters import parameters_of
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
-from nonconv.config.validate import refuse, validate
+from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
+from nonconv.datasets.vector import vectors
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Program
-from nonconv.experiment.cell import Cell, Stopping, Xi
+from nonconv.engine.program import Learning, Program
+from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
 from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
@@ -89,20 +102,24 @@ class _Binding:
         self.document, self.model = document, model
         self.problems: list[Problem] = []
         self.resolved = plain(model)
+        if self.resolved["objective"].get("data", {}) is None:
+            del self.resolved["objective"]["data"]  # as a config without the key says
         self._fill_in_digests()
         self.sources = Sources(document, model.seed, self.problems)
-        self.objective = self._choose("objective", model.objective)
-        coupled = isinstance(self.objective.component, Coupled)
-        self.data = self._choose_data("dataset" if coupled else "data")
+        self.objective = self._complete(self._choose("objective", model.objective), ("objective",))
+        self.data = self._choose_data(_kind_of_data(self.objective.component))
         self.loaded = self._load(self.data, DATA_PATH)
-        if coupled:
+        self.learning: Learning | None = None
+        if isinstance(self.objective.component, Coupled):
             refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
-        self.learning = bind(self.objective, self.data.component, self.loaded, self.sources) if coupled else None
+            self.learning = bind(self.objective, self._examples(), self.loaded, self.sources)
         # Coordinates come in groups only for a network; elsewhere they are numbered.
         self.groups = self.learning.groups if self.learning else ()
         self.dim = self._find_dim()
         # Only checked here: the objective itself spreads a single number over the coordinates.
         self._expand_vector(getattr(model.objective, "scale", 1.0), ("objective", "scale"))
+        for name, value in getattr(model.objective, "constants", {}).items():
+            self._expand_vector(value, ("objective", "constants", name))
 
     def cell(self) -> Cell:
         """Make the cell. Raises ConfigError with every problem."""
@@ -128,7 +145,9 @@ class _Binding:
         data, loaded, dim = self.data.component, self.loaded, self.dim
         optimizer, objective = self._choose("optimizer", model.optimizer), self.objective
         _check_statements(optimizer)
-        law = None if self.learning else self._make_law()
+        law = self._law
+        if self.learning:
+            data = self._examples()
         constants = data.prepare(loaded) if self.learning else data.prepare(loaded, dim)
         program = Program(
             seed=model.seed,
@@ -146,7 +165,8 @@ class _Binding:
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
         )
-        minimizer = self._find_minimizer(objective, law) if law else None
+        minimizer = self._coupled_minimizer if self.learning else self._find_minimizer(objective, law) if law else None
+        minimizer = None if isinstance(minimizer, str) else minimizer
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
@@ -181,8 +201,16 @@ class _Binding:
         if rule and rule.of != "mse" and not getattr(self.model.floors, rule.of):
             self._complain(("paths", "of"), f"the {rule.of} floor is not measured", f"floors: {{{rule.of}: true}}")
 
-    def _make_law(self) -> Law:
-        """Return the moments and bounds of the data. Raises PluginError for a law of the wrong shape."""
+    def _examples(self) -> Dataset:
+        """Return what a coupled objective learns from: a data set, or vectors of a data law."""
+        data = self.data.component
+        return vectors(data, self._find_dim()) if isinstance(data, Distribution) else data
+
+    @cached_property
+    def _law(self) -> Law | None:
+        """The moments and bounds of the data; None of examples. Raises PluginError for a law of the wrong shape."""
+        if not isinstance(self.data.component, Distribution):
+            return None
         make: Callable[..., Law] = self.data.component.law
         law = make(self.loaded, self.dim)
         if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law.arrays().values()):
@@ -197,6 +225,17 @@ class _Binding:
         point = make(objective.parameters, law)
         if getattr(point, "shape", None) != (self.dim,):
             raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
+        return point
+
+    @cached_property
+    def _coupled_minimizer(self) -> Array | str:
+        """The minimizer of a coupled objective, shape (dim,), or why there is none. Raises PluginError."""
+        (component, h), learning = self.objective, self.learning
+        if component.minimizer is None or learning is None or self.problems:
+            return ""
+        point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
+        if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
+            raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
         return point
 
     def _fill_in_digests(self) -> None:
@@ -220,7 +259,7 @@ class _Binding:
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
         values = getattr(self.data.parameters, "values", ())
-        points = len(values) if isinstance(values, tuple) and not self.learning else 0
+        points = len(values) if isinstance(values, tuple) and isinstance(self.data.component, Distribution) else 0
         if points * self.dim > MOST_TABLE_NUMBERS:
             self._complain((*DATA_PATH, "values"), f"{points} points for each of {self.dim} coordinates do not fit into memory")
 
@@ -231,8 +270,26 @@ class _Binding:
     def _choose(self, kind: str, part: Any) -> Chosen:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
-        h = parameters_from(component, part)
-        return Chosen(component.with_parameters(h) if isinstance(component, Optimizer) else component, h)
+        parameters = parameters_from(component, part)
+        if isinstance(component, Distribution | Optimizer):
+            component = component.form(parameters) or component
+        return Chosen(component, parameters)
+
+    def _complete(self, chosen: Chosen, path: KeyPath) -> Chosen:
+        """Return a component with what only code can find filled in, also in the resolved config, and its functions made."""
+        component, h = chosen
+        if component.complete:
+            try:
+                h = component.complete(h)
+            except Unusable as error:
+                for complaint in error.complaints:
+                    self.problems.append(problem_of(self.document, path, complaint))
+                return chosen
+            held: Any = self.resolved
+            for name in path:
+                held = held[name]
+            held.update({name: value for name, value in h._asdict().items() if value != getattr(chosen.parameters, name)})
+        return Chosen(component.made(h) if getattr(component, "made", None) else component, h)
 
     @property
     def _size(self) -> Any:
@@ -289,7 +346,7 @@ class _Binding:
         A network without `start` begins with He's initialisation: at 0 all its units would stay equal.
         """
         start = self.model.start
-        if self.learning and "start" not in self.model.model_fields_set:
+        if self.learning and not self.objective.component.starts_at_zero and "start" not in self.model.model_fields_set:
             start = component_model("start", self.document.catalogue["start"]["he"])(name="he")
             self.resolved["start"] = start.model_dump(mode="json")
             # As if it had been written, so that the identity is that of the resolved config.
@@ -306,7 +363,7 @@ class _Binding:
 
     def _choose_initialisation(self, component: Initialisation, parameters: Any) -> Array | Chosen:
         """Return the law of a network's weights at the start."""
-        if not self.learning:
+        if not any(group.fan_in for group in self.groups) and (not self.learning or self.objective.component.starts_at_zero):
             what = f"{component.name} draws weights by the widths of layers, which {self._name} does not have"
             self._complain(("start",), what, choices(self.document.catalogue, "start").partition(";")[0])
             return np.zeros(self.dim)
@@ -362,7 +419,7 @@ class _Binding:
         """
         found: dict[str, Xi] = {}
         wanted, objective = self.model.xi, self.objective.component
-        has_minimizer = isinstance(objective, Objective) and objective.minimizer is not None
+        has_minimizer = not isinstance(self._coupled_minimizer, str) if self.learning else objective.minimizer is not None
         if not has_minimizer and "xi" not in self.model.model_fields_set:
             wanted = ("path_mean", "last") if self.learning else ("start",)
             self.resolved["xi"] = list(wanted)
@@ -370,7 +427,8 @@ class _Binding:
             path = ("xi", k)
             if value == "minimizer" and not has_minimizer:
                 others = "start, path_mean, last, a number, a list of dim numbers"
-                self._complain(path, f"{objective.name} has no minimizer", others)
+                why = self._coupled_minimizer if self.learning else ""
+                self._complain(path, f"{objective.name} has no minimizer{why and f' here: {why}'}", others)
             if value == "adam_zero":
                 self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._expand_vector(value, path))
@@ -380,9 +438,14 @@ class _Binding:
         return tuple(found.values())
 
 
+def _kind_of_data(objective: Any) -> str:
+    """Return the kind of component that an objective takes as its data: data or dataset."""
+    return next((p.kind for p in parameters_of(objective.parameters) if p.name == "data" and p.kind), "data")
+
+
 def _has_data(model: Any) -> bool:
     """Whether the objective takes data."""
-    return hasattr(model.objective, "data")
+    return getattr(model.objective, "data", None) is not None
 
 
 def _check_statements(optimizer: Chosen) -> None:

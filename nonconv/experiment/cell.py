@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Distribution, Law, Limits
+from nonconv.components.definitions import Chosen, Dataset, Distribution, Known, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
 from nonconv.faults.blame import Plugin
@@ -24,6 +24,11 @@ LOOKED_AT = 64
 """Examples of a network that are looked at for the size of its labels."""
 Bound = Callable[[Array], tuple[Array, Array]]
 """An a priori interval: from start points (dim, paths) to the least and the largest iterates that there can be."""
+
+
+def known(data: Dataset, h: Any, law: Law | None) -> Known:
+    """Return what is known of examples, h being their parameters as loaded, and law that of a vector."""
+    return Known(law, data.training(h), data.truth(h))
 
 
 class Stopping(NamedTuple):
@@ -134,6 +139,11 @@ class Cell:
         return folder_name(self.name, self.identity)
 
     @property
+    def learns(self) -> bool:
+        """Whether it learns from examples (x, y), as networks and linear models do; vectors of a data law have no x."""
+        return self.program.learning is not None and self.law is None
+
+    @property
     def deterministic(self) -> bool:
         """Whether nothing is random, so that all paths are the same: neither the start nor a datum."""
         return self.noiseless and not self.starts_differ
@@ -170,6 +180,12 @@ class Cell:
             lengths = np.where(np.isfinite(half), half, np.sqrt(self.law.variance))
         away = np.abs(self.law.mean) if self.minimizer is None else np.zeros(1)
         return float(np.max(np.concatenate([lengths, away]), where=np.isfinite(np.concatenate([lengths, away])), initial=0.0))
+
+    @cached_property
+    def known(self) -> Known:
+        """What is known exactly of the examples of an objective that couples coordinates."""
+        data, of_data, _ = self.program.data
+        return known(data, of_data, self.law)
 
     @property
     def claim(self) -> str:

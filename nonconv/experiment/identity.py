@@ -21,6 +21,10 @@ WORDS = ("claim", "expect")
 """Keys of a config that are printed, or compared with results, and change none."""
 
 
+COMPONENTS = ("objective", "optimizer", "learning_rate", "batch_size", "start")
+"""Keys of a config that name a component."""
+
+
 def name_of(config: Path) -> str:
     """Name a config after its file.
 
@@ -43,7 +47,13 @@ def plain(model: Any) -> dict[str, Any]:
     """Turn a config's model into plain data, without its sweep; of `expect` keep only what was written."""
     left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
     data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
+    data |= {part: _without_none(data[part]) for part in COMPONENTS if part in data}
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
+
+
+def _without_none(value: Any) -> Any:
+    """Return a component without the parameters that were left out and have no value then: null cannot be written."""
+    return {key: _without_none(one) for key, one in value.items() if one is not None} if isinstance(value, dict) else value
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from nonconv.components.definitions import Chosen, Complaint, Unusable
-from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.document import Document, KeyPath
+from nonconv.config.validate import problem_of
 from nonconv.experiment.table import TableError, read_table
 from nonconv.experiment.weights import NotWeights, read_weights
 from nonconv.faults.problems import Problem
@@ -57,10 +58,7 @@ class Sources:
 
     def complain(self, path: KeyPath, complaint: Complaint) -> None:
         """Add what a component at this path says of its parameters, as a problem with its place."""
-        path = (*path, complaint.parameter)
-        path = path if complaint.entry is None else (*path, complaint.entry)
-        place = self.document.place(path)
-        self.problems.append(Problem(complaint.message, place, dotted(path), complaint.allowed, complaint.nearest))
+        self.problems.append(problem_of(self.document, path, complaint))
 
 
 class Reader:

@@ -9,11 +9,12 @@
 A `Place` is the first part, `configs/adam.yaml:7:3`, with the line that is shown; a `Problem` is the whole.
 """
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nonconv.system.streams import in_line, visible
+from nonconv.system.words import kind_of, nearest
+
+__all__ = ["Place", "Problem", "cannot_be", "kind_of", "must_be", "nearest"]
 
 MOST_SHOWN = 160
 """Characters of a line that an error shows; of a longer one the part around the column."""
@@ -86,32 +87,6 @@ def _in_short(text: str) -> str:
     if len(text) > MOST_TOLD:
         text = f"{text[: MOST_TOLD // 2]} ... {text[-MOST_TOLD // 2 :]}"
     return in_line(text)
-
-
-SIMILAR = 8
-"""How many similar names are looked at."""
-
-
-def nearest(word: object, names: Iterable[str]) -> str:
-    """Return the name that a misspelt word most likely means, or an empty text."""
-    written = str(word).lower().replace("-", "_")
-    matches = difflib.get_close_matches(written, list(names), n=SIMILAR, cutoff=0.6)
-    # Letters in another order are the commonest slip: adma is adam, though adamax shares more with it.
-    return next((name for name in matches if sorted(name) == sorted(written)), matches[0] if matches else "")
-
-
-def kind_of(value: object) -> str:
-    """Write a value for an error: `-1`, `'x'`, `a list`, `nothing` for null; long ones are shortened."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"{value}" if len(str(value)) < 40 else "a number of very many digits"
-    if isinstance(value, str):
-        return repr(value) if len(value) < 40 else f"{value[:37]!r}..."
-    empty = "an empty" if not value else "a"
-    return f"{empty} list" if isinstance(value, list | tuple) else f"{empty} mapping"
 
 
 def cannot_be(got: str) -> str:

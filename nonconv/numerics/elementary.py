@@ -1,4 +1,4 @@
-"""exp, log, log1p, sin, cos, erf, tanh and sigmoid as plain text: the same bits in every engine, and vectors in a kernel.
+"""exp, log, powers, sin, erf, tanh and their relatives as plain text: the same bits in every engine, vectors in a kernel.
 
 The functions of one mathematical library differ in the last bit from those of another, and a loop that calls them stays
 scalar. These are made of `+ - * /`, comparisons, and the bits of a float.
@@ -149,6 +149,19 @@ def cos(x: Lanes) -> Lanes:
     return shifted_sine(1, x)
 
 
+def tan_near_0(x: Lanes) -> Lanes:
+    """Return tan(x) for |x| <= pi/4, with an error of 1.6 ulp: the polynomials of fdlibm for sine and cosine, divided."""
+    z = x * x
+    w = z * z
+    s = -2.50507602534068634195e-08 + z * 1.58969099521155010221e-10
+    s = s * w + (-1.98412698298579493134e-04 + z * 2.75573137070700676789e-06)
+    s = s * w + (-1.66666666666666324348e-01 + z * 8.33333333332248946124e-03)
+    c = 2.08757232129817482790e-09 + z * -1.13596475577881948265e-11
+    c = c * w + (2.48015872894767294178e-05 + z * -2.75573143513906633035e-07)
+    c = c * w + (4.16666666666666019037e-02 + z * -1.38888888888741095749e-03)
+    return (x + x * (z * s)) / (1.0 - (0.5 * z - w * c))
+
+
 def corrected_log(x: Lanes, correction: Lanes) -> Lanes:
     """Return log(x) + correction, for x = 2**k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
 
@@ -242,3 +255,155 @@ def erf(x: Lanes) -> Lanes:
     # One division for both branches, since both are evaluated and a division is the slowest operation here.
     y = select(near, a * erf_numerator(z), exp(-z) * erfc_numerator(a)) / select(near, erf_denominator(z), erfc_denominator(a))
     return np.copysign(select(near, y, 1.0 - y), x)
+
+
+def tan(x: Lanes) -> Lanes:
+    """Return tan(x), with an error of 3 ulp for |x| up to 3e6; NaN above 2**48. tan(-0.0) is 0.0."""
+    return shifted_sine(0, x) / shifted_sine(1, x)
+
+
+def expm1(x: Lanes) -> Lanes:
+    """Return exp(x) - 1, with an error of 1.7 ulp; infinite from 709.79 on. expm1(-0.0) is 0.0."""
+    y = select(x > 40.0, 40.0, select(x < -40.0, -40.0, x))
+    rounded = y * LOG2_E + ROUND
+    k = rounded - ROUND
+    power = from_bits((bits(rounded) << 52) + ONE_BITS)
+    # As in tanh: near x = 0 no digits cancel. Beyond 40 the 1 is less than a hundredth of an ulp.
+    return select(x > 40.0, exp(x), power * excess(y - k * LN2_HIGH, k * LN2_LOW) + (power - 1.0))
+
+
+def sinh(x: Lanes) -> Lanes:
+    """Return sinh(x), with an error of 2.6 ulp; odd, and 0 keeps its sign. Infinite from 710.48 on."""
+    a = np.abs(x)
+    u = expm1(select(a > 40.0, 40.0, a))
+    half = exp(0.5 * a)
+    return np.copysign(select(a > 40.0, (0.5 * half) * half, 0.5 * (u + u / (u + 1.0))), x)
+
+
+def cosh(x: Lanes) -> Lanes:
+    """Return cosh(x), with an error of 2.6 ulp; even. Infinite from 710.48 on."""
+    a = np.abs(x)
+    near, half = exp(select(a > 40.0, 40.0, a)), exp(0.5 * a)
+    return select(a > 40.0, (0.5 * half) * half, 0.5 * (near + 1.0 / near))
+
+
+def atan(x: Lanes) -> Lanes:
+    """Return atan(x), with an error of 0.9 ulp; odd, and 0 keeps its sign (Cephes).
+
+    Beyond tan(3 pi / 8) it is pi/2 - atan(1/|x|), and from 0.66 on pi/4 + atan((|x| - 1) / (|x| + 1)).
+    """
+    a = np.abs(x)
+    far, middle = a > 2.41421356237309504880, a > 0.66
+    # One division for all three, since all are evaluated.
+    t = select(far, -1.0, select(middle, a - 1.0, a)) / select(far, a, select(middle, a + 1.0, 1.0))
+    z = t * t
+    p = -8.750608600031904122785e-1
+    p = p * z - 1.615753718733365076637e1
+    p = p * z - 7.500855792314704667340e1
+    p = p * z - 1.228866684490136173410e2
+    p = p * z - 6.485021904942025371773e1
+    q = z + 2.485846490142306297962e1
+    q = q * z + 1.650270098316988542046e2
+    q = q * z + 4.328810604912902668951e2
+    q = q * z + 4.853903996359136964868e2
+    q = q * z + 1.945506571482613964425e2
+    # What pi/2 and pi/4 as floats lack.
+    lost = select(far, 6.123233995736765886130e-17, select(middle, 3.061616997868382943065e-17, 0.0))
+    y = select(far, 0.5 * np.pi, select(middle, 0.25 * np.pi, 0.0)) + (t + (t * (z * p / q) + lost))
+    return np.copysign(y, x)
+
+
+SPLITTER = 134217729.0
+"""2**27 + 1: its multiples round a float to its leading 26 bits."""
+
+
+def lost_by_product(a: Lanes, b: Lanes, product: Lanes) -> Lanes:
+    """Return a * b - product exactly, where product is a * b as rounded (Dekker); |a| and |b| below 1e300."""
+    shifted_a, shifted_b = SPLITTER * a, SPLITTER * b
+    high_a, high_b = shifted_a - (shifted_a - a), shifted_b - (shifted_b - b)
+    low_a, low_b = a - high_a, b - high_b
+    return ((high_a * high_b - product) + high_a * low_b + low_a * high_b) + low_a * low_b
+
+
+def power(x: Lanes, y: Lanes) -> Lanes:
+    """Return x to the power y, with an error of 1.1 ulp; 0 where that is below any normal float.
+
+    Of a negative x it is NaN unless y is a whole number. Anything to the power 0 is 1.
+    """
+    # exp(y log |x|), the logarithm in two floats: an error of it is multiplied by up to 700.
+    a = np.abs(x)
+    tiny = a < LEAST_NORMAL
+    b = bits(select(tiny, a * 2.0**54, a)) + (ONE_BITS - ROOT_HALF_BITS)
+    k = from_bits((b >> 52) + ROUND_BITS) - select(tiny, ROUND + 1077.0, ROUND + 1023.0)
+    f = from_bits((b & FRACTION) + ROOT_HALF_BITS) - 1.0
+    # s + s_low = f / (2 + f), and log(1 + f) = 2 s + 2/3 s^3 + 2/5 s^5 + ...
+    t = 2.0 + f
+    s = f / t
+    product = s * t
+    s_low = ((f - product) - lost_by_product(s, t, product) - s * (f - (t - 2.0))) / t
+    z = s * s
+    z_low = lost_by_product(s, s, z) + 2.0 * s * s_low
+    p = 2.0 / 25.0
+    p = p * z + 2.0 / 23.0
+    p = p * z + 2.0 / 21.0
+    p = p * z + 2.0 / 19.0
+    p = p * z + 2.0 / 17.0
+    p = p * z + 2.0 / 15.0
+    p = p * z + 2.0 / 13.0
+    p = p * z + 2.0 / 11.0
+    p = p * z + 2.0 / 9.0
+    p = p * z + 2.0 / 7.0
+    p = p * z + 2.0 / 5.0
+    # c + c_low = 2/3 z + z^2 p, a correction to the factor 2 of s.
+    c = z * 0.66666666666666663
+    c_low = lost_by_product(z, 0.66666666666666663, c) + z * 3.7007434154171883e-17 + 0.66666666666666663 * z_low + z * z * p
+    third = s * c
+    third_low = lost_by_product(s, c, third) + s * c_low + s_low * c
+    # k ln 2 + 2 s + third, largest first; what each sum rounds away is kept.
+    first = k * LN2_HIGH
+    second = first + 2.0 * s
+    lost = select(np.abs(first) >= np.abs(2.0 * s), (first - second) + 2.0 * s, (2.0 * s - second) + first)
+    high = second + third
+    low = ((second - high) + third) + (lost + (2.0 * s_low + third_low + k * LN2_LOW))
+    # Beyond 2**70 the result is 0, 1 or infinite.
+    bounded = select(y > 2.0**70, 2.0**70, select(y < -(2.0**70), -(2.0**70), y))
+    q = bounded * high
+    q_low = lost_by_product(bounded, high, q) + bounded * low
+    rounded = q * LOG2_E + ROUND
+    n = rounded - ROUND
+    e = 1.0 + excess(q - n * LN2_HIGH, n * LN2_LOW - q_low)
+    scaled = from_bits(bits(e) + (bits(rounded) << 52))
+    r = select(q <= EXP_MOST, select(q >= EXP_LEAST, scaled, 0.0), np.abs(q) + np.inf)
+    # Of 0 and infinity the logarithm is no number here.
+    r = select(a == 0.0, select(y > 0.0, 0.0, select(y < 0.0, np.inf, y)), r)
+    r = select(a == np.inf, select(y > 0.0, np.inf, select(y < 0.0, 0.0, y)), r)
+    whole = np.floor(y) == y
+    odd = whole & (np.abs(y) < 2.0**53) & (2.0 * np.floor(0.5 * y) != y)
+    r = select(odd, np.copysign(r, x), select(x < 0.0, select(whole, r, np.nan), r))
+    return select(y == 0.0, 1.0, select(np.isnan(x), x, r))
+
+
+def softplus(x: Lanes) -> Lanes:
+    """Return log(1 + exp(x)), with an error of 1.6 ulp; it neither overflows nor vanishes before it must."""
+    return np.maximum(x, 0.0) + log1p(exp(-np.abs(x)))
+
+
+def sign(x: Lanes) -> Lanes:
+    """Return 1 above 0, -1 below it, and 0 at 0."""
+    return select(x > 0.0, 1.0, select(x < 0.0, -1.0, x))
+
+
+def heaviside(x: Lanes) -> Lanes:
+    """Return 1 above 0, 0 below it, and 1/2 at 0."""
+    return select(x > 0.0, 1.0, select(x < 0.0, 0.0, x + 0.5))
+
+
+def compare(u: Lanes, v: Lanes, less: Lanes, more: Lanes) -> Lanes:
+    """Return `less` where u < v, `more` where u > v, and their mean where they are equal."""
+    # u + v is NaN where nothing of this holds.
+    return select(u < v, less, select(u > v, more, select(u == v, 0.5 * (less + more), u + v)))
+
+
+def mod(x: Lanes, y: Lanes) -> Lanes:
+    """Return x - y floor(x / y): what x has more than a multiple of y."""
+    return x - y * np.floor(x / y)

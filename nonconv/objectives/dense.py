@@ -39,6 +39,23 @@ def add_outer(gradient: Array, at: int, delta: Array, x: Array, n: int) -> None:
         bias += delta[:, s]
 
 
+def linear(theta: Array, at: int, x: Array, z: Array, n: int) -> None:
+    """Write z_o = sum over j of weight_oj x_j: `affine` of a layer without biases."""
+    weight = theta[at : at + len(z) * len(x)].reshape(len(z), len(x), -1)
+    x, z = _view_by_example(x, n, theta), _view_by_example(z, n, theta)
+    z[:] = 0.0
+    for j in range(len(x)):
+        z += weight[:, j, None] * x[j]
+
+
+def add_weights(gradient: Array, at: int, delta: Array, x: Array, n: int) -> None:
+    """Add to the layer's gradient delta_o x_j for each weight: `add_outer` of a layer without biases."""
+    weight = gradient[at : at + len(delta) * len(x)].reshape(len(delta), len(x), -1)
+    delta, x = _view_by_example(delta, n, gradient), _view_by_example(x, n, gradient)
+    for s in range(delta.shape[1]):
+        weight += delta[:, None, s] * x[:, s]
+
+
 def pull_back(theta: Array, at: int, delta: Array, back: Array, n: int) -> None:
     """Write back_j = sum over o of weight_oj delta_o: the derivative by a layer's inputs from that by its outputs.
 

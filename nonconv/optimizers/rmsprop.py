@@ -207,14 +207,7 @@ BUFFERED = Optimizer(
     stable_below=stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
 )
-
-
-def _variant(h: Rmsprop) -> Optimizer:
-    """Return the rule with or without buffer and average of gradients: most runs have neither, and do not pay for them."""
-    return BUFFERED if h.centered or most(h.momentum) > 0 else RMSPROP
-
-
-RMSPROP: Optimizer = Optimizer(
+RMSPROP = Optimizer(
     name="rmsprop",
     parameters=Rmsprop,
     paper="Tieleman & Hinton (2012), lecture 6.5; Graves (2013), arXiv:1308.0850",
@@ -224,7 +217,8 @@ RMSPROP: Optimizer = Optimizer(
     per_step=RmspropPerStep,
     at_step=at_step,
     update=update,
-    variant=_variant,
+    # Most runs have neither, and do not pay for them.
+    form=lambda h: BUFFERED if h.centered or most(h.momentum) > 0 else None,
     relative_size=relative_size,
     monotone=(),
     can_be_undefined=can_be_undefined,

@@ -60,7 +60,7 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
         content["counterexample"] = counterexample.summary(cell, tally, evidence)
-    if cell.program.learning:
+    if cell.learns:
         files |= network.files(cell, tally)
         content["network"] = network.summary(cell, tally)
     return files | {"summary.json": as_json(content)}

@@ -86,7 +86,7 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
     """Return the last iterate of the first path, (dim,), at which a network's curvature is taken; None elsewhere."""
-    return tally.last_iterate.joined[0] if cell.program.learning else None
+    return tally.last_iterate.joined[0] if cell.learns else None
 
 
 def _judge(

@@ -184,7 +184,7 @@ def kept(seen: MeasuredBlock) -> FirstPaths:
 
 def last_iterate(seen: MeasuredBlock) -> FirstPaths:
     """Return the last iterate of the cell's first path whole, shape (1, dim); of a network only."""
-    paths = seen.among_first(1) if seen.cell.program.learning else 0
+    paths = seen.among_first(1) if seen.cell.learns else 0
     return FirstPaths((seen.block.theta[-1, :, :paths].T.copy(),), axis=0)
 
 

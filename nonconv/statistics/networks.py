@@ -52,16 +52,18 @@ def _has_held_out(program: Program) -> bool:
 def named_groups(program: Program) -> tuple[Group, ...]:
     """Return the groups of coordinates with separate floors and verdict: each layer, and the biases of the output.
 
-    None for objectives that are no networks, and in runs too short for spans.
+    None for objectives that do not learn from examples (x, y), and in runs too short for spans.
     """
-    if program.learning is None or not program.plan.spans:
+    if program.learning is None or not program.learning.shape.features or not program.plan.spans:
         return ()
     layers: dict[str, Group] = {}
     for group in program.learning.groups:
         # Weights and biases of a layer, `hidden.weight` and `hidden.bias`, become one group `hidden`.
         name = group.name.rpartition(".")[0] or group.name
         layers[name] = Group(name, layers[name].first if name in layers else group.first, group.last)
-    return (*layers.values(), program.learning.groups[-1])
+    last = program.learning.groups[-1]
+    layers.setdefault(last.name, last)
+    return tuple(layers.values())
 
 
 def group_trends(program: Program) -> list[Trend]:

@@ -103,11 +103,13 @@ def adam_zero(
     theta, se = np.empty(dim), np.empty(dim)
     for coordinates, source in _sources(distribution, parameters, dim, batch):
         law = _law(source)
-        mean, spread = float(law.mean[0]), math.sqrt(float(law.variance[0]) / batch)
-        # By symmetry, or since nothing is random, the zero is the mean.
+        mean, spread = float(law.middle[0]), math.sqrt(float(law.variance[0]) / batch)
+        # By symmetry, or since nothing is random, the zero is the mean, or where there is none the point of symmetry.
         if law.symmetric or spread == 0.0:
             theta[coordinates], se[coordinates] = mean, 0.0
             continue
+        if not math.isfinite(spread):
+            raise ValueError("it is found in units of the standard deviation of the data, which is not finite")
         # Coordinates of one size share their zero in normalised units; without eps the size does not matter at all.
         sizes, which = np.unique(2.0 * scale[coordinates] * spread, return_inverse=True)
         sizes, which = (sizes[:1], np.zeros_like(which)) if h.eps == 0 else (sizes, which)

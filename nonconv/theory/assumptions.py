@@ -13,13 +13,13 @@ from nonconv.optimizers.averages import is_fixed
 
 
 def theorem(cell: Cell) -> str:
-    """Return the theorem closest to the experiment: 1.2 for networks, 1.1 otherwise."""
-    return "1.2" if cell.program.learning else "1.1"
+    """Return the theorem closest to the experiment: 1.2 where it learns from examples, 1.1 otherwise."""
+    return "1.2" if cell.learns else "1.1"
 
 
 def departures(cell: Cell) -> list[str]:
     """Return one clause per assumption of its theorem that the experiment violates; empty if the theorem applies."""
-    if cell.program.learning:
+    if cell.learns:
         return [*_find_optimizer_departures(cell), *_find_network_departures(cell), *_find_schedule_departures(cell)]
     objective = cell.program.objective.component
     if objective is not QUADRATIC:

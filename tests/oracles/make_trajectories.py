@@ -2,8 +2,8 @@
 
 `pip install torch optax schedulefree pytorch_optimizer`, then `python tests/oracles/make_trajectories.py`.
 tests/test_trajectories.py holds nonconv's optimizers to the file and needs no such library. A new case is a row in one of the
-tables below, such as TORCH; or in PAPER, if no library has it, with the algorithm as its paper prints it, or as its owner's code
-has it, among PRINTED.
+tables below, such as TORCH; or in PAPER, if no library has it, with the algorithm as its paper or owner prints it among
+PRINTED.
 """
 
 import importlib

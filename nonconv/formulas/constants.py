@@ -1,0 +1,29 @@
+"""The named constants of a formula, and everything that is wrong with formulas and their constants together."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nonconv.formulas.reading import Formula, read_formula, wrong_name
+
+Value = float | tuple[float, ...]
+
+
+class Constants(dict[str, Value]):
+    """Constants by name: a mapping that is never changed, so that parameters can be compared and hashed."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none since it can change
+        return hash(tuple(sorted(self.items(), key=lambda pair: pair[0])))
+
+
+def read(text: str, variables: tuple[str, ...], constants: Mapping[str, Any], most: int = 0) -> Formula:
+    """Read a formula in these variables and constants."""
+    names = tuple(constants)
+    return read_formula(text, variables, names, most) if most else read_formula(text, variables, names)
+
+
+def unusable_names(constants: Mapping[str, Any], variables: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each constant whose name is none, and why."""
+    for name in constants:
+        wrong = wrong_name(name, variables)
+        if wrong:
+            yield name, wrong
