@@ -210,6 +210,38 @@ LEARNING_RATES.register(
 )
 BATCH_SIZES.register(Schedule(name="alternating", parameters=Alternating, paper="a test", value=size, limits=size_limits))
 '''
+FADING = '''\
+"""A decay that falls to a floor."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import DECAYS, Decay, Doc, Interval, Limits
+
+
+class Fading(NamedTuple):
+    """From 0.9 at step 1 to a floor."""
+
+    floor: Annotated[float, Interval(ge=0, le=0.5), Doc("what it tends to")] = 0.5
+
+
+def value(h, n):
+    return h.floor + (0.9 - h.floor) / n
+
+
+DECAYS.register(
+    Decay(
+        name="fading",
+        parameters=Fading,
+        paper="a test",
+        value=value,
+        limits=lambda h: Limits(h.floor, h.floor),
+        least=lambda h: h.floor,
+        most=lambda h: 0.9,
+    )
+)
+'''
 LINEAR = '''\
 """A linear model under its absolute error, and a start that goes with it."""
 
@@ -310,6 +342,7 @@ TEXTS = {
     "double_well.py": WELL,
     "ramp.py": LAW,
     "schedules.py": SCHEDULES,
+    "fading.py": FADING,
     "absolute.py": ABSOLUTE,
     "linear.py": LINEAR,
 }
@@ -862,7 +895,11 @@ BROKEN = {
         "lion.py:14:7: Lion: its annotations cannot be read: NameError: name 'flaot' is not defined",
     ),
     "reserved name": ("beta1: Annotated", "json: Annotated", "lion.py:23:5: parameter json: this name is reserved by"),
-    "no docstring": ('    """Lion: the', '    x: str = """Lion: the', "lion.py:14:7: optimizer lion: Lion needs a docstring"),
+    "no docstring": (
+        '    """Lion: the',
+        '    x: str = """Lion: the',
+        "lion.py:14:7: optimizer my_lion: Lion needs a docstring",
+    ),
     "lambda": ("update=update", "update=lambda c, s, g: (g, s)", "lion.py:64:9: update: must be a function at"),
     "no NamedTuple": ("class LionState(NamedTuple)", "class LionState(object)", "lion.py:27:7: state: must be a NamedTuple"),
     "renamed": ("OPTIMIZERS.register(", "Other = LionPerStep; del LionPerStep\nOPTIMIZERS.register(", "NameError"),
@@ -885,7 +922,7 @@ def test_a_name_that_another_plugin_has() -> None:
     write("king.py", LION + "\n")
     king = read_cell(config(plugins=["king.py"]), [])
     says = told(plugins=["lion.py", "king.py"])
-    assert says.startswith("king.py:55:1: the optimizer 'lion' is already registered by lion.py\n")
+    assert says.startswith("king.py:55:1: the optimizer 'my_lion' is already registered by lion.py\n")
     assert told(plugins=["lion.py", "king.py"]) == says
     again = read_cell(config(plugins=["king.py"]), [])
     assert again.program.optimizer.component is king.program.optimizer.component
@@ -896,7 +933,7 @@ def test_a_name_twice_in_one_file() -> None:
     twice = LION + LION[LION.index("OPTIMIZERS.register(") :]
     write("lion.py", twice)
     line = len(twice[: twice.rindex("OPTIMIZERS.register(")].splitlines()) + 1
-    assert told().startswith(f"lion.py:{line}:1: the optimizer 'lion' is already registered by this file\n")
+    assert told().startswith(f"lion.py:{line}:1: the optimizer 'my_lion' is already registered by this file\n")
 
 
 def test_plugins_load_no_files() -> None:
@@ -1394,7 +1431,63 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "limits says 0.1 to 0.1, but around",
     ),
     ("schedules.py", "values approach the limits", "Limits(0.0, 0.0)", "Limits(np.inf, np.inf)", "grows without bound"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:32: limits says 1 to 1"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(2, 1)", "low <= high"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "1.5 + np.mod(n", "the size is 1.5 at step 1"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "np.mod(n", "the size is 0 at step 1"),
