@@ -1,16 +1,35 @@
 """Heavy-tailed laws: quantiles against mpmath, moments against integrals, and what a run says where a moment does not exist."""
 
+import csv
+import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
+from kit.experiments import written
+from nonconv.checks.comparison import compare, rows
+from nonconv.checks.expectations import evaluate, read_result
 from nonconv.components.definitions import Distribution, Law
 from nonconv.data import DATA
 from nonconv.data.heavy_tailed import Cauchy, Laplace, Pareto, StudentT
+from nonconv.engine.blocks import simulate
+from nonconv.engine.reference import Reference
+from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.report.summary import markdown
+from nonconv.results.run_files import data_files
+from nonconv.results.verdict_files import verdict_of
+from nonconv.statistics.intervals import error_intervals, floor_intervals
+from nonconv.statistics.tally import Tally, measure
+from nonconv.study import loop as study
+from nonconv.study.ready import make_ready
+from nonconv.theory.moments import finite_moments, growth, infinite_errors
 
 mp.mp.dps = 40
 EXTREME = np.array([0.0, 2.0**-52, 3.0 * 2.0**-52, 1.0 - 2.0**-52, 0.5, 0.5 - 2.0**-52, 0.25, 0.75, 0.15, 0.85])
@@ -157,3 +176,194 @@ def test_a_mean_without_a_variance() -> None:
         assert law.has_mean
         assert law.variance[0] == math.inf
         assert not law.has_variance
+
+
+# What rules make of them
+
+CAUCHY: dict[str, Any] = {"name": "cauchy"}
+SIGN: dict[str, Any] = {"name": "adam", "beta1": 0.0, "beta2": 0.0, "eps": 0.0}
+Make = Callable[..., Cell]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def made(data: Any, **changes: Any) -> Cell:
+        base = {
+            "objective": {"name": "quadratic", "data": data},
+            "optimizer": "sgd",
+            "learning_rate": 0.05,
+            "xi": [0.0, "last"],
+        }
+        sizes = {"paths": 64, "steps": 256, "record": {"points": 4, "paths": 0}}
+        return make_ready(read_cell(written(tmp_path / "in", base | sizes | changes), [])).cell
+
+    return made
+
+
+def tally_of(cell: Cell) -> Tally:
+    """By the reference engine, so that nothing is compiled."""
+    with np.errstate(all="ignore"):
+        return measure(cell, simulate(cell.program, Reference(cell.program), 0, cell.paths, np.zeros(1, dtype=np.uint8)))
+
+
+MOMENTS: dict[str, tuple[Any, dict[str, Any], float, list[str]]] = {
+    "sgd": (CAUCHY, {}, 1.0, ["data", "data"]),
+    "momentum": ({"name": "student_t", "df": 2}, {"optimizer": "momentum"}, 2.0, ["data", "data"]),
+    "a variance": ({"name": "student_t", "df": 2.5}, {}, 2.5, ["", ""]),
+    "batches": ({"name": "pareto", "exponent": 1.5}, {"batch_size": 64}, 1.5, ["data", "data"]),
+    "all moments": ({"name": "laplace"}, {}, math.inf, ["", ""]),
+    "sign": (CAUCHY, {"optimizer": SIGN}, math.inf, ["", ""]),
+    "adam": (CAUCHY, {"optimizer": "adam"}, math.inf, ["", ""]),
+    "an unbounded adam": (CAUCHY, {"optimizer": {"name": "adam", "beta1": 0.99, "beta2": 0.9}}, 1.0, ["", ""]),
+    "start": ("rademacher", {"start": CAUCHY}, 1.0, ["start", "start"]),
+    "start of adam": ("rademacher", {"start": CAUCHY, "optimizer": "adam"}, 1.0, ["start", ""]),
+}
+"""Data and changes, the order of moments, and whose law makes the mean square from 0 and from the last iterate infinite."""
+
+
+@pytest.mark.parametrize(("data", "changes", "order", "infinite"), MOMENTS.values(), ids=MOMENTS)
+def test_moments_of_iterates(data: Any, changes: dict[str, Any], order: float, infinite: list[str], make: Make) -> None:
+    cell = make(data, **changes)
+    assert finite_moments(cell).order == order
+    assert infinite_errors(cell) == infinite
+
+
+def test_growth_of_gradients(make: Make, tmp_path: Path) -> None:
+    """Bounded slopes keep all moments with any rule; those in proportion to a square of the datum leave half the order."""
+    plugin = tmp_path / "slopes.py"
+    plugin.write_text(PLUGIN, encoding="utf-8")
+    for name, power, order in (("bounded", 0.0, math.inf), ("squared", 2.0, 0.75), ("cubic", math.inf, 0.0)):
+        objective = {"name": name, "data": {"name": "student_t", "df": 1.5}}
+        cell = make(None, plugins=[str(plugin)], objective=objective, xi=["start"])
+        assert growth(cell) == pytest.approx(power, abs=1e-9)
+        assert finite_moments(cell).order == pytest.approx(order)
+        if name == "squared":
+            assert infinite_errors(cell) == [""], "it rests at its start, 0"
+            moving = make(None, plugins=[str(plugin)], objective=objective, xi=["start"], start=1.0)
+            assert infinite_errors(moving) == ["data"]
+
+
+@pytest.mark.parametrize(("optimizer", "order"), [("sgd", 1.0), ("adam", math.inf)])
+def test_coordinates_that_are_coupled(optimizer: str, order: float, make: Make) -> None:
+    cell = make(None, objective={"name": "rotated_quadratic", "dim": 3, "data": CAUCHY}, optimizer=optimizer, xi=["start"])
+    assert finite_moments(cell).order == order
+    assert infinite_errors(cell) == ["data" if order == 1.0 else ""]
+
+
+PLUGIN = """
+from typing import Annotated, Any, NamedTuple
+import numpy as np
+from nonconv.plugin import OBJECTIVES, Doc, Lanes, Objective, OneOf
+
+class Of(NamedTuple):
+    "A loss."
+    data: Annotated[Any, OneOf("data"), Doc("the data")]
+
+class K(NamedTuple):
+    one: Lanes
+
+def offer(name, loss, gradient):
+    OBJECTIVES.register(Objective(name=name, parameters=Of, paper="none", constants=K,
+        prepare=lambda h, dim: K(np.ones(dim)), loss=loss, gradient=gradient))
+
+def bounded_loss(k, theta, x):
+    return np.sqrt(1.0 + (theta - x) * (theta - x))
+
+def bounded(k, theta, x):
+    return (theta - x) / np.sqrt(1.0 + (theta - x) * (theta - x))
+
+def squared_loss(k, theta, x):
+    return x * x * theta * theta / 2.0
+
+def squared(k, theta, x):
+    return x * x * theta
+
+def cubic_loss(k, theta, x):
+    return (theta - x) * (theta - x) * (theta - x) * (theta - x) / 4.0
+
+def cubic(k, theta, x):
+    return (theta - x) * (theta - x) * (theta - x)
+
+offer("bounded", bounded_loss, bounded)
+offer("squared", squared_loss, squared)
+offer("cubic", cubic_loss, cubic)
+"""
+
+
+def test_an_infinite_mean_square_is_not_printed(make: Make) -> None:
+    """No value in any file; medians instead, and a verdict that says why. Of sign descent everything is there."""
+    cell = make(CAUCHY)
+    tally = tally_of(cell)
+    with np.errstate(all="ignore"):
+        files = data_files(cell, tally, None)
+    errors = list(csv.DictReader(files["error.csv"].decode().splitlines()))
+    shown = [row["mse"] for row in errors if not (row["xi"] == "last" and row["step"] == "256")]
+    assert set(shown) == {""}
+    assert {row["n_finite"] for row in errors} == {"64"}
+    floors = list(csv.DictReader(files["floors.csv"].decode().splitlines()))
+    assert {row["value"] + row["lower"] for row in floors} == {""}
+    assert "theory.csv" not in files
+    assert "floors_theory.csv" not in files
+    assert "predictions.json" not in files
+    summary, verdict = json.loads(files["summary.json"]), json.loads(files["verdict.json"])
+    first = summary["errors"][0]
+    assert (first["mse"], first["status"]) == (None, "infinite")
+    assert first["median"]["value"] > 0.0
+    assert verdict["verdict"] == "undecided"
+    assert verdict["reason"].startswith("E|Θ − ξ|² is infinite for every ξ that is a point: the law of the data (cauchy)")
+    assert verdict["infinite"].startswith("it is infinite: ")
+    assert (verdict["states"], verdict["slopes"]) == ({}, {})
+    assert verdict["floors"]["twin"]["value"] is None
+    bounded = make(CAUCHY, optimizer=SIGN)
+    tally = tally_of(bounded)
+    assert not error_intervals(bounded, tally).infinite.any()
+    assert np.isfinite(floor_intervals(bounded, tally).estimate.value).all()
+    assert verdict_of(bounded, tally).infinite == ""
+
+
+def test_reports_of_an_infinite_mean_square(tmp_path: Path) -> None:
+    """Summary, figures, checks and comparisons of a run on data without a mean."""
+    config = {
+        "paths": 64,
+        "steps": 256,
+        "objective": {"name": "quadratic", "data": CAUCHY},
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "xi": [0.0],
+        "record": {"points": 4, "paths": 0},
+    }
+    folders = []
+    for name, rate in (("a", 0.1), ("b", 0.2)):
+        cell = read_cell(written(tmp_path / name, config | {"learning_rate": rate}), [])
+        folders.append(study.run(cell, tmp_path / f"out-{name}", workers=1).folder)
+    run = read_result(folders[0], exact=False).run
+    text = markdown(run)
+    assert "E|Θ − 0|² is infinite. Median of |Θ − 0|: " in text
+    assert "infinite (median distance " in text
+    assert "no value for E|Θ − 0|²" in text
+    assert list(run.medians) == ["0"]
+    assert {path.stem for path in (folders[0] / "figures").iterdir()} == {"error", "floors", "paths"}
+    expect = {"mse": [{"xi": 0.0, "below": 1e9}], "floor": {"twin": {"above": 0.0}}, "verdict": "undecided"}
+    found = evaluate(expect, read_result(folders[0], exact=False))
+    assert [row.status for row in found] == ["undecided", "undecided", "met"]
+    assert found[0].found.startswith("no value: it is infinite: the law of the data (cauchy)")
+    _, table = rows(compare(*folders))
+    assert table[0][1].startswith("infinite (median ")
+    assert table[0][3] == "no value"
+
+
+def test_no_path_escapes_from_data_without_a_mean(make: Make) -> None:
+    """A stationary process of size 1e10 and more; a rate that is too large is found by its overflow."""
+    law = {"name": "pareto", "exponent": 0.2}
+    for rate, outcome in ((0.02, 0), (1.5, 3)):
+        cell = make(law, learning_rate=rate, steps=2048)
+        tally = tally_of(cell)
+        assert int(np.argmax(tally.outcomes)) == outcome
+        assert verdict_of(cell, tally).answer == ("diverges" if outcome else "undecided")
+
+
+def test_no_minimizer_without_a_mean(make: Make) -> None:
+    assert make(CAUCHY, xi=["start"]).length == 1.0
+    exact = make({"name": "student_t", "df": 1.5, "loc": 3.0}, xi=["minimizer"])
+    assert exact.minimizer is not None
+    assert exact.minimizer.tolist() == [3.0]

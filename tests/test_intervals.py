@@ -184,7 +184,9 @@ def test_a_mean_without_an_interval_says_why(changes: dict[str, Any], begins: st
     found = error_intervals(cell, tally)
     assert found.reasons[0, -1].startswith(begins)
     assert np.isnan([field[0, -1] for field in found.estimate[1:]]).all()
-    np.testing.assert_array_equal(found.estimate.value, estimate(tally.errors).value)
+    values = estimate(tally.errors).value
+    np.testing.assert_array_equal(found.estimate.value, np.where(found.infinite, np.nan, values))
+    assert found.infinite[0, -1] == begins.startswith("it is infinite")
     assert found.reasons[1, -1] == "", "the distance of the last iterate to itself is 0"
 
 

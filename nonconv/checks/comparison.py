@@ -5,6 +5,7 @@ the difference is taken path by path, and its interval is much narrower than tho
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,13 +36,15 @@ class Change(NamedTuple):
 class Difference(NamedTuple):
     """A quantity with one final value per path.
 
-    first, second: its means over the paths that both runs kept. paired: the second minus the first, path by path.
+    first, second: its means over the paths that both runs kept; nan where one is infinite. paired: the second minus the first,
+    path by path. medians: of both runs where a mean is infinite.
     """
 
     quantity: str
     first: float
     second: float
     paired: Paired
+    medians: tuple[float, float] | None = None
 
 
 class Comparison(NamedTuple):
@@ -100,7 +103,14 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
         # Paths may have ended at inf or nan.
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
-        yield Difference(_quantity_name(name), before, after, found)
+        if not (a.infinite(name) or b.infinite(name)):
+            yield Difference(_quantity_name(name), before, after, found)
+            continue
+        # What a sample gives says nothing of an infinite mean, nor of its difference from another.
+        medians = (float(np.median(ours[: found.paths])), float(np.median(theirs[: found.paths])))
+        before, after = math.nan if a.infinite(name) else before, math.nan if b.infinite(name) else after
+        nothing = Paired(*(math.nan,) * 4, found.paths, math.nan, math.nan)
+        yield Difference(_quantity_name(name), before, after, nothing, medians)
 
 
 def _quantity_name(name: str) -> str:
@@ -119,6 +129,10 @@ def _row(found: Difference) -> list[str]:
     p = found.paired
     ends = {"ci_low": number(p.ci_low), "ci_high": number(p.ci_high)}
     value = number(p.value)
+    if found.medians:
+        ends_of = zip((found.first, found.second), found.medians, strict=True)
+        texts = [f"infinite (median {median:.3g})" if math.isnan(mean) else f"{mean:.5g}" for mean, median in ends_of]
+        return [found.quantity, *texts, "no value", "", ""]
     shown = "not finite" if value is None else interval({"mse": value, **ends, "status": "", "n": 0, "n_finite": 0})
     known = np.isfinite([p.correlation, p.narrower]).all()
     # A factor beyond this is one of rounding errors: the difference is the same on every path.
@@ -134,6 +148,7 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
         "changes": [change._asdict() for change in comparison.changes],
         "differences": [
             {"quantity": d.quantity, "first": number(d.first), "second": number(d.second)}
+            | ({"medians": [number(median) for median in d.medians]} if d.medians else {})
             | {name: number(value) for name, value in d.paired._asdict().items()}
             for d in comparison.differences
         ],

@@ -22,6 +22,7 @@ from nonconv.config.expect import ERROR_SLOPE, label
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import Run, read_run
+from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.shares import share
 from nonconv.system.words import count
 
@@ -249,7 +250,8 @@ def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], result: Resul
             continue
         at = _read_number(measured[name])
         step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        yield Row(key, expected, measured_text(at, step), decide(bounds, at, result.wider), facts.of(at))
+        found = measured_text(at, step) if not math.isnan(at.value) else _why_no_value(result, name)
+        yield Row(key, expected, found, decide(bounds, at, result.wider), facts.of(at))
 
 
 def _slope_name(name: str) -> str:
@@ -266,7 +268,14 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         if at is None:
             yield Row(key, expected, NOT_RECORDED, "undecided", facts)
         else:
-            yield Row(key, expected, measured_text(at), decide(entry, at, result.wider), facts.of(at))
+            found = measured_text(at) if not math.isnan(at.value) else _why_no_value(result, f"{MSE_PREFIX}{xi}")
+            yield Row(key, expected, found, decide(entry, at, result.wider), facts.of(at))
+
+
+def _why_no_value(result: Result, name: str) -> str:
+    """Say that a mean over paths has no value, and why, if that is known. name: as in measured_block.end_names."""
+    reason = result.run.summary.get("without_interval", {}).get(name, "")
+    return f"no value: {reason}" if reason else "nan"
 
 
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
@@ -332,6 +341,8 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
 def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
     """Say in words how far apart the measured and the known number are, and whether that is close enough."""
     se = math.hypot(at.se, known_se)
+    if math.isnan(at.value) and not math.isnan(known):
+        return f"no value to compare with {known:.4g}", "undecided"
     if math.isnan(at.value) or math.isnan(known):
         return f"{at.value:.4g} vs {known:.4g}: not both are numbers", "undecided"
     # One path of a random run has no standard error, and a number alone proves nothing.

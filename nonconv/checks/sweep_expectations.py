@@ -312,6 +312,10 @@ def _order(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> It
         if missing is not None:
             yield Row(key, expected, f"was not measured at {missing}", "undecided", facts)
             continue
+        infinite = next((cell for cell, end in zip(line.cells, ends, strict=True) if end.infinite(name)), None)
+        if infinite:
+            yield Row(key, expected, f"no value at {infinite.at}: {infinite.ends().withheld[name]}", "undecided", facts)
+            continue
         exact = all(cell.exact() for cell in line.cells)
         fitted = fitted_order(line.x, [end.numbers[end.of.index(name)] for end in ends], exact)
         withheld = next((end.withheld[name] for end in ends if name in end.withheld), "")

@@ -164,7 +164,7 @@ class Cell:
 
     @cached_property
     def length(self) -> float:
-        """The length of the data: half their range, or their standard deviation; of examples the size of the labels.
+        """The length of the data: half their range, or their standard deviation or spread; of examples the size of the labels.
 
         Where no minimizer is known, how far the data are from 0 counts too.
         """
@@ -177,8 +177,8 @@ class Cell:
             return float(np.abs(y).max()) if np.isfinite(y).all() else 0.0
         with np.errstate(over="ignore"):
             half = (self.law.high - self.law.low) / 2.0
-            lengths = np.where(np.isfinite(half), half, np.sqrt(self.law.variance))
-        away = np.abs(self.law.mean) if self.minimizer is None else np.zeros(1)
+            lengths = np.where(np.isfinite(half), half, self.law.length)
+        away = np.abs(self.law.middle) if self.minimizer is None else np.zeros(1)
         return float(np.max(np.concatenate([lengths, away]), where=np.isfinite(np.concatenate([lengths, away])), initial=0.0))
 
     @cached_property

@@ -3,7 +3,7 @@
 The data files are all that a figure needs, so the figure process and `nonconv plot` use the same code as a run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import content_of, fitted, load
 from nonconv.results.columns import Columns, read_columns
+from nonconv.results.csv_text import INFINITE
 from nonconv.results.stored import PATHS_ARRAYS, Config, Prediction, Summary, Verdict, read_arrays
 from nonconv.system.words import count
 
@@ -42,6 +43,7 @@ class Run:
     """The data files of a folder.
 
     step, learning_rate, batch_size: one entry per recorded step. errors, theory (exact E|theta_n - xi|^2): by the label of xi.
+    medians: of |theta_n - xi|, with intervals, by the label of every xi of which the mean square is infinite.
     floors: the number of rows of floors.csv, which share one simultaneous confidence level. paths: arrays of paths.npz.
     """
 
@@ -57,6 +59,7 @@ class Run:
     verdict: dict[str, Any]
     floors: int
     paths: dict[str, NDArray[Any]]
+    medians: dict[str, Errors] = field(default_factory=dict)
 
     @property
     def counted_paths(self) -> str:
@@ -79,14 +82,16 @@ def read_run(folder: Path) -> Run:
     if not by_xi:
         raise UsageError(f"{folder / 'error.csv'} is damaged: it has no rows")
     first = next(iter(by_xi.values()))
+    summary = cast(dict[str, Any], load(folder / "summary.json", Summary))
     return Run(
         folder=folder,
         config=read_config(folder / "config.yaml"),
-        summary=cast(dict[str, Any], load(folder / "summary.json", Summary)),
+        summary=summary,
         step=first.integers("step"),
         learning_rate=first.numbers("learning_rate"),
         batch_size=first.numbers("batch_size"),
         errors={label: _errors(columns) for label, columns in by_xi.items()},
+        medians=_medians(folder, summary),
         theory=_theory(folder / "theory.csv"),
         predictions=cast(dict[str, Any], _document(folder / "predictions.json", dict[str, Prediction])),
         verdict=cast(dict[str, Any], _document(folder / "verdict.json", Verdict)),
@@ -113,6 +118,18 @@ def _document(path: Path, kind: Any) -> Any:
 def _errors(columns: Columns) -> Errors:
     """Read the rows of one xi."""
     return Errors(*(columns.numbers(name) for name in Errors.__dataclass_fields__))
+
+
+def _medians(folder: Path, summary: dict[str, Any]) -> dict[str, Errors]:
+    """Read the medians of distances, in the place of `mse`, where the mean square is infinite."""
+    infinite = dict.fromkeys(row["xi"] for row in summary["errors"] if row["status"] == INFINITE)
+    if not infinite:
+        return {}
+    every, found = read_columns(folder / "quantities.csv"), {}
+    for label in infinite:
+        own = every.where("quantity", f"q50: {label}")
+        found[label] = Errors(*(own.numbers(name) for name in ("value", "se", "ci_low", "ci_high", "n", "n_finite")))
+    return found
 
 
 def _theory(path: Path) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
 from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
+from nonconv.results.csv_text import INFINITE
 
 
 def markdown(run: Run) -> str:
@@ -93,6 +94,8 @@ def _changes(run: Run) -> list[str]:
 def _change(label: str, rows: list[dict[str, Any]]) -> str:
     first, last = rows[0], rows[-1]
     what = f"E|Θ − {label}|²"
+    if label != "last" and last["status"] == INFINITE:
+        return _infinite(label, first, last)
     if last["mse"] is None:
         return f"{what} is not finite at step {last['step']}: {interval(last)}."
     # This error is 0 at the end by definition, so its end says nothing.
@@ -102,6 +105,19 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
         return f"{what}: {interval(last)} at step {last['step']}."
     ratio = f" (factor {last['mse'] / first['mse']:.3g})" if first["mse"] and last["mse"] else ""
     return f"{what}: {interval(first)} at step {first['step']}, {interval(last)} at step {last['step']}{ratio}."
+
+
+def _infinite(label: str, first: dict[str, Any], last: dict[str, Any]) -> str:
+    """Say that a mean square is infinite, and what the median of the distance is at two steps."""
+    told = [f"{_quantile(row['median'])} at step {row['step']}" for row in (first, last) if row.get("median")]
+    return f"E|Θ − {label}|² is infinite. Median of |Θ − {label}|: {', '.join(dict.fromkeys(told))}."
+
+
+def _quantile(of: dict[str, Any]) -> str:
+    """Write a quantile with its interval: `0.53 (0.51 to 0.56)`."""
+    value, low, high = (of[name] for name in ("value", "ci_low", "ci_high"))
+    interval = "" if None in (low, high) else f" ({low:.3g} to {high:.3g})"
+    return f"{'not finite' if value is None else f'{value:.3g}'}{interval}"
 
 
 def _predictions(run: Run) -> list[str]:

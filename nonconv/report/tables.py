@@ -9,6 +9,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.report.markup import latex_text, markdown_cell
 from nonconv.report.run import Run
 from nonconv.results.columns import read_columns
+from nonconv.results.csv_text import INFINITE
 from nonconv.system.words import count
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
@@ -47,15 +48,16 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
 
     row: the value under `of` with ci_low and ci_high, and perhaps the median of the distance, which a random run's error has
     in any case. The value is None where it is not finite; then status, n and n_finite
-    give `overflow (3 of 200 paths)`.
+    give `overflow (3 of 200 paths)`, or the median `infinite (median distance 0.53)`.
     """
     value = row[of]
+    if value is None and row["status"] == INFINITE:
+        return f"infinite{_median_text(row)}"
     if value is None:
         return f"{row['status']} ({row['n'] - row['n_finite']} of {count(row['n'], 'path')})"
     if row["ci_high"] is None and row.get("median"):
         # Where the mean has no interval though paths differ, the median has one.
-        median = row["median"]["value"]
-        return f"{value:.4g} (no interval)" if median is None else f"{value:.4g} (no interval; median distance {median:.3g})"
+        return f"{value:.4g} (no interval{_median_text(row, '; ', '')})"
     # Without an interval, where nothing is random, the number is given alone.
     half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
     if half == 0.0:
@@ -66,6 +68,12 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
         return f"{value:.{max(digits, 0)}f} ± {half:.{max(digits, 0)}f}"
     leading = math.floor(math.log10(abs(value))) if value else 0
     return f"{value:.{min(max(leading + digits, 1), 12)}e} ± {half:.1e}"
+
+
+def _median_text(row: dict[str, Any], before: str = " (", after: str = ")") -> str:
+    """Write the median distance of a row, if it has one: ` (median distance 0.53)`."""
+    median = (row.get("median") or {}).get("value")
+    return "" if median is None else f"{before}median distance {median:.3g}{after}"
 
 
 def markdown(run: Run) -> str:

@@ -79,7 +79,8 @@ def settling(run: Run) -> list[str]:
 
 def medians(run: Run) -> list[str]:
     """Say what the typical path does where few paths carry the means, so that mean square and median may differ."""
-    if run.verdict["verdict"] != "undecided" or not any(_few(at) for floor in run.verdict["states"].values() for at in floor):
+    few = any(_few(at) for floor in run.verdict["states"].values() for at in floor)
+    if run.verdict["verdict"] != "undecided" or not (few or "infinite" in run.verdict):
         return []
     told = [
         (label, of)

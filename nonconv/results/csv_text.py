@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+INFINITE = "infinite"
+"""The status of a mean that is infinite, since its numbers have too heavy tails: there is no value to show."""
+
 
 def number(value: float) -> float | None:
     """Return a number as JSON has it: None for one that is not finite."""

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from nonconv.experiment.cell import Cell
+from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import Reasons, floor_intervals, sample_intervals
 from nonconv.statistics.measured_block import MSE_PREFIX
@@ -18,7 +19,10 @@ def sentences(cell: Cell, tally: Tally, errors: Reasons) -> list[str]:
     for name, reason in _last_of_each(cell, tally, errors):
         if reason:
             found.setdefault(reason, []).append(name)
-    return [f"no interval for {_listed(names)}: {reason}" for reason, names in found.items()]
+    return [
+        f"no {'value' if reason.startswith(IT_IS_INFINITE) else 'interval'} for {_listed(names)}: {reason}"
+        for reason, names in found.items()
+    ]
 
 
 def _last_of_each(cell: Cell, tally: Tally, errors: Reasons) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number
 from nonconv.results import counterexample, missing_intervals, network, quantities, verdict_files
-from nonconv.results.csv_text import as_csv, number, status
+from nonconv.results.csv_text import INFINITE, as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.intervals import FEW_PATHS, Intervals, Reasons, error_intervals
 from nonconv.statistics.measured_block import OUTCOMES, end_names
@@ -70,13 +70,14 @@ def error_csv(cell: Cell, tally: Tally, errors: Intervals) -> bytes:
     """Write one row per recorded step and xi.
 
     It has the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval, empty where there is a reason.
+    The mean is empty too where it is infinite.
     """
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
     value, *interval = errors.estimate
     shown = (np.where(errors.reasons == "", field.astype(np.object_), "") for field in interval)
-    numbers = (value, *shown, tally.errors.n, tally.errors.n_finite)
+    numbers = (np.where(errors.infinite, "", value.astype(np.object_)), *shown, tally.errors.n, tally.errors.n_finite)
     by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
     rows = ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
     return as_csv(ERROR_COLUMNS, rows)
@@ -158,7 +159,7 @@ def _row(cell: Cell, tally: Tally, errors: Intervals, k: int, r: int, theory: di
         "step": int(cell.program.record[r]),
         "xi": label,
         "mse": number(value),
-        "status": status(value),
+        "status": INFINITE if errors.infinite[k, r] else status(value),
         "se": number(se),
         "ci_low": number(low),
         "ci_high": number(high),

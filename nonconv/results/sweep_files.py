@@ -15,6 +15,7 @@ from nonconv.numerics.moments import estimate, moments
 from nonconv.readback import content_of, loaded
 from nonconv.results.csv_text import as_lines
 from nonconv.results.stored import END_ARRAYS, Summary, Verdict, read_arrays
+from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.paired import paired
@@ -40,6 +41,10 @@ class Ends(NamedTuple):
     of: list[str]
     numbers: Array
     withheld: Mapping[str, str]
+
+    def infinite(self, name: str) -> bool:
+        """Return whether the mean of a quantity is infinite, so that what the paths have says nothing of it."""
+        return self.withheld.get(name, "").startswith(IT_IS_INFINITE)
 
 
 Read = Callable[[str], bytes]
@@ -157,5 +162,7 @@ def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
         withheld = name in ends.withheld or name in reference.withheld
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]
+        if ends.infinite(name) or reference.infinite(name):
+            numbers = []
         found |= _interval_columns(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)
     return found

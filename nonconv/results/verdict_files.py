@@ -13,7 +13,7 @@ from nonconv.results.csv_text import as_csv, number
 from nonconv.results.quantities import median_courses
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
-from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals, trend_reasons
+from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals, infinite_floors, trend_reasons
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
@@ -68,11 +68,14 @@ def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]
 
 
 def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[dict[str, Any]]:
-    """Yield FLOOR_COLUMNS of floors with these moments; None where a floor has no interval for a reason."""
+    """Yield FLOOR_COLUMNS of floors with these moments; None where a floor has no interval for a reason, or is infinite."""
     for k, row in enumerate(rows(plan)):
         value, *interval = (float(field[k]) for field in (*found.estimate, found.lower))
         known = [None if found.reasons[k] else number for number in interval]
-        numbers = {"value": value, **dict(zip(("se", "ci_low", "ci_high", "lower"), known, strict=True))}
+        numbers = {
+            "value": None if found.infinite[k] else value,
+            **dict(zip(("se", "ci_low", "ci_high", "lower"), known, strict=True)),
+        }
         counted = {"n": int(floors.n[k]), "n_finite": int(floors.n_finite[k])}
         yield {"step": row.step, "floor": row.floor, "lag": row.lag, **numbers, **counted}
 
@@ -81,7 +84,8 @@ def verdict_of(cell: Cell, tally: Tally) -> Verdict:
     """Judge a tally: does the iterate converge, diverge, or neither?"""
     labels = tuple(xi.label for xi in cell.xi)
     known, followed = structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels)
-    return _judge(cell, tally, known, followed, tally.trends, trend_reasons(cell, tally), tally.coordinates)
+    withheld, infinite = trend_reasons(cell, tally), infinite_floors(cell, tally)
+    return _judge(cell, tally, known, followed, tally.trends, withheld, infinite, tally.coordinates)
 
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
@@ -96,9 +100,11 @@ def _judge(
     followed: list[Trend],
     of_paths: CoMoments,
     withheld: Mapping[Trend, str],
+    infinite: Mapping[str, str],
     coordinates: Array | None = None,
 ) -> Verdict:
-    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals.
+    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals;
+    infinite: why some floors are.
 
     coordinates: floors coordinate by coordinate, where they may be rounding errors.
     """
@@ -109,7 +115,7 @@ def _judge(
             steps=cell.program.steps,
             paths=tally.paths,
             left=counts["overflow"] + counts["escaped"],
-            leaving="" if _leaving_lasts(cell, known) else _may_return(known),
+            leaving=_may_return(cell, known),
             random=not cell.deterministic,
             trends=followed,
             moments=of_paths,
@@ -118,6 +124,7 @@ def _judge(
             structure=known,
             whole=tally.whole,
             withheld=withheld,
+            infinite=infinite,
             coordinates=coordinates,
         )
     )
@@ -135,17 +142,15 @@ def told_causes(causes: Mapping[str, int]) -> str:
     return ", ".join(causes if len(causes) == 1 else (f"{cause} ({count})" for cause, count in causes.items()))
 
 
-def _leaving_lasts(cell: Cell, known: Structure) -> bool:
-    """Return whether paths that are far away and still going show divergence.
+def _may_return(cell: Cell, known: Structure) -> str:
+    """Say why paths that are far away and still going may come back, and show no divergence; empty if they do not.
 
-    On an orbit they do, unless rates have a finite sum. Elsewhere a rate that is yet to fall may bring them back.
+    A rate that is yet to fall may bring them back. On an orbit they go on, unless rates have a finite sum.
     """
-    return not known.summable if cell.program.orbit is not None else not known.forbids and not known.irregular
-
-
-def _may_return(known: Structure) -> str:
-    """Say why paths that left may come back."""
-    return known.irregular or " and ".join(reason.text for reason in known.forbids) or "the sum of all rates is finite"
+    reasons = known.irregular or " and ".join(reason.text for reason in known.forbids)
+    if cell.program.orbit is not None:
+        return (reasons or "the sum of all rates is finite") if known.summable else ""
+    return reasons
 
 
 def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
     known = structure(cell, _last_iterate(cell, tally)) if groups else Structure()
     for k, group in enumerate(groups):
         assert tally.group_trends is not None
-        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)), {})
+        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)), {}, {})
         floors = _last_floors(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
     return found

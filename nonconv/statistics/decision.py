@@ -7,6 +7,8 @@ from nonconv.experiment.structure import Structure
 Answer = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 State = Literal["stands", "grows", "falls", "vanished", "unclear"]
 
+IT_IS_INFINITE = "it is infinite: "
+"""Begins the reason of a mean that has no value at all."""
 LEAST_SHARE = 1.0 / 3.0
 """A fall is accounted for by the schedules if its slope is at least this multiple of that of their drive."""
 

@@ -1,8 +1,9 @@
 """Intervals of means over paths, and why there are none where a sample would show too narrow ones.
 
-A mean keeps its value in any case. Its standard error and interval are nan where squares have no variance, where the rare
-draws that carry it are too few, where all paths are equal though the data are noisy, or where few paths dominate it; each
-time with a reason in words (docs/theory.md, Where there is no interval).
+A mean of squares that is infinite is not estimated: it is nan, with a reason in words, and quantiles stand in for it. Any other
+mean keeps its value. Its standard error and interval are nan where squares have no variance, where the rare draws that carry it
+are too few, where all paths are equal though the data are noisy, or where few paths dominate it; each time with a reason
+(docs/theory.md, Where there is no interval).
 """
 
 import math
@@ -16,9 +17,18 @@ from nonconv.components.definitions import Chosen
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound
+from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
+from nonconv.theory.moments import (
+    finite_moments,
+    infinite_errors,
+    infinite_steps,
+    is_away_from_start,
+    keeps_moments,
+    squares_are_infinite,
+)
 from nonconv.theory.tails import Tails, error_tails, floor_tails
 
 FEW_PATHS = 30
@@ -38,28 +48,42 @@ Reasons = NDArray[np.object_]
 
 
 class Intervals(NamedTuple):
-    """Means with their intervals, and why there are none: se, low and high are nan there. All fields have one shape."""
+    """Means with their intervals, and why there are none: se, low and high are nan there. All fields have one shape.
+
+    infinite: which means are infinite, so that there is no value either.
+    """
 
     estimate: Estimate
     reasons: Reasons
+    infinite: NDArray[np.bool_]
 
 
 class FloorIntervals(NamedTuple):
-    """Floors with their intervals. lower: bounds that hold for all of them at once, with probability 95 %."""
+    """Floors with their intervals. lower: bounds that hold for all of them at once, with probability 95 %.
+
+    infinite: which floors are.
+    """
 
     estimate: Estimate
     lower: Array
     reasons: Reasons
+    infinite: NDArray[np.bool_]
 
 
 @lru_cache(maxsize=2)
 def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     """Return E|theta_n - xi|^2 at the recorded steps, fields of shape (xi, R)."""
     known = error_tails(cell, _remembered(cell, tally))
-    reasons = _reasons(cell, tally.errors, known, np.tile(_find_equal(cell, tally), (len(cell.xi), 1)))
+    started = ~np.array([is_away_from_start(cell, xi.label) for xi in cell.xi])[:, None]
+    reasons = _reasons(cell, tally.errors, known, np.tile(_find_equal(cell, tally), (len(cell.xi), 1)), started)
+    infinite = tally.errors.n == tally.errors.n_finite  # a mean that overflows says so itself
+    for k, whose in enumerate(infinite_errors(cell)):
+        infinite[k] &= whose != ""
+        reasons[k, infinite[k]] = _infinite(cell, whose) if whose else ""
     # At the last step the distance to the last iterate is 0 by definition.
-    reasons[[xi.label == "last" for xi in cell.xi], -1] = ""
-    return Intervals(_withhold(_estimate(cell, tally.errors, known), reasons), reasons)
+    at_the_end = [xi.label == "last" for xi in cell.xi]
+    reasons[at_the_end, -1], infinite[at_the_end, -1] = "", False
+    return Intervals(_withhold(_estimate(cell, tally.errors, known), reasons, infinite), reasons, infinite)
 
 
 @lru_cache(maxsize=2)
@@ -82,10 +106,15 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
     noisy = cell.law is not None and not cell.law.constant
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
-    reasons = _reasons(cell, floors, known, equal)
+    started = np.array([not (row.floor.startswith("twin") or keeps_moments(cell)) for row in every], dtype=np.bool_)
+    reasons, infinite = _reasons(cell, floors, known, equal, started), np.zeros(len(every), dtype=np.bool_)
+    for k, row in enumerate(every):
+        whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
+        if whose and floors.n[k] == floors.n_finite[k]:
+            reasons[k], infinite[k] = _infinite(cell, whose), True
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
-    return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons), lower, reasons)
+    return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons, infinite), lower, reasons, infinite)
 
 
 def sample_intervals(cell: Cell, m: Moments) -> Intervals:
@@ -93,8 +122,17 @@ def sample_intervals(cell: Cell, m: Moments) -> Intervals:
 
     Equal ones are taken as they are: a share of few examples is often the same on all paths.
     """
-    reasons = _reasons(cell, m, None, np.zeros(m.n.shape, dtype=np.bool_))
-    return Intervals(_withhold(_estimate(cell, m, None), reasons), reasons)
+    reasons = _reasons(cell, m, None, np.zeros(m.n.shape, dtype=np.bool_), np.ones(m.n.shape, dtype=np.bool_))
+    none = np.zeros(m.n.shape, dtype=np.bool_)
+    return Intervals(_withhold(_estimate(cell, m, None), reasons, none), reasons, none)
+
+
+def infinite_floors(cell: Cell, tally: Tally) -> dict[str, str]:
+    """Return why floors are infinite, by the names of their trends; none that is finite."""
+    found, every = floor_intervals(cell, tally), rows(cell.program.plan)
+    names = {row.floor: str(found.reasons[k]) for k, row in enumerate(every) if found.infinite[k]}
+    named = {**{name: name for name in FLOOR_TRENDS}, ONE_STEP: "twin"}
+    return {trend: names[floor] for trend, floor in named.items() if floor in names}
 
 
 def trend_reasons(cell: Cell, tally: Tally) -> dict[Trend, str]:
@@ -117,10 +155,10 @@ def trend_reasons(cell: Cell, tally: Tally) -> dict[Trend, str]:
     return found
 
 
-def _withhold(found: Estimate, reasons: Reasons) -> Estimate:
-    """Return the estimates without standard error and interval where there is a reason."""
+def _withhold(found: Estimate, reasons: Reasons, infinite: NDArray[np.bool_]) -> Estimate:
+    """Return the estimates without standard error and interval where there is a reason, without value where it is infinite."""
     se, low, high = (np.where(reasons == "", field, np.nan) for field in found[1:])
-    return Estimate(found.value, se, low, high)
+    return Estimate(np.where(infinite, np.nan, found.value), se, low, high)
 
 
 def _estimate(cell: Cell, m: Moments, known: Tails | None) -> Estimate:
@@ -156,10 +194,11 @@ def _find_equal(cell: Cell, tally: Tally) -> NDArray[np.bool_]:
 
 
 @np.errstate(invalid="ignore")
-def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool_]) -> Reasons:
+def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool_], started: NDArray[np.bool_]) -> Reasons:
     """Return why means of m have no interval.
 
-    known: what the laws say; None where nothing is known. equal: where all paths are, if their numbers are.
+    known: what the laws say; None where nothing is known. equal: where all paths are, if their numbers are. started: whether
+    the start is in the squares.
     """
     found: Reasons = np.full(m.n.shape, "", dtype=np.object_)
     if not m.n.size or cell.deterministic:
@@ -177,8 +216,9 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
     if known is not None:
         for at in np.argwhere(known.paths > n):
             found[*at] = _too_few(cell, known, float(known.paths[*at]), n)
-        if not known.order > 4.0:
-            found[...] = _without_variance(cell, known)
+        for whose, (order, culprit) in ((started, (known.order, known.culprit)), (~started, known.of_steps)):
+            if not order > 4.0:
+                found[np.broadcast_to(whose, found.shape)] = _without_variance(cell, order, culprit)
     found[(m.n_finite < n) | (n < 2)] = ""  # the mean is no number, or one path says it all
     return found
 
@@ -196,8 +236,8 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
     """Say that rare draws are too few, or cannot be counted."""
     if math.isinf(paths):
         return (
-            f"the {_of_whom(cell, known)} has moments below order {known.order:g} only, so that few draws decide it and no "
-            f"sample shows their size; read the quantiles, or take larger batches"
+            f"the {_name_of(cell, known.culprit)} has moments below order {known.order:g} only, so that few draws decide it "
+            f"and no sample shows their size; read the quantiles, or take larger batches"
         )
     share = f"{100.0 * n / paths:.2g}"
     return (
@@ -206,25 +246,33 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
     )
 
 
-def _without_variance(cell: Cell, known: Tails) -> str:
+def _without_variance(cell: Cell, order: float, culprit: str) -> str:
     """Say that squares have no variance, or perhaps none."""
-    whose, rule = _of_whom(cell, known), cell.program.optimizer.component.name
-    if math.isnan(known.order):
+    whose, rule = _name_of(cell, culprit), cell.program.optimizer.component.name
+    if math.isnan(order):
         return f"the {whose} does not say how heavy its tails are: state fourth, moments and tail_share in its Law"
-    passes = f", and {rule} passes large gradients on" if known.culprit == "data" else ""
-    if known.order <= 2.0:
-        return f"it is infinite: the {whose} has moments below order {known.order:g} only{passes}; read the quantiles instead"
+    passes = f", and {rule} passes large gradients on" if culprit == "data" else ""
+    if order <= 2.0:
+        return f"it may be infinite: the {whose} has moments below order {order:g} only{passes}; read the quantiles instead"
     helps = ", or take an optimizer with bounded directions" if passes else ""
     return (
-        f"squares have no variance: the {whose} has moments below order {known.order:g} only{passes}; more paths do not help, "
+        f"squares have no variance: the {whose} has moments below order {order:g} only{passes}; more paths do not help, "
         f"read the quantiles{helps}"
     )
 
 
-def _of_whom(cell: Cell, known: Tails) -> str:
+def _infinite(cell: Cell, culprit: str) -> str:
+    """Say that the mean of squares is infinite. culprit: whose law makes it so."""
+    whose, rule = _name_of(cell, culprit), cell.program.optimizer.component.name
+    order = finite_moments(cell).order
+    passes = f", and {rule} passes large gradients on" if culprit == "data" else ""
+    return f"{IT_IS_INFINITE}the {whose} has moments below order {order:g} only{passes}; read the quantiles instead"
+
+
+def _name_of(cell: Cell, culprit: str) -> str:
     """Name the law that limits moments: that of the data where none does."""
     start = cell.program.start
-    if known.culprit == "start" and isinstance(start, Chosen):
+    if culprit == "start" and isinstance(start, Chosen):
         return f"law of the start ({start.component.name})"
     return f"law of the data ({cell.program.data.component.name})"
 

@@ -19,6 +19,7 @@ from nonconv.statistics.comoments import CoMoments, comoments
 from nonconv.statistics.floors import ROUNDING_VARIANCE, by_coordinate, last_floors, measured
 from nonconv.statistics.parts import FirstFailure, FirstPaths
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, Trend, followed, trends
+from nonconv.theory.moments import keeps_moments
 
 MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
@@ -338,13 +339,16 @@ def _unit(cell: Cell, block: Block) -> Array:
 def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
     """Return which paths are far away at the end and still going, (paths,), in units (paths,) of the problem.
 
-    With an escape_radius: which end further than that from both start and minimizer.
+    With an escape_radius: which end further than that from both start and minimizer. Without it none where data have no mean
+    and the rule passes large gradients on: one datum then leads as far away as any divergence, and the way back is short.
     """
     last, half = block.theta[-1], block.theta[np.searchsorted(cell.program.record, cell.program.steps // 2)]
     with np.errstate(over="ignore", invalid="ignore"):
         from_here = np.abs(last - _reference(cell, block)).max(axis=0)
         if cell.escape_radius is not None:
             return np.asarray((np.abs(last - block.start).max(axis=0) > cell.escape_radius) & (from_here > cell.escape_radius))
+        if cell.law is not None and not cell.law.has_mean and not keeps_moments(cell):
+            return np.zeros(len(unit), dtype=np.bool_)
         then = np.abs(half - _reference(cell, block)).max(axis=0)
         return np.asarray((from_here > ESCAPE_UNITS * unit) & (from_here > ESCAPE_GROWTH * then))
 

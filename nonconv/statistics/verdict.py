@@ -86,7 +86,7 @@ class Verdict:
 
     observed: the first and last step observed. slopes: by trend name. floors: for each floor what it did over the last
     doubling and over the last two. level: the confidence of those intervals, all together. known: what is known of the
-    limit. decides: what would decide.
+    limit. decides: what would decide. infinite: why mean squares, and so floors, are infinite; empty where they are not.
     """
 
     answer: Answer
@@ -97,6 +97,7 @@ class Verdict:
     level: float
     known: Structure
     decides: str = ""
+    infinite: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class Observed:
     causes: what made paths undefined, in words; empty where that is not known.
     leaving: why paths that left may come back, so that they show no divergence; empty if they do not.
     random: whether paths differ at all. structure: what is known of the limit. whole: where no step is random.
-    withheld: why means have no interval, by trend; those that have one may be missing.
+    withheld: why means have no interval, by trend; those that have one may be missing. infinite: why floors are infinite, by
+    the names of their trends; those that are not are missing.
     coordinates: floors.by_coordinate, summed over paths, where a floor may be rounding errors; else None.
     """
 
@@ -123,6 +125,7 @@ class Observed:
     structure: Structure = UNKNOWN
     whole: Whole | None = None
     withheld: Mapping[Trend, str] = field(default_factory=dict)
+    infinite: Mapping[str, str] = field(default_factory=dict)
     coordinates: Array | None = None
 
     @cached_property
@@ -149,10 +152,11 @@ def judge(seen: Observed) -> Verdict:
     if floors and seen.whole:
         floors = {EXTENT: deterministic.see(seen.plan, seen.whole)}
     found = _answer(seen, floors)
-    if found.answer == "undecided" and not seen.structure.void:
+    if found.answer == "undecided" and not seen.structure.void and not (seen.infinite and not floors):
         found = _explain_withheld(seen, floors) or found
     level = 1.0 - error_rate(seen.paths) if seen.random else 1.0
-    return Verdict(found.answer, found.reason, observed, slopes, floors, level, seen.structure, found.decides)
+    infinite = next(iter(seen.infinite.values()), "")
+    return Verdict(found.answer, found.reason, observed, slopes, floors, level, seen.structure, found.decides, infinite)
 
 
 def _is_complete(seen: Observed) -> bool:
@@ -161,8 +165,8 @@ def _is_complete(seen: Observed) -> bool:
 
 
 def _floors(seen: Observed) -> list[str]:
-    """Return the names of the floors that were measured, one step's noise among them."""
-    return [name for name in (*FLOOR_TRENDS, ONE_STEP) if Trend(name, 2) in seen.trends]
+    """Return the names of the floors that were measured and are finite, one step's noise among them."""
+    return [name for name in (*FLOOR_TRENDS, ONE_STEP) if Trend(name, 2) in seen.trends and name not in seen.infinite]
 
 
 def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
@@ -205,6 +209,11 @@ def _explain_refusal(seen: Observed) -> Decision:
             f"{seen.paths} {'path is' if seen.paths == 1 else 'paths are'} too few",
             f"take at least {FEWEST_PATHS} paths",
         )
+    return _explain_infinite(seen) if seen.infinite and not _floors(seen) else _explain_lost(seen)
+
+
+def _explain_lost(seen: Observed) -> Decision:
+    """Return why paths whose numbers are not finite keep a run from being judged; with an empty reason if there are none."""
     if seen.moments.n < seen.paths and not seen.left + seen.undefined:
         return Decision("undecided", "squares of distances leave the range of doubles", "take units in which they do not")
     if seen.moments.n < seen.paths:
@@ -219,6 +228,8 @@ def _decide_without_noise(seen: Observed, whole: Whole) -> Decision:
     found = deterministic.decide(seen.structure, whole, seen.steps)
     if found.answer != "converges" or not seen.random:
         return found
+    if "window" in seen.infinite:
+        return _explain_infinite(seen)
     window = _see(seen, "window") if "window" in _floors(seen) else None
     if window and _falls(window):
         return found
@@ -414,6 +425,12 @@ def _explain_withheld(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> De
     return Decision("undecided", f"the floors have no interval: {reason or remedy}", remedy if reason else "")
 
 
+def _explain_infinite(seen: Observed) -> Decision:
+    """Say that the mean square itself is infinite, so that no floor says anything."""
+    reason, _, remedy = next(iter(seen.infinite.values())).partition(": ")[2].rpartition("; ")
+    return Decision("undecided", f"E|Θ − ξ|² is infinite for every ξ that is a point: {reason}", remedy)
+
+
 def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
     """Say that a reason which would hold does not, since the limit is not stable."""
     told = "; ".join(_tell(name, floors[name]) for name in floors if name != ONE_STEP)
@@ -575,5 +592,6 @@ def as_dict(verdict: Verdict) -> dict[str, Any]:
             for name, floor in verdict.floors.items()
         },
         "slopes": {name: slope._asdict() for name, slope in verdict.slopes.items()},
+        **({"infinite": verdict.infinite} if verdict.infinite else {}),
         "limit": {"noise": verdict.known.noise, "reasons": [reason.text for reason in verdict.known.reasons]},
     }

@@ -116,7 +116,7 @@ def _scale(cell: Cell, j: int) -> float:
     """Return a length on which the problem varies: the spread of the data and of the start, at least that of rounding."""
     assert cell.law is not None
     start = cell.program.start
-    about = [float(np.sqrt(cell.law.variance[j])), abs(float(cell.law.mean[j]))]
+    about = [float(cell.law.length[j]), abs(float(cell.law.middle[j]))]
     about += [abs(float(start[j]))] if isinstance(start, np.ndarray) else []
     return next((length for length in about if 0.0 < length < np.inf), 1.0)
 
@@ -124,7 +124,7 @@ def _scale(cell: Cell, j: int) -> float:
 def _minima(cell: Cell, j: int) -> list[float]:
     """Return where the mean gradient of coordinate j rises through 0, within some lengths of the problem."""
     assert cell.law is not None
-    length, middle = _scale(cell, j), float(cell.law.mean[j])
+    length, middle = _scale(cell, j), float(cell.law.middle[j])
     places = middle + length * np.linspace(-SEARCHED, SEARCHED, 8 * int(SEARCHED) + 2)
 
     def mean(theta: float) -> float:
@@ -164,8 +164,8 @@ def has_unbounded_slope(cell: Cell) -> bool:
     """Return whether gradients of a separable objective grow with the datum, far beyond what is ever drawn."""
     assert cell.law is not None
     for j in range(min(cell.program.dim, MOST_COORDINATES)):
-        far = float(cell.law.mean[j]) + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
-        slopes = np.abs(_gradients_for(cell, j, float(cell.law.mean[j]), far))
+        far = float(cell.law.middle[j]) + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
+        slopes = np.abs(_gradients_for(cell, j, float(cell.law.middle[j]), far))
         if slopes[0] > 2.0 * slopes[1] or slopes[3] > 2.0 * slopes[2]:
             return True
     return False

@@ -17,6 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
+from nonconv.theory.moments import start_law
 
 CHUNK = 4096
 """Steps whose maps are formed at once."""
@@ -43,9 +44,11 @@ def is_known(cell: Cell) -> bool:
 def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
-    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start. Runs too long are skipped.
+    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start, where data and start have a
+    variance. Runs too long are skipped.
     """
-    if not is_known(cell):
+    law, start = cell.law, start_law(cell)
+    if not is_known(cell) or law is None or not law.has_variance or (start is not None and not start.has_variance):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
@@ -87,7 +90,7 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags.
     """
-    if not is_known(cell) or not cell.program.plan.wanted.twin:
+    if not is_known(cell) or not cell.program.plan.wanted.twin or cell.law is None or not cell.law.has_variance:
         return []
     with np.errstate(over="ignore", invalid="ignore"):
         distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)

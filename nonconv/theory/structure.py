@@ -11,10 +11,10 @@ from nonconv.engine.plan import Span
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
+from nonconv.theory.moments import power_of_size
 from nonconv.theory.predictions import predictions
 
 MOST_STEPS = 2**16
@@ -31,8 +31,6 @@ SMALL, FILLED = 1e-30, 1024
 """A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
-TRIED, LARGE = 16, 2.0**20
-"""Steps on which a rule is tried, and by how much larger its gradients are the second time; beside both eps is small."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
@@ -43,7 +41,7 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
     # A rule whose steps follow the size of gradients shows an unstable limit, since its paths run away from it.
-    calm = stable or (stable is None and _most_stable(cell) is not None and _power_of_size(cell) == 1)
+    calm = stable or (stable is None and _most_stable(cell) is not None and power_of_size(cell) == 1)
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     # At a rate that tends to 0 no noise is a reason only where there is a minimum to tend to.
     if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
@@ -82,7 +80,7 @@ def _schedule_reasons(cell: Cell, stable: bool) -> list[Reason]:
         found.append(Reason("rate", "the learning rate tends to 0"))
     # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
     # many data without a variance need not be closer to theirs.
-    calming = cell.law is None or bool(np.all(np.isfinite(cell.law.variance)))
+    calming = cell.law is None or cell.law.has_variance
     if cell.batch_size.limits.low == math.inf and stable and calming:
         found.append(Reason("batch", "the batch size grows without bound"))
     return found
@@ -207,29 +205,13 @@ def _scale(cell: Cell) -> tuple[float, ...]:
     proportion to it. Empty for others.
     """
     rule, h, _ = cell.program.optimizer
-    power = _power_of_size(cell)
+    power = power_of_size(cell)
     if power is None:
         return ()
     n = np.array([span.first + 1.0 for span in cell.program.plan.spans])
     with np.errstate(divide="ignore"):
         size = np.log2(cell.program.learning_rate(n) * rule.relative_size(h, n))
         return tuple((2.0 * size - power * np.log2(cell.program.batch_size(n))).tolist())
-
-
-def _power_of_size(cell: Cell) -> int | None:
-    """Return with which power of the gradients' size directions grow, 0 or 1, measured on noise; None for anything else."""
-    rule, h, _ = cell.program.optimizer
-    signs, factors = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0), np.array([LARGE, LARGE**2])
-    state, sizes = rule.state(*(np.full(2, value) for value in rule.start(h))), np.zeros(2)
-    with np.errstate(all="ignore"):
-        n = np.arange(1.0, TRIED + 1.0)
-        columns = [column.tolist() for column in rule.coefficients(h, n, cell.program.learning_rate(n))]
-        for t, gradients in enumerate(signs * factors):
-            direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, gradients)
-            sizes += np.abs(direction)
-    small, large = sizes.tolist()
-    power = math.log(large / small, LARGE) if small > 0 and 0 < large < math.inf else math.nan
-    return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
 
 
 def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
@@ -267,7 +249,7 @@ def _relaxation(cell: Cell, here: LimitPoint) -> float:
 
     nan but for rules in proportion to gradients, whose steps in the end are rate x gain times the mean gradient.
     """
-    if not here.curvature or here.curvature <= 0 or _power_of_size(cell) != 1:
+    if not here.curvature or here.curvature <= 0 or power_of_size(cell) != 1:
         return math.nan
     share = _last_rate(cell) * _gain(cell) * here.curvature
     return 1.0 / share if share > 0.0 else math.nan
@@ -333,6 +315,7 @@ def known_limit(cell: Cell) -> str:
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
-    if cell.program.optimizer.component is SGD and cell.learning_rate.limits.high == 0 and not cell.law.constant:
+    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance
+    if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
     return ""

@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import Chosen, Law
+from nonconv.components.definitions import Law
 from nonconv.engine.plan import Span, Steps
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import SMALL_SAMPLE
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory.moments import finite_moments, keeps_moments, start_law
 from nonconv.theory.recursion import CHUNK, is_known, one_step, product
 
 LIGHT = 0.75
@@ -50,7 +51,7 @@ class Tails(NamedTuple):
     order: |Theta - xi| has absolute moments below this order, inf for all, nan if a law does not say.
     culprit: whose law limits them: data or start. paths: fewest paths for an interval; inf where no number suffices.
     skewed: whether squares are more skewed than those of normal numbers. exact: whether this is all that matters, so that the
-    sample itself need not be asked.
+    sample itself need not be asked. of_steps: order and culprit of distances between iterates that share their start.
     """
 
     order: float
@@ -58,6 +59,7 @@ class Tails(NamedTuple):
     paths: Array
     skewed: NDArray[np.bool_]
     exact: bool
+    of_steps: tuple[float, str] = (math.inf, "")
 
 
 class _Source(NamedTuple):
@@ -124,7 +126,7 @@ def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     if not parts:
         return _tails(cell, _equal_weights(cell, np.empty((cell.program.dim, 0))), 1, with_start=False)
     paths, skewed = (np.concatenate([np.atleast_1d(getattr(part, name)) for part in parts]) for name in ("paths", "skewed"))
-    return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact)
+    return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact, parts[0].of_steps)
 
 
 def _paths_for_pairs(cell: Cell, weights: _Weights, xi: Array) -> Array:
@@ -269,8 +271,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
 
     copies: 2 for the difference of two twins, which share the start.
     """
-    data, start = _source(cell.law, cell), _source(_start_law(cell) if with_start else None, cell)
-    uncounted = _is_power_law(cell.law) and _is_bounded(cell)
+    data, start = _source(cell.law, cell), _source(start_law(cell) if with_start else None, cell)
+    uncounted = _is_power_law(cell.law) and keeps_moments(cell)
     variance = data.variance * weights.second + start.variance * weights.start**2
     of_data = data.excess * data.variance**2 * weights.fourth / copies
     of_start = start.excess * start.variance**2 * weights.start**4
@@ -296,7 +298,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     paths = np.where(several & (skewness > SKEWED), np.maximum(paths, np.ceil(PER_SKEWNESS * skewness**2 / fewest)), paths)
     skewed = (skewness > SKEWED) | (several & (fewest < FEW_DRAWS))
     known = cell.law is not None and cell.program.objective.component is QUADRATIC and not uncounted
-    return Tails(*_order(cell, with_start=with_start), paths=paths, skewed=skewed | uncounted, exact=known)
+    orders = (_order(cell, with_start=own) for own in (with_start, False))
+    return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
 
 
 def _fewest_paths(fourth: Array, events: Array, draws: Array, normal: Array, *, shared: bool) -> Array:
@@ -343,43 +346,22 @@ def _source(law: Law | None, cell: Cell) -> _Source:
     return _Source(*(number[:, None] for number in numbers))
 
 
-def _start_law(cell: Cell) -> Law | None:
-    """Return the law of the start; None if it is a point, or of a network, whose data say nothing either."""
-    start = cell.program.start
-    if not isinstance(start, Chosen) or cell.law is None:
-        return None
-    law: Law = start.component.law(start.parameters, cell.program.dim)
-    return law
-
-
-def _is_bounded(cell: Cell) -> bool:
-    """Return whether directions are bounded, whatever the data are."""
-    rule, h, _ = cell.program.optimizer
-    return bool(rule.bounded_direction(h))
-
-
 def _is_power_law(law: Law | None) -> bool:
     """Return whether a law has tails like powers, or does not say that it has not."""
     return law is not None and not law.finite_moments > POWER_LAW
 
 
-class _Order(NamedTuple):
-    """Up to which order iterates have moments, and whose law limits them."""
+def _order(cell: Cell, *, with_start: bool) -> tuple[float, str]:
+    """Return up to which order iterates have moments, and whose law limits them.
 
-    order: float
-    culprit: str
-
-
-def _order(cell: Cell, *, with_start: bool) -> _Order:
-    """Return up to which order iterates have moments; nan where a law does not say all that intervals rest on."""
-    found = _Order(math.inf, "")
-    laws = {"data": None if _is_bounded(cell) else cell.law, "start": _start_law(cell) if with_start else None}
-    for culprit, law in laws.items():
-        if law is None:
-            continue
-        order = law.finite_moments
-        if order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share())):
-            order = math.nan
-        if math.isnan(order) or order < found.order:
-            found = _Order(order, culprit)
-    return found
+    nan where a law does not say all that intervals rest on.
+    """
+    order, culprit, _ = finite_moments(cell, with_start=with_start)
+    laws = {"data": None if keeps_moments(cell) else cell.law, "start": start_law(cell) if with_start else None}
+    for name, law in laws.items():
+        unstated = (
+            law is not None and order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share()))
+        )
+        if unstated:
+            return math.nan, name
+    return order, culprit

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,22 +29,27 @@ LONGEST_NAME = 26
 
 
 def error_figure(run: Run) -> Figure:
-    """Draw E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel."""
+    """Draw E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel.
+
+    Where it is infinite for a xi the square of the median of |theta_n - xi| is drawn instead.
+    """
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    for (label, errors), line in zip(run.errors.items(), _line_styles(len(run.errors)), strict=True):
+    drawn = {label: _squared(run.medians[label]) if label in run.medians else own for label, own in run.errors.items()}
+    for (label, errors), line in zip(drawn.items(), _line_styles(len(drawn)), strict=True):
         _band(top, run, label, errors, line)
     for k, values in enumerate(run.theory.values()):
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
-    mark_losses(top, run, *(errors.mse for errors in run.errors.values()))
-    note_beyond(top, *(errors.mse for errors in run.errors.values()))
+    mark_losses(top, run, *(errors.mse for errors in drawn.values()))
+    note_beyond(top, *(errors.mse for errors in drawn.values()))
     step_axis(top, run)
     log_scale(top)
-    top.set_ylabel("E |Θₙ − ξ|²")
+    # The legend says which curves are medians where others are means.
+    top.set_ylabel("(median of |Θₙ − ξ|)²" if len(run.medians) == len(drawn) else "E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
     title(top, run)
-    few_decades(top, *(errors.mse for errors in run.errors.values()))
+    few_decades(top, *(errors.mse for errors in drawn.values()))
     schedule_panel(bottom, run)
     show_single_points(figure)
     return figure
@@ -55,12 +61,19 @@ def _line_styles(count: int) -> list[dict[str, Any]]:
     return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
 
 
+def _squared(medians: Errors) -> Errors:
+    """Return the squares of medians of distances and of their intervals."""
+    mse, low, high = (np.square(values) for values in (medians.mse, medians.ci_low, medians.ci_high))
+    return replace(medians, mse=mse, ci_low=low, ci_high=high)
+
+
 def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any]) -> None:
     """Draw one error with its interval."""
     curve = positive(errors.mse)
     # matplotlib cannot space markers on a curve of nothing.
     style = line if np.isfinite(curve).any() else line | {"markevery": None}
-    axes.plot(run.step, curve, label=_xi_name(label), zorder=3, **style)
+    mixed = label in run.medians and len(run.medians) < len(run.errors)
+    axes.plot(run.step, curve, label=f"{_xi_name(label)}{' (median)²' if mixed else ''}", zorder=3, **style)
     low, high = positive(errors.ci_low), positive(errors.ci_high)
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(curve / 10), low)

@@ -21,6 +21,8 @@ def floors_figure(run: Run) -> Figure:
     rows = read_columns(run.folder / "floors.csv")
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    if "infinite" in run.verdict:
+        left.text(0.5, 0.5, "E |Θₙ − ξ|² is infinite", ha="center", va="center", transform=left.transAxes)
     for k, errors in enumerate(run.errors.values()):
         name = "E |Θₙ − ξ|², configured ξ" if k == 0 else None
         left.plot(run.step, positive(errors.mse), color="0.65", linewidth=1.0, label=name, zorder=1)

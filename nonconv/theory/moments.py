@@ -1,0 +1,203 @@
+"""Which moments of |Theta_n - xi| exist: by the laws of data and start, how gradients grow with a datum, and the rule.
+
+A rule that passes gradients on in proportion to them, as SGD and momentum do, gives an iterate the tails of one gradient. Where
+directions are bounded whatever the gradients are, steps have all moments for any data. The start keeps its tails for ever.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.components.definitions import Chosen, Law
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
+from nonconv.objectives.quadratic import QUADRATIC
+
+TRIED, LARGE = 16, 2.0**20
+"""Steps on which a rule is tried, and by how much larger its gradients are the second time; beside both eps is small."""
+MOST_COORDINATES = 64
+"""Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
+FAR, FARTHER = 1e6, 1e9
+"""Distances of data, in lengths of the problem, between which the growth of gradients is measured."""
+BOUNDED = 0.1
+"""A power below which gradients do not grow, or as a logarithm, which leaves all moments."""
+
+
+class Moments(NamedTuple):
+    """E|Theta_n - xi|^k is finite for k below order: inf for every k, nan where a law does not say. culprit: data or start.
+
+    certain: whether it is infinite above; elsewhere the rule may keep moments that it does not promise to keep.
+    """
+
+    order: float
+    culprit: str
+    certain: bool
+
+
+@lru_cache(maxsize=16)
+def finite_moments(cell: Cell, *, with_start: bool = True) -> Moments:
+    """Return up to which order |Theta_n - xi| has moments, xi being a point; without the start, of how far twins part."""
+    found = Moments(math.inf, "", certain=False)
+    sources = [("data", None if keeps_moments(cell) else cell.law), ("start", start_law(cell) if with_start else None)]
+    for culprit, law in sources:
+        if law is None or law.finite_moments == math.inf:
+            continue
+        power = growth(cell) if culprit == "data" else 1.0
+        order = law.finite_moments / power if power else math.inf
+        if math.isnan(order) or order < found.order:
+            # A start is in every iterate, and a rule with bounded directions does not make it any smaller.
+            passes = _passes(cell) and _moves_at_start(cell) if culprit == "data" else _passes(cell) or keeps_moments(cell)
+            found = Moments(order, culprit, passes)
+    return found
+
+
+def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
+    """Return whose law makes E|Theta_n - xi|^2 infinite for every n and every point xi, data or start; empty if none does.
+
+    Without the start: the same of the distance of twins.
+    """
+    order, culprit, certain = finite_moments(cell, with_start=with_start)
+    return culprit if certain and (order < 2.0 or (order == 2.0 and not _has_squares(cell, culprit))) else ""
+
+
+def infinite_errors(cell: Cell) -> list[str]:
+    """Return for each xi of the cell whose law makes the mean square infinite, data or start; empty where none does."""
+    at_points, moving = squares_are_infinite(cell), infinite_steps(cell)
+    return [moving if is_away_from_start(cell, xi.label) else at_points for xi in cell.xi]
+
+
+def is_away_from_start(cell: Cell, label: str) -> bool:
+    """Return whether the distance from the xi of this label is a sum of steps that do not grow with the start."""
+    return label in ("start", "path_mean", "last") and keeps_moments(cell)
+
+
+def infinite_steps(cell: Cell) -> str:
+    """Return whose law makes the mean square between two iterates of a path infinite, data or start; empty if none does."""
+    return squares_are_infinite(cell, with_start=not keeps_moments(cell))
+
+
+def keeps_moments(cell: Cell) -> bool:
+    """Return whether steps have all moments, whatever the tails of the data: directions are bounded, or gradients."""
+    rule, h, _ = cell.program.optimizer
+    if rule.bounded_direction(h):
+        return True
+    # Of data with all moments nothing is asked; most objectives then need not be looked at.
+    return cell.law is not None and cell.law.finite_moments != math.inf and growth(cell) == 0.0
+
+
+def start_law(cell: Cell) -> Law | None:
+    """Return the law of the start; None if it is a point, or of a network, whose data say nothing either."""
+    start = cell.program.start
+    if not isinstance(start, Chosen) or cell.law is None:
+        return None
+    law: Law = start.component.law(start.parameters, cell.program.dim)
+    return law
+
+
+def _has_squares(cell: Cell, culprit: str) -> bool:
+    """Return whether a law whose moments end at order 2 has a variance all the same, and its gradients do."""
+    law = cell.law if culprit == "data" else start_law(cell)
+    return law is None or law.has_variance
+
+
+def _passes(cell: Cell) -> bool:
+    """Return whether the rule moves in proportion to gradients from the first step on, so that their tails are its own."""
+    return power_of_size(cell) == 1 and bool(cell.program.learning_rate(np.array([1.0]))[0] > 0.0)
+
+
+def power_of_size(cell: Cell) -> int | None:
+    """Return with which power of the gradients' size directions grow, 0 or 1, measured on noise; None for anything else."""
+    rule, h, _ = cell.program.optimizer
+    signs, factors = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0), np.array([LARGE, LARGE**2])
+    state, sizes = rule.state(*(np.full(2, value) for value in rule.start(h))), np.zeros(2)
+    with np.errstate(all="ignore"):
+        n = np.arange(1.0, TRIED + 1.0)
+        columns = [column.tolist() for column in rule.coefficients(h, n, cell.program.learning_rate(n))]
+        for t, gradients in enumerate(signs * factors):
+            direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, gradients)
+            sizes += np.abs(direction)
+    small, large = sizes.tolist()
+    power = math.log(large / small, LARGE) if small > 0 and 0 < large < math.inf else math.nan
+    return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
+
+
+@lru_cache(maxsize=16)
+def growth(cell: Cell) -> float:
+    """Return with which power of a far datum gradients grow: 1 for the quadratic, 0 where they are bounded.
+
+    inf where they grow faster than in proportion to theta as well: each step then takes a power of the one before.
+    """
+    if cell.program.objective.component is QUADRATIC or cell.law is None:
+        return 1.0
+    with np.errstate(all="ignore"):
+        powers = [_growth_of(cell, j) for j in range(min(cell.program.dim, MOST_COORDINATES))]
+    in_x, in_theta = (max(found) for found in zip(*powers, strict=True))
+    if math.isnan(in_x + in_theta):
+        return math.nan
+    if in_x < BOUNDED:
+        return 0.0
+    # Rounded: between far data the power differs from that of the farthest by their distance.
+    return round(in_x, 3) if in_theta < 1.0 + BOUNDED else math.inf
+
+
+def _moves_at_start(cell: Cell) -> bool:
+    """Return whether the first gradient has the tails of any other: it may be 0 for any datum, as that of theta^2 x^2 at 0."""
+    start = cell.program.start
+    if cell.program.objective.component is QUADRATIC or not isinstance(start, np.ndarray):
+        return True
+    with np.errstate(all="ignore"):
+        coordinates = range(min(cell.program.dim, MOST_COORDINATES))
+        found = [_power(cell, j, np.full(2, start[j]), far) for j in coordinates for far in _far_data(cell, j)]
+    return max(found, default=0.0) >= growth(cell) - BOUNDED
+
+
+def _far_data(cell: Cell, j: int) -> list[Array]:
+    """Return pairs of far data of coordinate j, one pair for each side on which they are unbounded."""
+    law = cell.law
+    assert law is not None
+    sides = [side for side, end in ((-1.0, law.low[j]), (1.0, law.high[j])) if math.isinf(end)]
+    return [law.middle[j] + side * np.array([FAR, FARTHER]) * _length(law, j) for side in sides]
+
+
+def _length(law: Law, j: int) -> float:
+    """Return a length on which the data of coordinate j vary."""
+    length = float(law.length[j])
+    return length if 0.0 < length < math.inf else 1.0
+
+
+def _growth_of(cell: Cell, j: int) -> tuple[float, float]:
+    """Return with which powers of datum and theta the gradient of coordinate j grows, on the sides where data are unbounded."""
+    law = cell.law
+    assert law is not None
+    middle, length = float(law.middle[j]), _length(law, j)
+    around = (middle - length, middle, middle + length)
+    in_x = [_power(cell, j, np.full(2, theta), far) for far in _far_data(cell, j) for theta in around]
+    ends = np.array([FAR, FARTHER]) * length
+    in_theta = [_power(cell, j, middle + side * ends, np.full(2, x)) for side in (-1.0, 1.0) for x in around]
+    return max(in_x, default=0.0), max(in_theta)
+
+
+def _power(cell: Cell, j: int, theta: Array, x: Array) -> float:
+    """Return the power with which the gradient of coordinate j grows between two pairs, FARTHER / FAR away from each other."""
+    near, far = _slopes(cell, j, theta, x)
+    return 0.0 if far == 0.0 else float(np.log(far / near) / math.log(FARTHER / FAR)) if near > 0.0 else math.nan
+
+
+def _slopes(cell: Cell, j: int, theta: Array, x: Array) -> Array:
+    """Return the lengths of gradients for data x (n,) in coordinate j at theta (n,) there, (n,); others are at the middle."""
+    p, n = cell.program, len(x)
+    objective, _, constants = p.objective
+    if p.learning is None:
+        own = objective.constants(*(field[j] for field in constants))
+        return np.asarray(np.abs(np.broadcast_to(objective.gradient(own, theta, x), n)))
+    assert cell.law is not None
+    points, data = (np.repeat(cell.law.middle[:, None], n, axis=1) for _ in range(2))
+    points[j], data[j] = theta, x
+    out = np.zeros((p.dim, n))
+    objective.add_gradient(
+        constants, n, points, np.empty((p.learning.shape.features, n)), data, out, np.empty((p.learning.work, n))
+    )
+    return np.asarray(np.sqrt(np.square(out).sum(axis=0)))
