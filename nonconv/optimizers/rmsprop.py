@@ -40,8 +40,9 @@ class Rmsprop(NamedTuple):
     Where implementations differ: PyTorch has eps outside, no correction, calls beta2 alpha (0.99), and multiplies by the rate
     what leaves the buffer; Optax has eps inside by default (eps_in_sqrt), calls beta2 decay (0.9) and v_0 initial_scale,
     offers bias_correction, and has the rate in the buffer. TensorFlow 1 has v_0 = 1, eps inside and the rate in the buffer;
-    Keras, from TensorFlow 2 on, has v_0 = 0. arXiv:2407.08100's authors put eps inside in their public code. A step with rate
-    0 moves nothing here, also where the buffer holds earlier rates.
+    Keras, from TensorFlow 2 on, has v_0 = 0. arXiv:2407.08100's authors put eps inside in their public code. Where rounding
+    makes v - a^2 negative it is 0 here, and nan elsewhere. A step with rate 0 moves nothing here, also where the buffer holds
+    earlier rates.
     """
 
     beta2: Beta2 = 0.99
@@ -76,9 +77,13 @@ class RmspropPerStep(NamedTuple):
 
 
 def check(h: Rmsprop) -> list[Complaint]:
-    """Refuse two starts at once, and a buffer's rate without a buffer."""
+    """Refuse two starts at once, a buffer's rate without a buffer, and deviations that are 0 at step 1."""
     if h.initial_accumulator > 0 and h.start == "first_gradient":
         return [Complaint("initial_accumulator", "start: first_gradient already says what v starts from")]
+    if h.centered and h.start == "first_gradient":
+        return [Complaint("centered", "with start: first_gradient nothing deviates at step 1; use start: zero")]
+    if h.centered and h.bias_correction and h.eps == 0:
+        return [Complaint("eps", "with bias correction nothing deviates at step 1, so eps must keep the denominator from 0")]
     if h.rate_in_buffer and most(h.momentum) == 0:
         return [Complaint("rate_in_buffer", "there is no buffer without momentum")]
     return complain_about_start(h)
@@ -160,7 +165,8 @@ def buffered_update(c: BufferedPerStep, s: BufferedState, g: Lanes) -> tuple[Lan
     """
     v, a = c.decay2 * s.v + c.weight2 * (g * g), c.decay2 * s.a + c.weight2 * g
     mean = c.centered * a * c.correction2
-    root = np.sqrt(v * c.correction2 - mean * mean + c.eps_inside)
+    # While all gradients were equal the difference is a rounding error, of either sign.
+    root = np.sqrt(np.maximum(v * c.correction2 - mean * mean, 0.0) + c.eps_inside)
     b = c.decay_b * s.b + c.enter * (g / (root + c.eps_outside))
     return b * c.leave, BufferedState(v, a, b)
 
