@@ -46,7 +46,7 @@ from nonconv.study import loop as study
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "plugins"
 SHORT_LION, WELL, ABSOLUTE = (
-    (EXAMPLES / f"{name}.py").read_text(encoding="utf-8") for name in ("lion", "double_well", "absolute")
+    (EXAMPLES / f"{name}.py").read_text(encoding="utf-8") for name in ("lion", "styblinski_tang", "absolute")
 )
 CONFIG = {
     "plugins": ["lion.py"],
@@ -321,7 +321,7 @@ def variance(fan_in, fan_out):
 
 OBJECTIVES.register(
     Coupled(
-        name="linear",
+        name="affine",
         parameters=Linear,
         paper="a test",
         groups=groups,
@@ -339,12 +339,12 @@ STARTS.register(Initialisation(name="unit", parameters=Unit, paper="a test", var
 '''
 TEXTS = {
     "lion.py": LION,
-    "double_well.py": WELL,
+    "styblinski_tang.py": WELL,
     "ramp.py": LAW,
     "schedules.py": SCHEDULES,
     "fading.py": FADING,
     "absolute.py": ABSOLUTE,
-    "linear.py": LINEAR,
+    "affine.py": LINEAR,
 }
 
 
@@ -476,11 +476,11 @@ def test_registered_for_one_config_alone() -> None:
 
 
 def test_every_kind_of_component() -> None:
-    for name in ("ramp.py", "schedules.py", "double_well.py"):
+    for name in ("ramp.py", "schedules.py", "styblinski_tang.py"):
         write(name, TEXTS[name])
     path = config(
-        plugins=["ramp.py", "schedules.py", "double_well.py"],
-        objective={"name": "double_well", "data": {"name": "ramp", "width": 2}},
+        plugins=["ramp.py", "schedules.py", "styblinski_tang.py"],
+        objective={"name": "styblinski_tang", "data": {"name": "ramp", "width": 2}},
         optimizer="adam",
         learning_rate={"name": "logarithmic", "first": 0.1, "warmup": 3},
         batch_size="alternating",
@@ -489,22 +489,22 @@ def test_every_kind_of_component() -> None:
     )
     folder = finished(path, "out")
     assert verify_folder(folder, 1).text.endswith("bitwise equal")
-    assert {file.name for file in (folder / "plugins").iterdir()} == {"ramp.py", "schedules.py", "double_well.py"}
+    assert {file.name for file in (folder / "plugins").iterdir()} == {"ramp.py", "schedules.py", "styblinski_tang.py"}
 
 
 def test_a_network_of_plugins() -> None:
     """The objective, its data, its start and the optimizer are all of files, and go with the folder."""
-    names = ["linear.py", "absolute.py", "lion.py"]
+    names = ["affine.py", "absolute.py", "lion.py"]
     for name in names:
         write(name, TEXTS[name])
-    path = config(plugins=names, objective={"name": "linear", "data": {"name": "absolute", "width": 2}}, start="unit")
+    path = config(plugins=names, objective={"name": "affine", "data": {"name": "absolute", "width": 2}}, start="unit")
     cell = read_cell(path, [])
     assert cell.resolved["xi"] == ["path_mean", "last"]
     assert cell.coordinates == ((1, "bias[0]"), (0, "weight[0,0]"))
     folder = finished(path, "out")
     assert verify_folder(folder, 1).text.endswith("bitwise equal")
     assert read_cell(folder / "config.yaml", []).identity == cell.identity
-    refused = bad("validate", config(plugins=names, objective={"name": "linear", "data": "digits"}))
+    refused = bad("validate", config(plugins=names, objective={"name": "affine", "data": "digits"}))
     assert "objective.data: learns one target\n" in refused
     assert "  allowed: data of one target\n" in refused
 
@@ -532,8 +532,8 @@ def test_a_network_of_plugins() -> None:
     ],
 )
 def test_networks_that_are_refused(old: str, new: str, says: str) -> None:
-    changed("linear.py", old, new)
-    assert says in bad("explain", "linear.py")
+    changed("affine.py", old, new)
+    assert says in bad("explain", "affine.py")
 
 
 # Identity
@@ -956,30 +956,36 @@ def test_one_content_under_two_names() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('Annotated[Any, OneOf("data"), ', "Annotated[float, ", "double_well.py:17:5: parameter data: of an objective must be"),
+        (
+            'Annotated[Any, OneOf("data"), ',
+            "Annotated[float, ",
+            "styblinski_tang.py:17:5: parameter data: of an objective must be",
+        ),
         ("dim: Annotated[int, Interval(ge=1, le=10**6)", "dim: Annotated[float, Interval(ge=1)", "18:5: parameter dim: of an"),
         ("depth: Annotated[float, Interval(gt=0)", "scale: Annotated[str", "19:5: parameter scale: of an objective must be"),
         (
             "        loss=loss,",
             "        loss=loss,\n        on_orbit=loss,",
-            "double_well.py:30:1: on_orbit: is for nonconv's own toint",
+            "styblinski_tang.py:30:1: on_orbit: is for nonconv's own toint",
         ),
     ],
 )
 def test_what_only_our_own_objectives_can_do(old: str, new: str, says: str) -> None:
-    changed("double_well.py", old, new)
-    assert says in told(plugins=["double_well.py"], objective={"name": "double_well", "data": "uniform"}, optimizer="sgd")
+    changed("styblinski_tang.py", old, new)
+    assert says in told(
+        plugins=["styblinski_tang.py"], objective={"name": "styblinski_tang", "data": "uniform"}, optimizer="sgd"
+    )
 
 
 def test_an_objective_without_dim_has_one_coordinate() -> None:
-    changed("double_well.py", '    dim: Annotated[int, Interval(ge=1, le=10**6), Doc("number of coordinates")] = 1\n', "")
+    changed("styblinski_tang.py", '    dim: Annotated[int, Interval(ge=1, le=10**6), Doc("number of coordinates")] = 1\n', "")
     write("rows.csv", "x,y\n1,2\n-1,3\n")
-    changes: dict[str, Any] = {"plugins": ["double_well.py"], "optimizer": "sgd", "start": 0.5}
+    changes: dict[str, Any] = {"plugins": ["styblinski_tang.py"], "optimizer": "sgd", "start": 0.5}
     data: dict[str, Any] = {"name": "csv", "file": "rows.csv", "columns": ["x"]}
-    assert read_cell(config(objective={"name": "double_well", "data": data}, **changes), []).program.dim == 1
+    assert read_cell(config(objective={"name": "styblinski_tang", "data": data}, **changes), []).program.dim == 1
     data["columns"] = ["x", "y"]
-    says = told(objective={"name": "double_well", "data": data}, **changes)
-    assert "objective.data: double_well has one coordinate, but the data have 2 columns" in says
+    says = told(objective={"name": "styblinski_tang", "data": data}, **changes)
+    assert "objective.data: styblinski_tang has one coordinate, but the data have 2 columns" in says
     assert "dim" not in says
 
 
@@ -1251,16 +1257,16 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "beside others than alone",
     ),
     (
-        "linear.py",
+        "affine.py",
         "groups cover every coordinate",
         'Group("bias", shape.features,',
         'Group("bias", shape.features - 1,',
         "bias does not begin where the one before ends",
     ),
-    ("linear.py", "loss writes n columns and no more", "out[1, i] = 0.0", "pass", "loss leaves out without a finite number"),
-    ("linear.py", "add_gradient is a sum over examples", "[j, i] +=", "[j, i] =", "must add to the gradient, not replace"),
-    ("linear.py", "add_gradient is the derivative of loss", "1.0, -1.0)", "1.0, 1.0)", "the loss rises by"),
-    ("linear.py", "variance is a positive number", "return 1.0\n", "return 1 - fan_in\n", "variance(1, 1) is 0"),
+    ("affine.py", "loss writes n columns and no more", "out[1, i] = 0.0", "pass", "loss leaves out without a finite number"),
+    ("affine.py", "add_gradient is a sum over examples", "[j, i] +=", "[j, i] =", "must add to the gradient, not replace"),
+    ("affine.py", "add_gradient is the derivative of loss", "1.0, -1.0)", "1.0, 1.0)", "the loss rises by"),
+    ("affine.py", "variance is a positive number", "return 1.0\n", "return 1 - fan_in\n", "variance(1, 1) is 0"),
     ("lion.py", "start returns finite floats", "LionState(0.0)", "LionState(0)", "lion.py:38: start: m is 0"),
     (
         "lion.py",
@@ -1362,32 +1368,53 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ),
     ("lion.py", "compiled update equals NumPy's", "LionState(m)\n", "LionState(np.float64(f'{1}'))\n", "cannot be compiled"),
     (
-        "double_well.py",
+        "styblinski_tang.py",
         "constants have one entry per coordinate",
         "np.full(dim, h.depth)",
         "np.full(3, h.depth)",
-        "double_well.py:26: ",
+        "styblinski_tang.py:26: ",
     ),
     (
-        "double_well.py",
+        "styblinski_tang.py",
         "gradient is the derivative of loss",
-        "theta * theta - 1.0) + x)",
-        "theta * theta - 1.0) - x)",
-        "double_well.py:35: at theta = ",
+        "+ 2.5) + x",
+        "+ 2.5) - x",
+        "styblinski_tang.py:35: at theta = ",
     ),
     (
-        "double_well.py",
+        "styblinski_tang.py",
         "the mean gradient at the minimizer is 0",
         "        gradient=gradient,",
         "        gradient=gradient,\n        minimizer=lambda h, law: law.mean,",
         "the mean gradient is",
     ),
     (
-        "double_well.py",
+        "styblinski_tang.py",
         "the mean gradient at the minimizer is 0",
         "        gradient=gradient,",
         "        gradient=gradient,\n        minimizer=lambda h, law: np.zeros(7),",
         "minimizer has the shape (7,)",
+    ),
+    (
+        "styblinski_tang.py",
+        "the mean gradient at the minimizer is 0",
+        "        gradient=gradient,",
+        "        gradient=gradient,\n        minima=lambda h, law: [np.array([0.0, 1.0])] * h.dim,",
+        "at the minimum 0 the mean gradient is",
+    ),
+    (
+        "styblinski_tang.py",
+        "the mean gradient at the minimizer is 0",
+        "        gradient=gradient,",
+        "        gradient=gradient,\n        minima=lambda h, law: np.zeros(1),",
+        "minima must return an array of points for each of 1 coordinates",
+    ),
+    (
+        "styblinski_tang.py",
+        "curvature is the derivative of gradient",
+        "        gradient=gradient,",
+        "        gradient=gradient,\n        curvature=lambda k, theta, x: k.depth * (6.0 * theta * theta - 15.0),",
+        "the gradient rises by",
     ),
     (
         "ramp.py",
@@ -1404,6 +1431,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "k.width * np.sqrt(u)",
         "k.width * np.sqrt(u) - 1e-9",
         "outside the law's",
+    ),
+    (
+        "ramp.py",
+        "the values of a finite law have its moments",
+        "prepare=prepare, sample=sample",
+        "prepare=prepare, sample=sample, atoms=lambda h, dim: (np.array([[0.0], [h.width]]), np.array([0.5, 0.5]))",
+        "ramp.py:34: atoms do not have the law's mean",
     ),
     ("ramp.py", "samples have the law's moments", "2 * h.width / 3", "2.05 * h.width / 3", "ramp.py:20: law says mean"),
     ("ramp.py", "samples have the law's moments", "h.width**2 / 18", "h.width**2 / 17.5", "law says variance"),
@@ -1545,7 +1579,7 @@ def test_broken_plugins_fail(name: str, check: str, old: str, new: str, why: str
 DIFFERING = {
     "compiled update equals NumPy's": ("lion.py", "return sign(", "return np.exp(s.m) * sign("),
     "compiled gradient equals NumPy's": (
-        "double_well.py",
+        "styblinski_tang.py",
         "return k.depth * (theta",
         "return np.exp(theta) * k.depth * (theta",
     ),
@@ -1735,9 +1769,9 @@ def test_a_parameter_without_a_second_value_is_named(only: Callable[[str], None]
 @pytest.mark.slow
 def test_a_wavy_objective_keeps_the_contract() -> None:
     """With the sine and the cosine that give the same bits in both engines."""
-    wavy = WELL.replace("x * theta)", "x * theta - cos(theta))").replace("- 1.0) + x)", "- 1.0) + x + sin(theta))")
+    wavy = WELL.replace("+ x * theta", "+ x * theta - cos(theta)").replace("+ 2.5) + x", "+ 2.5) + x + sin(theta)")
     wavy = wavy.replace("Objective, OneOf", "Objective, OneOf, cos, sin")
-    assert failed("double_well.py", wavy) == {}
+    assert failed("styblinski_tang.py", wavy) == {}
 
 
 @pytest.mark.compiles

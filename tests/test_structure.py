@@ -66,12 +66,12 @@ def test_limit_of_separable_objectives(
     assert (found.noise, found.curvature) == (noise, curvature)
 
 
-LANDSCAPES = [str(PLUGINS / "laboratory" / "plugins" / "landscapes.py"), str(PLUGINS / "plugins" / "double_well.py")]
+LANDSCAPES = [str(PLUGINS / "laboratory" / "plugins" / "landscapes.py")]
 
 
 def test_minima_are_found_where_none_is_declared(cell_of: Callable[..., Cell]) -> None:
     """The double well has two, at -1 and 1, of curvature 2; noise is added to its slope, so it stays."""
-    found = limit_point(cell_of(plugins=LANDSCAPES, objective={"name": "double_well", "data": "rademacher"}, xi="start"), None)
+    found = limit_point(cell_of(objective={"name": "double_well", "data": "rademacher"}, xi="start"), None)
     assert found.noise == "persists"
     assert found.curvature == pytest.approx(2.0, rel=1e-4)
 

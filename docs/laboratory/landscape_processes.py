@@ -12,9 +12,9 @@ CONVEX = "one minimizer, rates tend to 0 and sum to infinity, gradient noise is 
 
 
 def objective(name: str, law: Data, **parameters: float) -> Changes:
-    """Return an objective of the plug-ins beside this file with its plug-in."""
-    found = {"name": name, "data": law.config, **parameters}
-    return {"plugins": plugin("landscapes"), "objective": found, "xi": ["start", "path_mean"]}
+    """Return an objective, with the plug-in beside this file if it is of that."""
+    own = {"plugins": plugin("landscapes")} if name in ("product", "mixed") else {}
+    return {**own, "objective": {"name": name, "data": law.config, **parameters}, "xi": ["start", "path_mean"]}
 
 
 def noise(d: Draw) -> Data:
@@ -31,7 +31,7 @@ def smooth_data(d: Draw) -> Data:
 
 def double_well(d: Draw, law: Data) -> Changes:
     """Return two wells at -1 and 1 with a start in one of them."""
-    changes = {"plugins": plugin("../../plugins/double_well"), "objective": {"name": "double_well", "data": law.config}}
+    changes = {"objective": {"name": "double_well", "data": law.config}}
     return changes | {"start": d.pick({"name": "rademacher"}, 1.0), "xi": ["start"]}
 
 
@@ -64,18 +64,18 @@ def double_well_adam(d: Draw) -> Changes:
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def flat_bowl(d: Draw) -> Changes:
-    return objective("quartic", noise(d)) | {"learning_rate": d.scale(0.05, 0.3)}
+    return objective("power", noise(d)) | {"learning_rate": d.scale(0.05, 0.3)}
 
 
 @LANDSCAPES.process(GOES, CONVEX)
 def flat_bowl_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("quartic", noise(d)) | {"learning_rate": power(d.uniform(0.1, 0.3), d.uniform(0.4, 0.8))}
+    return objective("power", noise(d)) | {"learning_rate": power(d.uniform(0.1, 0.3), d.uniform(0.4, 0.8))}
 
 
 @LANDSCAPES.process(GOES, "theta <- theta - rate theta^3 from |theta| < 1/sqrt(rate): |theta_n| ~ (2 rate n)^(-1/2)")
 def flat_bowl_without_noise(d: Draw) -> Changes:
     law = Data(constant_data(0.0), 0.0, 0.0)
-    return objective("quartic", law) | {"learning_rate": d.uniform(0.02, 0.3), "start": d.uniform(0.5, 1.5)}
+    return objective("power", law) | {"learning_rate": d.uniform(0.02, 0.3), "start": d.uniform(0.5, 1.5)}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
@@ -90,18 +90,18 @@ def log_cosh_with_a_vanishing_rate(d: Draw) -> Changes:
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber(d: Draw) -> Changes:
-    return objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
+    return objective("huber", smooth_data(d), delta=d.uniform(0.5, 2.0)) | {"learning_rate": d.scale(0.08, 0.5)}
 
 
 @LANDSCAPES.process(STAYS, FRESH, in_limit=True)
 def huber_adam(d: Draw) -> Changes:
-    changes = objective("huber", smooth_data(d), width=d.uniform(0.5, 2.0))
+    changes = objective("huber", smooth_data(d), delta=d.uniform(0.5, 2.0))
     return changes | {"optimizer": optimizer(d, "adam"), "learning_rate": d.scale(0.02, 0.1)}
 
 
 @LANDSCAPES.process(GOES, CONVEX, in_limit=True)
 def huber_with_a_vanishing_rate(d: Draw) -> Changes:
-    return objective("huber", smooth_data(d), width=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
+    return objective("huber", smooth_data(d), delta=1.0) | {"learning_rate": power(d.uniform(0.8, 2.0), d.uniform(0.4, 0.65))}
 
 
 FACTOR = data("uniform", low=-(3.0**0.5), high=3.0**0.5)
@@ -149,7 +149,7 @@ FLAT = data("rademacher")
 
 def flat(rate: Any) -> Changes:
     """Return an objective without curvature, X theta with E X = 0: the iterate is a random walk."""
-    return objective("tilt", FLAT) | {"learning_rate": rate}
+    return objective("linear", FLAT) | {"learning_rate": rate}
 
 
 @LANDSCAPES.process(UNBOUNDED, "a random walk with steps that do not shrink: E|Theta_n|^2 = rate^2 n")
@@ -177,7 +177,7 @@ def adagrad_on_log_cosh(d: Draw) -> Changes:
 @LANDSCAPES.process(STAYS, FRESH + "; between two far points the loss is flat, and the iterate a random walk between them")
 def huber_flat_between_two_points(d: Draw) -> Changes:
     law = data("two_point", low=-2.0, high=2.0)
-    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {"learning_rate": d.scale(0.05, 0.5)}
+    return objective("huber", law, delta=d.uniform(0.3, 1.0)) | {"learning_rate": d.scale(0.05, 0.5)}
 
 
 @LANDSCAPES.process(
@@ -185,7 +185,7 @@ def huber_flat_between_two_points(d: Draw) -> Changes:
 )
 def huber_flat_with_a_vanishing_rate(d: Draw) -> Changes:
     law = data("two_point", low=-2.0, high=2.0)
-    return objective("huber", law, width=d.uniform(0.3, 1.0)) | {
+    return objective("huber", law, delta=d.uniform(0.3, 1.0)) | {
         "learning_rate": power(d.uniform(0.5, 1.5), d.uniform(0.2, 0.45))
     }
 

@@ -1,6 +1,6 @@
 """No noise: linear convergence, cycles, spikes, 0/0. Paths differ by their starts alone, or not at all."""
 
-from laboratory.parts import constant_data, optimizer, pieces, plugin, power
+from laboratory.parts import constant_data, optimizer, pieces, power
 from laboratory.process import GOES, STAYS, UNDEFINED, Changes, Draw, Family, round3
 
 QUIET = Family("no noise")
@@ -131,7 +131,7 @@ def adam_with_a_vanishing_rate(d: Draw) -> Changes:
 @QUIET.process(GOES, "from within a well, gradient descent at rate < 1/L falls linearly to its minimum", in_limit=True)
 def double_well(d: Draw) -> Changes:
     objective = {"name": "double_well", "data": constant_data(0.0)}
-    changes = {"plugins": plugin("../../plugins/double_well"), "objective": objective, "xi": ["start", "path_mean"]}
+    changes = {"objective": objective, "xi": ["start", "path_mean"]}
     return changes | {
         "start": d.pick(d.uniform(0.3, 1.2), {"name": "uniform", "low": -1.2, "high": -0.3}),
         "learning_rate": 0.1,

@@ -6,10 +6,10 @@ computes are module-level functions of about ten lines. A new one is a section i
 kind's registry.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -425,13 +425,22 @@ class Distribution(Component):
     atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
 
+SEARCH: Final = "search"
+"""States `minima` of an objective: they are found numerically."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective(Component):
     """A separable objective: a sum over coordinates of loss(theta_j, X_j), in expectation if `data` is a parameter.
 
     constants, prepare: as of a Distribution.
     loss, gradient: (constants of a coordinate, theta, x) -> number; gradient is d loss / d theta; both run on lanes.
-    minimizer: (parameters, Law) -> array over coordinates; None where there is no minimizer.
+    minimizer: (parameters, Law) -> the one minimizer, an array over coordinates; None where there is none in closed form.
+    minima: for an objective that may have several minima, or none. (parameters, Law) -> one array per coordinate of where its
+        minima are, rising, without a domain. SEARCH: they are where the mean gradient rises through 0, found numerically;
+        so are those of an objective that states neither this nor `minimizer`, if a config asks for them.
+    curvature: (constants of a coordinate, theta, x) -> d gradient / d theta, infinite where it is; NumPy only. None: it is
+        taken from differences of gradients, and not known where these grow without bound.
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
@@ -444,6 +453,8 @@ class Objective(Component):
     loss: Callable[[Any, Lanes, Lanes], Lanes]
     gradient: Callable[[Any, Lanes, Lanes], Lanes]
     minimizer: Callable[[Parameters, Law], Array] | None = None
+    minima: Callable[[Parameters, Law], Sequence[Array]] | Literal["search"] | None = None
+    curvature: Callable[[Any, Lanes, Lanes], Lanes] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
     made: Callable[[Parameters], "Objective"] | None = None
 
@@ -605,10 +616,20 @@ class Point(Component):
 
 
 class Limits(NamedTuple):
-    """liminf and limsup of a schedule as n -> infinity."""
+    """liminf and limsup of a schedule as n -> infinity, or bounds of them; both nan where they are not known."""
 
     low: float
     high: float
+
+    @classmethod
+    def unknown(cls) -> "Limits":
+        """Return the limits of which nothing is known: no verdict on n -> infinity rests on such a schedule."""
+        return cls(np.nan, np.nan)
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known."""
+        return not (np.isnan(self.low) or np.isnan(self.high))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -618,11 +639,13 @@ class Schedule(Component):
     value: (parameters, n) -> array like n, steps as floats (steps,).
     limits: parameters -> Limits as n -> infinity.
     summable: parameters -> whether a rate that tends to 0 has a finite sum, so that bounded steps lead nowhere far.
+    tabulated: whether only a look at all steps of a run tells that values are what its kind takes, as of a formula.
     """
 
     value: Callable[[Parameters, Array], Array]
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
+    tabulated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,7 +126,11 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "neuralnetwork": ("mlp", ""),
         "nn": ("mlp", ""),
         "mse": ("quadratic", ""),
-        "doublewell": ("", EXAMPLE.format("double_well")),
+        "doublewell": ("double_well", ""),
+        "quartic": ("power", "write {name: power, exponent: 4, data: ...}"),
+        "smoothl1": ("huber", "huber is delta times the smooth L1 loss"),
+        "logcosh": ("log_cosh", ""),
+        "styblinskitang": ("", EXAMPLE.format("styblinski_tang")),
     },
     "data": {
         "gaussian": ("normal", ""),

@@ -288,7 +288,7 @@ def part_model(part: type[Any]) -> type[BaseModel]:
 
 Count = Annotated[int, Interval(ge=1, le=LARGEST)]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
-NamedXi = Literal["minimizer", "adam_zero", "start", "path_mean", "last"]
+NamedXi = Literal["minimizer", "nearest_minimum", "adam_zero", "start", "path_mean", "last"]
 
 
 def _tag_of_value(value: Any) -> str:
@@ -404,7 +404,7 @@ class Experiment:
     ] = 0.0
     xi: Annotated[
         Xis,
-        AsItIs(f"minimizer, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
+        AsItIs(f"minimizer, nearest_minimum, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
         Doc("the candidates for a limit: E|theta_n - xi|^2 is reported for each"),
     ] = ("minimizer",)
     escape_radius: Annotated[

@@ -12,6 +12,7 @@ from nonconv.datasets.table import CSV, DIABETES, DIGITS, Order, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
 from nonconv.schedules.decay import PIECEWISE
+from nonconv.schedules.formula import FORMULA as STEPS
 
 DATA = {"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}
 OFFERED: dict[Component, list[dict[str, Any]]] = {
@@ -26,6 +27,11 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
         {"loss": "max(theta, x, -1)**3 / 3 + abs(theta)**p", "constants": {"p": 2.5}, "data": DATA},
         {"loss": "log(cosh(theta - x)) + tanh(theta)**2 + atan(theta * x) + erf(theta) + expm1(-theta**2)", "data": DATA},
         {"loss": "theta**2 / sqrt(1 + theta**2) + sinh(theta / 4) + tan(sin(theta)) + softplus(theta)"},
+    ],
+    STEPS: [
+        {"value": "ceil(sqrt(n))"},
+        {"value": "where(n < a, 1, 1 + mod(n, 3))", "constants": {"a": 100.0}},
+        {"value": "floor(20 + 10 * sin(n))"},
     ],
     PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],

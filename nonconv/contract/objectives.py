@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components.definitions import Configured, Distribution, Objective
+from nonconv.components.definitions import Configured, Distribution, Law, Objective
 from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.data import constants_fit, dim_of, entry_of
 from nonconv.contract.programs import engines_agree, make_program
 from nonconv.data.continuous import UNIFORM, Uniform
 from nonconv.data.discrete import TWO_POINT, TwoPoint
 from nonconv.data.nothing import NOTHING, Nothing
+from nonconv.numerics.arithmetic import Array
 
-POINTS = np.array([-2.03, -0.51, -0.07, 0.26, 0.77, 1.4, 3.11])
+POINTS = np.array([-2.03, -0.51, -0.07, 0.2617, 0.77, 1.4, 3.11])
 """Points at which the derivative is compared; uneven, so that a kink at a round number falls on none."""
 DATA_LAWS = ((TWO_POINT, TwoPoint(-1.0, 4.0, 0.25)), (UNIFORM, Uniform(-2.0, 3.0)))
 """The laws with which an objective is checked: one discrete and skewed, one with a density."""
@@ -55,31 +56,64 @@ def _gradient_is_derivative(component: Objective, h: Any) -> None:
             raise Broken(what, component.gradient)
 
 
-def _minimizer_is_stationary(component: Objective, h: Any) -> None:
-    """Check that the mean gradient is 0 at the minimizer, and points away from it at either side."""
-    if component.minimizer is None:
+def _curvature_is_derivative(component: Objective, h: Any) -> None:
+    """Check the curvature against central differences of the gradient, to 1e-5."""
+    if component.curvature is None:
         return
     dim = dim_of(component, h)
+    for j, x in itertools.product(range(dim), (-1.0, 0.25, 2.0)):
+        k = entry_of(component, h, dim, j)
+        step = 1e-6 * (1.0 + np.abs(POINTS))
+        ahead, behind = component.gradient(k, POINTS + step, x), component.gradient(k, POINTS - step, x)
+        difference = np.broadcast_to((ahead - behind) / (2.0 * step), POINTS.shape)
+        given = np.broadcast_to(component.curvature(k, POINTS, x), POINTS.shape)
+        # Relative to the gradient too, whose rounding error the difference inherits.
+        wrong = ~(np.abs(difference - given) <= 1e-5 * np.maximum(1.0, np.maximum(np.abs(ahead), np.abs(difference))))
+        if wrong.any():
+            at = int(wrong.argmax())
+            what = f"curvature is {given[at]:.6g}, the gradient rises by {difference[at]:.6g}"
+            raise Broken(f"at theta = {POINTS[at]:g}, x = {x:g} {what}", component.curvature)
+
+
+def _points_of(component: Objective, h: Any, law: Law) -> tuple[Any, list[Array]]:
+    """Return the function that states minima in closed form, None if there is none, and the minima of each coordinate."""
+    dim = len(law.mean)
+    if callable(component.minima):
+        found = component.minima(h, law)
+        if len(found) != dim or any(np.ndim(points) != 1 for points in found):
+            raise Broken(f"minima must return an array of points for each of {dim} coordinates", component.minima)
+        return component.minima, list(found)
+    if component.minimizer is None:
+        return None, []
+    point = component.minimizer(h, law)
+    if np.shape(point) != (dim,):
+        raise Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
+    return component.minimizer, list(point[:, None])
+
+
+def _minimizer_is_stationary(component: Objective, h: Any) -> None:
+    """Check that the mean gradient is 0 at the minimizer, or at each of the minima, and points away from it at either side."""
+    dim = dim_of(component, h)
     for law, parameters in _data_of(component, h):
-        point = component.minimizer(h, law.law(parameters, dim))
-        if np.shape(point) != (dim,):
-            raise Broken(f"minimizer has the shape {np.shape(point)} for {dim} coordinates", component.minimizer)
-        for j in range(dim):
+        stated, found = _points_of(component, h, law.law(parameters, dim))
+        name = "minimizer" if stated is component.minimizer else "minimum"
+        for j, at in ((j, float(at)) for j, points in enumerate(found) for at in points):
             # Samples at equidistant uniforms, not random ones: their mean is that of the law to rounding.
             x = law.sample(entry_of(law, parameters, dim, j), (np.arange(2**12) + 0.5) / 2**12)
-            slopes = [component.gradient(entry_of(component, h, dim, j), point[j] + offset, x) for offset in (-0.1, 0.0, 0.1)]
+            slopes = [component.gradient(entry_of(component, h, dim, j), at + offset, x) for offset in (-0.1, 0.0, 0.1)]
             size = max(float(np.abs(slope).mean()) for slope in slopes)
             if not abs(float(np.mean(slopes[1]))) <= 1e-9 * max(size, 1e-300):
-                what = f"at the minimizer {point[j]:.6g} the mean gradient is {np.mean(slopes[1]):.3g}, with {law.name} data"
-                raise Broken(what, component.minimizer)
+                what = f"at the {name} {at:.6g} the mean gradient is {np.mean(slopes[1]):.3g}, with {law.name} data"
+                raise Broken(what, stated)
             if np.mean(slopes[0]) > 0.0 or np.mean(slopes[2]) < 0.0:
-                what = f"{point[j]:.6g} is no minimum: the loss is smaller next to it, with {law.name} data"
-                raise Broken(what, component.minimizer)
+                what = f"{at:.6g} is no minimum: the loss is smaller next to it, with {law.name} data"
+                raise Broken(what, stated)
 
 
 OF_OBJECTIVES: dict[str, Check] = {
     "constants have one entry per coordinate": constants_fit,
     "compiled gradient equals NumPy's": _gradient_compiles,
     "gradient is the derivative of loss": _gradient_is_derivative,
+    "curvature is the derivative of gradient": _curvature_is_derivative,
     "the mean gradient at the minimizer is 0": _minimizer_is_stationary,
 }

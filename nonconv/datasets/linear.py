@@ -23,7 +23,7 @@ from nonconv.datasets.common import (
     classify_noise,
 )
 from nonconv.numerics.arithmetic import Array, each, select
-from nonconv.numerics.elementary import sigmoid
+from nonconv.numerics.elementary import log
 from nonconv.numerics.normal import normal_quantile
 from nonconv.numerics.rng import key, uniforms
 
@@ -130,8 +130,9 @@ def sample(k: LinearConstants, n: int, u: Array, x: Array, y: Array) -> None:
             s[i] += weight * x_j[i]
     if k.classes == 1:
         for i in each(n):
-            # Without noise s / noise is infinite, and the sigmoid 0 or 1; nan at s = 0, which is class 0.
-            s[i] = select(last[i] + HALF_GRID < sigmoid(s[i] / k.noise), 1.0, 0.0)
+            # u < 1 / (1 + exp(-s / noise)), solved for s: noise may be 0.
+            u_i = last[i] + HALF_GRID
+            s[i] = select(s[i] > k.noise * (log(u_i) - log(1.0 - u_i)), 1.0, 0.0)
     else:
         add_noise(k.noise, k.noise_law, n, last, s)
 

@@ -29,7 +29,7 @@ class Csv(NamedTuple):
     """Rows of a CSV file: some columns are the features x, others the targets y.
 
     (x, y) is a training row; all are equally probable. classes: the one target column holds the whole numbers
-    0, ..., K - 1, or texts, which are numbered in sorted order; it is never standardised.
+    0, ..., K - 1, or -1 and 1, or texts, which are numbered in sorted order; it is never standardised.
     """
 
     file: Annotated[str, Len(1), Doc("path of the file, relative to the config")]
@@ -199,6 +199,8 @@ def load_csv(h: Csv, files: Files) -> Table:
     texts = "targets" if h.labels == "classes" else ""
     columns = files.table(h.file, h.sha256, texts, features=h.features, targets=h.targets)
     features, targets = np.split(columns, [len(h.features)], axis=1)
+    if h.labels == "classes" and np.array_equal(np.unique(targets), [-1.0, 1.0]):
+        targets = (targets + 1.0) / 2.0
     classes = count_classes(targets) if h.labels == "classes" else 0
     u = files.uniforms("held-out", len(features))
     names = (*h.features, *h.targets)

@@ -22,6 +22,7 @@ from nonconv.components.definitions import (
     Distribution,
     Initialisation,
     Law,
+    Objective,
     Optimizer,
     Point,
     Unusable,
@@ -39,8 +40,9 @@ from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Learning, Program
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
+from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
-from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate
+from nonconv.experiment.schedules import FITS, BatchSizes, describe_schedule, find_misfit, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -54,6 +56,8 @@ from nonconv.system.words import count
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
 """Memory for the recorded iterates of one smallest block."""
+MINIMA = ("minimizer", "nearest_minimum")
+"""The xi that minima are looked for, where the objective does not state them."""
 MOST_TABLE_NUMBERS = 5_000_000
 """Numbers in the tables of a discrete law, over all coordinates."""
 
@@ -131,6 +135,8 @@ class _Binding:
         model = self.model  # with the start that was chosen
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
+        self._check_values("learning_rate", rate)
+        self._check_values("batch_size", batch)
         period = find_period(rate, batch, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
@@ -165,8 +171,7 @@ class _Binding:
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
         )
-        minimizer = self._coupled_minimizer if self.learning else self._find_minimizer(objective, law) if law else None
-        minimizer = None if isinstance(minimizer, str) else minimizer
+        minimizer = self._find_minimizer(wanted=any(x.label == "minimizer" for x in xi))
         return Cell(
             name=name_of(Path(self.document.source)),
             resolved=self.resolved,
@@ -177,6 +182,7 @@ class _Binding:
             stopping=self._stopping_rule(),
             law=law,
             minimizer=minimizer,
+            minima=self.minima if self._needs_minima([x.label for x in xi]) else None,
             xi=tuple(x._replace(point=minimizer) if x.label == "minimizer" else x for x in xi),
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
@@ -217,15 +223,45 @@ class _Binding:
             raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
 
-    def _find_minimizer(self, objective: Chosen, law: Law) -> Array | None:
-        """Return the objective's minimizer, shape (dim,); None if none is known. Raises PluginError."""
-        make: Callable[..., Array] | None = objective.component.minimizer
+    @cached_property
+    def minima(self) -> tuple[Minima, ...]:
+        """The local minima of each coordinate; none for an objective that is made for its optimizer."""
+        (objective, h), data = self.objective, self.data.component
+        if self.learning:
+            point = self._stated_minimizer()
+            return ((),) * self.dim if point is None else tuple((Minimum(at, at),) for at in point.tolist())
+        if objective.on_orbit is not None or self._law is None:
+            return ((),) * self.dim
+        self._stated_minimizer()  # of the right shape
+        bound = Configured(objective, h, objective.prepare(h, self.dim))
+        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether the objective states that its minima are to be looked for, or that there may be several."""
+        return isinstance(self.objective.component, Objective) and self.objective.component.minima is not None
+
+    def _needs_minima(self, xi: Sequence[str]) -> bool:
+        """Return whether the minima are of use: the objective has several, or a xi of the config rests on them."""
+        closed = self.objective.component.minimizer is not None
+        return self.seeks or "nearest_minimum" in xi or ("minimizer" in xi and not closed)
+
+    def _stated_minimizer(self) -> Array | None:
+        """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError."""
+        make: Callable[..., Array] | None = self.objective.component.minimizer
+        if self.learning:
+            return None if isinstance(self._coupled_minimizer, str) else self._coupled_minimizer
         if make is None:
             return None
-        point = make(objective.parameters, law)
+        point = make(self.objective.parameters, self._law)
         if getattr(point, "shape", None) != (self.dim,):
             raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
-        return point
+        return point if np.isfinite(point).all() else None
+
+    def _find_minimizer(self, wanted: bool) -> Array | None:
+        """Return the one minimizer, shape (dim,): in closed form or, if it is wanted, found numerically; None without one."""
+        stated = self._stated_minimizer()
+        return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks) else stated
 
     @cached_property
     def _coupled_minimizer(self) -> Array | str:
@@ -255,6 +291,13 @@ class _Binding:
         elif with_floors > most:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
+
+    def _check_values(self, kind: str, schedule: Chosen) -> None:
+        """Complain if a schedule is at some step of the run not what its kind takes."""
+        misfit = find_misfit(kind, schedule, self.model.steps)
+        if misfit:
+            step, value = misfit
+            self._complain((kind, "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
@@ -415,20 +458,17 @@ class _Binding:
     def _list_xi(self) -> tuple[Xi, ...]:
         """Return the candidates for the limit, each once.
 
-        An objective without a known minimizer has other ones by default.
+        An objective without one known minimizer has other ones by default.
         """
         found: dict[str, Xi] = {}
-        wanted, objective = self.model.xi, self.objective.component
-        has_minimizer = not isinstance(self._coupled_minimizer, str) if self.learning else objective.minimizer is not None
-        if not has_minimizer and "xi" not in self.model.model_fields_set:
-            wanted = ("path_mean", "last") if self.learning else ("start",)
+        wanted, sound = self.model.xi, not self.problems
+        if "xi" not in self.model.model_fields_set and self._default_xi() != wanted:
+            wanted = self._default_xi()
             self.resolved["xi"] = list(wanted)
         for k, value in enumerate(wanted):
             path = ("xi", k)
-            if value == "minimizer" and not has_minimizer:
-                others = "start, path_mean, last, a number, a list of dim numbers"
-                why = self._coupled_minimizer if self.learning else ""
-                self._complain(path, f"{objective.name} has no minimizer{why and f' here: {why}'}", others)
+            if value in MINIMA:
+                self._check_minima(value, path, sound)
             if value == "adam_zero":
                 self._check_adam_zero(path)
             xi = Xi(value, None) if isinstance(value, str) else Xi(label(value), self._expand_vector(value, path))
@@ -436,6 +476,29 @@ class _Binding:
                 self._complain(path, f"duplicate xi {xi.label}; first given as xi[{[*found].index(xi.label)}]")
             found[xi.label] = xi
         return tuple(found.values())
+
+    def _default_xi(self) -> tuple[str, ...]:
+        """Return the candidates of a config that names none: the minimizer, if there is one."""
+        if not (self.seeks or self.objective.component.minimizer):
+            return ("path_mean", "last") if self.learning else ("start",)
+        # A config with problems is refused, whatever this is.
+        if self.problems or self._find_minimizer(wanted=False) is not None:
+            return ("minimizer",)
+        if self.learning:
+            return ("path_mean", "last")
+        return ("nearest_minimum",) if self.seeks and all(self.minima) else ("start",)
+
+    def _check_minima(self, value: str, path: KeyPath, sound: bool) -> None:
+        """Complain unless there is a minimizer, or for nearest_minimum a minimum; sound: whether the data are known."""
+        name, others = self._name, "start, path_mean, last, a number, a list of dim numbers"
+        if self.learning or self.objective.component.on_orbit is not None:
+            why = self._coupled_minimizer if self.learning else ""
+            if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
+                self._complain(path, f"{name} has no minimizer{why and f' here: {why}'}", others)
+        elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
+            what, allowed = complaint_of(name, value, self.minima, self._law)
+            if what:
+                self._complain(path, what, f"{allowed}{others}")
 
 
 def _kind_of_data(objective: Any) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from nonconv.components.definitions import Chosen, Dataset, Distribution, Known, Law, Limits
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
+from nonconv.experiment.minima import Minima
 from nonconv.faults.blame import Plugin
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
@@ -85,11 +86,11 @@ class Cell:
 
     resolved: the config with every default filled in. model: the config as it was validated. identity: the hash of what
     decides its results. paths: how many there are, or at most, if `stopping` may end it early. law: of the data; None if they
-    are examples. escape_radius: paths that end further away escaped; None: as far away as the problem's own units say.
-    recorded_paths, fan_paths: how many of the first paths are kept whole, and how many quantiles use. period: of learning rate
-    and batch size together (schedules.find_period). files: the data files that it was read from, with their contents, by what
-    the config calls them. coordinates: which of each path are kept, and their names; empty for all. swept: whether its config
-    also has a grid.
+    are examples. minima: the local ones of each coordinate, where something rests on them. escape_radius: paths that end
+    further away escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first
+    paths are kept whole, and how many quantiles use. period: of learning rate and batch size together (schedules.find_period).
+    files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of each
+    path are kept, and their names; empty for all. swept: whether its config also has a grid.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Cell:
     stopping: Stopping | None
     law: Law | None
     minimizer: Array | None
+    minima: tuple[Minima, ...] | None
     xi: tuple[Xi, ...]
     escape_radius: float | None
     recorded_paths: int

@@ -1,13 +1,17 @@
 """The schedules of an experiment: learning rates and batch sizes as functions of the step, and what is known of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen, Limits, Schedule
 from nonconv.experiment.cell import Scheduled
 from nonconv.faults.blame import refusal
+from nonconv.faults.errors import ConfigError
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.learning_rate import warmed_up
 
@@ -17,6 +21,30 @@ REPEATS_WITHIN = 1e-9
 """Largest relative difference between values one period apart: they are computed from different steps."""
 TRIED_STEPS = 8
 """Steps, of those at which a candidate for a period fails, at which all other candidates are tried."""
+
+
+MOST_TABULATED, PIECE = 2**24, 2**16
+"""Steps of a schedule that are looked at before a run, and how many at once."""
+
+
+class Fit(NamedTuple):
+    """What values of a kind of schedule are: a test of values (R,), and words."""
+
+    fits: Callable[[Array], NDArray[np.bool_]]
+    words: str
+
+
+def _is_size(values: Array) -> NDArray[np.bool_]:
+    """Return which values are batch sizes."""
+    return np.asarray((values >= 1.0) & (values == np.floor(values)) & (values < 2.0**31))
+
+
+FITS = {
+    "learning_rate": Fit(lambda values: (values >= 0.0) & np.isfinite(values), "a finite number >= 0 at every step"),
+    "batch_size": Fit(_is_size, "a whole number from 1 to 2147483647 at every step"),
+    "drift": Fit(np.isfinite, "a finite number at every step"),
+}
+"""By kind."""
 
 
 def make_rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
@@ -32,7 +60,10 @@ class BatchSizes:
 
     def __call__(self, n: Array) -> Array:
         sizes = _schedule_values(self.schedule, n)
-        if not np.all((sizes >= 1.0) & (sizes == np.floor(sizes)) & (sizes < 2.0**31)):
+        if not np.all(_is_size(sizes)):
+            if self.schedule.component.tabulated:  # at steps that were not looked at
+                at = int(np.argmin(_is_size(sizes)))
+                raise ConfigError([f"batch_size: is {sizes[at]:g} at step {n[at]:.0f}, not {FITS['batch_size'].words}"])
             raise refusal(self.schedule.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
         return sizes
 
@@ -53,10 +84,14 @@ def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
 
     1 if neither oscillates, as their limits say; 0 if one does and no period is seen. Schedules are functions of the step, so
     AHEAD times as many steps as the run has are looked at, at most MOST_SEEN: a period is p if every step in the later half of
-    them has the values of p steps before. A warm-up is ignored, as it ends. Raises PluginError.
+    them has the values of p steps before. A warm-up is ignored, as it ends. One of which nothing is known may oscillate: its
+    period is what is seen, or 1. Raises PluginError.
     """
-    if not any(limits.low < limits.high for limits in (_limits(rate), _limits(batch))):
+    both = _limits(rate), _limits(batch)
+    oscillates = any(limits.low < limits.high for limits in both)
+    if not oscillates and all(limits.known for limits in both):
         return 1
+    unseen = 0 if oscillates else 1
     last = max(steps, min(AHEAD * steps, MOST_SEEN))
     n = np.arange(max(1, last - MOST_SEEN + 1), last + 1, dtype=np.float64)
     values = np.array([_schedule_values(rate, n), _schedule_values(batch, n)])
@@ -68,13 +103,41 @@ def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
         differ = (np.abs(values[:, late] - values[:, late - candidates[0]]) > scale).any(axis=0)
         if not differ.any():
             # Constant over half of the steps: an oscillation has yet to be seen.
-            return 0 if candidates[0] == 1 else int(candidates[0])
+            return unseen if candidates[0] == 1 else int(candidates[0])
         # Some steps at which this one fails rule out most others; random ones, since others may all have the same phase.
         wrong = late[differ]
         for at in (wrong[0], *chance.choice(wrong, TRIED_STEPS)):
             same = np.abs(values[:, at, None] - values[:, at - candidates]) <= scale
             candidates = candidates[same.all(axis=0)]
-    return 0
+    return unseen
+
+
+@lru_cache(maxsize=256)
+def find_misfit(kind: str, schedule: Chosen, steps: int) -> tuple[int, float] | None:
+    """Return the first step, and the value there, at which a schedule is not what its kind takes (FITS); None if it fits.
+
+    Only one that says so is looked at (Schedule.tabulated): at all steps, or where there are more than MOST_TABULATED at
+    these many first ones, the last ones, and evenly spread ones. Cached, since cells of a sweep share schedules.
+    """
+    if not schedule.component.tabulated:
+        return None
+    for n in _pieces(steps):
+        values = _schedule_values(schedule, n)
+        wrong = ~FITS[kind].fits(values)
+        if wrong.any():
+            at = int(wrong.argmax())
+            return int(n[at]), float(values[at])
+    return None
+
+
+def _pieces(steps: int) -> Iterator[Array]:
+    """Yield the steps that are looked at, in pieces."""
+    first = min(steps, MOST_TABULATED)
+    for start in range(1, first + 1, PIECE):
+        yield np.arange(start, min(start + PIECE, first + 1), dtype=np.float64)
+    if steps > first:
+        yield np.linspace(first, steps - PIECE, PIECE).round()
+        yield np.arange(steps - PIECE + 1, steps + 1, dtype=np.float64)
 
 
 def _limits(schedule: Chosen) -> Limits:

@@ -17,6 +17,8 @@ from nonconv.numerics import elementary
 
 NUMPY = {"sqrt": "np.sqrt", "abs": "np.abs", "floor": "np.floor", "ceil": "np.ceil"}
 """Functions that NumPy and a kernel compute to the same bits; all others are of numerics.elementary."""
+OF_STEPS = NUMPY | {"sin": "np.sin", "cos": "np.cos", "tan": "np.tan"}
+"""What is NumPy's in functions that no kernel calls: those of `elementary` have no value beyond 2**48."""
 JOINED = {"and": " & ", "or": " | "}
 LARGEST_PRODUCT = 16
 """Whole exponents up to this one are products."""
@@ -40,9 +42,11 @@ _making = RLock()
 """Two threads that need one module must not make it twice: kernels find one by its name."""
 
 
-def module_of(constants: Sequence[str], functions: Mapping[str, tuple[tuple[str, ...], Node]]) -> ModuleType:
+def module_of(
+    constants: Sequence[str], functions: Mapping[str, tuple[tuple[str, ...], Node]], numpy: Mapping[str, str] = NUMPY
+) -> ModuleType:
     """Return the module with a NamedTuple Constants and functions: their arguments after the constants, what they return."""
-    return _made(module_text(constants, functions))
+    return _made(module_text(constants, functions, numpy))
 
 
 def field(name: str) -> str:
@@ -50,9 +54,11 @@ def field(name: str) -> str:
     return f"c_{name}"
 
 
-def module_text(constants: Sequence[str], functions: Mapping[str, tuple[tuple[str, ...], Node]]) -> str:
-    """Return the text of a module."""
-    bodies = {name: _Body(constants) for name in functions}
+def module_text(
+    constants: Sequence[str], functions: Mapping[str, tuple[tuple[str, ...], Node]], numpy: Mapping[str, str] = NUMPY
+) -> str:
+    """Return the text of a module. numpy: functions that are NumPy's."""
+    bodies = {name: _Body(constants, numpy) for name in functions}
     written = [bodies[name].function(name, arguments, tree) for name, (arguments, tree) in functions.items()]
     used = sorted(set().union(*(body.used for body in bodies.values())))
     imports = f"from nonconv.numerics.elementary import {', '.join(used)}\n" if used else ""
@@ -84,8 +90,8 @@ class _Body:
     used: the names that it needs of numerics.elementary.
     """
 
-    def __init__(self, constants: Sequence[str]) -> None:
-        self.constants = frozenset(constants)
+    def __init__(self, constants: Sequence[str], numpy: Mapping[str, str]) -> None:
+        self.constants, self.numpy = frozenset(constants), numpy
         self.used: set[str] = set()
         self.lines: list[str] = []
         self.names: dict[Node, str] = {}
@@ -139,8 +145,8 @@ class _Body:
             case "min" | "max":
                 return reduce(lambda found, one: f"np.{node.name}imum({found}, {one})", args)
         name = "power" if node.name == "**" else node.name
-        if name in NUMPY:
-            return f"{NUMPY[name]}({_bare(args[0])})"
+        if name in self.numpy:
+            return f"{self.numpy[name]}({_bare(args[0])})"
         assert hasattr(elementary, name)
         self.used.add(name)
         return f"{name}({', '.join(map(_bare, args))})"

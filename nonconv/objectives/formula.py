@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Objective, OneOf, Unusable, Written
+from nonconv.components.definitions import SEARCH, Complaint, Objective, OneOf, Unusable, Written
 from nonconv.components.parameters import Words
 from nonconv.formulas.constants import Value
 from nonconv.formulas.derivative import MOST_CHARACTERS, NoDerivative, derivative
@@ -144,6 +144,7 @@ def _made(loss: str, gradient: str, names: tuple[str, ...]) -> Objective:
         prepare=prepare,
         loss=module.loss,
         gradient=module.gradient,
+        minima=SEARCH,
     )
 
 
@@ -181,4 +182,5 @@ FORMULA = Objective(
     prepare=unmade,
     loss=unmade,
     gradient=unmade,
+    minima=SEARCH,
 )

@@ -15,6 +15,10 @@ MOST_STEPS = 100
 """Most steps of Newton's method. It needs a dozen where there is a minimizer."""
 CONVERGED, DEGENERATE = 1e-9, 1e-13
 """A step after which Newton's method is there to rounding; and a share of the curvature that is as good as none."""
+NOTHING = 1e-12
+"""Entries of unit vectors that are rounding."""
+ROWS_AT_ONCE = 32
+"""Rows of a table in one product of matrices."""
 SEPARABLE = "the classes can be told apart without error, or all but, so longer and longer weights are better"
 LARGE = f"it is computed for at most {MOST_COORDINATES} coordinates"
 UNKNOWN = "it is not known for this law of examples"
@@ -100,9 +104,12 @@ def _least_squares(design: Array, labels: Array, decay: float) -> Array:
 
 
 def _factors(design: Array, size: Array) -> tuple[Array, Array, Array, int]:
-    """Return U, S, V^T of design / size (N, columns), and its rank."""
-    left, values, right = np.linalg.svd(design / size, full_matrices=True)
+    """Return U (N, rank), S, V^T (columns, columns) of design / size (N, columns), and its rank."""
+    scaled = design / size
+    # Of the triangular factor, which is small and has the same S and V.
+    _, values, right = np.linalg.svd(np.linalg.qr(scaled, mode="r"), full_matrices=True)
     rank = int(np.sum(values > values[0] * max(design.shape) * np.finfo(np.float64).eps))
+    left = scaled @ right[:rank].T / values[:rank]
     return left, values, right, rank
 
 
@@ -111,7 +118,8 @@ def _shortest(rows: Array, design: Array, size: Array) -> Array:
     if design.shape[0] > design.shape[1] and np.linalg.matrix_rank(design / size) == design.shape[1]:
         return rows
     _, _, right, rank = _factors(design, size)
-    unseen = np.linalg.qr((right[rank:] / size).T)[0]
+    # What is rounding there is 0: of a column in tiny units it would grow.
+    unseen = np.linalg.qr((np.where(np.abs(right[rank:]) > NOTHING, right[rank:], 0.0) / size).T)[0]
     return np.asarray(rows - rows @ unseen @ unseen.T)
 
 
@@ -129,7 +137,7 @@ def _newton(fit: Fit, design: Array, labels: Array) -> Array | str:
     # In the coordinates where columns are orthonormal, and only those that the rows see.
     size, number = _sizes(design), len(design)
     left, values, right, rank = _factors(design, size)
-    found = _descend(contrasts, left[:, :rank] * np.sqrt(number), labels, 0.0)
+    found = _descend(contrasts, left * np.sqrt(number), labels, 0.0)
     if isinstance(found, str):
         return found
     rows = found * np.sqrt(number) / values[:rank] @ right[:rank] / size
@@ -148,19 +156,21 @@ def _contrasts(classes: int) -> Array:
 def _descend(contrasts: Array, q: Array, labels: Array, decay: float) -> Array | str:
     """Return psi (m, columns) where the mean cross-entropy of the logits contrasts @ psi @ q.T is least, by Newton's method.
 
-    contrasts (classes, m), q (N, columns), labels (classes, N). Without a minimizer steps stay as long as logits of about 1,
-    while the curvature along them vanishes.
+    contrasts (classes, m), q (N, columns), labels (classes, N). A text where there is no minimizer: all classes are told apart;
+    or those of some examples, so that the curvature along some direction vanishes while steps stay as long as logits of 1.
     """
     (_, m), (number, columns) = contrasts.shape, q.shape
     psi = np.zeros((m, columns))
     for _ in range(MOST_STEPS):
-        p = _softmax(contrasts @ psi @ q.T)
+        logits = contrasts @ psi @ q.T
+        if decay == 0.0 and np.all(_margins(logits, labels) > 0.0):
+            return SEPARABLE
+        p = _softmax(logits)
         gradient = contrasts.T @ (p - labels) @ q / number + decay * psi
         curvature = _curvature(contrasts, q, p) + decay * np.eye(m * columns)
-        values, vectors = np.linalg.eigh(curvature)
-        if not values[0] > DEGENERATE * values[-1] and decay == 0.0:
+        if decay == 0.0 and _is_degenerate(curvature):
             return SEPARABLE
-        step = -(vectors @ (vectors.T @ gradient.ravel() / values)).reshape(m, columns)
+        step = np.linalg.solve(curvature, -gradient.ravel()).reshape(m, columns)
         if np.abs(step @ q.T).max() <= CONVERGED * (1.0 + np.abs(psi @ q.T).max()):
             return np.asarray(psi + step)
         here, slope, share = _mean_loss(contrasts, q, labels, psi, decay), float(np.sum(gradient * step)), 1.0
@@ -172,6 +182,21 @@ def _descend(contrasts: Array, q: Array, labels: Array, decay: float) -> Array |
             share /= 2.0
         psi = psi + share * step
     return SEPARABLE
+
+
+def _is_degenerate(curvature: Array) -> bool:
+    """Return whether the curvature along some direction is as good as 0, by the pivots of Cholesky's factors."""
+    try:
+        pivots = np.diag(np.linalg.cholesky(curvature)) ** 2
+    except np.linalg.LinAlgError:
+        return True
+    return bool(pivots.min() < DEGENERATE * pivots.max())
+
+
+def _margins(logits: Array, labels: Array) -> Array:
+    """Return by how much the logit of its own class is above all others, (N,); labels (classes, N) are 0 or 1."""
+    own = (logits * labels).sum(axis=0)
+    return np.asarray(own - np.where(labels > 0.0, -np.inf, logits).max(axis=0))
 
 
 def _softmax(logits: Array) -> Array:
@@ -192,11 +217,16 @@ def _curvature(contrasts: Array, q: Array, p: Array) -> Array:
     """Return the Hessian of the mean cross-entropy by psi, (m columns, m columns), at probabilities p (classes, N)."""
     (_, m), (number, columns) = contrasts.shape, q.shape
     mean = contrasts.T @ p
+    # Rows in blocks whose products are too small for several threads: these would wait for each other on a busy machine.
+    padded = np.zeros((-(-number // ROWS_AT_ONCE) * ROWS_AT_ONCE, columns))
+    padded[:number] = q
+    blocks, weights = padded.reshape(-1, ROWS_AT_ONCE, columns), np.zeros(len(padded))
     found = np.empty((m, columns, m, columns))
     for a in range(m):
         for b in range(a + 1):
-            weight = (contrasts[:, a] * contrasts[:, b]) @ p - mean[a] * mean[b]
-            found[a, :, b] = found[b, :, a] = (q * weight[:, None]).T @ q / number
+            weights[:number] = (contrasts[:, a] * contrasts[:, b]) @ p - mean[a] * mean[b]
+            weighted = blocks * weights.reshape(-1, ROWS_AT_ONCE, 1)
+            found[a, :, b] = found[b, :, a] = np.matmul(weighted.transpose(0, 2, 1), blocks).sum(axis=0) / number
     return found.reshape(m * columns, m * columns)
 
 

@@ -9,7 +9,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.averages import Decaying, decay_at, least, lengthens, limits_of
+from nonconv.optimizers.averages import Decaying, decay_at, least, lengthens, settled
 from nonconv.optimizers.dialects import Beta1, correction, size_of_quotient, stable_quotient
 
 
@@ -97,8 +97,8 @@ def relative_size(h: Adabelief, n: Array) -> Array:
 
 def stable_below(h: Adabelief) -> float | None:
     """Return Adam's for what divides in the end: without gradients s tends to eps_root / (1 - beta2)."""
-    low, high = limits_of(h.beta2)
-    return None if high >= 1.0 else stable_quotient(h.beta1, h.beta2, h.eps + math.sqrt(h.eps_root / (1.0 - low)))
+    limit = settled(h.beta2)
+    return None if limit is None else stable_quotient(h.beta1, h.beta2, h.eps + math.sqrt(h.eps_root / (1.0 - limit)))
 
 
 ADABELIEF = Optimizer(

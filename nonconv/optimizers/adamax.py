@@ -7,7 +7,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import CONSTANT_SIZE, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.averages import Decaying, averages_of, decay_at, least, lengthens, limits_of, most
+from nonconv.optimizers.averages import Decaying, averages_of, decay_at, least, lengthens, most, settled
 from nonconv.optimizers.dialects import Beta1, Eps, correction, without_eps
 from nonconv.optimizers.nadam import look_ahead
 
@@ -77,8 +77,8 @@ def bounded_direction(h: Adamax) -> bool:
 
 def stable_below(h: Adamax) -> float | None:
     """Return rate times curvature at which theta changes its sign without shrinking; eps alone divides near a minimum."""
-    low, beta = limits_of(h.beta1)
-    if low < beta or beta >= 1.0 or (h.eps == 0 and lengthens(h.beta2)):
+    beta = settled(h.beta1)
+    if beta is None or (h.eps == 0 and lengthens(h.beta2)):
         return None
     return 2.0 * (1.0 + beta) / ((1.0 + (2.0 * beta if h.nesterov else 0.0)) * (1.0 - beta)) * h.eps
 

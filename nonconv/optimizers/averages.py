@@ -60,8 +60,14 @@ def limits_of(beta: Beta) -> Limits:
 
 
 def lengthens(beta: Beta) -> bool:
-    """Return whether averages with this decay lengthen for ever: it tends to 1."""
-    return limits_of(beta).high >= 1.0
+    """Return whether averages with this decay may lengthen for ever: it tends to 1, or its limit is not known."""
+    return not limits_of(beta).high < 1.0
+
+
+def settled(beta: Beta) -> float | None:
+    """Return what a decay tends to as n -> infinity; None if that is 1, or it oscillates, or is not known."""
+    low, high = limits_of(beta)
+    return high if low == high < 1.0 else None
 
 
 def least(beta: Beta) -> float:

@@ -12,7 +12,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Chosen, Complaint
 from nonconv.numerics.arithmetic import Array
-from nonconv.optimizers.averages import FORGOTTEN, Beta, Decaying, decay_at, lengthens, limits_of, remainder
+from nonconv.optimizers.averages import FORGOTTEN, Beta, Decaying, decay_at, lengthens, remainder, settled
 
 EpsPlacement = Literal["outside", "inside", "hat"]
 Start = Literal["zero", "first_gradient"]
@@ -81,10 +81,10 @@ def stable_quotient(beta1: Beta, beta2: Beta, eps: float) -> float | None:
     an averaged gradient makes a step so long that it begins to overshoot ever further (Cohen et al., arXiv:2207.14484).
     None, for not known, where the average of gradients lengthens for ever, or where v does and nothing else divides.
     """
-    low, high = limits_of(beta1)
-    if low < high or high >= 1.0 or (eps == 0 and lengthens(beta2)):
+    limit = settled(beta1)
+    if limit is None or (eps == 0 and lengthens(beta2)):
         return None
-    return 2.0 * (1.0 + high) / (1.0 - high) * eps
+    return 2.0 * (1.0 + limit) / (1.0 - limit) * eps
 
 
 def without_eps(h: Any) -> bool:

@@ -8,7 +8,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Complaint, Optimizer
 from nonconv.numerics.arithmetic import Array, Lanes, select
-from nonconv.optimizers.averages import Decaying, decay_at, is_number, lengthens, limits_of, remainder
+from nonconv.optimizers.averages import Decaying, decay_at, is_number, lengthens, remainder, settled
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
 
 
@@ -105,17 +105,17 @@ def relative_size(h: Momentum, n: Array) -> Array:
 
 def _size_of_schedule(h: Momentum, n: Array) -> Array:
     """Return the mean direction at steps n (steps,) relative to its limit where beta is a schedule that changes slowly."""
-    if lengthens(h.beta) and h.form == "heavy_ball":
-        return UNKNOWN_SIZE(h, n)  # it grows without end
-    beta = decay_at(h.beta, n)
+    beta, limit = decay_at(h.beta, n), settled(h.beta)
+    if limit is None and h.form == "heavy_ball":
+        return UNKNOWN_SIZE(h, n)  # where beta tends to 1 it grows without end
     filled = 1.0 - remainder(h.beta, n) * (beta if h.nesterov else 1.0)
-    return filled if h.form == "ema" else filled * (1.0 - limits_of(h.beta).high) / (1.0 - beta)
+    return filled if limit is None or h.form == "ema" else filled * (1.0 - limit) / (1.0 - beta)
 
 
 def stable_below(h: Momentum) -> float | None:
     """Return rate times curvature at which the slower of the two modes changes sign from step to step without shrinking."""
-    low, beta = limits_of(h.beta)
-    if low < beta or beta >= 1.0:
+    beta = settled(h.beta)
+    if beta is None:
         return None
     ahead = 2.0 * beta if h.nesterov else 0.0
     weight = 1.0 - h.dampening if h.form == "heavy_ball" else 1.0 - beta

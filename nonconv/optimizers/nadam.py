@@ -8,7 +8,17 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Chosen, Decay, Limits, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.averages import Beta, averages_of, decay_at, forgets_before, least, lengthens, limits_of, remainder
+from nonconv.optimizers.averages import (
+    Beta,
+    averages_of,
+    decay_at,
+    forgets_before,
+    least,
+    lengthens,
+    limits_of,
+    remainder,
+    settled,
+)
 from nonconv.optimizers.dialects import (
     Beta1,
     Beta2,
@@ -145,8 +155,8 @@ def relative_size(h: Nadam, n: Array) -> Array:
 
 def stable_below(h: Nadam) -> float | None:
     """Return Adam's for a numerator that is ahead: rate times curvature at which it makes theta change its sign."""
-    (low, beta), mu = limits_of(h.beta1), limits_of(mu_of(h)).high
-    if low < beta or beta >= 1.0 or (h.eps == 0 and lengthens(h.beta2)):
+    beta, mu = settled(h.beta1), settled(mu_of(h))
+    if beta is None or mu is None or (h.eps == 0 and lengthens(h.beta2)):
         return None
     return 2.0 * (1.0 + beta) / (1.0 + beta - 2.0 * beta * mu) * smallest_divisor(h)
 

@@ -15,6 +15,11 @@ from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
 from nonconv.results.csv_text import INFINITE
 
+LONGEST_FORMULA = 60
+"""Characters of a formula, and of its constants, in a sentence."""
+MOST_MINIMA = 4
+"""Coordinates whose minima are told."""
+
 
 def markdown(run: Run) -> str:
     """Write summary.md of a run: the claim, the setting, the verdict, the findings, the table of errors, the figures."""
@@ -52,7 +57,8 @@ def _objective(run: Run) -> str:
     if "network" in run.summary:
         return network_text.architecture(run)
     objective = run.config["objective"]
-    return f"{objective['name']} ({_data(objective)}dim {run.summary['dim']})"
+    name = f"the loss {_formula(objective['loss'], objective)}" if objective["name"] == "formula" else objective["name"]
+    return f"{name} ({_data(objective)}dim {run.summary['dim']})"
 
 
 def _data(objective: dict[str, Any]) -> str:
@@ -60,10 +66,21 @@ def _data(objective: dict[str, Any]) -> str:
     return f"{objective['data']['name']} data, " if "data" in objective else ""
 
 
+def _formula(text: str, config: dict[str, Any]) -> str:
+    """Write a formula in short, with its constants: `a/n (a = 0.1)`."""
+    constants = ", ".join(f"{name} = {value}" for name, value in config["constants"].items())
+    return " ".join(text.split() if len(text) <= LONGEST_FORMULA else [f"{text[: LONGEST_FORMULA - 3]}..."]) + (
+        f" ({constants})" if 0 < len(constants) <= LONGEST_FORMULA else ""
+    )
+
+
 def schedule(config: dict[str, Any]) -> str:
-    """Describe a schedule: `0.05`, `0.05 after 100 steps of warm-up` or `power (value 0.2, exponent 0.75)`."""
+    """Describe a schedule: `0.05`, `0.05 after 100 steps of warm-up`, `power (value 0.2, exponent 0.75)` or a formula."""
+    warmup = f" after {config['warmup']} steps of warm-up" if config.get("warmup") else ""
     if config["name"] == "constant":
-        return f"{config['value']:g}" + (f" after {config['warmup']} steps of warm-up" if config.get("warmup") else "")
+        return f"{config['value']:g}{warmup}"
+    if config["name"] == "formula":
+        return f"{_formula(config['value'], config)}{warmup}"
     parameters = ", ".join(f"{key} {value}" for key, value in config.items() if key != "name" and value not in (0, None))
     return f"{config['name']} ({parameters})"
 
@@ -75,6 +92,7 @@ def findings(run: Run) -> list[str]:
         *verdict_text.limits(run),
         *verdict_text.settling(run),
         *verdict_text.medians(run),
+        *minima(run),
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
@@ -105,6 +123,41 @@ def _change(label: str, rows: list[dict[str, Any]]) -> str:
         return f"{what}: {interval(last)} at step {last['step']}."
     ratio = f" (factor {last['mse'] / first['mse']:.3g})" if first["mse"] and last["mse"] else ""
     return f"{what}: {interval(first)} at step {first['step']}, {interval(last)} at step {last['step']}{ratio}."
+
+
+def minima(run: Run) -> list[str]:
+    """Say where the mean loss is least: for all coordinates at once where they are alike, else for the first few."""
+    listed = run.summary.get("minima", [])
+    said = [_minima_of(entry["points"]) for entry in listed]
+    if len(listed) < 2:
+        return [f"Theory: the mean loss {what}." for what in said]
+    names = [f"coordinate {entry['coordinate']}" + _and_others(entry["alike"]) for entry in listed]
+    found = [f"{what} in {name}" for what, name in zip(said, names, strict=True)][:MOST_MINIMA]
+    more = "; summary.json lists the others" if len(listed) > MOST_MINIMA else ""
+    return [f"Theory: the mean loss {'; it '.join(found)}{more}."]
+
+
+def _and_others(alike: int) -> str:
+    """Write how many coordinates are like one: ` and 3 others`, or nothing."""
+    return "" if alike == 1 else f" and {alike - 1} {'other' if alike == 2 else 'others'}"
+
+
+def _minima_of(points: list[dict[str, float]]) -> str:
+    """Describe the minima of a coordinate: `has minima at -1.05 (the lowest) and 0.946`."""
+    if not points:
+        return "has no minimum that is known"
+    best = sum(point["above"] == 0 for point in points)
+    lowest = " (the lowest)" if 0 < best < len(points) else ""
+    texts = [f"{_place(point)}{lowest if point['above'] == 0 else ''}" for point in points]
+    listed = f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else texts[0]
+    equal = ", which are equally low" if best == len(points) > 1 else ""
+    return f"{'has minima' if len(points) > 1 else 'is least'} at {listed}{equal}"
+
+
+def _place(point: dict[str, float]) -> str:
+    """Write a minimum, or the interval of them."""
+    low, high = point["low"], point["high"]
+    return f"{low:.6g}" if low == high else f"every point from {low:.6g} to {high:.6g}"
 
 
 def _infinite(label: str, first: dict[str, Any], last: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@
     verdict_files    floors.csv, group_floors.csv, verdict.json
     counterexample   orbit.csv, slopes.csv, outcomes.csv, objective.csv of Toint's function
     network          risk.csv, noise.csv
+    minima           where the mean loss is least, in summary.json and verdict.json
     sweep_files      the lines of sweep.csv
     columns          reads a CSV file back; csv_text writes one
 

@@ -12,7 +12,7 @@ from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number
-from nonconv.results import counterexample, missing_intervals, network, quantities, verdict_files
+from nonconv.results import counterexample, minima, missing_intervals, network, quantities, verdict_files
 from nonconv.results.csv_text import INFINITE, as_csv, number, status
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.intervals import FEW_PATHS, Intervals, Reasons, error_intervals
@@ -137,6 +137,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array
         "steps": cell.program.steps,
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
+        **minima.document(cell),
         f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
         "errors": [
             _row(cell, tally, errors, k, r, theory)

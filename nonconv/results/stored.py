@@ -55,6 +55,22 @@ class Failure(TypedDict):
     replicate: int
 
 
+class Point(TypedDict):
+    """A minimum of the mean loss in one coordinate, or an interval of them."""
+
+    low: float
+    high: float
+    above: float
+
+
+class Minima(TypedDict):
+    """The minima that a number of coordinates share."""
+
+    coordinate: int
+    alike: int
+    points: list[Point]
+
+
 class Summary(TypedDict):
     """summary.json."""
 
@@ -70,6 +86,7 @@ class Summary(TypedDict):
     first_failure: Failure | None
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
+    minima: NotRequired[list[Minima]]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
 

@@ -9,6 +9,7 @@ from nonconv.experiment.cell import Bound, Cell
 from nonconv.experiment.structure import Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments
+from nonconv.results import minima
 from nonconv.results.csv_text import as_csv, number
 from nonconv.results.quantities import median_courses
 from nonconv.statistics.comoments import CoMoments
@@ -159,6 +160,7 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
     return {
         "schema_version": SCHEMA_VERSION,
         **_with_limit(cell, as_dict(verdict_of(cell, tally))),
+        **minima.document(cell),
         "medians": median_courses(cell, tally),
         "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},

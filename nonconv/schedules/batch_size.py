@@ -13,6 +13,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import Limits, Schedule
 from nonconv.components.registry import Registry
 from nonconv.numerics.arithmetic import Array
+from nonconv.schedules.formula import FORMULA
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 LARGEST = 2**31 - 1
@@ -85,4 +86,4 @@ PIECEWISE = Schedule(
     limits=lambda h: Limits(h.values[-1], h.values[-1]),
 )
 
-BATCH_SIZES = Registry("batch_size", "batch sizes", CONSTANT, POWER, PIECEWISE)
+BATCH_SIZES = Registry("batch_size", "batch sizes", CONSTANT, POWER, PIECEWISE, FORMULA)

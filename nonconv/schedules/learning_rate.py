@@ -13,6 +13,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import ALWAYS, Complaint, Limits, Schedule
 from nonconv.components.registry import Registry
 from nonconv.numerics.arithmetic import Array
+from nonconv.schedules.formula import FORMULA
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 Rate = Annotated[float, Interval(gt=0), Doc("the learning rate")]
@@ -226,5 +227,6 @@ LEARNING_RATES = Registry(
     COSINE,
     CYCLIC,
     PIECEWISE,
+    FORMULA,
     common=Common,
 )

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from nonconv.engine.blocks import Block
 from nonconv.engine.causes import CAUSES, SQUARES
-from nonconv.experiment.cell import Bound, Cell
+from nonconv.experiment.cell import Bound, Cell, Xi
+from nonconv.experiment.minima import nearest_minimum
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
 from nonconv.statistics import networks
@@ -67,7 +68,7 @@ class MeasuredBlock:
     @cached_property
     def targets(self) -> list[Array]:
         """Each xi of the cell, broadcastable against (dim, paths)."""
-        return [_target(self.block, xi.label, xi.point) for xi in self.cell.xi]
+        return [_target(self.cell, self.block, xi) for xi in self.cell.xi]
 
     @cached_property
     def errors(self) -> Array:
@@ -280,14 +281,17 @@ def violations(seen: MeasuredBlock) -> int | None:
     return int(outside.sum())
 
 
-def _target(block: Block, label: str, point: Array | None) -> Array:
+def _target(cell: Cell, block: Block, xi: Xi) -> Array:
     """Return xi for every path of the block, broadcastable against (dim, paths)."""
-    if point is not None:
-        return point[:, None]
-    if label == "path_mean":
+    if xi.point is not None:
+        return xi.point[:, None]
+    if xi.label == "path_mean":
         assert block.average is not None
         return block.average
-    return block.start if label == "start" else np.asarray(block.theta[-1])
+    if xi.label == "nearest_minimum":
+        assert cell.minima is not None
+        return nearest_minimum(cell.minima, block.theta[-1])
+    return block.start if xi.label == "start" else np.asarray(block.theta[-1])
 
 
 def _squared_errors(block: Block, target: Array, out: Array) -> None:
@@ -358,7 +362,7 @@ def _mark_failures(errors: Array, cell: Cell, block: Block) -> None:
 
     inf - inf would make it nan one step later. From a xi that depends on the path's end it is so at every step.
     """
-    of_the_end = np.array([xi.label in ("path_mean", "last") for xi in cell.xi])[:, None]
+    of_the_end = np.array([xi.label in ("path_mean", "last", "nearest_minimum") for xi in cell.xi])[:, None]
     for failed in block.failed:
         lane = failed.replicate - block.first
         marked = of_the_end | (cell.program.record >= failed.step)

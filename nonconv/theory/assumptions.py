@@ -78,8 +78,12 @@ def _find_data_departures(cell: Cell) -> list[str]:
 def _find_schedule_departures(cell: Cell) -> list[str]:
     """Return the violated assumptions about learning rate and batch size: they are about limits alone."""
     found = []
+    if not cell.learning_rate.limits.known:
+        found.append("the limit of the learning rate is not known")
     if cell.learning_rate.limits.low <= 0:
         found.append("the learning rate has no positive lower limit")
-    if not math.isfinite(cell.batch_size.limits.high):
+    if not cell.batch_size.limits.known:
+        found.append("it is not known whether the batch sizes are bounded")
+    elif not math.isfinite(cell.batch_size.limits.high):
         found.append("the batch sizes are not bounded")
     return found

@@ -2,24 +2,23 @@
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from nonconv.components.definitions import Coupled, Layers
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.expectation import Marginal, expectation, first_nodes, marginal
+from nonconv.experiment.minima import Minima, Minimum, find_minima
 from nonconv.experiment.structure import Noise
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
-from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory import least_squares
+from nonconv.theory.modes import curvatures
 
-SAMPLES = 1024
-"""Stratified draws of the data per coordinate."""
 MOST_COORDINATES = 64
 """Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
-SEARCHED = 32.0
-"""Lengths of the problem, to either side of the mean of the data, within which minima are looked for."""
 EXAMPLES, FEWEST_EXAMPLES, MOST_NUMBERS = 256, 32, 2**22
 """Examples over which a network's curvature is taken; fewer of a network with many weights, whose gradients are numbers."""
 FEW_ROUNDINGS = 8.0
@@ -27,8 +26,10 @@ NEGLIGIBLE = 1e-9
 """A gradient below this share of those around it is the rounding error of 0."""
 FAR, FARTHER = 1e6, 1e9
 """Distances of data, in lengths of the problem, between which an unbounded slope grows."""
-KINK, FEW_DRAWS = 0.01, 16.0
-"""A second difference quotient has this share of the step; and draws that a moment must rest on, of SAMPLES."""
+KINK = 0.01
+"""A second difference quotient has this share of the step."""
+CLOSE, LOOSE = 1e-3, 1e-6
+"""By how much of themselves moments may differ from the stated ones; and the tolerance of curvatures."""
 NEAR = 1e-4
 """Distance of a difference quotient, relative to the scale of the problem."""
 POWER_STEPS = 30
@@ -38,46 +39,69 @@ POWER_STEPS = 30
 class LimitPoint(NamedTuple):
     """The gradient near the limit. curvature, spread: mean and variance over data of the largest second derivative.
 
-    Both are None where they are not known.
+    Both are None where they are not known. growth: by what factor a step of SGD multiplies the mean square of the distance
+    where that is large, at the limits of the schedules; None where it is not known. From 1 on there is no stationary mean
+    square, even if no path escapes.
     """
 
     noise: Noise
     curvature: float | None = None
     spread: float = 0.0
+    growth: float | None = None
 
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    everywhere = curvatures(cell)
+    if everywhere is not None and cell.law is not None:
+        return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
-        examples = _draw_examples(cell)
-        noise = _noise_of_network(cell, *examples)
-        # Elsewhere nothing rests on it, and it takes time.
-        asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
-        curved = theta is not None and asked and bool(np.isfinite(theta).all())
-        curvature, spread = _largest_curvature(cell, theta, *examples) if curved and theta is not None else (None, 0.0)
-        return LimitPoint(noise, curvature, spread)
-    if cell.law is None:
-        return LimitPoint("unknown")
-    constant = cell.law.constant
-    if cell.program.objective.component is QUADRATIC:
-        curvature = 2.0 * float(np.max(cell.program.objective.constants.scale))
-        return LimitPoint("none" if constant else "persists", curvature)
-    return _of_separable(cell, constant)
+        return _of_coupled(cell, theta)
+    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, cell.law.constant)
+
+
+def _of_coupled(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Evaluate the gradient at the minimizer where one is known, else at theta (dim,), on some examples."""
+    examples = _draw_examples(cell)
+    noise = _noise_of_network(cell, *examples)
+    known = least_squares.curvature(cell)
+    if known is not None:
+        return LimitPoint(noise, *known, least_squares.growth(cell))
+    # Elsewhere nothing rests on it, and it takes time.
+    asked = noise in ("none", "vanishes") or cell.batch_size.limits.low == np.inf
+    at = theta if cell.minimizer is None else cell.minimizer
+    if at is None or not asked or not np.isfinite(at).all():
+        return LimitPoint(noise)
+    return LimitPoint(noise, *_largest_curvature(cell, at, *examples))
 
 
 def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
-    """Evaluate the gradient of a separable objective around its minimizer, coordinate by coordinate."""
+    """Evaluate the gradient of a separable objective around its minima, coordinate by coordinate."""
     assert cell.law is not None
-    dim = cell.program.dim
-    chosen = np.unique(np.linspace(0, dim - 1, min(dim, MOST_COORDINATES)).round().astype(int))
-    points = [[float(cell.minimizer[j])] if cell.minimizer is not None else _minima(cell, int(j)) for j in chosen]
-    if not all(points):
+    minima = _minima_of(cell)
+    if not all(minima):
         return LimitPoint("none" if constant else "unknown")
     # The coordinate and the minimum where stability is hardest.
-    found = [_at_minimum(cell, int(j), point) for j, own in zip(chosen, points, strict=True) for point in own]
+    found = [_at_minimum(cell, j, at) for j in _chosen(cell) for one in minima[j] for at in {one.low, one.high}]
     unknown = next((point for point in found if point.curvature is None), None)
     worst = unknown or max(found, key=lambda point: point.curvature or 0.0)
     return worst._replace(noise="none" if constant else _combine([point.noise for point in found]))
+
+
+def _chosen(cell: Cell) -> list[int]:
+    """Return the coordinates that are looked at."""
+    dim = cell.program.dim
+    return sorted(set(np.linspace(0, dim - 1, min(dim, MOST_COORDINATES)).round().astype(int).tolist()))
+
+
+@lru_cache(maxsize=8)
+def _minima_of(cell: Cell) -> tuple[Minima, ...]:
+    """Return the minima of each coordinate: the minimizer, where the objective states that it is the only one."""
+    if cell.minimizer is not None and cell.program.objective.component.minima is None:
+        points = {at: (Minimum(at, at),) for at in cell.minimizer.tolist()}
+        return tuple(points[at] for at in cell.minimizer.tolist())
+    assert cell.law is not None
+    return find_minima(cell.program.objective, cell.program.data, cell.law) if cell.minima is None else cell.minima
 
 
 def _combine(noises: list[Noise]) -> Noise:
@@ -85,16 +109,7 @@ def _combine(noises: list[Noise]) -> Noise:
     return noises[0] if len(set(noises)) == 1 else "unknown"
 
 
-def _gradients(cell: Cell, j: int, theta: float) -> Array:
-    """Return the gradient of coordinate j at theta for stratified draws of its datum, (SAMPLES,)."""
-    u = (np.arange(SAMPLES) + 0.5) / SAMPLES
-    data = cell.program.data.component
-    with np.errstate(all="ignore"):
-        x = data.sample(data.constants(*(field[j] for field in cell.program.data.constants)), u)
-    return _gradients_for(cell, j, theta, np.broadcast_to(x, (SAMPLES,)))
-
-
-def _gradients_for(cell: Cell, j: int, theta: float, x: Array) -> Array:
+def _gradients(cell: Cell, j: int, theta: float, x: Array) -> Array:
     """Return the gradient of coordinate j at theta for data x (n,), (n,)."""
     objective, _, constants = cell.program.objective
     own = objective.constants(*(field[j] for field in constants))
@@ -102,14 +117,27 @@ def _gradients_for(cell: Cell, j: int, theta: float, x: Array) -> Array:
         return np.broadcast_to(objective.gradient(own, np.full(len(x), theta), x), (len(x),))
 
 
-def _is_sampled(cell: Cell, j: int) -> bool:
-    """Return whether SAMPLES draws show the law of coordinate j: no rare draws carry its fourth moment."""
+def _values(cell: Cell, j: int, law: Marginal) -> Array:
+    """Return all values of the datum of coordinate j where they are finitely many, else many of them, and its ends."""
     assert cell.law is not None
+    if law.values is not None:
+        return law.values
+    # The ends as well: a value may be too rare for any sample.
+    ends = np.array([end for end in (cell.law.low[j], cell.law.high[j]) if np.isfinite(end)])
+    return np.concatenate([law.sample(first_nodes()[0]), ends])
+
+
+def _is_shown(cell: Cell, j: int, law: Marginal) -> bool:
+    """Return whether quadrature sees the law of coordinate j: it finds the moments that are stated, so no value is too rare."""
+    assert cell.law is not None
+    if law.values is not None:
+        return True
+    mean, variance = float(cell.law.mean[j]), float(cell.law.variance[j])
     fourth = math.nan if cell.law.fourth is None else float(cell.law.fourth[j])
-    variance = float(cell.law.variance[j])
+    seen = expectation(lambda x: np.stack([(x - mean) ** 2, (x - mean) ** 4]), law).value
     if math.isnan(fourth):  # the law does not say
-        return bool(np.isfinite(cell.law.low[j]) and np.isfinite(cell.law.high[j]))
-    return fourth <= SAMPLES / FEW_DRAWS * variance**2
+        return law.bounded and bool(abs(seen[0] - variance) <= CLOSE * variance)
+    return bool(abs(seen[0] - variance) <= CLOSE * variance and (seen[1] == fourth or abs(seen[1] - fourth) <= CLOSE * fourth))
 
 
 def _scale(cell: Cell, j: int) -> float:
@@ -121,59 +149,66 @@ def _scale(cell: Cell, j: int) -> float:
     return next((length for length in about if 0.0 < length < np.inf), 1.0)
 
 
-def _minima(cell: Cell, j: int) -> list[float]:
-    """Return where the mean gradient of coordinate j rises through 0, within some lengths of the problem."""
-    assert cell.law is not None
-    length, middle = _scale(cell, j), float(cell.law.middle[j])
-    places = middle + length * np.linspace(-SEARCHED, SEARCHED, 8 * int(SEARCHED) + 2)
-
-    def mean(theta: float) -> float:
-        """Return the mean gradient."""
-        return float(_gradients(cell, j, theta).mean())
-
-    slopes = [mean(float(theta)) for theta in places]
-    rising = [k for k, (before, after) in enumerate(pairwise(slopes)) if before < 0.0 <= after]
-    return [_bisect(mean, float(places[k]), float(places[k + 1])) for k in rising]
-
-
-def _bisect(f: Callable[[float], float], low: float, high: float) -> float:
-    """Return where f rises through 0 between low and high, to rounding."""
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if f(middle) < 0.0 else (low, middle)
-    return high
-
-
 def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
-    """Return noise and curvature of coordinate j at a minimum; the curvature is not known where draws do not show it."""
+    """Return noise and curvature of coordinate j at a minimum; the curvature is not known where the law does not show it."""
     assert cell.law is not None
-    away = _scale(cell, j)
-    ends = np.array([end for end in (cell.law.low[j], cell.law.high[j]) if np.isfinite(end)])
-    # The ends of the data as well: a value may be too rare for any sample.
-    here = np.concatenate([_gradients(cell, j, at), _gradients_for(cell, j, at, ends)])
-    around = max(float(np.abs(_gradients(cell, j, at + side * away)).max()) for side in (-1.0, 1.0))
+    away, law = _scale(cell, j), marginal(cell.program.data, cell.program.dim, j)
+    x = _values(cell, j, law)
+    here = _gradients(cell, j, at, x)
+    around = max(float(np.abs(_gradients(cell, j, at + side * away, x)).max()) for side in (-1.0, 1.0))
     quiet = float(np.abs(here - here[0]).max()) <= NEGLIGIBLE * around
-    wide, narrow = (_second(cell, j, at, NEAR * away * share) for share in (1.0, KINK))
+    curvature, spread = _curvature(cell, j, at, away, law)
+    known = cell.law.constant or not quiet or _is_shown(cell, j, law)
+    return LimitPoint("vanishes" if quiet else "persists", curvature if known else None, spread)
+
+
+def _curvature(cell: Cell, j: int, at: float, away: float, law: Marginal) -> tuple[float | None, float]:
+    """Return mean and variance over the data of the second derivative of coordinate j; None where it is not known."""
+    objective, _, constants = cell.program.objective
+    if objective.curvature is None:
+        return _difference_quotient(cell, j, at, away, law)
+    own = objective.constants(*(field[j] for field in constants))
+
+    def curvatures(x: Array) -> Array:
+        """Return second derivatives, (n,)."""
+        assert objective.curvature is not None
+        return np.broadcast_to(objective.curvature(own, np.full(len(x), at), x), (len(x),))
+
+    mean, spread = _mean_and_variance(curvatures, law)
+    return (None if math.isnan(mean) else mean), spread
+
+
+def _difference_quotient(cell: Cell, j: int, at: float, away: float, law: Marginal) -> tuple[float | None, float]:
+    """Return mean and variance of the second derivative as a difference quotient; None at a kink."""
+
+    def quotients(step: float, x: Array) -> Array:
+        """Return the quotients for data x (n,)."""
+        return (_gradients(cell, j, at + step, x) - _gradients(cell, j, at - step, x)) / (2.0 * step)
+
+    wide, spread = _mean_and_variance(partial(quotients, NEAR * away), law)
+    narrow, _ = _mean_and_variance(partial(quotients, NEAR * away * KINK), law)
     # At a kink a difference quotient grows without bound as its step shrinks.
-    smooth = abs(float(wide.mean())) >= abs(float(narrow.mean())) / 2.0
-    known = smooth and (cell.law.constant or not quiet or _is_sampled(cell, j))
-    return LimitPoint("vanishes" if quiet else "persists", float(wide.mean()) if known else None, float(wide.var()))
+    return (wide if abs(wide) >= abs(narrow) / 2.0 else None), spread
+
+
+def _mean_and_variance(f: Callable[[Array], Array], law: Marginal) -> tuple[float, float]:
+    """Return mean and variance of f(X); the variance is infinite where the mean square is, 0 where f is constant."""
+    mean = float(expectation(f, law, LOOSE).value)
+    spread = float(expectation(lambda x: (f(x) - mean) ** 2, law, LOOSE).value) if math.isfinite(mean) else 0.0
+    # What is left of rounding is no spread.
+    return mean, (0.0 if spread <= (NEGLIGIBLE * mean) ** 2 else spread)
 
 
 def has_unbounded_slope(cell: Cell) -> bool:
     """Return whether gradients of a separable objective grow with the datum, far beyond what is ever drawn."""
     assert cell.law is not None
-    for j in range(min(cell.program.dim, MOST_COORDINATES)):
-        far = float(cell.law.middle[j]) + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
-        slopes = np.abs(_gradients_for(cell, j, float(cell.law.middle[j]), far))
+    for j in _chosen(cell):
+        centre = float(cell.law.middle[j])
+        far = centre + np.array([-FARTHER, -FAR, FAR, FARTHER]) * _scale(cell, j)
+        slopes = np.abs(_gradients(cell, j, centre, far))
         if slopes[0] > 2.0 * slopes[1] or slopes[3] > 2.0 * slopes[2]:
             return True
     return False
-
-
-def _second(cell: Cell, j: int, at: float, step: float) -> Array:
-    """Return the second derivative of coordinate j for stratified draws, as a difference quotient, (SAMPLES,)."""
-    return (_gradients(cell, j, at + step) - _gradients(cell, j, at - step)) / (2.0 * step)
 
 
 def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
@@ -186,14 +221,36 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
     assert isinstance(network, Coupled)
     if _is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
         return "none"
-    if np.any(network.penalty(constants, np.ones(p.dim))):
+    if cell.minimizer is None and np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
+    if cell.minimizer is not None or (network.minimizer is not None and cell.known.rows is not None):
+        return _noise_at(cell, x, y)
     source = dataset.source(of_data)
     if dataset.label_noise(of_data) == "none" and source is not None and network.represents(h, source):
         return "vanishes"
     if network.represents(h, Layers((), "identity")):
-        return "vanishes" if _is_linear(x, y) else "persists"
+        fits = dataset.label_noise(of_data) == "none" or dataset.examples(of_data) is not None
+        return "vanishes" if fits and _is_linear(*(cell.known.rows or (x, y))) else "persists"
     return _noise_of_labels(cell, x, y)
+
+
+def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
+    """Return whether gradients vary at the minimizer: of all rows of a table, else of the examples x, y."""
+    (dataset, of_data, _), minimizer = cell.program.data, cell.minimizer
+    if minimizer is None:
+        return "unknown"  # as of classes that can be told apart, with which the noise may vanish at infinity
+    rows = cell.known.rows
+    x, y = (x, y) if rows is None else rows
+    at_once = max(1, MOST_NUMBERS // cell.program.dim)
+    here = around = 0.0
+    for first in range(0, x.shape[1], at_once):
+        part = slice(first, first + at_once)
+        # Gradients elsewhere, by which those at the minimizer are measured: at 0, and at its mirror image.
+        sizes = [float(np.abs(_each_gradient(cell, k * minimizer, x[:, part], y[:, part])).max()) for k in (1.0, 0.0, 2.0)]
+        here, around = max(here, sizes[0]), max(around, *sizes[1:])
+    quiet = here <= NEGLIGIBLE * around
+    # A law may have rare examples that were not drawn.
+    return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
 
 def _is_full_batch(cell: Cell) -> bool:
@@ -207,7 +264,7 @@ def _noise_of_labels(cell: Cell, x: Array, y: Array) -> Noise:
     (dataset, of_data, _), dim = cell.program.data, cell.program.dim
     examples = dataset.examples(of_data)
     # As many weights as labels may fit them all, and a larger network what a linear one fits.
-    fits = examples is not None and (dim >= examples * len(y) or _is_linear(x, y))
+    fits = examples is not None and (dim >= examples * len(y) or _is_linear(*(cell.known.rows or (x, y))))
     return "unknown" if dataset.label_noise(of_data) == "none" or fits else "persists"
 
 

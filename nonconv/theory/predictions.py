@@ -13,9 +13,12 @@ from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam
 from nonconv.optimizers.averages import is_fixed
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
+from nonconv.theory import least_squares
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
+from nonconv.theory.modes import Modes, modes
+from nonconv.theory.sign_descent import lattice
 
 CHUNK = 2**20
 """Steps whose bounds are computed at once, so that memory does not grow with the run."""
@@ -47,19 +50,24 @@ def predictions(cell: Cell) -> dict[str, Prediction]:
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
 
 
-def _constant(cell: Cell) -> bool:
-    """Return whether the objective is the quadratic, and learning rate, batch size and decays never change."""
+def _steady_modes(cell: Cell) -> Modes | None:
+    """Return the directions of a quadratic where learning rate, batch size and decays never change; None elsewhere."""
     steady = None not in (cell.learning_rate.constant, cell.batch_size.constant) and is_fixed(cell.program.optimizer.parameters)
-    return steady and cell.program.objective.component is QUADRATIC
+    return modes(cell) if steady else None
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
     """Predict E|theta - minimizer|^2 in the stationary state, summed over coordinates; {} where no closed form is known."""
-    if not _constant(cell) or cell.law is None:
-        return {}
+    along = _steady_modes(cell)
+    if along is None or cell.law is None:
+        of_least_squares = least_squares.plateau(cell)
+        return {} if of_least_squares is None else _total([of_least_squares], EXACT)
+    on_lattice = lattice(cell)
+    if on_lattice:
+        return _total(on_lattice.plateau.tolist(), EXACT) if np.all(on_lattice.pull < 1.0) else {}
     rate, batch = cell.learning_rate.constant or 0.0, cell.batch_size.constant or 1.0
     rule, h, _ = cell.program.optimizer
-    curvature, variance = 2.0 * cell.program.objective.constants.scale, cell.law.variance / batch
+    curvature, variance = along.curvature, along.variance / batch
     pairs = [(float(c) * rate, float(v)) for c, v in zip(curvature, variance, strict=True)]
     if rule is SGD and all(g < 2.0 for g, _ in pairs):
         return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
@@ -68,24 +76,30 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
         pairs = [(g * (1.0 - h.dampening), v) for g, v in pairs]  # which is as if the rate were smaller
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
-    if rule is ADAM and cell.law.symmetric and _in_the_limit(cell.law, batch, h, curvature * np.sqrt(variance)):
+    noise = curvature * np.sqrt(variance)
+    if rule is ADAM and along.axes is None and cell.law.symmetric and _in_the_limit(cell.law, batch, h, noise):
         return _total([adam_plateau(rate, h.beta1, v) for _, v in pairs], NEAR_LIMIT)
     return {}
 
 
 def _one_step(cell: Cell) -> dict[str, Prediction]:
     """Predict the twin floor at lag 1 for a constant learning rate: how far one batch moves the iterate."""
-    if not _constant(cell) or cell.law is None:
+    along = _steady_modes(cell)
+    if along is None or cell.law is None:
         return {}
+    on_lattice = lattice(cell)
+    if on_lattice:
+        moved = (on_lattice.spacing**2 * (1.0 - on_lattice.pull / 2.0)).sum()
+        return {"one_step": Prediction(float(moved), 0.0, f"twin floor at lag 1 in the stationary state ({EXACT})")}
     rate, (rule, h, _) = cell.learning_rate.constant or 0.0, cell.program.optimizer
     batch = cell.batch_size.constant or 1.0
-    variance = cell.law.variance / batch
+    variance = along.variance / batch
     what = "twin floor at lag 1"
     if rule is SGD:
-        moved = (2.0 * cell.program.objective.constants.scale * rate) ** 2 * variance
+        moved = (along.curvature * rate) ** 2 * variance
         return {"one_step": Prediction(float(moved.sum()), 0.0, f"{what} ({EXACT})")}
-    noise = 2.0 * cell.program.objective.constants.scale * np.sqrt(variance)
-    if rule is ADAM and _in_the_limit(cell.law, batch, h, noise):
+    noise = along.curvature * np.sqrt(variance)
+    if rule is ADAM and along.axes is None and _in_the_limit(cell.law, batch, h, noise):
         # The share of squared gradients that is noise; the rest comes from the distance to the minimizer.
         still = [v / (v + adam_plateau(rate, h.beta1, float(v))) for v in variance]
         moved = np.square(rate * (1.0 - h.beta1)) * np.array(still)

@@ -1,5 +1,7 @@
 """E|theta_n - xi|^2 of SGD and momentum on the quadratic, exactly, for any learning rates and batch sizes.
 
+That of sign descent is in theory.sign_descent.
+
 With e = theta - mu, z the centred batch mean and m the momentum, one step is linear:
     m_n = d m_{n-1} + w (c e_{n-1} - c z_n)                 d decay, w weight, c = 2 scale
     e_n = e_{n-1} - rate (p m_n + q (c e_{n-1} - c z_n))     classical: p = correction, q = 0; nesterov: p = beta, q = w
@@ -17,7 +19,10 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
+from nonconv.theory import least_squares
+from nonconv.theory.modes import Modes, modes
 from nonconv.theory.moments import start_law
+from nonconv.theory.sign_descent import lattice
 
 CHUNK = 4096
 """Steps whose maps are formed at once."""
@@ -35,54 +40,71 @@ class Coordinate(NamedTuple):
 
 
 def is_known(cell: Cell) -> bool:
-    """Return whether the recursion is that of the cell's optimizer, and short enough."""
-    if cell.program.optimizer.component not in (SGD, MOMENTUM) or cell.program.objective.component is not QUADRATIC:
-        return False
-    return len(set(_coordinates(cell))) * cell.program.steps <= MOST_WORK
+    """Return whether the recursion is that of the cell's optimizer on the quadratic, and short enough."""
+    return cell.program.objective.component is QUADRATIC and _is_solvable(cell)
+
+
+def _is_solvable(cell: Cell) -> bool:
+    """Return whether the recursion is that of the cell's optimizer and objective, and short enough."""
+    along = modes(cell) if cell.program.optimizer.component in (SGD, MOMENTUM) else None
+    return along is not None and len(set(_coordinates(cell, along))) * cell.program.steps <= MOST_WORK
+
+
+def _has_variance(cell: Cell) -> bool:
+    """Return whether the data have a variance."""
+    return cell.law is not None and cell.law.has_variance
 
 
 def predicted_errors(cell: Cell) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
 
-    Known for SGD and momentum on the quadratic and every xi that is a fixed point or a fixed start, where data and start have a
-    variance. Runs too long are skipped.
+    Known for SGD and momentum on the quadratic, in rotated axes too, for SGD on least squares, and for every xi that is a fixed
+    point or a fixed start, where data and start have a variance; and for sign descent on a lattice. Runs too long are skipped.
     """
-    law, start = cell.law, start_law(cell)
-    if not is_known(cell) or law is None or not law.has_variance or (start is not None and not start.has_variance):
+    along, start = modes(cell), start_law(cell)
+    if along is None:
+        return least_squares.predicted_errors(cell)
+    on_lattice = lattice(cell)
+    if on_lattice:
+        n = cell.program.record.astype(np.float64)
+        return _errors_from_moments(cell, along, on_lattice.mean(n), on_lattice.square(n))
+    if not _is_solvable(cell) or not _has_variance(cell) or (start is not None and not start.has_variance):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
-        distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
+        distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
         moments = np.array([_moments(cell, Coordinate(*row), cell.program.record) for row in distinct])[which.ravel()]
-        return _errors_from_moments(cell, moments[:, 0], moments[:, 1])
+        return _errors_from_moments(cell, along, moments[:, 0], moments[:, 1])
 
 
-def _errors_from_moments(cell: Cell, first: Array, second: Array) -> dict[str, Array]:
-    """Return E|theta_n - xi|^2, (R,), for every xi that is a fixed point; moments of theta_n - mu have shape (dim, R)."""
+def _errors_from_moments(cell: Cell, along: Modes, first: Array, second: Array) -> dict[str, Array]:
+    """Return E|theta_n - xi|^2, (R,), for every xi that is a fixed point.
+
+    first, second (dim, R): moments of theta_n - mu along each direction.
+    """
     assert cell.law is not None
     start = cell.program.start
     predictions = {}
     for xi in cell.xi:
         point = start if xi.label == "start" else xi.point
         if isinstance(point, np.ndarray):
-            offset = (cell.law.mean - point)[:, None]
+            offset = along.along(cell.law.mean - point)[:, None]
             predictions[xi.label] = (second + 2.0 * offset * first + offset**2).sum(axis=0)
     return predictions
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _coordinates(cell: Cell) -> list[Coordinate]:
-    """Return curvature, variance and moments of the start of every coordinate."""
+def _coordinates(cell: Cell, along: Modes) -> list[Coordinate]:
+    """Return curvature, variance and moments of the start of every coordinate, or direction."""
     assert cell.law is not None
     program = cell.program
     if isinstance(program.start, np.ndarray):
-        mean, square = program.start - cell.law.mean, (program.start - cell.law.mean) ** 2
+        mean = along.along(program.start - cell.law.mean)
+        square = mean**2
     else:
         law = program.start.component.law(program.start.parameters, program.dim)
-        mean = law.mean - cell.law.mean
-        square = law.variance + mean**2
-    # The second derivative of scale (theta - x)^2.
-    curvature = 2.0 * program.objective.constants.scale
-    return [Coordinate(*map(float, row)) for row in zip(curvature, cell.law.variance, mean, square, strict=True)]
+        mean = along.along(law.mean - cell.law.mean)
+        square = along.spread(law.variance) + mean**2
+    return [Coordinate(*map(float, row)) for row in zip(along.curvature, along.variance, mean, square, strict=True)]
 
 
 def predicted_twins(cell: Cell) -> list[Array]:
@@ -90,10 +112,16 @@ def predicted_twins(cell: Cell) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags.
     """
-    if not is_known(cell) or not cell.program.plan.wanted.twin or cell.law is None or not cell.law.has_variance:
+    along = modes(cell)
+    if along is None:
+        return least_squares.predicted_twins(cell)
+    on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
+    if on_lattice:
+        return [on_lattice.twin(span.first, span.lags.astype(np.float64)) for span in cell.program.plan.spans]
+    if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
         return []
     with np.errstate(over="ignore", invalid="ignore"):
-        distinct, which = np.unique(np.array(_coordinates(cell)), axis=0, return_inverse=True)
+        distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
         known = [Coordinate(*row)._replace(mean=0.0, square=0.0) for row in distinct]  # at m nothing is random any more
         return [
             np.array([_moments(cell, at, span.first + span.lags, span.first)[1] for at in known])[which.ravel()].sum(axis=0)

@@ -11,9 +11,9 @@ from nonconv.engine.plan import Span
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
-from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
+from nonconv.theory.modes import modes
 from nonconv.theory.moments import power_of_size
 from nonconv.theory.predictions import predictions
 
@@ -31,6 +31,8 @@ SMALL, FILLED = 1e-30, 1024
 """A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
+ROUNDED = 1e-9
+"""By how much an eigenvalue of second moments may be above 1 by rounding."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
@@ -47,15 +49,20 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
         reasons.append(Reason("noise", _noise_text(here)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
-    unknown = _unknown(cell)
-    if unknown:
-        reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", unknown)]
     irregular, regime_steps = _irregular(cell, drive)
+    unknown = _unknown_limits(cell)
+    if unknown and cell.learning_rate.limits.high != 0:  # of a rate that tends to 0 the batch size does not matter
+        reasons, forbids = [], []
+    vague = _unknown_rule(cell)
+    if vague:
+        reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
+    if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
+        void = ""
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=unknown or (void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else ""),
+        void=unknown or vague or void,
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -66,6 +73,18 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         relaxation=_relaxation(cell, here),
         may_settle=_may_settle(cell),
     )
+
+
+def _unknown_limits(cell: Cell) -> str:
+    """Say of which schedules nothing is known as n -> infinity; empty if of none."""
+    schedules = {"learning rate": cell.learning_rate, "batch size": cell.batch_size}
+    unknown = [name for name, schedule in schedules.items() if not schedule.limits.known]
+    return f"the limit of the {' and of the '.join(unknown)} is not known" if unknown else ""
+
+
+def _least_batch(cell: Cell) -> float:
+    """Return the least batch size in the limit; 1 where it is not known."""
+    return max(cell.batch_size.limits.low, 1.0) if cell.batch_size.limits.known else 1.0
 
 
 def _noise_text(here: LimitPoint) -> str:
@@ -96,7 +115,7 @@ def _rule_reasons(cell: Cell) -> list[Reason]:
     return []
 
 
-def _unknown(cell: Cell) -> str:
+def _unknown_rule(cell: Cell) -> str:
     """Say what of the rule's directions is not known in the long run, so that nothing is said of noise; empty if all is."""
     rule, h, _ = cell.program.optimizer
     if rule.denoises(h):
@@ -116,7 +135,9 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
-    square = here.curvature * here.curvature + here.spread / max(cell.batch_size.limits.low, 1.0)
+    if here.growth is not None and cell.program.optimizer.component is SGD:
+        return here.growth < 1.0 + ROUNDED
+    square = here.curvature * here.curvature + here.spread / _least_batch(cell)
     most = 2.0 if cell.program.optimizer.component is SGD else 1.0
     return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
 
@@ -142,7 +163,7 @@ def _unbounded(cell: Cell) -> bool:
     """Return whether single gradients are unbounded: not where the data, or the slope of the loss, are bounded."""
     if cell.program.learning:
         dataset, of_data, _ = cell.program.data
-        return bool(dataset.label_noise(of_data) == "unbounded")
+        return bool(dataset.label_noise(of_data) == "unbounded" or not dataset.bounded_features(of_data))
     return cell.law is not None and not cell.law.bounded and has_unbounded_slope(cell)
 
 
@@ -157,12 +178,14 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
     most = math.inf if rate == 0 else _most_stable(cell)
-    if most is None or (here.curvature is None and 0 < most < math.inf):
+    # A rate that is not finite is not known, or grows without bound.
+    wild = not math.isfinite(rate) or (most == math.inf and rate > 0 and here.curvature == math.inf)
+    if most is None or wild or (here.curvature is None and 0 < most < math.inf):
         return None, ""
     if most == 0:
         without = " with eps 0" if hasattr(h, "eps") else ""
         return False, f"without noise {rule.name}{without} keeps the size of its steps, however small gradients are"
-    product = rate * (here.curvature or 0.0)
+    product = rate * (here.curvature or 0.0) if rate > 0 else 0.0
     if product >= most and cell.period != 1:
         return None, ""  # only the largest rate of a cycle is too large
     if product >= most:
@@ -171,7 +194,9 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
             f"{product:.3g}, and must be below {most:.3g}"
         )
     # Products, for a power of a float that overflows is an error.
-    growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / max(cell.batch_size.limits.low, 1.0)
+    growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / _least_batch(cell)
+    if here.growth is not None:
+        growth = here.growth - ROUNDED  # features that are linearly dependent give 1, for what they do not see never changes
     if rule is SGD and here.spread > 0 and growth >= 1:
         return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
     return True, ""
@@ -217,8 +242,11 @@ def _scale(cell: Cell) -> tuple[float, ...]:
 def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     """Say why the schedules are not in their limit regime on the spans, and with how many steps they would be; else empty."""
     rate, batch, spans = cell.learning_rate, cell.batch_size, cell.program.plan.spans
-    if not spans or rate.limits.high == 0 or batch.limits.low == math.inf:
+    if not spans or rate.limits.high == 0 or (batch.limits.low == math.inf and rate.limits.known):
         return "", 0
+    unknown = _unknown_limits(cell)
+    if unknown:
+        return unknown, 0
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
     if cell.period > spans[0].last - spans[0].first:
         return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
@@ -309,12 +337,12 @@ def _may_settle(cell: Cell) -> str:
 
 
 def known_limit(cell: Cell) -> str:
-    """Say what theory knows of the limit exactly: for SGD and momentum on the quadratic; empty elsewhere."""
-    if cell.program.objective.component is not QUADRATIC or cell.law is None:
-        return ""
+    """Say what theory knows of the limit exactly: for SGD and momentum on quadratics; empty elsewhere."""
     known = predictions(cell).get("plateau")
     if known and "exact" in known.of:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
+    if cell.law is None or modes(cell) is None:
+        return ""
     calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance
     if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"

@@ -84,6 +84,7 @@ def _xi_name(label: str) -> str:
     """Name a xi in a legend."""
     name = {
         "minimizer": "minimizer",
+        "nearest_minimum": "nearest minimum",
         "path_mean": "path mean",
         "last": "last iterate",
         "adam_zero": "zero θ* of the Adam field",
@@ -151,6 +152,18 @@ def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
     for (label, point), line in zip(points.items(), _line_styles(len(points)), strict=True):
         name = f"ξ = {_xi_name(label)}"
         axes.axhline(point[number], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
+    for k, end in enumerate(_minima(run, number)):
+        axes.axhline(end, label=None if k else "minima", zorder=4, linewidth=0.8, linestyle=":", color="#d55e00")
+
+
+def _minima(run: Run, number: int) -> list[float]:
+    """Return the minima of a coordinate, and the ends of intervals of them, where there are several."""
+    entries = run.summary.get("minima", [])
+    own: list[dict[str, float]] = next(
+        (e["points"] for e in entries if e["alike"] == run.summary["dim"] or e["coordinate"] == number + 1), []
+    )
+    ends = sorted({end for point in own for end in (point["low"], point["high"])})
+    return ends if len(ends) > 1 else []
 
 
 def _choose_scale(axes: Any, curves: Array) -> None:

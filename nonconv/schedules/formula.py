@@ -1,0 +1,107 @@
+"""A function of the step that a config writes out: of learning rates, batch sizes, and whatever else depends on the step."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from annotated_types import Len
+from typing_extensions import Doc
+
+from nonconv.components.definitions import Complaint, Limits, Schedule, Written
+from nonconv.components.parameters import Words
+from nonconv.formulas.limits import bounds, is_summable
+from nonconv.formulas.modules import OF_STEPS, field, module_of
+from nonconv.formulas.reading import Node, read_formula
+from nonconv.numerics.arithmetic import Array
+
+VARIABLES = ("n",)
+CLOSE = 1e-9
+"""Relative distance at which limits are the same."""
+
+
+class Formula(NamedTuple):
+    """A formula of the step n = 1, 2, ...: numbers, constants, + - * / ** and functions, as objective formula has them.
+
+    A learning rate must be finite and not negative, a batch size a whole number of at least 1 (floor and ceil help) at all
+    steps of the run. Its limit, or the bounds between which it oscillates, is found from the bounds of its parts, and by sympy
+    where these say nothing, as of n / (n + 1). Where neither finds it, it is unknown, and so is what the verdict says of
+    n -> infinity; `limits` may state it then. mod(n, k) makes cycles of k steps, where(n < k, ..., ...) makes pieces.
+    """
+
+    value: Annotated[
+        str, Len(1), Written(VARIABLES), Words("a formula of n and the constants"), Doc("the value as a function of the step")
+    ]
+    limits: Annotated[
+        tuple[float, ...],
+        Len(0, 2),
+        Words("a list of the limit, or of liminf and limsup"),
+        Doc("as n -> infinity; found if left out"),
+    ] = ()
+    constants: Annotated[dict[str, float], Words("a mapping of names to numbers"), Doc("named numbers of the formula")] = {}  # noqa: RUF012  # never changed: a config's are formulas.constants.Constants
+
+
+def check(h: Formula) -> list[Complaint]:
+    """Refuse stated limits that fall, or that are not within those that are found."""
+    if not h.limits:
+        return []
+    low, high = h.limits[0], h.limits[-1]
+    if low > high:
+        return [Complaint("limits", f"{low:g} is the liminf and {high:g} the limsup, which is smaller")]
+    found = bounds(_tree(h), _constants(h))
+    if found is None or (found.low - CLOSE * abs(found.low) <= low and high <= found.high + CLOSE * abs(found.high)):
+        return []
+    what = f"the limit is {found.low:g}" if found.low == found.high else f"it stays between {found.low:g} and {found.high:g}"
+    return [Complaint("limits", f"{' to '.join(f'{end:g}' for end in h.limits)} is stated, but {what}")]
+
+
+def value(h: Formula, n: Array) -> Array:
+    """Return the formula at steps n (steps,), whatever it is there; nan and infinities among it."""
+    function, constants = _function(h.value, tuple(h.constants))
+    given = constants(**{field(name): number for name, number in h.constants.items()}) if h.constants else constants(0.0)
+    with np.errstate(all="ignore"):
+        return np.array(np.broadcast_to(np.asarray(function(given, n), dtype=np.float64), n.shape))
+
+
+def limits(h: Formula) -> Limits:
+    """Return the stated limits, or those that are found; unknown if neither is."""
+    if h.limits:
+        return Limits(h.limits[0], h.limits[-1])
+    found = bounds(_tree(h), _constants(h))
+    return Limits(*found) if found else Limits.unknown()
+
+
+def summable(h: Formula) -> bool:
+    """Return whether the formula tends to 0 and is known to have a finite sum."""
+    found = limits(h)
+    return found.low == found.high == 0.0 and is_summable(_tree(h), _constants(h))
+
+
+@cache
+def _function(text: str, names: tuple[str, ...]) -> tuple[Callable[..., Array], type]:
+    """Return the function of a formula, and the class of its constants."""
+    module = module_of(names, {"value": (VARIABLES, read_formula(text, VARIABLES, names).tree)}, OF_STEPS)
+    return module.value, module.Constants
+
+
+def _tree(h: Formula) -> Node:
+    """Return the formula as a tree."""
+    return read_formula(h.value, VARIABLES, tuple(h.constants)).tree
+
+
+def _constants(h: Formula) -> tuple[tuple[str, float], ...]:
+    """Return the constants in the order of their names."""
+    return tuple(sorted(h.constants.items()))
+
+
+FORMULA = Schedule(
+    name="formula",
+    parameters=Formula,
+    paper="as the config writes it",
+    check=check,
+    value=value,
+    limits=limits,
+    summable=summable,
+    tabulated=True,
+)
+"""For any kind of schedule: what it must be at each step is for the kind to say."""

@@ -1,0 +1,99 @@
+"""Sign descent on uniform data, exactly: the one rule with a direction of fixed size whose mean square is known.
+
+Let data be uniform on [m - w, m + w], the batch size 1, and theta = m + e on a lattice of spacing gamma that holds m - w and
+m + w. The next datum is below theta with probability (1 + e/w)/2, so a step is -gamma s with a sign s of mean e/w, and with
+g = gamma/w
+    E e_n = (1 - g) E e_{n-1}          E e_n^2 = (1 - 2g) E e_{n-1}^2 + gamma^2
+At m - w and m + w the step leads inwards for certain, so that theta never leaves. From this follow the plateau gamma w/2 and
+the twin floor E Var(theta_{n+k} | F_n) = ((1 - 2g)^k - (1 - g)^(2k)) V_n + (gamma w/2) (1 - (1 - 2g)^k).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nonconv.data.continuous import UNIFORM
+from nonconv.experiment.cell import Cell
+from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.rng import key, uniforms
+from nonconv.objectives.quadratic import QUADRATIC
+
+TRIED = 32
+"""Steps on which a rule is tried."""
+WHOLE = 1e-9
+"""How far from a whole number the quotient of two decimal numbers may be."""
+
+
+class Lattice(NamedTuple):
+    """The middle of the data, half their width w and the start e_0 of each coordinate, (dim,) each; the spacing gamma."""
+
+    middle: Array
+    width: Array
+    start: Array
+    spacing: float
+
+    @property
+    def pull(self) -> Array:
+        """g = gamma/w of each coordinate, (dim,)."""
+        return np.asarray(self.spacing / self.width)
+
+    def mean(self, n: Array) -> Array:
+        """Return E e_n at steps n (k,), shape (dim, k)."""
+        return np.asarray(_powers(1.0 - self.pull, n) * self.start[:, None])
+
+    def square(self, n: Array) -> Array:
+        """Return E e_n^2 at steps n (k,), shape (dim, k)."""
+        plateau = self.plateau[:, None]
+        return np.asarray(plateau + _powers(1.0 - 2.0 * self.pull, n) * (self.start[:, None] ** 2 - plateau))
+
+    @property
+    def plateau(self) -> Array:
+        """gamma w/2 of each coordinate, (dim,): where E e_n^2 tends to, if g < 1."""
+        return np.asarray(self.spacing * self.width / 2.0)
+
+    def twin(self, first: int, lags: Array) -> Array:
+        """Return E tr Var(theta_{first + lag} | F_first) at lags (k,)."""
+        doubled, single = _powers(1.0 - 2.0 * self.pull, lags), _powers(1.0 - self.pull, lags)
+        known = self.square(np.array([float(first)]))
+        return np.asarray(((doubled - single**2) * known + self.plateau[:, None] * (1.0 - doubled)).sum(axis=0))
+
+
+def lattice(cell: Cell) -> Lattice | None:
+    """Return the lattice that the iterates of a cell live on; None where the recursion does not hold."""
+    p, law = cell.program, cell.law
+    if p.objective.component is not QUADRATIC or p.data.component is not UNIFORM or law is None:
+        return None
+    rate, start = cell.learning_rate.constant, p.start
+    if not rate or cell.learning_rate.warmup or cell.batch_size.constant != 1 or not isinstance(start, np.ndarray):
+        return None
+    middle, width = (law.low + law.high) / 2.0, (law.high - law.low) / 2.0
+    found = Lattice(middle, width, start - middle, rate)
+    # A lattice that holds both ends holds every iterate.
+    ends = _are_whole(2.0 * width / rate) and _are_whole((found.start + width) / rate)
+    inside = bool(np.all(np.abs(found.start) <= width * (1.0 + WHOLE)))
+    return found if ends and inside and _takes_signs(cell) else None
+
+
+def _are_whole(quotients: Array) -> bool:
+    """Return whether quotients are whole numbers, up to the rounding of decimal numbers."""
+    return bool(np.all(np.abs(quotients - np.rint(quotients)) <= WHOLE * np.maximum(1.0, np.abs(quotients))))
+
+
+def _powers(base: Array, n: Array) -> Array:
+    """Return base^n for bases (dim,) of either sign and whole n (k,), shape (dim, k)."""
+    return np.asarray(np.power(base[:, None], n))
+
+
+def _takes_signs(cell: Cell) -> bool:
+    """Return whether the rule's direction is the sign of the gradient and nothing else, as adam's without averages and eps."""
+    rule, h, _ = cell.program.optimizer
+    n = np.arange(1.0, TRIED + 1.0)
+    gradients = (uniforms(key(0, "signs"), 0, TRIED, 0, 4) - 0.5) * np.array([1e-6, 1.0, 1.0, 1e6])
+    with np.errstate(all="ignore"):
+        columns = [column.tolist() for column in rule.coefficients(h, n, cell.program.learning_rate(n))]
+        state = rule.state(*(np.full(4, value) for value in rule.start(h)))
+        for t, gradient in enumerate(gradients):
+            direction, state = rule.update(rule.per_step(*(column[t] for column in columns)), state, gradient)
+            if not np.allclose(direction, np.sign(gradient), rtol=1e-12, atol=0.0):
+                return False
+    return True
