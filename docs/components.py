@@ -9,7 +9,7 @@ from nonconv.components.definitions import Component
 from nonconv.components.parameters import Parameter, Part, parameters_of
 from nonconv.components.registry import Registry
 from nonconv.config.catalogue import BUILT_IN
-from nonconv.config.expect import Bounds, Error, Expect, Floor, Outcomes, Within
+from nonconv.config.expect import Bounds, Error, Expect, Floor, OfQuantity, Outcomes, Within
 from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters
 
 COLUMNS = 100
@@ -30,6 +30,7 @@ PARTS: dict[str, type[Part]] = {
     "expect.floor": Floor,
     "expect.floor.twin, expect.slope.twin and the like": Bounds,
     "An entry of expect.mse": Error,
+    "An entry of expect.quantity": OfQuantity,
     "An entry of expect.within": Within,
     "expect.outcomes": Outcomes,
 }
@@ -68,7 +69,8 @@ def entry(component: Component) -> str:
     """One component: its docstring as text, its parameters as a table."""
     text = folded(inspect.cleandoc(component.parameters.__doc__ or ""))
     parameters = parameters_of(component.parameters)
-    return f"### {component.name}\n\n{text}\n\nSource: {component.paper}\n\n{table(parameters) if parameters else ''}"
+    source = folded(f"Source: {component.paper}")
+    return f"### {component.name}\n\n{text}\n\n{source}\n\n{table(parameters) if parameters else ''}"
 
 
 def folded(text: str) -> str:

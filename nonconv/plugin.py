@@ -42,6 +42,7 @@ from nonconv.components.definitions import (
     Distribution,
     Group,
     Initialisation,
+    Known,
     LabelNoise,
     Law,
     Limits,
@@ -51,6 +52,7 @@ from nonconv.components.definitions import (
     Schedule,
     Shape,
     Squares,
+    Truth,
 )
 from nonconv.data import DATA, STARTS
 from nonconv.data.initial import DrawnFrom, Gain
@@ -91,6 +93,7 @@ __all__ = [
     "Group",
     "Initialisation",
     "Interval",
+    "Known",
     "LabelNoise",
     "Lanes",
     "Law",
@@ -102,6 +105,7 @@ __all__ = [
     "Schedule",
     "Shape",
     "Squares",
+    "Truth",
     "cos",
     "decay_at",
     "each",

@@ -518,7 +518,8 @@ def test_everything_is_read_before_anything_is_computed(monkeypatch: pytest.Monk
 def test_a_config_that_expects_nothing() -> None:
     assert bad("check", config("one", None)) == (
         "one.yaml: expect: missing; `nonconv check` tests results against this block\n"
-        "  allowed: a mapping of verdict, floor, slope, mse, violations, within, outcomes, all, share, order\n"
+        "  allowed: a mapping of verdict, floor, slope, mse, quantity, rate, quantile, violations, "
+        "within, outcomes, all, share, order\n"
     )
     assert "Usage:" in bad("check")
 

@@ -114,6 +114,8 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("learning_rate", "cyclic"): [{"low": 0.25, "high": 1.0, "period": 6}, {"low": 0.0, "high": 1.0, "period": 3}],
     ("learning_rate", "piecewise"): [{"values": (1.0, 0.5, 0.25), "until": (10, 20)}, {"values": (0.5,), "until": ()}],
     ("decay", "piecewise"): [{"values": (0.5, 0.9), "until": (20,)}],
+    ("quantity", "quantile"): [{"level": 0.25}],
+    ("quantity", "first_passage"): [{"level": 0.1}, {"level": 2.0, "of": "excess_risk"}],
     ("learning_rate", "formula"): [
         {"value": "a / sqrt(n + 10)", "constants": Constants(a=0.1)},
         {"value": "0.1 + 0.05 * mod(n, 4)"},
@@ -223,7 +225,7 @@ def test_contract(kind: str, component: Component, monkeypatch: pytest.MonkeyPat
     assert not compiled or [finding.check for finding in found[2:] if not finding.skipped] == list(checks_of(kind, component))
 
 
-ELSEWHERE = ("objective", "dataset", "start")
+ELSEWHERE = ("objective", "dataset", "start", "quantity")
 assert BUILT_IN.keys() >= {*COMPILED, *ELSEWHERE}
 
 

@@ -115,7 +115,7 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
 
 def _quantity_name(name: str) -> str:
     """Name a final quantity for people."""
-    return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS[name]
+    return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import dotted
-from nonconv.config.expect import ERROR_SLOPE, label
+from nonconv.config.expect import ERROR_SLOPE, FLOORS, RATE, full_name, label
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import Run, read_run
@@ -278,6 +278,46 @@ def _why_no_value(result: Result, name: str) -> str:
     return f"no value: {reason}" if reason else "nan"
 
 
+def _of_quantity(name: str, step: int | None, result: Result) -> tuple[str, Measured | None]:
+    """Return the full name of a quantity with its step, and its number there; None where a cell of a sweep has none."""
+    full = full_name(name, [*result.run.quantities])
+    if full is None:
+        return name, None
+    course = result.run.quantities[full]
+    steps = course.step.tolist()
+    wanted = steps[-1] if step is None else step
+    if wanted not in steps:
+        return f"{full} at step {wanted}", None
+    value, se, low, high = (float(field[steps.index(wanted)]) for field in course[1:5])
+    exact = math.isinf(value) or (result.exact and math.isnan(low) and math.isnan(high))
+    at = Measured(value, value, value, None, 0.0) if exact else Measured(value, low, high, None, se)
+    return f"{full} at step {wanted}", at
+
+
+def _quantities(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
+    """Yield a row per entry of `quantity`."""
+    for k, entry in enumerate(wanted):
+        yield _quantity_row("quantity", f"expect.quantity[{k}]", entry["name"], entry, result)
+
+
+def _named(kind: str, prefix: str, wanted: Mapping[str, Mapping[str, float]], result: Result) -> Iterator[Row]:
+    """Yield a row per rate or quantile. prefix: of the name of the quantity."""
+    for name, bounds in wanted.items():
+        yield _quantity_row(kind, dotted(("expect", kind, name)), f"{prefix}{name}", bounds, result)
+
+
+def _quantity_row(kind: str, key: str, name: str, bounds: Mapping[str, Any], result: Result) -> Row:
+    """Return the row of a quantity and its bounds."""
+    where, at = _of_quantity(name, bounds.get("step"), result)
+    expected, facts = f"{where} {bounds_text(bounds)}", bounds_facts(kind, bounds, "quantities.csv")
+    if at is None:
+        return Row(key, expected, NOT_RECORDED, "undecided", facts)
+    if math.isnan(at.value):
+        known = f", at least {at.low:.4g}" if not math.isnan(at.low) else ""
+        return Row(key, expected, f"unknown{known}", decide(bounds, at, result.wider), facts.of(at))
+    return Row(key, expected, measured_text(at), decide(bounds, at, result.wider), facts.of(at))
+
+
 def _violations(wanted: int, result: Result) -> Iterator[Row]:
     """Yield the row of the a priori bound: how many paths left it."""
     expected = f"{count(wanted, 'violation')} of the a priori bound"
@@ -298,7 +338,7 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     for k, entry in enumerate(wanted):
         name, at = _quantity(entry, result)
         expected = f"{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
-        facts = Facts("within", "within", file="error.csv" if entry["quantity"] == "mse" else "verdict.json")
+        facts = Facts("within", "within", file=_file_of(entry["quantity"]))
         facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
         known = _reference(entry, result) if at else None
         if at is None or known is None:
@@ -309,12 +349,19 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
             yield Row(f"expect.within[{k}]", expected, *compare_with_known(at, entry, *known), facts)
 
 
+def _file_of(quantity: str) -> str:
+    """Return the data file that a measured number is read from."""
+    return "error.csv" if quantity == "mse" else "verdict.json" if quantity in FLOORS else "quantities.csv"
+
+
 def _quantity(entry: Mapping[str, Any], result: Result) -> tuple[str, Measured | None]:
     """Return the name of the measured number, and the number; None if it was not measured."""
     kind = entry["quantity"]
     if kind == "mse":
         xi, step = label(entry["xi"]), _step(entry, result)
         return _error_name(xi, step), _error(result, xi, step)
+    if kind not in FLOORS:
+        return _of_quantity(kind, entry.get("step"), result)
     floors = result.verdict.get("floors", {})
     return f"floor {kind}", _read_number(floors[kind]) if kind in floors else None
 
@@ -387,6 +434,9 @@ EVALUATORS: dict[str, Callable[[Any, Result], Iterable[Row]]] = {
     "floor": lambda wanted, result: _bounded("floor", wanted, result),
     "slope": lambda wanted, result: _bounded("slope", wanted, result),
     "mse": _mse,
+    "quantity": _quantities,
+    "rate": lambda wanted, result: _named("rate", f"{RATE}: ", wanted, result),
+    "quantile": lambda wanted, result: _named("quantile", "", wanted, result),
     "violations": _violations,
     "within": _within,
     "outcomes": _outcomes,

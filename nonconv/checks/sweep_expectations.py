@@ -30,7 +30,7 @@ from nonconv.checks.expectations import (
     standard_errors,
 )
 from nonconv.config.document import KeyPath, dotted
-from nonconv.config.expect import OF_RUN, OF_SWEEP, label
+from nonconv.config.expect import FLOORS, OF_RUN, OF_SWEEP, label
 from nonconv.config.expression import Expression, expression
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.numerics.student import normal
@@ -363,11 +363,9 @@ def _judge(row: Row, entry: Mapping[str, Any], line: _Line, fitted: Order) -> Ro
 
 def _quantity(entry: Mapping[str, Any]) -> str:
     """Name what an order is taken of."""
-    return (
-        f"E|Θ − {label(entry['xi'])}|²"
-        if entry["of"] == "mse"
-        else f"the {entry['of']}{'' if entry['of'] == 'risk' else ' floor'}"
-    )
+    if entry["of"] == "mse":
+        return f"E|Θ − {label(entry['xi'])}|²"
+    return f"the {entry['of']}{' floor' if entry['of'] in FLOORS else ''}"
 
 
 def _wanted_text(entry: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Annotated[
     str | None,
-    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, dataset or start."),
+    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, dataset, start or quantity."),
 ]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A component, such as adam or learning_rate.power; or a plug-in file.")

@@ -26,21 +26,25 @@ def _check_format(kind: str, kinds: tuple[str, ...]) -> None:
 def table(
     run: RunFolder,
     kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, latex, csv, json or parquet.")] = "md",
+    of: Annotated[str, typer.Option("--of", metavar="TABLE", help="Of a run: error, quantities or law.")] = "error",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout.")] = Path("-"),
     verbose: Verbose = False,
 ) -> None:
     """Print the results of a run or a sweep as a table.
 
-    md and latex (for booktabs) are short tables for people; csv, json and parquet hold every row and column.
+    md and latex (for booktabs) are short tables for people; csv, json and parquet hold every row and column. --of chooses
+    another data file of a run than error.csv.
     """
-    from nonconv.report.tables import FORMATS
+    from nonconv.report.tables import FORMATS, TABLES
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
+    if of not in TABLES:
+        raise UsageError(f"--of: there is no table {of!r}\n  allowed: {', '.join(TABLES)}")
     with opened_run(run) as folder:
         undamaged(folder)
-        content = _render(folder, kind)
+        content = _render(folder, kind, of)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -50,15 +54,19 @@ def table(
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
-def _render(folder: Path, kind: str) -> bytes:
-    """Make the table of a run or a sweep in a format of report.tables.FORMATS."""
+def _render(folder: Path, kind: str, of: str) -> bytes:
+    """Make the table of a run or a sweep in a format of report.tables.FORMATS. of: as `tables.table` takes it."""
 
     from nonconv.report.run import read_run
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
     from nonconv.report.sweep_table import table as of_sweep
     from nonconv.report.tables import table as of_run
 
-    return of_sweep(read_sweep_result(folder), kind) if is_sweep(folder) else of_run(read_run(folder), kind)
+    if not is_sweep(folder):
+        return of_run(read_run(folder), kind, of)
+    if of != "error":
+        raise UsageError(f"--of: {folder} is a sweep, whose one table is sweep.csv; {folder}#CELL is a cell")
+    return of_sweep(read_sweep_result(folder), kind)
 
 
 @reported

@@ -444,6 +444,8 @@ class Objective(Component):
     on_orbit: for an objective made for the optimizer that runs on it. (parameters, dim, orbit) -> the constants it is
         run with; the orbit is 0 and the iterates that follow when the optimizer runs with those of `prepare`. Raises
         ValueError where the orbit does not serve.
+    mean_is_enough: whether loss(theta, x) = a(theta) + b(theta) x + c(x), so that differences of the expected loss, and the
+        expected gradient, depend on the data by their mean alone.
     made: for an objective whose functions depend on its parameters, as those of a formula: (completed parameters) -> the
         objective with these functions, the same one for parameters that differ in constants alone. Its own are not called.
     """
@@ -456,6 +458,7 @@ class Objective(Component):
     minima: Callable[[Parameters, Law], Sequence[Array]] | Literal["search"] | None = None
     curvature: Callable[[Any, Lanes, Lanes], Lanes] | None = None
     on_orbit: Callable[[Parameters, int, Array], Any] | None = None
+    mean_is_enough: bool = False
     made: Callable[[Parameters], "Objective"] | None = None
 
 
@@ -577,6 +580,8 @@ class Coupled(Component):
     minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
         of several the one of least length. None: none is ever known.
     starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
+    degree: parameters -> 1 if the gradient of the loss is affine in the example (x, y), so that the mean example decides it;
+        2 if it is a polynomial of degree 2, so that second moments do; None where more is needed.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -592,6 +597,7 @@ class Coupled(Component):
     represents: Callable[[Parameters, Layers], bool] = lambda parameters, layers: False
     minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
     starts_at_zero: bool = False
+    degree: Callable[[Parameters], int | None] = lambda parameters: None
 
 
 @dataclass(frozen=True, kw_only=True)

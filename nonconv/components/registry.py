@@ -16,6 +16,7 @@ from nonconv.components.definitions import (
     Optimizer,
     Schedule,
 )
+from nonconv.components.quantity import Quantity
 
 MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "optimizer": Optimizer,
@@ -26,6 +27,7 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "data": Distribution,
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
+    "quantity": Quantity,
 }
 """The classes that components of a kind may have, by kind; `register` refuses others."""
 C = TypeVar("C", bound=Component)
@@ -88,7 +90,7 @@ class Registry(Mapping[str, Component]):
     @property
     def noun(self) -> str:
         """The singular of `title`, for sentences about one component."""
-        return self.title.removesuffix("s")
+        return "quantity" if self.kind == "quantity" else self.title.removesuffix("s")
 
     def __getitem__(self, name: str) -> Component:
         """Return the component of this name. Raises KeyError."""

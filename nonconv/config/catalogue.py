@@ -6,7 +6,7 @@ configs with different plug-ins, as `nonconv check a.yaml b.yaml` does:
     >>> BUILT_IN["optimizer"]["adam"].summary
     >>> load_files([Path("lion.py")])["optimizer"]["lion"]
 
-The kinds are objective, optimizer, learning_rate, batch_size, decay, data, dataset and start.
+The kinds are objective, optimizer, learning_rate, batch_size, decay, data, dataset, start and quantity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,9 +21,10 @@ from nonconv.datasets import DATASETS
 from nonconv.faults.blame import Plugin
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
+from nonconv.quantities import QUANTITIES
 from nonconv.schedules import BATCH_SIZES, DECAYS, LEARNING_RATES
 
-REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DECAYS, DATA, DATASETS, STARTS)
+REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DECAYS, DATA, DATASETS, STARTS, QUANTITIES)
 
 
 @dataclass(frozen=True)

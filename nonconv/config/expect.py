@@ -34,6 +34,10 @@ Verdict = Literal["does_not_converge", "converges", "diverges", "undefined", "un
 Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
 VERDICTS = Words("does_not_converge, converges, diverges, undefined, undecided, or a list of these")
 ONE_XI = Words("one of the config's xi")
+A_QUANTITY = "a quantity of quantities.csv"
+ALWAYS_MEASURED = ("q50", "q90", "q99")
+"""The quantiles of the distance to each xi that every run has."""
+RATE, PASSAGE = "rate", "first_passage"
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
 AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if left out")]
@@ -89,10 +93,22 @@ class Error(Part):
     check = staticmethod(bounds_in_order)
 
 
+class OfQuantity(Part):
+    """Where a quantity must lie at one of its steps."""
+
+    name: Annotated[str, Len(1), Words(A_QUANTITY), Doc("which one; `: xi` may be left out where there is one xi")]
+    step: Annotated[int | None, Interval(ge=1), Doc("one of its steps; the last if left out")] = None
+    above: Above = None
+    below: Below = None
+    check = staticmethod(bounds_in_order)
+
+
 class Within(Part):
     """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
 
-    quantity: Annotated[Literal["mse", "twin", "window", "cauchy"], Doc("E|theta_n - xi|^2, or a floor")] = "mse"
+    quantity: Annotated[
+        str, Words(f"mse, {', '.join(FLOORS)}, or {A_QUANTITY}"), Doc("E|theta_n - xi|^2, a floor, or a quantity")
+    ] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
     step: AtStep = None
     of: Annotated[
@@ -105,10 +121,13 @@ class Within(Part):
         """Complain where a floor is given a xi or a step, which it does not have, or the error has no xi."""
         if values.quantity == "mse":
             return [] if "xi" in values.model_fields_set else [Complaint("xi", "missing; mse needs it", ONE_XI)]
-        foreign = [name for name in ("xi", "step") if name in values.model_fields_set]
-        messages = [Complaint(name, f"the floor {values.quantity} has no {name}; leave it out") for name in foreign]
+        floor = values.quantity in FLOORS
+        what, has_not = ("floor", ("xi", "step")) if floor else ("quantity", ("xi",))
+        foreign = [name for name in has_not if name in values.model_fields_set]
+        messages = [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
         if values.of == "theory":
-            messages.append(Complaint("of", "theory.csv has no floors", "the name of a prediction, or a number"))
+            others = "floors" if floor else "quantities"
+            messages.append(Complaint("of", f"theory.csv has no {others}", "the name of a prediction, or a number"))
         return messages
 
 
@@ -138,6 +157,19 @@ class OfRun(Part):
         Doc("where slopes lie, of floors and of E|theta_n - xi|^2"),
     ] = None
     mse: Annotated[tuple[Error, ...] | None, Len(1), Doc("where E|theta_n - xi|^2 lies")] = None
+    quantity: Annotated[tuple[OfQuantity, ...] | None, Len(1), Doc("where a quantity lies")] = None
+    rate: Annotated[
+        dict[str, Bounds] | None,
+        Len(1),
+        Words("a mapping of the config's xi"),
+        Doc("where the factor per step of E|theta_n - xi|^2 lies"),
+    ] = None
+    quantile: Annotated[
+        dict[str, Bounds] | None,
+        Len(1),
+        Words("a mapping of quantiles, as q50 or q90: xi"),
+        Doc("where quantiles of |theta_n - xi| lie at the last step"),
+    ] = None
     violations: Annotated[int | None, Interval(ge=0), Doc("how often the a priori bound is violated")] = None
     within: Annotated[tuple[Within, ...] | None, Len(1), Doc("what agrees with a number that is known")] = None
     outcomes: Annotated[Outcomes | None, Doc("how the paths end")] = None
@@ -213,7 +245,9 @@ class Order(Part):
 
     against: Annotated[str, Len(1), Doc("a swept key, or an expression in swept keys, as 1 - optimizer.beta2")]
     of: Annotated[
-        Literal["mse", "twin", "window", "cauchy", "risk"], Doc("E|theta_T - xi|^2, a floor, or a network's risk")
+        str,
+        Words(f"mse, {', '.join(FLOORS)}, risk, or a quantity that is a mean"),
+        Doc("E|theta_T - xi|^2, a floor, a network's risk, or a quantity"),
     ] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("of mse: which of the candidates for a limit")] = None
     where: Where = None
@@ -265,12 +299,33 @@ def label(xi: Any) -> str:
     return f"({text})" if isinstance(xi, list | tuple) else text
 
 
-def find_unrecorded(document: Document, expect: Any, labels: Sequence[str], steps: Sequence[int], swept: bool) -> list[Problem]:
+class Recorded(NamedTuple):
+    """What a run records: the labels of its xi, the recorded steps, the names of its quantities and of those with finals."""
+
+    labels: Sequence[str]
+    steps: Sequence[int]
+    quantities: Sequence[str] = ()
+    means: Sequence[str] = ()
+
+
+def full_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the known quantity that a name means: itself, or without a xi that for the first xi; None if there is none.
+
+    First passages are of several levels, so a name that may be that of several means none.
+    """
+    if name in known:
+        return name
+    found = [each for each in known if each.partition(": ")[0] == name]
+    return found[0] if found and (len(found) == 1 or not name.startswith(PASSAGE)) else None
+
+
+def find_unrecorded(document: Document, expect: Any, recorded: Recorded, swept: bool) -> list[Problem]:
     """Find the expectations of a validated config that refer to something its run does not record.
 
-    labels: of the config's xi. steps: the recorded ones. swept: whether the config has a grid. Returns one problem each.
+    swept: whether the config has a grid. Returns one problem each.
     """
-    found = [*_find_unrecorded_of_run(expect, ("expect",), labels, steps)]
+    labels = recorded.labels
+    found = [*_find_unrecorded_of_run(expect, ("expect",), recorded)]
     for name in OF_SWEEP:
         for path, entry in _entries(name, getattr(expect, name)):
             if not swept:
@@ -279,8 +334,11 @@ def find_unrecorded(document: Document, expect: Any, labels: Sequence[str], step
                 )
             elif name == "order":
                 found += _find_unknown_xi(entry.xi, (*path, "xi"), labels) if entry.of == "mse" else ()
+                known = ("mse", *FLOORS, "risk", *recorded.means)
+                if entry.of not in known:
+                    found += _unknown_quantity(entry.of, (*path, "of"), known)
             else:
-                found += _find_unrecorded_of_run(entry, path, labels, steps)
+                found += _find_unrecorded_of_run(entry, path, recorded)
     return list(dict.fromkeys(_problem(document, wrong) for wrong in found))
 
 
@@ -291,12 +349,42 @@ def _entries(name: str, given: Any) -> list[tuple[KeyPath, Any]]:
     return [] if given is None else [(("expect", name), given)]
 
 
-def _find_unrecorded_of_run(expect: Any, path: KeyPath, labels: Sequence[str], steps: Sequence[int]) -> Iterator[_Wrong]:
+def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> Iterator[_Wrong]:
     """Yield the problems of what is expected of one run."""
-    yield from _find_unknown_slopes(expect.slope or {}, (*path, "slope"), labels)
+    yield from _find_unknown_slopes(expect.slope or {}, (*path, "slope"), recorded.labels)
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
-            yield from _find_unrecorded(entry, (*path, name, k), labels, steps)
+            yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
+    yield from _find_unknown_quantities(expect, path, recorded.quantities)
+
+
+def _find_unknown_quantities(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield the problems of what is expected of quantities: of each name that is none of the run's."""
+    for k, entry in enumerate(expect.quantity or ()):
+        if full_name(entry.name, known) is None:
+            yield from _unknown_quantity(entry.name, (*path, "quantity", k, "name"), known)
+    others = ("mse", *FLOORS)
+    for k, entry in enumerate(expect.within or ()):
+        if entry.quantity not in others and full_name(entry.quantity, known) is None:
+            yield from _unknown_quantity(entry.quantity, (*path, "within", k, "quantity"), (*others, *known))
+    for name in expect.rate or ():
+        if f"{RATE}: {name}" not in known:
+            rates = [one.partition(": ")[2] for one in known if one.startswith(f"{RATE}: ")]
+            message = f"the rate of E|theta - {name}|^2 is not measured"
+            allowed = ", ".join(rates) or "quantities: [rate]"
+            yield _Wrong((*path, "rate", name), message, allowed, nearest(name, rates), True)
+    quantiles = [one for one in known if one.startswith("q") and one[1:2].isdigit()]
+    for name in expect.quantile or ():
+        if full_name(name, quantiles) is None:
+            message, near = f"there is no quantile {name!r}", nearest(name, quantiles)
+            yield _Wrong((*path, "quantile", name), message, ", ".join(quantiles), near, True)
+
+
+def _unknown_quantity(name: str, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield the problem of a name that is no quantity of the run, or that of several."""
+    several = [one for one in known if one.partition(": ")[0] == name]
+    message = f"{name!r} may be {' or '.join(several)}" if several else f"there is no quantity {name!r}"
+    yield _Wrong(path, message, ", ".join(known), "" if several else nearest(name, known))
 
 
 def _problem(document: Document, wrong: _Wrong) -> Problem:
@@ -318,7 +406,9 @@ def _find_unrecorded(entry: Any, path: KeyPath, labels: Sequence[str], steps: Se
     """Yield the problems of one entry of `mse` or `within`: its xi and its step."""
     if "xi" in entry.model_fields_set:
         yield from _find_unknown_xi(entry.xi, (*path, "xi"), labels)
-    if entry.step is not None and entry.step not in steps:
+    # A quantity may have steps of its own.
+    of_quantity = getattr(entry, "quantity", "mse") not in ("mse", *FLOORS)
+    if entry.step is not None and entry.step not in steps and not of_quantity:
         close = str(min(steps, key=lambda step: abs(step - entry.step)))
         yield _Wrong((*path, "step"), f"step {entry.step} is not recorded", f"a step of error.csv, 1 to {steps[-1]}", close)
 

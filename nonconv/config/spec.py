@@ -43,6 +43,8 @@ from nonconv.formulas.constants import Constants
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
 """The largest count of paths or steps."""
+MOST_QUANTITIES = 32
+"""The longest list of quantities."""
 CATALOGUES = 8
 """How many catalogues' models are cached: configs with the same plug-ins share them."""
 
@@ -320,6 +322,11 @@ def _list_plugins(value: Any) -> Any:
     return [{"file": entry} if isinstance(entry, str) else entry for entry in entries]
 
 
+def _list_one(value: Any) -> Any:
+    """Bring `quantities` to one form: a list. One name or mapping may stand alone."""
+    return [value] if isinstance(value, str | dict) else value
+
+
 class PluginFile(Part):
     """A Python file that registers components of its own."""
 
@@ -413,6 +420,9 @@ class Experiment:
         Doc("paths that end further than this from start and minimizer escaped; by default 1e6 times the problem's own unit"),
     ] = None
     floors: Annotated[Any, Words(allowed(Floors)), Doc("the bounds for every xi at once")] = None
+    quantities: Annotated[
+        Any, OneOf("quantity"), Len(0, MOST_QUANTITIES), Doc("what is measured besides |theta_n - xi|, in quantities.csv")
+    ] = ()
     record: Annotated[Any, Words(allowed(Record)), Doc("what is written down")] = None
     sweep: Annotated[
         dict[str, Any] | None,
@@ -441,6 +451,10 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     # The fields below differ from their annotations: a config may write them in several forms.
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
+    several = tuple[component_union(catalogue, "quantity"), ...]  # type: ignore[misc, valid-type]  # made at run time
+    as_list = BeforeValidator(_list_one, json_schema_input_type=several)
+    listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]  # type: ignore[valid-type]
+    fields["quantities"] = (listed, _field(by_name["quantities"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))

@@ -19,6 +19,7 @@ from nonconv.contract.networks import OF_DATASETS, OF_INITIALISATIONS, OF_NETWOR
 from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import Examples, first_line, plausible_parameters
+from nonconv.contract.quantities import OF_QUANTITIES
 from nonconv.contract.schedules import OF_BATCH_SIZES, OF_DECAYS, OF_SCHEDULES
 from nonconv.faults.blame import Plugin, blame
 from nonconv.faults.errors import NonconvError
@@ -140,6 +141,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,
     "decay": OF_DECAYS,
+    "quantity": OF_QUANTITIES,
 }
 """The checks of each kind by what holds when they pass."""
 OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initialisation: OF_INITIALISATIONS}

@@ -28,8 +28,9 @@ from nonconv.components.definitions import (
     Unusable,
 )
 from nonconv.components.parameters import parameters_of
+from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
-from nonconv.config.expect import find_unrecorded, label
+from nonconv.config.expect import Recorded, find_unrecorded, label
 from nonconv.config.spec import choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -38,9 +39,10 @@ from nonconv.datasets.vector import vectors
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Learning, Program
+from nonconv.experiment import quantities
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
-from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, unique_minimizer
+from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, lowest, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
 from nonconv.experiment.schedules import FITS, BatchSizes, describe_schedule, find_misfit, find_period, make_rate
 from nonconv.experiment.sources import DATA_PATH, Sources
@@ -142,10 +144,10 @@ class _Binding:
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         self._check_stopping()
+        asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            self.problems += find_unrecorded(
-                self.document, model.expect, [x.label for x in xi], record.tolist(), model.sweep is not None
-            )
+            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
         data, loaded, dim = self.data.component, self.loaded, self.dim
@@ -187,14 +189,46 @@ class _Binding:
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
-            learning_rate=describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
-            batch_size=describe_schedule(batch, CONSTANT_BATCH),
+            learning_rate=describe_schedule(rate, CONSTANT_RATE, 0.0, model.learning_rate.warmup),
+            batch_size=describe_schedule(batch, CONSTANT_BATCH, 1.0),
             period=period,
             files=self.sources.found,
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
+            quantities=asked,
+            best=self._best if asked else None,
         )
+
+    def _bind_quantities(self, xi: Sequence[str], record: NDArray[np.int64]) -> tuple[Asked, ...]:
+        """Return the quantities that are measured; complain about those that the experiment does not have."""
+        component = self.objective.component
+        learning, exact, best = self.learning, True, True
+        if self.model.quantities and not self.problems:
+            exact = self._knows_loss()
+            best = (exact or learning is not None) and self._best is not None
+        held_out = learning is not None and learning.held_out[0].shape[1] > 0
+        setting = quantities.Setting(component, best, exact, held_out, xi, record, self.model.steps, self.dim)
+        asked, wrong = quantities.bind(self.model.quantities, self.document.catalogue, setting)
+        for one in wrong:
+            self._complain(*one)
+        return asked
+
+    def _knows_loss(self) -> bool:
+        """Whether the expected loss is known exactly, up to a constant."""
+        component, h = self.objective
+        if self.learning:
+            return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        return not component.mean_is_enough or self._law is None or self._law.has_mean
+
+    @cached_property
+    def _best(self) -> Array | None:
+        """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
+        stated, component = self._stated_minimizer(), self.objective.component
+        if stated is not None or self.learning or component.on_orbit is not None or self._law is None:
+            return stated
+        points = [lowest(own)[0].low if own else np.nan for own in self.minima]
+        return np.array(points) if np.isfinite(points).all() else None
 
     def _stopping_rule(self) -> Stopping | None:
         """Return when a run has enough paths; None if their number is fixed."""
@@ -494,7 +528,7 @@ class _Binding:
         if self.learning or self.objective.component.on_orbit is not None:
             why = self._coupled_minimizer if self.learning else ""
             if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
-                self._complain(path, f"{name} has no minimizer{why and f' here: {why}'}", others)
+                self._complain(path, f"{name} has no {why and 'known '}minimizer{why and f': {why}'}", others)
         elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
             what, allowed = complaint_of(name, value, self.minima, self._law)
             if what:

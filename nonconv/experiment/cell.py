@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from nonconv.components.definitions import Chosen, Dataset, Distribution, Known, Law, Limits
+from nonconv.components.quantity import Asked
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
 from nonconv.experiment.minima import Minima
@@ -90,7 +91,8 @@ class Cell:
     further away escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first
     paths are kept whole, and how many quantiles use. period: of learning rate and batch size together (schedules.find_period).
     files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of each
-    path are kept, and their names; empty for all. swept: whether its config also has a grid.
+    path are kept, and their names; empty for all. swept: whether its config also has a grid. quantities: what is
+    measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities may need one.
     """
 
     name: str
@@ -114,6 +116,8 @@ class Cell:
     coordinates: tuple[tuple[int, str], ...] = ()
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
+    quantities: tuple[Asked, ...] = ()
+    best: Array | None = None
 
     @cached_property
     def lineage(self) -> str:

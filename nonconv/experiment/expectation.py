@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import Configured, Distribution
+from nonconv.components.definitions import Configured, Distribution, Law
 from nonconv.numerics.arithmetic import Array
 
 TOLERANCE = 1e-11
@@ -71,18 +71,21 @@ class Expectation(NamedTuple):
     error: Array
 
 
-def atoms_of(data: Configured[Distribution], dim: int) -> tuple[Array, Array] | None:
-    """Return all values (K, dim) of a finite law, each row a draw, and their probabilities (K,); None where it states none."""
+def atoms_of(data: Configured[Distribution], dim: int, law: Law | None = None) -> tuple[Array, Array] | None:
+    """Return all values (K, dim) of a finite law, each row a draw, and their probabilities (K,); None where it states none.
+
+    law: its moments and bounds, if they are at hand.
+    """
     component, h, _ = data
-    law = component.law(h, dim)
+    law = component.law(h, dim) if law is None else law
     if law.constant:
         return law.low[None, :], np.ones(1)
     found = component.atoms(h, dim) if component.atoms else None
     return None if found is None else (np.broadcast_to(found[0].T, (dim, len(found[1]))).T, found[1])
 
 
-def marginal(data: Configured[Distribution], dim: int, j: int = 0) -> Marginal:
-    """Return the law of coordinate j of dim coordinates of the data."""
+def marginal(data: Configured[Distribution], dim: int, j: int = 0, law: Law | None = None) -> Marginal:
+    """Return the law of coordinate j of dim coordinates of the data. law: its moments and bounds, if they are at hand."""
     component, h, constants = data
     own = component.constants(*(field[j] for field in constants))
 
@@ -91,8 +94,8 @@ def marginal(data: Configured[Distribution], dim: int, j: int = 0) -> Marginal:
         with np.errstate(all="ignore"):
             return np.asarray(np.broadcast_to(component.sample(own, u), u.shape), dtype=np.float64)
 
-    law = component.law(h, dim)
-    atoms = atoms_of(data, dim)
+    law = component.law(h, dim) if law is None else law
+    atoms = atoms_of(data, dim, law)
     if atoms is None:
         return Marginal(sample, None, None, bool(np.isfinite(law.low[j]) and np.isfinite(law.high[j])))
     values, inverse = np.unique(atoms[0][:, j], return_inverse=True)

@@ -45,9 +45,11 @@ def folder_name(name: str, identity: str) -> str:
 
 def plain(model: Any) -> dict[str, Any]:
     """Turn a config's model into plain data, without its sweep; of `expect` keep only what was written."""
-    left_out = {"expect", "sweep"} if model.plugins else {"expect", "sweep", "plugins"}
-    data: dict[str, Any] = model.model_dump(mode="json", exclude=left_out)
+    optional = {name for name in ("plugins", "quantities") if not getattr(model, name)}
+    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect", "sweep", *optional})
     data |= {part: _without_none(data[part]) for part in COMPONENTS if part in data}
+    if model.quantities:
+        data["quantities"] = [quantity.model_dump(mode="json", exclude_none=True) for quantity in model.quantities]
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
 
 

@@ -7,6 +7,7 @@ its bottom, a minimum is an interval.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -31,6 +32,8 @@ SNAP = 1e-11
 """A minimum this close to 0 or to the mean of the data, in lengths of the problem, is there but for rounding."""
 SPARE = 3
 """Places that a closer look may go further out, less one."""
+MOST_REMEMBERED = 256
+"""Coordinates whose minima are remembered."""
 MOST_STEPS = 200
 """Steps of a search for a root; bisection alone needs some 60."""
 
@@ -64,11 +67,32 @@ def find_minima(
     """
     dim = len(law.mean)
     stated, found = _stated(objective, law), {}
-    kinds = _kinds([*objective.constants, *data.constants, *(domain or ())], dim)
+    fields = [*objective.constants, *data.constants, *(domain or ())]
+    kinds = _kinds(fields, dim)
     for j in sorted(set(kinds)):
-        one = MeanLoss(objective, data, law, j, domain)
-        found[j] = _compare(one, one.minima(None if stated is None else stated[j]))
+        points = None if stated is None else stated[j].tobytes()
+        key = (objective.component, data.component, domain is None, _digest(fields, j), points)
+        if key not in _FOUND:
+            one = MeanLoss(objective, data, law, j, domain)
+            _remember(key, _compare(one, one.minima(None if stated is None else stated[j])))
+        found[j] = _FOUND[key]
     return tuple(found[j] for j in kinds)
+
+
+def _digest(fields: Sequence[Any], j: int) -> bytes:
+    """Return a digest of the numbers of one coordinate in fields (dim, ...): those of a file may be many."""
+    return blake2b(b"|".join(np.ascontiguousarray(field[j]).tobytes() for field in fields)).digest()
+
+
+_FOUND: dict[Any, Minima] = {}
+"""Minima that were found: cells of a sweep often share them."""
+
+
+def _remember(key: Any, minima: Minima) -> None:
+    """Keep minima for later, but not without end."""
+    if len(_FOUND) >= MOST_REMEMBERED:
+        _FOUND.clear()
+    _FOUND[key] = minima
 
 
 def lowest(minima: Minima) -> Minima:
@@ -101,13 +125,24 @@ def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law) -> 
 
 def nearest_minimum(minima: Sequence[Minima], theta: Array) -> Array:
     """Return for points theta (dim, paths) the nearest minimum, coordinate by coordinate; nan where theta is."""
+    # Coordinates that are alike share their minima, and are looked at together.
+    alike: dict[int, list[int]] = {}
+    for j, own in enumerate(minima):
+        alike.setdefault(id(own), []).append(j)
     found = np.empty_like(theta)
-    for own, row, out in zip(minima, theta, found, strict=True):
-        # Into each interval, and then the least distance.
-        points = np.array([np.clip(row, one.low, one.high) for one in own])
-        best = np.abs(points - row).argmin(axis=0)
-        out[:] = np.take_along_axis(points, best[None], axis=0)[0]
+    for rows in alike.values():
+        at = slice(None) if len(rows) == len(minima) else rows
+        found[at] = _nearest(minima[rows[0]], theta[at])
     return found
+
+
+def _nearest(minima: Minima, theta: Array) -> Array:
+    """Return for numbers theta the nearest point of the minima of one coordinate."""
+    nearest = np.clip(theta, minima[0].low, minima[0].high)
+    for one in minima[1:]:
+        point = np.clip(theta, one.low, one.high)
+        nearest = np.where(np.abs(point - theta) < np.abs(nearest - theta), point, nearest)
+    return nearest
 
 
 def _stated(objective: Configured[Objective], law: Law) -> Sequence[Array] | None:
@@ -137,7 +172,7 @@ class MeanLoss:
     ) -> None:
         component, _, constants = objective
         self.objective, self.constants = component, component.constants(*(field[j] for field in constants))
-        self.law = marginal(data, len(law.mean), j)
+        self.law = marginal(data, len(law.mean), j, law)
         self.low, self.high = (-math.inf, math.inf) if domain is None else (float(end[j]) for end in domain)
         self.centre, self.length = _measure(self.law, float(law.mean[j]), float(law.variance[j]))
 
@@ -227,13 +262,13 @@ class MeanLoss:
 
     def within(self, left: float, right: float, short: float) -> Minimum:
         """Return the minimum between left and right: an interval where the mean gradient is 0 on more than 2 short."""
-        at = self.snap(self.root(left, right))
+        at = float(self.snap(self.root(left, right)))
         low, high = max(at - short, left), min(at + short, right)
         # A very flat bottom, at which all is rounding, is no interval.
         if low < high and self.slope(low) == 0.0 == self.slope(high):
             low = left if self.slope(left) == 0.0 else self.edge(left, low, lambda slope: slope < 0.0)
             high = right if self.slope(right) == 0.0 else self.edge(high, right, lambda slope: slope <= 0.0)
-            return Minimum(low, high)
+            return Minimum(float(low), float(high))
         return Minimum(at, at)
 
     def edge(self, left: float, right: float, before: Callable[[float], bool]) -> float:

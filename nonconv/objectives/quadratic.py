@@ -61,4 +61,5 @@ QUADRATIC = Objective(
     loss=loss,
     gradient=gradient,
     minimizer=minimizer,
+    mean_is_enough=True,
 )

@@ -179,4 +179,5 @@ TOINT = Objective(
     loss=loss,
     gradient=gradient,
     on_orbit=on_orbit,
+    mean_is_enough=True,
 )

@@ -4,8 +4,9 @@ The data files are all that a figure needs, so the figure process and `nonconv p
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import yaml
@@ -38,6 +39,17 @@ class Errors:
     n_finite: Array
 
 
+class Course(NamedTuple):
+    """A quantity at its steps, as in quantities.csv; every field has shape (steps,). An open end of an interval is nan."""
+
+    step: NDArray[np.int64]
+    value: Array
+    se: Array
+    ci_low: Array
+    ci_high: Array
+    n: Array
+
+
 @dataclass(frozen=True)
 class Run:
     """The data files of a folder.
@@ -60,6 +72,16 @@ class Run:
     floors: int
     paths: dict[str, NDArray[Any]]
     medians: dict[str, Errors] = field(default_factory=dict)
+
+    @cached_property
+    def quantities(self) -> dict[str, Course]:
+        """The rows of quantities.csv by the name of the quantity. Raises UsageError for a damaged file."""
+        every = read_columns(self.folder / "quantities.csv")
+        places: dict[str, list[int]] = {}
+        for k, name in enumerate(every["quantity"]):
+            places.setdefault(name, []).append(k)
+        step, numbers = every.integers("step"), [every.numbers(name) for name in Course._fields[1:]]
+        return {name: Course(step[own], *(column[own] for column in numbers)) for name, own in places.items()}
 
     @property
     def counted_paths(self) -> str:

@@ -6,7 +6,7 @@ beyond the steps that were observed, and every measured number has its interval.
 
 from typing import Any
 
-from nonconv.report import network_text, orbit_text, verdict_text
+from nonconv.report import network_text, orbit_text, quantities_text, verdict_text
 from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.figures_text import images
 from nonconv.report.markup import markdown_text
@@ -34,11 +34,13 @@ def markdown(run: Run) -> str:
         markdown_table(run).rstrip(),
         orbit_text.table(run) if "counterexample" in s else "",
         network_text.table(run) if "network" in s else "",
+        quantities_text.table(run),
         *images(run.folder, figure_names(run.folder)),
         "Files: `error.csv` (all recorded steps), `floors.csv`, `verdict.json`, `paths.npz` (paths and quantiles), "
         "`config.yaml` (reproduces this folder)."
         + (orbit_text.FILES if "counterexample" in s else "")
-        + (network_text.file_list(run) if "network" in s else ""),
+        + (network_text.file_list(run) if "network" in s else "")
+        + quantities_text.file_list(run),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -97,6 +99,7 @@ def findings(run: Run) -> list[str]:
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
         *(network_text.findings(run) if "network" in run.summary else []),
+        *quantities_text.findings(run),
         _outcomes(run),
         _theorem(run),
         *(f"Warning: {warning}." for warning in run.summary["warnings"]),

@@ -4,7 +4,7 @@ A mask is an array of booleans, one per cell, in the order of sweep.csv. A view 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ MOST_CHANGES = 40
 """A design with more cells than this is not shown cell by cell."""
 LEFT_OUT = "last"
 """The ξ whose final error is 0 by definition, of which nothing is shown."""
+CENSORED = "first_passage_censored"
 LONGEST_PART = 40
 """Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
@@ -81,6 +82,14 @@ class SweepResult:
         Without floors `undecided` means not judged, and marks no cell.
         """
         return self.done & self.equal("verdict", answer) & (self.judged or answer in DECIDED)
+
+    @property
+    def quantities(self) -> dict[str, str]:
+        """What cells end with of the quantities that the config asks for: by name, with what axes call it.
+
+        Not the share that is censored, which is 1 minus the one that has passed.
+        """
+        return {name: title for name, title in self.about.get("quantities", {}).items() if not name.startswith(CENSORED)}
 
     @property
     def judged(self) -> bool:
@@ -248,7 +257,19 @@ def quantities(result: SweepResult) -> list[Quantity]:
         found.append(Quantity(f"slope_{name}", f"slope_{name}", f"log-log slope of the\n{ENDS[name]}", "slope"))
         label = f"difference from the baseline in\n{ENDS[name]}, {after}"
         found.append(Quantity(f"difference_{name}", f"difference_{name}", label, "difference"))
+    found += _asked(result, after)
     return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
+
+
+def _asked(result: SweepResult, after: str) -> Iterator[Quantity]:
+    """Yield the quantities that the config asks for, and their differences from the baseline."""
+    titles = result.quantities
+    for (name, title), part in zip(titles.items(), file_names(titles), strict=True):
+        # What may be negative has colours on both sides of 0.
+        signed = bool((result.numbers(name) < 0.0).any())
+        label = f"{shortened(title, 60)}\n{after}"
+        yield Quantity(part, name, label, "slope" if signed else "positive")
+        yield Quantity(f"difference_{part}", f"difference_{name}", f"difference from the baseline in\n{label}", "difference")
 
 
 def shortened(text: str, most: int) -> str:

@@ -68,6 +68,7 @@ def _errors(result: SweepResult) -> list[str]:
     """Write the smallest and largest final error per ξ and loss of a network, and in which cells."""
     named = [(f"Final E|Θ − {label}|²", f"mse_{label}") for label in result.xi]
     named += [(f"Final {ENDS[loss]}", loss) for loss in result.losses]
+    named += [(f"Final {name}", name) for name in result.quantities]
     return [sentence for name, column in named if (sentence := _range(result, name, result.columns[column]))]
 
 

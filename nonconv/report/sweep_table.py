@@ -48,7 +48,8 @@ def _as_json(value: Any) -> Any:
 def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
     """Return header and rows: the swept keys, per xi the final error ± half its interval, losses of networks, the verdict."""
     keys, measured = result.about["keys"], [f"mse_{label}" for label in result.xi] + result.losses
-    header = [*keys, *result.xi, *(ENDS[name] for name in result.losses), "verdict"]
+    measured += result.quantities
+    header = [*keys, *result.xi, *(ENDS[name] for name in result.losses), *result.quantities, "verdict"]
     return header, [_row(result, k, keys, measured) for k in range(result.cells)]
 
 

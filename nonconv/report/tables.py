@@ -1,8 +1,9 @@
-"""error.csv for people and programs: a few rows as Markdown or LaTeX, all rows as CSV, JSON or Parquet."""
+"""error.csv, quantities.csv and law.csv for people and programs: a few rows as Markdown or LaTeX, all in other formats."""
 
 import io
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from nonconv.faults.errors import UsageError
@@ -13,19 +14,54 @@ from nonconv.results.csv_text import INFINITE
 from nonconv.system.words import count
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
+TABLES = {"error": "error.csv", "quantities": "quantities.csv", "law": "law.csv"}
+"""The data files of a run that tables are made of, by what they are about."""
 
 
-def table(run: Run, kind: str) -> bytes:
-    """Write the table of a run in one of FORMATS. Raises UsageError for parquet without pyarrow."""
+def table(run: Run, kind: str, of: str = "error") -> bytes:
+    """Write a table of a run in one of FORMATS. of: which one, of TABLES.
+
+    Raises UsageError for parquet without pyarrow, and for a table that the run does not have.
+    """
+    path = run.folder / TABLES[of]
+    if not path.exists():
+        raise UsageError(f"{run.folder} has no {TABLES[of]}: its config asks for no {of}")
     if kind == "csv":
-        return (run.folder / "error.csv").read_bytes()
+        return path.read_bytes()
     if kind == "json":
-        return (
-            json.dumps({"schema_version": run.summary["schema_version"], "rows": _typed_rows(run)}, indent=1) + "\n"
-        ).encode()
+        document = {"schema_version": run.summary["schema_version"], "rows": _typed_rows(path)}
+        return (json.dumps(document, indent=1) + "\n").encode()
     if kind == "parquet":
-        return _parquet(run)
-    return (markdown(run) if kind == "md" else latex(run)).encode()
+        return _parquet(path)
+    write = markdown_lines if kind == "md" else latex_lines
+    if of == "law":
+        every = read_columns(path).texts
+        return write([*every], [list(row) for row in zip(*every.values(), strict=True)]).encode()
+    errors = [] if of == "quantities" else [markdown(run) if kind == "md" else latex(run)]
+    asked = [write(QUANTITY_HEADER, quantity_rows(run))] if run.summary.get("quantities") else []
+    return "\n".join([*errors, *asked]).encode()
+
+
+QUANTITY_HEADER = ["quantity", "step", "value", "95 % interval", "paths"]
+
+
+def quantity_rows(run: Run) -> list[list[str]]:
+    """Return a row of texts per quantity that the config asks for, in the order of QUANTITY_HEADER: what the run ends with."""
+    return [_quantity_row(row) for row in run.summary.get("quantities", ())]
+
+
+def _quantity_row(row: dict[str, Any]) -> list[str]:
+    """Return the row of one quantity."""
+    known = {"overflow": "inf", "nan": "nan"}.get(row["status"], "unknown")
+    low, high = (row[name] for name in ("ci_low", "ci_high"))
+    ends = "" if low is None and high is None else f"{_end(low)} to {_end(high)}"
+    value = known if row["value"] is None else f"{row['value']:.5g}"
+    return [row["quantity"], str(row["step"]), value, ends, str(row["n"])]
+
+
+def _end(end: float | None) -> str:
+    """Write an end of an interval, which may be open."""
+    return "…" if end is None else f"{end:.5g}"
 
 
 def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
@@ -113,28 +149,27 @@ def _heading(name: str) -> str:
     return name if name == "step" else f"ξ = {name}"
 
 
-def _typed_rows(run: Run) -> list[dict[str, Any]]:
-    """Read error.csv as rows of numbers."""
-    rows = read_columns(run.folder / "error.csv").records()
-    return [{name: _convert(name, text) for name, text in row.items()} for row in rows]
+def _typed_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a data file as rows of numbers."""
+    return [{name: _convert(name, text) for name, text in row.items()} for row in read_columns(path).records()]
 
 
 def _number(name: str, text: str) -> str | int | float:
-    """Read a cell of error.csv as a number; xi is a text. An end of an interval is empty where there is none."""
-    if name == "xi":
+    """Read a cell as a number, where it is one. An end of an interval is empty where there is none."""
+    if name in ("xi", "iterate", "quantity"):
         return text
-    return int(text) if name in ("step", "batch_size", "n", "n_finite") else float(text or "nan")
+    return int(text) if name in ("step", "batch_size", "coordinate", "n", "n_finite") else float(text or "nan")
 
 
 def _convert(name: str, text: str) -> str | int | float | None:
-    """Read a cell of error.csv for JSON, which has null for what is not finite."""
+    """Read a cell for JSON, which has null for what is not finite."""
     value = _number(name, text)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _parquet(run: Run) -> bytes:
-    """Write error.csv as Parquet."""
-    columns = read_columns(run.folder / "error.csv").texts
+def _parquet(path: Path) -> bytes:
+    """Write a data file as Parquet."""
+    columns = read_columns(path).texts
     return as_parquet({name: [_number(name, text) for text in texts] for name, texts in columns.items()})
 
 

@@ -1,18 +1,25 @@
-"""quantities.csv: quantiles of |theta_n - xi|, which exist for any law, with intervals that hold for any law."""
+"""quantities.csv and law.csv: quantiles of |theta_n - xi|, which exist for any law, and the quantities that a config asks for.
 
+Intervals of quantiles hold for any law; those of means are withheld where a sample would show too narrow ones.
+"""
+
+import math
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.results.csv_text import as_csv, number
+from nonconv.results.csv_text import as_csv, number, status
 from nonconv.statistics.quantiles import quantile, quantiles
+from nonconv.statistics.quantity_values import finals, histogram, law_numbers, values
 from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
+LAW_COLUMNS = ("step", "iterate", "coordinate", "low", "high", "share", "below", "below_low", "below_high", "n", "n_finite")
 LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
 """Shares of the paths that are at most as far from xi, by name."""
 ITERATE = "last"
@@ -20,8 +27,101 @@ ITERATE = "last"
 
 
 def quantities_csv(cell: Cell, tally: Tally) -> bytes:
-    """Write a row per recorded step, xi and level; the quantity is the level's name and the label of xi: `q50: minimizer`."""
-    return as_csv(COLUMNS, _rows(cell, tally))
+    """Write a row per recorded step, xi and level, then those of the config's quantities.
+
+    A quantile is called by its level and the label of xi: `q50: minimizer`.
+    """
+    return as_csv(COLUMNS, chain(_rows(cell, tally), _asked_rows(cell, tally)))
+
+
+def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+    """Yield COLUMNS of each quantity that the config asks for, but for quantiles that are there already.
+
+    Where there is no interval its ends are empty, and so is a value that is not known, as a median that was not reached.
+    """
+    for rows in values(cell, tally):
+        for row in rows:
+            if row.name.partition(": ")[0] not in LEVELS:
+                unknown = row.reason and not math.isfinite(row.value)
+                interval = ("" if math.isnan(end) or (math.isinf(end) and end != row.value) else end for end in row[3:6])
+                yield row.step, ITERATE, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
+
+
+def law_csv(cell: Cell, tally: Tally) -> bytes:
+    """Write a row per bin of each law that the config asks for: low < theta <= high, and the distribution function there.
+
+    An open end is empty.
+    """
+    return as_csv(LAW_COLUMNS, _law_rows(cell, tally))
+
+
+def _law_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+    """Yield LAW_COLUMNS."""
+    for k, asked in enumerate(cell.quantities):
+        if asked.quantity.kind == "law":
+            steps = asked.quantity.steps(asked.parameters, cell.program.record, cell.program.steps).tolist()
+            for step, numbers in zip(steps, law_numbers(tally, k), strict=True):
+                for found in histogram(numbers):
+                    low, high = ("" if math.isinf(end) else end for end in found[:2])
+                    finite = int(np.isfinite(numbers).sum())
+                    yield step, ITERATE, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
+
+
+def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
+    """Make the data files about quantities, by name."""
+    found = {"quantities.csv": quantities_csv(cell, tally)}
+    if any(asked.quantity.kind == "law" for asked in cell.quantities):
+        found["law.csv"] = law_csv(cell, tally)
+    return found
+
+
+def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
+    """Return what the run ends with of each quantity that the config asks for, as JSON has it."""
+    return [
+        {
+            "quantity": row.name,
+            "name": asked.quantity.name,
+            "kind": asked.quantity.kind,
+            "title": asked.quantity.title(asked.parameters),
+            "xi": asked.xi,
+            "step": row.step,
+            "value": number(row.value),
+            "status": "unknown" if row.reason and not math.isfinite(row.value) else status(row.value),
+            "se": number(row.se),
+            "ci_low": number(row.low),
+            "ci_high": number(row.high),
+            "n": row.n,
+            "n_finite": row.n_finite,
+            "reason": row.reason,
+            "note": row.note,
+        }
+        for asked, row in finals(cell, tally)
+    ]
+
+
+def last_of(cell: Cell, tally: Tally) -> dict[str, Array]:
+    """Return the last number of each of the first paths, of the quantities that are means, by name; (paths,) each."""
+    means = ("mean", "signed mean")
+    every = enumerate(cell.quantities)
+    return {asked.label: tally.quantities[k].first.joined[-1] for k, asked in every if asked.quantity.kind in means}
+
+
+def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
+    """Return what the first paths end with of the quantities that are means, as arrays of paths.npz; none without any.
+
+    quantity_end (quantities, paths): nan beyond the paths of a quantity, of which quantity_end_paths (quantities,) has the
+    number.
+    """
+    found = last_of(cell, tally)
+    if not found:
+        return {}
+    most = max(map(len, found.values()))
+    padded = [np.concatenate([numbers, np.full(most - len(numbers), np.nan)]) for numbers in found.values()]
+    return {
+        "quantity_end_of": np.array([*found]),
+        "quantity_end": np.array(padded),
+        "quantity_end_paths": np.array([len(numbers) for numbers in found.values()]),
+    }
 
 
 def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:

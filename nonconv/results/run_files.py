@@ -32,6 +32,7 @@ OPTIONAL_FILES = (
     "floors.csv",
     "floors_theory.csv",
     "predictions.json",
+    "law.csv",
     *counterexample.FILES,
     *network.FILES,
 )
@@ -47,7 +48,7 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     errors = error_intervals(cell, tally)
     files = {
         "error.csv": error_csv(cell, tally, errors),
-        "quantities.csv": quantities.quantities_csv(cell, tally),
+        **quantities.files(cell, tally),
         "paths.npz": paths_npz(cell, tally),
     }
     if theory:
@@ -60,6 +61,8 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     if evidence:
         files |= counterexample.files(cell, tally, evidence)
         content["counterexample"] = counterexample.summary(cell, tally, evidence)
+    if cell.quantities:
+        content["quantities"] = quantities.summary(cell, tally)
     if cell.learns:
         files |= network.files(cell, tally)
         content["network"] = network.summary(cell, tally)
@@ -117,6 +120,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "end": tally.ends.joined,
         }
         | named
+        | quantities.ends(cell, tally)
     )
 
 

@@ -27,6 +27,8 @@ PATHS_ARRAYS = {
 """Kind and number of axes of the arrays in paths.npz that figures and `verify` read."""
 END_ARRAYS = {"end_of": (TEXT, 1), "end": (NUMBERS, 2)}
 """Those that differences read."""
+QUANTITY_ARRAYS = {"quantity_end_of": (TEXT, 1), "quantity_end": (NUMBERS, 2), "quantity_end_paths": (WHOLE, 1)}
+"""Those of quantities that are means, where a run has any."""
 UNREADABLE = Exception
 """What NumPy, zipfile and zlib may raise on damaged content; a header is even parsed as Python."""
 MOST_ARRAY_BYTES = 4 * 10**9
@@ -53,6 +55,26 @@ class Failure(TypedDict):
 
     step: int
     replicate: int
+
+
+class QuantityEnd(TypedDict):
+    """What a run ends with of a quantity that its config asks for."""
+
+    quantity: str
+    name: str
+    kind: str
+    title: str
+    xi: str
+    step: int
+    value: float | None
+    status: str
+    se: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_finite: int
+    reason: str
+    note: str
 
 
 class Point(TypedDict):
@@ -86,6 +108,7 @@ class Summary(TypedDict):
     first_failure: Failure | None
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
+    quantities: NotRequired[list[QuantityEnd]]
     minima: NotRequired[list[Minima]]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
@@ -134,6 +157,7 @@ class Sweep(TypedDict):
     failed: NotRequired[int]
     paths: int | None
     steps: int | None
+    quantities: NotRequired[dict[str, str]]
 
 
 class Named(TypedDict):
@@ -162,13 +186,18 @@ def read_arrays(content: bytes, wanted: Mapping[str, tuple[str, int]], what: obj
             found = {name: file[name] for name in file.files}
     except UNREADABLE:
         raise UsageError(f"{what} is damaged: it is no NPZ file") from None
+    require(found, wanted, what)
+    return found
+
+
+def require(found: Arrays, wanted: Mapping[str, tuple[str, int]], what: object) -> None:
+    """Raise UsageError with `what`, the name of a file, unless it has these arrays."""
     for name, (kinds, axes) in wanted.items():
         array = found.get(name)
         if array is None:
             raise UsageError(f"{what} is damaged: it has no array {name!r}")
         if array.dtype.kind not in kinds or array.ndim != axes:
             raise UsageError(f"{what} is damaged: {name} has type {array.dtype} and {array.ndim} axes")
-    return found
 
 
 def _check_sizes(content: bytes) -> None:

@@ -14,7 +14,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
 from nonconv.readback import content_of, loaded
 from nonconv.results.csv_text import as_lines
-from nonconv.results.stored import END_ARRAYS, Summary, Verdict, read_arrays
+from nonconv.results.stored import END_ARRAYS, QUANTITY_ARRAYS, Arrays, Summary, Verdict, read_arrays, require
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
@@ -34,13 +34,14 @@ NOT_FINITE = {"overflow": "inf", "nan": "nan"}
 class Ends(NamedTuple):
     """What each of the first paths of a run ends with.
 
-    of: names of quantities: errors, floors, risk. numbers: shape (len(of), paths). withheld: why means have no interval, by
-    name, of those that have none.
+    of: names of what it is: errors, floors, risk, quantities. numbers: of each an array (paths,). withheld: why means have no
+    interval, by name, of those that have none. quantities: the names of those that a config asks for.
     """
 
     of: list[str]
-    numbers: Array
+    numbers: Sequence[Array] | Array
     withheld: Mapping[str, str]
+    quantities: tuple[str, ...] = ()
 
     def infinite(self, name: str) -> bool:
         """Return whether the mean of a quantity is infinite, so that what the paths have says nothing of it."""
@@ -63,7 +64,24 @@ def _ends(read: Read, folder: Path) -> Ends:
     names, numbers = arrays["end_of"].tolist(), arrays["end"]
     if len(names) != len(numbers) or len(set(names)) < len(names):
         raise UsageError(f"{folder / 'paths.npz'} is damaged: end_of does not name the rows of end")
-    return Ends(names, numbers, summary.get("without_interval", {}))
+    return as_ends(names, numbers, summary, _quantity_ends(arrays, folder) if "quantity_end_of" in arrays else {})
+
+
+def as_ends(names: list[str], numbers: Array, summary: Mapping[str, Any], quantities: Mapping[str, Array]) -> Ends:
+    """Return what paths end with. names: of the rows of numbers. quantities: those that a config asks for, (paths,) each."""
+    withheld = {row["quantity"]: row["reason"] for row in summary.get("quantities", ()) if row["reason"]}
+    every = [*numbers, *quantities.values()]
+    return Ends([*names, *quantities], every, summary.get("without_interval", {}) | withheld, tuple(quantities))
+
+
+def _quantity_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
+    """Return what the first paths end with of each quantity. Raises UsageError for a damaged file."""
+    require(arrays, QUANTITY_ARRAYS, folder / "paths.npz")
+    names, numbers, paths = (arrays[name] for name in QUANTITY_ARRAYS)
+    if not len(names) == len(numbers) == len(paths):
+        raise UsageError(f"{folder / 'paths.npz'} is damaged: quantity_end_of does not name the rows of quantity_end")
+    rows = zip(names.tolist(), numbers, paths.tolist(), strict=True)
+    return {name: row[:number] for name, row, number in rows}
 
 
 class Result(NamedTuple):
@@ -84,10 +102,17 @@ def read_result(read: Read, folder: Path) -> Result:
     return Result(cast(dict[str, Any], summary), cast(dict[str, Any], verdict), _ends(read, folder))
 
 
-def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> list[str]:
+def columns(
+    keys: Sequence[str],
+    xi: Sequence[str],
+    floors: Sequence[str],
+    quantities: Sequence[str] = (),
+    means: Sequence[str] = (),
+) -> list[str]:
     """Return the header of sweep.csv.
 
     keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with.
+    quantities: the names of those that the config asks for. means: those of them that have differences.
     """
     found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
     found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
@@ -98,6 +123,8 @@ def columns(keys: Sequence[str], xi: Sequence[str], floors: Sequence[str]) -> li
     found += [f"{name}{part}" for name in of_networks for part in INTERVAL_SUFFIXES]
     found += [f"difference_{name}{part}" for name in losses for part in INTERVAL_SUFFIXES]
     found += [f"slope_{label}{part}" for label in (*xi, *floors, *losses) for part in INTERVAL_SUFFIXES]
+    found += [f"{name}{part}" for name in quantities for part in INTERVAL_SUFFIXES]
+    found += [f"difference_{name}{part}" for name in means for part in INTERVAL_SUFFIXES]
     return [*found, "reason"]
 
 
@@ -131,6 +158,9 @@ def _measured_columns(result: Result) -> dict[str, Any]:
         )
     for name, slope in verdict["slopes"].items():
         found |= _interval_columns(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
+    for row in summary.get("quantities", ()):
+        numbers = [NOT_FINITE.get(row["status"], row["value"]), row["se"], row["ci_low"], row["ci_high"]]
+        found |= _interval_columns(row["quantity"], numbers)
     return found | _network_columns(result)
 
 
@@ -158,7 +188,8 @@ def _interval_columns(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
 def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
     """Return the differences of a cell's errors and losses to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
-    for name in (name for name in ends.of if name.startswith((MSE_PREFIX, *LOSSES)) and name in reference.of):
+    compared = (name for name in ends.of if name.startswith((MSE_PREFIX, *LOSSES)) or name in ends.quantities)
+    for name in (name for name in compared if name in reference.of):
         withheld = name in ends.withheld or name in reference.withheld
         known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
         numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]

@@ -22,6 +22,7 @@ from nonconv.statistics.trends import Trend, trends
 from nonconv.statistics.verdict import Observed, Verdict, as_dict, judge
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
+from nonconv.theory.multiplication import multiplied
 from nonconv.theory.recursion import predicted_twins
 from nonconv.theory.structure import known_limit, structure
 
@@ -148,6 +149,9 @@ def _may_return(cell: Cell, known: Structure) -> str:
 
     A rate that is yet to fall may bring them back. On an orbit they go on, unless rates have a finite sum.
     """
+    growing = multiplied(cell)
+    if growing is not None and growing.returns:
+        return "each step multiplies distances at random, and paths come together in the long run: a far one may come back"
     reasons = known.irregular or " and ".join(reason.text for reason in known.forbids)
     if cell.program.orbit is not None:
         return (reasons or "the sum of all rates is finite") if known.summable else ""

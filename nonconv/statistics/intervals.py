@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 from nonconv.components.definitions import Chosen
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound
+from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound, moments
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
 from nonconv.theory.moments import (
     finite_moments,
+    growth,
     infinite_errors,
     infinite_steps,
     is_away_from_start,
     keeps_moments,
     squares_are_infinite,
+    start_law,
 )
+from nonconv.theory.multiplication import multiplied
 from nonconv.theory.tails import Tails, error_tails, floor_tails
 
 FEW_PATHS = 30
@@ -76,6 +79,7 @@ def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     known = error_tails(cell, _remembered(cell, tally))
     started = ~np.array([is_away_from_start(cell, xi.label) for xi in cell.xi])[:, None]
     reasons = _reasons(cell, tally.errors, known, np.tile(_find_equal(cell, tally), (len(cell.xi), 1)), started)
+    _add_multiplied(cell, reasons, np.broadcast_to(cell.program.record, reasons.shape))
     infinite = tally.errors.n == tally.errors.n_finite  # a mean that overflows says so itself
     for k, whose in enumerate(infinite_errors(cell)):
         infinite[k] &= whose != ""
@@ -108,6 +112,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
     started = np.array([not (row.floor.startswith("twin") or keeps_moments(cell)) for row in every], dtype=np.bool_)
     reasons, infinite = _reasons(cell, floors, known, equal, started), np.zeros(len(every), dtype=np.bool_)
+    _add_multiplied(cell, reasons, np.array([row.step for row in every]))
     for k, row in enumerate(every):
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
@@ -223,6 +228,23 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
     return found
 
 
+def _add_multiplied(cell: Cell, reasons: Reasons, steps: NDArray[np.int64]) -> None:
+    """Add why squares at steps, of the shape of reasons, have no interval where each step multiplies distances at random."""
+    found = multiplied(cell)
+    if found is None or not reasons.size:
+        return
+    mean, variance = found.lost_from()
+    for lost, factor, power, limit in (
+        (variance, found.fourth, "fourth power", "squares have no variance"),
+        (mean, found.second, "square", "it is infinite"),
+    ):
+        text = (
+            f"paths too rare to be drawn carry it: the mean {power} of a distance grows by a factor {factor:.4g} per step, "
+            f"though paths come together, and in the limit {limit}; read the quantiles, or take a smaller learning rate"
+        )
+        reasons[(steps >= lost)] = text
+
+
 def _dominated(m: Moments, carrying: Array, *at: int) -> str:
     """Say that few paths carry a mean."""
     largest = float(m.largest[*at] / m.mean[*at] / m.n[*at])
@@ -236,7 +258,7 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
     """Say that rare draws are too few, or cannot be counted."""
     if math.isinf(paths):
         return (
-            f"the {_name_of(cell, known.culprit)} has moments below order {known.order:g} only, so that few draws decide it "
+            f"{_tails_of(cell, known.culprit)}, so that few draws decide it "
             f"and no sample shows their size; read the quantiles, or take larger batches"
         )
     share = f"{100.0 * n / paths:.2g}"
@@ -248,25 +270,36 @@ def _too_few(cell: Cell, known: Tails, paths: float, n: int) -> str:
 
 def _without_variance(cell: Cell, order: float, culprit: str) -> str:
     """Say that squares have no variance, or perhaps none."""
-    whose, rule = _name_of(cell, culprit), cell.program.optimizer.component.name
     if math.isnan(order):
+        whose = _name_of(cell, culprit)
         return f"the {whose} does not say how heavy its tails are: state fourth, moments and tail_share in its Law"
-    passes = f", and {rule} passes large gradients on" if culprit == "data" else ""
+    passes = _passes_on(cell, culprit)
     if order <= 2.0:
-        return f"it may be infinite: the {whose} has moments below order {order:g} only{passes}; read the quantiles instead"
+        return f"it may be infinite: {_tails_of(cell, culprit)}{passes}; read the quantiles instead"
     helps = ", or take an optimizer with bounded directions" if passes else ""
-    return (
-        f"squares have no variance: the {whose} has moments below order {order:g} only{passes}; more paths do not help, "
-        f"read the quantiles{helps}"
-    )
+    return f"squares have no variance: {_tails_of(cell, culprit)}{passes}; more paths do not help, read the quantiles{helps}"
 
 
 def _infinite(cell: Cell, culprit: str) -> str:
     """Say that the mean of squares is infinite. culprit: whose law makes it so."""
-    whose, rule = _name_of(cell, culprit), cell.program.optimizer.component.name
-    order = finite_moments(cell).order
-    passes = f", and {rule} passes large gradients on" if culprit == "data" else ""
-    return f"{IT_IS_INFINITE}the {whose} has moments below order {order:g} only{passes}; read the quantiles instead"
+    return f"{IT_IS_INFINITE}{_tails_of(cell, culprit)}{_passes_on(cell, culprit)}; read the quantiles instead"
+
+
+def _tails_of(cell: Cell, culprit: str) -> str:
+    """Say which moments a law has."""
+    law = start_law(cell) if culprit == "start" else cell.law
+    assert law is not None
+    return f"the {_name_of(cell, culprit)} has moments below order {law.finite_moments:g} only"
+
+
+def _passes_on(cell: Cell, culprit: str) -> str:
+    """Say that the rule passes the tails of data on, and what power of a datum a gradient is; nothing of a start."""
+    if culprit != "data":
+        return ""
+    power, superlinear = growth(cell)
+    taken = "" if abs(power - 1.0) < 0.01 and not superlinear else f", gradients grow like its power {power:.3g}"
+    taken += " and faster than theta" if superlinear else ""
+    return f"{taken}, and {cell.program.optimizer.component.name} passes large gradients on"
 
 
 def _name_of(cell: Cell, culprit: str) -> str:
@@ -281,3 +314,51 @@ def _round_up(number: float) -> int:
     """Round up to two digits."""
     unit = 10 ** max(math.floor(math.log10(number)) - 1, 0)
     return int(math.ceil(number / unit) * unit)
+
+
+def quantity_intervals(
+    cell: Cell, tally: Tally, m: Moments, nearest: NDArray[np.int64], power: float, maxima: bool = False
+) -> Intervals:
+    """Return means of numbers that grow as |theta_n - xi|^power, with these moments (rows,).
+
+    nearest (rows,): the numbers of the recorded steps that they are about. maxima: over steps, which may be equal on all paths
+    where iterates differ.
+    """
+    known = error_tails(cell, _remembered(cell, tally))
+    # That of the last iterate knows of fewer draws.
+    k = next((k for k, xi in enumerate(cell.xi) if xi.label not in ("last", "path_mean")), 0)
+    # What the tails say is about squares.
+    scaled = known.order * 2.0 / power if power > 0.0 else math.inf
+    own = known._replace(order=scaled, paths=known.paths[k, nearest], skewed=known.skewed[k, nearest])
+    equal = np.ones(m.n.shape, dtype=np.bool_) if maxima else _find_equal(cell, tally)[nearest]
+    reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
+    of_iterates = finite_moments(cell)
+    infinite &= of_iterates.certain and of_iterates.order < power
+    reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
+
+
+def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> Intervals:
+    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known."""
+    m = moments(numbers)
+    reasons: Reasons = np.full(m.n.shape, "", dtype=np.object_)
+    if not cell.deterministic and numbers.shape[1] > 1:
+        n = numbers.shape[1]
+        with np.errstate(all="ignore"):
+            away = np.square(numbers - m.mean[:, None])
+            carrying = np.square(away.sum(axis=1)) / np.square(away).sum(axis=1)
+        for row in np.flatnonzero(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
+            reasons[row] = f"about {float(carrying[row]):.1f} of {n} paths make its spread; take ten times as many paths"
+        constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
+        reasons[constant] = "all paths give the same number though the data are noisy"
+        if not order > 2.0:
+            whose = _name_of(cell, "data")
+            known = (
+                "does not say how heavy its tails are"
+                if cell.law is None
+                else f"has moments below order {cell.law.moments:g} only"
+            )
+            reasons[...] = f"losses may have no variance: the {whose} {known}"
+        reasons[m.n_finite < n] = ""  # the mean is no number
+    none = np.zeros(m.n.shape, dtype=np.bool_)
+    return Intervals(_withhold(estimate(m), reasons, none), reasons, none)

@@ -4,13 +4,14 @@ What several of them need, as errors and floors, is a property of `MeasuredBlock
 """
 
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.blocks import Block
 from nonconv.engine.causes import CAUSES, SQUARES
+from nonconv.engine.program import Engine
 from nonconv.experiment.cell import Bound, Cell, Xi
 from nonconv.experiment.minima import nearest_minimum
 from nonconv.numerics.arithmetic import Array
@@ -44,12 +45,22 @@ FAN_COORDINATES, FAN_NUMBERS = 4, 2_000_000
 """Most coordinates that quantiles rest on, and most numbers: fewer first paths are used where more would be needed."""
 
 
+class Again(NamedTuple):
+    """What simulates paths again, and the flag that stops it."""
+
+    engine: Engine
+    stop: NDArray[np.uint8]
+
+
 class MeasuredBlock:
     """A block of a cell, and what several statistics need of it, computed once."""
 
-    def __init__(self, cell: Cell, block: Block, bound: Bound | None) -> None:
-        """Bind the block to its cell. bound: the a priori interval, None if none is known."""
-        self.cell, self.block, self.bound = cell, block, bound
+    def __init__(self, cell: Cell, block: Block, bound: Bound | None, again: Again | None = None) -> None:
+        """Bind the block to its cell.
+
+        bound: the a priori interval, None if none is known. again: for quantities that every step of a path is needed for.
+        """
+        self.cell, self.block, self.bound, self.again = cell, block, bound, again
 
     @property
     def paths(self) -> int:
@@ -166,16 +177,22 @@ def fan(seen: MeasuredBlock) -> FirstPaths:
 def distances(seen: MeasuredBlock) -> FirstPaths:
     """Return |theta_n - xi| at the recorded steps of the first `distance_paths` paths, shape (xi, R, paths)."""
     paths = seen.among_first(distance_paths(seen.cell))
-    found = np.sqrt(seen.errors[..., :paths])
-    for k, target in enumerate(seen.targets):
-        # Where squares leave the range of doubles, as lengths in units of the largest coordinate.
-        for r in np.flatnonzero(((found[k] < LEAST_ROOT) | np.isposinf(found[k])).any(axis=1)):
-            away = np.abs(seen.block.theta[r] - target)[:, :paths]
-            largest = away.max(axis=0)
-            length = largest * np.sqrt(np.square(away / np.where(largest > 0.0, largest, 1.0)).sum(axis=0))
-            lost = ((found[k, r] < LEAST_ROOT) | np.isposinf(found[k, r])) & np.isfinite(length)
-            found[k, r, lost] = length[lost]
-    return FirstPaths((found,), axis=2)
+    theta = seen.block.theta[..., :paths]
+    found = [lengths(seen.errors[k, :, :paths], theta, target[:, :paths]) for k, target in enumerate(seen.targets)]
+    return FirstPaths((np.array(found),), axis=2)
+
+
+def lengths(squares: Array, theta: Array, target: Array) -> Array:
+    """Return |theta - target| (steps, paths), given its squares (steps, paths), of theta (steps, dim, paths)."""
+    found = np.sqrt(squares)
+    # Where squares leave the range of doubles, as lengths in units of the largest coordinate.
+    for r in np.flatnonzero(((found < LEAST_ROOT) | np.isposinf(found)).any(axis=1)):
+        away = np.abs(theta[r] - target)
+        largest = away.max(axis=0)
+        length = largest * np.sqrt(np.square(away / np.where(largest > 0.0, largest, 1.0)).sum(axis=0))
+        lost = ((found[r] < LEAST_ROOT) | np.isposinf(found[r])) & np.isfinite(length)
+        found[r, lost] = length[lost]
+    return found
 
 
 def kept(seen: MeasuredBlock) -> FirstPaths:

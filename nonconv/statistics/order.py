@@ -50,16 +50,27 @@ def fitted_order(x: Sequence[float], samples: Sequence[Array], exact: bool = Fal
     if not (np.isfinite(means) & (means > 0)).all():
         worst = means[~(np.isfinite(means) & (means > 0))][0]
         return Order(np.nan, np.nan, np.nan, np.nan, np.nan, paths, f"a mean is {worst:g}, which has no finite logarithm")
-    log_x, logs = np.log(np.asarray(x, dtype=np.float64)), np.log(means)
-    weights = _weights(log_x)
+    return jackknifed(np.log(np.asarray(x, dtype=np.float64)), numbers, np.zeros(len(numbers)), exact)
+
+
+def jackknifed(x: Array, numbers: Array, log_units: Array, exact: bool) -> Order:
+    """Fit the slope of the logarithms of means against x (rows,), with the jackknife's interval over paths.
+
+    numbers (rows, paths): in units whose logarithms are log_units (rows,); their means are positive and finite.
+    """
+    paths = numbers.shape[1]
+    weights, logs = _weights(x), np.log(numbers.mean(axis=1)) + log_units
     slope = float(weights @ logs)
-    misfit = _misfit(log_x, logs, slope)
+    misfit = _misfit(x, logs, slope)
     if exact:
         return Order(slope, 0.0, slope, slope, misfit, paths)
     reason = _why_no_interval(numbers)
     if reason:
         return Order(slope, np.nan, np.nan, np.nan, misfit, paths, reason)
-    value, se, low, high = (float(field[0]) for field in estimate(moments(_pseudo_values(weights, numbers, slope)[None])))
+    # Units shift every logarithm by a constant, of which the jackknife keeps nothing.
+    shift = float(weights @ log_units)
+    pseudo = _pseudo_values(weights, numbers, slope - shift) + shift
+    value, se, low, high = (float(field[0]) for field in estimate(moments(pseudo[None])))
     return Order(value, se, low, high, misfit, paths)
 
 

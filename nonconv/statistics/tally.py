@@ -12,10 +12,11 @@ import numpy as np
 from nonconv.engine.blocks import Block
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.moments import moments
-from nonconv.statistics import measured_block
+from nonconv.statistics import measured_block, quantity_parts
 from nonconv.statistics.comoments import comoments
-from nonconv.statistics.measured_block import MeasuredBlock
+from nonconv.statistics.measured_block import Again, MeasuredBlock
 from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
+from nonconv.statistics.quantity_parts import BY_QUANTITY
 
 P = TypeVar("P")
 
@@ -80,6 +81,8 @@ class Tally:
     kept_outcome = Statistic(first_paths(axis=0), measured_block.kept_outcome)
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
 
+    quantities = Statistic(BY_QUANTITY, quantity_parts.measured)
+
     risks = Statistic(optional(MOMENTS), measured_block.risks)
     training_losses = Statistic(optional(MOMENTS), measured_block.training_losses)
     courses = Statistic(optional(COMOMENTS), measured_block.courses)
@@ -113,8 +116,12 @@ STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).va
 """All entries of a tally, in the order of its body."""
 
 
-def measure(cell: Cell, block: Block, bound: Bound | None = None) -> Tally:
-    """Measure the tally of one block. bound: the a priori interval, if one is known for the cell."""
-    seen = MeasuredBlock(cell, block, bound)
+def measure(cell: Cell, block: Block, bound: Bound | None = None, again: Again | None = None) -> Tally:
+    """Measure the tally of one block.
+
+    bound: the a priori interval, if one is known for the cell. again: simulates paths of the cell again; needed where it asks
+    for quantities.
+    """
+    seen = MeasuredBlock(cell, block, bound, again)
     with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too
         return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})

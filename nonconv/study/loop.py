@@ -29,6 +29,7 @@ from nonconv.report.summary import markdown
 from nonconv.results import counterexample
 from nonconv.results.run_files import OPTIONAL_FILES, data_files
 from nonconv.statistics.counterexample import evidence
+from nonconv.statistics.measured_block import Again
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally, measure
 from nonconv.store.folder import SEALED, SUMMARY, Folder, tidy
@@ -252,7 +253,13 @@ def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Gener
 def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
     """Simulate the block that begins with this path, and return its tally. Raises Stopped once stop[0] is nonzero."""
     paths = min(block_size(ready.program), ready.cell.paths - start)
-    return measure(ready.cell, simulate(ready.program, ready.engine, start, paths, stop), ready.bound)
+    block = simulate(ready.program, ready.engine, start, paths, stop)
+    return measure(ready.cell, block, ready.bound, _again(ready, stop))
+
+
+def _again(ready: Ready, stop: NDArray[np.uint8]) -> Again | None:
+    """Return what simulates paths again, where quantities are asked for."""
+    return Again(ready.engine, stop) if ready.cell.quantities else None
 
 
 def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8]) -> list[Tally]:
@@ -262,4 +269,4 @@ def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8
     """
     paths = min(block_size(cells[0].program), cells[0].cell.paths - start)
     blocks = simulate_together([ready.program for ready in cells], compiled, start, paths, stop)
-    return [measure(ready.cell, block, ready.bound) for ready, block in zip(cells, blocks, strict=True)]
+    return [measure(ready.cell, block, ready.bound, _again(ready, stop)) for ready, block in zip(cells, blocks, strict=True)]

@@ -205,4 +205,5 @@ def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
         "failed": failed,
         "paths": survey.paths,
         "steps": survey.steps,
+        **({"quantities": survey.quantities} if survey.quantities else {}),
     }

@@ -22,6 +22,7 @@ from nonconv.config.plugins import load_named
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import WORDS, decisive, name_of
+from nonconv.experiment.quantities import means, titles
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem
 from nonconv.statistics.measured_block import MSE_PREFIX, end_names
@@ -125,7 +126,8 @@ class Survey(NamedTuple):
     digest: of the identities of all cells. ids: of all cells, in the order of the grid. baseline: the id of that cell.
     keys: the swept keys. xi, floors: labels of what is measured in any cell. path_steps: of all cells together.
     paths, steps: of every cell, or None if cells differ. files: what cells need, by its name in the config.
-    config: as written to the folder, with the names that files have there.
+    config: as written to the folder, with the names that files have there. quantities: what cells end with of the quantities
+    that the config asks for, by name, with what axes call it. means: those that are means, which differ path by path.
     """
 
     identity: str
@@ -140,6 +142,8 @@ class Survey(NamedTuple):
     steps: int | None
     files: dict[str, StoredFile]
     config: dict[str, Any]
+    quantities: dict[str, str]
+    means: tuple[str, ...]
 
 
 def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
@@ -198,6 +202,8 @@ class _Surveyor:
         self.sweep, self.keys = sweep, sweep.grid.keys
         self.ids: list[str] = []
         self.measured: dict[str, None] = {}
+        self.quantities: dict[str, str] = {}
+        self.means: dict[str, None] = {}
         self.files: dict[str, StoredFile] = {}
         self.sizes: set[tuple[int, int]] = set()
         self.digest = hashlib.sha256()
@@ -208,6 +214,8 @@ class _Surveyor:
         self.ids.append(cell_id(cell))
         self.sweep.cache_cell(self.ids[-1], cell)
         self.measured |= dict.fromkeys(end_names(cell))
+        self.quantities |= titles(cell.quantities)
+        self.means |= dict.fromkeys(means(cell.quantities))
         _add_files(self.files, cell)
         self.sizes.add((cell.paths, cell.program.steps))
         # In the order of the grid: the same cells in another order make another table.
@@ -242,6 +250,8 @@ class _Surveyor:
             steps=steps,
             files=self.files,
             config=replace_file_names(self.sweep.config, self.files),
+            quantities=self.quantities,
+            means=tuple(self.means),
         )
 
 

@@ -22,7 +22,7 @@ class Table:
 
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
-        self.header = columns(survey.keys, survey.xi, survey.floors)
+        self.header = columns(survey.keys, survey.xi, survey.floors, tuple(survey.quantities), survey.means)
         self.lines: dict[str, bytes] = {}
         self.baseline: Ends | None = None
 

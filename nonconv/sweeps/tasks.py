@@ -19,7 +19,8 @@ from nonconv.engine.program import batch_key
 from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame, in_one_line
 from nonconv.faults.errors import NonconvError, UsageError
-from nonconv.results.sweep_files import Ends, Result
+from nonconv.results import quantities
+from nonconv.results.sweep_files import Result, as_ends
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
@@ -124,7 +125,8 @@ class PartialCell:
         files |= {enclosed.place: enclosed.content for enclosed in cell.enclosures()}
         # Read back from the JSON, so that a line is the same as for a cell that is read from its folder.
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-        result = Result(summary, verdict, Ends(end_names(cell), self.tally.ends.joined, summary["without_interval"]))
+        ends = as_ends(end_names(cell), self.tally.ends.joined, summary, quantities.last_of(cell, self.tally))
+        result = Result(summary, verdict, ends)
         return Done(cell.identity, add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
 
 

@@ -152,7 +152,7 @@ def _scale(cell: Cell, j: int) -> float:
 def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
     """Return noise and curvature of coordinate j at a minimum; the curvature is not known where the law does not show it."""
     assert cell.law is not None
-    away, law = _scale(cell, j), marginal(cell.program.data, cell.program.dim, j)
+    away, law = _scale(cell, j), marginal(cell.program.data, cell.program.dim, j, cell.law)
     x = _values(cell, j, law)
     here = _gradients(cell, j, at, x)
     around = max(float(np.abs(_gradients(cell, j, at + side * away, x)).max()) for side in (-1.0, 1.0))

@@ -45,13 +45,21 @@ def finite_moments(cell: Cell, *, with_start: bool = True) -> Moments:
     for culprit, law in sources:
         if law is None or law.finite_moments == math.inf:
             continue
-        power = growth(cell) if culprit == "data" else 1.0
-        order = law.finite_moments / power if power else math.inf
+        at_first = first_order(cell, culprit)
+        order = 0.0 if culprit == "data" and growth(cell).superlinear else at_first
         if math.isnan(order) or order < found.order:
             # A start is in every iterate, and a rule with bounded directions does not make it any smaller.
             passes = _passes(cell) and _moves_at_start(cell) if culprit == "data" else _passes(cell) or keeps_moments(cell)
-            found = Moments(order, culprit, passes)
+            found = Moments(order, culprit, passes and (order == at_first or at_first < 2.0))
     return found
+
+
+def first_order(cell: Cell, culprit: str) -> float:
+    """Return up to which order the start has moments, or the gradient of one datum."""
+    law = cell.law if culprit == "data" else start_law(cell)
+    assert law is not None
+    power = growth(cell).power if culprit == "data" else 1.0
+    return law.finite_moments / power if power else math.inf
 
 
 def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
@@ -85,7 +93,7 @@ def keeps_moments(cell: Cell) -> bool:
     if rule.bounded_direction(h):
         return True
     # Of data with all moments nothing is asked; most objectives then need not be looked at.
-    return cell.law is not None and cell.law.finite_moments != math.inf and growth(cell) == 0.0
+    return cell.law is not None and cell.law.finite_moments != math.inf and growth(cell).power == 0.0
 
 
 def start_law(cell: Cell) -> Law | None:
@@ -124,23 +132,28 @@ def power_of_size(cell: Cell) -> int | None:
     return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
 
 
-@lru_cache(maxsize=16)
-def growth(cell: Cell) -> float:
-    """Return with which power of a far datum gradients grow: 1 for the quadratic, 0 where they are bounded.
+class Growth(NamedTuple):
+    """With which power of a far datum gradients grow: 1 for the quadratic, 0 where they are bounded.
 
-    inf where they grow faster than in proportion to theta as well: each step then takes a power of the one before.
+    superlinear: whether they grow faster than in proportion to theta: each step then takes a power of the one before.
     """
+
+    power: float
+    superlinear: bool
+
+
+@lru_cache(maxsize=16)
+def growth(cell: Cell) -> Growth:
+    """Return how the gradients of a cell grow with far data."""
     if cell.program.objective.component is QUADRATIC or cell.law is None:
-        return 1.0
+        return Growth(1.0, superlinear=False)
     with np.errstate(all="ignore"):
         powers = [_growth_of(cell, j) for j in range(min(cell.program.dim, MOST_COORDINATES))]
     in_x, in_theta = (max(found) for found in zip(*powers, strict=True))
-    if math.isnan(in_x + in_theta):
-        return math.nan
     if in_x < BOUNDED:
-        return 0.0
+        return Growth(0.0, superlinear=False)
     # Rounded: between far data the power differs from that of the farthest by their distance.
-    return round(in_x, 3) if in_theta < 1.0 + BOUNDED else math.inf
+    return Growth(round(in_x, 3), in_theta > 1.0 + BOUNDED)
 
 
 def _moves_at_start(cell: Cell) -> bool:
@@ -151,7 +164,7 @@ def _moves_at_start(cell: Cell) -> bool:
     with np.errstate(all="ignore"):
         coordinates = range(min(cell.program.dim, MOST_COORDINATES))
         found = [_power(cell, j, np.full(2, start[j]), far) for j in coordinates for far in _far_data(cell, j)]
-    return max(found, default=0.0) >= growth(cell) - BOUNDED
+    return max(found, default=0.0) >= growth(cell).power - BOUNDED
 
 
 def _far_data(cell: Cell, j: int) -> list[Array]:

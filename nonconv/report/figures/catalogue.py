@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nonconv.readback import read_object
 from nonconv.report.figures.at_once import describe
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import (
@@ -41,14 +42,17 @@ class RunFigure(NamedTuple):
     """A figure that runs can have.
 
     needs: the data file without which there is none; None if every run has it. made_by: the module of this package and its
-    function of a Run that makes it.
+    function of a Run that makes it. of: the kinds of rows in the summary's `quantities` of which it needs one; empty for none.
     """
 
     name: str
     needs: str | None
     made_by: str
+    of: tuple[str, ...] = ()
 
 
+CURVES = ("mean", "signed mean", "quantile", "passage")
+"""The kinds of quantities that make curves over the steps."""
 RUN_FIGURES = (
     RunFigure("error", None, "figures.error_figure"),
     RunFigure("paths", None, "figures.paths_figure"),
@@ -57,6 +61,8 @@ RUN_FIGURES = (
     RunFigure("fates", "outcomes.csv", "orbit_figure.fates_figure"),
     RunFigure("risk", "risk.csv", "network_figures.risk_figure"),
     RunFigure("groups", "group_floors.csv", "network_figures.groups_figure"),
+    RunFigure("quantities", None, "quantity_figures.quantities_figure", of=CURVES),
+    RunFigure("law", "law.csv", "quantity_figures.law_figure"),
 )
 """All of them, in the order in which a summary shows them."""
 ALL_FIGURES = "figures"
@@ -91,7 +97,9 @@ def figure_names(folder: Path) -> tuple[str, ...]:
 
 def _run_figures(folder: Path) -> list[RunFigure]:
     """List the figures of a run whose data files are there."""
-    return [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
+    there = [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
+    kinds = {row.get("kind") for row in (read_object(folder / "summary.json") or {}).get("quantities", ())}
+    return [figure for figure in there if not figure.of or kinds & {*figure.of}]
 
 
 def undrawn(name: str, error: Exception) -> dict[str, bytes]:
