@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from kit.programs import all_looks, each_engine, looked_at, program_of
+from kit.programs import SOME_OPTIMIZERS, all_looks, each_engine, looked_at, program_of
 from nonconv.components.definitions import Chosen, Dataset, Group, Optimizer, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -43,7 +43,7 @@ from nonconv.objectives.mlp import MLP, Loss, Mlp
 from nonconv.optimizers import OPTIMIZERS
 
 Engines = type[Fused | Reference]
-each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+each_optimizer = pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 STOP = np.zeros(1, dtype=np.uint8)
 EPS = float(np.finfo(float).eps)

@@ -25,6 +25,10 @@ each_engine = pytest.mark.parametrize(
 )
 
 
+SOME_OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "amsgrad", "adabelief", "schedule_free_adamw")
+"""Of the optimizers, those that differ for an engine: by their state, by what its table depends on. Each kernel takes seconds."""
+
+
 def optimizer_named(name: str) -> Optimizer:
     found = OPTIMIZERS[name]
     assert isinstance(found, Optimizer)
