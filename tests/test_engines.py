@@ -162,8 +162,7 @@ DIALECTS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.compiles
 @pytest.mark.parametrize(("optimizer", "choice"), DIALECTS)
 def test_same_bits_in_other_dialects(optimizer: str, choice: dict[str, Any]) -> None:
-    rule, h = optimizer_named(optimizer), optimizer_named(optimizer).parameters(**choice)
-    program = make(optimizer, "two_point", 3, optimizer=rule.form(h) or rule, optimizer_parameters=h)
+    program = make(optimizer, "two_point", 3, optimizer_parameters=optimizer_named(optimizer).parameters(**choice))
     assert same_bits(run(program), run(program, Reference))
     assert not same_bits(run(program), run(make(optimizer, "two_point", 3))), "the dialect changes nothing"
 
