@@ -12,6 +12,7 @@ from nonconv.components.definitions import (
     Decay,
     Distribution,
     Initialisation,
+    Iterate,
     Objective,
     Optimizer,
     Schedule,
@@ -27,6 +28,8 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "data": Distribution,
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
+    "drift": Schedule,
+    "iterate": Iterate,
     "quantity": Quantity,
 }
 """The classes that components of a kind may have, by kind; `register` refuses others."""

@@ -12,6 +12,7 @@ from nonconv.optimizers.adam import ADAM, AMSGRAD
 from nonconv.optimizers.adamax import ADAMAX
 from nonconv.optimizers.ademamix import ADEMAMIX
 from nonconv.optimizers.adopt import ADOPT
+from nonconv.optimizers.modifiers import Common
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.nadam import NADAM
 from nonconv.optimizers.radam import RADAM
@@ -43,4 +44,5 @@ OPTIMIZERS = Registry(
     SIGN_DESCENT,
     SCHEDULE_FREE_SGD,
     SCHEDULE_FREE_ADAMW,
+    common=Common,
 )

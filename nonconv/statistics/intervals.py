@@ -334,7 +334,8 @@ def quantity_intervals(
     reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
     of_iterates = finite_moments(cell)
     infinite &= of_iterates.certain and of_iterates.order < power
-    reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    if infinite.any():  # of networks no law is known
+        reasons[infinite] = _infinite(cell, of_iterates.culprit)
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 
