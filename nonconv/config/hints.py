@@ -11,7 +11,8 @@ from nonconv.config.spec import Experiment
 
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 DECIMAL_SIGN = "the decimal sign is a point"
-NO_DECAY = "no optimizer here decays weights; objective mlp has weight_decay, a term of its loss"
+DECAY = "every optimizer takes weight_decay, decoupled from the gradient unless decay_form is l2"
+CLIP = "every optimizer takes clip_norm and clip_value"
 EXAMPLE = "nonconv has it as an example of a plug-in, docs/plugins/{}.py in its repository"
 KEYS = {
     "lr": "learning_rate",
@@ -62,13 +63,24 @@ SENTENCES = {
     "nesterov": "write optimizer: {name: momentum, nesterov: true}; of adam it is nadam",
     "dampening": "write optimizer: {name: momentum, dampening: 0.5, start: first_gradient}",
     "amsgrad": "write optimizer: amsgrad",
-    "weightdecay": NO_DECAY,
-    "decoupledweightdecay": NO_DECAY,
-    "l2": NO_DECAY,
-    "clipnorm": "gradients are not clipped here; a plug-in may do so",
-    "clipvalue": "gradients are not clipped here; a plug-in may do so",
-    "gradclip": "gradients are not clipped here; a plug-in may do so",
-    "maxgradnorm": "gradients are not clipped here; a plug-in may do so",
+    "weightdecay": DECAY,
+    "decoupledweightdecay": DECAY,
+    "l2": DECAY,
+    "clipnorm": CLIP,
+    "clipvalue": CLIP,
+    "gradclip": CLIP,
+    "gradclipping": CLIP,
+    "maxgradnorm": CLIP,
+    "maxnorm": CLIP,
+    "bounds": "write domain: [low, high]",
+    "box": "write domain: [low, high]",
+    "constraint": "write domain: [low, high]",
+    "projection": "write domain: [low, high]",
+    "averaging": "write iterates: [last, polyak], or another average",
+    "average": "write iterates: [last, polyak], or another average",
+    "swa": "write iterates: [last, {name: tail, share: 0.25}], or another average",
+    "ema": "write iterates: [last, {name: ema, decay: 0.999}]",
+    "polyak": "write iterates: [last, polyak]",
     "centered": "write optimizer: {name: rmsprop, centered: true}",
     "centred": "write optimizer: {name: rmsprop, centered: true}",
     "maximize": "objectives are minimised",
@@ -76,16 +88,15 @@ SENTENCES = {
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
-NO_DECOUPLED = "without its weight decay, it is adam; objective mlp has weight_decay, a term of its loss"
+DECOUPLED = "write {name: adam, weight_decay: 0.01}"
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
-        "adamw": ("adam", NO_DECOUPLED),
+        "adamw": ("adam", DECOUPLED),
         "nadamax": ("adamax", "write {name: adamax, nesterov: true}"),
         "signsgd": ("sign_descent", ""),
         "sign": ("sign_descent", ""),
         "schedulefree": ("schedule_free_sgd", ""),
         "sgdschedulefree": ("schedule_free_sgd", ""),
-        "adamwschedulefree": ("schedule_free_adamw", ""),
         "sgdm": ("momentum", ""),
         "sgdmomentum": ("momentum", ""),
         "heavyball": ("momentum", ""),
