@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components.definitions import ORDERS, Component, Order
-from nonconv.data.discrete import DISCRETE
+from nonconv.data.discrete import DISCRETE, SEQUENCE
 from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
@@ -15,6 +15,7 @@ from nonconv.schedules.formula import FORMULA as STEPS
 
 DATA = {"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}
 OFFERED: dict[Component, list[dict[str, Any]]] = {
+    SEQUENCE: [{"values": [10.0, -1.0, -1.0]}, {"rows": [[1.0], [0.5], [-2.0]]}],
     FORMULA: [
         {"loss": "(theta - x)**2 / 2 + a * cos(3 * theta)", "constants": {"a": 2.0}, "data": DATA},
         {
