@@ -157,7 +157,8 @@ class Squares(NamedTuple):
     Squares leave the range of numbers long before gradients do, at 1e-154 and 1e154. A path on which they do so, and whose
     step is another one therefore, is undefined.
 
-    keeps: parameters -> the least share of it that a step leaves, between 0 and 1: beta2 of an average, 1 of a sum.
+    keeps: parameters -> the least share of it that a step after the first leaves, between 0 and 1: beta2 of an average, 1 of
+        a sum.
     divisor: parameters -> what divides, at least, where it is 0: eps outside the root. If neither this nor `keeps` is
         given, the field is looked at after every step.
     """
@@ -186,15 +187,20 @@ class Optimizer(Component):
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
         constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
         makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
-        shrink without end.
+        shrink without end. UNKNOWN_SIZE, or nan at every step, where that is not known; the verdict is then undecided.
+    denoises: parameters -> whether directions lose their noise for ever, as of an average of gradients that lengthens for
+        ever. A run is then never said not to converge.
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
+    form: parameters -> the same rule with another state and update, where it needs more of them with these parameters; None
+        if this one.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     bounded_direction: parameters -> whether some number bounds every direction, whatever the gradients are. Where none does,
         |theta - xi|^2 has k moments only if gradients have 2k. By default none does, which gives no interval too many.
     stable_below: parameters -> how large the constant learning rate times the curvature of a minimum may be for
         iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
-        inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
+        inf if any product is stable, 0 if none is. The default, None, states nothing, nor does it where it returns None:
+        without noise no run then converges.
     squares: the state field whose root divides, so that what becomes of it is looked at; None if none does.
     decays: whether the rule applies weight decay in its own way. Then `update` has one more argument, pull, which is
         weight_decay * theta, on lanes, and 0.0 by default.
@@ -208,11 +214,13 @@ class Optimizer(Component):
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
     bounded_direction: Callable[[Parameters], bool] = lambda parameters: False
-    stable_below: Callable[[Parameters], float] | None = None
+    stable_below: Callable[[Parameters], float | None] | None = None
+    denoises: Callable[[Parameters], bool] = lambda parameters: False
     squares: Squares | None = None
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
+    form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
@@ -252,6 +260,11 @@ class Optimizer(Component):
 def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
     """Return 1 per step n (steps,): `relative_size` of a rule whose directions are as large at the first step as later."""
     return np.ones_like(n)
+
+
+def UNKNOWN_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # as above
+    """Return nan per step n (steps,): `relative_size` of a rule whose directions need not have a limit size."""
+    return np.full_like(n, np.nan)
 
 
 def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
@@ -396,6 +409,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    rows: parameters -> how many equally likely values or rows there are, if finitely many, so that they may be passed through
+        in an order: `sample` gives row k for the uniform (k + 1/2) / rows. 0: they have none.
     form: parameters -> the same law with another `prepare` and `sample`, which are shorter for these parameters; None if this
         one serves.
     atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
@@ -408,6 +423,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    rows: Callable[[Parameters], int] = lambda parameters: 0
     form: "Callable[[Parameters], Distribution | None]" = field(default=lambda parameters: None)
     atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
@@ -466,6 +482,10 @@ class Layers(NamedTuple):
 
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
+Order = Literal["with_replacement", "epochs", "once", "cyclic"]
+"""How paths pass through rows: each drawn from all; shuffled anew for every pass; shuffled once; in the order given."""
+ORDERS: tuple[Order, ...] = Order.__args__  # type: ignore[attr-defined]  # the words that a Literal lists
+
 
 class Truth(NamedTuple):
     """What is known exactly of examples that are drawn from a law, whose features are independent and symmetric.
@@ -504,7 +524,8 @@ class Dataset(Component):
     draws: parameters -> how many uniforms in [0, 1) one example takes. One that is a row of a table takes the row's first.
     sample: (constants, n, u, x, y) -> None. Writes the features (features, n) and targets (targets, n) of n examples from
         their uniforms (draws, n), element by element of the last axis.
-    rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
+    rows: parameters -> 0 if examples are independent; else how many rows are passed through in an order.
+    order: parameters -> that order.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
         never trained on, or how many to draw from `sample`.
     training: parameters -> the examples that paths learn from, features (features, N) and targets (targets, N), if there are
@@ -526,6 +547,7 @@ class Dataset(Component):
     source: Callable[[Parameters], Layers | None] = lambda parameters: None
     examples: Callable[[Parameters], int | None] = lambda parameters: None
     rows: Callable[[Parameters], int] = lambda parameters: 0
+    order: Callable[[Parameters], Order] = lambda parameters: "epochs"
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
     training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
     truth: Callable[[Parameters], Truth | None] = lambda parameters: None
@@ -639,3 +661,31 @@ class Schedule(Component):
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
     tabulated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay(Schedule):
+    """The share of an average that step n = 1, 2, ... keeps: at least 0, and below 1.
+
+    It may tend to 1, but so slowly that the sum of 1 - value is infinite: else an average keeps its start for ever.
+
+    least: parameters -> a number that no value from step 2 on is below. most: one that none exceeds. By default 0 and 1.
+    log_product: (parameters, n) -> the logarithm of the product of all values up to step n, where it has a closed form.
+    """
+
+    least: Callable[[Parameters], float] = lambda parameters: 0.0
+    most: Callable[[Parameters], float] = lambda parameters: 1.0
+    log_product: Callable[[Parameters, Array], Array] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iterate(Component):
+    """A process made of the iterates: the last one, a running average, or the optimizer's own.
+
+    weight: (parameters, n, steps) -> array like n: with which weight in [0, 1] a running average takes theta_n, from
+        average_0 = theta_0 on. steps: of the run. None: it is no average.
+    own: whether it is the optimizer's own (Optimizer.own).
+    """
+
+    weight: Callable[[Parameters, Array, int], Array] | None = None
+    own: bool = False

@@ -9,8 +9,10 @@ from nonconv.components.definitions import (
     Component,
     Coupled,
     Dataset,
+    Decay,
     Distribution,
     Initialisation,
+    Iterate,
     Objective,
     Optimizer,
     Schedule,
@@ -22,9 +24,12 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "objective": (Objective, Coupled),
     "learning_rate": Schedule,
     "batch_size": Schedule,
+    "decay": Decay,
     "data": Distribution,
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
+    "drift": Schedule,
+    "iterate": Iterate,
     "quantity": Quantity,
 }
 """The classes that components of a kind may have, by kind; `register` refuses others."""

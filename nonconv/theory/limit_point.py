@@ -52,6 +52,21 @@ class LimitPoint(NamedTuple):
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
+    if drift is not None and not np.all(np.isfinite(drift)):
+        return here._replace(noise="unknown")
+    shrinks = cell.program.modifiers.l2 is not None or cell.program.modifiers.decay is not None
+    if here.noise == "vanishes" and shrinks and (cell.minimizer is None or np.any(cell.minimizer)):
+        here = here._replace(noise="unknown")  # decay keeps iterates away from where the noise vanishes
+    if here.noise == "vanishes" and cell.program.domain is not None and cell.minimizer is None:
+        here = here._replace(noise="unknown")  # the domain may not hold that point
+    own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
+    moving = drift is not None and drift.low < drift.high
+    return here._replace(noise="persists") if own or moving else here
+
+
+def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
     if everywhere is not None and cell.law is not None:
         return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
@@ -255,7 +270,7 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
 
 def _is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, so that nothing in it is random."""
-    rows = cell.program.learning.rows if cell.program.learning else 0
+    rows = cell.program.supply.rows
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 

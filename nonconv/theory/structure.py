@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -31,20 +32,30 @@ SMALL, FILLED = 1e-30, 1024
 """A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
+VANISHING = 1e-9
+"""A weight that is below this FAR away tends to 0."""
 ROUNDED = 1e-9
 """By how much an eigenvalue of second moments may be above 1 by rounding."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
 
-def structure(cell: Cell, theta: Array | None = None) -> Structure:
-    """Return what is known of a cell's limit. theta: a last iterate (dim,), which a network's curvature is taken at."""
+def structure(cell: Cell, theta: Array | None = None, iterate: int = 0) -> Structure:
+    """Return what is known of a cell's limit. theta: a last iterate (dim,), which a network's curvature is taken at.
+
+    iterate: number of the iterate that is judged, 0 for the last one.
+    """
+    known = _of_last(cell, theta)
+    return of_average(cell, known, iterate - 1) if iterate else known
+
+
+def _of_last(cell: Cell, theta: Array | None) -> Structure:
+    """Return what is known of the limit of the last iterate. theta: as of `structure`."""
     here, spans = limit_point(cell, theta), cell.program.plan.spans
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
     # A rule whose steps follow the size of gradients shows an unstable limit, since its paths run away from it.
-    known = cell.program.optimizer.component.stable_below is not None
-    calm = stable or (stable is None and known and power_of_size(cell) == 1)
+    calm = stable or (stable is None and _most_stable(cell) is not None and power_of_size(cell) == 1)
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     # At a rate that tends to 0 no noise is a reason only where there is a minimum to tend to.
     if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
@@ -54,11 +65,16 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     unknown = _unknown_limits(cell)
     if unknown and cell.learning_rate.limits.high != 0:  # of a rate that tends to 0 the batch size does not matter
         reasons, forbids = [], []
+    vague = _unknown_rule(cell)
+    if vague:
+        reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
+    if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
+        void = ""
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=unknown or (void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else ""),
+        void=unknown or vague or void,
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -69,6 +85,28 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
         relaxation=_relaxation(cell, here),
         may_settle=_may_settle(cell),
     )
+
+
+def of_average(cell: Cell, known: Structure, number: int) -> Structure:
+    """Return what is known of the limit of an average, or of the optimizer's own iterate, given what is known of the last.
+
+    An average whose weights tend to 0, with an infinite sum as they do for means, forgets every single iterate: its noise may
+    vanish though that of the iterates stays. Where the weights stay, so does the noise.
+    """
+    averages = cell.program.averages
+    plain = replace(known, contracting=False, scale=(), relaxation=math.nan)
+    if number >= len(averages):
+        return plain
+    weight = averages[number].weight
+    if weight(np.array([FAR]))[0] > VANISHING:
+        return plain
+    reason = Reason("average", "the average gives each new iterate a weight that tends to 0")
+    drive = tuple(math.log2(max(float(weight(_steps_of(span)).mean()), TINY)) for span in cell.program.plan.spans)
+    # What changes of the schedules changes the iterates, whose average may settle all the same.
+    reasons, forbids = (*known.reasons, reason), (*known.forbids, reason)
+    last = cell.program.plan.spans[-1] if cell.program.plan.spans else None
+    anew = last is not None and bool(weight(np.array([last.first + 1.0]))[0] == 1.0)
+    return replace(plain, reasons=reasons, forbids=forbids, drive=drive, irregular="", void="", regime_steps=0, anew=anew)
 
 
 def _unknown_limits(cell: Cell) -> str:
@@ -96,6 +134,8 @@ def _schedule_reasons(cell: Cell, stable: bool) -> list[Reason]:
     # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
     # many data without a variance need not be closer to theirs.
     calming = cell.law is None or cell.law.has_variance
+    # No batch averages the noise of the gradient itself, nor the drift of the data.
+    calming = calming and cell.program.noise is None and cell.program.supply.drift is None
     if cell.batch_size.limits.low == math.inf and stable and calming:
         found.append(Reason("batch", "the batch size grows without bound"))
     return found
@@ -109,6 +149,16 @@ def _rule_reasons(cell: Cell) -> list[Reason]:
     if rule.monotone and _unbounded(cell):
         return [Reason("rule", f"{' and '.join(rule.monotone)} of {rule.name} may grow for ever, since the data are unbounded")]
     return []
+
+
+def _unknown_rule(cell: Cell) -> str:
+    """Say what of the rule's directions is not known in the long run, so that nothing is said of noise; empty if all is."""
+    rule, h, _ = cell.program.optimizer
+    if rule.denoises(h):
+        return f"the averages of gradients of {rule.name} lengthen for ever, and what becomes of their noise is not known"
+    if np.isnan(rule.relative_size(h, np.array([FAR]))[0]):
+        return f"how long the directions of {rule.name} become in the long run is not known"
+    return ""
 
 
 def _contracts(cell: Cell, here: LimitPoint) -> bool:
@@ -153,17 +203,24 @@ def _unbounded(cell: Cell) -> bool:
     return cell.law is not None and not cell.law.bounded and has_unbounded_slope(cell)
 
 
+def _most_stable(cell: Cell) -> float | None:
+    """Return below which rate times curvature the rule is stable near a minimum; None where that is not known."""
+    rule, h, _ = cell.program.optimizer
+    return rule.stable_below(h) if rule.stable_below else None
+
+
 def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     """Return whether iterates near the limit stay there without noise, None if it is not known; and why not, as a clause."""
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
-    most = math.inf if rate == 0 else rule.stable_below(h) if rule.stable_below else None
+    most = math.inf if rate == 0 else _most_stable(cell)
     # A rate that is not finite is not known, or grows without bound.
     wild = not math.isfinite(rate) or (most == math.inf and rate > 0 and here.curvature == math.inf)
     if most is None or wild or (here.curvature is None and 0 < most < math.inf):
         return None, ""
     if most == 0:
-        return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
+        without = " with eps 0" if hasattr(h, "eps") else ""
+        return False, f"without noise {rule.name}{without} keeps the size of its steps, however small gradients are"
     product = rate * (here.curvature or 0.0) if rate > 0 else 0.0
     if product >= most and cell.period != 1:
         return None, ""  # only the largest rate of a cycle is too large
