@@ -24,6 +24,7 @@ from nonconv.formulas.modules import module_of
 from nonconv.formulas.reading import FUNCTIONS, Call, Node, read_formula
 from nonconv.formulas.writing import write
 from nonconv.theory.assumptions import departures
+from nonconv.theory.risk import excess_risk, squared_gradient
 from nonconv.theory.structure import structure
 
 NAMES = ("theta", "x")
@@ -424,6 +425,29 @@ def test_a_given_gradient_is_compared_where_it_is_finite(tmp_path: Path) -> None
     """At a pole of the datum there is nothing to compare."""
     pole = "{name: formula, loss: theta**2/(x - 0.25), gradient: 2*theta/(x - 0.25), data: uniform}"
     assert read_cell(written(tmp_path, pole), []).resolved["objective"]["gradient"] == "2*theta/(x - 0.25)"
+
+
+def test_minima_of_formulas(tmp_path: Path) -> None:
+    """Found from the law; of a loss with poles everywhere none is known, which does not take long."""
+    for loss, minima in {
+        "(theta**2 - 1)**2/4 + x*theta": [-1, 1],
+        "exp(theta) - theta*(2 + x)": [math.log(2)],
+        "abs(theta - x)": [0],
+        "x*theta": [],
+        "tan(theta*x)": [],
+    }.items():
+        objective = f'{{name: formula, loss: "{loss}", data: {{name: uniform, low: -1, high: 1}}}}'
+        cell = read_cell(written(tmp_path, objective), [])
+        assert [one.low for one in (cell.minima or ((),))[0]] == pytest.approx(minima, abs=1e-9)
+
+
+def test_a_gradient_without_x_has_quantities(tmp_path: Path) -> None:
+    """The datum only shifts this loss: E F is known, and the gradient is the same for every datum."""
+    path = written(tmp_path, "{name: formula, loss: theta**2/2 + theta**4 - x, data: {name: uniform, low: -1, high: 1}}")
+    cell = read_cell(path, ["quantities=[excess_risk, gradient_norm]", "start=1", "optimizer=sgd", "xi=minimizer"])
+    theta = np.array([0.5, -0.25]).reshape(1, 1, 2)
+    assert excess_risk(cell, theta)[0] == pytest.approx([0.125 + 0.0625, 0.03125 + 0.00390625], rel=1e-9)
+    assert squared_gradient(cell, theta)[0] == pytest.approx([1.0, (0.25 + 4 / 64) ** 2], rel=1e-12)
 
 
 @pytest.mark.processes
