@@ -382,6 +382,23 @@ def test_reports_of_an_infinite_mean_square(tmp_path: Path) -> None:
     assert table[0][3] == "no value"
 
 
+def test_quantities_that_are_infinite(make: Make) -> None:
+    """Of t with 2 degrees of freedom: the excess risk, and what rests on it; of the first regret the start alone."""
+    asked = ["excess_risk", "gradient_norm", "regret", "span_maximum", "rate"]
+    cell = make({"name": "student_t", "df": 2}, xi=["minimizer"], quantities=asked)
+    tally = tally_of(cell)
+    with np.errstate(all="ignore"):
+        rows = list(csv.DictReader(data_files(cell, tally, None)["quantities.csv"].decode().splitlines()))
+    own = [row for row in rows if not row["quantity"].startswith("q")]
+    assert {row["quantity"].partition(":")[0] for row in own} == set(asked)
+    assert {row["value"] for row in own if (row["step"], row["quantity"]) != ("1", "regret")} == {""}
+    assert next(row["value"] for row in own if (row["step"], row["quantity"]) == ("1", "regret")) != ""
+    light = make({"name": "student_t", "df": 9}, xi=["minimizer"], quantities=asked)
+    with np.errstate(all="ignore"):
+        rows = list(csv.DictReader(data_files(light, tally_of(light), None)["quantities.csv"].decode().splitlines()))
+    assert "" not in {row["value"] for row in rows}
+
+
 def test_no_path_escapes_from_data_without_a_mean(make: Make) -> None:
     """A stationary process of size 1e10 and more; a rate that is too large is found by its overflow."""
     law = {"name": "pareto", "exponent": 0.2}
