@@ -26,6 +26,7 @@ from nonconv.report.summary import markdown
 from nonconv.results.run_files import data_files
 from nonconv.results.verdict_files import verdict_of
 from nonconv.statistics.intervals import error_intervals, floor_intervals
+from nonconv.statistics.measured_block import Again
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study import loop as study
 from nonconv.study.ready import make_ready
@@ -203,8 +204,10 @@ def make(tmp_path: Path) -> Make:
 
 def tally_of(cell: Cell) -> Tally:
     """By the reference engine, so that nothing is compiled."""
+    engine, stop = Reference(cell.program), np.zeros(1, dtype=np.uint8)
     with np.errstate(all="ignore"):
-        return measure(cell, simulate(cell.program, Reference(cell.program), 0, cell.paths, np.zeros(1, dtype=np.uint8)))
+        again = Again(engine, stop) if cell.quantities else None
+        return measure(cell, simulate(cell.program, engine, 0, cell.paths, stop), None, again)
 
 
 MOMENTS: dict[str, tuple[Any, dict[str, Any], float, list[str]]] = {
