@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/getting-started.md", "docs/your-first-optimizer.md", "docs/faq.md")
+PAGES = ("README.md", "docs/getting-started.md", "docs/your-first-optimizer.md", "docs/faq.md", "docs/formulas.md")
 MARKER = re.compile(r"^<!-- (include|output|setup): (.*?)(?: ; only: (.*))? -->\n", re.MULTILINE)
 BLOCK = re.compile(r"\n?```.*?\n```\n", re.DOTALL)
 COLUMNS = 98

@@ -40,6 +40,7 @@ from nonconv.components.definitions import (
     Distribution,
     Group,
     Initialisation,
+    Known,
     LabelNoise,
     Law,
     Limits,
@@ -49,6 +50,7 @@ from nonconv.components.definitions import (
     Schedule,
     Shape,
     Squares,
+    Truth,
 )
 from nonconv.data import DATA, STARTS
 from nonconv.data.initial import DrawnFrom, Gain
@@ -84,6 +86,7 @@ __all__ = [
     "Group",
     "Initialisation",
     "Interval",
+    "Known",
     "LabelNoise",
     "Lanes",
     "Law",
@@ -95,6 +98,7 @@ __all__ = [
     "Schedule",
     "Shape",
     "Squares",
+    "Truth",
     "cos",
     "each",
     "erf",

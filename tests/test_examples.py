@@ -388,7 +388,7 @@ def test_digits() -> None:
 
 
 def test_registry() -> None:
-    assert list(DATASETS) == ["teacher", "function", "csv", "diabetes", "digits"]
+    assert list(DATASETS) == ["teacher", "function", "linear", "csv", "diabetes", "digits"]
 
 
 # Kernels

@@ -472,6 +472,30 @@ def test_a_rate_that_is_not_known_in_the_limit(tmp_path: Path) -> None:
         cell_with_rate(tmp_path, "0.1*n/(n + 1)", more=", limits: [0.3]")
 
 
+def test_a_rate_that_grows_without_bound(tmp_path: Path) -> None:
+    """It has a limit, to which no schedule is near; no minimum is stable under it."""
+    cell = cell_with_rate(tmp_path, "sqrt(n)")
+    assert tuple(cell.learning_rate.limits) == (math.inf, math.inf)
+    assert (structure(cell).irregular, structure(cell).reasons, structure(cell).contracting) == ("", (), False)
+
+
+LINEAR_MODEL = "{name: linear_model, data: {name: teacher, inputs: 2, hidden: [], noise: 0.1}}"
+
+
+@pytest.mark.parametrize("rate", ["n", "0.1 + 0*mod(n, n)", "0.1 - n/3000", "0.1*abs(sin(n))"])
+@pytest.mark.parametrize("batch", ["1 + 0*mod(n, n)", "n", "301 - n", "ceil(2*abs(sin(n)))"])
+def test_whatever_is_known_of_limits_is_told(rate: str, batch: str, tmp_path: Path) -> None:
+    """Of unknown and infinite limits of both schedules, on objectives of which theory knows most."""
+    for objective in (QUADRATIC, LINEAR_MODEL, "{name: quadratic, scale: 0.5, data: {name: uniform, low: 0, high: 1e-300}}"):
+        settings = [f'batch_size={{name: formula, value: "{batch}"}}', f"objective={objective}", "optimizer=sgd", "xi=start"]
+        cell = cell_with_rate(tmp_path, rate, *settings)
+        known = structure(cell)
+        unknown = {"mod", " - "} & {part for part in ("mod", " - ") for text in (rate, batch) if part in text}
+        assert ("not known" in known.irregular) == bool(unknown) or rate == "n" or batch == "n"
+        assert departures(cell)
+        assert not [reason for reason in known.reasons if reason.kind == "rate"]
+
+
 def test_a_period_is_seen_where_limits_are_not_known(tmp_path: Path) -> None:
     assert cell_with_rate(tmp_path, "0.1 + 0.01*mod(n, 7) + 0*mod(n, n)").period == 7
 

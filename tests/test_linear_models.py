@@ -149,10 +149,18 @@ def test_logistic_loss_at_any_size(intercept: bool) -> None:
     out, gradient = both(LINEAR_MODEL, LinearModel(None, loss="logistic", intercept=intercept), theta, x, y, 2)
     z = (2.0 * y - 1.0) * x
     assert out[0] == pytest.approx(np.logaddexp(0.0, -z)[0], rel=1e-14, abs=0)
-    assert np.array_equal(out[1], (z < 0.0)[0])
+    # At z = 0 class 0 is chosen, as the first of two that are equal.
+    assert np.array_equal(out[1], ((z < 0.0) | ((z == 0.0) & (y == 1.0)))[0])
     slopes = -(2.0 * y - 1.0) * expit(-z)
     assert gradient[0, 0] == pytest.approx((slopes * x).sum(), rel=1e-14)
     assert not intercept or gradient[1, 0] == pytest.approx(slopes.sum(), rel=1e-13, abs=1e-15)
+
+
+def test_at_the_start_one_class_is_chosen() -> None:
+    """At theta = 0, where models start, all outputs are equal: the first class counts, not every one."""
+    y = np.array([[0.0, 1.0, 2.0, 0.0]])
+    out, _ = both(LINEAR_MODEL, LinearModel(None, loss="cross_entropy"), np.zeros((6, 1)), np.ones((1, 4)), y, 3)
+    assert out[1].tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_the_rotated_quadratic_is_its_formula() -> None:
@@ -294,9 +302,9 @@ def test_separable_classes_have_no_minimizer(x: list[float], y: list[int], exist
 def test_without_a_minimizer_xi_says_why(folder: Path) -> None:
     separable = linear(law(labels="classes", noise=0.0), loss="logistic")
     assert [xi.label for xi in cell_of(folder, config_of(separable)).xi] == ["path_mean", "last"]
-    with pytest.raises(ConfigError, match="linear_model has no minimizer here: the classes can be told apart"):
+    with pytest.raises(ConfigError, match="linear_model has no known minimizer: the classes can be told apart"):
         cell_of(folder, config_of(separable, xi="minimizer"))
-    with pytest.raises(ConfigError, match="rotated_quadratic has no minimizer here: the data have no mean"):
+    with pytest.raises(ConfigError, match="rotated_quadratic has no known minimizer: the data have no mean"):
         cell_of(folder, config_of({"name": "rotated_quadratic", "data": "cauchy"}, xi="minimizer"))
     with pytest.raises(ConfigError, match="he draws weights by the widths of layers, which rotated_quadratic does not have"):
         cell_of(folder, config_of({"name": "rotated_quadratic", "data": "normal"}, start="he"))

@@ -187,8 +187,8 @@ class _Binding:
             escape_radius=model.escape_radius,
             recorded_paths=min(model.record.paths, paths),
             fan_paths=min(model.record.fan, paths),
-            learning_rate=describe_schedule(rate, CONSTANT_RATE, model.learning_rate.warmup),
-            batch_size=describe_schedule(batch, CONSTANT_BATCH),
+            learning_rate=describe_schedule(rate, CONSTANT_RATE, 0.0, model.learning_rate.warmup),
+            batch_size=describe_schedule(batch, CONSTANT_BATCH, 1.0),
             period=period,
             files=self.sources.found,
             coordinates=coordinates,
@@ -524,7 +524,7 @@ class _Binding:
         if self.learning or self.objective.component.on_orbit is not None:
             why = self._coupled_minimizer if self.learning else ""
             if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
-                self._complain(path, f"{name} has no minimizer{why and f' here: {why}'}", others)
+                self._complain(path, f"{name} has no {why and 'known '}minimizer{why and f': {why}'}", others)
         elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
             what, allowed = complaint_of(name, value, self.minima, self._law)
             if what:

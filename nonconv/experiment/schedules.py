@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from nonconv.components.definitions import Chosen, Limits, Schedule
 from nonconv.experiment.cell import Scheduled
 from nonconv.faults.blame import refusal
-from nonconv.faults.errors import ConfigError
 from nonconv.numerics.arithmetic import Array
 from nonconv.schedules.learning_rate import warmed_up
 
@@ -23,8 +22,10 @@ TRIED_STEPS = 8
 """Steps, of those at which a candidate for a period fails, at which all other candidates are tried."""
 
 
-MOST_TABULATED, PIECE = 2**24, 2**16
+MOST_TABULATED, PIECE = 2**27, 2**16
 """Steps of a schedule that are looked at before a run, and how many at once."""
+MOST_SIZE = 2.0**31 - 1.0
+"""The largest batch size."""
 
 
 class Fit(NamedTuple):
@@ -36,7 +37,7 @@ class Fit(NamedTuple):
 
 def _is_size(values: Array) -> NDArray[np.bool_]:
     """Return which values are batch sizes."""
-    return np.asarray((values >= 1.0) & (values == np.floor(values)) & (values < 2.0**31))
+    return np.asarray((values >= 1.0) & (values == np.floor(values)) & (values <= MOST_SIZE))
 
 
 FITS = {
@@ -61,18 +62,20 @@ class BatchSizes:
     def __call__(self, n: Array) -> Array:
         sizes = _schedule_values(self.schedule, n)
         if not np.all(_is_size(sizes)):
-            if self.schedule.component.tabulated:  # at steps that were not looked at
-                at = int(np.argmin(_is_size(sizes)))
-                raise ConfigError([f"batch_size: is {sizes[at]:g} at step {n[at]:.0f}, not {FITS['batch_size'].words}"])
+            if self.schedule.component.tabulated:  # beyond the run, where it is looked at to advise longer ones
+                return np.clip(np.floor(np.nan_to_num(sizes, nan=1.0)), 1.0, MOST_SIZE)
             raise refusal(self.schedule.component.value, "batch sizes must be whole numbers from 1 to 2147483647")
         return sizes
 
 
-def describe_schedule(schedule: Chosen, constant: Schedule, warmup: int = 0) -> Scheduled:
-    """Return what is known of a schedule in advance. constant: the component that is the same at every step."""
+def describe_schedule(schedule: Chosen, constant: Schedule, least: float, warmup: int = 0) -> Scheduled:
+    """Return what is known of a schedule in advance. constant: the component that is the same at every step.
+
+    least: what its kind may be at least.
+    """
     steady = schedule.component is constant and not warmup
     return Scheduled(
-        _limits(schedule),
+        _possible(_limits(schedule), least),
         float(schedule.parameters.value) if steady else None,
         warmup,
         bool(schedule.component.summable(schedule.parameters)),
@@ -146,6 +149,14 @@ def _limits(schedule: Chosen) -> Limits:
     if not isinstance(limits, Limits):
         raise refusal(schedule.component.limits, "limits must return Limits")
     return limits
+
+
+def _possible(limits: Limits, least: float) -> Limits:
+    """Return limits of what is never below `least`; unknown if there are none.
+
+    A formula may be fit for the steps of a run and for none far beyond, as one that falls to 0 at the last.
+    """
+    return Limits(max(limits.low, least), limits.high) if limits.high >= least else Limits.unknown()
 
 
 def _schedule_values(schedule: Chosen, n: Array) -> Array:

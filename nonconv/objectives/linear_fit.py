@@ -19,9 +19,9 @@ NOTHING = 1e-12
 """Entries of unit vectors that are rounding."""
 ROWS_AT_ONCE = 32
 """Rows of a table in one product of matrices."""
-SEPARABLE = "the classes can be told apart without error, or all but, so longer and longer weights are better"
+SEPARABLE = "the classes can be told apart, or all but, and longer weights are always better"
 LARGE = f"it is computed for at most {MOST_COORDINATES} coordinates"
-UNKNOWN = "it is not known for this law of examples"
+UNKNOWN = "that of this law of examples is not computed"
 KEPT = 8
 """Fits that are kept: the cells of a sweep share their table."""
 

@@ -11,7 +11,7 @@ from nonconv.numerics.arithmetic import Array, Lanes, each, select
 from nonconv.numerics.elementary import exp, log, log1p, sigmoid
 from nonconv.objectives.dense import add_outer, add_weights, affine, linear
 from nonconv.objectives.linear_fit import UNKNOWN, Fit, from_truth, minimize
-from nonconv.objectives.mlp import find_mistakes, softmax
+from nonconv.objectives.mlp import softmax
 
 Loss = Literal["squared", "logistic", "cross_entropy"]
 LOSSES: tuple[str, ...] = get_args(Loss)
@@ -93,6 +93,22 @@ def target(k: LinearModelConstants, y: Array, o: int, i: Lanes) -> Lanes:
     return y[o, i]
 
 
+def find_mistakes(z: Array, n: int, y: Array, out: Array, room: Array) -> None:
+    """Write 1 to out[1] where the class y (1, n) is not that of the largest row of z (rows, n), else 0; room is overwritten.
+
+    Of several largest rows the first counts, as in PyTorch's argmax: at theta = 0, where models start, all are equal.
+    """
+    for i in each(n):
+        room[0, i], room[1, i] = z[0, i], 0.0
+    for o in range(1, len(z)):
+        label = float(o)
+        for i in each(n):
+            room[1, i] = select(z[o, i] > room[0, i], label, room[1, i])
+            room[0, i] = select(z[o, i] > room[0, i], z[o, i], room[0, i])
+    for i in each(n):
+        out[1, i] = select(room[1, i] == y[0, i], 0.0, 1.0)
+
+
 def loss(k: LinearModelConstants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
     """Write the loss of n examples to out[0], and to out[1] 1 where the class with the largest output is wrong.
 
@@ -107,7 +123,7 @@ def loss(k: LinearModelConstants, n: int, theta: Array, x: Array, y: Array, out:
             # log(1 + exp(m)) as max(m, 0) + log1p(exp(-|m|)), which cannot overflow.
             m = (1.0 - 2.0 * y[0, i]) * z[0, i]
             out[0, i] = select(m <= 0.0, 0.0, m) + log1p(exp(-np.abs(m)))
-            out[1, i] = select(m > 0.0, 1.0, 0.0)  # a tie counts as right
+            out[1, i] = select(z[0, i] > 0.0, 1.0 - y[0, i], y[0, i])
     elif k.loss == CROSS_ENTROPY:
         softmax(z, n, delta, room)
         for o in range(k.outputs):

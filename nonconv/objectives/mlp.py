@@ -150,15 +150,6 @@ def softmax(z: Array, n: int, out: Array, room: Array) -> None:
             room[1, i] += out[o, i]
 
 
-def find_mistakes(z: Array, n: int, y: Array, out: Array, room: Array) -> None:
-    """Add 1 to out[1] where the class y (1, n) does not have the largest of the rows of z (rows, n); room is overwritten."""
-    largest(z, n, room)
-    for o in range(len(z)):
-        for i in each(n):
-            # A tie counts as right if the true class is among the largest outputs.
-            out[1, i] += select(y[0, i] == o, select(z[o, i] == room[0, i], 0.0, 1.0), 0.0)
-
-
 def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
     """Write the loss of n examples to out[0], and to out[1] 1 where the class with the largest output is wrong.
 
@@ -184,7 +175,11 @@ def loss(k: MlpConstants, n: int, theta: Array, x: Array, y: Array, out: Array, 
             for i in each(n):
                 out[0, i] += (z[o, i] - target(k, y, o, i)) * (z[o, i] - target(k, y, o, i))
     if k.classes:
-        find_mistakes(z, n, y, out, room)
+        largest(z, n, room)
+        for o in range(len(z)):
+            for i in each(n):
+                # A tie counts as right if the true class is among the largest outputs.
+                out[1, i] += select(y[0, i] == o, select(z[o, i] == room[0, i], 0.0, 1.0), 0.0)
 
 
 def derivative(k: MlpConstants, n: int, z: Array, y: Array, delta: Array, room: Array) -> None:

@@ -60,7 +60,7 @@ def check_shape(h: RotatedQuadratic, shape: Shape) -> list[Complaint]:
     """Refuse eigenvalues of another number than coordinates."""
     if h.eigenvalues is not None and len(h.eigenvalues) != shape.targets:
         what = f"has {len(h.eigenvalues)} numbers for an objective of dim {shape.targets}"
-        return [Complaint("eigenvalues", what, f"{shape.targets} numbers")]
+        return [Complaint("eigenvalues", what, f"{shape.targets} numbers, or dim: {len(h.eigenvalues)}")]
     return []
 
 
@@ -163,14 +163,14 @@ def penalty(k: RotatedQuadraticConstants, theta: Lanes) -> Lanes:
 def minimizer(h: RotatedQuadratic, shape: Shape, known: Known) -> Array | str:
     """Return E X, (dim,)."""
     if known.law is None:
-        return "it is not known for this data"
+        return "that of this data is not computed"
     return "the data have no mean" if np.isnan(known.law.mean).any() else known.law.mean
 
 
 ROTATED_QUADRATIC = Coupled(
     name="rotated_quadratic",
     parameters=RotatedQuadratic,
-    paper="the quadratic of arXiv:2407.08100 in rotated axes; Mezzadri (2007), arXiv:math-ph/0609050, for R",
+    paper="arXiv:2407.08100, in rotated axes; for R Mezzadri (2007), arXiv:math-ph/0609050",
     check=check,
     groups=groups,
     constants=RotatedQuadraticConstants,

@@ -15,10 +15,11 @@ OF_PATHS = ("start", "path_mean", "last")
 
 
 def architecture(run: Run) -> str:
-    """Describe the network: `mlp 4-16-1 relu (function data, 97 parameters)`."""
+    """Describe the network: `mlp 4-16-1 relu (function data, 97 parameters)`; of a linear model the loss as well."""
     objective, layers = run.config["objective"], run.summary["network"]["layers"]
     activation = objective.get("activation", "") if layers and len(layers) > 2 else "linear" if layers else ""
-    words = [objective["name"], "-".join(map(str, layers or [])), activation]
+    kind = objective["loss"] if objective["name"] == "linear_model" else activation
+    words = [objective["name"], "-".join(map(str, layers or [])), kind]
     return f"{' '.join(filter(None, words))} ({objective['data']['name']} data, {run.summary['dim']} parameters)"
 
 

@@ -10,6 +10,7 @@ eigenvalue of C -> C', R and X left out, is 1 or more. For features of one coord
 variance s^2 the stationary E e^2 is rate s^2 / (2 - k rate). Of several targets each has a C of its own, and they add up.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -109,11 +110,11 @@ def growth(cell: Cell) -> float | None:
     Below 1 there is a stationary law with a mean square. From 1 on there is none, even where every path stays finite.
     None where it is not known. Features that are linearly dependent give 1, for what they do not see never changes.
     """
-    maps = _maps(cell)
-    if maps is None:
+    maps, rate, batch = _maps(cell), cell.learning_rate.limits.high, cell.batch_size.limits.low
+    if maps is None or not math.isfinite(rate) or math.isnan(batch):
         return None
-    number, batch = _entries(maps.columns), cell.batch_size.limits.low
-    return growth_of(maps.step(cell.learning_rate.limits.high, batch)[:number, :number])
+    number = _entries(maps.columns)
+    return growth_of(maps.step(rate, batch)[:number, :number])
 
 
 def curvature(cell: Cell) -> tuple[float, float] | None:

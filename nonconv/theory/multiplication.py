@@ -20,6 +20,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.sgd import SGD
+from nonconv.theory import least_squares
 
 DRAWN, FEW, MOST_COUPLED = 4096, 32, 16
 """Examples over which the moments of a coupled objective are taken, or looked for; and most coordinates for which they are."""
@@ -71,7 +72,8 @@ def multiplied(cell: Cell) -> Multiplied | None:
     if not 0.0 < rates.low == rates.high < math.inf or not batches.low == batches.high < math.inf:
         return None
     if p.learning is not None:
-        return _of_coupled(cell, rates.high, batches.high)
+        found_of_all, second = _of_coupled(cell, rates.high, batches.high), least_squares.growth(cell)
+        return found_of_all if found_of_all is None or second is None else found_of_all._replace(second=second)
     if cell.law is None:
         return None
     found = [_of_coordinate(cell, j, rates.high, batches.high) for j in range(min(p.dim, MOST_COORDINATES))]

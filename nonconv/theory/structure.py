@@ -221,7 +221,7 @@ def _scale(cell: Cell) -> tuple[float, ...]:
 def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     """Say why the schedules are not in their limit regime on the spans, and with how many steps they would be; else empty."""
     rate, batch, spans = cell.learning_rate, cell.batch_size, cell.program.plan.spans
-    if not spans or rate.limits.high == 0 or (batch.limits.low == math.inf and rate.limits.known):
+    if not spans or rate.limits.high in (0.0, math.inf) or (batch.limits.low == math.inf and rate.limits.known):
         return "", 0
     unknown = _unknown_limits(cell)
     if unknown:
@@ -240,7 +240,7 @@ def _limit_drive(cell: Cell) -> float:
     rule, h, _ = cell.program.optimizer
     size = float(rule.relative_size(h, np.array([FAR]))[0])
     # A sum of logarithms, for the product may underflow.
-    return math.log2(cell.learning_rate.limits.high) + math.log2(max(size, TINY)) - math.log2(cell.batch_size.limits.low)
+    return math.log2(cell.learning_rate.limits.high) + math.log2(max(size, TINY)) - math.log2(_least_batch(cell))
 
 
 def _fall_steps(cell: Cell) -> int:
