@@ -339,7 +339,7 @@ def test_order_and_held_out_rows() -> None:
     features, targets = numbered(10)
     table = split(features, targets, 0, 0.3, "with_replacement", False, uniforms(1, 10)[0])
     assert CSV.rows(table) == 0
-    assert CSV.rows(table._replace(epochs=True)) == 7
+    assert CSV.rows(table._replace(order="epochs")) == 7
     held_out = CSV.held_out(table)
     assert isinstance(held_out, tuple)
     assert np.array_equal(held_out[0], table.held_out_features.T)

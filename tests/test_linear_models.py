@@ -13,6 +13,7 @@ from scipy import optimize, stats
 from scipy.special import expit
 
 from kit.linear import WIDTH, cell_of, distance
+from kit.runs import run as run_cell
 from nonconv.components.definitions import Shape
 from nonconv.datasets.linear import LINEAR, Linear
 from nonconv.engine.blocks import Block, simulate
@@ -471,3 +472,27 @@ def test_unbounded_features_are_known(folder: Path) -> None:
         data = law(features=features, labels="classes")
         known = structure(cell_of(folder, config_of(linear(data, loss="logistic"), optimizer={"name": "amsgrad"})), None)
         assert [reason.kind for reason in known.reasons] == found
+
+
+# Whole runs
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(
+    ("objective", "word"),
+    [
+        (linear(table(["y"], held_out=0.2)), "linear_model 2-1 squared"),
+        (DATA_OF["rotated"], "rotated_quadratic (normal data, dim 5)"),
+    ],
+)
+def test_a_run_says_what_it_is(objective: dict[str, Any], word: str, folder: Path, tmp_path: Path) -> None:
+    """With exact errors and floors, quantities, and the same bytes when it is made again."""
+    cell = cell_of(folder, config_of(objective, quantities=["excess_risk"], paths=64, steps=40, learning_rate=0.02))
+    files, again = run_cell(cell, tmp_path / "one"), run_cell(cell, tmp_path / "two")
+    assert files == again
+    assert {"theory.csv", "floors_theory.csv", "predictions.json", "quantities.csv"} <= files.keys()
+    assert word in files["summary.md"].decode()
+    assert ("risk.csv" in files) == (objective["name"] == "linear_model")
+    assert ("group_floors.csv" in files) == (objective["name"] == "linear_model")
+    assert ("Theorem 1.1" in files["summary.md"].decode()) == (objective["name"] != "linear_model")
+    assert b"excess_risk" in files["quantities.csv"]

@@ -27,11 +27,11 @@ from nonconv.datasets.table import CSV, Table
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine import program as timetable
 from nonconv.engine.blocks import Block, simulate
-from nonconv.engine.deck import deal
+from nonconv.engine.deck import EVERY_PASS, deal
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Learning, Program, unit_numbers
+from nonconv.engine.program import Learning, Program, Supply, unit_numbers
 from nonconv.engine.reference import Reference
 from nonconv.engine.strata import path_phases
 from nonconv.numerics import rng
@@ -71,7 +71,7 @@ LABELS = Chosen(TEACHER, Teacher(outputs=3, labels="classes"))
 
 def table(x: Array, y: Array, classes: int = 0, *, epochs: bool = True) -> Chosen:
     """The rows of x (rows, features) and y (rows, targets), none of them held out."""
-    return Chosen(CSV, Table(x, y, x[:0], y[:0], classes, epochs))
+    return Chosen(CSV, Table(x, y, x[:0], y[:0], classes, "epochs" if epochs else "with_replacement"))
 
 
 def taught(kind: Kind) -> Chosen:
@@ -129,7 +129,8 @@ def make(
         "batch_size": batches(batch),
         "start": start_of(1, groups[-1].last),
         "record": np.arange(1, steps + 1),
-        "learning": Learning(shape, data.draws(of_data), data.rows(of_data), MLP.work(h, shape), groups, tested),
+        "learning": Learning(shape, data.draws(of_data), MLP.work(h, shape), groups, tested),
+        "supply": Supply(data.order(of_data) if data.rows(of_data) else "with_replacement", data.rows(of_data)),
     }
     return program_of(
         dim=groups[-1].last,
@@ -624,7 +625,7 @@ def test_deal_reaches_every_order_once() -> None:
     """By enumeration: of 4 rows, the 4 * 3 * 2 * 1 outcomes of the draws are the 24 orders."""
     places = [(np.arange(4 - k) + 0.5) / (4 - k) for k in range(4)]
     u = np.array(list(itertools.product(*places))).T.reshape(1, -1)
-    deal(np.empty((4, 24), dtype=np.int32), 0, 4, u, 24)
+    deal(np.empty((4, 24), dtype=np.int32), 0, 4, u, 24, EVERY_PASS, 4)
     orders = (u.reshape(4, 24) * 4).astype(np.int64).T
     assert sorted(map(tuple, orders.tolist())) == list(itertools.permutations(range(4)))
 

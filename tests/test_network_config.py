@@ -254,9 +254,8 @@ def test_the_seed_splits_the_rows() -> None:
 
 def test_epochs_pass_through_the_training_rows() -> None:
     for order, rows in (("epochs", 16), ("with_replacement", 0)):
-        learning = read(network(csv(order=order))).program.learning
-        assert learning is not None
-        assert learning.rows == rows
+        supply = read(network(csv(order=order))).program.supply
+        assert supply[:2] == (order, rows)
 
 
 # Files

@@ -396,6 +396,8 @@ class Distribution(Component):
     sample: (constants of a coordinate, uniform) -> number; runs on lanes.
     draws: uniforms of one sample: one for each coordinate, one for the row of a table, or none (nothing is random).
     dim: parameters -> the one dimension it has, or None when any will do.
+    rows: parameters -> how many equally likely values or rows there are, if finitely many, so that they may be passed through
+        in an order: `sample` gives row k for the uniform (k + 1/2) / rows. 0: they have none.
     form: parameters -> the same law with another `prepare` and `sample`, which are shorter for these parameters; None if this
         one serves.
     atoms: (parameters, dim) -> all values of a finite law, (K, dim), or (K, 1) where coordinates share them, and their
@@ -408,6 +410,7 @@ class Distribution(Component):
     sample: Callable[[Any, Lanes], Lanes]
     draws: Literal["each", "row", "none"] = "each"
     dim: Callable[[Parameters], int | None] = field(default=lambda parameters: None)
+    rows: Callable[[Parameters], int] = lambda parameters: 0
     form: "Callable[[Parameters], Distribution | None]" = field(default=lambda parameters: None)
     atoms: Callable[[Parameters, int], tuple[Array, Array] | None] | None = None
 
@@ -466,6 +469,10 @@ class Layers(NamedTuple):
 
 LabelNoise = Literal["none", "bounded", "unbounded"]
 
+Order = Literal["with_replacement", "epochs", "once", "cyclic"]
+"""How paths pass through rows: each drawn from all; shuffled anew for every pass; shuffled once; in the order given."""
+ORDERS: tuple[Order, ...] = Order.__args__  # type: ignore[attr-defined]  # the words that a Literal lists
+
 
 class Truth(NamedTuple):
     """What is known exactly of examples that are drawn from a law, whose features are independent and symmetric.
@@ -504,7 +511,8 @@ class Dataset(Component):
     draws: parameters -> how many uniforms in [0, 1) one example takes. One that is a row of a table takes the row's first.
     sample: (constants, n, u, x, y) -> None. Writes the features (features, n) and targets (targets, n) of n examples from
         their uniforms (draws, n), element by element of the last axis.
-    rows: parameters -> 0 if examples are independent; else how many rows are passed through in epochs, each row once.
+    rows: parameters -> 0 if examples are independent; else how many rows are passed through in an order.
+    order: parameters -> that order.
     held_out: parameters -> the examples that measure a risk: features (features, H) and targets (targets, H) that are
         never trained on, or how many to draw from `sample`.
     training: parameters -> the examples that paths learn from, features (features, N) and targets (targets, N), if there are
@@ -526,6 +534,7 @@ class Dataset(Component):
     source: Callable[[Parameters], Layers | None] = lambda parameters: None
     examples: Callable[[Parameters], int | None] = lambda parameters: None
     rows: Callable[[Parameters], int] = lambda parameters: 0
+    order: Callable[[Parameters], Order] = lambda parameters: "epochs"
     held_out: Callable[[Parameters], int | tuple[Array, Array]] = lambda parameters: 0
     training: Callable[[Parameters], tuple[Array, Array] | None] = lambda parameters: None
     truth: Callable[[Parameters], Truth | None] = lambda parameters: None
@@ -639,3 +648,16 @@ class Schedule(Component):
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
     tabulated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iterate(Component):
+    """A process made of the iterates: the last one, a running average, or the optimizer's own.
+
+    weight: (parameters, n, steps) -> array like n: with which weight in [0, 1] a running average takes theta_n, from
+        average_0 = theta_0 on. steps: of the run. None: it is no average.
+    own: whether it is the optimizer's own (Optimizer.own).
+    """
+
+    weight: Callable[[Parameters, Array, int], Array] | None = None
+    own: bool = False

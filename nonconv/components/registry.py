@@ -11,6 +11,7 @@ from nonconv.components.definitions import (
     Dataset,
     Distribution,
     Initialisation,
+    Iterate,
     Objective,
     Optimizer,
     Schedule,
@@ -25,6 +26,8 @@ MADE_OF: dict[str, type[Component] | tuple[type[Component], ...]] = {
     "data": Distribution,
     "start": (Distribution, Initialisation),
     "dataset": Dataset,
+    "drift": Schedule,
+    "iterate": Iterate,
     "quantity": Quantity,
 }
 """The classes that components of a kind may have, by kind; `register` refuses others."""

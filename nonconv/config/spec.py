@@ -280,6 +280,16 @@ Xis = Annotated[
 ]
 
 
+Ends = Annotated[tuple[Number | None, Number | None], Tag("one")]
+Domain = Annotated[
+    Ends | Annotated[tuple[tuple[Number | None, Number | None], ...], Len(1), Tag("many")],
+    Discriminator(
+        lambda value: "many" if isinstance(value, list | tuple) and value and isinstance(value[0], list | tuple) else "one"
+    ),
+]
+DOMAIN = "[low, high], or a list of dim such pairs; null for an end that there is not"
+
+
 def start_union(catalogue: Catalogue) -> Any:
     """Return the type of a start: a point, or a distribution that is drawn for each path."""
     return Annotated[Point | Annotated[component_union(catalogue, "start"), Tag("word")], Discriminator(_tag_of_value)]
@@ -378,6 +388,17 @@ class Experiment:
         AsItIs(f"{POINT}, or a distribution drawn for each path"),
         Doc("the iterate before step 1"),
     ] = 0.0
+    domain: Annotated[
+        Domain | None,
+        AsItIs(DOMAIN),
+        Doc("every step is projected on it; left out: all numbers"),
+    ] = None
+    iterates: Annotated[
+        Any,
+        OneOf("iterate"),
+        AsItIs("a list of iterates, last first: last, or averages such as {name: polyak, after: 0.5}"),
+        Doc("the processes that are measured; left out: the last iterate alone"),
+    ] = None
     xi: Annotated[
         Xis,
         AsItIs(f"minimizer, nearest_minimum, adam_zero, start, path_mean, last, {POINT}; or a list of these"),
@@ -401,6 +422,15 @@ class Experiment:
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` tests the result against")] = None
 
 
+def _iterates(catalogue: Catalogue) -> Any:
+    """Return the type of `iterates`: a list, or one alone."""
+    one = component_union(catalogue, "iterate")
+    several = tuple[one, ...]  # type: ignore[valid-type]  # made at run time
+    written = Union[one, several]  # type: ignore[valid-type]  # noqa: UP007  # as above
+    listed = BeforeValidator(lambda value: [value] if isinstance(value, str | dict) else value, json_schema_input_type=written)
+    return Annotated[several, Len(1), listed]
+
+
 def _plugins_input_type(plugin: type[BaseModel]) -> Any:
     """Return the type of `plugins` as it may be written, for the JSON Schema."""
     one = Union[str, plugin]  # type: ignore[valid-type]  # noqa: UP007  # made at run time
@@ -420,6 +450,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     # The fields below differ from their annotations: a config may write them in several forms.
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
+    fields["iterates"] = (_iterates(catalogue) | None, _field(by_name["iterates"]))
     several = tuple[component_union(catalogue, "quantity"), ...]  # type: ignore[misc, valid-type]  # made at run time
     as_list = BeforeValidator(_list_one, json_schema_input_type=several)
     listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]  # type: ignore[valid-type]

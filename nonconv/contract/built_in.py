@@ -4,11 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component
+from nonconv.components.definitions import ORDERS, Component, Order
 from nonconv.data.discrete import DISCRETE
 from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS
-from nonconv.datasets.table import CSV, DIABETES, DIGITS, Order, Table, split
+from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
 from nonconv.schedules.formula import FORMULA as STEPS
@@ -51,7 +51,7 @@ def _table(classes: int, order: Order) -> Table:
     return split(features, targets, classes, 0.2, order, True, np.arange(14) / 14.0)
 
 
-_TABLES = [_table(classes, order) for classes in (0, 3) for order in ("with_replacement", "epochs")]
+_TABLES = [_table(classes, order) for classes in (0, 3) for order in ORDERS]
 FROM_FILES: dict[Component, list[Any]] = {
     ROWS_OF_CSV: [_Rows(np.array([[0.0, -1.0], [1.0, 0.5], [2.0, 1.0], [7.0, 0.0], [7.0, 0.25]]))],
     CSV: _TABLES,

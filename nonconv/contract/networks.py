@@ -14,7 +14,7 @@ from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset,
 from nonconv.contract.broken import Broken, Check, demand_same_bits, slow
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
-from nonconv.engine.program import Learning, Program
+from nonconv.engine.program import Learning, Program, Supply
 from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
@@ -55,7 +55,8 @@ def _program(network: Chosen, data: Chosen, **changes: Any) -> Program:
         "batch_size": lambda n: np.full_like(n, float(BATCH)),
         "start": _random("start", groups[-1].last),
         "record": np.arange(1, STEPS + 1),
-        "learning": Learning(shape, draws, rows, network.component.work(h, shape), groups, none),
+        "learning": Learning(shape, draws, network.component.work(h, shape), groups, none),
+        "supply": Supply(examples.order(data.parameters) if rows else "with_replacement", rows),
     }
     return Program(**(whole | changes))
 

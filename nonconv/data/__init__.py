@@ -4,8 +4,9 @@ Each law states its exact moments, and draws a number by inversion or by a table
 """
 
 from nonconv.components.registry import Registry
+from nonconv.data.common import Common
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
-from nonconv.data.discrete import DISCRETE, RADEMACHER, TWO_POINT
+from nonconv.data.discrete import DISCRETE, RADEMACHER, SEQUENCE, TWO_POINT
 from nonconv.data.empirical import CSV
 from nonconv.data.heavy_tailed import CAUCHY, LAPLACE, PARETO, STUDENT_T
 from nonconv.data.initial import GLOROT, HE, LECUN, WEIGHTS
@@ -14,7 +15,7 @@ LAWS = (
     *(TWO_POINT, RADEMACHER, UNIFORM, LOG_UNIFORM, DISCRETE, NORMAL, TRUNCATED_NORMAL),
     *(STUDENT_T, CAUCHY, LAPLACE, PARETO),
 )
-DATA = Registry("data", "data distributions", *LAWS, CSV)
+DATA = Registry("data", "data distributions", *LAWS, SEQUENCE, CSV, common=Common)
 STARTS = Registry(
     "start",
     "starting points",

@@ -11,10 +11,13 @@ from annotated_types import Interval, Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Distribution, Law
+from nonconv.components.parameters import Words
 from nonconv.data.values import Value, complain_unless_ordered, fourth_power
 from nonconv.numerics.arithmetic import Array, Lanes, index, select
 from nonconv.system.words import count
 
+EQUAL = 1e-12
+"""Probabilities that differ by no more are equal: a third is no number of a config."""
 MOST_POINTS = 10_000
 """Most points of a `discrete` law."""
 
@@ -85,6 +88,7 @@ TWO_POINT = Distribution(
     constants=TwoPointConstants,
     prepare=prepare_two_point,
     sample=sample_two_point,
+    rows=lambda h: 2 if h.p_high == 0.5 else 0,
 )
 
 
@@ -101,6 +105,7 @@ RADEMACHER = Distribution(
     constants=TwoPointConstants,
     prepare=lambda h, dim: prepare_two_point(TwoPoint(), dim),
     sample=sample_two_point,
+    rows=lambda h: 2,
 )
 
 
@@ -184,4 +189,77 @@ DISCRETE = Distribution(
     constants=DiscreteConstants,
     prepare=prepare_discrete,
     sample=sample_discrete,
+    rows=lambda h: len(h.values) if np.ptp(h.probabilities) <= EQUAL else 0,
+)
+
+
+class Sequence(NamedTuple):
+    """A list of values, each equally likely; with an order they are passed through one after another.
+
+    Values may repeat, and all coordinates of a datum have the same one; or each entry of `rows` is a whole datum, a number
+    for each coordinate. order: cyclic is the sequence itself, as in deterministic counterexamples of online learning.
+    """
+
+    values: Annotated[tuple[Value, ...] | None, Len(1, MOST_POINTS), Doc("numbers, one for each datum")] = None
+    rows: Annotated[
+        tuple[tuple[Value, ...], ...] | None,
+        Len(1, MOST_POINTS),
+        Words("a list of lists of dim numbers"),
+        Doc("data of several coordinates, instead of values"),
+    ] = None
+
+
+class SequenceConstants(NamedTuple):
+    """size (dim,): the number of data. values (dim, size): the numbers coordinate by coordinate."""
+
+    size: Lanes
+    values: Lanes
+
+
+def check_sequence(h: Sequence) -> list[Complaint]:
+    """Refuse both values and rows, or neither, and rows of different lengths."""
+    if (h.values is None) is (h.rows is None):
+        return [Complaint("values" if h.rows is None else "rows", "a sequence has either values or rows")]
+    if h.rows is not None and (len(set(map(len, h.rows))) > 1 or not h.rows[0]):
+        return [Complaint("rows", "all rows need as many numbers, one for each coordinate")]
+    return []
+
+
+def sequence_table(h: Sequence, dim: int) -> Array:
+    """Return the data, shape (number, dim)."""
+    return np.repeat(np.array(h.values)[:, None], dim, axis=1) if h.rows is None else np.array(h.rows)
+
+
+def law_of_sequence(h: Sequence, dim: int) -> Law:
+    """Return the exact moments of a datum drawn at random."""
+    table = sequence_table(h, dim)
+    laws = [law_on_points(column, np.full(len(table), 1.0 / len(table)), 1) for column in table.T]
+    arrays = {name: np.concatenate([law.arrays()[name] for law in laws]) for name in laws[0].arrays()}
+    return Law(**arrays, symmetric=all(law.symmetric for law in laws), moments=np.inf)
+
+
+def prepare_sequence(h: Sequence, dim: int) -> SequenceConstants:
+    """Return the columns as contiguous arrays, since a kernel works on one coordinate at a time."""
+    table = sequence_table(h, dim)
+    return SequenceConstants(np.full(dim, float(len(table))), np.ascontiguousarray(table.T))
+
+
+def sample_sequence(k: SequenceConstants, u: Lanes) -> Lanes:
+    """Return the number at place floor(u size)."""
+    return k.values[index(u * k.size)]
+
+
+SEQUENCE = Distribution(
+    name="sequence",
+    parameters=Sequence,
+    paper="Reddi, Kale & Kumar (2018), arXiv:1904.09237: online counterexamples",
+    check=check_sequence,
+    law=law_of_sequence,
+    constants=SequenceConstants,
+    prepare=prepare_sequence,
+    sample=sample_sequence,
+    draws="row",
+    dim=lambda h: None if h.rows is None else len(h.rows[0]),
+    rows=lambda h: len(h.values or h.rows or ()),
+    atoms=lambda h, dim: (sequence_table(h, dim), np.full(len(sequence_table(h, dim)), 1.0 / len(sequence_table(h, dim)))),
 )

@@ -97,6 +97,7 @@ CSV = Distribution(
     prepare=prepare,
     sample=sample,
     draws="row",
+    rows=lambda h: len(h.table),
     dim=lambda h: len(h.columns),
     atoms=lambda h, dim: (h.table, np.full(len(h.table), 1.0 / len(h.table))),
 )

@@ -7,7 +7,8 @@ u (draws, n). It runs in kernels too, where n is examples times lanes.
 from nonconv.components.registry import Registry
 from nonconv.datasets.function import FUNCTION
 from nonconv.datasets.linear import LINEAR
+from nonconv.datasets.supply import Common
 from nonconv.datasets.table import CSV, DIABETES, DIGITS
 from nonconv.datasets.teacher import TEACHER
 
-DATASETS = Registry("dataset", "datasets", TEACHER, FUNCTION, LINEAR, CSV, DIABETES, DIGITS)
+DATASETS = Registry("dataset", "datasets", TEACHER, FUNCTION, LINEAR, CSV, DIABETES, DIGITS, common=Common)

@@ -1,7 +1,7 @@
 """Rows of a table, the user's own or shipped: csv, diabetes, digits.
 
 Once loaded, all three are a `Table` and share every function. A row is drawn by one uniform: with replacement, or in
-epochs, where the engine replaces the uniform by one that selects the row to come.
+an order, where the engine replaces the uniform by one that selects the row to come.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,16 @@ from annotated_types import Interval, Len
 from numpy.typing import NDArray
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Dataset, Files, Shape, Unusable
+from nonconv.components.definitions import Complaint, Dataset, Files, Order, Shape, Unusable
 from nonconv.numerics.arithmetic import Array, each, index
 from nonconv.numerics.moments import center_and_spread
 
-Order = Literal["with_replacement", "epochs"]
-OrderOfRows = Annotated[Order, Doc("rows are drawn with replacement, or each path passes through all, shuffled anew each time")]
+OrderOfRows = Annotated[
+    Order,
+    Doc(
+        "drawn with replacement; or passes through all rows: shuffled for each (epochs), once for all (once), or never (cyclic)"
+    ),
+]
 Standardise = Annotated[
     bool, Doc("subtract each column's mean and divide by its standard deviation, both of the training rows")
 ]
@@ -69,7 +73,7 @@ class Table(NamedTuple):
     """What the definitions need of a `Csv`, `Diabetes` or `Digits`: its numbers as they are learned from, row by row.
 
     features, targets (rows, columns): the training rows. held_out_features, held_out_targets: the rows that measure the
-    risk. classes: how many, or 0 if targets are any numbers. epochs: whether each epoch passes through all rows.
+    risk. classes: how many, or 0 if targets are any numbers. order: how paths pass through the rows.
     """
 
     features: Array
@@ -77,7 +81,7 @@ class Table(NamedTuple):
     held_out_features: Array
     held_out_targets: Array
     classes: int
-    epochs: bool
+    order: Order
 
 
 class TableConstants(NamedTuple):
@@ -155,7 +159,7 @@ def split(
     if standardise and classes == 0:
         targets = standardise_columns(targets, ~held_out, "targets", names[count:], False)
     parts = (features[~held_out], targets[~held_out], features[held_out], targets[held_out])
-    return Table(*parts, classes, order == "epochs")
+    return Table(*parts, classes, order)
 
 
 def standardise_columns(
@@ -278,7 +282,8 @@ def component(
         sample=sample,
         label_noise=lambda h: "bounded",  # there are finitely many rows, and y is no known function of x
         examples=lambda h: len(h.features),
-        rows=lambda h: len(h.features) if h.epochs else 0,
+        rows=lambda h: 0 if h.order == "with_replacement" else len(h.features),
+        order=lambda h: h.order,
         held_out=held_out,
         training=lambda h: (by_column(h.features), by_column(h.targets)),
     )

@@ -1,15 +1,16 @@
 """Simulate one block: consecutive paths, moved together from their start to the last step."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.engine.causes import CAUSES, SQUARES
-from nonconv.engine.moving import Moving, Stopped
+from nonconv.engine.moving import Moving, Sampled, Snapshots, Stopped
 from nonconv.engine.plan import Span
 from nonconv.engine.program import LARGEST_BLOCK, Engine, Learning, Program
 from nonconv.engine.replay import Failed, Progress, find_failures, find_lost, find_progress
@@ -51,13 +52,25 @@ class Examined(NamedTuple):
     training: Array | None = None
 
 
+class Iterates(NamedTuple):
+    """What was seen of one kind of iterate of a block: see Block."""
+
+    theta: Array
+    seen: Array
+    twins: tuple[Array, ...]
+    sampled: tuple[Array, ...]
+    sampled_twins: tuple[Array, ...]
+    whole: Whole | None = None
+
+
 @dataclass(frozen=True)
 class Block:
     """What a block leaves behind. theta (R, dim, paths) at the recorded steps; start, average (dim, paths).
 
     seen (marks, dim, paths): the iterates at the steps of `marks`, the recorded ones among them. twins: for each span
     of the plan the twins at its twin_marks. sampled (strata, dim, paths): for each span the iterates at the steps of
-    `Span.looks`. sampled_twins: the twins at the same steps, in the strata of `Span.late`.
+    `Span.looks`. sampled_twins: the twins at the same steps, in the strata of `Span.late`. averages: the same of each running
+    average of the program.
     lowest, highest (dim, paths): of all iterates; empty without track_range.
     whole: what the first paths did on every step, if some are `followed`.
     """
@@ -75,6 +88,7 @@ class Block:
     sampled_twins: tuple[Array, ...]
     lowest: Array
     highest: Array
+    averages: tuple[Iterates, ...] = ()
     examined: Examined | None = None
     whole: Whole | None = None
 
@@ -83,13 +97,13 @@ class Block:
 class Seen:
     """What is seen of programs that move together, their coordinates one after another: see Block, per span where it is.
 
-    marked (marks, dim, paths): of all paths.
+    marked: of all paths.
     """
 
-    marked: Array
-    twins: list[Array] = field(default_factory=list)
-    sampled: list[Array] = field(default_factory=list)
-    sampled_twins: list[Array] = field(default_factory=list)
+    marked: Snapshots
+    twins: list[Snapshots] = field(default_factory=list)
+    sampled: list[Sampled] = field(default_factory=list)
+    sampled_twins: list[Sampled] = field(default_factory=list)
 
 
 def block_size(program: Program) -> int:
@@ -98,7 +112,8 @@ def block_size(program: Program) -> int:
     Their snapshots take at most SNAPSHOT_BYTES. A function of the config alone, so that the order of merges is one too.
     """
     worthwhile = math.ceil(WORTHWHILE_SAMPLES / (program.samples * program.steps * LANES)) * LANES
-    fitting = SNAPSHOT_BYTES // (8 * program.dim * program.plan.snapshots(program.record)) // SMALLEST_BLOCK * SMALLEST_BLOCK
+    numbers = program.dim * (1 + program.more_iterates) * program.plan.snapshots(program.record)
+    fitting = SNAPSHOT_BYTES // (8 * numbers) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))
 
 
@@ -106,7 +121,8 @@ def most_together(program: Program) -> int:
     """Return how many programs with this program's `batch_key` are moved together, itself included."""
     if program.learning or program.orbit is not None:
         return 1
-    snapshots = 8 * program.dim * program.plan.snapshots(program.record) * block_size(program)
+    numbers = program.dim * (1 + program.more_iterates) * program.plan.snapshots(program.record)
+    snapshots = 8 * numbers * block_size(program)
     fitting = ROWS_TOGETHER // program.dim, STEPS_TOGETHER // program.steps, 2 * SNAPSHOT_BYTES // snapshots
     return max(1, min(fitting))
 
@@ -132,15 +148,15 @@ def _simulate(
 ) -> list[Block]:
     """Move the programs together, their twins after each span's start, and return a block per program."""
     moving, program = Moving(programs, together, first, paths, stop), programs[0]
-    seen = Seen(np.empty((len(program.marks), *moving.theta.shape)))
+    seen = Seen(Snapshots.of(len(program.marks), moving))
     done = 0
     for span in program.plan.spans:
         moving.go(program.marks, seen.marked, done, span.first)
         hits = find_hits(program.seed, first, paths, span, together.tile)
         if program.plan.wanted.twin:
             _follow_twin(moving.twin(span.first), span, hits, seen, alone)
-        seen.sampled.append(np.empty((span.strata, *moving.theta.shape)))
-        moving.go(program.marks, seen.marked, span.first, span.last, hits, seen.sampled[-1])
+        seen.sampled.append(Sampled.of(hits, span.strata, moving))
+        moving.go(program.marks, seen.marked, span.first, span.last, seen.sampled[-1])
         done = span.last
     moving.go(program.marks, seen.marked, done, program.steps)
     return [_block(each, alone[k], k, moving, seen) for k, each in enumerate(programs)]
@@ -154,29 +170,44 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         return np.ascontiguousarray(rows[..., number * program.dim : (number + 1) * program.dim, :])
 
     first, stop, marks, average = moving.first, moving.stop, program.marks, moving.mean()
-    start, seen, average = own(moving.start), own(all_seen.marked), None if average is None else own(average)
+    start, average = own(moving.start), None if average is None else own(average)
     failed = find_failures(program, engine, first, own(moving.theta), moving.suspects(number), stop)
-    sampled = tuple(map(own, all_seen.sampled))
-    _lose(program, failed, first, seen, sampled, average)
-    # Without floors the marks are the recorded steps: no copy then.
-    theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
+
+    def iterates(of: Callable[[Snapshots | Sampled], Array]) -> Iterates:
+        """Return what was seen of one kind of iterate; `of` takes it from what was seen of all."""
+        seen, sampled = own(of(all_seen.marked)), tuple(own(of(one)) for one in all_seen.sampled)
+        _lose(program, failed, first, seen, sampled)
+        twins, sampled_twins = (tuple(own(of(one)) for one in every) for every in (all_seen.twins, all_seen.sampled_twins))
+        # Without floors the marks are the recorded steps: no copy then.
+        theta = seen if len(marks) == len(program.record) else seen[np.searchsorted(marks, program.record)]
+        return Iterates(theta, seen, twins, sampled, sampled_twins)
+
+    followed = program.followed if first == 0 else 0
+    whole = follow(program, engine, followed, stop) if followed else ()
+
+    last = iterates(lambda seen: seen.theta)
+    if average is not None:
+        _lose_average(failed, first, average)
     return Block(
         first=first,
         start=start,
-        theta=theta,
+        **last._replace(whole=whole[0] if whole else None)._asdict(),
         average=average,
         failed=failed,
-        progress=find_progress(program, engine, first, start, theta, stop),
+        progress=find_progress(program, engine, first, start, last.theta, stop),
         marks=marks,
-        seen=seen,
-        twins=tuple(map(own, all_seen.twins)),
-        sampled=sampled,
-        sampled_twins=tuple(map(own, all_seen.sampled_twins)),
         lowest=own(moving.lowest),
         highest=own(moving.highest),
-        examined=_examine(program, engine, start, theta, stop),
-        whole=follow(program, engine, program.followed, stop) if program.followed and first == 0 else None,
+        averages=tuple(
+            iterates(partial(_average, k))._replace(whole=whole[1 + k] if whole else None) for k in range(program.more_iterates)
+        ),
+        examined=_examine(program, engine, start, last.theta, stop),
     )
+
+
+def _average(k: int, seen: Snapshots | Sampled) -> Array:
+    """Return what was seen of average k."""
+    return seen.averages[:, k]
 
 
 def summary_steps(record: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -233,19 +264,26 @@ def _find_unmoved(program: Program, learning: Learning, idle: Callable[..., Any]
     return [layer.reshape(len(layer), -1, paths).all(axis=1) for layer in idle(program.objective.constants, n, work)]
 
 
-def _lose(
-    program: Program, failed: Sequence[Failed], first: int, seen: Array, sampled: Sequence[Array], average: Array | None
-) -> None:
-    """Set to nan what was seen of paths whose squares of gradients left the range of numbers, from that step on."""
+def _lost(failed: Sequence[Failed], first: int) -> Iterator[tuple[int, int]]:
+    """Yield lane and step of each path whose squares of gradients left the range of numbers."""
     for one in failed:
         if one.cause == CAUSES[SQUARES]:
-            lane = one.replicate - first
-            seen[program.marks >= one.step, :, lane] = np.nan
-            for span, numbers in zip(program.plan.spans, sampled, strict=True):
-                if span.last >= one.step:
-                    numbers[:, :, lane] = np.nan
-            if average is not None:
-                average[:, lane] = np.nan
+            yield one.replicate - first, one.step
+
+
+def _lose(program: Program, failed: Sequence[Failed], first: int, seen: Array, sampled: Sequence[Array]) -> None:
+    """Set to nan what was seen of paths whose squares of gradients left the range of numbers, from that step on."""
+    for lane, step in _lost(failed, first):
+        seen[program.marks >= step, :, lane] = np.nan
+        for span, numbers in zip(program.plan.spans, sampled, strict=True):
+            if span.last >= step:
+                numbers[:, :, lane] = np.nan
+
+
+def _lose_average(failed: Sequence[Failed], first: int, average: Array) -> None:
+    """Set to nan the means (dim, paths) of paths whose squares of gradients left the range of numbers."""
+    for lane, _ in _lost(failed, first):
+        average[:, lane] = np.nan
 
 
 def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen, engines: Sequence[Engine]) -> None:
@@ -254,13 +292,14 @@ def _follow_twin(twin: Moving, span: Span, hits: Hits, seen: Seen, engines: Sequ
     engines: of each program alone.
     """
     origin = twin.saved()
-    seen.twins.append(np.empty((len(span.twin_marks), *twin.theta.shape)))
-    seen.sampled_twins.append(np.empty((span.strata - span.late.start, *twin.theta.shape)))
-    twin.go(span.twin_marks, seen.twins[-1], span.first, span.last, hits, seen.sampled_twins[-1])
+    seen.twins.append(Snapshots.of(len(span.twin_marks), twin))
+    seen.sampled_twins.append(Sampled.of(hits, span.strata - span.late.start, twin))
+    twin.go(span.twin_marks, seen.twins[-1], span.first, span.last, seen.sampled_twins[-1])
     for k, program in enumerate(twin.programs):
         suspects = twin.suspects(k)
         if suspects.any():
             lost = find_lost(origin.alone(k, engines[k]), suspects, span.first, span.last)
             own = np.ix_([*range(k * program.dim, (k + 1) * program.dim)], np.flatnonzero(lost))
             for numbers in (seen.twins[-1], seen.sampled_twins[-1]):
-                numbers[:, own[0], own[1]] = np.nan
+                numbers.theta[:, own[0], own[1]] = np.nan
+                numbers.averages[:, :, own[0], own[1]] = np.nan

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nonconv.engine.causes import UNKNOWN, Codes, causes, traced
 from nonconv.engine.program import Motion, Program
-from nonconv.engine.reference import Reference
+from nonconv.engine.reference import Reference, Step
 from nonconv.numerics.arithmetic import Array
 
 IS_WIDE = np.finfo(np.longdouble).maxexp > np.finfo(np.float64).maxexp
@@ -45,22 +45,29 @@ class Inspector(Reference):
         shape = motion.theta.shape
         return self._found or Inspected(np.full(shape, UNKNOWN, dtype=np.int8), np.full(shape, np.nan), None)
 
-    def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
+    def _step(self, step: Step) -> None:
         """Find out about one step of all paths; nothing moves."""
-        learning, rule = self.program.learning, self.program.optimizer.component
-        if learning and samples * theta.shape[1] * (learning.work + sum(learning.shape[:2])) > MOST_NUMBERS:
+        learning, rule, theta, state = self.program.learning, self.program.optimizer.component, step.theta, step.state
+        if learning and step.samples * theta.shape[1] * (learning.work + sum(learning.shape[:2])) > MOST_NUMBERS:
             return
         rows: Any = theta if learning else [traced(row) for row in theta]
-        per_step, rate = rule.per_step(*coefficients[:-1]), coefficients[-1]
-        found = list(self._mean_gradients(rows, samples, u))
+        per_step, rate = rule.per_step(*step.coefficients[: len(rule.per_step._fields)]), step.coefficients[-1]
+        step = step._replace(theta=rows)
+        found = self._changed_gradients(step, self._mean_gradients(step))
         gradient = np.array([np.asarray(row) for row in found])
         # All coordinates as lanes: the update of one depends on no other.
         g = traced(gradient.ravel(), np.concatenate([causes(row) for row in found]))
         flat = state.reshape(len(state), theta.size)
-        direction, _ = rule.update(per_step, rule.state(*map(traced, flat)), g)
-        why = causes(traced(theta.ravel()) - rate * direction).reshape(theta.shape)
+        pulls = [step.between["pull"] * np.ravel(theta)] if self.program.parts.pull else []
+        direction, _ = rule.update(per_step, rule.state(*map(traced, flat)), g, *map(traced, pulls))
+        ways, why = rate * direction, np.empty(theta.shape, dtype=np.int8)
+        codes = causes(ways).reshape(theta.shape)
+        for j, way in enumerate(np.asarray(ways).reshape(theta.shape)):
+            why[j] = causes(self._moved(step, j, traced(theta[j]), traced(way, codes[j])))
         way = None
         if IS_WIDE:
-            wide, _ = rule.update(per_step, rule.state(*flat.astype(np.longdouble)), gradient.ravel().astype(np.longdouble))
-            way = np.asarray(-np.longdouble(rate) * wide).reshape(theta.shape)
+            wider = (row.astype(np.longdouble) for row in (gradient.ravel(), *pulls))
+            wide, _ = rule.update(per_step, rule.state(*flat.astype(np.longdouble)), *wider)
+            lead = (np.longdouble(rate) * wide).reshape(theta.shape)
+            way = np.array([self._moved(step, j, row.astype(np.longdouble), lead[j]) - row for j, row in enumerate(theta)])
         self._found = Inspected(why, gradient, way)

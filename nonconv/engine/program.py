@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import Chosen, Configured, Distribution, Group, Objective, Optimizer, Shape
+from nonconv.components.definitions import Chosen, Configured, Distribution, Group, Objective, Optimizer, Order, Shape
 from nonconv.engine.plan import NO_PLAN, Plan
 from nonconv.engine.strata import Hits
 from nonconv.faults.blame import refusal
@@ -23,7 +23,11 @@ LARGEST_BLOCK = 1024
 
 
 class Slice(NamedTuple):
-    """A run of consecutive steps. coefficients (steps, columns): the optimizer's PerStep fields, then the learning rate."""
+    """A run of consecutive steps.
+
+    coefficients (steps, columns): the optimizer's PerStep fields, the columns of Program.columns, the learning rate.
+    first_draw: of the datum of the first step, which may be held since an earlier one.
+    """
 
     first_step: int
     coefficients: Array
@@ -31,28 +35,107 @@ class Slice(NamedTuple):
     first_draw: int
 
 
+class Supply(NamedTuple):
+    """How data depend on the step.
+
+    order: of the rows, of which there are `rows`; with_replacement needs none. hold: steps that use each batch.
+    drift: what is added to every datum of a step, n (steps,) -> (steps,); None for nothing. In a network to every target.
+    """
+
+    order: Order = "with_replacement"
+    rows: int = 0
+    hold: int = 1
+    drift: Callable[[Array], Array] | None = None
+
+
+class Modifiers(NamedTuple):
+    """What is done to gradients and iterates beside the rule; None where nothing is.
+
+    clip_value: largest size of a coordinate of the gradient. clip_norm: of its Euclidean norm; clip_eps is added to the norm
+    that divides. l2: times theta is added to the gradient, after clipping. decay: theta shrinks by rate x decay per step.
+    """
+
+    clip_value: float | None = None
+    clip_norm: float | None = None
+    clip_eps: float = 0.0
+    l2: float | None = None
+    decay: float | None = None
+
+
+class Average(NamedTuple):
+    """A running average of the iterates: average <- (1 - weight) average + weight theta, from theta_0 on.
+
+    weight: n (steps,) -> (steps,), each in [0, 1]; of one program, whose number of steps it knows.
+    """
+
+    label: str
+    weight: Callable[[Array], Array]
+
+
+AS_THEY_COME, UNCHANGED = Supply(), Modifiers()
+"""Of a program that asks for nothing else."""
+
+
+class Parts(NamedTuple):
+    """Which parts of a step a program uses: the text of its kernel has these alone."""
+
+    order: Order = "with_replacement"
+    hold: bool = False
+    drift: bool = False
+    noise: Distribution | None = None
+    clip_value: bool = False
+    clip_norm: bool = False
+    l2: bool = False
+    decay: bool = False
+    pull: bool = False
+    domain: bool = False
+    averages: int = 0
+    own: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether paths move as the rule says, by data that do not depend on the step."""
+        return self._replace(averages=0, own=False) == PLAIN
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the timetable between the fields of PerStep and the learning rate."""
+        clip_norm = ("clip_norm", "clip_eps") if self.clip_norm else ()
+        names = [name for name in ("drift", "clip_value", "l2", "decay", "pull") if getattr(self, name)]
+        return (*names, *clip_norm, *(f"{part}{k}" for k in range(self.averages) for part in ("keep", "weight")))
+
+
+PLAIN = Parts()
+"""Of a program that uses none."""
+
+
 class Motion(NamedTuple):
     """One task of an engine: move the paths of a block by the steps of a slice.
 
     theta (dim, paths), state (slots, dim, paths): moved in place.
+    averages (K, dim, paths): the running averages, moved in place; K is 0 where none is wanted.
     average (dim, paths): theta is added to it from index average_from of the slice on.
     lowest, highest (dim, paths): widened to hold theta after each step, unless empty.
     coefficients (steps, columns): the PerStep fields, then the learning rate; of several programs, one after another.
     batch_size (steps,): samples per step.
-    marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths).
-    hits: when single paths are looked at, those after other steps among them. sampled (rows, dim, paths): where theta of the
-    last `rows` strata is written. first_step: number of the slice's first step in the run.
+    marks: rising indices into the slice after which theta is written to the next of snapshots (len(marks), dim, paths), and
+    the averages to the next of seen_averages (len(marks), K, dim, paths); with the optimizer's own iterate as one more.
+    hits: when single paths are looked at, those after other steps among them. sampled (rows, dim, paths) and sampled_averages
+    (rows, K, dim, paths): where theta and the averages of the last `rows` strata are written. first_step: number of the
+    slice's first step in the run.
     first_draw, first_replicate: coordinates of the random numbers. key: their stream.
     stop (1,): a nonzero entry, set by another thread, ends the motion early.
     before, branched: draws before `branched` were made with the key `before`: the rest of an epoch depends on them.
     least (dim, paths): lowered to the state of slot `watched` after the steps due, due + every, ... of the slice; due is -1
     where there is nothing to watch.
+    noise_key: the stream of the gradient noise.
 
     Of several programs at once dim is the sum of their dimensions.
     """
 
     theta: Array
     state: Array
+    averages: Array
     average: Array
     lowest: Array
     highest: Array
@@ -60,8 +143,10 @@ class Motion(NamedTuple):
     batch_size: NDArray[np.int64]
     marks: NDArray[np.int64]
     snapshots: Array
+    seen_averages: Array
     hits: Hits
     sampled: Array
+    sampled_averages: Array
     first_step: int
     average_from: int
     first_draw: int
@@ -74,6 +159,7 @@ class Motion(NamedTuple):
     watched: int
     due: int
     every: int
+    noise_key: Key
 
 
 class Engine(Protocol):
@@ -103,14 +189,13 @@ class Engine(Protocol):
 class Learning(NamedTuple):
     """What a program on examples has in addition.
 
-    shape: of one example. draws: uniforms per example. rows: of a table that is passed through in epochs, or 0. work: rows
-    of scratch. groups: the coordinates by name. held_out: features (features, H) and targets (targets, H). training: those
-    that the training loss is a mean over; None where examples are drawn from a law, of which the risk is that mean.
+    shape: of one example. draws: uniforms per example. work: rows of scratch. groups: the coordinates by name. held_out:
+    features (features, H) and targets (targets, H). training: those that the training loss is a mean over; None where
+    examples are drawn from a law, of which the risk is that mean.
     """
 
     shape: Shape
     draws: int
-    rows: int
     work: int
     groups: tuple[Group, ...]
     held_out: tuple[Array, Array]
@@ -127,6 +212,9 @@ class Program:
     plan: what floors look at. track_range: whether the least and the largest iterate of each path are kept.
     followed: how many of the first paths are followed over every step (engine.whole).
     orbit: what `engine.orbit` found for an objective that is made for its optimizer, at steps 0, 1, ...
+    supply: how data depend on the step. noise: a law that is added to the gradient, a number of its own for each coordinate
+    and step. domain: the least and the largest iterates, (dim,) each, on which every step is projected.
+    averages: running averages that are iterates too. own: whether that of the optimizer (Optimizer.own) is one, after them.
     """
 
     seed: int
@@ -145,6 +233,12 @@ class Program:
     followed: int = 0
     orbit: Array | None = None
     learning: Learning | None = None
+    supply: Supply = AS_THEY_COME
+    modifiers: Modifiers = UNCHANGED
+    noise: Configured[Distribution] | None = None
+    domain: tuple[Array, Array] | None = None
+    averages: tuple[Average, ...] = ()
+    own: bool = False
     # A cache in a frozen class: filled in place, and no part of comparisons.
     _kept: dict[int, Slice] = field(init=False, default_factory=dict, repr=False, compare=False)
 
@@ -154,6 +248,32 @@ class Program:
             component = getattr(named, "each", None) or named
             if isinstance(component, Objective | Distribution):
                 refuse_misshapen(component, constants, self.dim)
+        if self.noise:
+            refuse_misshapen(self.noise.component, self.noise.constants, self.dim)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Which parts of a step are used."""
+        supply, m = self.supply, self.modifiers
+        return Parts(
+            order=supply.order,
+            hold=supply.hold > 1,
+            drift=supply.drift is not None,
+            noise=self.noise.component if self.noise else None,
+            clip_value=m.clip_value is not None,
+            clip_norm=m.clip_norm is not None,
+            l2=m.l2 is not None,
+            decay=m.decay is not None and not self.optimizer.component.decays,
+            pull=m.decay is not None and self.optimizer.component.decays,
+            domain=self.domain is not None,
+            averages=len(self.averages),
+            own=self.own,
+        )
+
+    @property
+    def more_iterates(self) -> int:
+        """How many iterates there are besides the last: averages, then the optimizer's own."""
+        return len(self.averages) + self.own
 
     @cached_property
     def marks(self) -> NDArray[np.int64]:
@@ -185,38 +305,54 @@ class Program:
     @cached_property
     def samples(self) -> float:
         """Samples of single coordinates per step, averaged over some steps; at least 1."""
-        sizes = self.batch_size(np.unique(np.linspace(1.0, self.steps, 33).round()))
+        sizes = self.batch_size(self._begun(np.unique(np.linspace(1.0, self.steps, 33).round())))
         return max(float(sizes.mean()) * self.dim, 1.0)
 
+    def _begun(self, n: Array) -> Array:
+        """Return the steps at which the batches of steps n (steps,) were drawn."""
+        hold = self.supply.hold
+        return n if hold == 1 else np.floor((n - 1.0) / hold) * hold + 1.0
+
+    def held_until(self, step: int) -> int:
+        """Return the last step that uses the batch of this one."""
+        return -(-step // self.supply.hold) * self.supply.hold
+
     def draws_up_to(self, step: int) -> int:
-        """Return how many draws the steps up to this one take."""
-        return sum(int(piece.batch_size.sum()) for piece in self.slices(last=step)) * self.draws_per_sample
+        """Return how many draws the batches of the steps up to this one take."""
+        return sum(self._draws(piece.first_step, piece.batch_size) for piece in self.slices(last=step))
+
+    def _draws(self, first_step: int, batch_size: NDArray[np.int64]) -> int:
+        """Return how many draws begin in consecutive steps, of which the first is given."""
+        hold = self.supply.hold
+        return int(batch_size[(1 - first_step) % hold :: hold].sum()) * self.draws_per_sample
 
     def slices(self, length: int = SLICE_STEPS, after: int = 0, last: int | None = None) -> Iterator[Slice]:
         """Yield the timetable of steps after + 1, ..., last in order; in pieces of at most `length`."""
         draw, end = 0, self.steps if last is None else last
         # All slices from the first on, since the first draw of each is the sum of all batches before.
         for number in range(-(-end // SLICE_STEPS)):
-            whole = self._slice(number)._replace(first_draw=draw)
-            draw += int(whole.batch_size.sum()) * self.draws_per_sample
+            whole = self._slice(number)
             skipped, kept = max(0, after + 1 - whole.first_step), min(len(whole.batch_size), end + 1 - whole.first_step)
             if skipped < kept:
-                yield from self._pieces(whole, skipped, kept, length)
+                yield from self._pieces(whole, draw, skipped, kept, length)
+            draw += self._draws(whole.first_step, whole.batch_size)
 
-    def _pieces(self, whole: Slice, skipped: int, kept: int, length: int) -> Iterator[Slice]:
-        """Yield the part [skipped, kept) of a slice, in pieces of at most this length."""
-        if skipped == 0 and kept == len(whole.batch_size) <= length:
-            yield whole
-            return
-        draw = whole.first_draw + int(whole.batch_size[:skipped].sum()) * self.draws_per_sample
+    def _pieces(self, whole: Slice, draw: int, skipped: int, kept: int, length: int) -> Iterator[Slice]:
+        """Yield the part [skipped, kept) of a slice, in pieces of at most this length. draw: the next one before the slice."""
+        draw += self._draws(whole.first_step, whole.batch_size[:skipped])
         for at in range(skipped, kept, length):
-            batch = whole.batch_size[at : min(at + length, kept)]
-            yield Slice(whole.first_step + at, whole.coefficients[at : at + len(batch)], batch, draw)
-            draw += int(batch.sum()) * self.draws_per_sample
+            first, end = whole.first_step + at, min(at + length, kept)
+            batch = whole.batch_size[at:end]
+            # A batch that is held since an earlier step has been drawn already.
+            held = 0 if (first - 1) % self.supply.hold == 0 else int(batch[0]) * self.draws_per_sample
+            yield Slice(first, whole.coefficients[at:end], batch, draw - held)
+            draw += self._draws(first, batch)
 
     def single_steps(self, piece: Slice) -> Iterator[Slice]:
         """Yield the steps of a slice one by one."""
-        yield from self._pieces(piece, 0, len(piece.batch_size), 1)
+        # The draws of a batch that is held since an earlier step are made before the slice.
+        held = 0 if (piece.first_step - 1) % self.supply.hold == 0 else int(piece.batch_size[0]) * self.draws_per_sample
+        yield from self._pieces(piece, piece.first_draw + held, 0, len(piece.batch_size), 1)
 
     def _slice(self, number: int) -> Slice:
         """Return a slice by number; the last few are kept, since every block passes through all of them."""
@@ -236,12 +372,26 @@ class Program:
         n = np.arange(first, min(first + SLICE_STEPS, self.steps + 1), dtype=np.float64)
         rule, h, _ = self.optimizer
         with np.errstate(all="ignore"):  # schedules may vanish or overflow
-            rates, batches = self.learning_rate(n), self.batch_size(n)
+            rates, batches = self.learning_rate(n), self.batch_size(self._begun(n))
             per_step = rule.coefficients(h, n, rates)
+            between = self._columns(n, rates)
         if not isinstance(per_step, rule.per_step) or any(np.shape(column) != n.shape for column in per_step):
             what = f"{rule.table_name} must return {rule.per_step.__name__}, each field an array of the shape of n"
             raise refusal(rule.tabulate, what)
-        return Slice(first, np.stack([*per_step, rates], axis=-1), batches.astype(np.int64), 0)
+        return Slice(first, np.stack([*per_step, *between, rates], axis=-1), batches.astype(np.int64), 0)
+
+    def _columns(self, n: Array, rates: Array) -> list[Array]:
+        """Tabulate `Parts.columns` at steps n (steps,), whose learning rates are given."""
+        m, found = self.modifiers, dict[str, Array]()
+        if self.supply.drift:
+            found["drift"] = self.supply.drift(n)
+        for name in ("clip_value", "clip_norm", "clip_eps", "l2"):
+            found[name] = np.full_like(n, getattr(m, name) or 0.0)
+        found["pull"], found["decay"] = np.full_like(n, m.decay or 0.0), 1.0 - rates * (m.decay or 0.0)
+        for k, average in enumerate(self.averages):
+            weight = average.weight(n)
+            found |= {f"keep{k}": 1.0 - weight, f"weight{k}": weight}
+        return [found[name] for name in self.parts.columns]
 
 
 def unit_numbers(groups: Sequence[Group]) -> NDArray[np.int64]:
@@ -268,11 +418,12 @@ def unit_numbers(groups: Sequence[Group]) -> NDArray[np.int64]:
 def batch_key(program: Program) -> Hashable:
     """Return what programs must share so that one kernel can simulate them together: all but numbers it takes per program."""
     p = program
-    constants = () if p.learning else (*p.objective.constants, *p.data.constants)
+    constants = () if p.learning else (*p.objective.constants, *p.data.constants, *(p.noise.constants if p.noise else ()))
     return (
         # Identities of definitions: functions have no other equality.
         *map(id, (p.objective.component, p.data.component, p.optimizer.component, p.learning, p.orbit)),
         *(p.seed, p.dim, p.steps, p.average_after, p.track_range, p.plan.wanted, p.plan.spans),
+        *(p.parts, p.supply.rows, p.supply.hold),
         p.marks.tobytes(),
         p.record.tobytes(),
         tuple((field.shape, field.dtype) for field in map(np.asarray, constants)),

@@ -4,14 +4,14 @@ For definitions made of + - * / sqrt and numerics.elementary it gives the same b
 in the kernels' order: sample after sample, example after example.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.deck import deal
+from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.program import LARGEST_BLOCK, Learning, Motion, Program
-from nonconv.numerics.arithmetic import Array
+from nonconv.numerics.arithmetic import Array, select
 from nonconv.numerics.rng import uniforms
 
 
@@ -26,18 +26,19 @@ class Reference:
 
     def advance(self, motion: Motion) -> None:
         """Move the paths of a block in place, until all steps are made or stop[0] is set."""
-        m, draw, per_sample = motion, motion.first_draw, self.program.draws_per_sample
-        deck = self._deck(m)
+        m, p, columns = motion, self.program, self.program.parts.columns
+        draws = Draws(p, m)
         marked = {int(t): r for r, t in enumerate(m.marks)}
         with np.errstate(all="ignore"):
             for t, samples in enumerate(m.batch_size.tolist()):
                 if m.stop[0]:
                     return
-                u = uniforms(m.key, draw, samples * per_sample, m.first_replicate, m.theta.shape[1])
-                if deck.size:
-                    deal(deck, draw, samples, u.reshape(1, -1), deck.shape[1])
-                draw += samples * per_sample
-                self._step(m.theta, m.state, m.coefficients[t].tolist(), samples, u)
+                row = m.coefficients[t].tolist()
+                between = dict(zip(columns, row[len(p.optimizer.component.per_step._fields) :], strict=False))
+                u, noise = draws.of_step(m.first_step + t, samples), draws.noise_of_step(m.first_step + t)
+                self._step(Step(m.theta, m.state, row, between, samples, u, noise))
+                for k in range(len(m.averages)):
+                    m.averages[k] = between[f"keep{k}"] * m.averages[k] + between[f"weight{k}"] * m.theta
                 if t >= m.average_from:
                     m.average[:] += m.theta
                 if m.lowest.size:
@@ -47,8 +48,10 @@ class Reference:
                     np.fmin(m.least, m.state[m.watched], out=m.least)
                 if t in marked:
                     m.snapshots[marked[t]] = m.theta
+                    if m.seen_averages.size:
+                        m.seen_averages[marked[t]] = self._more_iterates(m, row)
                 if len(m.sampled):
-                    _sample(m, t)
+                    _sample(m, t, self._more_iterates(m, row) if m.sampled_averages.size else m.averages)
 
     def risks(
         self,
@@ -94,66 +97,169 @@ class Reference:
             whole = mean + p.objective.component.penalty(p.objective.constants, theta)
             return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
 
-    def _deck(self, m: Motion) -> NDArray[np.int32]:
-        """Return the deck (rows, paths) of a table read in epochs, restored by dealing the running epoch again."""
-        rows = self.program.learning.rows if self.program.learning else 0
-        deck = np.empty((rows, m.theta.shape[1]), dtype=np.int32)
-        for draw in range(m.first_draw - m.first_draw % rows if rows else m.first_draw, m.first_draw):
-            # Draws before a twin branched off were made with the key of the path it branched from.
-            u = uniforms(m.before if draw < m.branched else m.key, draw, 1, m.first_replicate, deck.shape[1])
-            deal(deck, draw, 1, u, deck.shape[1])
-        return deck
-
-    def _step(self, theta: Array, state: Array, coefficients: list[float], samples: int, u: Array) -> None:
-        """Make one step of all paths in place.
-
-        coefficients: the PerStep fields of this step, then the learning rate. u (samples * draws, paths): the step's uniforms.
-        """
-        optimizer = self.program.optimizer.component
-        per_step, rate = optimizer.per_step(*coefficients[:-1]), coefficients[-1]
-        gradients = self._mean_gradients(theta, samples, u)
-        for j in range(len(theta)):
-            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradients[j])
+    def _step(self, step: "Step") -> None:
+        """Make one step of all paths in place."""
+        optimizer, state = self.program.optimizer.component, step.state
+        per_step, rate = optimizer.per_step(*step.coefficients[: len(optimizer.per_step._fields)]), step.coefficients[-1]
+        gradients = self._changed_gradients(step, self._mean_gradients(step))
+        for j in range(len(step.theta)):
+            pull = (step.between["pull"] * step.theta[j],) if self.program.parts.pull else ()
+            direction, after = optimizer.update(per_step, optimizer.state(*state[:, j]), gradients[j], *pull)
             for slot, value in enumerate(after):
                 state[slot, j] = value
-            theta[j] -= rate * direction
+            step.theta[j] = self._moved(step, j, step.theta[j], rate * direction)
 
-    def _mean_gradients(self, theta: Array, samples: int, u: Array) -> Any:
-        """Return the gradient averaged over a batch, coordinate by coordinate; u (samples * draws, paths)."""
-        if self.program.learning:
-            return self._coupled_gradient(theta, samples, u)
-        return [self._mean_gradient(j, theta[j], samples, u) for j in range(len(theta))]
+    def _more_iterates(self, m: Motion, coefficients: list[float]) -> Array:
+        """Return the iterates besides the last after a step with these coefficients, (K, dim, paths)."""
+        rule = self.program.optimizer.component
+        if not self.program.own or rule.own is None:
+            return m.averages
+        per_step = rule.per_step(*coefficients[: len(rule.per_step._fields)])
+        own = [rule.own(per_step, rule.state(*m.state[:, j]), theta) for j, theta in enumerate(m.theta)]
+        return np.concatenate([m.averages, np.array(own)[None]])
 
-    def _mean_gradient(self, j: int, theta: Array, samples: int, u: Array) -> Any:
-        """Return the gradient of coordinate j of a separable objective, averaged over the batch, (paths,)."""
+    def _changed_gradients(self, step: "Step", gradients: Any) -> Any:
+        """Return what the rule gets of mean gradients, coordinate by coordinate: with noise, clipped, with L2."""
+        p, column, found = self.program, step.between, list(gradients)
+        for j, theta in enumerate(step.theta):
+            if p.noise:
+                constants = p.noise.component.constants(*(field[j] for field in p.noise.constants))
+                found[j] = found[j] + p.noise.component.sample(constants, step.noise[j])
+            if p.parts.clip_value:
+                most = column["clip_value"]
+                found[j] = select(found[j] > most, most, select(found[j] < -most, -most, found[j]))
+            if p.parts.l2 and not p.parts.clip_norm:
+                found[j] = found[j] + column["l2"] * theta
+        if p.parts.clip_norm:
+            share = column["clip_norm"] / (_norm(found) + column["clip_eps"])
+            share = select(share < 1.0, share, select(share >= 1.0, 1.0, share))
+            found = [g * share for g in found]
+            if p.parts.l2:
+                found = [g + column["l2"] * theta for g, theta in zip(found, step.theta, strict=True)]
+        return found
+
+    def _moved(self, step: "Step", j: int, theta: Any, way: Any) -> Any:
+        """Return coordinate j after its way, from theta: less what it decays by, projected on the domain."""
         p = self.program
+        kept = step.between["decay"] * theta if p.parts.decay else theta
+        moved = kept - way
+        if p.domain is not None:
+            low, high = p.domain[0][j], p.domain[1][j]
+            moved = select(moved < low, low, select(moved > high, high, moved))
+        return moved
+
+    def _mean_gradients(self, step: "Step") -> Any:
+        """Return the gradient averaged over a batch, coordinate by coordinate."""
+        if self.program.learning:
+            return self._coupled_gradient(step)
+        return [self._mean_gradient(step, j) for j in range(len(step.theta))]
+
+    def _mean_gradient(self, step: "Step", j: int) -> Any:
+        """Return the gradient of coordinate j of a separable objective, averaged over the batch, (paths,)."""
+        p, u = self.program, step.u
         data_constants = p.data.component.constants(*(field[j] for field in p.data.constants))
         constants = p.objective.component.constants(*(field[j] for field in p.objective.constants))
         # -0.0 is the neutral start of a sum: 0.0 + -0.0 would be 0.0, and a gradient of -0.0 lose its sign.
         each, total = p.data.component.draws == "each", -0.0
-        for m in range(samples):
+        for m in range(step.samples):
             x = p.data.component.sample(data_constants, u[m * p.draws_per_sample + (j if each else 0)] if len(u) else u)
-            total = total + p.objective.component.gradient(constants, theta, x)
-        return total / samples
+            if p.parts.drift:
+                x = x + step.between["drift"]
+            total = total + p.objective.component.gradient(constants, step.theta[j], x)
+        return total / step.samples
 
-    def _coupled_gradient(self, theta: Array, samples: int, u: Array) -> Array:
+    def _coupled_gradient(self, step: "Step") -> Array:
         """Return the gradient of a network, averaged over the batch, with its penalty, (dim, paths)."""
-        p, learning = self.program, self._learning
+        p, learning, theta, samples = self.program, self._learning, step.theta, step.samples
         n = samples * theta.shape[1]
         x, y = np.empty((learning.shape.features, n)), np.empty((learning.shape.targets, n))
         # Uniforms come example by example; `sample` takes a row per draw, and columns example by example.
-        by_draw = u.reshape(samples, learning.draws, -1).transpose(1, 0, 2).reshape(learning.draws, n)
+        by_draw = step.u.reshape(samples, learning.draws, -1).transpose(1, 0, 2).reshape(learning.draws, n)
         p.data.component.sample(p.data.constants, n, by_draw, x, y)
+        if p.parts.drift:
+            y += step.between["drift"]
         total = np.zeros_like(theta)
         p.objective.component.add_gradient(p.objective.constants, n, theta, x, y, total, np.empty((learning.work, n)))
         # Times 1 / samples, not divided by samples: so does the kernel, and the last bit differs.
         return np.asarray(total * (1.0 / samples) + p.objective.component.penalty(p.objective.constants, theta))
 
 
-def _sample(m: Motion, t: int) -> None:
-    """Write theta of the paths that are looked at after step t of the slice to `sampled`."""
+class Step(NamedTuple):
+    """One step of all paths: theta (dim, paths) and state (slots, dim, paths), which it moves in place, and what it needs.
+
+    coefficients: a row of the timetable; between: its columns between the fields of PerStep and the learning rate, by name.
+    u (samples * draws, paths): the uniforms of the batch. noise (dim, paths): those of the gradient noise, if there is any.
+    """
+
+    theta: Array
+    state: Array
+    coefficients: list[float]
+    between: dict[str, float]
+    samples: int
+    u: Array
+    noise: Array
+
+
+class Draws:
+    """The uniforms of a motion, step by step: those of batches that are held, and of rows in an order."""
+
+    def __init__(self, program: Program, motion: Motion) -> None:
+        """Restore what the batches before the motion leave: the deck, and the batch that is held."""
+        self._program, self._motion, self._next = program, motion, motion.first_draw
+        supply = program.supply
+        # A deck for each coordinate that draws its own data.
+        self._decks = np.empty((program.draws_per_sample, supply.rows, motion.theta.shape[1]), dtype=np.int32)
+        self._held = np.empty((0, motion.theta.shape[1]))
+        for draw in to_restore(supply.order, supply.rows, program.draws_per_sample, motion.first_draw):
+            # Draws before a twin branched off were made with the key of the path it branched from.
+            own = motion.before if draw < motion.branched else motion.key
+            self._deal(draw, uniforms(own, draw, 1, motion.first_replicate, motion.theta.shape[1]))
+
+    def of_step(self, step: int, samples: int) -> Array:
+        """Return the uniforms of a step, (samples * draws, paths); the steps of the motion in order."""
+        if (step - 1) % self._program.supply.hold == 0 or step == self._motion.first_step:
+            self._held = self._drawn(samples)
+        return self._held
+
+    def noise_of_step(self, step: int) -> Array:
+        """Return the uniforms of a step's gradient noise, (dim, paths); empty where there is none."""
+        m, dim = self._motion, self._program.dim if self._program.noise else 0
+        return uniforms(m.noise_key, (step - 1) * dim, dim, m.first_replicate, m.theta.shape[1])
+
+    def _drawn(self, samples: int) -> Array:
+        """Return the uniforms of the next batch, those of rows replaced by the rows that are dealt."""
+        m, per_sample, first = self._motion, self._program.draws_per_sample, self._next
+        self._next += samples * per_sample
+        u = uniforms(m.key, first, samples * per_sample, m.first_replicate, m.theta.shape[1])
+        if self._program.supply.order != "with_replacement":
+            for k in range(len(u)):
+                self._deal(first + k, u[k : k + 1])
+        return u
+
+    def _deal(self, draw: int, u: Array) -> None:
+        """Replace the uniforms of a draw, (1, paths), by those of the rows that come."""
+        supply = self._program.supply
+        serial, own = divmod(draw, self._program.draws_per_sample)
+        deal(self._decks[own], serial, 1, u, u.shape[1], CODES[supply.order], supply.rows)
+
+
+def _norm(gradients: list[Any]) -> Any:
+    """Return the Euclidean norm over coordinates, (paths,), in units of the largest so that no square overflows."""
+    largest: Any = 0.0
+    for g in gradients:
+        largest = select(np.abs(g) > largest, np.abs(g), largest)
+    unit, total = select(largest > 0.0, largest, 1.0), 0.0
+    for g in gradients:
+        total = total + (g / unit) * (g / unit)
+    return unit * np.sqrt(total)
+
+
+def _sample(m: Motion, t: int, more: Array) -> None:
+    """Write theta of the paths that are looked at after step t of the slice to `sampled`, and more iterates (K, dim, paths)."""
     step, row, lane = m.hits
     # The strata that `sampled` leaves out are the first ones.
     skipped = len(step) // m.theta.shape[1] - len(m.sampled)
     now = np.flatnonzero((step == m.first_step + t) & (row >= skipped))
     m.sampled[row[now] - skipped, :, lane[now]] = m.theta[:, lane[now]].T
+    if m.sampled_averages.size:
+        m.sampled_averages[row[now] - skipped, :, :, lane[now]] = more[:, :, lane[now]].transpose(2, 0, 1)

@@ -102,7 +102,7 @@ class Search:
     def through(self, after: int, last: int) -> tuple[Failed, ...]:
         """Return the failures at the steps after + 1, ..., last. Raises Stopped."""
         moving = self._moving
-        for piece in moving.program.slices(REPLAY_STEPS, after, last):
+        for piece in moving.slices(REPLAY_STEPS, after, last):
             before = moving.saved()
             theta = np.empty((len(piece.batch_size), *moving.theta.shape))
             moving.forget()

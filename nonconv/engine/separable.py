@@ -26,8 +26,10 @@ from typing import Any, Literal
 import numpy as np
 
 from nonconv.engine.blocks import LANES
+from nonconv.engine.deck import SHUFFLED, deal
 from nonconv.engine.machine import Function
-from nonconv.engine.program import Motion, Program
+from nonconv.engine.program import PLAIN, Motion, Parts, Program
+from nonconv.engine.separable_parts import lines
 from nonconv.engine.squares import watched_slot
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
@@ -51,20 +53,20 @@ from nonconv.engine.draws import fill
 import {optimizer_module} as optimizer
 import {objective_module} as objective
 import {data_module} as data
-
+{imports}
 DRAWS_AT_ONCE, LANES = {chunk}, {lanes}
 State, PerStep = optimizer.{state}, optimizer.{per_step}
 Constants, DataConstants = objective.{constants}, data.{data_constants}
 update = definition(optimizer.{update}, inline="always")
 gradient = definition(objective.{gradient}, inline="always")
 sample = definition(data.{sample}, inline="always")
-
+{definitions}
 
 @njit(error_model="numpy", no_cfunc_wrapper=True, no_cpython_wrapper=True, _nrt=False)
 def advance(
     theta, state, average, lowest, highest, coefficients, batch_size, marks, snapshots,
     hit_step, hit_row, hit_lane, sampled, first_step, average_from,
-    first_draw, first_replicate, k0, k1, stop, least, due, every, constants, data_constants, u, total, one,
+    first_draw, first_replicate, k0, k1, stop, least, due, every, constants, data_constants, u, total, one,{arguments}
 ):
     programs, (rows, paths) = coefficients.shape[1], theta.shape
     dim, strata = rows // programs, hit_step.shape[0] // paths
@@ -76,9 +78,9 @@ def advance(
         hit, hits = tile * strata + skipped * (end - tile), end * strata
         while hit < hits and hit_step[hit] < first_step:
             hit += 1
-        for t in range(batch_size.shape[0]):
+{before}        for t in range(batch_size.shape[0]):
 {step}
-            if t >= average_from:
+{averages}            if t >= average_from:
                 for j in range(rows):
                     for i in range(first, last):
                         average[j, i] += theta[j, i]
@@ -92,54 +94,61 @@ def advance(
                 for j in range(rows):
                     for i in range(first, last):
                         snapshots[mark, j, i] = theta[j, i]
-                mark += 1
+{seen_averages}                mark += 1
             while hit < hits and hit_step[hit] == first_step + t:
                 for j in range(rows):
                     sampled[hit_row[hit] - skipped, j, hit_lane[hit]] = theta[j, hit_lane[hit]]
-                hit += 1
+{sampled_averages}                hit += 1
 '''
 STEP_TEMPLATES: dict[Form, str] = {
     "single": """\
-for coordinate in range(dim):
+{held}for coordinate in range(dim):
 {draws}
     d = draw - made
-    for program in range(programs):
+{deal}{noise}    for program in range(programs):
         j = np.uint64(program * dim + coordinate)
         c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
         k, x = Constants({load_constants}), DataConstants({load_data_constants})
-        for i in range(first, last):
-            direction, s = update(c, State({load_state}), gradient(k, theta[j, i], sample(x, u[d, i])))
+{load}        for i in range(first, last):
+{change}            direction, s = update(c, State({load_state}), {gradient}{pull})
 {store}
-            theta[j, i] -= rate * direction
-    draw += {draw_each}
+{move}    draw += {draw_each}
 draw += {draw_row}
 """,
     "batch": """\
-for j in range(rows):
+{held}for j in range(rows):
     for i in range(first, last):
         total[j, i] = -0.0
 for m in range(batch_size[t]):
     for coordinate in range(dim):
-{draws_of_batch}
+{draws}
         d = draw - made
-        for program in range(programs):
+{deal}        for program in range(programs):
             j = np.uint64(program * dim + coordinate)
             k, x = Constants({load_constants}), DataConstants({load_data_constants})
-            for i in range(first, last):
-                total[j, i] += gradient(k, theta[j, i], sample(x, u[d, i]))
+{load_drift}            for i in range(first, last):
+                total[j, i] += {sampled_gradient}
         draw += {draw_each}
     draw += {draw_row}
-for j in range(rows):
+{mean}for j in range(rows):
     program = j // dim
     c, rate = PerStep({load_per_step}), coefficients[t, program, -1]
-    for i in range(first, last):
-        direction, s = update(c, State({load_state}), total[j, i] / batch_size[t])
+{load}    for i in range(first, last):
+{change}        direction, s = update(c, State({load_state}), {gradient}{pull})
 {store}
-        theta[j, i] -= rate * direction
-""",
+{move}""",
 }
+# With noise, or a norm that all coordinates of a gradient share, the means are formed before any coordinate moves.
+MEAN_TEMPLATE = """\
+for coordinate in range(dim):
+{noise}    for program in range(programs):
+        j = np.uint64(program * dim + coordinate)
+{load}        for i in range(first, last):
+            g = total[j, i] / batch_size[t]{disturbed}
+{clip_value}            total[j, i] = g
+"""
 WITH_DRAWS = """\
-if draw >= made + DRAWS_AT_ONCE:
+if {outside}:
     if stop[0] != 0:
         return
     made = draw - draw % 2
@@ -160,26 +169,26 @@ made = draw
 """
 
 
-def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
-    """Return the kernel's source for three definitions and a form."""
-    draws = WITH_DRAWS if data.draws != "none" else WITHOUT_DRAWS
+def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form, parts: Parts = PLAIN) -> str:
+    """Return the kernel's source for three definitions, a form, and the parts of a step that are used."""
 
     def call(fields: tuple[str, ...], pattern: str) -> str:
         """Format the pattern for each field's index, separated by commas."""
         return ", ".join(pattern.format(k) for k in range(len(fields)))
 
-    stores = (f"state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields))
-    step = STEP_TEMPLATES[form].format(
-        draws=indent(draws, " " * 4),
-        draws_of_batch=indent(draws, " " * 8),
-        load_constants=call(objective.constants._fields, "constants[{0}][j]"),
-        load_data_constants=call(data.constants._fields, "data_constants[{0}][j]"),
-        load_per_step=call(optimizer.per_step._fields, "coefficients[t, program, {0}]"),
-        load_state=call(optimizer.state._fields, "state[{0}, j, i]"),
-        store=indent("\n".join(stores), " " * {"single": 12, "batch": 8}[form]),
-        draw_each=int(data.draws == "each"),
-        draw_row=int(data.draws == "row"),
-    )
+    fields = {
+        "load_constants": call(objective.constants._fields, "constants[{0}][j]"),
+        "load_data_constants": call(data.constants._fields, "data_constants[{0}][j]"),
+        "load_per_step": call(optimizer.per_step._fields, "coefficients[t, program, {0}]"),
+        "load_state": call(optimizer.state._fields, "state[{0}, j, i]"),
+        "draw_each": int(data.draws == "each"),
+        "draw_row": int(data.draws == "row"),
+    }
+    load = {name: str(fields[name]) for name in ("load_per_step", "load_state")}
+    own = lines(parts, data, optimizer, load)
+    stores = "\n".join(f"state[{k}, j, i] = s.{name}" for k, name in enumerate(optimizer.state._fields))
+    step = _single_step(own, parts, data, fields, stores) if form == "single" else _batch_step(own, parts, data, fields, stores)
+    names = ("imports", "definitions", "arguments", "before", "averages", "seen_averages", "sampled_averages")
     return KERNEL_TEMPLATE.format(
         title=f"{objective.name} x {data.name} x {optimizer.name}",
         form=form,
@@ -197,14 +206,74 @@ def kernel_text(objective: Any, data: Any, optimizer: Any, form: Form) -> str:
         sample=data.sample.__name__,
         step=indent(step, " " * 12),
         watch=WATCH_TEMPLATE.format(slot=watched_slot(optimizer)) if optimizer.squares else "",
+        **{name: own[name] for name in names},
     )
 
 
+def _single_step(own: dict[str, str], parts: Parts, data: Any, fields: dict[str, Any], stores: str) -> str:
+    """Return the lines of a step whose batch is one example."""
+    sampled = f"gradient(k, theta[j, i], sample(x, {own['uniform']}){own['drift']})"
+    disturbed = " + disturb(nk, w[n, i])" if parts.noise else ""
+    change = f"g = {sampled}{disturbed}\n{own['clip_value']}{own['l2']}" if parts.noise or parts.clip_value or parts.l2 else ""
+    load = own["load_drift"] + own["load_noise"] + own["load_most"] + own["load_move"]
+    return STEP_TEMPLATES["single"].format(
+        held=own["held"],
+        draws=indent(_draws(data, own), " " * 4),
+        deal=indent(own["deal"], " " * 4),
+        noise=indent(own["noise"], " " * 4),
+        load=indent(load, " " * 8),
+        change=indent(change, " " * 12),
+        gradient="g" if change else sampled,
+        pull=own["pull"],
+        store=indent(stores, " " * 12),
+        move=indent(own["move"], " " * 12),
+        **fields,
+    )
+
+
+def _batch_step(own: dict[str, str], parts: Parts, data: Any, fields: dict[str, Any], stores: str) -> str:
+    """Return the lines of a step that adds up the gradients of a batch."""
+    early, mean = parts.noise is not None or parts.clip_norm, ""
+    if early:
+        mean = MEAN_TEMPLATE.format(
+            noise=indent(own["noise"], " " * 4),
+            load=indent(own["load_noise"] + own["load_most"], " " * 8),
+            disturbed=" + disturb(nk, w[n, i])" if parts.noise else "",
+            clip_value=indent(own["clip_value"], " " * 12),
+        )
+    gradient = "total[j, i]" if early else "total[j, i] / batch_size[t]"
+    clip = "" if early else own["clip_value"]
+    change = f"g = {gradient}\n{clip}{own['l2']}" if clip or parts.l2 else ""
+    load = ("" if early else own["load_most"]) + own["load_move"]
+    return STEP_TEMPLATES["batch"].format(
+        held=own["held"],
+        draws=indent(_draws(data, own), " " * 8),
+        deal=indent(own["deal"], " " * 8),
+        load_drift=indent(own["load_drift"], " " * 12),
+        sampled_gradient=f"gradient(k, theta[j, i], sample(x, {own['uniform']}){own['drift']})",
+        mean=mean + own["clip_norm"],
+        load=indent(load, " " * 4),
+        change=indent(change, " " * 8),
+        gradient="g" if change else gradient,
+        pull=own["pull"],
+        store=indent(stores, " " * 8),
+        move=indent(own["move"], " " * 8),
+        **fields,
+    )
+
+
+def _draws(data: Any, own: dict[str, str]) -> str:
+    """Return the lines that make the next draws, if any are wanted."""
+    return WITH_DRAWS.format(outside=own["outside"]) if data.draws != "none" else WITHOUT_DRAWS
+
+
 @lru_cache
-def kernel(objective: Any, data: Any, optimizer: Any, form: Form) -> Any:
+def kernel(objective: Any, data: Any, optimizer: Any, form: Form, parts: Parts = PLAIN) -> Any:
     """Return the `advance` of three definitions, which is compiled, or loaded from disk, when it is called."""
-    text = kernel_text(objective, data, optimizer, form)
-    return Function("advance", text, rng.uniform_pair, optimizer.update, objective.gradient, data.sample)
+    text = kernel_text(objective, data, optimizer, form, parts)
+    more = [deal] * (parts.order != "with_replacement") + [optimizer.own] * parts.own
+    law = [parts.noise.sample] if parts.noise else []
+    return Function("advance", text, rng.uniform_pair, optimizer.update, objective.gradient, data.sample, *more, *law)
 
 
 class Kernel:
@@ -216,13 +285,17 @@ class Kernel:
         """Take programs with one `program.batch_key`; their constants lie one after another."""
         lead, self._programs = programs[0], len(programs)
         definitions = lead.objective.component, lead.data.component, lead.optimizer.component
-        self._single, self._batch = kernel(*definitions, "single"), kernel(*definitions, "batch")
+        self._parts, self._lead = lead.parts, lead
+        self._single, self._batch = kernel(*definitions, "single", lead.parts), kernel(*definitions, "batch", lead.parts)
         self._constants = tuple(map(_join, ([p.objective.constants for p in programs], [p.data.constants for p in programs])))
+        self._noise = _join([p.noise.constants for p in programs if p.noise])
+        ends = [p.domain for p in programs if p.domain is not None]
+        self._ends = tuple(np.concatenate(end) for end in zip(*ends, strict=True)) or (np.empty(0), np.empty(0))
 
     def advance(self, m: Motion) -> None:
         """Move the paths of a block in place (Engine.advance)."""
         # Of a growing batch size the first slices may be single and the later ones not: both give the same bits.
-        advance = self._single if m.batch_size.max() == 1 else self._batch
+        advance = self._single if m.batch_size.max() == 1 and not self._parts.clip_norm else self._batch
         coefficients = m.coefficients.reshape(len(m.batch_size), self._programs, -1)
         advance(
             m.theta, m.state, m.average, m.lowest, m.highest, coefficients, m.batch_size, m.marks, m.snapshots,
@@ -230,9 +303,22 @@ class Kernel:
             m.first_draw, m.first_replicate, m.key.k0, m.key.k1, m.stop, m.least, m.due, m.every, *self._constants,
             # Scratch for uniforms and sums, since a kernel cannot allocate; then `one`, see KERNEL_TEMPLATE.
             np.empty((DRAWS_AT_ONCE, m.theta.shape[1])), np.empty(m.theta.shape), 1.0,
+            *(() if self._parts == PLAIN else self._for_parts(m)),
+        )  # fmt: skip
+
+    def _for_parts(self, m: Motion) -> tuple[Any, ...]:
+        """Return `separable_parts.ARGUMENTS`, scratch among them."""
+        p, paths = self._lead, m.theta.shape[1]
+        ordered, shuffled = p.supply.order != "with_replacement", p.supply.order in SHUFFLED
+        decks, dealt = p.draws_per_sample * shuffled, p.draws_per_sample * int(m.batch_size.max()) * ordered
+        return (
+            m.averages, m.seen_averages, m.sampled_averages, p.supply.hold, p.supply.rows,
+            m.branched, m.before.k0, m.before.k1, np.empty((decks, p.supply.rows, LANES), np.int32), np.empty((dealt, paths)),
+            m.noise_key.k0, m.noise_key.k1, self._noise, np.empty((DRAWS_AT_ONCE, paths)),
+            *self._ends, np.empty(paths), np.empty(paths),
         )  # fmt: skip
 
 
 def _join(constants: Sequence[tuple[Array, ...]]) -> tuple[Array, ...]:
-    """Join the constants of programs along coordinates, contiguous as kernels need them."""
+    """Join the constants of programs along coordinates, contiguous as kernels need them; () of none."""
     return tuple(np.ascontiguousarray(np.concatenate(fields)) for fields in zip(*constants, strict=True))

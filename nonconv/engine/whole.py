@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.engine.moving import every_step
+from nonconv.engine.moving import Moving, every_snapshot
 from nonconv.engine.program import SLICE_STEPS, Engine, Program
 from nonconv.numerics.arithmetic import Array
 
@@ -26,22 +26,29 @@ class Whole(NamedTuple):
     size: Array
 
 
-def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]) -> Whole:
-    """Follow the first paths of a cell through the spans of its plan. Raises Stopped."""
-    spans = program.plan.spans
-    shape = (len(spans), program.dim, paths)
+def follow(program: Program, engine: Engine, paths: int, stop: NDArray[np.uint8]) -> tuple[Whole, ...]:
+    """Follow the first paths of a cell through the spans of its plan, for each of its iterates. Raises Stopped."""
+    spans, iterates = program.plan.spans, 1 + program.more_iterates
+    shape = (iterates, len(spans), program.dim, paths)
     least, most, last = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape)
     # A few steps at a time, since all iterates of a piece are in memory.
-    length = max(1, min(SLICE_STEPS, MOST_NUMBERS // (program.dim * paths)))
+    length = max(1, min(SLICE_STEPS, MOST_NUMBERS // (program.dim * paths * iterates)))
     with np.errstate(all="ignore"):
-        for first, theta in every_step(program, engine, 0, paths, stop, length):
+        for first, seen in every_snapshot(Moving([program], engine, 0, paths, stop), length):
             for k, span in enumerate(spans):
-                here = theta[max(0, span.first + 1 - first) : max(0, span.last + 1 - first)]
+                steps = slice(max(0, span.first + 1 - first), max(0, span.last + 1 - first))
+                here = np.concatenate([seen.theta[steps, None], seen.averages[steps]], axis=1)
                 if len(here):
-                    least[k], most[k] = np.minimum(least[k], here.min(axis=0)), np.maximum(most[k], here.max(axis=0))
-                    last[k] = here[-1]
+                    least[:, k], most[:, k] = (
+                        np.minimum(least[:, k], here.min(axis=0)),
+                        np.maximum(most[:, k], here.max(axis=0)),
+                    )
+                    last[:, k] = here[-1]
         extent, size = np.square(most - least), np.square(last)
-        return Whole(extent.sum(axis=1), _smallest(extent, size, program.over_units(size)))
+        return tuple(
+            Whole(extents.sum(axis=1), _smallest(extents, sizes, program.over_units(sizes)))
+            for extents, sizes in zip(extent, size, strict=True)
+        )
 
 
 def _smallest(extent: Array, size: Array, rounded: Array) -> Array:

@@ -6,9 +6,9 @@ places, and raised together. What the config leaves out and only other parts det
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from nonconv.components.definitions import (
     Dataset,
     Distribution,
     Initialisation,
+    Iterate,
     Law,
     Objective,
+    Order,
     Point,
     Unusable,
 )
@@ -30,20 +32,28 @@ from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import Recorded, find_unrecorded, label
-from nonconv.config.spec import choices, component_model, parameters_from
+from nonconv.config.spec import DOMAIN, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
 from nonconv.datasets.vector import vectors
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.engine.plan import Wanted, plan_for
-from nonconv.engine.program import Learning, Program
+from nonconv.engine.program import Average, Learning, Modifiers, Program, Supply
 from nonconv.experiment import quantities
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, lowest, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
-from nonconv.experiment.schedules import FITS, BatchSizes, describe_schedule, find_misfit, find_period, make_rate
+from nonconv.experiment.schedules import (
+    FITS,
+    BatchSizes,
+    describe_schedule,
+    find_misfit,
+    find_period,
+    make_drift,
+    make_rate,
+)
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
 from nonconv.faults.problems import Problem, nearest
@@ -56,6 +66,8 @@ from nonconv.system.words import count
 
 MOST_SNAPSHOT_BYTES = 256 * 2**20
 """Memory for the recorded iterates of one smallest block."""
+MOST_DECK_NUMBERS = 200_000
+"""Rows times coordinates of the decks of one path: a worker holds those of 256 paths."""
 MINIMA = ("minimizer", "nearest_minimum")
 """The xi that minima are looked for, where the objective does not state them."""
 MOST_TABLE_NUMBERS = 5_000_000
@@ -95,6 +107,23 @@ def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
     return record
 
 
+class Iterates(NamedTuple):
+    """What is measured: running averages, whether the optimizer's own iterate is, and the names of all, last first."""
+
+    averages: tuple[Average, ...]
+    own: bool
+    labels: tuple[str, ...]
+
+
+def _weights(component: Iterate, h: Any, steps: int, n: Array) -> Array:
+    """Return the weights (steps,) of an average at steps n. Raises PluginError unless they are in [0, 1]."""
+    assert component.weight is not None
+    found = component.weight(h, n, steps)
+    if getattr(found, "shape", None) != n.shape or not np.all((found >= 0.0) & (found <= 1.0)):
+        raise refusal(component.weight, "weight must return an array of the shape of n, of numbers from 0 to 1")
+    return found
+
+
 class _Binding:
     """Check what needs more than one part of the config, and make the cell.
 
@@ -129,9 +158,10 @@ class _Binding:
         """Make the cell. Raises ConfigError with every problem."""
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
-        if model.escape_radius is None:
-            del self.resolved["escape_radius"]  # it says what a config without the key says too
+        drift = getattr(getattr(model.objective, "data", None), "drift", None)
+        domain, supply, noise, modifiers = self._domain(), self._supply(), self._choose_noise(), self._modifiers()
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
+        iterates = self._choose_iterates()
         model = self.model  # with the start that was chosen
         record = recorded_steps(steps, model.record.points, model.record.spacing)
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
@@ -170,6 +200,12 @@ class _Binding:
             # The mean of the last half of each path, only if a xi asks for it: it costs a sum per step.
             average_after=steps // 2 if any(x.label == "path_mean" for x in xi) else None,
             learning=self.learning,
+            supply=supply,
+            modifiers=modifiers,
+            noise=noise,
+            domain=domain,
+            averages=iterates.averages,
+            own=iterates.own,
         )
         minimizer = self._find_minimizer(wanted=any(x.label == "minimizer" for x in xi))
         return Cell(
@@ -194,9 +230,117 @@ class _Binding:
             coordinates=coordinates,
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
+            iterates=iterates.labels,
+            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE, -np.inf).limits if drift else None,
             quantities=asked,
             best=self._best if asked else None,
         )
+
+    def _supply(self) -> Supply:
+        """Return how data depend on the step."""
+        part, data = getattr(self.model.objective, "data", None), self.data.component
+        hold, drift = getattr(part, "hold", None) or 1, getattr(part, "drift", None)
+        order: Order = "with_replacement"
+        rows = 0
+        if isinstance(data, Dataset):
+            rows = data.rows(self.loaded)
+            order = data.order(self.loaded) if rows else order
+            if drift and data.shape(self.loaded).classes:
+                self._complain((*DATA_PATH, "drift"), "is added to targets, and these are classes")
+        elif part is not None and part.order not in (None, "with_replacement") and self.loaded is not None:
+            order, rows = part.order, data.rows(self.loaded)
+            self._check_order(order, rows)
+        return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
+
+    def _check_order(self, order: Order, rows: int) -> None:
+        """Complain unless there are equally likely rows, so few that the decks of all lanes fit into memory."""
+        path, most = (*DATA_PATH, "order"), MOST_DECK_NUMBERS
+        decks = self.dim if self.data.component.draws == "each" else 1
+        if rows == 0:
+            what = f"{self.data.component.name} has no equally likely values to pass through"
+            self._complain(path, what, "with_replacement; or a finite law: sequence, csv, discrete with equal probabilities")
+        elif self.learning and decks > 1:
+            self._complain(path, f"each coordinate of {self.data.component.name} draws its own value", "sequence, csv")
+        elif order != "cyclic" and rows * decks > most:
+            self._complain(
+                path, f"{rows} rows for each of {decks} coordinates do not fit into memory", f"at most {most} in all"
+            )
+
+    def _choose_noise(self) -> Configured[Distribution] | None:
+        """Return the law that is added to gradients; None if there is none."""
+        part = self.model.objective.gradient_noise
+        if part is None:
+            return None
+        path, chosen = ("objective", "gradient_noise"), self._choose("data", part)
+        if chosen.component.draws != "each":
+            self._complain(path, f"{chosen.component.name} gives whole rows, and noise is drawn for each coordinate alone")
+        for name in ("order", "hold", "drift"):
+            if getattr(part, name) is not None:
+                self._complain((*path, name), "is for data; noise is drawn anew for each step")
+        loaded = self._load(chosen, path)
+        return None if loaded is None else Configured(chosen.component, loaded, chosen.component.prepare(loaded, self.dim))
+
+    def _modifiers(self) -> Modifiers:
+        """Return how gradients are clipped and iterates decay."""
+        part = self.model.optimizer
+        for name, needed in (("clip_eps", "clip_norm"), ("decay_form", "weight_decay")):
+            if getattr(part, name) is not None and getattr(part, needed) is None:
+                self._complain(("optimizer", name), f"has no effect without {needed}")
+        l2, decay = (part.weight_decay if (part.decay_form == "l2") is wanted else None for wanted in (True, False))
+        return Modifiers(part.clip_value, part.clip_norm, part.clip_eps or 0.0, l2 or None, decay or None)
+
+    def _domain(self) -> tuple[Array, Array] | None:
+        """Return the least and the largest iterates, (dim,) each; None if all numbers are allowed."""
+        domain, path = self.model.domain, ("domain",)
+        if domain is None:
+            return None
+        pairs = domain if isinstance(domain[0], tuple) else (domain,)
+        if len(pairs) not in (1, self.dim) or (isinstance(domain[0], tuple) and len(pairs) != self.dim):
+            self._complain(path, f"has {count(len(pairs), 'pair')} for an objective of dim {self.dim}", DOMAIN)
+            return None
+        for k, (low, high) in enumerate(pairs):
+            if low is not None and high is not None and low > high:
+                self._complain(path if pairs != domain else (*path, k), f"low is {low:g}, which is above high, {high:g}")
+        ends = ((-np.inf if low is None else low, np.inf if high is None else high) for low, high in pairs)
+        low, high = (np.broadcast_to(np.array(end), (self.dim,)).copy() for end in zip(*ends, strict=True))
+        return low, high
+
+    def _choose_iterates(self) -> Iterates:
+        """Return the iterates that are measured, the last one first."""
+        wanted, steps = self.model.iterates, self.model.steps
+        averages, labels, own = [], ["last"], False
+        for k, part in enumerate(wanted or ()):
+            component, h = self._choose("iterate", part)
+            label = component.name
+            if k == 0 and label != "last":
+                self._complain(("iterates", 0), f"is {label}; the last iterate comes first", "last")
+            if component.own and self._choose("optimizer", self.model.optimizer).component.own is None:
+                self._complain(("iterates", k), f"{self.model.optimizer.name} has no iterate of its own")
+            if k > 0:
+                label = self._label_of_iterate(component, part, labels, k)
+                labels.append(label)
+                own = own or component.own
+            if component.weight:
+                averages.append(Average(label, partial(_weights, component, h, steps)))
+        if own:  # the engine has it after the averages
+            labels = [*(label for label in labels if label != "own"), "own"]
+        return Iterates(tuple(averages), own, tuple(labels))
+
+    def _label_of_iterate(self, component: Iterate, part: Any, labels: list[str], k: int) -> str:
+        """Return the name of an iterate in tables: that of its component, with what differs where there are several."""
+        same = sum(other.name == component.name for other in self.model.iterates)
+        h = parameters_from(component, part)
+        label = str(component.name) if same == 1 else " ".join([component.name, *(f"{value:g}" for value in h)])
+        if label in labels:
+            self._complain(("iterates", k), f"duplicate iterate {label}")
+        return label
+
+    def _has_parts(self) -> bool:
+        """Whether more happens in a step than the rule says, or data depend on the step."""
+        model = self.model
+        of_data = (getattr(model.objective.data, name, None) for name in ("order", "hold", "drift"))
+        of_rule = (getattr(model.optimizer, name) for name in ("clip_value", "clip_norm", "weight_decay"))
+        return any(part is not None for part in (model.domain, model.objective.gradient_noise, *of_data, *of_rule))
 
     def _bind_quantities(self, xi: Sequence[str], record: NDArray[np.int64]) -> tuple[Asked, ...]:
         """Return the quantities that are measured; complain about those that the experiment does not have."""
@@ -452,8 +596,6 @@ class _Binding:
         """Return which coordinates of a path are kept, as pairs of number from 0 on and name; none for all."""
         wanted = self.model.record.coordinates
         if wanted is None:
-            # Left out of the resolved config, and so of the identity: it is what a config without the key says too.
-            del self.resolved["record"]["coordinates"]
             return tuple((k, coordinate_name(k, self.groups)) for k in first_of_each(self.groups))
         found: dict[int, str] = {}
         for at, value in enumerate(wanted):
@@ -484,6 +626,8 @@ class _Binding:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
+        elif self._has_parts():
+            self._complain(path, "adam_zero is known for adam without clipping, decay or domain, on data as drawn")
 
     def _list_xi(self) -> tuple[Xi, ...]:
         """Return the candidates for the limit, each once.

@@ -91,8 +91,10 @@ class Cell:
     further away escaped; None: as far away as the problem's own units say. recorded_paths, fan_paths: how many of the first
     paths are kept whole, and how many quantiles use. period: of learning rate and batch size together (schedules.find_period).
     files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of each
-    path are kept, and their names; empty for all. swept: whether its config also has a grid. quantities: what is
-    measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities may need one.
+    path are kept, and their names; empty for all. swept: whether its config also has a grid. iterates: names of the iterates
+    that are measured, the last one first. drift: liminf and limsup of what is added to data as n -> infinity; None if nothing
+    is. quantities: what is measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities
+    may need one.
     """
 
     name: str
@@ -116,6 +118,8 @@ class Cell:
     coordinates: tuple[tuple[int, str], ...] = ()
     plugins: tuple[Plugin, ...] = ()
     swept: bool = False
+    iterates: tuple[str, ...] = ("last",)
+    drift: Limits | None = None
     quantities: tuple[Asked, ...] = ()
     best: Array | None = None
 
@@ -166,7 +170,10 @@ class Cell:
     @property
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
-        return self.program.draws_per_sample == 0 or (self.law is not None and self.law.constant)
+        p = self.program
+        noisy = p.noise is not None and not p.noise.component.law(p.noise.parameters, p.dim).constant
+        drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not (self.law is not None and self.law.constant)
+        return not noisy and not drawn
 
     @cached_property
     def length(self) -> float:

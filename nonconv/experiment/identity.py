@@ -21,10 +21,6 @@ WORDS = ("claim", "expect")
 """Keys of a config that are printed, or compared with results, and change none."""
 
 
-COMPONENTS = ("objective", "optimizer", "learning_rate", "batch_size", "start")
-"""Keys of a config that name a component."""
-
-
 def name_of(config: Path) -> str:
     """Name a config after its file.
 
@@ -46,16 +42,9 @@ def folder_name(name: str, identity: str) -> str:
 def plain(model: Any) -> dict[str, Any]:
     """Turn a config's model into plain data, without its sweep; of `expect` keep only what was written."""
     optional = {name for name in ("plugins", "quantities") if not getattr(model, name)}
-    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect", "sweep", *optional})
-    data |= {part: _without_none(data[part]) for part in COMPONENTS if part in data}
-    if model.quantities:
-        data["quantities"] = [quantity.model_dump(mode="json", exclude_none=True) for quantity in model.quantities]
+    # None says that a key is left out, which is not written.
+    data: dict[str, Any] = model.model_dump(mode="json", exclude={"expect", "sweep", *optional}, exclude_none=True)
     return data if model.expect is None else data | {"expect": model.expect.model_dump(mode="json", exclude_none=True)}
-
-
-def _without_none(value: Any) -> Any:
-    """Return a component without the parameters that were left out and have no value then: null cannot be written."""
-    return {key: _without_none(one) for key, one in value.items() if one is not None} if isinstance(value, dict) else value
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:

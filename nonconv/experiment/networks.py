@@ -35,7 +35,7 @@ def bind(objective: Chosen, data: Dataset, h: Any, sources: Sources) -> Learning
     most = _most_held_out(shape, work)
     held_out = _held_out(data, h, shape, most, sources)
     training = _thinned(data.training(h), min(most, MOST_TRAINING_ROWS)) if held_out[0].size else None
-    return Learning(shape, data.draws(h), data.rows(h), work, groups, held_out, training)
+    return Learning(shape, data.draws(h), work, groups, held_out, training)
 
 
 def _thinned(examples: tuple[Array, Array] | None, most: int) -> tuple[Array, Array] | None:

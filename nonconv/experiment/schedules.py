@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,11 @@ FITS = {
 def make_rate(rate: Chosen, warmup: int) -> Callable[[Array], Array]:
     """Return the learning rate, with its warm-up, as a function of the steps n, (R,) -> (R,)."""
     return lambda n: warmed_up(_schedule_values(rate, n), warmup, n)
+
+
+def make_drift(drift: Chosen) -> Callable[[Array], Array]:
+    """Return what is added to data as a function of the steps n, (R,) -> (R,)."""
+    return partial(_schedule_values, drift)
 
 
 @dataclass(frozen=True)

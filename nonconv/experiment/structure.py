@@ -15,10 +15,10 @@ Noise = Literal["none", "vanishes", "persists", "unknown"]
 class Reason(NamedTuple):
     """A declared reason for which errors may vanish as n -> infinity.
 
-    kind: rate, batch, rule or noise. text: a clause, such as `the learning rate tends to 0`.
+    kind: rate, batch, rule, noise or average. text: a clause, such as `the learning rate tends to 0`.
     """
 
-    kind: Literal["rate", "batch", "rule", "noise"]
+    kind: Literal["rate", "batch", "rule", "noise", "average"]
     text: str
 
 
@@ -38,6 +38,7 @@ class Structure:
     irregular: a clause about why the schedules are not yet, or never, in their limit regime on the spans; empty if they are.
     regime_steps: with how many steps they would be; 0 if that is not known, or too many.
     relaxation: in how many steps the iterates forget their start to a factor e; nan where it is not known.
+    anew: whether an average begins within the last span, so that it crosses the span from one noisy iterate to its limit.
     may_settle: a clause about a state of the rule that may still change for long; empty if nothing in it goes one way only.
     """
 
@@ -54,3 +55,4 @@ class Structure:
     regime_steps: int = 0
     relaxation: float = math.nan
     may_settle: str = ""
+    anew: bool = False

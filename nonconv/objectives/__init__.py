@@ -5,6 +5,7 @@ at a time; `formula` is written out by a config.
 """
 
 from nonconv.components.registry import Registry
+from nonconv.objectives.common import Common
 from nonconv.objectives.double_well import DOUBLE_WELL
 from nonconv.objectives.formula import FORMULA
 from nonconv.objectives.linear import LINEAR
@@ -20,4 +21,5 @@ OBJECTIVES = Registry(
     "objective",
     "objectives",
     *(QUADRATIC, ROTATED_QUADRATIC, LINEAR, POWER, DOUBLE_WELL, HUBER, LOG_COSH, TOINT, FORMULA, LINEAR_MODEL, MLP),
+    common=Common,
 )

@@ -8,8 +8,9 @@ from nonconv.components.registry import Registry
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adagrad import ADAGRAD
 from nonconv.optimizers.adam import ADAM, AMSGRAD
+from nonconv.optimizers.modifiers import Common
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.rmsprop import RMSPROP
 from nonconv.optimizers.sgd import SGD
 
-OPTIMIZERS = Registry("optimizer", "optimizers", SGD, MOMENTUM, ADAGRAD, RMSPROP, ADAM, AMSGRAD, ADABELIEF)
+OPTIMIZERS = Registry("optimizer", "optimizers", SGD, MOMENTUM, ADAGRAD, RMSPROP, ADAM, AMSGRAD, ADABELIEF, common=Common)

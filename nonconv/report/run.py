@@ -24,6 +24,10 @@ YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """PyYAML's parser in C, where it is installed, is ten times as fast."""
 
 
+LAST = "last"
+"""The iterate that every run has."""
+
+
 @dataclass(frozen=True)
 class Errors:
     """E|theta_n - xi|^2 for one xi, as in error.csv.
@@ -55,7 +59,8 @@ class Run:
     """The data files of a folder.
 
     step, learning_rate, batch_size: one entry per recorded step. errors, theory (exact E|theta_n - xi|^2): by the label of xi.
-    medians: of |theta_n - xi|, with intervals, by the label of every xi of which the mean square is infinite.
+    iterates: errors of the iterates besides the last, by name and xi. medians: of |theta_n - xi|, with intervals, by the label
+    of every xi of which the mean square is infinite.
     floors: the number of rows of floors.csv, which share one simultaneous confidence level. paths: arrays of paths.npz.
     """
 
@@ -66,6 +71,7 @@ class Run:
     learning_rate: Array
     batch_size: Array
     errors: dict[str, Errors]
+    iterates: dict[str, dict[str, Errors]]
     theory: dict[str, Array]
     predictions: dict[str, Any]
     verdict: dict[str, Any]
@@ -99,7 +105,8 @@ def read_run(folder: Path) -> Run:
 
     Raises UsageError for a file that is missing or damaged.
     """
-    every = read_columns(folder / "error.csv")
+    whole = read_columns(folder / "error.csv")
+    every = whole.where("iterate", LAST) if "iterate" in whole.texts else whole
     by_xi = {label: every.where("xi", label) for label in every.values("xi")}
     if not by_xi:
         raise UsageError(f"{folder / 'error.csv'} is damaged: it has no rows")
@@ -113,11 +120,12 @@ def read_run(folder: Path) -> Run:
         learning_rate=first.numbers("learning_rate"),
         batch_size=first.numbers("batch_size"),
         errors={label: _errors(columns) for label, columns in by_xi.items()},
+        iterates=_iterates(whole),
         medians=_medians(folder, summary),
         theory=_theory(folder / "theory.csv"),
         predictions=cast(dict[str, Any], _document(folder / "predictions.json", dict[str, Prediction])),
         verdict=cast(dict[str, Any], _document(folder / "verdict.json", Verdict)),
-        floors=read_columns(folder / "floors.csv").rows if (folder / "floors.csv").exists() else 0,
+        floors=_count_floors(folder / "floors.csv"),
         # Read whole: figures use all of it.
         paths=read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz"),
     )
@@ -137,9 +145,26 @@ def _document(path: Path, kind: Any) -> Any:
     return load(path, kind) if path.exists() else {}
 
 
+def _count_floors(path: Path) -> int:
+    """Return how many floors of the last iterate there are."""
+    if not path.exists():
+        return 0
+    every = read_columns(path)
+    return (every.where("iterate", LAST) if "iterate" in every.texts else every).rows
+
+
 def _errors(columns: Columns) -> Errors:
     """Read the rows of one xi."""
     return Errors(*(columns.numbers(name) for name in Errors.__dataclass_fields__))
+
+
+def _iterates(whole: Columns) -> dict[str, dict[str, Errors]]:
+    """Read the errors of iterates besides the last, by the iterate and the label of xi."""
+    found = {}
+    for name in whole.values("iterate") if "iterate" in whole.texts else ():
+        every = whole.where("iterate", name)
+        found[name] = {label: _errors(every.where("xi", label)) for label in every.values("xi")}
+    return {name: errors for name, errors in found.items() if name != LAST}
 
 
 def _medians(folder: Path, summary: dict[str, Any]) -> dict[str, Errors]:
@@ -147,7 +172,7 @@ def _medians(folder: Path, summary: dict[str, Any]) -> dict[str, Errors]:
     infinite = dict.fromkeys(row["xi"] for row in summary["errors"] if row["status"] == INFINITE)
     if not infinite:
         return {}
-    every, found = read_columns(folder / "quantities.csv"), {}
+    every, found = read_columns(folder / "quantities.csv").where("iterate", LAST), {}
     for label in infinite:
         own = every.where("quantity", f"q50: {label}")
         found[label] = Errors(*(own.numbers(name) for name in ("value", "se", "ci_low", "ci_high", "n", "n_finite")))

@@ -20,10 +20,10 @@ from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
 LAW_COLUMNS = ("step", "iterate", "coordinate", "low", "high", "share", "below", "below_low", "below_high", "n", "n_finite")
+LAST = "last"
+"""The iterate that a config's quantities are of."""
 LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
 """Shares of the paths that are at most as far from xi, by name."""
-ITERATE = "last"
-"""Which iterate of a path: the one after the step, no average."""
 
 
 def quantities_csv(cell: Cell, tally: Tally) -> bytes:
@@ -31,7 +31,8 @@ def quantities_csv(cell: Cell, tally: Tally) -> bytes:
 
     A quantile is called by its level and the label of xi: `q50: minimizer`.
     """
-    return as_csv(COLUMNS, chain(_rows(cell, tally), _asked_rows(cell, tally)))
+    quantiles_of_each = (_rows(cell, own, label) for label, own in zip(cell.iterates, tally.views, strict=True))
+    return as_csv(COLUMNS, chain(*quantiles_of_each, _asked_rows(cell, tally)))
 
 
 def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
@@ -44,7 +45,7 @@ def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
             if row.name.partition(": ")[0] not in LEVELS:
                 unknown = row.reason and not math.isfinite(row.value)
                 interval = ("" if math.isnan(end) or (math.isinf(end) and end != row.value) else end for end in row[3:6])
-                yield row.step, ITERATE, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
+                yield row.step, LAST, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
 
 
 def law_csv(cell: Cell, tally: Tally) -> bytes:
@@ -64,7 +65,7 @@ def _law_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
                 for found in histogram(numbers):
                     low, high = ("" if math.isinf(end) else end for end in found[:2])
                     finite = int(np.isfinite(numbers).sum())
-                    yield step, ITERATE, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
+                    yield step, LAST, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
@@ -124,8 +125,8 @@ def ends(cell: Cell, tally: Tally) -> dict[str, Array]:
     }
 
 
-def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
-    """Yield COLUMNS. se is empty, as the interval does not rest on one, and so is an open end."""
+def _rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:
+    """Yield COLUMNS of one iterate. se is empty, as the interval does not rest on one, and so is an open end."""
     ordered = _ordered(tally)
     n, finite = ordered.shape[2], np.isfinite(ordered).sum(axis=2).tolist()
     # An open end is infinite where no path is.
@@ -138,7 +139,7 @@ def _rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
             columns.append((f"{name}: {xi.label}", value.tolist(), low, high, finite[k]))
     for r, step in enumerate(cell.program.record.tolist()):
         for label, value, low, high, number_finite in columns:
-            yield step, ITERATE, label, value[r], "", low[r], high[r], n, number_finite[r]
+            yield step, iterate, label, value[r], "", low[r], high[r], n, number_finite[r]
 
 
 def at(cell: Cell, tally: Tally, k: int, r: int) -> dict[str, dict[str, Any]]:
@@ -166,7 +167,7 @@ def median_courses(cell: Cell, tally: Tally) -> dict[str, dict[str, Any]]:
     return found
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _ordered(tally: Tally) -> Array:
     """Return the distances of the paths in ascending order, nan last, shape (xi, R, paths)."""
     return np.sort(tally.distances.joined, axis=2)

@@ -4,6 +4,7 @@ Nothing in them depends on the clock, the machine's load or the number of worker
 same bytes. docs/configuration.md says what each column means.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number
 from nonconv.results import counterexample, minima, missing_intervals, network, quantities, verdict_files
 from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.results.iterates import with_iterates
 from nonconv.statistics.counterexample import Evidence
 from nonconv.statistics.intervals import FEW_PATHS, Intervals, Reasons, error_intervals
 from nonconv.statistics.measured_block import OUTCOMES, end_names
@@ -70,11 +72,18 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
 
 
 def error_csv(cell: Cell, tally: Tally, errors: Intervals) -> bytes:
-    """Write one row per recorded step and xi.
+    """Write one row per recorded step and xi, of one iterate after the other where there are several.
 
     It has the schedules at that step, and the mean of |theta_n - xi|^2 with its 95 % interval, empty where there is a reason.
     The mean is empty too where it is infinite.
     """
+    found = [_error_rows(cell, tally, errors)]
+    found += [_error_rows(cell, own, error_intervals(cell, own)) for own in tally.views[1:]]
+    return as_csv(*with_iterates(cell, ERROR_COLUMNS, found))
+
+
+def _error_rows(cell: Cell, tally: Tally, errors: Intervals) -> Iterator[tuple[Any, ...]]:
+    """Yield ERROR_COLUMNS of one iterate."""
     n = cell.program.record.astype(np.float64)
     schedules = (cell.program.learning_rate(n), cell.program.batch_size(n).astype(np.int64))
     steps = list(zip(cell.program.record.tolist(), *(values.tolist() for values in schedules), strict=True))
@@ -82,8 +91,7 @@ def error_csv(cell: Cell, tally: Tally, errors: Intervals) -> bytes:
     shown = (np.where(errors.reasons == "", field.astype(np.object_), "") for field in interval)
     numbers = (np.where(errors.infinite, "", value.astype(np.object_)), *shown, tally.errors.n, tally.errors.n_finite)
     by_xi = [list(zip(*(field[k].tolist() for field in numbers), strict=True)) for k in range(len(cell.xi))]
-    rows = ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
-    return as_csv(ERROR_COLUMNS, rows)
+    return ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
 
 
 def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
@@ -119,8 +127,24 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "end_of": np.array(end_names(cell)),
             "end": tally.ends.joined,
         }
+        | _iterate_arrays(cell, tally)
         | named
         | quantities.ends(cell, tally)
+    )
+
+
+def _iterate_arrays(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the paths, quantiles and ends of iterates besides the last, by their names in `iterate`; {} without any."""
+    others = tally.views[1:]
+    return (
+        {}
+        if not others
+        else {
+            "iterate": np.array(cell.iterates[1:]),
+            "iterate_theta": np.array([own.kept.joined for own in others]),
+            "iterate_quantile": np.array([fan_quantiles(own.fan.joined) for own in others]),
+            "iterate_end": np.array([own.ends.joined for own in others]),
+        }
     )
 
 
@@ -153,7 +177,22 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array
         "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
         "without_interval": missing_intervals.of_ends(cell, tally, errors.reasons),
         "warnings": _warnings(cell, tally, errors.reasons),
+        **_iterates(cell, tally),
     }
+
+
+def _iterates(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return what summary.json says of iterates besides the last, by their names; {} without any."""
+    found = {}
+    for label, own in zip(cell.iterates[1:], tally.views[1:], strict=True):
+        errors = error_intervals(cell, own)
+        steps = summary_steps(cell.program.record).tolist()
+        found[label] = {
+            "errors": [_row(cell, own, errors, k, r, {}) for r in steps for k in range(len(cell.xi))],
+            "quantiles": {xi.label: quantities.at(cell, own, k, -1) for k, xi in enumerate(cell.xi)},
+            "without_interval": missing_intervals.of_ends(cell, own, errors.reasons),
+        }
+    return {"iterates": found} if found else {}
 
 
 def _row(cell: Cell, tally: Tally, errors: Intervals, k: int, r: int, theory: dict[str, Array]) -> dict[str, Any]:

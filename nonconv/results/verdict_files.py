@@ -11,6 +11,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments
 from nonconv.results import minima
 from nonconv.results.csv_text import as_csv, number
+from nonconv.results.iterates import with_iterates
 from nonconv.results.quantities import median_courses
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
@@ -36,7 +37,8 @@ def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
     """
     found = {"verdict.json": as_json(verdict_document(cell, tally, bound))}
     if rows(cell.program.plan):
-        found["floors.csv"] = as_csv(FLOOR_COLUMNS, (tuple(row.values()) for row in floor_rows(cell, tally)))
+        of_each = [[tuple(row.values()) for row in floor_rows(cell, own)] for own in tally.views]
+        found["floors.csv"] = as_csv(*with_iterates(cell, FLOOR_COLUMNS, of_each))
     groups = named_groups(cell.program)
     if groups:
         every = ((group.name, *row.values()) for k, group in enumerate(groups) for row in _group_rows(cell, tally, k))
@@ -82,10 +84,10 @@ def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[
         yield {"step": row.step, "floor": row.floor, "lag": row.lag, **numbers, **counted}
 
 
-def verdict_of(cell: Cell, tally: Tally) -> Verdict:
-    """Judge a tally: does the iterate converge, diverge, or neither?"""
+def verdict_of(cell: Cell, tally: Tally, iterate: int = 0) -> Verdict:
+    """Judge a tally: does the iterate converge, diverge, or neither? iterate: its number; tally: as that one sees it."""
     labels = tuple(xi.label for xi in cell.xi)
-    known, followed = structure(cell, _last_iterate(cell, tally)), trends(cell.program.plan, labels)
+    known, followed = structure(cell, _last_iterate(cell, tally), iterate), trends(cell.program.plan, labels)
     withheld, infinite = trend_reasons(cell, tally), infinite_floors(cell, tally)
     return _judge(cell, tally, known, followed, tally.trends, withheld, infinite, tally.coordinates)
 
@@ -171,6 +173,20 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
         **({"causes": causes} if (causes := cause_counts(tally)) else {}),
         "bound": _bound_document(cell, tally, bound),
         **({"groups": groups} if groups else {}),
+        **({"iterates": iterates} if (iterates := _iterate_documents(cell, tally)) else {}),
+    }
+
+
+def _iterate_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the verdict on each iterate besides the last, by name. Each is judged alone."""
+    return {
+        cell.iterates[k]: {
+            **as_dict(verdict_of(cell, own, k)),
+            "medians": median_courses(cell, own),
+            "floors": _last_floors(cell, floor_rows(cell, own)),
+        }
+        for k, own in enumerate(tally.views)
+        if k > 0
     }
 
 

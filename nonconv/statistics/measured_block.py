@@ -3,6 +3,8 @@
 What several of them need, as errors and floors, is a property of `MeasuredBlock` and computed once.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -61,6 +63,11 @@ class MeasuredBlock:
         bound: the a priori interval, None if none is known. again: for quantities that every step of a path is needed for.
         """
         self.cell, self.block, self.bound, self.again = cell, block, bound, again
+
+    def iterates(self) -> Iterator["MeasuredBlock"]:
+        """Yield the same paths as seen by each iterate besides the last."""
+        for own in self.block.averages:
+            yield MeasuredBlock(self.cell, replace(self.block, **own._asdict(), averages=()), self.bound)
 
     @property
     def paths(self) -> int:

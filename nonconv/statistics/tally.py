@@ -4,7 +4,8 @@ A new statistic is one entry in the body of `Tally`: how its parts merge (statis
 a block (statistics.measured_block). Merging, checkpoints and the typed access `tally.name` follow from that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Generic, Self, TypeVar, overload
 
 import numpy as np
@@ -91,29 +92,66 @@ class Tally:
     group_floors = Statistic(optional(MOMENTS), measured_block.group_floors)
     group_trends = Statistic(optional(COMOMENTS), measured_block.group_trends)
 
-    def __init__(self, parts: Mapping[str, Any]) -> None:
-        """Take one part for each of STATISTICS, by its name."""
-        self.parts = parts
+    def __init__(self, parts: Mapping[str, Any], iterates: tuple[Mapping[str, Any], ...] = ()) -> None:
+        """Take one part for each of STATISTICS, by its name; for each iterate besides the last, one for each of OF_ITERATES."""
+        self.parts, self.iterates = parts, iterates
+
+    @cached_property
+    def views(self) -> "tuple[Tally, ...]":
+        """The tally as seen by each iterate, the last one first: of the others errors, floors and the like are theirs."""
+        return (self, *(Tally({**self.parts, **own}) for own in self.iterates))
 
     def __add__(self, other: "Tally") -> "Tally":
         """Return the tally of both, where the paths of `other` follow those of this one."""
-        return Tally({s.name: s.kind.merge(self.parts[s.name], other.parts[s.name]) for s in STATISTICS})
+        own = zip(self.iterates, other.iterates, strict=True)
+        return Tally(_merge(STATISTICS, self.parts, other.parts), tuple(_merge(OF_ITERATES, a, b) for a, b in own))
 
     def arrays(self) -> dict[str, Any]:
         """Return all parts as named arrays, for a checkpoint; a part that is None has none."""
-        every = ((s, s.kind.arrays(self.parts[s.name])) for s in STATISTICS)
-        return {s.stored_name(field): array for s, arrays in every for field, array in arrays.items()}
+        found = _arrays(STATISTICS, self.parts)
+        for k, own in enumerate(self.iterates):
+            found |= {f"{_prefix(k)}{name}": array for name, array in _arrays(OF_ITERATES, own).items()}
+        return found
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "Tally":
         """Restore a tally from what `arrays` returned. Raises KeyError where an array is missing that every tally has."""
-        stored = {s: {field: s.stored_name(field) for field in s.kind.fields} for s in STATISTICS}
-        own = {s: {field: arrays[name] for field, name in names.items() if name in arrays} for s, names in stored.items()}
-        return cls({s.name: s.kind.restore(own[s]) for s in STATISTICS})
+        iterates: list[dict[str, Any]] = []
+        while any(name.startswith(_prefix(len(iterates))) for name in arrays):
+            prefix = _prefix(len(iterates))
+            own = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            iterates.append(_restore(OF_ITERATES, own))
+        return cls(_restore(STATISTICS, arrays), tuple(iterates))
 
 
 STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).values() if isinstance(entry, Statistic))
 """All entries of a tally, in the order of its body."""
+NAMES_OF_ITERATES = ("errors", "floors", "trends", "coordinates", "whole", "fan", "distances", "ends", "kept")
+OF_ITERATES: tuple[Statistic[Any], ...] = tuple(entry for entry in STATISTICS if entry.name in NAMES_OF_ITERATES)
+"""Those that are measured of each iterate."""
+
+
+def _prefix(iterate: int) -> str:
+    """Return what the names of the arrays of an iterate begin with."""
+    return f"iterate{iterate}_"
+
+
+def _merge(statistics: Sequence[Statistic[Any]], a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge parts by name; those of b follow."""
+    return {s.name: s.kind.merge(a[s.name], b[s.name]) for s in statistics}
+
+
+def _arrays(statistics: Sequence[Statistic[Any]], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parts as named arrays."""
+    every = ((s, s.kind.arrays(parts[s.name])) for s in statistics)
+    return {s.stored_name(field): array for s, arrays in every for field, array in arrays.items()}
+
+
+def _restore(statistics: Sequence[Statistic[Any]], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts that these arrays are of."""
+    stored = {s: {field: s.stored_name(field) for field in s.kind.fields} for s in statistics}
+    own = {s: {field: arrays[name] for field, name in names.items() if name in arrays} for s, names in stored.items()}
+    return {s.name: s.kind.restore(own[s]) for s in statistics}
 
 
 def measure(cell: Cell, block: Block, bound: Bound | None = None, again: Again | None = None) -> Tally:
@@ -124,4 +162,5 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None, again: Again |
     """
     seen = MeasuredBlock(cell, block, bound, again)
     with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too
-        return Tally({statistic.name: statistic.measure(seen) for statistic in STATISTICS})
+        iterates = ({s.name: s.measure(own) for s in OF_ITERATES} for own in seen.iterates())
+        return Tally({s.name: s.measure(seen) for s in STATISTICS}, tuple(iterates))

@@ -389,7 +389,7 @@ def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     if "noise" in kinds:
         slowing = [name for name in alive if _slows(seen, name)]
         return f"{FLOOR_PHRASES[slowing[0]]} falls more and more slowly" if slowing else ""
-    if not known.summable and _drifts(seen):
+    if not known.summable and not known.anew and _drifts(seen):
         return "the iterates cross the last window in one direction, as on a drift that need not end"
     doublings = math.log2(seen.plan.spans[2].last / seen.plan.spans[0].last)
     drive = (known.drive[2] - known.drive[0]) / doublings

@@ -19,11 +19,13 @@ def theorem(cell: Cell) -> str:
 def departures(cell: Cell) -> list[str]:
     """Return one clause per assumption of its theorem that the experiment violates; empty if the theorem applies."""
     if cell.learns:
-        return [*_find_optimizer_departures(cell), *_find_network_departures(cell), *_find_schedule_departures(cell)]
+        own = [*_find_optimizer_departures(cell), *_find_network_departures(cell), *_find_schedule_departures(cell)]
+        return [*own, *_find_step_departures(cell)]
     objective = cell.program.objective.component
     if objective is not QUADRATIC:
         return [f"the objective is {objective.name}, not the quadratic"]
-    return [*_find_optimizer_departures(cell), *_find_data_departures(cell), *_find_schedule_departures(cell)]
+    own = [*_find_optimizer_departures(cell), *_find_data_departures(cell), *_find_schedule_departures(cell)]
+    return [*own, *_find_step_departures(cell)]
 
 
 def _find_network_departures(cell: Cell) -> list[str]:
@@ -41,8 +43,29 @@ def _find_network_departures(cell: Cell) -> list[str]:
         found.append("the labels carry no noise")
     if noise == "unbounded":
         found.append("the noise of the labels is not bounded")
-    if p.learning and p.learning.rows:
-        found.append("examples are not independent: each epoch passes through all of them")
+    return found
+
+
+def _find_step_departures(cell: Cell) -> list[str]:
+    """Return what happens in a step beside the rule, and how data depend on the step."""
+    parts, supply, found = cell.program.parts, cell.program.supply, []
+    what = "examples" if cell.program.learning else "data"
+    if supply.order == "epochs":
+        found.append(f"{what} are not independent: each epoch passes through all of them")
+    elif supply.order != "with_replacement":
+        found.append(f"{what} are not independent: every pass has them in the same order")
+    if parts.hold:
+        found.append(f"{what} are not independent: each is used {supply.hold} steps in a row")
+    if parts.drift:
+        found.append(f"{what} do not have one law: it drifts")
+    if parts.noise:
+        found.append("the gradient has noise of its own, which does not come from the data")
+    if parts.clip_value or parts.clip_norm:
+        found.append("the gradient is clipped")
+    if parts.l2 or parts.decay or parts.pull:
+        found.append("there is weight decay")
+    if parts.domain:
+        found.append("every step is projected on a domain")
     return found
 
 

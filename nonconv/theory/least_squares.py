@@ -210,7 +210,7 @@ def _maps(cell: Cell) -> Maps | None:
     assert learning is not None
     columns, targets = learning.shape.features + h.intercept, learning.shape.classes or learning.shape.targets
     size = _entries(columns) + columns * targets + 1
-    if learning.rows or size > MOST_ENTRIES or cell.minimizer is None:
+    if not p.parts.is_plain or size > MOST_ENTRIES or cell.minimizer is None:
         return None
     known = cell.known
     if known.rows is not None:

@@ -52,6 +52,16 @@ class LimitPoint(NamedTuple):
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
+    if drift is not None and not np.all(np.isfinite(drift)):
+        return here._replace(noise="unknown")
+    own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
+    moving = drift is not None and drift.low < drift.high
+    return here._replace(noise="persists") if own or moving else here
+
+
+def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
+    """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
     if everywhere is not None and cell.law is not None:
         return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
@@ -255,7 +265,7 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
 
 def _is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, so that nothing in it is random."""
-    rows = cell.program.learning.rows if cell.program.learning else 0
+    rows = cell.program.supply.rows
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 

@@ -43,7 +43,9 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """Return every finite prediction known for the cell, by name."""
+    """Return every finite prediction known for the cell, by name; none where more happens in a step than the rule says."""
+    if not cell.program.parts.is_plain:
+        return {}
     with np.errstate(over="ignore", invalid="ignore"):
         found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
@@ -148,6 +150,9 @@ def is_bounded(cell: Cell) -> bool:
     that eps does not keep from 0.
     """
     rule, h, _ = cell.program.optimizer
+    # It holds for any data in their bounds, in whatever order they come.
+    if not cell.program.parts._replace(order="with_replacement", hold=False).is_plain:
+        return False
     if cell.law is None or cell.program.objective.component is not QUADRATIC or rule not in (ADAM, AMSGRAD):
         return False
     gradients = 2.0 * cell.program.objective.constants.scale * (cell.law.high - cell.law.low)

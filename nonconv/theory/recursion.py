@@ -46,7 +46,8 @@ def is_known(cell: Cell) -> bool:
 
 def _is_solvable(cell: Cell) -> bool:
     """Return whether the recursion is that of the cell's optimizer and objective, and short enough."""
-    along = modes(cell) if cell.program.optimizer.component in (SGD, MOMENTUM) else None
+    linear = cell.program.optimizer.component in (SGD, MOMENTUM) and cell.program.parts.is_plain
+    along = modes(cell) if linear else None
     return along is not None and len(set(_coordinates(cell, along))) * cell.program.steps <= MOST_WORK
 
 

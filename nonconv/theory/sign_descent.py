@@ -61,7 +61,7 @@ class Lattice(NamedTuple):
 def lattice(cell: Cell) -> Lattice | None:
     """Return the lattice that the iterates of a cell live on; None where the recursion does not hold."""
     p, law = cell.program, cell.law
-    if p.objective.component is not QUADRATIC or p.data.component is not UNIFORM or law is None:
+    if not p.parts.is_plain or p.objective.component is not QUADRATIC or p.data.component is not UNIFORM or law is None:
         return None
     rate, start = cell.learning_rate.constant, p.start
     if not rate or cell.learning_rate.warmup or cell.batch_size.constant != 1 or not isinstance(start, np.ndarray):

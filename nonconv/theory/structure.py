@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -31,14 +32,25 @@ SMALL, FILLED = 1e-30, 1024
 """A gradient beside which any eps is large, and steps after which averages are full but for slow ones."""
 FALLING, ENDED = 0.5, 4.0
 """Doublings per doubling by which a drive falls so clearly that a run shows it, and with which a schedule has ended."""
+VANISHING = 1e-9
+"""A weight that is below this FAR away tends to 0."""
 ROUNDED = 1e-9
 """By how much an eigenvalue of second moments may be above 1 by rounding."""
 TINY = 1e-300
 """Stands for a drive of 0 in logarithms."""
 
 
-def structure(cell: Cell, theta: Array | None = None) -> Structure:
-    """Return what is known of a cell's limit. theta: a last iterate (dim,), which a network's curvature is taken at."""
+def structure(cell: Cell, theta: Array | None = None, iterate: int = 0) -> Structure:
+    """Return what is known of a cell's limit. theta: a last iterate (dim,), which a network's curvature is taken at.
+
+    iterate: number of the iterate that is judged, 0 for the last one.
+    """
+    known = _of_last(cell, theta)
+    return of_average(cell, known, iterate - 1) if iterate else known
+
+
+def _of_last(cell: Cell, theta: Array | None) -> Structure:
+    """Return what is known of the limit of the last iterate. theta: as of `structure`."""
     here, spans = limit_point(cell, theta), cell.program.plan.spans
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
@@ -71,6 +83,28 @@ def structure(cell: Cell, theta: Array | None = None) -> Structure:
     )
 
 
+def of_average(cell: Cell, known: Structure, number: int) -> Structure:
+    """Return what is known of the limit of an average, or of the optimizer's own iterate, given what is known of the last.
+
+    An average whose weights tend to 0, with an infinite sum as they do for means, forgets every single iterate: its noise may
+    vanish though that of the iterates stays. Where the weights stay, so does the noise.
+    """
+    averages = cell.program.averages
+    plain = replace(known, contracting=False, scale=(), relaxation=math.nan)
+    if number >= len(averages):
+        return plain
+    weight = averages[number].weight
+    if weight(np.array([FAR]))[0] > VANISHING:
+        return plain
+    reason = Reason("average", "the average gives each new iterate a weight that tends to 0")
+    drive = tuple(math.log2(max(float(weight(_steps_of(span)).mean()), TINY)) for span in cell.program.plan.spans)
+    # What changes of the schedules changes the iterates, whose average may settle all the same.
+    reasons, forbids = (*known.reasons, reason), (*known.forbids, reason)
+    last = cell.program.plan.spans[-1] if cell.program.plan.spans else None
+    anew = last is not None and bool(weight(np.array([last.first + 1.0]))[0] == 1.0)
+    return replace(plain, reasons=reasons, forbids=forbids, drive=drive, irregular="", void="", regime_steps=0, anew=anew)
+
+
 def _unknown_limits(cell: Cell) -> str:
     """Say of which schedules nothing is known as n -> infinity; empty if of none."""
     schedules = {"learning rate": cell.learning_rate, "batch size": cell.batch_size}
@@ -96,6 +130,8 @@ def _schedule_reasons(cell: Cell, stable: bool) -> list[Reason]:
     # A rule that divides keeps its steps' size however little noise there is: batches alone do not calm it. And the mean of
     # many data without a variance need not be closer to theirs.
     calming = cell.law is None or cell.law.has_variance
+    # No batch averages the noise of the gradient itself, nor the drift of the data.
+    calming = calming and cell.program.noise is None and cell.program.supply.drift is None
     if cell.batch_size.limits.low == math.inf and stable and calming:
         found.append(Reason("batch", "the batch size grows without bound"))
     return found

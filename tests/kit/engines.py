@@ -29,12 +29,15 @@ class ReferenceOfMany:
                 m._replace(
                     theta=m.theta[own],
                     state=m.state[:, own],
+                    averages=m.averages[:, own],
                     average=m.average[own],
                     lowest=m.lowest[own],
                     highest=m.highest[own],
                     coefficients=m.coefficients[:, its_columns],
                     snapshots=m.snapshots[:, own],
+                    seen_averages=m.seen_averages[:, :, own],
                     sampled=m.sampled[:, own],
+                    sampled_averages=m.sampled_averages[:, :, own],
                     least=m.least[own],
                 )
             )

@@ -50,6 +50,7 @@ def result(exact: bool = False, verdict: Any = VERDICT, **outcomes: int) -> Resu
         step=np.array(STEPS),
         learning_rate=empty,
         batch_size=empty,
+        iterates={},
         errors={
             "minimizer": errors(0.02, 0.001),
             "start": errors(math.inf, math.nan),

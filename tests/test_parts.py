@@ -1,0 +1,201 @@
+"""The parts of a step beside the rule: both engines bit for bit, twins and pieces exactly, and each part by hand."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from kit.programs import all_looks, make, optimizer_named, run
+from nonconv.components.definitions import Configured
+from nonconv.data.continuous import NORMAL, Normal
+from nonconv.data.discrete import DISCRETE, Discrete
+from nonconv.data.empirical import CSV, Rows
+from nonconv.engine import program as timetable
+from nonconv.engine.fused import Fused
+from nonconv.engine.plan import Wanted, plan_for
+from nonconv.engine.program import Average, Modifiers, Program, Supply
+from nonconv.engine.reference import Reference
+from nonconv.numerics.arithmetic import Array, Lanes
+from test_network import ROWS as ROWS_OF_TABLE
+from test_network import VALUES
+from test_network import make as network
+
+STEPS = 45
+POINTS = Discrete((0.1, 1.0, -2.0, 5.5, 0.25), (0.2,) * 5)
+ROWS = Rows(np.array([[k, 0.5 - k**2, 1.0 / (k + 1)] for k in range(7)]))
+LAWS: dict[str, dict[str, Any]] = {
+    "points": {"data_parameters": POINTS, "data_constants": DISCRETE.prepare(POINTS, 3)},
+    "rows": {"data_parameters": ROWS, "data_constants": CSV.prepare(ROWS, 3)},
+}
+NAMES = {"points": "discrete", "rows": "csv"}
+ORDERED = {"points": 5, "rows": 7}
+
+
+def noise(dim: int = 3) -> Any:
+    h = Normal(0.1, 0.5)
+    return Configured(NORMAL, h, NORMAL.prepare(h, dim))
+
+
+AVERAGES = (
+    Average("polyak", lambda n: np.minimum(1.0, 1.0 / np.maximum(n - 10.0, 1.0))),
+    Average("ema", lambda n: np.full_like(n, 0.1)),
+)
+PARTS: list[dict[str, Any]] = [
+    {"domain": (np.array([-0.3, -1.0, 0.0]), np.array([0.2, np.inf, 0.4]))},
+    {"noise": noise()},
+    {"averages": AVERAGES},
+    {"modifiers": Modifiers(clip_value=0.3)},
+    {"modifiers": Modifiers(clip_norm=1.0, clip_eps=1e-6)},
+    {"modifiers": Modifiers(l2=0.3)},
+    {"modifiers": Modifiers(decay=0.3)},
+    {"modifiers": Modifiers(0.5, 0.7, 0.0, 0.1, 0.2)},
+    {"supply": Supply(drift=lambda n: np.sin(0.3 * n))},
+    {"supply": Supply(hold=4)},
+    {"supply": "epochs"},
+    {"supply": "once"},
+    {"supply": "cyclic"},
+]
+"""Each part alone."""
+
+
+def program(law: str, batch: str, optimizer: str = "adam", steps: int = STEPS, **parts: Any) -> Program:
+    """A program on three coordinates with floors; `supply` may be an order."""
+    if isinstance(parts.get("supply"), str):
+        parts["supply"] = Supply(parts["supply"], ORDERED[law])
+    whole = LAWS[law] | {"plan": plan_for(steps, Wanted()), "track_range": True} | parts
+    return make(optimizer, NAMES[law], 3, batch, steps, **whole)
+
+
+def everything(block: Any) -> list[Array]:
+    averages = [
+        array for one in block.averages for array in (one.theta, one.seen, *one.twins, *one.sampled, *one.sampled_twins)
+    ]
+    return [block.theta, block.seen, *all_looks(block), block.lowest, block.highest, *averages]
+
+
+def same(a: Any, b: Any) -> bool:
+    return all(x.tobytes() == y.tobytes() for x, y in zip(everything(a), everything(b), strict=True))
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("part", range(len(PARTS)))
+@pytest.mark.parametrize(("law", "batch"), [("points", "1"), ("rows", "growing")])
+def test_each_part_has_the_same_bits(part: int, law: str, batch: str) -> None:
+    own = program(law, batch, **PARTS[part])
+    ours, reference = run(own), run(own, Reference)
+    assert same(ours, reference)
+    assert np.all(np.isfinite(ours.theta))
+    if "averages" not in PARTS[part]:
+        assert not np.array_equal(ours.theta, run(program(law, batch)).theta), "the part does nothing"
+
+
+class Decaying(NamedTuple):
+    """Of `following`: its state."""
+
+    m: Lanes
+
+
+class Half(NamedTuple):
+    """Of `following`: its parameters."""
+
+    share: Lanes = 0.5
+
+
+def following(c: Half, s: Decaying, g: Lanes, pull: Lanes = 0.0) -> tuple[Lanes, Decaying]:
+    """Decay in a way of its own, of which the average knows."""
+    m = c.share * s.m + g + pull
+    return m, Decaying(m)
+
+
+def ahead(c: Half, s: Decaying, theta: Lanes) -> Lanes:
+    return theta - c.share * s.m
+
+
+FOLLOWING = replace(
+    optimizer_named("momentum"),
+    name="following",
+    parameters=Half,
+    per_step=Half,
+    at_step=lambda h, n: Half(np.full_like(n, h.share)),
+    state=Decaying,
+    start=lambda h: Decaying(0.0),
+    update=following,
+    own=ahead,
+    own_name="ahead",
+    decays=True,
+)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(("law", "batch"), [("points", "1"), ("rows", "growing")])
+def test_a_rule_that_decays_and_has_an_iterate_of_its_own(law: str, batch: str) -> None:
+    changes: dict[str, Any] = {"modifiers": Modifiers(decay=0.3), "averages": AVERAGES, "own": True}
+    whole = program(law, batch, "momentum", **changes)
+    whole = replace(whole, optimizer=Configured(FOLLOWING, Half()))
+    ours, reference = run(whole), run(whole, Reference)
+    assert same(ours, reference)
+    assert len(ours.averages) == 3
+    assert not np.array_equal(ours.averages[2].theta, ours.theta)
+
+
+def any_parts(seed: int) -> tuple[str, str, dict[str, Any]]:
+    """Return a random combination of parts, with a law and a batch size."""
+    chance = np.random.default_rng(seed)
+    law, batch = str(chance.choice(["points", "rows"])), str(chance.choice(["1", "3", "growing"]))
+    order = str(chance.choice(["with_replacement", "epochs", "once", "cyclic"]))
+    drift = (lambda n: 0.1 * np.cos(n)) if chance.random() < 0.5 else None
+    rows = 0 if order == "with_replacement" else ORDERED[law]
+
+    def maybe(value: float) -> float | None:
+        return value if chance.random() < 0.4 else None
+
+    found: dict[str, Any] = {
+        "supply": Supply(order, rows, int(chance.choice([1, 2, 5, 50])), drift),  # type: ignore[arg-type]  # a word of numpy's
+        "modifiers": Modifiers(maybe(0.4), maybe(0.9), 0.0, maybe(0.2), maybe(0.1)),
+        "noise": noise() if chance.random() < 0.5 else None,
+        "averages": AVERAGES if chance.random() < 0.5 else (),
+    }
+    if chance.random() < 0.5:
+        found["domain"] = PARTS[0]["domain"]
+    return law, batch, found
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("seed", range(12))
+def test_any_parts_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one slice or several, so that passes, holds and averages are restored in their middle."""
+    law, batch, parts = any_parts(seed)
+    optimizer = ["sgd", "adam", "momentum"][seed % 3]
+    blocks = []
+    for length in (8192, 7, 1):
+        monkeypatch.setattr(timetable, "SLICE_STEPS", length)
+        blocks += [run(program(law, batch, optimizer, **parts), engine) for engine in (Fused, Reference)]
+    assert all(same(blocks[0], other) for other in blocks[1:])
+
+
+NETWORK = {"points": VALUES, "rows": ROWS_OF_TABLE}
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("seed", range(12, 20))
+def test_any_parts_of_networks_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise of a network; its averages and its gradient noise too."""
+    law, batch, parts = any_parts(seed)
+    if law == "points":
+        parts["supply"] = parts["supply"]._replace(order="with_replacement", rows=0)
+    elif parts["supply"].rows:
+        parts["supply"] = parts["supply"]._replace(rows=11)
+    make_network = partial(network, {"hidden": (3,)}, NETWORK[law], ["sgd", "adam", "momentum"][seed % 3], batch, STEPS)
+    dim = make_network().dim
+    if "domain" in parts:
+        parts["domain"] = np.full(dim, -0.4), np.linspace(0.1, 2.0, dim)
+    parts["noise"] = noise(dim) if parts["noise"] else None
+    blocks = []
+    for length in (8192, 7, 1):
+        monkeypatch.setattr(timetable, "SLICE_STEPS", length)
+        blocks += [run(make_network(plan=plan_for(STEPS, Wanted()), **parts), engine) for engine in (Fused, Reference)]
+    assert all(same(blocks[0], other) for other in blocks[1:])
+    if parts["supply"].order != "cyclic" or parts["noise"]:
+        assert len(np.unique(blocks[0].theta[-1])) > dim
