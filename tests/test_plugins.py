@@ -53,7 +53,7 @@ CONFIG = {
     "steps": 60,
     "paths": 16,
     "objective": {"name": "quadratic", "data": "uniform"},
-    "optimizer": "lion",
+    "optimizer": "my_lion",
     "learning_rate": 0.1,
 }
 PLAIN = {key: value for key, value in CONFIG.items() if key != "plugins"} | {"optimizer": "sgd"}
@@ -115,7 +115,7 @@ def update(c: LionPerStep, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
 
 OPTIMIZERS.register(
     Optimizer(
-        name="lion",
+        name="my_lion",
         parameters=Lion,
         paper="Chen et al. (2023), arXiv:2302.06675",
         state=LionState,
@@ -209,6 +209,38 @@ LEARNING_RATES.register(
     Schedule(name="logarithmic", parameters=Logarithmic, paper="a test", value=rate, limits=rate_limits)
 )
 BATCH_SIZES.register(Schedule(name="alternating", parameters=Alternating, paper="a test", value=size, limits=size_limits))
+'''
+FADING = '''\
+"""A decay that falls to a floor."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import DECAYS, Decay, Doc, Interval, Limits
+
+
+class Fading(NamedTuple):
+    """From 0.9 at step 1 to a floor."""
+
+    floor: Annotated[float, Interval(ge=0, le=0.5), Doc("what it tends to")] = 0.5
+
+
+def value(h, n):
+    return h.floor + (0.9 - h.floor) / n
+
+
+DECAYS.register(
+    Decay(
+        name="fading",
+        parameters=Fading,
+        paper="a test",
+        value=value,
+        limits=lambda h: Limits(h.floor, h.floor),
+        least=lambda h: h.floor,
+        most=lambda h: 0.9,
+    )
+)
 '''
 LINEAR = '''\
 """A linear model under its absolute error, and a start that goes with it."""
@@ -310,6 +342,7 @@ TEXTS = {
     "styblinski_tang.py": WELL,
     "ramp.py": LAW,
     "schedules.py": SCHEDULES,
+    "fading.py": FADING,
     "absolute.py": ABSOLUTE,
     "affine.py": LINEAR,
 }
@@ -394,7 +427,7 @@ def test_a_catalogue_is_a_value() -> None:
     assert one == two
     assert hash(one) == hash(two)
     assert one != BUILT_IN
-    assert [*one["optimizer"]] == [*OPTIMIZERS, "lion"]
+    assert [*one["optimizer"]] == [*OPTIMIZERS, "my_lion"]
     assert one["objective"] is OBJECTIVES
     assert experiment_model(one) is experiment_model(two)
 
@@ -416,8 +449,8 @@ def test_configs_with_different_plugins_at_once() -> None:
     after = read_cell(lion, [])
     assert after.program.optimizer == before.program.optimizer
     assert study.first_paths(before, 4, 1).tolist() == study.first_paths(after, 4, 1).tolist()
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
-        read_cell(plain, ["optimizer=lion"])
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
+        read_cell(plain, ["optimizer=my_lion"])
 
 
 @pytest.mark.processes
@@ -435,11 +468,11 @@ def test_a_file_is_executed_once_per_content() -> None:
 def test_registered_for_one_config_alone() -> None:
     """Another one that does not name the file cannot use what it defines, nor is it shown."""
     write("lion.py", LION)
-    assert read_cell(config(), []).program.optimizer.component.name == "lion"
+    assert read_cell(config(), []).program.optimizer.component.name == "my_lion"
     other = config("other.yaml", plugins=[])
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
         read_cell(other, [])
-    assert "lion" not in json.dumps(json_schema())
+    assert "my_lion" not in json.dumps(json_schema())
 
 
 def test_every_kind_of_component() -> None:
@@ -839,8 +872,8 @@ BROKEN = {
     "import": ("import numpy as np", "import numpty as np", "lion.py:5:1: cannot be executed: ModuleNotFoundError: No module"),
     "missing field": ("        update=update,\n", "", "lion.py:56:5: cannot be executed: TypeError: "),
     "nothing": ("OPTIMIZERS.register(", "print(", "lion.py: registers no component\n  allowed: for example from nonconv"),
-    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
-    "no word": ('name="lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
+    "name taken": ('name="my_lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
+    "no word": ('name="my_lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
     "wrong kind": (
         "OPTIMIZERS.register(",
         "from nonconv.data import DATA\nDATA.register(",
@@ -862,7 +895,11 @@ BROKEN = {
         "lion.py:14:7: Lion: its annotations cannot be read: NameError: name 'flaot' is not defined",
     ),
     "reserved name": ("beta1: Annotated", "json: Annotated", "lion.py:23:5: parameter json: this name is reserved by"),
-    "no docstring": ('    """Lion: the', '    x: str = """Lion: the', "lion.py:14:7: optimizer lion: Lion needs a docstring"),
+    "no docstring": (
+        '    """Lion: the',
+        '    x: str = """Lion: the',
+        "lion.py:14:7: optimizer my_lion: Lion needs a docstring",
+    ),
     "lambda": ("update=update", "update=lambda c, s, g: (g, s)", "lion.py:64:9: update: must be a function at"),
     "no NamedTuple": ("class LionState(NamedTuple)", "class LionState(object)", "lion.py:27:7: state: must be a NamedTuple"),
     "renamed": ("OPTIMIZERS.register(", "Other = LionPerStep; del LionPerStep\nOPTIMIZERS.register(", "NameError"),
@@ -874,7 +911,7 @@ def test_files_that_are_no_plugin(case: str) -> None:
     old, new, says = BROKEN[case]
     changed("lion.py", old, new)
     assert says in told()
-    assert "lion" not in OPTIMIZERS, "half a plug-in is left behind"
+    assert "my_lion" not in OPTIMIZERS, "half a plug-in is left behind"
     assert "unknown optimizer" not in told()
 
 
@@ -885,7 +922,7 @@ def test_a_name_that_another_plugin_has() -> None:
     write("king.py", LION + "\n")
     king = read_cell(config(plugins=["king.py"]), [])
     says = told(plugins=["lion.py", "king.py"])
-    assert says.startswith("king.py:55:1: the optimizer 'lion' is already registered by lion.py\n")
+    assert says.startswith("king.py:55:1: the optimizer 'my_lion' is already registered by lion.py\n")
     assert told(plugins=["lion.py", "king.py"]) == says
     again = read_cell(config(plugins=["king.py"]), [])
     assert again.program.optimizer.component is king.program.optimizer.component
@@ -896,7 +933,7 @@ def test_a_name_twice_in_one_file() -> None:
     twice = LION + LION[LION.index("OPTIMIZERS.register(") :]
     write("lion.py", twice)
     line = len(twice[: twice.rindex("OPTIMIZERS.register(")].splitlines()) + 1
-    assert told().startswith(f"lion.py:{line}:1: the optimizer 'lion' is already registered by this file\n")
+    assert told().startswith(f"lion.py:{line}:1: the optimizer 'my_lion' is already registered by this file\n")
 
 
 def test_plugins_load_no_files() -> None:
@@ -1108,13 +1145,13 @@ def test_verbose_shows_all() -> None:
 def test_list_explain_and_schema_know_them() -> None:
     write("lion.py", LION)
     write("ramp.py", LAW)
-    assert "lion" in good("list", "optimizer", "--plugin", "lion.py")
-    assert "lion" not in good("list", "optimizer")
+    assert "my_lion" in good("list", "optimizer", "--plugin", "lion.py")
+    assert "my_lion" not in good("list", "optimizer")
     both = good("list", "--plugin", "lion.py", "--plugin", "ramp.py")
-    assert "lion" in both
+    assert "my_lion" in both
     assert "ramp" in both
-    assert "Chen et al. (2023)" in good("explain", "lion", "--plugin", "lion.py")
-    assert good("explain", "lion.py") == good("explain", "lion", "--plugin", "lion.py")
+    assert "Chen et al. (2023)" in good("explain", "my_lion", "--plugin", "lion.py")
+    assert good("explain", "lion.py") == good("explain", "my_lion", "--plugin", "lion.py")
     assert good("explain", "ramp.py").count("ramp (data)") == 1
     assert [row["name"] for row in json.loads(good("explain", "ramp.py", "--json"))["components"]] == ["ramp"]
     assert '"optimizer_lion"' in good("schema", "--plugin", "lion.py")
@@ -1136,9 +1173,9 @@ def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: 
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
     assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
-    document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
+    document = json.loads(good("explain", "my_lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
-    assert {row["component"] for row in document["checks"]} == {"lion"}
+    assert {row["component"] for row in document["checks"]} == {"my_lion"}
     only("start returns finite floats")
     changed("lion.py", "LionState(0.0)", "LionState(0)")
     result = call("explain", "lion.py", "--test")
@@ -1435,7 +1472,63 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "limits says 0.1 to 0.1, but around",
     ),
     ("schedules.py", "values approach the limits", "Limits(0.0, 0.0)", "Limits(np.inf, np.inf)", "grows without bound"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:32: limits says 1 to 1"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(2, 1)", "low <= high"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "1.5 + np.mod(n", "the size is 1.5 at step 1"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "np.mod(n", "the size is 0 at step 1"),
@@ -1749,7 +1842,7 @@ def test_worked_example(path: Path) -> None:
 def test_findings_tell_what_passed() -> None:
     catalogue = load_files([write("lion.py", LION)])
     first = contract_of(catalogue.plugins[0], catalogue)[0]
-    assert first == Finding("optimizer", "lion", "every parameter has a description", ())
+    assert first == Finding("optimizer", "my_lion", "every parameter has a description", ())
 
 
 @pytest.mark.parametrize(
