@@ -457,6 +457,9 @@ class _Binding:
         point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
+        domain = self._domain()
+        if not isinstance(point, str) and domain is not None and not np.all((domain[0] <= point) & (point <= domain[1])):
+            return "that of all numbers lies outside of the domain, and that of the domain is not computed"
         return point
 
     def _fill_in_digests(self) -> None:
