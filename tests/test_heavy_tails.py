@@ -399,7 +399,7 @@ def test_quantities_that_are_infinite(make: Make) -> None:
     light = make({"name": "student_t", "df": 9}, xi=["minimizer"], quantities=asked)
     with np.errstate(all="ignore"):
         rows = list(csv.DictReader(data_files(light, tally_of(light), None)["quantities.csv"].decode().splitlines()))
-    assert "" not in {row["value"] for row in rows}
+    assert "" not in {row["value"] for row in rows if not row["quantity"].startswith("rate")}
 
 
 def test_no_path_escapes_from_data_without_a_mean(make: Make) -> None:

@@ -340,6 +340,11 @@ def quantity_intervals(
     infinite &= whose != ""
     if infinite.any():  # of networks no law is known
         reasons[infinite] = why_infinite(cell, whose)
+    if power == 2.0:
+        # Squares of distances that have no interval have none in another unit.
+        of_errors = error_intervals(cell, tally)
+        of_these = of_errors.reasons[k, nearest]
+        reasons, infinite = np.where(of_these != "", of_these, reasons), infinite | of_errors.infinite[k, nearest]
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 
