@@ -36,6 +36,9 @@ from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
 from nonconv.engine import kernel_files
+from nonconv.engine.blocks import simulate
+from nonconv.engine.fused import Fused
+from nonconv.engine.reference import Reference
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import ConfigError, PluginError
 from nonconv.objectives import OBJECTIVES
@@ -337,6 +340,71 @@ OBJECTIVES.register(
 )
 STARTS.register(Initialisation(name="unit", parameters=Unit, paper="a test", variance=variance))
 '''
+COUPLED_LAW = '''
+from typing import Annotated, Any, NamedTuple
+
+from nonconv.plugin import OBJECTIVES, Coupled, Doc, Group, OneOf, each
+
+
+class Chain(NamedTuple):
+    """Half the square of the sum of theta - X, plus half the sum of squares."""
+
+    data: Annotated[Any, OneOf("data"), Doc("the law of X")]
+    dim: Annotated[int, Doc("number of coordinates")] = 1
+
+
+class ChainConstants(NamedTuple):
+    dim: int
+
+
+def loss(k, n, theta, x, y, out, work):
+    lanes = theta.shape[1]
+    for i in each(n):
+        work[0, i] = out[0, i] = out[1, i] = 0.0
+    for j in range(k.dim):
+        for i in each(n):
+            away = theta[j, i % lanes] - y[j, i]
+            work[0, i] += away
+            out[0, i] += 0.5 * away * away
+    for i in each(n):
+        out[0, i] += 0.5 * work[0, i] * work[0, i]
+
+
+def add_gradient(k, n, theta, x, y, gradient, work):
+    lanes = theta.shape[1]
+    for first in range(0, n, lanes):
+        for i in each(lanes):
+            work[0, i] = 0.0
+        for j in range(k.dim):
+            for i in each(lanes):
+                work[0, i] += theta[j, i] - y[j, first + i]
+        for j in range(k.dim):
+            for i in each(lanes):
+                gradient[j, i] += work[0, i] + (theta[j, i] - y[j, first + i])
+
+
+def penalty(k, theta):
+    return 0.0 * theta
+
+
+OBJECTIVES.register(
+    Coupled(
+        name="chain",
+        parameters=Chain,
+        paper="a test",
+        groups=lambda h, shape: (Group("theta", 0, shape.targets),),
+        constants=ChainConstants,
+        prepare=lambda h, shape: ChainConstants(shape.targets),
+        work=lambda h, shape: 1,
+        loss=loss,
+        add_gradient=add_gradient,
+        penalty=penalty,
+        loss_name=lambda h: "a square",
+        minimizer=lambda h, shape, known: "no law" if known.law is None else known.law.mean,
+        starts_at_zero=True,
+    )
+)
+'''
 TEXTS = {
     "lion.py": LION,
     "styblinski_tang.py": WELL,
@@ -492,6 +560,26 @@ def test_every_kind_of_component() -> None:
     assert {file.name for file in (folder / "plugins").iterdir()} == {"ramp.py", "schedules.py", "styblinski_tang.py"}
 
 
+@pytest.mark.compiles
+def test_a_coupled_objective_on_a_law() -> None:
+    """Its data are any distribution, drawn coordinate by coordinate or by rows; both engines agree, and it has a minimizer."""
+    write("chain.py", COUPLED_LAW)
+    Path("rows.csv").write_text("a,b\n1,2\n3,5\n0,1\n")
+    for data, mean in (
+        ({"name": "two_point", "low": 0, "high": 2}, [1.0, 1.0]),
+        ({"name": "csv", "file": "rows.csv", "columns": ["a", "b"]}, [4 / 3, 8 / 3]),
+    ):
+        path = config(plugins="chain.py", objective={"name": "chain", "dim": 2, "data": data}, optimizer="sgd")
+        cell = read_cell(path, [])
+        assert [xi.label for xi in cell.xi] == ["minimizer"]
+        assert cell.minimizer == pytest.approx(mean)
+        assert np.all(cell.program.start == 0.0)
+        stop = np.zeros(1, dtype=np.uint8)
+        ours, theirs = (simulate(cell.program, engine(cell.program), 0, 5, stop).theta for engine in (Fused, Reference))
+        assert ours.tobytes() == theirs.tobytes()
+    assert "8 of 8 checks passed" in good("explain", "chain.py", "--test")
+
+
 def test_a_network_of_plugins() -> None:
     """The objective, its data, its start and the optimizer are all of files, and go with the folder."""
     names = ["affine.py", "absolute.py", "lion.py"]
@@ -514,7 +602,7 @@ def test_a_network_of_plugins() -> None:
     [
         (
             'OneOf("dataset")',
-            'OneOf("data")',
+            'OneOf("start")',
             "parameter data: of an objective must be annotated as in nonconv/objectives/mlp.py",
         ),
         (
@@ -1266,6 +1354,20 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ("affine.py", "loss writes n columns and no more", "out[1, i] = 0.0", "pass", "loss leaves out without a finite number"),
     ("affine.py", "add_gradient is a sum over examples", "[j, i] +=", "[j, i] =", "must add to the gradient, not replace"),
     ("affine.py", "add_gradient is the derivative of loss", "1.0, -1.0)", "1.0, 1.0)", "the loss rises by"),
+    (
+        "affine.py",
+        "the mean gradient at the minimizer is 0",
+        "        check_shape=check_shape,",
+        "        check_shape=check_shape,\n        minimizer=lambda h, shape, known: np.zeros(shape.features + 1),",
+        "the mean gradient has an entry of",
+    ),
+    (
+        "affine.py",
+        "the mean gradient at the minimizer is 0",
+        "        check_shape=check_shape,",
+        "        check_shape=check_shape,\n        minimizer=lambda h, shape, known: np.zeros(7),",
+        "minimizer has the shape (7,)",
+    ),
     ("affine.py", "variance is a positive number", "return 1.0\n", "return 1 - fan_in\n", "variance(1, 1) is 0"),
     ("lion.py", "start returns finite floats", "LionState(0.0)", "LionState(0)", "lion.py:38: start: m is 0"),
     (
@@ -1380,6 +1482,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "+ 2.5) + x",
         "+ 2.5) - x",
         "styblinski_tang.py:35: at theta = ",
+    ),
+    (
+        "styblinski_tang.py",
+        "the mean of the data is enough",
+        "+ 2.5) + x",
+        "+ 2.5) + x * x",
+        "mean_is_enough, but at theta = -2.03 it is not affine in x",
     ),
     (
         "styblinski_tang.py",
