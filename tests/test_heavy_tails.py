@@ -217,6 +217,12 @@ MOMENTS: dict[str, tuple[Any, dict[str, Any], float, list[str]]] = {
     "adam": (CAUCHY, {"optimizer": "adam"}, math.inf, ["", ""]),
     "an unbounded adam": (CAUCHY, {"optimizer": {"name": "adam", "beta1": 0.99, "beta2": 0.9}}, 1.0, ["", ""]),
     "start": ("rademacher", {"start": CAUCHY}, 1.0, ["start", "start"]),
+    "a clipped gradient": (CAUCHY, {"optimizer": {"name": "sgd", "clip_value": 1.0}}, math.inf, ["", ""]),
+    "a clipped norm": (CAUCHY, {"optimizer": {"name": "momentum", "clip_norm": 1.0}}, math.inf, ["", ""]),
+    "a domain": (CAUCHY, {"domain": [-1, 1]}, math.inf, ["", ""]),
+    "half a domain": (CAUCHY, {"domain": [-1, None]}, 1.0, ["data", "data"]),
+    "half a domain for one tail": ({"name": "pareto", "exponent": 1.5}, {"domain": [None, 9]}, 1.5, ["", ""]),
+    "a start in a domain": ("rademacher", {"domain": [-1, 1], "start": CAUCHY}, math.inf, ["", ""]),
     "start of adam": ("rademacher", {"start": CAUCHY, "optimizer": "adam"}, 1.0, ["start", ""]),
 }
 """Data and changes, the order of moments, and whose law makes the mean square from 0 and from the last iterate infinite."""
@@ -227,6 +233,28 @@ def test_moments_of_iterates(data: Any, changes: dict[str, Any], order: float, i
     cell = make(data, **changes)
     assert finite_moments(cell).order == order
     assert infinite_errors(cell) == infinite
+
+
+def test_moments_of_gradient_noise(make: Make) -> None:
+    """Its law limits moments as that of data does, and clipping helps, which comes after it."""
+    for optimizer, order, infinite in (
+        ("sgd", 1.0, "noise"),
+        ("adam", math.inf, ""),
+        ({"name": "sgd", "clip_norm": 2.0}, math.inf, ""),
+    ):
+        objective = {"name": "quadratic", "data": "rademacher", "gradient_noise": CAUCHY}
+        cell = make(None, objective=objective, optimizer=optimizer)
+        assert finite_moments(cell).order == order
+        assert infinite_errors(cell) == [infinite] * 2
+        if infinite:
+            reason = error_intervals(cell, tally_of(cell)).reasons[0, -1]
+            assert reason.startswith("it is infinite: the law of the gradient noise (cauchy) has moments below order 1 only")
+
+
+def test_a_start_outside_its_domain(make: Make) -> None:
+    """Only the distance from the start itself is infinite."""
+    cell = make("rademacher", domain=[-1, 1], start=CAUCHY, xi=[0.0, "start", "last"])
+    assert infinite_errors(cell) == ["", "start", ""]
 
 
 def test_growth_of_gradients(make: Make, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from scipy import optimize, stats
 from scipy.special import expit
 
 from kit.linear import WIDTH, cell_of, distance
+from kit.runs import run as run_cell
 from nonconv.components.definitions import Shape
 from nonconv.datasets.linear import LINEAR, Linear
 from nonconv.engine.blocks import Block, simulate
@@ -471,3 +472,47 @@ def test_unbounded_features_are_known(folder: Path) -> None:
         data = law(features=features, labels="classes")
         known = structure(cell_of(folder, config_of(linear(data, loss="logistic"), optimizer={"name": "amsgrad"})), None)
         assert [reason.kind for reason in known.reasons] == found
+
+
+DECAYING = {"name": "sgd", "weight_decay": 0.1}
+LIMITED: dict[str, tuple[dict[str, Any], str]] = {
+    "decay": ({"optimizer": DECAYING}, "unknown"),
+    "decoupled": ({"optimizer": DECAYING | {"decay_form": "decoupled"}}, "unknown"),
+    "wide domain": ({"domain": [-9, 9]}, "vanishes"),
+    "narrow domain": ({"domain": [-0.1, 0.1]}, "unknown"),
+    "clipped": ({"optimizer": {"name": "sgd", "clip_norm": 1.0}}, "vanishes"),
+}
+
+
+@pytest.mark.parametrize(("changes", "noise"), LIMITED.values(), ids=LIMITED)
+def test_what_keeps_iterates_from_the_minimizer(changes: dict[str, Any], noise: str, folder: Path) -> None:
+    """The labels have no noise; but decay, or a domain, may keep iterates from fitting them."""
+    cell = cell_of(folder, config_of(linear(law(inputs=2, noise=0.0, weights=1.0))) | changes)
+    assert limit_point(cell, None).noise == noise
+    assert predicted_errors(cell) == {}
+    if "domain" in changes:
+        assert (cell.minimizer is None) == (noise == "unknown")
+
+
+# Whole runs
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize(
+    ("objective", "word"),
+    [
+        (linear(table(["y"], held_out=0.2)), "linear_model 2-1 squared"),
+        (DATA_OF["rotated"], "rotated_quadratic (normal data, dim 5)"),
+    ],
+)
+def test_a_run_says_what_it_is(objective: dict[str, Any], word: str, folder: Path, tmp_path: Path) -> None:
+    """With exact errors and floors, quantities, and the same bytes when it is made again."""
+    cell = cell_of(folder, config_of(objective, quantities=["excess_risk"], paths=64, steps=40, learning_rate=0.02))
+    files, again = run_cell(cell, tmp_path / "one"), run_cell(cell, tmp_path / "two")
+    assert files == again
+    assert {"theory.csv", "floors_theory.csv", "predictions.json", "quantities.csv"} <= files.keys()
+    assert word in files["summary.md"].decode()
+    assert ("risk.csv" in files) == (objective["name"] == "linear_model")
+    assert ("group_floors.csv" in files) == (objective["name"] == "linear_model")
+    assert ("Theorem 1.1" in files["summary.md"].decode()) == (objective["name"] != "linear_model")
+    assert b"excess_risk" in files["quantities.csv"]

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from kit.networks import ROWS as ROWS_OF_TABLE
+from kit.networks import VALUES
+from kit.networks import make as network
 from kit.programs import all_looks, make, optimizer_named, run
 from nonconv.components.definitions import Configured
 from nonconv.data.continuous import NORMAL, Normal
@@ -18,9 +21,6 @@ from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Modifiers, Program, Supply
 from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array, Lanes
-from test_network import ROWS as ROWS_OF_TABLE
-from test_network import VALUES
-from test_network import make as network
 
 STEPS = 45
 POINTS = Discrete((0.1, 1.0, -2.0, 5.5, 0.25), (0.2,) * 5)

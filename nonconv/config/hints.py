@@ -11,7 +11,8 @@ from nonconv.config.spec import Experiment
 
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+|[-+]?[0-9]+,[0-9]+([eE][-+]?[0-9]+)?")
 DECIMAL_SIGN = "the decimal sign is a point"
-NO_DECAY = "no optimizer here decays weights; objective mlp has weight_decay, a term of its loss"
+DECAY = "every optimizer takes weight_decay, decoupled from the gradient unless decay_form is l2"
+CLIP = "every optimizer takes clip_norm and clip_value"
 EXAMPLE = "nonconv has it as an example of a plug-in, docs/plugins/{}.py in its repository"
 KEYS = {
     "lr": "learning_rate",
@@ -59,32 +60,43 @@ KEYS = {
 SENTENCES = {
     "betas": "write beta1 and beta2 apart",
     "momentum": "write optimizer: {name: momentum, beta: 0.9}",
-    "nesterov": "write optimizer: {name: momentum, nesterov: true}",
-    "dampening": "write optimizer: {name: momentum, form: ema}, whose new gradients have the weight 1 - beta",
+    "nesterov": "write optimizer: {name: momentum, nesterov: true}; of adam it is nadam",
+    "dampening": "write optimizer: {name: momentum, dampening: 0.5, start: first_gradient}",
     "amsgrad": "write optimizer: amsgrad",
-    "weightdecay": NO_DECAY,
-    "decoupledweightdecay": NO_DECAY,
-    "l2": NO_DECAY,
-    "clipnorm": "gradients are not clipped here; a plug-in may do so",
-    "clipvalue": "gradients are not clipped here; a plug-in may do so",
-    "gradclip": "gradients are not clipped here; a plug-in may do so",
-    "maxgradnorm": "gradients are not clipped here; a plug-in may do so",
-    "centered": "rmsprop is not centered here; adabelief divides by deviations from the average",
+    "weightdecay": DECAY,
+    "decoupledweightdecay": DECAY,
+    "l2": DECAY,
+    "clipnorm": CLIP,
+    "clipvalue": CLIP,
+    "gradclip": CLIP,
+    "gradclipping": CLIP,
+    "maxgradnorm": CLIP,
+    "maxnorm": CLIP,
+    "bounds": "write domain: [low, high]",
+    "box": "write domain: [low, high]",
+    "constraint": "write domain: [low, high]",
+    "projection": "write domain: [low, high]",
+    "averaging": "write iterates: [last, polyak], or another average",
+    "average": "write iterates: [last, polyak], or another average",
+    "swa": "write iterates: [last, {name: tail, share: 0.25}], or another average",
+    "ema": "write iterates: [last, {name: ema, decay: 0.999}]",
+    "polyak": "write iterates: [last, polyak]",
+    "centered": "write optimizer: {name: rmsprop, centered: true}",
+    "centred": "write optimizer: {name: rmsprop, centered: true}",
     "maximize": "objectives are minimised",
     "device": "paths run on the CPU",
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
-NO_DECOUPLED = "without its weight decay, it is adam; objective mlp has weight_decay, a term of its loss"
+DECOUPLED = "write {name: adam, weight_decay: 0.01}"
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
-        "adamw": ("adam", NO_DECOUPLED),
-        "nadam": ("adam", "adam has no Nesterov form here; {name: momentum, nesterov: true} is one"),
-        "radam": ("adam", "its corrections are not here; every learning rate has a warmup"),
-        "adamax": ("amsgrad", "its maximum of |g| is not here; a plug-in may add it"),
-        "lion": ("", EXAMPLE.format("lion")),
-        "signum": ("", EXAMPLE.format("signum")),
-        "signsgd": ("", EXAMPLE.format("signum") + ", with beta: 0"),
+        "adamw": ("adam", DECOUPLED),
+        "nadamax": ("adamax", "write {name: adamax, nesterov: true}"),
+        "signsgd": ("sign_descent", ""),
+        "sign": ("sign_descent", ""),
+        "schedulefree": ("schedule_free_sgd", ""),
+        "sgdschedulefree": ("schedule_free_sgd", ""),
         "sgdm": ("momentum", ""),
         "sgdmomentum": ("momentum", ""),
         "heavyball": ("momentum", ""),
@@ -93,10 +105,8 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "gd": ("sgd", ""),
         "gradientdescent": ("sgd", ""),
         "adagradnorm": ("adagrad", "its one step size for all coordinates is not here; adagrad has one for each"),
-        "adadelta": ("rmsprop", "it is not here; rmsprop has its average of squares"),
-        "yogi": ("adam", "it is not here; a plug-in may add it"),
         "lamb": ("adam", "it is not here; a plug-in may add it"),
-        "adafactor": ("adam", "it is not here; a plug-in may add it"),
+        "adafactor": ("adam", "its decay is {name: one_minus_power, exponent: 0.8} as beta2; the rest is not here"),
     },
     "learning_rate": {
         "cosineannealing": ("cosine", ""),

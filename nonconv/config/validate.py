@@ -242,5 +242,5 @@ def _nearest_value(allowed: str, value: Any) -> str:
     """Return the allowed word that is nearest to a text; for a switch, `true` for `yes` and the like."""
     if allowed == "true or false" and isinstance(value, str):
         return SWITCHES.get(value.lower(), "")
-    known = [] if "mapping" in allowed.partition(",")[0] else allowed.split(", ")
+    known = [] if "mapping" in allowed.partition(",")[0] or allowed.startswith("[") else allowed.split(", ")
     return nearest(value, known) if isinstance(value, str) else ""

@@ -5,16 +5,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.components.definitions import ORDERS, Component, Order
-from nonconv.data.discrete import DISCRETE
+from nonconv.data.discrete import DISCRETE, SEQUENCE
 from nonconv.data.empirical import CSV as ROWS_OF_CSV
 from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
+from nonconv.schedules.decay import PIECEWISE
 from nonconv.schedules.formula import FORMULA as STEPS
 
 DATA = {"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}
 OFFERED: dict[Component, list[dict[str, Any]]] = {
+    SEQUENCE: [{"values": [10.0, -1.0, -1.0]}, {"rows": [[1.0], [0.5], [-2.0]]}],
     FORMULA: [
         {"loss": "(theta - x)**2 / 2 + a * cos(3 * theta)", "constants": {"a": 2.0}, "data": DATA},
         {
@@ -32,6 +34,7 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
         {"value": "where(n < a, 1, 1 + mod(n, 3))", "constants": {"a": 100.0}},
         {"value": "floor(20 + 10 * sin(n))"},
     ],
+    PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],
 }
 """Values as a config has them, by component."""

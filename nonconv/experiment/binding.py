@@ -24,6 +24,7 @@ from nonconv.components.definitions import (
     Iterate,
     Law,
     Objective,
+    Optimizer,
     Order,
     Point,
     Unusable,
@@ -60,6 +61,7 @@ from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
+from nonconv.optimizers.averages import is_fixed
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.system.words import count
@@ -457,7 +459,9 @@ class _Binding:
         point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
-        return point if isinstance(point, str) or self._is_inside(point) else "it is outside of the domain"
+        if not isinstance(point, str) and not self._is_inside(point):
+            return "that of all numbers lies outside of the domain, and that of the domain is not computed"
+        return point
 
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
@@ -499,7 +503,7 @@ class _Binding:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
         parameters = parameters_from(component, part)
-        if isinstance(component, Distribution):
+        if isinstance(component, Distribution | Optimizer):
             component = component.form(parameters) or component
         return Chosen(component, parameters)
 
@@ -633,6 +637,8 @@ class _Binding:
             self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
         elif self._choose("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
+        elif not is_fixed(h):
+            self._complain(path, "adam_zero needs decays that are numbers")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
         elif self._has_parts():

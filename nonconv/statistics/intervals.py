@@ -29,8 +29,8 @@ from nonconv.theory.moments import (
     infinite_steps,
     is_away_from_start,
     keeps_moments,
+    law_of,
     squares_are_infinite,
-    start_law,
 )
 from nonconv.theory.multiplication import multiplied
 from nonconv.theory.tails import Tails, error_tails, floor_tails
@@ -289,26 +289,29 @@ def _infinite(cell: Cell, culprit: str) -> str:
 
 def _tails_of(cell: Cell, culprit: str) -> str:
     """Say which moments a law has."""
-    law = start_law(cell) if culprit == "start" else cell.law
+    law = law_of(cell, culprit)
     assert law is not None
     return f"the {_name_of(cell, culprit)} has moments below order {law.finite_moments:g} only"
 
 
 def _passes_on(cell: Cell, culprit: str) -> str:
     """Say that the rule passes the tails of data on, and what power of a datum a gradient is; nothing of a start."""
-    if culprit != "data":
+    if culprit == "start":
         return ""
     power, superlinear = growth(cell)
-    taken = "" if abs(power - 1.0) < 0.01 and not superlinear else f", gradients grow like its power {power:.3g}"
+    plain = culprit == "noise" or (abs(power - 1.0) < 0.01 and not superlinear)
+    taken = "" if plain else f", gradients grow like its power {power:.3g}"
     taken += " and faster than theta" if superlinear else ""
     return f"{taken}, and {cell.program.optimizer.component.name} passes large gradients on"
 
 
 def _name_of(cell: Cell, culprit: str) -> str:
     """Name the law that limits moments: that of the data where none does."""
-    start = cell.program.start
+    start, noise = cell.program.start, cell.program.noise
     if culprit == "start" and isinstance(start, Chosen):
         return f"law of the start ({start.component.name})"
+    if culprit == "noise" and noise is not None:
+        return f"law of the gradient noise ({noise.component.name})"
     return f"law of the data ({cell.program.data.component.name})"
 
 
@@ -336,7 +339,8 @@ def quantity_intervals(
     reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
     of_iterates = finite_moments(cell)
     infinite &= of_iterates.certain and of_iterates.order < power
-    reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    if infinite.any():  # of networks no law is known
+        reasons[infinite] = _infinite(cell, of_iterates.culprit)
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 

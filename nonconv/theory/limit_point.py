@@ -58,6 +58,12 @@ def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
     if drift is not None and not np.all(np.isfinite(drift)):
         return here._replace(noise="unknown", pinned=False)
+    shrinks = cell.program.modifiers.l2 is not None or cell.program.modifiers.decay is not None
+    if here.noise == "vanishes" and shrinks and (cell.minimizer is None or np.any(cell.minimizer)):
+        here = here._replace(noise="unknown")  # decay keeps iterates away from where the noise vanishes
+    coupled = cell.program.learning is not None
+    if here.noise == "vanishes" and coupled and cell.program.domain is not None and cell.minimizer is None:
+        here = here._replace(noise="unknown")  # the domain may not hold that point
     own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
     moving = drift is not None and drift.low < drift.high
     return here._replace(noise="persists", pinned=False) if own or moving else here
@@ -66,7 +72,7 @@ def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
 @lru_cache(maxsize=8)
 def is_pinned(cell: Cell) -> bool:
     """Return whether paths that reach the minimum stay there: it is at an end of the domain, out of which gradients lead."""
-    return cell.program.domain is not None and cell.law is not None and limit_point(cell, None).pinned
+    return cell.program.domain is not None and cell.program.learning is None and limit_point(cell, None).pinned
 
 
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:

@@ -1,7 +1,8 @@
-"""Which moments of |Theta_n - xi| exist: by the laws of data and start, how gradients grow with a datum, and the rule.
+"""Which moments of |Theta_n - xi| exist: by the laws of data, gradient noise and start, the growth of gradients, and the step.
 
 A rule that passes gradients on in proportion to them, as SGD and momentum do, gives an iterate the tails of one gradient. Where
-directions are bounded whatever the gradients are, steps have all moments for any data. The start keeps its tails for ever.
+directions are bounded whatever the gradients are, or gradients are clipped, steps have all moments for any data. The start
+keeps its tails for ever, but for a bounded domain, in which iterates have all moments.
 """
 
 import math
@@ -27,7 +28,9 @@ BOUNDED = 0.1
 
 
 class Moments(NamedTuple):
-    """E|Theta_n - xi|^k is finite for k below order: inf for every k, nan where a law does not say. culprit: data or start.
+    """E|Theta_n - xi|^k is finite for k below order: inf for every k, nan where a law does not say.
+
+    culprit: whose law limits it: data, noise or start.
 
     certain: whether it is infinite above; elsewhere the rule may keep moments that it does not promise to keep.
     """
@@ -41,29 +44,64 @@ class Moments(NamedTuple):
 def finite_moments(cell: Cell, *, with_start: bool = True) -> Moments:
     """Return up to which order |Theta_n - xi| has moments, xi being a point; without the start, of how far twins part."""
     found = Moments(math.inf, "", certain=False)
-    sources = [("data", None if keeps_moments(cell) else cell.law), ("start", start_law(cell) if with_start else None)]
-    for culprit, law in sources:
-        if law is None or law.finite_moments == math.inf:
+    if is_confined(cell):
+        return found
+    for culprit in ("data", "noise", *(("start",) if with_start else ())):
+        law = law_of(cell, culprit)
+        if law is None or law.finite_moments == math.inf or (culprit == "data" and keeps_moments(cell)):
+            continue
+        if culprit == "noise" and is_bounded(cell):
             continue
         at_first = first_order(cell, culprit)
-        order = 0.0 if culprit == "data" and growth(cell).superlinear else at_first
+        order = 0.0 if culprit != "start" and growth(cell).superlinear else at_first
         if math.isnan(order) or order < found.order:
-            # A start is in every iterate, and a rule with bounded directions does not make it any smaller.
-            passes = _passes(cell) and _moves_at_start(cell) if culprit == "data" else _passes(cell) or keeps_moments(cell)
-            found = Moments(order, culprit, passes and (order == at_first or at_first < 2.0))
+            found = Moments(order, culprit, _is_certain(cell, culprit) and (order == at_first or at_first < 2.0))
     return found
 
 
+def law_of(cell: Cell, culprit: str) -> Law | None:
+    """Return the law of the data, of the gradient noise or of the start; None where there is none, or it is a point."""
+    noise = cell.program.noise
+    if culprit == "noise":
+        return None if noise is None else noise.component.law(noise.parameters, cell.program.dim)
+    return start_law(cell) if culprit == "start" else cell.law
+
+
+def _is_certain(cell: Cell, culprit: str) -> bool:
+    """Return whether the tails of a law are surely those of every iterate."""
+    if culprit == "start":
+        # It is in every iterate, and a rule with bounded directions does not make it any smaller.
+        return _passes(cell) or keeps_moments(cell)
+    law = law_of(cell, culprit)
+    # Half a domain may cut the one tail that a law has.
+    cut = cell.program.domain is not None and law is not None and not (np.isinf(law.low).all() and np.isinf(law.high).all())
+    return _passes(cell) and not cut and (culprit == "noise" or _moves_at_start(cell))
+
+
+def is_confined(cell: Cell) -> bool:
+    """Return whether every step is projected on a bounded domain."""
+    domain = cell.program.domain
+    return domain is not None and bool(np.isfinite(domain).all())
+
+
+def is_bounded(cell: Cell) -> bool:
+    """Return whether steps are bounded whatever gradients are: directions are, or gradients are clipped and passed on."""
+    rule, h, _ = cell.program.optimizer
+    modifiers = cell.program.modifiers
+    clipped = modifiers.clip_value is not None or modifiers.clip_norm is not None
+    return bool(rule.bounded_direction(h)) or (clipped and power_of_size(cell) == 1)
+
+
 def first_order(cell: Cell, culprit: str) -> float:
-    """Return up to which order the start has moments, or the gradient of one datum."""
-    law = cell.law if culprit == "data" else start_law(cell)
+    """Return up to which order a start or the noise has moments, or the gradient of one datum."""
+    law = law_of(cell, culprit)
     assert law is not None
     power = growth(cell).power if culprit == "data" else 1.0
     return law.finite_moments / power if power else math.inf
 
 
 def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
-    """Return whose law makes E|Theta_n - xi|^2 infinite for every n and every point xi, data or start; empty if none does.
+    """Return whose law makes E|Theta_n - xi|^2 infinite for every n and every point xi; empty if none does.
 
     Without the start: the same of the distance of twins.
     """
@@ -72,8 +110,11 @@ def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
 
 
 def infinite_errors(cell: Cell) -> list[str]:
-    """Return for each xi of the cell whose law makes the mean square infinite, data or start; empty where none does."""
+    """Return for each xi of the cell whose law makes the mean square infinite, data, noise or start; empty where none does."""
     at_points, moving = squares_are_infinite(cell), infinite_steps(cell)
+    law = start_law(cell)
+    if is_confined(cell) and law is not None and law.finite_moments <= 2.0 and not law.has_variance:
+        return ["start" if xi.label == "start" else "" for xi in cell.xi]
     return [moving if is_away_from_start(cell, xi.label) else at_points for xi in cell.xi]
 
 
@@ -83,14 +124,13 @@ def is_away_from_start(cell: Cell, label: str) -> bool:
 
 
 def infinite_steps(cell: Cell) -> str:
-    """Return whose law makes the mean square between two iterates of a path infinite, data or start; empty if none does."""
+    """Return whose law makes the mean square between two iterates of a path infinite; empty if none does."""
     return squares_are_infinite(cell, with_start=not keeps_moments(cell))
 
 
 def keeps_moments(cell: Cell) -> bool:
-    """Return whether steps have all moments, whatever the tails of the data: directions are bounded, or gradients."""
-    rule, h, _ = cell.program.optimizer
-    if rule.bounded_direction(h):
+    """Return whether steps have all moments, whatever the tails of the data: steps are bounded, or gradients."""
+    if is_bounded(cell) or is_confined(cell):
         return True
     # Of data with all moments nothing is asked; most objectives then need not be looked at.
     return cell.law is not None and cell.law.finite_moments != math.inf and growth(cell).power == 0.0
@@ -107,7 +147,7 @@ def start_law(cell: Cell) -> Law | None:
 
 def _has_squares(cell: Cell, culprit: str) -> bool:
     """Return whether a law whose moments end at order 2 has a variance all the same, and its gradients do."""
-    law = cell.law if culprit == "data" else start_law(cell)
+    law = law_of(cell, culprit)
     return law is None or law.has_variance
 
 

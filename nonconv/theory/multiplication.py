@@ -67,7 +67,7 @@ class Multiplied(NamedTuple):
 def multiplied(cell: Cell) -> Multiplied | None:
     """Return how distances are multiplied by SGD at a rate that tends to a constant; None where steps are not of this form."""
     p, rates, batches = cell.program, cell.learning_rate.limits, cell.batch_size.limits
-    if p.optimizer.component is not SGD or p.objective.component is QUADRATIC or p.orbit is not None:
+    if not p.parts.is_plain or p.optimizer.component is not SGD or p.objective.component is QUADRATIC or p.orbit is not None:
         return None
     if not 0.0 < rates.low == rates.high < math.inf or not batches.low == batches.high < math.inf:
         return None

@@ -19,7 +19,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import SMALL_SAMPLE
 from nonconv.objectives.quadratic import QUADRATIC
-from nonconv.theory.moments import finite_moments, keeps_moments, start_law
+from nonconv.theory.moments import finite_moments, is_bounded, is_confined, keeps_moments, law_of, start_law
 from nonconv.theory.recursion import CHUNK, is_known, one_step, product
 
 LIGHT = 0.75
@@ -297,7 +297,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     several = lopsided & (fewest >= TWO_DRAWS) & _may_be_small(cell)
     paths = np.where(several & (skewness > SKEWED), np.maximum(paths, np.ceil(PER_SKEWNESS * skewness**2 / fewest)), paths)
     skewed = (skewness > SKEWED) | (several & (fewest < FEW_DRAWS))
-    known = cell.law is not None and cell.program.objective.component is QUADRATIC and not uncounted
+    plain = cell.program.parts.is_plain and cell.program.objective.component is QUADRATIC
+    known = cell.law is not None and plain and not uncounted
     orders = (_order(cell, with_start=own) for own in (with_start, False))
     return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
 
@@ -357,7 +358,12 @@ def _order(cell: Cell, *, with_start: bool) -> tuple[float, str]:
     nan where a law does not say all that intervals rest on.
     """
     order, culprit, _ = finite_moments(cell, with_start=with_start)
-    laws = {"data": None if keeps_moments(cell) else cell.law, "start": start_law(cell) if with_start else None}
+    free = not is_confined(cell)
+    laws = {
+        "data": None if keeps_moments(cell) else cell.law,
+        "noise": law_of(cell, "noise") if free and not is_bounded(cell) else None,
+        "start": start_law(cell) if with_start and free else None,
+    }
     for name, law in laws.items():
         unstated = (
             law is not None and order > 4.0 and np.any(np.isnan(law.largest_kurtosis()) | np.isnan(law.least_tail_share()))
