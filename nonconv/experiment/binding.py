@@ -364,15 +364,22 @@ class _Binding:
         component, h = self.objective
         if self.learning:
             return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        if getattr(getattr(self.model.objective, "data", None), "drift", None):
+            return False  # F is another one at each step
         return not component.mean_is_enough or self._law is None or self._law.has_mean
 
     @cached_property
     def _best(self) -> Array | None:
         """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
-        stated, component = self._stated_minimizer(), self.objective.component
-        if stated is not None or self.learning or component.on_orbit is not None or self._law is None:
+        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain()
+        outside = domain is not None and stated is not None and bool(((stated < domain[0]) | (stated > domain[1])).any())
+        if self.learning:
+            return None if outside else stated
+        if component.on_orbit is not None or self._law is None or (stated is not None and not outside):
             return stated
-        points = [lowest(own)[0].low if own else np.nan for own in self.minima]
+        bound = Configured(component, self.objective.parameters, component.prepare(self.objective.parameters, self.dim))
+        data = Configured(self.data.component, self.loaded, self.data.component.prepare(self.loaded, self.dim))
+        points = [lowest(own)[0].low if own else np.nan for own in find_minima(bound, data, self._law, domain)]
         return np.array(points) if np.isfinite(points).all() else None
 
     def _stopping_rule(self) -> Stopping | None:
