@@ -371,7 +371,7 @@ class _Binding:
     @cached_property
     def _best(self) -> Array | None:
         """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
-        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain()
+        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain
         outside = domain is not None and stated is not None and bool(((stated < domain[0]) | (stated > domain[1])).any())
         if self.learning:
             return None if outside else stated
