@@ -668,4 +668,4 @@ def test_figures_show_all_of_it(tmp_path: Path, case: str) -> None:
     run = run_of(tmp_path, **more[case])
     assert {"quantities", "law"} <= set(figure_names(run.folder))
     check_layout(laid_out(quantities_figure, run), columns=2)
-    assert len(laid_out(law_figure, run).axes) == (4 if case == "all" else 2)
+    assert len(laid_out(law_figure, run).axes) == {"all": 4, "diverging": 1}.get(case, 2)
