@@ -117,11 +117,11 @@ def unique_minimizer(minima: Sequence[Minima]) -> Array | None:
     return None
 
 
-def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law) -> tuple[str, str]:
+def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law, domain: Domain | None = None) -> tuple[str, str]:
     """Return why `wanted`, minimizer or nearest_minimum, does not exist, and what may be asked for; empty texts if it does."""
     if not all(minima):
-        known = bool(np.isfinite(law.mean).all())
-        return f"{name} has no minimizer {'without a domain' if known else 'with these data, which have no mean'}", ""
+        why = "without a domain" if domain is None else "on this domain"
+        return f"{name} has no minimizer {why if law.has_mean else 'with these data, which have no mean'}", ""
     if wanted == "nearest_minimum" or unique_minimizer(minima) is not None:
         return "", ""
     best = next(own for own in map(lowest, minima) if len(own) > 1 or own[0].low != own[0].high)
