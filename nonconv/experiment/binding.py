@@ -24,6 +24,7 @@ from nonconv.components.definitions import (
     Iterate,
     Law,
     Objective,
+    Optimizer,
     Order,
     Point,
     Unusable,
@@ -61,6 +62,7 @@ from nonconv.faults.problems import Problem, nearest
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
+from nonconv.optimizers.averages import is_fixed
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.system.words import count
@@ -365,15 +367,22 @@ class _Binding:
         component, h = self.objective
         if self.learning:
             return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        if getattr(getattr(self.model.objective, "data", None), "drift", None):
+            return False  # F is another one at each step
         return not component.mean_is_enough or self._law is None or self._law.has_mean
 
     @cached_property
     def _best(self) -> Array | None:
         """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
-        stated, component = self._stated_minimizer(), self.objective.component
-        if stated is not None or self.learning or component.on_orbit is not None or self._law is None:
+        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain()
+        outside = domain is not None and stated is not None and bool(((stated < domain[0]) | (stated > domain[1])).any())
+        if self.learning:
+            return None if outside else stated
+        if component.on_orbit is not None or self._law is None or (stated is not None and not outside):
             return stated
-        points = [lowest(own)[0].low if own else np.nan for own in self.minima]
+        bound = Configured(component, self.objective.parameters, component.prepare(self.objective.parameters, self.dim))
+        data = Configured(self.data.component, self.loaded, self.data.component.prepare(self.loaded, self.dim))
+        points = [lowest(own)[0].low if own else np.nan for own in find_minima(bound, data, self._law, domain)]
         return np.array(points) if np.isfinite(points).all() else None
 
     def _stopping_rule(self) -> Stopping | None:
@@ -452,6 +461,9 @@ class _Binding:
         point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
+        domain = self._domain()
+        if not isinstance(point, str) and domain is not None and not np.all((domain[0] <= point) & (point <= domain[1])):
+            return "that of all numbers lies outside of the domain, and that of the domain is not computed"
         return point
 
     def _fill_in_digests(self) -> None:
@@ -494,7 +506,7 @@ class _Binding:
         """Return the component that a part of the config names, with its parameters."""
         component = self.document.catalogue[kind][part.name]
         parameters = parameters_from(component, part)
-        if isinstance(component, Distribution):
+        if isinstance(component, Distribution | Optimizer):
             component = component.form(parameters) or component
         return Chosen(component, parameters)
 
@@ -628,6 +640,8 @@ class _Binding:
             self._complain(path, f"adam_zero is known for adam on quadratic, not for {rule.name} on {self._name}")
         elif self._choose("batch_size", self.model.batch_size).component is not CONSTANT_BATCH:
             self._complain(path, "adam_zero depends on the batch size, which must be constant")
+        elif not is_fixed(h):
+            self._complain(path, "adam_zero needs decays that are numbers")
         elif h.beta1 > 0 and h.beta1**2 >= h.beta2:
             self._complain(path, "adam_zero needs beta1 < sqrt(beta2)")
         elif self._has_parts():

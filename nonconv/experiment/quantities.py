@@ -95,7 +95,7 @@ def _find_missing(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -
     name = quantity.name
     for need in quantity.needs(h):
         if need in ("minimizer", "mean gradient") and isinstance(objective, Objective) and not setting.exact:
-            found.append(Wrong(path, f"{name} needs the mean of the data, which have none"))
+            found.append(Wrong(path, f"{name} needs one F: data whose law drifts, or that have no mean, have none"))
         elif need == "minimizer" and not setting.minimizer:
             more = "; of a network risk.csv has the risk" if isinstance(objective, Coupled) else ""
             found.append(Wrong(path, f"{name} needs F*, and {objective.name} has no known minimizer here{more}"))

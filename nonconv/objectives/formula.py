@@ -10,6 +10,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import SEARCH, Complaint, Objective, OneOf, Unusable, Written
 from nonconv.components.parameters import Words
 from nonconv.formulas.constants import Value
+from nonconv.formulas.degree import degree
 from nonconv.formulas.derivative import MOST_CHARACTERS, NoDerivative, derivative
 from nonconv.formulas.modules import field, module_of
 from nonconv.formulas.reading import Node, read_formula
@@ -145,6 +146,7 @@ def _made(loss: str, gradient: str, names: tuple[str, ...]) -> Objective:
         loss=module.loss,
         gradient=module.gradient,
         minima=SEARCH,
+        mean_is_enough=degree(trees["gradient"], "x") <= 1.0,
     )
 
 

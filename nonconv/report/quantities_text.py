@@ -19,7 +19,8 @@ def asked(run: Run) -> list[dict[str, Any]]:
 def findings(run: Run) -> list[str]:
     """Write a sentence per quantity."""
     found = [text for row in asked(run) if (text := _sentence(row, asked(run)))]
-    steps = f" at steps {', '.join(map(str, laws))}" if (laws := _law_steps(run)) else ""
+    laws = _law_steps(run)
+    steps = f" at step{'s' if len(laws) > 1 else ''} {', '.join(map(str, laws))}"
     return [*found, *([f"The law of Θₙ{steps} is in law.csv and figures/law.png."] if laws else [])]
 
 

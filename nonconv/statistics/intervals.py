@@ -344,8 +344,13 @@ def quantity_intervals(
     reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
     of_iterates = finite_moments(cell)
     infinite &= of_iterates.certain and of_iterates.order < power
-    if infinite.any():  # of networks no law is known
+    if infinite.any():
         reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    if power == 2.0:
+        # Squares of distances that have no interval have none in another unit.
+        of_errors = error_intervals(cell, tally)
+        of_these = of_errors.reasons[k, nearest]
+        reasons, infinite = np.where(of_these != "", of_these, reasons), infinite | of_errors.infinite[k, nearest]
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from nonconv.components.quantity import Regret, Steps
-from nonconv.engine.moving import every_step
+from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.program import SLICE_STEPS
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics import regrets
@@ -60,13 +60,14 @@ class Observed:
     @cached_property
     def _regret(self) -> Regret:
         """The losses, which two quantities read."""
-        cell, block = self._seen.cell, self._seen.block
+        cell, again = self._seen.cell, self._again
         program = cell.program
         largest = int(program.batch_size(np.unique(np.linspace(1.0, self.steps, 33).round())).max())
         length = piece_length(program.dim * largest, self._paths)
         # Both are made of the same pieces.
         pieces = zip(program.slices(length), self._moved(length), strict=True)
-        return regrets.measured(cell, block.first, self.start, ((piece, theta) for piece, (_, theta) in pieces))
+        moving = Moving([program], again.engine, self._seen.block.first, self._paths, again.stop)
+        return regrets.measured(cell, moving, ((piece, theta) for piece, (_, theta) in pieces))
 
     def _every_step(self) -> Iterator[tuple[int, Array]]:
         """Yield all iterates, piece by piece, the start first: the first step of a piece, and theta (steps, dim, paths)."""

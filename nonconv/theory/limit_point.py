@@ -55,6 +55,11 @@ def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
     if drift is not None and not np.all(np.isfinite(drift)):
         return here._replace(noise="unknown")
+    shrinks = cell.program.modifiers.l2 is not None or cell.program.modifiers.decay is not None
+    if here.noise == "vanishes" and shrinks and (cell.minimizer is None or np.any(cell.minimizer)):
+        here = here._replace(noise="unknown")  # decay keeps iterates away from where the noise vanishes
+    if here.noise == "vanishes" and cell.program.domain is not None and cell.minimizer is None:
+        here = here._replace(noise="unknown")  # the domain may not hold that point
     own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
     moving = drift is not None and drift.low < drift.high
     return here._replace(noise="persists") if own or moving else here
