@@ -88,11 +88,9 @@ SENTENCES = {
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
-DECOUPLED = "write {name: adam, weight_decay: 0.01}"
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
-        "adamw": ("adam", DECOUPLED),
-        "nadamax": ("adamax", "write {name: adamax, nesterov: true}"),
+        "nadamw": ("nadam", "write {name: nadam, weight_decay: 0.01}"),
         "signsgd": ("sign_descent", ""),
         "sign": ("sign_descent", ""),
         "schedulefree": ("schedule_free_sgd", ""),

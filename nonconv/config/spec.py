@@ -188,7 +188,7 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
         validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
-    for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
+    for parameter in parameters_in_config(kind, component):
         fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
     model: type[BaseModel] = create_model(
         f"{kind}_{component.name}",
@@ -203,6 +203,12 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
 
 _OF_MODELS: WeakKeyDictionary[type[BaseModel], Component] = WeakKeyDictionary()
 """The component that a model was made for."""
+
+
+def parameters_in_config(kind: str, component: Component) -> list[Parameter]:
+    """List the parameters that a config can give a component, its own and those common to its kind, with their defaults."""
+    every, defaults = [*parameters_of(component.parameters), *common_parameters(kind)], dict(component.defaults)
+    return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in every]
 
 
 def common_parameters(kind: str) -> list[Parameter]:

@@ -99,7 +99,7 @@ def _refuse_other_gradient(h: Formula) -> None:
     made, dim = _made(h.loss, h.gradient, tuple(h.constants)), _dim(h)
     for k in {0, dim - 1}:
         own = made.constants(*(part[k] for part in prepare(h, dim)))
-        for x in DATA:
+        for x in np.array(DATA):  # NumPy's floats: of Python's, a division by 0 is an exception
             with np.errstate(all="ignore"):
                 wide, narrow = (_quotient(made, own, x, size) for size in (STEP, STEP / 2.0))
                 slope = np.broadcast_to(made.gradient(own, POINTS, x), POINTS.shape)

@@ -1,5 +1,6 @@
 """Adamax, and its form with Nesterov's look-ahead."""
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -97,4 +98,22 @@ ADAMAX = Optimizer(
     bounded_direction=bounded_direction,
     denoises=lambda h: lengthens(h.beta1),
     stable_below=stable_below,
+)
+
+
+class Nadamax(Adamax):
+    """Nadamax: adamax with nesterov: true.
+
+    Where implementations differ: PyTorch and Optax have none; it is to Adamax what Optax's nadam is to Adam.
+    """
+
+
+# A name for settings: what runs is adamax.
+NADAMAX = replace(
+    ADAMAX,
+    name="nadamax",
+    parameters=Nadamax,
+    paper="Dozat (2016), Incorporating Nesterov momentum into Adam",
+    defaults=(("nesterov", True),),
+    form=lambda h: ADAMAX,
 )

@@ -5,6 +5,7 @@ from typing import Any
 from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
 from nonconv.report.tables import QUANTITY_HEADER, interval, markdown_lines, quantity_rows
+from nonconv.results.csv_text import INFINITE
 
 MEDIAN, SHARE, CENSORED = "first_passage_median", "first_passage_share", "first_passage_censored"
 """The names of the rows of a first passage, up to the colon."""
@@ -64,7 +65,9 @@ def _rate(row: dict[str, Any]) -> str:
     """Write the sentence of a rate."""
     note = f"; {row['note']}" if row["note"] else ""
     if row["value"] is None:
-        return f"Rate of E|Θ − {row['xi']}|² per step: unknown, {row['reason']}."
+        why = row["reason"].partition(": ")[2] if row["status"] == INFINITE else row["reason"]
+        what = "none, since that is infinite" if row["status"] == INFINITE else "unknown"
+        return f"Rate of E|Θ − {row['xi']}|² per step: {what}, {why}."
     ends = f" ({row['ci_low']:.6g} to {row['ci_high']:.6g})" if row["ci_low"] is not None else ""
     why = f"; no interval: {row['reason']}" if row["reason"] else ""
     what = f"E|Θ − {row['xi']}|² changes by the factor {row['value']:.6g}{ends} per step"

@@ -13,9 +13,10 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.results.csv_text import as_csv, number, status
+from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.quantiles import quantile, quantiles
-from nonconv.statistics.quantity_values import finals, histogram, law_numbers, values
+from nonconv.statistics.quantity_values import Value, finals, histogram, law_numbers, values
 from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
@@ -76,6 +77,13 @@ def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
     return found
 
 
+def _status(row: Value) -> str:
+    """Say what a value is that JSON has as null: one that is not known, or that is infinite for every sample."""
+    if row.reason.startswith(IT_IS_INFINITE):
+        return INFINITE
+    return "unknown" if row.reason and not math.isfinite(row.value) else status(row.value)
+
+
 def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
     """Return what the run ends with of each quantity that the config asks for, as JSON has it."""
     return [
@@ -87,7 +95,7 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
             "xi": asked.xi,
             "step": row.step,
             "value": number(row.value),
-            "status": "unknown" if row.reason and not math.isfinite(row.value) else status(row.value),
+            "status": _status(row),
             "se": number(row.se),
             "ci_low": number(row.low),
             "ci_high": number(row.high),

@@ -29,6 +29,7 @@ from nonconv.theory.moments import (
     is_away_from_start,
     keeps_moments,
     law_of,
+    power_is_infinite,
     squares_are_infinite,
 )
 from nonconv.theory.multiplication import multiplied
@@ -87,7 +88,7 @@ def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     infinite = tally.errors.n == tally.errors.n_finite  # a mean that overflows says so itself
     for k, whose in enumerate(infinite_errors(cell)):
         infinite[k] &= whose != ""
-        reasons[k, infinite[k]] = _infinite(cell, whose) if whose else ""
+        reasons[k, infinite[k]] = why_infinite(cell, whose) if whose else ""
     # At the last step the distance to the last iterate is 0 by definition.
     at_the_end = [xi.label == "last" for xi in cell.xi]
     reasons[at_the_end, -1], infinite[at_the_end, -1] = "", False
@@ -120,7 +121,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     for k, row in enumerate(every):
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
-            reasons[k], infinite[k] = _infinite(cell, whose), True
+            reasons[k], infinite[k] = why_infinite(cell, whose), True
         if row.floor == "twin" and floors.mean[k] == 0.0 and not cell.noiseless:
             until = cell.known_until(row.step - row.lag)
             reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
@@ -287,7 +288,7 @@ def _without_variance(cell: Cell, order: float, culprit: str) -> str:
     return f"squares have no variance: {_tails_of(cell, culprit)}{passes}; more paths do not help, read the quantiles{helps}"
 
 
-def _infinite(cell: Cell, culprit: str) -> str:
+def why_infinite(cell: Cell, culprit: str) -> str:
     """Say that the mean of squares is infinite. culprit: whose law makes it so."""
     return f"{IT_IS_INFINITE}{_tails_of(cell, culprit)}{_passes_on(cell, culprit)}; read the quantiles instead"
 
@@ -342,10 +343,10 @@ def quantity_intervals(
     own = known._replace(order=scaled, paths=known.paths[k, nearest], skewed=known.skewed[k, nearest])
     equal = np.ones(m.n.shape, dtype=np.bool_) if maxima else _find_equal(cell, tally)[nearest]
     reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
-    of_iterates = finite_moments(cell)
-    infinite &= of_iterates.certain and of_iterates.order < power
-    if infinite.any():
-        reasons[infinite] = _infinite(cell, of_iterates.culprit)
+    whose = power_is_infinite(cell, power)
+    infinite &= whose != ""
+    if infinite.any():  # of networks no law is known
+        reasons[infinite] = why_infinite(cell, whose)
     if power == 2.0:
         # Squares of distances that have no interval have none in another unit.
         of_errors = error_intervals(cell, tally)
@@ -354,8 +355,11 @@ def quantity_intervals(
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 
-def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> Intervals:
-    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known."""
+def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float, infinite: NDArray[np.bool_]) -> Intervals:
+    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known.
+
+    infinite (rows,): which means are, since the excess risk is.
+    """
     m = moments(numbers)
     reasons: Reasons = np.full(m.n.shape, "", dtype=np.object_)
     if not cell.deterministic and numbers.shape[1] > 1:
@@ -376,5 +380,7 @@ def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> 
             )
             reasons[...] = f"losses may have no variance: the {whose} {known}"
         reasons[m.n_finite < n] = ""  # the mean is no number
-    none = np.zeros(m.n.shape, dtype=np.bool_)
-    return Intervals(_withhold(estimate(m), reasons, none), reasons, none)
+    infinite = infinite & (m.n_finite == m.n)
+    if infinite.any():
+        reasons[infinite] = why_infinite(cell, finite_moments(cell).culprit)
+    return Intervals(_withhold(estimate(m), reasons, infinite), reasons, infinite)
