@@ -16,7 +16,8 @@ from nonconv.study.ready import make_ready
 
 G = 0.2
 """Learning rate times curvature, of SGD on the quadratic below."""
-SGD = {"objective": {"name": "quadratic", "scale": 0.5, "data": "rademacher"}, "optimizer": "sgd", "learning_rate": G}
+QUADRATIC: dict[str, Any] = {"name": "quadratic", "scale": 0.5, "data": "rademacher"}
+SGD: dict[str, Any] = {"objective": QUADRATIC, "optimizer": "sgd", "learning_rate": G}
 
 
 def program(**config: Any) -> Program:
@@ -38,7 +39,7 @@ def agrees(squares: Array, expected: float, control: float) -> bool:
 
 
 def data(**changes: Any) -> dict[str, Any]:
-    return SGD["objective"] | {"data": {"name": "rademacher"} | changes}  # type: ignore[operator]  # a mapping
+    return QUADRATIC | {"data": {"name": "rademacher"} | changes}
 
 
 PLAIN = G / (2.0 - G)
@@ -59,7 +60,7 @@ def test_ends_of_epochs() -> None:
     w = G * (1.0 - G) ** np.arange(number)[::-1]
     own = np.var(values) * number / (number - 1) * (np.sum(w**2) - w.sum() ** 2 / number) / (1.0 - (1.0 - G) ** (2 * number))
     law = {"name": "sequence", "values": values, "order": "epochs"}
-    away = ends(objective=SGD["objective"] | {"data": law}) - np.mean(values)  # type: ignore[operator]  # a mapping
+    away = ends(objective=QUADRATIC | {"data": law}) - np.mean(values)
     assert agrees(away**2, own, PLAIN * float(np.var(values)))
 
 
@@ -69,9 +70,9 @@ def test_passes_in_one_order() -> None:
     values = [0.5, -1.0, 2.0]
     w = G * (1.0 - G) ** np.arange(3)[::-1] / (1.0 - (1.0 - G) ** 3)
     law = {"name": "sequence", "values": values, "order": "cyclic"}
-    (end,) = ends(1, objective=SGD["objective"] | {"data": law}, steps=600)[0]  # type: ignore[operator]  # a mapping
+    (end,) = ends(1, objective=QUADRATIC | {"data": law}, steps=600)[0]
     assert end == pytest.approx(w @ values, abs=1e-12)
-    once = ends(400, objective=SGD["objective"] | {"data": law | {"order": "once"}}, steps=600)[0]  # type: ignore[operator]
+    once = ends(400, objective=QUADRATIC | {"data": law | {"order": "once"}}, steps=600)[0]
     orders = [w @ [values[k] for k in order] for order in ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))]
     assert np.allclose(np.unique(once.round(12)), np.sort(orders), atol=1e-11)
 
