@@ -130,6 +130,9 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "objective": {
         "linearregression": ("linear_model", ""),
         "leastsquares": ("linear_model", ""),
+        "ridge": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "ridgeregression": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "softmaxregression": ("linear_model", "write {name: linear_model, loss: cross_entropy, data: ...}"),
         "logisticregression": ("linear_model", "write {name: linear_model, loss: logistic, data: ...}"),
         "network": ("mlp", ""),
         "neuralnetwork": ("mlp", ""),

@@ -162,7 +162,7 @@ class _Binding:
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
         drift = getattr(getattr(model.objective, "data", None), "drift", None)
-        domain, supply, noise, modifiers = self._domain(), self._supply(), self._choose_noise(), self._modifiers()
+        domain, supply, noise, modifiers = self._domain, self._supply(), self._choose_noise(), self._modifiers()
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         iterates = self._choose_iterates()
         model = self.model  # with the start that was chosen
@@ -180,7 +180,14 @@ class _Binding:
         self._check_stopping()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            recorded = Recorded(
+                [x.label for x in xi],
+                record.tolist(),
+                quantities.names(asked, xi),
+                quantities.means(asked),
+                iterates.labels,
+                quantities.names_of_averages(asked, xi),
+            )
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.
@@ -295,8 +302,9 @@ class _Binding:
         l2, decay = (part.weight_decay if (part.decay_form == "l2") is wanted else None for wanted in (True, False))
         return Modifiers(part.clip_value, part.clip_norm, part.clip_eps or 0.0, l2 or None, decay or None)
 
+    @cached_property
     def _domain(self) -> tuple[Array, Array] | None:
-        """Return the least and the largest iterates, (dim,) each; None if all numbers are allowed."""
+        """The least and the largest iterates, (dim,) each; None if all numbers are allowed."""
         domain, path = self.model.domain, ("domain",)
         if domain is None:
             return None
@@ -374,15 +382,10 @@ class _Binding:
     @cached_property
     def _best(self) -> Array | None:
         """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
-        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain()
-        outside = domain is not None and stated is not None and bool(((stated < domain[0]) | (stated > domain[1])).any())
-        if self.learning:
-            return None if outside else stated
-        if component.on_orbit is not None or self._law is None or (stated is not None and not outside):
+        stated, component = self._stated_minimizer(), self.objective.component
+        if stated is not None or self.learning or component.on_orbit is not None or self._law is None:
             return stated
-        bound = Configured(component, self.objective.parameters, component.prepare(self.objective.parameters, self.dim))
-        data = Configured(self.data.component, self.loaded, self.data.component.prepare(self.loaded, self.dim))
-        points = [lowest(own)[0].low if own else np.nan for own in find_minima(bound, data, self._law, domain)]
+        points = [lowest(own)[0].low if own else np.nan for own in self.minima]
         return np.array(points) if np.isfinite(points).all() else None
 
     def _stopping_rule(self) -> Stopping | None:
@@ -423,7 +426,7 @@ class _Binding:
             return ((),) * self.dim
         self._stated_minimizer()  # of the right shape
         bound = Configured(objective, h, objective.prepare(h, self.dim))
-        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law)
+        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law, self._domain)
 
     @property
     def seeks(self) -> bool:
@@ -432,11 +435,13 @@ class _Binding:
 
     def _needs_minima(self, xi: Sequence[str]) -> bool:
         """Return whether the minima are of use: the objective has several, or a xi of the config rests on them."""
-        closed = self.objective.component.minimizer is not None
-        return self.seeks or "nearest_minimum" in xi or ("minimizer" in xi and not closed)
+        return self.seeks or "nearest_minimum" in xi or ("minimizer" in xi and self._stated_minimizer() is None)
 
     def _stated_minimizer(self) -> Array | None:
-        """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError."""
+        """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError.
+
+        None as well where it is not finite, or outside of the domain.
+        """
         make: Callable[..., Array] | None = self.objective.component.minimizer
         if self.learning:
             return None if isinstance(self._coupled_minimizer, str) else self._coupled_minimizer
@@ -445,12 +450,18 @@ class _Binding:
         point = make(self.objective.parameters, self._law)
         if getattr(point, "shape", None) != (self.dim,):
             raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
-        return point if np.isfinite(point).all() else None
+        return point if np.isfinite(point).all() and self._is_inside(point) else None
+
+    def _is_inside(self, point: Array) -> bool:
+        """Return whether a point (dim,) is in the domain."""
+        return self._domain is None or bool(np.all((self._domain[0] <= point) & (point <= self._domain[1])))
 
     def _find_minimizer(self, wanted: bool) -> Array | None:
         """Return the one minimizer, shape (dim,): in closed form or, if it is wanted, found numerically; None without one."""
         stated = self._stated_minimizer()
-        return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks) else stated
+        # On a domain that it is outside of, the minimizer that an objective states is at an end.
+        moved = self._domain is not None and self.objective.component.minimizer is not None
+        return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks or moved) else stated
 
     @cached_property
     def _coupled_minimizer(self) -> Array | str:
@@ -461,8 +472,7 @@ class _Binding:
         point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
-        domain = self._domain()
-        if not isinstance(point, str) and domain is not None and not np.all((domain[0] <= point) & (point <= domain[1])):
+        if not isinstance(point, str) and not self._is_inside(point):
             return "that of all numbers lies outside of the domain, and that of the domain is not computed"
         return point
 
@@ -688,7 +698,7 @@ class _Binding:
             if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
                 self._complain(path, f"{name} has no {why and 'known '}minimizer{why and f': {why}'}", others)
         elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
-            what, allowed = complaint_of(name, value, self.minima, self._law)
+            what, allowed = complaint_of(name, value, self.minima, self._law, self._domain)
             if what:
                 self._complain(path, what, f"{allowed}{others}")
 

@@ -117,11 +117,11 @@ def unique_minimizer(minima: Sequence[Minima]) -> Array | None:
     return None
 
 
-def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law) -> tuple[str, str]:
+def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law, domain: Domain | None = None) -> tuple[str, str]:
     """Return why `wanted`, minimizer or nearest_minimum, does not exist, and what may be asked for; empty texts if it does."""
     if not all(minima):
-        known = bool(np.isfinite(law.mean).all())
-        return f"{name} has no minimizer {'without a domain' if known else 'with these data, which have no mean'}", ""
+        why = "without a domain" if domain is None else "on this domain"
+        return f"{name} has no minimizer {why if law.has_mean else 'with these data, which have no mean'}", ""
     if wanted == "nearest_minimum" or unique_minimizer(minima) is not None:
         return "", ""
     best = next(own for own in map(lowest, minima) if len(own) > 1 or own[0].low != own[0].high)
@@ -201,7 +201,7 @@ class MeanLoss:
         def both(x: Array) -> Array:
             """Return gradients and their sizes, (2, n, K)."""
             gradients = np.broadcast_to(self.objective.gradient(self.constants, theta[:, None], x), (len(theta), len(x)))
-            self.gradients += gradients.size if law is self.law else 0
+            self.gradients += gradients.size if law is self.law and law.values is None else 0
             if self.gradients > MOST_GRADIENTS:
                 raise _TooWild
             return np.stack([gradients, np.abs(gradients)])

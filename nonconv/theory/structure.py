@@ -123,6 +123,8 @@ def _least_batch(cell: Cell) -> float:
 
 def _noise_text(here: LimitPoint) -> str:
     """Say that the gradient has no noise in the limit."""
+    if here.pinned:
+        return "every gradient at the minimum leads out of the domain"
     return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
 
 
@@ -167,7 +169,7 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
     A rule that adds up gradients moves as SGD at its gain times the rate. For SGD the mean square shrinks exactly if
     rate E h^2 < 2 E h, h being the curvature of a datum; of other rules half of that is asked.
     """
-    if here.noise == "none":
+    if here.noise == "none" or here.pinned:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
