@@ -23,8 +23,12 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.summary import markdown
+from nonconv.report.sweep_result import SweepResult
+from nonconv.report.sweep_table import _mean
+from nonconv.results.columns import Columns
 from nonconv.results.run_files import data_files
 from nonconv.results.verdict_files import verdict_of
+from nonconv.statistics.decision import INFINITE_SQUARES
 from nonconv.statistics.intervals import error_intervals, floor_intervals
 from nonconv.statistics.measured_block import Again
 from nonconv.statistics.tally import Tally, measure
@@ -383,6 +387,14 @@ def test_reports_of_an_infinite_mean_square(tmp_path: Path) -> None:
     _, table = rows(compare(*folders))
     assert table[0][1].startswith("infinite (median ")
     assert table[0][3] == "no value"
+
+
+def test_sweeps_of_infinite_mean_squares() -> None:
+    """The table says so where the column is empty for that reason."""
+    reasons = [f"{INFINITE_SQUARES}: the law of the data", "the twin floor stands"]
+    columns = Columns(Path("sweep.csv"), {"mse_0": ["", ""], "reason": reasons})
+    about: dict[str, Any] = {"keys": [], "xi": ["0"]}
+    assert [_mean(SweepResult(Path(), about, columns), k, "mse_0") for k in range(2)] == ["infinite", ""]
 
 
 def test_quantities_that_are_infinite(make: Make) -> None:

@@ -15,7 +15,9 @@ from scipy import optimize, stats
 
 from kit.command import bad, call, good
 from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out
 from nonconv import study
+from nonconv.checks.expectations import evaluate, read_result
 from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.reference import Reference
 from nonconv.engine.samples import drawn
@@ -23,6 +25,8 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures import drawing_process
+from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures.quantity_figures import law_figure, quantities_figure
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import regrets, survival
 from nonconv.statistics.quantity_values import histogram
@@ -523,6 +527,37 @@ def test_expectations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("reference")
+def test_averages_have_what_recorded_steps_are_enough_for(tmp_path: Path) -> None:
+    """The risk of an exponential average, V (1 - d) (1 + r d) / ((1 + d) (1 - r d)) / 2 with r = 1 - g, within 4 errors.
+
+    Control: the last iterate's V / 2. What needs every step is of the last iterate alone.
+    """
+    averages = ["last", {"name": "ema", "decay": 0.9}, {"name": "polyak", "after": 0.5}]
+    run = run_of(tmp_path, objective=HALF, learning_rate=0.2, steps=200, paths=1000, iterates=averages, quantities=EVERY[:7])
+    ends = {(row["iterate"], row["quantity"]): row for row in run.summary["quantities"]}
+    variance, r, d = 0.2 / 1.8, 0.8, 0.9
+    known = variance * (1 - d) * (1 + r * d) / ((1 + d) * (1 - r * d)) / 2.0
+    row, of_last = ends["ema", "excess_risk"], ends["last", "excess_risk"]
+    assert abs(row["value"] - known) <= 4.0 * row["se"]
+    assert abs(of_last["value"] - variance / 2.0) <= 4.0 * of_last["se"]
+    assert abs(of_last["value"] - known) > 10.0 * of_last["se"]
+    assert {name for iterate, name in ends if iterate == "polyak"} == {
+        "excess_risk",
+        "gradient_norm",
+        "q75: minimizer",
+        "rate: minimizer",
+    }
+    assert run.courses["ema", "excess_risk"].value[-1] == row["value"]
+    expect = {
+        "quantity": [
+            {"name": "excess_risk", "iterate": "ema", "below": 2 * known},
+            {"name": "regret", "iterate": "last", "above": 0},
+        ]
+    }
+    assert [row.status for row in evaluate(expect, read_result(run.folder, exact=False))] == ["met", "met"]
+
+
+@pytest.mark.usefixtures("reference")
 def test_tables_of_quantities(tmp_path: Path) -> None:
     run = run_of(tmp_path, quantities=EVERY)
     assert "| excess_risk | 60 |" in good("table", run.folder)
@@ -614,3 +649,23 @@ def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.Mo
     assert "average_regret" in told
     assert "excess_risk" in told
     good("verify", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize("case", ["all", "averages", "diverging", "one step"])
+def test_figures_show_all_of_it(tmp_path: Path, case: str) -> None:
+    """Nothing is clipped or run together, whatever the numbers are; there is a figure where there is something to show."""
+    more: dict[str, dict[str, Any]] = {
+        "all": {"quantities": [*EVERY, {"name": "first_passage", "level": 0.01}]},
+        "averages": {
+            "iterates": ["last", {"name": "ema", "decay": 0.9}],
+            "quantities": [*EVERY[:6], {"name": "law", "steps": [60]}],
+        },
+        "diverging": {"learning_rate": 1e6, "steps": 200, "paths": 20, "quantities": [*EVERY[:8], "law"]},
+        "one step": {"steps": 1, "paths": 1, "quantities": [*EVERY[:8], "law"]},
+    }
+    run = run_of(tmp_path, **more[case])
+    assert {"quantities", "law"} <= set(figure_names(run.folder))
+    check_layout(laid_out(quantities_figure, run), columns=2)
+    assert len(laid_out(law_figure, run).axes) == {"all": 4, "diverging": 1}.get(case, 2)

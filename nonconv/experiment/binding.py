@@ -176,7 +176,14 @@ class _Binding:
         self._check_stopping()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            recorded = Recorded(
+                [x.label for x in xi],
+                record.tolist(),
+                quantities.names(asked, xi),
+                quantities.means(asked),
+                iterates.labels,
+                quantities.names_of_averages(asked, xi),
+            )
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.

@@ -171,3 +171,8 @@ def exact_examples(component: Coupled, h: Any, known: Known) -> tuple[Array, Arr
     away = np.diag(np.sqrt(len(truth.mean) * truth.variance))
     x = truth.mean[:, None] + np.concatenate([away, -away], axis=1)
     return x, truth.weight @ x + truth.bias[:, None]
+
+
+def names_of_averages(asked: Sequence[Asked], xi: Sequence[Xi]) -> list[str]:
+    """Return the names of the rows that averages of iterates have."""
+    return names([one for one in asked if one.quantity.of_averages], xi)

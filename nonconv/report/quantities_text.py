@@ -3,7 +3,7 @@
 from typing import Any
 
 from nonconv.report.markup import markdown_text
-from nonconv.report.run import Run
+from nonconv.report.run import LAST, Run
 from nonconv.report.tables import QUANTITY_HEADER, interval, markdown_lines, quantity_rows
 from nonconv.results.csv_text import INFINITE
 
@@ -70,13 +70,15 @@ def _rate(row: dict[str, Any]) -> str:
         return f"Rate of E|Θ − {row['xi']}|² per step: {what}, {why}."
     ends = f" ({row['ci_low']:.6g} to {row['ci_high']:.6g})" if row["ci_low"] is not None else ""
     why = f"; no interval: {row['reason']}" if row["reason"] else ""
-    what = f"E|Θ − {row['xi']}|² changes by the factor {row['value']:.6g}{ends} per step"
+    of = "" if row["iterate"] == LAST else f" of {row['iterate']}"
+    what = f"E|Θ − {row['xi']}|²{of} changes by the factor {row['value']:.6g}{ends} per step"
     return f"Rate: {what} up to step {row['step']}{note}{why}."
 
 
 def name_of(row: dict[str, Any]) -> str:
     """Name a quantity for people: `E F(Θₙ) − F* (excess_risk)`."""
-    return f"{row['title'].replace('ξ', row['xi'] or 'ξ')} ({row['quantity'].partition(': ')[0]})"
+    of = "" if row["iterate"] == LAST else f", {row['iterate']}"
+    return f"{row['title'].replace('ξ', row['xi'] or 'ξ')} ({row['quantity'].partition(': ')[0]}{of})"
 
 
 def value_text(row: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.program import SLICE_STEPS
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics import regrets
-from nonconv.statistics.measured_block import MeasuredBlock, lengths
+from nonconv.statistics.measured_block import Again, MeasuredBlock, lengths
 from nonconv.theory import risk
 
 MOST_NUMBERS = 2**20
@@ -22,12 +22,17 @@ class Observed:
 
     def __init__(self, seen: MeasuredBlock, paths: int) -> None:
         """Take the first `paths` paths of a block."""
-        assert seen.again is not None
-        self._seen, self._paths, self._again = seen, paths, seen.again
+        self._seen, self._paths = seen, paths
         program = seen.cell.program
         self.record: Steps = program.record
         self.steps = program.steps
         self.start, self.theta = seen.block.start[:, :paths], seen.block.theta[..., :paths]
+
+    @property
+    def _again(self) -> Again:
+        """What simulates the paths again; averages are not."""
+        assert self._seen.again is not None
+        return self._seen.again
 
     def distances(self, xi: str) -> Array:
         """Return |theta_n - xi| at the recorded steps, (R, paths)."""

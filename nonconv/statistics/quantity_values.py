@@ -39,11 +39,18 @@ class Value(NamedTuple):
     note: str = ""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 @np.errstate(all="ignore")  # paths that leave the finite numbers are results too
 def values(cell: Cell, tally: Tally) -> list[list[Value]]:
-    """Return for each quantity of the cell its rows: by name, then by step. One with a file of its own has none."""
-    return [list(OF_KIND[asked.quantity.kind](cell, tally, k, asked)) for k, asked in enumerate(cell.quantities)]
+    """Return for each quantity of the cell its rows: by name, then by step.
+
+    One with a file of its own has none, nor has one that is not measured of the iterate that the tally is about.
+    """
+    found = []
+    for k, asked in enumerate(cell.quantities):
+        there = asked.quantity.measure is None or k in tally.quantities
+        found.append(list(OF_KIND[asked.quantity.kind](cell, tally, k, asked)) if there else [])
+    return found
 
 
 def finals(cell: Cell, tally: Tally) -> list[tuple[Asked, Value]]:
