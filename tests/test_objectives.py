@@ -24,6 +24,8 @@ from kit.experiments import written
 from kit.runs import run
 from nonconv.components.definitions import Configured, Distribution, Objective
 from nonconv.data import DATA
+from nonconv.data.empirical import CSV, Rows
+from nonconv.experiment import minima as minima_module
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.minima import Minima, Minimum, find_minima, nearest_minimum, unique_minimizer
@@ -267,6 +269,16 @@ def test_rows_of_a_large_file_have_their_minimum() -> None:
     ((low, high, _),) = minima_of("huber", law)
     exact = optimize.brentq(lambda t: float(np.clip(t - x, -1, 1).sum()), -5.0, 105.0, xtol=1e-14)
     assert low == high == pytest.approx(exact, abs=1e-12)
+
+
+def test_a_search_takes_all_rows_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: only a quadrature may take ever more values."""
+    monkeypatch.setattr(minima_module, "MOST_GRADIENTS", 10**4)
+    x = np.random.default_rng(6).normal(size=(20_000, 1))
+    huber, h, _ = made("huber")
+    rows = Configured(CSV, Rows(x), CSV.prepare(Rows(x), 1))
+    ((one,),) = find_minima(Configured(huber, h, huber.prepare(h, 1)), rows, CSV.law(Rows(x), 1))
+    assert abs(np.clip(one.low - x, -1, 1).mean()) < 1e-15
 
 
 def test_nearest_minimum_of_points_and_intervals() -> None:

@@ -380,15 +380,10 @@ class _Binding:
     @cached_property
     def _best(self) -> Array | None:
         """A point at which the mean loss is least, shape (dim,): the minimizer, or one of several; None if none is known."""
-        stated, component, domain = self._stated_minimizer(), self.objective.component, self._domain
-        outside = domain is not None and stated is not None and bool(((stated < domain[0]) | (stated > domain[1])).any())
-        if self.learning:
-            return None if outside else stated
-        if component.on_orbit is not None or self._law is None or (stated is not None and not outside):
+        stated, component = self._stated_minimizer(), self.objective.component
+        if stated is not None or self.learning or component.on_orbit is not None or self._law is None:
             return stated
-        bound = Configured(component, self.objective.parameters, component.prepare(self.objective.parameters, self.dim))
-        data = Configured(self.data.component, self.loaded, self.data.component.prepare(self.loaded, self.dim))
-        points = [lowest(own)[0].low if own else np.nan for own in find_minima(bound, data, self._law, domain)]
+        points = [lowest(own)[0].low if own else np.nan for own in self.minima]
         return np.array(points) if np.isfinite(points).all() else None
 
     def _stopping_rule(self) -> Stopping | None:

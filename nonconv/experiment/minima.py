@@ -201,7 +201,7 @@ class MeanLoss:
         def both(x: Array) -> Array:
             """Return gradients and their sizes, (2, n, K)."""
             gradients = np.broadcast_to(self.objective.gradient(self.constants, theta[:, None], x), (len(theta), len(x)))
-            self.gradients += gradients.size if law is self.law else 0
+            self.gradients += gradients.size if law is self.law and law.values is None else 0
             if self.gradients > MOST_GRADIENTS:
                 raise _TooWild
             return np.stack([gradients, np.abs(gradients)])
