@@ -618,6 +618,13 @@ def test_risks_that_are_not_known(tmp_path: Path, objective: Any, said: str) -> 
     assert said in bad("validate", written(tmp_path, config))
 
 
+def test_a_path_has_no_rate_to_its_own_end(tmp_path: Path) -> None:
+    said = bad("validate", written(tmp_path, SGD | {"xi": ["last", "start"], "quantities": ["rate"]}))
+    assert "quantities[0].xi: the distance from the last iterate is 0 at the end, whatever the rate" in said
+    assert "allowed: start" in said
+    good("validate", written(tmp_path, SGD | {"xi": ["last", "start"], "quantities": [{"name": "rate", "xi": "start"}]}))
+
+
 def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: Path) -> None:
     """Nor do its defaults."""
     plain, none = cell_of(tmp_path / "a"), cell_of(tmp_path / "b", quantities=[])

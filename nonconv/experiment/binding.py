@@ -54,6 +54,7 @@ from nonconv.experiment.schedules import (
     find_period,
     make_drift,
     make_rate,
+    with_data,
 )
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
@@ -169,7 +170,10 @@ class _Binding:
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         self._check_values("learning_rate", rate)
         self._check_values("batch_size", batch)
+        moving = self._choose("drift", drift) if drift else None
         period = find_period(rate, batch, steps)
+        if not (self.learning and supply.order == "epochs"):  # passes of networks are many, and long
+            period = with_data(period, supply, describe_schedule(batch, CONSTANT_BATCH, 1.0).constant, moving, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
@@ -240,7 +244,7 @@ class _Binding:
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
             iterates=iterates.labels,
-            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE, -np.inf).limits if drift else None,
+            drift=describe_schedule(moving, CONSTANT_RATE, -np.inf).limits if moving else None,
             quantities=asked,
             best=self._best if asked else None,
         )

@@ -22,6 +22,10 @@ PASSAGE_TITLES = {
 }
 
 
+LAST_ITERATE = "last"
+"""The xi that each path ends at."""
+
+
 class Wrong(NamedTuple):
     """What is wrong with the value at a path of the config."""
 
@@ -56,6 +60,10 @@ def bind(models: Sequence[Any], catalogue: Any, setting: Setting) -> tuple[tuple
         path: KeyPath = ("quantities", at)
         quantity: Quantity = catalogue["quantity"][model.name]
         h, problems = _with_xi(quantity, parameters_from(quantity, model), setting, path)
+        if quantity.kind == "rate" and _xi_of(h) == LAST_ITERATE:
+            others = ", ".join(label for label in setting.xi if label != LAST_ITERATE)
+            what = "the distance from the last iterate is 0 at the end, whatever the rate"
+            problems.append(Wrong((*path, "xi"), what, others or "another xi in the config"))
         problems += [*_find_missing(quantity, h, setting, path), *_find_outside(h, setting, path)]
         wrong += problems
         if problems:
