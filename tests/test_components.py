@@ -121,6 +121,11 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
         {"value": "0.1 + 0.05 * mod(n, 4)"},
         {"value": "0.1 * n / (n + 10)"},
     ],
+    ("drift", "linear"): [{"speed": 0.5}],
+    ("drift", "sine"): [{"amplitude": 0.5, "period": 10}],
+    ("drift", "power"): [{"value": 1.0, "exponent": 0.5}],
+    ("drift", "piecewise"): [{"values": (1.0, -0.5), "until": (10,)}],
+    ("drift", "formula"): [{"value": "a * log(n) - 1", "constants": Constants(a=0.1)}],
     ("batch_size", "formula"): [{"value": "ceil(sqrt(n))"}, {"value": "1 + mod(n, 4)"}],
     ("batch_size", "constant"): [{"value": 32}],
     ("batch_size", "power"): [

@@ -28,14 +28,14 @@ def program(**config: Any) -> Program:
 def ends(paths: int = 4000, **config: Any) -> Array:
     """The last iterates of each coordinate, (dim, paths)."""
     own = program(**config)
-    return simulate(own, Fused(own), 0, paths, np.zeros(1, dtype=np.uint8)).theta[-1]
+    return np.asarray(simulate(own, Fused(own), 0, paths, np.zeros(1, dtype=np.uint8)).theta[-1])
 
 
 def agrees(squares: Array, expected: float, control: float) -> bool:
     """The mean is within four standard errors of the expected number, and not of the control."""
     se = float(squares.std(ddof=1)) / np.sqrt(squares.size)
     assert abs(control - expected) > 8.0 * se, "the test could not tell"
-    return abs(float(squares.mean()) - expected) < 4.0 * se
+    return bool(abs(float(squares.mean()) - expected) < 4.0 * se)
 
 
 def data(**changes: Any) -> dict[str, Any]:

@@ -263,6 +263,8 @@ class _Binding:
         elif part is not None and part.order not in (None, "with_replacement") and self.loaded is not None:
             order, rows = part.order, data.rows(self.loaded)
             self._check_order(order, rows)
+        if drift:
+            self._check_values("drift", self._choose("drift", drift), (*DATA_PATH, "drift"))
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
 
     def _check_order(self, order: Order, rows: int) -> None:
@@ -494,12 +496,12 @@ class _Binding:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
-    def _check_values(self, kind: str, schedule: Chosen) -> None:
-        """Complain if a schedule is at some step of the run not what its kind takes."""
+    def _check_values(self, kind: str, schedule: Chosen, path: KeyPath = ()) -> None:
+        """Complain if a schedule is at some step of the run not what its kind takes. path: where it is; its kind by default."""
         misfit = find_misfit(kind, schedule, self.model.steps)
         if misfit:
             step, value = misfit
-            self._complain((kind, "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
+            self._complain((*(path or (kind,)), "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
