@@ -33,10 +33,12 @@ from nonconv.components.definitions import (
     NEVER,
     SEARCH,
     SQUARED_DISTANCE,
+    UNKNOWN_SIZE,
     Chosen,
     Complaint,
     Coupled,
     Dataset,
+    Decay,
     Distribution,
     Group,
     Initialisation,
@@ -59,7 +61,8 @@ from nonconv.numerics.arithmetic import Array, Lanes, each, index, select
 from nonconv.numerics.elementary import cos, erf, exp, log, log1p, sigmoid, sin, tanh
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
-from nonconv.schedules import BATCH_SIZES, LEARNING_RATES
+from nonconv.optimizers.averages import Decaying, decay_at, remainder
+from nonconv.schedules import BATCH_SIZES, DECAYS, LEARNING_RATES
 
 __all__ = [
     "ALWAYS",
@@ -67,6 +70,7 @@ __all__ = [
     "CONSTANT_SIZE",
     "DATA",
     "DATASETS",
+    "DECAYS",
     "LEARNING_RATES",
     "NEVER",
     "OBJECTIVES",
@@ -74,11 +78,14 @@ __all__ = [
     "SEARCH",
     "SQUARED_DISTANCE",
     "STARTS",
+    "UNKNOWN_SIZE",
     "Array",
     "Chosen",
     "Complaint",
     "Coupled",
     "Dataset",
+    "Decay",
+    "Decaying",
     "Distribution",
     "Doc",
     "DrawnFrom",
@@ -100,12 +107,14 @@ __all__ = [
     "Squares",
     "Truth",
     "cos",
+    "decay_at",
     "each",
     "erf",
     "exp",
     "index",
     "log",
     "log1p",
+    "remainder",
     "select",
     "sigmoid",
     "sin",

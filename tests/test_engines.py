@@ -15,7 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kit.programs import all_looks, each_engine, law_named, law_parameters, looked_at, make, optimizer_named, run
+from kit.programs import (
+    SOME_OPTIMIZERS,
+    all_looks,
+    each_engine,
+    law_named,
+    law_parameters,
+    looked_at,
+    make,
+    optimizer_named,
+    run,
+)
 from nonconv.components.definitions import Chosen
 from nonconv.data import DATA
 from nonconv.data.continuous import HALF_GRID
@@ -48,6 +58,8 @@ from nonconv.numerics.arithmetic import Array, select
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
+from nonconv.schedules import DECAYS
+from nonconv.schedules.decay import OneMinusPower
 
 
 def same_bits(a: Block, b: Block) -> bool:
@@ -75,6 +87,7 @@ class Layout(NamedTuple):
 
 LAYOUTS = [Layout(1, "1"), Layout(3, "1"), Layout(2, "5"), Layout(2, "growing")]
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+some_optimizers = pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 
 
 def pairs() -> pytest.MarkDecorator:
@@ -141,6 +154,8 @@ DIALECTS: list[tuple[str, dict[str, Any]]] = [
     ("adam", {"eps": 0.1, "eps_placement": "inside"}),
     ("adam", {"bias_correction": False, "start": "first_gradient"}),
     ("amsgrad", {"maximum": "after_correction", "beta2": 0.9}),
+    ("rmsprop", {"eps": 0.1, "centered": True, "momentum": 0.5, "rate_in_buffer": True}),
+    ("adam", {"beta2": Chosen(DECAYS["one_minus_power"], OneMinusPower())}),
 ]
 
 
@@ -374,7 +389,7 @@ class Branching(Reference):
         self.done += 1
 
 
-@each_optimizer
+@some_optimizers
 @each_engine
 def test_twins_go_on_with_data_of_their_own(
     engine: type[Fused | Reference], optimizer: str, monkeypatch: pytest.MonkeyPatch
@@ -390,7 +405,7 @@ def test_twins_go_on_with_data_of_their_own(
 
 
 @pytest.mark.compiles
-@each_optimizer
+@some_optimizers
 def test_extremes_are_of_all_iterates(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And of the start, whatever is recorded, in one slice or several, with floors or without."""
     theta = run(make(optimizer, "two_point", 2, start=RANDOM_START)).theta

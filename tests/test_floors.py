@@ -17,8 +17,8 @@ from scipy import stats
 
 from kit.coverage import coverage_script
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
+from kit.programs import SOME_OPTIMIZERS, each_engine, looked_at, make, run
 from kit.programs import all_looks as seen_per_span
-from kit.programs import each_engine, looked_at, make, run
 from kit.strata import all_looks, mean_over_strata
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
@@ -30,7 +30,6 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, lower_bound, moments
 from nonconv.numerics.rng import key, uniforms
-from nonconv.optimizers import OPTIMIZERS
 from nonconv.results.verdict_files import floor_rows
 from nonconv.statistics.floors import Row, half_distance, measured, rows
 from nonconv.statistics.tally import measure
@@ -140,7 +139,7 @@ def twinned(optimizer: str, batch: str = "1", **changes: Any) -> Program:
 
 @each_engine
 @pytest.mark.parametrize("batch", ["1", "growing"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Reference]) -> None:
     """Bit for bit: theta and state of the path at the branch, then data of its own at the same draws."""
     program = twinned(optimizer, batch)
@@ -159,7 +158,7 @@ def test_twins_by_hand(optimizer: str, batch: str, engine: type[Fused | Referenc
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 def test_twins_do_not_touch_their_paths(optimizer: str) -> None:
     """Nor does a window or what else is looked at."""
     changes: dict[str, Any] = {"record": np.array([9, 30, 45]), "average_after": 20, "track_range": True}
@@ -188,7 +187,7 @@ def test_spans_have_twins_of_their_own() -> None:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 def test_twins_without_noise_are_their_paths(optimizer: str, tmp_path: Path) -> None:
     config = {
         "steps": 40,

@@ -474,6 +474,26 @@ def test_unbounded_features_are_known(folder: Path) -> None:
         assert [reason.kind for reason in known.reasons] == found
 
 
+DECAYING = {"name": "sgd", "weight_decay": 0.1}
+LIMITED: dict[str, tuple[dict[str, Any], str]] = {
+    "decay": ({"optimizer": DECAYING}, "unknown"),
+    "decoupled": ({"optimizer": DECAYING | {"decay_form": "decoupled"}}, "unknown"),
+    "wide domain": ({"domain": [-9, 9]}, "vanishes"),
+    "narrow domain": ({"domain": [-0.1, 0.1]}, "unknown"),
+    "clipped": ({"optimizer": {"name": "sgd", "clip_norm": 1.0}}, "vanishes"),
+}
+
+
+@pytest.mark.parametrize(("changes", "noise"), LIMITED.values(), ids=LIMITED)
+def test_what_keeps_iterates_from_the_minimizer(changes: dict[str, Any], noise: str, folder: Path) -> None:
+    """The labels have no noise; but decay, or a domain, may keep iterates from fitting them."""
+    cell = cell_of(folder, config_of(linear(law(inputs=2, noise=0.0, weights=1.0))) | changes)
+    assert limit_point(cell, None).noise == noise
+    assert predicted_errors(cell) == {}
+    if "domain" in changes:
+        assert (cell.minimizer is None) == (noise == "unknown")
+
+
 # Whole runs
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
 from kit.networks import LABELS, ROWS, SINE, VALUES, make, start_of, table
-from kit.programs import all_looks, each_engine, looked_at, optimizer_named
+from kit.programs import SOME_OPTIMIZERS, all_looks, each_engine, looked_at, optimizer_named
 from nonconv.components.definitions import Chosen, Group, Shape
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -38,10 +38,9 @@ from nonconv.objectives import mlp
 from nonconv.objectives.activations import ACTIVATIONS, activate
 from nonconv.objectives.dense import add_outer
 from nonconv.objectives.mlp import MLP, Loss, Mlp
-from nonconv.optimizers import OPTIMIZERS
 
 Engines = type[Fused | Reference]
-each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+each_optimizer = pytest.mark.parametrize("optimizer", SOME_OPTIMIZERS)
 each_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 STOP = np.zeros(1, dtype=np.uint8)
 EPS = float(np.finfo(float).eps)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from kit.linear import METHODS, TIMETABLES, WIDTH, cell_of, distance, each_method, each_timetable, linear_cell, response
-from kit.programs import program_of
+from kit.programs import SOME_OPTIMIZERS, program_of
 from nonconv.components.definitions import Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
@@ -235,7 +235,7 @@ SEQUENCES = np.array(list(itertools.product([False, True], repeat=HISTORIES))).T
 COIN = TwoPoint(low=-1.0, high=2.0, p_high=0.3)
 START = 0.4
 DIALECTS: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in OPTIMIZERS),
+    *((name, {}) for name in SOME_OPTIMIZERS),
     ("momentum", {"beta": 0.7, "form": "ema", "bias_correction": True}),
     ("momentum", {"beta": 0.7, "nesterov": True}),
     ("adagrad", {"eps": 0.5, "eps_placement": "inside", "initial_accumulator": 0.1}),

@@ -36,6 +36,9 @@ from nonconv.config.spec import experiment_model, json_schema
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
 from nonconv.engine import kernel_files
+from nonconv.engine.blocks import simulate
+from nonconv.engine.fused import Fused
+from nonconv.engine.reference import Reference
 from nonconv.experiment.binding import read_cell
 from nonconv.faults.errors import ConfigError, PluginError
 from nonconv.objectives import OBJECTIVES
@@ -53,7 +56,7 @@ CONFIG = {
     "steps": 60,
     "paths": 16,
     "objective": {"name": "quadratic", "data": "uniform"},
-    "optimizer": "lion",
+    "optimizer": "my_lion",
     "learning_rate": 0.1,
 }
 PLAIN = {key: value for key, value in CONFIG.items() if key != "plugins"} | {"optimizer": "sgd"}
@@ -115,7 +118,7 @@ def update(c: LionPerStep, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
 
 OPTIMIZERS.register(
     Optimizer(
-        name="lion",
+        name="my_lion",
         parameters=Lion,
         paper="Chen et al. (2023), arXiv:2302.06675",
         state=LionState,
@@ -209,6 +212,38 @@ LEARNING_RATES.register(
     Schedule(name="logarithmic", parameters=Logarithmic, paper="a test", value=rate, limits=rate_limits)
 )
 BATCH_SIZES.register(Schedule(name="alternating", parameters=Alternating, paper="a test", value=size, limits=size_limits))
+'''
+FADING = '''\
+"""A decay that falls to a floor."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+
+from nonconv.plugin import DECAYS, Decay, Doc, Interval, Limits
+
+
+class Fading(NamedTuple):
+    """From 0.9 at step 1 to a floor."""
+
+    floor: Annotated[float, Interval(ge=0, le=0.5), Doc("what it tends to")] = 0.5
+
+
+def value(h, n):
+    return h.floor + (0.9 - h.floor) / n
+
+
+DECAYS.register(
+    Decay(
+        name="fading",
+        parameters=Fading,
+        paper="a test",
+        value=value,
+        limits=lambda h: Limits(h.floor, h.floor),
+        least=lambda h: h.floor,
+        most=lambda h: 0.9,
+    )
+)
 '''
 LINEAR = '''\
 """A linear model under its absolute error, and a start that goes with it."""
@@ -305,11 +340,77 @@ OBJECTIVES.register(
 )
 STARTS.register(Initialisation(name="unit", parameters=Unit, paper="a test", variance=variance))
 '''
+COUPLED_LAW = '''
+from typing import Annotated, Any, NamedTuple
+
+from nonconv.plugin import OBJECTIVES, Coupled, Doc, Group, OneOf, each
+
+
+class Chain(NamedTuple):
+    """Half the square of the sum of theta - X, plus half the sum of squares."""
+
+    data: Annotated[Any, OneOf("data"), Doc("the law of X")]
+    dim: Annotated[int, Doc("number of coordinates")] = 1
+
+
+class ChainConstants(NamedTuple):
+    dim: int
+
+
+def loss(k, n, theta, x, y, out, work):
+    lanes = theta.shape[1]
+    for i in each(n):
+        work[0, i] = out[0, i] = out[1, i] = 0.0
+    for j in range(k.dim):
+        for i in each(n):
+            away = theta[j, i % lanes] - y[j, i]
+            work[0, i] += away
+            out[0, i] += 0.5 * away * away
+    for i in each(n):
+        out[0, i] += 0.5 * work[0, i] * work[0, i]
+
+
+def add_gradient(k, n, theta, x, y, gradient, work):
+    lanes = theta.shape[1]
+    for first in range(0, n, lanes):
+        for i in each(lanes):
+            work[0, i] = 0.0
+        for j in range(k.dim):
+            for i in each(lanes):
+                work[0, i] += theta[j, i] - y[j, first + i]
+        for j in range(k.dim):
+            for i in each(lanes):
+                gradient[j, i] += work[0, i] + (theta[j, i] - y[j, first + i])
+
+
+def penalty(k, theta):
+    return 0.0 * theta
+
+
+OBJECTIVES.register(
+    Coupled(
+        name="chain",
+        parameters=Chain,
+        paper="a test",
+        groups=lambda h, shape: (Group("theta", 0, shape.targets),),
+        constants=ChainConstants,
+        prepare=lambda h, shape: ChainConstants(shape.targets),
+        work=lambda h, shape: 1,
+        loss=loss,
+        add_gradient=add_gradient,
+        penalty=penalty,
+        loss_name=lambda h: "a square",
+        minimizer=lambda h, shape, known: "no law" if known.law is None else known.law.mean,
+        starts_at_zero=True,
+    )
+)
+'''
 TEXTS = {
     "lion.py": LION,
     "styblinski_tang.py": WELL,
     "ramp.py": LAW,
     "schedules.py": SCHEDULES,
+    "fading.py": FADING,
     "absolute.py": ABSOLUTE,
     "affine.py": LINEAR,
 }
@@ -394,7 +495,7 @@ def test_a_catalogue_is_a_value() -> None:
     assert one == two
     assert hash(one) == hash(two)
     assert one != BUILT_IN
-    assert [*one["optimizer"]] == [*OPTIMIZERS, "lion"]
+    assert [*one["optimizer"]] == [*OPTIMIZERS, "my_lion"]
     assert one["objective"] is OBJECTIVES
     assert experiment_model(one) is experiment_model(two)
 
@@ -416,8 +517,8 @@ def test_configs_with_different_plugins_at_once() -> None:
     after = read_cell(lion, [])
     assert after.program.optimizer == before.program.optimizer
     assert study.first_paths(before, 4, 1).tolist() == study.first_paths(after, 4, 1).tolist()
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
-        read_cell(plain, ["optimizer=lion"])
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
+        read_cell(plain, ["optimizer=my_lion"])
 
 
 @pytest.mark.processes
@@ -435,11 +536,11 @@ def test_a_file_is_executed_once_per_content() -> None:
 def test_registered_for_one_config_alone() -> None:
     """Another one that does not name the file cannot use what it defines, nor is it shown."""
     write("lion.py", LION)
-    assert read_cell(config(), []).program.optimizer.component.name == "lion"
+    assert read_cell(config(), []).program.optimizer.component.name == "my_lion"
     other = config("other.yaml", plugins=[])
-    with pytest.raises(ConfigError, match="unknown optimizer 'lion'"):
+    with pytest.raises(ConfigError, match="unknown optimizer 'my_lion'"):
         read_cell(other, [])
-    assert "lion" not in json.dumps(json_schema())
+    assert "my_lion" not in json.dumps(json_schema())
 
 
 def test_every_kind_of_component() -> None:
@@ -457,6 +558,26 @@ def test_every_kind_of_component() -> None:
     folder = finished(path, "out")
     assert verify_folder(folder, 1).text.endswith("bitwise equal")
     assert {file.name for file in (folder / "plugins").iterdir()} == {"ramp.py", "schedules.py", "styblinski_tang.py"}
+
+
+@pytest.mark.compiles
+def test_a_coupled_objective_on_a_law() -> None:
+    """Its data are any distribution, drawn coordinate by coordinate or by rows; both engines agree, and it has a minimizer."""
+    write("chain.py", COUPLED_LAW)
+    Path("rows.csv").write_text("a,b\n1,2\n3,5\n0,1\n")
+    for data, mean in (
+        ({"name": "two_point", "low": 0, "high": 2}, [1.0, 1.0]),
+        ({"name": "csv", "file": "rows.csv", "columns": ["a", "b"]}, [4 / 3, 8 / 3]),
+    ):
+        path = config(plugins="chain.py", objective={"name": "chain", "dim": 2, "data": data}, optimizer="sgd")
+        cell = read_cell(path, [])
+        assert [xi.label for xi in cell.xi] == ["minimizer"]
+        assert cell.minimizer == pytest.approx(mean)
+        assert np.all(cell.program.start == 0.0)
+        stop = np.zeros(1, dtype=np.uint8)
+        ours, theirs = (simulate(cell.program, engine(cell.program), 0, 5, stop).theta for engine in (Fused, Reference))
+        assert ours.tobytes() == theirs.tobytes()
+    assert "8 of 8 checks passed" in good("explain", "chain.py", "--test")
 
 
 def test_a_network_of_plugins() -> None:
@@ -481,7 +602,7 @@ def test_a_network_of_plugins() -> None:
     [
         (
             'OneOf("dataset")',
-            'OneOf("data")',
+            'OneOf("start")',
             "parameter data: of an objective must be annotated as in nonconv/objectives/mlp.py",
         ),
         (
@@ -839,8 +960,8 @@ BROKEN = {
     "import": ("import numpy as np", "import numpty as np", "lion.py:5:1: cannot be executed: ModuleNotFoundError: No module"),
     "missing field": ("        update=update,\n", "", "lion.py:56:5: cannot be executed: TypeError: "),
     "nothing": ("OPTIMIZERS.register(", "print(", "lion.py: registers no component\n  allowed: for example from nonconv"),
-    "name taken": ('name="lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
-    "no word": ('name="lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
+    "name taken": ('name="my_lion"', 'name="adam"', "lion.py:55:1: the optimizer 'adam' is now built in; rename yours"),
+    "no word": ('name="my_lion"', 'name="li-on"', "lion.py:14:7: optimizer li-on: the name must be a word"),
     "wrong kind": (
         "OPTIMIZERS.register(",
         "from nonconv.data import DATA\nDATA.register(",
@@ -862,7 +983,11 @@ BROKEN = {
         "lion.py:14:7: Lion: its annotations cannot be read: NameError: name 'flaot' is not defined",
     ),
     "reserved name": ("beta1: Annotated", "json: Annotated", "lion.py:23:5: parameter json: this name is reserved by"),
-    "no docstring": ('    """Lion: the', '    x: str = """Lion: the', "lion.py:14:7: optimizer lion: Lion needs a docstring"),
+    "no docstring": (
+        '    """Lion: the',
+        '    x: str = """Lion: the',
+        "lion.py:14:7: optimizer my_lion: Lion needs a docstring",
+    ),
     "lambda": ("update=update", "update=lambda c, s, g: (g, s)", "lion.py:64:9: update: must be a function at"),
     "no NamedTuple": ("class LionState(NamedTuple)", "class LionState(object)", "lion.py:27:7: state: must be a NamedTuple"),
     "renamed": ("OPTIMIZERS.register(", "Other = LionPerStep; del LionPerStep\nOPTIMIZERS.register(", "NameError"),
@@ -874,7 +999,7 @@ def test_files_that_are_no_plugin(case: str) -> None:
     old, new, says = BROKEN[case]
     changed("lion.py", old, new)
     assert says in told()
-    assert "lion" not in OPTIMIZERS, "half a plug-in is left behind"
+    assert "my_lion" not in OPTIMIZERS, "half a plug-in is left behind"
     assert "unknown optimizer" not in told()
 
 
@@ -885,7 +1010,7 @@ def test_a_name_that_another_plugin_has() -> None:
     write("king.py", LION + "\n")
     king = read_cell(config(plugins=["king.py"]), [])
     says = told(plugins=["lion.py", "king.py"])
-    assert says.startswith("king.py:55:1: the optimizer 'lion' is already registered by lion.py\n")
+    assert says.startswith("king.py:55:1: the optimizer 'my_lion' is already registered by lion.py\n")
     assert told(plugins=["lion.py", "king.py"]) == says
     again = read_cell(config(plugins=["king.py"]), [])
     assert again.program.optimizer.component is king.program.optimizer.component
@@ -896,7 +1021,7 @@ def test_a_name_twice_in_one_file() -> None:
     twice = LION + LION[LION.index("OPTIMIZERS.register(") :]
     write("lion.py", twice)
     line = len(twice[: twice.rindex("OPTIMIZERS.register(")].splitlines()) + 1
-    assert told().startswith(f"lion.py:{line}:1: the optimizer 'lion' is already registered by this file\n")
+    assert told().startswith(f"lion.py:{line}:1: the optimizer 'my_lion' is already registered by this file\n")
 
 
 def test_plugins_load_no_files() -> None:
@@ -1108,13 +1233,13 @@ def test_verbose_shows_all() -> None:
 def test_list_explain_and_schema_know_them() -> None:
     write("lion.py", LION)
     write("ramp.py", LAW)
-    assert "lion" in good("list", "optimizer", "--plugin", "lion.py")
-    assert "lion" not in good("list", "optimizer")
+    assert "my_lion" in good("list", "optimizer", "--plugin", "lion.py")
+    assert "my_lion" not in good("list", "optimizer")
     both = good("list", "--plugin", "lion.py", "--plugin", "ramp.py")
-    assert "lion" in both
+    assert "my_lion" in both
     assert "ramp" in both
-    assert "Chen et al. (2023)" in good("explain", "lion", "--plugin", "lion.py")
-    assert good("explain", "lion.py") == good("explain", "lion", "--plugin", "lion.py")
+    assert "Chen et al. (2023)" in good("explain", "my_lion", "--plugin", "lion.py")
+    assert good("explain", "lion.py") == good("explain", "my_lion", "--plugin", "lion.py")
     assert good("explain", "ramp.py").count("ramp (data)") == 1
     assert [row["name"] for row in json.loads(good("explain", "ramp.py", "--json"))["components"]] == ["ramp"]
     assert '"optimizer_lion"' in good("schema", "--plugin", "lion.py")
@@ -1136,9 +1261,9 @@ def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: 
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
     assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
-    document = json.loads(good("explain", "lion", "--plugin", "lion.py", "--test", "--json"))
+    document = json.loads(good("explain", "my_lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
-    assert {row["component"] for row in document["checks"]} == {"lion"}
+    assert {row["component"] for row in document["checks"]} == {"my_lion"}
     only("start returns finite floats")
     changed("lion.py", "LionState(0.0)", "LionState(0)")
     result = call("explain", "lion.py", "--test")
@@ -1214,6 +1339,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "absolute.py",
+        "a stated truth is that of examples",
+        "        sample=sample,",
+        "        sample=sample,\n        truth=lambda h: np.zeros(2),",
+        "truth must return Truth",
+    ),
+    (
+        "absolute.py",
         "an example depends on its uniforms alone",
         "u[1, i] - 1.0",
         "u[1, i] - np.mean(u[1, :n])",
@@ -1229,6 +1361,20 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ("affine.py", "loss writes n columns and no more", "out[1, i] = 0.0", "pass", "loss leaves out without a finite number"),
     ("affine.py", "add_gradient is a sum over examples", "[j, i] +=", "[j, i] =", "must add to the gradient, not replace"),
     ("affine.py", "add_gradient is the derivative of loss", "1.0, -1.0)", "1.0, 1.0)", "the loss rises by"),
+    (
+        "affine.py",
+        "the mean gradient at the minimizer is 0",
+        "        check_shape=check_shape,",
+        "        check_shape=check_shape,\n        minimizer=lambda h, shape, known: np.zeros(shape.features + 1),",
+        "the mean gradient has an entry of",
+    ),
+    (
+        "affine.py",
+        "the mean gradient at the minimizer is 0",
+        "        check_shape=check_shape,",
+        "        check_shape=check_shape,\n        minimizer=lambda h, shape, known: np.zeros(7),",
+        "minimizer has the shape (7,)",
+    ),
     ("affine.py", "variance is a positive number", "return 1.0\n", "return 1 - fan_in\n", "variance(1, 1) is 0"),
     ("lion.py", "start returns finite floats", "LionState(0.0)", "LionState(0)", "lion.py:38: start: m is 0"),
     (
@@ -1346,6 +1492,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "styblinski_tang.py",
+        "the mean of the data is enough",
+        "+ 2.5) + x",
+        "+ 2.5) + x * x",
+        "mean_is_enough, but at theta = -2.03 it is not affine in x",
+    ),
+    (
+        "styblinski_tang.py",
         "the mean gradient at the minimizer is 0",
         "        gradient=gradient,",
         "        gradient=gradient,\n        minimizer=lambda h, law: law.mean,",
@@ -1428,7 +1581,63 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "limits says 0.1 to 0.1, but around",
     ),
     ("schedules.py", "values approach the limits", "Limits(0.0, 0.0)", "Limits(np.inf, np.inf)", "grows without bound"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(1, 1)", "schedules.py:32: limits says 1 to 1"),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "(0.9 - h.floor)",
+        "(1.2 - h.floor)",
+        "fading.py:16: value is 1.2 at step 1; a decay must be below 1",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "least=lambda h: h.floor",
+        "least=lambda h: 0.7",
+        "least is 0.7, but the decay of step",
+    ),
+    (
+        "fading.py",
+        "decays are at least 0 and below 1",
+        "most=lambda h: 0.9",
+        "most=lambda h: 0.8",
+        "most is 0.8, but the decay",
+    ),
+    (
+        "fading.py",
+        "averages forget their start",
+        "h.floor + (0.9 - h.floor) / n",
+        "np.maximum(1.0 - 0.9 / n**2, 0.1)",
+        "decays tend to 1 too fast",
+    ),
     ("schedules.py", "values approach the limits", "Limits(1, 2)", "Limits(2, 1)", "low <= high"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "1.5 + np.mod(n", "the size is 1.5 at step 1"),
     ("schedules.py", "sizes are whole numbers >= 1", "1.0 + np.mod(n", "np.mod(n", "the size is 0 at step 1"),
@@ -1742,7 +1951,7 @@ def test_worked_example(path: Path) -> None:
 def test_findings_tell_what_passed() -> None:
     catalogue = load_files([write("lion.py", LION)])
     first = contract_of(catalogue.plugins[0], catalogue)[0]
-    assert first == Finding("optimizer", "lion", "every parameter has a description", ())
+    assert first == Finding("optimizer", "my_lion", "every parameter has a description", ())
 
 
 @pytest.mark.parametrize(

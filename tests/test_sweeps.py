@@ -234,7 +234,7 @@ def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path
     text = lion_with_a_table()
     leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
     path = config_file(
-        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
+        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
     )
     (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
     command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
@@ -432,7 +432,7 @@ def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) 
     (tmp_path / "in" / "lion.py").write_text(
         text.replace(AT_STEP, f'{AT_STEP}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
     )
-    path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "lion"})
+    path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion"})
     sweep, surveyed = found(path)
     payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
     task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))

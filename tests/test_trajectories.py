@@ -11,7 +11,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 import numpy as np
 import pytest
 
+from kit.linear import cell_of
 from nonconv.components.definitions import Optimizer
+from nonconv.config.spec import component_model, parameters_from
+from nonconv.engine.blocks import simulate
+from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers import OPTIMIZERS
 
@@ -31,6 +35,8 @@ class Case(NamedTuple):
     parameters: dict[str, Any]
     learning_rate: dict[str, float]
     theta: list[list[float]]
+    weight_decay: float = 0.0
+    own: list[list[float]] | None = None
 
 
 ORACLE = json.loads(Path(__file__).with_name("oracles").joinpath("trajectories.json").read_text(encoding="utf-8"))
@@ -63,16 +69,24 @@ def definition(name: str) -> Optimizer:
     return component
 
 
-def run(name: str, parameters: dict[str, Any], rates: Array) -> Array:
-    """Our definition on the problem: one row per step."""
+def parameters_of(name: str, values: dict[str, Any]) -> Any:
+    """Parameters as a config gives them, decays that are schedules among them."""
     optimizer = definition(name)
-    h = optimizer.parameters(**parameters)
+    return parameters_from(optimizer, component_model("optimizer", optimizer).model_validate({"name": name, **values}))
+
+
+def run(name: str, parameters: dict[str, Any], rates: Array, weight_decay: float = 0.0, own: bool = False) -> Array:
+    """Our definition on the problem: one row per step. own: its own iterate instead of theta."""
+    h = parameters_of(name, parameters)
+    optimizer = definition(name).form(h) or definition(name)
     columns, state, theta, rows = optimizer.coefficients(h, STEPS, rates), optimizer.start(h), START, []
     for i, x in enumerate(TARGETS):
         per_step = optimizer.per_step(*(column[i] for column in columns))
-        direction, state = optimizer.update(per_step, state, gradient(theta, x))
-        theta = theta - rates[i] * direction
-        rows.append(theta)
+        pull = (weight_decay * theta,) if optimizer.decays else ()
+        direction, state = optimizer.update(per_step, state, gradient(theta, x), *pull)
+        # Of a rule that does not do it itself, weight decay is decoupled.
+        theta = theta - (0.0 if pull else rates[i] * weight_decay * theta) - rates[i] * direction
+        rows.append(optimizer.own(per_step, state, theta) if own and optimizer.own else theta)
     return np.array(rows)
 
 
@@ -89,9 +103,9 @@ def error(ours: Array, theirs: Array) -> float:
     return float(np.max(np.abs(ours - theirs) / (1.0 + np.abs(theirs))))
 
 
-def error_of(case: Case, changes: dict[str, Any]) -> float:
-    ours = run(case.optimizer, case.parameters | changes, power(**case.learning_rate))
-    return error(ours[RECORDED - 1], np.array(case.theta))
+def error_of(case: Case, changes: dict[str, Any], own: bool = False) -> float:
+    ours = run(case.optimizer, case.parameters | changes, power(**case.learning_rate), case.weight_decay, own)
+    return error(ours[RECORDED - 1], np.array(case.own if own else case.theta))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -99,6 +113,13 @@ def test_same_trajectory(case: Case) -> None:
     seen = error_of(case, {})
     print(f"{seen:.1e}  {case.call}")
     assert seen <= TOLERANCE
+
+
+@pytest.mark.parametrize("case", [case for case in CASES.values() if case.own], ids=lambda case: case.name)
+def test_same_own_iterate(case: Case) -> None:
+    """What schedule-free rules evaluate, which is not theta."""
+    assert error_of(case, {}, own=True) <= TOLERANCE
+    assert error(np.array(case.own), np.array(case.theta)) > WIDE_MISS
 
 
 WRONG_DIALECTS: list[tuple[str, dict[str, Any]]] = [
@@ -132,6 +153,35 @@ WRONG_DIALECTS: list[tuple[str, dict[str, Any]]] = [
     ("optax-amsgrad-inside", {"eps_placement": "outside"}),
     ("optax-amsgrad-no-correction", {"bias_correction": True}),
     ("optax-amsgrad-no-correction", {"start": "first_gradient"}),
+    ("torch-half-dampening", {"start": "zero"}),
+    ("torch-rmsprop-centered", {"centered": False}),
+    ("torch-rmsprop-momentum", {"rate_in_buffer": True}),
+    ("optax-rmsprop-buffer", {"rate_in_buffer": False}),
+    ("optax-rmsprop-buffer", {"initial_accumulator": 0.0}),
+    ("tensorflow-rmsprop", {"eps_placement": "outside"}),
+    ("torch-nadam", {"momentum_schedule": "constant"}),
+    ("optax-nadam", {"momentum_schedule": "dozat"}),
+    ("optax-nadam-inside", {"eps_placement": "outside"}),
+    ("torch-radam", {"eps_placement": "outside"}),
+    ("optax-radam", {"eps_placement": "hat"}),
+    ("optax-radam-inside", {"threshold": 5.0}),
+    ("optax-adamax", {"nesterov": True}),
+    ("paper-nadamax", {"nesterov": False}),
+    ("optax-adadelta", {"eps": 1e-6}),
+    ("paper-yogi", {"bias_correction": True}),
+    ("pytorch_optimizer-yogi", {"initial_momentum": 0.0}),
+    ("optax-lion-short", {"beta2": 0.9}),
+    ("authors-adopt", {"clipping": False}),
+    ("authors-adopt-before-clipping", {"clipping": True}),
+    ("pytorch_optimizer-ademamix-warm-up", {"warmup_alpha": 0}),
+    ("pytorch_optimizer-ademamix-warm-up", {"warmup_beta3": 0}),
+    ("schedulefree-sgd-weights", {"r": 0.0}),
+    ("schedulefree-sgd-weights", {"weight_lr_power": 2.0}),
+    ("schedulefree-adamw-decreasing-rate", {"r": 0.0}),
+    ("paper-adam-lengthening", {"beta2": 0.999}),
+    ("paper-adam-shrinking", {"beta1": 0.9}),
+    ("paper-amsgrad-shrinking", {"beta1": 0.0}),
+    ("paper-momentum-pieces", {"beta": 0.9}),
 ]
 
 
@@ -161,7 +211,7 @@ def values(annotation: Any) -> tuple[Any, ...]:
     """The values of an option; none when the parameter is a number. Other annotations would need thought here."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
-    assert annotation in (bool, int, float)
+    assert annotation in (bool, int, float, Any)
     return (True, False) if annotation is bool else ()
 
 
@@ -173,15 +223,42 @@ def options(name: str) -> set[Option]:
 def held(name: str) -> set[Option]:
     """The options' values that some case has."""
     cases = [case for case in CASES.values() if case.optimizer == name]
-    complete = [definition(name).parameters(**case.parameters)._asdict() for case in cases]
+    complete = [parameters_of(name, case.parameters)._asdict() for case in cases]
     return {option for option in options(name) if any(parameters[option[1]] == option[2] for parameters in complete)}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [name for name, component in OPTIMIZERS.items() if not component.defaults])
 def test_every_option_is_held(name: str) -> None:
     elsewhere = {option for option in NOT_ELSEWHERE if option[0] == name}
     assert any(case.optimizer == name for case in CASES.values())
     assert options(name) - held(name) == elsewhere
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "adamw": {"name": "adam", "weight_decay": 0.01, "decay_form": "decoupled"},
+    "nadamax": {"name": "adamax", "nesterov": True},
+}
+
+
+@pytest.mark.parametrize("name", [name for name, component in OPTIMIZERS.items() if component.defaults])
+def test_presets_are_names_for_settings(name: str, tmp_path: Path) -> None:
+    """The same bits as what they stand for, and others than what that is without them."""
+    config = {
+        "steps": 60,
+        "paths": 3,
+        "objective": {"name": "quadratic", "data": "uniform"},
+        "learning_rate": 0.1,
+        "start": 2.0,
+    }
+    stands_for = PRESETS[name]
+
+    def iterates(optimizer: Any) -> Array:
+        program = cell_of(tmp_path, config | {"optimizer": optimizer}).program
+        return simulate(program, Reference(program), 0, 3, np.zeros(1, dtype=np.uint8)).theta
+
+    assert np.array_equal(iterates(name), iterates(stands_for))
+    assert np.array_equal(iterates({"name": name, "beta1": 0.5}), iterates(stands_for | {"beta1": 0.5}))
+    assert not np.array_equal(iterates(name), iterates(stands_for["name"]))
 
 
 NOTHING = np.zeros_like(START)

@@ -132,7 +132,7 @@ def amsgrad_bounded_data(d: Draw) -> Changes:
 def lion(d: Draw) -> Changes:
     """A step has length rate whatever the noise is; a law with a density makes the mean direction smooth."""
     law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
-    rule = {"name": "lion", "beta1": d.uniform(0.5, 0.9), "beta2": d.uniform(0.5, 0.99)}
+    rule = {"name": "my_lion", "beta1": d.uniform(0.5, 0.9), "beta2": d.uniform(0.5, 0.99)}
     rate = round3(law.sd * d.scale(0.01, 0.1))
     return {"plugins": plugin("../../plugins/lion"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 
@@ -216,7 +216,7 @@ def momentum_with_a_long_memory(d: Draw) -> Changes:
 @CONSTANT.process(STAYS, "a step has length rate, up or down with a probability that is never 0", in_limit=True)
 def signum(d: Draw) -> Changes:
     law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
-    rule = {"name": "signum", "beta": d.uniform(0.0, 0.9)}
+    rule = {"name": "my_signum", "beta": d.uniform(0.0, 0.9)}
     rate = round3(law.sd * d.scale(0.02, 0.1))
     return {"plugins": plugin("../../plugins/signum"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 

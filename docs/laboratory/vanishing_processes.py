@@ -254,7 +254,7 @@ def rising(d: Draw) -> Changes:
 def signs_on_smooth_data(d: Draw) -> Changes:
     law = data("uniform", low=-1.0, high=d.uniform(0.5, 2.0))
     rate = power(round3(law.sd * d.scale(0.5, 2.0)), d.uniform(0.4, 0.7))
-    rule = {"name": "signum", "beta": d.uniform(0.0, 0.9)}
+    rule = {"name": "my_signum", "beta": d.uniform(0.0, 0.9)}
     return {"plugins": plugin("../../plugins/signum"), "objective": quadratic(law), "optimizer": rule, "learning_rate": rate}
 
 
@@ -265,7 +265,7 @@ def signs_on_smooth_data(d: Draw) -> Changes:
 )
 def signs_on_two_points(d: Draw) -> Changes:
     rate = power(d.uniform(0.1, 0.5), d.uniform(0.2, 0.45))
-    rule = {"name": "signum", "beta": 0.0}
+    rule = {"name": "my_signum", "beta": 0.0}
     return {"plugins": plugin("../../plugins/signum"), "optimizer": rule, "learning_rate": rate}
 
 

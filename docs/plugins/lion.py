@@ -43,7 +43,7 @@ def update(h: Lion, s: LionState, g: Lanes) -> tuple[Lanes, LionState]:
 
 OPTIMIZERS.register(
     Optimizer(
-        name="lion",
+        name="my_lion",
         parameters=Lion,
         paper="Chen et al. (2023), arXiv:2302.06675",
         state=LionState,

@@ -38,7 +38,7 @@ def update(h: Signum, s: SignumState, g: Lanes) -> tuple[Lanes, SignumState]:
 
 OPTIMIZERS.register(
     Optimizer(
-        name="signum",
+        name="my_signum",
         parameters=Signum,
         paper="Bernstein et al. (2018), arXiv:1802.04434",
         state=SignumState,

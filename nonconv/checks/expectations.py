@@ -316,12 +316,15 @@ def _why_no_value(result: Result, name: str) -> str:
     return f"no value: {reason}" if reason else "nan"
 
 
-def _of_quantity(name: str, step: int | None, result: Result) -> tuple[str, Measured | None]:
+def _of_quantity(name: str, step: int | None, result: Result, iterate: str = "") -> tuple[str, Measured | None]:
     """Return the full name of a quantity with its step, and its number there; None where a cell of a sweep has none."""
-    full = full_name(name, [*result.run.quantities])
+    own = result.run.iterate
+    iterate = iterate or own
+    full = full_name(name, [known for of, known in result.run.courses if of == iterate])
     if full is None:
         return name, None
-    course = result.run.quantities[full]
+    course = result.run.courses[iterate, full]
+    full = full if iterate == own else f"{full} of {iterate}"
     steps = course.step.tolist()
     wanted = steps[-1] if step is None else step
     if wanted not in steps:
@@ -347,9 +350,8 @@ def _named(kind: str, prefix: str, wanted: Mapping[str, Any], result: Result) ->
 
 def _quantity_row(kind: str, key: str, name: str, bounds: Mapping[str, Any], result: Result) -> Row:
     """Return the row of a quantity and its bounds."""
-    seen = result.seen_by(bounds.get("iterate", LAST))
-    where, at = (name, None) if seen is None else _of_quantity(name, bounds.get("step"), seen)
-    expected, facts = f"{_whose(bounds)}{where} {bounds_text(bounds)}", bounds_facts(kind, bounds, "quantities.csv")
+    where, at = _of_quantity(name, bounds.get("step"), result, bounds.get("iterate", LAST))
+    expected, facts = f"{where} {bounds_text(bounds)}", bounds_facts(kind, bounds, "quantities.csv")
     if at is None:
         return Row(key, expected, NOT_RECORDED, "undecided", facts)
     if math.isnan(at.value):

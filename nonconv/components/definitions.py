@@ -116,6 +116,8 @@ class Component:
     check: parameters -> complaints about parameters that are each allowed but do not go together.
     load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
         they take the parameters as they are.
+    defaults: names and values of parameters, its own or those of its kind, that have another default here: what makes a preset,
+        a name for settings of another component, which its `form` returns.
     complete: parameters -> the same with what a config may leave out and only code can find, as a derivative. It becomes part
         of the resolved config. Raises Unusable. None: there is nothing to find.
     """
@@ -126,6 +128,7 @@ class Component:
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
     load: Callable[[Parameters, Files], Any] | None = None
     complete: Callable[[Parameters], Any] | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -157,7 +160,8 @@ class Squares(NamedTuple):
     Squares leave the range of numbers long before gradients do, at 1e-154 and 1e154. A path on which they do so, and whose
     step is another one therefore, is undefined.
 
-    keeps: parameters -> the least share of it that a step leaves, between 0 and 1: beta2 of an average, 1 of a sum.
+    keeps: parameters -> the least share of it that a step after the first leaves, between 0 and 1: beta2 of an average, 1 of
+        a sum.
     divisor: parameters -> what divides, at least, where it is 0: eps outside the root. If neither this nor `keeps` is
         given, the field is looked at after every step.
     """
@@ -186,15 +190,20 @@ class Optimizer(Component):
     relative_size: (parameters, n) -> array like n: the mean direction at step n relative to its limit, on gradients of
         constant law whose mean is not 0, with a small eps. An average that starts at 0 without bias correction
         makes it differ from 1; CONSTANT_SIZE where nothing does. It tends to 1; or to 0, relative to step 1, if directions
-        shrink without end.
+        shrink without end. UNKNOWN_SIZE, or nan at every step, where that is not known; the verdict is then undecided.
+    denoises: parameters -> whether directions lose their noise for ever, as of an average of gradients that lengthens for
+        ever. A run is then never said not to converge.
     monotone: the state fields that only rise, or only fall, whatever the gradients are. One that does not depend on
         gradients, as a counter, need not be named.
+    form: parameters -> the same rule with another state and update, where it needs more of them with these parameters; None
+        if this one.
     can_be_undefined: parameters -> whether a direction can be 0/0, on gradients of 0. NEVER is one such function.
     bounded_direction: parameters -> whether some number bounds every direction, whatever the gradients are. Where none does,
         |theta - xi|^2 has k moments only if gradients have 2k. By default none does, which gives no interval too many.
     stable_below: parameters -> how large the constant learning rate times the curvature of a minimum may be for
         iterates near it to tend to it where gradients have no noise: 2 for SGD, 2 (1 + beta1) / (1 - beta1) eps for Adam.
-        inf if any product is stable, 0 if none is. The default, None, states nothing: without noise no run then converges.
+        inf if any product is stable, 0 if none is. The default, None, states nothing, nor does it where it returns None:
+        without noise no run then converges.
     squares: the state field whose root divides, so that what becomes of it is looked at; None if none does.
     decays: whether the rule applies weight decay in its own way. Then `update` has one more argument, pull, which is
         weight_decay * theta, on lanes, and 0.0 by default.
@@ -208,11 +217,13 @@ class Optimizer(Component):
     monotone: tuple[str, ...]
     can_be_undefined: Callable[[Parameters], bool]
     bounded_direction: Callable[[Parameters], bool] = lambda parameters: False
-    stable_below: Callable[[Parameters], float] | None = None
+    stable_below: Callable[[Parameters], float | None] | None = None
+    denoises: Callable[[Parameters], bool] = lambda parameters: False
     squares: Squares | None = None
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
+    form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
     at_step: Callable[[Parameters, Array], Any] = parameters_as_columns
@@ -252,6 +263,11 @@ class Optimizer(Component):
 def CONSTANT_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # reads as a value where a definition names it
     """Return 1 per step n (steps,): `relative_size` of a rule whose directions are as large at the first step as later."""
     return np.ones_like(n)
+
+
+def UNKNOWN_SIZE(h: Parameters, n: Array) -> Array:  # noqa: N802  # as above
+    """Return nan per step n (steps,): `relative_size` of a rule whose directions need not have a limit size."""
+    return np.full_like(n, np.nan)
 
 
 def NEVER(h: Parameters) -> bool:  # noqa: N802  # as above
@@ -648,6 +664,21 @@ class Schedule(Component):
     limits: Callable[[Parameters], Limits]
     summable: Callable[[Parameters], bool] = NEVER
     tabulated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decay(Schedule):
+    """The share of an average that step n = 1, 2, ... keeps: at least 0, and below 1.
+
+    It may tend to 1, but so slowly that the sum of 1 - value is infinite: else an average keeps its start for ever.
+
+    least: parameters -> a number that no value from step 2 on is below. most: one that none exceeds. By default 0 and 1.
+    log_product: (parameters, n) -> the logarithm of the product of all values up to step n, where it has a closed form.
+    """
+
+    least: Callable[[Parameters], float] = lambda parameters: 0.0
+    most: Callable[[Parameters], float] = lambda parameters: 1.0
+    log_product: Callable[[Parameters, Array], Array] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

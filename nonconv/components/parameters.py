@@ -101,7 +101,8 @@ def allowed(annotation: Any, plural: bool = False) -> str:
     if said:
         return str(said)
     if kind:
-        return f"one of the components of kind {kind}"
+        number = f"a number{_range(metadata)}, or " if _range(metadata) else ""
+        return f"{number}one of the components of kind {kind}"
     if origin is Literal:
         return ", ".join(str(option) for option in get_args(core))
     if origin in (Union, UnionType):

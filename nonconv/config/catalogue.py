@@ -6,7 +6,7 @@ configs with different plug-ins, as `nonconv check a.yaml b.yaml` does:
     >>> BUILT_IN["optimizer"]["adam"].summary
     >>> load_files([Path("lion.py")])["optimizer"]["lion"]
 
-The kinds are objective, optimizer, learning_rate, batch_size, data, dataset, start, drift, iterate and quantity.
+The kinds are objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate and quantity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,9 +22,9 @@ from nonconv.faults.blame import Plugin
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.quantities import QUANTITIES
-from nonconv.schedules import BATCH_SIZES, DRIFTS, ITERATES, LEARNING_RATES
+from nonconv.schedules import BATCH_SIZES, DECAYS, DRIFTS, ITERATES, LEARNING_RATES
 
-REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DATA, DATASETS, STARTS, DRIFTS, ITERATES, QUANTITIES)
+REGISTRIES = (OBJECTIVES, OPTIMIZERS, LEARNING_RATES, BATCH_SIZES, DECAYS, DATA, DATASETS, STARTS, DRIFTS, ITERATES, QUANTITIES)
 
 
 @dataclass(frozen=True)

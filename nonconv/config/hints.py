@@ -60,8 +60,8 @@ KEYS = {
 SENTENCES = {
     "betas": "write beta1 and beta2 apart",
     "momentum": "write optimizer: {name: momentum, beta: 0.9}",
-    "nesterov": "write optimizer: {name: momentum, nesterov: true}",
-    "dampening": "write optimizer: {name: momentum, form: ema}, whose new gradients have the weight 1 - beta",
+    "nesterov": "write optimizer: {name: momentum, nesterov: true}; of adam it is nadam",
+    "dampening": "write optimizer: {name: momentum, dampening: 0.5, start: first_gradient}",
     "amsgrad": "write optimizer: amsgrad",
     "weightdecay": DECAY,
     "decoupledweightdecay": DECAY,
@@ -81,22 +81,20 @@ SENTENCES = {
     "swa": "write iterates: [last, {name: tail, share: 0.25}], or another average",
     "ema": "write iterates: [last, {name: ema, decay: 0.999}]",
     "polyak": "write iterates: [last, polyak]",
-    "centered": "rmsprop is not centered here; adabelief divides by deviations from the average",
+    "centered": "write optimizer: {name: rmsprop, centered: true}",
+    "centred": "write optimizer: {name: rmsprop, centered: true}",
     "maximize": "objectives are minimised",
     "device": "paths run on the CPU",
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
-DECOUPLED = "write {name: adam, weight_decay: 0.01}"
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
-        "adamw": ("adam", DECOUPLED),
-        "nadam": ("adam", "adam has no Nesterov form here; {name: momentum, nesterov: true} is one"),
-        "radam": ("adam", "its corrections are not here; every learning rate has a warmup"),
-        "adamax": ("amsgrad", "its maximum of |g| is not here; a plug-in may add it"),
-        "lion": ("", EXAMPLE.format("lion")),
-        "signum": ("", EXAMPLE.format("signum")),
-        "signsgd": ("", EXAMPLE.format("signum") + ", with beta: 0"),
+        "nadamw": ("nadam", "write {name: nadam, weight_decay: 0.01}"),
+        "signsgd": ("sign_descent", ""),
+        "sign": ("sign_descent", ""),
+        "schedulefree": ("schedule_free_sgd", ""),
+        "sgdschedulefree": ("schedule_free_sgd", ""),
         "sgdm": ("momentum", ""),
         "sgdmomentum": ("momentum", ""),
         "heavyball": ("momentum", ""),
@@ -105,10 +103,8 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "gd": ("sgd", ""),
         "gradientdescent": ("sgd", ""),
         "adagradnorm": ("adagrad", "its one step size for all coordinates is not here; adagrad has one for each"),
-        "adadelta": ("rmsprop", "it is not here; rmsprop has its average of squares"),
-        "yogi": ("adam", "it is not here; a plug-in may add it"),
         "lamb": ("adam", "it is not here; a plug-in may add it"),
-        "adafactor": ("adam", "it is not here; a plug-in may add it"),
+        "adafactor": ("adam", "its decay is {name: one_minus_power, exponent: 0.8} as beta2; the rest is not here"),
     },
     "learning_rate": {
         "cosineannealing": ("cosine", ""),
@@ -134,6 +130,9 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "objective": {
         "linearregression": ("linear_model", ""),
         "leastsquares": ("linear_model", ""),
+        "ridge": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "ridgeregression": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "softmaxregression": ("linear_model", "write {name: linear_model, loss: cross_entropy, data: ...}"),
         "logisticregression": ("linear_model", "write {name: linear_model, loss: logistic, data: ...}"),
         "network": ("mlp", ""),
         "neuralnetwork": ("mlp", ""),

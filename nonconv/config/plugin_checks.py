@@ -129,8 +129,9 @@ def _has_expected_type(objective: Component, name: str, annotation: Any) -> bool
     """Whether an objective's parameter has the type that its name implies elsewhere in nonconv."""
     core, metadata = bare(annotation)
     if name == "data":
-        kind = "dataset" if isinstance(objective, Coupled) else "data"
-        return any(isinstance(item, OneOf) and item.kind == kind for item in metadata)
+        # A coupled objective learns from examples, or its data are a vector of a distribution's numbers.
+        kinds = ("dataset", "data") if isinstance(objective, Coupled) else ("data",)
+        return any(isinstance(item, OneOf) and item.kind in kinds for item in metadata)
     if name == "dim":
         return core is int
     return name != "scale" or core is float or bare(next(iter(get_args(core)), None))[0] is float

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from annotated_types import Interval, Len
 from pydantic import (
@@ -31,7 +32,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Component, OneOf, Written
+from nonconv.components.definitions import Chosen, Complaint, Component, Decay, OneOf, Written
 from nonconv.components.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
@@ -75,7 +76,10 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     if any(isinstance(item, AsItIs) for item in metadata):
         return annotation
     if kind is not None:
-        return component_union(catalogue, kind)
+        # With a range it may be a number as well, which stays one.
+        ranges = [item for item in metadata if isinstance(item, Interval)]
+        number = Annotated[float, Strict(), AllowInfNan(False), *ranges]
+        return number_or_component(number, component_union(catalogue, kind)) if ranges else component_union(catalogue, kind)
     if get_origin(core) in (Union, UnionType):
         options = [typed(option, catalogue) for option in get_args(core) if option is not NoneType]
         return one_or_many(*options) if get_origin(bare(options[1])[0]) is tuple else word_or_other(*options)
@@ -116,6 +120,17 @@ def word_or_other(word: Any, other: Any) -> Any:
     """Return the type of a word or a value of another type."""
     options = Union[Annotated[word, Tag("word")], Annotated[other, Tag("one")]]  # noqa: UP007  # made at run time
     return Annotated[options, Discriminator(lambda value: "word" if isinstance(value, str) else "one")]
+
+
+def number_or_component(number: Any, component: Any) -> Any:
+    """Return the type of a number or a component."""
+    options = Union[Annotated[number, Tag("one")], Annotated[component, Tag("word")]]  # noqa: UP007  # made at run time
+    return Annotated[options, Discriminator(_tag_of_number)]
+
+
+def _tag_of_number(value: Any) -> str:
+    """Return the tag of a value where a number or a component is wanted; a text that is no name is meant as a number."""
+    return "word" if isinstance(value, dict | BaseModel) or (isinstance(value, str) and value.isidentifier()) else "one"
 
 
 @dataclass(frozen=True)
@@ -166,6 +181,7 @@ def _name_of(value: Any) -> str | None:
 def choices(catalogue: Catalogue, kind: str) -> str:
     """Say what may be written where a component of a kind is wanted."""
     short = "a number, or " if kind in AS_NUMBER else f"{POINT}, or " if kind == "start" else ""
+    short = "a number >= 0 and < 1, or " if kind == "decay" else short
     return f"{short}one of {catalogue.names(kind)}"
 
 
@@ -181,15 +197,27 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
         validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
-    for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
+    for parameter in parameters_in_config(kind, component):
         fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
-    return create_model(
+    model: type[BaseModel] = create_model(
         f"{kind}_{component.name}",
         __config__=SETTINGS,
         __doc__=component.summary,
         __validators__=validators,
         **fields,
     )
+    _OF_MODELS[model] = component
+    return model
+
+
+_OF_MODELS: WeakKeyDictionary[type[BaseModel], Component] = WeakKeyDictionary()
+"""The component that a model was made for."""
+
+
+def parameters_in_config(kind: str, component: Component) -> list[Parameter]:
+    """List the parameters that a config can give a component, its own and those common to its kind, with their defaults."""
+    every, defaults = [*parameters_of(component.parameters), *common_parameters(kind)], dict(component.defaults)
+    return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in every]
 
 
 def common_parameters(kind: str) -> list[Parameter]:
@@ -215,8 +243,17 @@ def _values(parameter: Parameter) -> str:
 
 
 def parameters_from(component: Component, model: Any) -> Any:
-    """Take the component's own parameters from its validated model."""
-    return component.parameters(*(getattr(model, name) for name in getattr(component.parameters, "_fields", ())))
+    """Take the component's own parameters from its validated model.
+
+    Of parameters that are components themselves only decays are `Chosen` here: what others mean depends on the whole config.
+    """
+    return component.parameters(*(_chosen(getattr(model, name)) for name in getattr(component.parameters, "_fields", ())))
+
+
+def _chosen(value: Any) -> Any:
+    """Return a decay that is a component as `Chosen`; anything else as it is."""
+    component = _OF_MODELS.get(type(value))
+    return Chosen(component, parameters_from(component, value)) if isinstance(component, Decay) else value
 
 
 def _check_of(component: Component) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Component, Coupled, Initialisation, Objective
+from nonconv.components.definitions import Component, Coupled, Initialisation, Objective, Optimizer
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.spec import common_parameters
@@ -20,7 +20,7 @@ from nonconv.contract.objectives import OF_OBJECTIVES
 from nonconv.contract.optimizers import OF_OPTIMIZERS
 from nonconv.contract.plausible import Examples, first_line, plausible_parameters
 from nonconv.contract.quantities import OF_QUANTITIES
-from nonconv.contract.schedules import OF_BATCH_SIZES, OF_SCHEDULES
+from nonconv.contract.schedules import OF_BATCH_SIZES, OF_DECAYS, OF_SCHEDULES
 from nonconv.faults.blame import Plugin, blame
 from nonconv.faults.errors import NonconvError
 
@@ -89,7 +89,8 @@ def findings(
 def _reasons(test: Check, component: Component, examples: Sequence[Any]) -> list[str]:
     """Return why the check fails, with the first example for which it does; empty if it passes."""
     for h in examples:
-        reason = _reason(test, component, h)
+        rule = component.form(h) if isinstance(component, Optimizer) else None
+        reason = _reason(test, rule or component, h)
         if reason:
             return [f"{reason} (with {_short(h)})"]
     return []
@@ -139,6 +140,7 @@ CHECKS: dict[str, dict[str, Check]] = {
     "start": OF_DATA,
     "learning_rate": OF_SCHEDULES,
     "batch_size": OF_BATCH_SIZES,
+    "decay": OF_DECAYS,
     "quantity": OF_QUANTITIES,
 }
 """The checks of each kind by what holds when they pass."""
@@ -148,4 +150,4 @@ OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initi
 
 def checks_of(kind: str, component: Component) -> dict[str, Check]:
     """Return the checks of a component, by what holds when they pass."""
-    return OF_CLASS.get(type(component), CHECKS[kind])
+    return OF_CLASS.get(type(component), CHECKS.get(kind, {}))

@@ -39,6 +39,8 @@ HUGE, FARTHEST = 1e100, 1e6
 """The largest gradients that a bound is tried with, and how many times longer bounded directions may become."""
 TINY, FAR_ABOVE, LATE, SETTLED, BORDER = 1e-30, 1e3, 2.0**40, 4096, 0.1
 """A theta beside which any eps is large, and growth of it; from which step on, how long, how far off the limit."""
+GONE = 1e-9
+"""A theta by which it has shrunk for good, if it stays below for QUIET steps."""
 SAME = 1e-6
 """Relative difference of numbers that are the same but for eps and rounding."""
 QUIET = 64
@@ -163,21 +165,24 @@ def _relative_size_is_measured(component: Optimizer, h: Any) -> None:
     Gradients are 1 and -1 with a mean of 1/2. Without noise a rule that divides by deviations is undefined; without a mean
     there is no bias; and if sizes varied, so would a maximum, and what a first gradient leaves behind.
     """
-    _relative_size_fits(component, h)
-    _sizes_agree(component, h, _signs())
+    if _relative_size_fits(component, h):
+        _sizes_agree(component, h, _signs())
 
 
-def _relative_size_fits(component: Optimizer, h: Any) -> None:
-    """Check that relative_size is one positive number per step, which tends to 1 or to 0."""
+def _relative_size_fits(component: Optimizer, h: Any) -> bool:
+    """Check that relative_size is one positive number per step, which tends to 1 or to 0. False if nothing is stated."""
     n = np.concatenate([np.arange(1.0, 101.0), FAR])
     size = component.relative_size(h, n.copy())
     if np.shape(size) != n.shape:
         raise Broken(f"relative_size has the shape {np.shape(size)}, n has {n.shape}", component.relative_size)
+    if np.all(np.isnan(size)):
+        return False
     if not np.all(np.isfinite(size) & (size > 0.0)):
         raise Broken("relative_size is not a positive number at every step", component.relative_size)
     far = np.asarray(size)[-3:]
     if not (abs(far[-1] - 1.0) <= 1e-6 or (far[-1] < 0.5 and np.all(np.diff(far) < 0.0))):
         raise Broken(f"relative_size is {far[1]:g} at step 1e15; it must tend to 1, or to 0", component.relative_size)
+    return True
 
 
 def _sizes_agree(component: Optimizer, h: Any, gradients: Array) -> None:
@@ -271,6 +276,8 @@ def _stability_is_measured(component: Optimizer, h: Any) -> None:
     if component.stable_below is None:
         return
     most = component.stable_below(h)
+    if most is None:
+        return
     if not isinstance(most, float | int) or math.isnan(most) or most < 0:
         raise Broken(f"stable_below is {most!r}; it must be a number >= 0, or inf", component.stable_below)
     if most in (0, math.inf):
@@ -290,18 +297,37 @@ def _follow_tiny(component: Optimizer, h: Any, rate: float) -> tuple[float, floa
     """Return the largest |theta| of SETTLED steps, and of their last quarter; inf where it overflowed. The gradient is theta.
 
     It starts at TINY, whose square is far below what keeps a denominator from 0, at a step after all corrections, and once the
-    state has settled without gradients.
+    state has settled without gradients. It is left once it has grown enough, or shrunk so far that it will not come back.
     """
     columns = [column.tolist() for column in _table(component, h, LATE + np.arange(2.0 * SETTLED), rate)]
-    theta, state, largest = np.zeros(1), component.state(*(np.array([value]) for value in component.start(h))), [0.0, 0.0]
+    state, still, low = _settled(component, h, columns), np.array([TINY]), 0
+    theta, largest = still, [0.0, 0.0]
     with np.errstate(all="ignore"):
-        for t in range(-SETTLED, SETTLED):
-            theta = np.array([TINY]) if t == 0 else theta
-            direction, state = component.update(component.per_step(*(column[t + SETTLED] for column in columns)), state, theta)
-            theta = theta - rate * direction if t >= 0 else theta
-            late = t >= 3 * SETTLED // 4
-            largest[late] = max(largest[late], abs(float(theta[0])))
-    return (max(largest), largest[1]) if np.isfinite(theta[0]) else (math.inf, math.inf)
+        for t in range(SETTLED):
+            per_step = component.per_step(*(column[t + SETTLED] for column in columns))
+            direction, state = component.update(per_step, state, theta)
+            theta = theta - rate * direction
+            size, late = abs(float(theta[0])), t >= 3 * SETTLED // 4
+            largest[late] = max(largest[late], size)
+            low = low + 1 if size < GONE * TINY else 0
+            if size > FAR_ABOVE * TINY or math.isnan(size):
+                return math.inf, math.inf
+            if low > QUIET:
+                break
+    return max(largest), largest[1]
+
+
+def _settled(component: Optimizer, h: Any, columns: list[list[float]]) -> Any:
+    """Return the state after SETTLED steps without gradients, or once it does not change any more."""
+    state, nothing = component.state(*(np.array([value]) for value in component.start(h))), np.zeros(1)
+    steady = all(min(column) == max(column) for column in columns)
+    with np.errstate(all="ignore"):
+        for t in range(SETTLED):
+            _, after = component.update(component.per_step(*(column[t] for column in columns)), state, nothing)
+            if steady and all(np.array_equal(now, then) for now, then in zip(after, state, strict=True)):
+                break
+            state = after
+    return state
 
 
 def _grows_as_squares(at_zero: Array, small: Array, large: Array) -> bool:

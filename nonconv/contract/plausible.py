@@ -24,9 +24,16 @@ ABOVE, BELOW, NEAREST = 2.0**-4, 2.0**-7, 2.0**-10
 
 A power nearer to 0 would have limits that show at no step, and an average nearer to 1 would settle after those of a check.
 """
-OFFERED = {
+OFFERED: dict[str, list[dict[str, Any]]] = {
     "data": [{"name": "two_point", "low": -1.0, "high": 2.0, "p_high": 0.25}],
     "dataset": [{"name": "function", "inputs": 2}],
+    "decay": [
+        {"name": "one_minus_power"},
+        {"name": "geometric"},
+        {"name": "piecewise", "values": [0.5, 0.9], "until": [20]},
+        {"name": "one_minus_power", "exponent": 1.0, "value": 0.9},
+        {"name": "power"},
+    ],
 }
 """Components for parameters that are one, by kind."""
 NUMBERS = (0.5, 0.1, 1.0, 2.0, 0.9, 0.01, -1.0, 5.0, 0.0, 100.0, -10.0)
@@ -113,7 +120,7 @@ class _Tried:
     def unvaried(self) -> tuple[str, ...]:
         """Return the names of parameters that have one value throughout; data are the checks' own."""
         every = [*self.usual, *self.rare]
-        names = [parameter.name for parameter in parameters_of(self.component.parameters) if not parameter.kind]
+        names = [p.name for p in parameters_of(self.component.parameters) if not p.kind or p.kind == "decay"]
         return tuple(name for name in names if len({repr(getattr(h, name)) for h in every}) < 2)
 
 
@@ -173,9 +180,13 @@ def _pairs(choices: Sequence[_Choice]) -> Iterator[dict[str, Any]]:
 
 def _values(parameter: Parameter) -> list[Any]:
     """Return values that a parameter may have: components for one that is a component, else what its annotation allows."""
-    if parameter.kind:
-        return OFFERED.get(parameter.kind, [])
-    return _values_of(parameter.annotation)
+    if not parameter.kind:
+        return _values_of(parameter.annotation)
+    bounds = [item for item in bare(parameter.annotation)[1] if isinstance(item, Interval)]
+    numbers = [number for number in _candidates(float, bounds) if all(_within(number, b) for b in bounds)] if bounds else []
+    # A schedule among the values that every check sees; the others are rare.
+    first = OFFERED.get(parameter.kind, [])
+    return [*numbers[:2], *first[:1], *numbers[2:], *first[1:]] if numbers else first
 
 
 def _values_of(annotation: Any) -> list[Any]:

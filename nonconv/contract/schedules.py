@@ -1,13 +1,14 @@
-"""The checks of learning rates and batch sizes: each takes the component and parameters h, and raises Broken."""
+"""The checks of learning rates, batch sizes and decays: each takes the component and parameters h, and raises Broken."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from nonconv.components.definitions import Limits, Schedule
+from nonconv.components.definitions import Chosen, Decay, Limits, Schedule
 from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.programs import depends_on_step_alone
+from nonconv.optimizers.averages import remainder
 
 FAR = (1e6, 1e9, 1e12, 1e15)
 """Steps around which a schedule is compared with its limits."""
@@ -62,9 +63,41 @@ def _limits_hold(component: Schedule, h: Any) -> None:
         raise Broken(f"limits says {limits.low:g} to {limits.high:g}, but around step 1e15 it is {found}", component.limits)
 
 
+def _decays_are_shares(component: Decay, h: Any) -> None:
+    """Check that decays are below 1, and that `least` and `most` hold."""
+    n = np.concatenate([np.arange(1.0, 5001.0), 10.0 ** np.arange(4, 16)])
+    values, low, high = np.asarray(component.value(h, n)), component.least(h), component.most(h)
+    # A decay that tends to 1 is 1 once what it lacks is below a rounding.
+    if np.any(values > 1.0) or np.any(values[:5000] >= 1.0):
+        raise Broken(f"value is {values.max():g} at step {n[values.argmax()]:g}; a decay must be below 1", component.value)
+    if np.any(values[1:] < low):
+        found = f"the decay of step {n[1:][values[1:].argmin()]:g} is {values[1:].min():g}"
+        raise Broken(f"least is {low:g}, but {found}", component.least)
+    if np.any(values > high):
+        raise Broken(f"most is {high:g}, but the decay of step {n[values.argmax()]:g} is {values.max():g}", component.most)
+
+
+def _starts_are_forgotten(component: Decay, h: Any) -> None:
+    """Check that the product of decays tends to 0, and that `log_product` is its logarithm where there is one."""
+    product = np.multiply.accumulate(np.asarray(component.value(h, np.arange(1.0, 5001.0))))
+    if component.log_product is not None:
+        closed = np.exp(np.asarray(component.log_product(h, np.arange(1.0, 5001.0))))
+        if not np.allclose(closed, product, rtol=1e-9, atol=1e-300):
+            raise Broken("log_product is not the logarithm of the product of all decays up to a step", component.log_product)
+    late = remainder(Chosen(component, h), np.array([1e3, 1e6, 1e12, 1e15]))
+    if not late[-1] <= 0.9 * late[0] and late[0] > 0.0:
+        what = f"after 1e15 steps an average still has {late[-1]:.3g} of its start, after 1000 {late[0]:.3g}"
+        raise Broken(f"{what}: decays tend to 1 too fast", component.value)
+
+
 OF_SCHEDULES: dict[str, Check] = {
     "value returns one finite number >= 0 per step": _values_fit,
     "value depends on the step alone": _value_is_elementwise,
     "values approach the limits": _limits_hold,
+}
+OF_DECAYS: dict[str, Check] = {
+    **OF_SCHEDULES,
+    "decays are at least 0 and below 1": _decays_are_shares,
+    "averages forget their start": _starts_are_forgotten,
 }
 OF_BATCH_SIZES: dict[str, Check] = {**OF_SCHEDULES, "sizes are whole numbers >= 1": _sizes_are_whole}

@@ -7,9 +7,10 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, Optimizer, Squares
+from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
-from nonconv.optimizers.dialects import correction, size_of_quotient, stable_quotient
+from nonconv.optimizers.averages import Decaying, decay_at, least, lengthens, settled
+from nonconv.optimizers.dialects import Beta1, correction, size_of_quotient, stable_quotient
 
 
 class Adabelief(NamedTuple):
@@ -25,8 +26,8 @@ class Adabelief(NamedTuple):
     and 1e-16 in the code; Optax has the two by these names, both 1e-16. All of them correct the bias.
     """
 
-    beta1: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")] = 0.9
-    beta2: Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared deviations")] = 0.999
+    beta1: Beta1 = 0.9
+    beta2: Annotated[Decaying, Doc("decay of the running average of squared deviations")] = 0.999
     eps: Annotated[float, Interval(ge=0), Doc("added to the root")] = 1e-16
     eps_root: Annotated[float, Interval(ge=0), Doc("added to s at every step, inside the root")] = 1e-16
     bias_correction: Annotated[bool, Doc("divide m by 1 - beta1^n and s by 1 - beta2^n")] = True
@@ -64,8 +65,8 @@ def start(h: Adabelief) -> AdabeliefState:
 def at_step(h: Adabelief, n: Array) -> AdabeliefPerStep:
     """Tabulate the coefficients of steps n (steps,), 1-based and as floats; every field has the shape of n."""
     return AdabeliefPerStep(
-        beta1=np.full_like(n, h.beta1),
-        beta2=np.full_like(n, h.beta2),
+        beta1=decay_at(h.beta1, n),
+        beta2=decay_at(h.beta2, n),
         correction1=correction(h.beta1, h.bias_correction, n),
         correction2=correction(h.beta2, h.bias_correction, n),
         eps=np.full_like(n, h.eps),
@@ -84,6 +85,22 @@ def update(c: AdabeliefPerStep, state: AdabeliefState, g: Lanes) -> tuple[Lanes,
     return m * c.correction1 / (np.sqrt(s * c.correction2) + c.eps), AdabeliefState(m, s)
 
 
+def relative_size(h: Adabelief, n: Array) -> Array:
+    """Return the mean direction at steps n (steps,) relative to its limit.
+
+    In an average that lengthens for ever eps_root adds up without bound, so that directions shrink, whenever that shows.
+    """
+    if lengthens(h.beta2) and h.eps_root > 0:
+        return UNKNOWN_SIZE(h, n)
+    return size_of_quotient(h.beta1, h.beta2, h.bias_correction, n)
+
+
+def stable_below(h: Adabelief) -> float | None:
+    """Return Adam's for what divides in the end: without gradients s tends to eps_root / (1 - beta2)."""
+    limit = settled(h.beta2)
+    return None if limit is None else stable_quotient(h.beta1, h.beta2, h.eps + math.sqrt(h.eps_root / (1.0 - limit)))
+
+
 ADABELIEF = Optimizer(
     name="adabelief",
     parameters=Adabelief,
@@ -93,12 +110,12 @@ ADABELIEF = Optimizer(
     per_step=AdabeliefPerStep,
     at_step=at_step,
     update=update,
-    relative_size=lambda h, n: size_of_quotient(h.beta1, h.beta2, h.bias_correction, n),
+    relative_size=relative_size,
     monotone=(),
     can_be_undefined=lambda h: bool(h.eps == 0 and h.eps_root == 0),
     # Constant gradients do not deviate from their average, so they are divided by next to nothing.
     bounded_direction=NEVER,
-    # Without gradients s tends to eps_root / (1 - beta2).
-    stable_below=lambda h: stable_quotient(h.beta1, h.eps + math.sqrt(h.eps_root / (1.0 - h.beta2))),
-    squares=Squares("s", keeps=lambda h: float(h.beta2), divisor=lambda h: float(h.eps + math.sqrt(h.eps_root))),
+    denoises=lambda h: lengthens(h.beta1),
+    stable_below=stable_below,
+    squares=Squares("s", keeps=lambda h: least(h.beta2), divisor=lambda h: float(h.eps + math.sqrt(h.eps_root))),
 )

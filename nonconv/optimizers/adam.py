@@ -1,16 +1,20 @@
 """Adam and AMSGrad."""
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from annotated_types import Interval
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Optimizer, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
+from nonconv.optimizers.averages import forgets_before, least, lengthens
 from nonconv.optimizers.dialects import (
-    EpsPlacement,
+    Beta1,
+    Beta2,
+    Eps,
+    Placement,
     Start,
     averaging,
     complain_about_start,
@@ -22,10 +26,6 @@ from nonconv.optimizers.dialects import (
     without_eps,
 )
 
-Beta1 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of gradients")]
-Beta2 = Annotated[float, Interval(ge=0, lt=1), Doc("decay of the running average of squared gradients")]
-Eps = Annotated[float, Interval(ge=0), Doc("keeps the denominator away from zero")]
-Placement = Annotated[EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")]
 BiasCorrection = Annotated[bool, Doc("divide m by 1 - beta1^n and v by 1 - beta2^n")]
 StartAt = Annotated[Start, Doc("m and v before the first step: zero, or such that m_1 = g_1 and v_1 = g_1^2")]
 
@@ -111,7 +111,12 @@ def relative_size(h: "Adam | Amsgrad", n: Array) -> Array:
 
 def bounded_direction(h: "Adam | Amsgrad") -> bool:
     """Return whether m forgets a large gradient before the root of v does: then m_hat / sqrt(v_hat) is bounded."""
-    return bool(h.beta1 == 0 or h.beta1**2 < h.beta2)
+    return forgets_before(h.beta1, h.beta2)
+
+
+def denoises(h: "Adam | Amsgrad") -> bool:
+    """Return whether m is an average that lengthens for ever."""
+    return lengthens(h.beta1)
 
 
 ADAM = Optimizer(
@@ -127,8 +132,30 @@ ADAM = Optimizer(
     monotone=(),
     can_be_undefined=without_eps,
     bounded_direction=bounded_direction,
-    stable_below=lambda h: stable_quotient(h.beta1, smallest_divisor(h)),
-    squares=Squares("v", keeps=lambda h: float(h.beta2), divisor=smallest_divisor),
+    denoises=denoises,
+    stable_below=lambda h: stable_quotient(h.beta1, h.beta2, smallest_divisor(h)),
+    squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
+)
+
+
+class Adamw(Adam):
+    """AdamW: adam with weight decay that is decoupled from the gradient, weight_decay: 0.01 unless told otherwise.
+
+        theta_n = (1 - rate_n weight_decay) theta_{n-1} - rate_n direction, with the direction of adam
+
+    Where implementations differ: PyTorch has weight_decay 0.01, Optax 1e-4. The paper multiplies weight_decay by the schedule
+    alone, without the rate that it starts from.
+    """
+
+
+# A name for settings: what runs is adam.
+ADAMW = replace(
+    ADAM,
+    name="adamw",
+    parameters=Adamw,
+    paper="Loshchilov & Hutter (2019), arXiv:1711.05101",
+    defaults=(("weight_decay", 0.01),),
+    form=lambda h: ADAM,
 )
 
 
@@ -224,6 +251,7 @@ AMSGRAD = Optimizer(
     monotone=("w",),
     can_be_undefined=without_eps,
     bounded_direction=bounded_direction,
+    denoises=denoises,
     stable_below=lambda h: math.inf,  # w stays as large as the gradients were that overshot
     squares=Squares("w", keeps=lambda h: 1.0, divisor=smallest_divisor),
 )

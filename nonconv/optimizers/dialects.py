@@ -4,34 +4,43 @@ No choice costs a branch in the lane loop: an option that is off is a factor one
 """
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Interval
+from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint
+from nonconv.components.definitions import Chosen, Complaint
 from nonconv.numerics.arithmetic import Array
-
-FORGOTTEN = 40.0
-"""Where beta^n < exp(-FORGOTTEN), about 4e-18, 1 - beta^n rounds to 1. Computing the power there would only cost time."""
+from nonconv.optimizers.averages import FORGOTTEN, Beta, Decaying, decay_at, lengthens, remainder, settled
 
 EpsPlacement = Literal["outside", "inside", "hat"]
 Start = Literal["zero", "first_gradient"]
+Beta1 = Annotated[Decaying, Doc("decay of the running average of gradients")]
+Beta2 = Annotated[Decaying, Doc("decay of the running average of squared gradients")]
+Eps = Annotated[float, Interval(ge=0), Doc("keeps the denominator away from zero")]
+Placement = Annotated[EpsPlacement, Doc("where eps stands: outside the root, inside it, or outside before the correction")]
+InOrOut = Annotated[Literal["outside", "inside"], Doc("where eps stands with respect to the root")]
 
 
-def averaging(beta: float, start: Start, n: Array) -> tuple[Array, Array]:
+def averaging(beta: Beta, start: Start, n: Array) -> tuple[Array, Array]:
     """Return decay and weight, (steps,) each, of the average a_n = decay_n a_{n-1} + weight_n x_n at steps n (steps,).
 
     They are beta and 1 - beta. With start: first_gradient step 1 has 0 and 1 instead, so that a_1 = x_1.
     """
-    decay, weight = np.full_like(n, beta), np.full_like(n, 1.0 - beta)
-    if start == "first_gradient":
-        decay[n == 1.0], weight[n == 1.0] = 0.0, 1.0
-    return decay, weight
+    decay = decay_at(beta, n)
+    decay = np.where(n == 1.0, 0.0, decay) if start == "first_gradient" else decay
+    return decay, 1.0 - decay
 
 
-def correction(beta: float, wanted: bool, n: Array) -> Array:
-    """Return 1 / (1 - beta^n) at steps n (steps,), which makes an average that starts at 0 unbiased; 1 unless wanted."""
+def correction(beta: Beta, wanted: bool, n: Array) -> Array:
+    """Return 1 / (1 - beta^n) at steps n (steps,), which makes an average that starts at 0 unbiased; 1 unless wanted.
+
+    Of a decay that is a schedule beta^n is the product of its values up to step n.
+    """
     factor = np.ones_like(n)
+    if isinstance(beta, Chosen):
+        return np.asarray(1.0 / (1.0 - remainder(beta, n))) if wanted else factor
     if wanted and beta > 0.0:
         early = n < FORGOTTEN / -math.log(beta)
         factor[early] = 1.0 / (1.0 - np.power(beta, n[early]))
@@ -50,7 +59,7 @@ def epsilons(eps: float, placement: EpsPlacement, correction2: Array) -> tuple[A
     return nothing, eps_n * np.sqrt(correction2) if placement == "hat" else eps_n
 
 
-def size_of_quotient(beta1: float, beta2: float, unbiased: bool, n: Array) -> Array:
+def size_of_quotient(beta1: Beta, beta2: Beta, unbiased: bool, n: Array) -> Array:
     """Return `relative_size` at steps n (steps,) of m / sqrt(v), averages of gradients and of their squares.
 
     Averages that start at 0 and are not corrected have reached 1 - beta^n of what they estimate.
@@ -65,13 +74,17 @@ def smallest_divisor(h: Any) -> float:
     return math.sqrt(h.eps) if h.eps_placement == "inside" else float(h.eps)
 
 
-def stable_quotient(beta1: float, eps: float) -> float:
-    """Return `stable_below` of m / (sqrt(v) + eps), m being an average of gradients: that of momentum, times eps.
+def stable_quotient(beta1: Beta, beta2: Beta, eps: float) -> float | None:
+    """Return `stable_below` of m / (sqrt(v) + eps), m and v being averages by beta1 and beta2: that of momentum, times eps.
 
     Near a minimum without noise v vanishes, so that eps alone divides. At 2 (1 + beta1) / (1 - beta1), 38 for beta1 = 0.9,
     an averaged gradient makes a step so long that it begins to overshoot ever further (Cohen et al., arXiv:2207.14484).
+    None, for not known, where the average of gradients lengthens for ever, or where v does and nothing else divides.
     """
-    return 2.0 * (1.0 + beta1) / (1.0 - beta1) * eps
+    limit = settled(beta1)
+    if limit is None or (eps == 0 and lengthens(beta2)):
+        return None
+    return 2.0 * (1.0 + limit) / (1.0 - limit) * eps
 
 
 def without_eps(h: Any) -> bool:

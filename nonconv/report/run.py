@@ -96,13 +96,14 @@ class Run:
             raise UsageError(f"{self.folder / 'error.csv'} is damaged: it has no rows of iterate {iterate!r}")
         verdict = {"theory": "", "bound": None} | _of_iterate(self.verdict, iterate, self.folder / "verdict.json")
         summary = self.summary | _of_iterate(self.summary, iterate, self.folder / "summary.json")
+        asked = [row for row in summary.get("quantities", ()) if row["iterate"] == iterate]
         return replace(
             self,
             iterate=iterate,
             errors=self.iterates[iterate],
             iterates={},
             medians=_medians(self.folder, summary, iterate),
-            summary={name: value for name, value in summary.items() if name not in ("quantities", "iterates")},
+            summary=summary | {"iterates": {}, "quantities": asked},
             verdict=verdict,
             theory=_theory(self.folder / "theory.csv", iterate),
             predictions={},
@@ -110,14 +111,19 @@ class Run:
         )
 
     @cached_property
-    def quantities(self) -> dict[str, Course]:
-        """The iterate's rows of quantities.csv by the name of the quantity. Raises UsageError for a damaged file."""
-        every = read_columns(self.folder / "quantities.csv").where("iterate", self.iterate)
-        places: dict[str, list[int]] = {}
-        for k, name in enumerate(every["quantity"]):
-            places.setdefault(name, []).append(k)
+    def courses(self) -> dict[tuple[str, str], Course]:
+        """The rows of quantities.csv by iterate and quantity. Raises UsageError for a damaged file."""
+        every = read_columns(self.folder / "quantities.csv")
+        places: dict[tuple[str, str], list[int]] = {}
+        for k, names in enumerate(zip(every["iterate"], every["quantity"], strict=True)):
+            places.setdefault(names, []).append(k)
         step, numbers = every.integers("step"), [every.numbers(name) for name in Course._fields[1:]]
-        return {name: Course(step[own], *(column[own] for column in numbers)) for name, own in places.items()}
+        return {names: Course(step[own], *(column[own] for column in numbers)) for names, own in places.items()}
+
+    @property
+    def quantities(self) -> dict[str, Course]:
+        """Those of the run's iterate, by the name of the quantity."""
+        return {name: course for (iterate, name), course in self.courses.items() if iterate == self.iterate}
 
     @property
     def counted_paths(self) -> str:

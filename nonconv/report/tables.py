@@ -47,7 +47,8 @@ def table(run: Run, kind: str, of: str = "error", iterate: str = "") -> bytes:
     seen = run.seen_by(iterate or LAST)
     errors = [] if of == "quantities" else [markdown(seen) if kind == "md" else latex(seen)]
     others = [] if of == "quantities" or iterate else _of_iterates(run, kind)
-    asked = [write(QUANTITY_HEADER, quantity_rows(seen))] if seen.summary.get("quantities") else []
+    rows_of_quantities = [_quantity_row(row) for row in run.summary.get("quantities", ()) if iterate in ("", row["iterate"])]
+    asked = [write(QUANTITY_HEADER, rows_of_quantities)] if rows_of_quantities else []
     return "\n".join([*errors, *others, *asked]).encode()
 
 
@@ -71,7 +72,8 @@ def _quantity_row(row: dict[str, Any]) -> list[str]:
     low, high = (row[name] for name in ("ci_low", "ci_high"))
     ends = "" if low is None and high is None else f"{_end(low)} to {_end(high)}"
     value = known if row["value"] is None else f"{row['value']:.5g}"
-    return [row["quantity"], str(row["step"]), value, ends, str(row["n"])]
+    name = row["quantity"] if row["iterate"] == LAST else f"{row['quantity']} ({row['iterate']})"
+    return [name, str(row["step"]), value, ends, str(row["n"])]
 
 
 def _end(end: float | None) -> str:

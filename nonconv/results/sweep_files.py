@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from nonconv.components.quantity import LAST
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
@@ -84,7 +85,7 @@ def as_ends(
 
     iterates: like numbers, of each iterate besides the last.
     """
-    withheld = {row["quantity"]: row["reason"] for row in summary.get("quantities", ()) if row["reason"]}
+    withheld = {row["quantity"]: row["reason"] for row in _of_last(summary) if row["reason"]}
     for iterate, found in summary.get("iterates", {}).items():
         withheld |= {of_iterate(name, iterate): reason for name, reason in found["without_interval"].items()}
     own = {name: row for iterate, rows in iterates.items() for name, row in ends_of_iterates(names, rows, iterate)}
@@ -100,6 +101,11 @@ def _iterate_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
     if len(names) != len(numbers) or numbers.shape[1:] != arrays["end"].shape:
         raise UsageError(f"{folder / 'paths.npz'} is damaged: iterate does not name the rows of iterate_end")
     return dict(zip(names, numbers, strict=True))
+
+
+def _of_last(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the last iterate ends with of each quantity that a config asks for."""
+    return [row for row in summary.get("quantities", ()) if row["iterate"] == LAST]
 
 
 def _quantity_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
@@ -184,7 +190,7 @@ def _measured_columns(result: Result) -> dict[str, Any]:
         seen = verdict["iterates"][iterate]
         found[of_iterate("verdict", iterate)] = seen["verdict"]
         found |= _view_columns(own, seen, summary["steps"], partial(of_iterate, iterate=iterate))
-    for row in summary.get("quantities", ()):
+    for row in _of_last(summary):
         numbers = [NOT_FINITE.get(row["status"], row["value"]), row["se"], row["ci_low"], row["ci_high"]]
         found |= _interval_columns(row["quantity"], numbers)
     return found | _network_columns(result)

@@ -237,11 +237,13 @@ class _Reader:
         if not isinstance(name, str):
             return set()
         kinds = ("data", "dataset") if key == "objective.data" else (key,) if key in self.document.catalogue else ()
+        kinds = ("decay",) if key.startswith("optimizer.") else kinds
         kind = next((kind for kind in kinds if name in self.document.catalogue[kind]), None)
         if kind is None:
             return set()
         parameters = [*parameters_of(self.document.catalogue[kind][name].parameters), *common_parameters(kind)]
-        return {parameter.name for parameter in parameters if not parameter.kind and not _may_be_list(parameter.annotation)}
+        plain = [parameter for parameter in parameters if parameter.kind in (None, "decay")]
+        return {parameter.name for parameter in plain if not _may_be_list(parameter.annotation)}
 
     def _generate(self, path: KeyPath, key: str, spacing: dict[str, Any]) -> list[float]:
         """Return the values of a spacing, `{linspace: [first, last, number]}`; none if something is wrong."""

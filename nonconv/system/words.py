@@ -9,10 +9,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+SIMILAR = 8
+"""How many similar names are looked at."""
+
+
 def nearest(word: object, names: Iterable[str]) -> str:
     """Return the name that a misspelt word most likely means, or an empty text."""
-    matches = difflib.get_close_matches(str(word).lower().replace("-", "_"), list(names), n=1, cutoff=0.6)
-    return matches[0] if matches else ""
+    written = str(word).lower().replace("-", "_")
+    matches = difflib.get_close_matches(written, list(names), n=SIMILAR, cutoff=0.6)
+    # Letters in another order are the commonest slip: adma is adam, though adamax shares more with it.
+    return next((name for name in matches if sorted(name) == sorted(written)), matches[0] if matches else "")
 
 
 def kind_of(value: object) -> str:

@@ -9,6 +9,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
+from nonconv.optimizers.averages import is_fixed
 
 
 def theorem(cell: Cell) -> str:
@@ -75,7 +76,9 @@ def _find_optimizer_departures(cell: Cell) -> list[str]:
     if rule is not ADAM:
         return [f"the optimizer is {rule.name}, not adam"]
     found = []
-    if h.beta1 >= math.sqrt(h.beta2):
+    if not is_fixed(h):
+        found.append("the decays are not constant")
+    elif h.beta1 >= math.sqrt(h.beta2):
         found.append(f"beta1 = {h.beta1:g} is not below sqrt(beta2) = {math.sqrt(h.beta2):.4g}")
     if h.eps == 0:
         found.append("eps is 0")

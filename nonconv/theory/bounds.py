@@ -49,7 +49,7 @@ def reach(h: Adam | Amsgrad, rates: Array, n: Array) -> float:
 
     Of a run in pieces, take the largest. Raises ValueError unless beta1 < sqrt(beta2).
     """
-    return float(np.max(rates * direction_bound(h, n))) / (1.0 - h.beta1)
+    return float(np.max(rates * direction_bound(h, n))) / (1.0 - float(h.beta1))
 
 
 def direction_bound(h: Adam | Amsgrad, n: Array) -> Array:

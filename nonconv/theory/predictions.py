@@ -10,6 +10,7 @@ from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam
+from nonconv.optimizers.averages import is_fixed
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
 from nonconv.theory import least_squares
@@ -52,8 +53,9 @@ def predictions(cell: Cell) -> dict[str, Prediction]:
 
 
 def _steady_modes(cell: Cell) -> Modes | None:
-    """Return the directions of a quadratic where learning rate and batch size never change; None elsewhere."""
-    return modes(cell) if None not in (cell.learning_rate.constant, cell.batch_size.constant) else None
+    """Return the directions of a quadratic where learning rate, batch size and decays never change; None elsewhere."""
+    steady = None not in (cell.learning_rate.constant, cell.batch_size.constant) and is_fixed(cell.program.optimizer.parameters)
+    return modes(cell) if steady else None
 
 
 def _plateau(cell: Cell) -> dict[str, Prediction]:
@@ -73,6 +75,7 @@ def _plateau(cell: Cell) -> dict[str, Prediction]:
         return _total([sgd_plateau(g, v) for g, v in pairs], EXACT)
     if rule is MOMENTUM and not h.nesterov:
         plateau, weight = (heavy_ball_plateau, 1.0) if h.form == "heavy_ball" else (ema_plateau, 1.0 - h.beta)
+        pairs = [(g * (1.0 - h.dampening), v) for g, v in pairs]  # which is as if the rate were smaller
         stable = all(g * weight < 2.0 * (1.0 + h.beta) for g, _ in pairs)
         return _total([plateau(g, h.beta, v) for g, v in pairs], EXACT) if stable else {}
     noise = curvature * np.sqrt(variance)
@@ -153,7 +156,7 @@ def is_bounded(cell: Cell) -> bool:
     # It holds for any data in their bounds, in whatever order they come.
     if not cell.program.parts._replace(order="with_replacement", hold=False).is_plain:
         return False
-    if cell.law is None or cell.program.objective.component is not QUADRATIC or rule not in (ADAM, AMSGRAD):
+    if cell.law is None or cell.program.objective.component is not QUADRATIC or rule not in (ADAM, AMSGRAD) or not is_fixed(h):
         return False
     gradients = 2.0 * cell.program.objective.constants.scale * (cell.law.high - cell.law.low)
     underflows = h.eps == 0 and np.any((gradients > 0.0) & (gradients < SMALLEST_GRADIENT))

@@ -55,8 +55,7 @@ def _of_last(cell: Cell, theta: Array | None) -> Structure:
     drive = tuple(math.log2(value) if value > 0 else -math.inf for value in (_drive(cell, span) for span in spans))
     stable, void = _stability(cell, here)
     # A rule whose steps follow the size of gradients shows an unstable limit, since its paths run away from it.
-    known = cell.program.optimizer.component.stable_below is not None
-    calm = stable or (stable is None and known and power_of_size(cell) == 1)
+    calm = stable or (stable is None and _most_stable(cell) is not None and power_of_size(cell) == 1)
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     # At a rate that tends to 0 no noise is a reason only where there is a minimum to tend to.
     if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
@@ -66,11 +65,16 @@ def _of_last(cell: Cell, theta: Array | None) -> Structure:
     unknown = _unknown_limits(cell)
     if unknown and cell.learning_rate.limits.high != 0:  # of a rate that tends to 0 the batch size does not matter
         reasons, forbids = [], []
+    vague = _unknown_rule(cell)
+    if vague:
+        reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
+    if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
+        void = ""
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=unknown or (void if here.noise in ("none", "vanishes") or cell.batch_size.limits.low == math.inf else ""),
+        void=unknown or vague or void,
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -119,6 +123,8 @@ def _least_batch(cell: Cell) -> float:
 
 def _noise_text(here: LimitPoint) -> str:
     """Say that the gradient has no noise in the limit."""
+    if here.pinned:
+        return "every gradient at the minimum leads out of the domain"
     return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
 
 
@@ -147,13 +153,23 @@ def _rule_reasons(cell: Cell) -> list[Reason]:
     return []
 
 
+def _unknown_rule(cell: Cell) -> str:
+    """Say what of the rule's directions is not known in the long run, so that nothing is said of noise; empty if all is."""
+    rule, h, _ = cell.program.optimizer
+    if rule.denoises(h):
+        return f"the averages of gradients of {rule.name} lengthen for ever, and what becomes of their noise is not known"
+    if np.isnan(rule.relative_size(h, np.array([FAR]))[0]):
+        return f"how long the directions of {rule.name} become in the long run is not known"
+    return ""
+
+
 def _contracts(cell: Cell, here: LimitPoint) -> bool:
     """Return whether the mean square near a stable limit is known to shrink: there is no noise, or it is small enough.
 
     A rule that adds up gradients moves as SGD at its gain times the rate. For SGD the mean square shrinks exactly if
     rate E h^2 < 2 E h, h being the curvature of a datum; of other rules half of that is asked.
     """
-    if here.noise == "none":
+    if here.noise == "none" or here.pinned:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
@@ -189,17 +205,24 @@ def _unbounded(cell: Cell) -> bool:
     return cell.law is not None and not cell.law.bounded and has_unbounded_slope(cell)
 
 
+def _most_stable(cell: Cell) -> float | None:
+    """Return below which rate times curvature the rule is stable near a minimum; None where that is not known."""
+    rule, h, _ = cell.program.optimizer
+    return rule.stable_below(h) if rule.stable_below else None
+
+
 def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     """Return whether iterates near the limit stay there without noise, None if it is not known; and why not, as a clause."""
     rule, h, _ = cell.program.optimizer
     rate = cell.learning_rate.limits.high
-    most = math.inf if rate == 0 else rule.stable_below(h) if rule.stable_below else None
+    most = math.inf if rate == 0 else _most_stable(cell)
     # A rate that is not finite is not known, or grows without bound.
     wild = not math.isfinite(rate) or (most == math.inf and rate > 0 and here.curvature == math.inf)
     if most is None or wild or (here.curvature is None and 0 < most < math.inf):
         return None, ""
     if most == 0:
-        return False, f"without noise {rule.name} with eps 0 keeps the size of its steps, however small gradients are"
+        without = " with eps 0" if hasattr(h, "eps") else ""
+        return False, f"without noise {rule.name}{without} keeps the size of its steps, however small gradients are"
     product = rate * (here.curvature or 0.0) if rate > 0 else 0.0
     if product >= most and cell.period != 1:
         return None, ""  # only the largest rate of a cycle is too large
@@ -262,9 +285,11 @@ def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     unknown = _unknown_limits(cell)
     if unknown:
         return unknown, 0
+    data = cell.program.supply.hold > 1 or cell.program.supply.rows or cell.program.supply.drift
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
+    what = "data have" if data else f"{what} has"
     if cell.period > spans[0].last - spans[0].first:
-        return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
+        return f"the {what} a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
     settled = partial(_is_steady, cell) if cell.period == 1 else _is_flat
     if settled(list(drive)) and rate.warmup <= spans[-1].first:
         return "", 0

@@ -25,6 +25,10 @@ each_engine = pytest.mark.parametrize(
 )
 
 
+SOME_OPTIMIZERS = ("sgd", "momentum", "adagrad", "rmsprop", "adam", "amsgrad", "adabelief", "schedule_free_adamw")
+"""Of the optimizers, those that differ for an engine, by their state or by what the table depends on."""
+
+
 def optimizer_named(name: str) -> Optimizer:
     found = OPTIMIZERS[name]
     assert isinstance(found, Optimizer)
@@ -81,7 +85,9 @@ def make(
         "start": np.linspace(-1.0, 0.5, dim),
         "record": np.arange(1, steps + 1),
     }
-    return program_of(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=rule, **(default | changes))
+    parts = default | changes
+    form = rule.form(parts["optimizer_parameters"]) or rule
+    return program_of(dim=dim, steps=steps, objective=QUADRATIC, data=law, optimizer=form, **parts)
 
 
 def all_looks(block: Block) -> list[Array]:
