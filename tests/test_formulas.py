@@ -548,6 +548,17 @@ def test_values_that_a_kind_does_not_take(kind: str, value: str, says: str, tmp_
         cell_with_rate(tmp_path, "0.1", f'{kind}={{name: formula, value: "{value}"{constants}}}')
 
 
+def test_drifts_are_those_of_schedules(tmp_path: Path) -> None:
+    """A drift may be negative, and must be finite."""
+    ours = cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: formula, value: sin(2*pi*n/10)/2}")
+    theirs = cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: sine, amplitude: 0.5, period: 10}")
+    n = np.arange(1.0, 301.0)
+    assert ours.program.supply.drift(n) == pytest.approx(theirs.program.supply.drift(n), abs=1e-13)
+    assert ours.drift == pytest.approx(theirs.drift, abs=0.05)
+    with pytest.raises(ConfigError, match=r"objective\.data\.drift\.value: is inf at step 5\n"):
+        cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: formula, value: 1/(n - 5)}")
+
+
 def test_batches_are_those_of_schedules(tmp_path: Path) -> None:
     ours = cell_with_rate(tmp_path, "0.1", 'batch_size={name: formula, value: "min(ceil(n/7), 20)"}')
     n = np.arange(1.0, 301.0)

@@ -54,6 +54,7 @@ from nonconv.experiment.schedules import (
     find_period,
     make_drift,
     make_rate,
+    with_data,
 )
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
@@ -169,7 +170,10 @@ class _Binding:
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         self._check_values("learning_rate", rate)
         self._check_values("batch_size", batch)
+        moving = self._choose("drift", drift) if drift else None
         period = find_period(rate, batch, steps)
+        if not (self.learning and supply.order == "epochs"):  # passes of networks are many, and long
+            period = with_data(period, supply, describe_schedule(batch, CONSTANT_BATCH, 1.0).constant, moving, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
@@ -240,7 +244,7 @@ class _Binding:
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
             iterates=iterates.labels,
-            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE, -np.inf).limits if drift else None,
+            drift=describe_schedule(moving, CONSTANT_RATE, -np.inf).limits if moving else None,
             quantities=asked,
             best=self._best if asked else None,
         )
@@ -259,6 +263,8 @@ class _Binding:
         elif part is not None and part.order not in (None, "with_replacement") and self.loaded is not None:
             order, rows = part.order, data.rows(self.loaded)
             self._check_order(order, rows)
+        if drift:
+            self._check_values("drift", self._choose("drift", drift), (*DATA_PATH, "drift"))
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
 
     def _check_order(self, order: Order, rows: int) -> None:
@@ -490,12 +496,12 @@ class _Binding:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
-    def _check_values(self, kind: str, schedule: Chosen) -> None:
-        """Complain if a schedule is at some step of the run not what its kind takes."""
+    def _check_values(self, kind: str, schedule: Chosen, path: KeyPath = ()) -> None:
+        """Complain if a schedule is at some step of the run not what its kind takes. path: where it is; its kind by default."""
         misfit = find_misfit(kind, schedule, self.model.steps)
         if misfit:
             step, value = misfit
-            self._complain((kind, "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
+            self._complain((*(path or (kind,)), "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""

@@ -52,6 +52,10 @@ Reasons = NDArray[np.object_]
 """Why a mean has no interval, a text per mean; empty where it has one."""
 
 
+NOTHING_RANDOM = "twins share all that is known when they branch, and until this step nothing else is random: 0 proves nothing"
+"""Of a twin floor that is 0 because of the order or the hold of the data."""
+
+
 class Intervals(NamedTuple):
     """Means with their intervals, and why there are none: se, low and high are nan there. All fields have one shape.
 
@@ -110,7 +114,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     known = floor_tails(cell, _remembered(cell, tally))
     nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
-    noisy = cell.law is not None and not cell.law.constant
+    noisy = cell.law is not None and not cell.noiseless
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
     started = np.array([not (row.floor.startswith("twin") or keeps_moments(cell)) for row in every], dtype=np.bool_)
     reasons, infinite = _reasons(cell, floors, known, equal, started), np.zeros(len(every), dtype=np.bool_)
@@ -119,6 +123,9 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
             reasons[k], infinite[k] = why_infinite(cell, whose), True
+        if row.floor == "twin" and floors.mean[k] == 0.0 and not cell.noiseless:
+            until = cell.known_until(row.step - row.lag)
+            reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
     return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons, infinite), lower, reasons, infinite)

@@ -285,9 +285,11 @@ def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     unknown = _unknown_limits(cell)
     if unknown:
         return unknown, 0
+    data = cell.program.supply.hold > 1 or cell.program.supply.rows or cell.program.supply.drift
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
+    what = "data have" if data else f"{what} has"
     if cell.period > spans[0].last - spans[0].first:
-        return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
+        return f"the {what} a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
     settled = partial(_is_steady, cell) if cell.period == 1 else _is_flat
     if settled(list(drive)) and rate.warmup <= spans[-1].first:
         return "", 0
