@@ -14,6 +14,7 @@ from nonconv.report.run import Run
 from nonconv.report.tables import interval
 from nonconv.report.tables import markdown as markdown_table
 from nonconv.results.csv_text import INFINITE
+from nonconv.system.words import count
 
 LONGEST_FORMULA = 60
 """Characters of a formula, and of its constants, in a sentence."""
@@ -100,6 +101,7 @@ def findings(run: Run) -> list[str]:
         *filter(None, [verdict_text.bound(run)]),
         *(network_text.findings(run) if "network" in run.summary else []),
         *quantities_text.findings(run),
+        *_stability(run),
         _outcomes(run),
         _theorem(run),
         *(f"Warning: {warning}." for warning in run.summary["warnings"]),
@@ -182,6 +184,18 @@ def _predictions(run: Run) -> list[str]:
         f"Theory: {found['of']} = {found['value']:.5g}" + (f" ± {1.96 * found['se']:.1g}." if found["se"] else ".")
         for found in run.predictions.values()
     ]
+
+
+def _stability(run: Run) -> list[str]:
+    """Say where the effective rate is, measured by the curvature; of the coordinate where it is largest."""
+    state = run.summary.get("state", {"stability": None})
+    values = [value for value in state["stability"] or () if value is not None]
+    if not values:
+        return []
+    edge = "" if state["edge"] is None else f"; the edge of stability is {state['edge']:.4g}"
+    where = "" if len(state["stability"]) == 1 else ", in the coordinate where it is largest"
+    what = f"the median over {count(len(run.paths['theta']), 'kept path')}{where}"
+    return [f"Stability: effective rate × curvature is {max(values):.4g} at the last step ({what}){edge}."]
 
 
 def _outcomes(run: Run) -> str:

@@ -93,6 +93,15 @@ class Minima(TypedDict):
     points: list[Point]
 
 
+class States(TypedDict):
+    """What is kept of the optimizer, and of effective rates whether they are stable."""
+
+    names: list[str]
+    edge: float | None
+    curvature: list[float] | None
+    stability: list[float | None] | None
+
+
 class Summary(TypedDict):
     """summary.json."""
 
@@ -110,6 +119,7 @@ class Summary(TypedDict):
     without_interval: NotRequired[dict[str, str]]
     quantities: NotRequired[list[QuantityEnd]]
     minima: NotRequired[list[Minima]]
+    state: NotRequired[States]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
 
