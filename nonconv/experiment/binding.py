@@ -186,7 +186,9 @@ class _Binding:
         states = self._list_states()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
-            recorded = Recorded([x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked))
+            recorded = Recorded(
+                [x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked), domain is not None
+            )
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
         # From here on everything is known to fit together; what a plug-in's functions return is still checked.

@@ -210,7 +210,16 @@ def _outcomes(run: Run) -> str:
         if failure
         else ""
     )
-    return f"Outcomes: {counts}{first}."
+    return f"Outcomes: {counts}{first}.{_at_ends(run)}"
+
+
+def _at_ends(run: Run) -> str:
+    """Say how many paths end at either end of the domain; nothing without one."""
+    ends = run.summary.get("domain")
+    if not ends:
+        return ""
+    where = "At" if run.summary["dim"] == 1 else "With a coordinate at"
+    return f" {where} the low end of the domain: {count(ends['at_low'], 'path')}; at its high end: {ends['at_high']}."
 
 
 def _theorem(run: Run) -> str:

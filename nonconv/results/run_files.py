@@ -177,6 +177,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array
         ],
         "quantiles": {xi.label: quantities.at(cell, tally, k, -1) for k, xi in enumerate(cell.xi)},
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        **verdict_files.at_ends(tally),
         "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
         "without_interval": missing_intervals.of_ends(cell, tally, errors.reasons),
         "warnings": _warnings(cell, tally, errors.reasons),

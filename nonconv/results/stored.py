@@ -115,6 +115,7 @@ class Summary(TypedDict):
     errors: list[ErrorRow]
     outcomes: dict[str, int]
     first_failure: Failure | None
+    domain: NotRequired[dict[str, int]]
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
     quantities: NotRequired[list[QuantityEnd]]

@@ -63,6 +63,7 @@ class Tally:
     paths = Statistic(COUNT, lambda seen: seen.paths)
     outcomes = Statistic(COUNTS, measured_block.outcome_counts)
     causes = Statistic(optional(COUNTS), measured_block.causes)
+    at_ends = Statistic(optional(COUNTS), measured_block.at_ends)
     first_failure = Statistic(optional(FIRST_FAILURE), measured_block.first_failure)
     violations = Statistic(optional(COUNT), measured_block.violations)
 
