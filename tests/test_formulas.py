@@ -24,6 +24,7 @@ from nonconv.formulas.modules import module_of
 from nonconv.formulas.reading import FUNCTIONS, Call, Node, read_formula
 from nonconv.formulas.writing import write
 from nonconv.theory.assumptions import departures
+from nonconv.theory.risk import excess_risk, squared_gradient
 from nonconv.theory.structure import structure
 
 NAMES = ("theta", "x")
@@ -312,7 +313,7 @@ LIMITS: dict[str, Any] = {
     "where(mod(n, 100) < 50, 0.1, 0.05)": (0.05, 0.1), "mod(2*n + 1, 4)": (1, 3), "sin(100000*n)": (-1, 1), "mod(n, 0)": None,
     # Unknown.
     "sqrt(n**2 + sin(n)) - n": None, "log(n)**10/n**0.1": None, "mod(n, n)": None, "log(0.5 - sin(n))": None,
-    "sin(n)**0.5": None,
+    "sin(n)**0.5": None, "sin((where(sin(n) < 0 or n < 2, cos(n), n))**2)": (-1, 1),
 }  # fmt: skip
 
 
@@ -420,6 +421,35 @@ def test_identity_holds_the_gradient(tmp_path: Path) -> None:
     assert other.identity != cell.identity
 
 
+def test_a_given_gradient_is_compared_where_it_is_finite(tmp_path: Path) -> None:
+    """At a pole of the datum there is nothing to compare."""
+    pole = "{name: formula, loss: theta**2/(x - 0.25), gradient: 2*theta/(x - 0.25), data: uniform}"
+    assert read_cell(written(tmp_path, pole), []).resolved["objective"]["gradient"] == "2*theta/(x - 0.25)"
+
+
+def test_minima_of_formulas(tmp_path: Path) -> None:
+    """Found from the law; of a loss with poles everywhere none is known, which does not take long."""
+    for loss, minima in {
+        "(theta**2 - 1)**2/4 + x*theta": [-1, 1],
+        "exp(theta) - theta*(2 + x)": [math.log(2)],
+        "abs(theta - x)": [0],
+        "x*theta": [],
+        "tan(theta*x)": [],
+    }.items():
+        objective = f'{{name: formula, loss: "{loss}", data: {{name: uniform, low: -1, high: 1}}}}'
+        cell = read_cell(written(tmp_path, objective), [])
+        assert [one.low for one in (cell.minima or ((),))[0]] == pytest.approx(minima, abs=1e-9)
+
+
+def test_a_gradient_without_x_has_quantities(tmp_path: Path) -> None:
+    """The datum only shifts this loss: E F is known, and the gradient is the same for every datum."""
+    path = written(tmp_path, "{name: formula, loss: theta**2/2 + theta**4 - x, data: {name: uniform, low: -1, high: 1}}")
+    cell = read_cell(path, ["quantities=[excess_risk, gradient_norm]", "start=1", "optimizer=sgd", "xi=minimizer"])
+    theta = np.array([0.5, -0.25]).reshape(1, 1, 2)
+    assert excess_risk(cell, theta)[0] == pytest.approx([0.125 + 0.0625, 0.03125 + 0.00390625], rel=1e-9)
+    assert squared_gradient(cell, theta)[0] == pytest.approx([1.0, (0.25 + 4 / 64) ** 2], rel=1e-12)
+
+
 @pytest.mark.processes
 def test_sympy_is_imported_only_for_a_formula_without_gradient(tmp_path: Path) -> None:
     code = "import sys, pathlib; from nonconv.experiment.binding import read_cell; read_cell(pathlib.Path(sys.argv[1]), [])"
@@ -506,14 +536,27 @@ def test_a_period_is_seen_where_limits_are_not_known(tmp_path: Path) -> None:
         ("learning_rate", "0.1*cos(n/100)", "is -0.000920354 at step 158"),
         ("learning_rate", "1/(n - 200)**2", "is inf at step 200"),
         ("learning_rate", "sqrt(250 - n)", "is nan at step 251"),
+        ("learning_rate", "1/(a - a)", "is inf at step 1"),
         ("batch_size", "sqrt(n)", "is 1.41421 at step 2"),
         ("batch_size", "300 - n", "is 0 at step 300"),
         ("batch_size", "2**n", "is 2.14748e+09 at step 31"),
     ],
 )
 def test_values_that_a_kind_does_not_take(kind: str, value: str, says: str, tmp_path: Path) -> None:
+    constants = ", constants: {a: 3}" if "a - a" in value else ""
     with pytest.raises(ConfigError, match=rf"{kind}\.value: {re.escape(says)}\n"):
-        cell_with_rate(tmp_path, "0.1", f'{kind}={{name: formula, value: "{value}"}}')
+        cell_with_rate(tmp_path, "0.1", f'{kind}={{name: formula, value: "{value}"{constants}}}')
+
+
+def test_drifts_are_those_of_schedules(tmp_path: Path) -> None:
+    """A drift may be negative, and must be finite."""
+    ours = cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: formula, value: sin(2*pi*n/10)/2}")
+    theirs = cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: sine, amplitude: 0.5, period: 10}")
+    n = np.arange(1.0, 301.0)
+    assert ours.program.supply.drift(n) == pytest.approx(theirs.program.supply.drift(n), abs=1e-13)
+    assert ours.drift == pytest.approx(theirs.drift, abs=0.05)
+    with pytest.raises(ConfigError, match=r"objective\.data\.drift\.value: is inf at step 5\n"):
+        cell_with_rate(tmp_path, "0.1", "objective.data.drift={name: formula, value: 1/(n - 5)}")
 
 
 def test_batches_are_those_of_schedules(tmp_path: Path) -> None:

@@ -23,9 +23,14 @@ from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.summary import markdown
+from nonconv.report.sweep_result import SweepResult
+from nonconv.report.sweep_table import _mean
+from nonconv.results.columns import Columns
 from nonconv.results.run_files import data_files
 from nonconv.results.verdict_files import verdict_of
+from nonconv.statistics.decision import INFINITE_SQUARES
 from nonconv.statistics.intervals import error_intervals, floor_intervals
+from nonconv.statistics.measured_block import Again
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study import loop as study
 from nonconv.study.ready import make_ready
@@ -203,8 +208,10 @@ def make(tmp_path: Path) -> Make:
 
 def tally_of(cell: Cell) -> Tally:
     """By the reference engine, so that nothing is compiled."""
+    engine, stop = Reference(cell.program), np.zeros(1, dtype=np.uint8)
     with np.errstate(all="ignore"):
-        return measure(cell, simulate(cell.program, Reference(cell.program), 0, cell.paths, np.zeros(1, dtype=np.uint8)))
+        again = Again(engine, stop) if cell.quantities else None
+        return measure(cell, simulate(cell.program, engine, 0, cell.paths, stop), None, again)
 
 
 MOMENTS: dict[str, tuple[Any, dict[str, Any], float, list[str]]] = {
@@ -380,6 +387,31 @@ def test_reports_of_an_infinite_mean_square(tmp_path: Path) -> None:
     _, table = rows(compare(*folders))
     assert table[0][1].startswith("infinite (median ")
     assert table[0][3] == "no value"
+
+
+def test_sweeps_of_infinite_mean_squares() -> None:
+    """The table says so where the column is empty for that reason."""
+    reasons = [f"{INFINITE_SQUARES}: the law of the data", "the twin floor stands"]
+    columns = Columns(Path("sweep.csv"), {"mse_0": ["", ""], "reason": reasons})
+    about: dict[str, Any] = {"keys": [], "xi": ["0"]}
+    assert [_mean(SweepResult(Path(), about, columns), k, "mse_0") for k in range(2)] == ["infinite", ""]
+
+
+def test_quantities_that_are_infinite(make: Make) -> None:
+    """Of t with 2 degrees of freedom: the excess risk, and what rests on it; of the first regret the start alone."""
+    asked = ["excess_risk", "gradient_norm", "regret", "span_maximum", "rate"]
+    cell = make({"name": "student_t", "df": 2}, xi=["minimizer"], quantities=asked)
+    tally = tally_of(cell)
+    with np.errstate(all="ignore"):
+        rows = list(csv.DictReader(data_files(cell, tally, None)["quantities.csv"].decode().splitlines()))
+    own = [row for row in rows if not row["quantity"].startswith("q")]
+    assert {row["quantity"].partition(":")[0] for row in own} == set(asked)
+    assert {row["value"] for row in own if (row["step"], row["quantity"]) != ("1", "regret")} == {""}
+    assert next(row["value"] for row in own if (row["step"], row["quantity"]) == ("1", "regret")) != ""
+    light = make({"name": "student_t", "df": 9}, xi=["minimizer"], quantities=asked)
+    with np.errstate(all="ignore"):
+        rows = list(csv.DictReader(data_files(light, tally_of(light), None)["quantities.csv"].decode().splitlines()))
+    assert "" not in {row["value"] for row in rows if not row["quantity"].startswith("rate")}
 
 
 def test_no_path_escapes_from_data_without_a_mean(make: Make) -> None:

@@ -24,6 +24,8 @@ from kit.experiments import written
 from kit.runs import run
 from nonconv.components.definitions import Configured, Distribution, Objective
 from nonconv.data import DATA
+from nonconv.data.empirical import CSV, Rows
+from nonconv.experiment import minima as minima_module
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.minima import Minima, Minimum, find_minima, nearest_minimum, unique_minimizer
@@ -31,7 +33,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import OBJECTIVES
 from nonconv.report.summary import minima as minima_told
 from nonconv.study.loop import first_paths
-from nonconv.theory.limit_point import has_unbounded_slope, limit_point
+from nonconv.theory.limit_point import has_unbounded_slope, is_pinned, limit_point
 from nonconv.theory.structure import structure
 
 ULP = 2.0**-52
@@ -269,6 +271,16 @@ def test_rows_of_a_large_file_have_their_minimum() -> None:
     assert low == high == pytest.approx(exact, abs=1e-12)
 
 
+def test_a_search_takes_all_rows_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: only a quadrature may take ever more values."""
+    monkeypatch.setattr(minima_module, "MOST_GRADIENTS", 10**4)
+    x = np.random.default_rng(6).normal(size=(20_000, 1))
+    huber, h, _ = made("huber")
+    rows = Configured(CSV, Rows(x), CSV.prepare(Rows(x), 1))
+    ((one,),) = find_minima(Configured(huber, h, huber.prepare(h, 1)), rows, CSV.law(Rows(x), 1))
+    assert abs(np.clip(one.low - x, -1, 1).mean()) < 1e-15
+
+
 def test_nearest_minimum_of_points_and_intervals() -> None:
     minima: list[Minima] = [(Minimum(-1, -1), Minimum(2, 4)), (Minimum(0, 0, 0.0),)]
     theta = np.array([[-7.0, 0.4, 0.6, 3.0, 9.0, np.nan], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]])
@@ -319,6 +331,68 @@ def test_the_default_xi_is_the_minimizer_if_there_is_one(
         assert found.minimizer is not None
         assert found.minimizer[0] == pytest.approx(minimizer, rel=1e-9)
     assert cell(**changes, xi=xi).identity == found.identity
+
+
+@pytest.mark.parametrize(
+    ("changes", "xi", "minimizer"),
+    [
+        (objective("linear", {"name": "uniform", "low": -1, "high": 2}), ["minimizer"], -0.5),
+        (objective("linear", {"name": "sequence", "values": [3, -4], "order": "cyclic"}), ["minimizer"], 2.0),
+        (objective("linear", "uniform"), ["nearest_minimum"], None),
+        (objective("quadratic", {"name": "normal", "mean": 9}), ["minimizer"], 2.0),
+        (objective("quadratic", {"name": "normal", "mean": 1}), ["minimizer"], 1.0),
+        (objective("double_well", "uniform"), ["minimizer"], 1.0),
+        (objective("formula", "uniform", loss="x * theta - theta"), ["minimizer"], 2.0),
+    ],
+)
+def test_a_domain_has_its_own_minimizer(
+    cell: Callable[..., Cell], changes: dict[str, Any], xi: list[str], minimizer: float | None
+) -> None:
+    """Inside, or at an end by the sign of the mean slope there."""
+    found = cell(**changes, domain=[-0.5, 2])
+    assert [one.label for one in found.xi] == xi
+    assert (found.minimizer is None) == (minimizer is None)
+    if minimizer is not None:
+        assert found.minimizer is not None
+        assert found.minimizer.tolist() == pytest.approx([minimizer])
+
+
+def test_each_coordinate_has_its_own_ends(cell: Callable[..., Cell]) -> None:
+    data = {"name": "uniform", "low": -1, "high": 3}
+    found = cell(**objective("quadratic", data, dim=3), domain=[[None, 0], [-5, 5], [1.5, None]], xi=["minimizer"])
+    assert found.minimizer is not None
+    assert found.minimizer.tolist() == [0.0, 1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pinned"),
+    [
+        (objective("linear", {"name": "uniform", "low": 0.5, "high": 3}), True),
+        (objective("quadratic", {"name": "uniform", "low": -3, "high": -2}), True),
+        (objective("huber", {"name": "normal", "mean": 40}), True),
+        (objective("linear", {"name": "two_point", "low": -1, "high": 2}), False),
+        (objective("linear", {"name": "normal", "mean": 6}), False),
+        (objective("quadratic", "uniform"), False),
+        (
+            objective("linear", {"name": "uniform", "low": 0.5, "high": 3}, gradient_noise={"name": "normal", "std": 0.1}),
+            False,
+        ),
+        (
+            objective("linear", {"name": "uniform", "low": 0.5, "high": 3})
+            | {"optimizer": {"name": "sgd", "weight_decay": 0.1}},
+            False,
+        ),
+    ],
+)
+def test_what_leads_out_of_the_domain_stays_at_its_end(
+    cell: Callable[..., Cell], changes: dict[str, Any], pinned: bool
+) -> None:
+    """Then a constant rate may converge, though the gradient stays noisy; a single gradient that leads back forbids it."""
+    found = cell(**changes, domain=[-1, 1])
+    assert is_pinned(found) == pinned
+    assert [reason.text for reason in structure(found).reasons] == (
+        ["every gradient at the minimum leads out of the domain"] if pinned else []
+    )
 
 
 def test_a_quadratic_is_searched_only_if_asked(cell: Callable[..., Cell]) -> None:
@@ -477,6 +551,16 @@ def test_sgd_on_robust_losses(cell: Callable[..., Cell]) -> None:
     square, curvature = law.expect(lambda x: np.clip(x, -1, 1) ** 2), math.erf(math.sqrt(0.5))
     found = cell(**objective("huber", "normal"), learning_rate=rate, steps=2000, record={"points": 2})
     check(last(found) ** 2, rate * square / (2.0 * curvature))
+
+
+def test_a_random_walk_between_walls(cell: Callable[..., Cell]) -> None:
+    """SGD on a linear loss with slopes +-1: a birth and death chain on 21 points, whose stationary law is geometric."""
+    up, points = 0.45, np.arange(21) * 0.1
+    law = (up / (1.0 - up)) ** np.arange(21)
+    data = {"name": "two_point", "low": -1, "high": 1, "p_high": 1.0 - up}
+    found = cell(**objective("linear", data), learning_rate=0.1, steps=1500, domain=[-1, 1], record={"points": 2})
+    assert found.minimizer is not None
+    check((last(found) - found.minimizer[0]) ** 2, float(law @ points**2 / law.sum()))
 
 
 def test_paths_hop_between_the_wells(cell: Callable[..., Cell]) -> None:

@@ -81,8 +81,9 @@ def same(a: Any, b: Any) -> bool:
 
 @pytest.mark.compiles
 @pytest.mark.parametrize("part", range(len(PARTS)))
-@pytest.mark.parametrize(("law", "batch"), [("points", "1"), ("rows", "growing")])
-def test_each_part_has_the_same_bits(part: int, law: str, batch: str) -> None:
+def test_each_part_has_the_same_bits(part: int) -> None:
+    """Half of the parts with batches of one example and values of each coordinate's own, half with growing ones and rows."""
+    law, batch = [("points", "1"), ("rows", "growing")][part % 2]
     own = program(law, batch, **PARTS[part])
     ours, reference = run(own), run(own, Reference)
     assert same(ours, reference)
@@ -163,7 +164,7 @@ def any_parts(seed: int) -> tuple[str, str, dict[str, Any]]:
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_any_parts_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one slice or several, so that passes, holds and averages are restored in their middle."""
     law, batch, parts = any_parts(seed)
@@ -179,7 +180,7 @@ NETWORK = {"points": VALUES, "rows": ROWS_OF_TABLE}
 
 
 @pytest.mark.compiles
-@pytest.mark.parametrize("seed", range(12, 20))
+@pytest.mark.parametrize("seed", range(12, 16))
 def test_any_parts_of_networks_have_the_same_bits(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Likewise of a network; its averages and its gradient noise too."""
     law, batch, parts = any_parts(seed)

@@ -1339,6 +1339,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
     ),
     (
         "absolute.py",
+        "a stated truth is that of examples",
+        "        sample=sample,",
+        "        sample=sample,\n        truth=lambda h: np.zeros(2),",
+        "truth must return Truth",
+    ),
+    (
+        "absolute.py",
         "an example depends on its uniforms alone",
         "u[1, i] - 1.0",
         "u[1, i] - np.mean(u[1, :n])",
@@ -1482,6 +1489,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "+ 2.5) + x",
         "+ 2.5) - x",
         "styblinski_tang.py:35: at theta = ",
+    ),
+    (
+        "styblinski_tang.py",
+        "the mean of the data is enough",
+        "+ 2.5) + x",
+        "+ 2.5) + x * x",
+        "mean_is_enough, but at theta = -2.03 it is not affine in x",
     ),
     (
         "styblinski_tang.py",

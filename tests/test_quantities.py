@@ -15,13 +15,18 @@ from scipy import optimize, stats
 
 from kit.command import bad, call, good
 from kit.experiments import SGD, written
+from kit.layout import check_layout, laid_out
 from nonconv import study
+from nonconv.checks.expectations import evaluate, read_result
+from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.reference import Reference
 from nonconv.engine.samples import drawn
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures import drawing_process
+from nonconv.report.figures.catalogue import figure_names
+from nonconv.report.figures.quantity_figures import law_figure, quantities_figure
 from nonconv.report.run import Run, read_run
 from nonconv.statistics import regrets, survival
 from nonconv.statistics.quantity_values import histogram
@@ -352,7 +357,8 @@ def test_three_ways_to_the_best_point(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["samples"], found["means"], rtol=1e-9)
 
     (piece,) = program.slices()
-    x = drawn(program, piece, 0, 6)[:, 0].reshape(60, 3, 6)
+    moving = Moving([program], Reference(program), 0, 6, np.zeros(1, dtype=np.uint8))
+    x = drawn(moving, piece)[:, 0].reshape(60, 3, 6)
     theta = np.full(6, 1.0)
     lost = np.zeros(6)
     for k in range(60):
@@ -362,12 +368,73 @@ def test_three_ways_to_the_best_point(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["means"], lost - least, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"name": "two_point"},
+        {"name": "two_point", "hold": 7},
+        {"name": "normal", "drift": {"name": "sine", "amplitude": 0.5, "period": 10}},
+        {"name": "sequence", "values": [10, -1, -1], "order": "cyclic"},
+        {"name": "sequence", "values": [1, 2, 3, 4], "order": "epochs", "hold": 2},
+        {"name": "sequence", "values": [1, 2, 3, 4], "order": "once"},
+        {"name": "csv", "file": "rows.csv", "columns": ["x", "y"], "order": "epochs"},
+    ],
+)
+def test_samples_are_those_that_moved_the_paths(tmp_path: Path, data: Any) -> None:
+    """SGD on what is drawn again gives the run's own iterates, to the bit, in pieces that end anywhere."""
+    cell = cell_of(
+        tmp_path, objective={"name": "quadratic", "data": data}, batch_size={"name": "power", "exponent": 0.4}, xi=["start"]
+    )
+    program, stop = cell.program, np.zeros(1, dtype=np.uint8)
+    theta = Moving([program], Reference(program), 3, 5, stop).theta
+    rates, moved = iter(program.learning_rate(np.arange(1.0, 61.0))), every_step(program, Reference(program), 3, 5, stop)
+    (_, seen) = next(moved)
+    waiting = Moving([program], Reference(program), 3, 5, stop)
+    for piece in program.slices(length=11):
+        x, ends = drawn(waiting, piece), np.cumsum(piece.batch_size)
+        for k, (first, end) in enumerate(zip(ends - piece.batch_size, ends, strict=True)):
+            total: Any = -0.0
+            for one in x[first:end]:
+                total = total + 2.0 * (theta - one)
+            theta = theta - next(rates) * (total / (end - first))
+            assert theta.tobytes() == seen[piece.first_step - 1 + k].tobytes()
+
+
+@pytest.mark.usefixtures("reference")
+def test_regret_of_reddi_kale_and_kumar(tmp_path: Path) -> None:
+    """Losses 10 x, -x, -x on [-1, 1]: the best point is -1, and Adam, drawn to 1, loses 16/3 per step; AMSGrad does not.
+
+    R_n is compared with a sum by hand, over the path that every step records.
+    """
+    common = {
+        "objective": {"name": "linear", "data": {"name": "sequence", "values": [10, -1, -1], "order": "cyclic"}},
+        "domain": [-1, 1],
+        "learning_rate": {"name": "power", "value": 0.5, "exponent": 0.5},
+        "paths": 1,
+        "steps": 300,
+        "xi": ["start"],
+        "record": {"points": 300, "spacing": "linear", "paths": 1},
+        "quantities": ["regret", "average_regret", "excess_risk"],
+    }
+    found = {}
+    for rule in ("adam", "amsgrad"):
+        optimizer = {"name": rule, "beta1": 0.0, "beta2": 0.0099, "eps": 0.0}
+        run = run_of(tmp_path / rule, **common, optimizer=optimizer)
+        x, theta = np.tile([10.0, -1.0, -1.0], 100), np.concatenate([[0.0], run.paths["theta"][0, :, 0]])
+        lost, sums = np.cumsum(x * theta[:-1]), np.cumsum(x)
+        np.testing.assert_allclose(run.quantities["regret"].value, lost + np.abs(sums), atol=1e-9)
+        assert last(run, "excess_risk")["value"] == pytest.approx(8.0 / 3.0 * (theta[-1] + 1.0), rel=1e-12)
+        found[rule] = last(run, "average_regret")["value"]
+    assert found["adam"] > 5.0
+    assert found["amsgrad"] < 0.3
+
+
 def test_a_minimum_without_end_is_infinite() -> None:
     """Of theta itself; within a domain it is at its end, and a kinked one is found to 1e-12."""
     low, high = np.array([-1.0, -1.0]), np.array([1.0, 2.0])
-    assert regrets.minimum(lambda at: at, low, high, ends=False).tolist() == [-math.inf, -math.inf]
-    assert regrets.minimum(lambda at: at, low, high, ends=True).tolist() == [-1.0, -1.0]
-    assert regrets.minimum(lambda at: np.abs(at - 40.3) + 2.0, low, high, ends=False) == pytest.approx([2.0, 2.0], abs=1e-9)
+    assert regrets.minimum(lambda at: at, low, high).tolist() == [-math.inf, -math.inf]
+    assert regrets.minimum(lambda at: at, low, high, (True, True)).tolist() == [-1.0, -1.0]
+    assert regrets.minimum(lambda at: np.abs(at - 40.3) + 2.0, low, high) == pytest.approx([2.0, 2.0], abs=1e-9)
 
 
 # All of them
@@ -460,6 +527,37 @@ def test_expectations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("reference")
+def test_averages_have_what_recorded_steps_are_enough_for(tmp_path: Path) -> None:
+    """The risk of an exponential average, V (1 - d) (1 + r d) / ((1 + d) (1 - r d)) / 2 with r = 1 - g, within 4 errors.
+
+    Control: the last iterate's V / 2. What needs every step is of the last iterate alone.
+    """
+    averages = ["last", {"name": "ema", "decay": 0.9}, {"name": "polyak", "after": 0.5}]
+    run = run_of(tmp_path, objective=HALF, learning_rate=0.2, steps=200, paths=1000, iterates=averages, quantities=EVERY[:7])
+    ends = {(row["iterate"], row["quantity"]): row for row in run.summary["quantities"]}
+    variance, r, d = 0.2 / 1.8, 0.8, 0.9
+    known = variance * (1 - d) * (1 + r * d) / ((1 + d) * (1 - r * d)) / 2.0
+    row, of_last = ends["ema", "excess_risk"], ends["last", "excess_risk"]
+    assert abs(row["value"] - known) <= 4.0 * row["se"]
+    assert abs(of_last["value"] - variance / 2.0) <= 4.0 * of_last["se"]
+    assert abs(of_last["value"] - known) > 10.0 * of_last["se"]
+    assert {name for iterate, name in ends if iterate == "polyak"} == {
+        "excess_risk",
+        "gradient_norm",
+        "q75: minimizer",
+        "rate: minimizer",
+    }
+    assert run.courses["ema", "excess_risk"].value[-1] == row["value"]
+    expect = {
+        "quantity": [
+            {"name": "excess_risk", "iterate": "ema", "below": 2 * known},
+            {"name": "regret", "iterate": "last", "above": 0},
+        ]
+    }
+    assert [row.status for row in evaluate(expect, read_result(run.folder, exact=False))] == ["met", "met"]
+
+
+@pytest.mark.usefixtures("reference")
 def test_tables_of_quantities(tmp_path: Path) -> None:
     run = run_of(tmp_path, quantities=EVERY)
     assert "| excess_risk | 60 |" in good("table", run.folder)
@@ -505,7 +603,10 @@ def test_quantities_that_cannot_be(tmp_path: Path, quantity: Any, said: str) -> 
             {"name": "mlp", "data": {"name": "teacher"}},
             "mlp has no known minimizer here; of a network",
         ),
-        ({"name": "quadratic", "data": {"name": "cauchy"}}, "excess_risk needs the mean of the data, which have none"),
+        (
+            {"name": "quadratic", "data": {"name": "cauchy"}},
+            "excess_risk needs one F: data whose law drifts, or that have",
+        ),
         (
             {"name": "linear_model", "loss": "logistic", "data": {"name": "linear", "labels": "classes"}},
             "excess_risk needs F exactly",
@@ -515,6 +616,13 @@ def test_quantities_that_cannot_be(tmp_path: Path, quantity: Any, said: str) -> 
 def test_risks_that_are_not_known(tmp_path: Path, objective: Any, said: str) -> None:
     config = SGD | {"xi": ["start"], "objective": objective, "quantities": ["excess_risk"]}
     assert said in bad("validate", written(tmp_path, config))
+
+
+def test_a_path_has_no_rate_to_its_own_end(tmp_path: Path) -> None:
+    said = bad("validate", written(tmp_path, SGD | {"xi": ["last", "start"], "quantities": ["rate"]}))
+    assert "quantities[0].xi: the distance from the last iterate is 0 at the end, whatever the rate" in said
+    assert "allowed: start" in said
+    good("validate", written(tmp_path, SGD | {"xi": ["last", "start"], "quantities": [{"name": "rate", "xi": "start"}]}))
 
 
 def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: Path) -> None:
@@ -548,3 +656,23 @@ def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.Mo
     assert "average_regret" in told
     assert "excess_risk" in told
     good("verify", tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize("case", ["all", "averages", "diverging", "one step"])
+def test_figures_show_all_of_it(tmp_path: Path, case: str) -> None:
+    """Nothing is clipped or run together, whatever the numbers are; there is a figure where there is something to show."""
+    more: dict[str, dict[str, Any]] = {
+        "all": {"quantities": [*EVERY, {"name": "first_passage", "level": 0.01}]},
+        "averages": {
+            "iterates": ["last", {"name": "ema", "decay": 0.9}],
+            "quantities": [*EVERY[:6], {"name": "law", "steps": [60]}],
+        },
+        "diverging": {"learning_rate": 1e6, "steps": 200, "paths": 20, "quantities": [*EVERY[:8], "law"]},
+        "one step": {"steps": 1, "paths": 1, "quantities": [*EVERY[:8], "law"]},
+    }
+    run = run_of(tmp_path, **more[case])
+    assert {"quantities", "law"} <= set(figure_names(run.folder))
+    check_layout(laid_out(quantities_figure, run), columns=2)
+    assert len(laid_out(law_figure, run).axes) == {"all": 4, "diverging": 1}.get(case, 2)

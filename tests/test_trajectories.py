@@ -11,8 +11,11 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 import numpy as np
 import pytest
 
+from kit.linear import cell_of
 from nonconv.components.definitions import Optimizer
 from nonconv.config.spec import component_model, parameters_from
+from nonconv.engine.blocks import simulate
+from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers import OPTIMIZERS
 
@@ -81,7 +84,8 @@ def run(name: str, parameters: dict[str, Any], rates: Array, weight_decay: float
         per_step = optimizer.per_step(*(column[i] for column in columns))
         pull = (weight_decay * theta,) if optimizer.decays else ()
         direction, state = optimizer.update(per_step, state, gradient(theta, x), *pull)
-        theta = theta - rates[i] * direction
+        # Of a rule that does not do it itself, weight decay is decoupled.
+        theta = theta - (0.0 if pull else rates[i] * weight_decay * theta) - rates[i] * direction
         rows.append(optimizer.own(per_step, state, theta) if own and optimizer.own else theta)
     return np.array(rows)
 
@@ -223,11 +227,38 @@ def held(name: str) -> set[Option]:
     return {option for option in options(name) if any(parameters[option[1]] == option[2] for parameters in complete)}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", [name for name, component in OPTIMIZERS.items() if not component.defaults])
 def test_every_option_is_held(name: str) -> None:
     elsewhere = {option for option in NOT_ELSEWHERE if option[0] == name}
     assert any(case.optimizer == name for case in CASES.values())
     assert options(name) - held(name) == elsewhere
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "adamw": {"name": "adam", "weight_decay": 0.01, "decay_form": "decoupled"},
+    "nadamax": {"name": "adamax", "nesterov": True},
+}
+
+
+@pytest.mark.parametrize("name", [name for name, component in OPTIMIZERS.items() if component.defaults])
+def test_presets_are_names_for_settings(name: str, tmp_path: Path) -> None:
+    """The same bits as what they stand for, and others than what that is without them."""
+    config = {
+        "steps": 60,
+        "paths": 3,
+        "objective": {"name": "quadratic", "data": "uniform"},
+        "learning_rate": 0.1,
+        "start": 2.0,
+    }
+    stands_for = PRESETS[name]
+
+    def iterates(optimizer: Any) -> Array:
+        program = cell_of(tmp_path, config | {"optimizer": optimizer}).program
+        return simulate(program, Reference(program), 0, 3, np.zeros(1, dtype=np.uint8)).theta
+
+    assert np.array_equal(iterates(name), iterates(stands_for))
+    assert np.array_equal(iterates({"name": name, "beta1": 0.5}), iterates(stands_for | {"beta1": 0.5}))
+    assert not np.array_equal(iterates(name), iterates(stands_for["name"]))
 
 
 NOTHING = np.zeros_like(START)

@@ -45,5 +45,6 @@ OBJECTIVES.register(
         prepare=prepare,
         loss=loss,
         gradient=gradient,
+        mean_is_enough=True,  # x enters as x * theta alone
     )
 )

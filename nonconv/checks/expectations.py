@@ -21,7 +21,7 @@ from nonconv.config.document import dotted
 from nonconv.config.expect import ERROR_SLOPE, FLOORS, RATE, full_name, label
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
-from nonconv.report.run import Run, read_run
+from nonconv.report.run import LAST, Run, read_run
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.shares import share
 from nonconv.system.words import count
@@ -278,12 +278,13 @@ def _why_no_value(result: Result, name: str) -> str:
     return f"no value: {reason}" if reason else "nan"
 
 
-def _of_quantity(name: str, step: int | None, result: Result) -> tuple[str, Measured | None]:
+def _of_quantity(name: str, step: int | None, result: Result, iterate: str = LAST) -> tuple[str, Measured | None]:
     """Return the full name of a quantity with its step, and its number there; None where a cell of a sweep has none."""
-    full = full_name(name, [*result.run.quantities])
+    full = full_name(name, [known for of, known in result.run.courses if of == iterate])
     if full is None:
         return name, None
-    course = result.run.quantities[full]
+    course = result.run.courses[iterate, full]
+    full = full if iterate == LAST else f"{full} of {iterate}"
     steps = course.step.tolist()
     wanted = steps[-1] if step is None else step
     if wanted not in steps:
@@ -308,7 +309,7 @@ def _named(kind: str, prefix: str, wanted: Mapping[str, Mapping[str, float]], re
 
 def _quantity_row(kind: str, key: str, name: str, bounds: Mapping[str, Any], result: Result) -> Row:
     """Return the row of a quantity and its bounds."""
-    where, at = _of_quantity(name, bounds.get("step"), result)
+    where, at = _of_quantity(name, bounds.get("step"), result, bounds.get("iterate", LAST))
     expected, facts = f"{where} {bounds_text(bounds)}", bounds_facts(kind, bounds, "quantities.csv")
     if at is None:
         return Row(key, expected, NOT_RECORDED, "undecided", facts)

@@ -196,8 +196,7 @@ def _describe(kind: str, component: "Component") -> dict[str, Any]:
 def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
     """List the parameters of a component, its own and those that its kind adds, as texts."""
 
-    from nonconv.components.parameters import parameters_of
-    from nonconv.config.spec import common_parameters
+    from nonconv.config.spec import parameters_in_config
 
     return [
         {
@@ -206,7 +205,7 @@ def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
             "allowed": p.allowed,
             "meaning": p.meaning,
         }
-        for p in [*parameters_of(component.parameters), *common_parameters(kind)]
+        for p in parameters_in_config(kind, component)
     ]
 
 

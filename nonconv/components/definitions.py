@@ -116,6 +116,8 @@ class Component:
     check: parameters -> complaints about parameters that are each allowed but do not go together.
     load: (parameters, Files) -> the parameters as the component's other functions take them, with what files hold. None:
         they take the parameters as they are.
+    defaults: names and values of parameters, its own or those of its kind, that have another default here: what makes a preset,
+        a name for settings of another component, which its `form` returns.
     complete: parameters -> the same with what a config may leave out and only code can find, as a derivative. It becomes part
         of the resolved config. Raises Unusable. None: there is nothing to find.
     """
@@ -126,6 +128,7 @@ class Component:
     check: Callable[[Parameters], list[Complaint]] = _no_complaints
     load: Callable[[Parameters, Files], Any] | None = None
     complete: Callable[[Parameters], Any] | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
 
     @property
     def summary(self) -> str:

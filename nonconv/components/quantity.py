@@ -82,6 +82,7 @@ class Quantity(Component):
     steps: (parameters, record, steps of the run) -> the steps that its numbers are about, rising.
     measure: (parameters, seen) -> numbers (len(steps), paths). None: they are the distances that every run keeps.
     every_path: whether all paths are measured, or only the first ones, since each takes a simulation of its own.
+    of_averages: whether it is measured of averages of iterates too: it looks at recorded steps alone.
     """
 
     kind: Kind
@@ -92,6 +93,7 @@ class Quantity(Component):
     steps: Callable[[Parameters, Steps, int], Steps] = lambda parameters, record, steps: record
     measure: Callable[[Parameters, Seen], Array] | None = None
     every_path: bool = False
+    of_averages: bool = False
 
 
 class Asked(NamedTuple):

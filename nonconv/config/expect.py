@@ -97,6 +97,9 @@ class OfQuantity(Part):
     """Where a quantity must lie at one of its steps."""
 
     name: Annotated[str, Len(1), Words(A_QUANTITY), Doc("which one; `: xi` may be left out where there is one xi")]
+    iterate: Annotated[str | None, Len(1), Words("one of the config's iterates"), Doc("of which iterate; last if left out")] = (
+        None
+    )
     step: Annotated[int | None, Interval(ge=1), Doc("one of its steps; the last if left out")] = None
     above: Above = None
     below: Below = None
@@ -305,13 +308,15 @@ def label(xi: Any) -> str:
 class Recorded(NamedTuple):
     """What a run records: the labels of its xi, the recorded steps, the names of its quantities and of those with finals.
 
-    domain: whether it has one.
+    iterates: their names, the last one first. of_averages: the quantities that averages have too. domain: whether there is one.
     """
 
     labels: Sequence[str]
     steps: Sequence[int]
     quantities: Sequence[str] = ()
     means: Sequence[str] = ()
+    iterates: Sequence[str] = ("last",)
+    of_averages: Sequence[str] = ()
     domain: bool = False
 
 
@@ -362,7 +367,7 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
             yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
-    yield from _find_unknown_quantities(expect, path, recorded.quantities)
+    yield from _find_unknown_quantities(expect, path, recorded)
     for name in () if recorded.domain or not expect.outcomes else ENDS_OF_DOMAIN:
         if getattr(expect.outcomes, name) is not None:
             yield _Wrong(
@@ -370,11 +375,16 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
             )
 
 
-def _find_unknown_quantities(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
+def _find_unknown_quantities(expect: Any, path: KeyPath, recorded: Recorded) -> Iterator[_Wrong]:
     """Yield the problems of what is expected of quantities: of each name that is none of the run's."""
+    known = recorded.quantities
     for k, entry in enumerate(expect.quantity or ()):
-        if full_name(entry.name, known) is None:
-            yield from _unknown_quantity(entry.name, (*path, "quantity", k, "name"), known)
+        own = known if entry.iterate in (None, recorded.iterates[0]) else recorded.of_averages
+        if entry.iterate is not None and entry.iterate not in recorded.iterates:
+            message, allowed = f"there is no iterate {entry.iterate!r}", ", ".join(recorded.iterates)
+            yield _Wrong((*path, "quantity", k, "iterate"), message, allowed, nearest(entry.iterate, recorded.iterates))
+        elif full_name(entry.name, own) is None:
+            yield from _unknown_quantity(entry.name, (*path, "quantity", k, "name"), own)
     others = ("mse", *FLOORS)
     for k, entry in enumerate(expect.within or ()):
         if entry.quantity not in others and full_name(entry.quantity, known) is None:

@@ -88,11 +88,9 @@ SENTENCES = {
     "workers": "write it on the command line: --workers N",
 }
 """What to write instead of a key that is no key under another name."""
-DECOUPLED = "write {name: adam, weight_decay: 0.01}"
 NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "optimizer": {
-        "adamw": ("adam", DECOUPLED),
-        "nadamax": ("adamax", "write {name: adamax, nesterov: true}"),
+        "nadamw": ("nadam", "write {name: nadam, weight_decay: 0.01}"),
         "signsgd": ("sign_descent", ""),
         "sign": ("sign_descent", ""),
         "schedulefree": ("schedule_free_sgd", ""),
@@ -132,6 +130,9 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "objective": {
         "linearregression": ("linear_model", ""),
         "leastsquares": ("linear_model", ""),
+        "ridge": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "ridgeregression": ("linear_model", "write {name: linear_model, weight_decay: 0.1, data: ...}"),
+        "softmaxregression": ("linear_model", "write {name: linear_model, loss: cross_entropy, data: ...}"),
         "logisticregression": ("linear_model", "write {name: linear_model, loss: logistic, data: ...}"),
         "network": ("mlp", ""),
         "neuralnetwork": ("mlp", ""),

@@ -45,6 +45,8 @@ LARGEST = 10**12
 """The largest count of paths or steps."""
 MOST_RECORDED = 100_000
 """The most recorded steps."""
+MOST_STATES = 32
+"""The longest list of states."""
 MOST_QUANTITIES = 32
 """The longest list of quantities."""
 CATALOGUES = 8
@@ -190,7 +192,7 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
         validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
-    for parameter in [*parameters_of(component.parameters), *common_parameters(kind)]:
+    for parameter in parameters_in_config(kind, component):
         fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
     model: type[BaseModel] = create_model(
         f"{kind}_{component.name}",
@@ -205,6 +207,12 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
 
 _OF_MODELS: WeakKeyDictionary[type[BaseModel], Component] = WeakKeyDictionary()
 """The component that a model was made for."""
+
+
+def parameters_in_config(kind: str, component: Component) -> list[Parameter]:
+    """List the parameters that a config can give a component, its own and those common to its kind, with their defaults."""
+    every, defaults = [*parameters_of(component.parameters), *common_parameters(kind)], dict(component.defaults)
+    return [replace(p, default=defaults[p.name]) if p.name in defaults else p for p in every]
 
 
 def common_parameters(kind: str) -> list[Parameter]:
@@ -385,7 +393,7 @@ class Record(Part):
     every: Annotated[int | None, Interval(ge=1, le=LARGEST), Doc("its multiples are recorded, as the ends of epochs")] = None
     state: Annotated[
         tuple[Annotated[str, Len(1)], ...] | None,
-        Len(1),
+        Len(1, MOST_STATES),
         Words("a list of names of the optimizer's state, as m and v, and of v_hat, effective_rate and the like"),
         Doc("what is kept of the optimizer on the paths that are kept"),
     ] = None

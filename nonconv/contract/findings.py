@@ -150,4 +150,4 @@ OF_CLASS: dict[type[Component], dict[str, Check]] = {Coupled: OF_NETWORKS, Initi
 
 def checks_of(kind: str, component: Component) -> dict[str, Check]:
     """Return the checks of a component, by what holds when they pass."""
-    return OF_CLASS.get(type(component), CHECKS[kind])
+    return OF_CLASS.get(type(component), CHECKS.get(kind, {}))

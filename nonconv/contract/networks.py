@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Known, Shape
+from nonconv.components.definitions import Chosen, Configured, Coupled, Dataset, Initialisation, Known, Shape, Truth
 from nonconv.contract.broken import Broken, Check, demand_same_bits, slow
 from nonconv.datasets.teacher import TEACHER, Teacher
 from nonconv.engine.blocks import simulate
@@ -22,8 +22,8 @@ from nonconv.objectives.mlp import MLP, Mlp
 from nonconv.optimizers.sgd import SGD, Sgd
 
 SEED, STEPS, PATHS, BATCH = 3, 8, 13, 3
-LANES, EXAMPLES, BEYOND = 2, 12, 5
-"""Paths and examples at once, and columns of every array that do not belong to them."""
+LANES, EXAMPLES, TRUE_EXAMPLES, BEYOND = 2, 12, 20_000, 5
+"""Paths and examples at once, examples for moments, and columns of every array that do not belong to them."""
 MOST_COORDINATES = 60
 """At most this many coordinates of a network are compared with differences."""
 TAUGHT = (Teacher(inputs=3, outputs=2), Teacher(inputs=2), *(Teacher(inputs=2, outputs=k, labels="classes") for k in (2, 3)))
@@ -156,6 +156,35 @@ def _sample_compiles(component: Dataset, h: Any) -> None:
     """Check that both engines learn the same bits from the examples."""
     network = Chosen(MLP, Mlp(None, hidden=(2,), activation="tanh"))
     _compare_engines(_program(network, Chosen(component, h)), component.sample)
+
+
+@slow
+def _truth_fits(component: Dataset, h: Any) -> None:
+    """Check a stated truth against examples: moments of features, and residuals that features do not tell."""
+    truth, shape = component.truth(h), component.shape(h)
+    if truth is None:
+        return
+    sizes = [(shape.targets, shape.features), (shape.targets,), *[(shape.features,)] * 3]
+    if not isinstance(truth, Truth) or [np.shape(part) for part in truth[:5]] != sizes:
+        raise Broken("truth must return Truth, its arrays (targets, features), (targets,) and (features,)", component.truth)
+    x, y = _draw_examples(component, h, _uniforms(component, h, TRUE_EXAMPLES))
+    away, fitted = x - truth.mean[:, None], truth.weight @ x + truth.bias[:, None]
+    residual = y - (1.0 / (1.0 + np.exp(-fitted)) if shape.classes else fitted)
+    if not np.all(np.isfinite(residual)):  # as of classes without noise, whose log odds are infinite
+        return
+    spread = np.sqrt(truth.variance)[:, None]
+    for what, numbers, expected in (
+        ("mean", away, np.zeros(shape.features)),
+        ("variance", away**2, truth.variance),
+        ("fourth", away**4, truth.fourth),
+        ("weight and bias", residual, np.zeros(shape.targets)),
+        ("weight", (residual[:, None] * (away / spread)[None]).reshape(-1, x.shape[1]), 0.0),
+        *([] if shape.classes else [("noise", residual**2, np.full(shape.targets, truth.noise))]),
+    ):
+        se = numbers.std(axis=1) / math.sqrt(TRUE_EXAMPLES)
+        rounding = 1e-9 * np.abs(numbers).max(axis=1) + 1e-12 * np.abs(y).max()
+        if not np.all(np.abs(numbers.mean(axis=1) - expected) <= 5.0 * se + rounding):
+            raise Broken(f"truth states another {what} than examples have", component.truth)
 
 
 # Networks
@@ -329,6 +358,7 @@ OF_DATASETS: dict[str, Check] = {
     "sample writes n columns and no more": _sample_writes,
     "an example depends on its uniforms alone": _sample_is_elementwise,
     "compiled samples equal NumPy's": _sample_compiles,
+    "a stated truth is that of examples": _truth_fits,
 }
 OF_NETWORKS: dict[str, Check] = {
     "groups cover every coordinate": _groups_cover,

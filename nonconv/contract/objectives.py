@@ -110,10 +110,25 @@ def _minimizer_is_stationary(component: Objective, h: Any) -> None:
                 raise Broken(what, stated)
 
 
+def _mean_is_enough(component: Objective, h: Any) -> None:
+    """Check that the gradient is affine in x where the objective says that the mean of the data is enough."""
+    if not component.mean_is_enough:
+        return
+    dim = dim_of(component, h)
+    for j in range(dim):
+        k = entry_of(component, h, dim, j)
+        low, middle, high = (component.gradient(k, POINTS, x) for x in (-1.0, 0.5, 2.0))
+        bent = np.abs(low - 2.0 * middle + high) > 1e-9 * (np.abs(low) + np.abs(middle) + np.abs(high))
+        if bent.any():
+            at = POINTS[np.broadcast_to(bent, POINTS.shape)][0]
+            raise Broken(f"mean_is_enough, but at theta = {at:g} it is not affine in x", component.gradient)
+
+
 OF_OBJECTIVES: dict[str, Check] = {
     "constants have one entry per coordinate": constants_fit,
     "compiled gradient equals NumPy's": _gradient_compiles,
     "gradient is the derivative of loss": _gradient_is_derivative,
     "curvature is the derivative of gradient": _curvature_is_derivative,
     "the mean gradient at the minimizer is 0": _minimizer_is_stationary,
+    "the mean of the data is enough": _mean_is_enough,
 }

@@ -2,23 +2,38 @@
 
 import numpy as np
 
-from nonconv.engine.program import Program, Slice
+from nonconv.engine.moving import Moving
+from nonconv.engine.program import Slice
+from nonconv.engine.reference import Draws
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.rng import key, uniforms
+from nonconv.numerics.rng import uniforms
 
 
-def drawn(program: Program, piece: Slice, first: int, paths: int) -> Array:
-    """Return what paths first, ..., first + paths - 1 sample at the steps of a slice, of a separable objective.
+def drawn(moving: Moving, piece: Slice) -> Array:
+    """Return what the paths sample at the steps of a slice, of a separable objective, shape (samples, dim, paths).
 
-    Shape (samples, dim, paths), step after step; `piece.batch_size` says how many each step has.
+    Step after step; `piece.batch_size` says how many each step has. moving: the paths, wherever they are.
     """
-    law, number, per_sample = program.data.component, int(piece.batch_size.sum()), program.draws_per_sample
-    u = uniforms(key(program.seed, "data"), piece.first_draw, number * per_sample, first, paths)
+    program, batch = moving.program, piece.batch_size
+    law, per_sample, paths = program.data.component, program.draws_per_sample, moving.theta.shape[1]
+    number = int(batch.sum())
     # A law without draws returns its number, whatever it is given.
-    by_sample = u.reshape(number, per_sample, paths) if per_sample else np.zeros((number, 1, paths))
-    found = np.empty((number, program.dim, paths))
+    u = _uniforms(moving, piece).reshape(number, per_sample, paths) if per_sample else np.zeros((number, 1, paths))
+    found = np.empty((len(u), program.dim, paths))
     with np.errstate(all="ignore"):
         for j in range(program.dim):
             constants = law.constants(*(field[j] for field in program.data.constants))
-            found[:, j] = law.sample(constants, by_sample[:, j if law.draws == "each" else 0])
+            found[:, j] = law.sample(constants, u[:, j if law.draws == "each" else 0])
+        if program.supply.drift:
+            n = np.arange(piece.first_step, piece.first_step + len(batch), dtype=np.float64)
+            found += np.repeat(program.supply.drift(n), batch)[:, None, None]
     return found
+
+
+def _uniforms(moving: Moving, piece: Slice) -> Array:
+    """Return the uniforms of all samples of a slice, (samples * draws, paths)."""
+    program, batch, paths = moving.program, piece.batch_size, moving.theta.shape[1]
+    if program.supply.order == "with_replacement" and program.supply.hold == 1:
+        return uniforms(moving.key, piece.first_draw, int(batch.sum()) * program.draws_per_sample, moving.first, paths)
+    draws = Draws(program, moving.motion(piece, moving.theta, moving.state))
+    return np.concatenate([draws.of_step(piece.first_step + t, samples) for t, samples in enumerate(batch.tolist())])

@@ -55,6 +55,7 @@ from nonconv.experiment.schedules import (
     find_period,
     make_drift,
     make_rate,
+    with_data,
 )
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import blaming, refusal
@@ -170,7 +171,7 @@ class _Binding:
         model, steps = self.model, self.model.steps
         paths = model.paths if isinstance(model.paths, int) else model.paths.max
         drift = getattr(getattr(model.objective, "data", None), "drift", None)
-        domain, supply, noise, modifiers = self._domain(), self._supply(), self._choose_noise(), self._modifiers()
+        domain, supply, noise, modifiers = self._domain, self._supply(), self._choose_noise(), self._modifiers()
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         iterates = self._choose_iterates()
         model = self.model  # with the start that was chosen
@@ -178,7 +179,10 @@ class _Binding:
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         self._check_values("learning_rate", rate)
         self._check_values("batch_size", batch)
+        moving = self._choose("drift", drift) if drift else None
         period = find_period(rate, batch, steps)
+        if not (self.learning and supply.order == "epochs"):  # passes of networks are many, and long
+            period = with_data(period, supply, describe_schedule(batch, CONSTANT_BATCH, 1.0).constant, moving, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
@@ -187,7 +191,13 @@ class _Binding:
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
             recorded = Recorded(
-                [x.label for x in xi], record.tolist(), quantities.names(asked, xi), quantities.means(asked), domain is not None
+                [x.label for x in xi],
+                record.tolist(),
+                quantities.names(asked, xi),
+                quantities.means(asked),
+                iterates.labels,
+                quantities.names_of_averages(asked, xi),
+                domain is not None,
             )
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
@@ -245,7 +255,7 @@ class _Binding:
             plugins=self.document.catalogue.plugins,
             swept=model.sweep is not None,
             iterates=iterates.labels,
-            drift=describe_schedule(self._choose("drift", drift), CONSTANT_RATE, -np.inf).limits if drift else None,
+            drift=describe_schedule(moving, CONSTANT_RATE, -np.inf).limits if moving else None,
             quantities=asked,
             best=self._best if asked else None,
             states=states,
@@ -304,6 +314,8 @@ class _Binding:
         elif part is not None and part.order not in (None, "with_replacement") and self.loaded is not None:
             order, rows = part.order, data.rows(self.loaded)
             self._check_order(order, rows)
+        if drift:
+            self._check_values("drift", self._choose("drift", drift), (*DATA_PATH, "drift"))
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
 
     def _check_order(self, order: Order, rows: int) -> None:
@@ -343,8 +355,9 @@ class _Binding:
         l2, decay = (part.weight_decay if (part.decay_form == "l2") is wanted else None for wanted in (True, False))
         return Modifiers(part.clip_value, part.clip_norm, part.clip_eps or 0.0, l2 or None, decay or None)
 
+    @cached_property
     def _domain(self) -> tuple[Array, Array] | None:
-        """Return the least and the largest iterates, (dim,) each; None if all numbers are allowed."""
+        """The least and the largest iterates, (dim,) each; None if all numbers are allowed."""
         domain, path = self.model.domain, ("domain",)
         if domain is None:
             return None
@@ -415,6 +428,8 @@ class _Binding:
         component, h = self.objective
         if self.learning:
             return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+        if getattr(getattr(self.model.objective, "data", None), "drift", None):
+            return False  # F is another one at each step
         return not component.mean_is_enough or self._law is None or self._law.has_mean
 
     @cached_property
@@ -464,7 +479,7 @@ class _Binding:
             return ((),) * self.dim
         self._stated_minimizer()  # of the right shape
         bound = Configured(objective, h, objective.prepare(h, self.dim))
-        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law)
+        return find_minima(bound, Configured(data, self.loaded, data.prepare(self.loaded, self.dim)), self._law, self._domain)
 
     @property
     def seeks(self) -> bool:
@@ -473,11 +488,13 @@ class _Binding:
 
     def _needs_minima(self, xi: Sequence[str]) -> bool:
         """Return whether the minima are of use: the objective has several, or a xi of the config rests on them."""
-        closed = self.objective.component.minimizer is not None
-        return self.seeks or "nearest_minimum" in xi or ("minimizer" in xi and not closed)
+        return self.seeks or "nearest_minimum" in xi or ("minimizer" in xi and self._stated_minimizer() is None)
 
     def _stated_minimizer(self) -> Array | None:
-        """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError."""
+        """Return the minimizer that the objective has in closed form, shape (dim,); None if it has none. Raises PluginError.
+
+        None as well where it is not finite, or outside of the domain.
+        """
         make: Callable[..., Array] | None = self.objective.component.minimizer
         if self.learning:
             return None if isinstance(self._coupled_minimizer, str) else self._coupled_minimizer
@@ -486,12 +503,18 @@ class _Binding:
         point = make(self.objective.parameters, self._law)
         if getattr(point, "shape", None) != (self.dim,):
             raise refusal(make, f"minimizer must return an array of {self.dim} numbers")
-        return point if np.isfinite(point).all() else None
+        return point if np.isfinite(point).all() and self._is_inside(point) else None
+
+    def _is_inside(self, point: Array) -> bool:
+        """Return whether a point (dim,) is in the domain."""
+        return self._domain is None or bool(np.all((self._domain[0] <= point) & (point <= self._domain[1])))
 
     def _find_minimizer(self, wanted: bool) -> Array | None:
         """Return the one minimizer, shape (dim,): in closed form or, if it is wanted, found numerically; None without one."""
         stated = self._stated_minimizer()
-        return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks) else stated
+        # On a domain that it is outside of, the minimizer that an objective states is at an end.
+        moved = self._domain is not None and self.objective.component.minimizer is not None
+        return unique_minimizer(self.minima) if stated is None and (wanted or self.seeks or moved) else stated
 
     @cached_property
     def _coupled_minimizer(self) -> Array | str:
@@ -502,8 +525,7 @@ class _Binding:
         point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
-        domain = self._domain()
-        if not isinstance(point, str) and domain is not None and not np.all((domain[0] <= point) & (point <= domain[1])):
+        if not isinstance(point, str) and not self._is_inside(point):
             return "that of all numbers lies outside of the domain, and that of the domain is not computed"
         return point
 
@@ -526,12 +548,12 @@ class _Binding:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")
 
-    def _check_values(self, kind: str, schedule: Chosen) -> None:
-        """Complain if a schedule is at some step of the run not what its kind takes."""
+    def _check_values(self, kind: str, schedule: Chosen, path: KeyPath = ()) -> None:
+        """Complain if a schedule is at some step of the run not what its kind takes. path: where it is; its kind by default."""
         misfit = find_misfit(kind, schedule, self.model.steps)
         if misfit:
             step, value = misfit
-            self._complain((kind, "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
+            self._complain((*(path or (kind,)), "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""
@@ -730,7 +752,7 @@ class _Binding:
             if isinstance(why, str) and (sound or self.objective.component.minimizer is None):
                 self._complain(path, f"{name} has no {why and 'known '}minimizer{why and f': {why}'}", others)
         elif sound and self._law and (value == "nearest_minimum" or self._find_minimizer(wanted=True) is None):
-            what, allowed = complaint_of(name, value, self.minima, self._law)
+            what, allowed = complaint_of(name, value, self.minima, self._law, self._domain)
             if what:
                 self._complain(path, what, f"{allowed}{others}")
 

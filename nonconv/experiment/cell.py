@@ -4,6 +4,7 @@ A run has one cell, a sweep has one per point of its grid. A cell holds what is 
 what is measured against (`xi`), and what is recorded. It knows nothing of how it is executed.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -175,6 +176,21 @@ class Cell:
         noisy = p.noise is not None and not p.noise.component.law(p.noise.parameters, p.dim).constant
         drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not (self.law is not None and self.law.constant)
         return not noisy and not drawn
+
+    def known_until(self, step: int) -> float:
+        """Return until which step nothing is random once all data up to `step` are known; inf if for ever.
+
+        A batch that is held is known, and so is every pass but the first if all passes have one order.
+        """
+        p = self.program
+        if self.noiseless:
+            return math.inf
+        if p.noise is not None:
+            return step
+        drawn = p.draws_up_to(step)
+        if p.supply.order == "once" and drawn >= p.supply.rows * p.draws_per_sample:
+            return math.inf
+        return p.held_until(step) if step else step
 
     @cached_property
     def length(self) -> float:

@@ -168,8 +168,9 @@ def _panels(g: Callable[[Array], Array], left: Array, right: Array) -> tuple[Arr
     """Return the integrals of g over panels (P,), their errors, and the integrals of |g|, shape (..., P) each."""
     half = (right - left) / 2.0
     u = (left + half)[:, None] + half[:, None] * NODES
-    values = g(u.ravel())
-    values = values.reshape(*values.shape[:-1], *u.shape)
+    values = np.atleast_1d(g(u.ravel()))
+    # What does not depend on the datum has one number for all.
+    values = np.broadcast_to(values, (*values.shape[:-1], u.size)).reshape(*values.shape[:-1], *u.shape)
     total = (values @ KRONROD) * half
     return total, np.abs(total - (values @ GAUSS) * half), (np.abs(values) @ KRONROD) * half
 

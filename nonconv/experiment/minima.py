@@ -36,6 +36,14 @@ MOST_REMEMBERED = 256
 """Coordinates whose minima are remembered."""
 MOST_STEPS = 200
 """Steps of a search for a root; bisection alone needs some 60."""
+MOST_GRADIENTS = 10**7
+"""Gradients of a closer look at one coordinate, after which its minima are not known: of a loss that has poles for almost every
+datum, as tan(theta x), each mean gradient takes as many panels as there may be, and is none."""
+
+
+class _TooWild(Exception):
+    """Raised where a search for minima has taken MOST_GRADIENTS."""
+
 
 Domain = tuple[Array, Array]
 """The lower and the upper ends of all coordinates, (dim,) each; infinite where there is none."""
@@ -109,11 +117,11 @@ def unique_minimizer(minima: Sequence[Minima]) -> Array | None:
     return None
 
 
-def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law) -> tuple[str, str]:
+def complaint_of(name: str, wanted: str, minima: Sequence[Minima], law: Law, domain: Domain | None = None) -> tuple[str, str]:
     """Return why `wanted`, minimizer or nearest_minimum, does not exist, and what may be asked for; empty texts if it does."""
     if not all(minima):
-        known = bool(np.isfinite(law.mean).all())
-        return f"{name} has no minimizer {'without a domain' if known else 'with these data, which have no mean'}", ""
+        why = "without a domain" if domain is None else "on this domain"
+        return f"{name} has no minimizer {why if law.has_mean else 'with these data, which have no mean'}", ""
     if wanted == "nearest_minimum" or unique_minimizer(minima) is not None:
         return "", ""
     best = next(own for own in map(lowest, minima) if len(own) > 1 or own[0].low != own[0].high)
@@ -174,6 +182,7 @@ class MeanLoss:
         self.objective, self.constants = component, component.constants(*(field[j] for field in constants))
         self.law = marginal(data, len(law.mean), j, law)
         self.low, self.high = (-math.inf, math.inf) if domain is None else (float(end[j]) for end in domain)
+        self.gradients = 0
         self.centre, self.length = _measure(self.law, float(law.mean[j]), float(law.variance[j]))
 
     @cached_property
@@ -192,6 +201,9 @@ class MeanLoss:
         def both(x: Array) -> Array:
             """Return gradients and their sizes, (2, n, K)."""
             gradients = np.broadcast_to(self.objective.gradient(self.constants, theta[:, None], x), (len(theta), len(x)))
+            self.gradients += gradients.size if law is self.law and law.values is None else 0
+            if self.gradients > MOST_GRADIENTS:
+                raise _TooWild
             return np.stack([gradients, np.abs(gradients)])
 
         law = law or self.law
@@ -223,7 +235,10 @@ class MeanLoss:
             places, signs = np.append(places, self.high), np.append(signs, 1.0)
         sure = np.flatnonzero(signs)
         found = (self.between(places, a, b) for a, b in pairwise(sure.tolist()) if signs[a] < 0.0 < signs[b])
-        return [one for one in found if one is not None]
+        try:
+            return [one for one in found if one is not None]
+        except _TooWild:
+            return []
 
     def places(self) -> Array:
         """Return where the mean gradient is looked at, rising, within the domain and at its ends."""

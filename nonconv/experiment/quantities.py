@@ -22,6 +22,10 @@ PASSAGE_TITLES = {
 }
 
 
+LAST_ITERATE = "last"
+"""The xi that each path ends at."""
+
+
 class Wrong(NamedTuple):
     """What is wrong with the value at a path of the config."""
 
@@ -56,6 +60,10 @@ def bind(models: Sequence[Any], catalogue: Any, setting: Setting) -> tuple[tuple
         path: KeyPath = ("quantities", at)
         quantity: Quantity = catalogue["quantity"][model.name]
         h, problems = _with_xi(quantity, parameters_from(quantity, model), setting, path)
+        if quantity.kind == "rate" and _xi_of(h) == LAST_ITERATE:
+            others = ", ".join(label for label in setting.xi if label != LAST_ITERATE)
+            what = "the distance from the last iterate is 0 at the end, whatever the rate"
+            problems.append(Wrong((*path, "xi"), what, others or "another xi in the config"))
         problems += [*_find_missing(quantity, h, setting, path), *_find_outside(h, setting, path)]
         wrong += problems
         if problems:
@@ -95,7 +103,7 @@ def _find_missing(quantity: Quantity, h: Any, setting: Setting, path: KeyPath) -
     name = quantity.name
     for need in quantity.needs(h):
         if need in ("minimizer", "mean gradient") and isinstance(objective, Objective) and not setting.exact:
-            found.append(Wrong(path, f"{name} needs the mean of the data, which have none"))
+            found.append(Wrong(path, f"{name} needs one F: data whose law drifts, or that have no mean, have none"))
         elif need == "minimizer" and not setting.minimizer:
             more = "; of a network risk.csv has the risk" if isinstance(objective, Coupled) else ""
             found.append(Wrong(path, f"{name} needs F*, and {objective.name} has no known minimizer here{more}"))
@@ -171,3 +179,8 @@ def exact_examples(component: Coupled, h: Any, known: Known) -> tuple[Array, Arr
     away = np.diag(np.sqrt(len(truth.mean) * truth.variance))
     x = truth.mean[:, None] + np.concatenate([away, -away], axis=1)
     return x, truth.weight @ x + truth.bias[:, None]
+
+
+def names_of_averages(asked: Sequence[Asked], xi: Sequence[Xi]) -> list[str]:
+    """Return the names of the rows that averages of iterates have."""
+    return names([one for one in asked if one.quantity.of_averages], xi)

@@ -1,5 +1,6 @@
 """The schedules of an experiment: learning rates and batch sizes as functions of the step, and what is known of them."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen, Limits, Schedule
+from nonconv.engine.program import Supply
 from nonconv.experiment.cell import Scheduled
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
@@ -85,6 +87,18 @@ def describe_schedule(schedule: Chosen, constant: Schedule, least: float, warmup
         warmup,
         bool(schedule.component.summable(schedule.parameters)),
     )
+
+
+def with_data(period: int, supply: Supply, batch: float | None, drift: Chosen | None, steps: int) -> int:
+    """Return the period of the schedules and of the data together; 0 where one is not seen.
+
+    Data repeat their pattern with each pass through rows in an order, and with each hold; and with the drift. batch: the size
+    of all batches; None if it changes, and a pass has no fixed number of steps.
+    """
+    found = math.lcm(period, supply.hold)
+    if supply.rows and batch is not None:
+        found = math.lcm(found, supply.rows // math.gcd(supply.rows, int(batch)) * supply.hold)
+    return math.lcm(found, find_period(drift, drift, steps)) if drift else found
 
 
 def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:

@@ -227,6 +227,8 @@ class _Search:
             return sum(slopes) if node.name == "+" else -slopes[0]
         if not any(slopes):
             return 0.0
+        if node.name not in ("*", "/"):
+            return math.nan
         values = [self.value(one, math.nan) for one in node.args]
         if node.name == "*" and sum(slope != 0.0 for slope in slopes) == 1:
             return math.prod(slope or value for slope, value in zip(slopes, values, strict=True))

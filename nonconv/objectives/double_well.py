@@ -95,4 +95,5 @@ DOUBLE_WELL = Objective(
     gradient=gradient,
     curvature=curvature,
     minima=minima,
+    mean_is_enough=True,
 )

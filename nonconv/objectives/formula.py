@@ -10,6 +10,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import SEARCH, Complaint, Objective, OneOf, Unusable, Written
 from nonconv.components.parameters import Words
 from nonconv.formulas.constants import Value
+from nonconv.formulas.degree import degree
 from nonconv.formulas.derivative import MOST_CHARACTERS, NoDerivative, derivative
 from nonconv.formulas.modules import field, module_of
 from nonconv.formulas.reading import Node, read_formula
@@ -98,7 +99,7 @@ def _refuse_other_gradient(h: Formula) -> None:
     made, dim = _made(h.loss, h.gradient, tuple(h.constants)), _dim(h)
     for k in {0, dim - 1}:
         own = made.constants(*(part[k] for part in prepare(h, dim)))
-        for x in DATA:
+        for x in np.array(DATA):  # NumPy's floats: of Python's, a division by 0 is an exception
             with np.errstate(all="ignore"):
                 wide, narrow = (_quotient(made, own, x, size) for size in (STEP, STEP / 2.0))
                 slope = np.broadcast_to(made.gradient(own, POINTS, x), POINTS.shape)
@@ -145,6 +146,7 @@ def _made(loss: str, gradient: str, names: tuple[str, ...]) -> Objective:
         loss=module.loss,
         gradient=module.gradient,
         minima=SEARCH,
+        mean_is_enough=degree(trees["gradient"], "x") <= 1.0,
     )
 
 

@@ -57,4 +57,5 @@ LINEAR = Objective(
     gradient=gradient,
     curvature=lambda k, theta, x: k.zero,
     minima=minima,
+    mean_is_enough=True,
 )

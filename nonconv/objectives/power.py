@@ -97,4 +97,5 @@ POWER = Objective(
     gradient=gradient,
     curvature=curvature,
     minimizer=minimizer,
+    mean_is_enough=True,
 )

@@ -60,6 +60,7 @@ QUADRATIC = Objective(
     prepare=prepare,
     loss=loss,
     gradient=gradient,
+    curvature=lambda k, theta, x: 2.0 * k.scale,
     minimizer=minimizer,
     mean_is_enough=True,
 )

@@ -8,8 +8,8 @@ from nonconv.components.registry import Registry
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adadelta import ADADELTA
 from nonconv.optimizers.adagrad import ADAGRAD
-from nonconv.optimizers.adam import ADAM, AMSGRAD
-from nonconv.optimizers.adamax import ADAMAX
+from nonconv.optimizers.adam import ADAM, ADAMW, AMSGRAD
+from nonconv.optimizers.adamax import ADAMAX, NADAMAX
 from nonconv.optimizers.ademamix import ADEMAMIX
 from nonconv.optimizers.adopt import ADOPT
 from nonconv.optimizers.modifiers import Common
@@ -30,11 +30,13 @@ OPTIMIZERS = Registry(
     ADAGRAD,
     RMSPROP,
     ADAM,
+    ADAMW,
     AMSGRAD,
     ADABELIEF,
     NADAM,
     RADAM,
     ADAMAX,
+    NADAMAX,
     ADADELTA,
     YOGI,
     ADOPT,

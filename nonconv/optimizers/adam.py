@@ -1,6 +1,7 @@
 """Adam and AMSGrad."""
 
 import math
+from dataclasses import replace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -141,6 +142,27 @@ ADAM = Optimizer(
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
     shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.v * c.correction2)),
     scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2 + c.eps_inside) + c.eps_outside), edge),
+)
+
+
+class Adamw(Adam):
+    """AdamW: adam with weight decay that is decoupled from the gradient, weight_decay: 0.01 unless told otherwise.
+
+        theta_n = (1 - rate_n weight_decay) theta_{n-1} - rate_n direction, with the direction of adam
+
+    Where implementations differ: PyTorch has weight_decay 0.01, Optax 1e-4. The paper multiplies weight_decay by the schedule
+    alone, without the rate that it starts from.
+    """
+
+
+# A name for settings: what runs is adam.
+ADAMW = replace(
+    ADAM,
+    name="adamw",
+    parameters=Adamw,
+    paper="Loshchilov & Hutter (2019), arXiv:1711.05101",
+    defaults=(("weight_decay", 0.01),),
+    form=lambda h: ADAM,
 )
 
 

@@ -1,5 +1,6 @@
 """Adamax, and its form with Nesterov's look-ahead."""
 
+from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -102,4 +103,22 @@ ADAMAX = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     stable_below=stable_below,
     scaling=Scaling(lambda c, s: 1.0 / s.u, edge),
+)
+
+
+class Nadamax(Adamax):
+    """Nadamax: adamax with nesterov: true.
+
+    Where implementations differ: PyTorch and Optax have none; it is to Adamax what Optax's nadam is to Adam.
+    """
+
+
+# A name for settings: what runs is adamax.
+NADAMAX = replace(
+    ADAMAX,
+    name="nadamax",
+    parameters=Nadamax,
+    paper="Dozat (2016), Incorporating Nesterov momentum into Adam",
+    defaults=(("nesterov", True),),
+    form=lambda h: ADAMAX,
 )

@@ -37,6 +37,7 @@ LAW = Quantity(
     parameters=Law,
     paper="Massart (1990), Ann. Probab. 18: the constant of Dvoretzky, Kiefer and Wolfowitz",
     kind="law",
+    of_averages=True,
     title=lambda h: f"law of Θₙ{'' if h.coordinate == 1 else f', coordinate {h.coordinate}'}",
     label=lambda h, xi: "law" if h.coordinate == 1 else f"law: coordinate {h.coordinate}",
     steps=chosen,

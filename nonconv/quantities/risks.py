@@ -34,6 +34,7 @@ EXCESS_RISK = Quantity(
     needs=lambda h: ("minimizer",),
     measure=lambda h, seen: seen.excess_risk(),
     every_path=True,
+    of_averages=True,
 )
 GRADIENT_NORM = Quantity(
     name="gradient_norm",
@@ -45,4 +46,5 @@ GRADIENT_NORM = Quantity(
     needs=lambda h: ("mean gradient",),
     measure=lambda h, seen: seen.squared_gradient(),
     every_path=True,
+    of_averages=True,
 )

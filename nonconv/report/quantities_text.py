@@ -3,8 +3,9 @@
 from typing import Any
 
 from nonconv.report.markup import markdown_text
-from nonconv.report.run import Run
+from nonconv.report.run import LAST, Run
 from nonconv.report.tables import QUANTITY_HEADER, interval, markdown_lines, quantity_rows
+from nonconv.results.csv_text import INFINITE
 
 MEDIAN, SHARE, CENSORED = "first_passage_median", "first_passage_share", "first_passage_censored"
 """The names of the rows of a first passage, up to the colon."""
@@ -19,7 +20,8 @@ def asked(run: Run) -> list[dict[str, Any]]:
 def findings(run: Run) -> list[str]:
     """Write a sentence per quantity."""
     found = [text for row in asked(run) if (text := _sentence(row, asked(run)))]
-    steps = f" at steps {', '.join(map(str, laws))}" if (laws := _law_steps(run)) else ""
+    laws = _law_steps(run)
+    steps = f" at step{'s' if len(laws) > 1 else ''} {', '.join(map(str, laws))}"
     return [*found, *([f"The law of Θₙ{steps} is in law.csv and figures/law.png."] if laws else [])]
 
 
@@ -63,16 +65,20 @@ def _rate(row: dict[str, Any]) -> str:
     """Write the sentence of a rate."""
     note = f"; {row['note']}" if row["note"] else ""
     if row["value"] is None:
-        return f"Rate of E|Θ − {row['xi']}|² per step: unknown, {row['reason']}."
+        why = row["reason"].partition(": ")[2] if row["status"] == INFINITE else row["reason"]
+        what = "none, since that is infinite" if row["status"] == INFINITE else "unknown"
+        return f"Rate of E|Θ − {row['xi']}|² per step: {what}, {why}."
     ends = f" ({row['ci_low']:.6g} to {row['ci_high']:.6g})" if row["ci_low"] is not None else ""
     why = f"; no interval: {row['reason']}" if row["reason"] else ""
-    what = f"E|Θ − {row['xi']}|² changes by the factor {row['value']:.6g}{ends} per step"
+    of = "" if row["iterate"] == LAST else f" of {row['iterate']}"
+    what = f"E|Θ − {row['xi']}|²{of} changes by the factor {row['value']:.6g}{ends} per step"
     return f"Rate: {what} up to step {row['step']}{note}{why}."
 
 
 def name_of(row: dict[str, Any]) -> str:
     """Name a quantity for people: `E F(Θₙ) − F* (excess_risk)`."""
-    return f"{row['title'].replace('ξ', row['xi'] or 'ξ')} ({row['quantity'].partition(': ')[0]})"
+    of = "" if row["iterate"] == LAST else f", {row['iterate']}"
+    return f"{row['title'].replace('ξ', row['xi'] or 'ξ')} ({row['quantity'].partition(': ')[0]}{of})"
 
 
 def value_text(row: dict[str, Any]) -> str:

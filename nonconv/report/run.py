@@ -80,14 +80,19 @@ class Run:
     medians: dict[str, Errors] = field(default_factory=dict)
 
     @cached_property
-    def quantities(self) -> dict[str, Course]:
-        """The rows of quantities.csv by the name of the quantity. Raises UsageError for a damaged file."""
+    def courses(self) -> dict[tuple[str, str], Course]:
+        """The rows of quantities.csv by iterate and quantity. Raises UsageError for a damaged file."""
         every = read_columns(self.folder / "quantities.csv")
-        places: dict[str, list[int]] = {}
-        for k, name in enumerate(every["quantity"]):
-            places.setdefault(name, []).append(k)
+        places: dict[tuple[str, str], list[int]] = {}
+        for k, names in enumerate(zip(every["iterate"], every["quantity"], strict=True)):
+            places.setdefault(names, []).append(k)
         step, numbers = every.integers("step"), [every.numbers(name) for name in Course._fields[1:]]
-        return {name: Course(step[own], *(column[own] for column in numbers)) for name, own in places.items()}
+        return {names: Course(step[own], *(column[own] for column in numbers)) for names, own in places.items()}
+
+    @property
+    def quantities(self) -> dict[str, Course]:
+        """Those of the last iterate, by the name of the quantity."""
+        return {name: course for (iterate, name), course in self.courses.items() if iterate == LAST}
 
     @property
     def counted_paths(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from nonconv.report.sweep_result import ENDS, SweepResult
 from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
 from nonconv.results.sweep_files import FAILED
+from nonconv.statistics.decision import INFINITE_SQUARES
 
 TEXTS = ("cell", "status", "verdict", "reason")
 """Columns that are text even where they look like numbers: an id may have digits alone."""
@@ -62,9 +63,11 @@ def _row(result: SweepResult, k: int, keys: list[str], measured: list[str]) -> l
 
 
 def _mean(result: SweepResult, k: int, name: str) -> str:
-    """Write a column with its interval: `0.0342 ± 0.0011`, or `overflow` or `nan`."""
+    """Write a column with its interval: `0.0342 ± 0.0011`, or `overflow`, `nan` or `infinite`."""
     column = result.columns
     text = column[name][k]
+    if not text and name.startswith("mse_") and column["reason"][k].startswith(INFINITE_SQUARES):
+        return "infinite"
     if text in ("", "inf", "nan"):
         return {"inf": "overflow"}.get(text, text)
     low, high = (column[f"{name}_{end}"][k] for end in ("low", "high"))

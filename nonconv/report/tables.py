@@ -8,7 +8,7 @@ from typing import Any
 
 from nonconv.faults.errors import UsageError
 from nonconv.report.markup import latex_text, markdown_cell
-from nonconv.report.run import Run
+from nonconv.report.run import LAST, Run
 from nonconv.results.columns import read_columns
 from nonconv.results.csv_text import INFINITE
 from nonconv.system.words import count
@@ -56,7 +56,8 @@ def _quantity_row(row: dict[str, Any]) -> list[str]:
     low, high = (row[name] for name in ("ci_low", "ci_high"))
     ends = "" if low is None and high is None else f"{_end(low)} to {_end(high)}"
     value = known if row["value"] is None else f"{row['value']:.5g}"
-    return [row["quantity"], str(row["step"]), value, ends, str(row["n"])]
+    name = row["quantity"] if row["iterate"] == LAST else f"{row['quantity']} ({row['iterate']})"
+    return [name, str(row["step"]), value, ends, str(row["n"])]
 
 
 def _end(end: float | None) -> str:

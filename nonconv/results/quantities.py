@@ -13,15 +13,14 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
-from nonconv.results.csv_text import as_csv, number, status
+from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.quantiles import quantile, quantiles
-from nonconv.statistics.quantity_values import finals, histogram, law_numbers, values
+from nonconv.statistics.quantity_values import Value, finals, histogram, law_numbers, values
 from nonconv.statistics.tally import Tally
 
 COLUMNS = ("step", "iterate", "quantity", "value", "se", "ci_low", "ci_high", "n", "n_finite")
 LAW_COLUMNS = ("step", "iterate", "coordinate", "low", "high", "share", "below", "below_low", "below_high", "n", "n_finite")
-LAST = "last"
-"""The iterate that a config's quantities are of."""
 LEVELS = {"q50": 0.5, "q90": 0.9, "q99": 0.99}
 """Shares of the paths that are at most as far from xi, by name."""
 
@@ -31,11 +30,12 @@ def quantities_csv(cell: Cell, tally: Tally) -> bytes:
 
     A quantile is called by its level and the label of xi: `q50: minimizer`.
     """
-    quantiles_of_each = (_rows(cell, own, label) for label, own in zip(cell.iterates, tally.views, strict=True))
-    return as_csv(COLUMNS, chain(*quantiles_of_each, _asked_rows(cell, tally)))
+    views = list(zip(cell.iterates, tally.views, strict=True))
+    quantiles_of_each = (_rows(cell, own, label) for label, own in views)
+    return as_csv(COLUMNS, chain(*quantiles_of_each, *(_asked_rows(cell, own, label) for label, own in views)))
 
 
-def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
+def _asked_rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:
     """Yield COLUMNS of each quantity that the config asks for, but for quantiles that are there already.
 
     Where there is no interval its ends are empty, and so is a value that is not known, as a median that was not reached.
@@ -45,7 +45,7 @@ def _asked_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
             if row.name.partition(": ")[0] not in LEVELS:
                 unknown = row.reason and not math.isfinite(row.value)
                 interval = ("" if math.isnan(end) or (math.isinf(end) and end != row.value) else end for end in row[3:6])
-                yield row.step, LAST, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
+                yield row.step, iterate, row.name, "" if unknown else row.value, *interval, row.n, row.n_finite
 
 
 def law_csv(cell: Cell, tally: Tally) -> bytes:
@@ -53,11 +53,12 @@ def law_csv(cell: Cell, tally: Tally) -> bytes:
 
     An open end is empty.
     """
-    return as_csv(LAW_COLUMNS, _law_rows(cell, tally))
+    views = zip(cell.iterates, tally.views, strict=True)
+    return as_csv(LAW_COLUMNS, chain(*(_law_rows(cell, own, label) for label, own in views)))
 
 
-def _law_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
-    """Yield LAW_COLUMNS."""
+def _law_rows(cell: Cell, tally: Tally, iterate: str) -> Iterator[tuple[Any, ...]]:
+    """Yield LAW_COLUMNS of one iterate."""
     for k, asked in enumerate(cell.quantities):
         if asked.quantity.kind == "law":
             steps = asked.quantity.steps(asked.parameters, cell.program.record, cell.program.steps).tolist()
@@ -65,7 +66,7 @@ def _law_rows(cell: Cell, tally: Tally) -> Iterator[tuple[Any, ...]]:
                 for found in histogram(numbers):
                     low, high = ("" if math.isinf(end) else end for end in found[:2])
                     finite = int(np.isfinite(numbers).sum())
-                    yield step, LAST, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
+                    yield step, iterate, asked.parameters.coordinate, low, high, *found[2:], len(numbers), finite
 
 
 def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
@@ -76,10 +77,18 @@ def files(cell: Cell, tally: Tally) -> dict[str, bytes]:
     return found
 
 
+def _status(row: Value) -> str:
+    """Say what a value is that JSON has as null: one that is not known, or that is infinite for every sample."""
+    if row.reason.startswith(IT_IS_INFINITE):
+        return INFINITE
+    return "unknown" if row.reason and not math.isfinite(row.value) else status(row.value)
+
+
 def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
     """Return what the run ends with of each quantity that the config asks for, as JSON has it."""
     return [
         {
+            "iterate": iterate,
             "quantity": row.name,
             "name": asked.quantity.name,
             "kind": asked.quantity.kind,
@@ -87,7 +96,7 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
             "xi": asked.xi,
             "step": row.step,
             "value": number(row.value),
-            "status": "unknown" if row.reason and not math.isfinite(row.value) else status(row.value),
+            "status": _status(row),
             "se": number(row.se),
             "ci_low": number(row.low),
             "ci_high": number(row.high),
@@ -96,7 +105,8 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
             "reason": row.reason,
             "note": row.note,
         }
-        for asked, row in finals(cell, tally)
+        for iterate, own in zip(cell.iterates, tally.views, strict=True)
+        for asked, row in finals(cell, own)
     ]
 
 

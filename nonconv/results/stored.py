@@ -60,6 +60,7 @@ class Failure(TypedDict):
 class QuantityEnd(TypedDict):
     """What a run ends with of a quantity that its config asks for."""
 
+    iterate: str
     quantity: str
     name: str
     kind: str

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from nonconv.components.quantity import LAST
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
@@ -69,9 +70,14 @@ def _ends(read: Read, folder: Path) -> Ends:
 
 def as_ends(names: list[str], numbers: Array, summary: Mapping[str, Any], quantities: Mapping[str, Array]) -> Ends:
     """Return what paths end with. names: of the rows of numbers. quantities: those that a config asks for, (paths,) each."""
-    withheld = {row["quantity"]: row["reason"] for row in summary.get("quantities", ()) if row["reason"]}
+    withheld = {row["quantity"]: row["reason"] for row in _of_last(summary) if row["reason"]}
     every = [*numbers, *quantities.values()]
     return Ends([*names, *quantities], every, summary.get("without_interval", {}) | withheld, tuple(quantities))
+
+
+def _of_last(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what the last iterate ends with of each quantity that a config asks for."""
+    return [row for row in summary.get("quantities", ()) if row["iterate"] == LAST]
 
 
 def _quantity_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
@@ -158,7 +164,7 @@ def _measured_columns(result: Result) -> dict[str, Any]:
         )
     for name, slope in verdict["slopes"].items():
         found |= _interval_columns(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
-    for row in summary.get("quantities", ()):
+    for row in _of_last(summary):
         numbers = [NOT_FINITE.get(row["status"], row["value"]), row["se"], row["ci_low"], row["ci_high"]]
         found |= _interval_columns(row["quantity"], numbers)
     return found | _network_columns(result)

@@ -11,6 +11,7 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Limits, Schedule
 from nonconv.components.registry import Registry
+from nonconv.schedules.formula import FORMULA
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 Value = Annotated[float, Doc("what is added")]
@@ -79,4 +80,4 @@ PIECEWISE = Schedule(
     limits=lambda h: Limits(h.values[-1], h.values[-1]),
 )
 
-DRIFTS = Registry("drift", "drifts", LINEAR, SINE, POWER, PIECEWISE)
+DRIFTS = Registry("drift", "drifts", LINEAR, SINE, POWER, PIECEWISE, FORMULA)

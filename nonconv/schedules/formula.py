@@ -58,7 +58,9 @@ def check(h: Formula) -> list[Complaint]:
 def value(h: Formula, n: Array) -> Array:
     """Return the formula at steps n (steps,), whatever it is there; nan and infinities among it."""
     function, constants = _function(h.value, tuple(h.constants))
-    given = constants(**{field(name): number for name, number in h.constants.items()}) if h.constants else constants(0.0)
+    # NumPy's floats: of Python's, a division by 0 is an exception.
+    numbers = {field(name): np.float64(number) for name, number in h.constants.items()}
+    given = constants(**numbers) if numbers else constants(0.0)
     with np.errstate(all="ignore"):
         return np.array(np.broadcast_to(np.asarray(function(given, n), dtype=np.float64), n.shape))
 

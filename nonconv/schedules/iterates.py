@@ -18,7 +18,7 @@ class Last(NamedTuple):
     """The last iterate, theta_n itself."""
 
 
-LAST = Iterate(name="last", parameters=Last, paper="")
+LAST = Iterate(name="last", parameters=Last, paper="the iterate of the rule itself")
 
 
 class Own(NamedTuple):

@@ -7,6 +7,8 @@ from nonconv.experiment.structure import Structure
 Answer = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 State = Literal["stands", "grows", "falls", "vanished", "unclear"]
 
+INFINITE_SQUARES = "E|Θ − ξ|² is infinite for every ξ that is a point"
+"""Begins the reason of a verdict where floors, which are means of squares, say nothing."""
 IT_IS_INFINITE = "it is infinite: "
 """Begins the reason of a mean that has no value at all."""
 LEAST_SHARE = 1.0 / 3.0

@@ -21,6 +21,7 @@ from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
+from nonconv.theory.limit_point import is_pinned
 from nonconv.theory.moments import (
     finite_moments,
     growth,
@@ -29,6 +30,7 @@ from nonconv.theory.moments import (
     is_away_from_start,
     keeps_moments,
     law_of,
+    power_is_infinite,
     squares_are_infinite,
 )
 from nonconv.theory.multiplication import multiplied
@@ -48,6 +50,10 @@ SAME = 1e-12
 
 Reasons = NDArray[np.object_]
 """Why a mean has no interval, a text per mean; empty where it has one."""
+
+
+NOTHING_RANDOM = "twins share all that is known when they branch, and until this step nothing else is random: 0 proves nothing"
+"""Of a twin floor that is 0 because of the order or the hold of the data."""
 
 
 class Intervals(NamedTuple):
@@ -83,7 +89,7 @@ def error_intervals(cell: Cell, tally: Tally) -> Intervals:
     infinite = tally.errors.n == tally.errors.n_finite  # a mean that overflows says so itself
     for k, whose in enumerate(infinite_errors(cell)):
         infinite[k] &= whose != ""
-        reasons[k, infinite[k]] = _infinite(cell, whose) if whose else ""
+        reasons[k, infinite[k]] = why_infinite(cell, whose) if whose else ""
     # At the last step the distance to the last iterate is 0 by definition.
     at_the_end = [xi.label == "last" for xi in cell.xi]
     reasons[at_the_end, -1], infinite[at_the_end, -1] = "", False
@@ -108,7 +114,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     known = floor_tails(cell, _remembered(cell, tally))
     nearest = np.abs(cell.program.record[:, None] - [row.step for row in every]).argmin(axis=0) if every else []
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
-    noisy = cell.law is not None and not cell.law.constant
+    noisy = cell.law is not None and not cell.noiseless
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
     started = np.array([not (row.floor.startswith("twin") or keeps_moments(cell)) for row in every], dtype=np.bool_)
     reasons, infinite = _reasons(cell, floors, known, equal, started), np.zeros(len(every), dtype=np.bool_)
@@ -116,7 +122,10 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     for k, row in enumerate(every):
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
-            reasons[k], infinite[k] = _infinite(cell, whose), True
+            reasons[k], infinite[k] = why_infinite(cell, whose), True
+        if row.floor == "twin" and floors.mean[k] == 0.0 and not cell.noiseless:
+            until = cell.known_until(row.step - row.lag)
+            reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
     lower = np.where(reasons == "", lower_bound(floors, 0.05 / max(len(every), 1)), np.nan)
     return FloorIntervals(_withhold(_estimate(cell, floors, known), reasons, infinite), lower, reasons, infinite)
@@ -214,7 +223,8 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
         for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
             found[*at] = _dominated(m, carrying, *at)
     constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
-    found[constant & equal] = (
+    # At an end of the domain all paths may well be equal.
+    found[constant & equal & (not is_pinned(cell))] = (
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
     )
     found[left_the_range(m) & ~equal] = "squares of these numbers leave the range of doubles; take units in which they do not"
@@ -280,7 +290,7 @@ def _without_variance(cell: Cell, order: float, culprit: str) -> str:
     return f"squares have no variance: {_tails_of(cell, culprit)}{passes}; more paths do not help, read the quantiles{helps}"
 
 
-def _infinite(cell: Cell, culprit: str) -> str:
+def why_infinite(cell: Cell, culprit: str) -> str:
     """Say that the mean of squares is infinite. culprit: whose law makes it so."""
     return f"{IT_IS_INFINITE}{_tails_of(cell, culprit)}{_passes_on(cell, culprit)}; read the quantiles instead"
 
@@ -335,15 +345,23 @@ def quantity_intervals(
     own = known._replace(order=scaled, paths=known.paths[k, nearest], skewed=known.skewed[k, nearest])
     equal = np.ones(m.n.shape, dtype=np.bool_) if maxima else _find_equal(cell, tally)[nearest]
     reasons, infinite = _reasons(cell, m, own, equal, np.ones(m.n.shape, dtype=np.bool_)), m.n == m.n_finite
-    of_iterates = finite_moments(cell)
-    infinite &= of_iterates.certain and of_iterates.order < power
+    whose = power_is_infinite(cell, power)
+    infinite &= whose != ""
     if infinite.any():  # of networks no law is known
-        reasons[infinite] = _infinite(cell, of_iterates.culprit)
+        reasons[infinite] = why_infinite(cell, whose)
+    if power == 2.0:
+        # Squares of distances that have no interval have none in another unit.
+        of_errors = error_intervals(cell, tally)
+        of_these = of_errors.reasons[k, nearest]
+        reasons, infinite = np.where(of_these != "", of_these, reasons), infinite | of_errors.infinite[k, nearest]
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 
-def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> Intervals:
-    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known."""
+def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float, infinite: NDArray[np.bool_]) -> Intervals:
+    """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known.
+
+    infinite (rows,): which means are, since the excess risk is.
+    """
     m = moments(numbers)
     reasons: Reasons = np.full(m.n.shape, "", dtype=np.object_)
     if not cell.deterministic and numbers.shape[1] > 1:
@@ -364,5 +382,7 @@ def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float) -> 
             )
             reasons[...] = f"losses may have no variance: the {whose} {known}"
         reasons[m.n_finite < n] = ""  # the mean is no number
-    none = np.zeros(m.n.shape, dtype=np.bool_)
-    return Intervals(_withhold(estimate(m), reasons, none), reasons, none)
+    infinite = infinite & (m.n_finite == m.n)
+    if infinite.any():
+        reasons[infinite] = why_infinite(cell, finite_moments(cell).culprit)
+    return Intervals(_withhold(estimate(m), reasons, infinite), reasons, infinite)

@@ -6,11 +6,11 @@ from functools import cached_property
 import numpy as np
 
 from nonconv.components.quantity import Regret, Steps
-from nonconv.engine.moving import every_step
+from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.program import SLICE_STEPS
 from nonconv.numerics.arithmetic import Array
 from nonconv.statistics import regrets
-from nonconv.statistics.measured_block import MeasuredBlock, lengths
+from nonconv.statistics.measured_block import Again, MeasuredBlock, lengths
 from nonconv.theory import risk
 
 MOST_NUMBERS = 2**20
@@ -22,12 +22,17 @@ class Observed:
 
     def __init__(self, seen: MeasuredBlock, paths: int) -> None:
         """Take the first `paths` paths of a block."""
-        assert seen.again is not None
-        self._seen, self._paths, self._again = seen, paths, seen.again
+        self._seen, self._paths = seen, paths
         program = seen.cell.program
         self.record: Steps = program.record
         self.steps = program.steps
         self.start, self.theta = seen.block.start[:, :paths], seen.block.theta[..., :paths]
+
+    @property
+    def _again(self) -> Again:
+        """What simulates the paths again; averages are not."""
+        assert self._seen.again is not None
+        return self._seen.again
 
     def distances(self, xi: str) -> Array:
         """Return |theta_n - xi| at the recorded steps, (R, paths)."""
@@ -60,13 +65,14 @@ class Observed:
     @cached_property
     def _regret(self) -> Regret:
         """The losses, which two quantities read."""
-        cell, block = self._seen.cell, self._seen.block
+        cell, again = self._seen.cell, self._again
         program = cell.program
         largest = int(program.batch_size(np.unique(np.linspace(1.0, self.steps, 33).round())).max())
         length = piece_length(program.dim * largest, self._paths)
         # Both are made of the same pieces.
         pieces = zip(program.slices(length), self._moved(length), strict=True)
-        return regrets.measured(cell, block.first, self.start, ((piece, theta) for piece, (_, theta) in pieces))
+        moving = Moving([program], again.engine, self._seen.block.first, self._paths, again.stop)
+        return regrets.measured(cell, moving, ((piece, theta) for piece, (_, theta) in pieces))
 
     def _every_step(self) -> Iterator[tuple[int, Array]]:
         """Yield all iterates, piece by piece, the start first: the first step of a piece, and theta (steps, dim, paths)."""

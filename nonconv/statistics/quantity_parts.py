@@ -47,11 +47,11 @@ def paths_of(cell: Cell, asked: Asked) -> int:
 
 
 def measured(seen: MeasuredBlock) -> Parts:
-    """Measure every quantity that the cell asks for."""
+    """Measure every quantity that the cell asks for; of averages those that recorded steps are enough for."""
     views: dict[int, Observed] = {}
     found = {}
     for k, asked in enumerate(seen.cell.quantities):
-        if asked.quantity.measure is not None:
+        if asked.quantity.measure is not None and (seen.again or asked.quantity.of_averages):
             kept = seen.among_first(paths_of(seen.cell, asked))
             paths = seen.paths if asked.quantity.every_path else kept
             # Shared, since two quantities may read the same losses.

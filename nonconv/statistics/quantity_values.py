@@ -12,11 +12,12 @@ from nonconv.experiment.quantities import row_names
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
 from nonconv.statistics import regrets, survival
-from nonconv.statistics.intervals import Intervals, quantity_intervals, signed_intervals
+from nonconv.statistics.intervals import Intervals, quantity_intervals, signed_intervals, why_infinite
 from nonconv.statistics.quantiles import quantiles
 from nonconv.statistics.rates import rate
 from nonconv.statistics.tally import Tally
 from nonconv.theory import risk
+from nonconv.theory.moments import infinite_errors, power_is_infinite
 
 
 class Value(NamedTuple):
@@ -38,11 +39,18 @@ class Value(NamedTuple):
     note: str = ""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 @np.errstate(all="ignore")  # paths that leave the finite numbers are results too
 def values(cell: Cell, tally: Tally) -> list[list[Value]]:
-    """Return for each quantity of the cell its rows: by name, then by step. One with a file of its own has none."""
-    return [list(OF_KIND[asked.quantity.kind](cell, tally, k, asked)) for k, asked in enumerate(cell.quantities)]
+    """Return for each quantity of the cell its rows: by name, then by step.
+
+    One with a file of its own has none, nor has one that is not measured of the iterate that the tally is about.
+    """
+    found = []
+    for k, asked in enumerate(cell.quantities):
+        there = asked.quantity.measure is None or k in tally.quantities
+        found.append(list(OF_KIND[asked.quantity.kind](cell, tally, k, asked)) if there else [])
+    return found
 
 
 def finals(cell: Cell, tally: Tally) -> list[tuple[Asked, Value]]:
@@ -71,8 +79,12 @@ def _means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
 def _signed_means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
     """Yield the mean at each step of a number that may be negative."""
     numbers = tally.quantities[k].first.joined
-    m = moments(numbers)
-    yield from _rows(asked, _steps(cell, asked), m, signed_intervals(cell, tally, numbers, risk.order_of_losses(cell)))
+    m, steps = moments(numbers), _steps(cell, asked)
+    # After one step a regret is at least the loss beyond that of the best point, whose mean is the excess risk. A start that is
+    # a point has a finite one.
+    begun = steps > 1 if isinstance(cell.program.start, np.ndarray) else steps > 0
+    infinite = begun & (cell.best is not None and power_is_infinite(cell, risk.power(cell, False)) != "")
+    yield from _rows(asked, steps, m, signed_intervals(cell, tally, numbers, risk.order_of_losses(cell), infinite))
 
 
 def _rows(asked: Asked, steps: Steps, m: Moments, found: Intervals) -> Iterator[Value]:
@@ -106,6 +118,12 @@ def _rates(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
     found = rate(cell.program.record, numbers, size, cell.deterministic)
     finite = int(np.isfinite(numbers[-1]).sum())
     interval = (found.value, np.nan if cell.deterministic else found.se, found.low, found.high)
+    whose = infinite_errors(cell)[[xi.label for xi in cell.xi].index(asked.xi)]
+    if whose and finite == numbers.shape[1]:
+        # Means of squares that are infinite have no course.
+        nothing = (np.nan,) * 4
+        yield Value(found.last, asked.label, *nothing, numbers.shape[1], finite, why_infinite(cell, whose))
+        return
     yield Value(found.last, asked.label, *interval, numbers.shape[1], finite, found.reason, found.note)
 
 

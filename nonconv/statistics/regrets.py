@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from nonconv.components.quantity import Regret, Steps
+from nonconv.engine.moving import Moving
 from nonconv.engine.program import Program, Slice
 from nonconv.engine.samples import drawn
 from nonconv.experiment.cell import Cell
@@ -58,26 +59,28 @@ def paths_of(cell: Cell) -> int:
 def _atoms(cell: Cell) -> list[Array] | None:
     """Return the values of a law with few of them, an array per coordinate; None for any other law."""
     found = atoms_of(cell.program.data, cell.program.dim)
-    if found is None:
+    if found is None or cell.program.supply.drift:
         return None
     values = [np.unique(column) for column in found[0].T]
     return values if max(map(len, values)) <= MOST_ATOMS else None
 
 
 @np.errstate(all="ignore")  # paths that leave the finite numbers have losses that are none
-def measured(cell: Cell, first: int, start: Array, pieces: Iterable[tuple[Slice, Array]]) -> Regret:
-    """Return the losses of paths first, first + 1, ... at `steps_of`.
+def measured(cell: Cell, moving: Moving, pieces: Iterable[tuple[Slice, Array]]) -> Regret:
+    """Return the losses of paths at `steps_of`.
 
-    start (dim, paths). pieces: consecutive slices of the run, each with the iterates after its steps (steps, dim, paths).
+    moving: the paths at their start. pieces: consecutive slices of the run, each with the iterates after its steps
+    (steps, dim, paths).
     """
-    steps, program, paths = steps_of(cell), cell.program, start.shape[1]
+    steps, program, start = steps_of(cell), cell.program, moving.start
+    paths = start.shape[1]
     # Any point serves; near the minimizer differences are small.
     reference = np.zeros(program.dim) if cell.best is None else cell.best
     past = _past(cell, reference, paths)
     lost, least, total = np.empty((len(steps), paths)), np.empty((len(steps), paths)), np.zeros(paths)
     before, at = start[None], 0
     for piece, theta in pieces:
-        x, batch = drawn(program, piece, first, paths), piece.batch_size
+        x, batch = drawn(moving, piece), piece.batch_size
         share, ends = np.repeat(1.0 / batch, batch), np.cumsum(batch)
         begin = np.repeat(np.concatenate([before, theta[:-1]]), batch, axis=0)
         each = _sum_of_gaps(program, begin, x, reference) * share[:, None]
@@ -211,19 +214,27 @@ class _Samples:
 
 
 class Range(NamedTuple):
-    """Where a minimum is looked for, low and high (paths,), and whether these are the ends of the domain."""
+    """Where a minimum is looked for, low and high (paths,), and whether each is an end of the domain."""
 
     low: Array
     high: Array
-    ends: bool
+    ends: tuple[bool, bool] = (False, False)
 
 
 def _range(cell: Cell, j: int, least: Array, most: Array) -> Range:
-    """Return where the best point may be: the domain, or around these samples (paths,) and the reference points."""
+    """Return where the best point may be: around these samples (paths,) and the reference points, within the domain."""
     known = [np.zeros(1), *([] if cell.best is None else [cell.best[j : j + 1]])]
     low, high = (pick([*known, values]) for pick, values in ((_lowest, least), (_highest, most)))
     room = np.maximum(0.5 * (high - low), 1e-3)
-    return Range(low - room, high + room, ends=False)
+    low, high = low - room, high + room
+    if cell.program.domain is None:
+        return Range(low, high)
+    first, last = (float(end[j]) for end in cell.program.domain)
+    # An infinite end is none; beside a finite one there is room.
+    ends = (bool(np.isfinite(first)), bool(np.isfinite(last)))
+    low = np.full_like(low, first) if ends[0] else np.minimum(low, last - room) if ends[1] else low
+    high = np.full_like(high, last) if ends[1] else np.maximum(high, first + room) if ends[0] else high
+    return Range(low, high, ends)
 
 
 def _lowest(parts: list[Array]) -> Array:
@@ -236,21 +247,21 @@ def _highest(parts: list[Array]) -> Array:
     return np.asarray(np.maximum.reduce(np.broadcast_arrays(*parts)))
 
 
-def minimum(f: Callable[[Array], Array], low: Array, high: Array, ends: bool) -> Array:
+def minimum(f: Callable[[Array], Array], low: Array, high: Array, ends: tuple[bool, bool] = (False, False)) -> Array:
     """Return the minimum of f for each path, (paths,): bracketed on a grid, then narrowed by the golden section.
 
-    f: from a point per path (paths,) to its values. ends: whether low and high are the ends of the domain. Otherwise the range
-    is widened where the least value is at its end; -inf where that goes on and on.
+    f: from a point per path (paths,) to its values. ends: whether low and high are ends of the domain. At another end the range
+    is widened where the least value is there; -inf where that goes on and on.
     """
     left, right, best = _bracket(f, low, high)
-    for _ in range(0 if ends else WIDENINGS):
-        falling_left, falling_right = left <= low, right >= high
-        if not (falling_left | falling_right).any():
+    for _ in range(0 if all(ends) else WIDENINGS):
+        falling = (left <= low) & (not ends[0]), (right >= high) & (not ends[1])
+        if not (falling[0] | falling[1]).any():
             break
         width = high - low
-        low, high = np.where(falling_left, low - 4.0 * width, low), np.where(falling_right, high + 4.0 * width, high)
+        low, high = np.where(falling[0], low - 4.0 * width, low), np.where(falling[1], high + 4.0 * width, high)
         left, right, best = _bracket(f, low, high)
-    endless = np.zeros(low.shape, dtype=np.bool_) if ends else (left <= low) | (right >= high)
+    endless = ((left <= low) & (not ends[0])) | ((right >= high) & (not ends[1]))
     inner, outer = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
     at_inner, at_outer = f(inner), f(outer)
     for _ in range(GOLDEN_STEPS):

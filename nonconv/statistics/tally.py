@@ -128,7 +128,7 @@ class Tally:
 
 STATISTICS: tuple[Statistic[Any], ...] = tuple(entry for entry in vars(Tally).values() if isinstance(entry, Statistic))
 """All entries of a tally, in the order of its body."""
-NAMES_OF_ITERATES = ("errors", "floors", "trends", "coordinates", "whole", "fan", "distances", "ends", "kept")
+NAMES_OF_ITERATES = ("errors", "floors", "trends", "coordinates", "whole", "fan", "distances", "ends", "kept", "quantities")
 OF_ITERATES: tuple[Statistic[Any], ...] = tuple(entry for entry in STATISTICS if entry.name in NAMES_OF_ITERATES)
 """Those that are measured of each iterate."""
 

@@ -30,7 +30,7 @@ from nonconv.numerics.student import student
 from nonconv.statistics import deterministic
 from nonconv.statistics.advice import for_a_fall, for_a_stand, more_steps
 from nonconv.statistics.comoments import CoMoments
-from nonconv.statistics.decision import LEAST_SHARE, Answer, Decision, Seen, State, schedules_undecided
+from nonconv.statistics.decision import INFINITE_SQUARES, LEAST_SHARE, Answer, Decision, Seen, State, schedules_undecided
 from nonconv.statistics.floors import ROUNDING_VARIANCE
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
@@ -428,7 +428,7 @@ def _explain_withheld(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> De
 def _explain_infinite(seen: Observed) -> Decision:
     """Say that the mean square itself is infinite, so that no floor says anything."""
     reason, _, remedy = next(iter(seen.infinite.values())).partition(": ")[2].rpartition("; ")
-    return Decision("undecided", f"E|Θ − ξ|² is infinite for every ξ that is a point: {reason}", remedy)
+    return Decision("undecided", f"{INFINITE_SQUARES}: {reason}", remedy)
 
 
 def _explain_void(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:

@@ -3,6 +3,7 @@
 This is what takes time and depends on no path: Toint's orbit, the zero of Adam's vector field, the a priori interval.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -58,7 +59,8 @@ def make_ready(cell: Cell) -> Ready:
     if known is not None:
         # Only then: following the extremes of every path costs time in each step.
         program = replace(program, track_range=True)
-    if cell.noiseless and program.plan.spans:
+    # Where nothing is random on the spans, each path shows what becomes of it.
+    if program.plan.spans and math.isinf(cell.known_until(program.plan.spans[0].first)):
         program = replace(program, followed=min(MOST_FOLLOWED, cell.paths if not cell.deterministic else 1))
     return Ready(replace(cell, program=program, xi=tuple(_find_point(cell, xi) for xi in cell.xi)), known)
 

@@ -30,6 +30,8 @@ KINK = 0.01
 """A second difference quotient has this share of the step."""
 CLOSE, LOOSE = 1e-3, 1e-6
 """By how much of themselves moments may differ from the stated ones; and the tolerance of curvatures."""
+RAREST = np.array([0.0, 0.5 - 2.0**-52, 0.5, 1.0 - 2.0**-52])
+"""Uniforms at which the largest values of a law are drawn."""
 NEAR = 1e-4
 """Distance of a difference quotient, relative to the scale of the problem."""
 POWER_STEPS = 30
@@ -41,34 +43,42 @@ class LimitPoint(NamedTuple):
 
     Both are None where they are not known. growth: by what factor a step of SGD multiplies the mean square of the distance
     where that is large, at the limits of the schedules; None where it is not known. From 1 on there is no stationary mean
-    square, even if no path escapes.
+    square, even if no path escapes. pinned: whether it is at an end of the domain, out of which every gradient leads.
     """
 
     noise: Noise
     curvature: float | None = None
     spread: float = 0.0
     growth: float | None = None
+    pinned: bool = False
 
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
     here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
     if drift is not None and not np.all(np.isfinite(drift)):
-        return here._replace(noise="unknown")
+        return here._replace(noise="unknown", pinned=False)
     shrinks = cell.program.modifiers.l2 is not None or cell.program.modifiers.decay is not None
     if here.noise == "vanishes" and shrinks and (cell.minimizer is None or np.any(cell.minimizer)):
         here = here._replace(noise="unknown")  # decay keeps iterates away from where the noise vanishes
-    if here.noise == "vanishes" and cell.program.domain is not None and cell.minimizer is None:
+    coupled = cell.program.learning is not None
+    if here.noise == "vanishes" and coupled and cell.program.domain is not None and cell.minimizer is None:
         here = here._replace(noise="unknown")  # the domain may not hold that point
     own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
     moving = drift is not None and drift.low < drift.high
-    return here._replace(noise="persists") if own or moving else here
+    return here._replace(noise="persists", pinned=False) if own or moving else here
+
+
+@lru_cache(maxsize=8)
+def is_pinned(cell: Cell) -> bool:
+    """Return whether paths that reach the minimum stay there: it is at an end of the domain, out of which gradients lead."""
+    return cell.program.domain is not None and cell.program.learning is None and limit_point(cell, None).pinned
 
 
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
-    if everywhere is not None and cell.law is not None:
+    if everywhere is not None and cell.law is not None and (cell.program.domain is None or cell.program.learning):
         return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
         return _of_coupled(cell, theta)
@@ -100,7 +110,8 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
     found = [_at_minimum(cell, j, at) for j in _chosen(cell) for one in minima[j] for at in {one.low, one.high}]
     unknown = next((point for point in found if point.curvature is None), None)
     worst = unknown or max(found, key=lambda point: point.curvature or 0.0)
-    return worst._replace(noise="none" if constant else _combine([point.noise for point in found]))
+    noise: Noise = "none" if constant else _combine([point.noise for point in found])
+    return worst._replace(noise=noise, pinned=all(point.pinned for point in found))
 
 
 def coordinate_curvatures(cell: Cell, coordinates: Sequence[int]) -> Array | None:
@@ -133,7 +144,8 @@ def _minima_of(cell: Cell) -> tuple[Minima, ...]:
         points = {at: (Minimum(at, at),) for at in cell.minimizer.tolist()}
         return tuple(points[at] for at in cell.minimizer.tolist())
     assert cell.law is not None
-    return find_minima(cell.program.objective, cell.program.data, cell.law) if cell.minima is None else cell.minima
+    p = cell.program
+    return find_minima(p.objective, p.data, cell.law, p.domain) if cell.minima is None else cell.minima
 
 
 def _combine(noises: list[Noise]) -> Noise:
@@ -188,10 +200,23 @@ def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
     x = _values(cell, j, law)
     here = _gradients(cell, j, at, x)
     around = max(float(np.abs(_gradients(cell, j, at + side * away, x)).max()) for side in (-1.0, 1.0))
+    if _leads_outward(cell, j, at, law):
+        return LimitPoint("vanishes", 0.0, pinned=True)
     quiet = float(np.abs(here - here[0]).max()) <= NEGLIGIBLE * around
     curvature, spread = _curvature(cell, j, at, away, law)
     known = cell.law.constant or not quiet or _is_shown(cell, j, law)
     return LimitPoint("vanishes" if quiet else "persists", curvature if known else None, spread)
+
+
+def _leads_outward(cell: Cell, j: int, at: float, law: Marginal) -> bool:
+    """Return whether no gradient leads back from the end of the domain that a minimum is; weight decay might."""
+    domain, modifiers = cell.program.domain, cell.program.modifiers
+    if domain is None or modifiers.l2 or modifiers.decay:
+        return False
+    # The rarest values that are ever drawn, too.
+    here = _gradients(cell, j, at, np.concatenate([_values(cell, j, law), law.sample(RAREST)]))
+    outward = [sign * here for end, sign in ((domain[0][j], 1.0), (domain[1][j], -1.0)) if at == end]
+    return any(bool(np.all(slopes >= 0.0) and np.any(slopes > 0.0)) for slopes in outward)
 
 
 def _curvature(cell: Cell, j: int, at: float, away: float, law: Marginal) -> tuple[float | None, float]:

@@ -109,6 +109,14 @@ def squares_are_infinite(cell: Cell, *, with_start: bool = True) -> str:
     return culprit if certain and (order < 2.0 or (order == 2.0 and not _has_squares(cell, culprit))) else ""
 
 
+def power_is_infinite(cell: Cell, power: float) -> str:
+    """Return whose law makes E|Theta_n - xi|^power infinite for every n and every point xi; empty if none does."""
+    order, culprit, certain = finite_moments(cell)
+    if power == 2.0:
+        return squares_are_infinite(cell)
+    return culprit if certain and order < power else ""
+
+
 def infinite_errors(cell: Cell) -> list[str]:
     """Return for each xi of the cell whose law makes the mean square infinite, data, noise or start; empty where none does."""
     at_points, moving = squares_are_infinite(cell), infinite_steps(cell)

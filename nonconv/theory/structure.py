@@ -123,6 +123,8 @@ def _least_batch(cell: Cell) -> float:
 
 def _noise_text(here: LimitPoint) -> str:
     """Say that the gradient has no noise in the limit."""
+    if here.pinned:
+        return "every gradient at the minimum leads out of the domain"
     return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
 
 
@@ -167,7 +169,7 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
     A rule that adds up gradients moves as SGD at its gain times the rate. For SGD the mean square shrinks exactly if
     rate E h^2 < 2 E h, h being the curvature of a datum; of other rules half of that is asked.
     """
-    if here.noise == "none":
+    if here.noise == "none" or here.pinned:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
@@ -283,9 +285,11 @@ def _irregular(cell: Cell, drive: tuple[float, ...]) -> tuple[str, int]:
     unknown = _unknown_limits(cell)
     if unknown:
         return unknown, 0
+    data = cell.program.supply.hold > 1 or cell.program.supply.rows or cell.program.supply.drift
     what = "batch size" if batch.limits.low < batch.limits.high else "learning rate"
+    what = "data have" if data else f"{what} has"
     if cell.period > spans[0].last - spans[0].first:
-        return f"the {what} has a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
+        return f"the {what} a period of {cell.period} steps, which does not fit into a span", 8 * cell.period
     settled = partial(_is_steady, cell) if cell.period == 1 else _is_flat
     if settled(list(drive)) and rate.warmup <= spans[-1].first:
         return "", 0

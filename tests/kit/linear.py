@@ -34,6 +34,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "ema_corrected": {"name": "momentum", "beta": 0.8, "form": "ema", "bias_correction": True},
     "ema_first_gradient": {"name": "momentum", "beta": 0.8, "form": "ema", "start": "first_gradient"},
     "nesterov": {"name": "momentum", "beta": 0.8, "nesterov": True},
+    "ema_schedule": {
+        "name": "momentum",
+        "beta": {"name": "one_minus_power", "exponent": 0.5, "shift": 2.0},
+        "form": "ema",
+        "bias_correction": True,
+    },
+    "dampened": {"name": "momentum", "beta": 0.8, "dampening": 0.4, "start": "first_gradient"},
     "nesterov_ema": {"name": "momentum", "beta": 0.8, "form": "ema", "nesterov": True},
 }
 TIMETABLES: dict[str, dict[str, Any]] = {

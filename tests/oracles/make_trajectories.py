@@ -248,6 +248,14 @@ NEW_TORCH = (
         call("adamax", beta1=0.5, beta2=0.9, eps=0.1),
         exponent=0.5,
     ),
+    Case(
+        "torch-adamw",
+        0.2,
+        call("AdamW", betas=(0.9, 0.99), eps=0.01, weight_decay=0.1),
+        call("adamw", beta2=0.99, eps=0.01),
+        exponent=0.5,
+        weight_decay=0.1,
+    ),
     Case("torch-adadelta", 1.0, call("Adadelta", rho=0.9, eps=1e-3), call("adadelta", rho=0.9, eps=1e-3)),
 )
 
@@ -296,6 +304,7 @@ NEW_OPTAX = (
         exponent=0.5,
     ),
     Case("optax-adamax", 0.05, call("adamax", b1=0.8, b2=0.99, eps=1e-3), call("adamax", beta1=0.8, beta2=0.99, eps=1e-3)),
+    Case("optax-adamw", 0.05, call("adamw", weight_decay=0.2), call("adamw"), weight_decay=0.2),
     Case("optax-adadelta", 0.5, call("adadelta", rho=0.95, eps=1e-3), call("adadelta", rho=0.95, eps=1e-3), exponent=0.5),
     Case("optax-yogi", 0.05, call("yogi"), call("yogi")),
     Case(

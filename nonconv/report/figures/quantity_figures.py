@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_scale, note_beyond, positive, shown
 from nonconv.report.figures.panels import few_decades, mark_losses, show_single_points, step_axis, title
-from nonconv.report.run import Course, Run
+from nonconv.report.run import LAST, Course, Run
 from nonconv.results.columns import Columns, read_columns
 
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -60,13 +60,13 @@ def _panels(run: Run) -> list[list[dict[str, Any]]]:
 
 def _panel(axes: Any, run: Run, rows: list[dict[str, Any]]) -> None:
     """Draw the curves of one panel."""
-    courses = [run.quantities[row["quantity"]] for row in rows]
+    courses = [run.courses[row["iterate"], row["quantity"]] for row in rows]
     step_axis(axes, run)
     share = rows[0]["quantity"].startswith(SHARES)
     # What is negative somewhere has no place on a log axis.
     linear = share or any((course.value < 0.0).any() for course in courses)
     for k, (row, course) in enumerate(zip(rows, courses, strict=True)):
-        _curve(axes, course, row["quantity"].partition(": ")[2] if share else row["quantity"], k, linear)
+        _curve(axes, course, _curve_name(row, rows), k, linear)
     values = [course.value for course in courses]
     axes.set_ylabel(textwrap.fill(_axis_name(rows), LONGEST), fontsize=8)
     if share:
@@ -79,6 +79,16 @@ def _panel(axes: Any, run: Run, rows: list[dict[str, Any]]) -> None:
         few_decades(axes, *values)
     if len(rows) > 1 or share:
         axes.legend(loc="best", fontsize=7)
+
+
+def _curve_name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Name a curve in the legend: by what passes, its quantile, or its iterate."""
+    name, several = str(row["quantity"]), len({one["iterate"] for one in rows}) > 1
+    if name.startswith(SHARES):
+        return name.partition(": ")[2]
+    if not several:
+        return name
+    return str(row["iterate"]) if len({one["quantity"] for one in rows}) == 1 else f"{name}, {row['iterate']}"
 
 
 def _axis_name(rows: list[dict[str, Any]]) -> str:
@@ -105,10 +115,13 @@ def _curve(axes: Any, course: Course, name: str, number: int, linear: bool) -> N
 
 def law_figure(run: Run) -> Figure:
     """Draw for each step and coordinate of law.csv the histogram, and the distribution function with its band."""
-    every = read_columns(run.folder / "law.csv")
+    every = read_columns(run.folder / "law.csv").where("iterate", LAST)
     pairs = list(dict.fromkeys(zip(every["step"], every["coordinate"], strict=True)))
     most = pairs[-MOST_LAWS:]
     figure = Figure(figsize=(3.2 * max(len(most), 2), 4.6), layout="constrained")
+    if not most:
+        figure.subplots().text(0.5, 0.5, "no path is a number", ha="center")
+        return figure
     grid = figure.subplots(2, len(most), squeeze=False, sharex="col")
     for (top, bottom), (step, coordinate) in zip(grid.T, most, strict=True):
         own = every.where("step", step).where("coordinate", coordinate)
