@@ -133,6 +133,10 @@ def test_risk_by_quadrature(tmp_path: Path) -> None:
     found = risk.excess_risk(cell, theta.reshape(1, 1, 4))[0]
     np.testing.assert_allclose(found, [mean(at) - mean(0.5) for at in theta], atol=1e-11)
 
+    many = np.linspace(-4.0, 5.0, 2001)
+    found = risk.excess_risk(cell, many.reshape(1, 1, -1))[0]
+    np.testing.assert_allclose(found[::400], [mean(at) - mean(0.5) for at in many[::400]], atol=1e-11)
+
 
 @pytest.mark.parametrize("rotate", [True, False])
 def test_risk_of_coupled_coordinates(tmp_path: Path, rotate: bool) -> None:

@@ -144,7 +144,7 @@ def test_the_lattice_is_what_runs_show(configured: Configured) -> None:
     measured = Estimate(*(field[mine] for field in estimate(tally.floors)))
     assert distance(measured, twins).max() < WIDTH
     assert distance(measured, twins * 4.0 / 3.0).max() > WIDTH
-    assert theory_csv(cell, predicted_errors(cell)).startswith(b"step,xi,mse\n1,minimizer,")
+    assert theory_csv(cell, [predicted_errors(cell)]).startswith(b"step,xi,mse\n1,minimizer,")
 
 
 # The limit of small rates

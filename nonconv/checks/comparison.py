@@ -6,7 +6,7 @@ the difference is taken path by path, and its interval is much narrower than tho
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from nonconv.faults.errors import UsageError
 from nonconv.report.sweep_result import ENDS
 from nonconv.report.tables import interval
 from nonconv.results.csv_text import number
+from nonconv.results.iterates import split_name
 from nonconv.results.sweep_files import read_ends
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.paired import Paired, paired
@@ -104,18 +105,20 @@ def _differences(first: Path, second: Path) -> Iterator[Difference]:
         with np.errstate(invalid="ignore", over="ignore"):
             before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
         if not (a.infinite(name) or b.infinite(name)):
-            yield Difference(_quantity_name(name), before, after, found)
+            yield Difference(_quantity_name(name, a.iterates), before, after, found)
             continue
         # What a sample gives says nothing of an infinite mean, nor of its difference from another.
         medians = (float(np.median(ours[: found.paths])), float(np.median(theirs[: found.paths])))
         before, after = math.nan if a.infinite(name) else before, math.nan if b.infinite(name) else after
         nothing = Paired(*(math.nan,) * 4, found.paths, math.nan, math.nan)
-        yield Difference(_quantity_name(name), before, after, nothing, medians)
+        yield Difference(_quantity_name(name, a.iterates), before, after, nothing, medians)
 
 
-def _quantity_name(name: str) -> str:
-    """Name a final quantity for people."""
-    return f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
+def _quantity_name(name: str, iterates: Sequence[str]) -> str:
+    """Name a final quantity for people; that of an iterate besides the last after its name."""
+    name, iterate = split_name(name, iterates)
+    own = f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
+    return f"{iterate}: {own}" if iterate else own
 
 
 def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

@@ -12,12 +12,12 @@ Each key of `expect` has a function below that yields its rows; EVALUATORS lists
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from nonconv.config.document import dotted
+from nonconv.config.document import KeyPath, dotted
 from nonconv.config.expect import ERROR_SLOPE, FLOORS, RATE, full_name, label
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
@@ -96,6 +96,15 @@ class Result:
     exact: bool
     wider: float = 1.0
 
+    def seen_by(self, iterate: str) -> "Result | None":
+        """Return the result as an iterate sees it; None where a cell of a sweep has no such iterate."""
+        if iterate == self.run.iterate:
+            return self
+        if iterate not in self.run.iterates:
+            return None
+        run = self.run.seen_by(iterate)
+        return replace(self, run=run, verdict=run.verdict, predictions=run.predictions)
+
 
 class Measured(NamedTuple):
     """A number with its 95 % interval, nan if there is none.
@@ -129,7 +138,7 @@ def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) ->
     """
     found = []
     for k, entry in enumerate(expect.get("within", ())):
-        allowed = _known_predictions(entry, result)
+        allowed = _known_predictions(entry, result.seen_by(entry.get("iterate", LAST)) or result)
         if isinstance(entry["of"], str) and entry["of"] not in allowed:
             known = ", ".join([*allowed, "a number"])
             key = dotted(("expect", "within", k, "of"))
@@ -229,29 +238,57 @@ def _error_name(xi: str, step: int) -> str:
     return f"E|Θ − {xi}|² at step {step}"
 
 
-def _verdict(wanted: str | list[str], result: Result) -> Iterator[Row]:
-    """Yield the row of the verdict. An undecided run refutes nothing."""
-    options = [wanted] if isinstance(wanted, str) else wanted
-    verdict = result.verdict["verdict"]
-    # `undecided` may itself be expected, which then is met.
-    status: Status = "met" if verdict in options else "undecided" if verdict == "undecided" else "refuted"
-    facts = Facts("verdict", "one of", list(options), verdict, file="verdict.json")
-    yield Row("expect.verdict", f"verdict {' or '.join(options)}", f"{verdict}: {result.verdict['reason']}", status, facts)
-
-
-def _bounded(kind: str, wanted: Mapping[str, Mapping[str, float]], result: Result) -> Iterator[Row]:
-    """Yield rows for floors or slopes. kind: floor or slope. wanted: bounds by name."""
-    measured = result.verdict.get(f"{kind}s", {})
-    for name, bounds in wanted.items():
-        key, expected = dotted(("expect", kind, name)), f"{kind} {_slope_name(name)} {bounds_text(bounds)}"
-        facts = bounds_facts(kind, bounds, "verdict.json")
-        if name not in measured:
-            yield Row(key, expected, "was not measured", "undecided", facts)
+def _verdict(wanted: str | list[str] | Mapping[str, str | list[str]], result: Result) -> Iterator[Row]:
+    """Yield the row of the verdict, or one per iterate. An undecided run refutes nothing."""
+    for iterate, one in wanted.items() if isinstance(wanted, Mapping) else [("", wanted)]:
+        options = [one] if isinstance(one, str) else one
+        key, whose = ("expect.verdict", "") if not iterate else (dotted(("expect", "verdict", iterate)), f" on {iterate}")
+        expected = f"verdict{whose} {' or '.join(options)}"
+        seen, facts = result.seen_by(iterate or LAST), Facts("verdict", "one of", list(options), file="verdict.json")
+        if seen is None:
+            yield Row(key, expected, NOT_RECORDED, "undecided", facts)
             continue
-        at = _read_number(measured[name])
-        step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
-        found = measured_text(at, step) if not math.isnan(at.value) else _why_no_value(result, name)
-        yield Row(key, expected, found, decide(bounds, at, result.wider), facts.of(at))
+        verdict = seen.verdict["verdict"]
+        # `undecided` may itself be expected, which then is met.
+        status: Status = "met" if verdict in options else "undecided" if verdict == "undecided" else "refuted"
+        yield Row(key, expected, f"{verdict}: {seen.verdict['reason']}", status, facts._replace(value=verdict))
+
+
+def _whose(entry: Mapping[str, Any]) -> str:
+    """Name the iterate that an expectation is of, before what is expected; empty for the last."""
+    iterate = entry.get("iterate", LAST)
+    return "" if iterate == LAST else f"{iterate}: "
+
+
+def _listed(path: KeyPath, given: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the bounds of a name, or each of several, with their keys."""
+    if isinstance(given, list | tuple):
+        yield from ((dotted((*path, k)), one) for k, one in enumerate(given))
+    else:
+        yield dotted(path), given
+
+
+def _bounded(kind: str, wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
+    """Yield rows for floors or slopes. kind: floor or slope. wanted: bounds by name."""
+    for name, given in wanted.items():
+        for key, bounds in _listed(("expect", kind, name), given):
+            yield _bounded_row(kind, name, key, bounds, result)
+
+
+def _bounded_row(kind: str, name: str, key: str, bounds: Mapping[str, Any], result: Result) -> Row:
+    """Return the row of one floor or slope."""
+    expected, facts = (
+        f"{_whose(bounds)}{kind} {_slope_name(name)} {bounds_text(bounds)}",
+        bounds_facts(kind, bounds, "verdict.json"),
+    )
+    seen = result.seen_by(bounds.get("iterate", LAST))
+    measured = {} if seen is None else seen.verdict.get(f"{kind}s", {})
+    if seen is None or name not in measured:
+        return Row(key, expected, "was not measured", "undecided", facts)
+    at = _read_number(measured[name])
+    step = f" at step {measured[name]['step']}" if "step" in measured[name] else ""
+    found = measured_text(at, step) if not math.isnan(at.value) else _why_no_value(seen, name)
+    return Row(key, expected, found, decide(bounds, at, result.wider), facts.of(at))
 
 
 def _slope_name(name: str) -> str:
@@ -263,12 +300,13 @@ def _mse(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     """Yield a row per entry of `mse`: an error at a step."""
     for k, entry in enumerate(wanted):
         xi, step = label(entry["xi"]), _step(entry, result)
-        key, expected = f"expect.mse[{k}]", f"{_error_name(xi, step)} {bounds_text(entry)}"
-        facts, at = bounds_facts("mse", entry, "error.csv"), _error(result, xi, step)
-        if at is None:
+        key, expected = f"expect.mse[{k}]", f"{_whose(entry)}{_error_name(xi, step)} {bounds_text(entry)}"
+        facts, seen = bounds_facts("mse", entry, "error.csv"), result.seen_by(entry.get("iterate", LAST))
+        at = None if seen is None else _error(seen, xi, step)
+        if seen is None or at is None:
             yield Row(key, expected, NOT_RECORDED, "undecided", facts)
         else:
-            found = measured_text(at) if not math.isnan(at.value) else _why_no_value(result, f"{MSE_PREFIX}{xi}")
+            found = measured_text(at) if not math.isnan(at.value) else _why_no_value(seen, f"{MSE_PREFIX}{xi}")
             yield Row(key, expected, found, decide(entry, at, result.wider), facts.of(at))
 
 
@@ -278,13 +316,15 @@ def _why_no_value(result: Result, name: str) -> str:
     return f"no value: {reason}" if reason else "nan"
 
 
-def _of_quantity(name: str, step: int | None, result: Result, iterate: str = LAST) -> tuple[str, Measured | None]:
+def _of_quantity(name: str, step: int | None, result: Result, iterate: str = "") -> tuple[str, Measured | None]:
     """Return the full name of a quantity with its step, and its number there; None where a cell of a sweep has none."""
+    own = result.run.iterate
+    iterate = iterate or own
     full = full_name(name, [known for of, known in result.run.courses if of == iterate])
     if full is None:
         return name, None
     course = result.run.courses[iterate, full]
-    full = full if iterate == LAST else f"{full} of {iterate}"
+    full = full if iterate == own else f"{full} of {iterate}"
     steps = course.step.tolist()
     wanted = steps[-1] if step is None else step
     if wanted not in steps:
@@ -301,10 +341,11 @@ def _quantities(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         yield _quantity_row("quantity", f"expect.quantity[{k}]", entry["name"], entry, result)
 
 
-def _named(kind: str, prefix: str, wanted: Mapping[str, Mapping[str, float]], result: Result) -> Iterator[Row]:
+def _named(kind: str, prefix: str, wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
     """Yield a row per rate or quantile. prefix: of the name of the quantity."""
-    for name, bounds in wanted.items():
-        yield _quantity_row(kind, dotted(("expect", kind, name)), f"{prefix}{name}", bounds, result)
+    for name, given in wanted.items():
+        for key, bounds in _listed(("expect", kind, name), given):
+            yield _quantity_row(kind, key, f"{prefix}{name}", bounds, result)
 
 
 def _quantity_row(kind: str, key: str, name: str, bounds: Mapping[str, Any], result: Result) -> Row:
@@ -337,11 +378,15 @@ def _violations(wanted: int, result: Result) -> Iterator[Row]:
 def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
     """Yield a row per entry of `within`: a measured number and a known one."""
     for k, entry in enumerate(wanted):
-        name, at = _quantity(entry, result)
-        expected = f"{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
+        seen = result.seen_by(entry.get("iterate", LAST))
+        name, at = _quantity(entry, seen or result)
+        at = at if seen else None
+        expected = (
+            f"{_whose(entry)}{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
+        )
         facts = Facts("within", "within", file=_file_of(entry["quantity"]))
         facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
-        known = _reference(entry, result) if at else None
+        known = _reference(entry, seen) if at and seen else None
         if at is None or known is None:
             missing = "was not measured" if at is None else "its reference is not known here"
             yield Row(f"expect.within[{k}]", expected, missing, "undecided", facts)

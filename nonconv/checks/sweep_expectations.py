@@ -34,6 +34,8 @@ from nonconv.config.expect import FLOORS, OF_RUN, OF_SWEEP, label
 from nonconv.config.expression import Expression, expression
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.numerics.student import normal
+from nonconv.report.run import LAST
+from nonconv.results.iterates import of_iterate
 from nonconv.results.sweep_files import Ends
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.statistics.order import Order, fitted_order
@@ -307,6 +309,7 @@ def _order(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> It
             yield Row(key, expected, reason, "undecided", facts)
             continue
         name = f"{MSE_PREFIX}{label(entry['xi'])}" if entry["of"] == "mse" else entry["of"]
+        name = of_iterate(name, entry["iterate"]) if entry.get("iterate", LAST) != LAST else name
         ends = [cell.ends() for cell in line.cells]
         missing = next((cell.at for cell, end in zip(line.cells, ends, strict=True) if name not in end.of), None)
         if missing is not None:
@@ -363,9 +366,11 @@ def _judge(row: Row, entry: Mapping[str, Any], line: _Line, fitted: Order) -> Ro
 
 def _quantity(entry: Mapping[str, Any]) -> str:
     """Name what an order is taken of."""
+    iterate = entry.get("iterate", LAST)
+    whose = "" if iterate == LAST else f" of {iterate}"
     if entry["of"] == "mse":
-        return f"E|Θ − {label(entry['xi'])}|²"
-    return f"the {entry['of']}{' floor' if entry['of'] in FLOORS else ''}"
+        return f"E|Θ − {label(entry['xi'])}|²{whose}"
+    return f"the {entry['of']}{' floor' if entry['of'] in FLOORS else ''}{whose}"
 
 
 def _wanted_text(entry: Mapping[str, Any]) -> str:

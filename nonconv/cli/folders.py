@@ -27,6 +27,7 @@ def table(
     run: RunFolder,
     kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, latex, csv, json or parquet.")] = "md",
     of: Annotated[str, typer.Option("--of", metavar="TABLE", help="Of a run: error, quantities or law.")] = "error",
+    iterate: Annotated[str, typer.Option("--iterate", metavar="NAME", help="Of a run: one iterate alone, as polyak.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout.")] = Path("-"),
     verbose: Verbose = False,
 ) -> None:
@@ -44,7 +45,7 @@ def table(
         raise UsageError(f"--of: there is no table {of!r}\n  allowed: {', '.join(TABLES)}")
     with opened_run(run) as folder:
         undamaged(folder)
-        content = _render(folder, kind, of)
+        content = _render(folder, kind, of, iterate)
     if out == Path("-"):
         write_stdout(content)
         return
@@ -54,8 +55,8 @@ def table(
         raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
-def _render(folder: Path, kind: str, of: str) -> bytes:
-    """Make the table of a run or a sweep in a format of report.tables.FORMATS. of: as `tables.table` takes it."""
+def _render(folder: Path, kind: str, of: str, iterate: str) -> bytes:
+    """Make the table of a run or a sweep in a format of report.tables.FORMATS. of, iterate: as `tables.table` takes them."""
 
     from nonconv.report.run import read_run
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
@@ -63,7 +64,9 @@ def _render(folder: Path, kind: str, of: str) -> bytes:
     from nonconv.report.tables import table as of_run
 
     if not is_sweep(folder):
-        return of_run(read_run(folder), kind, of)
+        return of_run(read_run(folder), kind, of, iterate)
+    if iterate:
+        raise UsageError(f"--iterate: {folder} is a sweep, whose table has columns of every iterate")
     if of != "error":
         raise UsageError(f"--of: {folder} is a sweep, whose one table is sweep.csv; {folder}#CELL is a cell")
     return of_sweep(read_sweep_result(folder), kind)

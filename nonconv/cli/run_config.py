@@ -161,13 +161,16 @@ def _print_result(result: Any) -> None:
     from nonconv.report.figures.catalogue import figure_names
     from nonconv.report.figures_text import lines
     from nonconv.report.network_text import groups
-    from nonconv.report.summary import findings, setting
-    from nonconv.report.tables import short_rows
+    from nonconv.report.summary import findings, setting, verdicts_on_iterates
+    from nonconv.report.tables import iterate_rows, short_rows
     from nonconv.report.verdict_text import verdict
 
     header, rows = short_rows(result)
     print_sentence(setting(result))
     print_table("E|Θₙ − ξ|² ± half width of its 95 % interval, per ξ", header, rows, numbers=True)
+    header, rows = iterate_rows(result)
+    if rows:
+        print_table("The same of the other iterates", header, rows, numbers=True)
     for sentence in findings(result):
         print_sentence(sentence)
     title, header, rows = groups(result)
@@ -176,6 +179,8 @@ def _print_result(result: Any) -> None:
         print_table(title, header, rows, numbers=True)
     print()
     print_sentence(f"Verdict: {verdict(result)}")
+    for title, said in verdicts_on_iterates(result):
+        print_sentence(f"{title}: {said}")
     print(f"\n{result.folder / 'summary.md'}")
     for line in lines(result.folder, figure_names(result.folder)):
         print(line)

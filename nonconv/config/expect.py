@@ -6,6 +6,12 @@
       mse: [{xi: minimizer, step: 20000, below: 0.1}]
 
 `nonconv check` tests a result against it (checks.expectations). It changes nothing of the result.
+What is expected is of the last iterate, unless it names another of the config's `iterates`:
+
+    expect:
+      verdict: {last: does_not_converge, polyak: converges}
+      slope: {window: {iterate: polyak, above: -1.1, below: -0.9}}
+
 In a config with a `sweep`, three more keys speak of the cells of its grid (checks.sweep_expectations):
 
     expect:
@@ -32,7 +38,9 @@ ERROR_SLOPE = "error: "
 
 Verdict = Literal["does_not_converge", "converges", "diverges", "undefined", "undecided"]
 Verdicts = Annotated[tuple[Verdict, ...], Len(1)]
-VERDICTS = Words("does_not_converge, converges, diverges, undefined, undecided, or a list of these")
+ONE_VERDICT = "does_not_converge, converges, diverges, undefined, undecided, or a list of these"
+OneOrMore = Annotated[Verdict | Verdicts, Words(ONE_VERDICT)]
+VERDICTS = Words(f"{ONE_VERDICT}, or a mapping of iterates to these")
 ONE_XI = Words("one of the config's xi")
 A_QUANTITY = "a quantity of quantities.csv"
 ALWAYS_MEASURED = ("q50", "q90", "q99")
@@ -40,6 +48,7 @@ ALWAYS_MEASURED = ("q50", "q90", "q99")
 RATE, PASSAGE = "rate", "first_passage"
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
+OfIterate = Annotated[str | None, Len(1), Doc("one of the config's iterates; the last if left out")]
 AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if left out")]
 
 
@@ -66,6 +75,18 @@ class Bounds(Part):
     check = staticmethod(bounds_in_order)
 
 
+class IterateBounds(Bounds):
+    """Where a number of an iterate must lie."""
+
+    iterate: OfIterate = None
+    check = staticmethod(bounds_in_order)
+
+
+Several = IterateBounds | Annotated[tuple[IterateBounds, ...], Len(1)]
+"""Bounds, or a list of them where several iterates have some."""
+SEVERAL = Words(f"{allowed(IterateBounds)}, or a list of these")
+
+
 class Share(Part):
     """Which share of the paths it must be."""
 
@@ -77,9 +98,9 @@ class Share(Part):
 class Floor(Part):
     """Floors of verdict.json; `above` is compared with the floor's lower bound."""
 
-    twin: Annotated[Bounds | None, Doc("from twins: a path continued twice")] = None
-    window: Annotated[Bounds | None, Doc("from the variance of a path within a window")] = None
-    cauchy: Annotated[Bounds | None, Doc("from the distance of two iterates of a path")] = None
+    twin: Annotated[Several | None, SEVERAL, Doc("from twins: a path continued twice")] = None
+    window: Annotated[Several | None, SEVERAL, Doc("from the variance of a path within a window")] = None
+    cauchy: Annotated[Several | None, SEVERAL, Doc("from the distance of two iterates of a path")] = None
     check = staticmethod(not_empty)
 
 
@@ -87,6 +108,7 @@ class Error(Part):
     """Where E|theta_n - xi|^2 must lie at a recorded step."""
 
     xi: Annotated[Any, ONE_XI, Doc("which of the candidates for a limit")]
+    iterate: OfIterate = None
     step: AtStep = None
     above: Above = None
     below: Below = None
@@ -113,6 +135,7 @@ class Within(Part):
         str, Words(f"mse, {', '.join(FLOORS)}, or {A_QUANTITY}"), Doc("E|theta_n - xi|^2, a floor, or a quantity")
     ] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
+    iterate: OfIterate = None
     step: AtStep = None
     of: Annotated[
         str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
@@ -154,10 +177,14 @@ class Outcomes(Part):
 class OfRun(Part):
     """What is expected of one run: the part of `expect` that a cell of a sweep can meet as well."""
 
-    verdict: Annotated[Verdict | Verdicts | None, VERDICTS, Doc("the verdict, or those allowed")] = None
+    verdict: Annotated[
+        Verdict | Verdicts | Annotated[dict[str, OneOrMore], Len(1)] | None,
+        VERDICTS,
+        Doc("the verdict, or those allowed; of the last iterate, or by the names of iterates"),
+    ] = None
     floor: Annotated[Floor | None, Doc("where the floors lie")] = None
     slope: Annotated[
-        dict[str, Bounds] | None,
+        dict[str, Annotated[Several, SEVERAL]] | None,
         Len(1),
         Words("a mapping of twin, window, cauchy, error: xi"),
         Doc("where slopes lie, of floors and of E|theta_n - xi|^2"),
@@ -171,7 +198,7 @@ class OfRun(Part):
         Doc("where the factor per step of E|theta_n - xi|^2 lies"),
     ] = None
     quantile: Annotated[
-        dict[str, Bounds] | None,
+        dict[str, Annotated[Several, SEVERAL]] | None,
         Len(1),
         Words("a mapping of quantiles, as q50 or q90: xi"),
         Doc("where quantiles of |theta_n - xi| lie at the last step"),
@@ -256,6 +283,7 @@ class Order(Part):
         Doc("E|theta_T - xi|^2, a floor, a network's risk, or a quantity"),
     ] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("of mse: which of the candidates for a limit")] = None
+    iterate: OfIterate = None
     where: Where = None
     above: Above = None
     below: Below = None
@@ -346,6 +374,7 @@ def find_unrecorded(document: Document, expect: Any, recorded: Recorded, swept: 
                 )
             elif name == "order":
                 found += _find_unknown_xi(entry.xi, (*path, "xi"), labels) if entry.of == "mse" else ()
+                found += _find_unknown_iterate(entry, path, recorded.iterates)
                 known = ("mse", *FLOORS, "risk", *recorded.means)
                 if entry.of not in known:
                     found += _unknown_quantity(entry.of, (*path, "of"), known)
@@ -364,8 +393,10 @@ def _entries(name: str, given: Any) -> list[tuple[KeyPath, Any]]:
 def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> Iterator[_Wrong]:
     """Yield the problems of what is expected of one run."""
     yield from _find_unknown_slopes(expect.slope or {}, (*path, "slope"), recorded.labels)
+    yield from _find_unknown_iterates(expect, path, recorded.iterates)
     for name in ("mse", "within"):
         for k, entry in enumerate(getattr(expect, name) or ()):
+            yield from _find_unknown_iterate(entry, (*path, name, k), recorded.iterates)
             yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
     yield from _find_unknown_quantities(expect, path, recorded)
     for name in () if recorded.domain or not expect.outcomes else ENDS_OF_DOMAIN:
@@ -373,6 +404,31 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
             yield _Wrong(
                 (*path, "outcomes", name), "is about the ends of a domain, which the config does not have", of_key=True
             )
+
+
+def _find_unknown_iterates(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield a problem for each iterate that the config does not have, of the verdict, and of floors, slopes and quantiles."""
+    for name in expect.verdict if isinstance(expect.verdict, dict) else ():
+        if name not in known:
+            yield _unknown_iterate(name, (*path, "verdict", name), known, True)
+    by_key = {name: getattr(expect, name) or {} for name in ("slope", "quantile")}
+    by_key["floor"] = {} if expect.floor is None else {name: getattr(expect.floor, name) for name in FLOORS}
+    for key, by_name in by_key.items():
+        for name, bounds in by_name.items():
+            several = isinstance(bounds, tuple | list)
+            for k, one in enumerate(bounds if several else () if bounds is None else (bounds,)):
+                yield from _find_unknown_iterate(one, (*path, key, name, *((k,) if several else ())), known)
+
+
+def _find_unknown_iterate(entry: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
+    """Yield a problem if an entry names an iterate that the config does not have."""
+    if entry.iterate is not None and entry.iterate not in known:
+        yield _unknown_iterate(entry.iterate, (*path, "iterate"), known, False)
+
+
+def _unknown_iterate(name: str, path: KeyPath, known: Sequence[str], of_key: bool) -> _Wrong:
+    """Return the problem of an iterate that the config does not have."""
+    return _Wrong(path, f"{name!r} is not among the config's iterates", ", ".join(known), nearest(name, known), of_key)
 
 
 def _find_unknown_quantities(expect: Any, path: KeyPath, recorded: Recorded) -> Iterator[_Wrong]:
@@ -387,8 +443,9 @@ def _find_unknown_quantities(expect: Any, path: KeyPath, recorded: Recorded) -> 
             yield from _unknown_quantity(entry.name, (*path, "quantity", k, "name"), own)
     others = ("mse", *FLOORS)
     for k, entry in enumerate(expect.within or ()):
-        if entry.quantity not in others and full_name(entry.quantity, known) is None:
-            yield from _unknown_quantity(entry.quantity, (*path, "within", k, "quantity"), (*others, *known))
+        own = known if entry.iterate in (None, recorded.iterates[0]) else recorded.of_averages
+        if entry.quantity not in others and full_name(entry.quantity, own) is None:
+            yield from _unknown_quantity(entry.quantity, (*path, "within", k, "quantity"), (*others, *own))
     for name in expect.rate or ():
         if f"{RATE}: {name}" not in known:
             rates = [one.partition(": ")[2] for one in known if one.startswith(f"{RATE}: ")]

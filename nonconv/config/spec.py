@@ -105,10 +105,19 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     return core
 
 
-def one_or_many(single: Any, several: Any) -> Any:
-    """Return the type of a value or a list of values."""
-    options = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
-    return Annotated[options, Discriminator(lambda value: "many" if isinstance(value, list | tuple) else "one")]
+def one_or_many(single: Any, several: Any, named: Any = None) -> Any:
+    """Return the type of a value or a list of values. named: that of a mapping of names to these, where it may be one too."""
+    options: Any = Union[Annotated[single, Tag("one")], Annotated[several, Tag("many")]]  # noqa: UP007  # made at run time
+    if named is not None:
+        options = Union[options, Annotated[named, Tag("by name")]]  # noqa: UP007  # made at run time
+
+    def which(value: Any) -> str:
+        """Return the tag of a value."""
+        if named is not None and isinstance(value, dict):
+            return "by name"
+        return "many" if isinstance(value, list | tuple) else "one"
+
+    return Annotated[options, Discriminator(which)]
 
 
 def word_or_other(word: Any, other: Any) -> Any:

@@ -20,7 +20,7 @@ from nonconv.faults.blame import blame
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem, cannot_be, kind_of, must_be, nearest
 
-TAGS = ("one", "many", "word")
+TAGS = ("one", "many", "word", "by name")
 """Parts of pydantic's `loc` that name an option of a union of config.spec, not a key."""
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 """Words that YAML 1.1 read as booleans, with what to write instead."""

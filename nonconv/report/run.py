@@ -3,7 +3,7 @@
 The data files are all that a figure needs, so the figure process and `nonconv plot` use the same code as a run.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -17,7 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.readback import content_of, fitted, load
 from nonconv.results.columns import Columns, read_columns
 from nonconv.results.csv_text import INFINITE
-from nonconv.results.stored import PATHS_ARRAYS, Config, Prediction, Summary, Verdict, read_arrays
+from nonconv.results.stored import ITERATE_ARRAYS, PATHS_ARRAYS, Config, Prediction, Summary, Verdict, read_arrays, require
 from nonconv.system.words import count
 
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -60,7 +60,7 @@ class Run:
 
     step, learning_rate, batch_size: one entry per recorded step. errors, theory (exact E|theta_n - xi|^2): by the label of xi.
     iterates: errors of the iterates besides the last, by name and xi. medians: of |theta_n - xi|, with intervals, by the label
-    of every xi of which the mean square is infinite.
+    of every xi of which the mean square is infinite. iterate: which one all else is of; `seen_by` gives those of another.
     floors: the number of rows of floors.csv, which share one simultaneous confidence level. paths: arrays of paths.npz.
     """
 
@@ -78,6 +78,37 @@ class Run:
     floors: int
     paths: dict[str, NDArray[Any]]
     medians: dict[str, Errors] = field(default_factory=dict)
+    iterate: str = LAST
+
+    @property
+    def others(self) -> list["Run"]:
+        """The run as each iterate besides the last sees it."""
+        return [self.seen_by(name) for name in self.summary.get("iterates", {})]
+
+    def seen_by(self, iterate: str) -> "Run":
+        """Return the run with errors, floors, verdict and paths of another iterate.
+
+        What is known in theory is that of the iterate, or left out. Raises UsageError for a damaged file.
+        """
+        if iterate == self.iterate:
+            return self
+        if iterate not in self.iterates:
+            raise UsageError(f"{self.folder / 'error.csv'} is damaged: it has no rows of iterate {iterate!r}")
+        verdict = {"theory": "", "bound": None} | _of_iterate(self.verdict, iterate, self.folder / "verdict.json")
+        summary = self.summary | _of_iterate(self.summary, iterate, self.folder / "summary.json")
+        asked = [row for row in summary.get("quantities", ()) if row["iterate"] == iterate]
+        return replace(
+            self,
+            iterate=iterate,
+            errors=self.iterates[iterate],
+            iterates={},
+            medians=_medians(self.folder, summary, iterate),
+            summary=summary | {"iterates": {}, "quantities": asked},
+            verdict=verdict,
+            theory=_theory(self.folder / "theory.csv", iterate),
+            predictions={},
+            paths=_paths_of(self.paths, iterate, self.folder),
+        )
 
     @cached_property
     def courses(self) -> dict[tuple[str, str], Course]:
@@ -91,8 +122,8 @@ class Run:
 
     @property
     def quantities(self) -> dict[str, Course]:
-        """Those of the last iterate, by the name of the quantity."""
-        return {name: course for (iterate, name), course in self.courses.items() if iterate == LAST}
+        """Those of the run's iterate, by the name of the quantity."""
+        return {name: course for (iterate, name), course in self.courses.items() if iterate == self.iterate}
 
     @property
     def counted_paths(self) -> str:
@@ -111,7 +142,7 @@ def read_run(folder: Path) -> Run:
     Raises UsageError for a file that is missing or damaged.
     """
     whole = read_columns(folder / "error.csv")
-    every = whole.where("iterate", LAST) if "iterate" in whole.texts else whole
+    every = of_iterate(whole)
     by_xi = {label: every.where("xi", label) for label in every.values("xi")}
     if not by_xi:
         raise UsageError(f"{folder / 'error.csv'} is damaged: it has no rows")
@@ -126,8 +157,8 @@ def read_run(folder: Path) -> Run:
         batch_size=first.numbers("batch_size"),
         errors={label: _errors(columns) for label, columns in by_xi.items()},
         iterates=_iterates(whole),
-        medians=_medians(folder, summary),
-        theory=_theory(folder / "theory.csv"),
+        medians=_medians(folder, summary, LAST),
+        theory=_theory(folder / "theory.csv", LAST),
         predictions=cast(dict[str, Any], _document(folder / "predictions.json", dict[str, Prediction])),
         verdict=cast(dict[str, Any], _document(folder / "verdict.json", Verdict)),
         floors=_count_floors(folder / "floors.csv"),
@@ -154,8 +185,31 @@ def _count_floors(path: Path) -> int:
     """Return how many floors of the last iterate there are."""
     if not path.exists():
         return 0
-    every = read_columns(path)
-    return (every.where("iterate", LAST) if "iterate" in every.texts else every).rows
+    return of_iterate(read_columns(path)).rows
+
+
+def of_iterate(rows: Columns, iterate: str = LAST) -> Columns:
+    """Return the rows of one iterate. A file of the last one alone has no column `iterate`."""
+    return rows.where("iterate", iterate) if "iterate" in rows.texts else rows
+
+
+def _of_iterate(document: dict[str, Any], iterate: str, path: Path) -> dict[str, Any]:
+    """Return what a document says of an iterate besides the last. Raises UsageError, with its path, if it says nothing."""
+    found: dict[str, Any] | None = document.get("iterates", {}).get(iterate)
+    if found is None:
+        raise UsageError(f"{path} is damaged: iterates has no {iterate!r}")
+    return found
+
+
+def _paths_of(paths: dict[str, NDArray[Any]], iterate: str, folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of paths.npz as an iterate besides the last has them. Raises UsageError for a damaged file."""
+    require(paths, ITERATE_ARRAYS, folder / "paths.npz")
+    names = paths["iterate"].tolist()
+    stacks = {name: paths[f"iterate_{name}"] for name in ("theta", "quantile", "end")}
+    if iterate not in names or any(len(stack) != len(names) for stack in stacks.values()):
+        raise UsageError(f"{folder / 'paths.npz'} is damaged: iterate does not name the rows of the other arrays")
+    k = names.index(iterate)
+    return paths | {name: stack[k] for name, stack in stacks.items()}
 
 
 def _errors(columns: Columns) -> Errors:
@@ -172,21 +226,24 @@ def _iterates(whole: Columns) -> dict[str, dict[str, Errors]]:
     return {name: errors for name, errors in found.items() if name != LAST}
 
 
-def _medians(folder: Path, summary: dict[str, Any]) -> dict[str, Errors]:
-    """Read the medians of distances, in the place of `mse`, where the mean square is infinite."""
+def _medians(folder: Path, summary: dict[str, Any], iterate: str) -> dict[str, Errors]:
+    """Read the medians of an iterate's distances, in the place of `mse`, where the mean square is infinite."""
     infinite = dict.fromkeys(row["xi"] for row in summary["errors"] if row["status"] == INFINITE)
     if not infinite:
         return {}
-    every, found = read_columns(folder / "quantities.csv").where("iterate", LAST), {}
+    every, found = read_columns(folder / "quantities.csv").where("iterate", iterate), {}
     for label in infinite:
         own = every.where("quantity", f"q50: {label}")
         found[label] = Errors(*(own.numbers(name) for name in ("value", "se", "ci_low", "ci_high", "n", "n_finite")))
     return found
 
 
-def _theory(path: Path) -> dict[str, Array]:
-    """Read the exact errors by xi; empty if none are known."""
+def _theory(path: Path, iterate: str) -> dict[str, Array]:
+    """Read an iterate's exact errors by xi; empty if none are known."""
     if not path.exists():
         return {}
-    every = read_columns(path)
+    whole = read_columns(path)
+    if "iterate" not in whole.texts and iterate != LAST:
+        return {}
+    every = of_iterate(whole, iterate)
     return {label: every.where("xi", label).numbers("mse") for label in every.values("xi")}

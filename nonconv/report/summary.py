@@ -11,7 +11,7 @@ from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.figures_text import images
 from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
-from nonconv.report.tables import interval
+from nonconv.report.tables import interval, iterate_rows, markdown_lines
 from nonconv.report.tables import markdown as markdown_table
 from nonconv.results.csv_text import INFINITE
 from nonconv.system.words import count
@@ -30,9 +30,11 @@ def markdown(run: Run) -> str:
         f"**Claim.** {markdown_text(s['claim'])}" if s["claim"] else "",
         f"**Measured.** {markdown_text(setting(run))}",
         f"**Verdict.** {markdown_text(verdict_text.verdict(run))}",
+        *(f"**{markdown_text(title)}.** {markdown_text(said)}" for title, said in verdicts_on_iterates(run)),
         "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(run)),
         "E|Θₙ − ξ|² ± half the width of its 95 % interval:",
         markdown_table(run).rstrip(),
+        _iterates_table(run),
         orbit_text.table(run) if "counterexample" in s else "",
         network_text.table(run) if "network" in s else "",
         quantities_text.table(run),
@@ -102,10 +104,27 @@ def findings(run: Run) -> list[str]:
         *(network_text.findings(run) if "network" in run.summary else []),
         *quantities_text.findings(run),
         *_stability(run),
+        *(f"{other.iterate}: {sentence}" for other in run.others for sentence in _of_iterate(other)),
         _outcomes(run),
         _theorem(run),
         *(f"Warning: {warning}." for warning in run.summary["warnings"]),
     ]
+
+
+def _of_iterate(run: Run) -> list[str]:
+    """One sentence per finding about an iterate besides the last. run: as that one sees it."""
+    return [*_changes(run), *verdict_text.limits(run), *verdict_text.medians(run), *verdict_text.each_floor(run)]
+
+
+def verdicts_on_iterates(run: Run) -> list[tuple[str, str]]:
+    """Write the verdict on each iterate besides the last, after a title: `Verdict on polyak`."""
+    return [(f"Verdict on {other.iterate}", verdict_text.verdict(other)) for other in run.others]
+
+
+def _iterates_table(run: Run) -> str:
+    """Write the table of the errors of iterates besides the last; empty without any."""
+    header, rows = iterate_rows(run)
+    return f"The same of the other iterates:\n\n{markdown_lines(header, rows).rstrip()}" if rows else ""
 
 
 def _changes(run: Run) -> list[str]:

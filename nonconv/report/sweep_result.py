@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import load
 from nonconv.results.columns import Columns, read_columns
+from nonconv.results.iterates import split_name
 from nonconv.results.stored import Sweep
 
 Mask = NDArray[np.bool_]
@@ -76,12 +77,12 @@ class SweepResult:
         """Find the cells in which a column is not empty; inf and nan count. Shape (cells,)."""
         return np.array([text != "" for text in self._column(name)])
 
-    def verdict(self, answer: str) -> Mask:
-        """Find the cells with this verdict, shape (cells,).
+    def verdict(self, answer: str, column: str = "verdict") -> Mask:
+        """Find the cells with this verdict, shape (cells,). column: that of the last iterate, or of another.
 
         Without floors `undecided` means not judged, and marks no cell.
         """
-        return self.done & self.equal("verdict", answer) & (self.judged or answer in DECIDED)
+        return self.done & self.equal(column, answer) & (self.judged or answer in DECIDED)
 
     @property
     def quantities(self) -> dict[str, str]:
@@ -117,8 +118,30 @@ class SweepResult:
 
     @property
     def xi(self) -> list[str]:
-        """The labels of the configured ξ that figures and tables show: not the last iterate, whose final error is always 0."""
-        return [label for label in self.about["xi"] if label != LEFT_OUT]
+        """The labels of the configured ξ that figures and tables show: not the last iterate, whose final error is always 0.
+
+        Those of other iterates too, as `minimizer polyak`.
+        """
+        return [label for label in self.about["xi"] if self.whose(label)[0] != LEFT_OUT]
+
+    @property
+    def iterates(self) -> list[str]:
+        """The iterates besides the last."""
+        return list(self.about.get("iterates", ()))
+
+    def whose(self, name: str) -> tuple[str, str]:
+        """Split the name of an error or a floor from the iterate that it is of, which is empty for the last."""
+        return split_name(name, self.iterates)
+
+    def verdict_column(self, name: str) -> str:
+        """Return the column of the verdict on the iterate that a column is of."""
+        iterate = self.whose(name)[1]
+        return f"verdict {iterate}" if iterate else "verdict"
+
+    def title(self, name: str) -> str:
+        """Name an error or a floor for people: `polyak: minimizer`."""
+        own, iterate = self.whose(name)
+        return f"{iterate}: {ENDS.get(own, own)}" if iterate else ENDS.get(own, own)
 
     def values(self, key: str) -> list[str]:
         """List the distinct values of a key: numbers by size, names by first occurrence."""
@@ -207,7 +230,8 @@ def read_sweep_result(folder: Path) -> SweepResult:
     """Read sweep.json and sweep.csv of a sweep's folder. Raises UsageError if one is missing or damaged."""
     about = cast(dict[str, Any], load(folder / "sweep.json", Sweep))
     columns = read_columns(folder / SWEEP_TABLE)
-    for name in ("cell", "status", "verdict", *about["keys"], *(f"mse_{label}" for label in about["xi"])):
+    verdicts = ("verdict", *(f"verdict {iterate}" for iterate in about.get("iterates", ())))
+    for name in ("cell", "status", *verdicts, *about["keys"], *(f"mse_{label}" for label in about["xi"])):
         columns[name]  # raises UsageError where the table lacks it
     return SweepResult(folder, about, columns)
 
@@ -236,29 +260,46 @@ class Quantity:
         """Whether any cell has the quantity. Verdicts need a decided one: cells without floors are all undecided."""
         if self.kind != "verdict":
             return bool((result.known(self.column) & result.done).any())
-        return any(result.verdict(answer).any() for answer in DECIDED)
+        return any(result.verdict(answer, self.column).any() for answer in DECIDED)
 
 
 def quantities(result: SweepResult) -> list[Quantity]:
     """List every quantity that a sweep may have: per ξ error, slope and difference; floors; the verdict."""
     steps = result.about.get("steps")
     after = f"after {steps} steps" if steps else "after the last step"
-    parts = file_names(result.xi) if len(result.xi) > 1 else [""] * len(result.xi)
     found = []
-    for label, part in zip(result.xi, (f"_{part}" if part else "" for part in parts), strict=True):
-        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(label, 40)}"
+    for label, part in _file_parts(result).items():
+        own, iterate = result.whose(label)
+        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(own, 40)}{f' ({iterate})' if iterate else ''}"
         found.append(Quantity(f"mse{part}", f"mse_{label}", error, "positive"))
+        if iterate:  # one figure of each says enough
+            continue
         found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {label}", "slope"))
         found.append(
             Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )
-    found += [Quantity(floor, floor, ENDS[floor], "positive") for floor in result.about.get("floors", ())]
+    for floor in result.about.get("floors", ()):
+        own, iterate = result.whose(floor)
+        if own == "window" or not iterate:
+            part = f"_{file_names([iterate])[0]}" if iterate else ""
+            found.append(Quantity(f"{own}{part}", floor, result.title(floor), "positive"))
     for name in result.losses:
         found.append(Quantity(f"slope_{name}", f"slope_{name}", f"log-log slope of the\n{ENDS[name]}", "slope"))
         label = f"difference from the baseline in\n{ENDS[name]}, {after}"
         found.append(Quantity(f"difference_{name}", f"difference_{name}", label, "difference"))
     found += _asked(result, after)
-    return [*found, Quantity("verdict", "verdict", "verdict", "verdict")]
+    verdicts = [Quantity("verdict", "verdict", "verdict", "verdict")]
+    for iterate, part in zip(result.iterates, file_names(result.iterates), strict=True):
+        verdicts.append(Quantity(f"verdict_{part}", f"verdict {iterate}", f"verdict on {iterate}", "verdict"))
+    return [*found, *verdicts]
+
+
+def _file_parts(result: SweepResult) -> dict[str, str]:
+    """Return by the label of each ξ what the names of its files end with, which is nothing where there is one ξ."""
+    own = [label for label in result.xi if not result.whose(label)[1]]
+    others = [label for label in result.xi if label not in own]
+    parts = file_names([*own, *others])
+    return {label: "" if [label] == own else f"_{part}" for label, part in zip([*own, *others], parts, strict=True)}
 
 
 def _asked(result: SweepResult, after: str) -> Iterator[Quantity]:

@@ -51,25 +51,32 @@ def setting(result: SweepResult) -> str:
 
 def findings(result: SweepResult) -> list[str]:
     """List the findings, one sentence each: the verdicts, the range of each error, the failures."""
-    return [_verdicts(result), *_errors(result), *_failures(result)]
+    others = [_verdicts(result, f"verdict {iterate}", f"Verdicts on {iterate}") for iterate in result.iterates]
+    return [_verdicts(result), *others, *_errors(result), *_failures(result)]
 
 
-def _verdicts(result: SweepResult) -> str:
+def _verdicts(result: SweepResult, column: str = "verdict", title: str = "Verdicts") -> str:
     """Write how many cells have each verdict."""
-    found = [verdict for verdict in result.columns["verdict"] if verdict]
+    found = [verdict for verdict in result.columns[column] if verdict]
     if not result.judged and set(found) == {"undecided"}:
         return "No floors were measured, so no cell has a verdict."
     counts = {verdict: found.count(verdict) for verdict in dict.fromkeys(sorted(found))}
     parts = ", ".join(f"{verdict} in {count(number, 'cell')}" for verdict, number in counts.items())
-    return f"Verdicts: {parts or 'none'}."
+    return f"{title}: {parts or 'none'}."
 
 
 def _errors(result: SweepResult) -> list[str]:
     """Write the smallest and largest final error per ξ and loss of a network, and in which cells."""
-    named = [(f"Final E|Θ − {label}|²", f"mse_{label}") for label in result.xi]
+    named = [(_error_name(result, label), f"mse_{label}") for label in result.xi]
     named += [(f"Final {ENDS[loss]}", loss) for loss in result.losses]
     named += [(f"Final {name}", name) for name in result.quantities]
     return [sentence for name, column in named if (sentence := _range(result, name, result.columns[column]))]
+
+
+def _error_name(result: SweepResult, label: str) -> str:
+    """Name a final error: `Final E|Θ − minimizer|²`, with its iterate before it."""
+    xi, iterate = result.whose(label)
+    return f"{iterate}: final E|Θ − {xi}|²" if iterate else f"Final E|Θ − {xi}|²"
 
 
 def _range(result: SweepResult, name: str, texts: list[str]) -> str:

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from nonconv.report.sweep_result import ENDS, SweepResult
+from nonconv.report.sweep_result import SweepResult
 from nonconv.report.tables import as_parquet, interval, latex_lines, markdown_lines
 from nonconv.results.sweep_files import FAILED
 from nonconv.statistics.decision import INFINITE_SQUARES
@@ -50,16 +50,18 @@ def short_rows(result: SweepResult) -> tuple[list[str], list[list[str]]]:
     """Return header and rows: the swept keys, per xi the final error ± half its interval, losses of networks, the verdict."""
     keys, measured = result.about["keys"], [f"mse_{label}" for label in result.xi] + result.losses
     measured += result.quantities
-    header = [*keys, *result.xi, *(ENDS[name] for name in result.losses), *result.quantities, "verdict"]
+    verdicts = ["verdict", *(f"verdict on {iterate}" for iterate in result.iterates)]
+    header = [*keys, *map(result.title, (*result.xi, *result.losses)), *result.quantities, *verdicts]
     return header, [_row(result, k, keys, measured) for k in range(result.cells)]
 
 
 def _row(result: SweepResult, k: int, keys: list[str], measured: list[str]) -> list[str]:
     """Return the row of cell k."""
     column = result.columns
-    answer = column["verdict"][k] or column["status"][k]
-    errors = ["" if column["status"][k] == FAILED else _mean(result, k, name) for name in measured]
-    return [*(column[key][k] for key in keys), *errors, answer]
+    status = column["status"][k]
+    names = ["verdict", *(f"verdict {iterate}" for iterate in result.iterates)]
+    errors = ["" if status == FAILED else _mean(result, k, name) for name in measured]
+    return [*(column[key][k] for key in keys), *errors, *(column[name][k] or status for name in names)]
 
 
 def _mean(result: SweepResult, k: int, name: str) -> str:
@@ -83,7 +85,7 @@ def change_rows(result: SweepResult) -> tuple[str, list[str], list[list[str]]]:
     base = result.base
     if base is None or result.columns["cell"][base] != result.about.get("baseline"):
         return "", [], []
-    names = [*result.xi, *(ENDS[name] for name in result.losses)]
+    names = [result.title(name) for name in (*result.xi, *result.losses)]
     header = ["changed", "from", "to", *(f"{name}, difference" for name in names), "verdict"]
     cells = [k for k in range(result.cells) if k != base]
     title = "What each change does to the final E|Θ − ξ|² (difference from the base, path by path, ± half its 95 % interval)"

@@ -3,14 +3,14 @@
 import io
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from nonconv.faults.errors import UsageError
+from nonconv.faults.problems import nearest
 from nonconv.report.markup import latex_text, markdown_cell
-from nonconv.report.run import LAST, Run
-from nonconv.results.columns import read_columns
-from nonconv.results.csv_text import INFINITE
+from nonconv.report.run import LAST, Run, of_iterate
+from nonconv.results.columns import Columns, read_columns
+from nonconv.results.csv_text import INFINITE, as_csv
 from nonconv.system.words import count
 
 FORMATS = ("csv", "md", "latex", "json", "parquet")
@@ -18,28 +18,44 @@ TABLES = {"error": "error.csv", "quantities": "quantities.csv", "law": "law.csv"
 """The data files of a run that tables are made of, by what they are about."""
 
 
-def table(run: Run, kind: str, of: str = "error") -> bytes:
-    """Write a table of a run in one of FORMATS. of: which one, of TABLES.
+def table(run: Run, kind: str, of: str = "error", iterate: str = "") -> bytes:
+    """Write a table of a run in one of FORMATS. of: which one, of TABLES. iterate: the one that it is of; empty for all.
 
-    Raises UsageError for parquet without pyarrow, and for a table that the run does not have.
+    Raises UsageError for parquet without pyarrow, and for a table or an iterate that the run does not have.
     """
     path = run.folder / TABLES[of]
     if not path.exists():
         raise UsageError(f"{run.folder} has no {TABLES[of]}: its config asks for no {of}")
-    if kind == "csv":
+    known = [LAST, *run.iterates]
+    if iterate and iterate not in known:
+        near = f"\n  did you mean {close}?" if (close := nearest(iterate, known)) else ""
+        raise UsageError(f"--iterate: the run has no iterate {iterate!r}\n  allowed: {', '.join(known)}{near}")
+    if kind == "csv" and not iterate:
         return path.read_bytes()
+    rows = read_columns(path)
+    rows = of_iterate(rows, iterate) if iterate else rows
+    if kind == "csv":
+        return as_csv(tuple(rows.texts), zip(*rows.texts.values(), strict=True))
     if kind == "json":
-        document = {"schema_version": run.summary["schema_version"], "rows": _typed_rows(path)}
+        document = {"schema_version": run.summary["schema_version"], "rows": _typed_rows(rows)}
         return (json.dumps(document, indent=1) + "\n").encode()
     if kind == "parquet":
-        return _parquet(path)
+        return _parquet(rows)
     write = markdown_lines if kind == "md" else latex_lines
     if of == "law":
-        every = read_columns(path).texts
-        return write([*every], [list(row) for row in zip(*every.values(), strict=True)]).encode()
-    errors = [] if of == "quantities" else [markdown(run) if kind == "md" else latex(run)]
-    asked = [write(QUANTITY_HEADER, quantity_rows(run))] if run.summary.get("quantities") else []
-    return "\n".join([*errors, *asked]).encode()
+        return write([*rows.texts], [list(row) for row in zip(*rows.texts.values(), strict=True)]).encode()
+    seen = run.seen_by(iterate or LAST)
+    errors = [] if of == "quantities" else [markdown(seen) if kind == "md" else latex(seen)]
+    others = [] if of == "quantities" or iterate else _of_iterates(run, kind)
+    rows_of_quantities = [_quantity_row(row) for row in run.summary.get("quantities", ()) if iterate in ("", row["iterate"])]
+    asked = [write(QUANTITY_HEADER, rows_of_quantities)] if rows_of_quantities else []
+    return "\n".join([*errors, *others, *asked]).encode()
+
+
+def _of_iterates(run: Run, kind: str) -> list[str]:
+    """Write the short table of the iterates besides the last, if there are any."""
+    header, rows = iterate_rows(run)
+    return [markdown_lines(header, rows) if kind == "md" else latex_lines(header, rows)] if rows else []
 
 
 QUANTITY_HEADER = ["quantity", "step", "value", "95 % interval", "paths"]
@@ -78,6 +94,19 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
             by_step[row["step"]][f"{row['xi']}, exact"] = f"{row['theory']:.4g}"
     columns = [name for label in labels for name in (label, f"{label}, exact") if any(name in r for r in by_step.values())]
     return ["step", *columns], [[str(step), *(row.get(c, "") for c in columns)] for step, row in sorted(by_step.items())]
+
+
+def iterate_rows(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows at the steps of the summary of all iterates besides the last; no rows without any.
+
+    A column is of an iterate and a xi: `polyak: minimizer`.
+    """
+    header, rows = ["step"], list[list[str]]()
+    for other in run.others:
+        names, own = short_rows(other)
+        header += [f"{other.iterate}: {name}" for name in names[1:]]
+        rows = [[*row, *more[1:]] for row, more in zip(rows, own, strict=True)] if rows else own
+    return header, rows
 
 
 def interval(row: dict[str, Any], of: str = "mse") -> str:
@@ -150,9 +179,9 @@ def _heading(name: str) -> str:
     return name if name == "step" else f"ξ = {name}"
 
 
-def _typed_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a data file as rows of numbers."""
-    return [{name: _convert(name, text) for name, text in row.items()} for row in read_columns(path).records()]
+def _typed_rows(columns: Columns) -> list[dict[str, Any]]:
+    """Return the rows of a data file as numbers."""
+    return [{name: _convert(name, text) for name, text in row.items()} for row in columns.records()]
 
 
 def _number(name: str, text: str) -> str | int | float:
@@ -168,10 +197,9 @@ def _convert(name: str, text: str) -> str | int | float | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _parquet(path: Path) -> bytes:
+def _parquet(columns: Columns) -> bytes:
     """Write a data file as Parquet."""
-    columns = read_columns(path).texts
-    return as_parquet({name: [_number(name, text) for text in texts] for name, texts in columns.items()})
+    return as_parquet({name: [_number(name, text) for text in texts] for name, texts in columns.texts.items()})
 
 
 def as_parquet(columns: dict[str, list[Any]]) -> bytes:

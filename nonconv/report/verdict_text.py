@@ -44,10 +44,20 @@ def verdict(run: Run) -> str:
 
 def floors(run: Run) -> list[str]:
     """Write a sentence for each floor of the last span that is not exactly zero, and one on how their bounds hold together."""
-    rows = {name: row for name in FLOORS if (row := run.verdict["floors"].get(name)) and row["value"]}
-    bounded = any(row["lower"] is not None and row["lower"] > 0 for row in rows.values())
+    lowers = [row["lower"] for row in _floors(run).values()]
+    bounded = any(lower is not None and lower > 0 for lower in lowers)
     together = [f"These lower bounds hold for all {run.floors} floors at once, at 95 %."] if bounded else []
-    return [*(_floor(name, row) for name, row in rows.items()), *together]
+    return [*each_floor(run), *together]
+
+
+def each_floor(run: Run) -> list[str]:
+    """Write a sentence for each floor of the last span that is not exactly zero."""
+    return [_floor(name, row) for name, row in _floors(run).items()]
+
+
+def _floors(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the floors of the last span that are not exactly zero, by name."""
+    return {name: row for name in FLOORS if (row := run.verdict["floors"].get(name)) and row["value"]}
 
 
 def _floor(name: str, row: dict[str, Any]) -> str:

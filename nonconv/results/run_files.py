@@ -46,14 +46,14 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
 
     bound: the a priori interval, if one is known. evidence: what only a run on Toint's counterexample has.
     """
-    theory = predicted_errors(cell)
+    theory = [predicted_errors(cell, iterate) for iterate in range(len(cell.iterates))]
     errors = error_intervals(cell, tally)
     files = {
         "error.csv": error_csv(cell, tally, errors),
         **quantities.files(cell, tally),
         "paths.npz": paths_npz(cell, tally),
     }
-    if theory:
+    if any(theory):
         files["theory.csv"] = theory_csv(cell, theory)
     files |= verdict_files.files(cell, tally, bound)
     predicted = {name: found._asdict() for name, found in predictions(cell).items()}
@@ -96,12 +96,11 @@ def _error_rows(cell: Cell, tally: Tally, errors: Intervals) -> Iterator[tuple[A
     return ((*step, xi.label, *by_xi[k][r]) for r, step in enumerate(steps) for k, xi in enumerate(cell.xi))
 
 
-def theory_csv(cell: Cell, theory: dict[str, Array]) -> bytes:
-    """Write the exact expected error, one row per recorded step and xi. theory: shape (R,) each, by xi."""
-    rows = (
-        (int(step), label, float(values[r])) for r, step in enumerate(cell.program.record) for label, values in theory.items()
-    )
-    return as_csv(("step", "xi", "mse"), rows)
+def theory_csv(cell: Cell, theory: list[dict[str, Array]]) -> bytes:
+    """Write the exact expected error, one row per recorded step and xi. theory: of each iterate, shape (R,) each, by xi."""
+    steps = [*enumerate(cell.program.record.tolist())]
+    found = [[(step, label, float(values[r])) for r, step in steps for label, values in own.items()] for own in theory]
+    return as_csv(*with_iterates(cell, ("step", "xi", "mse"), found))
 
 
 def paths_npz(cell: Cell, tally: Tally) -> bytes:
@@ -151,10 +150,10 @@ def _iterate_arrays(cell: Cell, tally: Tally) -> dict[str, Any]:
     )
 
 
-def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array]) -> dict[str, Any]:
+def summary(cell: Cell, tally: Tally, errors: Intervals, theory: list[dict[str, Array]]) -> dict[str, Any]:
     """Return the content of summary.json: what summary.md, the terminal and --json say.
 
-    errors: estimates of shape (xi, R). theory: exact errors by xi.
+    errors: estimates of shape (xi, R). theory: exact errors by xi, of each iterate.
     """
     missing = departures(cell)
     failure = tally.first_failure
@@ -171,7 +170,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array
         **minima.document(cell),
         f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
         "errors": [
-            _row(cell, tally, errors, k, r, theory)
+            _row(cell, tally, errors, k, r, theory[0])
             for r in summary_steps(cell.program.record).tolist()
             for k in range(len(cell.xi))
         ],
@@ -181,18 +180,18 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: dict[str, Array
         "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
         "without_interval": missing_intervals.of_ends(cell, tally, errors.reasons),
         "warnings": _warnings(cell, tally, errors.reasons),
-        **_iterates(cell, tally),
+        **_iterates(cell, tally, theory[1:]),
     }
 
 
-def _iterates(cell: Cell, tally: Tally) -> dict[str, Any]:
-    """Return what summary.json says of iterates besides the last, by their names; {} without any."""
+def _iterates(cell: Cell, tally: Tally, theory: list[dict[str, Array]]) -> dict[str, Any]:
+    """Return what summary.json says of iterates besides the last, by their names; {} without any. theory: of each of them."""
     found = {}
-    for label, own in zip(cell.iterates[1:], tally.views[1:], strict=True):
+    for label, own, known in zip(cell.iterates[1:], tally.views[1:], theory, strict=True):
         errors = error_intervals(cell, own)
         steps = summary_steps(cell.program.record).tolist()
         found[label] = {
-            "errors": [_row(cell, own, errors, k, r, {}) for r in steps for k in range(len(cell.xi))],
+            "errors": [_row(cell, own, errors, k, r, known) for r in steps for k in range(len(cell.xi))],
             "quantiles": {xi.label: quantities.at(cell, own, k, -1) for k, xi in enumerate(cell.xi)},
             "without_interval": missing_intervals.of_ends(cell, own, errors.reasons),
         }

@@ -27,6 +27,13 @@ PATHS_ARRAYS = {
 """Kind and number of axes of the arrays in paths.npz that figures and `verify` read."""
 END_ARRAYS = {"end_of": (TEXT, 1), "end": (NUMBERS, 2)}
 """Those that differences read."""
+ITERATE_ARRAYS = {
+    "iterate": (TEXT, 1),
+    "iterate_theta": (NUMBERS, 4),
+    "iterate_quantile": (NUMBERS, 4),
+    "iterate_end": (NUMBERS, 3),
+}
+"""Those of iterates besides the last, where a run has any."""
 QUANTITY_ARRAYS = {"quantity_end_of": (TEXT, 1), "quantity_end": (NUMBERS, 2), "quantity_end_paths": (WHOLE, 1)}
 """Those of quantities that are means, where a run has any."""
 UNREADABLE = Exception
@@ -103,6 +110,13 @@ class States(TypedDict):
     stability: list[float | None] | None
 
 
+class IterateSummary(TypedDict):
+    """What summary.json says of an iterate besides the last."""
+
+    errors: list[ErrorRow]
+    without_interval: dict[str, str]
+
+
 class Summary(TypedDict):
     """summary.json."""
 
@@ -124,6 +138,7 @@ class Summary(TypedDict):
     state: NotRequired[States]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
+    iterates: NotRequired[dict[str, IterateSummary]]
 
 
 class Measured(TypedDict):
@@ -137,6 +152,17 @@ class Measured(TypedDict):
     step: NotRequired[int]
 
 
+class IterateVerdict(TypedDict):
+    """What verdict.json says of an iterate besides the last."""
+
+    verdict: str
+    reason: str
+    decides: str
+    observed: list[int]
+    floors: dict[str, Measured]
+    slopes: dict[str, Measured]
+
+
 class Verdict(TypedDict):
     """verdict.json."""
 
@@ -144,6 +170,7 @@ class Verdict(TypedDict):
     reason: str
     floors: dict[str, Measured]
     slopes: dict[str, Measured]
+    iterates: NotRequired[dict[str, IterateVerdict]]
 
 
 class Prediction(TypedDict):
@@ -170,6 +197,7 @@ class Sweep(TypedDict):
     paths: int | None
     steps: int | None
     quantities: NotRequired[dict[str, str]]
+    iterates: NotRequired[list[str]]
 
 
 class Named(TypedDict):

@@ -6,7 +6,9 @@ these files, so a line of a cell computed now equals that of the same cell read 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from nonconv.components.quantity import LAST
@@ -15,7 +17,8 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
 from nonconv.readback import content_of, loaded
 from nonconv.results.csv_text import as_lines
-from nonconv.results.stored import END_ARRAYS, QUANTITY_ARRAYS, Arrays, Summary, Verdict, read_arrays, require
+from nonconv.results.iterates import ends_of_iterates, of_iterate
+from nonconv.results.stored import END_ARRAYS, ITERATE_ARRAYS, QUANTITY_ARRAYS, Arrays, Summary, Verdict, read_arrays, require
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
@@ -36,13 +39,15 @@ class Ends(NamedTuple):
     """What each of the first paths of a run ends with.
 
     of: names of what it is: errors, floors, risk, quantities. numbers: of each an array (paths,). withheld: why means have no
-    interval, by name, of those that have none. quantities: the names of those that a config asks for.
+    interval, by name, of those that have none. quantities: the names of those that a config asks for. iterates: those besides
+    the last, whose names follow what it is.
     """
 
     of: list[str]
     numbers: Sequence[Array] | Array
     withheld: Mapping[str, str]
     quantities: tuple[str, ...] = ()
+    iterates: tuple[str, ...] = ()
 
     def infinite(self, name: str) -> bool:
         """Return whether the mean of a quantity is infinite, so that what the paths have says nothing of it."""
@@ -65,14 +70,37 @@ def _ends(read: Read, folder: Path) -> Ends:
     names, numbers = arrays["end_of"].tolist(), arrays["end"]
     if len(names) != len(numbers) or len(set(names)) < len(names):
         raise UsageError(f"{folder / 'paths.npz'} is damaged: end_of does not name the rows of end")
-    return as_ends(names, numbers, summary, _quantity_ends(arrays, folder) if "quantity_end_of" in arrays else {})
+    quantities = _quantity_ends(arrays, folder) if "quantity_end_of" in arrays else {}
+    return as_ends(names, numbers, summary, quantities, _iterate_ends(arrays, folder) if "iterate" in arrays else {})
 
 
-def as_ends(names: list[str], numbers: Array, summary: Mapping[str, Any], quantities: Mapping[str, Array]) -> Ends:
-    """Return what paths end with. names: of the rows of numbers. quantities: those that a config asks for, (paths,) each."""
+def as_ends(
+    names: list[str],
+    numbers: Array,
+    summary: Mapping[str, Any],
+    quantities: Mapping[str, Array],
+    iterates: Mapping[str, Array] = MappingProxyType({}),
+) -> Ends:
+    """Return what paths end with. names: of the rows of numbers. quantities: those that a config asks for, (paths,) each.
+
+    iterates: like numbers, of each iterate besides the last.
+    """
     withheld = {row["quantity"]: row["reason"] for row in _of_last(summary) if row["reason"]}
-    every = [*numbers, *quantities.values()]
-    return Ends([*names, *quantities], every, summary.get("without_interval", {}) | withheld, tuple(quantities))
+    for iterate, found in summary.get("iterates", {}).items():
+        withheld |= {of_iterate(name, iterate): reason for name, reason in found["without_interval"].items()}
+    own = {name: row for iterate, rows in iterates.items() for name, row in ends_of_iterates(names, rows, iterate)}
+    every = [*numbers, *own.values(), *quantities.values()]
+    reasons = summary.get("without_interval", {}) | withheld
+    return Ends([*names, *own, *quantities], every, reasons, tuple(quantities), tuple(iterates))
+
+
+def _iterate_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
+    """Return what the first paths end with, as iterates besides the last see it. Raises UsageError for a damaged file."""
+    require(arrays, ITERATE_ARRAYS, folder / "paths.npz")
+    names, numbers = arrays["iterate"].tolist(), arrays["iterate_end"]
+    if len(names) != len(numbers) or numbers.shape[1:] != arrays["end"].shape:
+        raise UsageError(f"{folder / 'paths.npz'} is damaged: iterate does not name the rows of iterate_end")
+    return dict(zip(names, numbers, strict=True))
 
 
 def _of_last(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -114,13 +142,16 @@ def columns(
     floors: Sequence[str],
     quantities: Sequence[str] = (),
     means: Sequence[str] = (),
+    iterates: Sequence[str] = (),
 ) -> list[str]:
     """Return the header of sweep.csv.
 
-    keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with.
+    keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with. Both
+    have the names `of_iterate` too, of the iterates besides the last.
     quantities: the names of those that the config asks for. means: those of them that have differences.
     """
-    found = ["cell", *keys, "status", "verdict", "paths", *OUTCOMES]
+    verdicts = ["verdict", *(of_iterate("verdict", iterate) for iterate in iterates)]
+    found = ["cell", *keys, "status", *verdicts, "paths", *OUTCOMES]
     found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
     of_networks = [name for name in floors if name in (*LOSSES, IDLE)]
     floors = [name for name in floors if name not in of_networks]
@@ -154,20 +185,33 @@ def _measured_columns(result: Result) -> dict[str, Any]:
     """Return the columns of a result by name: verdict, outcomes, final errors, floors, slopes."""
     summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
-    for error in (error for error in summary["errors"] if error["step"] == summary["steps"]):
-        # JSON has null for inf and nan; the status says which it was, and CSV can write it.
-        numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
-        found |= _interval_columns(f"mse_{error['xi']}", numbers)
-    for name, floor in verdict["floors"].items():
-        found |= _interval_columns(name, [floor[field] for field in INTERVAL_FIELDS]) | _interval_columns(
-            f"{name}_lower", [floor["lower"]]
-        )
-    for name, slope in verdict["slopes"].items():
-        found |= _interval_columns(f"slope_{name.removeprefix('error: ')}", [slope[field] for field in INTERVAL_FIELDS])
+    found |= _view_columns(summary, verdict, summary["steps"], lambda name: name)
+    for iterate, own in summary.get("iterates", {}).items():
+        seen = verdict["iterates"][iterate]
+        found[of_iterate("verdict", iterate)] = seen["verdict"]
+        found |= _view_columns(own, seen, summary["steps"], partial(of_iterate, iterate=iterate))
     for row in _of_last(summary):
         numbers = [NOT_FINITE.get(row["status"], row["value"]), row["se"], row["ci_low"], row["ci_high"]]
         found |= _interval_columns(row["quantity"], numbers)
     return found | _network_columns(result)
+
+
+def _view_columns(
+    summary: Mapping[str, Any], verdict: Mapping[str, Any], steps: int, named: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return the final errors, floors and slopes of an iterate by column. named: what a name is called as that one sees it."""
+    found: dict[str, Any] = {}
+    for error in (error for error in summary["errors"] if error["step"] == steps):
+        # JSON has null for inf and nan; the status says which it was, and CSV can write it.
+        numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
+        found |= _interval_columns(f"mse_{named(error['xi'])}", numbers)
+    for name, floor in verdict["floors"].items():
+        found |= _interval_columns(named(name), [floor[field] for field in INTERVAL_FIELDS])
+        found |= _interval_columns(f"{named(name)}_lower", [floor["lower"]])
+    for name, slope in verdict["slopes"].items():
+        numbers = [slope[field] for field in INTERVAL_FIELDS]
+        found |= _interval_columns(f"slope_{named(name.removeprefix('error: '))}", numbers)
+    return found
 
 
 def _network_columns(result: Result) -> dict[str, Any]:

@@ -43,9 +43,10 @@ def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
     if groups:
         every = ((group.name, *row.values()) for k, group in enumerate(groups) for row in _group_rows(cell, tally, k))
         found["group_floors.csv"] = as_csv(("group", *FLOOR_COLUMNS), every)
-    predicted = predicted_twins(cell)
-    if predicted:
-        found["floors_theory.csv"] = as_csv(("step", "floor", "lag", "value"), _predicted_rows(cell, predicted))
+    predicted = [predicted_twins(cell, iterate) for iterate in range(len(cell.iterates))]
+    if any(predicted):
+        of_each = [list(_predicted_rows(cell, own)) if own else [] for own in predicted]
+        found["floors_theory.csv"] = as_csv(*with_iterates(cell, ("step", "floor", "lag", "value"), of_each))
     return found
 
 

@@ -206,4 +206,5 @@ def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
         "paths": survey.paths,
         "steps": survey.steps,
         **({"quantities": survey.quantities} if survey.quantities else {}),
+        **({"iterates": list(survey.iterates)} if survey.iterates else {}),
     }

@@ -25,7 +25,8 @@ from nonconv.experiment.identity import WORDS, decisive, name_of
 from nonconv.experiment.quantities import means, titles
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem
-from nonconv.statistics.measured_block import MSE_PREFIX, end_names
+from nonconv.results.iterates import all_end_names
+from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 from nonconv.system.words import count
@@ -128,6 +129,7 @@ class Survey(NamedTuple):
     paths, steps: of every cell, or None if cells differ. files: what cells need, by its name in the config.
     config: as written to the folder, with the names that files have there. quantities: what cells end with of the quantities
     that the config asks for, by name, with what axes call it. means: those that are means, which differ path by path.
+    iterates: those besides the last; xi and floors have theirs too, as `minimizer polyak`.
     """
 
     identity: str
@@ -144,6 +146,7 @@ class Survey(NamedTuple):
     config: dict[str, Any]
     quantities: dict[str, str]
     means: tuple[str, ...]
+    iterates: tuple[str, ...]
 
 
 def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
@@ -204,6 +207,7 @@ class _Surveyor:
         self.sweep, self.keys = sweep, sweep.grid.keys
         self.ids: list[str] = []
         self.measured: dict[str, None] = {}
+        self.iterates: dict[str, None] = {}
         self.quantities: dict[str, str] = {}
         self.means: dict[str, None] = {}
         self.files: dict[str, StoredFile] = {}
@@ -215,7 +219,8 @@ class _Surveyor:
         """Collect what is known of a cell."""
         self.ids.append(cell_id(cell))
         self.sweep.cache_cell(self.ids[-1], cell)
-        self.measured |= dict.fromkeys(end_names(cell))
+        self.measured |= dict.fromkeys(all_end_names(cell))
+        self.iterates |= dict.fromkeys(cell.iterates[1:])
         self.quantities |= titles(cell.quantities)
         self.means |= dict.fromkeys(means(cell.quantities))
         _add_files(self.files, cell)
@@ -254,6 +259,7 @@ class _Surveyor:
             config=replace_file_names(self.sweep.config, self.files),
             quantities=self.quantities,
             means=tuple(self.means),
+            iterates=tuple(self.iterates),
         )
 
 

@@ -22,7 +22,8 @@ class Table:
 
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
-        self.header = columns(survey.keys, survey.xi, survey.floors, tuple(survey.quantities), survey.means)
+        asked = tuple(survey.quantities)
+        self.header = columns(survey.keys, survey.xi, survey.floors, asked, survey.means, survey.iterates)
         self.lines: dict[str, bytes] = {}
         self.baseline: Ends | None = None
 

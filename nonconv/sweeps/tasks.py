@@ -125,7 +125,9 @@ class PartialCell:
         files |= {enclosed.place: enclosed.content for enclosed in cell.enclosures()}
         # Read back from the JSON, so that a line is the same as for a cell that is read from its folder.
         summary, verdict = (json.loads(files[f"{name}.json"]) for name in ("summary", "verdict"))
-        ends = as_ends(end_names(cell), self.tally.ends.joined, summary, quantities.last_of(cell, self.tally))
+        others = zip(cell.iterates[1:], self.tally.views[1:], strict=True)
+        iterates = {iterate: own.ends.joined for iterate, own in others}
+        ends = as_ends(end_names(cell), self.tally.ends.joined, summary, quantities.last_of(cell, self.tally), iterates)
         result = Result(summary, verdict, ends)
         return Done(cell.identity, add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
 

@@ -6,9 +6,12 @@ With e = theta - mu, z the centred batch mean and m the momentum, one step is li
     m_n = d m_{n-1} + w (c e_{n-1} - c z_n)                 d decay, w weight, c = 2 scale
     e_n = e_{n-1} - rate (p m_n + q (c e_{n-1} - c z_n))     classical: p = correction, q = 0; nesterov: p = beta, q = w
 so the first moments of (e, m) and the second (ee, em, mm, 1) follow linear recursions whose products are formed in
-pairs, pairs of pairs, and so on: as exact as a loop and vectorised over steps.
+pairs, pairs of pairs, and so on: as exact as a loop and vectorised over steps. A running average of the iterates is one
+more number that moves linearly, a_n = (1 - w_n) a_{n-1} + w_n e_n, and its moments are those of (e, m, a).
 """
 
+from collections.abc import Callable
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
@@ -56,16 +59,36 @@ def _has_variance(cell: Cell) -> bool:
     return cell.law is not None and cell.law.has_variance
 
 
-def predicted_errors(cell: Cell) -> dict[str, Array]:
+Weight = Callable[[Array], Array]
+"""The weights of an average at steps n, (steps,) each."""
+
+
+def _weight(cell: Cell, iterate: int) -> Weight | None:
+    """Return the weights of an iterate that is an average; None for the last one."""
+    return cell.program.averages[iterate - 1].weight if iterate else None
+
+
+def _is_average(cell: Cell, iterate: int) -> bool:
+    """Return whether an iterate is the last one or an average of such, not one of the optimizer's own."""
+    return iterate <= len(cell.program.averages)
+
+
+def predicted_errors(cell: Cell, iterate: int = 0) -> dict[str, Array]:
     """Return exact E|theta_n - xi|^2 at the recorded steps, arrays (R,) by the label of xi; {} where it is not known.
+
+    iterate: its number in cell.iterates, 0 for the last. Averages are known for SGD and momentum on the quadratic.
 
     Known for SGD and momentum on the quadratic, in rotated axes too, for SGD on least squares, and for every xi that is a fixed
     point or a fixed start, where data and start have a variance; and for sign descent on a lattice. Runs too long are skipped.
     """
     along, start = modes(cell), start_law(cell)
+    if not _is_average(cell, iterate):
+        return {}
     if along is None:
-        return least_squares.predicted_errors(cell)
+        return {} if iterate else least_squares.predicted_errors(cell)
     on_lattice = lattice(cell)
+    if on_lattice and iterate:
+        return {}
     if on_lattice:
         n = cell.program.record.astype(np.float64)
         return _errors_from_moments(cell, along, on_lattice.mean(n), on_lattice.square(n))
@@ -73,7 +96,8 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
-        moments = np.array([_moments(cell, Coordinate(*row), cell.program.record) for row in distinct])[which.ravel()]
+        found = [_moments(cell, Coordinate(*row), cell.program.record, 0, _weight(cell, iterate)) for row in distinct]
+        moments = np.array(found)[which.ravel()]
         return _errors_from_moments(cell, along, moments[:, 0], moments[:, 1])
 
 
@@ -108,15 +132,19 @@ def _coordinates(cell: Cell, along: Modes) -> list[Coordinate]:
     return [Coordinate(*map(float, row)) for row in zip(along.curvature, along.variance, mean, square, strict=True)]
 
 
-def predicted_twins(cell: Cell) -> list[Array]:
+def predicted_twins(cell: Cell, iterate: int = 0) -> list[Array]:
     """Return exact E tr Var(theta_n | the first m batches), the twin floor, at n = m + lag; [] if unknown.
 
-    One array per span (m, l] of the plan, over its lags.
+    One array per span (m, l] of the plan, over its lags. iterate: as `predicted_errors` takes it.
     """
     along = modes(cell)
+    if not _is_average(cell, iterate):
+        return []
     if along is None:
-        return least_squares.predicted_twins(cell)
+        return [] if iterate else least_squares.predicted_twins(cell)
     on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
+    if on_lattice and iterate:
+        return []
     if on_lattice:
         return [on_lattice.twin(span.first, span.lags.astype(np.float64)) for span in cell.program.plan.spans]
     if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
@@ -124,17 +152,20 @@ def predicted_twins(cell: Cell) -> list[Array]:
     with np.errstate(over="ignore", invalid="ignore"):
         distinct, which = np.unique(np.array(_coordinates(cell, along)), axis=0, return_inverse=True)
         known = [Coordinate(*row)._replace(mean=0.0, square=0.0) for row in distinct]  # at m nothing is random any more
-        return [
-            np.array([_moments(cell, at, span.first + span.lags, span.first)[1] for at in known])[which.ravel()].sum(axis=0)
-            for span in cell.program.plan.spans
-        ]
+        weight, found = _weight(cell, iterate), []
+        for span in cell.program.plan.spans:
+            each = [_moments(cell, at, span.first + span.lags, span.first, weight)[1] for at in known]
+            found.append(np.array(each)[which.ravel()].sum(axis=0))
+        return found
 
 
-def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0) -> Array:
-    """Return E e_n and E e_n^2 at rising steps, shape (2, steps).
+def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int, weight: Weight | None) -> Array:
+    """Return E e_n and E e_n^2 at rising steps, shape (2, steps); with weights, those of the average of e.
 
-    at: the coordinate with the moments after step `done`; m is taken as 0 there.
+    at: the coordinate with the moments after step `done`; m is taken as 0 there, and the average as e.
     """
+    if weight is not None:
+        return _average_moments(cell, at, steps, done, weight)
     first, second = np.array([at.mean, 0.0]), np.array([at.square, 0.0, 0.0, 1.0])
     out = []
     for step in steps:
@@ -148,6 +179,45 @@ def _moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int = 0
             done += len(n)
         out.append((first[0], second[0]))
     return np.array(out).T
+
+
+def _average_moments(cell: Cell, at: Coordinate, steps: NDArray[np.int64], done: int, weight: Weight) -> Array:
+    """Return what `_moments` does of a running average a of e, from the moments of (e, m, a)."""
+    pairs = list(combinations_with_replacement(range(3), 2))
+    first = np.array([at.mean, 0.0, at.mean])
+    second = np.array([at.square if 1 not in pair else 0.0 for pair in pairs] + [1.0])
+    out = []
+    for step in steps:
+        while done < step:
+            n = np.arange(done + 1, min(done + CHUNK, int(step)) + 1, dtype=np.float64)
+            linear, noise = _with_average(*one_step(cell, at.curvature, n), weight(n))
+            variance = at.variance / cell.program.batch_size(n)
+            first = product(linear) @ first
+            second = product(_map_of_pairs(linear, noise, variance, pairs)) @ second
+            done += len(n)
+        out.append((first[2], second[pairs.index((2, 2))]))
+    return np.array(out).T
+
+
+def _with_average(linear: Array, noise: Array, weight: Array) -> tuple[Array, Array]:
+    """Extend the maps of (e, m) by the average a of e: (steps, 3, 3), and what one unit of z adds, (steps, 3)."""
+    maps = np.zeros((len(weight), 3, 3))
+    maps[:, :2, :2] = linear
+    maps[:, 2, :2] = weight[:, None] * linear[:, 0]
+    maps[:, 2, 2] = 1.0 - weight
+    return maps, np.concatenate([noise, (weight * noise[:, 0])[:, None]], axis=1)
+
+
+def _map_of_pairs(linear: Array, noise: Array, variance: Array, pairs: list[tuple[int, int]]) -> Array:
+    """Return the linear map of second moments of these pairs of numbers, and of 1, shape (steps, pairs + 1, pairs + 1)."""
+    maps = np.zeros((len(linear), len(pairs) + 1, len(pairs) + 1))
+    maps[:, -1, -1] = 1.0
+    for row, (i, j) in enumerate(pairs):
+        for column, (k, m) in enumerate(pairs):
+            both = linear[:, i, k] * linear[:, j, m]
+            maps[:, row, column] = both if k == m else both + linear[:, i, m] * linear[:, j, k]
+        maps[:, row, -1] = noise[:, i] * noise[:, j] * variance
+    return maps
 
 
 def one_step(cell: Cell, c: float, n: Array) -> tuple[Array, Array]:

@@ -23,6 +23,10 @@ MOST_NUMBERS = 2**21
 """Numbers in memory at once: values of theta times values of x."""
 NODES = 2048
 """Values of x that a quadrature uses, about."""
+DEGREE, PER_LENGTH, MOST_INTERVALS, CONVERGED = 15, 4.0, 2.0**40, 1e-12
+"""Of the interpolation: degree, intervals per length of the problem, their largest number, share of the last coefficients."""
+_PLACES = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
+_TO_SERIES = np.polynomial.chebyshev.chebvander(_PLACES, DEGREE) * np.where(np.arange(DEGREE + 1) == 0, 1.0, 2.0) / (DEGREE + 1)
 
 
 def excess_risk(cell: Cell, theta: Array) -> Array:
@@ -168,13 +172,41 @@ def _mean(cell: Cell, j: int, f: Callable[[Array, Array], Array], theta: Array) 
     if cell.program.objective.component.mean_is_enough or cell.law.constant:
         return np.asarray(f(theta, cell.law.mean[j : j + 1]))
     law, flat = _marginal(cell, j), theta.ravel()
-    length = max(1, MOST_NUMBERS // (NODES if law.values is None else len(law.values)))
     found = np.full(len(flat), np.nan)
     finite = np.flatnonzero(np.isfinite(flat))
-    for first in range(0, len(finite), length):
-        here = finite[first : first + length]
-        found[here] = expectation(partial(f, flat[here, None]), law).value
+    found[finite] = _by_intervals(f, law, flat[finite], cell.length or 1.0)
     return found.reshape(theta.shape)
+
+
+def _by_intervals(f: Callable[[Array, Array], Array], law: Marginal, theta: Array, length: float) -> Array:
+    """Return E f(theta, X) for each theta (n,), by Chebyshev's interpolation where a law is continuous and theta are many.
+
+    On each interval of a fixed grid that has many theta the expectation is taken at DEGREE + 1 places. Where the last
+    coefficients show that these do not determine it to rounding, as at a kink, every theta has its own.
+    """
+    found, alone = np.empty(len(theta)), np.ones(len(theta), dtype=np.bool_)
+    width = length / PER_LENGTH
+    if law.values is None:
+        number = np.floor(theta / width)
+        order = np.argsort(number, kind="stable")
+        for own in np.split(order, np.flatnonzero(np.diff(number[order])) + 1):
+            if len(own) > 2 * (DEGREE + 1) and abs(number[own[0]]) < MOST_INTERVALS:
+                middle = (number[own[0]] + 0.5) * width
+                series = np.einsum("km,k->m", _TO_SERIES, _directly(f, law, middle + 0.5 * width * _PLACES))
+                if np.abs(series[-2:]).max() <= CONVERGED * np.abs(series).max():
+                    found[own] = np.polynomial.chebyshev.chebval((theta[own] - middle) / (0.5 * width), series)
+                    alone[own] = False
+    found[alone] = _directly(f, law, theta[alone])
+    return found
+
+
+def _directly(f: Callable[[Array, Array], Array], law: Marginal, theta: Array) -> Array:
+    """Return E f(theta, X) for each theta (n,), a few at a time."""
+    length, found = max(1, MOST_NUMBERS // (NODES if law.values is None else len(law.values))), np.empty(len(theta))
+    for first in range(0, len(theta), length):
+        here = slice(first, first + length)
+        found[here] = expectation(partial(f, theta[here, None]), law).value
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -69,6 +69,7 @@ RULES: dict[str, Callable[[Any, Any], bool]] = {
     "minLength": lambda rule, value: not isinstance(value, str) or len(value) >= rule,
     "minItems": lambda rule, value: not isinstance(value, list) or len(value) >= rule,
     "maxItems": lambda rule, value: not isinstance(value, list) or len(value) <= rule,
+    "minProperties": lambda rule, value: not isinstance(value, dict) or len(value) >= rule,
     "items": lambda rule, value: not isinstance(value, list) or all(accepts(rule, item) for item in value),
     "required": lambda rule, value: not isinstance(value, dict) or set(rule) <= set(value),
 }

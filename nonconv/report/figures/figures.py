@@ -12,7 +12,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN, log_scale, note_beyond, positive, power_of_ten, shown
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
 from nonconv.report.markup import printable
-from nonconv.report.run import Errors, Run
+from nonconv.report.run import LAST, Errors, Run
 
 LINES: tuple[dict[str, Any], ...] = (
     {"color": "#000000", "linestyle": "-"},
@@ -31,25 +31,30 @@ LONGEST_NAME = 26
 def error_figure(run: Run) -> Figure:
     """Draw E|theta_n - xi|^2 with bands on log-log axes, theory where it is known, the learning rate in a thin panel.
 
-    Where it is infinite for a xi the square of the median of |theta_n - xi| is drawn instead.
+    Where it is infinite for a xi the square of the median of |theta_n - xi| is drawn instead. Iterates besides the last have
+    a line each, for the first xi.
     """
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    drawn = {label: _squared(run.medians[label]) if label in run.medians else own for label, own in run.errors.items()}
-    for (label, errors), line in zip(drawn.items(), _line_styles(len(drawn)), strict=True):
-        _band(top, run, label, errors, line)
-    for k, values in enumerate(run.theory.values()):
+    first, others = next(iter(run.errors)), run.others
+    curves = [(run, label, _shown(run, label)) for label in run.errors]
+    curves += [(other, first, _shown(other, first)) for other in others]
+    for (whose, label, errors), line in zip(curves, _line_styles(len(curves)), strict=True):
+        _band(top, whose, label, errors, line)
+    exact = [*run.theory.values(), *(other.theory[first] for other in others if first in other.theory)]
+    for k, values in enumerate(exact):
         name = "exact expectation" if k == 0 else None
         top.plot(run.step, positive(values), color="0.45", linewidth=3.5, alpha=0.45, zorder=1, label=name)
-    mark_losses(top, run, *(errors.mse for errors in drawn.values()))
-    note_beyond(top, *(errors.mse for errors in drawn.values()))
+    drawn = [errors.mse for _, _, errors in curves]
+    mark_losses(top, run, *drawn)
+    note_beyond(top, *drawn)
     step_axis(top, run)
     log_scale(top)
     # The legend says which curves are medians where others are means.
-    top.set_ylabel("(median of |Θₙ − ξ|)²" if len(run.medians) == len(drawn) else "E |Θₙ − ξ|²")
+    top.set_ylabel("(median of |Θₙ − ξ|)²" if len(run.medians) == len(run.errors) else "E |Θₙ − ξ|²")
     top.legend(loc="best", title="ξ", alignment="left")
     title(top, run)
-    few_decades(top, *(errors.mse for errors in drawn.values()))
+    few_decades(top, *drawn)
     schedule_panel(bottom, run)
     show_single_points(figure)
     return figure
@@ -59,6 +64,11 @@ def _line_styles(count: int) -> list[dict[str, Any]]:
     """Return a distinct style for each of `count` lines."""
     markers = [{"marker": marker, "markersize": 3.5, "markevery": 0.1} if marker else {} for marker in MARKERS]
     return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
+
+
+def _shown(run: Run, label: str) -> Errors:
+    """Return the error for a xi as it is drawn: where it is infinite, the square of the median distance."""
+    return _squared(run.medians[label]) if label in run.medians else run.errors[label]
 
 
 def _squared(medians: Errors) -> Errors:
@@ -73,7 +83,8 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
     # matplotlib cannot space markers on a curve of nothing.
     style = line if np.isfinite(curve).any() else line | {"markevery": None}
     mixed = label in run.medians and len(run.medians) < len(run.errors)
-    axes.plot(run.step, curve, label=f"{_xi_name(label)}{' (median)²' if mixed else ''}", zorder=3, **style)
+    whose = "" if run.iterate == LAST else f"{_xi_name(run.iterate)}: "
+    axes.plot(run.step, curve, label=f"{whose}{_xi_name(label)}{' (median)²' if mixed else ''}", zorder=3, **style)
     low, high = positive(errors.ci_low), positive(errors.ci_high)
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(curve / 10), low)
@@ -102,6 +113,7 @@ def paths_figure(run: Run) -> Figure:
     for coordinate, axes in enumerate(axes_list):
         _fan(axes, run, quantile[:, :, coordinate])
         _single_paths(axes, run, coordinate)
+        _other_medians(axes, run, coordinate)
         _xi_lines(axes, run, coordinate)
         if not (len(quantile) or len(run.paths["theta"])):
             axes.text(0.5, 0.6, "`record` keeps neither paths nor quantiles", transform=axes.transAxes, ha="center")
@@ -143,6 +155,17 @@ def _single_paths(axes: Any, run: Run, coordinate: int) -> None:
     for k, theta in enumerate(run.paths["theta"][:SINGLE_PATHS, :, coordinate]):
         name = "individual paths" if k == 0 else None
         axes.plot(run.step, shown(theta), color="0.25", linewidth=0.6, alpha=0.8, label=name, zorder=2)
+
+
+def _other_medians(axes: Any, run: Run, coordinate: int) -> None:
+    """Draw the median of each iterate besides the last."""
+    others = run.others
+    # The first style is that of the fan's own median, nearly.
+    for other, line in zip(others, _line_styles(len(others) + 1)[1:], strict=True):
+        quantile = other.paths["quantile"][:, :, coordinate]
+        if len(quantile):
+            middle = shown(quantile[len(quantile) // 2])
+            axes.plot(run.step, middle, label=f"median of {_xi_name(other.iterate)}", zorder=3, linewidth=1.4, **line)
 
 
 def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:

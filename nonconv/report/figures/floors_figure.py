@@ -1,5 +1,6 @@
 """The figure of the floors: lower bounds that hold for every xi, beside the error for the configured xi."""
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -7,18 +8,21 @@ from matplotlib.figure import Figure
 
 from nonconv.report.figures.axes import log_axis, log_scale, positive
 from nonconv.report.figures.panels import few_decades
-from nonconv.report.run import Run
+from nonconv.report.run import Run, of_iterate
 from nonconv.results.columns import Columns, read_columns
 
 TWIN, WINDOW, CAUCHY = "#000000", "#0072b2", "#d55e00"
+OTHERS = ("#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""The colours of iterates besides the last."""
 
 
 def floors_figure(run: Run) -> Figure:
     """Draw the floors over their steps, and the twin floor against the lag.
 
-    Left also E|Theta_n - xi|^2 per xi in grey, which the floors bound from below.
+    Left also E|Theta_n - xi|^2 per xi in grey, which the floors bound from below, and a floor of each iterate besides the last.
     """
-    rows = read_columns(run.folder / "floors.csv")
+    every = read_columns(run.folder / "floors.csv")
+    rows = of_iterate(every)
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     if "infinite" in run.verdict:
@@ -29,6 +33,10 @@ def floors_figure(run: Run) -> Figure:
     _segments(left, rows, "twin_mean", TWIN, "twin floor, mean over late lags", linestyle=(0, (1, 1)))
     _segments(left, rows, "window", WINDOW, "window floor")
     _segments(left, rows, "cauchy_mean", CAUCHY, "Cauchy floor, steps half a span apart", linestyle=(0, (4, 2)))
+    for other, color in zip(run.others, cycle(OTHERS)):
+        own = of_iterate(every, other.iterate)
+        floor, name = ("window", "window") if "window" in own["floor"] else ("twin_mean", "twin")
+        _segments(left, own, floor, color, f"{name} floor of {other.iterate}", linestyle=(0, (7, 2, 1, 2)))
     left.set_xlim(run.step[0] / 1.5, run.step[-1] * 1.5)
     left.set_xlabel("step n")
     left.set_ylabel("E |Θₙ − ξ|²")
@@ -77,7 +85,7 @@ def _predictions(axes: Any, run: Run) -> None:
     path = run.folder / "floors_theory.csv"
     if not path.exists():
         return
-    for k, own in enumerate(_branches(read_columns(path)).values()):
+    for k, own in enumerate(_branches(of_iterate(read_columns(path))).values()):
         name = "exact expectation" if k == 0 else None
         exact = positive(own.numbers("value"))
         axes.plot(own.numbers("lag"), exact, color="#009e73", linewidth=4, alpha=0.35, zorder=1, label=name)

@@ -90,7 +90,8 @@ def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: 
     value, text = _values(result, quantity)
     done, failed = placed(result.done, False), placed(result.failed, False)
     values = placed(value, np.nan)
-    undecided = placed(result.verdict("undecided"), False)
+    column = result.verdict_column(quantity.column)
+    undecided = placed(result.verdict("undecided", column), False)
     shown = done & np.isfinite(values)
     return Grid(values, shown, done & ~shown, failed, undecided, placed(text, ""))
 

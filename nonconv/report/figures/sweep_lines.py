@@ -31,7 +31,10 @@ ROW, LEAST_WIDTH = 0.19, 2.4
 
 @dataclass(frozen=True)
 class Points:
-    """A quantity in all cells, each field of shape (cells,); what an axis cannot show is nan in value."""
+    """A quantity in all cells, each field of shape (cells,); what an axis cannot show is nan in value.
+
+    verdict: the column of the verdict that marks them.
+    """
 
     value: Array
     low: Array
@@ -39,6 +42,7 @@ class Points:
     too_low: Mask
     too_high: Mask
     baseline: Mask
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
         high = np.where((high < LARGEST_SHOWN) & (high > least), high, scale.limits[1])
     there = shown & result.known(quantity.column + "_low")
     low, high = np.where(there, low, np.nan), np.where(there, high, np.nan)
-    return Points(np.where(shown, value, np.nan), low, high, too_low, known & ~shown & ~too_low, baseline), scale
+    verdict, too_high = result.verdict_column(quantity.column), known & ~shown & ~too_low
+    return Points(np.where(shown, value, np.nan), low, high, too_low, too_high, baseline, verdict), scale
 
 
 def _scale(kind: str, value: Array, ends: Array) -> Scale:
@@ -166,7 +171,7 @@ def _mark(axes: Any, result: SweepResult, points: Points, cells: Any, x: Array, 
     """Mark points by verdict, smaller where there are many."""
     size = 4.0 if len(cells) <= 2 * MOST_BARS else 2.5
     for answer, marker in MARKERS.items():
-        own = result.verdict(answer)[cells] & ~points.baseline[cells]
+        own = result.verdict(answer, points.verdict)[cells] & ~points.baseline[cells]
         face = "white" if answer == "undecided" else colour
         style = {"linestyle": "none", "marker": marker, "color": colour, "markerfacecolor": face, "gid": answer}
         axes.plot(x[own], y[own], markersize=size, markeredgewidth=0.8, zorder=4, **style)
@@ -188,7 +193,7 @@ def _mark_handles(result: SweepResult, points: Points, drawn: Mask) -> list[Any]
     shown = drawn & np.isfinite(points.value)
     found = []
     for answer, marker in MARKERS.items():
-        if (shown & result.verdict(answer)).any():
+        if (shown & result.verdict(answer, points.verdict)).any():
             face = "white" if answer == "undecided" else "0.3"
             found.append(_marker(marker, ANSWERS[answer], markerfacecolor=face))
     for mask, marker, label in (
