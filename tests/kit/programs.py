@@ -42,23 +42,21 @@ def law_named(name: str) -> Distribution:
     return found
 
 
+LAWS: dict[str, Any] = {
+    "discrete": Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1)),
+    "two_point": TwoPoint(-1.0, 2.0, 0.3),
+    "log_uniform": LogUniform(1e-3, 2.0),
+    "student_t": StudentT(3.5, 0.25, 0.5),
+    "pareto": Pareto(3.0),
+    "sequence": Sequence((0.5, -1.0, 3.0, 0.25)),
+}
+
+
 def law_parameters(name: str, dim: int) -> Any:
     """Of a law that is neither symmetric nor trivial, in any dimension."""
     if name == "csv":
         return Rows(np.array([[k, 0.5 - k**2, 1.0 / (k + 1)] for k in range(7)])[:, :dim])
-    if name == "discrete":
-        return Discrete((0.1, 1.0, -2.0, 5.5), (0.3, 0.2, 0.4, 0.1))
-    if name == "two_point":
-        return TwoPoint(-1.0, 2.0, 0.3)
-    if name == "log_uniform":
-        return LogUniform(1e-3, 2.0)
-    if name == "student_t":
-        return StudentT(3.5, 0.25, 0.5)
-    if name == "pareto":
-        return Pareto(3.0)
-    if name == "sequence":
-        return Sequence((0.5, -1.0, 3.0, 0.25))
-    return law_named(name).parameters()
+    return LAWS[name] if name in LAWS else law_named(name).parameters()
 
 
 def program_of(**parts: Any) -> Program:
