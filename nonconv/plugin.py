@@ -42,6 +42,7 @@ from nonconv.components.definitions import (
     Distribution,
     Group,
     Initialisation,
+    Iterate,
     Known,
     LabelNoise,
     Law,
@@ -64,7 +65,7 @@ from nonconv.numerics.elementary import cos, erf, exp, log, log1p, sigmoid, sin,
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.averages import Decaying, decay_at, remainder
-from nonconv.schedules import BATCH_SIZES, DECAYS, LEARNING_RATES
+from nonconv.schedules import BATCH_SIZES, DECAYS, DRIFTS, ITERATES, LEARNING_RATES
 
 __all__ = [
     "ALWAYS",
@@ -73,6 +74,8 @@ __all__ = [
     "DATA",
     "DATASETS",
     "DECAYS",
+    "DRIFTS",
+    "ITERATES",
     "LEARNING_RATES",
     "NEVER",
     "OBJECTIVES",
@@ -95,6 +98,7 @@ __all__ = [
     "Group",
     "Initialisation",
     "Interval",
+    "Iterate",
     "Known",
     "LabelNoise",
     "Lanes",
