@@ -42,6 +42,7 @@ from nonconv.components.definitions import (
     Distribution,
     Group,
     Initialisation,
+    Iterate,
     Known,
     LabelNoise,
     Law,
@@ -49,8 +50,10 @@ from nonconv.components.definitions import (
     Objective,
     OneOf,
     Optimizer,
+    Scaling,
     Schedule,
     Shape,
+    Shown,
     Squares,
     Truth,
 )
@@ -62,7 +65,7 @@ from nonconv.numerics.elementary import cos, erf, exp, log, log1p, sigmoid, sin,
 from nonconv.objectives import OBJECTIVES
 from nonconv.optimizers import OPTIMIZERS
 from nonconv.optimizers.averages import Decaying, decay_at, remainder
-from nonconv.schedules import BATCH_SIZES, DECAYS, LEARNING_RATES
+from nonconv.schedules import BATCH_SIZES, DECAYS, DRIFTS, ITERATES, LEARNING_RATES
 
 __all__ = [
     "ALWAYS",
@@ -71,6 +74,8 @@ __all__ = [
     "DATA",
     "DATASETS",
     "DECAYS",
+    "DRIFTS",
+    "ITERATES",
     "LEARNING_RATES",
     "NEVER",
     "OBJECTIVES",
@@ -93,6 +98,7 @@ __all__ = [
     "Group",
     "Initialisation",
     "Interval",
+    "Iterate",
     "Known",
     "LabelNoise",
     "Lanes",
@@ -102,8 +108,10 @@ __all__ = [
     "Objective",
     "OneOf",
     "Optimizer",
+    "Scaling",
     "Schedule",
     "Shape",
+    "Shown",
     "Squares",
     "Truth",
     "cos",

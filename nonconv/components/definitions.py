@@ -171,6 +171,33 @@ class Squares(NamedTuple):
     divisor: Callable[[Parameters], float] = lambda parameters: 0.0
 
 
+class Shown(NamedTuple):
+    """A quantity that follows from an optimizer's state, which `record: {state: [NAME]}` records.
+
+    of: (per_step, state) -> the quantity, on lanes; both are those after the step.
+    """
+
+    name: str
+    of: Callable[[Any, Any], Lanes]
+
+
+class Scaling(NamedTuple):
+    """How a rule scales the gradient, or an average of gradients, coordinate by coordinate.
+
+    factor: (per_step, state) -> what multiplies it, on lanes; both are those after the step. The learning rate times it is
+        the effective rate: 1 of SGD, 1 / (sqrt(v_hat) + eps) of Adam.
+    edge: parameters -> the effective rate times the curvature from which on iterates around a minimum are not stable while
+        the factor stands still: 2 of SGD, 2 (1 + beta1) / (1 - beta1) of Adam. None where it is not known.
+    """
+
+    factor: Callable[[Any, Any], Lanes]
+    edge: Callable[[Parameters], float | None] = lambda parameters: None
+
+
+EFFECTIVE_RATE = "effective_rate"
+"""The learning rate times the factor of a Scaling, as `record: {state: ...}` calls it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Component):
     """A rule that turns a gradient into a direction: theta <- theta - learning_rate * direction.
@@ -205,6 +232,8 @@ class Optimizer(Component):
         inf if any product is stable, 0 if none is. The default, None, states nothing, nor does it where it returns None:
         without noise no run then converges.
     squares: the state field whose root divides, so that what becomes of it is looked at; None if none does.
+    shown, scaling: what can be recorded besides the state: quantities that follow from it, and the effective rate. None of a
+        rule whose directions are no multiples of gradients, as signs.
     decays: whether the rule applies weight decay in its own way. Then `update` has one more argument, pull, which is
         weight_decay * theta, on lanes, and 0.0 by default.
     own, own_name: (per_step, state, theta) -> the iterate that the rule's paper evaluates, on lanes, and what it is called;
@@ -220,6 +249,8 @@ class Optimizer(Component):
     stable_below: Callable[[Parameters], float | None] | None = None
     denoises: Callable[[Parameters], bool] = lambda parameters: False
     squares: Squares | None = None
+    shown: tuple[Shown, ...] = ()
+    scaling: Scaling | None = None
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""

@@ -155,6 +155,7 @@ class Within(Part):
         return messages
 
 
+ENDS_OF_DOMAIN = ("at_low", "at_high")
 AllOrNone = Literal["all", "none"]
 
 
@@ -166,6 +167,8 @@ class Outcomes(Part):
     caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
     overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
     undefined: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation, as 0/0")] = None
+    at_low: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the low end of the domain")] = None
+    at_high: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the high end of the domain")] = None
     check = staticmethod(not_empty)
 
 
@@ -331,7 +334,7 @@ def label(xi: Any) -> str:
 class Recorded(NamedTuple):
     """What a run records: the labels of its xi, the recorded steps, the names of its quantities and of those with finals.
 
-    iterates: their names, the last one first. of_averages: the quantities that averages have too.
+    iterates: their names, the last one first. of_averages: the quantities that averages have too. domain: whether there is one.
     """
 
     labels: Sequence[str]
@@ -340,6 +343,7 @@ class Recorded(NamedTuple):
     means: Sequence[str] = ()
     iterates: Sequence[str] = ("last",)
     of_averages: Sequence[str] = ()
+    domain: bool = False
 
 
 def full_name(name: str, known: Sequence[str]) -> str | None:
@@ -393,6 +397,11 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
             yield from _find_unknown_iterate(entry, (*path, name, k), recorded.iterates)
             yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
     yield from _find_unknown_quantities(expect, path, recorded)
+    for name in () if recorded.domain or not expect.outcomes else ENDS_OF_DOMAIN:
+        if getattr(expect.outcomes, name) is not None:
+            yield _Wrong(
+                (*path, "outcomes", name), "is about the ends of a domain, which the config does not have", of_key=True
+            )
 
 
 def _find_unknown_iterates(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:

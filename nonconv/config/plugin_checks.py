@@ -14,7 +14,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Component, Coupled, Initialisation, OneOf, Optimizer, Squares
+from nonconv.components.definitions import (
+    EFFECTIVE_RATE,
+    Component,
+    Coupled,
+    Initialisation,
+    OneOf,
+    Optimizer,
+    Scaling,
+    Shown,
+    Squares,
+)
 from nonconv.components.parameters import allowed, bare, without_none
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.spec import common_parameters, component_model, typed
@@ -160,6 +170,17 @@ def _check_statements(rule: Optimizer) -> Iterator[Finding]:
         yield rule.parameters, "squares", f"must name a state field ({known}), got {squares.field!r}"
     elif squares and not (callable(squares.keeps) and callable(squares.divisor)):
         yield rule.parameters, "squares", "keeps and divisor must be functions"
+    scaling = rule.scaling
+    if scaling is not None and not (isinstance(scaling, Scaling) and callable(scaling.factor) and callable(scaling.edge)):
+        yield rule.parameters, "scaling", f"must be Scaling(FUNCTION, ...), got {scaling!r}"
+    shown = rule.shown
+    if not isinstance(shown, tuple) or not all(isinstance(one, Shown) and callable(one.of) for one in shown):
+        yield rule.parameters, "shown", f"must be a tuple of Shown(NAME, FUNCTION), got {shown!r}"
+        return
+    taken = [*fields, EFFECTIVE_RATE, *(one.name for one in shown)]
+    for one in shown:
+        if not str(one.name).isidentifier() or taken.count(one.name) > 1:
+            yield rule.parameters, "shown", f"needs a name of its own for each, got {one.name!r}"
 
 
 def _check_definitions(component: Component) -> Iterator[Finding]:

@@ -43,6 +43,10 @@ from nonconv.formulas.constants import Constants
 SETTINGS = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 LARGEST = 10**12
 """The largest count of paths or steps."""
+MOST_RECORDED = 100_000
+"""The most recorded steps."""
+MOST_STATES = 32
+"""The longest list of states."""
 MOST_QUANTITIES = 32
 """The longest list of quantities."""
 CATALOGUES = 8
@@ -388,8 +392,20 @@ Coordinate: TypeAlias = Annotated[str, Len(1)] | Annotated[int, Interval(ge=1)]
 class Record(Part):
     """What a run records."""
 
-    points: Annotated[int, Interval(ge=1, le=100_000), Doc("how many steps are recorded, the last among them")] = 200
+    points: Annotated[
+        int,
+        Interval(ge=1, le=MOST_RECORDED),
+        Doc("how many steps are spread over the run, the last among them; with steps or every that one alone, unless written"),
+    ] = 200
     spacing: Annotated[Literal["log", "linear"], Doc("how the recorded steps are spread")] = "log"
+    steps: Annotated[tuple[Count, ...] | None, Len(1, MOST_RECORDED), Doc("steps that are recorded, each once")] = None
+    every: Annotated[int | None, Interval(ge=1, le=LARGEST), Doc("its multiples are recorded, as the ends of epochs")] = None
+    state: Annotated[
+        tuple[Annotated[str, Len(1)], ...] | None,
+        Len(1, MOST_STATES),
+        Words("a list of names of the optimizer's state, as m and v, and of v_hat, effective_rate and the like"),
+        Doc("what is kept of the optimizer on the paths that are kept"),
+    ] = None
     paths: Annotated[int, Interval(ge=0, le=100_000), Doc("how many paths are kept whole, in paths.npz")] = 32
     fan: Annotated[int, Interval(ge=0, le=4096), Doc("how many paths the quantiles rest on, the first ones")] = 4096
     coordinates: Annotated[

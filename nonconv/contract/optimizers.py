@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Configured, Optimizer
+from nonconv.components.definitions import Configured, Optimizer, Shown
 from nonconv.contract.broken import Broken, Check, slow
 from nonconv.contract.programs import LAYOUTS, SEED, depends_on_step_alone, engines_agree, make_program
 from nonconv.numerics.arithmetic import Array
@@ -330,6 +330,22 @@ def _settled(component: Optimizer, h: Any, columns: list[list[float]]) -> Any:
     return state
 
 
+def _shown_fit(component: Optimizer, h: Any) -> None:
+    """Check that `shown` and the factor of `scaling` return lanes, and that the edge is a number > 0, or None."""
+    named = [*component.shown, *([Shown("the factor of scaling", component.scaling.factor)] if component.scaling else [])]
+    gradients = _normals()[:2]
+    columns = _table(component, h, np.arange(1.0, 3.0))
+    *_, last = _walk(component, h, gradients)
+    state = component.state(*(np.array(value) for value in last.state))
+    for name, of in named:
+        found = np.asarray(of(component.per_step(*(float(column[-1]) for column in columns)), state))
+        if found.shape not in ((), gradients[0].shape) or found.dtype.kind not in "fiu":
+            raise Broken(f"{name} is not lanes: it has shape {found.shape} for a state of {gradients[0].shape}", of)
+    edge = component.scaling.edge(h) if component.scaling else None
+    if edge is not None and not (isinstance(edge, float | int) and edge > 0):
+        raise Broken(f"the edge of scaling is {edge!r}; it must be a number > 0, or None")
+
+
 def _grows_as_squares(at_zero: Array, small: Array, large: Array) -> bool:
     """Whether what gradients add to a field is LARGE^2 times as much if they are LARGE times as long.
 
@@ -374,6 +390,7 @@ OF_OPTIMIZERS: dict[str, Check] = {
     "can_be_undefined says whether 0/0 occurs": _undefined_is_measured,
     "bounded_direction says if there is a bound": _bound_is_measured,
     "stable_below is where a minimum repels": _stability_is_measured,
+    "what is shown fits": _shown_fit,
     "squares names the field whose root divides": _squares_are_stated,
     "compiled update equals NumPy's": _update_compiles,
 }

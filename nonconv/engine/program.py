@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -277,8 +278,11 @@ class Program:
 
     @cached_property
     def marks(self) -> NDArray[np.int64]:
-        """All steps at which paths are looked at, the recorded ones among them."""
-        return self.plan.marks(self.record)
+        """All steps at which paths are looked at, the recorded ones and half of the run among them."""
+        marks = self.plan.marks(self.record)
+        # Whether a path escapes is seen from where it was at half of the run, recorded or not.
+        half = self.steps // 2
+        return marks if half == 0 or half in marks else np.union1d(marks, np.array([half]))
 
     def over_units(self, squares: Array) -> Array:
         """Sum squares of coordinates (..., dim, paths) over those that share rounding errors; each gets its sum.
@@ -350,9 +354,14 @@ class Program:
 
     def single_steps(self, piece: Slice) -> Iterator[Slice]:
         """Yield the steps of a slice one by one."""
+        yield from self.cut(piece, range(1, len(piece.batch_size) + 1))
+
+    def cut(self, piece: Slice, ends: Sequence[int]) -> Iterator[Slice]:
+        """Yield the parts of a slice that end before these indices, which rise; an empty part is left out."""
         # The draws of a batch that is held since an earlier step are made before the slice.
         held = 0 if (piece.first_step - 1) % self.supply.hold == 0 else int(piece.batch_size[0]) * self.draws_per_sample
-        yield from self._pieces(piece, piece.first_draw + held, 0, len(piece.batch_size), 1)
+        for first, end in pairwise((0, *ends)):
+            yield from self._pieces(piece, piece.first_draw + held, first, end, SLICE_STEPS)
 
     def _slice(self, number: int) -> Slice:
         """Return a slice by number; the last few are kept, since every block passes through all of them."""

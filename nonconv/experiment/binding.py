@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from nonconv.components.definitions import (
+    EFFECTIVE_RATE,
     Chosen,
     Configured,
     Coupled,
@@ -33,7 +34,7 @@ from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document, KeyPath, dotted, read
 from nonconv.config.expect import Recorded, find_unrecorded, label
-from nonconv.config.spec import DOMAIN, choices, component_model, parameters_from
+from nonconv.config.spec import DOMAIN, MOST_RECORDED, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
 from nonconv.data.nothing import NOTHING, Nothing
@@ -93,21 +94,29 @@ def make_cell(document: Document) -> Cell:
 
 
 @lru_cache
-def recorded_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
-    """Choose at most `points` different steps, rising to the last, shape (R,).
+def recorded_steps(
+    steps: int, points: int, spacing: str, given: tuple[int, ...] = (), every: int | None = None
+) -> NDArray[np.int64]:
+    """Return the steps given, the multiples of `every`, and at most `points` others, rising to the last, shape (R,).
 
-    spacing: log or linear. Powers of ten, a quarter and half of all steps are among them, so that tables show round steps.
-    Cached, and the array is read-only.
+    spacing: log or linear. Powers of ten, a quarter and half of all steps are among the others, so that tables show round
+    steps. Cached, and the array is read-only.
     """
+    multiples = [] if every is None else range(every, steps + 1, every)
+    record = np.union1d(_spread_steps(steps, points, spacing), np.array([*given, *multiples], dtype=np.int64))
+    record.flags.writeable = False  # every experiment of the same length has it
+    return record
+
+
+def _spread_steps(steps: int, points: int, spacing: str) -> NDArray[np.int64]:
+    """Return at most `points` different steps, rising to the last."""
     spread = np.geomspace(1, steps, points) if spacing == "log" else np.linspace(steps / points, steps, points)
     found = np.unique(np.clip(np.rint(spread), 1, steps).astype(np.int64))
     # Each anchor replaces the nearest step, so the number of points does not grow.
     for anchor in (*(10**k for k in range(len(str(steps)))), steps // 4, steps // 2, steps):
         if found[0] < anchor or anchor == steps:
             found[np.abs(found - anchor).argmin()] = anchor
-    record = np.unique(found)
-    record.flags.writeable = False  # every experiment of the same length has it
-    return record
+    return np.unique(found)
 
 
 class Iterates(NamedTuple):
@@ -166,7 +175,7 @@ class _Binding:
         start, xi, coordinates = self._choose_start(), self._list_xi(), self._list_coordinates()
         iterates = self._choose_iterates()
         model = self.model  # with the start that was chosen
-        record = recorded_steps(steps, model.record.points, model.record.spacing)
+        record = self._record()
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         self._check_values("learning_rate", rate)
         self._check_values("batch_size", batch)
@@ -178,6 +187,7 @@ class _Binding:
         self._check_snapshots(len(record), plan.snapshots(record))
         self._check_table_size()
         self._check_stopping()
+        states = self._list_states()
         asked = self._bind_quantities([x.label for x in xi], record)
         if model.expect is not None:
             recorded = Recorded(
@@ -187,6 +197,7 @@ class _Binding:
                 quantities.means(asked),
                 iterates.labels,
                 quantities.names_of_averages(asked, xi),
+                domain is not None,
             )
             self.problems += find_unrecorded(self.document, model.expect, recorded, model.sweep is not None)
         refuse(self.problems)
@@ -247,7 +258,47 @@ class _Binding:
             drift=describe_schedule(moving, CONSTANT_RATE, -np.inf).limits if moving else None,
             quantities=asked,
             best=self._best if asked else None,
+            states=states,
         )
+
+    def _record(self) -> NDArray[np.int64]:
+        """Return the recorded steps, rising to the last, shape (R,)."""
+        record, steps = self.model.record, self.model.steps
+        given, every, points = record.steps or (), record.every, record.points
+        if (given or every) and "points" not in record.model_fields_set:
+            points = self.resolved["record"]["points"] = 1  # the last step
+        if given:
+            self.resolved["record"]["steps"] = sorted(given)
+        first: dict[int, int] = {}
+        for k, step in enumerate(given):
+            if step > steps:
+                self._complain(("record", "steps", k), f"is {step}, after the last step", f"1 to {steps}")
+            elif first.setdefault(step, k) < k:
+                what = f"duplicate step {step}; first given as record.steps[{first[step]}]"
+                self._complain(("record", "steps", k), what)
+        if every and every > steps:
+            self._complain(("record", "every"), f"is {every}, after the last step", f"1 to {steps}")
+        elif every and steps // every > MOST_RECORDED:
+            what = f"gives {steps // every} recorded steps"
+            self._complain(("record", "every"), what, f"at least {-(-steps // MOST_RECORDED)}")
+            every = None
+        return recorded_steps(steps, points, record.spacing, tuple(step for step in given if step <= steps), every)
+
+    def _list_states(self) -> tuple[str, ...]:
+        """Return what is kept of the optimizer on the paths that are kept, by name."""
+        record, rule = self.model.record, self._choose("optimizer", self.model.optimizer).component
+        known = [*rule.state._fields, *(one.name for one in rule.shown), *([EFFECTIVE_RATE] if rule.scaling else [])]
+        for k, name in enumerate(record.state or ()):
+            path = ("record", "state", k)
+            if name == EFFECTIVE_RATE and not rule.scaling:
+                self._complain(path, f"{rule.name} states no effective rate", ", ".join(known))
+            elif name not in known:
+                self._complain(path, f"{rule.name} has no {name!r}", ", ".join(known) or "none", nearest(name, known))
+            elif name in record.state[:k]:
+                self._complain(path, f"duplicate {name}")
+        if record.state and record.paths == 0:
+            self._complain(("record", "paths"), "is 0, so there is no path whose state is kept", "at least 1")
+        return record.state or ()
 
     def _supply(self) -> Supply:
         """Return how data depend on the step."""
@@ -491,7 +542,8 @@ class _Binding:
             self._complain(("objective",), f"{self.dim} coordinates do not fit into memory", allowed)
         elif recorded > most:
             what = f"{recorded} recorded steps of {count(self.dim, 'coordinate')} do not fit into memory"
-            self._complain(("record", "points"), what, f"at most {most} points with this dim")
+            key = next((key for key in ("every", "steps") if getattr(self.model.record, key)), "points")
+            self._complain(("record", key), what, f"at most {most} {'points' if key == 'points' else 'steps'} with this dim")
         elif with_floors > most:
             what = f"need {with_floors} steps of {count(self.dim, 'coordinate')}, which do not fit into memory"
             self._complain(("floors",), what, "floors: {twin: false, window: false, cauchy: false} with this dim")

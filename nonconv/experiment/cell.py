@@ -95,7 +95,7 @@ class Cell:
     path are kept, and their names; empty for all. swept: whether its config also has a grid. iterates: names of the iterates
     that are measured, the last one first. drift: liminf and limsup of what is added to data as n -> infinity; None if nothing
     is. quantities: what is measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities
-    may need one.
+    may need one. states: what is kept of the optimizer on the paths that are kept, by name.
     """
 
     name: str
@@ -123,6 +123,7 @@ class Cell:
     drift: Limits | None = None
     quantities: tuple[Asked, ...] = ()
     best: Array | None = None
+    states: tuple[str, ...] = ()
 
     @cached_property
     def lineage(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Squares
+from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import Decaying, decay_at, least, lengthens, settled
 from nonconv.optimizers.dialects import Beta1, correction, size_of_quotient, stable_quotient
@@ -118,4 +118,8 @@ ADABELIEF = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     stable_below=stable_below,
     squares=Squares("s", keeps=lambda h: least(h.beta2), divisor=lambda h: float(h.eps + math.sqrt(h.eps_root))),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("s_hat", lambda c, s: s.s * c.correction2)),
+    scaling=Scaling(
+        lambda c, s: 1.0 / (np.sqrt(s.s * c.correction2) + c.eps), lambda h: stable_quotient(h.beta1, h.beta2, 1.0)
+    ),
 )

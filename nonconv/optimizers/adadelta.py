@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Squares
+from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Optimizer, Scaling, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import Decaying, averages_of, least
 
@@ -78,4 +78,6 @@ ADADELTA = Optimizer(
     # Near a minimum without noise v and d vanish, so that it is SGD.
     stable_below=lambda h: 2.0,
     squares=Squares("v", keeps=lambda h: least(h.rho), divisor=lambda h: math.sqrt(h.eps)),
+    # With the newest direction in d, as the next step has it.
+    scaling=Scaling(lambda c, s: np.sqrt(s.d + c.eps) / np.sqrt(s.v + c.eps), lambda h: 2.0),
 )

@@ -7,7 +7,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import ALWAYS, Optimizer, Squares
+from nonconv.components.definitions import ALWAYS, Optimizer, Scaling, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.dialects import smallest_divisor
 
@@ -88,4 +88,5 @@ ADAGRAD = Optimizer(
     bounded_direction=ALWAYS,
     stable_below=lambda h: math.inf,  # v stays as large as the gradients were that overshot
     squares=Squares("v", keeps=lambda h: 1.0, divisor=smallest_divisor),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v + c.eps_inside) + c.eps_outside), lambda h: 2.0),
 )

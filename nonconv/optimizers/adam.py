@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Optimizer, Squares
+from nonconv.components.definitions import Complaint, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import forgets_before, least, lengthens
 from nonconv.optimizers.dialects import (
@@ -119,6 +119,11 @@ def denoises(h: "Adam | Amsgrad") -> bool:
     return lengthens(h.beta1)
 
 
+def edge(h: "Adam | Amsgrad") -> float | None:
+    """Return the effective rate times curvature from which on a minimum is not stable."""
+    return stable_quotient(h.beta1, h.beta2, 1.0)
+
+
 ADAM = Optimizer(
     name="adam",
     parameters=Adam,
@@ -135,6 +140,8 @@ ADAM = Optimizer(
     denoises=denoises,
     stable_below=lambda h: stable_quotient(h.beta1, h.beta2, smallest_divisor(h)),
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.v * c.correction2)),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2 + c.eps_inside) + c.eps_outside), edge),
 )
 
 
@@ -254,4 +261,6 @@ AMSGRAD = Optimizer(
     denoises=denoises,
     stable_below=lambda h: math.inf,  # w stays as large as the gradients were that overshot
     squares=Squares("w", keeps=lambda h: 1.0, divisor=smallest_divisor),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.w * c.after2)),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.w * c.after2 + c.eps_inside) + c.eps_outside), edge),
 )

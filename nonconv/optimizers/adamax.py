@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from typing_extensions import Doc
 
-from nonconv.components.definitions import CONSTANT_SIZE, Optimizer
+from nonconv.components.definitions import CONSTANT_SIZE, Optimizer, Scaling
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import Decaying, averages_of, decay_at, least, lengthens, most, settled
 from nonconv.optimizers.dialects import Beta1, Eps, correction, without_eps
@@ -76,12 +76,16 @@ def bounded_direction(h: Adamax) -> bool:
     return bool(most(h.beta1) == 0 or most(h.beta1) < least(h.beta2))
 
 
+def edge(h: Adamax) -> float | None:
+    """Return the effective rate times curvature at which theta changes its sign without shrinking."""
+    beta = settled(h.beta1)
+    return None if beta is None else 2.0 * (1.0 + beta) / ((1.0 + (2.0 * beta if h.nesterov else 0.0)) * (1.0 - beta))
+
+
 def stable_below(h: Adamax) -> float | None:
     """Return rate times curvature at which theta changes its sign without shrinking; eps alone divides near a minimum."""
-    beta = settled(h.beta1)
-    if beta is None or (h.eps == 0 and lengthens(h.beta2)):
-        return None
-    return 2.0 * (1.0 + beta) / ((1.0 + (2.0 * beta if h.nesterov else 0.0)) * (1.0 - beta)) * h.eps
+    most = edge(h)
+    return None if most is None or (h.eps == 0 and lengthens(h.beta2)) else most * h.eps
 
 
 ADAMAX = Optimizer(
@@ -98,6 +102,7 @@ ADAMAX = Optimizer(
     bounded_direction=bounded_direction,
     denoises=lambda h: lengthens(h.beta1),
     stable_below=stable_below,
+    scaling=Scaling(lambda c, s: 1.0 / s.u, edge),
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Chosen, Complaint, Decay, Limits, Optimizer, Squares
+from nonconv.components.definitions import Chosen, Complaint, Decay, Limits, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import Beta, averages_of, forgets_before, least, lengthens
 from nonconv.optimizers.dialects import Beta2, Eps, correction, size_of_quotient, without_eps
@@ -140,15 +140,21 @@ def relative_size(h: Ademamix, n: Array) -> Array:
 
 
 def stable_below(h: Ademamix) -> float | None:
-    """Return rate times curvature at which theta changes its sign without shrinking, or None if it may leave in turns before.
+    """Return the edge times eps, which alone divides near a minimum."""
+    if h.alpha > 0 and h.eps == 0 and lengthens(h.beta2):
+        return None
+    most = edge(h)
+    return None if most is None else most * h.eps
+
+
+def edge(h: Ademamix) -> float | None:
+    """Return the effective rate times curvature where theta changes its sign without shrinking; None if it may leave before.
 
     At a change of sign per step an average with decay b answers with (1 - b) / (1 + b) of the gradient.
     """
-    if h.alpha > 0 and h.eps == 0 and lengthens(h.beta2):
-        return None
     answer = sum(w * (1.0 - b) / (1.0 + b) for w, b in ((1.0, h.beta1), (h.alpha, h.beta3)))
     most = 2.0 / answer
-    return most * h.eps if _largest_root(h, 0.999 * most) < 1.0 else None
+    return most if _largest_root(h, 0.999 * most) < 1.0 else None
 
 
 def _largest_root(h: Ademamix, product: float) -> float:
@@ -177,4 +183,6 @@ ADEMAMIX = Optimizer(
     bounded_direction=lambda h: forgets_before(max(h.beta1, h.beta3), h.beta2),
     stable_below=stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=lambda h: h.eps),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.v * c.correction2)),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2) + c.eps), edge),
 )

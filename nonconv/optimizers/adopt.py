@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import UNKNOWN_SIZE, Optimizer, Squares
+from nonconv.components.definitions import UNKNOWN_SIZE, Optimizer, Scaling, Squares
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import averages_of, is_number, least, lengthens, remainder
 from nonconv.optimizers.dialects import Beta1, Beta2, stable_quotient, without_eps
@@ -107,4 +107,6 @@ ADOPT = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     stable_below=lambda h: stable_quotient(h.beta1, h.beta2, h.eps),
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=lambda h: h.eps),
+    # What multiplies the next gradient, before it enters m.
+    scaling=Scaling(lambda c, s: 1.0 / np.maximum(np.sqrt(s.v), c.eps), lambda h: stable_quotient(h.beta1, h.beta2, 1.0)),
 )

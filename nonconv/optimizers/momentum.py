@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Complaint, Optimizer
+from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Complaint, Optimizer, Scaling, Shown
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import Decaying, decay_at, is_number, lengthens, remainder, settled
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
@@ -137,4 +137,6 @@ MOMENTUM = Optimizer(
     bounded_direction=NEVER,
     denoises=lambda h: lengthens(h.beta),
     stable_below=stable_below,
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction),),
+    scaling=Scaling(lambda c, s: 1.0, stable_below),
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Chosen, Decay, Limits, Optimizer, Squares
+from nonconv.components.definitions import Chosen, Decay, Limits, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers.averages import (
     Beta,
@@ -153,12 +153,16 @@ def relative_size(h: Nadam, n: Array) -> Array:
     return ahead * size_of_quotient(h.beta1, 0.0, False, n) + now
 
 
-def stable_below(h: Nadam) -> float | None:
-    """Return Adam's for a numerator that is ahead: rate times curvature at which it makes theta change its sign."""
+def edge(h: Nadam) -> float | None:
+    """Return Adam's for a numerator that is ahead: effective rate times curvature at which it makes theta change its sign."""
     beta, mu = settled(h.beta1), settled(mu_of(h))
-    if beta is None or mu is None or (h.eps == 0 and lengthens(h.beta2)):
-        return None
-    return 2.0 * (1.0 + beta) / (1.0 + beta - 2.0 * beta * mu) * smallest_divisor(h)
+    return None if beta is None or mu is None else 2.0 * (1.0 + beta) / (1.0 + beta - 2.0 * beta * mu)
+
+
+def stable_below(h: Nadam) -> float | None:
+    """Return the edge times what alone divides near a minimum."""
+    most = edge(h)
+    return None if most is None or (h.eps == 0 and lengthens(h.beta2)) else most * smallest_divisor(h)
 
 
 NADAM = Optimizer(
@@ -176,4 +180,6 @@ NADAM = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     stable_below=stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
+    shown=(Shown("v_hat", lambda c, s: s.v * c.correction2),),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2 + c.eps_inside) + c.eps_outside), edge),
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, Optimizer, Squares
+from nonconv.components.definitions import NEVER, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import averages_of, lengthens
 from nonconv.optimizers.dialects import (
@@ -124,6 +124,11 @@ def relative_size(h: Radam, n: Array) -> Array:
     return rectification(np.minimum(np.maximum(length_at(h.beta2, n), SHORTEST), rho), rho)
 
 
+def factor(c: RadamPerStep, s: RadamState) -> Lanes:
+    """Return what multiplies m_hat."""
+    return select(c.r > 0.0, c.r / (np.sqrt(s.v * c.correction2 + c.eps_inside) + c.eps_outside), 1.0)
+
+
 RADAM = Optimizer(
     name="radam",
     parameters=Radam,
@@ -139,4 +144,6 @@ RADAM = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     stable_below=lambda h: stable_quotient(h.beta1, h.beta2, smallest_divisor(h) if divides(h) else 1.0),
     squares=Squares("v", keeps=lambda h: h.beta2, divisor=lambda h: smallest_divisor(h) if divides(h) else 1.0),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.v * c.correction2)),
+    scaling=Scaling(factor, lambda h: stable_quotient(h.beta1, h.beta2, 1.0)),
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Optimizer, Squares
+from nonconv.components.definitions import Complaint, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers import momentum
 from nonconv.optimizers.averages import Decaying, decay_at, least, most
@@ -196,6 +196,17 @@ def bounded_direction(h: Rmsprop) -> bool:
     return bool(not h.centered and most(h.beta2) < 1.0)
 
 
+def edge(h: Rmsprop) -> float | None:
+    """Return the effective rate times curvature from which on a minimum is not stable: that of a heavy ball."""
+    return momentum.stable_below(momentum.Momentum(h.momentum))
+
+
+def buffered_factor(c: BufferedPerStep, s: BufferedState) -> Lanes:
+    """Return what multiplies a gradient before it enters the buffer."""
+    mean = c.centered * s.a * c.correction2
+    return 1.0 / (np.sqrt(np.maximum(s.v * c.correction2 - mean * mean, 0.0) + c.eps_inside) + c.eps_outside)
+
+
 BUFFERED = Optimizer(
     name="rmsprop",
     parameters=Rmsprop,
@@ -212,6 +223,8 @@ BUFFERED = Optimizer(
     bounded_direction=bounded_direction,
     stable_below=stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
+    shown=(Shown("v_hat", lambda c, s: s.v * c.correction2), Shown("a_hat", lambda c, s: s.a * c.correction2)),
+    scaling=Scaling(buffered_factor, edge),
 )
 RMSPROP = Optimizer(
     name="rmsprop",
@@ -231,4 +244,6 @@ RMSPROP = Optimizer(
     bounded_direction=bounded_direction,
     stable_below=stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=smallest_divisor),
+    shown=(Shown("v_hat", lambda c, s: s.v * c.correction2),),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2 + c.eps_inside) + c.eps_outside), edge),
 )

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import CONSTANT_SIZE, NEVER, Optimizer, Squares
+from nonconv.components.definitions import CONSTANT_SIZE, NEVER, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import averages_of, least, most
 from nonconv.optimizers.dialects import Beta2, Eps, correction, stable_quotient, without_eps
@@ -108,6 +108,7 @@ SCHEDULE_FREE_SGD = Optimizer(
     bounded_direction=NEVER,
     # In the long run x stands still, and y moves by 1 - beta of what z moves by.
     stable_below=lambda h: 2.0 / (1.0 - h.beta),
+    scaling=Scaling(lambda c, s: 1.0, lambda h: 2.0 / (1.0 - h.beta)),
 )
 
 
@@ -200,4 +201,6 @@ SCHEDULE_FREE_ADAMW = Optimizer(
     bounded_direction=lambda h: most(h.beta2) < 1.0,
     stable_below=adamw_stable_below,
     squares=Squares("v", keeps=lambda h: least(h.beta2), divisor=lambda h: h.eps),
+    shown=(Shown("v_hat", lambda c, s: s.v * c.correction2),),
+    scaling=Scaling(lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2) + c.eps), lambda h: 2.0 / (1.0 - h.beta1)),
 )

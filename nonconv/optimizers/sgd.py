@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nonconv.components.definitions import CONSTANT_SIZE, NEVER, Optimizer
+from nonconv.components.definitions import CONSTANT_SIZE, NEVER, Optimizer, Scaling
 from nonconv.numerics.arithmetic import Lanes
 
 
@@ -35,4 +35,5 @@ SGD = Optimizer(
     can_be_undefined=NEVER,
     bounded_direction=NEVER,
     stable_below=lambda h: 2.0,
+    scaling=Scaling(lambda c, s: 1.0, lambda h: 2.0),
 )

@@ -6,10 +6,10 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Optimizer, Squares
+from nonconv.components.definitions import Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import averages_of, forgets_before, lengthens, most
-from nonconv.optimizers.dialects import Beta1, Eps, correction
+from nonconv.optimizers.dialects import Beta1, Eps, correction, stable_quotient
 
 
 class Yogi(NamedTuple):
@@ -114,4 +114,8 @@ YOGI = Optimizer(
     denoises=lambda h: lengthens(h.beta1),
     # Small gradients leave v as large as it was, which depends on the path: nothing is said of stability.
     squares=Squares("v", keeps=lambda h: h.beta2, divisor=lambda h: h.eps),
+    shown=(Shown("m_hat", lambda c, s: s.m * c.correction1), Shown("v_hat", lambda c, s: s.v * c.correction2)),
+    scaling=Scaling(
+        lambda c, s: 1.0 / (np.sqrt(s.v * c.correction2) + c.eps), lambda h: stable_quotient(h.beta1, h.beta2, 1.0)
+    ),
 )

@@ -14,6 +14,7 @@ from nonconv.report.run import Run
 from nonconv.report.tables import interval, iterate_rows, markdown_lines
 from nonconv.report.tables import markdown as markdown_table
 from nonconv.results.csv_text import INFINITE
+from nonconv.system.words import count
 
 LONGEST_FORMULA = 60
 """Characters of a formula, and of its constants, in a sentence."""
@@ -102,6 +103,7 @@ def findings(run: Run) -> list[str]:
         *filter(None, [verdict_text.bound(run)]),
         *(network_text.findings(run) if "network" in run.summary else []),
         *quantities_text.findings(run),
+        *_stability(run),
         *(f"{other.iterate}: {sentence}" for other in run.others for sentence in _of_iterate(other)),
         _outcomes(run),
         _theorem(run),
@@ -203,6 +205,18 @@ def _predictions(run: Run) -> list[str]:
     ]
 
 
+def _stability(run: Run) -> list[str]:
+    """Say where the effective rate is, measured by the curvature; of the coordinate where it is largest."""
+    state = run.summary.get("state", {"stability": None})
+    values = [value for value in state["stability"] or () if value is not None]
+    if not values:
+        return []
+    edge = "" if state["edge"] is None else f"; the edge of stability is {state['edge']:.4g}"
+    where = "" if len(state["stability"]) == 1 else ", in the coordinate where it is largest"
+    what = f"the median over {count(len(run.paths['theta']), 'kept path')}{where}"
+    return [f"Stability: effective rate × curvature is {max(values):.4g} at the last step ({what}){edge}."]
+
+
 def _outcomes(run: Run) -> str:
     """Write the sentence about how the paths ended, and about the first failure."""
     outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
@@ -215,7 +229,16 @@ def _outcomes(run: Run) -> str:
         if failure
         else ""
     )
-    return f"Outcomes: {counts}{first}."
+    return f"Outcomes: {counts}{first}.{_at_ends(run)}"
+
+
+def _at_ends(run: Run) -> str:
+    """Say how many paths end at either end of the domain; nothing without one."""
+    ends = run.summary.get("domain")
+    if not ends:
+        return ""
+    where = "At" if run.summary["dim"] == 1 else "With a coordinate at"
+    return f" {where} the low end of the domain: {count(ends['at_low'], 'path')}; at its high end: {ends['at_high']}."
 
 
 def _theorem(run: Run) -> str:

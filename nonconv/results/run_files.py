@@ -13,7 +13,7 @@ from nonconv.engine.blocks import summary_steps
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, effective_number
-from nonconv.results import counterexample, minima, missing_intervals, network, quantities, verdict_files
+from nonconv.results import counterexample, minima, missing_intervals, network, quantities, states, verdict_files
 from nonconv.results.csv_text import INFINITE, as_csv, number, status
 from nonconv.results.iterates import with_iterates
 from nonconv.statistics.counterexample import Evidence
@@ -65,6 +65,8 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
         content["counterexample"] = counterexample.summary(cell, tally, evidence)
     if cell.quantities:
         content["quantities"] = quantities.summary(cell, tally)
+    if cell.states:
+        content["state"] = states.summary(cell, tally)
     if cell.learns:
         files |= network.files(cell, tally)
         content["network"] = network.summary(cell, tally)
@@ -129,6 +131,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
         | _iterate_arrays(cell, tally)
         | named
         | quantities.ends(cell, tally)
+        | states.arrays(cell, tally)
     )
 
 
@@ -173,6 +176,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: list[dict[str, 
         ],
         "quantiles": {xi.label: quantities.at(cell, tally, k, -1) for k, xi in enumerate(cell.xi)},
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        **verdict_files.at_ends(tally),
         "first_failure": {"step": failure.step, "replicate": failure.path} if failure else None,
         "without_interval": missing_intervals.of_ends(cell, tally, errors.reasons),
         "warnings": _warnings(cell, tally, errors.reasons),

@@ -101,6 +101,15 @@ class Minima(TypedDict):
     points: list[Point]
 
 
+class States(TypedDict):
+    """What is kept of the optimizer, and of effective rates whether they are stable."""
+
+    names: list[str]
+    edge: float | None
+    curvature: list[float] | None
+    stability: list[float | None] | None
+
+
 class IterateSummary(TypedDict):
     """What summary.json says of an iterate besides the last."""
 
@@ -121,10 +130,12 @@ class Summary(TypedDict):
     errors: list[ErrorRow]
     outcomes: dict[str, int]
     first_failure: Failure | None
+    domain: NotRequired[dict[str, int]]
     warnings: list[str]
     without_interval: NotRequired[dict[str, str]]
     quantities: NotRequired[list[QuantityEnd]]
     minima: NotRequired[list[Minima]]
+    state: NotRequired[States]
     network: NotRequired[dict[str, Any]]
     counterexample: NotRequired[dict[str, Any]]
     iterates: NotRequired[dict[str, IterateSummary]]

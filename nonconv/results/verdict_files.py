@@ -16,7 +16,7 @@ from nonconv.results.quantities import median_courses
 from nonconv.statistics.comoments import CoMoments
 from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import FloorIntervals, floor_intervals, group_floor_intervals, infinite_floors, trend_reasons
-from nonconv.statistics.measured_block import OUTCOMES
+from nonconv.statistics.measured_block import ENDS_OF_DOMAIN, OUTCOMES
 from nonconv.statistics.networks import group_trends, named_groups
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import Trend, trends
@@ -171,11 +171,17 @@ def verdict_document(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str,
         "medians": median_courses(cell, tally),
         "floors": _last_floors(cell, floor_rows(cell, tally)),
         "outcomes": {name: int(count) for name, count in zip(OUTCOMES, tally.outcomes, strict=True)},
+        **at_ends(tally),
         **({"causes": causes} if (causes := cause_counts(tally)) else {}),
         "bound": _bound_document(cell, tally, bound),
         **({"groups": groups} if groups else {}),
         **({"iterates": iterates} if (iterates := _iterate_documents(cell, tally)) else {}),
     }
+
+
+def at_ends(tally: Tally) -> dict[str, dict[str, int]]:
+    """Return how many paths end at either end of the domain, by name; {} without one."""
+    return {} if tally.at_ends is None else {"domain": dict(zip(ENDS_OF_DOMAIN, tally.at_ends.tolist(), strict=True))}
 
 
 def _iterate_documents(cell: Cell, tally: Tally) -> dict[str, Any]:

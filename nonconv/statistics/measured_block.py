@@ -29,6 +29,8 @@ MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
 OUTCOMES = ("finite", "escaped", "caught", "overflow", "undefined")
 """How a path can end; outcomes are stored as indices into this."""
+ENDS_OF_DOMAIN = ("at_low", "at_high")
+"""Where a path can be on its domain, beside its outcome."""
 ESCAPE_UNITS = 1e6
 """A path that is so many times the problem's own unit away, and still going, has escaped."""
 ESCAPE_GROWTH = 1.5
@@ -151,6 +153,17 @@ def causes(seen: MeasuredBlock) -> NDArray[np.int64] | None:
     undefined, block = OUTCOMES.index("undefined"), seen.block
     found = [CAUSES.index(one.cause) for one in block.failed if seen.outcomes[0][one.replicate - block.first] == undefined]
     return np.bincount(found, minlength=len(CAUSES)).astype(np.int64) if found else None
+
+
+def at_ends(seen: MeasuredBlock) -> NDArray[np.int64] | None:
+    """Count the paths whose last iterate has a coordinate at the low end of the domain, and at the high end, shape (2,).
+
+    None without a domain.
+    """
+    if seen.cell.program.domain is None:
+        return None
+    last = seen.block.theta[-1]
+    return np.array([(last == end[:, None]).any(axis=0).sum() for end in seen.cell.program.domain], dtype=np.int64)
 
 
 def ends(seen: MeasuredBlock) -> FirstPaths:
@@ -370,7 +383,7 @@ def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
     With an escape_radius: which end further than that from both start and minimizer. Without it none where data have no mean
     and the rule passes large gradients on: one datum then leads as far away as any divergence, and the way back is short.
     """
-    last, half = block.theta[-1], block.theta[np.searchsorted(cell.program.record, cell.program.steps // 2)]
+    last, half = block.theta[-1], block.seen[np.searchsorted(block.marks, cell.program.steps // 2)]
     with np.errstate(over="ignore", invalid="ignore"):
         from_here = np.abs(last - _reference(cell, block)).max(axis=0)
         if cell.escape_radius is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from nonconv.engine.blocks import Block
 from nonconv.experiment.cell import Bound, Cell
 from nonconv.numerics.moments import moments
-from nonconv.statistics import measured_block, quantity_parts
+from nonconv.statistics import measured_block, quantity_parts, states
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.measured_block import Again, MeasuredBlock
 from nonconv.statistics.parts import COMOMENTS, COUNT, COUNTS, FIRST_FAILURE, MOMENTS, SUMS, WHOLE, Kind, first_paths, optional
@@ -63,6 +63,7 @@ class Tally:
     paths = Statistic(COUNT, lambda seen: seen.paths)
     outcomes = Statistic(COUNTS, measured_block.outcome_counts)
     causes = Statistic(optional(COUNTS), measured_block.causes)
+    at_ends = Statistic(optional(COUNTS), measured_block.at_ends)
     first_failure = Statistic(optional(FIRST_FAILURE), measured_block.first_failure)
     violations = Statistic(optional(COUNT), measured_block.violations)
 
@@ -83,6 +84,7 @@ class Tally:
     kept_failure = Statistic(first_paths(axis=0), measured_block.kept_failure)
 
     quantities = Statistic(BY_QUANTITY, quantity_parts.measured)
+    states = Statistic(optional(first_paths(axis=0)), states.measured)
 
     risks = Statistic(optional(MOMENTS), measured_block.risks)
     training_losses = Statistic(optional(MOMENTS), measured_block.training_losses)
@@ -158,7 +160,7 @@ def measure(cell: Cell, block: Block, bound: Bound | None = None, again: Again |
     """Measure the tally of one block.
 
     bound: the a priori interval, if one is known for the cell. again: simulates paths of the cell again; needed where it asks
-    for quantities.
+    for quantities or states.
     """
     seen = MeasuredBlock(cell, block, bound, again)
     with np.errstate(all="ignore"):  # paths that leave the finite numbers are results too

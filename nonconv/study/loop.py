@@ -258,8 +258,8 @@ def measured(ready: Ready, start: int, stop: NDArray[np.uint8]) -> Tally:
 
 
 def _again(ready: Ready, stop: NDArray[np.uint8]) -> Again | None:
-    """Return what simulates paths again, where quantities are asked for."""
-    return Again(ready.engine, stop) if ready.cell.quantities else None
+    """Return what simulates paths again, where quantities or states are asked for."""
+    return Again(ready.engine, stop) if ready.cell.quantities or ready.cell.states else None
 
 
 def measured_together(cells: Sequence[Ready], start: int, stop: NDArray[np.uint8]) -> list[Tally]:

@@ -175,7 +175,9 @@ def _without_block(document: Document) -> Document:
     data = deepcopy({key: value for key, value in document.data.items() if key not in ("sweep", *WORDS)})
     record = data.get("record", {})
     if isinstance(record, dict):
-        data["record"] = RECORD_DEFAULTS | record
+        # A choice of steps stands in the place of points.
+        chosen = any(record.get(name) is not None for name in ("steps", "every"))
+        data["record"] = {name: value for name, value in RECORD_DEFAULTS.items() if name != "points" or not chosen} | record
     return replace(document, data=data)
 
 

@@ -1,7 +1,7 @@
 """What is known of the gradient near the limit of a cell: whether it is noisy there, and how curved the loss is."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -112,6 +112,23 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
     worst = unknown or max(found, key=lambda point: point.curvature or 0.0)
     noise: Noise = "none" if constant else _combine([point.noise for point in found])
     return worst._replace(noise=noise, pinned=all(point.pinned for point in found))
+
+
+def coordinate_curvatures(cell: Cell, coordinates: Sequence[int]) -> Array | None:
+    """Return the curvature of the mean loss with its L2 term at the minimum of each coordinate, (coordinates,).
+
+    None where it is not known, where a coordinate has several minima, and where coordinates act on each other.
+    """
+    if cell.program.learning or cell.law is None:
+        return None
+    known, l2 = curvatures(cell), cell.program.modifiers.l2 or 0.0
+    if known is not None:
+        return np.asarray(known[list(coordinates)] + l2)
+    minima = _minima_of(cell)
+    if not all(len(own) == 1 and own[0].low == own[0].high for own in minima):
+        return None
+    found = [_at_minimum(cell, j, minima[j][0].low).curvature for j in coordinates]
+    return None if None in found else np.array(found, dtype=np.float64) + l2
 
 
 def _chosen(cell: Cell) -> list[int]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from nonconv.components.definitions import Configured, Distribution, Optimizer
 from nonconv.data import DATA
 from nonconv.data.continuous import LogUniform
-from nonconv.data.discrete import Discrete, TwoPoint
+from nonconv.data.discrete import Discrete, Sequence, TwoPoint
 from nonconv.data.empirical import Rows
+from nonconv.data.heavy_tailed import Pareto, StudentT
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.program import Program
@@ -51,6 +52,12 @@ def law_parameters(name: str, dim: int) -> Any:
         return TwoPoint(-1.0, 2.0, 0.3)
     if name == "log_uniform":
         return LogUniform(1e-3, 2.0)
+    if name == "student_t":
+        return StudentT(3.5, 0.25, 0.5)
+    if name == "pareto":
+        return Pareto(3.0)
+    if name == "sequence":
+        return Sequence((0.5, -1.0, 3.0, 0.25))
     return law_named(name).parameters()
 
 

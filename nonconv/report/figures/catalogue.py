@@ -43,12 +43,14 @@ class RunFigure(NamedTuple):
 
     needs: the data file without which there is none; None if every run has it. made_by: the module of this package and its
     function of a Run that makes it. of: the kinds of rows in the summary's `quantities` of which it needs one; empty for none.
+    says: a key that the summary must have; empty for none.
     """
 
     name: str
     needs: str | None
     made_by: str
     of: tuple[str, ...] = ()
+    says: str = ""
 
 
 CURVES = ("mean", "signed mean", "quantile", "passage")
@@ -57,6 +59,7 @@ RUN_FIGURES = (
     RunFigure("error", None, "figures.error_figure"),
     RunFigure("paths", None, "figures.paths_figure"),
     RunFigure("floors", "floors.csv", "floors_figure.floors_figure"),
+    RunFigure("state", None, "state_figure.state_figure", says="state"),
     RunFigure("orbit", "orbit.csv", "orbit_figure.orbit_figure"),
     RunFigure("fates", "outcomes.csv", "orbit_figure.fates_figure"),
     RunFigure("risk", "risk.csv", "network_figures.risk_figure"),
@@ -98,7 +101,9 @@ def figure_names(folder: Path) -> tuple[str, ...]:
 def _run_figures(folder: Path) -> list[RunFigure]:
     """List the figures of a run whose data files are there."""
     there = [figure for figure in RUN_FIGURES if figure.needs is None or (folder / figure.needs).exists()]
-    kinds = {row.get("kind") for row in (read_object(folder / "summary.json") or {}).get("quantities", ())}
+    summary = read_object(folder / "summary.json") or {}
+    kinds = {row.get("kind") for row in summary.get("quantities", ())}
+    there = [figure for figure in there if not figure.says or figure.says in summary]
     return [figure for figure in there if not figure.of or kinds & {*figure.of}]
 
 

@@ -118,8 +118,8 @@ def paths_figure(run: Run) -> Figure:
         if not (len(quantile) or len(run.paths["theta"])):
             axes.text(0.5, 0.6, "`record` keeps neither paths nor quantiles", transform=axes.transAxes, ha="center")
         step_axis(axes, run)
-        axes.set_ylabel(_coordinate_name(run, coordinate))
-        _choose_scale(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
+        axes.set_ylabel(coordinate_label(run, coordinate))
+        choose_scale(axes, np.concatenate([quantile[:, :, coordinate], run.paths["theta"][:SINGLE_PATHS, :, coordinate]]))
     axes_list[-1].set_xlabel("step n")
     if axes_list[0].get_legend_handles_labels()[0]:
         axes_list[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
@@ -128,7 +128,7 @@ def paths_figure(run: Run) -> Figure:
     return figure
 
 
-def _coordinate_name(run: Run, coordinate: int) -> str:
+def coordinate_label(run: Run, coordinate: int) -> str:
     """Name the axis: `Θₙ`, `Θₙ, coordinate 3`, or a network's `output.bias[0]`."""
     name = str(run.paths["coordinate_name"][coordinate]) if "coordinate_name" in run.paths else f"{coordinate + 1}"
     if name.isdecimal():
@@ -189,7 +189,7 @@ def _minima(run: Run, number: int) -> list[float]:
     return ends if len(ends) > 1 else []
 
 
-def _choose_scale(axes: Any, curves: Array) -> None:
+def choose_scale(axes: Any, curves: Array) -> None:
     """Switch to a symlog axis where the paths span many orders of magnitude, so that both ends show."""
     sizes = np.abs(curves[np.abs(curves) <= LARGEST_SHOWN])
     if not len(sizes) or sizes.max() <= 1e4:
