@@ -1260,7 +1260,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("14 of 14 checks passed.\n")
     document = json.loads(good("explain", "my_lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"my_lion"}
