@@ -9,7 +9,7 @@ from nonconv.components.definitions import Component
 from nonconv.components.parameters import Parameter, Part, parameters_of
 from nonconv.components.registry import Registry
 from nonconv.config.catalogue import BUILT_IN
-from nonconv.config.expect import Bounds, Error, Expect, Floor, OfQuantity, Outcomes, Within
+from nonconv.config.expect import Bounds, Error, Expect, Floor, IterateBounds, OfQuantity, Outcomes, Within
 from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters
 
 COLUMNS = 100
@@ -28,7 +28,8 @@ PARTS: dict[str, type[Part]] = {
     "record": Record,
     "expect": Expect,
     "expect.floor": Floor,
-    "expect.floor.twin, expect.slope.twin and the like": Bounds,
+    "expect.floor.twin, expect.slope.twin and the like": IterateBounds,
+    "expect.rate": Bounds,
     "An entry of expect.mse": Error,
     "An entry of expect.quantity": OfQuantity,
     "An entry of expect.within": Within,

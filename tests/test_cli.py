@@ -484,7 +484,7 @@ def test_list_names_every_component_with_its_source() -> None:
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
-        "  allowed: objective, optimizer, learning_rate, batch_size, data, dataset, start, quantity\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity\n"
         "  did you mean optimizer?\n"
     )
     assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"

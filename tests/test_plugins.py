@@ -71,7 +71,7 @@ import numpy as np
 from nonconv.plugin import (
     ALWAYS, CONSTANT_SIZE, NEVER, OPTIMIZERS,
     Array, Doc, Interval,
-    Lanes, Optimizer, select,
+    Lanes, Optimizer, Scaling, select,
 )
 
 
@@ -1260,7 +1260,7 @@ def test_show_and_validate() -> None:
 def test_contract_on_the_command_line(only: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "STEPS", 60)
     write("lion.py", LION)
-    assert good("explain", "lion.py", "--test").endswith("13 of 13 checks passed.\n")
+    assert good("explain", "lion.py", "--test").endswith("14 of 14 checks passed.\n")
     document = json.loads(good("explain", "my_lion", "--plugin", "lion.py", "--test", "--json"))
     assert document["passed"]
     assert {row["component"] for row in document["checks"]} == {"my_lion"}
@@ -1418,6 +1418,13 @@ BREAKS: list[tuple[str, str, str, str, str]] = [
         "bounded_direction=ALWAYS,",
         "bounded_direction=ALWAYS, stable_below=lambda h: 2.0,",
         "stable_below is 2, but at 0.9 times that a tiny theta with the gradient theta does not shrink",
+    ),
+    (
+        "lion.py",
+        "what is shown fits",
+        "bounded_direction=ALWAYS,",
+        "bounded_direction=ALWAYS, scaling=Scaling(lambda c, s: np.ones(3)),",
+        "the factor of scaling is not lanes: it has shape (3,) for a state of (64,)",
     ),
     (
         "lion.py",

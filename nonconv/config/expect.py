@@ -48,7 +48,7 @@ ALWAYS_MEASURED = ("q50", "q90", "q99")
 RATE, PASSAGE = "rate", "first_passage"
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
-OfIterate = Annotated[str | None, Len(1), Doc("one of the config's iterates; the last if left out")]
+OfIterate = Annotated[str | None, Len(1), Words("one of the config's iterates"), Doc("of which iterate; last if left out")]
 AtStep = Annotated[int | None, Interval(ge=1), Doc("a recorded step; the last if left out")]
 
 
@@ -119,9 +119,7 @@ class OfQuantity(Part):
     """Where a quantity must lie at one of its steps."""
 
     name: Annotated[str, Len(1), Words(A_QUANTITY), Doc("which one; `: xi` may be left out where there is one xi")]
-    iterate: Annotated[str | None, Len(1), Words("one of the config's iterates"), Doc("of which iterate; last if left out")] = (
-        None
-    )
+    iterate: OfIterate = None
     step: Annotated[int | None, Interval(ge=1), Doc("one of its steps; the last if left out")] = None
     above: Above = None
     below: Below = None
