@@ -72,7 +72,7 @@ def test_a_wrong_state_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = tasks([find("vanishing rates: sgd")], 10, SEED)
     assert not any(seen.wrong for seen in trials(wanted, workers=1)), "what is known of the limit forbids it"
     nothing = Structure(noise="persists", drive=(0.0, 0.0, 0.0))
-    monkeypatch.setattr(verdict_files, "structure", lambda cell, theta: nothing)
+    monkeypatch.setattr(verdict_files, "structure", lambda cell, theta, iterate: nothing)
     assert sum(seen.wrong for seen in trials(wanted, workers=1)) > 5
 
 

@@ -499,7 +499,7 @@ def test_explain_tells_rule_parameters_and_source() -> None:
     for text in ("m_n = beta1 m_{n-1}", "beta2", "arXiv:1412.6980", "Where implementations differ", "0.999"):
         assert text in shown
     both = [component["kind"] for component in documented("explain", "power", "--json")["components"]]
-    assert both == ["objective", "learning_rate", "batch_size"]
+    assert both == ["objective", "learning_rate", "batch_size", "decay", "drift"]
     assert [c["kind"] for c in documented("explain", "batch_size.power", "--json")["components"]] == ["batch_size"]
     assert [c["kind"] for c in documented("explain", "csv", "--json")["components"]] == ["data", "dataset"]
     assert "[16]" in good("explain", "mlp")

@@ -174,7 +174,8 @@ WITHOUT_NEEDS = [
 
 @pytest.mark.parametrize(("kind", "name"), WITHOUT_NEEDS)
 def test_every_default_of_a_component(kind: str, name: str, tmp_path: Path) -> None:
-    every = ((parameter.name, parameter.default) for parameter in all_parameters(kind, name))
+    own = dict(getattr(BUILT_IN[kind][name], "defaults", ()))
+    every = ((parameter.name, own.get(parameter.name, parameter.default)) for parameter in all_parameters(kind, name))
     defaults = {key: default for key, default in every if default is not None}  # what is left out is not written
     assert read(tmp_path, GOOD | {kind: name}).resolved[kind] == {"name": name} | defaults
 

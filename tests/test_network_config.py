@@ -367,5 +367,13 @@ def test_the_schema_knows_networks() -> None:
     definitions = json_schema()["$defs"]
     for name in ("objective_mlp", "dataset_teacher", "dataset_csv", "start_he", "start_weights"):
         assert definitions[name]["additionalProperties"] is False
-    assert set(definitions["objective_mlp"]["properties"]) == {"name", "data", "hidden", "activation", "loss", "weight_decay"}
+    assert set(definitions["objective_mlp"]["properties"]) == {
+        "name",
+        "data",
+        "hidden",
+        "activation",
+        "loss",
+        "weight_decay",
+        "gradient_noise",
+    }
     assert "coordinates" in definitions["record"]["properties"]

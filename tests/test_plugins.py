@@ -1750,6 +1750,8 @@ WRONG: list[tuple[str, str, str]] = [
 ]
 """One of ours under another name, and what is stated wrongly of it."""
 UNCORRECTED = {"beta2": 0.9999, "bias_correction": False}
+BESIDES = {("stable_below is where a minimum repels", "ADABELIEF")}
+"""Checks that fail too: averages as long as these have not settled when it looks."""
 
 
 @pytest.mark.parametrize(("name", "stated", "why"), WRONG)
@@ -1772,7 +1774,8 @@ EXAMPLES = {{"wrong": {examples}}}
     (plugin,) = load_files([write("wrong.py", text)]).plugins
     kind, component, _ = plugin.registered[0]
     found = {f.check: f.reasons for f in findings(kind, component, plugin.module.EXAMPLES["wrong"], leave_out="compiled")}
-    (wrong,) = [reasons for reasons in found.values() if reasons]
+    wrong = [reasons[0] for check, reasons in found.items() if reasons and (check, name) not in BESIDES]
+    assert len(wrong) == 1
     assert why in wrong[0]
 
 
@@ -1983,7 +1986,7 @@ def test_findings_tell_what_passed() -> None:
     ],
 )
 def test_statements_of_a_wrong_form_are_refused_before_anything_runs(old: str, new: str, says: str) -> None:
-    write("lion.py", LION.replace(old, new).replace("Optimizer, select", "Optimizer, Squares, select"))
+    write("lion.py", LION.replace(old, new).replace("Optimizer, Scaling, select", "Optimizer, Scaling, Squares, select"))
     assert says in bad("validate", config())
 
 
