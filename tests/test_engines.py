@@ -58,6 +58,7 @@ from nonconv.numerics.arithmetic import Array, select
 from nonconv.numerics.normal import normal_quantile
 from nonconv.objectives.quadratic import QUADRATIC, Quadratic
 from nonconv.optimizers import OPTIMIZERS
+from nonconv.optimizers.adam import AdamState
 from nonconv.schedules import DECAYS
 from nonconv.schedules.decay import OneMinusPower
 
@@ -738,6 +739,7 @@ def test_squares_of_twins_alone_may_leave_the_range() -> None:
         (lambda x: np.power(x - x, -1.0), "a division by 0"),
         (lambda x: np.reciprocal(x - x), "a division by 0"),
         (lambda x: np.sqrt(x - 2.0) + np.stack([x, x])[0], "the root of a negative number"),
+        (lambda x: np.sqrt(x - 2.0) + np.stack(AdamState(x, x))[0], "the root of a negative number"),
         (lambda x: select(x > 0.0, x, np.sqrt(x - 2.0)), ""),
     ],
 )

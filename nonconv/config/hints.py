@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import reduce
 from typing import Any
 
 from nonconv.components.parameters import parameters_of
@@ -180,18 +179,11 @@ def hint_for_key(catalogue: Catalogue, data: Any, path: tuple[str | int, ...], k
     data: the config. path: of the key. known: what its mapping may have.
     """
     key, plain = str(path[-1]), _plain(path[-1])
-    if key.isdecimal() and _at(data, path) is None:  # {value: 0,1} is the value 0 and a key 1 without a value
-        return DECIMAL_SIGN
     if plain not in SENTENCES:
         return _hint_of_place(catalogue, data, path, KEYS.get(plain, key), known)
     # It may be a parameter of what the config names, as weight_decay of mlp.
     named = any(key in parameters_named(component) for _, component in _named(catalogue, data))
     return _home(catalogue, data, key) if named else SENTENCES[plain]
-
-
-def _at(data: Any, path: tuple[str | int, ...]) -> Any:
-    """Return the value at a path of a config."""
-    return reduce(lambda part, key: part[key], path, data)
 
 
 def _hint_of_place(catalogue: Catalogue, data: Any, path: tuple[str | int, ...], name: str, known: list[str]) -> str:

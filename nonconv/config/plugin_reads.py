@@ -42,8 +42,11 @@ SURROUNDINGS = {
 DYNAMIC = {"__import__", "breakpoint", "compile", "eval", "exec", "globals", "hash", "id", "input", "locals", "open", "vars"}
 DYNAMIC |= {"setattr", "delattr"}
 """Functions of Python whose results, or effects, are not determined by their arguments."""
-OF_NUMPY = {"numpy.fromfile", "numpy.genfromtxt", "numpy.load", "numpy.loadtxt", "numpy.memmap", "numpy.random"}
-"""What of NumPy reads files or chance. Seeded generators too: without a seed they draw from the system."""
+OF_NUMPY = {f"numpy.{name}" for name in ("fromfile", "fromregex", "genfromtxt", "load", "loadtxt", "memmap")}
+OF_NUMPY |= {f"numpy.{name}" for name in ("save", "savetxt", "savez", "savez_compressed")}
+"""Functions of NumPy that read or write files."""
+OUTSIDE = ("numpy.random", "numpy.lib.npyio", "numpy.lib.format")
+"""Modules of NumPy for chance and files. Seeded generators too: without a seed they draw from the system."""
 PYTHONS = dict(vars(builtins))
 """Python's built-in names, before a plug-in could add to them."""
 SLOTS = (GetSetDescriptorType, MemberDescriptorType)
@@ -206,7 +209,7 @@ def _refuse_outside(file: str, read: Read, value: Any, compiled: bool) -> None:
         return
     root = module.partition(".")[0]
     # By its own name: what the file calls it does not matter.
-    of_numpy = module.startswith("numpy.random") or f"{module}.{getattr(value, '__name__', '')}" in OF_NUMPY
+    of_numpy = module.startswith(OUTSIDE) or f"{module}.{getattr(value, '__name__', '')}" in OF_NUMPY
     if root in SURROUNDINGS or of_numpy:
         raise Unwritable("tells of time, chance, files or this process; no result may depend on it")
     if root:
@@ -245,7 +248,7 @@ def outside(code: CodeType, imported: set[str], values: Sequence[str]) -> str:
     steps = (step for part in every for step in dis.get_instructions(part))
     imported = imported | {str(step.argval).partition(".")[0] for step in steps if step.opname == "IMPORT_NAME"}
     words, others = {name for part in every for name in part.co_names}, imported - OWN_TEXT
-    if not (others or words & (DYNAMIC | {name.partition(".")[2] for name in OF_NUMPY})):
+    if not (others or words & (DYNAMIC | {name.split(".")[1] for name in (*OF_NUMPY, *OUTSIDE)})):
         return ""
     known: Mapping[str, list[str]] = packages_distributions() if others - sys.stdlib_module_names else {}
     versions = [f"{name} {version(name)}" for root in sorted(others) for name in sorted(set(known.get(root, ())))]

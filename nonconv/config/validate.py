@@ -193,6 +193,8 @@ def _translate(document: Document, details: Any) -> Problem:
         owner = f"unknown parameter of {at.component}" if at.component else "unknown key"
         place = document.keys.get(at.path, place)
         hint = hint_for_key(document.catalogue, document.data, at.path, known) if _may_belong_elsewhere(at) else ""
+        if str(at.path[-1]).isdecimal() and value is None:  # {value: 0,1} is the value 0 and a key 1 without a value
+            hint = DECIMAL_SIGN
         return Problem(owner, place, key, ", ".join(known), "" if hint else nearest(at.path[-1], known), hint)
     if error == "union_tag_invalid":
         path = (*at.path, "name")
@@ -203,7 +205,7 @@ def _translate(document: Document, details: Any) -> Problem:
     if error == "union_tag_not_found" and isinstance(value, dict):
         return _describe_missing_name(document, at, value)
     hint = ""
-    if error == "string_type" and isinstance(value, int | float | None):
+    if error == "string_type" and isinstance(value, int | float | None) and at.path in document.values:
         written = document.written(at.path, value)
         hint = (
             f"a text that looks like {'a number' if type(value) in (int, float) else 'another value'} needs quotes: '{written}'"

@@ -58,8 +58,10 @@ def _plain(value: Any) -> Any:
     """Return an operand with plain arrays in place of traced ones, also within lists, tuples and mappings."""
     if isinstance(value, Traced):
         return np.asarray(value)
-    if isinstance(value, list | tuple):
-        return type(value)(map(_plain, value))
+    if isinstance(value, tuple):  # a named one too, such as a state
+        return tuple(map(_plain, value))
+    if isinstance(value, list):
+        return list(map(_plain, value))
     return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
