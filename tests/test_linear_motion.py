@@ -1,4 +1,4 @@
-"""Exact errors and twin floors of linear rules where a step has more parts, and averages of sign descent, beside what runs show.
+"""Exact errors and twin floors of linear rules where a step has more parts, and averages of sign descent, beside runs.
 
 Each comparison is within WIDTH standard errors, and must fail against what is known without the part.
 """
@@ -100,7 +100,7 @@ def measured(cell: Cell) -> Tally:
 
 
 def away(seen: Estimate, expected: Array) -> float:
-    """How far the furthest number is from what is expected, in standard errors; infinite where nothing varies and they differ."""
+    """How far the furthest number is from what is expected, in standard errors; inf where nothing varies and they differ."""
     size = 1e-9 * (1.0 + np.abs(expected))
     off = np.maximum(np.abs(seen.value - expected) - size, 0.0)
     return float(np.max(np.divide(off, seen.se, out=np.where(off > 0.0, np.inf, 0.0), where=seen.se > size)))
