@@ -880,6 +880,7 @@ def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: P
 STOPPED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup ignores this one
 for ignored in sys.argv[2:]:
     signal.signal(getattr(signal, ignored), signal.SIG_IGN)
 number = getattr(signal, sys.argv[1])
