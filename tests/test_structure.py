@@ -19,6 +19,7 @@ from nonconv.results.quantities import median_courses
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
+from nonconv.theory.assumptions import departures
 from nonconv.theory.limit_point import limit_point
 from nonconv.theory.structure import known_limit, structure
 
@@ -159,8 +160,17 @@ def kinds(cell: Cell) -> tuple[list[str], list[str]]:
     return [reason.kind for reason in found.reasons], [reason.kind for reason in found.forbids]
 
 
+NOISY = {"name": "quadratic", "data": "rademacher"}
 POWER = {"name": "power", "value": 1.0, "exponent": 0.05}
 WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
+
+
+def drifting(name: str, **parameters: Any) -> dict[str, Any]:
+    return {"objective": {"name": "quadratic", "data": {"name": "rademacher", "drift": {"name": name, **parameters}}}}
+
+
+def passing(order: str) -> dict[str, Any]:
+    return {"name": "quadratic", "data": {"name": "sequence", "values": [1, -2, 4.1], "order": order}}
 
 
 @pytest.mark.parametrize(
@@ -184,11 +194,39 @@ WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
         ({"objective": STILL, "optimizer": {"name": "adam", "eps": 0.01}}, ["noise"], []),
         ({"objective": STILL, "optimizer": "amsgrad"}, ["noise"], []),
         ({"objective": STILL, "optimizer": "adam", "learning_rate": POWER}, ["rate", "noise"], ["rate"]),
+        (drifting("linear", speed=0.01), [], []),
+        (drifting("linear", speed=0.01) | {"learning_rate": POWER}, [], ["rate"]),
+        (drifting("formula", value="sin(log(n))") | {"learning_rate": POWER}, [], ["rate"]),
+        (drifting("formula", value="sin(log(n))") | {"learning_rate": POWER | {"exponent": 1.5}}, ["rate"], ["rate"]),
+        (drifting("formula", value="sin(2*pi*n/50)") | {"learning_rate": POWER}, ["rate"], ["rate"]),
+        (drifting("sine", amplitude=1.0, period=1e5) | {"learning_rate": POWER}, ["rate"], ["rate"]),
+        (drifting("power", value=1.0) | {"learning_rate": POWER}, ["rate"], ["rate"]),
+        ({"objective": passing("epochs"), "batch_size": 6}, ["noise"], []),
+        ({"objective": passing("epochs"), "batch_size": 4}, [], []),
+        ({"objective": passing("with_replacement"), "batch_size": 6}, [], []),
+        ({"objective": passing("epochs") | {"gradient_noise": "normal"}, "batch_size": 6}, [], []),
+        ({"domain": [0.3, 0.3]}, ["noise"], []),
     ],
 )
 def test_reasons(cell_of: Callable[..., Cell], changes: dict[str, Any], reasons: list[str], forbids: list[str]) -> None:
     """Limits, not what the run sees; Adam needs rate x curvature / eps below 38, here 0.1 / eps; AMSGrad unbounded data."""
     assert kinds(cell_of(**changes)) == (reasons, forbids)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reasons"),
+    [
+        ({"optimizer": "sgd"}, [[], ["average"], []]),
+        ({"optimizer": "schedule_free_sgd"}, [[], ["average"], [], ["average"]]),
+        ({"optimizer": "schedule_free_adamw"}, [[], ["average"], [], ["average"]]),
+        (drifting("linear", speed=0.01) | {"optimizer": "schedule_free_sgd"}, [[], [], [], []]),
+    ],
+)
+def test_reasons_of_averages(cell_of: Callable[..., Cell], changes: dict[str, Any], reasons: list[list[str]]) -> None:
+    """Of last, polyak, ema, and the optimizer's own: no average of a drift that goes on comes to rest."""
+    iterates = ["last", "polyak", {"name": "ema", "decay": 0.9}, "own"][: len(reasons)]
+    cell = cell_of(**changes, iterates=iterates)
+    assert [[reason.kind for reason in structure(cell, None, k).reasons] for k in range(len(reasons))] == reasons
 
 
 # Drive and regime
@@ -285,6 +323,32 @@ def test_what_theory_knows_of_the_limit(cell_of: Callable[..., Cell]) -> None:
     assert known_limit(cell_of()) == f"E|Θ − minimizer|² tends to {0.1 / 1.9:.4g}"
     assert known_limit(cell_of(learning_rate=POWER)) == "the iterates converge, since the learning rate tends to 0"
     assert known_limit(cell_of(optimizer="adam")) == ""
+    assert known_limit(cell_of(**drifting("linear", speed=0.01), learning_rate=POWER)) == ""
+    noisy = {"name": "quadratic", "data": "rademacher", "gradient_noise": "cauchy"}
+    assert known_limit(cell_of(objective=noisy, learning_rate=POWER)) == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "last"),
+    [
+        ({"objective": passing("once")}, "data are not independent: every pass has them in the same order"),
+        ({"objective": {"name": "quadratic", "data": {"name": "rademacher", "hold": 8}}}, "each is used 8 steps in a row"),
+        (drifting("power", value=1.0), "data do not have one law: it drifts"),
+        ({"objective": NOISY | {"gradient_noise": "normal"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": "laplace"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": {"name": "uniform", "low": 0, "high": 1}}}, "and whose mean is not 0"),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, "and has no mean"),
+        ({"optimizer": {"name": "adam", "clip_norm": 1.0}}, "the gradient is clipped"),
+        ({"optimizer": {"name": "adamw"}}, "there is weight decay"),
+        ({"optimizer": {"name": "adam", "weight_decay": 0.1, "decay_form": "l2"}}, "there is weight decay"),
+        ({"domain": [-5, None]}, "every step is projected on a domain"),
+    ],
+)
+def test_what_the_theorem_does_not_know(cell_of: Callable[..., Cell], changes: dict[str, Any], last: str) -> None:
+    """Each part of a step beside the rule is told, and nothing else is."""
+    cell = cell_of(**{"optimizer": "adam"} | changes)
+    assert [departure.endswith(last) for departure in departures(cell)] == [True]
+    assert departures(cell_of(optimizer="adam", iterates=["last", "polyak"])) == []
 
 
 # Extents of paths without noise

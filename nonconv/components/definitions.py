@@ -238,6 +238,8 @@ class Optimizer(Component):
         weight_decay * theta, on lanes, and 0.0 by default.
     own, own_name: (per_step, state, theta) -> the iterate that the rule's paper evaluates, on lanes, and what it is called;
         per_step and state are those after the step. None where it is theta, at which gradients are taken.
+    own_weight: (parameters, n) -> for steps n (steps,) about the weight that this iterate gives to the newest of those it is an
+        average of; None where it is none, or that is not known. An average whose weights tend to 0 forgets noise that stays.
     """
 
     state: type[Any]
@@ -254,6 +256,7 @@ class Optimizer(Component):
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
+    own_weight: Callable[[Parameters, Array], Array] | None = None
     form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters

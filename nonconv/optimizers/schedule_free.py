@@ -91,6 +91,11 @@ def sgd_own(c: ScheduleFreeSgdPerStep, s: ScheduleFreeSgdState, theta: Lanes) ->
     return theta - (1.0 - c.beta) * s.d
 
 
+def own_weight(h: "ScheduleFreeSgd | ScheduleFreeAdamw", n: Array) -> Array:
+    """Return the weight of the newest z in x at steps n (steps,), once the largest rate is that of long ago."""
+    return (h.r + 1.0) / (n + h.r)
+
+
 SCHEDULE_FREE_SGD = Optimizer(
     name="schedule_free_sgd",
     parameters=ScheduleFreeSgd,
@@ -102,6 +107,7 @@ SCHEDULE_FREE_SGD = Optimizer(
     decays=True,
     own=sgd_own,
     own_name="average",
+    own_weight=own_weight,
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=NEVER,
@@ -195,6 +201,7 @@ SCHEDULE_FREE_ADAMW = Optimizer(
     decays=True,
     own=adamw_own,
     own_name="average",
+    own_weight=own_weight,
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=without_eps,

@@ -60,7 +60,10 @@ def _find_step_departures(cell: Cell) -> list[str]:
     if parts.drift:
         found.append(f"{what} do not have one law: it drifts")
     if parts.noise:
-        found.append("the gradient has noise of its own, which does not come from the data")
+        assert cell.program.noise is not None
+        mean = cell.program.noise.component.law(cell.program.noise.parameters, cell.program.dim).mean
+        shift = ", and has no mean" if np.isnan(mean).any() else ", and whose mean is not 0" if np.any(mean) else ""
+        found.append(f"the gradient has noise of its own, which does not come from the data{shift}")
     if parts.clip_value or parts.clip_norm:
         found.append("the gradient is clipped")
     if parts.l2 or parts.decay or parts.pull:

@@ -55,6 +55,8 @@ class LimitPoint(NamedTuple):
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
+    if is_point(cell):
+        return LimitPoint("vanishes", 0.0, pinned=True)
     here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
     if drift is not None and not np.all(np.isfinite(drift)):
         return here._replace(noise="unknown", pinned=False)
@@ -70,19 +72,30 @@ def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
 
 
 @lru_cache(maxsize=8)
-def is_pinned(cell: Cell) -> bool:
-    """Return whether paths that reach the minimum stay there: it is at an end of the domain, out of which gradients lead."""
+def may_be_equal(cell: Cell) -> bool:
+    """Return whether all paths may well be equal although data are drawn.
+
+    So they may if each batch holds every row, if the domain is a point, and at an end of it out of which gradients lead.
+    """
+    if is_point(cell) or (_is_full_batch(cell) and cell.program.noise is None):
+        return True
     return cell.program.domain is not None and cell.program.learning is None and limit_point(cell, None).pinned
+
+
+def is_point(cell: Cell) -> bool:
+    """Return whether the domain is a single point."""
+    domain = cell.program.domain
+    return domain is not None and bool(np.all(domain[0] == domain[1]))
 
 
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
     if everywhere is not None and cell.law is not None and (cell.program.domain is None or cell.program.learning):
-        return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
+        return LimitPoint("none" if cell.law.constant or _is_full_batch(cell) else "persists", float(np.max(everywhere)))
     if cell.program.learning:
         return _of_coupled(cell, theta)
-    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, cell.law.constant)
+    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, cell.law.constant or _is_full_batch(cell))
 
 
 def _of_coupled(cell: Cell, theta: Array | None) -> LimitPoint:
@@ -211,6 +224,8 @@ def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
 def _leads_outward(cell: Cell, j: int, at: float, law: Marginal) -> bool:
     """Return whether no gradient leads back from the end of the domain that a minimum is; weight decay might."""
     domain, modifiers = cell.program.domain, cell.program.modifiers
+    if domain is not None and domain[0][j] == domain[1][j]:
+        return True  # whatever the gradient
     if domain is None or modifiers.l2 or modifiers.decay:
         return False
     # The rarest values that are ever drawn, too.
@@ -311,8 +326,8 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
 
 
 def _is_full_batch(cell: Cell) -> bool:
-    """Return whether each batch holds every row of a table, so that nothing in it is random."""
-    rows = cell.program.supply.rows
+    """Return whether each batch holds every row of a table as often, so that nothing in it is random."""
+    rows = cell.program.supply.rows if cell.program.supply.order != "with_replacement" else 0
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 

@@ -13,9 +13,9 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
+from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, is_point, limit_point
 from nonconv.theory.modes import modes
-from nonconv.theory.moments import power_of_size
+from nonconv.theory.moments import law_of, power_of_size
 from nonconv.theory.predictions import predictions
 
 MOST_STEPS = 2**16
@@ -59,17 +59,21 @@ def _of_last(cell: Cell, theta: Array | None) -> Structure:
     reasons = [*_schedule_reasons(cell, calm), *_rule_reasons(cell)]
     # At a rate that tends to 0 no noise is a reason only where there is a minimum to tend to.
     if here.noise in ("none", "vanishes") and stable and (cell.learning_rate.limits.high > 0 or here.curvature is not None):
-        reasons.append(Reason("noise", _noise_text(here)))
+        reasons.append(Reason("noise", _noise_text(here, cell)))
     forbids = [*_schedule_reasons(cell, True), *_rule_reasons(cell)]
     irregular, regime_steps = _irregular(cell, drive)
     unknown = _unknown_limits(cell)
     if unknown and cell.learning_rate.limits.high != 0:  # of a rate that tends to 0 the batch size does not matter
         reasons, forbids = [], []
+    restless = _restless(cell)
+    if restless:
+        reasons = []
     vague = _unknown_rule(cell)
     if vague:
         reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
     if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
         void = ""
+    void = restless or void
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
@@ -93,20 +97,32 @@ def of_average(cell: Cell, known: Structure, number: int) -> Structure:
     An average whose weights tend to 0, with an infinite sum as they do for means, forgets every single iterate: its noise may
     vanish though that of the iterates stays. Where the weights stay, so does the noise.
     """
+    rule, h, _ = cell.program.optimizer
     averages = cell.program.averages
     plain = replace(known, contracting=False, scale=(), relaxation=math.nan)
-    if number >= len(averages):
-        return plain
-    weight = averages[number].weight
-    if weight(np.array([FAR]))[0] > VANISHING:
+    own = None if rule.own_weight is None else partial(rule.own_weight, h)
+    weight = averages[number].weight if number < len(averages) else own
+    if weight is None or weight(np.array([FAR]))[0] > VANISHING:
         return plain
     reason = Reason("average", "the average gives each new iterate a weight that tends to 0")
+    if _restless(cell):
+        return replace(plain, forbids=(*known.forbids, reason))
     drive = tuple(math.log2(max(float(weight(_steps_of(span)).mean()), TINY)) for span in cell.program.plan.spans)
     # What changes of the schedules changes the iterates, whose average may settle all the same.
     reasons, forbids = (*known.reasons, reason), (*known.forbids, reason)
     last = cell.program.plan.spans[-1] if cell.program.plan.spans else None
     anew = last is not None and bool(weight(np.array([last.first + 1.0]))[0] == 1.0)
     return replace(plain, reasons=reasons, forbids=forbids, drive=drive, irregular="", void="", regime_steps=0, anew=anew)
+
+
+def _restless(cell: Cell) -> str:
+    """Say that data drift for ever, which brings no iterate to rest, however small its steps; empty if they do not.
+
+    But for steps of a finite sum: those end, if the drift is bounded.
+    """
+    drift = cell.drift
+    ends = cell.learning_rate.summable and drift is not None and np.isfinite(drift).all()
+    return "" if cell.settles or ends else "the data drift, and it is not known that this ends, or returns to itself"
 
 
 def _unknown_limits(cell: Cell) -> str:
@@ -121,8 +137,10 @@ def _least_batch(cell: Cell) -> float:
     return max(cell.batch_size.limits.low, 1.0) if cell.batch_size.limits.known else 1.0
 
 
-def _noise_text(here: LimitPoint) -> str:
+def _noise_text(here: LimitPoint, cell: Cell) -> str:
     """Say that the gradient has no noise in the limit."""
+    if is_point(cell):
+        return "the domain is a single point"
     if here.pinned:
         return "every gradient at the minimum leads out of the domain"
     return "the gradient has no noise" if here.noise == "none" else "the gradient has no noise at the minimum"
@@ -383,7 +401,10 @@ def known_limit(cell: Cell) -> str:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
     if cell.law is None or modes(cell) is None:
         return ""
-    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance
+    noise = law_of(cell, "noise")
+    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance and (noise is None or noise.has_variance)
+    if not cell.settles:
+        return ""
     if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
     return ""
