@@ -19,7 +19,7 @@ from nonconv.results.quantities import median_courses
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
-from nonconv.theory.assumptions import departures
+from nonconv.theory.assumptions import departures, leads_elsewhere
 from nonconv.theory.limit_point import limit_point
 from nonconv.theory.structure import known_limit, structure
 
@@ -326,6 +326,20 @@ def test_what_theory_knows_of_the_limit(cell_of: Callable[..., Cell]) -> None:
     assert known_limit(cell_of(**drifting("linear", speed=0.01), learning_rate=POWER)) == ""
     noisy = {"name": "quadratic", "data": "rademacher", "gradient_noise": "cauchy"}
     assert known_limit(cell_of(objective=noisy, learning_rate=POWER)) == ""
+
+
+def test_what_leads_away_from_the_minimizer(cell_of: Callable[..., Cell]) -> None:
+    """Decay, a drift with another limit than 0, noise with another mean, clipping of skewed data."""
+    skewed = {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.3}}
+    clipped, decayed = {"name": "sgd", "clip_value": 0.5}, {"name": "sgd", "weight_decay": 0.1}
+    for changes, expected in (
+        ({"optimizer": decayed, **drifting("linear", speed=0.1)}, ["weight decay", "the drift of the data"]),
+        (drifting("power", value=1.0), []),
+        ({"objective": NOISY | {"gradient_noise": "normal"}, "optimizer": clipped}, []),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, ["the mean of the gradient noise"]),
+        ({"objective": skewed, "optimizer": clipped}, ["clipping"]),
+    ):
+        assert leads_elsewhere(cell_of(**changes)) == expected
 
 
 @pytest.mark.parametrize(

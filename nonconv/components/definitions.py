@@ -628,6 +628,7 @@ class Coupled(Component):
     starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
     degree: parameters -> 1 if the gradient of the loss is affine in the example (x, y), so that the mean example decides it;
         2 if it is a polynomial of degree 2, so that second moments do; None where more is needed.
+    convex: parameters -> whether the mean loss is convex, whatever the examples, so that its minimizer on a domain is found.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -644,6 +645,7 @@ class Coupled(Component):
     minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
     starts_at_zero: bool = False
     degree: Callable[[Parameters], int | None] = lambda parameters: None
+    convex: Callable[[Parameters], bool] = lambda parameters: False
 
 
 @dataclass(frozen=True, kw_only=True)
