@@ -196,7 +196,9 @@ def find_progress(
 ) -> Progress | None:
     """Compare paths with the orbit, from their start (dim, paths) and recorded iterates (R, dim, paths).
 
-    middle (dim, paths): the iterates at half of the run, recorded or not, from which on the way is measured. None for a program without an orbit. Raises Stopped.
+    middle (dim, paths): the iterates at half of the run, recorded or not, from which on the way is measured.
+
+    None for a program without an orbit. Raises Stopped.
     """
     if program.orbit is None:
         return None
