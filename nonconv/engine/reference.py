@@ -222,7 +222,7 @@ class Draws:
         return self._held
 
     def of_batches(self, number: int) -> Array:
-        """Return the uniforms of the next `number` draws, (number, paths), those of rows replaced by the rows that are dealt."""
+        """Return the uniforms of the next draws, (number, paths), those of rows replaced by the rows that are dealt."""
         m, first = self._motion, self._next
         self._next += number
         if self._program.supply.order == "cyclic":  # nothing is random
