@@ -486,14 +486,32 @@ def test_list_names_every_component_with_its_source() -> None:
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
-        "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity\n"
-        "  did you mean optimizer?\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, "
+        "quantity, key\n  did you mean optimizer?\n"
     )
-    assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
-    assert bad("explain", "zzz") == "there is no component 'zzz'; `nonconv list` shows them all\n"
+    assert (
+        bad("explain", "adamm") == "there is no component or key 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
+    )
+    assert bad("explain", "zzz") == "there is no component or key 'zzz'; `nonconv list` shows them all\n"
     assert "`nonconv show` prints it" in bad("explain", "configs/adam_const.yaml")
     assert "did you mean learning_rate?" in bad("explain", "learning_rates.power")
-    assert "no component 'optimizer.power'" in bad("explain", "optimizer.power")
+    assert "no component or key 'optimizer.power'" in bad("explain", "optimizer.power")
+    assert bad("explain", "decay") == "'decay' is a kind of component; `nonconv list decay` shows what there is\n"
+    for wrong, right in (("domian", "domain"), ("record.stat", "record.state"), ("optimizer.clipnorm", "optimizer.clip_norm")):
+        assert bad("explain", wrong).endswith(f"did you mean {right}?\n")
+
+
+def test_keys_of_a_config_are_listed_and_explained() -> None:
+    """By any end of their name; of those that every component of a kind takes, too."""
+    assert {"domain", "iterates", "objective.gradient_noise", "optimizer.clip_norm", "record.state", "floors.twin"} <= {
+        key["name"] for key in documented("list", "key", "--json")["keys"]
+    }
+    for name in ("hold", "data.hold", "objective.data.hold"):
+        meaning = "How many steps in a row use each batch; left out: one.\nAllowed: a whole number >= 1.\n"
+        assert good("explain", name) == f"objective.data.hold (key)\n\n{meaning}\n"
+    assert "`nonconv list drift` shows what there is." in good("explain", "objective.data.drift")
+    assert "objective.data.hold " in good("list", "key")
+    assert "It is required." in good("explain", "steps")
 
 
 def test_explain_tells_rule_parameters_and_source() -> None:
@@ -908,6 +926,7 @@ def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: P
 STOPPED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup ignores this one
 for ignored in sys.argv[2:]:
     signal.signal(getattr(signal, ignored), signal.SIG_IGN)
 number = getattr(signal, sys.argv[1])
