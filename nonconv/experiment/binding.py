@@ -788,7 +788,7 @@ def _settles(drift: Chosen, steps: int) -> bool:
     """Return whether a drift has a finite limit, or returns to itself for ever."""
     limits = describe_schedule(drift, CONSTANT_RATE, -np.inf).limits
     still = limits.low == limits.high and bool(np.isfinite(limits.low))
-    return still or drift.component is SINE or find_period(drift, drift, steps) > 1
+    return still or drift.component is SINE or find_period([drift], steps) > 1
 
 
 def _kind_of_data(objective: Any) -> str:
