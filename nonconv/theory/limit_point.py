@@ -257,13 +257,11 @@ def _leads_outward(cell: Cell, j: int, at: float, law: Marginal) -> bool:
         return False
     if domain[0][j] == domain[1][j]:
         return True
-    if modifiers.l2 or modifiers.decay:
+    if modifiers.l2 or modifiers.decay or (cell.drift is not None and not np.isfinite(cell.drift).all()):
         return False
     # The rarest values that are ever drawn, too, with what is added to them and to their gradients.
     x = np.concatenate([_values(cell, j, law), law.sample(RAREST)])
     drift = np.zeros(1) if cell.drift is None else np.linspace(*cell.drift, SHIFTS)
-    if not np.isfinite(drift).all():
-        return False
     noise = law_of(cell, "noise")
     added = np.zeros((1, 1)) if noise is None else np.array([[noise.low[j]], [noise.high[j]]])
     here = (_gradients(cell, j, at, (x + drift[:, None]).ravel()) + added).ravel()

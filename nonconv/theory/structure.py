@@ -288,7 +288,7 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
 
 
 def _is_held_off(cell: Cell) -> bool:
-    """Return whether decoupled decay keeps a rule that divides away from where gradients vanish, so that they keep their size."""
+    """Return whether decoupled decay keeps a rule that divides where gradients do not vanish, so that they keep their size."""
     away = cell.minimizer is None or bool(np.any(cell.minimizer))
     return cell.program.modifiers.decay is not None and away and power_of_size(cell) != 1
 
