@@ -27,6 +27,7 @@ STEADY = 1.3
 
 NONCONV, FLOORS, C, NUMPY = "nonconv", "nonconv, all floors", "C, gcc -O3", "NumPy over paths"
 ALL_FLOORS = "floors={twin: true, window: true, cauchy: true}"
+AVERAGED, POLYAK = "nonconv, Polyak average too", "iterates=[last, polyak]"
 RBG, THREEFRY = "JAX scan, rbg", "JAX scan, threefry (default)"
 VMAP, BATCHED = "JAX, vmap over paths", "PyTorch, batched products"
 FUSED, FOREACH = "PyTorch, fused", "PyTorch, foreach"
@@ -76,6 +77,7 @@ def adam_jobs(size: Size, folder: Path) -> list[Job]:
     return [
         *nonconv_jobs("adam_quadratic", size),
         *nonconv_jobs("adam_quadratic", size, FLOORS, ALL_FLOORS),
+        *nonconv_jobs("adam_quadratic", size, AVERAGED, POLYAK),
         Job((C,), 1, size.steps, (program, *size.arguments()), without(program="gcc")),
         Job(
             (C,),
@@ -191,6 +193,9 @@ def speed_targets(found: Sequence[Speed]) -> Iterator[Target]:
     floors = find(found, FLOORS, 2)
     if floors:
         yield Target("two cores: all floors over none", floors.median / two.median, 2.5, "×")
+    averaged = find(found, AVERAGED, 1)
+    if averaged and one:
+        yield Target("one core: the Polyak average too over none", averaged.median / one.median, 1.25, "×")
     default, jax = find(found, THREEFRY, 2), [s.median for g in (RBG, THREEFRY) if (s := find(found, g, 2))]
     if default:
         yield Target("two cores: faster than JAX, default generator", default.median / two.median, 6.0, "×", at_least=True)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
+from nonconv.results import run_files
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
 from nonconv.study import loop as study
@@ -484,14 +486,32 @@ def test_list_names_every_component_with_its_source() -> None:
 def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
-        "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity\n"
-        "  did you mean optimizer?\n"
+        "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, "
+        "quantity, key\n  did you mean optimizer?\n"
     )
-    assert bad("explain", "adamm") == "there is no component 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
-    assert bad("explain", "zzz") == "there is no component 'zzz'; `nonconv list` shows them all\n"
+    assert (
+        bad("explain", "adamm") == "there is no component or key 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"
+    )
+    assert bad("explain", "zzz") == "there is no component or key 'zzz'; `nonconv list` shows them all\n"
     assert "`nonconv show` prints it" in bad("explain", "configs/adam_const.yaml")
     assert "did you mean learning_rate?" in bad("explain", "learning_rates.power")
-    assert "no component 'optimizer.power'" in bad("explain", "optimizer.power")
+    assert "no component or key 'optimizer.power'" in bad("explain", "optimizer.power")
+    assert bad("explain", "decay") == "'decay' is a kind of component; `nonconv list decay` shows what there is\n"
+    for wrong, right in (("domian", "domain"), ("record.stat", "record.state"), ("optimizer.clipnorm", "optimizer.clip_norm")):
+        assert bad("explain", wrong).endswith(f"did you mean {right}?\n")
+
+
+def test_keys_of_a_config_are_listed_and_explained() -> None:
+    """By any end of their name; of those that every component of a kind takes, too."""
+    assert {"domain", "iterates", "objective.gradient_noise", "optimizer.clip_norm", "record.state", "floors.twin"} <= {
+        key["name"] for key in documented("list", "key", "--json")["keys"]
+    }
+    for name in ("hold", "data.hold", "objective.data.hold"):
+        meaning = "How many steps in a row use each batch; left out: one.\nAllowed: a whole number >= 1.\n"
+        assert good("explain", name) == f"objective.data.hold (key)\n\n{meaning}\n"
+    assert "`nonconv list drift` shows what there is." in good("explain", "objective.data.drift")
+    assert "objective.data.hold " in good("list", "key")
+    assert "It is required." in good("explain", "steps")
 
 
 def test_explain_tells_rule_parameters_and_source() -> None:
@@ -680,6 +700,31 @@ def test_forged_paths_are_found(folder: Path) -> None:
 
 
 @pytest.mark.processes
+def test_other_forged_numbers_are_found(config: Path) -> None:
+    """States, other iterates, quantities and ends of the paths; of a run that is recomputed whole every data file too."""
+    more = ("optimizer={name: momentum}", "record.state=[m]", "iterates=[last, polyak]", "quantities=[excess_risk, rate]")
+    good("run", config, *chain(*(("--set", one) for one in more)), "--set", "paths=20", "-o", "out")
+    paths = Path("out/paths.npz")
+    with np.load(paths) as file:
+        arrays = dict(file)
+    whole = "20 recorded paths recomputed: bitwise equal"
+    assert verified(Path("out"), 0)[0] == f"{whole}\n"
+    for name in ("state_m", "iterate_theta", "iterate_end", "quantity_end", "end"):
+        changed = arrays | {name: arrays[name].copy()}
+        changed[name].flat[-1] += 0.25
+        np.savez(paths, **changed)
+        forge(Path("out"))
+        assert verified(Path("out"), 3)[0] == f"{whole}, but other numbers differ: {name} of paths.npz (by up to 0.25)\n"
+    np.savez(paths, **arrays)
+    for name in ("quantities.csv", "verdict.json"):
+        text = (Path("out") / name).read_bytes()
+        assert b"0.0" in text
+        (Path("out") / name).write_bytes(text.replace(b"0.0", b"0.1", 1))
+        forge(Path("out"))
+    assert verified(Path("out"), 3)[0] == f"{whole}, but other numbers differ: quantities.csv, verdict.json\n"
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize("change", [("seed: 1", "seed: 2"), ("value: 0.05", "value: 0.06"), ("points: 10", "points: 11")])
 def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None:
     config = folder / "config.yaml"
@@ -711,14 +756,15 @@ def test_a_forged_config_that_is_none(folder: Path) -> None:
 @pytest.mark.processes
 @pytest.mark.parametrize("ulp", [1, 64, 65])
 def test_other_rounding_is_told_from_other_paths(folder: Path, monkeypatch: pytest.MonkeyPatch, ulp: int) -> None:
-    first_paths = study.first_paths
+    path_arrays = run_files.path_arrays
 
     def rounded(*arguments: Any) -> Any:
-        paths = first_paths(*arguments)
+        arrays = path_arrays(*arguments)
+        paths = arrays["theta"]
         paths[5, -1, 0] = (paths[5, -1, 0].view(np.int64) + ulp).view(np.float64)
-        return paths
+        return arrays
 
-    monkeypatch.setattr(verification, "first_paths", rounded)
+    monkeypatch.setattr(verification, "path_arrays", rounded)
     content = json.loads((folder / MANIFEST).read_text())
     now = content["versions"].pop("scipy")
     content["versions"]["numpy"] = "1.0"
@@ -880,6 +926,7 @@ def test_a_schedule_that_overflows_warns_of_nothing(reference: None, tmp_path: P
 STOPPED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup ignores this one
 for ignored in sys.argv[2:]:
     signal.signal(getattr(signal, ignored), signal.SIG_IGN)
 number = getattr(signal, sys.argv[1])

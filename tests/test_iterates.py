@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -137,7 +138,8 @@ def test_summary(folder: Path) -> None:
     """Verdicts, table and sentences of each iterate, after the last one's."""
     text = summary.markdown(read_run(folder))
     assert "**Verdict on polyak.** " in text
-    assert "| step | polyak: minimizer | polyak: minimizer, exact | polyak: last | ema: minimizer |" in text
+    assert "| iterate | step | minimizer | minimizer, exact | last |" in text
+    assert re.search(r"\n\| polyak \| 1 \| .*\n(.*\n)+\| ema \| 1 \| ", text)
     assert "- polyak: E|Θ − minimizer|²: " in text.replace("\\", "")
     assert text.index("Verdict on polyak") < text.index("Verdict on ema")
 
@@ -161,7 +163,7 @@ def test_tables(folder: Path) -> None:
     assert own.splitlines()[1:] == [line for line in whole.splitlines() if ",ema," in line]
     rows = json.loads(call("table", folder, "--format", "json")[1])["rows"]
     assert {row["iterate"] for row in rows} == {"last", "polyak", "ema"}
-    assert "polyak: minimizer" in call("table", folder)[1]
+    assert "\n| polyak | 1 | " in call("table", folder)[1]
     assert "polyak" not in call("table", folder, "--iterate", "ema")[1]
     said = "--iterate: the run has no iterate 'polyac'\n  allowed: last, polyak, ema\n  did you mean polyak?\n"
     assert call("table", folder, "--iterate", "polyac") == (2, said)

@@ -1,4 +1,4 @@
-"""nonconv list, explain, schema: the components that a config can name.
+"""nonconv list, explain, schema: the keys of a config, and the components that it can name.
 
 All three also read plug-ins, whose components then appear among nonconv's own.
 """
@@ -13,57 +13,82 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
-from nonconv.cli.tables import print_table
+from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.components.definitions import Component
+    from nonconv.components.parameters import Parameter
     from nonconv.config.catalogue import Catalogue
     from nonconv.contract.findings import Finding
     from nonconv.faults.blame import Plugin
 
 Kind = Annotated[
     str | None,
-    typer.Argument(metavar="[KIND]", help="objective, optimizer, learning_rate, batch_size, data, dataset, start or quantity."),
+    typer.Argument(
+        metavar="[KIND]",
+        help="objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity; or key.",
+    ),
 ]
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A component, such as adam or learning_rate.power; or a plug-in file.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="A component, such as adam or learning_rate.power; a key, such as domain; or a plug-in file."
+    ),
 ]
+KEY = "key"
+"""What keys of a config are listed as, beside the kinds of components."""
 Test = Annotated[bool, typer.Option("--test", help="Check the component's contract. Exit code 2 if a check fails.")]
 
 
 @reported
 def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List the components that a config can use."""
+    """List the keys of a config, and the components that it can name."""
+    from nonconv.config.keys import config_keys
+
     catalogue = _catalogue(plugins)
-    chosen = _kinds(catalogue, kind)
+    chosen = {} if kind == KEY else _kinds(catalogue, kind)
+    keys = config_keys() if kind in (KEY, None) else []
     if as_json:
-        rows = [_describe(kind, component) for kind, components in chosen.items() for component in components.values()]
-        write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
+        _write_json([(kind, component) for kind, components in chosen.items() for component in components.values()], keys)
         return
     for name, components in chosen.items():
         lines = [[component.name, component.summary, component.paper] for component in components.values()]
         print_table(_title(catalogue, name), ["name", "what it is", "source"], lines)
+    if keys:
+        print_table(f"keys of a config ({KEY})", ["name", "default", "what it is"], [[*_told(p)] for p in keys])
 
 
 @reported
 def explain(name: Name, plugins: Plugins = [], test: Test = False, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Explain a component: rule, parameters, source.
+    """Explain a component, or a key of a config.
 
-    Of a plug-in file, explain every component in it. --test checks what the engines and the theory rely on.
+    Of a component: rule, parameters and source. Of a plug-in file, every component in it.
+    --test checks what the engines and the theory rely on.
     """
+    from nonconv.config.keys import keys_called
+
     of_file = name.endswith(".py")
     catalogue = _catalogue([*plugins, Path(name)] if of_file else plugins)
-    found = _components_of(catalogue.plugins[-1]) if of_file else _find_component(catalogue, name)
+    keys = [] if of_file or test else keys_called(name.removeprefix(f"{KEY}."))
+    found = _components_of(catalogue.plugins[-1]) if of_file else _find_component(catalogue, name, has_key=bool(keys))
     if test:
         _test(catalogue, found, as_json)
     elif as_json:
-        rows = [_describe(kind, component) for kind, component in found]
-        write_stdout((json.dumps({"schema_version": 1, "components": rows}, indent=2) + "\n").encode())
+        _write_json(found, keys)
     else:
         for kind, component in found:
             _explain(kind, component)
+        for key in keys:
+            _explain_key(key)
+
+
+def _write_json(components: "Iterable[tuple[str, Component]]", keys: "list[Parameter]") -> None:
+    """Write components and keys as the document of --json."""
+    rows = [_describe(kind, component) for kind, component in components]
+    document = {"schema_version": 1, "components": rows} | ({"keys": [_parameter(key) for key in keys]} if keys else {})
+    write_stdout((json.dumps(document, indent=2) + "\n").encode())
 
 
 def _catalogue(files: list[Path]) -> "Catalogue":
@@ -134,6 +159,25 @@ def _explain(kind: str, component: "Component") -> None:
         print_table("", ["parameter", "default", "allowed", "meaning"], rows)
 
 
+def _explain_key(key: "Parameter") -> None:
+    """Print what a key means, what is allowed, and where its components are listed."""
+    name, default, meaning = _told(key)
+    print(f"{name} ({KEY})\n")
+    print_sentence(f"{meaning[0].upper()}{meaning[1:]}.")
+    print_sentence(f"Allowed: {key.allowed}.")
+    if default:
+        print_sentence("It is required." if key.required else f"Default: {default}.")
+    if key.kind:
+        print_sentence(f"`nonconv list {key.kind}` shows what there is.")
+    print()
+
+
+def _told(key: "Parameter") -> tuple[str, str, str]:
+    """Return name, default and meaning of a key; what it means to leave it out stands in the meaning where that is no value."""
+    default = "required" if key.required else "" if key.default in (None, "", ()) else _yaml_text(key.default)
+    return key.name, default, key.meaning
+
+
 @reported
 def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     """Print the JSON Schema of a config, for editors."""
@@ -155,31 +199,48 @@ def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Com
     if kind is None:
         return {name: catalogue.listed(name) for name in catalogue}
     if kind not in catalogue:
-        near = nearest(kind, catalogue)
+        near = nearest(kind, [*catalogue, KEY])
         hint = f"\n  did you mean {near}?" if near else ""
-        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join(catalogue)}{hint}")
+        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join([*catalogue, KEY])}{hint}")
     return {kind: catalogue.listed(kind)}
 
 
-def _find_component(catalogue: "Catalogue", name: str) -> "list[tuple[str, Component]]":
+def _find_component(catalogue: "Catalogue", name: str, has_key: bool = False) -> "list[tuple[str, Component]]":
     """Find the components of a name, `adam` or `learning_rate.power`: a name may occur in several kinds.
 
-    Raises UsageError with the nearest name if there is none.
+    has_key: there is a key of that name, so none need be found. Raises UsageError with the nearest name if there is none.
     """
-
-    from nonconv.faults.problems import nearest
-
     if name.endswith((".yaml", ".yml")):
         raise UsageError(f"{name} is a config; `nonconv show` prints it, and `nonconv explain` takes a component or a plug-in")
     kind, _, bare = name.rpartition(".")
-    kinds = _kinds(catalogue, kind or None)
+    kinds = {} if kind in _places() else _kinds(catalogue, kind or None)
     found = [(kind, components[bare]) for kind, components in kinds.items() if bare in components]
-    if not found:
-        # `learning_rate.powr` is compared without its kind, which the user may have right.
-        near = nearest(bare, [known for components in kinds.values() for known in components])
-        hint = f"\n  did you mean {near}?" if near else ""
-        raise UsageError(f"there is no component {name!r}; `nonconv list` shows them all{hint}")
+    if not found and not has_key:
+        raise _no_such_name(catalogue, name, [known for components in kinds.values() for known in components])
     return found
+
+
+def _places() -> set[str]:
+    """Return the places of keys that are not kinds of components: `record` of `record.state`."""
+    from nonconv.config.catalogue import BUILT_IN
+    from nonconv.config.keys import config_keys
+
+    return {key.name.rpartition(".")[0] for key in config_keys()} - {"", *BUILT_IN}
+
+
+def _no_such_name(catalogue: "Catalogue", name: str, components: list[str]) -> UsageError:
+    """Return the error for a name that neither a component has nor a key."""
+    from nonconv.config.keys import config_keys
+    from nonconv.faults.problems import nearest
+
+    if name in catalogue:
+        return UsageError(f"{name!r} is a kind of component; `nonconv list {name}` shows what there is")
+    # `learning_rate.powr` is compared without its kind, which the user may have right; `record.stat` as a whole.
+    keys = [known for key in config_keys() for known in (key.name, key.name.rpartition(".")[2])]
+    near = nearest(name.rpartition(".")[2], components) if "." in name else None
+    near = near or nearest(name, [*components, *keys])
+    hint = f"\n  did you mean {near}?" if near else ""
+    return UsageError(f"there is no component or key {name!r}; `nonconv list` shows them all{hint}")
 
 
 def _describe(kind: str, component: "Component") -> dict[str, Any]:
@@ -198,15 +259,13 @@ def _parameters(kind: str, component: "Component") -> list[dict[str, str]]:
 
     from nonconv.config.spec import parameters_in_config
 
-    return [
-        {
-            "name": p.name,
-            "default": "required" if p.required else _yaml_text(p.default),
-            "allowed": p.allowed,
-            "meaning": p.meaning,
-        }
-        for p in parameters_in_config(kind, component)
-    ]
+    return [_parameter(p) for p in parameters_in_config(kind, component)]
+
+
+def _parameter(p: "Parameter") -> dict[str, str]:
+    """Describe a parameter or a key in texts."""
+    default = "required" if p.required else _yaml_text(p.default)
+    return {"name": p.name, "default": default, "allowed": p.allowed, "meaning": p.meaning}
 
 
 def _yaml_text(value: Any) -> str:

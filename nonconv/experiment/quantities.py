@@ -123,7 +123,8 @@ def _find_outside(h: Any, setting: Setting, path: KeyPath) -> list[Wrong]:
     for at, step in enumerate(getattr(h, "steps", None) or ()):
         if step not in setting.record:
             near = int(setting.record[np.abs(setting.record - step).argmin()])
-            allowed = f"a step of error.csv, 1 to {setting.steps}"
+            more = f", record: {{points: 200, steps: [{step}]}} adds it" if 1 <= step <= setting.steps else ""
+            allowed = f"a step of error.csv, 1 to {setting.steps}{more}"
             found.append(Wrong((*path, "steps", at), f"step {step} is not recorded", allowed, str(near)))
     if getattr(h, "coordinate", 1) > setting.dim:
         found.append(Wrong((*path, "coordinate"), *must_be(f"a coordinate from 1 to {setting.dim}", str(h.coordinate))))

@@ -64,13 +64,13 @@ def _between(row: dict[str, Any]) -> str:
 def _rate(row: dict[str, Any]) -> str:
     """Write the sentence of a rate."""
     note = f"; {row['note']}" if row["note"] else ""
+    of = "" if row["iterate"] == LAST else f" of {row['iterate']}"
     if row["value"] is None:
         why = row["reason"].partition(": ")[2] if row["status"] == INFINITE else row["reason"]
         what = "none, since that is infinite" if row["status"] == INFINITE else "unknown"
-        return f"Rate of E|Θ − {row['xi']}|² per step: {what}, {why}."
+        return f"Rate of E|Θ − {row['xi']}|²{of} per step: {what}, {why}."
     ends = f" ({row['ci_low']:.6g} to {row['ci_high']:.6g})" if row["ci_low"] is not None else ""
     why = f"; no interval: {row['reason']}" if row["reason"] else ""
-    of = "" if row["iterate"] == LAST else f" of {row['iterate']}"
     what = f"E|Θ − {row['xi']}|²{of} changes by the factor {row['value']:.6g}{ends} per step"
     return f"Rate: {what} up to step {row['step']}{note}{why}."
 

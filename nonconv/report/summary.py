@@ -124,7 +124,7 @@ def verdicts_on_iterates(run: Run) -> list[tuple[str, str]]:
 def _iterates_table(run: Run) -> str:
     """Write the table of the errors of iterates besides the last; empty without any."""
     header, rows = iterate_rows(run)
-    return f"The same of the other iterates:\n\n{markdown_lines(header, rows).rstrip()}" if rows else ""
+    return "The same of the other iterates:\n\n" + markdown_lines(header, rows, ("iterate",)).rstrip() if rows else ""
 
 
 def _changes(run: Run) -> list[str]:

@@ -55,7 +55,7 @@ def table(run: Run, kind: str, of: str = "error", iterate: str = "") -> bytes:
 def _of_iterates(run: Run, kind: str) -> list[str]:
     """Write the short table of the iterates besides the last, if there are any."""
     header, rows = iterate_rows(run)
-    return [markdown_lines(header, rows) if kind == "md" else latex_lines(header, rows)] if rows else []
+    return [markdown_lines(header, rows, ("iterate",)) if kind == "md" else latex_lines(header, rows)] if rows else []
 
 
 QUANTITY_HEADER = ["quantity", "step", "value", "95 % interval", "paths"]
@@ -99,14 +99,12 @@ def short_rows(run: Run) -> tuple[list[str], list[list[str]]]:
 def iterate_rows(run: Run) -> tuple[list[str], list[list[str]]]:
     """Return header and rows at the steps of the summary of all iterates besides the last; no rows without any.
 
-    A column is of an iterate and a xi: `polyak: minimizer`.
+    A row has the iterate, then what `short_rows` has; a column that not all of them have is empty for the others.
     """
-    header, rows = ["step"], list[list[str]]()
-    for other in run.others:
-        names, own = short_rows(other)
-        header += [f"{other.iterate}: {name}" for name in names[1:]]
-        rows = [[*row, *more[1:]] for row, more in zip(rows, own, strict=True)] if rows else own
-    return header, rows
+    tables = [(other.iterate, *short_rows(other)) for other in run.others]
+    header = list(dict.fromkeys(["iterate", *(column for _, columns, _ in tables for column in columns)]))
+    rows = [dict(zip(columns, row, strict=True)) | {"iterate": name} for name, columns, own in tables for row in own]
+    return [*header], [[row.get(column, "") for column in header] for row in rows]
 
 
 def interval(row: dict[str, Any], of: str = "mse") -> str:
