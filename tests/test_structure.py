@@ -82,7 +82,7 @@ def test_minima_are_found_where_none_is_declared(cell_of: Callable[..., Cell]) -
 
 
 VALUES = {"name": "sequence", "values": [1.0, 2.0, 6.0]}
-LINEAR = {
+LINEAR: dict[str, Any] = {
     "name": "linear_model",
     "intercept": False,
     "data": {"name": "linear", "inputs": 1, "features": "uniform", "noise": 0.0},
