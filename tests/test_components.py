@@ -129,6 +129,7 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("drift", "power"): [{"value": 1.0, "exponent": 0.5}],
     ("drift", "piecewise"): [{"values": (1.0, -0.5), "until": (10,)}],
     ("drift", "formula"): [{"value": "a * log(n) - 1", "constants": Constants(a=0.1)}],
+    ("decay", "formula"): [{"value": "1 - a / n", "constants": Constants(a=0.9)}, {"value": "0.5 + 0.1 * mod(n, 4)"}],
     ("batch_size", "formula"): [{"value": "ceil(sqrt(n))"}, {"value": "1 + mod(n, 4)"}],
     ("batch_size", "constant"): [{"value": 32}],
     ("batch_size", "power"): [

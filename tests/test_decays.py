@@ -33,6 +33,7 @@ DECAYS: list[Chosen] = [
     decay("geometric", value=0.99, factor=0.999),
     decay("power", value=0.9, exponent=0.1),
     decay("piecewise", values=[0.9999, 0.5, 0.99999], until=[9000, 9001]),
+    decay("formula", value="1 - a/n - b*mod(n, 3)/n", constants={"a": 0.25, "b": 0.1}),
 ]
 each_decay = pytest.mark.parametrize("beta", DECAYS, ids=lambda beta: f"{beta.component.name}")
 
@@ -68,6 +69,45 @@ def test_remainder_of_late_steps() -> None:
     assert error[1] < 1e-13
 
 
+def test_remainder_of_a_formula_is_a_product_where_no_integral_serves() -> None:
+    """A decay that is 0 at one late step leaves nothing of what came before; one that oscillates is no smooth function of n."""
+    late = float(CHUNK * CHUNKS) + 5.0 * CHUNK
+    jump = decay("formula", value="where(n == late, 0, 1 - 1/(4*n))", constants={"late": late})
+    before, at, after = remainder(jump, late + np.array([-1.0, 0.0, 1.0]))
+    assert before == pytest.approx(remainder(SLOW, np.array([late - 1.0]))[0], rel=1e-9)
+    assert (at, after) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most", "limits"),
+    [
+        ("1 - 0.9/n", 0.55, 1.0, (1.0, 1.0)),
+        ("0.9/sqrt(n)", 0.0, 0.9, (0.0, 0.0)),
+        ("0.5 + 0.4*sin(n)", 0.1, 0.9, (0.1, 0.9)),
+        ("0.2 + 0.1*mod(n, 4)", 0.2, 0.6, (0.2, 0.5)),
+        ("n/(n + 1)", 0.0, 1.0, (1.0, 1.0)),
+        ("where(n < 10, 0.5, 0.8)", 0.5, 0.8, (0.8, 0.8)),
+    ],
+)
+def test_bounds_of_a_formula(text: str, least: float, most: float, limits: tuple[float, float]) -> None:
+    """`least` and `most` hold at every step, and are found from the parts of the formula; the limits need late steps only."""
+    beta = decay("formula", value=text)
+    assert beta.component.least(beta.parameters) == pytest.approx(least)
+    assert beta.component.most(beta.parameters) == pytest.approx(most)
+    assert beta.component.limits(beta.parameters) == pytest.approx(limits)
+    values = decay_at(beta, np.arange(1.0, 1000.0))
+    assert values[1:].min() >= least - 1e-15
+    assert values.max() <= most + 1e-15
+
+
+def test_an_oscillating_decay_is_part_of_the_period(tmp_path: Path) -> None:
+    """Floors are averaged over whole periods of everything that oscillates."""
+    wave = {"name": "formula", "value": "0.5 + 0.4*sin(2*pi*n/100)"}
+    config = {"steps": 2000, "objective": {"name": "quadratic", "data": "rademacher"}, "learning_rate": 0.01}
+    assert cell_of(tmp_path, config | {"optimizer": {"name": "adam", "beta1": wave}}).period == 100
+    assert cell_of(tmp_path, config | {"optimizer": {"name": "adam", "beta2": LENGTHENING}}).period == 1
+
+
 def test_what_decays_say() -> None:
     shrinking = decay("geometric", value=0.9)
     assert [lengthens(beta) for beta in (SLOW, shrinking, 0.999)] == [True, False, False]
@@ -78,6 +118,9 @@ def test_what_decays_say() -> None:
         (shrinking, 0.8, False),
         (0.0, SLOW, False),  # a new square hardly counts in the end
         (SLOW, 0.999, False),
+        (decay("formula", value="0.9/sqrt(n)"), 0.999, True),
+        (0.9, decay("formula", value="0.9 + 0.05*sin(n)"), True),
+        (0.93, decay("formula", value="0.9 + 0.05*sin(n)"), False),
     ]
     assert [forgets_before(beta1, beta2) for beta1, beta2, _ in cases] == [bounded for *_, bounded in cases]
 

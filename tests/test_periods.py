@@ -69,7 +69,7 @@ DOUBLING = schedule(lambda n: 0.5 + 0.5 * np.mod(np.floor(np.log2(n)), 2.0))
 )
 def test_period(rate: Chosen, batch: Chosen, steps: int, period: int) -> None:
     """1 of what does not oscillate; 0 of what does so without a period, or with one that is longer than four runs."""
-    assert find_period(rate, batch, steps) == period
+    assert find_period([rate, batch], steps) == period
 
 
 def test_period_is_that_of_every_pair_of_values() -> None:
@@ -84,7 +84,7 @@ def test_period_is_that_of_every_pair_of_values() -> None:
         late = np.arange(seen // 2, seen)
         shifts = [p for p in range(1, seen // 2 + 1) if np.array_equal(values[late], values[late - p])]
         expected = min(shifts, default=0)
-        assert find_period(rate, ONE, steps) == (0 if expected == 1 else expected)
+        assert find_period([rate, ONE], steps) == (0 if expected == 1 else expected)
 
 
 def test_only_an_oscillation_is_evaluated() -> None:
@@ -93,18 +93,18 @@ def test_only_an_oscillation_is_evaluated() -> None:
     def refuse(_: Array) -> Array:
         raise AssertionError
 
-    assert find_period(schedule(refuse, 0.5, 0.5), schedule(refuse, 1.0, 1.0), 10**9) == 1
+    assert find_period([schedule(refuse, 0.5, 0.5), schedule(refuse, 1.0, 1.0)], 10**9) == 1
 
 
 def test_no_more_steps_than_a_million_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "MOST_SEEN", 100)
-    assert find_period(wave(50), ONE, 10**9) == 50
-    assert find_period(wave(51), ONE, 10**9) == 0
+    assert find_period([wave(50), ONE], 10**9) == 50
+    assert find_period([wave(51), ONE], 10**9) == 0
 
 
 def test_a_schedule_that_returns_no_array_of_floats() -> None:
     with pytest.raises(ValueError, match="an array of floats of the shape of n"):
-        find_period(schedule(lambda n: n[:-1]), ONE, 10)
+        find_period([schedule(lambda n: n[:-1]), ONE], 10)
 
 
 @pytest.mark.parametrize(

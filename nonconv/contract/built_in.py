@@ -11,6 +11,7 @@ from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
+from nonconv.schedules.decay import FORMULA as OF_DECAYS
 from nonconv.schedules.decay import PIECEWISE
 from nonconv.schedules.formula import FORMULA as STEPS
 
@@ -33,6 +34,11 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
         {"value": "ceil(sqrt(n))"},
         {"value": "where(n < a, 1, 1 + mod(n, 3))", "constants": {"a": 100.0}},
         {"value": "floor(20 + 10 * sin(n))"},
+    ],
+    OF_DECAYS: [
+        {"value": "1 - a / n", "constants": {"a": 0.9}},
+        {"value": "0.5 + 0.4 * sin(n)", "limits": [0.1, 0.9]},
+        {"value": "0.9 / sqrt(n)"},
     ],
     PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],

@@ -88,14 +88,19 @@ class Reference:
         p, learning = self.program, self._learning
         (dim, paths), (features, targets) = theta.shape, learning.held_out
         number, work = features.shape[1], np.empty((learning.work, paths))
-        gradients = np.zeros((number, dim, paths))
+        mean, squares = np.zeros((dim, paths)), np.zeros(paths)
         with np.errstate(all="ignore"):
             for h in range(number):
                 x, y = (np.repeat(table[:, h : h + 1], paths, axis=1) for table in (features, targets))
-                p.objective.component.add_gradient(p.objective.constants, paths, theta, x, y, gradients[h], work)
-            mean = gradients.mean(axis=0)
+                gradient = np.zeros((dim, paths))
+                p.objective.component.add_gradient(p.objective.constants, paths, theta, x, y, gradient, work)
+                # As in the kernel: Welford (1962), coordinate after coordinate.
+                away, share = gradient - mean, 1.0 / (h + 1)
+                mean += away * share
+                for one in away * (gradient - mean):
+                    squares += one
             whole = mean + p.objective.component.penalty(p.objective.constants, theta)
-            return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
+            return np.add.accumulate(np.square(whole))[-1], squares / max(number - 1, 1)
 
     def _step(self, step: "Step") -> None:
         """Make one step of all paths in place."""
@@ -218,23 +223,26 @@ class Draws:
     def of_step(self, step: int, samples: int) -> Array:
         """Return the uniforms of a step, (samples * draws, paths); the steps of the motion in order."""
         if (step - 1) % self._program.supply.hold == 0 or step == self._motion.first_step:
-            self._held = self._drawn(samples)
+            self._held = self.of_batches(samples * self._program.draws_per_sample)
         return self._held
+
+    def of_batches(self, number: int) -> Array:
+        """Return the uniforms of the next draws, (number, paths), those of rows replaced by the rows that are dealt."""
+        m, first = self._motion, self._next
+        self._next += number
+        if self._program.supply.order == "cyclic":  # nothing is random
+            rows, serial = self._program.supply.rows, (first + np.arange(number)) // self._program.draws_per_sample
+            return np.repeat(((serial % rows + 0.5) / rows)[:, None], m.theta.shape[1], axis=1)
+        u = uniforms(m.key, first, number, m.first_replicate, m.theta.shape[1])
+        if self._program.supply.order != "with_replacement":
+            for k in range(number):
+                self._deal(first + k, u[k : k + 1])
+        return u
 
     def noise_of_step(self, step: int) -> Array:
         """Return the uniforms of a step's gradient noise, (dim, paths); empty where there is none."""
         m, dim = self._motion, self._program.dim if self._program.noise else 0
         return uniforms(m.noise_key, (step - 1) * dim, dim, m.first_replicate, m.theta.shape[1])
-
-    def _drawn(self, samples: int) -> Array:
-        """Return the uniforms of the next batch, those of rows replaced by the rows that are dealt."""
-        m, per_sample, first = self._motion, self._program.draws_per_sample, self._next
-        self._next += samples * per_sample
-        u = uniforms(m.key, first, samples * per_sample, m.first_replicate, m.theta.shape[1])
-        if self._program.supply.order != "with_replacement":
-            for k in range(len(u)):
-                self._deal(first + k, u[k : k + 1])
-        return u
 
     def _deal(self, draw: int, u: Array) -> None:
         """Replace the uniforms of a draw, (1, paths), by those of the rows that come."""

@@ -6,7 +6,6 @@ from nonconv.engine.moving import Moving
 from nonconv.engine.program import Slice
 from nonconv.engine.reference import Draws
 from nonconv.numerics.arithmetic import Array
-from nonconv.numerics.rng import uniforms
 
 
 def drawn(moving: Moving, piece: Slice) -> Array:
@@ -32,8 +31,12 @@ def drawn(moving: Moving, piece: Slice) -> Array:
 
 def _uniforms(moving: Moving, piece: Slice) -> Array:
     """Return the uniforms of all samples of a slice, (samples * draws, paths)."""
-    program, batch, paths = moving.program, piece.batch_size, moving.theta.shape[1]
-    if program.supply.order == "with_replacement" and program.supply.hold == 1:
-        return uniforms(moving.key, piece.first_draw, int(batch.sum()) * program.draws_per_sample, moving.first, paths)
-    draws = Draws(program, moving.motion(piece, moving.theta, moving.state))
-    return np.concatenate([draws.of_step(piece.first_step + t, samples) for t, samples in enumerate(batch.tolist())])
+    program, supply, sizes = moving.program, moving.program.supply, piece.batch_size * moving.program.draws_per_sample
+    # Steps that draw a batch; the others hold that of the step before.
+    fresh = (piece.first_step - 1 + np.arange(len(sizes))) % supply.hold == 0
+    fresh[0] = True
+    u = Draws(program, moving.motion(piece, moving.theta, moving.state)).of_batches(int(sizes[fresh].sum()))
+    if fresh.all():
+        return u
+    ends = np.cumsum(np.where(fresh, sizes, 0))
+    return np.concatenate([u[end - size : end] for end, size in zip(ends.tolist(), sizes.tolist(), strict=True)])

@@ -55,6 +55,7 @@ from nonconv.experiment.schedules import (
     find_period,
     make_drift,
     make_rate,
+    may_oscillate,
     with_data,
 )
 from nonconv.experiment.sources import DATA_PATH, Sources
@@ -179,8 +180,9 @@ class _Binding:
         rate, batch = self._choose("learning_rate", model.learning_rate), self._choose("batch_size", model.batch_size)
         self._check_values("learning_rate", rate)
         self._check_values("batch_size", batch)
+        decays = self._choose_decays()
         moving = self._choose("drift", drift) if drift else None
-        period = find_period(rate, batch, steps)
+        period = find_period([rate, batch, *filter(may_oscillate, decays)], steps)
         if not (self.learning and supply.order == "epochs"):  # passes of networks are many, and long
             period = with_data(period, supply, describe_schedule(batch, CONSTANT_BATCH, 1.0).constant, moving, steps)
         plan = plan_for(steps, Wanted(*(getattr(model.floors, name) for name in Wanted._fields)), max(period, 1))
@@ -316,7 +318,15 @@ class _Binding:
             self._check_order(order, rows)
         if drift:
             self._check_values("drift", self._choose("drift", drift), (*DATA_PATH, "drift"))
+        if rows and self._batch % rows == 0:
+            order = "cyclic"  # a batch of whole passes is the same in any order; as listed nothing is random, to the bit
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
+
+    @property
+    def _batch(self) -> float:
+        """The size of all batches; nan if it changes."""
+        constant = describe_schedule(self._choose("batch_size", self.model.batch_size), CONSTANT_BATCH, 1.0).constant
+        return np.nan if constant is None else constant
 
     def _check_order(self, order: Order, rows: int) -> None:
         """Complain unless there are equally likely rows, so few that the decks of all lanes fit into memory."""
@@ -554,6 +564,14 @@ class _Binding:
         if misfit:
             step, value = misfit
             self._complain((*(path or (kind,)), "value"), f"is {value:.6g} at step {step}", FITS[kind].words)
+
+    def _choose_decays(self) -> list[Chosen]:
+        """Return the decays of the optimizer that are schedules, and complain where one is none at some step of the run."""
+        rule = self._choose("optimizer", self.model.optimizer).parameters
+        decays = {name: value for name, value in rule._asdict().items() if isinstance(value, Chosen)}
+        for name, decay in decays.items():
+            self._check_values("decay", decay, ("optimizer", name))
+        return list(decays.values())
 
     def _check_table_size(self) -> None:
         """Complain where the tables of a discrete law, one per coordinate, do not fit into memory."""

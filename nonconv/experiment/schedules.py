@@ -1,7 +1,7 @@
 """The schedules of an experiment: learning rates and batch sizes as functions of the step, and what is known of them."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -46,6 +46,7 @@ FITS = {
     "learning_rate": Fit(lambda values: (values >= 0.0) & np.isfinite(values), "a finite number >= 0 at every step"),
     "batch_size": Fit(_is_size, "a whole number from 1 to 2147483647 at every step"),
     "drift": Fit(np.isfinite, "a finite number at every step"),
+    "decay": Fit(lambda values: (values >= 0.0) & (values < 1.0), "a number >= 0 and < 1 at every step"),
 }
 """By kind."""
 
@@ -98,25 +99,31 @@ def with_data(period: int, supply: Supply, batch: float | None, drift: Chosen | 
     found = math.lcm(period, supply.hold)
     if supply.rows and batch is not None:
         found = math.lcm(found, supply.rows // math.gcd(supply.rows, int(batch)) * supply.hold)
-    return math.lcm(found, find_period(drift, drift, steps)) if drift else found
+    return math.lcm(found, find_period((drift,), steps)) if drift else found
 
 
-def find_period(rate: Chosen, batch: Chosen, steps: int) -> int:
-    """Return the period of learning rate and batch size together: the least p with which both repeat.
+def may_oscillate(schedule: Chosen) -> bool:
+    """Return whether a schedule oscillates, or nothing is known of its limits."""
+    limits = _limits(schedule)
+    return not limits.known or limits.low < limits.high
 
-    1 if neither oscillates, as their limits say; 0 if one does and no period is seen. Schedules are functions of the step, so
+
+def find_period(schedules: Sequence[Chosen], steps: int) -> int:
+    """Return the period of schedules, as learning rate and batch size, together: the least p with which all repeat.
+
+    1 if none oscillates, as their limits say; 0 if one does and no period is seen. Schedules are functions of the step, so
     AHEAD times as many steps as the run has are looked at, at most MOST_SEEN: a period is p if every step in the later half of
     them has the values of p steps before. A warm-up is ignored, as it ends. One of which nothing is known may oscillate: its
     period is what is seen, or 1. Raises PluginError.
     """
-    both = _limits(rate), _limits(batch)
-    oscillates = any(limits.low < limits.high for limits in both)
-    if not oscillates and all(limits.known for limits in both):
+    every = [_limits(schedule) for schedule in schedules]
+    oscillates = any(limits.low < limits.high for limits in every)
+    if not oscillates and all(limits.known for limits in every):
         return 1
     unseen = 0 if oscillates else 1
     last = max(steps, min(AHEAD * steps, MOST_SEEN))
     n = np.arange(max(1, last - MOST_SEEN + 1), last + 1, dtype=np.float64)
-    values = np.array([_schedule_values(rate, n), _schedule_values(batch, n)])
+    values = np.array([_schedule_values(schedule, n) for schedule in schedules])
     # Relative to the largest value, so that a rounding error does not count where the rate is nearly 0.
     scale = REPEATS_WITHIN * np.abs(values).max(axis=1, keepdims=True)
     late = np.arange(len(n) // 2, len(n))

@@ -70,6 +70,15 @@ def bounds(tree: Node, constants: tuple[tuple[str, float], ...]) -> Bounds | Non
         return None
 
 
+@lru_cache(maxsize=1024)
+def range_from(tree: Node, constants: tuple[tuple[str, float], ...], first: float) -> Bounds:
+    """Return numbers between which a formula stays for all n from `first` on; infinite where its parts say nothing."""
+    try:
+        return _Range(dict(constants), first).bounds(tree)
+    except (Unknown, RecursionError):
+        return Bounds(-math.inf, math.inf)
+
+
 def is_summable(tree: Node, constants: tuple[tuple[str, float], ...]) -> bool:
     """Return whether a formula of n is known to have a finite sum over all n."""
     _, rest = _factored(tree, dict(constants))
@@ -293,6 +302,27 @@ class _Search:
         if not 0.0 < low <= high < math.inf:
             raise Unknown
         return Bounds(0.0, high)
+
+
+class _Range(_Search):
+    """Find bounds of the parts of a formula that hold for all n from `first` on: those of n are `first` and infinity."""
+
+    def __init__(self, constants: Mapping[str, float], first: float) -> None:
+        super().__init__(constants)
+        self.first = first
+
+    def bounds(self, node: Node) -> Bounds:
+        """Return the bounds of a part, by its own parts."""
+        if isinstance(node, str) and node not in self.constants:
+            return Bounds(self.first, math.inf)
+        return super().bounds(node)
+
+    def _found(self, node: Call) -> Bounds | None:
+        """Return the bounds of a call; None where they are not found: a limit would say nothing of early steps."""
+        try:
+            return self._call(node)
+        except Unknown:
+            return None
 
 
 def _at(name: str, value: float) -> float:

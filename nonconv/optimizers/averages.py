@@ -20,8 +20,10 @@ Decaying: TypeAlias = Annotated[Any, Interval(ge=0, lt=1), OneOf("decay")]
 
 FORGOTTEN = 40.0
 """Where a product of decays is below exp(-FORGOTTEN), about 4e-18, 1 less it rounds to 1: computing it would only cost time."""
-CHUNK, CHUNKS = 8192, 128
-"""Products are formed in chunks of so many steps, and in this many chunks; an integral gives those of later steps."""
+CHUNK, CHUNKS, MOST_CHUNKS = 8192, 128, 16384
+"""Products are formed in chunks of so many steps, and in this many chunks; an integral gives those of later steps. What may
+change from step to step, as a formula, has the larger number of chunks.
+"""
 KEPT = 32
 """Schedules whose products at the ends of chunks are kept."""
 NODES = 64
@@ -95,15 +97,20 @@ def remainder(beta: Beta, n: Array) -> Array:
     """
     if not isinstance(beta, Chosen):
         return np.asarray(np.power(beta, n))
-    found = np.zeros_like(n)
-    chunks = np.minimum(np.floor((n - 1.0) / CHUNK), float(CHUNKS)).astype(int)
+    found, most = np.zeros_like(n), _most_chunks(beta)
+    chunks = np.minimum(np.floor((n - 1.0) / CHUNK), float(most)).astype(int)
     for number in np.unique(chunks).tolist():
         here = chunks == number
-        if number < CHUNKS:
+        if number < most:
             found[here] = _chunk(beta, number)[(n[here] - 1.0).astype(int) - number * CHUNK]
         else:
             found[here] = _late(beta, n[here])
     return np.asarray(found)
+
+
+def _most_chunks(beta: Chosen) -> int:
+    """Return how many chunks of products are formed step by step."""
+    return MOST_CHUNKS if beta.component.tabulated else CHUNKS
 
 
 def _chunk(beta: Chosen, number: int) -> Array:
@@ -125,11 +132,12 @@ def _ends(beta: Chosen) -> dict[int, float]:
 
 def _left_before(beta: Chosen, number: int) -> float:
     """Return the product of all decays before a chunk."""
-    known = _ends(beta)
-    for k in range(number):
+    known, first = _ends(beta), number
+    while first not in known:
+        first -= 1
+    for k in range(first, number):
         # By number and not in order, so that two threads write the same.
-        if k + 1 not in known:
-            known[k + 1] = float(_chunk(beta, k)[-1])
+        known[k + 1] = float(_chunk(beta, k)[-1])
     return known[number]
 
 
@@ -138,10 +146,10 @@ def _late(beta: Chosen, n: Array) -> Array:
     if beta.component.log_product is not None:
         closed: Array = beta.component.log_product(beta.parameters, n)
         return np.exp(closed)
-    before = _left_before(beta, CHUNKS)
+    before = _left_before(beta, _most_chunks(beta))
     if before < math.exp(-FORGOTTEN):
         return np.zeros_like(n)
-    first = float(CHUNK * CHUNKS)
+    first = float(CHUNK * _most_chunks(beta))
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     # Over the logarithm of the step, in which powers of it are smooth over many decades.
     half = 0.5 * np.log(n / first)[:, None]

@@ -14,6 +14,7 @@ from typing_extensions import Doc
 from nonconv.components.definitions import Complaint, Decay, Limits
 from nonconv.components.registry import Registry
 from nonconv.numerics.arithmetic import Array
+from nonconv.schedules import formula
 from nonconv.schedules.pieces import complain_about_pieces, piecewise
 
 
@@ -124,4 +125,34 @@ PIECEWISE = Decay(
     log_product=log_product,
 )
 
-DECAYS = Registry("decay", "decays", ONE_MINUS_POWER, GEOMETRIC, POWER, PIECEWISE)
+
+def check_formula(h: formula.Formula) -> list[Complaint]:
+    """Refuse stated limits that are none of a decay, and a formula that tends to 1 so fast that starts are never forgotten."""
+    wrong = [end for end in h.limits if not 0.0 <= end <= 1.0]
+    if wrong:
+        return [Complaint("limits", f"{wrong[0]:g} is no limit of a decay", "numbers from 0 to 1")]
+    if formula.lacks_little(h):
+        what = "tends to 1 so fast that an average never forgets its start: the sum of 1 less the decay is finite"
+        return [Complaint("value", what)]
+    return formula.check(h)
+
+
+def limits_of_formula(h: formula.Formula) -> Limits:
+    """Return the limits within [0, 1]; unknown where they lie outside, as of a formula that fits the steps of a run alone."""
+    low, high = formula.limits(h)
+    return Limits(max(low, 0.0), min(high, 1.0)) if high >= 0.0 and low <= 1.0 else Limits.unknown()
+
+
+FORMULA = Decay(
+    name="formula",
+    parameters=formula.Formula,
+    paper=formula.FORMULA.paper,
+    check=check_formula,
+    value=formula.value,
+    limits=limits_of_formula,
+    least=lambda h: max(formula.reach(h, 2.0).low, 0.0),
+    most=lambda h: min(formula.reach(h, 1.0).high, 1.0),
+    tabulated=True,
+)
+
+DECAYS = Registry("decay", "decays", ONE_MINUS_POWER, GEOMETRIC, POWER, PIECEWISE, FORMULA)

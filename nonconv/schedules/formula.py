@@ -10,9 +10,9 @@ from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Limits, Schedule, Written
 from nonconv.components.parameters import Words
-from nonconv.formulas.limits import bounds, is_summable
+from nonconv.formulas.limits import Bounds, bounds, is_summable, range_from
 from nonconv.formulas.modules import OF_STEPS, field, module_of
-from nonconv.formulas.reading import Node, read_formula
+from nonconv.formulas.reading import Call, Node, read_formula
 from nonconv.numerics.arithmetic import Array
 
 VARIABLES = ("n",)
@@ -23,10 +23,11 @@ CLOSE = 1e-9
 class Formula(NamedTuple):
     """A formula of the step n = 1, 2, ...: numbers, constants, + - * / ** and functions, as objective formula has them.
 
-    A learning rate must be finite and not negative, a batch size a whole number of at least 1 (floor and ceil help) at all
-    steps of the run. Its limit, or the bounds between which it oscillates, is found from the bounds of its parts, and by sympy
-    where these say nothing, as of n / (n + 1). Where neither finds it, it is unknown, and so is what the verdict says of
-    n -> infinity; `limits` may state it then. mod(n, k) makes cycles of k steps, where(n < k, ..., ...) makes pieces.
+    A learning rate must be finite and not negative, a batch size a whole number of at least 1 (floor and ceil help), a decay
+    at least 0 and below 1, at all steps of the run. Its limit, or the bounds between which it oscillates, is found from the
+    bounds of its parts, and by sympy where these say nothing, as of n / (n + 1). Where neither finds it, it is unknown, and so
+    is what the verdict says of n -> infinity; `limits` may state it then. mod(n, k) makes cycles of k steps,
+    where(n < k, ..., ...) makes pieces.
     """
 
     value: Annotated[
@@ -77,6 +78,18 @@ def summable(h: Formula) -> bool:
     """Return whether the formula tends to 0 and is known to have a finite sum."""
     found = limits(h)
     return found.low == found.high == 0.0 and is_summable(_tree(h), _constants(h))
+
+
+def lacks_little(h: Formula) -> bool:
+    """Return whether what the formula lacks of 1 is known to have a finite sum."""
+    found = limits(h)
+    lack = Call("+", (1.0, Call("-", (_tree(h),))))
+    return found.low == found.high == 1.0 and is_summable(lack, _constants(h))
+
+
+def reach(h: Formula, first: float) -> Bounds:
+    """Return numbers between which the formula is at every step from `first` on; infinite where none are found."""
+    return range_from(_tree(h), _constants(h), first)
 
 
 @cache

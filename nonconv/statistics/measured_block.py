@@ -383,7 +383,7 @@ def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
     With an escape_radius: which end further than that from both start and minimizer. Without it none where data have no mean
     and the rule passes large gradients on: one datum then leads as far away as any divergence, and the way back is short.
     """
-    last, half = block.theta[-1], block.seen[np.searchsorted(block.marks, cell.program.steps // 2)]
+    last, half = block.theta[-1], block.seen[cell.program.half]
     with np.errstate(over="ignore", invalid="ignore"):
         from_here = np.abs(last - _reference(cell, block)).max(axis=0)
         if cell.escape_radius is not None:

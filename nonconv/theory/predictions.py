@@ -13,7 +13,7 @@ from nonconv.optimizers.adam import ADAM, AMSGRAD, Adam
 from nonconv.optimizers.averages import is_fixed
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory import least_squares
+from nonconv.theory import least_squares, linear_motion
 from nonconv.theory.adam_field import adam_zero, first_order_bias
 from nonconv.theory.bounds import reach, stay
 from nonconv.theory.closed_forms import adam_plateau, ema_plateau, heavy_ball_plateau, sgd_plateau
@@ -44,12 +44,27 @@ class Prediction(NamedTuple):
 
 
 def predictions(cell: Cell) -> dict[str, Prediction]:
-    """Return every finite prediction known for the cell, by name; none where more happens in a step than the rule says."""
-    if not cell.program.parts.is_plain:
-        return {}
+    """Return every finite prediction known for the cell, by name.
+
+    Where more happens in a step than the rule says these are those of linear rules, and of sign descent on a lattice.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
+        if linear_motion.is_for(cell):
+            found = _stationary(cell)
+        elif cell.program.parts.is_plain or lattice(cell):
+            found = {**_plateau(cell), **_one_step(cell), **_skewness(cell)}
+        else:
+            return {}
     return {name: prediction for name, prediction in found.items() if math.isfinite(prediction.value)}
+
+
+def _stationary(cell: Cell) -> dict[str, Prediction]:
+    """Predict the stationary error of a linear rule with more parts, and how far one batch moves it."""
+    found = linear_motion.stationary(cell)
+    if found is None:
+        return {}
+    plateau, moved = found
+    return {**_total([plateau], EXACT), "one_step": Prediction(moved, 0.0, f"twin floor at lag 1 ({EXACT})")}
 
 
 def _steady_modes(cell: Cell) -> Modes | None:

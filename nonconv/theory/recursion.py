@@ -1,6 +1,7 @@
 """E|theta_n - xi|^2 of SGD and momentum on the quadratic, exactly, for any learning rates and batch sizes.
 
-That of sign descent is in theory.sign_descent.
+That of sign descent is in theory.sign_descent; where a step has more parts than a rule, or data depend on the step, that of
+linear rules is in theory.linear_motion.
 
 With e = theta - mu, z the centred batch mean and m the momentum, one step is linear:
     m_n = d m_{n-1} + w (c e_{n-1} - c z_n)                 d decay, w weight, c = 2 scale
@@ -22,13 +23,15 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory import least_squares
+from nonconv.theory import least_squares, linear_motion
 from nonconv.theory.modes import Modes, modes
 from nonconv.theory.moments import start_law
-from nonconv.theory.sign_descent import lattice
+from nonconv.theory.sign_descent import Lattice, lattice
 
 CHUNK = 4096
 """Steps whose maps are formed at once."""
+MOST_FOLLOWED = 1_000_000
+"""Most coordinates times steps of an average of sign descent."""
 MOST_WORK = 5_000_000
 """Most distinct coordinates times steps: beyond this the recursion would take longer than many runs."""
 
@@ -64,13 +67,8 @@ Weight = Callable[[Array], Array]
 
 
 def _weight(cell: Cell, iterate: int) -> Weight | None:
-    """Return the weights of an iterate that is an average; None for the last one."""
+    """Return the weights of an iterate that is an average; None for the last one. Linear rules alone have others."""
     return cell.program.averages[iterate - 1].weight if iterate else None
-
-
-def _is_average(cell: Cell, iterate: int) -> bool:
-    """Return whether an iterate is the last one or an average of such, not one of the optimizer's own."""
-    return iterate <= len(cell.program.averages)
 
 
 def predicted_errors(cell: Cell, iterate: int = 0) -> dict[str, Array]:
@@ -81,17 +79,15 @@ def predicted_errors(cell: Cell, iterate: int = 0) -> dict[str, Array]:
     Known for SGD and momentum on the quadratic, in rotated axes too, for SGD on least squares, and for every xi that is a fixed
     point or a fixed start, where data and start have a variance; and for sign descent on a lattice. Runs too long are skipped.
     """
+    if linear_motion.is_for(cell):
+        return linear_motion.predicted_errors(cell, iterate)
     along, start = modes(cell), start_law(cell)
-    if not _is_average(cell, iterate):
-        return {}
     if along is None:
         return {} if iterate else least_squares.predicted_errors(cell)
     on_lattice = lattice(cell)
-    if on_lattice and iterate:
-        return {}
     if on_lattice:
-        n = cell.program.record.astype(np.float64)
-        return _errors_from_moments(cell, along, on_lattice.mean(n), on_lattice.square(n))
+        known = _is_followed(cell, iterate)
+        return _errors_from_moments(cell, along, *_on_lattice(cell, on_lattice, iterate)) if known else {}
     if not _is_solvable(cell) or not _has_variance(cell) or (start is not None and not start.has_variance):
         return {}
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging method's expectation overflows, and is shown so
@@ -117,6 +113,28 @@ def _errors_from_moments(cell: Cell, along: Modes, first: Array, second: Array) 
     return predictions
 
 
+def _is_followed(cell: Cell, iterate: int) -> bool:
+    """Return whether an iterate of sign descent is the last one, or an average that does not take too long to follow."""
+    return iterate == 0 or (iterate <= len(cell.program.averages) and cell.program.dim * cell.program.steps <= MOST_FOLLOWED)
+
+
+def _on_lattice(cell: Cell, on: Lattice, iterate: int) -> tuple[Array, Array]:
+    """Return first and second moments of sign descent, or of an average of it, at the recorded steps, (dim, R) each."""
+    weight, record = _weight(cell, iterate), cell.program.record
+    if weight is None:
+        n = record.astype(np.float64)
+        return on.mean(n), on.square(n)
+    return on.average(weight, record)
+
+
+def _twins_on_lattice(cell: Cell, on: Lattice, iterate: int) -> list[Array]:
+    """Return what `predicted_twins` does of sign descent."""
+    weight, spans = _weight(cell, iterate), cell.program.plan.spans
+    if weight is None:
+        return [on.twin(span.first, span.lags.astype(np.float64)) for span in spans]
+    return [on.average_twin(weight, span.first, span.lags) for span in spans]
+
+
 @np.errstate(over="ignore", invalid="ignore")
 def _coordinates(cell: Cell, along: Modes) -> list[Coordinate]:
     """Return curvature, variance and moments of the start of every coordinate, or direction."""
@@ -137,16 +155,14 @@ def predicted_twins(cell: Cell, iterate: int = 0) -> list[Array]:
 
     One array per span (m, l] of the plan, over its lags. iterate: as `predicted_errors` takes it.
     """
+    if linear_motion.is_for(cell):
+        return linear_motion.predicted_twins(cell, iterate)
     along = modes(cell)
-    if not _is_average(cell, iterate):
-        return []
     if along is None:
         return [] if iterate else least_squares.predicted_twins(cell)
     on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
-    if on_lattice and iterate:
-        return []
     if on_lattice:
-        return [on_lattice.twin(span.first, span.lags.astype(np.float64)) for span in cell.program.plan.spans]
+        return _twins_on_lattice(cell, on_lattice, iterate) if _is_followed(cell, iterate) else []
     if not cell.program.plan.wanted.twin or not _is_solvable(cell) or not _has_variance(cell):
         return []
     with np.errstate(over="ignore", invalid="ignore"):

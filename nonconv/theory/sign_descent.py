@@ -6,22 +6,30 @@ g = gamma/w
     E e_n = (1 - g) E e_{n-1}          E e_n^2 = (1 - 2g) E e_{n-1}^2 + gamma^2
 At m - w and m + w the step leads inwards for certain, so that theta never leaves. From this follow the plateau gamma w/2 and
 the twin floor E Var(theta_{n+k} | F_n) = ((1 - 2g)^k - (1 - g)^(2k)) V_n + (gamma w/2) (1 - (1 - 2g)^k).
+A running average moves linearly with e, which is (1 - g) e_{n-1} but for a noise of variance gamma^2 - g^2 E e_{n-1}^2.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nonconv.components.definitions import Law
 from nonconv.data.continuous import UNIFORM
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory.affine import Moves, follow
 
 TRIED = 32
 """Steps on which a rule is tried."""
 WHOLE = 1e-9
 """How far from a whole number the quotient of two decimal numbers may be."""
+
+Weights = Callable[[Array], Array]
+"""The weights of an average at steps n, (steps,) each."""
 
 
 class Lattice(NamedTuple):
@@ -51,6 +59,33 @@ class Lattice(NamedTuple):
         """gamma w/2 of each coordinate, (dim,): where E e_n^2 tends to, if g < 1."""
         return np.asarray(self.spacing * self.width / 2.0)
 
+    def average(self, weight: Weights, steps: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Return E a_n and E a_n^2 of a running average a of e at rising steps, (dim, steps) each. weight: its weights at n."""
+        each = [self._average(j, weight, start, steps, 0) for j, start in enumerate(self.start.tolist())]
+        first, variance = np.moveaxis(np.array(each), 1, 0)
+        return first, variance + first**2
+
+    def average_twin(self, weight: Weights, first: int, lags: NDArray[np.int64]) -> Array:
+        """Return E tr Var(a_{first + lag} | F_first) at rising lags (k,)."""
+        each = [self._average(j, weight, 0.0, first + lags, first)[1] for j in range(len(self.start))]
+        return np.asarray(np.sum(each, axis=0))
+
+    def _average(self, j: int, weight: Weights, mean: float, steps: NDArray[np.int64], done: int) -> Array:
+        """Return E a_n and the variance of a_n at rising steps, (2, steps), of coordinate j given what is known at `done`."""
+        own = Lattice(self.middle[j : j + 1], self.width[j : j + 1], self.start[j : j + 1], self.spacing)
+        kept = 1.0 - float(own.pull[0])
+
+        def moves(n: Array) -> Moves:
+            """Return the steps n (steps,) of (e, a)."""
+            w, still = weight(n), np.zeros_like(n)
+            maps = np.moveaxis(np.array([[still + kept, still], [w * kept, 1.0 - w]]), 2, 0)
+            noise = np.stack([np.ones_like(n), w], axis=1)
+            variance = self.spacing**2 - (1.0 - kept) ** 2 * own.square(n - 1.0)[0]
+            return Moves(maps, np.zeros((len(n), 2)), noise[:, :, None] * noise[:, None, :] * variance[:, None, None])
+
+        moments = follow(moves, np.full(2, mean), np.zeros((2, 2)), steps, done)
+        return np.array([(first[1], second[1, 1]) for first, second in moments]).T
+
     def twin(self, first: int, lags: Array) -> Array:
         """Return E tr Var(theta_{first + lag} | F_first) at lags (k,)."""
         doubled, single = _powers(1.0 - 2.0 * self.pull, lags), _powers(1.0 - self.pull, lags)
@@ -61,7 +96,10 @@ class Lattice(NamedTuple):
 def lattice(cell: Cell) -> Lattice | None:
     """Return the lattice that the iterates of a cell live on; None where the recursion does not hold."""
     p, law = cell.program, cell.law
-    if not p.parts.is_plain or p.objective.component is not QUADRATIC or p.data.component is not UNIFORM or law is None:
+    if p.objective.component is not QUADRATIC or p.data.component is not UNIFORM or law is None:
+        return None
+    # Clipping leaves signs as they are.
+    if not p.parts._replace(clip_value=False, clip_norm=False, domain=False).is_plain or not _is_inside(p.domain, law):
         return None
     rate, start = cell.learning_rate.constant, p.start
     if not rate or cell.learning_rate.warmup or cell.batch_size.constant != 1 or not isinstance(start, np.ndarray):
@@ -72,6 +110,11 @@ def lattice(cell: Cell) -> Lattice | None:
     ends = _are_whole(2.0 * width / rate) and _are_whole((found.start + width) / rate)
     inside = bool(np.all(np.abs(found.start) <= width * (1.0 + WHOLE)))
     return found if ends and inside and _takes_signs(cell) else None
+
+
+def _is_inside(domain: tuple[Array, Array] | None, law: Law) -> bool:
+    """Return whether a domain holds all data, so that no projection moves an iterate of the lattice."""
+    return domain is None or bool(np.all(domain[0] <= law.low) and np.all(law.high <= domain[1]))
 
 
 def _are_whole(quotients: Array) -> bool:
