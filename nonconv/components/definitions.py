@@ -26,6 +26,13 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Later(NamedTuple):
+    """Annotation of a parameter that came after its component.
+
+    A resolved config has it only where it is not its default, so that results from before keep their bytes.
+    """
+
+
 class Written(NamedTuple):
     """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
 
