@@ -183,8 +183,12 @@ def test_every_default_of_a_component(kind: str, name: str, tmp_path: Path) -> N
 def test_what_came_later_is_shown_where_it_is_not_as_by_default(tmp_path: Path) -> None:
     """So that a config from before has the bytes that it had."""
     rule = {"name": "momentum", "start": "first_gradient"}
-    written = read(tmp_path, GOOD | {"optimizer": rule | {"dampening": 0.5}})
-    left_out, default = (read(tmp_path, GOOD | {"optimizer": rule | more}) for more in ({}, {"dampening": 0.0}))
+
+    def cell(**more: float) -> Any:
+        config: dict[str, Any] = {**GOOD, "optimizer": rule | more}
+        return read(tmp_path, config)
+
+    written, left_out, default = cell(dampening=0.5), cell(), cell(dampening=0.0)
     assert written.resolved["optimizer"]["dampening"] == 0.5
     assert "dampening" not in left_out.resolved["optimizer"]
     assert left_out.resolved == default.resolved
