@@ -33,7 +33,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives import OBJECTIVES
 from nonconv.report.summary import minima as minima_told
 from nonconv.study.loop import first_paths
-from nonconv.theory.limit_point import has_unbounded_slope, limit_point, may_be_equal
+from nonconv.theory.limit_point import has_unbounded_slope, is_pinned, limit_point
 from nonconv.theory.structure import structure
 
 ULP = 2.0**-52
@@ -389,7 +389,7 @@ def test_what_leads_out_of_the_domain_stays_at_its_end(
 ) -> None:
     """Then a constant rate may converge, though the gradient stays noisy; a single gradient that leads back forbids it."""
     found = cell(**changes, domain=[-1, 1])
-    assert may_be_equal(found) == pinned
+    assert is_pinned(found) == pinned
     assert [reason.text for reason in structure(found).reasons] == (
         ["every gradient at the minimum leads out of the domain"] if pinned else []
     )

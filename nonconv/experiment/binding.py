@@ -67,7 +67,6 @@ from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.optimizers.averages import is_fixed
 from nonconv.schedules.batch_size import CONSTANT as CONSTANT_BATCH
-from nonconv.schedules.drift import SINE
 from nonconv.schedules.learning_rate import CONSTANT as CONSTANT_RATE
 from nonconv.system.words import count
 
@@ -260,7 +259,6 @@ class _Binding:
             swept=model.sweep is not None,
             iterates=iterates.labels,
             drift=describe_schedule(moving, CONSTANT_RATE, -np.inf).limits if moving else None,
-            settles=moving is None or _settles(moving, steps),
             quantities=asked,
             best=self._best if asked else None,
             states=states,
@@ -782,13 +780,6 @@ class _Binding:
             what, allowed = complaint_of(name, value, self.minima, self._law, self._domain)
             if what:
                 self._complain(path, what, f"{allowed}{others}")
-
-
-def _settles(drift: Chosen, steps: int) -> bool:
-    """Return whether a drift has a finite limit, or returns to itself for ever."""
-    limits = describe_schedule(drift, CONSTANT_RATE, -np.inf).limits
-    still = limits.low == limits.high and bool(np.isfinite(limits.low))
-    return still or drift.component is SINE or find_period([drift], steps) > 1
 
 
 def _kind_of_data(objective: Any) -> str:

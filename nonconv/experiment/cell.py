@@ -95,9 +95,8 @@ class Cell:
     files: the data files that it was read from, with their contents, by what the config calls them. coordinates: which of each
     path are kept, and their names; empty for all. swept: whether its config also has a grid. iterates: names of the iterates
     that are measured, the last one first. drift: liminf and limsup of what is added to data as n -> infinity; None if nothing
-    is. settles: whether what is added has a limit, or returns to itself. quantities: what is measured besides |theta_n - xi|.
-    best: a point at which the mean loss is least, where quantities may need one. states: what is kept of the optimizer on the
-    paths that are kept, by name.
+    is. quantities: what is measured besides |theta_n - xi|. best: a point at which the mean loss is least, where quantities
+    may need one. states: what is kept of the optimizer on the paths that are kept, by name.
     """
 
     name: str
@@ -123,7 +122,6 @@ class Cell:
     swept: bool = False
     iterates: tuple[str, ...] = ("last",)
     drift: Limits | None = None
-    settles: bool = True
     quantities: tuple[Asked, ...] = ()
     best: Array | None = None
     states: tuple[str, ...] = ()

@@ -92,8 +92,8 @@ def sgd_own(c: ScheduleFreeSgdPerStep, s: ScheduleFreeSgdState, theta: Lanes) ->
 
 
 def own_weight(h: "ScheduleFreeSgd | ScheduleFreeAdamw", n: Array) -> Array:
-    """Return the weight of the newest z in x at steps n (steps,), once the largest rate is that of long ago."""
-    return (h.r + 1.0) / (n + h.r)
+    """Return c at steps n (steps,): the weight of z in x, at a constant rate about (r + 1) / n."""
+    return np.asarray((h.r + 1.0) / (h.r + n))
 
 
 SCHEDULE_FREE_SGD = Optimizer(
