@@ -52,7 +52,7 @@ ABOUT = {
     "dataset": "What the objectives `mlp` and `linear_model` learn from, as their `data`.\n",
     "start": """\
 A start may also be a number, a list of dim numbers,
-or any data distribution except csv, drawn for each path.
+or any data distribution except csv and sequence, drawn for each path.
 """,
 }
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
 from nonconv.report.figures import drawing_process
+from nonconv.results import run_files
 from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
 from nonconv.study import loop as study
@@ -698,6 +700,31 @@ def test_forged_paths_are_found(folder: Path) -> None:
 
 
 @pytest.mark.processes
+def test_other_forged_numbers_are_found(config: Path) -> None:
+    """States, other iterates, quantities and ends of the paths; of a run that is recomputed whole every data file too."""
+    more = ("optimizer={name: momentum}", "record.state=[m]", "iterates=[last, polyak]", "quantities=[excess_risk, rate]")
+    good("run", config, *chain(*(("--set", one) for one in more)), "--set", "paths=20", "-o", "out")
+    paths = Path("out/paths.npz")
+    with np.load(paths) as file:
+        arrays = dict(file)
+    whole = "20 recorded paths recomputed: bitwise equal"
+    assert verified(Path("out"), 0)[0] == f"{whole}\n"
+    for name in ("state_m", "iterate_theta", "iterate_end", "quantity_end", "end"):
+        changed = arrays | {name: arrays[name].copy()}
+        changed[name].flat[-1] += 0.25
+        np.savez(paths, **changed)
+        forge(Path("out"))
+        assert verified(Path("out"), 3)[0] == f"{whole}, but other numbers differ: {name} of paths.npz (by up to 0.25)\n"
+    np.savez(paths, **arrays)
+    for name in ("quantities.csv", "verdict.json"):
+        text = (Path("out") / name).read_bytes()
+        assert b"0.0" in text
+        (Path("out") / name).write_bytes(text.replace(b"0.0", b"0.1", 1))
+        forge(Path("out"))
+    assert verified(Path("out"), 3)[0] == f"{whole}, but other numbers differ: quantities.csv, verdict.json\n"
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize("change", [("seed: 1", "seed: 2"), ("value: 0.05", "value: 0.06"), ("points: 10", "points: 11")])
 def test_a_forged_config_is_found(folder: Path, change: tuple[str, str]) -> None:
     config = folder / "config.yaml"
@@ -729,14 +756,15 @@ def test_a_forged_config_that_is_none(folder: Path) -> None:
 @pytest.mark.processes
 @pytest.mark.parametrize("ulp", [1, 64, 65])
 def test_other_rounding_is_told_from_other_paths(folder: Path, monkeypatch: pytest.MonkeyPatch, ulp: int) -> None:
-    first_paths = study.first_paths
+    path_arrays = run_files.path_arrays
 
     def rounded(*arguments: Any) -> Any:
-        paths = first_paths(*arguments)
+        arrays = path_arrays(*arguments)
+        paths = arrays["theta"]
         paths[5, -1, 0] = (paths[5, -1, 0].view(np.int64) + ulp).view(np.float64)
-        return paths
+        return arrays
 
-    monkeypatch.setattr(verification, "first_paths", rounded)
+    monkeypatch.setattr(verification, "path_arrays", rounded)
     content = json.loads((folder / MANIFEST).read_text())
     now = content["versions"].pop("scipy")
     content["versions"]["numpy"] = "1.0"

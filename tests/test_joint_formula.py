@@ -20,8 +20,10 @@ BASE: dict[str, Any] = {"steps": 60, "learning_rate": 0.1, "optimizer": "sgd", "
 
 def joint(loss: str, **more: Any) -> dict[str, Any]:
     """Return a config of this loss; `data` and the like belong to the objective."""
-    own = {name: more.pop(name) for name in ("data", "constants", "minimizer", "gradient") if name in more}
-    return BASE | {"objective": {"name": "joint_formula", "loss": loss, **own}} | more
+    of_objective = ["data", "constants", "minimizer", "gradient"]
+    own: dict[str, Any] = {name: more.pop(name) for name in of_objective if name in more}
+    objective = {"name": "joint_formula", "loss": loss, **own}
+    return BASE | {"objective": objective} | more
 
 
 def paths_of(cell: Cell, engine: Any = Reference, paths: int = 7) -> Array:

@@ -1,12 +1,15 @@
 """The parts of a step beside the rule: both engines bit for bit, twins and pieces exactly, and each part by hand."""
 
+import math
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from kit.experiments import SGD, written
 from kit.networks import ROWS as ROWS_OF_TABLE
 from kit.networks import VALUES
 from kit.networks import make as network
@@ -20,7 +23,9 @@ from nonconv.engine.fused import Fused
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Modifiers, Program, Supply
 from nonconv.engine.reference import Reference
+from nonconv.experiment.binding import read_cell
 from nonconv.numerics.arithmetic import Array, Lanes
+from nonconv.numerics.rng import key, uniforms
 
 STEPS = 45
 POINTS = Discrete((0.1, 1.0, -2.0, 5.5, 0.25), (0.2,) * 5)
@@ -200,3 +205,89 @@ def test_any_parts_of_networks_have_the_same_bits(seed: int, monkeypatch: pytest
     assert all(same(blocks[0], other) for other in blocks[1:])
     if parts["supply"].order != "cyclic" or parts["noise"]:
         assert len(np.unique(blocks[0].theta[-1])) > dim
+
+
+# Twins
+
+
+def row_of(order: str, left: list[int], dealt: list[int], serial: int, u: float) -> int:
+    """The row that comes: of those left of a pass the one that u chooses, whose place the first of them takes."""
+    rows = ORDERED["rows"]
+    if order == "cyclic" or (order == "once" and serial >= rows):
+        return serial % rows if order == "cyclic" else dealt[serial % rows]
+    if serial % rows == 0:
+        left[:] = range(rows)
+    at = int(u * len(left))
+    left[0], left[at] = left[at], left[0]
+    dealt.append(left.pop(0))
+    return dealt[-1]
+
+
+def by_hand(p: Program, branch: int, paths: int) -> Array:
+    """Iterates (steps, dim, paths) of SGD on rows, whose draws after step `branch` are a twin's; path by path."""
+    found, rate, k = np.empty((STEPS, 3, paths)), p.learning_rate(np.arange(1.0, STEPS + 1)), p.objective.constants
+    assert p.supply.drift is not None
+    drift = p.supply.drift(np.arange(1.0, STEPS + 1))
+    for path in range(paths):
+        theta, serial, left, dealt, batch = np.asarray(p.start).copy(), 0, list[int](), list[int](), list[int]()
+        for n in range(1, STEPS + 1):
+            if (n - 1) % p.supply.hold == 0:
+                size = int(p.batch_size(np.array([float(n)]))[0])
+                u = uniforms(key(p.seed, "data" if n <= branch else "twin"), serial, size, path, 1)[:, 0].tolist()
+                batch = [row_of(p.supply.order, left, dealt, serial + i, one) for i, one in enumerate(u)]
+                serial += size
+            g = sum(p.objective.component.gradient(k, theta, ROWS.table[row] + drift[n - 1]) for row in batch) / len(batch)
+            if p.noise:
+                of, law = p.noise.constants, p.noise.component
+                z = uniforms(key(p.seed, f"gradient noise{' of twins' if n > branch else ''}"), 3 * (n - 1), 3, path, 1)[:, 0]
+                g = g + np.array([law.sample(law.constants(*(field[j] for field in of)), z[j]) for j in range(3)])
+            theta = theta - rate[n - 1] * g
+            found[n - 1, :, path] = theta
+    return found
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize(("order", "hold"), [("epochs", 1), ("epochs", 4), ("once", 1), ("once", 4), ("cyclic", 3)])
+def test_twins_share_what_is_known_when_they_branch(order: str, hold: int, noisy: bool) -> None:
+    """The rows that a pass has used, the whole order where it stays, the batch that is held, the drift; no noise."""
+    supply = Supply(order, ORDERED["rows"], hold, lambda n: 0.1 * np.cos(n))  # type: ignore[arg-type]  # a word
+    own = program("rows", "growing", "sgd", supply=supply, noise=noise() if noisy else None)
+    block = run(own, Reference, paths=5)
+    path = by_hand(own, STEPS, 5)
+    assert np.allclose(block.theta, path, rtol=1e-12, atol=1e-12)
+    for span, twins in zip(own.plan.spans, block.twins, strict=True):
+        expected = by_hand(own, span.first, 5)
+        assert np.allclose(twins, expected[span.twin_marks - 1], rtol=1e-12, atol=1e-12)
+        parted = np.abs(expected - path).max(axis=(1, 2)) > 1e-9
+        known = order == "cyclic" or (order == "once" and own.draws_up_to(span.first) >= 6)
+        held = -(-span.first // hold) * hold
+        assert not parted[: span.first if noisy else STEPS if known else held].any()
+        assert parted.any() == (noisy or not known)
+
+
+LEFT: dict[str, tuple[dict[str, Any], int, float]] = {
+    "several left": ({"order": "epochs"}, 4, 4),
+    "one left": ({"order": "epochs"}, 5, 6),
+    "none left": ({"order": "epochs"}, 6, 6),
+    "a batch left": ({"order": "epochs", "batch_size": 3}, 1, 2),
+    "less than a batch left": ({"order": "epochs", "batch_size": 4}, 1, 1),
+    "a batch left, the one before held": ({"order": "epochs", "batch_size": 2, "hold": 3}, 4, 9),
+    "held": ({"hold": 3}, 4, 6),
+    "several left of the only order": ({"order": "once"}, 4, 4),
+    "one left of the only order": ({"order": "once", "batch_size": 5}, 1, math.inf),
+    "whole passes": ({"order": "epochs", "batch_size": 12}, 1, math.inf),
+    "listed": ({"order": "cyclic", "hold": 2}, 1, math.inf),
+    "listed, with noise": ({"order": "cyclic", "hold": 2, "gradient_noise": "rademacher"}, 1, 1),
+}
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_until_when_twins_are_their_paths(case: str, tmp_path: Path) -> None:
+    parts, step, until = LEFT[case]
+    data = {"name": "sequence", "values": [1, 2, -3, 4, 0.1, 0.7]} | {k: parts[k] for k in ("order", "hold") if k in parts}
+    objective = {"name": "quadratic", "data": data} | {k: parts[k] for k in ("gradient_noise",) if k in parts}
+    config = SGD | {"objective": objective, "batch_size": parts.get("batch_size", 1)}
+    cell = read_cell(written(tmp_path, config), [])
+    assert cell.known_until(step) == until
+    assert cell.noiseless == (until == math.inf and parts["order"] != "once")
+    assert cell.deterministic == cell.noiseless

@@ -18,6 +18,8 @@ from nonconv.experiment.cell import Cell
 from nonconv.report import summary
 from nonconv.report.figures import catalogue
 from nonconv.report.run import Run, read_run
+from nonconv.results.columns import read_columns
+from nonconv.results.sweep_files import columns
 from nonconv.statistics.tally import Tally
 from nonconv.study import loop, ready
 
@@ -270,3 +272,13 @@ def test_expecting_ends(tmp_path: Path) -> None:
     path = written(tmp_path, config)
     assert "refuted" in call("check", str(path), "--set", "expect.outcomes.at_high=all").stdout
     assert "which the config does not have" in bad("validate", str(path), "--set", "domain=null")
+
+
+def test_ends_of_a_domain_are_in_the_table_of_a_sweep(tmp_path: Path) -> None:
+    config = SGD | {"paths": 40, "objective": {"name": "linear", "data": {"name": "uniform", "low": 0.0, "high": 1.0}}}
+    path = written(tmp_path, config | {"xi": ["start"], "sweep": {"domain": [[-0.5, 2.0], [-99.0, None], None]}})
+    good("sweep", str(path), "--workers", "1", "--out", str(tmp_path / "out"))
+    rows = read_columns(tmp_path / "out" / "sweep.csv")
+    assert rows["at_low"] == ["40", "0", ""]
+    assert rows["at_high"] == ["0", "0", ""]
+    assert not {"at_low", "at_high"} & {*columns(["seed"], ["start"], [])}, "without a domain nothing changes"

@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.counterexample import DIALECTS, PLAIN, ROUNDING, TOINTS, bound, make, never_another_slope, orbit_of, schedule
-from nonconv.components.definitions import Chosen
+from nonconv.components.definitions import Chosen, Configured
 from nonconv.data.continuous import UNIFORM, Uniform
 from nonconv.engine.blocks import simulate
 from nonconv.engine.fused import Fused
+from nonconv.engine.program import Modifiers
 from nonconv.engine.reference import Reference
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.toint import Toint, TointConstants, gradient, last_knot, loss, table
+from nonconv.statistics.counterexample import slopes
 
 MANY = settings(max_examples=200, derandomize=True, deadline=None)
 
@@ -236,6 +238,21 @@ def test_any_optimizer_and_learning_rate(optimizer: str, rate: str) -> None:
     program = bound(make(optimizer, Toint(scale=0.5), 20_000, learning_rate=RATES[rate]))
     assert never_another_slope(program)
     assert orbit_of(program)[20_000] > 0.5
+
+
+def test_the_orbit_has_neither_noise_nor_domain_and_knows_a_clipped_norm() -> None:
+    """In several coordinates: the knots are of the rule alone, and a path from 0 meets slope -scale as long as it is alone."""
+    h = Toint(dim=3, scale=0.5)
+    plain = bound(make("sgd", h, 40), Reference)
+    noise = Configured(UNIFORM, Uniform(), UNIFORM.prepare(Uniform(), 3))
+    ends = np.array([-1.0, -2.0, 0.0]), np.array([0.3, 9.0, np.inf])
+    for parts in ({"noise": noise}, {"domain": ends}, {"noise": noise, "domain": ends}):
+        other = bound(make("sgd", h, 40, **parts), Reference)
+        assert orbit_of(other).tobytes() == orbit_of(plain).tobytes()
+        assert other.parts == make("sgd", h, 40, **parts).parts
+    clipped = bound(make("sgd", h, 40, modifiers=Modifiers(clip_norm=0.3)), Reference)
+    assert orbit_of(clipped)[40] == pytest.approx(40 * 0.1 * 0.3 / 3**0.5)
+    assert slopes(clipped, Reference, 1).exact.tolist() == [40]
 
 
 @pytest.mark.compiles

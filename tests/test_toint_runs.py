@@ -138,7 +138,8 @@ def progress_by_hand(way: Array, record: list[int], orbit_ends: float = np.inf) 
     program = make(
         "sgd", Toint(dim=dim), steps, record=np.array(record), orbit=np.minimum(np.arange(steps + 1025.0), orbit_ends)
     )
-    found = find_progress(program, Prescribed(theta), 7, np.zeros((dim, paths)), theta[np.array(record) - 1], NEVER)
+    recorded, middle = theta[np.array(record) - 1], theta[steps // 2 - 1]
+    found = find_progress(program, Prescribed(theta), 7, np.zeros((dim, paths)), recorded, middle, NEVER)
     assert found is not None
     return found
 
@@ -158,13 +159,14 @@ def test_progress_by_hand() -> None:
 
 
 def test_progress_of_the_slowest_coordinate() -> None:
-    """And with nothing recorded before the end, over the whole run."""
-    way = np.array([[N, N], [0.6 * N, np.minimum(N, 30.0)]])
-    found = progress_by_hand(way, [100])
-    assert found.escaped.tolist() == [True, False]
-    assert found.caught_step.tolist() == [0, 30]
-    assert found.place.tolist() == [60.0, 30.0]
-    assert found.speed == pytest.approx([0.6, 0.3], rel=1e-12)
+    """Over the last half of the run, whatever is recorded: one that came far before and then stood was caught."""
+    way = np.array([[N, N, N], [0.6 * N, np.minimum(N, 30.0), np.minimum(1.3 * N, 65.0)]])
+    for record in ([100], [30, 100], [50, 100]):
+        found = progress_by_hand(way, record)
+        assert found.escaped.tolist() == [True, False, False]
+        assert found.caught_step.tolist() == [0, 30, 50]
+        assert found.place.tolist() == [60.0, 30.0, 65.0]
+        assert found.speed == pytest.approx([0.6, 0.0, 0.0], rel=1e-12)
 
 
 @pytest.mark.parametrize("end", [10.0, 50.0])

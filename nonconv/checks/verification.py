@@ -1,9 +1,12 @@
 """Verify a finished folder: recompute its recorded paths from its config and compare them bit for bit.
 
 First the files are compared with the digests in the manifest. Then the paths are simulated again, in a moment, since
-only the recorded ones are. Another processor or library may round differently; the versions that changed are named.
+only the blocks with recorded ones are, and so is what was measured of each: other iterates, states, quantities. Where
+these are all paths, the data files are compared as well. Another processor or library may round differently; the
+versions that changed are named.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,21 +14,29 @@ from typing import Any
 import numpy as np
 
 from nonconv.experiment.binding import read_cell
+from nonconv.experiment.cell import Cell
+from nonconv.faults.blame import blaming_plugins
 from nonconv.numerics.arithmetic import Array
-from nonconv.readback import content_of
+from nonconv.readback import content_of, loaded
 from nonconv.report.run import read_config
 from nonconv.report.sweep_result import SWEEP_TABLE
 from nonconv.results.columns import read_columns
-from nonconv.results.stored import PATHS_ARRAYS, read_arrays
+from nonconv.results.run_files import axis_of_paths, path_arrays
+from nonconv.results.stored import PATHS_ARRAYS, Arrays, Summary, read_arrays
 from nonconv.results.sweep_files import DONE
-from nonconv.store.folder import MANIFEST, damaged, finished, read_manifest
+from nonconv.statistics.tally import Tally
+from nonconv.store.folder import MANIFEST, SUMMARY, damaged, finished, read_manifest
 from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run
 from nonconv.store.surroundings import versions
-from nonconv.study.loop import first_paths
+from nonconv.study.loop import first_tally, results
+from nonconv.study.ready import Ready, make_ready
 from nonconv.system.words import count
 
 MOST_CELLS, MOST_FILES_NAMED = 8, 10
 """Of a sweep, how many cells are recomputed, and how many changed files a message names."""
+EQUAL = "bitwise equal"
+ARRAYS_FILE = "paths.npz"
+"""Its arrays are compared, since other versions of libraries may pack them otherwise."""
 CLOSE_ULP = 64
 """Paths this close come from the same arithmetic with other rounding, as on another processor or with another library."""
 
@@ -53,14 +64,59 @@ def verify_folder(folder: Path, workers: int) -> Verification:
         return Verification(False, f"{folder}: files are missing or have changed: {', '.join(changed)}", ())
     # The copy in the folder, with the copies of its files: nothing outside the folder counts.
     cell = read_cell(folder / "config.yaml", [])
-    stored = read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz")["theta"]
-    if not len(stored):
+    stored = read_arrays(content_of(folder / "paths.npz"), PATHS_ARRAYS, folder / "paths.npz")
+    paths = len(stored["theta"])
+    if not paths:
         return Verification(True, f"{folder}: files are unchanged; no paths were recorded, so none were recomputed", ())
-    found = _compare(folder, stored, first_paths(cell, len(stored), workers), manifest)
+    found = _recompute(cell, folder, stored, manifest, workers)
     # No digest covers the manifest, which has the config too.
     if found.good and manifest["config"] != read_config(folder / "config.yaml"):
         return _changed(folder, [f"{MANIFEST} (it has another config than config.yaml)"])
     return found
+
+
+@blaming_plugins
+def _recompute(cell: Cell, folder: Path, stored: Arrays, manifest: Any, workers: int) -> Verification:
+    """Recompute the recorded paths and compare them; then whatever else was measured of the paths that were recomputed."""
+    ready = make_ready(cell)
+    tally = first_tally(ready, len(stored["theta"]), workers)
+    with np.errstate(all="ignore"):  # what is not finite is compared too
+        computed = path_arrays(ready.cell, tally)
+        found = _compare(folder, stored["theta"], computed["theta"][: len(stored["theta"])], manifest)
+        # After other rounding numbers that are made of the paths may differ by more than the paths do.
+        if not found.text.endswith(EQUAL):
+            return found
+        others = [*_differing_arrays(stored, computed), *_differing_files(folder, ready, tally, manifest)]
+    if not others:
+        return found
+    return Verification(False, f"{found.text}, but other numbers differ: {', '.join(others)}", _new_versions(manifest))
+
+
+def _differing_arrays(stored: Arrays, computed: Arrays) -> Iterator[str]:
+    """Name the arrays of paths.npz that differ on the paths that both have, as states and other iterates, and by how much."""
+    for name in computed:
+        axis = axis_of_paths(name)
+        if axis is None or name not in stored or stored[name].ndim != computed[name].ndim:
+            continue
+        paths = range(min(stored[name].shape[axis], computed[name].shape[axis]))
+        ours, theirs = (np.ascontiguousarray(arrays[name].take(paths, axis)) for arrays in (computed, stored))
+        if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
+            yield f"{name} of paths.npz"
+        elif ours.tobytes() != theirs.tobytes():
+            yield f"{name} of paths.npz" + (f" ({_difference(theirs, ours)})" if ours.dtype.kind == "f" else "")
+
+
+def _differing_files(folder: Path, ready: Ready, tally: Tally, manifest: Any) -> Iterator[str]:
+    """Name the data files that differ, where all paths of a run of this version have been recomputed."""
+    summary = loaded(content_of(folder / SUMMARY), Summary, folder / SUMMARY)
+    if tally.paths != summary["paths"] or versions()["nonconv"] != manifest["versions"].get("nonconv"):
+        return
+    # Its name is that of a file elsewhere.
+    cell = replace(ready.cell, name=summary["name"])
+    for name, content in results(replace(ready, cell=cell), tally).items():
+        place = folder / name
+        if name != ARRAYS_FILE and place.is_file() and content_of(place) != content:
+            yield name
 
 
 def verify_run(run: Path, workers: int) -> Verification:
@@ -105,15 +161,20 @@ def _compare(folder: Path, stored: Array, computed: Array, manifest: Any) -> Ver
     what = f"{folder}: {count(len(stored), 'recorded path')} recomputed"
     # As bytes: nan equals nan here, and -0.0 differs from 0.0.
     if stored.tobytes() == computed.tobytes():
-        return Verification(True, f"{what}: bitwise equal", ())
-    now, then = versions(), manifest["versions"]
-    reasons = tuple(f"{name} was {then.get(name)}, is now {now[name]}" for name in now if now[name] != then.get(name))
+        return Verification(True, f"{what}: {EQUAL}", ())
+    reasons = _new_versions(manifest)
     if stored.shape != computed.shape:
         return Verification(False, f"{what}: different (shape {computed.shape} instead of {stored.shape})", reasons)
     ulp = ulps(stored, computed)
     if ulp <= CLOSE_ULP:
         return Verification(True, f"{what}: equal within {ulp} ulp", reasons)
     return Verification(False, f"{what}: different ({_difference(stored, computed)})", reasons)
+
+
+def _new_versions(manifest: Any) -> tuple[str, ...]:
+    """Name the versions that have changed since a folder was written."""
+    now, then = versions(), manifest["versions"]
+    return tuple(f"{name} was {then.get(name)}, is now {now[name]}" for name in now if now[name] != then.get(name))
 
 
 def _difference(a: Array, b: Array) -> str:

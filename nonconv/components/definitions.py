@@ -26,6 +26,13 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Later(NamedTuple):
+    """Annotation of a parameter that came after its component.
+
+    A resolved config has it only where it is not its default, so that results from before keep their bytes.
+    """
+
+
 class Written(NamedTuple):
     """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
 
@@ -240,6 +247,8 @@ class Optimizer(Component):
         weight_decay * theta, on lanes, and 0.0 by default.
     own, own_name: (per_step, state, theta) -> the iterate that the rule's paper evaluates, on lanes, and what it is called;
         per_step and state are those after the step. None where it is theta, at which gradients are taken.
+    own_weight: (parameters, n) -> array like n: with which weight that iterate, where it is an average, takes in the newest of
+        what it averages at step n, for rates that do not change. None: it is none, or that is not known.
     """
 
     state: type[Any]
@@ -256,6 +265,7 @@ class Optimizer(Component):
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
+    own_weight: Callable[[Parameters, Array], Array] | None = None
     form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
@@ -528,7 +538,8 @@ class Truth(NamedTuple):
 
     weight (targets, features), bias (targets,): E[y | x] = weight x + bias; of two classes, 0 and 1, that are the log odds
     of class 1. mean, variance, fourth (features,): moments of the features, the last two about the mean. noise: the variance
-    of y given x, which does not depend on x.
+    of y given x, which does not depend on x. reach (features,): how far a feature may be from its mean; None: any distance, or
+    not stated.
     """
 
     weight: Array
@@ -537,6 +548,7 @@ class Truth(NamedTuple):
     variance: Array
     fourth: Array
     noise: float = 0.0
+    reach: Array | None = None
 
 
 class Known(NamedTuple):

@@ -36,7 +36,7 @@ def complaints(texts: Mapping[str, str], formulas: Mapping[str, Written], consta
         found += [_hinted(_complaint(parameter, mistake), formulas[parameter], text) for mistake in formula.mistakes]
         found += _missing(parameter, formulas[parameter], formula.names, bool(formula.mistakes))
     missing = [one.nearest for one in found if one.nearest in constants]
-    found += [_unused(name, texts) for name in usable if texts and name not in used and name not in missing]
+    found += [_unused(name, texts) for name in usable if any(texts.values()) and name not in used and name not in missing]
     return found
 
 

@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Chosen, Complaint, Component, Decay, OneOf, Written
+from nonconv.components.definitions import Chosen, Complaint, Component, Decay, Later, OneOf, Written
 from nonconv.components.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
@@ -74,7 +74,7 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     """
     core, metadata = bare(annotation)
     core = without_none(core)
-    kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words | Written)]
+    kept = [item for item in metadata if not isinstance(item, Doc | Later | OneOf | Words | Written)]
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
     # Their types are unions with tags already.
     if any(isinstance(item, AsItIs) for item in metadata):
@@ -237,6 +237,8 @@ def _field(parameter: Parameter) -> Any:
     if parameter.default is None:
         # A factory does not show in the JSON Schema: null is not a value that may be written.
         default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
+    if parameter.later:
+        default["exclude_if"] = lambda value: value == parameter.default
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
 
 

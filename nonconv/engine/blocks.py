@@ -194,7 +194,7 @@ def _block(program: Program, engine: Engine, number: int, moving: Moving, all_se
         **last._replace(whole=whole[0] if whole else None)._asdict(),
         average=average,
         failed=failed,
-        progress=find_progress(program, engine, first, start, last.theta, stop),
+        progress=find_progress(program, engine, first, start, last.theta, last.seen[program.half], stop),
         marks=marks,
         lowest=own(moving.lowest),
         highest=own(moving.highest),

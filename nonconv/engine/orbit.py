@@ -12,7 +12,7 @@ from nonconv.components.definitions import Objective
 from nonconv.engine.causes import CAUSES, SQUARES
 from nonconv.engine.moving import Moving, every_step_of
 from nonconv.engine.plan import NO_PLAN
-from nonconv.engine.program import Engine, Program
+from nonconv.engine.program import SLICE_STEPS, Engine, Program
 from nonconv.engine.replay import find_failures
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
@@ -47,25 +47,31 @@ def with_orbit(program: Program, engine: Callable[[Program], Engine]) -> Program
 def _orbit(program: Program, engine: Callable[[Program], Engine]) -> Array:
     """Return 0 and the iterates after it, (steps + SPARE_STEPS + 1,), on the objective as `prepare` gives it.
 
-    It is one path in one dimension, started at 0, without snapshots, averages or floors. Raises UsageError where its squares
-    of gradients leave the range of numbers.
+    It is one path, started at 0, without snapshots, floors, noise or a domain. Raises UsageError where its squares of
+    gradients leave the range of numbers.
     """
     objective, data = program.objective, program.data
+    # One coordinate is enough: all have the same slope, and the optimizer works on each alone, unless a norm clips them.
+    dim = program.dim if program.parts.clip_norm else 1
+    everywhere = np.full(dim, np.inf)
     alone = replace(
         program,
-        # One coordinate is enough: all have the same slope, and the optimizer works on each alone.
-        dim=1,
+        dim=dim,
         steps=program.steps + SPARE_STEPS,
-        start=np.zeros(1),
+        start=np.zeros(dim),
         average_after=None,
         plan=NO_PLAN,
         track_range=False,
-        objective=objective._replace(constants=objective.component.prepare(objective.parameters, 1)),
-        data=data._replace(constants=type(data.constants)(*(field[:1] for field in data.constants))),
+        objective=objective._replace(constants=objective.component.prepare(objective.parameters, dim)),
+        data=data._replace(constants=type(data.constants)(*(field[:dim] for field in data.constants))),
+        noise=None,
+        # Of the kernel of the run.
+        domain=program.domain and (-everywhere, everywhere),
     )
     stop = np.zeros(1, dtype=np.uint8)
+    length = max(1, SLICE_STEPS // dim)  # all iterates of so many steps are in memory at once
     moving = Moving([alone], engine(alone), 0, 1, stop)
-    orbit = np.concatenate([np.zeros(1), *(theta[:, 0, 0] for _, theta in every_step_of(moving))])
+    orbit = np.concatenate([np.zeros(1), *(theta[:, 0, 0].copy() for _, theta in every_step_of(moving, length))])
     failed = find_failures(alone, moving.engine, 0, moving.theta, moving.suspects(0), stop)
     if any(one.cause == CAUSES[SQUARES] for one in failed):
         raise UsageError(

@@ -285,6 +285,11 @@ class Program:
         half = self.steps // 2
         return marks if half == 0 or half in marks else np.union1d(marks, np.array([half]))
 
+    @cached_property
+    def half(self) -> int:
+        """The number among `marks` of half of the run; of a run of one step its last."""
+        return int(np.searchsorted(self.marks, self.steps // 2))
+
     def over_units(self, squares: Array) -> Array:
         """Sum squares of coordinates (..., dim, paths) over those that share rounding errors; each gets its sum.
 

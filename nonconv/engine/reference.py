@@ -88,14 +88,19 @@ class Reference:
         p, learning = self.program, self._learning
         (dim, paths), (features, targets) = theta.shape, learning.held_out
         number, work = features.shape[1], np.empty((learning.work, paths))
-        gradients = np.zeros((number, dim, paths))
+        mean, squares = np.zeros((dim, paths)), np.zeros(paths)
         with np.errstate(all="ignore"):
             for h in range(number):
                 x, y = (np.repeat(table[:, h : h + 1], paths, axis=1) for table in (features, targets))
-                p.objective.component.add_gradient(p.objective.constants, paths, theta, x, y, gradients[h], work)
-            mean = gradients.mean(axis=0)
+                gradient = np.zeros((dim, paths))
+                p.objective.component.add_gradient(p.objective.constants, paths, theta, x, y, gradient, work)
+                # As in the kernel: Welford (1962), coordinate after coordinate.
+                away, share = gradient - mean, 1.0 / (h + 1)
+                mean += away * share
+                for one in away * (gradient - mean):
+                    squares += one
             whole = mean + p.objective.component.penalty(p.objective.constants, theta)
-            return np.square(whole).sum(axis=0), gradients.var(axis=0, ddof=min(1, number - 1)).sum(axis=0)
+            return np.add.accumulate(np.square(whole))[-1], squares / max(number - 1, 1)
 
     def _step(self, step: "Step") -> None:
         """Make one step of all paths in place."""

@@ -192,17 +192,18 @@ def _cause(now: Array, why: Codes) -> Cause:
 
 
 def find_progress(
-    program: Program, engine: Engine, first: int, start: Array, theta: Array, stop: NDArray[np.uint8]
+    program: Program, engine: Engine, first: int, start: Array, theta: Array, middle: Array, stop: NDArray[np.uint8]
 ) -> Progress | None:
     """Compare paths with the orbit, from their start (dim, paths) and recorded iterates (R, dim, paths).
+
+    middle (dim, paths): the iterates at half of the run, recorded or not, from which on the way is measured.
 
     None for a program without an orbit. Raises Stopped.
     """
     if program.orbit is None:
         return None
-    # The last recorded step up to half of the run, from which on the way is measured.
-    half = int(np.searchsorted(program.record, program.steps // 2, side="right"))
-    before, since = (theta[half - 1], int(program.record[half - 1])) if half else (start, 0)
+    since = program.steps // 2
+    before, half = middle if since else start, int(np.searchsorted(program.record, since, side="right"))
     with np.errstate(invalid="ignore", over="ignore"):
         way = theta[-1] - before
         # A path in several coordinates is as far as its slowest one.

@@ -319,6 +319,8 @@ class _Binding:
             self._check_order(order, rows)
         if drift:
             self._check_values("drift", self._choose("drift", drift), (*DATA_PATH, "drift"))
+        if rows and self._batch % rows == 0:
+            order = "cyclic"  # a batch of whole passes is the same in any order; as listed nothing is random, to the bit
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
 
     def _check_moments(self) -> None:
@@ -329,6 +331,12 @@ class _Binding:
             if law.finite_moments != np.inf:
                 what = f"{data.name} has no moments of high order, and which moments {self._name} then has is not known"
                 self._complain(DATA_PATH, what, "a law with all moments, as a bounded one or normal; or gradient_noise")
+
+    @property
+    def _batch(self) -> float:
+        """The size of all batches; nan if it changes."""
+        constant = describe_schedule(self._choose("batch_size", self.model.batch_size), CONSTANT_BATCH, 1.0).constant
+        return np.nan if constant is None else constant
 
     def _check_order(self, order: Order, rows: int) -> None:
         """Complain unless there are equally likely rows, so few that the decks of all lanes fit into memory."""

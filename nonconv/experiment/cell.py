@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from nonconv.components.definitions import Chosen, Coupled, Dataset, Distribution, Known, Law, Limits
 from nonconv.components.quantity import Asked
 from nonconv.datasets.vector import all_rows
+from nonconv.engine.deck import SHUFFLED
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
 from nonconv.experiment.minima import Minima
@@ -176,24 +177,35 @@ class Cell:
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
         p = self.program
-        noisy = p.noise is not None and not p.noise.component.law(p.noise.parameters, p.dim).constant
         drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not (self.law is not None and self.law.constant)
-        return not noisy and not drawn
+        return not self._noisy and not drawn
+
+    @cached_property
+    def _noisy(self) -> bool:
+        """Whether the gradient has noise that is random."""
+        p = self.program
+        return p.noise is not None and not p.noise.component.law(p.noise.parameters, p.dim).constant
 
     def known_until(self, step: int) -> float:
         """Return until which step nothing is random once all data up to `step` are known; inf if for ever.
 
-        A batch that is held is known, and so is every pass but the first if all passes have one order.
+        A batch that is held is known, and so is every pass but the first if all passes have one order. One row that is left of
+        a pass comes next, and a batch of all that are left is theirs in any order, but for rounding.
         """
         p = self.program
         if self.noiseless:
             return math.inf
-        if p.noise is not None:
+        if self._noisy:
             return step
-        drawn = p.draws_up_to(step)
-        if p.supply.order == "once" and drawn >= p.supply.rows * p.draws_per_sample:
+        until = p.held_until(step) if step else step
+        if p.supply.order not in SHUFFLED:
+            return until
+        drawn, rows = p.draws_up_to(step) // p.draws_per_sample, p.supply.rows
+        left = rows - drawn % rows
+        if p.supply.order == "once" and drawn + (left == 1) >= rows:
             return math.inf
-        return p.held_until(step) if step else step
+        rest = int(p.batch_size(np.array([until + 1.0]))[0]) == left < rows
+        return p.held_until(until + 1) if rest else until
 
     @cached_property
     def length(self) -> float:

@@ -39,6 +39,16 @@ OPTIONAL_FILES = (
     *network.FILES,
 )
 """Data files that not every run has. Those of an earlier run in the same folder are removed."""
+AXES_OF_PATHS = {
+    "theta": 0,
+    "outcome": 0,
+    "failure_step": 0,
+    "end": 1,
+    "iterate_theta": 1,
+    "iterate_end": 2,
+    "quantity_end": 1,
+}
+"""Arrays of paths.npz that have numbers of each path, and the axis of the paths."""
 
 
 def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence | None = None) -> dict[str, bytes]:
@@ -51,7 +61,7 @@ def data_files(cell: Cell, tally: Tally, bound: Bound | None, evidence: Evidence
     files = {
         "error.csv": error_csv(cell, tally, errors),
         **quantities.files(cell, tally),
-        "paths.npz": paths_npz(cell, tally),
+        "paths.npz": as_npz(path_arrays(cell, tally)),
     }
     if any(theory):
         files["theory.csv"] = theory_csv(cell, theory)
@@ -103,8 +113,8 @@ def theory_csv(cell: Cell, theory: list[dict[str, Array]]) -> bytes:
     return as_csv(*with_iterates(cell, ("step", "xi", "mse"), found))
 
 
-def paths_npz(cell: Cell, tally: Tally) -> bytes:
-    """Write the recorded paths, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
+def path_arrays(cell: Cell, tally: Tally) -> dict[str, Any]:
+    """Return the recorded paths, quantiles of the first `quantile_paths` paths, and what each of the first paths ends with.
 
     Where only some coordinates are kept, `coordinate` has their numbers, from 1 on as in a config, and `coordinate_name` their
     names.
@@ -115,7 +125,7 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
             "coordinate": np.array([number + 1 for number, _ in cell.coordinates]),
             "coordinate_name": np.array([name for _, name in cell.coordinates]),
         }
-    return as_npz(
+    return (
         {
             "step": cell.program.record,
             "theta": kept,
@@ -133,6 +143,11 @@ def paths_npz(cell: Cell, tally: Tally) -> bytes:
         | quantities.ends(cell, tally)
         | states.arrays(cell, tally)
     )
+
+
+def axis_of_paths(name: str) -> int | None:
+    """Return along which axis an array of paths.npz has the paths; None if it has none."""
+    return 0 if name.startswith(states.PREFIX) else AXES_OF_PATHS.get(name)
 
 
 def _iterate_arrays(cell: Cell, tally: Tally) -> dict[str, Any]:

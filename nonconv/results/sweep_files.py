@@ -20,7 +20,7 @@ from nonconv.results.csv_text import as_lines
 from nonconv.results.iterates import ends_of_iterates, of_iterate
 from nonconv.results.stored import END_ARRAYS, ITERATE_ARRAYS, QUANTITY_ARRAYS, Arrays, Summary, Verdict, read_arrays, require
 from nonconv.statistics.decision import IT_IS_INFINITE
-from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
+from nonconv.statistics.measured_block import ENDS_OF_DOMAIN, MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
 from nonconv.statistics.paired import paired
 
@@ -143,15 +143,17 @@ def columns(
     quantities: Sequence[str] = (),
     means: Sequence[str] = (),
     iterates: Sequence[str] = (),
+    domain: bool = False,
 ) -> list[str]:
     """Return the header of sweep.csv.
 
     keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with. Both
     have the names `of_iterate` too, of the iterates besides the last.
-    quantities: the names of those that the config asks for. means: those of them that have differences.
+    quantities: the names of those that the config asks for. means: those of them that have differences. domain: whether some
+    cell has one.
     """
     verdicts = ["verdict", *(of_iterate("verdict", iterate) for iterate in iterates)]
-    found = ["cell", *keys, "status", *verdicts, "paths", *OUTCOMES]
+    found = ["cell", *keys, "status", *verdicts, "paths", *OUTCOMES, *(ENDS_OF_DOMAIN if domain else ())]
     found += [f"{what}_{label}{part}" for label in xi for what in ("mse", "difference") for part in INTERVAL_SUFFIXES]
     of_networks = [name for name in floors if name in (*LOSSES, IDLE)]
     floors = [name for name in floors if name not in of_networks]
@@ -185,6 +187,7 @@ def _measured_columns(result: Result) -> dict[str, Any]:
     """Return the columns of a result by name: verdict, outcomes, final errors, floors, slopes."""
     summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}
+    found |= summary.get("domain", {})
     found |= _view_columns(summary, verdict, summary["steps"], lambda name: name)
     for iterate, own in summary.get("iterates", {}).items():
         seen = verdict["iterates"][iterate]

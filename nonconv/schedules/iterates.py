@@ -93,8 +93,10 @@ def ema_weight(h: Ema, n: Array, steps: int) -> Array:
     """Return the weights (steps,) of an exponential average at steps n."""
     if not h.bias_correction:
         return np.full_like(n, 1.0 - h.decay)
-    # expm1 keeps the digits of 1 - decay^n where decay is near 1.
-    return (1.0 - h.decay) / -np.expm1(n * np.log(h.decay)) if h.decay > 0 else np.ones_like(n)
+    if h.decay == 0:
+        return np.ones_like(n)
+    # expm1 keeps the digits of 1 - decay^n where decay is near 1. The first weight is 1, which the quotient may just miss.
+    return np.asarray(np.where(n > 1.0, (1.0 - h.decay) / -np.expm1(n * np.log(h.decay)), 1.0))
 
 
 EMA = Iterate(name="ema", parameters=Ema, paper="Izmailov et al. (2018); Morales-Brotons et al. (2024)", weight=ema_weight)

@@ -5,11 +5,13 @@ tallies are added in the order of the paths, since floating-point sums depend on
 depend neither on the number of workers nor on an interruption.
 """
 
+import operator
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -222,10 +224,15 @@ def _interrupted(cell: Cell, tally: Tally | None, store: Folder) -> Interrupted:
 
 
 @blaming_plugins
+def first_tally(ready: Ready, paths: int, workers: int) -> Tally:
+    """Measure the first blocks of a cell again, as many as have these paths."""
+    return reduce(operator.add, _measured_blocks(ready, workers, 0, paths))
+
+
 def first_paths(cell: Cell, paths: int, workers: int) -> Array:
     """Recompute the first recorded paths, shape (paths, R, dim)."""
-    blocks = _measured_blocks(make_ready(cell), workers, 0, paths)
-    return np.concatenate([block.kept.joined for block in blocks])[:paths]
+    kept: Array = first_tally(make_ready(cell), paths, workers).kept.joined
+    return kept[:paths]
 
 
 def _measured_blocks(ready: Ready, workers: int, first: int, last: int) -> Generator[Tally]:

@@ -129,7 +129,7 @@ class Survey(NamedTuple):
     paths, steps: of every cell, or None if cells differ. files: what cells need, by its name in the config.
     config: as written to the folder, with the names that files have there. quantities: what cells end with of the quantities
     that the config asks for, by name, with what axes call it. means: those that are means, which differ path by path.
-    iterates: those besides the last; xi and floors have theirs too, as `minimizer polyak`.
+    iterates: those besides the last; xi and floors have theirs too, as `minimizer polyak`. domain: whether some cell has one.
     """
 
     identity: str
@@ -147,6 +147,7 @@ class Survey(NamedTuple):
     quantities: dict[str, str]
     means: tuple[str, ...]
     iterates: tuple[str, ...]
+    domain: bool
 
 
 def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
@@ -213,7 +214,7 @@ class _Surveyor:
         self.files: dict[str, StoredFile] = {}
         self.sizes: set[tuple[int, int]] = set()
         self.digest = hashlib.sha256()
-        self.path_steps, self.identity, self.baseline = 0, "", ""
+        self.path_steps, self.identity, self.baseline, self.domain = 0, "", "", False
 
     def add(self, point: Point, cell: Cell) -> None:
         """Collect what is known of a cell."""
@@ -223,6 +224,7 @@ class _Surveyor:
         self.iterates |= dict.fromkeys(cell.iterates[1:])
         self.quantities |= titles(cell.quantities)
         self.means |= dict.fromkeys(means(cell.quantities))
+        self.domain |= cell.program.domain is not None
         _add_files(self.files, cell)
         self.sizes.add((cell.paths, cell.program.steps))
         # In the order of the grid: the same cells in another order make another table.
@@ -260,6 +262,7 @@ class _Surveyor:
             quantities=self.quantities,
             means=tuple(self.means),
             iterates=tuple(self.iterates),
+            domain=self.domain,
         )
 
 

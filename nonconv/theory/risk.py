@@ -97,6 +97,8 @@ def order_of_losses(cell: Cell) -> float:
         own, near = _constants(cell, j), far[0] * 1e-6
         of_datum = np.abs(loss(own, near, far) - loss(own, 0.0, far))
         of_iterate = np.abs(loss(own, far, near) - loss(own, 0.0, near))
+        # A loss without x, or without theta, gives one number for all.
+        of_datum, of_iterate = np.broadcast_to(of_datum, far.shape), np.broadcast_to(of_iterate, far.shape)
         by_datum, by_iterate = max(by_datum, _growth(of_datum)), max(by_iterate, _growth(of_iterate))
     data = cell.law.finite_moments / by_datum if by_datum > SLOW else math.inf
     iterate = finite_moments(cell).order / by_iterate if by_iterate > SLOW else math.inf
