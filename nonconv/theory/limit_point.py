@@ -318,7 +318,7 @@ def has_unbounded_slope(cell: Cell) -> bool:
     return False
 
 
-def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
+def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:  # noqa: PLR0911  # one for each thing that is known
     """Return whether the gradient of a network stays noisy: labels have noise, or no network of this shape fits them all.
 
     x (features, n), y (targets, n): examples as drawn in training.
@@ -332,6 +332,8 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
     if cell.minimizer is not None or (network.minimizer is not None and cell.known.rows is not None):
         return _noise_at(cell, x, y)
+    if dataset.each is not None:
+        return "unknown"  # the gradient may have no noise at a minimum, which is not known
     source = dataset.source(of_data)
     if dataset.label_noise(of_data) == "none" and source is not None and network.represents(h, source):
         return "vanishes"
@@ -356,6 +358,8 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
         sizes = [float(np.abs(_each_gradient(cell, k * minimizer, x[:, part], y[:, part])).max()) for k in (1.0, 0.0, 2.0)]
         here, around = max(here, sizes[0]), max(around, *sizes[1:])
     quiet = here <= NEGLIGIBLE * around
+    if quiet and rows is None and dataset.each is not None:
+        return "unknown"
     # A law may have rare examples that were not drawn.
     return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
