@@ -98,6 +98,7 @@ def findings(run: Run) -> list[str]:
         *verdict_text.settling(run),
         *verdict_text.medians(run),
         *minima(run),
+        *_elsewhere(run),
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
@@ -159,6 +160,13 @@ def minima(run: Run) -> list[str]:
     found = [f"{what} in {name}" for what, name in zip(said, names, strict=True)][:MOST_MINIMA]
     more = "; summary.json lists the others" if len(listed) > MOST_MINIMA else ""
     return [f"Theory: the mean loss {'; it '.join(found)}{more}."]
+
+
+def _elsewhere(run: Run) -> list[str]:
+    """Say what may lead iterates away from the minimizer; nothing where nothing does."""
+    found = run.summary.get("leads_elsewhere", [])
+    causes = f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
+    return [f"Theory: minimizer is that of the mean loss alone; {causes} may lead iterates elsewhere."] if found else []
 
 
 def _and_others(alike: int) -> str:
