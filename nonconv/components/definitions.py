@@ -641,6 +641,7 @@ class Coupled(Component):
     made: as of an Objective.
     degree: parameters -> 1 if the gradient of the loss is affine in the example (x, y), so that the mean example decides it;
         2 if it is a polynomial of degree 2, so that second moments do; None where more is needed.
+    convex: parameters -> whether the mean loss is convex, whatever the examples, so that its minimizer on a domain is found.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -657,6 +658,7 @@ class Coupled(Component):
     minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
     starts_at_zero: bool = False
     degree: Callable[[Parameters], int | None] = lambda parameters: None
+    convex: Callable[[Parameters], bool] = lambda parameters: False
     numbers: Callable[[Parameters], int] | None = None
     made: Callable[[Parameters], "Coupled"] | None = None
 

@@ -32,8 +32,9 @@ from nonconv.components.definitions import (
 )
 from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
-from nonconv.config.document import Document, KeyPath, dotted, read
+from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.expect import Recorded, find_unrecorded, label
+from nonconv.config.files import read
 from nonconv.config.spec import DOMAIN, MOST_RECORDED, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -44,6 +45,7 @@ from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Learning, Modifiers, Program, Supply
 from nonconv.experiment import quantities
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
+from nonconv.experiment.constrained import minimizer_on
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, lowest, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
@@ -552,12 +554,18 @@ class _Binding:
         (component, h), learning = self.objective, self.learning
         if component.minimizer is None or learning is None or self.problems:
             return ""
-        point: Array | str = component.minimizer(h, learning.shape, known(component, self._examples(), self.loaded, self._law))
+        examples = known(component, self._examples(), self.loaded, self._law)
+        point: Array | str = component.minimizer(h, learning.shape, examples)
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
-        if not isinstance(point, str) and not self._is_inside(point):
-            return "that of all numbers lies outside of the domain, and that of the domain is not computed"
-        return point
+        if self._domain is None or (not isinstance(point, str) and self._is_inside(point)):
+            return point
+        exact = quantities.exact_examples(component, h, examples)
+        if exact is not None and not np.isfinite(exact[1]).all():
+            return point  # the data have no mean
+        start = np.zeros(self.dim) if isinstance(point, str) else point
+        bound = Configured(component, h, component.prepare(h, learning.shape))
+        return minimizer_on(bound, learning.shape, learning.work, exact, start, self._domain)
 
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""

@@ -99,6 +99,7 @@ def findings(run: Run) -> list[str]:
         *verdict_text.settling(run),
         *verdict_text.medians(run),
         *minima(run),
+        *_elsewhere(run),
         *_predictions(run),
         *verdict_text.floors(run),
         *filter(None, [verdict_text.bound(run)]),
@@ -166,6 +167,13 @@ def minima(run: Run) -> list[str]:
 def _drifts(run: Run) -> bool:
     """Return whether the data drift: their law is then another one at each step."""
     return bool((run.config["objective"].get("data") or {}).get("drift"))
+
+
+def _elsewhere(run: Run) -> list[str]:
+    """Say what may lead iterates away from the minimizer; nothing where nothing does."""
+    found = run.summary.get("leads_elsewhere", [])
+    causes = f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
+    return [f"Theory: minimizer is that of the mean loss alone; {causes} may lead iterates elsewhere."] if found else []
 
 
 def _and_others(alike: int) -> str:

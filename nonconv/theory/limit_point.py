@@ -366,7 +366,7 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
 
 def _is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, or value of a law, so that its mean gradient is not random."""
-    rows = cell.program.supply.rows
+    rows = cell.program.supply.rows if cell.program.supply.order != "with_replacement" else 0
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 
