@@ -32,8 +32,9 @@ from nonconv.components.definitions import (
 )
 from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
-from nonconv.config.document import Document, KeyPath, dotted, read
+from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.expect import Recorded, find_unrecorded, label
+from nonconv.config.files import read
 from nonconv.config.spec import DOMAIN, MOST_RECORDED, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
