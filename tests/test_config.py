@@ -175,9 +175,24 @@ WITHOUT_NEEDS = [
 @pytest.mark.parametrize(("kind", "name"), WITHOUT_NEEDS)
 def test_every_default_of_a_component(kind: str, name: str, tmp_path: Path) -> None:
     own = dict(getattr(BUILT_IN[kind][name], "defaults", ()))
-    every = ((parameter.name, own.get(parameter.name, parameter.default)) for parameter in all_parameters(kind, name))
+    every = ((p.name, own.get(p.name, p.default)) for p in all_parameters(kind, name) if not p.later)
     defaults = {key: default for key, default in every if default is not None}  # what is left out is not written
     assert read(tmp_path, GOOD | {kind: name}).resolved[kind] == {"name": name} | defaults
+
+
+def test_what_came_later_is_shown_where_it_is_not_as_by_default(tmp_path: Path) -> None:
+    """So that a config from before has the bytes that it had."""
+    rule = {"name": "momentum", "start": "first_gradient"}
+
+    def cell(**more: float) -> Any:
+        config: dict[str, Any] = {**GOOD, "optimizer": rule | more}
+        return read(tmp_path, config)
+
+    written, left_out, default = cell(dampening=0.5), cell(), cell(dampening=0.0)
+    assert written.resolved["optimizer"]["dampening"] == 0.5
+    assert "dampening" not in left_out.resolved["optimizer"]
+    assert left_out.resolved == default.resolved
+    assert left_out.identity == default.identity != written.identity
 
 
 def test_parts_of_the_cell(tmp_path: Path) -> None:

@@ -268,6 +268,50 @@ def test_the_minimizer_of_a_table_is_exact(objective: dict[str, Any], folder: Pa
         assert cell.minimizer == pytest.approx(found, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name in FITTED if name not in ("softmax", "diabetes")])
+def test_the_minimizer_on_a_domain(name: str, folder: Path) -> None:
+    """Inside there is no slope, and at an end none that leads back; some coordinate is at one."""
+    cell = cell_of(folder, config_of(FITTED[name], domain=[-0.05, 0.02]))
+    assert cell.minimizer is not None
+    slope = mean_gradient(cell, cell.minimizer)
+    low, high = cell.minimizer == -0.05, cell.minimizer == 0.02
+    assert np.any(low | high)
+    assert np.abs(slope[~(low | high)]).max(initial=0.0) < 1e-11
+    assert np.all(slope[low] >= 0.0)
+    assert np.all(slope[high] <= 0.0)
+
+
+def test_the_minimizer_of_a_rotated_quadratic_on_a_domain(folder: Path) -> None:
+    """That of SciPy's bounded least squares; the projected mean, which it is not, costs more."""
+    pairs = [[-1, 0.5], [None, 0.2], [0.3, None], [-2, -1.9], [0.7, 0.7], [-5, 5]]
+    data = {"name": "sequence", "rows": GENERATOR.normal(size=(4, 6)).tolist()}
+    cell = cell_of(folder, config_of({"name": "rotated_quadratic", "condition": 100.0, "data": data}, domain=pairs))
+    _, turn, values = cell.program.objective.constants
+    assert cell.law is not None
+    assert cell.program.domain is not None
+    low, high = cell.program.domain
+    root = np.sqrt(values)[:, None] * turn
+    free = low < high
+    found = cell.law.mean.clip(low, high)
+    away = root @ (cell.law.mean - np.where(free, 0.0, low))
+    found[free] = optimize.lsq_linear(root[:, free], away, bounds=(low[free], high[free]), method="bvls", tol=1e-15).x
+    assert cell.minimizer == pytest.approx(found, abs=1e-12)
+    assert (
+        np.square(root @ (cell.law.mean.clip(low, high) - cell.law.mean)).sum()
+        > np.square(root @ (found - cell.law.mean)).sum()
+    )
+
+
+def test_minimizers_on_a_domain_that_are_not_known(folder: Path) -> None:
+    for objective, why in (
+        (FITTED["softmax"], "that on the domain is not one point"),
+        (linear(law(labels="classes", noise=0.0), loss="logistic"), "that on the domain is not computed"),
+        ({"name": "rotated_quadratic", "data": "cauchy"}, "the data have no mean"),
+    ):
+        with pytest.raises(ConfigError, match=f"has no known minimizer: {why}"):
+            cell_of(folder, config_of(objective, xi="minimizer", domain=[-0.1, 0.05]))
+
+
 def test_of_several_minimizers_the_shortest() -> None:
     """A feature twice, one that never varies, and columns of very different units; and the null direction of softmax."""
     a = GENERATOR.normal(size=30)
@@ -479,7 +523,7 @@ LIMITED: dict[str, tuple[dict[str, Any], str]] = {
     "decay": ({"optimizer": DECAYING}, "unknown"),
     "decoupled": ({"optimizer": DECAYING | {"decay_form": "decoupled"}}, "unknown"),
     "wide domain": ({"domain": [-9, 9]}, "vanishes"),
-    "narrow domain": ({"domain": [-0.1, 0.1]}, "unknown"),
+    "narrow domain": ({"domain": [-0.1, 0.1]}, "persists"),
     "clipped": ({"optimizer": {"name": "sgd", "clip_norm": 1.0}}, "vanishes"),
 }
 
@@ -490,8 +534,7 @@ def test_what_keeps_iterates_from_the_minimizer(changes: dict[str, Any], noise: 
     cell = cell_of(folder, config_of(linear(law(inputs=2, noise=0.0, weights=1.0))) | changes)
     assert limit_point(cell, None).noise == noise
     assert predicted_errors(cell) == {}
-    if "domain" in changes:
-        assert (cell.minimizer is None) == (noise == "unknown")
+    assert cell.minimizer is not None
 
 
 # Whole runs

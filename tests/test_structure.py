@@ -19,6 +19,7 @@ from nonconv.results.quantities import median_courses
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
+from nonconv.theory.assumptions import departures, leads_elsewhere
 from nonconv.theory.limit_point import limit_point
 from nonconv.theory.structure import known_limit, structure
 
@@ -32,6 +33,7 @@ BASE: dict[str, Any] = {
 }
 ONE = {"name": "discrete", "values": [0.5], "probabilities": [1.0]}
 STILL = {"name": "quadratic", "data": ONE}
+AWAY_AT_ONCE = {"name": "linear", "speed": 1.0}
 PLUGINS = Path(__file__).parent.parent / "docs"
 
 
@@ -46,6 +48,10 @@ def cell_of(tmp_path: Path) -> Callable[..., Cell]:
 def network(**changes: Any) -> dict[str, Any]:
     line = {"name": "function", "of": "polynomial", "coefficients": [0.0, 1.0], "low": -1.0, "high": 1.0, "noise": 0.0}
     return {"objective": {"name": "mlp", "hidden": [], "data": line} | changes, "xi": "path_mean", "start": "he"}
+
+
+def with_drift(objective: dict[str, Any], drift: dict[str, Any]) -> dict[str, Any]:
+    return objective | {"data": objective["data"] | {"drift": drift}}
 
 
 # Noise and curvature near the limit
@@ -74,6 +80,85 @@ def test_minima_are_found_where_none_is_declared(cell_of: Callable[..., Cell]) -
     found = limit_point(cell_of(objective={"name": "double_well", "data": "rademacher"}, xi="start"), None)
     assert found.noise == "persists"
     assert found.curvature == pytest.approx(2.0, rel=1e-4)
+
+
+VALUES = {"name": "sequence", "values": [1.0, 2.0, 6.0]}
+LINEAR: dict[str, Any] = {
+    "name": "linear_model",
+    "intercept": False,
+    "data": {"name": "linear", "inputs": 1, "features": "uniform", "noise": 0.0},
+}
+
+
+def held_to(domain: list[Any], **changes: Any) -> dict[str, Any]:
+    law = {"name": "uniform", "low": -1.0, "high": 1.0}
+    drift = {"drift": changes.pop("drift")} if "drift" in changes else {}
+    return {"objective": {"name": "quadratic", "data": law | drift} | changes, "domain": domain, "xi": "start", "start": 2.0}
+
+
+def pushed(size: float) -> dict[str, Any]:
+    return {"gradient_noise": {"name": "uniform", "low": -size, "high": size}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "noise"),
+    [
+        # All values in each batch.
+        *(
+            ({"objective": {"name": "quadratic", "data": VALUES | {"order": order}}, "batch_size": batch}, noise)
+            for order in ("epochs", "once", "cyclic")
+            for batch, noise in ((3, "none"), (6, "none"), (2, "persists"))
+        ),
+        ({"objective": {"name": "quadratic", "data": VALUES}, "batch_size": 3}, "persists"),
+        ({"objective": {"name": "huber", "data": VALUES | {"order": "epochs"}}, "batch_size": 3, "xi": "start"}, "none"),
+        # At an end of the domain: gradients are at least 2 (1.5 - 1) = 1 there.
+        (held_to([1.5, 3.0]), "vanishes"),
+        (held_to([1.5, 3.0], **pushed(0.9)), "vanishes"),
+        (held_to([1.5, 3.0], **pushed(1.1)), "persists"),
+        (held_to([1.5, 3.0], gradient_noise={"name": "normal", "std": 1e-3}), "persists"),
+        (held_to([1.5, 3.0], drift={"name": "sine", "amplitude": 0.4, "period": 20}), "vanishes"),
+        (held_to([1.5, 3.0], drift={"name": "sine", "amplitude": 0.6, "period": 20}), "persists"),
+        (held_to([1.5, 3.0], drift=AWAY_AT_ONCE), "unknown"),
+        (held_to([2.0, 2.0]), "vanishes"),
+        # Noise that stays in one coordinate stays.
+        (held_to([[1.5, 3.0], [0.0, 3.0]], dim=2), "persists"),
+        (held_to([[1.5, 3.0], [-3.0, -1.5]], dim=2) | {"start": [2.0, -2.0]}, "vanishes"),
+        # What moves iterates away from where all data agree.
+        ({"objective": LINEAR, "xi": "start"}, "vanishes"),
+        ({"objective": with_drift(LINEAR, {"name": "power", "value": 1.0}), "xi": "start"}, "vanishes"),
+        ({"objective": with_drift(LINEAR, {"name": "power", "value": 1.0, "exponent": 0.0}), "xi": "start"}, "unknown"),
+        ({"objective": LINEAR | {"gradient_noise": ONE}, "xi": "start"}, "unknown"),
+        ({"objective": LINEAR | {"gradient_noise": "rademacher"}, "xi": "start"}, "persists"),
+        ({"objective": LINEAR, "optimizer": {"name": "sgd", "weight_decay": 0.1}, "xi": "start"}, "unknown"),
+    ],
+)
+def test_noise_with_the_parts_of_a_step(cell_of: Callable[..., Cell], changes: dict[str, Any], noise: str) -> None:
+    assert limit_point(cell_of(**changes), None).noise == noise
+
+
+@pytest.mark.parametrize(
+    ("data", "rate", "contracts"),
+    [
+        ({}, 1.05, True),  # E(1 - g a^2)^2 = 1 - 2 g + 9/5 g^2 < 1
+        ({"hold": 8}, 1.05, False),  # E(1 - g a^2)^16 > 1
+        ({"hold": 8}, 0.66, True),  # |1 - g a^2| <= 1, as a^2 <= 3
+        ({"hold": 8}, 0.67, False),
+        ({"hold": 2, "features": "normal"}, 0.01, False),  # a^2 has no bound
+    ],
+)
+def test_data_that_come_again_multiply_by_the_same_factors(
+    cell_of: Callable[..., Cell], data: dict[str, Any], rate: float, contracts: bool
+) -> None:
+    cell = cell_of(objective=LINEAR | {"data": LINEAR["data"] | data}, learning_rate=rate, xi="start")
+    assert structure(cell).contracting == contracts
+
+
+@pytest.mark.parametrize(("rate", "contracts"), [(0.49, True), (0.51, False)])
+def test_rows_in_an_order_never_expand(cell_of: Callable[..., Cell], rate: float, contracts: bool) -> None:
+    """(x theta)^2 / 2 with x up to 2 has second derivatives up to 4."""
+    data = {"name": "sequence", "values": [0.5, 1.0, 2.0], "order": "epochs"}
+    cell = cell_of(objective={"name": "formula", "loss": "(x*theta)**2/2", "data": data}, learning_rate=rate, xi="start")
+    assert structure(cell).contracting == contracts
 
 
 def test_noise_that_vanishes_at_the_minimum(cell_of: Callable[..., Cell]) -> None:
@@ -159,8 +244,13 @@ def kinds(cell: Cell) -> tuple[list[str], list[str]]:
     return [reason.kind for reason in found.reasons], [reason.kind for reason in found.forbids]
 
 
+NOISY = {"name": "quadratic", "data": "rademacher"}
 POWER = {"name": "power", "value": 1.0, "exponent": 0.05}
 WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
+
+
+def passing(order: str) -> dict[str, Any]:
+    return {"name": "quadratic", "data": {"name": "sequence", "values": [1, -2, 4.1], "order": order}}
 
 
 @pytest.mark.parametrize(
@@ -184,11 +274,78 @@ WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
         ({"objective": STILL, "optimizer": {"name": "adam", "eps": 0.01}}, ["noise"], []),
         ({"objective": STILL, "optimizer": "amsgrad"}, ["noise"], []),
         ({"objective": STILL, "optimizer": "adam", "learning_rate": POWER}, ["rate", "noise"], ["rate"]),
+        ({"objective": passing("epochs"), "batch_size": 6}, ["noise"], []),
+        ({"objective": passing("epochs"), "batch_size": 4}, [], []),
+        ({"objective": passing("with_replacement"), "batch_size": 6}, [], []),
+        ({"objective": passing("epochs") | {"gradient_noise": "normal"}, "batch_size": 6}, [], []),
+        ({"domain": [0.3, 0.3]}, ["noise"], []),
     ],
 )
 def test_reasons(cell_of: Callable[..., Cell], changes: dict[str, Any], reasons: list[str], forbids: list[str]) -> None:
     """Limits, not what the run sees; Adam needs rate x curvature / eps below 38, here 0.1 / eps; AMSGrad unbounded data."""
     assert kinds(cell_of(**changes)) == (reasons, forbids)
+
+
+def drifting(drift: dict[str, Any], data: dict[str, Any] | str = "rademacher") -> dict[str, Any]:
+    named = {"name": data} if isinstance(data, str) else data
+    return {"objective": {"name": "quadratic", "data": named | {"drift": drift}}}
+
+
+TO_AND_FRO = {"name": "sine", "amplitude": 1.0, "period": 50}
+SLOWER_AND_SLOWER = {"name": "formula", "value": "0.1 * sin(log(n))"}
+AWAY = {"name": "linear", "speed": 1e-9}
+
+
+@pytest.mark.parametrize(
+    ("drift", "void"),
+    [
+        (TO_AND_FRO, ""),
+        ({"name": "power", "value": 1.0}, ""),
+        ({"name": "piecewise", "values": [0.0, 1e9], "until": [10**6]}, ""),
+        (SLOWER_AND_SLOWER, "the data drift to and fro, and no period is seen"),
+        (AWAY, "the data drift away without bound"),
+        ({"name": "formula", "value": "1e-9 * log(n)"}, "the data drift away without bound"),
+        ({"name": "formula", "value": "sin(n**1.01)", "limits": []}, "the data drift to and fro, and no period is seen"),
+    ],
+)
+@pytest.mark.parametrize("iterate", [0, 1])
+def test_steps_that_vanish_follow_data_that_never_rest(
+    cell_of: Callable[..., Cell], drift: dict[str, Any], void: str, iterate: int
+) -> None:
+    """A rate that tends to 0, and an average, bring iterates to rest only where what they follow has a limit, or a period."""
+    found = structure(cell_of(**drifting(drift), learning_rate=POWER, iterates=["last", "polyak"]), None, iterate)
+    assert found.void == void
+    assert bool(found.reasons) == (void == "")
+    assert "rate" in {reason.kind for reason in found.forbids}, "so that it is never said not to converge, either"
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (0.05, ["average"]),
+        (WAVE, ["average"]),
+        ({"name": "formula", "value": "0.1 + 0.05 * sin(log(n))"}, []),
+        ({"name": "formula", "value": "0.1 * gamma_of_n", "constants": {"gamma_of_n": 1.0}}, ["average"]),
+        ({"name": "formula", "value": "abs(sin(n**1.01)) / n**0.1 + 0.1 * (sin(n**2) + 1)"}, []),
+    ],
+)
+def test_averages_where_the_point_may_move(cell_of: Callable[..., Cell], rate: Any, expected: list[str]) -> None:
+    """On skewed data Adam's point depends on the rate, and so does the limit of its average: without a period there is none."""
+    cell = cell_of(learning_rate=rate, optimizer="adam", iterates=["last", "polyak"])
+    found = structure(cell, None, 1)
+    assert [reason.kind for reason in found.reasons] == expected
+    assert [reason.kind for reason in found.forbids][-1:] == ["average"]
+
+
+@pytest.mark.parametrize("rule", ["schedule_free_sgd", "schedule_free_adamw"])
+def test_own_average_of_a_rule(cell_of: Callable[..., Cell], rule: str) -> None:
+    """Its weight is (r + 1) / (n + r) at a constant rate, so that it forgets single iterates; y, the last one, does not."""
+    cell = cell_of(optimizer={"name": rule, "r": 2.0}, iterates=["last", "own"])
+    last, own = (structure(cell, None, iterate) for iterate in (0, 1))
+    assert last.reasons == ()
+    assert [reason.kind for reason in own.reasons] == ["average"]
+    n = np.arange(2049.0, 4097.0)
+    assert own.drive[2] == pytest.approx(math.log2((3.0 / (n + 2.0)).mean()), rel=1e-6)
 
 
 # Drive and regime
@@ -285,6 +442,46 @@ def test_what_theory_knows_of_the_limit(cell_of: Callable[..., Cell]) -> None:
     assert known_limit(cell_of()) == f"E|Θ − minimizer|² tends to {0.1 / 1.9:.4g}"
     assert known_limit(cell_of(learning_rate=POWER)) == "the iterates converge, since the learning rate tends to 0"
     assert known_limit(cell_of(optimizer="adam")) == ""
+    assert known_limit(cell_of(**drifting(AWAY), learning_rate=POWER)) == ""
+    heavy = {"gradient_noise": {"name": "student_t", "df": 1.5}}
+    assert known_limit(cell_of(objective=STILL | {"data": "rademacher"} | heavy, learning_rate=POWER)) == ""
+
+
+def test_what_leads_away_from_the_minimizer(cell_of: Callable[..., Cell]) -> None:
+    """Decay, a drift with another limit than 0, noise with another mean, clipping of skewed data."""
+    skewed = {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.3}}
+    clipped, decayed = {"name": "sgd", "clip_value": 0.5}, {"name": "sgd", "weight_decay": 0.1}
+    for changes, expected in (
+        ({"optimizer": decayed, **drifting(AWAY)}, ["weight decay", "the drift of the data"]),
+        (drifting({"name": "power", "value": 1.0}), []),
+        ({"objective": NOISY | {"gradient_noise": "normal"}, "optimizer": clipped}, []),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, ["the mean of the gradient noise"]),
+        ({"objective": skewed, "optimizer": clipped}, ["clipping"]),
+    ):
+        assert leads_elsewhere(cell_of(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "last"),
+    [
+        ({"objective": passing("once")}, "data are not independent: every pass has them in the same order"),
+        ({"objective": {"name": "quadratic", "data": {"name": "rademacher", "hold": 8}}}, "each is used 8 steps in a row"),
+        (drifting({"name": "power", "value": 1.0}), "data do not have one law: it drifts"),
+        ({"objective": NOISY | {"gradient_noise": "normal"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": "laplace"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": {"name": "uniform", "low": 0, "high": 1}}}, "and whose mean is not 0"),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, "and has no mean"),
+        ({"optimizer": {"name": "adam", "clip_norm": 1.0}}, "the gradient is clipped"),
+        ({"optimizer": {"name": "adamw"}}, "there is weight decay"),
+        ({"optimizer": {"name": "adam", "weight_decay": 0.1, "decay_form": "l2"}}, "there is weight decay"),
+        ({"domain": [-5, None]}, "every step is projected on a domain"),
+    ],
+)
+def test_what_the_theorem_does_not_know(cell_of: Callable[..., Cell], changes: dict[str, Any], last: str) -> None:
+    """Each part of a step beside the rule is told, and nothing else is."""
+    cell = cell_of(**{"optimizer": "adam"} | changes)
+    assert [departure.endswith(last) for departure in departures(cell)] == [True]
+    assert departures(cell_of(optimizer="adam", iterates=["last", "polyak"])) == []
 
 
 # Extents of paths without noise
@@ -343,6 +540,11 @@ HUGE = {"name": "quadratic", "data": {"name": "two_point", "low": -1e8, "high": 
         ({"learning_rate": 1.01, "start": 0.01, "objective": TINY}, {"escaped": 64}),
         ({"objective": HUGE, "escape_radius": 1.0}, {"escaped": 64}),
         ({"learning_rate": 2.0, "start": 1.0, "steps": 2000}, {"overflow": 64}),
+        ({"objective": STILL | {"gradient_noise": {"name": "normal", "std": 1e9}}, "learning_rate": 0.4}, {"finite": 64}),
+        ({"objective": STILL | {"gradient_noise": {"name": "cauchy", "scale": 1e7}}, "learning_rate": 0.4}, {"finite": 64}),
+        (drifting({"name": "sine", "amplitude": 1e9, "period": 7}, ONE), {"finite": 64}),
+        (drifting({"name": "piecewise", "values": [0.0, 1e9], "until": [700]}, ONE), {"finite": 64}),
+        (drifting({"name": "linear", "speed": 1e9}, ONE), {"escaped": 64}),
         ({"optimizer": {"name": "adam", "eps": 0.0}, "objective": STILL, "start": 0.5}, {"undefined": 64}),
     ],
 )

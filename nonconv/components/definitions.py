@@ -26,14 +26,23 @@ class OneOf(NamedTuple):
     kind: str
 
 
+class Later(NamedTuple):
+    """Annotation of a parameter that came after its component.
+
+    A resolved config has it only where it is not its default, so that results from before keep their bytes.
+    """
+
+
 class Written(NamedTuple):
     """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
 
-    needed: the variable that must be in it, with what it is for; empty if none must.
+    needed: the variable that must be in it, with what it is for; empty if none must. numbered: whether the variables are
+    these with a number, as theta1 and theta2.
     """
 
     variables: tuple[str, ...]
     needed: str = ""
+    numbered: bool = False
 
 
 class Chosen(NamedTuple):
@@ -238,6 +247,8 @@ class Optimizer(Component):
         weight_decay * theta, on lanes, and 0.0 by default.
     own, own_name: (per_step, state, theta) -> the iterate that the rule's paper evaluates, on lanes, and what it is called;
         per_step and state are those after the step. None where it is theta, at which gradients are taken.
+    own_weight: (parameters, n) -> array like n: with which weight that iterate, where it is an average, takes in the newest of
+        what it averages at step n, for rates that do not change. None: it is none, or that is not known.
     """
 
     state: type[Any]
@@ -254,6 +265,7 @@ class Optimizer(Component):
     decays: bool = False
     own: Callable[[Any, Any, Lanes], Lanes] | None = None
     own_name: str = ""
+    own_weight: Callable[[Parameters, Array], Array] | None = None
     form: "Callable[[Parameters], Optimizer | None]" = lambda parameters: None
     start: Callable[[Parameters], Any] = _default_start
     per_step: type[Any] = _Parameters
@@ -526,7 +538,8 @@ class Truth(NamedTuple):
 
     weight (targets, features), bias (targets,): E[y | x] = weight x + bias; of two classes, 0 and 1, that are the log odds
     of class 1. mean, variance, fourth (features,): moments of the features, the last two about the mean. noise: the variance
-    of y given x, which does not depend on x.
+    of y given x, which does not depend on x. reach (features,): how far a feature may be from its mean; None: any distance, or
+    not stated.
     """
 
     weight: Array
@@ -535,6 +548,7 @@ class Truth(NamedTuple):
     variance: Array
     fourth: Array
     noise: float = 0.0
+    reach: Array | None = None
 
 
 class Known(NamedTuple):
@@ -623,8 +637,11 @@ class Coupled(Component):
     minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
         of several the one of least length. None: none is ever known.
     starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
+    numbers: parameters -> how many numbers a vector of a data law has; None if there is one for each coordinate.
+    made: as of an Objective.
     degree: parameters -> 1 if the gradient of the loss is affine in the example (x, y), so that the mean example decides it;
         2 if it is a polynomial of degree 2, so that second moments do; None where more is needed.
+    convex: parameters -> whether the mean loss is convex, whatever the examples, so that its minimizer on a domain is found.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -641,6 +658,9 @@ class Coupled(Component):
     minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
     starts_at_zero: bool = False
     degree: Callable[[Parameters], int | None] = lambda parameters: None
+    convex: Callable[[Parameters], bool] = lambda parameters: False
+    numbers: Callable[[Parameters], int] | None = None
+    made: Callable[[Parameters], "Coupled"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Interval, Len
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, OneOf
+from nonconv.components.definitions import Complaint, Later, OneOf
 
 REQUIRED = object()
 """The default of a parameter that has none; None would not do, since it is a default."""
@@ -41,7 +41,7 @@ class Parameter:
     """One parameter, as it is read off an annotation.
 
     annotation: with all metadata. default: or REQUIRED. meaning: the text of its Doc. allowed: what values are, in words.
-    kind: the kind of component that it is, None for plain values.
+    kind: the kind of component that it is, None for plain values. later: whether it came after its component (Later).
     """
 
     name: str
@@ -50,6 +50,7 @@ class Parameter:
     meaning: str
     allowed: str
     kind: str | None
+    later: bool
 
     @property
     def required(self) -> bool:
@@ -72,7 +73,8 @@ def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
     _, metadata = bare(annotation)
     meaning = next((item.documentation for item in metadata if isinstance(item, Doc)), "")
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
-    return Parameter(name, annotation, default, meaning, allowed(annotation), kind)
+    later = any(isinstance(item, Later) for item in metadata)
+    return Parameter(name, annotation, default, meaning, allowed(annotation), kind, later)
 
 
 def bare(annotation: Any) -> tuple[Any, tuple[Any, ...]]:

@@ -32,7 +32,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Chosen, Complaint, Component, Decay, OneOf, Written
+from nonconv.components.definitions import Chosen, Complaint, Component, Decay, Later, OneOf, Written
 from nonconv.components.parameters import REQUIRED, Parameter, Part, Words, allowed, bare, parameters_of, without_none
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
@@ -74,7 +74,7 @@ def typed(annotation: Any, catalogue: Catalogue = BUILT_IN) -> Any:
     """
     core, metadata = bare(annotation)
     core = without_none(core)
-    kept = [item for item in metadata if not isinstance(item, Doc | OneOf | Words | Written)]
+    kept = [item for item in metadata if not isinstance(item, Doc | Later | OneOf | Words | Written)]
     kind = next((item.kind for item in metadata if isinstance(item, OneOf)), None)
     # Their types are unions with tags already.
     if any(isinstance(item, AsItIs) for item in metadata):
@@ -241,6 +241,8 @@ def _field(parameter: Parameter) -> Any:
     if parameter.default is None:
         # A factory does not show in the JSON Schema: null is not a value that may be written.
         default = {"default_factory": lambda: None, "validate_default": False}  # left out, which null does not say
+    if parameter.later:
+        default["exclude_if"] = lambda value: value == parameter.default
     return Field(description=parameter.meaning, json_schema_extra={k: v for k, v in extra.items() if v}, **default)
 
 
@@ -432,6 +434,9 @@ class Experiment:
     """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
 
     claim: Annotated[str, Doc("what the experiment is to show, in a sentence; printed, never computed with")] = ""
+    base: Annotated[
+        str | None, Doc("another config, relative to this one: its values, unless this one has others (config.files)")
+    ] = None
     plugins: Annotated[
         Any,
         Words("a Python file, or a list of files; or mappings of file, sha256"),
@@ -510,7 +515,8 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     Cached, since making one takes longer than validating with it.
     """
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
-    by_name = {p.name: p for p in parameters_of(Experiment)}
+    # Of a document that was read, the base is part already.
+    by_name = {p.name: p for p in parameters_of(Experiment) if p.name != "base"}
     fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
     files = BeforeValidator(_list_plugins, json_schema_input_type=_plugins_input_type(plugin))
     # The fields below differ from their annotations: a config may write them in several forms.
@@ -530,4 +536,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
 def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     """Make the JSON Schema of a config that can name these components."""
     schema = experiment_model(catalogue).model_json_schema()
+    base = next(p for p in parameters_of(Experiment) if p.name == "base")
+    schema["properties"] = {"base": {"type": "string", "description": base.meaning}} | schema["properties"]
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["base"]}]  # a base may have what is required
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

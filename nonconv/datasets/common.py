@@ -30,8 +30,10 @@ STANDARD: tuple[str, ...] = get_args(Standard)
 NORMAL, TWO_POINT, LAPLACE = 1, 2, 3
 FOURTH: dict[str, float] = {"uniform": 1.8, "normal": 3.0, "two_point": 1.0, "laplace": 6.0}
 """Their fourth moments."""
-BOUNDED = ("uniform", "two_point")
-"""Those that are bounded."""
+REACH: dict[str, float] = {"uniform": 3.0**0.5, "two_point": 1.0}
+"""The largest numbers of those that are bounded."""
+BOUNDED = tuple(REACH)
+"""Their names."""
 NoiseLaw = Annotated[
     Standard, Doc("the law of the e: uniform on [-sqrt 3, sqrt 3], -1 or 1, or normal or Laplace, which are unbounded")
 ]

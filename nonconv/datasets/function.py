@@ -134,7 +134,8 @@ def truth(h: Function) -> Truth | None:
         return None
     constant, slope = (*h.coefficients, 0.0)[:2]
     weight = np.full((1, h.inputs), float(slope))
-    return Truth(weight, np.array([float(constant)]), *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2)
+    reach = np.full(h.inputs, (h.high - h.low) / 2.0)
+    return Truth(weight, np.array([float(constant)]), *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2, reach)
 
 
 FUNCTION = Dataset(

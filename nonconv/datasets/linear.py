@@ -12,6 +12,7 @@ from nonconv.data.values import Value
 from nonconv.datasets.common import (
     BOUNDED,
     FOURTH,
+    REACH,
     STANDARD,
     WIDEST,
     HeldOut,
@@ -150,7 +151,8 @@ def truth(h: Linear) -> Truth:
     with np.errstate(divide="ignore", invalid="ignore"):
         weight, bias = weights(h)[None, :] / unit, np.array([h.bias]) / unit
     zero = np.zeros(h.inputs)
-    return Truth(weight, bias, zero, variance, FOURTH[h.features] * variance**2, 0.0 if classes else float(h.noise) ** 2)
+    reach = scale(h) * REACH[h.features] if h.features in BOUNDED else None
+    return Truth(weight, bias, zero, variance, FOURTH[h.features] * variance**2, 0.0 if classes else float(h.noise) ** 2, reach)
 
 
 LINEAR = Dataset(

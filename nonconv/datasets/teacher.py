@@ -216,7 +216,10 @@ def truth(h: Teacher) -> Truth | None:
     if classes_of(h) or h.hidden:
         return None
     weight, bias = network(h.seed, (h.inputs, h.outputs))
-    return Truth(weight.reshape(h.outputs, h.inputs), bias, *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2)
+    reach = np.full(h.inputs, (h.high - h.low) / 2.0)
+    return Truth(
+        weight.reshape(h.outputs, h.inputs), bias, *uniform_moments(h.low, h.high, h.inputs), float(h.noise) ** 2, reach
+    )
 
 
 TEACHER = Dataset(

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Dataset, Distribution, Known, Law, Limits
+from nonconv.components.definitions import Chosen, Coupled, Dataset, Distribution, Known, Law, Limits
 from nonconv.components.quantity import Asked
+from nonconv.datasets.vector import all_rows
 from nonconv.engine.deck import SHUFFLED
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
@@ -30,9 +31,11 @@ Bound = Callable[[Array], tuple[Array, Array]]
 """An a priori interval: from start points (dim, paths) to the least and the largest iterates that there can be."""
 
 
-def known(data: Dataset, h: Any, law: Law | None) -> Known:
-    """Return what is known of examples, h being their parameters as loaded, and law that of a vector."""
-    return Known(law, data.training(h), data.truth(h))
+def known(objective: Coupled, data: Dataset, h: Any, law: Law | None) -> Known:
+    """Return what is known of the examples of an objective, h being their parameters as loaded, and law that of a vector."""
+    # Where numbers are one for each coordinate their mean is enough.
+    rows = all_rows(data, h) if data.each and objective.numbers else data.training(h)
+    return Known(law, rows, data.truth(h))
 
 
 class Stopping(NamedTuple):
@@ -227,7 +230,7 @@ class Cell:
     def known(self) -> Known:
         """What is known exactly of the examples of an objective that couples coordinates."""
         data, of_data, _ = self.program.data
-        return known(data, of_data, self.law)
+        return known(self.program.objective.component, data, of_data, self.law)
 
     @property
     def claim(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Complaint, Optimizer, Scaling, Shown
+from nonconv.components.definitions import NEVER, UNKNOWN_SIZE, Complaint, Later, Optimizer, Scaling, Shown
 from nonconv.numerics.arithmetic import Array, Lanes, select
 from nonconv.optimizers.averages import Decaying, decay_at, is_number, lengthens, remainder, settled
 from nonconv.optimizers.dialects import Start, averaging, complain_about_start, correction
@@ -31,7 +31,9 @@ class Momentum(NamedTuple):
     nesterov: Annotated[bool, Doc("take the direction one momentum step ahead")] = False
     bias_correction: Annotated[bool, Doc("divide an ema by 1 - beta^n")] = False
     start: Annotated[Start, Doc("m before the first step: zero, or such that m_1 = g_1")] = "zero"
-    dampening: Annotated[float, Interval(ge=0, lt=1), Doc("a new gradient of a heavy ball has the weight 1 - dampening")] = 0.0
+    dampening: Annotated[
+        float, Interval(ge=0, lt=1), Later(), Doc("a new gradient of a heavy ball has the weight 1 - dampening")
+    ] = 0.0
 
 
 class MomentumState(NamedTuple):

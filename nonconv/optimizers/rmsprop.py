@@ -6,7 +6,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import Doc
 
-from nonconv.components.definitions import Complaint, Optimizer, Scaling, Shown, Squares
+from nonconv.components.definitions import Complaint, Later, Optimizer, Scaling, Shown, Squares
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.optimizers import momentum
 from nonconv.optimizers.averages import Decaying, decay_at, least, most
@@ -50,10 +50,12 @@ class Rmsprop(NamedTuple):
     eps_placement: Placement = "outside"
     bias_correction: Annotated[bool, Doc("divide v by 1 - beta2^n")] = False
     start: Annotated[Start, Doc("v before the first step: zero, or such that v_1 = g_1^2")] = "zero"
-    initial_accumulator: Annotated[float, Interval(ge=0), Doc("v_0, the average of squares before the first step")] = 0.0
-    centered: Annotated[bool, Doc("divide by deviations from the running average of gradients")] = False
-    momentum: Annotated[Decaying, Doc("decay of the buffer that directions are added to; 0 is none")] = 0.0
-    rate_in_buffer: Annotated[bool, Doc("multiply by the learning rate before a direction enters the buffer")] = False
+    initial_accumulator: Annotated[float, Interval(ge=0), Later(), Doc("v_0, the average of squares before the first step")] = (
+        0.0
+    )
+    centered: Annotated[bool, Later(), Doc("divide by deviations from the running average of gradients")] = False
+    momentum: Annotated[Decaying, Later(), Doc("decay of the buffer that directions are added to; 0 is none")] = 0.0
+    rate_in_buffer: Annotated[bool, Later(), Doc("multiply by the learning rate before a direction enters the buffer")] = False
 
 
 class RmspropState(NamedTuple):

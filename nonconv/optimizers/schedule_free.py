@@ -91,6 +91,11 @@ def sgd_own(c: ScheduleFreeSgdPerStep, s: ScheduleFreeSgdState, theta: Lanes) ->
     return theta - (1.0 - c.beta) * s.d
 
 
+def own_weight(h: "ScheduleFreeSgd | ScheduleFreeAdamw", n: Array) -> Array:
+    """Return c at steps n (steps,): the weight of z in x, at a constant rate about (r + 1) / n."""
+    return np.asarray((h.r + 1.0) / (h.r + n))
+
+
 SCHEDULE_FREE_SGD = Optimizer(
     name="schedule_free_sgd",
     parameters=ScheduleFreeSgd,
@@ -102,6 +107,7 @@ SCHEDULE_FREE_SGD = Optimizer(
     decays=True,
     own=sgd_own,
     own_name="average",
+    own_weight=own_weight,
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=NEVER,
@@ -195,6 +201,7 @@ SCHEDULE_FREE_ADAMW = Optimizer(
     decays=True,
     own=adamw_own,
     own_name="average",
+    own_weight=own_weight,
     relative_size=CONSTANT_SIZE,
     monotone=(),
     can_be_undefined=without_eps,

@@ -1,6 +1,7 @@
 """floors.csv, group_floors.csv and verdict.json: lower bounds that hold for every xi at once, and the verdict from them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nonconv.engine.causes import CAUSES
@@ -88,9 +89,16 @@ def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[
 def verdict_of(cell: Cell, tally: Tally, iterate: int = 0) -> Verdict:
     """Judge a tally: does the iterate converge, diverge, or neither? iterate: its number; tally: as that one sees it."""
     labels = tuple(xi.label for xi in cell.xi)
-    known, followed = structure(cell, _last_iterate(cell, tally), iterate), trends(cell.program.plan, labels)
+    at = _last_iterate(cell, tally)
+    known, followed = structure(cell, at, iterate), trends(cell.program.plan, labels)
+    leaving = _may_return(cell, structure(cell, at) if iterate else known)
     withheld, infinite = trend_reasons(cell, tally), infinite_floors(cell, tally)
-    return _judge(cell, tally, known, followed, tally.trends, withheld, infinite, tally.coordinates)
+    seen = _observed(cell, tally, known, leaving, followed, tally.trends)
+    if iterate:
+        # An average of iterates that are far away may be near, unless its own squares leave the range of doubles as well.
+        beyond = tally.paths - int(tally.trends.n)
+        seen = replace(seen, left=min(seen.left, max(_count(tally, "overflow"), beyond - seen.undefined)))
+    return judge(replace(seen, withheld=withheld, infinite=infinite, coordinates=tally.coordinates))
 
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
@@ -98,41 +106,27 @@ def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
     return tally.last_iterate.joined[0] if cell.learns else None
 
 
-def _judge(
-    cell: Cell,
-    tally: Tally,
-    known: Structure,
-    followed: list[Trend],
-    of_paths: CoMoments,
-    withheld: Mapping[Trend, str],
-    infinite: Mapping[str, str],
-    coordinates: Array | None = None,
-) -> Verdict:
-    """Judge trends of paths. followed: the trends; of_paths: their means and covariances; withheld: why some lack intervals;
-    infinite: why some floors are.
-
-    coordinates: floors coordinate by coordinate, where they may be rounding errors.
-    """
-    counts = dict(zip(OUTCOMES, tally.outcomes.tolist(), strict=True))
-    return judge(
-        Observed(
-            plan=cell.program.plan,
-            steps=cell.program.steps,
-            paths=tally.paths,
-            left=counts["overflow"] + counts["escaped"],
-            leaving=_may_return(cell, known),
-            random=not cell.deterministic,
-            trends=followed,
-            moments=of_paths,
-            undefined=counts["undefined"],
-            causes=told_causes(cause_counts(tally)),
-            structure=known,
-            whole=tally.whole,
-            withheld=withheld,
-            infinite=infinite,
-            coordinates=coordinates,
-        )
+def _observed(cell: Cell, tally: Tally, known: Structure, leaving: str, followed: list[Trend], of_paths: CoMoments) -> Observed:
+    """Return what a verdict rests on. followed: the trends; of_paths: their means and covariances; leaving: see Observed."""
+    return Observed(
+        plan=cell.program.plan,
+        steps=cell.program.steps,
+        paths=tally.paths,
+        left=_count(tally, "overflow") + _count(tally, "escaped"),
+        leaving=leaving,
+        random=not cell.deterministic,
+        trends=followed,
+        moments=of_paths,
+        undefined=_count(tally, "undefined"),
+        causes=told_causes(cause_counts(tally)),
+        structure=known,
+        whole=tally.whole,
     )
+
+
+def _count(tally: Tally, outcome: str) -> int:
+    """Return how many paths have an outcome."""
+    return int(tally.outcomes[OUTCOMES.index(outcome)])
 
 
 def cause_counts(tally: Tally) -> dict[str, int]:
@@ -212,7 +206,8 @@ def _group_documents(cell: Cell, tally: Tally) -> dict[str, Any]:
     known = structure(cell, _last_iterate(cell, tally)) if groups else Structure()
     for k, group in enumerate(groups):
         assert tally.group_trends is not None
-        verdict = _judge(cell, tally, known, own, _select_group(tally.group_trends, k, len(own)), {}, {})
+        of_group = _select_group(tally.group_trends, k, len(own))
+        verdict = judge(_observed(cell, tally, known, _may_return(cell, known), own, of_group))
         floors = _last_floors(cell, _group_rows(cell, tally, k))
         found[group.name] = {"coordinates": group.last - group.first, **as_dict(verdict), "floors": floors}
     return found

@@ -5,7 +5,7 @@ What several of them need, as errors and floors, is a property of `MeasuredBlock
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from nonconv.statistics.comoments import CoMoments, comoments
 from nonconv.statistics.floors import ROUNDING_VARIANCE, by_coordinate, last_floors, measured
 from nonconv.statistics.parts import FirstFailure, FirstPaths
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, Trend, followed, trends
-from nonconv.theory.moments import keeps_moments
+from nonconv.theory.moments import is_bounded, is_confined, keeps_moments, law_of
 
 MSE_PREFIX = "mse: "
 """Begins the name of an error among what paths end with; the label of its xi follows."""
@@ -33,6 +33,8 @@ ENDS_OF_DOMAIN = ("at_low", "at_high")
 """Where a path can be on its domain, beside its outcome."""
 ESCAPE_UNITS = 1e6
 """A path that is so many times the problem's own unit away, and still going, has escaped."""
+MOST_SHIFTS = 2**12
+"""Steps at which the size of a drift is looked at."""
 ESCAPE_GROWTH = 1.5
 """How many times further than at half of the run a path is that is still going: 1.41 for a random walk."""
 BOUND_ULPS = 4
@@ -366,15 +368,35 @@ def _reference(cell: Cell, block: Block) -> Array:
 
 
 def _unit(cell: Cell, block: Block) -> Array:
-    """Return the length that distances of each path are compared with, (paths,): of its start and of the data.
+    """Return the length that distances of each path are compared with, (paths,): of its start, of the data, and what is added.
 
     It is the distance of the start from the minimizer, or its size, and the length of the data; 1 where neither has one.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         away = block.start if cell.minimizer is None else block.start - _reference(cell, block)
         unit = np.abs(away).max(axis=0)
-        unit = np.maximum(unit, cell.length)
+        unit = np.maximum(unit, max(cell.length, _added_length(cell)))
     return np.where(unit > 0.0, unit, 1.0)
+
+
+def _jumps(cell: Cell) -> bool:
+    """Return whether data, or noise of the gradient, without a mean are passed on."""
+    noise = law_of(cell, "noise")
+    of_data = cell.law is not None and not cell.law.has_mean and not keeps_moments(cell)
+    return of_data or (noise is not None and not noise.has_mean and not is_bounded(cell) and not is_confined(cell))
+
+
+@lru_cache(maxsize=8)
+def _added_length(cell: Cell) -> float:
+    """Return the size of what is added to gradients and to data, as far as it is bounded in the long run."""
+    noise, drift, found = law_of(cell, "noise"), cell.program.supply.drift, 0.0
+    if noise is not None:
+        lengths = np.concatenate([noise.length, np.abs(noise.middle)])
+        found = float(np.max(lengths, where=np.isfinite(lengths), initial=0.0))
+    if drift is not None and cell.drift is not None and not np.isinf(cell.drift).any():
+        steps = cell.program.steps
+        found = max(found, float(np.abs(drift(np.unique(np.linspace(1.0, steps, min(steps, MOST_SHIFTS)).round()))).max()))
+    return found
 
 
 def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
@@ -388,7 +410,7 @@ def _escaped(cell: Cell, block: Block, unit: Array) -> NDArray[np.bool_]:
         from_here = np.abs(last - _reference(cell, block)).max(axis=0)
         if cell.escape_radius is not None:
             return np.asarray((np.abs(last - block.start).max(axis=0) > cell.escape_radius) & (from_here > cell.escape_radius))
-        if cell.law is not None and not cell.law.has_mean and not keeps_moments(cell):
+        if _jumps(cell):
             return np.zeros(len(unit), dtype=np.bool_)
         then = np.abs(half - _reference(cell, block)).max(axis=0)
         return np.asarray((from_here > ESCAPE_UNITS * unit) & (from_here > ESCAPE_GROWTH * then))

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from nonconv.config.document import AS_NUMBER, Document, read
+from nonconv.config.document import AS_NUMBER, Document
+from nonconv.config.files import read
 from nonconv.config.plugins import load_named
 from nonconv.experiment.binding import make_cell
 from nonconv.experiment.cell import Cell

@@ -29,6 +29,21 @@ def departures(cell: Cell) -> list[str]:
     return [*own, *_find_step_departures(cell)]
 
 
+def leads_elsewhere(cell: Cell) -> list[str]:
+    """Return what may lead iterates away from the minimizer, which is that of the mean loss alone, on the domain."""
+    parts, noise, law, drift = cell.program.parts, cell.program.noise, cell.law, cell.drift
+    found = []
+    if parts.clip_value or parts.clip_norm:
+        found += [] if law is not None and law.symmetric else ["clipping"]
+    if parts.l2 or parts.decay or parts.pull:
+        found.append("weight decay")
+    if noise is not None and not np.all(noise.component.law(noise.parameters, cell.program.dim).mean == 0.0):
+        found.append("the mean of the gradient noise")
+    if drift is not None and (drift.low, drift.high) != (0.0, 0.0):
+        found.append("the drift of the data")
+    return found
+
+
 def _find_network_departures(cell: Cell) -> list[str]:
     """Return the violated assumptions about the loss, the penalty and the data of a network."""
     p, found = cell.program, []
@@ -60,7 +75,10 @@ def _find_step_departures(cell: Cell) -> list[str]:
     if parts.drift:
         found.append(f"{what} do not have one law: it drifts")
     if parts.noise:
-        found.append("the gradient has noise of its own, which does not come from the data")
+        assert cell.program.noise is not None
+        mean = cell.program.noise.component.law(cell.program.noise.parameters, cell.program.dim).mean
+        shift = ", and has no mean" if np.isnan(mean).any() else ", and whose mean is not 0" if np.any(mean) else ""
+        found.append(f"the gradient has noise of its own, which does not come from the data{shift}")
     if parts.clip_value or parts.clip_norm:
         found.append("the gradient is clipped")
     if parts.l2 or parts.decay or parts.pull:

@@ -141,6 +141,19 @@ def curvature(cell: Cell) -> tuple[float, float] | None:
     return float(values[-1] + h.weight_decay), max(float(v @ square @ v - values[-1] ** 2), 0.0)
 
 
+def steepest(cell: Cell) -> float:
+    """Return the largest second derivative that the squared loss of any example has; inf where there is none, or not known."""
+    objective, h, _ = cell.program.objective
+    if objective is not LINEAR_MODEL or h.loss != "squared":
+        return math.inf
+    known, bias = cell.known, float(h.intercept)
+    if known.rows is not None:
+        return float(np.square(known.rows[0]).sum(axis=0).max()) + bias + float(h.weight_decay)
+    if known.truth is None or known.truth.reach is None:
+        return math.inf
+    return float(np.square(np.abs(known.truth.mean) + known.truth.reach).sum()) + bias + float(h.weight_decay)
+
+
 def growth_of(step: Array) -> float:
     """Return the largest eigenvalue of a map of second moments; it is real, since the map keeps matrices positive."""
     return float(np.abs(np.linalg.eigvals(step)).max())

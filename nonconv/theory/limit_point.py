@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import Coupled, Layers
+from nonconv.components.definitions import Coupled, Law, Layers
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.expectation import Marginal, expectation, first_nodes, marginal
 from nonconv.experiment.minima import Minima, Minimum, find_minima
@@ -16,6 +16,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.rng import key, uniforms
 from nonconv.theory import least_squares
 from nonconv.theory.modes import curvatures
+from nonconv.theory.moments import law_of
 
 MOST_COORDINATES = 64
 """Coordinates of a separable objective that are looked at; the others are alike but for their constants."""
@@ -34,6 +35,8 @@ RAREST = np.array([0.0, 0.5 - 2.0**-52, 0.5, 1.0 - 2.0**-52])
 """Uniforms at which the largest values of a law are drawn."""
 NEAR = 1e-4
 """Distance of a difference quotient, relative to the scale of the problem."""
+SHIFTS = 17
+"""Drifts that are tried between the ends of an oscillation."""
 POWER_STEPS = 30
 """Steps of the power method; its eigenvalue is then within a few percent, from below."""
 
@@ -55,18 +58,30 @@ class LimitPoint(NamedTuple):
 
 def limit_point(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit. theta: a last iterate (dim,), of a network only."""
-    here, noise, drift = _of_data(cell, theta), cell.program.noise, cell.drift
+    here, noise, drift = _of_data(cell, theta), law_of(cell, "noise"), cell.drift
+    if here.pinned:
+        return here
     if drift is not None and not np.all(np.isfinite(drift)):
-        return here._replace(noise="unknown", pinned=False)
-    shrinks = cell.program.modifiers.l2 is not None or cell.program.modifiers.decay is not None
-    if here.noise == "vanishes" and shrinks and (cell.minimizer is None or np.any(cell.minimizer)):
-        here = here._replace(noise="unknown")  # decay keeps iterates away from where the noise vanishes
-    coupled = cell.program.learning is not None
-    if here.noise == "vanishes" and coupled and cell.program.domain is not None and cell.minimizer is None:
-        here = here._replace(noise="unknown")  # the domain may not hold that point
-    own = noise is not None and not noise.component.law(noise.parameters, cell.program.dim).constant
+        return here._replace(noise="unknown")
+    if here.noise == "vanishes" and _is_moved(cell, noise):
+        here = here._replace(noise="unknown")
+    own = noise is not None and not noise.constant
     moving = drift is not None and drift.low < drift.high
-    return here._replace(noise="persists", pinned=False) if own or moving else here
+    return here._replace(noise="persists") if own or moving else here
+
+
+def _is_moved(cell: Cell, noise: Law | None) -> bool:
+    """Return whether something may keep iterates away from the point at which the gradient of the data has no noise.
+
+    noise: the law of what is added to gradients.
+    """
+    p = cell.program
+    decays = p.modifiers.l2 is not None or p.modifiers.decay is not None
+    drawn = decays and (cell.minimizer is None or bool(np.any(cell.minimizer)))
+    outside = p.learning is not None and p.domain is not None and cell.minimizer is None
+    shifted = cell.drift is not None and any(cell.drift)
+    pushed = noise is not None and not (noise.has_mean and not np.any(noise.mean))
+    return drawn or outside or shifted or pushed
 
 
 @lru_cache(maxsize=8)
@@ -78,11 +93,12 @@ def is_pinned(cell: Cell) -> bool:
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
+    constant = _is_full_batch(cell) or (cell.law is not None and cell.law.constant)
     if everywhere is not None and cell.law is not None and (cell.program.domain is None or cell.program.learning):
-        return LimitPoint("none" if cell.law.constant else "persists", float(np.max(everywhere)))
+        return LimitPoint("none" if constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
         return _of_coupled(cell, theta)
-    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, cell.law.constant)
+    return LimitPoint("unknown") if cell.law is None else _of_separable(cell, constant)
 
 
 def _of_coupled(cell: Cell, theta: Array | None) -> LimitPoint:
@@ -90,6 +106,8 @@ def _of_coupled(cell: Cell, theta: Array | None) -> LimitPoint:
     examples = _draw_examples(cell)
     noise = _noise_of_network(cell, *examples)
     known = least_squares.curvature(cell)
+    if known is not None and noise == "none":
+        return LimitPoint(noise, known[0])  # the mean gradient of a batch, whatever each example says
     if known is not None:
         return LimitPoint(noise, *known, least_squares.growth(cell))
     # Elsewhere nothing rests on it, and it takes time.
@@ -106,12 +124,36 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
     minima = _minima_of(cell)
     if not all(minima):
         return LimitPoint("none" if constant else "unknown")
+    of_each = [[_at_minimum(cell, j, at) for one in minima[j] for at in {one.low, one.high}] for j in _chosen(cell)]
+    found = [point for own in of_each for point in own]
     # The coordinate and the minimum where stability is hardest.
-    found = [_at_minimum(cell, j, at) for j in _chosen(cell) for one in minima[j] for at in {one.low, one.high}]
     unknown = next((point for point in found if point.curvature is None), None)
     worst = unknown or max(found, key=lambda point: point.curvature or 0.0)
-    noise: Noise = "none" if constant else _combine([point.noise for point in found])
+    if constant:  # so is the mean gradient of a batch, whatever each datum says
+        return worst._replace(noise="none", spread=0.0, pinned=all(point.pinned for point in found))
+    # Noise that stays in one coordinate stays.
+    noises = [_combine([point.noise for point in own]) for own in of_each]
+    noise: Noise = "persists" if "persists" in noises else _combine(noises)
     return worst._replace(noise=noise, pinned=all(point.pinned for point in found))
+
+
+def steepest(cell: Cell) -> float:
+    """Return the largest second derivative that any datum has near the limit; inf where it is not known."""
+    if cell.program.learning:
+        return least_squares.steepest(cell)
+    if cell.law is None:
+        return math.inf
+    minima, found = _minima_of(cell), [0.0]
+    for j in _chosen(cell):
+        law = marginal(cell.program.data, cell.program.dim, j, cell.law)
+        x = np.concatenate([_values(cell, j, law), law.sample(RAREST)])
+        if not (law.bounded and minima[j]):
+            return math.inf
+        for at in {end for one in minima[j] for end in (one.low, one.high)}:
+            step = NEAR * _scale(cell, j)
+            quotients = (_gradients(cell, j, at + step, x) - _gradients(cell, j, at - step, x)) / (2.0 * step)
+            found.append(float(np.abs(quotients).max()))
+    return max(found) if np.isfinite(found).all() else math.inf
 
 
 def coordinate_curvatures(cell: Cell, coordinates: Sequence[int]) -> Array | None:
@@ -211,10 +253,18 @@ def _at_minimum(cell: Cell, j: int, at: float) -> LimitPoint:
 def _leads_outward(cell: Cell, j: int, at: float, law: Marginal) -> bool:
     """Return whether no gradient leads back from the end of the domain that a minimum is; weight decay might."""
     domain, modifiers = cell.program.domain, cell.program.modifiers
-    if domain is None or modifiers.l2 or modifiers.decay:
+    if domain is None:
         return False
-    # The rarest values that are ever drawn, too.
-    here = _gradients(cell, j, at, np.concatenate([_values(cell, j, law), law.sample(RAREST)]))
+    if domain[0][j] == domain[1][j]:
+        return True
+    if modifiers.l2 or modifiers.decay or (cell.drift is not None and not np.isfinite(cell.drift).all()):
+        return False
+    # The rarest values that are ever drawn, too, with what is added to them and to their gradients.
+    x = np.concatenate([_values(cell, j, law), law.sample(RAREST)])
+    drift = np.zeros(1) if cell.drift is None else np.linspace(*cell.drift, SHIFTS)
+    noise = law_of(cell, "noise")
+    added = np.zeros((1, 1)) if noise is None else np.array([[noise.low[j]], [noise.high[j]]])
+    here = (_gradients(cell, j, at, (x + drift[:, None]).ravel()) + added).ravel()
     outward = [sign * here for end, sign in ((domain[0][j], 1.0), (domain[1][j], -1.0)) if at == end]
     return any(bool(np.all(slopes >= 0.0) and np.any(slopes > 0.0)) for slopes in outward)
 
@@ -268,7 +318,7 @@ def has_unbounded_slope(cell: Cell) -> bool:
     return False
 
 
-def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
+def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:  # noqa: PLR0911  # one for each thing that is known
     """Return whether the gradient of a network stays noisy: labels have noise, or no network of this shape fits them all.
 
     x (features, n), y (targets, n): examples as drawn in training.
@@ -282,6 +332,8 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
     if cell.minimizer is not None or (network.minimizer is not None and cell.known.rows is not None):
         return _noise_at(cell, x, y)
+    if dataset.each is not None:
+        return "unknown"  # the gradient may have no noise at a minimum, which is not known
     source = dataset.source(of_data)
     if dataset.label_noise(of_data) == "none" and source is not None and network.represents(h, source):
         return "vanishes"
@@ -306,13 +358,15 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
         sizes = [float(np.abs(_each_gradient(cell, k * minimizer, x[:, part], y[:, part])).max()) for k in (1.0, 0.0, 2.0)]
         here, around = max(here, sizes[0]), max(around, *sizes[1:])
     quiet = here <= NEGLIGIBLE * around
+    if quiet and rows is None and dataset.each is not None:
+        return "unknown"
     # A law may have rare examples that were not drawn.
     return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
 
 def _is_full_batch(cell: Cell) -> bool:
-    """Return whether each batch holds every row of a table, so that nothing in it is random."""
-    rows = cell.program.supply.rows
+    """Return whether each batch holds every row of a table, or value of a law, so that its mean gradient is not random."""
+    rows = cell.program.supply.rows if cell.program.supply.order != "with_replacement" else 0
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)
 
 

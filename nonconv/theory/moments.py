@@ -195,6 +195,8 @@ def growth(cell: Cell) -> Growth:
     """Return how the gradients of a cell grow with far data."""
     if cell.program.objective.component is QUADRATIC or cell.law is None:
         return Growth(1.0, superlinear=False)
+    if getattr(cell.program.objective.component, "numbers", None):  # a gradient of any form
+        return Growth(1.0, superlinear=True)
     with np.errstate(all="ignore"):
         powers = [_growth_of(cell, j) for j in range(min(cell.program.dim, MOST_COORDINATES))]
     in_x, in_theta = (max(found) for found in zip(*powers, strict=True))

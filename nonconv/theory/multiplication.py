@@ -139,10 +139,12 @@ def _of_coupled(cell: Cell, rate: float, batch: float) -> Multiplied | None:
         h = curvatures[:, 0, 0]
         central = np.array([float(((h - h.mean()) ** k).mean()) for k in (2, 3, 4)])
         return _factors(rate, batch, float(h.mean()), central, *typical)
-    mean, squares = steps.mean(axis=0), np.eye(p.dim)
+    mean, squares, flat = steps.mean(axis=0), np.eye(p.dim), steps.reshape(len(steps), -1)
+    # E A_ij A_lk as one matrix product, with the indices i, l before j, k: the map of second moments of a datum alone.
+    products = (flat.T @ flat / len(steps)).reshape((p.dim,) * 4).transpose(0, 2, 1, 3).reshape(p.dim**2, p.dim**2)
     for _ in range(POWER_STEPS):
         squares /= np.trace(squares)
-        alone = np.einsum("nij,jk,nlk->il", steps, squares, steps, optimize=True) / len(steps)
+        alone = (products @ squares.ravel()).reshape(p.dim, p.dim)
         # Two data of a batch are the same with probability 1 / batch.
         squares = alone / batch + (1.0 - 1.0 / batch) * mean @ squares @ mean.T
     return Multiplied(float(np.trace(squares)), math.nan, *typical)

@@ -13,9 +13,9 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point
+from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point, steepest
 from nonconv.theory.modes import modes
-from nonconv.theory.moments import power_of_size
+from nonconv.theory.moments import law_of, power_of_size
 from nonconv.theory.predictions import predictions
 
 MOST_STEPS = 2**16
@@ -70,11 +70,14 @@ def _of_last(cell: Cell, theta: Array | None) -> Structure:
         reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
     if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
         void = ""
+    wandering = _wandering(cell)
+    if wandering:
+        reasons = []
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=unknown or vague or void,
+        void=unknown or vague or wandering or void,
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -93,20 +96,54 @@ def of_average(cell: Cell, known: Structure, number: int) -> Structure:
     An average whose weights tend to 0, with an infinite sum as they do for means, forgets every single iterate: its noise may
     vanish though that of the iterates stays. Where the weights stay, so does the noise.
     """
-    averages = cell.program.averages
     plain = replace(known, contracting=False, scale=(), relaxation=math.nan)
-    if number >= len(averages):
-        return plain
-    weight = averages[number].weight
-    if weight(np.array([FAR]))[0] > VANISHING:
+    weight = _weight(cell, number)
+    if weight is None or weight(np.array([FAR]))[0] > VANISHING:
         return plain
     reason = Reason("average", "the average gives each new iterate a weight that tends to 0")
+    restless = _unknown_limits(cell) or _wandering(cell) or _oscillating(cell)
+    if restless:
+        # The point around which iterates move may do so for ever, and what their average makes of that is not known.
+        return replace(plain, reasons=(), forbids=(*known.forbids, reason), void=restless)
     drive = tuple(math.log2(max(float(weight(_steps_of(span)).mean()), TINY)) for span in cell.program.plan.spans)
     # What changes of the schedules changes the iterates, whose average may settle all the same.
     reasons, forbids = (*known.reasons, reason), (*known.forbids, reason)
     last = cell.program.plan.spans[-1] if cell.program.plan.spans else None
     anew = last is not None and bool(weight(np.array([last.first + 1.0]))[0] == 1.0)
     return replace(plain, reasons=reasons, forbids=forbids, drive=drive, irregular="", void="", regime_steps=0, anew=anew)
+
+
+def _wandering(cell: Cell) -> str:
+    """Say why iterates whose steps vanish, or their averages, may follow the data for ever; empty if they settle.
+
+    An oscillation with a period averages out as steps vanish. One that slows down, as sin(log n), does not.
+    """
+    drift = cell.drift
+    if drift is None:
+        return ""
+    if np.isnan(drift).any():
+        return "the limit of the drift is not known"
+    if not np.isfinite(drift).all():
+        return "the data drift away without bound"
+    return "the data drift to and fro, and no period is seen" if drift.low < drift.high and cell.period == 0 else ""
+
+
+def _oscillating(cell: Cell) -> str:
+    """Say which schedule oscillates without a period, as a rate of 1 + sin(log n); empty if none does."""
+    schedules = {"learning rate": cell.learning_rate.limits, "batch size": cell.batch_size.limits}
+    names = [name for name, limits in schedules.items() if limits.low < limits.high and cell.period == 0]
+    return f"the {' and the '.join(names)} oscillate{'s' if len(names) == 1 else ''}, and no period is seen" if names else ""
+
+
+def _weight(cell: Cell, number: int) -> Callable[[Array], Array] | None:
+    """Return the weight with which an average, or the optimizer's own iterate, takes the newest one in, as a function of steps.
+
+    None where the optimizer does not say. number: of the average; that of its own iterate comes after all others.
+    """
+    averages, (rule, h, _) = cell.program.averages, cell.program.optimizer
+    if number < len(averages):
+        return averages[number].weight
+    return partial(rule.own_weight, h) if rule.own_weight else None
 
 
 def _unknown_limits(cell: Cell) -> str:
@@ -173,11 +210,21 @@ def _contracts(cell: Cell, here: LimitPoint) -> bool:
         return True
     if here.noise != "vanishes" or here.curvature is None:
         return False
+    if not _is_fresh(cell):
+        # Data that come again multiply distances by the same factors: only one that never expands is known to shrink.
+        modifiers = cell.program.modifiers
+        most_curved = steepest(cell) + (modifiers.l2 or 0.0) + (modifiers.decay or 0.0)
+        return cell.program.optimizer.component is SGD and cell.learning_rate.limits.high * most_curved <= 2.0
     if here.growth is not None and cell.program.optimizer.component is SGD:
         return here.growth < 1.0 + ROUNDED
     square = here.curvature * here.curvature + here.spread / _least_batch(cell)
     most = 2.0 if cell.program.optimizer.component is SGD else 1.0
     return cell.learning_rate.limits.high * _gain(cell) * square < most * here.curvature
+
+
+def _is_fresh(cell: Cell) -> bool:
+    """Return whether each step draws its data anew, whatever was drawn before."""
+    return cell.program.supply.hold == 1 and cell.program.supply.order == "with_replacement"
 
 
 def _gain(cell: Cell) -> float:
@@ -218,7 +265,7 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     most = math.inf if rate == 0 else _most_stable(cell)
     # A rate that is not finite is not known, or grows without bound.
     wild = not math.isfinite(rate) or (most == math.inf and rate > 0 and here.curvature == math.inf)
-    if most is None or wild or (here.curvature is None and 0 < most < math.inf):
+    if most is None or wild or (here.curvature is None and 0 < most < math.inf) or _is_held_off(cell):
         return None, ""
     if most == 0:
         without = " with eps 0" if hasattr(h, "eps") else ""
@@ -235,9 +282,15 @@ def _stability(cell: Cell, here: LimitPoint) -> tuple[bool | None, str]:
     growth = (1.0 - product) * (1.0 - product) + rate * rate * here.spread / _least_batch(cell)
     if here.growth is not None:
         growth = here.growth - ROUNDED  # features that are linearly dependent give 1, for what they do not see never changes
-    if rule is SGD and here.spread > 0 and growth >= 1:
+    if rule is SGD and here.spread > 0 and growth >= 1 and _is_fresh(cell):
         return False, f"the mean square grows near the minimum, by {growth - 1:.2g} of itself per step"
     return True, ""
+
+
+def _is_held_off(cell: Cell) -> bool:
+    """Return whether decoupled decay keeps a rule that divides where gradients do not vanish, so that they keep their size."""
+    away = cell.minimizer is None or bool(np.any(cell.minimizer))
+    return cell.program.modifiers.decay is not None and away and power_of_size(cell) != 1
 
 
 def _steps_of(span: Span) -> Array:
@@ -383,7 +436,9 @@ def known_limit(cell: Cell) -> str:
         return f"E|Θ − minimizer|² tends to {known.value:.4g}"
     if cell.law is None or modes(cell) is None:
         return ""
-    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance
+    noise = law_of(cell, "noise")
+    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance and not _wandering(cell)
+    calming = calming and (noise is None or noise.has_variance)
     if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
     return ""
