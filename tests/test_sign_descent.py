@@ -133,6 +133,8 @@ def test_a_lattice_need_not_hold_the_middle(configured: Configured) -> None:
 def test_the_lattice_is_what_runs_show(configured: Configured) -> None:
     """Errors and twins, and files that hold them; beside a spacing a third larger, whose plateau is another."""
     cell = configured()
+    on = lattice(cell)
+    assert on is not None
     tally = tally_of(cell)
     exact = np.array([predicted_errors(cell)[xi.label] for xi in cell.xi])
     seen = estimate(tally.errors)
@@ -144,6 +146,19 @@ def test_the_lattice_is_what_runs_show(configured: Configured) -> None:
     measured = Estimate(*(field[mine] for field in estimate(tally.floors)))
     assert distance(measured, twins).max() < WIDTH
     assert distance(measured, twins * 4.0 / 3.0).max() > WIDTH
+    # E|theta_{m+k} - theta_m|^2 = V_{m+k} + V_m - 2 (1 - g)^k V_m; a gap is a fourth of it.
+    gaps = [
+        (k, row) for k, row in enumerate(rows(cell.program.plan)) if row.floor == "cauchy" and row.lag > 1
+    ]  # one step is of one size
+    first, lag = (
+        np.array(steps, dtype=float) for steps in zip(*((row.step - row.lag, row.lag) for _, row in gaps), strict=True)
+    )
+    later, begin = on.square(first + lag)[0], on.square(first)[0]
+    between = later + begin - 2.0 * (1.0 - 0.125) ** lag * begin
+    measured = Estimate(*(field[[k for k, _ in gaps]] for field in estimate(tally.floors)))
+    assert distance(measured, between / 4.0).max() < WIDTH
+    assert distance(measured, between / 3.0).max() > WIDTH
+    assert between[-1] == pytest.approx(0.125 * (1.0 - (1.0 - 0.125) ** lag[-1]))
     assert theory_csv(cell, [predicted_errors(cell)]).startswith(b"step,xi,mse\n1,minimizer,")
 
 

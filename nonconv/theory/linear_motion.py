@@ -149,7 +149,7 @@ def _follow(cell: Cell, at: Direction, steps: Steps, done: int, iterate: int) ->
 
     Before step `done` + 1 its variance is at.square, and of means nothing is said unless that is the first step.
     """
-    seen, weights = _observed(cell, iterate), _weights_of_average(cell, iterate)
+    seen, weights = _observed(cell, iterate), weights_of_average(cell, iterate)
     mean, covariance = np.zeros(NUMBERS), np.zeros((NUMBERS, NUMBERS))
     mean[[T, A]] = at.mean
     covariance[np.ix_([T, A], [T, A])] = at.square
@@ -171,7 +171,7 @@ def _observed(cell: Cell, iterate: int) -> Array:
     return row
 
 
-def _weights_of_average(cell: Cell, iterate: int) -> Weights:
+def weights_of_average(cell: Cell, iterate: int) -> Weights:
     """Return the weights of an iterate that is an average; those of none elsewhere."""
     averages = cell.program.averages
     return averages[iterate - 1].weight if 0 < iterate <= len(averages) else np.zeros_like
@@ -187,7 +187,7 @@ def _moves(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
 def _move(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
     """Return how the rule moves at steps n (steps,), given the batch mean in use."""
     p = cell.program
-    rule, rate = _rule(cell, n), p.learning_rate(n)
+    rule, rate = rule_at(cell, n), p.learning_rate(n)
     decay, l2 = p.modifiers.decay or 0.0, p.modifiers.l2 or 0.0
     if p.parts.pull:
         decay, l2 = 0.0, decay
@@ -206,7 +206,7 @@ def _move(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
     return Moves(maps, force, spread[:, :, None] * spread[:, None, :] * at.noise)
 
 
-def _rule(cell: Cell, n: Array) -> Rule:
+def rule_at(cell: Cell, n: Array) -> Rule:
     """Return the coefficients of the rule at steps n (steps,)."""
     rule, h, _ = cell.program.optimizer
     rate, zero = cell.program.learning_rate(n), np.zeros_like(n)
@@ -237,7 +237,7 @@ def _shares(cell: Cell) -> Array:
 
 def _of_one_shuffle(cell: Cell, at: Direction, steps: Steps, done: int, iterate: int) -> Array:
     """Return the variance (steps,) that rows shuffled once give an iterate after rising steps, given those drawn by `done`."""
-    rows, seen, weights_of = cell.program.supply.rows, _observed(cell, iterate)[:Z], _weights_of_average(cell, iterate)
+    rows, seen, weights_of = cell.program.supply.rows, _observed(cell, iterate)[:Z], weights_of_average(cell, iterate)
     unknown = max(rows - int(_drawn_until(cell, done)), 0)
     if unknown <= 1 or at.variance == 0.0:
         return np.zeros(len(steps))
