@@ -18,6 +18,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.theory.directions import noise_law
 from nonconv.theory.least_squares import Sums, by_target, sums_of
+from nonconv.theory.limit_point import is_full_batch
 from nonconv.theory.linear_motion import RULES, rule_at, weights_of_average
 
 MOST_STEPS = 20_000
@@ -51,17 +52,10 @@ def is_known(cell: Cell) -> bool:
     other = parts.domain or parts.clip_value or parts.clip_norm or parts.hold or parts.drift
     if other or p.optimizer.component not in RULES or (noise is not None and not noise.has_variance):
         return False
-    if p.steps * len(cell.iterates) > MOST_STEPS or (p.supply.order != "with_replacement" and not _is_whole(cell)):
+    if p.steps * len(cell.iterates) > MOST_STEPS or (p.supply.order != "with_replacement" and not is_full_batch(cell)):
         return False
     found = sums_of(cell)
     return found is not None and 3 * len(found.second) <= MOST_NUMBERS
-
-
-def _is_whole(cell: Cell) -> bool:
-    """Return whether each batch holds every row of a table as often."""
-    rows, size = cell.program.supply.rows, cell.batch_size.constant
-    ordered = cell.program.supply.order != "with_replacement"
-    return bool(ordered and rows and size is not None and size % rows == 0)
 
 
 @np.errstate(all="ignore")  # a diverging method's expectation overflows, and is shown so
@@ -134,7 +128,7 @@ def _course(cell: Cell, iterate: int) -> Iterator[tuple[int, State, Array]]:
     sizes = cell.program.batch_size(np.arange(1.0, cell.program.steps + 1.0))
     added = _added_noise(cell)
     for n, step in enumerate(_steps(cell, iterate), 1):
-        noise = added + (0.0 if _is_whole(cell) else _of_examples(cell, sums, state) / sizes[n - 1])
+        noise = added + (0.0 if is_full_batch(cell) else _of_examples(cell, sums, state) / sizes[n - 1])
         state = State(state.mean @ step.map.T + step.force, _spread(step, state.covariance, noise))
         yield n, state, noise
 

@@ -104,7 +104,7 @@ def is_quiet(cell: Cell) -> bool:
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
-    constant = _is_full_batch(cell) or (cell.law is not None and cell.law.constant)
+    constant = is_full_batch(cell) or (cell.law is not None and cell.law.constant)
     if everywhere is not None and cell.law is not None and (cell.program.domain is None or cell.program.learning):
         return LimitPoint("none" if constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
@@ -350,7 +350,7 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:  # noqa: PLR0911
     p = cell.program
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
     assert isinstance(network, Coupled)
-    if _is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
+    if is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
         return "none"
     if cell.minimizer is None and np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
@@ -388,7 +388,7 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
     return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
 
-def _is_full_batch(cell: Cell) -> bool:
+def is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, or value of a law, so that its mean gradient is not random."""
     rows = cell.program.supply.rows if cell.program.supply.order != "with_replacement" else 0
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)

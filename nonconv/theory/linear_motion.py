@@ -32,7 +32,11 @@ from nonconv.theory.moments import start_law
 RULES = (SGD, MOMENTUM, SCHEDULE_FREE_SGD)
 """Rules that are linear in gradients, with coefficients that depend on the step alone."""
 MOST_WORK = 1_000_000
-"""Most distinct directions times steps."""
+"""Most distinct directions times steps, times iterates."""
+MOST_PIECES = 30_000
+"""Most distinct directions times recorded steps and lags, times iterates: as many runs of steps are put together."""
+MOST_SINGLE = 100_000
+"""The same where each step is made alone."""
 MOST_WEIGHTS = 50_000_000
 """Most weights that are moved in all, where rows are shuffled once: rows times steps times directions."""
 FAR = 1e15
@@ -60,8 +64,13 @@ def is_known(cell: Cell) -> bool:
     found = None if nonlinear or p.optimizer.component not in RULES else directions(cell)
     if found is None or not _laws_have_variance(cell):
         return False
-    work = len(found.distinct) * p.steps
-    return work <= MOST_WORK and (p.supply.order != "once" or work * p.supply.rows <= MOST_WEIGHTS)
+    lines = len(found.distinct) * len(cell.iterates)
+    work, pieces = lines * p.steps, lines * (len(p.record) + sum(len(span.lags) for span in p.plan.spans))
+    if pieces > MOST_PIECES:
+        return False
+    if p.supply.order == "once":
+        return work <= MOST_SINGLE and work * p.supply.rows <= MOST_WEIGHTS
+    return work <= MOST_WORK
 
 
 def is_for(cell: Cell) -> bool:
