@@ -106,7 +106,7 @@ def verdict_of(cell: Cell, tally: Tally, iterate: int = 0) -> Verdict:
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
     """Return the last iterate of the first path, (dim,), at which a network's curvature is taken; None elsewhere."""
-    return tally.last_iterate.joined[0] if cell.learns else None
+    return tally.last_iterate.joined[0] if cell.looks_at_last else None
 
 
 def _observed(cell: Cell, tally: Tally, known: Structure, leaving: str, followed: list[Trend], of_paths: CoMoments) -> Observed:
