@@ -100,7 +100,7 @@ class Lattice(NamedTuple):
 
 
 def predicted_gaps(cell: Cell) -> list[Array]:
-    """Return the exact Cauchy floor E|theta_{m + lag} - theta_m|^2 / 4, an array per span (m, l] over its lags; [] if unknown."""
+    """Return the exact Cauchy floors E|theta_{m + lag} - theta_m|^2 / 4, an array per span (m, l] over lags; [] if unknown."""
     on, plan = lattice(cell), cell.program.plan
     return [on.gap(span.first, span.lags) / 4.0 for span in plan.spans] if on and plan.wanted.cauchy else []
 
