@@ -127,7 +127,11 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
     if (low is None) != (high is None):  # of a quantile of few paths
         return f"{value:.4g} (at {f'most {high:.4g}' if low is None else f'least {low:.4g}'})"
     # Without an interval, where nothing is random, the number is given alone.
-    half = 0.0 if high is None else (high - low) / 2
+    return _with_half_width(value, 0.0 if high is None else (high - low) / 2)
+
+
+def _with_half_width(value: float, half: float) -> str:
+    """Write a number with half the width of its interval; alone if that is 0."""
     if half == 0.0:
         return f"{value:.4g}"
     # Two digits of the half width: more would be noise.
