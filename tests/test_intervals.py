@@ -143,6 +143,14 @@ def test_plain_laws_need_no_paths(make: Make) -> None:
                 assert known.order == math.inf
 
 
+def test_a_batch_that_is_held_is_drawn_once(make: Make) -> None:
+    """Of 40 steps that iterates remember, 2 draws are left where each is used 20 times; as many as of 2 steps."""
+    held = make(objective=data(RARE | {"hold": 20}), steps=800)
+    two = make(objective=data(RARE | {"hold": 2}), steps=800)
+    assert error_tails(held, (40, 40, 40)).paths[0, -1] == error_tails(two, (4, 4, 4)).paths[0, -1]
+    assert error_tails(held, (40, 40, 40)).paths[0, -1] > error_tails(two, (40, 40, 40)).paths[0, -1]
+
+
 def test_batches_and_coordinates_make_draws(make: Make) -> None:
     alone = error_tails(make(objective=data(RARE)), (1, 1, 1)).paths[0, -1]
     many = error_tails(make(objective=data(RARE), batch_size=10), (1, 1, 1)).paths[0, -1]

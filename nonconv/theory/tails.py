@@ -100,7 +100,9 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
             found.paths[k] = np.maximum(found.paths[k], _paths_for_pairs(cell, known, point))
         if xi.label == "last":
             # Only what was drawn since then counts; as if each weight were alike, which overstates how much one draw matters.
-            left = np.maximum(cell.program.steps - record, 1) * cell.program.batch_size(record.astype(np.float64))
+            left = np.maximum((cell.program.steps - record) / cell.program.supply.hold, 1.0) * cell.program.batch_size(
+                record.astype(np.float64)
+            )
             draws = np.minimum(_draws(known), left)
             of_last = _tails(cell, _equal_weights(cell, draws), copies=1, with_start=False)
             found.paths[k], found.skewed[k] = of_last.paths, of_last.skewed
@@ -184,7 +186,9 @@ def _weights_since(cell: Cell, first: int, steps: Steps, remembered: Steps) -> _
         distinct, which = np.unique(curvature, return_inverse=True)
         sums = np.array([_sums(cell, float(c), first, steps) for c in distinct])[which.ravel()]
         return _Weights(*np.moveaxis(sums, 1, 0))
-    draws = remembered * cell.program.batch_size(steps.astype(np.float64))
+    # A batch that is held is drawn once.
+    drawn = np.maximum(remembered / cell.program.supply.hold, 1.0)
+    draws = drawn * cell.program.batch_size(steps.astype(np.float64))
     return _equal_weights(cell, np.broadcast_to(draws, (cell.program.dim, len(steps))))
 
 
