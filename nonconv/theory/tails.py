@@ -19,6 +19,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import SMALL_SAMPLE
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory.modes import curvatures
 from nonconv.theory.moments import finite_moments, is_bounded, is_confined, keeps_moments, law_of, start_law
 from nonconv.theory.recursion import CHUNK, is_known, one_step, product
 
@@ -292,6 +293,7 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
         _fewest_paths(of_data, counted * data.share, draws, normal, shared=shared),
         _fewest_paths(of_start, np.broadcast_to(start.share, draws.shape), np.ones_like(draws), normal, shared=False),
     )
+    paths = np.maximum(paths, _paths_for_noise(cell, draws))
     third = data.skewness * data.variance**1.5 * weights.third * (2 - copies)
     third = third + start.skewness * start.variance**1.5 * weights.start**3
     skewness = _skewness_of_squares(variance, third, of_data + of_start)
@@ -305,6 +307,25 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     known = cell.law is not None and plain and not uncounted
     orders = (_order(cell, with_start=own) for own in (with_start, False))
     return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
+
+
+def _paths_for_noise(cell: Cell, draws: Array) -> Array:
+    """Return the fewest paths with enough rare values of the gradient noise, (k,). draws (dim, k): as of `_fewest_paths`.
+
+    One is drawn for each step, whatever the batch. Where its share in the noise of a gradient is not known it counts as all.
+    """
+    law = law_of(cell, "noise")
+    if law is None or is_bounded(cell) or is_confined(cell):
+        return np.zeros(draws.shape[1])
+    noise, known = _source(law, cell), curvatures(cell)
+    share = np.ones((cell.program.dim, 1))
+    batch = float(cell.program.batch_size(np.array([1.0, float(cell.program.steps)])).max())
+    if known is not None and cell.law is not None and cell.program.learning is None:
+        of_data = cell.law.variance[:, None] * known[:, None] ** 2 / batch
+        share = noise.variance / _positive(noise.variance + of_data)
+    each = np.maximum(draws / batch, 1.0)
+    fourth = np.nan_to_num(noise.excess * share**2 / each)
+    return _fewest_paths(fourth, each * noise.share, each, (2.0 * np.ones_like(draws)).sum(axis=0), shared=False)
 
 
 def _fewest_paths(fourth: Array, events: Array, draws: Array, normal: Array, *, shared: bool) -> Array:
