@@ -14,6 +14,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.theory.limit_point import is_quiet
 from nonconv.theory.structure import structure
+from nonconv.theory.tails import error_tails
 
 TABLE = [[1.0, 2.0, 0.5], [3.0, -1.0, 0.0], [0.5, 0.25, -1.0], [1.5, 0.75, 2.0]]
 BASE: dict[str, Any] = {"steps": 60, "learning_rate": 0.1, "optimizer": "sgd", "record": {"every": 1}}
@@ -97,6 +98,17 @@ def test_what_is_known_of_its_noise(tmp_path: Path) -> None:
     assert noise(loss="(theta1 - x1)**2*(1 + theta2**2)", data={"name": "normal"}) == "unknown"
     config = joint("theta1**2 + theta2**4")
     assert structure(cell_of(tmp_path, config)).noise == "none"
+
+
+@pytest.mark.parametrize(
+    "loss", ["x1*theta1 + cosh(theta1) + x2**2*theta2**2 + cosh(theta3)", "x1*theta1**2 + x2*theta2**2 + x3"]
+)
+def test_data_have_as_many_numbers_as_they_like(loss: str, tmp_path: Path) -> None:
+    """More or fewer than there are coordinates: intervals take the worst of the numbers for each coordinate."""
+    cell = cell_of(tmp_path, joint(loss, data={"name": "normal"}, xi=[0.0]))
+    found = error_tails(cell, (1,) * len(cell.program.plan.spans))
+    assert found.paths.shape == (1, 60)
+    assert not found.exact
 
 
 FITTED = [[1, 2, 1], [3, 1, 1], [-1, 1, 1]]
