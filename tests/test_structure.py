@@ -483,6 +483,8 @@ def test_what_the_theorem_does_not_know(cell_of: Callable[..., Cell], changes: d
     cell = cell_of(**{"optimizer": "adam"} | changes)
     assert [departure.endswith(last) for departure in departures(cell)] == [True]
     assert departures(cell_of(optimizer="adam", iterates=["last", "polyak"])) == []
+    both = cell_of(objective={"name": "huber", "data": "normal"}, domain=[-5, 5])
+    assert [departure.split()[0] for departure in departures(both)] == ["the", "every"]
 
 
 # Extents of paths without noise
