@@ -680,3 +680,27 @@ def test_figures_show_all_of_it(tmp_path: Path, case: str) -> None:
     assert {"quantities", "law"} <= set(figure_names(run.folder))
     check_layout(laid_out(quantities_figure, run), columns=2)
     assert len(laid_out(law_figure, run).axes) == {"all": 4, "diverging": 1}.get(case, 2)
+
+
+@pytest.mark.parametrize("hold", [1, 3])
+@pytest.mark.parametrize("order", ["with_replacement", "epochs", "once", "cyclic"])
+def test_samples_that_are_drawn_again_are_those_of_the_paths(order: str, hold: int, tmp_path: Path) -> None:
+    """Of a linear loss at the rate 1 each step is the mean of its samples, whatever their order, from any step on."""
+    data = {"name": "rademacher", "order": order, "hold": hold, "drift": {"name": "linear", "speed": 0.25}}
+    config = {
+        "steps": 23,
+        "objective": {"name": "linear", "data": data, "dim": 2},
+        "optimizer": "sgd",
+        "learning_rate": 1,
+        "batch_size": 3,
+        "record": {"every": 1},
+        "xi": "start",
+    }
+    program = cell_of(tmp_path, **config).program
+    moving = Moving([program], Reference(program), 0, 5, np.zeros(1, dtype=np.uint8))
+    for piece in moving.slices(length=5):
+        before, theta = moving.theta.copy(), np.empty((len(piece.batch_size), 2, 5))
+        moving.advance(piece, np.arange(len(theta)), theta)
+        means = drawn(moving, piece).reshape(len(theta), 3, 2, 5).mean(axis=1)
+        steps = np.diff(np.concatenate([before[None], theta]), axis=0)
+        assert np.allclose(steps, -means, rtol=0.0, atol=1e-12)
