@@ -4,6 +4,7 @@ A statistical comparison holds within 4 standard errors. Its control is the rule
 period that divides their distance they all have one phase, and it must fail.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from kit.linear import WIDTH, cell_of, distance
+from kit.runs import run
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.fused import Fused
 from nonconv.engine.moving import every_step
@@ -138,3 +140,24 @@ def test_adam_beside_a_plain_average(tmp_path: Path) -> None:
     assert distance(phase, plain.value) > 2 * WIDTH, "the equidistant rule is off by far more than chance"
     (row,) = (r for r, row in enumerate(rows(plan)) if row.floor == "window" and row.span == len(plan.spans) - 1)
     assert 0.0 < lower_bound(moments(measured(plan, block)[row]), 0.001) <= plain.high
+
+
+@pytest.mark.parametrize(("paths", "narrow"), [(1, False), (64, True)])
+def test_a_slope_of_an_alternating_path_says_how_far_few_looks_may_be_off(paths: int, narrow: bool, tmp_path: Path) -> None:
+    """The errors of -1, 1 in turn at the rate 1/k, k the pass, are k^-2 at the ends of passes and k^-4 between: slope -2.
+
+    The path is known exactly, but its spans are averaged over 64 looks of each path, of which a random half are at ends.
+    """
+    config = {
+        "paths": paths,
+        "steps": 20000,
+        "objective": {"name": "quadratic", "scale": 0.5, "data": {"name": "sequence", "values": [-1, 1], "order": "cyclic"}},
+        "optimizer": "sgd",
+        "learning_rate": {"name": "formula", "value": "1 / ceil(n/2)"},
+        "xi": "minimizer",
+        "record": {"points": 10, "paths": 0},
+    }
+    files = run(cell_of(tmp_path, config), tmp_path / "out")
+    slope = json.loads(files["verdict.json"])["slopes"]["error: minimizer"]
+    assert slope["ci_low"] <= -2.0 <= slope["ci_high"]
+    assert (slope["ci_high"] - slope["ci_low"] < 0.2) is narrow

@@ -62,6 +62,10 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
         {"loss": "theta**4", "dim": 2},
     ],
     ("objective", "rotated_quadratic"): [{"data": None, "dim": 3, "condition": 10.0}],
+    ("objective", "joint_formula"): [
+        {"loss": "(theta1 * theta2 - x1)**2 / 2 + a * x2 * theta1", "constants": Constants(a=2.0), "data": UNIFORM},
+        {"loss": "(theta1 + theta2)**4"},
+    ],
     ("objective", "linear_model"): [{"data": None}, {"data": None, "intercept": False}],
     ("data", "sequence"): [{"values": (10.0, -1.0, -1.0, 2.0)}, {"rows": ((1.0, 2.0), (0.5, 3.0))}],
     ("objective", "mlp"): [{"data": None}, {"data": None, "hidden": (), "weight_decay": 0.5}],

@@ -23,7 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 import golden
 from nonconv.components.parameters import Parameter, parameters_of
 from nonconv.config.catalogue import BUILT_IN
-from nonconv.config.document import parse, read
+from nonconv.config.document import parse
+from nonconv.config.files import read
 from nonconv.config.spec import Experiment, Floors, Record, common_parameters, typed
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.identity import name_of

@@ -143,6 +143,29 @@ def test_plain_laws_need_no_paths(make: Make) -> None:
                 assert known.order == math.inf
 
 
+def test_a_batch_that_is_held_is_drawn_once(make: Make) -> None:
+    """Of 40 steps that iterates remember, 2 draws are left where each is used 20 times; as many as of 2 steps."""
+    held = make(objective=data(RARE | {"hold": 20}), steps=800)
+    two = make(objective=data(RARE | {"hold": 2}), steps=800)
+    assert error_tails(held, (40, 40, 40)).paths[0, -1] == error_tails(two, (4, 4, 4)).paths[0, -1]
+    assert error_tails(held, (40, 40, 40)).paths[0, -1] > error_tails(two, (40, 40, 40)).paths[0, -1]
+
+
+def test_rare_noise_of_the_gradient_is_counted(make: Make) -> None:
+    """One value for each step, whatever the batch; not where its share in the noise is small, or directions are bounded."""
+    rare = {"name": "two_point", "low": 0.0, "high": 100.0, "p_high": 1e-4}
+    light, batch = data({"name": "rademacher"}), {"batch_size": 10}
+
+    def paths(noise: dict[str, Any], **more: Any) -> float:
+        return float(
+            error_tails(make(objective=light | {"gradient_noise": noise}, steps=800, **more), (40, 40, 40)).paths[0, -1]
+        )
+
+    assert paths(rare, **batch) == pytest.approx(5.0 / 1e-4 / 40.0)
+    assert paths(rare, **batch) == paths(rare)
+    assert paths(rare | {"high": 1.0}) == paths({"name": "normal"}) == paths(rare, optimizer="adam") == 0.0
+
+
 def test_batches_and_coordinates_make_draws(make: Make) -> None:
     alone = error_tails(make(objective=data(RARE)), (1, 1, 1)).paths[0, -1]
     many = error_tails(make(objective=data(RARE), batch_size=10), (1, 1, 1)).paths[0, -1]

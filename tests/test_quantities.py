@@ -662,6 +662,29 @@ def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.Mo
     good("verify", tmp_path / "out")
 
 
+@pytest.mark.usefixtures("reference")
+def test_regret_of_a_loss_without_data(tmp_path: Path) -> None:
+    """Its one function has its least loss at 0."""
+    objective = {"name": "formula", "loss": "theta**2/2 - cos(theta)"}
+    run = run_of(tmp_path, objective=objective, start={"name": "uniform"}, quantities=["average_regret"], xi=["minimizer"])
+    assert 0.0 < last(run, "average_regret")["value"] < 1.0
+
+
+@pytest.mark.usefixtures("reference")
+def test_quantiles_of_few_paths_have_one_open_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end is told, in summaries and in the table of a sweep."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    asked = [{"name": "quantile", "level": level} for level in (0.02, 0.97)]
+    path = written(tmp_path, SGD | {"xi": ["minimizer"], "paths": 13, "quantities": asked, "sweep": {"learning_rate": [0.05]}})
+    good("run", path, "--out", tmp_path / "run", "-q")
+    low, high = (last(read_run(tmp_path / "run"), f"q{name}: minimizer") for name in (2, 97))
+    assert (low["ci_low"], high["ci_high"]) == (None, None)
+    wanted = [f"{low['value']:.4g} (at most {low['ci_high']:.4g})", f"{high['value']:.4g} (at least {high['ci_low']:.4g})"]
+    assert all(text in (tmp_path / "run" / "summary.md").read_text() for text in wanted)
+    good("sweep", path, "--out", tmp_path / "sweep", "-q")
+    assert all(text in good("table", tmp_path / "sweep") for text in wanted)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 @pytest.mark.parametrize("case", ["all", "averages", "diverging", "one step"])
@@ -680,3 +703,27 @@ def test_figures_show_all_of_it(tmp_path: Path, case: str) -> None:
     assert {"quantities", "law"} <= set(figure_names(run.folder))
     check_layout(laid_out(quantities_figure, run), columns=2)
     assert len(laid_out(law_figure, run).axes) == {"all": 4, "diverging": 1}.get(case, 2)
+
+
+@pytest.mark.parametrize("hold", [1, 3])
+@pytest.mark.parametrize("order", ["with_replacement", "epochs", "once", "cyclic"])
+def test_samples_that_are_drawn_again_are_those_of_the_paths(order: str, hold: int, tmp_path: Path) -> None:
+    """Of a linear loss at the rate 1 each step is the mean of its samples, whatever their order, from any step on."""
+    data = {"name": "rademacher", "order": order, "hold": hold, "drift": {"name": "linear", "speed": 0.25}}
+    config = {
+        "steps": 23,
+        "objective": {"name": "linear", "data": data, "dim": 2},
+        "optimizer": "sgd",
+        "learning_rate": 1,
+        "batch_size": 3,
+        "record": {"every": 1},
+        "xi": "start",
+    }
+    program = cell_of(tmp_path, **config).program
+    moving = Moving([program], Reference(program), 0, 5, np.zeros(1, dtype=np.uint8))
+    for piece in moving.slices(length=5):
+        before, theta = moving.theta.copy(), np.empty((len(piece.batch_size), 2, 5))
+        moving.advance(piece, np.arange(len(theta)), theta)
+        means = drawn(moving, piece).reshape(len(theta), 3, 2, 5).mean(axis=1)
+        steps = np.diff(np.concatenate([before[None], theta]), axis=0)
+        assert np.allclose(steps, -means, rtol=0.0, atol=1e-12)

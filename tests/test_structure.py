@@ -19,6 +19,7 @@ from nonconv.results.quantities import median_courses
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
+from nonconv.theory.assumptions import departures, leads_elsewhere
 from nonconv.theory.limit_point import limit_point
 from nonconv.theory.structure import known_limit, structure
 
@@ -243,8 +244,13 @@ def kinds(cell: Cell) -> tuple[list[str], list[str]]:
     return [reason.kind for reason in found.reasons], [reason.kind for reason in found.forbids]
 
 
+NOISY = {"name": "quadratic", "data": "rademacher"}
 POWER = {"name": "power", "value": 1.0, "exponent": 0.05}
 WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
+
+
+def passing(order: str) -> dict[str, Any]:
+    return {"name": "quadratic", "data": {"name": "sequence", "values": [1, -2, 4.1], "order": order}}
 
 
 @pytest.mark.parametrize(
@@ -268,6 +274,11 @@ WAVE = {"name": "cyclic", "low": 0.0, "high": 0.1, "period": 100}
         ({"objective": STILL, "optimizer": {"name": "adam", "eps": 0.01}}, ["noise"], []),
         ({"objective": STILL, "optimizer": "amsgrad"}, ["noise"], []),
         ({"objective": STILL, "optimizer": "adam", "learning_rate": POWER}, ["rate", "noise"], ["rate"]),
+        ({"objective": passing("epochs"), "batch_size": 6}, ["noise"], []),
+        ({"objective": passing("epochs"), "batch_size": 4}, [], []),
+        ({"objective": passing("with_replacement"), "batch_size": 6}, [], []),
+        ({"objective": passing("epochs") | {"gradient_noise": "normal"}, "batch_size": 6}, [], []),
+        ({"domain": [0.3, 0.3]}, ["noise"], []),
     ],
 )
 def test_reasons(cell_of: Callable[..., Cell], changes: dict[str, Any], reasons: list[str], forbids: list[str]) -> None:
@@ -489,6 +500,46 @@ def test_what_theory_knows_of_the_limit(cell_of: Callable[..., Cell]) -> None:
     assert known_limit(cell_of(**drifting(AWAY), learning_rate=POWER)) == ""
     heavy = {"gradient_noise": {"name": "student_t", "df": 1.5}}
     assert known_limit(cell_of(objective=STILL | {"data": "rademacher"} | heavy, learning_rate=POWER)) == ""
+
+
+def test_what_leads_away_from_the_minimizer(cell_of: Callable[..., Cell]) -> None:
+    """Decay, a drift with another limit than 0, noise with another mean, clipping of skewed data."""
+    skewed = {"name": "quadratic", "data": {"name": "two_point", "p_high": 0.3}}
+    clipped, decayed = {"name": "sgd", "clip_value": 0.5}, {"name": "sgd", "weight_decay": 0.1}
+    for changes, expected in (
+        ({"optimizer": decayed, **drifting(AWAY)}, ["weight decay", "the drift of the data"]),
+        (drifting({"name": "power", "value": 1.0}), []),
+        ({"objective": NOISY | {"gradient_noise": "normal"}, "optimizer": clipped}, []),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, ["the mean of the gradient noise"]),
+        ({"objective": skewed, "optimizer": clipped}, ["clipping"]),
+    ):
+        assert leads_elsewhere(cell_of(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "last"),
+    [
+        ({"objective": passing("once")}, "data are not independent: every pass has them in the same order"),
+        ({"objective": passing("epochs"), "batch_size": 3}, "data are not independent: each batch holds all of them"),
+        ({"objective": {"name": "quadratic", "data": {"name": "rademacher", "hold": 8}}}, "each is used 8 steps in a row"),
+        (drifting({"name": "power", "value": 1.0}), "data do not have one law: it drifts"),
+        ({"objective": NOISY | {"gradient_noise": "normal"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": "laplace"}}, "which does not come from the data"),
+        ({"objective": NOISY | {"gradient_noise": {"name": "uniform", "low": 0, "high": 1}}}, "and whose mean is not 0"),
+        ({"objective": NOISY | {"gradient_noise": "cauchy"}}, "and has no mean"),
+        ({"optimizer": {"name": "adam", "clip_norm": 1.0}}, "the gradient is clipped"),
+        ({"optimizer": {"name": "adamw"}}, "there is weight decay"),
+        ({"optimizer": {"name": "adam", "weight_decay": 0.1, "decay_form": "l2"}}, "there is weight decay"),
+        ({"domain": [-5, None]}, "every step is projected on a domain"),
+    ],
+)
+def test_what_the_theorem_does_not_know(cell_of: Callable[..., Cell], changes: dict[str, Any], last: str) -> None:
+    """Each part of a step beside the rule is told, and nothing else is."""
+    cell = cell_of(**{"optimizer": "adam"} | changes)
+    assert [departure.endswith(last) for departure in departures(cell)] == [True]
+    assert departures(cell_of(optimizer="adam", iterates=["last", "polyak"])) == []
+    both = cell_of(objective={"name": "huber", "data": "normal"}, domain=[-5, 5])
+    assert [departure.split()[0] for departure in departures(both)] == ["the", "every"]
 
 
 # Extents of paths without noise

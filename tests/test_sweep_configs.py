@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nonconv.config.document import read
+from nonconv.config.files import read
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
 from nonconv.sweeps.executors import open_threads

@@ -167,8 +167,8 @@ def _read_tasks(configs: list[Path], settings: list[str], out: Path, quiet: bool
 
 def _read(config: Path, settings: list[str], out: Path, quiet: bool) -> list[_Task]:
     """Read what a config expects, of its run and of its sweep. Raises ConfigError."""
-    from nonconv.config.document import read
     from nonconv.config.expect import OF_RUN, OF_SWEEP
+    from nonconv.config.files import read
     from nonconv.experiment.binding import make_cell
     from nonconv.faults.problems import Problem
 

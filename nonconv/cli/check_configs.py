@@ -54,7 +54,7 @@ def validate(
 def _check(config: Path, settings: list[str], quiet: bool) -> None:
     """Read a config, and every cell of the grid if it has one. Raises ConfigError."""
     from nonconv.cli.progress import tell_cells_read
-    from nonconv.config.document import read
+    from nonconv.config.files import read
     from nonconv.experiment.binding import make_cell
     from nonconv.sweeps.sweep import as_sweep, survey
 

@@ -36,11 +36,13 @@ class Later(NamedTuple):
 class Written(NamedTuple):
     """Annotation of a parameter that is a formula, or may be left empty: of these variables, and of `constants` beside it.
 
-    needed: the variable that must be in it, with what it is for; empty if none must.
+    needed: the variable that must be in it, with what it is for; empty if none must. numbered: whether the variables are
+    these with a number, as theta1 and theta2.
     """
 
     variables: tuple[str, ...]
     needed: str = ""
+    numbered: bool = False
 
 
 class Chosen(NamedTuple):
@@ -635,8 +637,11 @@ class Coupled(Component):
     minimizer: (parameters, Shape, Known) -> theta (dim,) at which the mean loss is least, or why there is none, as a clause;
         of several the one of least length. None: none is ever known.
     starts_at_zero: whether theta = 0 is a start like any other. At 0 all units of a network would stay equal.
+    numbers: parameters -> how many numbers a vector of a data law has; None if there is one for each coordinate.
+    made: as of an Objective.
     degree: parameters -> 1 if the gradient of the loss is affine in the example (x, y), so that the mean example decides it;
         2 if it is a polynomial of degree 2, so that second moments do; None where more is needed.
+    convex: parameters -> whether the mean loss is convex, whatever the examples, so that its minimizer on a domain is found.
     """
 
     groups: Callable[[Parameters, Shape], tuple[Group, ...]]
@@ -653,6 +658,9 @@ class Coupled(Component):
     minimizer: Callable[[Parameters, Shape, Known], Array | str] | None = None
     starts_at_zero: bool = False
     degree: Callable[[Parameters], int | None] = lambda parameters: None
+    convex: Callable[[Parameters], bool] = lambda parameters: False
+    numbers: Callable[[Parameters], int] | None = None
+    made: Callable[[Parameters], "Coupled"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

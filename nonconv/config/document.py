@@ -28,8 +28,8 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from nonconv.config.catalogue import BUILT_IN, Catalogue
-from nonconv.faults.problems import Place, Problem, kind_of, nearest
-from nonconv.system.reading import MOST_CONFIG_BYTES, MOST_DATA_BYTES, is_stream, read_file, read_text_source
+from nonconv.faults.problems import Place, Problem, kind_of
+from nonconv.system.reading import MOST_DATA_BYTES, read_file
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a config: keys, and indices of lists from 0 on; () is the whole."""
@@ -139,7 +139,7 @@ class Document:
     folder: what names of files in it are relative to. moved: where files are that are not where their names say, as on
     another machine. catalogue: the components that it can name, with those of its plug-ins once these are loaded.
     contents: the data files read so far, by path, shared by all copies: a file that changes later changes nothing. lines: of
-    the text that places are in.
+    the texts that places are in, by source.
     """
 
     source: str
@@ -151,7 +151,7 @@ class Document:
     moved: dict[str, Path] = field(default_factory=dict)
     catalogue: Catalogue = BUILT_IN
     contents: dict[Path, bytes] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
+    lines: dict[str, list[str]] = field(default_factory=dict)
 
     def locate(self, file: str) -> Path:
         """Return the path of a file that the config names."""
@@ -172,15 +172,16 @@ class Document:
     def place_within(self, path: KeyPath, first: int, width: int) -> Place:
         """Return the place of some characters of a text, `width` from `first` on; of all of it where they cannot be told."""
         place, text = self.place(path), self._text(path)
-        if not (width and place.line and text and place.source == self.source):
+        lines = self.lines.get(place.source, [])
+        if not (width and place.line and text and lines):
             return place
         # White space aside, a text over several lines has the characters of these lines. With escapes it has others.
         wanted = sum(not c.isspace() for c in text[:first])
-        found = _places_of(text, self.lines, place)
+        found = _places_of(text, lines, place)
         if not found:
             return place
         line, column = found[wanted]
-        shown = self.lines[line]
+        shown = lines[line]
         return Place(place.source, line + 1, column + 1, shown, max(1, min(width, len(shown) - column)))
 
     def _text(self, path: KeyPath) -> str:
@@ -332,52 +333,6 @@ def _no_such_part(path: KeyPath, holder: Any, part: str | int, place: Place) -> 
     return Problem(message, place, allowed=entries)
 
 
-def read(path: Path, settings: Iterable[str] = ()) -> Document:
-    """Read a config file and apply overrides. Problems are collected in `problems`; nothing is raised.
-
-    So a caller can report what is wrong with the text together with what is wrong with the values.
-    """
-    source = str(path)
-    try:
-        text = read_text_source(path, MOST_CONFIG_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        return _unreadable(source, f"line {line} is not UTF-8 text")
-    except FileNotFoundError:
-        return _unreadable(source, "there is no such file", _find_similar_config(path))
-    except OSError as error:
-        return _unreadable(source, f"cannot be read: {error.strerror}")
-    document = parse(text, source)
-    document.folder = Path() if is_stream(path) else path.parent
-    if not document.problems:
-        if document.data is None:
-            document.problems.append(Problem("the file is empty", Place(source, 0, 0, "")))
-        # Checked here and not by the model, whose error would have no key to name.
-        elif not isinstance(document.data, dict):
-            message = f"the config is {kind_of(document.data)}, not a mapping of keys to values"
-            document.problems.append(Problem(message, document.place(())))
-    # Applied also to a broken file, so that problems of options are reported with those of the file.
-    for setting in settings:
-        document.override(setting)
-    return document
-
-
-def _unreadable(source: str, message: str, meant: str = "") -> Document:
-    """Return the document of a file that cannot be read, with its one problem."""
-    return Document(source, problems=[Problem(message, Place(source, 0, 0, ""), nearest=meant)])
-
-
-def _find_similar_config(missing: Path) -> str:
-    """Find the config whose name is most like that of a missing file, beside it or in a folder `configs`.
-
-    Returns its path, or an empty text.
-    """
-    folders = Path("configs"), missing.parent / "configs", missing.parent
-    found = {path.stem: path for folder in folders for path in sorted(folder.glob("*.y*ml"))}
-    name = nearest(missing.stem, found)
-    return str(found[name]) if name else ""
-
-
 def parse_option(text: str, source: str, as_text: bool = False) -> Document:
     """Parse the value of an option of the command line: YAML, but a text is taken whole, with ` #` and tabs.
 
@@ -410,7 +365,7 @@ def parse(text: str, source: str, whole: bool = False) -> Document:
     source: what places name. whole: let every place be the source as a whole, since an option is too short to point into.
     """
     document = Document(source)
-    lines = document.lines = text.splitlines() or [""]
+    lines = document.lines[source] = text.splitlines() or [""]
     nowhere = Place(source, 0, 0, "")
 
     def place(mark: Any, width: int = 1) -> Place:

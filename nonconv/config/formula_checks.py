@@ -6,7 +6,7 @@ from typing import Any
 from nonconv.components.definitions import Complaint, Component, Written
 from nonconv.components.parameters import bare, parameters_of
 from nonconv.formulas.constants import unusable_names
-from nonconv.formulas.reading import Mistake, read_formula
+from nonconv.formulas.reading import Mistake, numbered, read_formula
 
 
 def formulas_of(component: Component) -> dict[str, Written]:
@@ -22,7 +22,8 @@ def formulas_of(component: Component) -> dict[str, Written]:
 
 def complaints(texts: Mapping[str, str], formulas: Mapping[str, Written], constants: Mapping[str, Any]) -> list[Complaint]:
     """Return what is wrong with formulas and their constants. texts: those that are text, by parameter."""
-    variables = tuple(dict.fromkeys(name for written in formulas.values() for name in written.variables))
+    every = (_variables(written, texts.get(one, "")) for one, written in formulas.items())
+    variables = tuple(dict.fromkeys(name for names in every for name in names))
     unusable = list(unusable_names(constants, variables))
     found = [Complaint("constants", message, entry=name) for name, message in unusable]
     usable = [name for name in constants if name not in dict(unusable)]
@@ -30,19 +31,35 @@ def complaints(texts: Mapping[str, str], formulas: Mapping[str, Written], consta
     for parameter, text in texts.items():
         if not text and not formulas[parameter].needed:
             continue  # left out
-        formula = read_formula(text, formulas[parameter].variables, usable)
+        formula = read_formula(text, _variables(formulas[parameter], text), usable)
         used |= formula.names
-        found += [_complaint(parameter, mistake) for mistake in formula.mistakes]
+        found += [_hinted(_complaint(parameter, mistake), formulas[parameter], text) for mistake in formula.mistakes]
         found += _missing(parameter, formulas[parameter], formula.names, bool(formula.mistakes))
     missing = [one.nearest for one in found if one.nearest in constants]
     found += [_unused(name, texts) for name in usable if any(texts.values()) and name not in used and name not in missing]
     return found
 
 
+def _variables(written: Written, text: str) -> tuple[str, ...]:
+    """Return the variables of a formula: those that are stated, or in numbered form the first ones and all that it has."""
+    if not written.numbered:
+        return written.variables
+    first = (f"{base}{k}" for base in written.variables for k in (1, 2))
+    return tuple(dict.fromkeys((*first, *numbered(text, written.variables))))
+
+
 def _complaint(parameter: str, mistake: Mistake) -> Complaint:
     """Return a mistake as a complaint about a parameter."""
     part = (mistake.first, mistake.width)
     return Complaint(parameter, mistake.message, mistake.allowed, nearest=mistake.nearest, part=part)
+
+
+def _hinted(found: Complaint, written: Written, text: str) -> Complaint:
+    """Return a complaint that says which objective has theta1 and theta2, where a formula of theta has these."""
+    first, width = found.part
+    if written.numbered or "theta" not in written.variables or not numbered(text[first : first + width], written.variables):
+        return found
+    return found._replace(message=f"{found.message}; objective joint_formula has numbered ones")
 
 
 def _missing(parameter: str, written: Written, names: frozenset[str], mistaken: bool) -> Iterator[Complaint]:

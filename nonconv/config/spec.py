@@ -201,8 +201,12 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
         validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
+    common = {parameter.name for parameter in common_parameters(kind)}
     for parameter in parameters_in_config(kind, component):
-        fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
+        annotation = typed(parameter.annotation, catalogue)
+        # A part of a step that is none by default may be null, so that a sweep has cells without it.
+        optional = parameter.name in common and parameter.default is None
+        fields[parameter.name] = (annotation | None if optional else annotation, _field(parameter))
     model: type[BaseModel] = create_model(
         f"{kind}_{component.name}",
         __config__=SETTINGS,
@@ -430,6 +434,9 @@ class Experiment:
     """One experiment: an objective, an optimizer, a learning rate, and how many paths and steps of it to observe."""
 
     claim: Annotated[str, Doc("what the experiment is to show, in a sentence; printed, never computed with")] = ""
+    base: Annotated[
+        str | None, Doc("another config, relative to this one: its values, unless this one has others (config.files)")
+    ] = None
     plugins: Annotated[
         Any,
         Words("a Python file, or a list of files; or mappings of file, sha256"),
@@ -508,7 +515,8 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     Cached, since making one takes longer than validating with it.
     """
     floors, record, expect, plugin = (part_model(part) for part in (Floors, Record, Expect, PluginFile))
-    by_name = {p.name: p for p in parameters_of(Experiment)}
+    # Of a document that was read, the base is part already.
+    by_name = {p.name: p for p in parameters_of(Experiment) if p.name != "base"}
     fields: dict[str, Any] = {name: (typed(p.annotation, catalogue), _field(p)) for name, p in by_name.items()}
     files = BeforeValidator(_list_plugins, json_schema_input_type=_plugins_input_type(plugin))
     # The fields below differ from their annotations: a config may write them in several forms.
@@ -528,4 +536,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
 def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
     """Make the JSON Schema of a config that can name these components."""
     schema = experiment_model(catalogue).model_json_schema()
+    base = next(p for p in parameters_of(Experiment) if p.name == "base")
+    schema["properties"] = {"base": {"type": "string", "description": base.meaning}} | schema["properties"]
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["base"]}]  # a base may have what is required
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

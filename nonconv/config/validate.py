@@ -188,7 +188,7 @@ def _translate(document: Document, details: Any) -> Problem:
         what = f"missing; {at.component} needs it" if at.component else "missing"
         return Problem(what, document.place(at.path[:-1]), key, at.allowed)
     if error == "extra_forbidden":
-        known = list(at.model.model_fields)
+        known = [*(["base"] if len(at.path) == 1 else []), *at.model.model_fields]  # a base is merged before
         # The key itself is wrong, so the caret goes under it and not under its value.
         owner = f"unknown parameter of {at.component}" if at.component else "unknown key"
         place = document.keys.get(at.path, place)

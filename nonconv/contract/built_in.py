@@ -11,6 +11,7 @@ from nonconv.data.initial import WEIGHTS
 from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
+from nonconv.objectives.joint_formula import JOINT_FORMULA
 from nonconv.schedules.decay import FORMULA as OF_DECAYS
 from nonconv.schedules.decay import PIECEWISE
 from nonconv.schedules.formula import FORMULA as STEPS
@@ -29,6 +30,19 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
         {"loss": "max(theta, x, -1)**3 / 3 + abs(theta)**p", "constants": {"p": 2.5}, "data": DATA},
         {"loss": "log(cosh(theta - x)) + tanh(theta)**2 + atan(theta * x) + erf(theta) + expm1(-theta**2)", "data": DATA},
         {"loss": "theta**2 / sqrt(1 + theta**2) + sinh(theta / 4) + tan(sin(theta)) + softplus(theta)"},
+    ],
+    JOINT_FORMULA: [
+        {"loss": "(theta1 * theta2 - x1)**2 / 2 + a * abs(theta1 - x2)", "constants": {"a": 0.5}, "data": DATA},
+        {"loss": "log(1 + exp(-x1 * theta1 - theta2))", "data": DATA},
+        {
+            "loss": "(1 - theta1)**2 + (theta2 - theta1**2)**2 + max(theta3, -1)",
+            "gradient": [
+                "-2 * (1 - theta1) - 4 * theta1 * (theta2 - theta1**2)",
+                "2 * (theta2 - theta1**2)",
+                "heaviside(theta3 + 1)",
+            ],
+        },
+        {"loss": "(1 - theta1)**2 + 10 * (theta2 - theta1**2)**2", "minimizer": [1.0, 1.0]},
     ],
     STEPS: [
         {"value": "ceil(sqrt(n))"},

@@ -113,7 +113,7 @@ def _reason(test: Check, component: Component, h: Any) -> str:
 def with_functions(component: Component, h: Any) -> tuple[Component, Any]:
     """Return a component whose functions depend on its parameters with these functions; any other as it is."""
     full = component.complete(h) if component.complete else h
-    make = component.made if isinstance(component, Objective) else None
+    make = component.made if isinstance(component, Objective | Coupled) else None
     return (make(full) if make else component), full
 
 

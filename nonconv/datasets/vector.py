@@ -6,6 +6,8 @@ There are no features; the targets are the numbers. A kernel draws them by the l
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
+
 from nonconv.components.definitions import Dataset, Distribution, LabelNoise, Law, Shape
 from nonconv.numerics.arithmetic import Array
 
@@ -26,6 +28,19 @@ def vectors(law: Distribution, dim: int) -> Dataset:
         label_noise=lambda h: _noise(law.law(h, dim)),
         each=law,
     )
+
+
+def all_rows(data: Dataset, h: Any) -> tuple[Array, Array] | None:
+    """Return all vectors of a law with equally probable rows: features (0, N), targets (numbers, N); None of any other."""
+    law, dim = data.each, data.shape(h).targets
+    assert law is not None
+    number = 1 if law.law(h, dim).constant else law.rows(h) if law.draws == "row" or dim == 1 else 0
+    if not number:
+        return None
+    y = np.empty((dim, number))
+    u = np.repeat((np.arange(number) + 0.5)[None, :] / number, data.draws(h), axis=0)
+    data.sample(data.prepare(h), number, u, y[:0], y)
+    return y[:0], y
 
 
 def _sample(law: Distribution, k: Any, n: int, u: Array, x: Array, y: Array) -> None:

@@ -246,9 +246,10 @@ class Program:
     def __post_init__(self) -> None:
         """Refuse constants of the wrong shape. Raises as `refuse_misshapen`."""
         for named, _, constants in (self.objective, self.data):
-            component = getattr(named, "each", None) or named
+            each = getattr(named, "each", None)
+            component, numbers = each or named, self.learning.shape.targets if each and self.learning else self.dim
             if isinstance(component, Objective | Distribution):
-                refuse_misshapen(component, constants, self.dim)
+                refuse_misshapen(component, constants, numbers)
         if self.noise:
             refuse_misshapen(self.noise.component, self.noise.constants, self.dim)
 

@@ -32,8 +32,9 @@ from nonconv.components.definitions import (
 )
 from nonconv.components.parameters import parameters_of
 from nonconv.components.quantity import Asked
-from nonconv.config.document import Document, KeyPath, dotted, read
+from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.expect import Recorded, find_unrecorded, label
+from nonconv.config.files import read
 from nonconv.config.spec import DOMAIN, MOST_RECORDED, choices, component_model, parameters_from
 from nonconv.config.validate import problem_of, refuse, validate
 from nonconv.data.initial import DRAWN, spread
@@ -44,6 +45,7 @@ from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Learning, Modifiers, Program, Supply
 from nonconv.experiment import quantities
 from nonconv.experiment.cell import Cell, Stopping, Xi, known
+from nonconv.experiment.constrained import minimizer_on
 from nonconv.experiment.identity import identity, name_of, plain
 from nonconv.experiment.minima import Minima, Minimum, complaint_of, find_minima, lowest, unique_minimizer
 from nonconv.experiment.networks import bind, coordinate_name, coordinate_of, first_of_each, list_coordinates
@@ -159,6 +161,7 @@ class _Binding:
         if isinstance(self.objective.component, Coupled):
             refuse(self.problems if self.loaded is None else ())  # without data the coordinates are not known
             self.learning = bind(self.objective, self._examples(), self.loaded, self.sources)
+            self._check_moments()
         # Coordinates come in groups only for a network; elsewhere they are numbered.
         self.groups = self.learning.groups if self.learning else ()
         self.dim = self._find_dim()
@@ -322,6 +325,15 @@ class _Binding:
             order = "cyclic"  # a batch of whole passes is the same in any order; as listed nothing is random, to the bit
         return Supply(order, rows, hold, make_drift(self._choose("drift", drift)) if drift else None)
 
+    def _check_moments(self) -> None:
+        """Complain of data without all moments where it is not known what the objective makes of them."""
+        data = self.data.component
+        if self.objective.component.numbers and isinstance(data, Distribution) and not self.problems:
+            law = data.law(self.loaded, self._numbers)
+            if law.finite_moments != np.inf:
+                what = f"{data.name} has no moments of high order, and which moments {self._name} then has is not known"
+                self._complain(DATA_PATH, what, "a law with all moments, as a bounded one or normal; or gradient_noise")
+
     @property
     def _batch(self) -> float:
         """The size of all batches; nan if it changes."""
@@ -331,7 +343,7 @@ class _Binding:
     def _check_order(self, order: Order, rows: int) -> None:
         """Complain unless there are equally likely rows, so few that the decks of all lanes fit into memory."""
         path, most = (*DATA_PATH, "order"), MOST_DECK_NUMBERS
-        decks = self.dim if self.data.component.draws == "each" else 1
+        decks = self._numbers if self.data.component.draws == "each" else 1
         if rows == 0:
             what = f"{self.data.component.name} has no equally likely values to pass through"
             self._complain(path, what, "with_replacement; or a finite law: sequence, csv, discrete with equal probabilities")
@@ -437,7 +449,9 @@ class _Binding:
         """Whether the expected loss is known exactly, up to a constant."""
         component, h = self.objective
         if self.learning:
-            return quantities.exact_examples(component, h, known(self._examples(), self.loaded, self._law)) is not None
+            return (
+                quantities.exact_examples(component, h, known(component, self._examples(), self.loaded, self._law)) is not None
+            )
         if getattr(getattr(self.model.objective, "data", None), "drift", None):
             return False  # F is another one at each step
         return not component.mean_is_enough or self._law is None or self._law.has_mean
@@ -465,12 +479,20 @@ class _Binding:
     def _examples(self) -> Dataset:
         """Return what a coupled objective learns from: a data set, or vectors of a data law."""
         data = self.data.component
-        return vectors(data, self._find_dim()) if isinstance(data, Distribution) else data
+        return vectors(data, self._numbers) if isinstance(data, Distribution) else data
+
+    @cached_property
+    def _numbers(self) -> int:
+        """How many numbers a datum of a data law has: one for each coordinate, or column, or as the objective says."""
+        component, h = self.objective
+        if not isinstance(component, Coupled) or component.numbers is None:
+            return self._find_dim()
+        return int(self.data.component.dim(self.data.parameters) or component.numbers(h))
 
     @cached_property
     def _law(self) -> Law | None:
-        """The moments and bounds of the data; None of examples. Raises PluginError for a law of the wrong shape."""
-        if not isinstance(self.data.component, Distribution):
+        """The moments and bounds of the data, one for each coordinate; None of others. Raises PluginError for a wrong shape."""
+        if not isinstance(self.data.component, Distribution) or getattr(self.objective.component, "numbers", None):
             return None
         make: Callable[..., Law] = self.data.component.law
         law = make(self.loaded, self.dim)
@@ -532,12 +554,18 @@ class _Binding:
         (component, h), learning = self.objective, self.learning
         if component.minimizer is None or learning is None or self.problems:
             return ""
-        point: Array | str = component.minimizer(h, learning.shape, known(self._examples(), self.loaded, self._law))
+        examples = known(component, self._examples(), self.loaded, self._law)
+        point: Array | str = component.minimizer(h, learning.shape, examples)
         if not isinstance(point, str) and getattr(point, "shape", None) != (self.dim,):
             raise refusal(component.minimizer, f"minimizer must return an array of {self.dim} numbers, or a text")
-        if not isinstance(point, str) and not self._is_inside(point):
-            return "that of all numbers lies outside of the domain, and that of the domain is not computed"
-        return point
+        if self._domain is None or (not isinstance(point, str) and self._is_inside(point)):
+            return point
+        exact = quantities.exact_examples(component, h, examples)
+        if exact is not None and not np.isfinite(exact[1]).all():
+            return point  # the data have no mean
+        start = np.zeros(self.dim) if isinstance(point, str) else point
+        bound = Configured(component, h, component.prepare(h, learning.shape))
+        return minimizer_on(bound, learning.shape, learning.work, exact, start, self._domain)
 
     def _fill_in_digests(self) -> None:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
@@ -605,7 +633,8 @@ class _Binding:
             held: Any = self.resolved
             for name in path:
                 held = held[name]
-            held.update({name: value for name, value in h._asdict().items() if value != getattr(chosen.parameters, name)})
+            new = {name: value for name, value in h._asdict().items() if value != getattr(chosen.parameters, name)}
+            held.update({name: list(value) if isinstance(value, tuple) else value for name, value in new.items()})
         return Chosen(component.made(h) if getattr(component, "made", None) else component, h)
 
     @property

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel
 
-from nonconv.components.definitions import Chosen, Dataset, Distribution, Known, Law, Limits
+from nonconv.components.definitions import Chosen, Coupled, Dataset, Distribution, Known, Law, Limits
 from nonconv.components.quantity import Asked
+from nonconv.datasets.vector import all_rows
 from nonconv.engine.deck import SHUFFLED
 from nonconv.engine.program import Program
 from nonconv.experiment.identity import folder_name, identity, portable
@@ -30,9 +31,11 @@ Bound = Callable[[Array], tuple[Array, Array]]
 """An a priori interval: from start points (dim, paths) to the least and the largest iterates that there can be."""
 
 
-def known(data: Dataset, h: Any, law: Law | None) -> Known:
-    """Return what is known of examples, h being their parameters as loaded, and law that of a vector."""
-    return Known(law, data.training(h), data.truth(h))
+def known(objective: Coupled, data: Dataset, h: Any, law: Law | None) -> Known:
+    """Return what is known of the examples of an objective, h being their parameters as loaded, and law that of a vector."""
+    # Where numbers are one for each coordinate their mean is enough.
+    rows = all_rows(data, h) if data.each and objective.numbers else data.training(h)
+    return Known(law, rows, data.truth(h))
 
 
 class Stopping(NamedTuple):
@@ -154,6 +157,11 @@ class Cell:
     @property
     def learns(self) -> bool:
         """Whether it learns from examples (x, y), as networks and linear models do; vectors of a data law have no x."""
+        return self.program.learning is not None and self.program.data.component.each is None
+
+    @property
+    def looks_at_last(self) -> bool:
+        """Whether what is known near the limit is taken from the last iterate of the first path: the minima are not known."""
         return self.program.learning is not None and self.law is None
 
     @property
@@ -174,8 +182,16 @@ class Cell:
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
         p = self.program
-        drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not (self.law is not None and self.law.constant)
+        drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not self._has_one_datum
         return not self._noisy and not drawn
+
+    @cached_property
+    def _has_one_datum(self) -> bool:
+        """Whether the law of the data has one value only."""
+        (data, h, _), learning = self.program.data, self.program.learning
+        if self.law is not None or learning is None:
+            return self.law is not None and self.law.constant
+        return data.each is not None and bool(data.each.law(h, learning.shape.targets).constant)
 
     @cached_property
     def _noisy(self) -> bool:
@@ -227,7 +243,7 @@ class Cell:
     def known(self) -> Known:
         """What is known exactly of the examples of an objective that couples coordinates."""
         data, of_data, _ = self.program.data
-        return known(data, of_data, self.law)
+        return known(self.program.objective.component, data, of_data, self.law)
 
     @property
     def claim(self) -> str:

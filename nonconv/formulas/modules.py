@@ -49,6 +49,51 @@ def module_of(
     return _made(module_text(constants, functions, numpy))
 
 
+JOINT = '''
+
+def loss(k: Constants, n: int, theta: Array, x: Array, y: Array, out: Array, work: Array) -> None:
+    """Write the losses of n examples y to out[0], and 0 to out[1]."""
+    lanes = theta.shape[1]
+    for s in range(n // lanes):
+        first = s * lanes
+        for i in each(lanes):
+            out[0, first + i] = loss_of({arguments})
+            out[1, first + i] = 0.0
+
+
+def add_gradient(k: Constants, n: int, theta: Array, x: Array, y: Array, gradient: Array, work: Array) -> None:
+    """Add the gradients, summed over the examples of each path, to gradient."""
+    lanes = theta.shape[1]
+    for s in range(n // lanes):
+        first = s * lanes
+        for i in each(lanes):
+{sums}
+
+
+def penalty(k: Constants, theta: Lanes) -> Lanes:
+    """Return 0: there is no penalty."""
+    return 0.0
+'''
+"""The functions of a Coupled objective, by those of one example."""
+
+
+def joint_module(
+    constants: Sequence[str], theta: Sequence[str], x: Sequence[str], loss: Node, gradient: Sequence[Node]
+) -> ModuleType:
+    """Return the module of an objective that couples coordinates: Constants, loss, add_gradient and penalty.
+
+    theta, x: the names of the coordinates, and of the numbers of a datum.
+    """
+    names = (*theta, *x)
+    trees = {"loss_of": loss, **{f"slope{j}": tree for j, tree in enumerate(gradient)}}
+    text = module_text(constants, {name: (names, tree) for name, tree in trees.items()})
+    text = text.replace("import Lanes, select", "import Array, Lanes, each, select", 1)
+    places = [*(f"theta[{j}, i]" for j in range(len(theta))), *(f"y[{j}, first + i]" for j in range(len(x)))]
+    arguments = ", ".join(["k", *places])
+    sums = "\n".join(f"            gradient[{j}, i] += slope{j}({arguments})" for j in range(len(theta)))
+    return _made(text + JOINT.format(arguments=arguments, sums=sums))
+
+
 def field(name: str) -> str:
     """Return the field of a constant. A name of its own: NamedTuples have methods, and kernels look at names."""
     return f"c_{name}"

@@ -131,6 +131,12 @@ def read_formula(text: str, variables: Sequence[str], constants: Sequence[str], 
     return Formula(0.0, names, (mistake,))
 
 
+def numbered(text: str, bases: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in a text that are one of the bases and a number from 1 on, as theta1; in the order of the numbers."""
+    found = {(word[1], int(word[2])) for word in re.finditer(r"\b([A-Za-z]+)([1-9][0-9]{0,5})\b", text) if word[1] in bases}
+    return tuple(f"{base}{number}" for base, number in sorted(found, key=lambda one: (bases.index(one[0]), one[1])))
+
+
 def _allowed(variables: Sequence[str], constants: Sequence[str]) -> str:
     """Say what a formula may be made of."""
     names = ", ".join((*variables, *constants, *NUMBERS))

@@ -215,5 +215,6 @@ LINEAR_MODEL = Coupled(
     represents=represents,
     minimizer=minimizer,
     degree=lambda h: 2 if h.loss == "squared" else None,
+    convex=lambda h: True,
     starts_at_zero=True,
 )

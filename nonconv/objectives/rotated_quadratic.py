@@ -183,5 +183,6 @@ ROTATED_QUADRATIC = Coupled(
     check_shape=check_shape,
     minimizer=minimizer,
     degree=lambda h: 1,
+    convex=lambda h: True,
     starts_at_zero=True,
 )

@@ -23,7 +23,7 @@ from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import Tally
 from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json, as_npz
-from nonconv.theory.assumptions import departures, theorem
+from nonconv.theory.assumptions import departures, leads_elsewhere, theorem
 from nonconv.theory.predictions import predictions
 from nonconv.theory.recursion import predicted_errors
 
@@ -171,6 +171,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: list[dict[str, 
     errors: estimates of shape (xi, R). theory: exact errors by xi, of each iterate.
     """
     missing = departures(cell)
+    elsewhere = leads_elsewhere(cell) if any(xi.label == "minimizer" for xi in cell.xi) else []
     failure = tally.first_failure
     return {
         "schema_version": SCHEMA_VERSION,
@@ -183,6 +184,7 @@ def summary(cell: Cell, tally: Tally, errors: Intervals, theory: list[dict[str, 
         "dim": cell.program.dim,
         "xi_points": {xi.label: xi.point.tolist() for xi in cell.xi if xi.point is not None},
         **minima.document(cell),
+        **({"leads_elsewhere": elsewhere} if elsewhere else {}),
         f"theorem_{theorem(cell).replace('.', '_')}": {"applies": not missing, "departures": missing},
         "errors": [
             _row(cell, tally, errors, k, r, theory[0])
@@ -235,7 +237,7 @@ def _row(cell: Cell, tally: Tally, errors: Intervals, k: int, r: int, theory: di
 def _warnings(cell: Cell, tally: Tally, reasons: Reasons) -> list[str]:
     """List what may mislead a reader: too few paths, means without an interval, or means that few paths dominate."""
     if cell.deterministic:
-        return []
+        return missing_intervals.sentences(cell, tally, reasons)
     if tally.paths == 1:
         return ["one path gives no interval"]
     few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []

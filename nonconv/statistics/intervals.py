@@ -21,7 +21,7 @@ from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
-from nonconv.theory.limit_point import is_pinned
+from nonconv.theory.limit_point import is_pinned, is_quiet
 from nonconv.theory.moments import (
     finite_moments,
     growth,
@@ -123,7 +123,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
             reasons[k], infinite[k] = why_infinite(cell, whose), True
-        if row.floor == "twin" and not cell.noiseless:
+        if row.floor.startswith("twin") and (not cell.noiseless or cell.program.supply.order == "cyclic"):
             until = cell.known_until(row.step - row.lag)
             reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
@@ -223,8 +223,8 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
         for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
             found[*at] = _dominated(m, carrying, *at)
     constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
-    # At an end of the domain all paths may well be equal.
-    found[constant & equal & (not is_pinned(cell))] = (
+    # At an end of the domain, and where no datum moves them, all paths may well be equal.
+    found[constant & equal & (not is_pinned(cell) and not is_quiet(cell))] = (
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
     )
     found[left_the_range(m) & ~equal] = "squares of these numbers leave the range of doubles; take units in which they do not"

@@ -10,6 +10,7 @@ from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.optimizers.averages import is_fixed
+from nonconv.theory.limit_point import is_full_batch
 
 
 def theorem(cell: Cell) -> str:
@@ -24,9 +25,24 @@ def departures(cell: Cell) -> list[str]:
         return [*own, *_find_step_departures(cell)]
     objective = cell.program.objective.component
     if objective is not QUADRATIC:
-        return [f"the objective is {objective.name}, not the quadratic"]
+        return [f"the objective is {objective.name}, not the quadratic", *_find_step_departures(cell)]
     own = [*_find_optimizer_departures(cell), *_find_data_departures(cell), *_find_schedule_departures(cell)]
     return [*own, *_find_step_departures(cell)]
+
+
+def leads_elsewhere(cell: Cell) -> list[str]:
+    """Return what may lead iterates away from the minimizer, which is that of the mean loss alone, on the domain."""
+    parts, noise, law, drift = cell.program.parts, cell.program.noise, cell.law, cell.drift
+    found = []
+    if parts.clip_value or parts.clip_norm:
+        found += [] if law is not None and law.symmetric else ["clipping"]
+    if parts.l2 or parts.decay or parts.pull:
+        found.append("weight decay")
+    if noise is not None and not np.all(noise.component.law(noise.parameters, cell.program.dim).mean == 0.0):
+        found.append("the mean of the gradient noise")
+    if drift is not None and (drift.low, drift.high) != (0.0, 0.0):
+        found.append("the drift of the data")
+    return found
 
 
 def _find_network_departures(cell: Cell) -> list[str]:
@@ -51,7 +67,9 @@ def _find_step_departures(cell: Cell) -> list[str]:
     """Return what happens in a step beside the rule, and how data depend on the step."""
     parts, supply, found = cell.program.parts, cell.program.supply, []
     what = "examples" if cell.program.learning else "data"
-    if supply.order == "epochs":
+    if is_full_batch(cell):
+        found.append(f"{what} are not independent: each batch holds all of them")
+    elif supply.order == "epochs":
         found.append(f"{what} are not independent: each epoch passes through all of them")
     elif supply.order != "with_replacement":
         found.append(f"{what} are not independent: every pass has them in the same order")
@@ -60,7 +78,10 @@ def _find_step_departures(cell: Cell) -> list[str]:
     if parts.drift:
         found.append(f"{what} do not have one law: it drifts")
     if parts.noise:
-        found.append("the gradient has noise of its own, which does not come from the data")
+        assert cell.program.noise is not None
+        mean = cell.program.noise.component.law(cell.program.noise.parameters, cell.program.dim).mean
+        shift = ", and has no mean" if np.isnan(mean).any() else ", and whose mean is not 0" if np.any(mean) else ""
+        found.append(f"the gradient has noise of its own, which does not come from the data{shift}")
     if parts.clip_value or parts.clip_norm:
         found.append("the gradient is clipped")
     if parts.l2 or parts.decay or parts.pull:

@@ -19,6 +19,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import SMALL_SAMPLE
 from nonconv.objectives.quadratic import QUADRATIC
+from nonconv.theory.modes import curvatures
 from nonconv.theory.moments import finite_moments, is_bounded, is_confined, keeps_moments, law_of, start_law
 from nonconv.theory.recursion import CHUNK, is_known, one_step, product
 
@@ -100,7 +101,9 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
             found.paths[k] = np.maximum(found.paths[k], _paths_for_pairs(cell, known, point))
         if xi.label == "last":
             # Only what was drawn since then counts; as if each weight were alike, which overstates how much one draw matters.
-            left = np.maximum(cell.program.steps - record, 1) * cell.program.batch_size(record.astype(np.float64))
+            left = np.maximum((cell.program.steps - record) / cell.program.supply.hold, 1.0) * cell.program.batch_size(
+                record.astype(np.float64)
+            )
             draws = np.minimum(_draws(known), left)
             of_last = _tails(cell, _equal_weights(cell, draws), copies=1, with_start=False)
             found.paths[k], found.skewed[k] = of_last.paths, of_last.skewed
@@ -184,7 +187,9 @@ def _weights_since(cell: Cell, first: int, steps: Steps, remembered: Steps) -> _
         distinct, which = np.unique(curvature, return_inverse=True)
         sums = np.array([_sums(cell, float(c), first, steps) for c in distinct])[which.ravel()]
         return _Weights(*np.moveaxis(sums, 1, 0))
-    draws = remembered * cell.program.batch_size(steps.astype(np.float64))
+    # A batch that is held is drawn once.
+    drawn = np.maximum(remembered / cell.program.supply.hold, 1.0)
+    draws = drawn * cell.program.batch_size(steps.astype(np.float64))
     return _equal_weights(cell, np.broadcast_to(draws, (cell.program.dim, len(steps))))
 
 
@@ -288,6 +293,7 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
         _fewest_paths(of_data, counted * data.share, draws, normal, shared=shared),
         _fewest_paths(of_start, np.broadcast_to(start.share, draws.shape), np.ones_like(draws), normal, shared=False),
     )
+    paths = np.maximum(paths, _paths_for_noise(cell, draws))
     third = data.skewness * data.variance**1.5 * weights.third * (2 - copies)
     third = third + start.skewness * start.variance**1.5 * weights.start**3
     skewness = _skewness_of_squares(variance, third, of_data + of_start)
@@ -301,6 +307,25 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     known = cell.law is not None and plain and not uncounted
     orders = (_order(cell, with_start=own) for own in (with_start, False))
     return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
+
+
+def _paths_for_noise(cell: Cell, draws: Array) -> Array:
+    """Return the fewest paths with enough rare values of the gradient noise, (k,). draws (dim, k): as of `_fewest_paths`.
+
+    One is drawn for each step, whatever the batch. Where its share in the noise of a gradient is not known it counts as all.
+    """
+    law = law_of(cell, "noise")
+    if law is None or is_bounded(cell) or is_confined(cell):
+        return np.zeros(draws.shape[1])
+    noise, known = _source(law, cell), curvatures(cell)
+    share = np.ones((cell.program.dim, 1))
+    batch = float(cell.program.batch_size(np.array([1.0, float(cell.program.steps)])).max())
+    if known is not None and cell.law is not None and cell.program.learning is None:
+        of_data = cell.law.variance[:, None] * known[:, None] ** 2 / batch
+        share = noise.variance / _positive(noise.variance + of_data)
+    each = np.maximum(draws / batch, 1.0)
+    fourth = np.nan_to_num(noise.excess * share**2 / each)
+    return _fewest_paths(fourth, each * noise.share, each, (2.0 * np.ones_like(draws)).sum(axis=0), shared=False)
 
 
 def _fewest_paths(fourth: Array, events: Array, draws: Array, normal: Array, *, shared: bool) -> Array:
@@ -343,8 +368,12 @@ def _source(law: Law | None, cell: Cell) -> _Source:
         return _Source(nothing, nothing, nothing, np.ones_like(nothing))
     spread = np.sqrt(law.variance)
     skewness = np.where(spread > 0.0, law.third_central / law.variance / _positive(spread), 0.0)
-    numbers = (law.variance, skewness, law.largest_kurtosis() - 3.0, law.least_tail_share())
-    return _Source(*(number[:, None] for number in numbers))
+    found = _Source(law.variance, skewness, law.largest_kurtosis() - 3.0, law.least_tail_share())
+    if len(law.variance) != cell.program.dim:
+        # The numbers of a datum are not the coordinates, each of which may meet all of them: the worst for each.
+        worst = (found.variance.max(), np.abs(skewness).max(), found.excess.max(), found.share.min())
+        found = _Source(*(np.full(cell.program.dim, number) for number in worst))
+    return _Source(*(number[:, None] for number in found))
 
 
 def _is_power_law(law: Law | None) -> bool:
