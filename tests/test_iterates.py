@@ -28,6 +28,7 @@ from nonconv.report.figures.figures import error_figure, paths_figure
 from nonconv.report.figures.floors_figure import floors_figure
 from nonconv.report.run import read_run
 from nonconv.results.columns import read_columns
+from nonconv.schedules.iterates import Ema, ema_weight
 from nonconv.store.folder import MANIFEST
 from nonconv.theory import recursion
 from nonconv.theory.recursion import predicted_errors, predicted_twins
@@ -263,3 +264,11 @@ def test_what_a_config_of_one_iterate_has(tmp_path: Path) -> None:
     """Nothing of iterates: no column, no key."""
     alone = cell_of(tmp_path, CONFIG | {"iterates": ["last"]})
     assert predicted_errors(replace(alone, iterates=("last",))).keys() == {"minimizer"}
+
+
+@pytest.mark.parametrize("decay", [0.0, 5e-324, *np.random.default_rng(0).random(200).tolist(), 0.8768, 1.0 - 2.0**-53])
+def test_weights_of_a_corrected_average_are_weights(decay: float) -> None:
+    """The first is 1, whatever a quotient of roundings would be: the start is left out."""
+    weight = ema_weight(Ema(decay, bias_correction=True), np.arange(1.0, 100.0), 99)
+    assert weight[0] == 1.0
+    assert np.all((weight >= 0.0) & (weight <= 1.0))

@@ -48,6 +48,7 @@ PARTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "drift": ({"objective.data.drift": {"name": "sine", "amplitude": 0.8, "period": 11.5}}, {}),
     "decoupled": ({"optimizer": {"name": "sgd", "weight_decay": 0.5}}, {}),
     "l2": ({"optimizer": NESTEROV | {"weight_decay": 0.5, "decay_form": "l2"}}, {"optimizer": NESTEROV}),
+    "domain that holds all": ({"domain": [-1, None]}, {"objective.scale": 0.5}),
     "epochs": ({"objective.data": ROWS | {"order": "epochs"}}, {"objective.data": ROWS}),
     "held epochs": (
         {"objective.data": ROWS | {"order": "epochs", "hold": 3}, "optimizer": HEAVY},
@@ -149,7 +150,10 @@ def test_shuffles_are_those_of_every_order(order: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"domain": [-5, 5]},
+        {"domain": [-1, 2.9]},
+        {"domain": [-1, 3], "optimizer": HEAVY},
+        {"domain": [-1, 3], "objective.gradient_noise": "rademacher"},
+        {"domain": [-1, 3], "learning_rate": 0.9},
         {"optimizer": {"name": "sgd", "clip_value": 100.0}},
         {"objective.gradient_noise": {"name": "cauchy"}},
         {"optimizer": {"name": "adam", "weight_decay": 0.1}},

@@ -26,6 +26,8 @@ from nonconv.engine.reference import Reference
 from nonconv.experiment.binding import read_cell
 from nonconv.numerics.arithmetic import Array, Lanes
 from nonconv.numerics.rng import key, uniforms
+from nonconv.results.columns import read_columns
+from nonconv.study import loop
 
 STEPS = 45
 POINTS = Discrete((0.1, 1.0, -2.0, 5.5, 0.25), (0.2,) * 5)
@@ -291,3 +293,16 @@ def test_until_when_twins_are_their_paths(case: str, tmp_path: Path) -> None:
     assert cell.known_until(step) == until
     assert cell.noiseless == (until == math.inf and parts["order"] != "once")
     assert cell.deterministic == cell.noiseless
+
+
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(("order", "start"), [("once", 0.0), ("cyclic", 0.0), ("cyclic", {"name": "uniform"})])
+def test_reports_say_that_a_floor_of_0_proves_nothing(order: str, start: Any, tmp_path: Path) -> None:
+    objective = {"name": "quadratic", "data": {"name": "sequence", "values": [1, 2, -3], "order": order}}
+    config = SGD | {"objective": objective, "start": start, "paths": 20, "xi": ["minimizer"]}
+    loop.run(read_cell(written(tmp_path, config), []), tmp_path / "out", workers=1, draw=lambda folder: dict)
+    assert "Warning: no interval for" in (told := (tmp_path / "out" / "summary.md").read_text())
+    assert "nothing else is random: 0 proves nothing" in told
+    floors = read_columns(tmp_path / "out" / "floors.csv")
+    twins = [name.startswith("twin") for name in floors["floor"]]
+    assert {low for low, twin in zip(floors["ci_low"], twins, strict=True) if twin} == {""}

@@ -662,6 +662,29 @@ def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.Mo
     good("verify", tmp_path / "out")
 
 
+@pytest.mark.usefixtures("reference")
+def test_regret_of_a_loss_without_data(tmp_path: Path) -> None:
+    """Its one function has its least loss at 0."""
+    objective = {"name": "formula", "loss": "theta**2/2 - cos(theta)"}
+    run = run_of(tmp_path, objective=objective, start={"name": "uniform"}, quantities=["average_regret"], xi=["minimizer"])
+    assert 0.0 < last(run, "average_regret")["value"] < 1.0
+
+
+@pytest.mark.usefixtures("reference")
+def test_quantiles_of_few_paths_have_one_open_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other end is told, in summaries and in the table of a sweep."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    asked = [{"name": "quantile", "level": level} for level in (0.02, 0.97)]
+    path = written(tmp_path, SGD | {"xi": ["minimizer"], "paths": 13, "quantities": asked, "sweep": {"learning_rate": [0.05]}})
+    good("run", path, "--out", tmp_path / "run", "-q")
+    low, high = (last(read_run(tmp_path / "run"), f"q{name}: minimizer") for name in (2, 97))
+    assert (low["ci_low"], high["ci_high"]) == (None, None)
+    wanted = [f"{low['value']:.4g} (at most {low['ci_high']:.4g})", f"{high['value']:.4g} (at least {high['ci_low']:.4g})"]
+    assert all(text in (tmp_path / "run" / "summary.md").read_text() for text in wanted)
+    good("sweep", path, "--out", tmp_path / "sweep", "-q")
+    assert all(text in good("table", tmp_path / "sweep") for text in wanted)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("reference")
 @pytest.mark.parametrize("case", ["all", "averages", "diverging", "one step"])

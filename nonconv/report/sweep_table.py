@@ -72,8 +72,8 @@ def _mean(result: SweepResult, k: int, name: str) -> str:
         return "infinite"
     if text in ("", "inf", "nan"):
         return {"inf": "overflow"}.get(text, text)
-    low, high = (column[f"{name}_{end}"][k] for end in ("low", "high"))
-    return interval({"mse": float(text), "ci_low": float(low or text), "ci_high": float(high or text)})
+    ends = {f"ci_{end}": column[f"{name}_{end}"][k] for end in ("low", "high")}
+    return interval({"mse": float(text)} | {name: float(end) if end else None for name, end in ends.items()})
 
 
 def change_rows(result: SweepResult) -> tuple[str, list[str], list[list[str]]]:

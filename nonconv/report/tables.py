@@ -112,7 +112,8 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
 
     row: the value under `of` with ci_low and ci_high, and perhaps the median of the distance, which a random run's error has
     in any case. The value is None where it is not finite; then status, n and n_finite
-    give `overflow (3 of 200 paths)`, or the median `infinite (median distance 0.53)`.
+    give `overflow (3 of 200 paths)`, or the median `infinite (median distance 0.53)`. Of an interval with one open end the
+    other is given: `0.034 (at most 0.051)`.
     """
     value = row[of]
     if value is None and row["status"] == INFINITE:
@@ -122,8 +123,15 @@ def interval(row: dict[str, Any], of: str = "mse") -> str:
     if row["ci_high"] is None and row.get("median"):
         # Where the mean has no interval though paths differ, the median has one.
         return f"{value:.4g} (no interval{_median_text(row, '; ', '')})"
+    low, high = row["ci_low"], row["ci_high"]
+    if (low is None) != (high is None):  # of a quantile of few paths
+        return f"{value:.4g} (at {f'most {high:.4g}' if low is None else f'least {low:.4g}'})"
     # Without an interval, where nothing is random, the number is given alone.
-    half = 0.0 if row["ci_high"] is None else (row["ci_high"] - row["ci_low"]) / 2
+    return _with_half_width(value, 0.0 if high is None else (high - low) / 2)
+
+
+def _with_half_width(value: float, half: float) -> str:
+    """Write a number with half the width of its interval; alone if that is 0."""
     if half == 0.0:
         return f"{value:.4g}"
     # Two digits of the half width: more would be noise.

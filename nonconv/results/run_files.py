@@ -237,7 +237,7 @@ def _row(cell: Cell, tally: Tally, errors: Intervals, k: int, r: int, theory: di
 def _warnings(cell: Cell, tally: Tally, reasons: Reasons) -> list[str]:
     """List what may mislead a reader: too few paths, means without an interval, or means that few paths dominate."""
     if cell.deterministic:
-        return []
+        return missing_intervals.sentences(cell, tally, reasons)
     if tally.paths == 1:
         return ["one path gives no interval"]
     few = [f"intervals from {tally.paths} paths are unreliable; take at least 200 paths"] if tally.paths < FEW_PATHS else []

@@ -123,7 +123,7 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
         whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
         if whose and floors.n[k] == floors.n_finite[k]:
             reasons[k], infinite[k] = why_infinite(cell, whose), True
-        if row.floor == "twin" and not cell.noiseless:
+        if row.floor.startswith("twin") and (not cell.noiseless or cell.program.supply.order == "cyclic"):
             until = cell.known_until(row.step - row.lag)
             reasons[k] = NOTHING_RANDOM if until >= row.step else reasons[k]
     # Bonferroni's correction: the errors of all lower bounds together are at most 5 %.
