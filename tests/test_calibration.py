@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,20 @@ from kit.experiments import written
 from laboratory.catalogue import FAMILIES, PROCESSES
 from laboratory.process import BASE, GOES, PLUGINS, STAYS, Changes, Family, Process, cell_of
 from laboratory.tables import Count, detail, verdict_tables
-from laboratory.trials import Trial, judged, tasks, trials
+from laboratory.trials import Task, Trial, judged, tasks, trials
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.structure import Structure
 from nonconv.results import verdict_files
 from nonconv.statistics import verdict
 from nonconv.theory.recursion import predicted_errors
 
-SEED, INSTANCES = 1, 2
+SEED, LOOKED_AT = 1, 8
+SMALL = {**BASE, "steps": 2048}
+COMPILED = ("constant rates", "other objectives", "domains", "data that depend on the step", "averages")
+NOT_COMPILED = ("rates that vanish slowly", "growing batches", "states that settle", "units and far starts")
+"""Of the first LOOKED_AT instances of each process one is tried whose kernel is there already, if there is one. Kernels take
+longer to compile than runs take: of processes that need one of their own two are tried in the first of these families, none
+in the others, and else one."""
 FALSE_VERDICTS = yaml.safe_load((Path(__file__).parent / "false_verdicts.yaml").read_text(encoding="utf-8"))
 
 
@@ -32,11 +39,51 @@ def label(process: Process) -> str:
 # No verdict is wrong
 
 
+PARTS = ("order", "hold", "drift", "gradient_noise", "clip_value", "clip_norm", "weight_decay", "decay_form")
+
+
+def kernel_of(config: Changes) -> tuple[str, ...]:
+    """About what the kernel of a config depends on: names, choices, and which parts of a step there are."""
+    rule, objective = config["optimizer"], config["objective"]
+    rule = {"name": rule} if isinstance(rule, str) else rule
+    law = objective.get("data", "")
+    law = {"name": law} if isinstance(law, str) else law
+    choices = [f"{key}: {value}" for key, value in rule.items() if isinstance(value, str | bool)]
+    parts = [key for part in (objective, law, rule) for key in PARTS if part.get(key, "with_replacement") != "with_replacement"]
+    averages = [str(len(config["iterates"]))] if "iterates" in config else []
+    parts += ["batches"] if config.get("batch_size", 1) != 1 else []
+    inner = [f"{key}: {objective[key]}" for key in ("hidden", "loss") if key in objective]
+    return (objective["name"], law["name"], *inner, *sorted(choices), *parts, *averages, "domain" if "domain" in config else "")
+
+
+@cache
+def chosen() -> dict[str, list[Task]]:
+    """One instance of most processes, by family."""
+    seen = {kernel_of(FALSE_VERDICTS["base"] | example["changes"]) for example in FALSE_VERDICTS["processes"]}
+    found: dict[str, list[Task]] = {}
+    for family in FAMILIES:
+        found[family.name], left = [], 1 + (family.name in COMPILED) - (family.name in NOT_COMPILED)
+        for process in family.processes:
+            kernels = [kernel_of(process.config(SEED, number)) for number in range(LOOKED_AT)]
+            number = next((k for k, kernel in enumerate(kernels) if kernel in seen), -1)
+            if number < 0 and left == 0:
+                continue
+            left -= int(number < 0)
+            seen.add(kernels[max(number, 0)])
+            found[family.name].append(Task(PROCESSES.index(process), max(number, 0), SEED, SMALL))
+    return found
+
+
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda family: family.name)
 def of_family(request: pytest.FixtureRequest) -> list[Trial]:
-    """Some instances of each process of a family, judged."""
+    """An instance of most processes of a family, judged."""
     family: Family = request.param
-    return list(trials(tasks([PROCESSES.index(process) for process in family.processes], INSTANCES, SEED), workers=1))
+    return list(trials(chosen()[family.name], workers=1))
+
+
+def test_most_processes_are_tried() -> None:
+    assert all(len(tried) >= 2 for tried in chosen().values())
+    assert sum(map(len, chosen().values())) >= 0.45 * len(PROCESSES)
 
 
 @pytest.mark.compiles
@@ -48,9 +95,9 @@ def test_no_verdict_is_wrong(of_family: list[Trial]) -> None:
 @pytest.mark.compiles
 @pytest.mark.slow
 def test_runs_in_their_limit_regime_are_decided(of_family: list[Trial]) -> None:
-    """All but one in seven, of each family."""
+    """All but one in six, of each family; one of few."""
     left_open = [seen for seen in of_family if seen.answer == "undecided" and PROCESSES[seen.process].in_limit]
-    assert len(left_open) <= Count(of_family).in_limit / 7, [detail(seen) for seen in left_open]
+    assert len(left_open) <= max(1, Count(of_family).in_limit / 6), [detail(seen) for seen in left_open]
 
 
 @pytest.mark.compiles
@@ -59,7 +106,7 @@ def test_runs_in_their_limit_regime_are_decided(of_family: list[Trial]) -> None:
     "example", FALSE_VERDICTS["processes"], ids=lambda example: f"{example['kind']}: {example['why']}"[:60]
 )
 def test_false_verdicts_are_not_given_again(example: dict[str, Any]) -> None:
-    for seed in range(1, 6):
+    for seed in (1, 2):
         answer, reason = judged({**FALSE_VERDICTS["base"], "seed": seed, **example["changes"]})
         assert answer in (example["truth"], "undecided"), reason
 
@@ -69,11 +116,11 @@ def test_false_verdicts_are_not_given_again(example: dict[str, Any]) -> None:
 def test_a_wrong_state_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: if any slope counted as standing and limits were not known, a vanishing rate would not converge."""
     monkeypatch.setattr(verdict, "_state", lambda *seen: "stands")
-    wanted = tasks([find("vanishing rates: sgd")], 10, SEED)
+    wanted = tasks([find("vanishing rates: sgd")], 4, SEED, steps=1024)
     assert not any(seen.wrong for seen in trials(wanted, workers=1)), "what is known of the limit forbids it"
     nothing = Structure(noise="persists", drive=(0.0, 0.0, 0.0))
     monkeypatch.setattr(verdict_files, "structure", lambda cell, theta, iterate: nothing)
-    assert sum(seen.wrong for seen in trials(wanted, workers=1)) > 5
+    assert sum(seen.wrong for seen in trials(wanted, workers=1)) >= 3
 
 
 # Truths
@@ -131,10 +178,9 @@ def test_instances_are_functions_of_seed_and_number(family: Family) -> None:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_every_instance_is_a_config(family: Family, tmp_path: Path) -> None:
     for process in family.processes:
-        for number in range(4):
-            for steps in (512, 4096):
-                config = process.config(SEED, number, {**BASE, "steps": steps})
-                assert read_cell(written(tmp_path / "in", config), []).program.steps >= 100
+        for number, steps in enumerate((512, 4096)):
+            config = process.config(SEED, number, {**BASE, "steps": steps})
+            assert read_cell(written(tmp_path / "in", config), []).program.steps >= 100
 
 
 # What is written

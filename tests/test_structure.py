@@ -319,6 +319,61 @@ def test_steps_that_vanish_follow_data_that_never_rest(
     assert "rate" in {reason.kind for reason in found.forbids}, "so that it is never said not to converge, either"
 
 
+SLOPE = {"name": "two_point", "p_high": 0.505}
+
+
+@pytest.mark.parametrize(
+    ("changes", "falls"),
+    [
+        ({"objective": {"name": "linear", "data": SLOPE}}, True),
+        ({"objective": {"name": "linear", "data": "rademacher"}}, False),
+        ({"objective": {"name": "linear", "data": "rademacher", "gradient_noise": SLOPE}}, True),
+        ({"objective": {"name": "linear", "data": SLOPE}, "domain": [-1.0, 1.0]}, False),
+        ({"objective": {"name": "linear", "data": SLOPE}, "optimizer": {"name": "sgd", "weight_decay": 0.1}}, False),
+        (
+            {"objective": {"name": "formula", "loss": "exp(-x*theta)", "data": {"name": "uniform", "low": 1.0, "high": 2.0}}},
+            True,
+        ),
+        ({"objective": {"name": "quadratic", "data": "cauchy"}, "optimizer": {"name": "sgd", "clip_value": 1.0}}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("iterate", [0, 1])
+def test_a_loss_without_a_minimum_leads_on_for_ever(
+    cell_of: Callable[..., Cell], changes: dict[str, Any], falls: bool, iterate: int
+) -> None:
+    """As long as rates add up to infinity, however small a slope is beside its noise."""
+    slow, soon = ({"name": "power", "value": 0.5, "exponent": exponent} for exponent in (1.0, 1.5))
+    rest = changes | {"xi": "start", "iterates": ["last", "polyak"]}
+    found, ended = (structure(cell_of(**rest, learning_rate=rate), None, iterate) for rate in (slow, soon))
+    assert (found.void == "the mean loss falls for ever: it has no minimum") == falls == (not found.reasons)
+    assert ended.reasons
+
+
+@pytest.mark.parametrize(
+    ("drift", "forbids"),
+    [
+        (AWAY, True),
+        ({"name": "piecewise", "values": [0.0, 9.0], "until": [10**6]}, True),
+        ({"name": "piecewise", "values": [0.0, 1.0], "until": [10**6]}, False),
+        (TO_AND_FRO, False),
+    ],
+)
+def test_a_drift_may_press_iterates_to_an_end_of_the_domain(
+    cell_of: Callable[..., Cell], drift: dict[str, Any], forbids: bool
+) -> None:
+    """Of data in [-1, 1] and a domain [-2, 2]: then they rest in the end, though they have not yet."""
+    cell = cell_of(**drifting(drift), domain=[-2.0, 2.0], xi="start")
+    assert bool(structure(cell).forbids) == forbids
+    assert not structure(cell_of(**drifting(drift))).forbids
+
+
+@pytest.mark.parametrize("rule", ["adadelta", {"name": "adam", "beta1": {"name": "one_minus_power"}}])
+def test_averages_of_rules_that_are_not_known_in_the_long_run(cell_of: Callable[..., Cell], rule: Any) -> None:
+    found = structure(cell_of(optimizer=rule, iterates=["last", "polyak"]), None, 1)
+    assert (found.reasons, bool(found.forbids)) == ((), True)
+
+
 @pytest.mark.parametrize(
     ("rate", "expected"),
     [
@@ -483,6 +538,8 @@ def test_what_the_theorem_does_not_know(cell_of: Callable[..., Cell], changes: d
     cell = cell_of(**{"optimizer": "adam"} | changes)
     assert [departure.endswith(last) for departure in departures(cell)] == [True]
     assert departures(cell_of(optimizer="adam", iterates=["last", "polyak"])) == []
+    both = cell_of(objective={"name": "huber", "data": "normal"}, domain=[-5, 5])
+    assert [departure.split()[0] for departure in departures(both)] == ["the", "every"]
 
 
 # Extents of paths without noise

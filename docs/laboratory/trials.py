@@ -53,9 +53,10 @@ def tally_of(cell: Cell, first: int = 0) -> Tally:
 
 
 def judged(config: Changes) -> tuple[str, str]:
-    """Simulate a config and return its verdict with the reason."""
+    """Simulate a config and return the verdict on its last iterate, or on the average that it lists last, with the reason."""
     cell = cell_of(config)
-    found = verdict_of(cell, tally_of(cell))
+    iterate = len(cell.iterates) - 1
+    found = verdict_of(cell, tally_of(cell).views[iterate], iterate)
     return str(found.answer), str(found.reason)
 
 

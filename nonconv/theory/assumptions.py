@@ -25,7 +25,7 @@ def departures(cell: Cell) -> list[str]:
         return [*own, *_find_step_departures(cell)]
     objective = cell.program.objective.component
     if objective is not QUADRATIC:
-        return [f"the objective is {objective.name}, not the quadratic"]
+        return [f"the objective is {objective.name}, not the quadratic", *_find_step_departures(cell)]
     own = [*_find_optimizer_departures(cell), *_find_data_departures(cell), *_find_schedule_departures(cell)]
     return [*own, *_find_step_departures(cell)]
 

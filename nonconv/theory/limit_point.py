@@ -148,6 +148,52 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
     return worst._replace(noise=noise, pinned=all(point.pinned for point in found))
 
 
+@lru_cache(maxsize=8)
+def may_be_pressed(cell: Cell) -> bool:
+    """Return whether the drift may lead to where every gradient leads out of the domain, though none does without it."""
+    domain, drift, p = cell.program.domain, cell.drift, cell.program
+    if domain is None or drift is None or not any(drift):
+        return False
+    if p.learning is not None or cell.law is None or not np.isfinite(drift).all():
+        return not np.isfinite(drift).all()
+    laws = {j: marginal(p.data, p.dim, j, cell.law) for j in _chosen(cell)}
+    return all(any(_leads_outward(cell, j, float(end[j]), law) for end in domain) for j, law in laws.items())
+
+
+@lru_cache(maxsize=8)
+def falls_for_ever(cell: Cell) -> bool:
+    """Return whether the mean gradient of a separable objective has one sign in some coordinate, however far iterates go.
+
+    So it is of a linear loss with slopes that are not 0 on average, and where a line separates classes.
+    """
+    p, modifiers = cell.program, cell.program.modifiers
+    coupled = p.learning is not None or cell.law is None or p.orbit is not None
+    decays = modifiers.l2 is not None or modifiers.decay is not None
+    if coupled or decays or p.domain is not None or (modifiers.clip_norm is not None and p.dim > 1):
+        return False
+    minima = _minima_of(cell)
+    return any(not minima[j] and _keeps_its_sign(cell, j) for j in _chosen(cell))
+
+
+def _keeps_its_sign(cell: Cell, j: int) -> bool:
+    """Return whether the mean of gradients of coordinate j, as clipped, has one sign wherever it is looked at."""
+    assert cell.law is not None
+    law, noise = marginal(cell.program.data, cell.program.dim, j, cell.law), law_of(cell, "noise")
+    most = min(clip for clip in (cell.program.modifiers.clip_value, cell.program.modifiers.clip_norm, math.inf) if clip)
+    pushed = 0.0 if noise is None or not noise.has_mean else float(noise.mean[j])
+    centre, length, signs = float(cell.law.middle[j]), _scale(cell, j), set()
+    for away in (-100.0, -10.0, -1.0, 0.0, 1.0, 10.0, 100.0):
+
+        def both(x: Array, at: float = centre + away * length) -> Array:
+            """Return the gradients for data x (n,), as they are passed on, and their sizes, (2, n)."""
+            found = np.clip(_gradients(cell, j, at, x) + pushed, -most, most)
+            return np.stack([found, np.abs(found)])
+
+        mean, size = expectation(both, law).value.tolist()
+        signs.add(float(np.sign(mean)) if abs(mean) > LOOSE * size else 0.0)
+    return signs in ({1.0}, {-1.0})
+
+
 def steepest(cell: Cell) -> float:
     """Return the largest second derivative of any datum near the limit; inf where it is not known, or one is negative."""
     if cell.program.learning:
@@ -350,7 +396,9 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:  # noqa: PLR0911
     p = cell.program
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
     assert isinstance(network, Coupled)
-    if is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
+    # Few examples may miss a rare one: all rows tell, and a law of vectors says whether it varies.
+    told = not any(np.any(part != part[:, :1]) for part in cell.known.rows or (x, y))
+    if is_full_batch(cell) or (dataset.label_noise(of_data) == "none" if dataset.each is not None else told):
         return "none"
     if cell.minimizer is None and np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label

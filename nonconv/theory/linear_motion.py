@@ -19,6 +19,7 @@ import numpy as np
 
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.averages import is_fixed
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.schedule_free import SCHEDULE_FREE_SGD
@@ -60,7 +61,7 @@ class Rule(NamedTuple):
 def is_known(cell: Cell) -> bool:
     """Return whether the moments are those of a linear rule on a loss of constant curvature, and not too long to compute."""
     p = cell.program
-    nonlinear = p.parts.domain or p.parts.clip_value or p.parts.clip_norm
+    nonlinear = (p.parts.domain and not _is_inside(cell)) or p.parts.clip_value or p.parts.clip_norm
     found = None if nonlinear or p.optimizer.component not in RULES else directions(cell)
     if found is None or not _laws_have_variance(cell):
         return False
@@ -71,6 +72,21 @@ def is_known(cell: Cell) -> bool:
     if p.supply.order == "once":
         return work <= MOST_SINGLE and work * p.supply.rows <= MOST_WEIGHTS
     return work <= MOST_WORK
+
+
+def _is_inside(cell: Cell) -> bool:
+    """Return whether no step is ever projected: SGD from between data to between data, in a domain that holds all of them."""
+    p, law, domain = cell.program, cell.law, cell.program.domain
+    alone = p.parts._replace(order="with_replacement", hold=False, domain=False).is_plain
+    if not alone or p.optimizer.component is not SGD or p.objective.component is not QUADRATIC or law is None or domain is None:
+        return False
+    start, begin = start_law(cell), p.start
+    first = (begin, begin) if isinstance(begin, np.ndarray) else (start.low, start.high) if start else (-np.inf, np.inf)
+    low, high = np.minimum(law.low, first[0]), np.maximum(law.high, first[1])
+    if not (np.all(domain[0] <= low) and np.all(high <= domain[1]) and p.steps <= MOST_WORK):
+        return False
+    largest = float(p.learning_rate(np.arange(1.0, p.steps + 1.0)).max())
+    return bool(np.all(2.0 * p.objective.constants.scale * largest <= 1.0))
 
 
 def is_for(cell: Cell) -> bool:

@@ -13,7 +13,14 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.structure import Reason, Structure
 from nonconv.numerics.arithmetic import Array
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory.limit_point import LimitPoint, has_unbounded_slope, limit_point, steepest
+from nonconv.theory.limit_point import (
+    LimitPoint,
+    falls_for_ever,
+    has_unbounded_slope,
+    limit_point,
+    may_be_pressed,
+    steepest,
+)
 from nonconv.theory.modes import modes
 from nonconv.theory.moments import law_of, power_of_size
 from nonconv.theory.predictions import predictions
@@ -70,14 +77,16 @@ def _of_last(cell: Cell, theta: Array | None) -> Structure:
         reasons, forbids = [reason for reason in reasons if reason.kind == "noise"], [*forbids, Reason("rule", vague)]
     if here.noise not in ("none", "vanishes") and cell.batch_size.limits.low != math.inf:
         void = ""
-    wandering = _wandering(cell)
-    if wandering:
+    restless = _restless(cell)
+    if restless:
         reasons = []
+    if may_be_pressed(cell):
+        forbids.append(Reason("noise", "the drift of the data may press iterates to an end of the domain"))
     return Structure(
         noise=here.noise,
         reasons=tuple(reasons),
         forbids=tuple(forbids),
-        void=unknown or vague or wandering or void,
+        void=unknown or vague or restless or void,
         contracting=bool(stable) and _contracts(cell, here),
         summable=cell.learning_rate.summable,
         drive=drive,
@@ -101,7 +110,7 @@ def of_average(cell: Cell, known: Structure, number: int) -> Structure:
     if weight is None or weight(np.array([FAR]))[0] > VANISHING:
         return plain
     reason = Reason("average", "the average gives each new iterate a weight that tends to 0")
-    restless = _unknown_limits(cell) or _wandering(cell) or _oscillating(cell)
+    restless = _unknown_limits(cell) or _unknown_rule(cell) or _restless(cell) or _oscillating(cell)
     if restless:
         # The point around which iterates move may do so for ever, and what their average makes of that is not known.
         return replace(plain, reasons=(), forbids=(*known.forbids, reason), void=restless)
@@ -113,14 +122,16 @@ def of_average(cell: Cell, known: Structure, number: int) -> Structure:
     return replace(plain, reasons=reasons, forbids=forbids, drive=drive, irregular="", void="", regime_steps=0, anew=anew)
 
 
-def _wandering(cell: Cell) -> str:
-    """Say why iterates whose steps vanish, or their averages, may follow the data for ever; empty if they settle.
+def _restless(cell: Cell) -> str:
+    """Say why iterates whose steps vanish, or their averages, may go on and on all the same; empty if they settle.
 
-    An oscillation with a period averages out as steps vanish. One that slows down, as sin(log n), does not.
+    They follow data that have no limit, or a mean loss without a minimum. An oscillation with a period averages out as steps
+    vanish. One that slows down, as sin(log n), does not.
     """
     drift = cell.drift
     if drift is None:
-        return ""
+        endless = not cell.learning_rate.summable and falls_for_ever(cell)
+        return "the mean loss falls for ever: it has no minimum" if endless else ""
     if np.isnan(drift).any():
         return "the limit of the drift is not known"
     if not np.isfinite(drift).all():
@@ -129,7 +140,9 @@ def _wandering(cell: Cell) -> str:
 
 
 def _oscillating(cell: Cell) -> str:
-    """Say which schedule oscillates without a period, as a rate of 1 + sin(log n); empty if none does."""
+    """Say which schedule oscillates without a period, as 1 + sin(log n) does, or grows without bound; empty if none does."""
+    if cell.learning_rate.limits.high == math.inf:
+        return "the learning rate grows without bound"
     schedules = {"learning rate": cell.learning_rate.limits, "batch size": cell.batch_size.limits}
     names = [name for name, limits in schedules.items() if limits.low < limits.high and cell.period == 0]
     return f"the {' and the '.join(names)} oscillate{'s' if len(names) == 1 else ''}, and no period is seen" if names else ""
@@ -437,7 +450,7 @@ def known_limit(cell: Cell) -> str:
     if cell.law is None or modes(cell) is None:
         return ""
     noise = law_of(cell, "noise")
-    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance and not _wandering(cell)
+    calming = cell.learning_rate.limits.high == 0 and cell.law.has_variance and not _restless(cell)
     calming = calming and (noise is None or noise.has_variance)
     if cell.program.optimizer.component is SGD and calming and not cell.law.constant:
         return "the iterates converge, since the learning rate tends to 0"
