@@ -743,6 +743,10 @@ def test_same_beyond_the_finite_numbers(activation: str, kind: Kind) -> None:
     risks = Fused(program).risks(ours.theta, STOP)
     assert np.array_equal(risks, Reference(program).risks(ours.theta, STOP), equal_nan=True)
     assert not np.any(np.isfinite(risks[0, -1]))
+    assert ours.examined
+    assert reference.examined
+    pairs = zip(ours.examined[:4], reference.examined[:4], strict=True)
+    assert all(mine.tobytes() == its.tobytes() for mine, its in pairs), "nan is one nan"
 
 
 @each_activation

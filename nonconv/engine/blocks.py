@@ -225,12 +225,17 @@ def _examine(program: Program, engine: Engine, start: Array, theta: Array, stop:
     if program.learning is None or program.learning.held_out[0].shape[1] == 0:
         return None
     seen, own = np.concatenate([start[None], theta]), program.learning.training
-    risk, wrong = engine.risks(seen, stop)
-    training = engine.risks(seen, stop, own)[0] if own else None
-    gradient, noise = engine.noises(theta[summary_steps(program.record)], stop)
+    risk, wrong = _one_nan(engine.risks(seen, stop))
+    training = _one_nan(engine.risks(seen, stop, own))[0] if own else None
+    gradient, noise = _one_nan(engine.noises(theta[summary_steps(program.record)], stop))
     if stop[0]:
         raise Stopped
     return Examined(risk, wrong, gradient, noise, *_find_idle(program, theta[-1]), training)
+
+
+def _one_nan(numbers: Array) -> Array:
+    """Return the numbers with one kind of nan: its sign, which means nothing, is another one in each engine."""
+    return np.where(np.isnan(numbers), np.nan, numbers)
 
 
 def _find_idle(program: Program, theta: Array) -> tuple[Array, NDArray[np.bool_]]:
