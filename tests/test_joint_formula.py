@@ -96,8 +96,9 @@ def test_what_is_known_of_its_noise(tmp_path: Path) -> None:
     assert noise(loss="(x1*theta1 + x2*theta2 - x1 - x2)**2/2", minimizer=[1.0, 1.0]) == "vanishes"
     assert noise(loss="(theta1 - x1)**2 + (theta2 - x2)**2", minimizer=[1.0, 2.0 / 3.0]) == "persists"
     assert noise(loss="(theta1 - x1)**2*(1 + theta2**2)", data={"name": "normal"}) == "unknown"
-    config = joint("theta1**2 + theta2**4")
-    assert structure(cell_of(tmp_path, config)).noise == "none"
+    assert structure(cell_of(tmp_path, joint("theta1**2 + theta2**4"))).noise == "none"
+    rare = {"name": "discrete", "values": [0, 1], "probabilities": [0.9999, 0.0001]}
+    assert noise(loss="(theta1 - x1)**2 + theta2**2", data=rare) == "unknown"
 
 
 @pytest.mark.parametrize(
