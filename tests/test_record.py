@@ -206,6 +206,19 @@ def test_the_two_cycle(tmp_path: Path) -> None:
     assert run.summary["state"]["stability"] == [pytest.approx(run.summary["state"]["edge"])]
 
 
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(("xs", "curvature"), [([0.0], None), ([-1.0, 1.0], None), ([1.0], [0.5, 0.5])])
+def test_where_the_curvature_is_infinite_no_rate_is_measured_by_it(
+    xs: list[float], curvature: list[float] | None, tmp_path: Path
+) -> None:
+    """|theta|^1.5 / 1.5 - x theta has the curvature 1 / (2 |x|) at its minimum x."""
+    data = {"name": "discrete", "values": xs, "probabilities": [1.0 / len(xs)] * len(xs)}
+    objective = {"name": "power", "exponent": 1.5, "dim": 2, "data": data}
+    run = run_of(tmp_path, objective=objective, record={"points": 5, "state": ["effective_rate"]})
+    assert run.summary["state"]["curvature"] == (curvature and pytest.approx(curvature))
+    assert ("Stability: " in summary.markdown(run)) == (curvature is not None)
+
+
 NUMERATORS = {
     "momentum": "m_hat",
     "adabelief": "m_hat",
