@@ -62,7 +62,8 @@ def _objective(run: Run) -> str:
     if "network" in run.summary:
         return network_text.architecture(run)
     objective = run.config["objective"]
-    name = f"the loss {_formula(objective['loss'], objective)}" if objective["name"] == "formula" else objective["name"]
+    written = objective["name"] in ("formula", "joint_formula")
+    name = f"the loss {_formula(objective['loss'], objective)}" if written else objective["name"]
     return f"{name} ({_data(objective)}dim {run.summary['dim']})"
 
 
@@ -154,12 +155,18 @@ def minima(run: Run) -> list[str]:
     """Say where the mean loss is least: for all coordinates at once where they are alike, else for the first few."""
     listed = run.summary.get("minima", [])
     said = [_minima_of(entry["points"]) for entry in listed]
+    loss = "the mean loss of the data without their drift" if _drifts(run) else "the mean loss"
     if len(listed) < 2:
-        return [f"Theory: the mean loss {what}." for what in said]
+        return [f"Theory: {loss} {what}." for what in said]
     names = [f"coordinate {entry['coordinate']}" + _and_others(entry["alike"]) for entry in listed]
     found = [f"{what} in {name}" for what, name in zip(said, names, strict=True)][:MOST_MINIMA]
     more = "; summary.json lists the others" if len(listed) > MOST_MINIMA else ""
-    return [f"Theory: the mean loss {'; it '.join(found)}{more}."]
+    return [f"Theory: {loss} {'; it '.join(found)}{more}."]
+
+
+def _drifts(run: Run) -> bool:
+    """Return whether the data drift: their law is then another one at each step."""
+    return bool((run.config["objective"].get("data") or {}).get("drift"))
 
 
 def _elsewhere(run: Run) -> list[str]:

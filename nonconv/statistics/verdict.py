@@ -529,7 +529,23 @@ def _slopes(seen: Observed) -> dict[str, Slope]:
     hidden = (LAST_SQUARE, WINDOW_ENDS, ONE_STEP)
     names = dict.fromkeys(trend.name for trend in seen.trends if trend.name not in hidden)
     found = {SLOPE_NAMES.get(name, name): _exponent(seen, name, 1, 2) for name in names}
-    return {name: slope for name, slope in found.items() if np.isfinite(slope).all()}
+    half = _half_of_looks(seen)
+    wider = {name: slope._replace(ci_low=slope.ci_low - half, ci_high=slope.ci_high + half) for name, slope in found.items()}
+    return {name: slope for name, slope in wider.items() if np.isfinite(slope).all()}
+
+
+def _half_of_looks(seen: Observed) -> float:
+    """Return how far off a slope may be because a path without randomness, which has a period, was not looked at every step.
+
+    Numbers >= 0 of period p have at most the deviation sqrt(p - 1) of their mean m: all but one are 0. So has their logarithm
+    at S looks about sqrt((p - 1) / S), and the difference of two spans sqrt(2) of that; two deviations are meant.
+    """
+    late = seen.plan.spans[1:]
+    if seen.random or all(span.period <= 1 or span.covered <= span.strata for span in late):
+        return 0.0
+    looks = min(span.strata for span in late) * max(float(seen.moments.n), 1.0)
+    doublings = np.log2(late[1].last / late[0].last)
+    return float(2.0 * np.sqrt(2.0 * (late[0].period - 1) / looks) / np.log(2.0) / doublings)
 
 
 def _exponent(seen: Observed, name: str, first: int, last: int) -> Slope:
