@@ -709,7 +709,7 @@ def test_other_forged_numbers_are_found(config: Path) -> None:
         arrays = dict(file)
     whole = "20 recorded paths recomputed: bitwise equal"
     assert verified(Path("out"), 0)[0] == f"{whole}\n"
-    for name in ("state_m", "iterate_theta", "iterate_end", "quantity_end", "end"):
+    for name in ("state_m", "iterate_theta", "iterate_end", "quantity_end", "end", "quantile"):
         changed = arrays | {name: arrays[name].copy()}
         changed[name].flat[-1] += 0.25
         np.savez(paths, **changed)

@@ -186,6 +186,26 @@ def test_lists_within_components_unfold(tmp_path: Path) -> None:
     )
 
 
+def test_parts_of_a_step_unfold_and_may_be_left_out(tmp_path: Path) -> None:
+    noise = "objective.gradient_noise: [null, rademacher, {name: normal, std: [0.5, 2]}]\n"
+    assert labels(tmp_path, noise) == [
+        "objective.gradient_noise=null",
+        "objective.gradient_noise=rademacher",
+        *(f"objective.gradient_noise=normal, objective.gradient_noise.std={std}" for std in (0.5, 2)),
+    ]
+    named = 'include: objective.gradient_noise.name == "rademacher"\n'
+    assert labels(tmp_path, noise + named) == ["objective.gradient_noise=rademacher"]
+    drift = "objective.data.drift: [null, {name: linear, speed: [0.1, 0.2]}]\n"
+    assert labels(tmp_path, drift) == [
+        "objective.data.drift=null",
+        *(f"objective.data.drift=linear, objective.data.drift.speed={speed}" for speed in (0.1, 0.2)),
+    ]
+    without = "objective.data: [{name: two_point, hold: null, order: null}]\noptimizer: [{name: adam, weight_decay: null}]\n"
+    assert surveyed(tmp_path, without).digest == surveyed(tmp_path, "objective.data: [two_point]\noptimizer: [adam]\n").digest
+    refused = told(tmp_path, "optimizer: [{name: adamw, weight_decay: null}]\n")
+    assert "weight_decay: must be a number >= 0, got nothing" in refused, "of which null is not the default"
+
+
 def test_a_list_unfolds_into_the_cells_that_a_key_of_its_own_gives(tmp_path: Path) -> None:
     """With the ids they have today."""
     inside = surveyed(tmp_path, "optimizer: [{name: adam, beta1: [0, 0.5]}]\n")

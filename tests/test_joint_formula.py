@@ -12,7 +12,9 @@ from nonconv.engine.fused import Fused
 from nonconv.engine.reference import Reference
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
+from nonconv.theory.limit_point import is_quiet
 from nonconv.theory.structure import structure
+from nonconv.theory.tails import error_tails
 
 TABLE = [[1.0, 2.0, 0.5], [3.0, -1.0, 0.0], [0.5, 0.25, -1.0], [1.5, 0.75, 2.0]]
 BASE: dict[str, Any] = {"steps": 60, "learning_rate": 0.1, "optimizer": "sgd", "record": {"every": 1}}
@@ -96,3 +98,48 @@ def test_what_is_known_of_its_noise(tmp_path: Path) -> None:
     assert noise(loss="(theta1 - x1)**2*(1 + theta2**2)", data={"name": "normal"}) == "unknown"
     config = joint("theta1**2 + theta2**4")
     assert structure(cell_of(tmp_path, config)).noise == "none"
+
+
+@pytest.mark.parametrize(
+    "loss", ["x1*theta1 + cosh(theta1) + x2**2*theta2**2 + cosh(theta3)", "x1*theta1**2 + x2*theta2**2 + x3"]
+)
+def test_data_have_as_many_numbers_as_they_like(loss: str, tmp_path: Path) -> None:
+    """More or fewer than there are coordinates: intervals take the worst of the numbers for each coordinate."""
+    cell = cell_of(tmp_path, joint(loss, data={"name": "normal"}, xi=[0.0]))
+    found = error_tails(cell, (1,) * len(cell.program.plan.spans))
+    assert found.paths.shape == (1, 60)
+    assert not found.exact
+
+
+FITTED = [[1, 2, 1], [3, 1, 1], [-1, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rate", "contracts"),
+    [(FITTED, 0.19, True), (FITTED, 0.21, False), ([*FITTED, [1, 1, -0.1]], 0.19, False)],
+    ids=["no row expands", "one is too steep", "one is concave"],
+)
+def test_passes_in_an_order_shrink_distances_if_every_row_does(
+    rows: list[list[float]], rate: float, contracts: bool, tmp_path: Path
+) -> None:
+    """Rows a, b with the loss s (a t1 + b t2)^2 / 2: the largest eigenvalue is s (a^2 + b^2), here 10."""
+    data = {"name": "sequence", "rows": rows, "order": "epochs"}
+    config = joint("x3*(x1*theta1 + x2*theta2)**2/2", data=data, minimizer=[0.0, 0.0], learning_rate=rate)
+    assert structure(cell_of(tmp_path, config)).contracting is contracts
+
+
+def test_a_concave_function_of_a_separable_sum_expands(tmp_path: Path) -> None:
+    loss = "where(x < 1, theta**2, -c*theta**2/10)"
+    data = {"name": "sequence", "values": [0, 1, 2, 3], "order": "epochs"}
+    for c, contracts in ((0.0, True), (1.0, False)):
+        objective = {"name": "formula", "loss": loss, "constants": {"c": c}, "data": data}
+        assert structure(cell_of(tmp_path, BASE | {"objective": objective})).contracting is contracts
+
+
+def test_paths_that_no_datum_moves_are_equal(tmp_path: Path) -> None:
+    """Their mean has an interval, of length 0; where noise stays, equal paths mean that rare values were not drawn."""
+    data = {"name": "sequence", "rows": FITTED, "order": "epochs"}
+    fitted = joint("(x1*theta1 + x2*theta2 - x1*c)**2/2", data=data, constants={"c": 2.0}, minimizer=[2.0, 0.0])
+    assert is_quiet(cell_of(tmp_path, fitted))
+    noisy = joint("(theta1 - x1)**2 + theta2**2", data=data, minimizer=[1.0, 0.0])
+    assert not is_quiet(cell_of(tmp_path, noisy))

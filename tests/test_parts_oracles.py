@@ -117,6 +117,17 @@ def test_decoupled_decay_on_noise() -> None:
 
 
 @pytest.mark.compiles
+def test_where_adamw_ends_on_the_quadratic() -> None:
+    """As beta2 tends to 1 at mu c / (c + lambda r), with r = c sqrt(sigma^2 + V + (end - mu)^2); L2 would lead elsewhere."""
+    data, rule = {"name": "normal", "mean": 3.0}, {"name": "adamw", "weight_decay": 0.3}
+    found = ends(2000, objective=QUADRATIC | {"data": data}, optimizer=rule, learning_rate=0.01, start=2.0, steps=3000)[0]
+    end, variance = 2.0, float(found.var())
+    for _ in range(100):
+        end = 3.0 / (1.0 + 0.3 * np.sqrt(1.0 + variance + (end - 3.0) ** 2))
+    assert agrees(found, end, 3.0 / 1.3)
+
+
+@pytest.mark.compiles
 def test_full_batch_adamw_minimises_in_a_box() -> None:
     """With decoupled decay lambda over |theta| <= 1 / lambda; with L2 it does not."""
     target = {"objective": {"name": "quadratic", "data": {"name": "sequence", "values": [10]}}, "steps": 20_000}

@@ -20,13 +20,14 @@ from nonconv.experiment.cell import Cell
 from nonconv.numerics.moments import Estimate, estimate, moments
 from nonconv.results.quantities import at
 from nonconv.results.run_files import theory_csv
+from nonconv.results.verdict_files import files
 from nonconv.statistics.floors import rows
 from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles
 from nonconv.statistics.tally import Tally, measure
 from nonconv.study.ready import make_ready
 from nonconv.theory.predictions import predictions
 from nonconv.theory.recursion import predicted_errors, predicted_twins
-from nonconv.theory.sign_descent import lattice
+from nonconv.theory.sign_descent import lattice, predicted_gaps
 
 SIGN: dict[str, Any] = {"name": "adam", "beta1": 0.0, "beta2": 0.0, "eps": 0.0}
 BASE: dict[str, Any] = {
@@ -144,6 +145,15 @@ def test_the_lattice_is_what_runs_show(configured: Configured) -> None:
     measured = Estimate(*(field[mine] for field in estimate(tally.floors)))
     assert distance(measured, twins).max() < WIDTH
     assert distance(measured, twins * 4.0 / 3.0).max() > WIDTH
+    # A gap is a fourth of E|theta_{m+k} - theta_m|^2; that of one step is of one size.
+    gaps = [(k, row.lag) for k, row in enumerate(rows(cell.program.plan)) if row.floor == "cauchy" and row.lag > 1]
+    measured = Estimate(*(field[[k for k, _ in gaps]] for field in estimate(tally.floors)))
+    between, lags = np.concatenate([own[1:] for own in predicted_gaps(cell)]), np.array([float(lag) for _, lag in gaps])
+    assert distance(measured, between).max() < WIDTH
+    assert distance(measured, between * 4.0 / 3.0).max() > WIDTH
+    assert between[-1] == pytest.approx(0.125 * (1.0 - (1.0 - 0.125) ** lags[-1]) / 4.0)
+    found = files(cell, tally, None)["floors_theory.csv"].decode().splitlines()
+    assert [line.split(",")[1] for line in found[1:]] == ["twin"] * len(twins) + ["cauchy"] * (len(between) + 3)
     assert theory_csv(cell, [predicted_errors(cell)]).startswith(b"step,xi,mse\n1,minimizer,")
 
 

@@ -465,6 +465,7 @@ def test_what_leads_away_from_the_minimizer(cell_of: Callable[..., Cell]) -> Non
     ("changes", "last"),
     [
         ({"objective": passing("once")}, "data are not independent: every pass has them in the same order"),
+        ({"objective": passing("epochs"), "batch_size": 3}, "data are not independent: each batch holds all of them"),
         ({"objective": {"name": "quadratic", "data": {"name": "rademacher", "hold": 8}}}, "each is used 8 steps in a row"),
         (drifting({"name": "power", "value": 1.0}), "data do not have one law: it drifts"),
         ({"objective": NOISY | {"gradient_noise": "normal"}}, "which does not come from the data"),

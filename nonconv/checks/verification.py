@@ -86,34 +86,39 @@ def _recompute(cell: Cell, folder: Path, stored: Arrays, manifest: Any, workers:
         # After other rounding numbers that are made of the paths may differ by more than the paths do.
         if not found.text.endswith(EQUAL):
             return found
-        others = [*_differing_arrays(stored, computed), *_differing_files(folder, ready, tally, manifest)]
+        summary = loaded(content_of(folder / SUMMARY), Summary, folder / SUMMARY)
+        # All paths of a run of this version.
+        whole = tally.paths == summary["paths"] and versions()["nonconv"] == manifest["versions"].get("nonconv")
+        others = [*_differing_arrays(stored, computed, whole)]
+        if whole:  # its name is that of a file elsewhere
+            others += _differing_files(folder, replace(ready, cell=replace(ready.cell, name=summary["name"])), tally)
     if not others:
         return found
     return Verification(False, f"{found.text}, but other numbers differ: {', '.join(others)}", _new_versions(manifest))
 
 
-def _differing_arrays(stored: Arrays, computed: Arrays) -> Iterator[str]:
-    """Name the arrays of paths.npz that differ on the paths that both have, as states and other iterates, and by how much."""
+def _differing_arrays(stored: Arrays, computed: Arrays, whole: bool) -> Iterator[str]:
+    """Name the arrays of paths.npz that differ, and by how much: states, other iterates and the like on the paths of both.
+
+    whole: whether all paths are there, so that quantiles are the same too.
+    """
     for name in computed:
         axis = axis_of_paths(name)
-        if axis is None or name not in stored or stored[name].ndim != computed[name].ndim:
+        if name not in stored or (axis is None and not whole):
             continue
-        paths = range(min(stored[name].shape[axis], computed[name].shape[axis]))
-        ours, theirs = (np.ascontiguousarray(arrays[name].take(paths, axis)) for arrays in (computed, stored))
+        ours, theirs = (np.asarray(arrays[name]) for arrays in (computed, stored))
+        if axis is not None and ours.ndim == theirs.ndim:
+            paths = range(min(ours.shape[axis], theirs.shape[axis]))
+            ours, theirs = (np.ascontiguousarray(array.take(paths, axis)) for array in (ours, theirs))
         if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
             yield f"{name} of paths.npz"
         elif ours.tobytes() != theirs.tobytes():
             yield f"{name} of paths.npz" + (f" ({_difference(theirs, ours)})" if ours.dtype.kind == "f" else "")
 
 
-def _differing_files(folder: Path, ready: Ready, tally: Tally, manifest: Any) -> Iterator[str]:
-    """Name the data files that differ, where all paths of a run of this version have been recomputed."""
-    summary = loaded(content_of(folder / SUMMARY), Summary, folder / SUMMARY)
-    if tally.paths != summary["paths"] or versions()["nonconv"] != manifest["versions"].get("nonconv"):
-        return
-    # Its name is that of a file elsewhere.
-    cell = replace(ready.cell, name=summary["name"])
-    for name, content in results(replace(ready, cell=cell), tally).items():
+def _differing_files(folder: Path, ready: Ready, tally: Tally) -> Iterator[str]:
+    """Name the data files that differ from those of a tally."""
+    for name, content in results(ready, tally).items():
         place = folder / name
         if name != ARRAYS_FILE and place.is_file() and content_of(place) != content:
             yield name

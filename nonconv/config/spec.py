@@ -201,8 +201,12 @@ def component_model(kind: str, component: Component, catalogue: Catalogue = BUIL
         validators["formulas"] = field_validator("constants")(_check_formulas(formulas))
     about = Field(description=f"{BUILT_IN[kind].title}: {component.summary}")
     fields: dict[str, Any] = {"name": (Literal[component.name], about)}
+    common = {parameter.name for parameter in common_parameters(kind)}
     for parameter in parameters_in_config(kind, component):
-        fields[parameter.name] = (typed(parameter.annotation, catalogue), _field(parameter))
+        annotation = typed(parameter.annotation, catalogue)
+        # A part of a step that is none by default may be null, so that a sweep has cells without it.
+        optional = parameter.name in common and parameter.default is None
+        fields[parameter.name] = (annotation | None if optional else annotation, _field(parameter))
     model: type[BaseModel] = create_model(
         f"{kind}_{component.name}",
         __config__=SETTINGS,

@@ -491,13 +491,13 @@ class _Binding:
 
     @cached_property
     def _law(self) -> Law | None:
-        """The moments and bounds of the data; None of examples. Raises PluginError for a law of the wrong shape."""
-        if not isinstance(self.data.component, Distribution):
+        """The moments and bounds of the data, one for each coordinate; None of others. Raises PluginError for a wrong shape."""
+        if not isinstance(self.data.component, Distribution) or getattr(self.objective.component, "numbers", None):
             return None
         make: Callable[..., Law] = self.data.component.law
-        law = make(self.loaded, self._numbers)
-        if not isinstance(law, Law) or any(getattr(one, "shape", None) != (self._numbers,) for one in law.arrays().values()):
-            raise refusal(make, f"law must return Law, its moments and bounds arrays of {self._numbers} numbers")
+        law = make(self.loaded, self.dim)
+        if not isinstance(law, Law) or any(getattr(moment, "shape", None) != (self.dim,) for moment in law.arrays().values()):
+            raise refusal(make, f"law must return Law, its moments and bounds arrays of {self.dim} numbers")
         return law
 
     @cached_property

@@ -157,6 +157,11 @@ class Cell:
     @property
     def learns(self) -> bool:
         """Whether it learns from examples (x, y), as networks and linear models do; vectors of a data law have no x."""
+        return self.program.learning is not None and self.program.data.component.each is None
+
+    @property
+    def looks_at_last(self) -> bool:
+        """Whether what is known near the limit is taken from the last iterate of the first path: the minima are not known."""
         return self.program.learning is not None and self.law is None
 
     @property
@@ -177,8 +182,16 @@ class Cell:
     def noiseless(self) -> bool:
         """Whether no datum is random, so that a path's start determines all of it."""
         p = self.program
-        drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not (self.law is not None and self.law.constant)
+        drawn = p.draws_per_sample > 0 and p.supply.order != "cyclic" and not self._has_one_datum
         return not self._noisy and not drawn
+
+    @cached_property
+    def _has_one_datum(self) -> bool:
+        """Whether the law of the data has one value only."""
+        (data, h, _), learning = self.program.data, self.program.learning
+        if self.law is not None or learning is None:
+            return self.law is not None and self.law.constant
+        return data.each is not None and bool(data.each.law(h, learning.shape.targets).constant)
 
     @cached_property
     def _noisy(self) -> bool:

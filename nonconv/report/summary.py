@@ -262,5 +262,5 @@ def _theorem(run: Run) -> str:
     found = run.summary[f"theorem_{name.replace('.', '_')}"]
     theorem = f"Theorem {name} of arXiv:2407.08100 (as reconstructed)"
     if found["applies"]:
-        return f"{theorem} applies: all assumptions hold."
+        return f"{theorem} applies: all assumptions hold." + (" It speaks of the last iterate." if run.others else "")
     return f"{theorem} does not apply: {'; '.join(found['departures'])}."

@@ -26,13 +26,14 @@ from nonconv.store.folder import SCHEMA_VERSION
 from nonconv.store.formats import as_json
 from nonconv.theory.multiplication import multiplied
 from nonconv.theory.recursion import predicted_twins
+from nonconv.theory.sign_descent import predicted_gaps
 from nonconv.theory.structure import known_limit, structure
 
 FLOOR_COLUMNS = ("step", "floor", "lag", "value", "se", "ci_low", "ci_high", "lower", "n", "n_finite")
 
 
 def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
-    """Make verdict.json; floors.csv if any floor was measured; floors_theory.csv where twin floors are known exactly.
+    """Make verdict.json; floors.csv if any floor was measured; floors_theory.csv where some are known exactly.
 
     Of a network also group_floors.csv.
     """
@@ -46,16 +47,18 @@ def files(cell: Cell, tally: Tally, bound: Bound | None) -> dict[str, bytes]:
         found["group_floors.csv"] = as_csv(("group", *FLOOR_COLUMNS), every)
     predicted = [predicted_twins(cell, iterate) for iterate in range(len(cell.iterates))]
     if any(predicted):
-        of_each = [list(_predicted_rows(cell, own)) if own else [] for own in predicted]
+        of_each = [list(_predicted_rows(cell, "twin", own)) if own else [] for own in predicted]
+        gaps = predicted_gaps(cell)
+        of_each[0] += _predicted_rows(cell, "cauchy", gaps) if gaps else []
         found["floors_theory.csv"] = as_csv(*with_iterates(cell, ("step", "floor", "lag", "value"), of_each))
     return found
 
 
-def _predicted_rows(cell: Cell, predicted: list[Array]) -> Iterator[tuple[Any, ...]]:
-    """Yield the exact twin floors, by span and lag."""
+def _predicted_rows(cell: Cell, floor: str, predicted: list[Array]) -> Iterator[tuple[Any, ...]]:
+    """Yield the exact floors of a name, by span and lag."""
     for span, values in zip(cell.program.plan.spans, predicted, strict=True):
         for lag, value in zip(span.lags.tolist(), values.tolist(), strict=True):
-            yield span.first + lag, "twin", lag, value
+            yield span.first + lag, floor, lag, value
 
 
 def floor_rows(cell: Cell, tally: Tally) -> Iterator[dict[str, Any]]:
@@ -103,7 +106,7 @@ def verdict_of(cell: Cell, tally: Tally, iterate: int = 0) -> Verdict:
 
 def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
     """Return the last iterate of the first path, (dim,), at which a network's curvature is taken; None elsewhere."""
-    return tally.last_iterate.joined[0] if cell.learns else None
+    return tally.last_iterate.joined[0] if cell.looks_at_last else None
 
 
 def _observed(cell: Cell, tally: Tally, known: Structure, leaving: str, followed: list[Trend], of_paths: CoMoments) -> Observed:

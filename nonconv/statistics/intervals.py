@@ -21,7 +21,7 @@ from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.floors import rows
 from nonconv.statistics.tally import Tally
 from nonconv.statistics.trends import FLOOR_TRENDS, ONE_STEP, Trend, trends
-from nonconv.theory.limit_point import is_pinned
+from nonconv.theory.limit_point import is_pinned, is_quiet
 from nonconv.theory.moments import (
     finite_moments,
     growth,
@@ -223,8 +223,8 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
         for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
             found[*at] = _dominated(m, carrying, *at)
     constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
-    # At an end of the domain all paths may well be equal.
-    found[constant & equal & (not is_pinned(cell))] = (
+    # At an end of the domain, and where no datum moves them, all paths may well be equal.
+    found[constant & equal & (not is_pinned(cell) and not is_quiet(cell))] = (
         "all paths give the same number though the data are noisy: rare values were not drawn, or steps vanish"
     )
     found[left_the_range(m) & ~equal] = "squares of these numbers leave the range of doubles; take units in which they do not"

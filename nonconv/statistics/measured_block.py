@@ -224,8 +224,8 @@ def kept(seen: MeasuredBlock) -> FirstPaths:
 
 
 def last_iterate(seen: MeasuredBlock) -> FirstPaths:
-    """Return the last iterate of the cell's first path whole, shape (1, dim); of a network only."""
-    paths = seen.among_first(1) if seen.cell.learns else 0
+    """Return the last iterate of the cell's first path whole, shape (1, dim); where minima are not known."""
+    paths = seen.among_first(1) if seen.cell.looks_at_last else 0
     return FirstPaths((seen.block.theta[-1, :, :paths].T.copy(),), axis=0)
 
 

@@ -47,7 +47,9 @@ DEEPEST = 30
 """Levels of a config; copying a deeper one would exhaust Python's stack."""
 MOST_LISTED = 8
 """Values that an error lists; of more the first ones and the last."""
-COMPONENTS = ("objective", "optimizer", "objective.data", *AS_NUMBER)
+KINDS = {"objective.data": ("data", "dataset"), "objective.data.drift": ("drift",), "objective.gradient_noise": ("data",)}
+"""Kinds of the components at keys that are no kind themselves."""
+COMPONENTS = ("objective", "optimizer", *KINDS, *AS_NUMBER)
 """Keys whose value may be written as its name alone."""
 RANGE = re.compile(r"([^:,{}\[\]]+):([^:,{}\[\]]+):([^:,{}\[\]]+)")
 VALUES = "a list of values, or a mapping of one of linspace, logspace, geomspace, one_minus_logspace to [first, last, number]"
@@ -236,7 +238,7 @@ class _Reader:
         name = value.get("name") if isinstance(value, dict) else None
         if not isinstance(name, str):
             return set()
-        kinds = ("data", "dataset") if key == "objective.data" else (key,) if key in self.document.catalogue else ()
+        kinds = KINDS.get(key) or ((key,) if key in self.document.catalogue else ())
         kinds = ("decay",) if key.startswith("optimizer.") else kinds
         kind = next((kind for kind in kinds if name in self.document.catalogue[kind]), None)
         if kind is None:

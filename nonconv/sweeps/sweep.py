@@ -395,8 +395,8 @@ def label(point: Point) -> str:
 
 def name_value(value: Any) -> str:
     """Write a swept value as text: a number in full, a component without parameters by its name."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str) or value is None:
+        return "null" if value is None else value
     if isinstance(value, dict) and value.keys() == {"name"}:
         return str(value["name"])
     if isinstance(value, dict | list):
@@ -412,10 +412,9 @@ def full_form(data: dict[str, Any]) -> dict[str, Any]:
     full = dict(data)
     for kind in ("objective", "optimizer", "learning_rate", "batch_size"):
         full[kind] = _as_mapping(data.get(kind), kind)
-    if isinstance(full["objective"], dict) and "data" in full["objective"]:
-        full["objective"] = full["objective"] | {
-            "data": _as_mapping(full["objective"]["data"], "data")
-        }  # examples are named alike
+    if isinstance(full["objective"], dict):
+        within = {name: full["objective"][name] for name in ("data", "gradient_noise") if name in full["objective"]}
+        full["objective"] = full["objective"] | {name: _as_mapping(one, name) for name, one in within.items()}
     return full
 
 

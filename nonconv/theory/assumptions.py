@@ -10,6 +10,7 @@ from nonconv.objectives.mlp import MLP
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.adam import ADAM
 from nonconv.optimizers.averages import is_fixed
+from nonconv.theory.limit_point import is_full_batch
 
 
 def theorem(cell: Cell) -> str:
@@ -66,7 +67,9 @@ def _find_step_departures(cell: Cell) -> list[str]:
     """Return what happens in a step beside the rule, and how data depend on the step."""
     parts, supply, found = cell.program.parts, cell.program.supply, []
     what = "examples" if cell.program.learning else "data"
-    if supply.order == "epochs":
+    if is_full_batch(cell):
+        found.append(f"{what} are not independent: each batch holds all of them")
+    elif supply.order == "epochs":
         found.append(f"{what} are not independent: each epoch passes through all of them")
     elif supply.order != "with_replacement":
         found.append(f"{what} are not independent: every pass has them in the same order")

@@ -30,6 +30,28 @@ MOST_WORK = 2**31
 """Most numbers that are multiplied in steps with learning rates of their own, and in making the maps of a table."""
 
 
+class Sums(NamedTuple):
+    """Expectations over one example: H, and what makes Q, X and R of the entries of C and m. targets: how many there are."""
+
+    second: Array
+    quadratic: Array
+    crossed: Array
+    noise: Array
+    targets: int
+
+    def single(self, c: Array, m: Array) -> Array:
+        """Return E g g^T (columns, columns) of the gradients g of one example, summed over targets, without penalties.
+
+        c (columns, columns), m (targets, columns): moments of e.
+        """
+        columns = len(self.second)
+        above, right = np.triu_indices(columns)
+        found = np.empty((columns, columns))
+        found[above, right] = self.quadratic @ c[above, right] - 2.0 * self.crossed @ m.ravel() + self.noise
+        found[right, above] = found[above, right]
+        return found
+
+
 class Maps(NamedTuple):
     """How the state z = (entries of C on and above the diagonal, m of each target, 1) moves in one step, (size, size) each.
 
@@ -63,7 +85,7 @@ def predicted_errors(cell: Cell) -> dict[str, Array]:
     for xi in cell.xi:
         point = cell.program.start if xi.label == "start" else xi.point
         if isinstance(point, np.ndarray):
-            offset = _by_target(cell, cell.minimizer - point).ravel()
+            offset = by_target(cell, cell.minimizer - point).ravel()
             found[xi.label] = trace + 2.0 * mean @ offset + offset @ offset
     return found
 
@@ -176,7 +198,7 @@ def _trace(maps: Maps, states: Array) -> Array:
     return np.asarray(states[..., : len(above)][..., above == right].sum(axis=-1))
 
 
-def _by_target(cell: Cell, theta: Array) -> Array:
+def by_target(cell: Cell, theta: Array) -> Array:
     """Return theta (dim,), or rows of such, as what each target has of it: (targets, columns)."""
     learning, h = cell.program.learning, cell.program.objective.parameters
     assert learning is not None
@@ -190,8 +212,8 @@ def _start(cell: Cell, maps: Maps) -> Array:
     assert cell.minimizer is not None
     start = cell.program.start
     law = None if isinstance(start, np.ndarray) else start.component.law(start.parameters, cell.program.dim)
-    mean = _by_target(cell, (start if law is None else law.mean) - cell.minimizer)
-    second = mean.T @ mean + (0.0 if law is None else np.diag(_by_target(cell, law.variance).sum(axis=0)))
+    mean = by_target(cell, (start if law is None else law.mean) - cell.minimizer)
+    second = mean.T @ mean + (0.0 if law is None else np.diag(by_target(cell, law.variance).sum(axis=0)))
     return np.concatenate([second[np.triu_indices(maps.columns)], mean.ravel(), [1.0]])
 
 
@@ -216,43 +238,53 @@ def _follow(cell: Cell, maps: Maps, state: Array, steps: list[int], done: int = 
 @lru_cache(maxsize=4)
 def _maps(cell: Cell) -> Maps | None:
     """Return the maps of SGD on least squares; None for anything else, and where they would be too large."""
+    p = cell.program
+    objective, h, _ = p.objective
+    if p.optimizer.component is not SGD or objective is not LINEAR_MODEL or h.weight_decay > 0.0 or not p.parts.is_plain:
+        return None
+    found = sums_of(cell)
+    return None if found is None else _assemble(*found)
+
+
+@lru_cache(maxsize=4)
+def sums_of(cell: Cell) -> Sums | None:
+    """Return the expectations of least squares; None for anything else, and where they would be too large, or are not known."""
     p, learning = cell.program, cell.program.learning
     objective, h, _ = p.objective
-    if p.optimizer.component is not SGD or objective is not LINEAR_MODEL or h.loss != "squared" or h.weight_decay > 0.0:
+    if objective is not LINEAR_MODEL or h.loss != "squared" or learning is None:
         return None
-    assert learning is not None
     columns, targets = learning.shape.features + h.intercept, learning.shape.classes or learning.shape.targets
     size = _entries(columns) + columns * targets + 1
-    if not p.parts.is_plain or size > MOST_ENTRIES or cell.minimizer is None:
+    if size > MOST_ENTRIES or cell.minimizer is None:
         return None
     known = cell.known
     if known.rows is not None:
         x, y = known.rows
         return _of_rows(cell, x, y, targets) if x.shape[1] * size * size <= MOST_WORK else None
-    if known.truth is None or learning.shape.classes or (not h.intercept and np.any(known.truth.bias)):
+    if known.truth is None or learning.shape.classes or h.weight_decay > 0.0 or (not h.intercept and np.any(known.truth.bias)):
         return None
     return _of_truth(known.truth, targets, intercept=h.intercept)
 
 
-def _of_rows(cell: Cell, x: Array, y: Array, targets: int) -> Maps:
-    """Return the maps for the rows of a table, each equally probable: x (features, N), y (targets, N)."""
+def _of_rows(cell: Cell, x: Array, y: Array, targets: int) -> Sums:
+    """Return the expectations for the rows of a table, each equally probable: x (features, N), y (targets, N)."""
     assert cell.minimizer is not None
     h, number = cell.program.objective.parameters, x.shape[1]
     a = np.column_stack([x.T, np.ones(number)]) if h.intercept else x.T
     classes = cell.program.learning.shape.classes if cell.program.learning else 0
     labels = np.equal(y, np.arange(classes)[:, None]).astype(np.float64) if classes else y
-    residual = labels.T - a @ _by_target(cell, cell.minimizer).T
+    residual = labels.T - a @ by_target(cell, cell.minimizer).T
     above, right = np.triu_indices(a.shape[1])
     outer = a[:, above] * a[:, right]
     # A sum over all entries of C counts those beside the diagonal twice.
     quadratic = outer.T @ (outer * np.where(above == right, 1.0, 2.0)) / number
     crossed = np.hstack([outer.T @ (a * residual[:, k : k + 1]) / number for k in range(targets)])
     noise = outer.T @ np.square(residual).sum(axis=1) / number
-    return _assemble(a.T @ a / number, quadratic, crossed, noise, targets)
+    return Sums(a.T @ a / number, quadratic, crossed, noise, targets)
 
 
-def _of_truth(truth: Truth, targets: int, *, intercept: bool) -> Maps:
-    """Return the maps for features that are independent and symmetric, with residuals that do not depend on them."""
+def _of_truth(truth: Truth, targets: int, *, intercept: bool) -> Sums:
+    """Return the expectations for features that are independent and symmetric, with residuals that do not depend on them."""
     second, _ = moments(truth, intercept=intercept)
     columns, features = len(second), _Features(truth, intercept)
     above, right = np.triu_indices(columns)
@@ -262,7 +294,7 @@ def _of_truth(truth: Truth, targets: int, *, intercept: bool) -> Maps:
         unit[i, j] = unit[j, i] = 1.0
         quadratic[:, k] = features.quadratic(unit)[above, right]
     noise = truth.noise * targets * second[above, right]
-    return _assemble(second, quadratic, np.zeros((len(above), columns * targets)), noise, targets)
+    return Sums(second, quadratic, np.zeros((len(above), columns * targets)), noise, targets)
 
 
 class _Features:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nonconv.components.definitions import Coupled, Law, Layers
 from nonconv.experiment.cell import Cell
-from nonconv.experiment.expectation import Marginal, expectation, first_nodes, marginal
+from nonconv.experiment.expectation import Marginal, atoms_of, expectation, first_nodes, marginal
 from nonconv.experiment.minima import Minima, Minimum, find_minima
 from nonconv.experiment.structure import Noise
 from nonconv.numerics.arithmetic import Array
@@ -33,8 +33,8 @@ CLOSE, LOOSE = 1e-3, 1e-6
 """By how much of themselves moments may differ from the stated ones; and the tolerance of curvatures."""
 RAREST = np.array([0.0, 0.5 - 2.0**-52, 0.5, 1.0 - 2.0**-52])
 """Uniforms at which the largest values of a law are drawn."""
-NEAR = 1e-4
-"""Distance of a difference quotient, relative to the scale of the problem."""
+NEAR, BENT = 1e-4, 1e-6
+"""Distance of a difference quotient, relative to the scale of the problem; and a curvature's share that is its error."""
 SHIFTS = 17
 """Drifts that are tried between the ends of an oscillation."""
 POWER_STEPS = 30
@@ -90,10 +90,21 @@ def is_pinned(cell: Cell) -> bool:
     return cell.program.domain is not None and cell.program.learning is None and limit_point(cell, None).pinned
 
 
+@lru_cache(maxsize=8)
+def is_quiet(cell: Cell) -> bool:
+    """Return whether no datum moves paths from the minimum, as is known of all values of a finite law, or of all rows."""
+    p = cell.program
+    if p.learning:
+        finite = cell.minimizer is not None and cell.known.rows is not None
+    else:
+        finite = cell.law is not None and atoms_of(p.data, p.dim, cell.law) is not None
+    return finite and limit_point(cell, None).noise == "vanishes"
+
+
 def _of_data(cell: Cell, theta: Array | None) -> LimitPoint:
     """Return what is known of the gradient near the limit by the data as they are drawn. theta: as of `limit_point`."""
     everywhere = curvatures(cell)
-    constant = _is_full_batch(cell) or (cell.law is not None and cell.law.constant)
+    constant = is_full_batch(cell) or (cell.law is not None and cell.law.constant)
     if everywhere is not None and cell.law is not None and (cell.program.domain is None or cell.program.learning):
         return LimitPoint("none" if constant else "persists", float(np.max(everywhere)))
     if cell.program.learning:
@@ -138,9 +149,9 @@ def _of_separable(cell: Cell, constant: bool) -> LimitPoint:
 
 
 def steepest(cell: Cell) -> float:
-    """Return the largest second derivative that any datum has near the limit; inf where it is not known."""
+    """Return the largest second derivative of any datum near the limit; inf where it is not known, or one is negative."""
     if cell.program.learning:
-        return least_squares.steepest(cell)
+        return _steepest_row(cell) if cell.program.objective.component.numbers else least_squares.steepest(cell)
     if cell.law is None:
         return math.inf
     minima, found = _minima_of(cell), [0.0]
@@ -152,8 +163,21 @@ def steepest(cell: Cell) -> float:
         for at in {end for one in minima[j] for end in (one.low, one.high)}:
             step = NEAR * _scale(cell, j)
             quotients = (_gradients(cell, j, at + step, x) - _gradients(cell, j, at - step, x)) / (2.0 * step)
-            found.append(float(np.abs(quotients).max()))
+            found.append(math.inf if quotients.min() < -BENT * np.abs(quotients).max() else float(quotients.max()))
     return max(found) if np.isfinite(found).all() else math.inf
+
+
+def _steepest_row(cell: Cell) -> float:
+    """Return the largest eigenvalue of the Hessians of single rows at a stated minimizer; inf as of `steepest`."""
+    rows, minimizer, dim = cell.known.rows, cell.minimizer, cell.program.dim
+    if rows is None or minimizer is None or dim * dim * rows[1].shape[1] > MOST_NUMBERS:
+        return math.inf
+    step = NEAR * max(float(np.abs(minimizer).max()), NEAR)
+    hessians = np.array([_bend(cell, minimizer, step * row, *rows) / step for row in np.eye(dim)]).transpose(2, 0, 1)
+    if not np.isfinite(hessians).all():
+        return math.inf
+    values = np.linalg.eigvalsh((hessians + hessians.transpose(0, 2, 1)) / 2.0)
+    return math.inf if values.min() < -BENT * np.abs(values).max() else float(values.max())
 
 
 def coordinate_curvatures(cell: Cell, coordinates: Sequence[int]) -> Array | None:
@@ -326,7 +350,7 @@ def _noise_of_network(cell: Cell, x: Array, y: Array) -> Noise:  # noqa: PLR0911
     p = cell.program
     (network, h, constants), (dataset, of_data, _) = p.objective, p.data
     assert isinstance(network, Coupled)
-    if _is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
+    if is_full_batch(cell) or (np.all(x == x[:, :1]) and np.all(y == y[:, :1])):
         return "none"
     if cell.minimizer is None and np.any(network.penalty(constants, np.ones(p.dim))):
         return "persists" if np.any(y) else "unknown"  # a penalty keeps the weights from fitting every label
@@ -364,7 +388,7 @@ def _noise_at(cell: Cell, x: Array, y: Array) -> Noise:
     return "vanishes" if quiet and (rows is not None or dataset.label_noise(of_data) == "none") else "persists"
 
 
-def _is_full_batch(cell: Cell) -> bool:
+def is_full_batch(cell: Cell) -> bool:
     """Return whether each batch holds every row of a table, or value of a law, so that its mean gradient is not random."""
     rows = cell.program.supply.rows if cell.program.supply.order != "with_replacement" else 0
     return bool(rows and cell.batch_size.constant is not None and cell.batch_size.constant % rows == 0)

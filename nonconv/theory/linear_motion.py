@@ -32,7 +32,11 @@ from nonconv.theory.moments import start_law
 RULES = (SGD, MOMENTUM, SCHEDULE_FREE_SGD)
 """Rules that are linear in gradients, with coefficients that depend on the step alone."""
 MOST_WORK = 1_000_000
-"""Most distinct directions times steps."""
+"""Most distinct directions times steps, times iterates."""
+MOST_PIECES = 30_000
+"""Most distinct directions times recorded steps and lags, times iterates: as many runs of steps are put together."""
+MOST_SINGLE = 100_000
+"""The same where each step is made alone."""
 MOST_WEIGHTS = 50_000_000
 """Most weights that are moved in all, where rows are shuffled once: rows times steps times directions."""
 FAR = 1e15
@@ -60,8 +64,13 @@ def is_known(cell: Cell) -> bool:
     found = None if nonlinear or p.optimizer.component not in RULES else directions(cell)
     if found is None or not _laws_have_variance(cell):
         return False
-    work = len(found.distinct) * p.steps
-    return work <= MOST_WORK and (p.supply.order != "once" or work * p.supply.rows <= MOST_WEIGHTS)
+    lines = len(found.distinct) * len(cell.iterates)
+    work, pieces = lines * p.steps, lines * (len(p.record) + sum(len(span.lags) for span in p.plan.spans))
+    if pieces > MOST_PIECES:
+        return False
+    if p.supply.order == "once":
+        return work <= MOST_SINGLE and work * p.supply.rows <= MOST_WEIGHTS
+    return work <= MOST_WORK
 
 
 def is_for(cell: Cell) -> bool:
@@ -149,7 +158,7 @@ def _follow(cell: Cell, at: Direction, steps: Steps, done: int, iterate: int) ->
 
     Before step `done` + 1 its variance is at.square, and of means nothing is said unless that is the first step.
     """
-    seen, weights = _observed(cell, iterate), _weights_of_average(cell, iterate)
+    seen, weights = _observed(cell, iterate), weights_of_average(cell, iterate)
     mean, covariance = np.zeros(NUMBERS), np.zeros((NUMBERS, NUMBERS))
     mean[[T, A]] = at.mean
     covariance[np.ix_([T, A], [T, A])] = at.square
@@ -171,7 +180,7 @@ def _observed(cell: Cell, iterate: int) -> Array:
     return row
 
 
-def _weights_of_average(cell: Cell, iterate: int) -> Weights:
+def weights_of_average(cell: Cell, iterate: int) -> Weights:
     """Return the weights of an iterate that is an average; those of none elsewhere."""
     averages = cell.program.averages
     return averages[iterate - 1].weight if 0 < iterate <= len(averages) else np.zeros_like
@@ -187,7 +196,7 @@ def _moves(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
 def _move(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
     """Return how the rule moves at steps n (steps,), given the batch mean in use."""
     p = cell.program
-    rule, rate = _rule(cell, n), p.learning_rate(n)
+    rule, rate = rule_at(cell, n), p.learning_rate(n)
     decay, l2 = p.modifiers.decay or 0.0, p.modifiers.l2 or 0.0
     if p.parts.pull:
         decay, l2 = 0.0, decay
@@ -206,7 +215,7 @@ def _move(cell: Cell, at: Direction, n: Array, weight: Array) -> Moves:
     return Moves(maps, force, spread[:, :, None] * spread[:, None, :] * at.noise)
 
 
-def _rule(cell: Cell, n: Array) -> Rule:
+def rule_at(cell: Cell, n: Array) -> Rule:
     """Return the coefficients of the rule at steps n (steps,)."""
     rule, h, _ = cell.program.optimizer
     rate, zero = cell.program.learning_rate(n), np.zeros_like(n)
@@ -237,7 +246,7 @@ def _shares(cell: Cell) -> Array:
 
 def _of_one_shuffle(cell: Cell, at: Direction, steps: Steps, done: int, iterate: int) -> Array:
     """Return the variance (steps,) that rows shuffled once give an iterate after rising steps, given those drawn by `done`."""
-    rows, seen, weights_of = cell.program.supply.rows, _observed(cell, iterate)[:Z], _weights_of_average(cell, iterate)
+    rows, seen, weights_of = cell.program.supply.rows, _observed(cell, iterate)[:Z], weights_of_average(cell, iterate)
     unknown = max(rows - int(_drawn_until(cell, done)), 0)
     if unknown <= 1 or at.variance == 0.0:
         return np.zeros(len(steps))

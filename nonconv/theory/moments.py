@@ -145,12 +145,12 @@ def keeps_moments(cell: Cell) -> bool:
 
 
 def start_law(cell: Cell) -> Law | None:
-    """Return the law of the start; None if it is a point, or of a network, whose data say nothing either."""
+    """Return the law of the start; None if it is a point, or has all moments where nothing is known of the data either."""
     start = cell.program.start
-    if not isinstance(start, Chosen) or cell.law is None:
+    if not isinstance(start, Chosen):
         return None
     law: Law = start.component.law(start.parameters, cell.program.dim)
-    return law
+    return None if cell.law is None and law.finite_moments == math.inf else law
 
 
 def _has_squares(cell: Cell, culprit: str) -> bool:
@@ -193,10 +193,10 @@ class Growth(NamedTuple):
 @lru_cache(maxsize=16)
 def growth(cell: Cell) -> Growth:
     """Return how the gradients of a cell grow with far data."""
+    if getattr(cell.program.objective.component, "numbers", None):
+        return Growth(1.0, superlinear=True)  # a gradient of any form
     if cell.program.objective.component is QUADRATIC or cell.law is None:
         return Growth(1.0, superlinear=False)
-    if getattr(cell.program.objective.component, "numbers", None):  # a gradient of any form
-        return Growth(1.0, superlinear=True)
     with np.errstate(all="ignore"):
         powers = [_growth_of(cell, j) for j in range(min(cell.program.dim, MOST_COORDINATES))]
     in_x, in_theta = (max(found) for found in zip(*powers, strict=True))

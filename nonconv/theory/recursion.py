@@ -23,7 +23,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.quadratic import QUADRATIC
 from nonconv.optimizers.momentum import MOMENTUM
 from nonconv.optimizers.sgd import SGD
-from nonconv.theory import least_squares, linear_motion
+from nonconv.theory import least_squares, least_squares_motion, linear_motion
 from nonconv.theory.modes import Modes, modes
 from nonconv.theory.moments import start_law
 from nonconv.theory.sign_descent import Lattice, lattice
@@ -83,7 +83,8 @@ def predicted_errors(cell: Cell, iterate: int = 0) -> dict[str, Array]:
         return linear_motion.predicted_errors(cell, iterate)
     along, start = modes(cell), start_law(cell)
     if along is None:
-        return {} if iterate else least_squares.predicted_errors(cell)
+        errors = {} if iterate else least_squares.predicted_errors(cell)
+        return errors or least_squares_motion.predicted_errors(cell, iterate)
     on_lattice = lattice(cell)
     if on_lattice:
         known = _is_followed(cell, iterate)
@@ -159,7 +160,8 @@ def predicted_twins(cell: Cell, iterate: int = 0) -> list[Array]:
         return linear_motion.predicted_twins(cell, iterate)
     along = modes(cell)
     if along is None:
-        return [] if iterate else least_squares.predicted_twins(cell)
+        twins = [] if iterate else least_squares.predicted_twins(cell)
+        return twins or least_squares_motion.predicted_twins(cell, iterate)
     on_lattice = lattice(cell) if cell.program.plan.wanted.twin else None
     if on_lattice:
         return _twins_on_lattice(cell, on_lattice, iterate) if _is_followed(cell, iterate) else []

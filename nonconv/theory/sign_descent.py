@@ -86,11 +86,23 @@ class Lattice(NamedTuple):
         moments = follow(moves, np.full(2, mean), np.zeros((2, 2)), steps, done)
         return np.array([(first[1], second[1, 1]) for first, second in moments]).T
 
+    def gap(self, first: int, lags: NDArray[np.int64]) -> Array:
+        """Return E|theta_{first + lag} - theta_first|^2 at lags (k,)."""
+        n = lags.astype(np.float64)
+        later, begin = self.square(first + n), self.square(np.array([float(first)]))
+        return np.asarray((later + begin - 2.0 * _powers(1.0 - self.pull, n) * begin).sum(axis=0))
+
     def twin(self, first: int, lags: Array) -> Array:
         """Return E tr Var(theta_{first + lag} | F_first) at lags (k,)."""
         doubled, single = _powers(1.0 - 2.0 * self.pull, lags), _powers(1.0 - self.pull, lags)
         known = self.square(np.array([float(first)]))
         return np.asarray(((doubled - single**2) * known + self.plateau[:, None] * (1.0 - doubled)).sum(axis=0))
+
+
+def predicted_gaps(cell: Cell) -> list[Array]:
+    """Return the exact Cauchy floors E|theta_{m + lag} - theta_m|^2 / 4, an array per span (m, l] over lags; [] if unknown."""
+    on, plan = lattice(cell), cell.program.plan
+    return [on.gap(span.first, span.lags) / 4.0 for span in plan.spans] if on and plan.wanted.cauchy else []
 
 
 def lattice(cell: Cell) -> Lattice | None:

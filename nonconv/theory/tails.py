@@ -343,8 +343,12 @@ def _source(law: Law | None, cell: Cell) -> _Source:
         return _Source(nothing, nothing, nothing, np.ones_like(nothing))
     spread = np.sqrt(law.variance)
     skewness = np.where(spread > 0.0, law.third_central / law.variance / _positive(spread), 0.0)
-    numbers = (law.variance, skewness, law.largest_kurtosis() - 3.0, law.least_tail_share())
-    return _Source(*(number[:, None] for number in numbers))
+    found = _Source(law.variance, skewness, law.largest_kurtosis() - 3.0, law.least_tail_share())
+    if len(law.variance) != cell.program.dim:
+        # The numbers of a datum are not the coordinates, each of which may meet all of them: the worst for each.
+        worst = (found.variance.max(), np.abs(skewness).max(), found.excess.max(), found.share.min())
+        found = _Source(*(np.full(cell.program.dim, number) for number in worst))
+    return _Source(*(number[:, None] for number in found))
 
 
 def _is_power_law(law: Law | None) -> bool:

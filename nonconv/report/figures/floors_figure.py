@@ -85,7 +85,7 @@ def _predictions(axes: Any, run: Run) -> None:
     path = run.folder / "floors_theory.csv"
     if not path.exists():
         return
-    for k, own in enumerate(_branches(of_iterate(read_columns(path))).values()):
+    for k, own in enumerate(_branches(of_iterate(read_columns(path)).where("floor", "twin")).values()):
         name = "exact expectation" if k == 0 else None
         exact = positive(own.numbers("value"))
         axes.plot(own.numbers("lag"), exact, color="#009e73", linewidth=4, alpha=0.35, zorder=1, label=name)
