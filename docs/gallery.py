@@ -124,7 +124,7 @@ def words(verdict: str) -> str:
 
 def picture(entry: Entry, folder: Path, subject: str) -> str:
     """Copy the picture of a claim and return its name: of a run the errors, of a sweep a map or a line plot of them."""
-    kinds = ["error.png"] if subject == "run" else ["heatmap_mse_*.png", "lines_mse_*.png", "dots_mse_*.png", "*.png"]
+    kinds = ["error.png"] if subject == "run" else ["heatmap_mse*.png", "lines_mse*.png", "dots_mse*.png"]
     there = [path for kind in kinds for path in sorted((folder / "figures").glob(kind))]
     if not there:
         return ""
