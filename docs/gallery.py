@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = Path("configs", "gallery")
 OUT = Path("outputs", "gallery")
 IMAGES = Path("docs", "images", "gallery")
+COLUMNS = 98
 FOUND = ("Holds", "Does not hold", "Undecided")
 """What a config's comment begins with: what nonconv finds of the claim."""
 INTRODUCTION = """\
@@ -60,7 +62,7 @@ def section(result: Result) -> str:
     """The section of one claim: what is claimed, what was seen, a picture, the command."""
     entry = result.entry
     picture = [f"![{entry.name}](images/gallery/{result.picture})"] if result.picture else []
-    told = [wrapped(entry.claim), f"**{found(entry)}.** {wrapped(seen(entry))}", *picture, f"    nonconv check {entry.path}"]
+    told = [wrapped(entry.claim), wrapped(f"**{found(entry)}.** {seen(entry)}"), *picture, f"    nonconv check {entry.path}"]
     return "\n\n".join([f"\n## {entry.name}", *told])
 
 
@@ -86,8 +88,8 @@ def papers(claim: str) -> str:
 
 
 def wrapped(text: str) -> str:
-    """One sentence a line, so that a change shows where it is."""
-    return re.sub(r"(?<=[.:;]) (?=[A-Z])", "\n", text)
+    """A paragraph in short lines."""
+    return textwrap.fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def check(files: list[Path]) -> tuple[dict[str, Any], int]:

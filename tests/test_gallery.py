@@ -68,4 +68,4 @@ def test_the_page_has_every_claim() -> None:
         entry = param.values[0]
         assert f"| [{entry.name}](#{entry.name}) |" in page
         assert PAGE["wrapped"](entry.claim) in page
-        assert PAGE["wrapped"](PAGE["seen"](entry)) in page
+        assert PAGE["seen"](entry) in " ".join(page.split())
