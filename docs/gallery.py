@@ -27,7 +27,8 @@ INTRODUCTION = """\
 
 Published claims on convergence and its absence, each a config with its numbers.
 Written by `make gallery`, which runs and checks them all.
-`nonconv list gallery 1904.09237` finds a claim by its paper, `nonconv check configs/gallery/NAME.yaml` checks it.
+`nonconv list gallery 1904.09237` finds a claim by its paper,
+`nonconv check configs/gallery/NAME.yaml` checks it.
 
 Each number that a config expects has its source beside it: the paper, a closed form, an enumeration.
 "Does not hold" means that the claim as published is refuted by a case of its own assumptions.

@@ -1,4 +1,4 @@
-"""The gallery: each config is valid, says what it is about and what was seen, and has a source beside each number it expects."""
+"""The gallery: each config is valid, says what was seen, and has a source beside each number that it expects."""
 
 import json
 import re
