@@ -147,6 +147,33 @@ def test_shuffles_are_those_of_every_order(order: str, tmp_path: Path) -> None:
     assert predicted_errors(cell)["0.25"] == pytest.approx(np.mean(squares, axis=0), rel=1e-12)
 
 
+def test_closed_forms(tmp_path: Path) -> None:
+    """At the ends of epochs and of holds, under a drift, and of decoupled decay on noise, as papers write them."""
+    g, values = 0.2, np.array([0.5, -1.0, 2.0, 3.0, -2.5])
+    plain = {"objective.scale": 0.5, "learning_rate": g, "batch_size": 1, "steps": 400, "start": 0.0}
+    record = {"record": {"every": 5, "paths": 0}}
+    w = g * (1.0 - g) ** np.arange(5)[::-1]
+    at_ends = values.var() * 5 / 4 * (w @ w - w.sum() ** 2 / 5) / (1.0 - (1.0 - g) ** 10)
+    epochs = made(tmp_path, plain | record | {"objective.data": ROWS | {"order": "epochs"}, "xi": ["minimizer"]})
+    assert predicted_errors(epochs)["minimizer"][-1] == pytest.approx(at_ends, rel=1e-12)
+    held, share = (
+        made(tmp_path, plain | record | {"objective.data": {"name": "rademacher", "hold": 5}, "xi": [0]}),
+        1.0 - (1.0 - g) ** 5,
+    )
+    assert predicted_errors(held)["0"][-1] == pytest.approx(share / (2.0 - share), rel=1e-12)
+    drift = {"name": "rademacher", "drift": {"name": "linear", "speed": 0.1}}
+    moved = made(tmp_path, plain | {"objective.data": drift, "xi": [40.0]})
+    lag = 0.1 * (1.0 - g) / g
+    assert predicted_errors(moved)["40"][-1] == pytest.approx(g / (2.0 - g) + lag**2, rel=1e-9), (
+        "it lags behind by v (1 - g) / g"
+    )
+    rule = {"name": "momentum", "form": "ema", "beta": 0.8, "weight_decay": 0.5}
+    noise = {"objective": {"name": "linear", "data": "rademacher"}, "optimizer": rule, "learning_rate": 0.1, "batch_size": 1}
+    decayed, p, a = made(tmp_path, noise | {"start": 0.0, "xi": [0], "steps": 2000}), 0.95, 0.8
+    known = 0.1**2 * (1.0 - a) ** 2 * (1.0 + p * a) / ((1.0 - p * a) * (1.0 - p**2) * (1.0 - a**2))
+    assert predicted_errors(decayed)["0"][-1] == pytest.approx(known, rel=1e-12)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -440,7 +440,7 @@ def test_minima_are_told() -> None:
             {"coordinate": j, "alike": alike, "points": [{"low": at, "high": at + wide, "above": above} for at, above in own]}
             for j, alike, own in groups
         ]
-        (sentence,) = minima_told(SimpleNamespace(summary={"minima": listed}))  # type: ignore[arg-type]
+        (sentence,) = minima_told(SimpleNamespace(summary={"minima": listed}, config={"objective": {}}))  # type: ignore[arg-type]
         return sentence.removeprefix("Theory: the mean loss ")
 
     assert told((1, 3, two)) == "has minima at -1.04668 (the lowest) and 0.945649."
@@ -451,7 +451,7 @@ def test_minima_are_told() -> None:
     lowest = "is least at -1 in coordinate 1 and 1 other"
     assert several == f"{lowest}; it has minima at -1.04668 (the lowest) and 0.945649 in coordinate 3."
     assert told(*((j, 1, tied) for j in range(1, 7))).endswith("in coordinate 4; summary.json lists the others.")
-    assert minima_told(SimpleNamespace(summary={})) == []  # type: ignore[arg-type]
+    assert minima_told(SimpleNamespace(summary={}, config={"objective": {}})) == []  # type: ignore[arg-type]
 
 
 # What the verdict knows

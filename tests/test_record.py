@@ -13,8 +13,9 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.engine.fused import Fused
 from nonconv.engine.reference import Reference
 from nonconv.engine.states import every_state
-from nonconv.experiment.binding import read_cell, recorded_steps
+from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.recording import recorded_steps
 from nonconv.report import summary
 from nonconv.report.figures import catalogue
 from nonconv.report.run import Run, read_run
@@ -203,6 +204,19 @@ def test_the_two_cycle(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.abs(run.paths["theta"][0, -20:, 0]), size, rtol=1e-9)
     np.testing.assert_allclose(state_of(run, "v_hat")[0, -20:, 0], size**2, rtol=1e-9)
     assert run.summary["state"]["stability"] == [pytest.approx(run.summary["state"]["edge"])]
+
+
+@pytest.mark.usefixtures("reference")
+@pytest.mark.parametrize(("xs", "curvature"), [([0.0], None), ([-1.0, 1.0], None), ([1.0], [0.5, 0.5])])
+def test_where_the_curvature_is_infinite_no_rate_is_measured_by_it(
+    xs: list[float], curvature: list[float] | None, tmp_path: Path
+) -> None:
+    """|theta|^1.5 / 1.5 - x theta has the curvature 1 / (2 |x|) at its minimum x."""
+    data = {"name": "discrete", "values": xs, "probabilities": [1.0 / len(xs)] * len(xs)}
+    objective = {"name": "power", "exponent": 1.5, "dim": 2, "data": data}
+    run = run_of(tmp_path, objective=objective, record={"points": 5, "state": ["effective_rate"]})
+    assert run.summary["state"]["curvature"] == (curvature and pytest.approx(curvature))
+    assert ("Stability: " in summary.markdown(run)) == (curvature is not None)
 
 
 NUMERATORS = {

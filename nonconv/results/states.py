@@ -33,6 +33,8 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
     if EFFECTIVE_RATE in cell.states and tally.states is not None:
         kept = [k for k, _ in cell.coordinates] or range(cell.program.dim)
         edge, curvature = rule.scaling.edge(h) if rule.scaling else None, coordinate_curvatures(cell, list(kept))
+        if curvature is not None and not np.isfinite(curvature).any():
+            curvature = None  # as of |theta|^1.5 at 0: no rate is stable there, and none is measured by it
         if curvature is not None:
             last = tally.states.joined[:, cell.states.index(EFFECTIVE_RATE), -1]
             with np.errstate(all="ignore"):
@@ -40,6 +42,6 @@ def summary(cell: Cell, tally: Tally) -> dict[str, Any]:
     return {
         "names": list(cell.states),
         "edge": None if edge is None else number(float(edge)),
-        "curvature": None if curvature is None else curvature.tolist(),
+        "curvature": None if curvature is None else [number(value) for value in curvature.tolist()],
         "stability": stability,
     }

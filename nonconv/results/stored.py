@@ -106,7 +106,7 @@ class States(TypedDict):
 
     names: list[str]
     edge: float | None
-    curvature: list[float] | None
+    curvature: list[float | None] | None
     stability: list[float | None] | None
 
 

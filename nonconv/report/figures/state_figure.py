@@ -28,7 +28,7 @@ def state_figure(run: Run) -> Figure:
         _panel(axes, run, values)
         axes.set_ylabel(name)
     if stable:
-        _panel(every[-1], run, run.paths[f"{PREFIX}{RATE}"] * np.array(state["curvature"]), state["edge"])
+        _panel(every[-1], run, run.paths[f"{PREFIX}{RATE}"] * np.array(state["curvature"], dtype=np.float64), state["edge"])
         every[-1].set_ylabel("effective rate\n× curvature")
     every[-1].set_xlabel("step n")
     every[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
