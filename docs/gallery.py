@@ -30,7 +30,8 @@ Written by `make gallery`, which runs and checks them all.
 `nonconv list gallery 1904.09237` finds a claim by its paper,
 `nonconv check configs/gallery/NAME.yaml` checks it.
 
-Each number that a config expects has its source beside it: the paper, a closed form, an enumeration.
+Each number that a config expects has its source beside it:
+the paper, a closed form, an enumeration.
 "Does not hold" means that the claim as published is refuted by a case of its own assumptions.
 """
 

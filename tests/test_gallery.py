@@ -16,7 +16,8 @@ from nonconv.sweeps.sweep import as_sweep, survey
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "configs" / "gallery"
 PAGE = run_path(str(ROOT / "docs" / "gallery.py"))
-CLAIMS = [pytest.param(entry, id=entry.name) for entry in entries(FOLDER)]
+ENTRIES = entries(FOLDER)
+CLAIMS = [pytest.param(entry, id=entry.name) for entry in ENTRIES]
 
 
 @pytest.mark.parametrize("entry", CLAIMS)
@@ -64,8 +65,7 @@ def test_a_claim_is_found_by_its_paper(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_the_page_has_every_claim() -> None:
     """docs/gallery.md: make gallery."""
     page = ROOT.joinpath("docs", "gallery.md").read_text(encoding="utf-8")
-    for param in CLAIMS:
-        entry = param.values[0]
+    for entry in ENTRIES:
         assert f"| [{entry.name}](#{entry.name}) |" in page
         assert PAGE["wrapped"](entry.claim) in page
         assert PAGE["seen"](entry) in " ".join(page.split())
