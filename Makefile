@@ -9,7 +9,7 @@ CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test check format figures sweeps claims bench lock docs clean
+.PHONY: help run quick test check format figures sweeps claims gallery bench lock docs clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -42,6 +42,9 @@ sweeps: $(BIN)/.installed ## run every sweep that ships
 
 claims: $(BIN)/.installed ## run every config that says what it expects, and hold the results against that
 	$(BIN)/nonconv check $(CONFIGS_WITH_EXPECT)
+
+gallery: $(BIN)/.installed ## run and check the published claims of configs/gallery, and write docs/gallery.md
+	$(BIN)/python docs/gallery.py
 
 bench: $(BIN)/.installed-bench ## measure speed, start-up and memory beside C, JAX and PyTorch
 	$(BIN)/python benchmarks/bench.py $(ARGS)

@@ -18,6 +18,7 @@ BASE: dict[str, Any] = {
     "optimizer": {"name": "adam", "beta1": 0.5},
     "learning_rate": 0.1,
     "record": {"points": 20},
+    "expect": {"verdict": "does_not_converge"},
 }
 
 
@@ -49,6 +50,7 @@ def resolved(path: Path) -> dict[str, Any]:
         ),
         ({"xi": ["start", "last"]},) * 2,
         ({"seed": None}, {"seed": 0}),
+        ({"expect": {"outcomes": {"finite": "all"}}},) * 2,
     ],
 )
 def test_a_base_gives_what_is_not_overridden(own: dict[str, Any], same: dict[str, Any], tmp_path: Path) -> None:

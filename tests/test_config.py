@@ -21,8 +21,9 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.document import parse
 from nonconv.config.spec import common_parameters
 from nonconv.experiment import table
-from nonconv.experiment.binding import read_cell, recorded_steps
+from nonconv.experiment.binding import read_cell
 from nonconv.experiment.identity import WORDS
+from nonconv.experiment.recording import recorded_steps
 from nonconv.optimizers.adam import Adam
 
 NETWORK = GOOD | {

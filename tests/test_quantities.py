@@ -20,7 +20,7 @@ from nonconv import study
 from nonconv.checks.expectations import evaluate, read_result
 from nonconv.engine.moving import Moving, every_step
 from nonconv.engine.reference import Reference
-from nonconv.engine.samples import drawn
+from nonconv.engine.samples import Samples, drawn
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
@@ -721,9 +721,12 @@ def test_samples_that_are_drawn_again_are_those_of_the_paths(order: str, hold: i
     }
     program = cell_of(tmp_path, **config).program
     moving = Moving([program], Reference(program), 0, 5, np.zeros(1, dtype=np.uint8))
+    samples = Samples(moving)
     for piece in moving.slices(length=5):
         before, theta = moving.theta.copy(), np.empty((len(piece.batch_size), 2, 5))
         moving.advance(piece, np.arange(len(theta)), theta)
-        means = drawn(moving, piece).reshape(len(theta), 3, 2, 5).mean(axis=1)
+        again = samples.of(piece)
+        assert np.array_equal(again, drawn(moving, piece))
+        means = again.reshape(len(theta), 3, 2, 5).mean(axis=1)
         steps = np.diff(np.concatenate([before[None], theta]), axis=0)
         assert np.allclose(steps, -means, rtol=0.0, atol=1e-12)

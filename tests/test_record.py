@@ -13,8 +13,9 @@ from nonconv.config.catalogue import BUILT_IN
 from nonconv.engine.fused import Fused
 from nonconv.engine.reference import Reference
 from nonconv.engine.states import every_state
-from nonconv.experiment.binding import read_cell, recorded_steps
+from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.recording import recorded_steps
 from nonconv.report import summary
 from nonconv.report.figures import catalogue
 from nonconv.report.run import Run, read_run

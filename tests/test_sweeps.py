@@ -52,6 +52,7 @@ from nonconv.faults.errors import ConfigError, Interrupted, UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.results.sweep_files import read_ends
+from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.store import folder as store
 from nonconv.store import formats
 from nonconv.store.folder import BEGUN, MANIFEST, Folder
@@ -162,6 +163,22 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
     monkeypatch.setattr(study, "simulate_together", counted_together)
     monkeypatch.setattr(executors.Threads, "close", ended)
     return seen
+
+
+def test_medians_stand_in_for_means_that_do_not_exist(tmp_path: Path) -> None:
+    """In all cells, if one needs them; other sweeps have no such columns."""
+    heavy = {"objective": {"name": "quadratic", "data": {"name": "student_t", "df": 1.5}}, "iterates": ["last", "polyak"]}
+    path = config_file(tmp_path / "in", SGD | heavy | {"sweep": {"objective.data.df": [1.5, 9]}})
+    run(path, tmp_path / "out")
+    rows = table(tmp_path / "out")
+    assert [row["mse_minimizer"] == row["mse_minimizer polyak"] == "" for row in rows] == [True, False]
+    for row in rows:
+        ends = read_ends(tmp_path / "out" / CELLS_FOLDER / row["cell"])
+        median = np.median(np.sqrt(ends.numbers[ends.of.index(f"{MSE_PREFIX}minimizer")]))
+        assert float(row["median_minimizer"]) == pytest.approx(median, rel=0.05)
+        assert 0 < float(row["median_minimizer polyak"]) < float(row["median_minimizer"])
+    run(config_file(tmp_path / "light", SMALL), tmp_path / "light out")
+    assert not any(name.startswith("median") for name in table(tmp_path / "light out")[0])
 
 
 # The same bytes

@@ -56,12 +56,12 @@ def at_an_end_with_bounded_noise(d: Draw) -> Changes:
     return {"objective": quadratic(UNIFORM, gradient_noise=added), "domain": [1.5, 3.0], "start": 2.0, **constant(d, "sgd")}
 
 
-@DOMAINS.process(STAYS, INWARD, in_limit=True)
+@DOMAINS.process(STAYS, INWARD)
 def minimizer_outside(d: Draw) -> Changes:
     return {"objective": quadratic(UNIFORM), "domain": [d.uniform(0.0, 0.3), 3.0], "start": 1.0, **constant(d)}
 
 
-@DOMAINS.process(GOES, "projected steps whose rates tend to 0 and sum to infinity", in_limit=True)
+@DOMAINS.process(GOES, "projected steps whose rates tend to 0 and sum to infinity")
 def minimizer_outside_and_a_vanishing_rate(d: Draw) -> Changes:
     return {"objective": quadratic(UNIFORM), "domain": [d.uniform(0.0, 0.3), None], "start": 2.0, **vanishing(d)}
 
@@ -78,7 +78,7 @@ def slopes(d: Draw) -> Changes:
     return {"objective": {"name": "linear", "data": law.config}, "domain": [-1.0, 1.0]}
 
 
-@DOMAINS.process(STAYS, INWARD, in_limit=True)
+@DOMAINS.process(STAYS, INWARD)
 def slopes_of_both_signs(d: Draw) -> Changes:
     return slopes(d) | constant(d, "sgd", "adam")
 

@@ -28,9 +28,11 @@ Kind = Annotated[
     str | None,
     typer.Argument(
         metavar="[KIND]",
-        help="objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity; or key.",
+        help="objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity; "
+        "key; or gallery.",
     ),
 ]
+Text = Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this text, such as 1904.09237 or sign.")]
 Name = Annotated[
     str,
     typer.Argument(
@@ -39,17 +41,28 @@ Name = Annotated[
 ]
 KEY = "key"
 """What keys of a config are listed as, beside the kinds of components."""
+GALLERY = "gallery"
+"""What the configs of published claims are listed as."""
 Test = Annotated[bool, typer.Option("--test", help="Check the component's contract. Exit code 2 if a check fails.")]
 
 
 @reported
-def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """List the keys of a config, and the components that it can name."""
+def list_components(
+    kind: Kind = None, text: Text = "", plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False
+) -> None:
+    """List the components that a config can name, its keys, or the gallery of claims."""
     from nonconv.config.keys import config_keys
 
+    if kind == GALLERY:
+        _list_gallery(text, as_json)
+        return
     catalogue = _catalogue(plugins)
-    chosen = {} if kind == KEY else _kinds(catalogue, kind)
-    keys = config_keys() if kind in (KEY, None) else []
+    kinds = {} if kind == KEY else _kinds(catalogue, kind)
+    chosen = {name: {key: c for key, c in own.items() if _has(text, key, c.summary, c.paper)} for name, own in kinds.items()}
+    chosen = {name: own for name, own in chosen.items() if own or not text}
+    keys = [key for key in config_keys() if _has(text, key.name, key.meaning)] if kind in (KEY, None) else []
+    if text and not (chosen or keys):
+        raise UsageError(f"nothing listed has the text {text!r}")
     if as_json:
         _write_json([(kind, component) for kind, components in chosen.items() for component in components.values()], keys)
         return
@@ -58,6 +71,28 @@ def list_components(kind: Kind = None, plugins: Plugins = [], as_json: AsJson = 
         print_table(_title(catalogue, name), ["name", "what it is", "source"], lines)
     if keys:
         print_table(f"keys of a config ({KEY})", ["name", "default", "what it is"], [[*_told(p)] for p in keys])
+
+
+def _has(text: str, *told: str) -> bool:
+    """Return whether a text is in one of these, whatever the case of its letters."""
+    return any(text.casefold() in one.casefold() for one in told)
+
+
+def _list_gallery(text: str, as_json: bool) -> None:
+    """List the configs of published claims."""
+    from nonconv.config.gallery import entries, find_folder
+
+    folder = find_folder()
+    if folder is None:
+        raise UsageError("there is no folder configs/gallery here; it is in nonconv's repository")
+    found = [entry for entry in entries(folder) if _has(text, entry.name, entry.claim, entry.about)]
+    if not found:
+        raise UsageError(f"no claim of the gallery has the text {text!r}; `nonconv list gallery` shows all")
+    if as_json:
+        rows = [entry._asdict() | {"path": str(entry.path)} for entry in found]
+        write_stdout((json.dumps({"schema_version": 1, "claims": rows}, indent=2, ensure_ascii=False) + "\n").encode())
+        return
+    print_table(f"claims ({count(len(found), 'config')} in {folder})", ["name", "claim"], [[e.name, e.claim] for e in found])
 
 
 @reported
@@ -199,9 +234,10 @@ def _kinds(catalogue: "Catalogue", kind: str | None) -> "dict[str, dict[str, Com
     if kind is None:
         return {name: catalogue.listed(name) for name in catalogue}
     if kind not in catalogue:
-        near = nearest(kind, [*catalogue, KEY])
+        known = [*catalogue, KEY, GALLERY]
+        near = nearest(kind, known)
         hint = f"\n  did you mean {near}?" if near else ""
-        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join([*catalogue, KEY])}{hint}")
+        raise UsageError(f"unknown kind {kind!r}\n  allowed: {', '.join(known)}{hint}")
     return {kind: catalogue.listed(kind)}
 
 

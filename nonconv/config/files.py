@@ -3,7 +3,7 @@
 `base: other.yaml` takes the values of another config. What this file says overrides them, key by key:
 
 - a mapping is merged with that of the base, unless both name different components: then it replaces it
-- anything else, lists too, replaces what the base has; null takes it away
+- anything else replaces what the base has: lists, and `expect` and `sweep` as a whole; null takes it away
 - names of files in the base are relative to the base
 
 A value keeps the place where it was written, so an error points into the right file. The result is a Document like any
@@ -20,6 +20,8 @@ from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.system.reading import MOST_CONFIG_BYTES, is_stream, read_text_source
 
 BASE = "base"
+WHOLE = (("plugins",), ("expect",), ("sweep",))
+"""Mappings that are not merged: what is expected of one experiment need not hold of another."""
 MOST_BASES = 16
 """The longest chain of configs of which each is the base of the one before."""
 
@@ -88,7 +90,7 @@ def _merge_mappings(path: KeyPath, document: Document, base: Document) -> None:
         if key not in own:
             own[key] = value
             _take_places(inner, document, base)
-        elif isinstance(own[key], dict) and inner != ("plugins",):
+        elif isinstance(own[key], dict) and inner not in WHOLE:
             theirs[key] = full = _in_full(key, value)
             if isinstance(full, dict) and own[key].get("name", full.get("name")) == full.get("name"):
                 _merge_mappings(inner, document, base)

@@ -144,13 +144,14 @@ def columns(
     means: Sequence[str] = (),
     iterates: Sequence[str] = (),
     domain: bool = False,
+    medians: bool = False,
 ) -> list[str]:
     """Return the header of sweep.csv.
 
     keys: the swept keys. xi: the labels of all xi. floors: those that some cell measures, and what networks end with. Both
     have the names `of_iterate` too, of the iterates besides the last.
     quantities: the names of those that the config asks for. means: those of them that have differences. domain: whether some
-    cell has one.
+    cell has one. medians: whether some cell has means that do not exist, which medians stand in for.
     """
     verdicts = ["verdict", *(of_iterate("verdict", iterate) for iterate in iterates)]
     found = ["cell", *keys, "status", *verdicts, "paths", *OUTCOMES, *(ENDS_OF_DOMAIN if domain else ())]
@@ -162,6 +163,7 @@ def columns(
     found += [f"{name}{part}" for name in of_networks for part in INTERVAL_SUFFIXES]
     found += [f"difference_{name}{part}" for name in losses for part in INTERVAL_SUFFIXES]
     found += [f"slope_{label}{part}" for label in (*xi, *floors, *losses) for part in INTERVAL_SUFFIXES]
+    found += [f"median_{label}" for label in (xi if medians else ())]
     found += [f"{name}{part}" for name in quantities for part in INTERVAL_SUFFIXES]
     found += [f"difference_{name}{part}" for name in means for part in INTERVAL_SUFFIXES]
     return [*found, "reason"]
@@ -208,6 +210,7 @@ def _view_columns(
         # JSON has null for inf and nan; the status says which it was, and CSV can write it.
         numbers = [NOT_FINITE.get(error["status"], error["mse"]), error["se"], error["ci_low"], error["ci_high"]]
         found |= _interval_columns(f"mse_{named(error['xi'])}", numbers)
+    found |= {f"median_{named(xi)}": course["last"] for xi, course in verdict.get("medians", {}).items()}
     for name, floor in verdict["floors"].items():
         found |= _interval_columns(named(name), [floor[field] for field in INTERVAL_FIELDS])
         found |= _interval_columns(f"{named(name)}_lower", [floor["lower"]])

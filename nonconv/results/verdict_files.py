@@ -111,11 +111,13 @@ def _last_iterate(cell: Cell, tally: Tally) -> Array | None:
 
 def _observed(cell: Cell, tally: Tally, known: Structure, leaving: str, followed: list[Trend], of_paths: CoMoments) -> Observed:
     """Return what a verdict rests on. followed: the trends; of_paths: their means and covariances; leaving: see Observed."""
+    # Paths that keep pace with an orbit go nowhere in the end where rates have a finite sum.
+    ending = cell.program.orbit is not None and known.summable
     return Observed(
         plan=cell.program.plan,
         steps=cell.program.steps,
         paths=tally.paths,
-        left=_count(tally, "overflow") + _count(tally, "escaped"),
+        left=_count(tally, "overflow") + (0 if ending else _count(tally, "escaped")),
         leaving=leaving,
         random=not cell.deterministic,
         trends=followed,
@@ -147,7 +149,7 @@ def told_causes(causes: Mapping[str, int]) -> str:
 def _may_return(cell: Cell, known: Structure) -> str:
     """Say why paths that are far away and still going may come back, and show no divergence; empty if they do not.
 
-    A rate that is yet to fall may bring them back. On an orbit they go on, unless rates have a finite sum.
+    A rate that is yet to fall may bring them back; on an orbit they go on.
     """
     growing = multiplied(cell)
     if growing is not None and growing.returns:

@@ -16,7 +16,7 @@ import numpy as np
 from nonconv.components.quantity import Regret, Steps
 from nonconv.engine.moving import Moving
 from nonconv.engine.program import Program, Slice
-from nonconv.engine.samples import drawn
+from nonconv.engine.samples import Samples
 from nonconv.experiment.cell import Cell
 from nonconv.experiment.expectation import atoms_of
 from nonconv.numerics.arithmetic import Array
@@ -78,9 +78,9 @@ def measured(cell: Cell, moving: Moving, pieces: Iterable[tuple[Slice, Array]]) 
     reference = np.zeros(program.dim) if cell.best is None else cell.best
     past = _past(cell, reference, paths)
     lost, least, total = np.empty((len(steps), paths)), np.empty((len(steps), paths)), np.zeros(paths)
-    before, at = start[None], 0
+    before, at, samples = start[None], 0, Samples(moving)
     for piece, theta in pieces:
-        x, batch = drawn(moving, piece), piece.batch_size
+        x, batch = samples.of(piece), piece.batch_size
         share, ends = np.repeat(1.0 / batch, batch), np.cumsum(batch)
         begin = np.repeat(np.concatenate([before, theta[:-1]]), batch, axis=0)
         each = _sum_of_gaps(program, begin, x, reference) * share[:, None]

@@ -31,6 +31,7 @@ from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
 from nonconv.system.words import count
+from nonconv.theory.moments import infinite_errors
 
 RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
 """What each cell records by default. Less than a single run does: there may be many cells."""
@@ -131,6 +132,7 @@ class Survey(NamedTuple):
     config: as written to the folder, with the names that files have there. quantities: what cells end with of the quantities
     that the config asks for, by name, with what axes call it. means: those that are means, which differ path by path.
     iterates: those besides the last; xi and floors have theirs too, as `minimizer polyak`. domain: whether some cell has one.
+    medians: whether some cell has means that do not exist.
     """
 
     identity: str
@@ -149,6 +151,7 @@ class Survey(NamedTuple):
     means: tuple[str, ...]
     iterates: tuple[str, ...]
     domain: bool
+    medians: bool
 
 
 def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
@@ -215,7 +218,7 @@ class _Surveyor:
         self.files: dict[str, StoredFile] = {}
         self.sizes: set[tuple[int, int]] = set()
         self.digest = hashlib.sha256()
-        self.path_steps, self.identity, self.baseline, self.domain = 0, "", "", False
+        self.path_steps, self.identity, self.baseline, self.domain, self.medians = 0, "", "", False, False
 
     def add(self, point: Point, cell: Cell) -> None:
         """Collect what is known of a cell."""
@@ -226,6 +229,7 @@ class _Surveyor:
         self.quantities |= titles(cell.quantities)
         self.means |= dict.fromkeys(means(cell.quantities))
         self.domain |= cell.program.domain is not None
+        self.medians |= any(infinite_errors(cell))
         _add_files(self.files, cell)
         self.sizes.add((cell.paths, cell.program.steps))
         # In the order of the grid: the same cells in another order make another table.
@@ -264,6 +268,7 @@ class _Surveyor:
             means=tuple(self.means),
             iterates=tuple(self.iterates),
             domain=self.domain,
+            medians=self.medians,
         )
 
 

@@ -23,7 +23,8 @@ class Table:
     def __init__(self, sweep: Sweep, survey: Survey, cells: Cells) -> None:
         self.sweep, self.survey, self.cells = sweep, survey, cells
         asked = tuple(survey.quantities)
-        self.header = columns(survey.keys, survey.xi, survey.floors, asked, survey.means, survey.iterates, survey.domain)
+        whether = survey.domain, survey.medians
+        self.header = columns(survey.keys, survey.xi, survey.floors, asked, survey.means, survey.iterates, *whether)
         self.lines: dict[str, bytes] = {}
         self.baseline: Ends | None = None
 
