@@ -20,6 +20,7 @@ from nonconv.data.discrete import DISCRETE, Discrete
 from nonconv.data.empirical import CSV, Rows
 from nonconv.engine import program as timetable
 from nonconv.engine.fused import Fused
+from nonconv.engine.moving import NOT_SAMPLED, Moving, Snapshots
 from nonconv.engine.plan import Wanted, plan_for
 from nonconv.engine.program import Average, Modifiers, Program, Supply
 from nonconv.engine.reference import Reference
@@ -146,6 +147,23 @@ def test_a_rule_that_decays_and_has_an_iterate_of_its_own(law: str, batch: str) 
     assert same(ours, reference)
     assert len(ours.averages) == 3
     assert not np.array_equal(ours.averages[2].theta, ours.theta)
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("kind", ["separable", "network"])
+def test_iterates_that_nobody_keeps_are_written_nowhere(kind: str) -> None:
+    """As where failures are searched for: beside the arrays of a motion nothing changes."""
+    if kind == "network":
+        own = network({"hidden": (3,)}, VALUES, "momentum", "1", STEPS, averages=AVERAGES, own=True)
+    else:
+        own = program("points", "1", "momentum", averages=AVERAGES, own=True)
+    own = replace(own, optimizer=Configured(FOLLOWING, Half()))
+    around = np.full((20, 3, own.dim, 13), 7.0)
+    moving = Moving([own], Fused(own), 0, 13, np.zeros(1, dtype=np.uint8))
+    (piece,) = moving.slices()
+    motion = moving._motion(piece, np.arange(STEPS), Snapshots.of(STEPS, moving), NOT_SAMPLED)
+    moving.engine.advance(motion._replace(seen_averages=around[10:10, :0]))
+    assert np.all(around == 7.0)
 
 
 def any_parts(seed: int) -> tuple[str, str, dict[str, Any]]:

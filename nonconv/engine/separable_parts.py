@@ -78,7 +78,7 @@ AVERAGES = """\
                         averages[a, j, i] = keep * averages[a, j, i] + weight * theta[j, i]
 """
 SEEN_OWN = """\
-                for j in range(rows):
+                for j in range(rows if seen_averages.shape[1] > 0 else 0):
                     program = j // dim
                     c = PerStep({load_per_step})
                     for i in range(first, last):
