@@ -487,7 +487,7 @@ def test_unknown_kinds_and_components_and_their_nearest_names() -> None:
     assert bad("list", "optimiser") == (
         "unknown kind 'optimiser'\n"
         "  allowed: objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, "
-        "quantity, key\n  did you mean optimizer?\n"
+        "quantity, key, gallery\n  did you mean optimizer?\n"
     )
     assert (
         bad("explain", "adamm") == "there is no component or key 'adamm'; `nonconv list` shows them all\n  did you mean adam?\n"

@@ -104,7 +104,8 @@ def commands_of(page: str) -> list[str]:
     return [line.strip() for _, line, code in lines_of(page) if code and line.strip().startswith("nonconv ")]
 
 
-WITH_COMMANDS = [page for page in PAGES if commands_of(page)]
+# The gallery's commands take minutes: `make gallery` runs them, and tests/test_gallery.py reads its configs.
+WITH_COMMANDS = [page for page in PAGES if commands_of(page) and page != "docs/gallery.md"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # the sweeps that ship
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 SWEEPS = sorted(path for path in CONFIGS.glob("*.yaml") if "sweep" in read(path).data)
-CELLS = {"adam_betas": 400, "batch_rate": 84, "rate_threshold": 52, "toint_betas": 100}
+CELLS = {"adam_betas": 400, "batch_rate": 84, "rate_threshold": 52, "reshuffling": 6, "toint_betas": 100}
 APART = 4.5
 """Standard errors: exceeded by chance about once in 10 000 comparisons, skewness allowed for."""
 

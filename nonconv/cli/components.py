@@ -50,7 +50,7 @@ Test = Annotated[bool, typer.Option("--test", help="Check the component's contra
 def list_components(
     kind: Kind = None, text: Text = "", plugins: Plugins = [], as_json: AsJson = False, verbose: Verbose = False
 ) -> None:
-    """List the components that a config can name, its keys, or the gallery of claims."""
+    """List the components and keys of configs, or the gallery of claims."""
     from nonconv.config.keys import config_keys
 
     if kind == GALLERY:
