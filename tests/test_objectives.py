@@ -435,12 +435,16 @@ def test_minima_are_told() -> None:
     """In the summary and the terminal: one sentence, however many coordinates there are."""
     two, tied = [(-1.04668, 0.0), (0.945649, 0.2)], [(-1.0, 0.0), (1.0, 0.0)]
 
+    def run_with(**summary: Any) -> Any:
+        """Of a run only these are read."""
+        return SimpleNamespace(summary=summary, config={"objective": {}})
+
     def told(*groups: tuple[int, int, list[tuple[float, float]]], wide: float = 0.0) -> str:
         listed = [
             {"coordinate": j, "alike": alike, "points": [{"low": at, "high": at + wide, "above": above} for at, above in own]}
             for j, alike, own in groups
         ]
-        (sentence,) = minima_told(SimpleNamespace(summary={"minima": listed}, config={"objective": {}}))  # type: ignore[arg-type]
+        (sentence,) = minima_told(run_with(minima=listed))
         return sentence.removeprefix("Theory: the mean loss ")
 
     assert told((1, 3, two)) == "has minima at -1.04668 (the lowest) and 0.945649."
@@ -451,7 +455,7 @@ def test_minima_are_told() -> None:
     lowest = "is least at -1 in coordinate 1 and 1 other"
     assert several == f"{lowest}; it has minima at -1.04668 (the lowest) and 0.945649 in coordinate 3."
     assert told(*((j, 1, tied) for j in range(1, 7))).endswith("in coordinate 4; summary.json lists the others.")
-    assert minima_told(SimpleNamespace(summary={}, config={"objective": {}})) == []  # type: ignore[arg-type]
+    assert minima_told(run_with()) == []
 
 
 # What the verdict knows

@@ -16,6 +16,7 @@ from scipy import optimize, stats
 from kit.command import bad, call, good
 from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out
+from kit.runs import undrawn
 from nonconv import study
 from nonconv.checks.expectations import evaluate, read_result
 from nonconv.engine.moving import Moving, every_step
@@ -41,9 +42,6 @@ STILL = {"name": "quadratic", "scale": 0.5, "data": {"name": "discrete", "values
 """theta^2 / 2 without noise."""
 
 
-NO_FIGURES: Any = lambda folder: dict  # noqa: E731  # drawn where figures are tested
-
-
 def cell_of(folder: Path, **changes: Any) -> Cell:
     """The cell of a small config."""
     return read_cell(written(folder / "in", SGD | {"xi": ["minimizer"]} | changes), [])
@@ -51,7 +49,7 @@ def cell_of(folder: Path, **changes: Any) -> Cell:
 
 def run_of(folder: Path, **changes: Any) -> Run:
     """The result of a small config."""
-    study.loop.run(cell_of(folder, **changes), folder / "out", workers=1, draw=NO_FIGURES)
+    study.loop.run(cell_of(folder, **changes), folder / "out", workers=1, draw=undrawn)
     return read_run(folder / "out")
 
 
@@ -317,7 +315,7 @@ def test_rates_that_are_none() -> None:
 def test_span_maxima_are_those_of_every_step(tmp_path: Path) -> None:
     """Of each recorded path, where every step is recorded."""
     cell = cell_of(tmp_path, steps=50, record={"points": 50, "spacing": "linear", "paths": 300}, quantities=["span_maximum"])
-    study.loop.run(cell, tmp_path / "out", workers=1, draw=NO_FIGURES)
+    study.loop.run(cell, tmp_path / "out", workers=1, draw=undrawn)
     run = read_run(tmp_path / "out")
     away = np.square(run.paths["theta"][:, :, 0] + 0.5)
     course = run.quantities["span_maximum: minimizer"]
@@ -463,9 +461,9 @@ def test_bytes_are_those_of_either_engine_and_of_any_number_of_workers(tmp_path:
     monkeypatch.setattr("nonconv.engine.blocks.LARGEST_BLOCK", 64)
     cell = cell_of(tmp_path, quantities=EVERY, batch_size=2)
     for name, workers in (("one", 1), ("two", 2)):
-        study.loop.run(cell, tmp_path / name, workers=workers, draw=NO_FIGURES)
+        study.loop.run(cell, tmp_path / name, workers=workers, draw=undrawn)
     monkeypatch.setattr(ready, "compiled", lambda *programs: Reference(programs[0]))
-    study.loop.run(cell, tmp_path / "reference", workers=1, draw=NO_FIGURES)
+    study.loop.run(cell, tmp_path / "reference", workers=1, draw=undrawn)
     for file in ("quantities.csv", "law.csv", "summary.json", "paths.npz"):
         contents = {(tmp_path / name / file).read_bytes() for name in ("one", "two", "reference")}
         assert len(contents) == 1, file
@@ -498,7 +496,7 @@ def test_paths_that_diverge_are_counted(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("reference")
 def test_expectations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Met, refuted and undecided, each decided by the interval."""
-    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
     expect = {
         "quantity": [
             {"name": "excess_risk", "below": 1.0},
@@ -640,7 +638,7 @@ def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: P
 @pytest.mark.usefixtures("reference")
 def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Final values and paired differences in sweep.csv, as those of the cells; and so in compare."""
-    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
     asked = ["excess_risk", "average_regret", "rate", {"name": "first_passage", "level": 0.3}]
     record = {"points": 40, "paths": 4}
     config = SGD | {"xi": ["minimizer"], "paths": 50, "quantities": asked, "record": record}
@@ -673,7 +671,7 @@ def test_regret_of_a_loss_without_data(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("reference")
 def test_quantiles_of_few_paths_have_one_open_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other end is told, in summaries and in the table of a sweep."""
-    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(NO_FIGURES))
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
     asked = [{"name": "quantile", "level": level} for level in (0.02, 0.97)]
     path = written(tmp_path, SGD | {"xi": ["minimizer"], "paths": 13, "quantities": asked, "sweep": {"learning_rate": [0.05]}})
     good("run", path, "--out", tmp_path / "run", "-q")

@@ -8,6 +8,7 @@ import pytest
 
 from kit.command import bad, call, good
 from kit.experiments import SGD, written
+from kit.runs import undrawn
 from nonconv.components.definitions import Optimizer
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.engine.fused import Fused
@@ -24,7 +25,6 @@ from nonconv.results.sweep_files import columns
 from nonconv.statistics.tally import Tally
 from nonconv.study import loop, ready
 
-NO_FIGURES: Any = lambda folder: dict  # noqa: E731
 STILL = {"name": "quadratic", "scale": 0.5, "data": {"name": "discrete", "values": [0.0], "probabilities": [1.0]}}
 """theta^2 / 2 without noise."""
 ADAM = {"name": "adam", "beta1": 0.9, "beta2": 0.9, "eps": 1.0}
@@ -38,7 +38,7 @@ def cell_of(folder: Path, **changes: Any) -> Cell:
 
 def run_of(folder: Path, **changes: Any) -> Run:
     """The result of a small config."""
-    loop.run(cell_of(folder, **changes), folder / "out", workers=1, draw=NO_FIGURES, force=True)
+    loop.run(cell_of(folder, **changes), folder / "out", workers=1, draw=undrawn, force=True)
     return read_run(folder / "out")
 
 
@@ -233,7 +233,8 @@ PLAIN = ("sgd", "rmsprop", "adagrad")
 
 @pytest.mark.parametrize("name", [*NUMERATORS, *PLAIN])
 def test_a_direction_is_the_factor_times_an_average(name: str) -> None:
-    rule: Optimizer = BUILT_IN["optimizer"][name]  # type: ignore[assignment]
+    rule = BUILT_IN["optimizer"][name]
+    assert isinstance(rule, Optimizer)
     assert rule.scaling is not None
     h, n = rule.parameters(), np.arange(1.0, 21.0)
     table = rule.coefficients(h, n, np.full(20, 0.1))

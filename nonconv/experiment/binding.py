@@ -12,11 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import (
-    Chosen,
-    Configured,
-    Distribution,
-)
+from nonconv.components.definitions import Chosen, Configured, Distribution
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document
 from nonconv.config.expect import Recorded, find_unrecorded
@@ -29,14 +25,7 @@ from nonconv.experiment.candidates import Candidates
 from nonconv.experiment.cell import Cell, Stopping, Xi
 from nonconv.experiment.identity import identity, name_of
 from nonconv.experiment.reading import Reading
-from nonconv.experiment.schedules import (
-    BatchSizes,
-    describe_schedule,
-    find_period,
-    make_rate,
-    may_oscillate,
-    with_data,
-)
+from nonconv.experiment.schedules import BatchSizes, describe_schedule, find_period, make_rate, may_oscillate, with_data
 from nonconv.experiment.sources import DATA_PATH
 from nonconv.experiment.starts import start
 from nonconv.faults.blame import blaming, refusal

@@ -5,10 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from nonconv.components.definitions import (
-    Configured,
-    Objective,
-)
+from nonconv.components.definitions import Configured, Objective
 from nonconv.config.document import KeyPath
 from nonconv.config.expect import label
 from nonconv.experiment import quantities

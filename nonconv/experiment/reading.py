@@ -10,15 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nonconv.components.definitions import (
-    Chosen,
-    Coupled,
-    Dataset,
-    Distribution,
-    Law,
-    Optimizer,
-    Unusable,
-)
+from nonconv.components.definitions import Chosen, Coupled, Dataset, Distribution, Law, Optimizer, Unusable
 from nonconv.components.parameters import parameters_of
 from nonconv.config.document import Document, KeyPath, dotted
 from nonconv.config.spec import parameters_from
@@ -28,10 +20,7 @@ from nonconv.datasets.vector import vectors
 from nonconv.engine.program import Learning
 from nonconv.experiment.identity import plain
 from nonconv.experiment.networks import bind
-from nonconv.experiment.schedules import (
-    FITS,
-    find_misfit,
-)
+from nonconv.experiment.schedules import FITS, find_misfit
 from nonconv.experiment.sources import DATA_PATH, Sources
 from nonconv.faults.blame import refusal
 from nonconv.faults.problems import Problem

@@ -5,9 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import (
-    EFFECTIVE_RATE,
-)
+from nonconv.components.definitions import EFFECTIVE_RATE
 from nonconv.config.spec import MOST_RECORDED
 from nonconv.engine.blocks import SMALLEST_BLOCK
 from nonconv.experiment.networks import coordinate_name, coordinate_of, first_of_each, list_coordinates

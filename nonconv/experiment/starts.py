@@ -5,11 +5,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from nonconv.components.definitions import (
-    Chosen,
-    Initialisation,
-    Point,
-)
+from nonconv.components.definitions import Chosen, Initialisation, Point
 from nonconv.config.spec import choices, component_model
 from nonconv.data.initial import DRAWN, spread
 from nonconv.experiment.reading import Reading

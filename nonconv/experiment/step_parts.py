@@ -5,21 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.components.definitions import (
-    Chosen,
-    Configured,
-    Dataset,
-    Distribution,
-    Iterate,
-    Order,
-)
+from nonconv.components.definitions import Chosen, Configured, Dataset, Distribution, Iterate, Order
 from nonconv.config.spec import DOMAIN, parameters_from
 from nonconv.engine.program import Average, Modifiers, Supply
 from nonconv.experiment.reading import Reading
-from nonconv.experiment.schedules import (
-    describe_schedule,
-    make_drift,
-)
+from nonconv.experiment.schedules import describe_schedule, make_drift
 from nonconv.experiment.sources import DATA_PATH
 from nonconv.faults.blame import refusal
 from nonconv.numerics.arithmetic import Array
