@@ -46,8 +46,8 @@ many claims are that a rule does *not* converge.
 class Result(NamedTuple):
     """What was found of a claim.
 
-    verdicts: of its run, or of the cells of its sweep: how many have each. rows: its expectations, as `nonconv check --json` has
-    them. picture: the name of a file, if there is one.
+    verdicts: of its run, or of the cells of its sweep: how many have each. rows: of its expectations, as `nonconv check --json`
+    has them. picture: the name of a file, if there is one.
     """
 
     entry: Entry
@@ -73,7 +73,13 @@ def line(result: Result) -> str:
     total = result.verdicts.total()
     numbers = [str(result.verdicts[v] or "") if total > 1 else "●" * result.verdicts[v] for v in VERDICTS]
     met = sum(row["status"] == "met" for row in result.rows)
-    cells = [f"[{entry.name}](#{entry.name})", papers(entry.claim), entry.finding.lower(), *numbers, f"{met} of {len(result.rows)}"]
+    cells = [
+        f"[{entry.name}](#{entry.name})",
+        papers(entry.claim),
+        entry.finding.lower(),
+        *numbers,
+        f"{met} of {len(result.rows)}",
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -82,7 +88,13 @@ def section(result: Result) -> str:
     entry = result.entry
     picture = [f"![{entry.name}](images/gallery/{result.picture})"] if result.picture else []
     checks = "\n".join(["| expected | found | |", "|---|---|---|", *map(checked, result.rows)])
-    told = [wrapped(entry.claim), wrapped(f"**{entry.finding}.** {entry.seen}"), *picture, checks, f"    nonconv check {entry.path}"]
+    told = [
+        wrapped(entry.claim),
+        wrapped(f"**{entry.finding}.** {entry.seen}"),
+        *picture,
+        checks,
+        f"    nonconv check {entry.path}",
+    ]
     return "\n\n".join([f"\n### {entry.name}", *told])
 
 

@@ -1,4 +1,4 @@
-"""The gallery: each config is valid, says what it is about and what was seen, and has a source beside each number that it expects."""
+"""The gallery: each config is valid, says its topic and what was seen, and has a source beside each number that it expects."""
 
 import json
 import re

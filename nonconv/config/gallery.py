@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from nonconv.config.files import read
 
-
 FINDINGS = ("Holds", "Does not hold", "Undecided")
 """What nonconv may find of a claim: what the comment of its config begins with."""
 TOPICS = (
