@@ -445,6 +445,15 @@ def test_long_numbers_are_said_with_the_digits_that_tell_them_apart(tmp_path: Pa
     assert result.brief(RATE, "a long name of something") == "a long name of something"
 
 
+def test_components_are_said_with_what_tells_them_apart(tmp_path: Path) -> None:
+    """Their names, and the parameters in which those of one name differ; a parameter that is a component by its numbers."""
+    rules = ["{name: adam, beta1: 0.9, eps: 0}", "{name: adam, beta1: {name: power, value: 0.9, exponent: 1}, eps: 0}"]
+    rules += ["{name: sgd, clip_norm: 1}", "adagrad"]
+    result = sweep(tmp_path, ("optimizer", RATE), grid(rules, [1, 2]))
+    words = [result.brief("optimizer", value) for value in result.values("optimizer")]
+    assert words == ["adam, beta1 0.9", "adam, beta1 power 0.9 1", "sgd", "adagrad"]
+
+
 # Whole figures
 
 

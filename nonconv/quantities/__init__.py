@@ -4,6 +4,7 @@
 """
 
 from nonconv.components.registry import Registry
+from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.quantities.distances import QUANTILE, RATE, SPAN_MAXIMUM
 from nonconv.quantities.laws import LAW
 from nonconv.quantities.passages import FIRST_PASSAGE
@@ -21,5 +22,6 @@ QUANTITIES = Registry(
     SPAN_MAXIMUM,
     RATE,
     FIRST_PASSAGE,
+    VIOLATIONS,
     LAW,
 )

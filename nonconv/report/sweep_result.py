@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
@@ -28,7 +29,8 @@ MOST_CHANGES = 40
 """A design with more cells than this is not shown cell by cell."""
 LEFT_OUT = "last"
 """The ξ whose final error is 0 by definition, of which nothing is shown."""
-CENSORED = "first_passage_censored"
+TOLD_BY_OTHERS = ("first_passage_censored: ", "bound: ")
+"""How the names of quantities begin that say nothing new: 1 minus another, and what a count is about."""
 LONGEST_PART = 40
 """Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
@@ -88,9 +90,9 @@ class SweepResult:
     def quantities(self) -> dict[str, str]:
         """What cells end with of the quantities that the config asks for: by name, with what axes call it.
 
-        Not the share that is censored, which is 1 minus the one that has passed.
+        Not the share that is censored, which is 1 minus the one that has passed, nor bounds, which the config has.
         """
-        return {name: title for name, title in self.about.get("quantities", {}).items() if not name.startswith(CENSORED)}
+        return {name: title for name, title in self.about.get("quantities", {}).items() if not name.startswith(TOLD_BY_OTHERS)}
 
     @property
     def judged(self) -> bool:
@@ -151,8 +153,14 @@ class SweepResult:
     def brief(self, key: str, value: str) -> str:
         """Write a value for figures.
 
-        Long numbers are rounded to the fewest digits, at least three, that keep values distinct.
+        Long numbers are rounded to the fewest digits, at least three, that keep values distinct. A component has its name, and
+        those of its parameters in which it differs from others of that name.
         """
+        component = _component(value)
+        if component:
+            alike = [one for text in self.values(key) if (one := _component(text)).get("name") == component["name"]]
+            changed = (name for name in component if any(one.get(name, _NONE) != component[name] for one in alike))
+            return ", ".join([component["name"], *(f"{name} {_in_words(component[name])}" for name in changed)])
         if len(value) <= LONGEST_NUMBER or not _is_number(value):
             return value
         numbers = [float(text) for text in self.values(key) if _is_number(text)]
@@ -234,6 +242,24 @@ def read_sweep_result(folder: Path) -> SweepResult:
     for name in ("cell", "status", *verdicts, *about["keys"], *(f"mse_{label}" for label in about["xi"])):
         columns[name]  # raises UsageError where the table lacks it
     return SweepResult(folder, about, columns)
+
+
+_NONE = object()
+
+
+def _component(text: str) -> dict[str, Any]:
+    """Return the component that a text of the table is, `{name: adam, beta1: 0.9}`; empty for any other text."""
+    if not text.startswith("{"):
+        return {}
+    found = yaml.safe_load(text)
+    return found if isinstance(found, dict) and isinstance(found.get("name"), str) else {}
+
+
+def _in_words(value: Any) -> str:
+    """Write a parameter: a component as its name and its numbers, `geometric 0.9 0.99`."""
+    if isinstance(value, dict):
+        return " ".join(map(_in_words, value.values()))
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_number(text: str) -> bool:
