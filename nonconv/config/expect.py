@@ -141,6 +141,11 @@ class Within(Part):
         str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
     ]
     standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
+    relative: Annotated[
+        float | None,
+        Interval(gt=0, lt=1),
+        Doc("how far they may be apart besides, relative to what is known, as where that is rounded"),
+    ] = None
 
     @staticmethod
     def check(values: Any) -> list[Complaint]:
