@@ -164,9 +164,8 @@ def _changed(value: Any, first: Any) -> str:
     if not isinstance(value, Mapping):
         return f"{value:g}" if isinstance(value, float) else str(value)
     known = first if isinstance(first, Mapping) else {}
-    parts = [
-        f"{PARAMETERS.get(key, key)} {_plain(one)}" for key, one in value.items() if key != "name" and known.get(key) != one
-    ]
+    shown = {key: one for key, one in value.items() if key != "name" and known.get(key) != one}
+    parts = [f"{PARAMETERS.get(key, key)} {_plain(one)}".removeprefix("value ") for key, one in shown.items()]
     return f"{value.get('name', '')} ({', '.join(parts)})" if parts else str(value.get("name", ""))
 
 
