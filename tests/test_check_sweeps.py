@@ -123,6 +123,7 @@ def test_one_cell_of_many_refutes_only_beyond_an_interval_that_holds_for_all() -
             (found,) = rows([cell({"seed": k}) for k in range(cells)], all={"mse": [{"xi": "minimizer", "above": bound}]})
             assert found.status == status, (bound, cells)
     (met,) = rows([cell({"seed": k}) for k in range(100)], all={"mse": [{"xi": "minimizer", "above": 0.018}]})
+    assert met.found == "met in all 100 cells (0.02 in each)"
     assert met.status == "met"
 
 

@@ -229,11 +229,20 @@ def _describe(pairs: Sequence[tuple[SweptCell, Row]]) -> str:
     """Say in how many cells an expectation is met, and what was found in the first that does not meet it."""
     counts = {status: sum(row.status == status for _, row in pairs) for status in STATUSES}
     if counts["met"] == len(pairs):
-        return f"met in {'its one cell' if len(pairs) == 1 else f'all {len(pairs)} cells'}"
+        return f"met in {'its one cell' if len(pairs) == 1 else f'all {len(pairs)} cells'}{_range([row for _, row in pairs])}"
     parts = [f"{status} in {number}" for status, number in counts.items() if number]
     worst = next(status for status in ("refuted", "undecided") if counts[status])
     cell, row = next((cell, row) for cell, row in pairs if row.status == worst)
     return f"{', '.join(parts)} of {count(len(pairs), 'cell')}; first {worst} at {cell.at}: {row.found}"
+
+
+def _range(rows: Sequence[Row]) -> str:
+    """Say from where to where the numbers of cells go, if they have some."""
+    values = [row.facts.value for row in rows if isinstance(row.facts.value, float)]
+    if len(values) < len(rows):
+        return ""
+    ends = dict.fromkeys(f"{value:.4g}" for value in (min(values), max(values)))
+    return f" ({' to '.join(ends)}{' in each' if len(rows) > 1 == len(ends) else ''})"
 
 
 # Orders
