@@ -209,6 +209,10 @@ def test_violations_of_the_bound() -> None:
         ({"xi": "minimizer", "of": "plateau"}, "0.02 vs 0.021: 1 standard error apart", "met"),
         ({"xi": "minimizer", "of": "sampled"}, "0.02 vs 0.024: 1.8 standard errors apart", "met"),
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "1/50"}, "0.02 vs 0.02: 0 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "learning_rate.value/2"}, "0.02 vs 0.02: 0 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "sqrt(learning_rate.value) - 0.1"}, "0.02 vs 0.1: 80 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "learning_rate.valu"}, "its reference is not known here", "undecided"),
         ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
         ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
         ({"xi": 0.5, "of": math.nan}, "0.25 vs nan: not both are numbers", "undecided"),
@@ -266,6 +270,7 @@ def test_predictions_that_nothing_tells() -> None:
         {"quantity": "twin", "of": "twin"},
         {"quantity": "twin", "of": "plateau"},
         {"quantity": "mse", "xi": 0.5, "of": 3.0},
+        {"quantity": "twin", "of": "1/(learning_rate.value - 0.04)"},
     ]
     assert "\n".join(map(str, find_unanswerable({"within": within}, result(), "my.yaml"))) == (
         "my.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
@@ -274,7 +279,8 @@ def test_predictions_that_nothing_tells() -> None:
         "my.yaml: expect.within[1].of: there is no prediction 'theory' for xi = 0.5\n"
         "  allowed: plateau, sampled, a number\n"
         "my.yaml: expect.within[2].of: there is no prediction 'twin'\n"
-        "  allowed: plateau, sampled, a number"
+        "  allowed: plateau, sampled, a number\n"
+        "my.yaml: expect.within[5].of: 1/(learning_rate.value - 0.04) is no number here"
     )
 
 

@@ -31,7 +31,16 @@ from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
 from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
 from nonconv.report.figures.sweep_lines import STYLES, line_plot
 from nonconv.report.figures.verdict_table import verdict_table
-from nonconv.report.sweep_result import MOST_PANELS, SweepResult, file_names, key_parts, quantities, read_sweep_result, view
+from nonconv.report.sweep_result import (
+    MOST_PANELS,
+    SweepResult,
+    brief_component,
+    file_names,
+    key_parts,
+    quantities,
+    read_sweep_result,
+    view,
+)
 from nonconv.report.sweep_table import change_rows, short_rows
 
 B1, B2 = BETAS
@@ -444,6 +453,23 @@ def test_long_numbers_are_said_with_the_digits_that_tell_them_apart(tmp_path: Pa
     assert [result.brief(BATCH, value) for value in result.values(BATCH)] == ["1", "100000"]
     assert result.brief(RATE, "0.07333333333333333") == "0.07333"
     assert result.brief(RATE, "a long name of something") == "a long name of something"
+
+
+def test_a_component_is_said_by_its_name_and_what_tells_it_apart() -> None:
+    """From others of its name alone; a component that is written as its name has none of the parameters."""
+    values = {
+        "adam": "adam",
+        "{name: adam, eps: 1.0e-08, beta1: 0.5}": "adam (eps 1e-08, beta1 0.5)",
+        "{name: adam, beta2: {name: one_minus_power, exponent: 1}}": "adam (beta2 one_minus_power (exponent 1))",
+        "{name: adam, beta2: {name: one_minus_power, exponent: 2}}": "adam (beta2 one_minus_power (exponent 2))",
+        "{name: rmsprop, beta2: 0.5}": "rmsprop",
+        "{name: sgd, clip_norm: null}": "sgd (clip_norm null)",
+        "{name: sgd, clip_norm: 1}": "sgd (clip_norm 1)",
+        "{low: 1}": "{low: 1}",
+    }
+    assert {value: brief_component(value, values) for value in values if value.startswith("{")} == {
+        value: brief for value, brief in values.items() if value.startswith("{")
+    }
 
 
 # The table of verdicts

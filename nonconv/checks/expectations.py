@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import KeyPath, dotted
-from nonconv.config.expect import ERROR_SLOPE, FLOORS, OUTCOMES, RATE, full_name, label
+from nonconv.config.expect import ERROR_SLOPE, FLOORS, OUTCOMES, RATE, full_name, is_name, label
+from nonconv.config.expression import expression
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import LAST, Run, read_run
@@ -87,7 +88,7 @@ class Result:
 
     verdict: of verdict.json. predictions: of predictions.json. exact: nothing in it is random, so that one path shows
     everything and needs no interval. wider: how many times as far as its interval a number must be from a bound to refute
-    it: 1 for one run, more for each of many cells.
+    it: 1 for one run, more for each of many cells. names: the config in which expressions look up keys; None: the run's.
     """
 
     run: Run
@@ -95,6 +96,7 @@ class Result:
     predictions: Mapping[str, Any]
     exact: bool
     wider: float = 1.0
+    names: Mapping[str, Any] | None = None
 
     def seen_by(self, iterate: str) -> "Result | None":
         """Return the result as an iterate sees it; None where a cell of a sweep has no such iterate."""
@@ -139,7 +141,11 @@ def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) ->
     found = []
     for k, entry in enumerate(expect.get("within", ())):
         allowed = _known_predictions(entry, result.seen_by(entry.get("iterate", LAST)) or result)
-        if isinstance(entry["of"], str) and entry["of"] not in allowed:
+        if not is_name(entry["of"]):
+            if _calculated(entry["of"], result) is None:
+                where = Place(source, 0, 0, "")
+                found.append(Problem(f"{entry['of']} is no number here", where, dotted(("expect", "within", k, "of"))))
+        elif isinstance(entry["of"], str) and entry["of"] not in allowed:
             known = ", ".join([*allowed, "a number"])
             key = dotted(("expect", "within", k, "of"))
             about = f" for xi = {label(entry['xi'])}" if entry["quantity"] == "mse" else ""
@@ -388,7 +394,7 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
         known = _reference(entry, seen) if at and seen else None
         if at and known and entry["quantity"] in OUTCOMES and not result.exact:
-            at = at._replace(se=math.sqrt(known[0] * (1.0 - known[0]) / int(result.run.summary["paths"])))
+            at = at._replace(se=math.sqrt(max(known[0] * (1.0 - known[0]), 0.0) / int(result.run.summary["paths"])))
         if at is None or known is None:
             missing = "was not measured" if at is None else "its reference is not known here"
             yield Row(f"expect.within[{k}]", expected, missing, "undecided", facts)
@@ -429,6 +435,9 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
     of = entry["of"]
     if not isinstance(of, str):
         return of, 0.0
+    if not is_name(of):
+        calculated = _calculated(of, result)
+        return None if calculated is None else (calculated, 0.0)
     if of == "theory" and entry["quantity"] == "mse" and label(entry["xi"]) in result.run.theory:
         at = result.run.step.tolist().index(_step(entry, result))
         return float(result.run.theory[label(entry["xi"])][at]), 0.0
@@ -436,6 +445,12 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
         return None
     known = result.predictions[of]
     return known["value"], known["se"]
+
+
+def _calculated(text: str, result: Result) -> float | None:
+    """Return the number that an expression is with the keys of the config; None where it is none."""
+    value = expression(text).value(result.run.config if result.names is None else result.names)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:

@@ -156,6 +156,20 @@ OUTCOMES = tuple(Outcomes.__annotations__)
 OF_OUTCOMES = ("outcome", "outcomes", ("xi", "iterate", "step"))
 
 
+def is_name(of: str | float) -> bool:
+    """Whether a known number is written as one, or named: `theory` or a prediction. Any other text is an expression."""
+    return not isinstance(of, str) or of.isidentifier()
+
+
+def _expression_complaints(name: str, text: str) -> list[Complaint]:
+    """Complain about a text that is not understood as an expression."""
+    try:
+        expression(text)
+    except ValueError as error:
+        return [Complaint(name, str(error), ALLOWED)]
+    return []
+
+
 class Within(Part):
     """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
 
@@ -168,24 +182,27 @@ class Within(Part):
     iterate: OfIterate = None
     step: AtStep = None
     of: Annotated[
-        str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
+        str | float,
+        Words("theory, the name of a prediction, a number, or an expression in config keys"),
+        Doc("theory.csv, predictions.json, a number, or one that follows from the config, as 1/900 or learning_rate.value/2"),
     ]
     standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
 
     @staticmethod
     def check(values: Any) -> list[Complaint]:
-        """Complain where a floor is given a xi or a step, which it does not have, or the error has no xi."""
+        """Complain where a floor is given a xi or a step, which it does not have, the error has no xi, or the text is none."""
+        messages = [] if is_name(values.of) else _expression_complaints("of", values.of)
         if values.quantity == "mse":
-            return [] if "xi" in values.model_fields_set else [Complaint("xi", "missing; mse needs it", ONE_XI)]
+            missing_xi = "xi" not in values.model_fields_set
+            return [*messages, Complaint("xi", "missing; mse needs it", ONE_XI)] if missing_xi else messages
         kinds = {**dict.fromkeys(FLOORS, ("floor", "floors", ("xi", "step"))), **dict.fromkeys(OUTCOMES, OF_OUTCOMES)}
         what, several, has_not = kinds.get(values.quantity, ("quantity", "quantities", ("xi",)))
         foreign = [name for name in has_not if name in values.model_fields_set]
-        messages = [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
+        messages += [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
         if values.quantity in OUTCOMES:
-            if isinstance(values.of, str) or not 0 <= values.of <= 1:
-                got = values.of if isinstance(values.of, str) else f"{values.of:g}"
-                messages.append(Complaint("of", *must_be("a share from 0 to 1", got)))
-            return messages
+            wrong = is_name(values.of) if isinstance(values.of, str) else not 0 <= values.of <= 1
+            got = values.of if isinstance(values.of, str) else f"{values.of:g}"
+            return [*messages, Complaint("of", *must_be("a share from 0 to 1", got))] if wrong else messages
         if values.of == "theory":
             messages.append(Complaint("of", f"theory.csv has no {several}", "the name of a prediction, or a number"))
         return messages
@@ -236,11 +253,8 @@ def _check_condition(values: Any, name: str) -> list[Complaint]:
     text = getattr(values, name)
     if text is None:
         return []
-    try:
-        keys = expression(text).keys
-    except ValueError as error:
-        return [Complaint(name, str(error), ALLOWED)]
-    return [] if keys else [Complaint(name, f"{kind_of(text)} names no key")]
+    wrong = _expression_complaints(name, text)
+    return wrong if wrong or expression(text).keys else [Complaint(name, f"{kind_of(text)} names no key")]
 
 
 def _check_cells(values: Any) -> list[Complaint]:

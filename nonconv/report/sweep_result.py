@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
@@ -151,8 +152,11 @@ class SweepResult:
     def brief(self, key: str, value: str) -> str:
         """Write a value for figures.
 
-        Long numbers are rounded to the fewest digits, at least three, that keep values distinct.
+        Long numbers are rounded to the fewest digits, at least three, that keep values distinct. A component has its name, and
+        the parameters in which it differs from others of that name.
         """
+        if value.startswith("{"):
+            return brief_component(value, self.values(key))
         if len(value) <= LONGEST_NUMBER or not _is_number(value):
             return value
         numbers = [float(text) for text in self.values(key) if _is_number(text)]
@@ -242,6 +246,32 @@ def _is_number(text: str) -> bool:
         return bool(np.isfinite(float(text)))
     except ValueError:
         return False
+
+
+def brief_component(value: str, values: Iterable[str]) -> str:
+    """Write a component by its name and what distinguishes it among values of one key: `adam (eps 1)` beside `adam`."""
+    own, others = _parsed(value), [_parsed(text) for text in values]
+    return _brief(own, others) if isinstance(own, dict) and "name" in own else value
+
+
+def _brief(own: Any, others: list[Any]) -> str:
+    """Write a value, of which others are the alternatives; mappings by name and differences."""
+    if not (isinstance(own, dict) and "name" in own):
+        return "null" if own is None else str(own)
+    alike = [other if isinstance(other, dict) else {} for other in others if _name(other) == own["name"]]
+    keys = [key for key in own if key != "name" and any(other.get(key) != own[key] for other in alike)]
+    told = [f"{key} {_brief(own[key], [other.get(key) for other in alike])}" for key in keys]
+    return f"{own['name']} ({', '.join(told)})" if told else str(own["name"])
+
+
+def _name(component: Any) -> Any:
+    """Return the name of a component, which may be written as such."""
+    return component.get("name") if isinstance(component, dict) else component
+
+
+def _parsed(text: str) -> Any:
+    """Return a value of sweep.csv: a component, or its text."""
+    return yaml.safe_load(text) if text.startswith("{") else text
 
 
 @dataclass(frozen=True)
