@@ -324,6 +324,35 @@ def test_span_maxima_are_those_of_every_step(tmp_path: Path) -> None:
         assert value == pytest.approx(away[:, first - 1 : after].max(axis=1).mean())
 
 
+# The mean
+
+
+MEANS = (("last", "mean"), ("last", "mean: coordinate 2"), ("polyak", "mean"))
+
+
+@pytest.mark.usefixtures("reference")
+def test_mean_of_sgd(tmp_path: Path) -> None:
+    """E theta_n - mu shrinks by 1 - g a step, and that of its average is known too; of each coordinate, within 4 se.
+
+    Control: the mean of the other one.
+    """
+    objective = {"name": "quadratic", "dim": 2, "scale": [0.5, 0.05], "data": {"name": "normal", "mean": -0.5}}
+    asked: list[Any] = ["mean", {"name": "mean", "coordinate": 2}]
+    run = run_of(tmp_path, objective=objective, learning_rate=0.1, start=1.0, quantities=asked, iterates=["last", "polyak"])
+    n, first, second, average = 60, *(run.courses[key] for key in MEANS)
+    for course, left in ((first, 0.9), (second, 0.99)):
+        assert np.all(np.abs(course.value - (1.5 * left**course.step - 0.5)) <= 4.0 * course.se)
+    assert abs(average.value[-1] - (1.5 * 0.9 * (1.0 - 0.9**n) / (0.1 * n) - 0.5)) <= 4.0 * average.se[-1]
+    assert abs(first.value[-1] - second.value[-1]) > 4.0 * second.se[-1]
+
+
+@pytest.mark.usefixtures("reference")
+def test_a_mean_that_heavy_tails_take_the_interval_from(tmp_path: Path) -> None:
+    objective = {"name": "quadratic", "scale": 0.5, "data": {"name": "student_t", "df": 1.5}}
+    row = last(run_of(tmp_path, objective=objective, quantities=["mean"], xi=[0]), "mean")
+    assert (row["se"], "iterates may have no variance" in row["reason"]) == (None, True)
+
+
 # Regret
 
 
@@ -535,6 +564,7 @@ EVERY: list[Any] = [
     {"name": "first_passage", "level": 0.3},
     {"name": "first_passage", "level": 0.1, "of": "excess_risk"},
     {"name": "law", "steps": [10, 60]},
+    "mean",
     {"name": "violations", "of": "regret", "bound": "a + 4 * sqrt(n)", "constants": {"a": 0.5}},
 ]
 

@@ -622,6 +622,10 @@ def test_noise_that_still_settles_is_told(run_of: Callable[..., Run]) -> None:
         assert len(found) == told
         assert all(" still falls (log-log slope -0.500): " in sentence for sentence in found)
     assert verdict_text.settling(replace(run, verdict=run.verdict | {"states": {}})) == []
+    settles = run.verdict | {"states": {"one_step": [falls, falls]}, "limit": run.verdict["limit"] | {"noise": "persists"}}
+    for part in ({"hold": 4}, {"order": "epochs"}, {"order": "cyclic"}):  # the place in a block or a pass, not the rule
+        objective = run.config["objective"] | {"data": run.config["objective"]["data"] | part}
+        assert verdict_text.settling(replace(run, verdict=settles, config=run.config | {"objective": objective})) == []
 
 
 @pytest.mark.slow

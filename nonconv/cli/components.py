@@ -85,14 +85,17 @@ def _list_gallery(text: str, as_json: bool) -> None:
     folder = find_folder()
     if folder is None:
         raise UsageError("there is no folder configs/gallery here; it is in nonconv's repository")
-    found = [entry for entry in entries(folder) if _has(text, entry.name, entry.claim, entry.about)]
+    found = [entry for entry in entries(folder) if _has(text, entry.name, entry.topic, entry.claim, entry.finding, entry.seen)]
     if not found:
         raise UsageError(f"no claim of the gallery has the text {text!r}; `nonconv list gallery` shows all")
     if as_json:
         rows = [entry._asdict() | {"path": str(entry.path)} for entry in found]
         write_stdout((json.dumps({"schema_version": 1, "claims": rows}, indent=2, ensure_ascii=False) + "\n").encode())
         return
-    print_table(f"claims ({count(len(found), 'config')} in {folder})", ["name", "claim"], [[e.name, e.claim] for e in found])
+    for topic in dict.fromkeys(entry.topic for entry in found):
+        own = [[entry.name, entry.claim, entry.finding.lower()] for entry in found if entry.topic == topic]
+        print_table(topic or "other claims", ["name", "claim", "nonconv finds"], own)
+    print_sentence(f"{count(len(found), 'config')} in {folder}.")
 
 
 @reported

@@ -46,6 +46,10 @@ class Seen(Protocol):
     start: Array
     theta: Array
 
+    def iterates(self, coordinate: int) -> Array:
+        """Return a coordinate, from 1 on, of theta_n at the recorded steps, (R, paths); infinite or nan for a failed path."""
+        ...
+
     def distances(self, xi: str) -> Array:
         """Return |theta_n - xi| at the recorded steps, (R, paths); infinite or nan for a failed path."""
         ...

@@ -7,6 +7,7 @@ from nonconv.components.registry import Registry
 from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.quantities.distances import QUANTILE, RATE, SPAN_MAXIMUM
 from nonconv.quantities.laws import LAW
+from nonconv.quantities.means import MEAN
 from nonconv.quantities.passages import FIRST_PASSAGE
 from nonconv.quantities.regrets import AVERAGE_REGRET, REGRET
 from nonconv.quantities.risks import EXCESS_RISK, GRADIENT_NORM
@@ -18,6 +19,7 @@ QUANTITIES = Registry(
     GRADIENT_NORM,
     REGRET,
     AVERAGE_REGRET,
+    MEAN,
     QUANTILE,
     SPAN_MAXIMUM,
     RATE,

@@ -154,13 +154,10 @@ class SweepResult:
         """Write a value for figures.
 
         Long numbers are rounded to the fewest digits, at least three, that keep values distinct. A component has its name, and
-        those of its parameters in which it differs from others of that name.
+        the parameters in which it differs from others of that name.
         """
-        component = _component(value)
-        if component:
-            alike = [one for text in self.values(key) if (one := _component(text)).get("name") == component["name"]]
-            changed = (name for name in component if any(one.get(name, _NONE) != component[name] for one in alike))
-            return ", ".join([component["name"], *(f"{name} {_in_words(component[name])}" for name in changed)])
+        if value.startswith("{"):
+            return brief_component(value, self.values(key))
         if len(value) <= LONGEST_NUMBER or not _is_number(value):
             return value
         numbers = [float(text) for text in self.values(key) if _is_number(text)]
@@ -244,30 +241,38 @@ def read_sweep_result(folder: Path) -> SweepResult:
     return SweepResult(folder, about, columns)
 
 
-_NONE = object()
-
-
-def _component(text: str) -> dict[str, Any]:
-    """Return the component that a text of the table is, `{name: adam, beta1: 0.9}`; empty for any other text."""
-    if not text.startswith("{"):
-        return {}
-    found = yaml.safe_load(text)
-    return found if isinstance(found, dict) and isinstance(found.get("name"), str) else {}
-
-
-def _in_words(value: Any) -> str:
-    """Write a parameter: a component as its name and its numbers, `geometric 0.9 0.99`."""
-    if isinstance(value, dict):
-        return " ".join(map(_in_words, value.values()))
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _is_number(text: str) -> bool:
     """Whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text)))
     except ValueError:
         return False
+
+
+def brief_component(value: str, values: Iterable[str]) -> str:
+    """Write a component by its name and what distinguishes it among values of one key: `adam (eps 1)` beside `adam`."""
+    own, others = _parsed(value), [_parsed(text) for text in values]
+    return _brief(own, others) if isinstance(own, dict) and "name" in own else value
+
+
+def _brief(own: Any, others: list[Any]) -> str:
+    """Write a value, of which others are the alternatives; mappings by name and differences."""
+    if not (isinstance(own, dict) and "name" in own):
+        return "null" if own is None else str(own)
+    alike = [other if isinstance(other, dict) else {} for other in others if _name(other) == own["name"]]
+    keys = [key for key in own if key != "name" and any(other.get(key) != own[key] for other in alike)]
+    told = [f"{key} {_brief(own[key], [other.get(key) for other in alike])}" for key in keys]
+    return f"{own['name']} ({', '.join(told)})" if told else str(own["name"])
+
+
+def _name(component: Any) -> Any:
+    """Return the name of a component, which may be written as such."""
+    return component.get("name") if isinstance(component, dict) else component
+
+
+def _parsed(text: str) -> Any:
+    """Return a value of sweep.csv: a component, or its text."""
+    return yaml.safe_load(text) if text.startswith("{") else text
 
 
 @dataclass(frozen=True)

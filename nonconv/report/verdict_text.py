@@ -78,13 +78,19 @@ def settling(run: Run) -> list[str]:
     seen = run.verdict["states"].get("one_step", [])
     still = [at for at in seen if at["state"] in ("falls", "grows") and abs(at["slope"]) > SLOWEST_FALL]
     # Where noise vanishes at the limit its fall is what the verdict says.
-    if len(still) < 2 or run.verdict["limit"]["noise"] in ("none", "vanishes"):
+    if len(still) < 2 or run.verdict["limit"]["noise"] in ("none", "vanishes") or _has_phases(run):
         return []
     late, _ = seen
     return [
         f"The noise of one step, relative to what the learning rate makes of it, still {late['state']} "
         f"(log-log slope {late['slope']:.3f}): something in the optimizer or the objective still settles."
     ]
+
+
+def _has_phases(run: Run) -> bool:
+    """Return whether the noise of one step depends on its place in a batch's block or in a pass, besides the rule's scale."""
+    data = run.config["objective"].get("data", {})
+    return (data.get("hold") or 1) > 1 or (data.get("order") or "with_replacement") != "with_replacement"
 
 
 def medians(run: Run) -> list[str]:

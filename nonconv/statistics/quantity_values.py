@@ -19,7 +19,7 @@ from nonconv.statistics.rates import rate
 from nonconv.statistics.tally import Tally
 from nonconv.system.words import count
 from nonconv.theory import risk
-from nonconv.theory.moments import infinite_errors, power_is_infinite
+from nonconv.theory.moments import finite_moments, infinite_errors, power_is_infinite
 
 
 class Value(NamedTuple):
@@ -82,6 +82,12 @@ def _signed_means(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Va
     """Yield the mean at each step of a number that may be negative."""
     numbers = tally.quantities[k].first.joined
     m, steps = moments(numbers), _steps(cell, asked)
+    if "losses" not in asked.quantity.needs(asked.parameters):
+        infinite = np.full(len(steps), power_is_infinite(cell, 1.0) != "")
+        yield from _rows(
+            asked, steps, m, signed_intervals(cell, tally, numbers, finite_moments(cell).order, infinite, "iterates")
+        )
+        return
     # After one step a regret is at least the loss beyond that of the best point, whose mean is the excess risk. A start that is
     # a point has a finite one.
     begun = steps > 1 if isinstance(cell.program.start, np.ndarray) else steps > 0

@@ -1,5 +1,6 @@
 """The page of a sweep figure: a title above, one panel per value of a key, a legend below."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ DOTS_PER_INCH = 250
 """Resolution of images, for print."""
 PER_INCH = 16, 13.5
 """Characters per inch in legends and titles, slightly fewer than fit."""
+PAPERS = r" \([^()]* (19|20)[0-9]{2}[^()]*\)(?=\.?$)"
+"""What names the papers at the end of a claim."""
 LEFT, RIGHT, BELOW = 0.65, 0.95, 0.65
 """Inches beside and below panels that labels and a colour bar take."""
 
@@ -87,10 +90,10 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
 
 
 def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
-    """Write name and claim in at most two lines, then the notes, wrapped at `most` characters."""
-    claim = result.about.get("claim") or ""
+    """Write name and claim in at most three lines, then the notes, wrapped at `most` characters. Papers are named elsewhere."""
+    claim = re.sub(PAPERS, "", result.about.get("claim") or "")
     about = printable(f"{result.about['name']}: {claim}" if claim else result.about["name"])
-    return [*textwrap.wrap(about, most, max_lines=2, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
+    return [*textwrap.wrap(about, most, max_lines=3, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
 
 
 def notes(result: SweepResult, seen: View) -> list[str]:
