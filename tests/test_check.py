@@ -206,15 +206,30 @@ def test_violations_of_the_bound() -> None:
         ({"xi": "minimizer", "of": "theory", "step": 1}, "1 vs 1: 0 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": "theory"}, "2 vs 2: 8.9e-16 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": 2.1}, "2: 0.1 apart, without standard error", "refuted"),
+        ({"xi": [1, 0], "of": 2.1, "relative": 0.05}, "2: 0.1 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": 2.1, "relative": 0.04}, "2: 0.1 apart, without standard error", "refuted"),
+        ({"xi": "minimizer", "of": 0.03, "relative": 0.21}, "0.02: 10 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": 0.03, "relative": 0.19}, "0.02: 10 standard errors apart", "refuted"),
+        ({"xi": 0.5, "of": 0.25, "relative": 0.5}, "0.25, no standard error", "undecided"),
         ({"xi": "minimizer", "of": "plateau"}, "0.02 vs 0.021: 1 standard error apart", "met"),
         ({"xi": "minimizer", "of": "sampled"}, "0.02 vs 0.024: 1.8 standard errors apart", "met"),
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "1/50"}, "0.02 vs 0.02: 0 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "learning_rate.value/2"}, "0.02 vs 0.02: 0 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": "sqrt(learning_rate.value) - 0.1"}, "0.02 vs 0.1: 80 standard errors apart", "refuted"),
+        ({"xi": "minimizer", "of": "learning_rate.valu"}, "its reference is not known here", "undecided"),
         ({"xi": 0.5, "of": 0.25}, "0.25, no standard error", "undecided"),
         ({"xi": "start", "of": 1.0}, "inf: inf apart, without standard error", "refuted"),
         ({"xi": 0.5, "of": math.nan}, "0.25 vs nan: not both are numbers", "undecided"),
         ({"xi": "start", "of": math.inf}, "inf: 0 apart, without standard error", "met"),
         ({"quantity": "twin", "of": "plateau"}, "0.02 vs 0.021: 1 standard error apart", "met"),
         ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
+        # Of a share the standard error is that of the reference: sqrt(0.1 * 0.9 / 64).
+        ({"quantity": "escaped", "of": 0.1}, "0: 2.7 standard errors apart", "met"),
+        ({"quantity": "escaped", "of": 0.1, "standard_errors": 2}, "0: 2.7 standard errors apart", "refuted"),
+        ({"quantity": "escaped", "of": 0}, "0: 0 apart, without standard error", "met"),
+        ({"quantity": "escaped", "of": 1}, "0: 1 apart, without standard error", "refuted"),
+        ({"quantity": "dead", "of": 0.5}, "was not measured", "undecided"),
     ],
     ids=str,
 )
@@ -228,6 +243,11 @@ def test_what_within_compares() -> None:
     assert row(within=[entry]).expected == "E|Θ − minimizer|² at step 100 within 4 standard errors of theory"
     floor = {"quantity": "twin", "of": 0.1, "standard_errors": 2.5}
     assert row(within=[floor]).expected == "floor twin within 2.5 standard errors of 0.1"
+    rounded = row(within=[floor | {"relative": 0.001}])
+    assert rounded.expected == "floor twin within 2.5 standard errors and 0.1 % of 0.1"
+    assert rounded.facts.more == {"standard_errors": 2.5, "relative": 0.001}
+    share = {"quantity": "escaped", "of": 0.5, "standard_errors": 4.0}
+    assert row(within=[share]).expected == "share of paths escaped within 4 standard errors of 0.5"
     (missing,) = evaluate({"within": [floor]}, result(verdict=VERDICT | {"floors": {}}))
     assert missing[2:4] == ("was not measured", "undecided")
 
@@ -241,6 +261,8 @@ def test_what_within_compares() -> None:
         ({"escaped": {"above": 0.3}}, "share of paths escaped above 0.3", "32 of 64, 0.5 (0.3723 to 0.6277)", "met"),
         ({"escaped": {"above": 0.4}}, "share of paths escaped above 0.4", "32 of 64, 0.5 (0.3723 to 0.6277)", "undecided"),
         ({"undefined": {"above": 0.1}}, "share of paths undefined above 0.1", "0 of 64, 0 (0 to 0.05601)", "refuted"),
+        ({"dead": "none"}, "none of the paths dead", "was not recorded here", "undecided"),
+        ({"idle": {"below": 0.1}}, "share of paths idle below 0.1", "was not recorded here", "undecided"),
     ],
     ids=str,
 )
@@ -256,6 +278,7 @@ def test_predictions_that_nothing_tells() -> None:
         {"quantity": "twin", "of": "twin"},
         {"quantity": "twin", "of": "plateau"},
         {"quantity": "mse", "xi": 0.5, "of": 3.0},
+        {"quantity": "twin", "of": "1/(learning_rate.value - 0.04)"},
     ]
     assert "\n".join(map(str, find_unanswerable({"within": within}, result(), "my.yaml"))) == (
         "my.yaml: expect.within[0].of: there is no prediction 'platau' for xi = minimizer\n"
@@ -264,7 +287,8 @@ def test_predictions_that_nothing_tells() -> None:
         "my.yaml: expect.within[1].of: there is no prediction 'theory' for xi = 0.5\n"
         "  allowed: plateau, sampled, a number\n"
         "my.yaml: expect.within[2].of: there is no prediction 'twin'\n"
-        "  allowed: plateau, sampled, a number"
+        "  allowed: plateau, sampled, a number\n"
+        "my.yaml: expect.within[5].of: 1/(learning_rate.value - 0.04) is no number here"
     )
 
 

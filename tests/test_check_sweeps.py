@@ -228,14 +228,17 @@ def test_from_end_to_end() -> None:
     exact = true_order(RATES)
     expect = {
         "mse": [{"xi": "minimizer", "above": 0.01}],
-        "all": [{"within": [{"xi": "minimizer", "of": "theory"}], "outcomes": {"finite": "all"}}],
+        "all": [
+            {"within": [{"xi": "minimizer", "of": "theory"}], "outcomes": {"finite": "all"}},
+            {"within": [{"xi": "minimizer", "of": "learning_rate.value/(1 - learning_rate.value)"}]},
+        ],
         "share": {"mse": [{"xi": "minimizer", "above": 0.04}], "above": 0.75, "below": 0.75},
         "order": [ORDER | {"reference": exact}, ORDER | {"above": exact - 0.2, "below": exact + 0.2}],
     }
     shown = call("check", config("sgd", expect), "--json", "--markdown", "new/summary.md", "-q")
     assert shown.exit_code == 0, shown.output
     run, sweep = json.loads(shown.stdout)["configs"]
-    assert [(one["subject"], len(one["expectations"])) for one in (run, sweep)] == [("run", 1), ("sweep", 5)]
+    assert [(one["subject"], len(one["expectations"])) for one in (run, sweep)] == [("run", 1), ("sweep", 6)]
     order = sweep["expectations"][-1]
     assert abs(order["value"] - exact) < 4 * order["se"], "once in 16,000 runs; seeded, so always or never"
     assert (order["relation"], order["values"], order["paths"]) == ("between", 4, 600)
@@ -261,6 +264,10 @@ def test_the_config_itself_need_not_be_one() -> None:
     [
         ({"order": ORDER | {"against": "learning_rat.value", "above": 1}}, "order.against: there is no key learning_rat.value"),
         ({"order": ORDER | {"against": "steps", "above": 1}}, "against: steps has no two different values > 0 in cells that"),
+        (
+            {"all": {"within": [{"xi": "minimizer", "of": "1/learning_rate.valu"}]}},
+            "all.within[0].of: there is no key learning_rate.valu",
+        ),
         ({"all": {"verdict": "converges", "where": "learning_rate.value > 9"}}, "expect.all.where: holds in none of 4 cells"),
         ({"all": [{"mse": [{"xi": "start", "above": 1}]}]}, "expect.all[0].mse[0].xi: start is not among the config's xi"),
     ],

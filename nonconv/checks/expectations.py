@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import KeyPath, dotted
-from nonconv.config.expect import ERROR_SLOPE, FLOORS, RATE, full_name, label
+from nonconv.config.expect import ERROR_SLOPE, FLOORS, OUTCOMES, RATE, full_name, is_name, label
+from nonconv.config.expression import expression
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.report.run import LAST, Run, read_run
@@ -87,7 +88,7 @@ class Result:
 
     verdict: of verdict.json. predictions: of predictions.json. exact: nothing in it is random, so that one path shows
     everything and needs no interval. wider: how many times as far as its interval a number must be from a bound to refute
-    it: 1 for one run, more for each of many cells.
+    it: 1 for one run, more for each of many cells. names: the config in which expressions look up keys; None: the run's.
     """
 
     run: Run
@@ -95,6 +96,7 @@ class Result:
     predictions: Mapping[str, Any]
     exact: bool
     wider: float = 1.0
+    names: Mapping[str, Any] | None = None
 
     def seen_by(self, iterate: str) -> "Result | None":
         """Return the result as an iterate sees it; None where a cell of a sweep has no such iterate."""
@@ -139,7 +141,11 @@ def find_unanswerable(expect: Mapping[str, Any], result: Result, source: str) ->
     found = []
     for k, entry in enumerate(expect.get("within", ())):
         allowed = _known_predictions(entry, result.seen_by(entry.get("iterate", LAST)) or result)
-        if isinstance(entry["of"], str) and entry["of"] not in allowed:
+        if not is_name(entry["of"]):
+            if _calculated(entry["of"], result) is None:
+                where = Place(source, 0, 0, "")
+                found.append(Problem(f"{entry['of']} is no number here", where, dotted(("expect", "within", k, "of"))))
+        elif isinstance(entry["of"], str) and entry["of"] not in allowed:
             known = ", ".join([*allowed, "a number"])
             key = dotted(("expect", "within", k, "of"))
             about = f" for xi = {label(entry['xi'])}" if entry["quantity"] == "mse" else ""
@@ -381,12 +387,12 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         seen = result.seen_by(entry.get("iterate", LAST))
         name, at = _quantity(entry, seen or result)
         at = at if seen else None
-        expected = (
-            f"{_whose(entry)}{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
-        )
+        expected = f"{_whose(entry)}{name} within {_room_text(entry)} of {_reference_text(entry['of'])}"
         facts = Facts("within", "within", file=_file_of(entry["quantity"]))
-        facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
+        facts = facts._replace(more={name: entry[name] for name in ROOM if name in entry})
         known = _reference(entry, seen) if at and seen else None
+        if at and known and entry["quantity"] in OUTCOMES and not result.exact:
+            at = at._replace(se=math.sqrt(max(known[0] * (1.0 - known[0]), 0.0) / int(result.run.summary["paths"])))
         if at is None or known is None:
             missing = "was not measured" if at is None else "its reference is not known here"
             yield Row(f"expect.within[{k}]", expected, missing, "undecided", facts)
@@ -395,8 +401,20 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
             yield Row(f"expect.within[{k}]", expected, *compare_with_known(at, entry, *known), facts)
 
 
+ROOM = ("standard_errors", "relative")
+"""What says how far a measured number may be from a known one."""
+
+
+def _room_text(entry: Mapping[str, Any]) -> str:
+    """Write how far a number may be from a known one: `4 standard errors`, `4 standard errors and 0.1 %`."""
+    more = f" and {100.0 * entry['relative']:.4g} %" if entry.get("relative") else ""
+    return f"{entry['standard_errors']:g} standard errors{more}"
+
+
 def _file_of(quantity: str) -> str:
     """Return the data file that a measured number is read from."""
+    if quantity in OUTCOMES:
+        return "summary.json"
     return "error.csv" if quantity == "mse" else "verdict.json" if quantity in FLOORS else "quantities.csv"
 
 
@@ -406,6 +424,9 @@ def _quantity(entry: Mapping[str, Any], result: Result) -> tuple[str, Measured |
     if kind == "mse":
         xi, step = label(entry["xi"]), _step(entry, result)
         return _error_name(xi, step), _error(result, xi, step)
+    if kind in OUTCOMES:
+        ended = _ended(kind, result)
+        return f"share of paths {kind}", None if ended is None else _share_of_paths(ended, result)
     if kind not in FLOORS:
         return _of_quantity(kind, entry.get("step"), result)
     floors = result.verdict.get("floors", {})
@@ -422,6 +443,9 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
     of = entry["of"]
     if not isinstance(of, str):
         return of, 0.0
+    if not is_name(of):
+        calculated = _calculated(of, result)
+        return None if calculated is None else (calculated, 0.0)
     if of == "theory" and entry["quantity"] == "mse" and label(entry["xi"]) in result.run.theory:
         at = result.run.step.tolist().index(_step(entry, result))
         return float(result.run.theory[label(entry["xi"])][at]), 0.0
@@ -429,6 +453,12 @@ def _reference(entry: Mapping[str, Any], result: Result) -> tuple[float, float] 
         return None
     known = result.predictions[of]
     return known["value"], known["se"]
+
+
+def _calculated(text: str, result: Result) -> float | None:
+    """Return the number that an expression is with the keys of the config; None where it is none."""
+    value = expression(text).value(result.run.config if result.names is None else result.names)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, known_se: float) -> tuple[str, Status]:
@@ -443,7 +473,7 @@ def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, kno
         return f"{at.value:.4g}, no standard error", "undecided"
     # Equal infinities have no difference.
     distance = 0.0 if at.value == known else abs(at.value - known)
-    met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
+    met = distance <= entry["standard_errors"] * se + (entry.get("relative") or ROUNDING_TOLERANCE) * abs(known)
     beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
     apart = f"{standard_errors(distance, se)} apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
@@ -457,22 +487,39 @@ def standard_errors(distance: float, se: float) -> str:
 
 def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
     """Yield a row per outcome: all, none, or a share of the paths."""
-    paths = int(result.run.summary["paths"])
     for name, expected in wanted.items():
-        count = int((result.run.summary["outcomes"] | result.run.summary.get("domain", {}))[name])
-        if isinstance(expected, str):
-            target = paths if expected == "all" else 0
-            met, facts = count == target, Facts("outcomes", "equal", target, count, file="summary.json")
-            row = f"{expected} of the paths {name}", f"{count} of {paths}", _status(met, not met), facts
-        else:
-            at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
-            row = (
-                f"share of paths {name} {bounds_text(expected)}",
-                f"{count} of {paths}, {measured_text(at)}",
-                decide(expected, at, result.wider),
-                bounds_facts("outcomes", expected, "summary.json").of(at),
-            )
-        yield Row(f"expect.outcomes.{name}", *row)
+        ended = _ended(name, result)
+        yield Row(f"expect.outcomes.{name}", *_outcome(name, expected, ended, result))
+
+
+def _outcome(name: str, expected: Any, ended: int | None, result: Result) -> tuple[str, str, Status, Facts]:
+    """Return the rest of the row of an outcome. ended: how many paths end so; None where a cell of a sweep cannot tell."""
+    paths = int(result.run.summary["paths"])
+    if isinstance(expected, str):
+        target = paths if expected == "all" else 0
+        text, facts = f"{expected} of the paths {name}", Facts("outcomes", "equal", target, ended, file="summary.json")
+        if ended is None:
+            return text, NOT_RECORDED, "undecided", facts
+        return text, f"{ended} of {paths}", _status(ended == target, ended != target), facts
+    text, facts = f"share of paths {name} {bounds_text(expected)}", bounds_facts("outcomes", expected, "summary.json")
+    if ended is None:
+        return text, NOT_RECORDED, "undecided", facts
+    at = _share_of_paths(ended, result)
+    return text, f"{ended} of {paths}, {measured_text(at)}", decide(expected, at, result.wider), facts.of(at)
+
+
+def _ended(name: str, result: Result) -> int | None:
+    """Return how many paths end in a way; None where a cell of a sweep has no such way."""
+    summary = result.run.summary
+    network = summary.get("network") or {}
+    known = summary["outcomes"] | summary.get("domain", {}) | (network.get("spoiled") or {})
+    return int(known[name]) if name in known else None
+
+
+def _share_of_paths(ended: int, result: Result) -> Measured:
+    """Return a share of the paths with its interval; the number itself where nothing is random."""
+    paths = int(result.run.summary["paths"])
+    return Measured(ended / paths, ended / paths, ended / paths, None, 0.0) if result.exact else Measured(*share(ended, paths))
 
 
 EVALUATORS: dict[str, Callable[[Any, Result], Iterable[Row]]] = {

@@ -30,7 +30,7 @@ from nonconv.checks.expectations import (
     standard_errors,
 )
 from nonconv.config.document import KeyPath, dotted
-from nonconv.config.expect import FLOORS, OF_RUN, OF_SWEEP, label
+from nonconv.config.expect import FLOORS, OF_RUN, OF_SWEEP, is_name, label
 from nonconv.config.expression import Expression, expression
 from nonconv.faults.problems import Place, Problem, nearest
 from nonconv.numerics.student import normal
@@ -115,12 +115,14 @@ Wrong = tuple[KeyPath, str, str, str]
 
 def _find_unknown_keys(path: KeyPath, entry: Mapping[str, Any], known: Sequence[str]) -> Iterator[Wrong]:
     """Yield the keys of an entry's expressions that no cell has."""
-    for name in ("where", "against"):
-        for key in expression(entry[name]).keys if name in entry else ():
+    texts = [((*path, name), entry[name]) for name in ("where", "against") if name in entry]
+    texts += [((*path, "within", k, "of"), one["of"]) for k, one in enumerate(entry.get("within", ()))]
+    for where, text in texts:
+        for key in () if where[-1] == "of" and is_name(text) else expression(text).keys:
             if key not in known:
                 last = {other.rpartition(".")[2]: other for other in reversed(known)}
                 near = nearest(key, known) or last.get(nearest(key.rpartition(".")[2], last), "")
-                yield (*path, name), f"there is no key {key}", "keys that are swept or written in the config", near
+                yield where, f"there is no key {key}", "keys that are swept or written in the config", near
 
 
 def _keys_within(outer: str, value: Any) -> Iterator[str]:
@@ -160,7 +162,7 @@ def _of_cell(entry: Mapping[str, Any], cell: SweptCell, wider: float) -> list[Ro
     expect = {name: entry[name] for name in OF_RUN if name in entry}
     if cell.failure:
         return [Row(f"expect.{name}", name, f"failed: {cell.failure}", "undecided") for name in expect]
-    return evaluate(expect, replace(cell.read(), wider=wider))
+    return evaluate(expect, replace(cell.read(), wider=wider, names=cell.names))
 
 
 def _every(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> Iterator[Row]:

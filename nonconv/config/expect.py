@@ -45,7 +45,9 @@ ONE_XI = Words("one of the config's xi")
 A_QUANTITY = "a quantity of quantities.csv"
 ALWAYS_MEASURED = ("q50", "q90", "q99")
 """The quantiles of the distance to each xi that every run has."""
-RATE, PASSAGE = "rate", "first_passage"
+RATE = "rate"
+SEVERAL_OF_A_XI = ("first_passage", "violations", "bound", "largest", "least")
+"""How the names of quantities begin of which there may be several for one xi."""
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
 OfIterate = Annotated[str | None, Len(1), Words("one of the config's iterates"), Doc("of which iterate; last if left out")]
@@ -126,36 +128,8 @@ class OfQuantity(Part):
     check = staticmethod(bounds_in_order)
 
 
-class Within(Part):
-    """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
-
-    quantity: Annotated[
-        str, Words(f"mse, {', '.join(FLOORS)}, or {A_QUANTITY}"), Doc("E|theta_n - xi|^2, a floor, or a quantity")
-    ] = "mse"
-    xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
-    iterate: OfIterate = None
-    step: AtStep = None
-    of: Annotated[
-        str | float, Words("theory, the name of a prediction, or a number"), Doc("theory.csv, predictions.json, or a number")
-    ]
-    standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
-
-    @staticmethod
-    def check(values: Any) -> list[Complaint]:
-        """Complain where a floor is given a xi or a step, which it does not have, or the error has no xi."""
-        if values.quantity == "mse":
-            return [] if "xi" in values.model_fields_set else [Complaint("xi", "missing; mse needs it", ONE_XI)]
-        floor = values.quantity in FLOORS
-        what, has_not = ("floor", ("xi", "step")) if floor else ("quantity", ("xi",))
-        foreign = [name for name in has_not if name in values.model_fields_set]
-        messages = [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
-        if values.of == "theory":
-            others = "floors" if floor else "quantities"
-            messages.append(Complaint("of", f"theory.csv has no {others}", "the name of a prediction, or a number"))
-        return messages
-
-
 ENDS_OF_DOMAIN = ("at_low", "at_high")
+ENDS_OF_NETWORKS = ("worse", "dead", "idle")
 AllOrNone = Literal["all", "none"]
 
 
@@ -169,7 +143,76 @@ class Outcomes(Part):
     undefined: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation, as 0/0")] = None
     at_low: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the low end of the domain")] = None
     at_high: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the high end of the domain")] = None
+    worse: Annotated[
+        AllOrNone | Share | None, Doc("networks: paths that end with a risk above that of their start, or none")
+    ] = None
+    dead: Annotated[
+        AllOrNone | Share | None, Doc("networks: paths with a layer whose units all react to no held-out example")
+    ] = None
+    idle: Annotated[AllOrNone | Share | None, Doc("networks: paths with a unit that reacts to no held-out example")] = None
     check = staticmethod(not_empty)
+
+
+OUTCOMES = tuple(Outcomes.__annotations__)
+"""How paths may end: `within` may be about their share."""
+OF_OUTCOMES = ("outcome", "outcomes", ("xi", "iterate", "step"))
+
+
+def is_name(of: str | float) -> bool:
+    """Whether a known number is written as one, or named: `theory` or a prediction. Any other text is an expression."""
+    return not isinstance(of, str) or of.isidentifier()
+
+
+def _expression_complaints(name: str, text: str) -> list[Complaint]:
+    """Complain about a text that is not understood as an expression."""
+    try:
+        expression(text)
+    except ValueError as error:
+        return [Complaint(name, str(error), ALLOWED)]
+    return []
+
+
+class Within(Part):
+    """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
+
+    quantity: Annotated[
+        str,
+        Words(f"mse, {', '.join(FLOORS)}, a key of outcomes, or {A_QUANTITY}"),
+        Doc("E|theta_n - xi|^2, a floor, the share of paths with an outcome, or a quantity"),
+    ] = "mse"
+    xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
+    iterate: OfIterate = None
+    step: AtStep = None
+    of: Annotated[
+        str | float,
+        Words("theory, the name of a prediction, a number, or an expression in config keys"),
+        Doc("theory.csv, predictions.json, a number, or one that follows from the config, as 1/900 or learning_rate.value/2"),
+    ]
+    standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
+    relative: Annotated[
+        float | None,
+        Interval(gt=0, lt=1),
+        Doc("how far they may be apart besides, relative to what is known, as where that is rounded"),
+    ] = None
+
+    @staticmethod
+    def check(values: Any) -> list[Complaint]:
+        """Complain where a floor is given a xi or a step, which it does not have, the error has no xi, or the text is none."""
+        messages = [] if is_name(values.of) else _expression_complaints("of", values.of)
+        if values.quantity == "mse":
+            missing_xi = "xi" not in values.model_fields_set
+            return [*messages, Complaint("xi", "missing; mse needs it", ONE_XI)] if missing_xi else messages
+        kinds = {**dict.fromkeys(FLOORS, ("floor", "floors", ("xi", "step"))), **dict.fromkeys(OUTCOMES, OF_OUTCOMES)}
+        what, several, has_not = kinds.get(values.quantity, ("quantity", "quantities", ("xi",)))
+        foreign = [name for name in has_not if name in values.model_fields_set]
+        messages += [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
+        if values.quantity in OUTCOMES:
+            wrong = is_name(values.of) if isinstance(values.of, str) else not 0 <= values.of <= 1
+            got = values.of if isinstance(values.of, str) else f"{values.of:g}"
+            return [*messages, Complaint("of", *must_be("a share from 0 to 1", got))] if wrong else messages
+        if values.of == "theory":
+            messages.append(Complaint("of", f"theory.csv has no {several}", "the name of a prediction, or a number"))
+        return messages
 
 
 class OfRun(Part):
@@ -217,11 +260,8 @@ def _check_condition(values: Any, name: str) -> list[Complaint]:
     text = getattr(values, name)
     if text is None:
         return []
-    try:
-        keys = expression(text).keys
-    except ValueError as error:
-        return [Complaint(name, str(error), ALLOWED)]
-    return [] if keys else [Complaint(name, f"{kind_of(text)} names no key")]
+    wrong = _expression_complaints(name, text)
+    return wrong if wrong or expression(text).keys else [Complaint(name, f"{kind_of(text)} names no key")]
 
 
 def _check_cells(values: Any) -> list[Complaint]:
@@ -335,6 +375,7 @@ class Recorded(NamedTuple):
     """What a run records: the labels of its xi, the recorded steps, the names of its quantities and of those with finals.
 
     iterates: their names, the last one first. of_averages: the quantities that averages have too. domain: whether there is one.
+    networks: whether paths are networks with held-out examples. units: whether these have hidden units that may be idle.
     """
 
     labels: Sequence[str]
@@ -344,17 +385,27 @@ class Recorded(NamedTuple):
     iterates: Sequence[str] = ("last",)
     of_averages: Sequence[str] = ()
     domain: bool = False
+    networks: bool = False
+    units: bool = False
+
+    def lacks(self, outcome: str) -> str:
+        """Say what the config does not have that an outcome is about; empty where it has it."""
+        if outcome in ENDS_OF_DOMAIN and not self.domain:
+            return "the ends of a domain"
+        if outcome in ENDS_OF_NETWORKS and not self.networks:
+            return "networks with held-out examples"
+        return "hidden units" if outcome in ENDS_OF_NETWORKS[1:] and not self.units else ""
 
 
 def full_name(name: str, known: Sequence[str]) -> str | None:
     """Return the known quantity that a name means: itself, or without a xi that for the first xi; None if there is none.
 
-    First passages are of several levels, so a name that may be that of several means none.
+    First passages are of several levels, and bounds of several quantities: a name that may be that of several means none.
     """
     if name in known:
         return name
     found = [each for each in known if each.partition(": ")[0] == name]
-    return found[0] if found and (len(found) == 1 or not name.startswith(PASSAGE)) else None
+    return found[0] if found and (len(found) == 1 or not name.startswith(SEVERAL_OF_A_XI)) else None
 
 
 def find_unrecorded(document: Document, expect: Any, recorded: Recorded, swept: bool) -> list[Problem]:
@@ -397,11 +448,9 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
             yield from _find_unknown_iterate(entry, (*path, name, k), recorded.iterates)
             yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
     yield from _find_unknown_quantities(expect, path, recorded)
-    for name in () if recorded.domain or not expect.outcomes else ENDS_OF_DOMAIN:
-        if getattr(expect.outcomes, name) is not None:
-            yield _Wrong(
-                (*path, "outcomes", name), "is about the ends of a domain, which the config does not have", of_key=True
-            )
+    for name in OUTCOMES if expect.outcomes else ():
+        if getattr(expect.outcomes, name) is not None and (missing := recorded.lacks(name)):
+            yield _Wrong((*path, "outcomes", name), f"is about {missing}, which the config does not have", of_key=True)
 
 
 def _find_unknown_iterates(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
@@ -442,7 +491,11 @@ def _find_unknown_quantities(expect: Any, path: KeyPath, recorded: Recorded) -> 
     others = ("mse", *FLOORS)
     for k, entry in enumerate(expect.within or ()):
         own = known if entry.iterate in (None, recorded.iterates[0]) else recorded.of_averages
-        if entry.quantity not in others and full_name(entry.quantity, own) is None:
+        if entry.quantity in OUTCOMES:
+            if missing := recorded.lacks(entry.quantity):
+                message = f"{entry.quantity} is about {missing}, which the config does not have"
+                yield _Wrong((*path, "within", k, "quantity"), message)
+        elif entry.quantity not in others and full_name(entry.quantity, own) is None:
             yield from _unknown_quantity(entry.quantity, (*path, "within", k, "quantity"), (*others, *own))
     for name in expect.rate or ():
         if f"{RATE}: {name}" not in known:

@@ -22,6 +22,10 @@ class _Paths:
         self.start = np.linspace(0.5, 1.5, DIM * PATHS).reshape(DIM, PATHS)
         self.theta = self.start * 0.5 ** self.record[:, None, None]
 
+    def iterates(self, coordinate: int) -> Array:
+        """Return a coordinate of theta_n."""
+        return self.theta[:, coordinate - 1]
+
     def distances(self, xi: str) -> Array:  # noqa: ARG002  # there is one
         """Return |theta_n|."""
         return np.asarray(np.sqrt(np.square(self.theta).sum(axis=1)))

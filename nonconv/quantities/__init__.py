@@ -4,8 +4,10 @@
 """
 
 from nonconv.components.registry import Registry
+from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.quantities.distances import QUANTILE, RATE, SPAN_MAXIMUM
 from nonconv.quantities.laws import LAW
+from nonconv.quantities.means import MEAN
 from nonconv.quantities.passages import FIRST_PASSAGE
 from nonconv.quantities.regrets import AVERAGE_REGRET, REGRET
 from nonconv.quantities.risks import EXCESS_RISK, GRADIENT_NORM
@@ -17,9 +19,11 @@ QUANTITIES = Registry(
     GRADIENT_NORM,
     REGRET,
     AVERAGE_REGRET,
+    MEAN,
     QUANTILE,
     SPAN_MAXIMUM,
     RATE,
     FIRST_PASSAGE,
+    VIOLATIONS,
     LAW,
 )

@@ -357,10 +357,12 @@ def quantity_intervals(
     return Intervals(_withhold(_estimate(cell, m, own), reasons, infinite), reasons, infinite)
 
 
-def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float, infinite: NDArray[np.bool_]) -> Intervals:
+def signed_intervals(
+    cell: Cell, tally: Tally, numbers: Array, order: float, infinite: NDArray[np.bool_], what: str = "losses"
+) -> Intervals:
     """Return means of numbers (rows, paths) that may be negative. order: moments below it exist; nan if that is not known.
 
-    infinite (rows,): which means are, since the excess risk is.
+    infinite (rows,): which means are, since the excess risk is. what: the numbers are made of, in words.
     """
     m = moments(numbers)
     reasons: Reasons = np.full(m.n.shape, "", dtype=np.object_)
@@ -380,7 +382,7 @@ def signed_intervals(cell: Cell, tally: Tally, numbers: Array, order: float, inf
                 if cell.law is None
                 else f"has moments below order {cell.law.moments:g} only"
             )
-            reasons[...] = f"losses may have no variance: the {whose} {known}"
+            reasons[...] = f"{what} may have no variance: the {whose} {known}"
         reasons[m.n_finite < n] = ""  # the mean is no number
     infinite = infinite & (m.n_finite == m.n)
     if infinite.any():

@@ -34,6 +34,10 @@ class Observed:
         assert self._seen.again is not None
         return self._seen.again
 
+    def iterates(self, coordinate: int) -> Array:
+        """Return a coordinate, from 1 on, of theta_n at the recorded steps, (R, paths)."""
+        return self._marked(self.theta[:, coordinate - 1].copy(), self.record)
+
     def distances(self, xi: str) -> Array:
         """Return |theta_n - xi| at the recorded steps, (R, paths)."""
         k = self._number(xi)

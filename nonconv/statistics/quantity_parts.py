@@ -39,7 +39,7 @@ Parts = Mapping[int, Part]
 
 def paths_of(cell: Cell, asked: Asked) -> int:
     """Return how many first paths are measured, or kept of those that are: a function of the config alone."""
-    if asked.quantity.every_path or asked.quantity.kind == "law":
+    if asked.quantity.of_averages:  # recorded steps are enough
         return DISTANCE_PATHS
     if "losses" in asked.quantity.needs(asked.parameters):
         return regrets.paths_of(cell)

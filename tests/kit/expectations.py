@@ -45,7 +45,7 @@ def result(exact: bool = False, verdict: Any = VERDICT, **outcomes: int) -> Resu
     empty = column()
     run = Run(
         folder=Path("out"),
-        config={},
+        config={"learning_rate": {"value": 0.04}},
         summary={"paths": 64, "outcomes": VERDICT["outcomes"] | {"finite": 64 - sum(outcomes.values())} | outcomes},
         step=np.array(STEPS),
         learning_rate=empty,
