@@ -124,10 +124,11 @@ def floors_table(name: str) -> str:
     for row in cells(name):
         rule = f"Adam, β₁ = {row['optimizer.beta1']}" if row["optimizer.beta1"] else "SGD"
         one, twin, plateau = lags(name, row)[1][0], float(row["twin_lower"]), float(row["mse_minimizer"])
+        farthest = float(row["span_maximum: minimizer"]) ** 0.5
         if row["learning_rate.value"] in ("0.01", "0.04"):
-            numbers = [f"{number:.3g}" for number in (one, twin, plateau, twin / plateau)]
+            numbers = [f"{number:.3g}" for number in (one, twin, plateau, twin / plateau, farthest)]
             rows.append([rule, row["learning_rate.value"], *numbers])
-    return table("rule | rate | one batch | bound for every ξ | plateau | bound : plateau", rows)
+    return table("rule | rate | one batch | bound for every ξ | plateau | bound : plateau | farthest", rows)
 
 
 SMALLEST_LOSS = 0.255914
