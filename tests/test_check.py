@@ -219,6 +219,12 @@ def test_violations_of_the_bound() -> None:
         ({"xi": "start", "of": math.inf}, "inf: 0 apart, without standard error", "met"),
         ({"quantity": "twin", "of": "plateau"}, "0.02 vs 0.021: 1 standard error apart", "met"),
         ({"quantity": "window", "of": 1.0}, "0.02, no standard error", "undecided"),
+        # Of a share the standard error is that of the reference: sqrt(0.1 * 0.9 / 64).
+        ({"quantity": "escaped", "of": 0.1}, "0: 2.7 standard errors apart", "met"),
+        ({"quantity": "escaped", "of": 0.1, "standard_errors": 2}, "0: 2.7 standard errors apart", "refuted"),
+        ({"quantity": "escaped", "of": 0}, "0: 0 apart, without standard error", "met"),
+        ({"quantity": "escaped", "of": 1}, "0: 1 apart, without standard error", "refuted"),
+        ({"quantity": "dead", "of": 0.5}, "was not measured", "undecided"),
     ],
     ids=str,
 )
@@ -232,6 +238,8 @@ def test_what_within_compares() -> None:
     assert row(within=[entry]).expected == "E|Θ − minimizer|² at step 100 within 4 standard errors of theory"
     floor = {"quantity": "twin", "of": 0.1, "standard_errors": 2.5}
     assert row(within=[floor]).expected == "floor twin within 2.5 standard errors of 0.1"
+    share = {"quantity": "escaped", "of": 0.5, "standard_errors": 4.0}
+    assert row(within=[share]).expected == "share of paths escaped within 4 standard errors of 0.5"
     (missing,) = evaluate({"within": [floor]}, result(verdict=VERDICT | {"floors": {}}))
     assert missing[2:4] == ("was not measured", "undecided")
 
@@ -245,6 +253,8 @@ def test_what_within_compares() -> None:
         ({"escaped": {"above": 0.3}}, "share of paths escaped above 0.3", "32 of 64, 0.5 (0.3723 to 0.6277)", "met"),
         ({"escaped": {"above": 0.4}}, "share of paths escaped above 0.4", "32 of 64, 0.5 (0.3723 to 0.6277)", "undecided"),
         ({"undefined": {"above": 0.1}}, "share of paths undefined above 0.1", "0 of 64, 0 (0 to 0.05601)", "refuted"),
+        ({"dead": "none"}, "none of the paths dead", "was not recorded here", "undecided"),
+        ({"idle": {"below": 0.1}}, "share of paths idle below 0.1", "was not recorded here", "undecided"),
     ],
     ids=str,
 )

@@ -2,12 +2,16 @@
 
 import json
 import re
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from runpy import run_path
+from typing import Any
 
 import pytest
+import yaml
 
-from kit.command import bad, good
+from kit.command import bad, call, good
 from nonconv.config.files import read
 from nonconv.config.gallery import FINDINGS, TOPICS, Entry, entries
 from nonconv.experiment.binding import make_cell
@@ -46,6 +50,39 @@ def test_each_expected_number_has_a_source_beside_it(entry: Entry) -> None:
         told |= "#" in line
         above = line.lstrip().startswith("#")
         assert told or not re.search(r"(above|below|of): -?[0-9]", line), line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bock_cycle", "karimireddy_lattice", "kingma_regret"])
+def test_a_wrong_number_is_refuted(tmp_path: Path, name: str) -> None:
+    """Each one alone."""
+    claim, out = FOLDER / f"{name}.yaml", tmp_path / "outputs"
+    assert call("check", claim, "--out", out).exit_code == 0
+    for k, wrong in enumerate(wrongs(read(claim).data["expect"])):
+        changed = tmp_path / str(k) / f"{name}.yaml"
+        changed.parent.mkdir()
+        changed.write_text(yaml.safe_dump({"base": str(claim), "expect": wrong}), encoding="utf-8")
+        assert call("check", changed, "--out", out).exit_code == 3, wrong
+
+
+def wrongs(expect: Any) -> Iterator[Any]:
+    """Yield what is expected with one thing wrong: an interval moved by half, a number by a tenth, or another verdict."""
+    pairs = expect.items() if isinstance(expect, dict) else enumerate(expect)
+    for key, value in pairs:
+        for wrong in wrongs(value) if isinstance(value, dict | list) else _wrong(str(key), value):
+            copy = deepcopy(expect)
+            copy[key] = wrong
+            yield copy
+    ends = {key: end for key, end in pairs if key in ("above", "below")}
+    if len(ends) == 2:
+        yield from (expect | {key: factor * end for key, end in ends.items()} for factor in (0.5, 1.5))
+    elif ends:
+        yield expect | {key: end * (2 if key == "above" else 0.5) for key, end in ends.items()}
+
+
+def _wrong(key: str, value: Any) -> list[Any]:
+    """Return what a value alone may not be."""
+    return {"verdict": ["diverges"], "of": [1.1 * value, 0.9 * value] if key == "of" else [], "at_high": ["none"]}.get(key, [])
 
 
 def test_a_claim_is_found_by_its_paper(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -292,6 +292,10 @@ def test_keys_that_are_also_methods_of_python(tmp_path: Path) -> None:
         ("a == true", True),
         ("s == 'word'", True),
         ("s != 'word'", False),
+        ("l == [1]", True),
+        ("l == [1, 2] or b.c == 3", True),
+        ("t == [4, 5]", True),
+        ("l + [1]", None),
         ("a < 2 < b.c", True),
         ("sqrt(-a)", None),
         ("log(a - 1)", None),
@@ -312,7 +316,7 @@ def test_keys_that_are_also_methods_of_python(tmp_path: Path) -> None:
     ],
 )
 def test_value(text: str, value: Any) -> None:
-    assert expression(text).value({"a": 1, "b": {"c": 3}, "s": "word", "l": [1]}) == value
+    assert expression(text).value({"a": 1, "b": {"c": 3}, "s": "word", "l": [1], "t": (4, 5)}) == value
 
 
 def test_keys_of_an_expression() -> None:
@@ -334,6 +338,8 @@ def test_an_equation_is_left_minus_right() -> None:
         "(lambda: 1)()",
         "[a for a in b]",
         "{a: 1}",
+        "[a]",
+        "[[1]]",
         "f'{a}'",
         "a[0]",
         "a if a else a",

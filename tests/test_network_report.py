@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kit.command import good
+from kit.command import bad, good
 from kit.experiments import SGD, written
 from kit.layout import check_layout, laid_out, texts
 from kit.runs import drawn
+from nonconv.checks import expectations
 from nonconv.cli import run_config
 from nonconv.components.definitions import Group
 from nonconv.engine.blocks import Block, Examined, block_size, simulate, summary_steps
@@ -334,6 +335,22 @@ def test_the_summary_of_a_network(result: Callable[[str], Result]) -> None:
     assert told["idle_share"] == pytest.approx(found.seen.idle.mean())
     assert told["noise"]["step"] == 64
     assert told["noise"]["scale"] == found.column("noise.csv", "scale")[-1]
+
+
+def test_expecting_idle_units_and_dead_networks(result: Callable[[str], Result]) -> None:
+    """Shares of paths, with the standard errors of the binomial law that is expected."""
+    found = result("classes")
+    checked = expectations.read_result(found.run.folder, exact=False)
+    for name, count in found.run.summary["network"]["spoiled"].items():
+        share = count / PATHS
+        wrong = share - 0.45 if share > 0.5 else share + 0.45
+        within = [{"quantity": name, "of": of, "standard_errors": 4.0} for of in (share, wrong)]
+        bounds = {name: {"above": wrong} if wrong > share else {"below": wrong}}
+        rows = expectations.evaluate({"within": within, "outcomes": bounds}, checked)
+        assert [row.status for row in rows] == ["met", "refuted", "refuted"], name
+    for name in ("dead", "idle"):
+        config = written(found.run.folder.parent / "wrong", TINY | CASES["linear"] | {"expect": {"outcomes": {name: "none"}}})
+        assert f"expect.outcomes.{name}: is about hidden units, which the config" in bad("validate", str(config))
 
 
 def test_what_is_not_finite_is_null_and_has_a_status(result: Callable[[str], Result]) -> None:

@@ -30,6 +30,7 @@ from nonconv.report.figures.sweep_axes import line_axis, linear_ticks, log_ticks
 from nonconv.report.figures.sweep_colours import VERDICTS, colours_for
 from nonconv.report.figures.sweep_curves import BETAS, CONDITION, curves_of, difference, pretty
 from nonconv.report.figures.sweep_lines import STYLES, line_plot
+from nonconv.report.figures.verdict_table import verdict_table
 from nonconv.report.sweep_result import (
     MOST_PANELS,
     SweepResult,
@@ -471,6 +472,60 @@ def test_a_component_is_said_by_its_name_and_what_tells_it_apart() -> None:
     }
 
 
+# The table of verdicts
+
+
+def verdicts_of(result: SweepResult) -> dict[str, list[str]]:
+    """The cells of each panel in words by row, as they are drawn, and the headings of its columns."""
+    figure = laid_out(verdict_table(result))
+    found: dict[str, list[str]] = {}
+    for axes in figure.axes:
+        words = [text.get_text().replace("\n", " ") for text in axes.texts]
+        across = len(axes.get_xticklabels())
+        found |= {axes.get_title(loc="left"): [" | ".join(words[k : k + across]) for k in range(0, len(words), across)]}
+    return found
+
+
+def labels_of(result: SweepResult) -> tuple[list[str], list[str]]:
+    """The names of the rows and of the columns."""
+    axes = laid_out(verdict_table(result)).axes[0]
+    rows, columns = ([label.get_text() for label in ticks] for ticks in (axes.get_yticklabels(), axes.get_xticklabels()))
+    return rows, [column.replace("\n", " ") for column in columns]
+
+
+def test_a_table_of_verdicts_has_a_row_per_strategy_and_a_column_per_problem(tmp_path: Path) -> None:
+    problems = [f"{{name: quadratic, data: {{name: two_point, p_high: {p}}}}}" for p in (0.5, 0.25)]
+    adam, long = "{name: adam, beta2: 0.9}", "{name: adam, beta2: {name: one_minus_power, exponent: 1}}"
+    strategies = [(adam, "1"), (long, "1"), ("sgd", "1"), (adam, "{name: power, exponent: 0.5}")]
+    cells = [(problem, *strategy) for problem in problems for strategy in strategies]
+
+    def judged(cell: Cell, row: dict[str, Any]) -> None:
+        row |= {"verdict": "diverges" if cell[1] == "sgd" else "does_not_converge", "verdict polyak": "converges"}
+        row |= {"status": "failed", "verdict": ""} if cell[0] == problems[1] and cell[1] == "sgd" else {}
+
+    result = sweep(tmp_path, ("objective", "optimizer", "batch_size"), cells, judged, iterates=["polyak"])
+    assert names_of(result)[-1] == "verdicts"
+    assert labels_of(result) == (
+        ["adam", "adam (β₂ one_minus_power exponent 1)", "sgd", "adam, batch_size power (exponent 0.5)"],
+        ["p_high 0.5", "p_high 0.25"],
+    )
+    assert verdicts_of(result) == {
+        "last": [*["does not converge | does not converge"] * 2, "diverges | failed", "does not converge | does not converge"],
+        "polyak": [*["converges | converges"] * 2, "converges | failed", "converges | converges"],
+    }
+
+
+def test_which_sweeps_have_a_table_of_verdicts(tmp_path: Path) -> None:
+    assert names_of(sweep(tmp_path, (NAME,), grid(["adam", "sgd"])))[-1] == "verdicts"
+    for keys, cells in (
+        (BETAS, grid([0.1, 0.2, 0.3], near_one(8))),
+        ((RATE,), grid([0.1, 0.2])),
+        ((NAME, "objective.name"), grid(LONG, LONG)),
+    ):
+        assert "verdicts" not in names_of(sweep(tmp_path, keys, cells))
+    assert "verdicts" not in names_of(sweep(tmp_path, (NAME,), grid(["adam", "sgd"]), hopeless))
+
+
 # Whole figures
 
 
@@ -486,6 +541,7 @@ def hopeless(cell: Cell, row: dict[str, Any]) -> None:
 
 
 LONG = ["an optimizer whose name does not end soon " + "x" * k for k in range(9)]
+PROBLEM = "{name: quadratic, data: {name: two_point, p_high: 0.25}}"
 CASES: dict[str, tuple[Sequence[str], list[Cell], Change]] = {
     "betas": (BETAS, grid(near_one(20), near_one(20)), troubled),
     "irregular": (BETAS, grid([0, 0.1, 0.5, 0.9, 0.99, 0.9999], [0, 0.1, 0.312345, 0.9, 0.95, 0.99, 0.999]), troubled),
@@ -502,6 +558,11 @@ CASES: dict[str, tuple[Sequence[str], list[Cell], Change]] = {
     "panels of lines": ((RATE, NAME, "objective.name"), grid([1, 2, 4], ["adam", "sgd"], LONG), troubled),
     "names": ((NAME,), grid(LONG), troubled),
     "many names": ((NAME, "objective.name"), grid(LONG, LONG), troubled),
+    "strategies": (
+        (NAME, "objective", RATE),
+        [(name, PROBLEM, rate) for name in LONG for rate in ("0.1", "{name: power, value: 0.5}")],
+        troubled,
+    ),
     "one cell": ((NAME,), grid(["adam"]), lambda cell, row: None),
     "hopeless map": ((RATE, BATCH), grid([0.1, 0.2], [1, 2]), hopeless),
     "hopeless line": ((RATE,), grid([0.1, 0.2]), hopeless),

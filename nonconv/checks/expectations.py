@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from nonconv.config.document import KeyPath, dotted
-from nonconv.config.expect import ERROR_SLOPE, FLOORS, RATE, full_name, is_name, label
+from nonconv.config.expect import ERROR_SLOPE, FLOORS, OUTCOMES, RATE, full_name, is_name, label
 from nonconv.config.expression import expression
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, nearest
@@ -393,6 +393,8 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         facts = Facts("within", "within", file=_file_of(entry["quantity"]))
         facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
         known = _reference(entry, seen) if at and seen else None
+        if at and known and entry["quantity"] in OUTCOMES and not result.exact:
+            at = at._replace(se=math.sqrt(max(known[0] * (1.0 - known[0]), 0.0) / int(result.run.summary["paths"])))
         if at is None or known is None:
             missing = "was not measured" if at is None else "its reference is not known here"
             yield Row(f"expect.within[{k}]", expected, missing, "undecided", facts)
@@ -403,6 +405,8 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
 
 def _file_of(quantity: str) -> str:
     """Return the data file that a measured number is read from."""
+    if quantity in OUTCOMES:
+        return "summary.json"
     return "error.csv" if quantity == "mse" else "verdict.json" if quantity in FLOORS else "quantities.csv"
 
 
@@ -412,6 +416,9 @@ def _quantity(entry: Mapping[str, Any], result: Result) -> tuple[str, Measured |
     if kind == "mse":
         xi, step = label(entry["xi"]), _step(entry, result)
         return _error_name(xi, step), _error(result, xi, step)
+    if kind in OUTCOMES:
+        ended = _ended(kind, result)
+        return f"share of paths {kind}", None if ended is None else _share_of_paths(ended, result)
     if kind not in FLOORS:
         return _of_quantity(kind, entry.get("step"), result)
     floors = result.verdict.get("floors", {})
@@ -472,22 +479,39 @@ def standard_errors(distance: float, se: float) -> str:
 
 def _outcomes(wanted: Mapping[str, Any], result: Result) -> Iterator[Row]:
     """Yield a row per outcome: all, none, or a share of the paths."""
-    paths = int(result.run.summary["paths"])
     for name, expected in wanted.items():
-        count = int((result.run.summary["outcomes"] | result.run.summary.get("domain", {}))[name])
-        if isinstance(expected, str):
-            target = paths if expected == "all" else 0
-            met, facts = count == target, Facts("outcomes", "equal", target, count, file="summary.json")
-            row = f"{expected} of the paths {name}", f"{count} of {paths}", _status(met, not met), facts
-        else:
-            at = Measured(count / paths, count / paths, count / paths) if result.exact else Measured(*share(count, paths))
-            row = (
-                f"share of paths {name} {bounds_text(expected)}",
-                f"{count} of {paths}, {measured_text(at)}",
-                decide(expected, at, result.wider),
-                bounds_facts("outcomes", expected, "summary.json").of(at),
-            )
-        yield Row(f"expect.outcomes.{name}", *row)
+        ended = _ended(name, result)
+        yield Row(f"expect.outcomes.{name}", *_outcome(name, expected, ended, result))
+
+
+def _outcome(name: str, expected: Any, ended: int | None, result: Result) -> tuple[str, str, Status, Facts]:
+    """Return the rest of the row of an outcome. ended: how many paths end so; None where a cell of a sweep cannot tell."""
+    paths = int(result.run.summary["paths"])
+    if isinstance(expected, str):
+        target = paths if expected == "all" else 0
+        text, facts = f"{expected} of the paths {name}", Facts("outcomes", "equal", target, ended, file="summary.json")
+        if ended is None:
+            return text, NOT_RECORDED, "undecided", facts
+        return text, f"{ended} of {paths}", _status(ended == target, ended != target), facts
+    text, facts = f"share of paths {name} {bounds_text(expected)}", bounds_facts("outcomes", expected, "summary.json")
+    if ended is None:
+        return text, NOT_RECORDED, "undecided", facts
+    at = _share_of_paths(ended, result)
+    return text, f"{ended} of {paths}, {measured_text(at)}", decide(expected, at, result.wider), facts.of(at)
+
+
+def _ended(name: str, result: Result) -> int | None:
+    """Return how many paths end in a way; None where a cell of a sweep has no such way."""
+    summary = result.run.summary
+    network = summary.get("network") or {}
+    known = summary["outcomes"] | summary.get("domain", {}) | (network.get("spoiled") or {})
+    return int(known[name]) if name in known else None
+
+
+def _share_of_paths(ended: int, result: Result) -> Measured:
+    """Return a share of the paths with its interval; the number itself where nothing is random."""
+    paths = int(result.run.summary["paths"])
+    return Measured(ended / paths, ended / paths, ended / paths, None, 0.0) if result.exact else Measured(*share(ended, paths))
 
 
 EVALUATORS: dict[str, Callable[[Any, Result], Iterable[Row]]] = {

@@ -126,6 +126,36 @@ class OfQuantity(Part):
     check = staticmethod(bounds_in_order)
 
 
+ENDS_OF_DOMAIN = ("at_low", "at_high")
+ENDS_OF_NETWORKS = ("worse", "dead", "idle")
+AllOrNone = Literal["all", "none"]
+
+
+class Outcomes(Part):
+    """How many paths must end how."""
+
+    finite: Annotated[AllOrNone | Share | None, Doc("paths that are none of the others")] = None
+    escaped: Annotated[AllOrNone | Share | None, Doc("paths that end far from their start")] = None
+    caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
+    overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
+    undefined: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation, as 0/0")] = None
+    at_low: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the low end of the domain")] = None
+    at_high: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the high end of the domain")] = None
+    worse: Annotated[
+        AllOrNone | Share | None, Doc("networks: paths that end with a risk above that of their start, or none")
+    ] = None
+    dead: Annotated[
+        AllOrNone | Share | None, Doc("networks: paths with a layer whose units all react to no held-out example")
+    ] = None
+    idle: Annotated[AllOrNone | Share | None, Doc("networks: paths with a unit that reacts to no held-out example")] = None
+    check = staticmethod(not_empty)
+
+
+OUTCOMES = tuple(Outcomes.__annotations__)
+"""How paths may end: `within` may be about their share."""
+OF_OUTCOMES = ("outcome", "outcomes", ("xi", "iterate", "step"))
+
+
 def is_name(of: str | float) -> bool:
     """Whether a known number is written as one, or named: `theory` or a prediction. Any other text is an expression."""
     return not isinstance(of, str) or of.isidentifier()
@@ -144,7 +174,9 @@ class Within(Part):
     """A measured number against one that is known: met or refuted, nothing in bounds_in_order."""
 
     quantity: Annotated[
-        str, Words(f"mse, {', '.join(FLOORS)}, or {A_QUANTITY}"), Doc("E|theta_n - xi|^2, a floor, or a quantity")
+        str,
+        Words(f"mse, {', '.join(FLOORS)}, a key of outcomes, or {A_QUANTITY}"),
+        Doc("E|theta_n - xi|^2, a floor, the share of paths with an outcome, or a quantity"),
     ] = "mse"
     xi: Annotated[Any, ONE_XI, Doc("quantity mse: which of the candidates for a limit")] = None
     iterate: OfIterate = None
@@ -161,34 +193,19 @@ class Within(Part):
         """Complain where a floor is given a xi or a step, which it does not have, the error has no xi, or the text is none."""
         messages = [] if is_name(values.of) else _expression_complaints("of", values.of)
         if values.quantity == "mse":
-            return (
-                messages if "xi" in values.model_fields_set else [*messages, Complaint("xi", "missing; mse needs it", ONE_XI)]
-            )
-        floor = values.quantity in FLOORS
-        what, has_not = ("floor", ("xi", "step")) if floor else ("quantity", ("xi",))
+            missing_xi = "xi" not in values.model_fields_set
+            return [*messages, Complaint("xi", "missing; mse needs it", ONE_XI)] if missing_xi else messages
+        kinds = {**dict.fromkeys(FLOORS, ("floor", "floors", ("xi", "step"))), **dict.fromkeys(OUTCOMES, OF_OUTCOMES)}
+        what, several, has_not = kinds.get(values.quantity, ("quantity", "quantities", ("xi",)))
         foreign = [name for name in has_not if name in values.model_fields_set]
         messages += [Complaint(name, f"the {what} {values.quantity} has no {name}; leave it out") for name in foreign]
+        if values.quantity in OUTCOMES:
+            wrong = is_name(values.of) if isinstance(values.of, str) else not 0 <= values.of <= 1
+            got = values.of if isinstance(values.of, str) else f"{values.of:g}"
+            return [*messages, Complaint("of", *must_be("a share from 0 to 1", got))] if wrong else messages
         if values.of == "theory":
-            others = "floors" if floor else "quantities"
-            messages.append(Complaint("of", f"theory.csv has no {others}", "the name of a prediction, or a number"))
+            messages.append(Complaint("of", f"theory.csv has no {several}", "the name of a prediction, or a number"))
         return messages
-
-
-ENDS_OF_DOMAIN = ("at_low", "at_high")
-AllOrNone = Literal["all", "none"]
-
-
-class Outcomes(Part):
-    """How many paths must end how."""
-
-    finite: Annotated[AllOrNone | Share | None, Doc("paths that are none of the others")] = None
-    escaped: Annotated[AllOrNone | Share | None, Doc("paths that end far from their start")] = None
-    caught: Annotated[AllOrNone | Share | None, Doc("objective toint: paths that do not keep pace with the orbit")] = None
-    overflow: Annotated[AllOrNone | Share | None, Doc("paths that leave the finite numbers")] = None
-    undefined: Annotated[AllOrNone | Share | None, Doc("paths that end in an undefined operation, as 0/0")] = None
-    at_low: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the low end of the domain")] = None
-    at_high: Annotated[AllOrNone | Share | None, Doc("paths that end with a coordinate at the high end of the domain")] = None
-    check = staticmethod(not_empty)
 
 
 class OfRun(Part):
@@ -351,6 +368,7 @@ class Recorded(NamedTuple):
     """What a run records: the labels of its xi, the recorded steps, the names of its quantities and of those with finals.
 
     iterates: their names, the last one first. of_averages: the quantities that averages have too. domain: whether there is one.
+    networks: whether paths are networks with held-out examples. units: whether these have hidden units that may be idle.
     """
 
     labels: Sequence[str]
@@ -360,6 +378,16 @@ class Recorded(NamedTuple):
     iterates: Sequence[str] = ("last",)
     of_averages: Sequence[str] = ()
     domain: bool = False
+    networks: bool = False
+    units: bool = False
+
+    def lacks(self, outcome: str) -> str:
+        """Say what the config does not have that an outcome is about; empty where it has it."""
+        if outcome in ENDS_OF_DOMAIN and not self.domain:
+            return "the ends of a domain"
+        if outcome in ENDS_OF_NETWORKS and not self.networks:
+            return "networks with held-out examples"
+        return "hidden units" if outcome in ENDS_OF_NETWORKS[1:] and not self.units else ""
 
 
 def full_name(name: str, known: Sequence[str]) -> str | None:
@@ -413,11 +441,9 @@ def _find_unrecorded_of_run(expect: Any, path: KeyPath, recorded: Recorded) -> I
             yield from _find_unknown_iterate(entry, (*path, name, k), recorded.iterates)
             yield from _find_unrecorded(entry, (*path, name, k), recorded.labels, recorded.steps)
     yield from _find_unknown_quantities(expect, path, recorded)
-    for name in () if recorded.domain or not expect.outcomes else ENDS_OF_DOMAIN:
-        if getattr(expect.outcomes, name) is not None:
-            yield _Wrong(
-                (*path, "outcomes", name), "is about the ends of a domain, which the config does not have", of_key=True
-            )
+    for name in OUTCOMES if expect.outcomes else ():
+        if getattr(expect.outcomes, name) is not None and (missing := recorded.lacks(name)):
+            yield _Wrong((*path, "outcomes", name), f"is about {missing}, which the config does not have", of_key=True)
 
 
 def _find_unknown_iterates(expect: Any, path: KeyPath, known: Sequence[str]) -> Iterator[_Wrong]:
@@ -458,7 +484,11 @@ def _find_unknown_quantities(expect: Any, path: KeyPath, recorded: Recorded) -> 
     others = ("mse", *FLOORS)
     for k, entry in enumerate(expect.within or ()):
         own = known if entry.iterate in (None, recorded.iterates[0]) else recorded.of_averages
-        if entry.quantity not in others and full_name(entry.quantity, own) is None:
+        if entry.quantity in OUTCOMES:
+            if missing := recorded.lacks(entry.quantity):
+                message = f"{entry.quantity} is about {missing}, which the config does not have"
+                yield _Wrong((*path, "within", k, "quantity"), message)
+        elif entry.quantity not in others and full_name(entry.quantity, own) is None:
             yield from _unknown_quantity(entry.quantity, (*path, "within", k, "quantity"), (*others, *own))
     for name in expect.rate or ():
         if f"{RATE}: {name}" not in known:

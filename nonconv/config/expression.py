@@ -38,7 +38,9 @@ COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-ALLOWED = f"config keys, numbers, texts in quotes, + - * / **, == != < <= > >=, and, or, not, {', '.join(ARGUMENTS)}"
+ALLOWED = (
+    f"config keys, numbers, texts in quotes, lists of these, + - * / **, == != < <= > >=, and, or, not, {', '.join(ARGUMENTS)}"
+)
 
 
 class Arithmetic(NamedTuple):
@@ -134,8 +136,8 @@ class _Evaluation:
     def value(self, node: ast.expr) -> Any:
         """Return the value of a node. Raises what `Expression.value` catches."""
         match node:
-            case ast.Constant():
-                return node.value
+            case ast.Constant() | ast.List():
+                return ast.literal_eval(node)
             case ast.Name() | ast.Attribute():
                 return self._look_up(key_of(node))
             case ast.BoolOp():
@@ -166,7 +168,8 @@ class _Evaluation:
         found: Any = self.names
         for part in key.split("."):
             found = found[part]
-        return found
+        # Lists of a config are tuples once it is read, and [2] in an expression is to be equal to both.
+        return list(found) if isinstance(found, tuple) else found
 
     def _decide(self, wanted: bool, nodes: list[ast.expr]) -> Any:
         """Evaluate `or` (wanted: True) or `and` (wanted: False) as Python does.
@@ -219,6 +222,8 @@ def _collect_keys(text: str, node: ast.AST, keys: dict[str, None], depth: int = 
     if isinstance(node, ast.Call) and key_of(node.func) and not node.keywords:
         _check_call(key_of(node.func), len(node.args))
         parts = list(node.args)
+    elif isinstance(node, ast.List) and all(map(_is_constant, node.elts)):
+        return
     elif not isinstance(node, ALLOWED_NODES) and not _is_constant(node):
         raise ValueError(f"{kind_of(ast.get_source_segment(text, node) or text)} is not understood")
     for part in parts:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nonconv.components.definitions import Chosen, Configured, Distribution
+from nonconv.components.definitions import Chosen, Configured, Coupled, Distribution
 from nonconv.components.quantity import Asked
 from nonconv.config.document import Document
 from nonconv.config.expect import Recorded, find_unrecorded
@@ -170,7 +170,12 @@ def _check_expectations(
     """Complain of expectations about what the run does not record."""
     if config.model.expect is not None:
         names, means, averaged = quantities.names(asked, xi), quantities.means(asked), quantities.names_of_averages(asked, xi)
-        recorded = Recorded([x.label for x in xi], record.tolist(), names, means, iterates, averaged, has_domain)
+        learning, component = config.learning, config.objective.component
+        networks = learning is not None and learning.held_out[0].shape[1] > 0
+        layers = 0 if learning is None else sum(group.fan_in > 0 for group in learning.groups)
+        units = isinstance(component, Coupled) and component.idle is not None and layers > 1
+        labels = [x.label for x in xi]
+        recorded = Recorded(labels, record.tolist(), names, means, iterates, averaged, has_domain, networks, units)
         config.problems += find_unrecorded(config.document, config.model.expect, recorded, config.model.sweep is not None)
 
 

@@ -15,6 +15,7 @@ from nonconv.readback import read_object
 from nonconv.report.figures.at_once import describe
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import (
+    DECIDED,
     MOST_CHANGES,
     MOST_PANELS,
     Quantity,
@@ -141,8 +142,9 @@ def sweep_makers(result: SweepResult) -> dict[str, Maker]:
 def sweep_figures(result: SweepResult) -> list[SweepFigure]:
     """List the figures of a sweep: maps and lines over its numeric keys; dots where these would show single cells."""
     if result.base is not None:
-        return _dots(result)
-    return [*_maps(result), *_lines(result)] or _dots(result)
+        return [*_dots(result), *_verdicts(result)]
+    maps = _maps(result)
+    return [*([*maps, *_lines(result)] or _dots(result)), *([] if maps else _verdicts(result))]
 
 
 def _maps(result: SweepResult) -> list[SweepFigure]:
@@ -194,6 +196,13 @@ def _is_filled(result: SweepResult, keys: tuple[str, str]) -> bool:
     places = ([len(set(result.texts(key)[mask])) for key in keys] for _, mask in view(result, keys).panels)
     masks = (mask for _, mask in view(result, keys).panels)
     return any(mask.sum() >= max(0.2 * x * y, 3) for (x, y), mask in zip(places, masks, strict=True))
+
+
+def _verdicts(result: SweepResult) -> list[SweepFigure]:
+    """List the table of verdicts, where names are swept and the cells are few enough to be read one by one."""
+    decided = any(result.verdict(answer).any() for answer in DECIDED)
+    shown = bool(result.names) and 1 < result.cells <= MOST_CHANGES and decided
+    return [SweepFigure("verdicts", "verdict_table.verdict_table", ())] if shown else []
 
 
 def _dots(result: SweepResult) -> list[SweepFigure]:
