@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nonconv.experiment.cell import Cell
+from nonconv.experiment.quantities import titles
 from nonconv.numerics.arithmetic import Array
 from nonconv.results.csv_text import INFINITE, as_csv, number, status
 from nonconv.results.iterates import of_iterate
@@ -93,7 +94,7 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
             "quantity": row.name,
             "name": asked.quantity.name,
             "kind": asked.quantity.kind,
-            "title": asked.quantity.title(asked.parameters),
+            "title": titles([asked])[row.name],
             "xi": asked.xi,
             "step": row.step,
             "value": number(row.value),
