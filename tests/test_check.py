@@ -206,6 +206,11 @@ def test_violations_of_the_bound() -> None:
         ({"xi": "minimizer", "of": "theory", "step": 1}, "1 vs 1: 0 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": "theory"}, "2 vs 2: 8.9e-16 apart, without standard error", "met"),
         ({"xi": [1, 0], "of": 2.1}, "2: 0.1 apart, without standard error", "refuted"),
+        ({"xi": [1, 0], "of": 2.1, "relative": 0.05}, "2: 0.1 apart, without standard error", "met"),
+        ({"xi": [1, 0], "of": 2.1, "relative": 0.04}, "2: 0.1 apart, without standard error", "refuted"),
+        ({"xi": "minimizer", "of": 0.03, "relative": 0.21}, "0.02: 10 standard errors apart", "met"),
+        ({"xi": "minimizer", "of": 0.03, "relative": 0.19}, "0.02: 10 standard errors apart", "refuted"),
+        ({"xi": 0.5, "of": 0.25, "relative": 0.5}, "0.25, no standard error", "undecided"),
         ({"xi": "minimizer", "of": "plateau"}, "0.02 vs 0.021: 1 standard error apart", "met"),
         ({"xi": "minimizer", "of": "sampled"}, "0.02 vs 0.024: 1.8 standard errors apart", "met"),
         ({"xi": "minimizer", "of": 0.03}, "0.02: 10 standard errors apart", "refuted"),
@@ -238,6 +243,9 @@ def test_what_within_compares() -> None:
     assert row(within=[entry]).expected == "E|Θ − minimizer|² at step 100 within 4 standard errors of theory"
     floor = {"quantity": "twin", "of": 0.1, "standard_errors": 2.5}
     assert row(within=[floor]).expected == "floor twin within 2.5 standard errors of 0.1"
+    rounded = row(within=[floor | {"relative": 0.001}])
+    assert rounded.expected == "floor twin within 2.5 standard errors and 0.1 % of 0.1"
+    assert rounded.facts.more == {"standard_errors": 2.5, "relative": 0.001}
     share = {"quantity": "escaped", "of": 0.5, "standard_errors": 4.0}
     assert row(within=[share]).expected == "share of paths escaped within 4 standard errors of 0.5"
     (missing,) = evaluate({"within": [floor]}, result(verdict=VERDICT | {"floors": {}}))

@@ -122,6 +122,7 @@ EXAMPLES: dict[tuple[str, str], list[Any]] = {
     ("learning_rate", "piecewise"): [{"values": (1.0, 0.5, 0.25), "until": (10, 20)}, {"values": (0.5,), "until": ()}],
     ("decay", "piecewise"): [{"values": (0.5, 0.9), "until": (20,)}],
     ("quantity", "quantile"): [{"level": 0.25}],
+    ("quantity", "violations"): [{"of": "regret", "bound": "2 * sqrt(n)"}, {"of": "error", "bound": "1", "side": "lower"}],
     ("quantity", "first_passage"): [{"level": 0.1}, {"level": 2.0, "of": "excess_risk"}],
     ("learning_rate", "formula"): [
         {"value": "a / sqrt(n + 10)", "constants": Constants(a=0.1)},

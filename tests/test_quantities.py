@@ -460,6 +460,88 @@ def test_regret_of_reddi_kale_and_kumar(tmp_path: Path) -> None:
     assert found["amsgrad"] < 0.3
 
 
+@pytest.mark.usefixtures("reference")
+def test_violations_are_those_of_every_path_at_every_recorded_step(tmp_path: Path) -> None:
+    """Of SGD without noise, theta_n = 2^-n: bounds that are kept, met with equality, and crossed between two steps; by hand."""
+    common = {"objective": STILL, "learning_rate": 0.5, "start": 1.0, "steps": 20, "paths": 3, "xi": ["minimizer"]}
+    every = {"points": 20, "spacing": "linear"}
+    bounds = {
+        "kept": ("excess_risk", "1 / n", "upper"),
+        "equal": ("error", "2**(-n)", "upper"),
+        "equal from below": ("error", "2**(-n)", "lower"),
+        "crossed": ("error", "c**n", "upper"),
+        "left once": ("error", "where(n == 5, 0, 1)", "upper"),
+        "too high": ("gradient_norm", "4**(-n) * 1.001", "lower"),
+        "no number": ("error", "log(n - 3)", "lower"),
+    }
+    asked = [
+        {"name": "violations", "of": of, "bound": bound, "side": side, "label": name}
+        | ({"constants": {"c": 0.4}} if "c*" in bound else {})
+        for name, (of, bound, side) in bounds.items()
+    ]
+    run = run_of(tmp_path, **common, record=every, quantities=asked)
+    counts = {name: run.quantities[f"violations: {name}"].value.tolist() for name in bounds}
+    assert counts == {
+        "kept": [0] * 20,
+        "equal": [0] * 20,
+        "equal from below": [0] * 20,
+        "crossed": [3] * 20,
+        "left once": [0] * 4 + [3] * 16,
+        "too high": [3] * 20,
+        "no number": [3] * 20,
+    }
+    np.testing.assert_allclose(run.quantities["largest: kept"].value, 0.5 * 0.25 ** np.arange(1, 21), rtol=1e-12)
+    np.testing.assert_allclose(run.quantities["bound: crossed"].value, 0.4 ** np.arange(1, 21), rtol=1e-12)
+    assert last(run, "violations: left once")["note"] == "violated by 3 of 3 paths at 20 recorded steps, first at step 5"
+    assert last(run, "violations: kept")["note"] == "kept by 3 paths at 20 recorded steps"
+    expect = {
+        "quantity": [
+            {"name": "violations: kept", "below": 0},
+            {"name": "violations: left once", "step": 4, "below": 0},
+            {"name": "violations: left once", "below": 0},
+            {"name": "violations: kept", "above": 1},
+        ]
+    }
+    statuses = [row.status for row in evaluate(expect, read_result(run.folder, exact=False))]
+    assert statuses == ["met", "met", "refuted", "refuted"]
+
+
+@pytest.mark.usefixtures("reference")
+def test_amsgrad_keeps_its_regret_bound_and_adam_does_not(tmp_path: Path) -> None:
+    """The bound that docs/theory.md derives, on random slopes; controls: a tenth of it, and Adam on slopes 3, -1, -1."""
+    bound = "G*sqrt(n)*D**2/(2*r) + r*G*(1 + b)/(1 - b)*(sqrt(n) - 1/2)/sqrt(1 - d) + G*D*b/(1 - b)"
+    constants = {"G": 3.0, "D": 2.0, "r": 0.5, "b": 0.1, "d": 0.1}
+    common = {
+        "objective": {"name": "linear", "data": {"name": "sequence", "values": [3, -1, -1], "order": "cyclic"}},
+        "domain": [-1, 1],
+        "start": 1,
+        "learning_rate": {"name": "power", "value": 0.5, "exponent": 0.5},
+        "paths": 1,
+        "steps": 1200,
+        "quantities": [
+            {"name": "violations", "of": "regret", "bound": bound, "constants": constants},
+            {"name": "violations", "of": "regret", "bound": f"({bound})/10", "constants": constants, "label": "a tenth"},
+        ],
+    }
+    found = {}
+    for rule in ("amsgrad", "adam"):
+        optimizer = {"name": rule, "beta1": 0.1, "beta2": 0.1, "eps": 0.0, "bias_correction": False}
+        run = run_of(tmp_path / rule, **common, optimizer=optimizer)
+        found[rule] = [last(run, f"violations: {name}")["value"] for name in ("regret", "a tenth")]
+    assert found == {"amsgrad": [0.0, 1.0], "adam": [1.0, 1.0]}
+
+
+@pytest.mark.usefixtures("reference")
+def test_paths_that_are_no_numbers_violate_bounds(tmp_path: Path) -> None:
+    """Every path of a diverging run ends beyond any bound, above as below."""
+    bounds = [
+        {"name": "violations", "of": "error", "bound": "1e300", "side": side, "label": side} for side in ("upper", "lower")
+    ]
+    run = run_of(tmp_path, learning_rate=1e6, steps=200, paths=4, quantities=bounds)
+    assert last(run, "violations: upper")["value"] == 4.0
+    assert run.quantities["violations: lower"].value[0] == 4.0
+
+
 def test_a_minimum_without_end_is_infinite() -> None:
     """Of theta itself; within a domain it is at its end, and a kinked one is found to 1e-12."""
     low, high = np.array([-1.0, -1.0]), np.array([1.0, 2.0])
@@ -483,6 +565,7 @@ EVERY: list[Any] = [
     {"name": "first_passage", "level": 0.1, "of": "excess_risk"},
     {"name": "law", "steps": [10, 60]},
     "mean",
+    {"name": "violations", "of": "regret", "bound": "a + 4 * sqrt(n)", "constants": {"a": 0.5}},
 ]
 
 
@@ -614,6 +697,14 @@ def test_tables_of_quantities(tmp_path: Path) -> None:
             {"name": "first_passage", "level": 1.0, "of": "excess_risk", "xi": "minimizer"},
             "excess risk has no xi",
         ),
+        ({"name": "violations", "of": "regret"}, "quantities[0].bound: missing; violations needs it"),
+        ({"name": "violations", "of": "loss", "bound": "n"}, "quantities[0].of: must be one of regret"),
+        ({"name": "violations", "of": "error", "bound": "sqrt(m)"}, "quantities[0].bound: "),
+        ({"name": "violations", "of": "regret", "bound": "n", "xi": "minimizer"}, "regret has no xi; leave it out"),
+        (
+            [{"name": "violations", "of": "regret", "bound": bound} for bound in ("n", "2*n")],
+            "quantities[1]: duplicate quantity violations: regret; first given as quantities[0]",
+        ),
         ({"name": "law", "steps": [59]}, "quantities[0].steps[0]: step 59 is not recorded"),
         ({"name": "law", "coordinate": 2}, "quantities[0].coordinate: must be a coordinate from 1 to 1, got 2"),
         (["rate", "rate"], "quantities[1]: duplicate quantity rate: minimizer; first given as quantities[0]"),
@@ -663,6 +754,26 @@ def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: P
     one, same = (cell_of(tmp_path / name, quantities=asked) for name, asked in (("c", "rate"), ("d", [{"name": "rate"}])))
     assert plain.identity == none.identity != one.identity == same.identity
     assert "quantities" not in plain.portable
+
+
+@pytest.mark.usefixtures("reference")
+def test_sweeps_have_those_of_averages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the iterate: values as in the cells, differences, and an order of the mean of the average."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
+    config = SGD | {"xi": ["minimizer"], "paths": 64, "quantities": ["mean", "rate"], "iterates": ["last", "polyak"]}
+    order = {"of": "mean", "iterate": "polyak", "against": "start", "above": 0.5, "below": 1.5}
+    config |= {"objective": HALF | {"data": {"name": "uniform", "low": 2, "high": 4}}, "learning_rate": 0.001}
+    path = written(tmp_path, config | {"sweep": {"start": [2.0, 4.0]}, "expect": {"order": order}})
+    good("check", path, "--out", tmp_path / "out", "-q")
+    (folder,) = [file.parent for file in tmp_path.glob("out/*/sweep.csv")]
+    with (folder / "sweep.csv").open() as file:
+        first, second = csv.DictReader(file)
+    runs = [read_run(folder / "cells" / row["cell"]) for row in (first, second)]
+    values = [run.courses["polyak", "mean"].value[-1] for run in runs]
+    assert [float(row["mean polyak"]) for row in (first, second)] == values
+    assert float(second["difference_mean polyak"]) == pytest.approx(values[1] - values[0])
+    assert float(first["mean polyak"]) != float(first["mean"])
+    assert "rate: minimizer polyak" in first
 
 
 @pytest.mark.usefixtures("reference")

@@ -387,11 +387,9 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         seen = result.seen_by(entry.get("iterate", LAST))
         name, at = _quantity(entry, seen or result)
         at = at if seen else None
-        expected = (
-            f"{_whose(entry)}{name} within {entry['standard_errors']:g} standard errors of {_reference_text(entry['of'])}"
-        )
+        expected = f"{_whose(entry)}{name} within {_room_text(entry)} of {_reference_text(entry['of'])}"
         facts = Facts("within", "within", file=_file_of(entry["quantity"]))
-        facts = facts._replace(more={"standard_errors": entry["standard_errors"]})
+        facts = facts._replace(more={name: entry[name] for name in ROOM if name in entry})
         known = _reference(entry, seen) if at and seen else None
         if at and known and entry["quantity"] in OUTCOMES and not result.exact:
             at = at._replace(se=math.sqrt(max(known[0] * (1.0 - known[0]), 0.0) / int(result.run.summary["paths"])))
@@ -401,6 +399,16 @@ def _within(wanted: list[dict[str, Any]], result: Result) -> Iterator[Row]:
         else:
             facts = facts.of(at)._replace(bound=known[0])
             yield Row(f"expect.within[{k}]", expected, *compare_with_known(at, entry, *known), facts)
+
+
+ROOM = ("standard_errors", "relative")
+"""What says how far a measured number may be from a known one."""
+
+
+def _room_text(entry: Mapping[str, Any]) -> str:
+    """Write how far a number may be from a known one: `4 standard errors`, `4 standard errors and 0.1 %`."""
+    more = f" and {100.0 * entry['relative']:.4g} %" if entry.get("relative") else ""
+    return f"{entry['standard_errors']:g} standard errors{more}"
 
 
 def _file_of(quantity: str) -> str:
@@ -465,7 +473,7 @@ def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, kno
         return f"{at.value:.4g}, no standard error", "undecided"
     # Equal infinities have no difference.
     distance = 0.0 if at.value == known else abs(at.value - known)
-    met = distance <= entry["standard_errors"] * se + ROUNDING_TOLERANCE * abs(known)
+    met = distance <= entry["standard_errors"] * se + (entry.get("relative") or ROUNDING_TOLERANCE) * abs(known)
     beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
     apart = f"{standard_errors(distance, se)} apart" if se > 0 else f"{distance:.2g} apart, without standard error"
     return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"

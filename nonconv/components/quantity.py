@@ -17,7 +17,7 @@ from nonconv.numerics.arithmetic import Array
 Steps = NDArray[np.int64]
 Need = Literal["minimizer", "mean gradient", "losses"]
 """What of an experiment a quantity rests on: F*, the gradient of F, or the losses of the samples that were drawn."""
-Kind = Literal["mean", "signed mean", "quantile", "rate", "passage", "law"]
+Kind = Literal["mean", "signed mean", "quantile", "rate", "passage", "law", "bound"]
 """How numbers of paths become a value: statistics.quantities has a function for each."""
 LAST = "last"
 """The iterate after the step: the first of a run's iterates."""

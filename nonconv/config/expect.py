@@ -45,7 +45,9 @@ ONE_XI = Words("one of the config's xi")
 A_QUANTITY = "a quantity of quantities.csv"
 ALWAYS_MEASURED = ("q50", "q90", "q99")
 """The quantiles of the distance to each xi that every run has."""
-RATE, PASSAGE = "rate", "first_passage"
+RATE = "rate"
+SEVERAL_OF_A_XI = ("first_passage", "violations", "bound", "largest", "least")
+"""How the names of quantities begin of which there may be several for one xi."""
 Above = Annotated[float | None, Doc("met where the whole interval is at least this, refuted where it is less")]
 Below = Annotated[float | None, Doc("met where the whole interval is at most this, refuted where it is more")]
 OfIterate = Annotated[str | None, Len(1), Words("one of the config's iterates"), Doc("of which iterate; last if left out")]
@@ -187,6 +189,11 @@ class Within(Part):
         Doc("theory.csv, predictions.json, a number, or one that follows from the config, as 1/900 or learning_rate.value/2"),
     ]
     standard_errors: Annotated[float, Interval(gt=0), Doc("how many of them the two may be apart")] = 4.0
+    relative: Annotated[
+        float | None,
+        Interval(gt=0, lt=1),
+        Doc("how far they may be apart besides, relative to what is known, as where that is rounded"),
+    ] = None
 
     @staticmethod
     def check(values: Any) -> list[Complaint]:
@@ -393,12 +400,12 @@ class Recorded(NamedTuple):
 def full_name(name: str, known: Sequence[str]) -> str | None:
     """Return the known quantity that a name means: itself, or without a xi that for the first xi; None if there is none.
 
-    First passages are of several levels, so a name that may be that of several means none.
+    First passages are of several levels, and bounds of several quantities: a name that may be that of several means none.
     """
     if name in known:
         return name
     found = [each for each in known if each.partition(": ")[0] == name]
-    return found[0] if found and (len(found) == 1 or not name.startswith(PASSAGE)) else None
+    return found[0] if found and (len(found) == 1 or not name.startswith(SEVERAL_OF_A_XI)) else None
 
 
 def find_unrecorded(document: Document, expect: Any, recorded: Recorded, swept: bool) -> list[Problem]:

@@ -12,6 +12,7 @@ from nonconv.datasets.table import CSV, DIABETES, DIGITS, Table, split
 from nonconv.numerics.arithmetic import Array
 from nonconv.objectives.formula import FORMULA
 from nonconv.objectives.joint_formula import JOINT_FORMULA
+from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.schedules.decay import FORMULA as OF_DECAYS
 from nonconv.schedules.decay import PIECEWISE
 from nonconv.schedules.formula import FORMULA as STEPS
@@ -53,6 +54,13 @@ OFFERED: dict[Component, list[dict[str, Any]]] = {
         {"value": "1 - a / n", "constants": {"a": 0.9}},
         {"value": "0.5 + 0.4 * sin(n)", "limits": [0.1, 0.9]},
         {"value": "0.9 / sqrt(n)"},
+    ],
+    VIOLATIONS: [
+        {"of": "regret", "bound": "G * sqrt(n) + 1", "constants": {"G": 2.0}},
+        {"of": "average_regret", "bound": "1 / 3", "side": "lower"},
+        {"of": "excess_risk", "bound": "1 / n", "label": "a theorem"},
+        {"of": "gradient_norm", "bound": "where(n < 5, 10, 4)"},
+        {"of": "error", "bound": "2"},
     ],
     PIECEWISE: [{"values": [0.5, 0.9], "until": [20]}, {"values": [0.99, 0.0, 0.7], "until": [3, 9]}],
     DISCRETE: [{"values": [0.1, 1.0, -2.0], "probabilities": [0.25, 0.25, 0.5]}],

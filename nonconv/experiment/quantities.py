@@ -13,6 +13,7 @@ from nonconv.config.spec import parameters_from
 from nonconv.experiment.cell import Xi
 from nonconv.faults.problems import kind_of, must_be, nearest
 from nonconv.numerics.arithmetic import Array
+from nonconv.quantities import bounds
 
 PASSAGE_ROWS = ("share", "censored", "median")
 """What rows of a first passage are about: the share that has passed, the censored share, the median step."""
@@ -145,6 +146,11 @@ def row_names(asked: Asked) -> list[str]:
     if kind == "passage":
         about = asked.label.partition(": ")[2]
         return [f"{asked.quantity.name}_{part}: {about}" for part in PASSAGE_ROWS]
+    if kind == "bound":
+        about = asked.label.partition(": ")[2]
+        return [
+            f"{row}: {about}" for row in ("violations", "bound", "largest" if asked.parameters.side == "upper" else "least")
+        ]
     return [] if kind == "law" else [asked.label]
 
 
@@ -157,9 +163,18 @@ def titles(asked: Sequence[Asked]) -> dict[str, str]:
     """Return the name of each number that a run ends with, with what axes call it."""
     found: dict[str, str] = {}
     for one in asked:
-        title = one.quantity.title(one.parameters).replace("ξ", one.xi or "ξ")
-        found |= {name: PASSAGE_TITLES.get(name.partition(": ")[0], title) for name in row_names(one)}
+        found |= {name: title.replace("ξ", one.xi or "ξ") for name, title in _titles_of(one).items()}
     return found
+
+
+def _titles_of(asked: Asked) -> dict[str, str]:
+    """Return what axes call each row of a quantity, by name."""
+    title, names_of_rows = asked.quantity.title(asked.parameters), row_names(asked)
+    if asked.quantity.kind == "bound":
+        what, side = bounds.NAMES[asked.parameters.of], asked.parameters.side
+        extreme = names_of_rows[-1].partition(": ")[0]
+        return dict(zip(names_of_rows, (title, f"{side} bound of {what}", f"{extreme} of {what}"), strict=True))
+    return {name: PASSAGE_TITLES.get(name.partition(": ")[0], title) for name in names_of_rows}
 
 
 def exact_examples(component: Coupled, h: Any, known: Known) -> tuple[Array, Array] | None:

@@ -4,6 +4,7 @@
 """
 
 from nonconv.components.registry import Registry
+from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.quantities.distances import QUANTILE, RATE, SPAN_MAXIMUM
 from nonconv.quantities.laws import LAW
 from nonconv.quantities.means import MEAN
@@ -23,5 +24,6 @@ QUANTITIES = Registry(
     SPAN_MAXIMUM,
     RATE,
     FIRST_PASSAGE,
+    VIOLATIONS,
     LAW,
 )

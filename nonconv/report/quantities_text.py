@@ -40,6 +40,8 @@ def _sentence(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         return _passage(row, about, next(one for one in rows if one["quantity"] == f"{CENSORED}: {about}"))
     if kind == "rate":
         return _rate(row)
+    if row["kind"] == "bound":
+        return f"Bound of {about}: {row['note']}." if kind == "violations" else ""
     why = f"; {row['reason']}" if row["reason"] else ""
     return f"{name_of(row)}: {value_text(row)} at step {row['step']}{why}."
 

@@ -29,7 +29,8 @@ MOST_CHANGES = 40
 """A design with more cells than this is not shown cell by cell."""
 LEFT_OUT = "last"
 """The ξ whose final error is 0 by definition, of which nothing is shown."""
-CENSORED = "first_passage_censored"
+TOLD_BY_OTHERS = ("first_passage_censored: ", "bound: ")
+"""How the names of quantities begin that say nothing new: 1 minus another, and what a count is about."""
 LONGEST_PART = 40
 """Characters of the name of a key or a ξ in the name of a file, which has at most three of them."""
 LONGEST_NUMBER = 8
@@ -89,9 +90,9 @@ class SweepResult:
     def quantities(self) -> dict[str, str]:
         """What cells end with of the quantities that the config asks for: by name, with what axes call it.
 
-        Not the share that is censored, which is 1 minus the one that has passed.
+        Not the share that is censored, which is 1 minus the one that has passed, nor bounds, which the config has.
         """
-        return {name: title for name, title in self.about.get("quantities", {}).items() if not name.startswith(CENSORED)}
+        return {name: title for name, title in self.about.get("quantities", {}).items() if not name.startswith(TOLD_BY_OTHERS)}
 
     @property
     def judged(self) -> bool:

@@ -1,21 +1,17 @@
 """A function of the step that a config writes out: of learning rates, batch sizes, and whatever else depends on the step."""
 
-from collections.abc import Callable
-from functools import cache
 from typing import Annotated, NamedTuple
 
-import numpy as np
 from annotated_types import Len
 from typing_extensions import Doc
 
 from nonconv.components.definitions import Complaint, Limits, Schedule, Written
 from nonconv.components.parameters import Words
 from nonconv.formulas.limits import Bounds, bounds, is_summable, range_from
-from nonconv.formulas.modules import OF_STEPS, field, module_of
+from nonconv.formulas.of_steps import VARIABLES, values_at
 from nonconv.formulas.reading import Call, Node, read_formula
 from nonconv.numerics.arithmetic import Array
 
-VARIABLES = ("n",)
 CLOSE = 1e-9
 """Relative distance at which limits are the same."""
 
@@ -58,12 +54,7 @@ def check(h: Formula) -> list[Complaint]:
 
 def value(h: Formula, n: Array) -> Array:
     """Return the formula at steps n (steps,), whatever it is there; nan and infinities among it."""
-    function, constants = _function(h.value, tuple(h.constants))
-    # NumPy's floats: of Python's, a division by 0 is an exception.
-    numbers = {field(name): np.float64(number) for name, number in h.constants.items()}
-    given = constants(**numbers) if numbers else constants(0.0)
-    with np.errstate(all="ignore"):
-        return np.array(np.broadcast_to(np.asarray(function(given, n), dtype=np.float64), n.shape))
+    return values_at(h.value, h.constants, n)
 
 
 def limits(h: Formula) -> Limits:
@@ -90,13 +81,6 @@ def lacks_little(h: Formula) -> bool:
 def reach(h: Formula, first: float) -> Bounds:
     """Return numbers between which the formula is at every step from `first` on; infinite where none are found."""
     return range_from(_tree(h), _constants(h), first)
-
-
-@cache
-def _function(text: str, names: tuple[str, ...]) -> tuple[Callable[..., Array], type]:
-    """Return the function of a formula, and the class of its constants."""
-    module = module_of(names, {"value": (VARIABLES, read_formula(text, VARIABLES, names).tree)}, OF_STEPS)
-    return module.value, module.Constants
 
 
 def _tree(h: Formula) -> Node:

@@ -11,11 +11,13 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.quantities import row_names
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
+from nonconv.quantities import bounds
 from nonconv.statistics import regrets, survival
 from nonconv.statistics.intervals import Intervals, quantity_intervals, signed_intervals, why_infinite
 from nonconv.statistics.quantiles import quantiles
 from nonconv.statistics.rates import rate
 from nonconv.statistics.tally import Tally
+from nonconv.system.words import count
 from nonconv.theory import risk
 from nonconv.theory.moments import finite_moments, infinite_errors, power_is_infinite
 
@@ -155,6 +157,36 @@ def _passages(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]
     yield Value(last, of_median, middle.value, np.nan, middle.low, middle.high, n, passed, reason)
 
 
+def _bounds(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
+    """Yield how many paths have violated a bound by each step, the bound, and the number of a path nearest to it.
+
+    A count is what was seen, and its own interval; the nearest number is of these paths alone and has none.
+    """
+    numbers, steps, h = tally.quantities[k].first.joined, _steps(cell, asked), asked.parameters
+    bound = bounds.bound_at(h, steps.astype(np.float64))
+    kept = bounds.kept(h, numbers, bound)
+    violated = ~np.logical_and.accumulate(kept, axis=0)
+    counts, finite = violated.sum(axis=1), np.isfinite(numbers).sum(axis=1)
+    extremes = np.fmax.reduce(numbers, axis=1) if h.side == "upper" else np.fmin.reduce(numbers, axis=1)
+    of_count, of_bound, of_extreme = row_names(asked)
+    n, note = numbers.shape[1], _of_the_bound(kept, steps, numbers.shape[1])
+    for r, step in enumerate(steps.tolist()):
+        yield Value(step, of_count, *(float(counts[r]), 0.0, float(counts[r]), float(counts[r])), n, int(finite[r]), "", note)
+    for r, step in enumerate(steps.tolist()):
+        yield Value(step, of_bound, float(bound[r]), 0.0, float(bound[r]), float(bound[r]), n, n)
+    for r, step in enumerate(steps.tolist()):
+        yield Value(step, of_extreme, float(extremes[r]), np.nan, np.nan, np.nan, n, int(finite[r]))
+
+
+def _of_the_bound(kept: Array, steps: Steps, paths: int) -> str:
+    """Say whether paths (steps, paths) keep a bound, and if not when one first does not."""
+    seen = f"{count(paths, 'path')} at {count(len(steps), 'recorded step')}"
+    broken = ~kept.all(axis=1)
+    if not broken.any():
+        return f"kept by {seen}"
+    return f"violated by {int((~kept.all(axis=0)).sum())} of {seen}, first at step {int(steps[broken.argmax()])}"
+
+
 def _laws(cell: Cell, tally: Tally, k: int, asked: Asked) -> Iterator[Value]:
     """Yield nothing: a law has a file of its own."""
     yield from ()
@@ -167,6 +199,7 @@ OF_KIND: dict[str, Callable[[Cell, Tally, int, Asked], Iterator[Value]]] = {
     "rate": _rates,
     "passage": _passages,
     "law": _laws,
+    "bound": _bounds,
 }
 """How numbers of paths become rows, for each kind of quantity."""
 

@@ -54,7 +54,7 @@ class RunFigure(NamedTuple):
     says: str = ""
 
 
-CURVES = ("mean", "signed mean", "quantile", "passage")
+CURVES = ("mean", "signed mean", "quantile", "passage", "bound")
 """The kinds of quantities that make curves over the steps."""
 RUN_FIGURES = (
     RunFigure("error", None, "figures.error_figure"),

@@ -12,6 +12,7 @@ from nonconv.report.figures.axes import log_scale, note_beyond, positive, shown
 from nonconv.report.figures.panels import few_decades, mark_losses, show_single_points, step_axis, title
 from nonconv.report.run import LAST, Course, Run
 from nonconv.results.columns import Columns, read_columns
+from nonconv.system.words import count
 
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
 STYLES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (7, 2, 1, 2)), (0, (1, 1)))
@@ -20,8 +21,8 @@ MOST_PANELS = 8
 MOST_LAWS = 6
 LONGEST = 38
 SHARES = "first_passage_share"
-NO_CURVES = ("rate", "first_passage_median", "first_passage_censored")
-"""Quantities with one row, which make no curve."""
+NO_CURVES = ("rate", "first_passage_median", "first_passage_censored", "violations")
+"""Quantities with one row, which make no curve, and counts."""
 
 
 def quantities_figure(run: Run) -> Figure:
@@ -54,8 +55,18 @@ def _panels(run: Run) -> list[list[dict[str, Any]]]:
         kind = row["quantity"].partition(": ")[0]
         if kind not in NO_CURVES:
             together = row["name"] if row["name"] == "quantile" or kind == SHARES else row["quantity"]
+            if row["kind"] == "bound":
+                # Several bounds may be of one number, which is then drawn once.
+                together = _bounded(row)
+                if kind != "bound" and any(one["title"] == row["title"] for one in found.get(together, ())):
+                    continue
             found.setdefault(together, []).append(row)
     return list(found.values())
+
+
+def _bounded(row: dict[str, Any]) -> str:
+    """Return what the title of a bound, or of the number nearest to it, is about: `Rₙ` of `upper bound of Rₙ`."""
+    return str(row["title"]).rpartition(" of ")[2]
 
 
 def _panel(axes: Any, run: Run, rows: list[dict[str, Any]]) -> None:
@@ -86,6 +97,10 @@ def _curve_name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     name, several = str(row["quantity"]), len({one["iterate"] for one in rows}) > 1
     if name.startswith(SHARES):
         return name.partition(": ")[2]
+    if row["kind"] == "bound":
+        kind, _, about = name.partition(": ")
+        bounds = sum(one["quantity"].startswith("bound: ") for one in rows)
+        return f"{kind} of {count(row['n'], 'path')}" if kind != "bound" else "bound" if bounds == 1 else f"bound, {about}"
     if not several:
         return name
     return str(row["iterate"]) if len({one["quantity"] for one in rows}) == 1 else f"{name}, {row['iterate']}"
@@ -95,6 +110,8 @@ def _axis_name(rows: list[dict[str, Any]]) -> str:
     """Name the axis of a panel."""
     if len(rows) > 1 and rows[0]["name"] == "quantile":
         return "quantiles of |Θₙ − ξ|"
+    if rows[0]["kind"] == "bound":
+        return _bounded(rows[0]).replace("ξ", rows[0]["xi"] or "ξ")
     if rows[0]["quantity"].startswith(SHARES) and len(rows) > 1:
         return "share of paths that have passed by step n"
     return str(rows[0]["title"]).replace("ξ", rows[0]["xi"] or "ξ")
