@@ -157,6 +157,15 @@ def network_table(name: str) -> str:
     return table("weight decay | batch | twin floor | window floor | risk, held out | verdict", rows)
 
 
+def digits_table(name: str) -> str:
+    rows = []
+    for row in cells(name):
+        batch = row["batch_size.value"] if row["batch_size.exponent"] == "0" else "√n"
+        numbers = [f"{float(row[key]):.3g}" for key in ("twin", "training_loss", "risk")]
+        rows.append([batch, *numbers, words(row["verdict"])])
+    return table("batch | twin floor | loss, learned from | loss, held out | verdict", rows)
+
+
 def starts_table(name: str) -> str:
     rows = [[row["optimizer.beta1"], row["optimizer.beta2"], f"{100 * share(row):.1f} %"] for row in cells(name)]
     return table("β₁ | β₂ | run away", rows)
@@ -222,6 +231,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "dereich_floors": floors_table,
     "dereich_batches": batches_table,
     "dereich_network": network_table,
+    "dereich_digits": digits_table,
     "toint_starts": starts_table,
     "toint_epsilon": epsilon_table,
     "toint_noise": noise_table,
@@ -365,6 +375,7 @@ def draw_starts() -> Any:
             strips.vlines(start[mask], place - 0.38, place + 0.38, color=colour, lw=0.9)
     strips.set(xlim=(0, 1), ylim=(len(chosen) - 0.5, -0.5), yticks=range(len(chosen)), xlabel="start, in units of the interval")
     strips.set_yticklabels([label for *_, label in chosen])
+    strips.set_ylabel("β")
     strips.grid(visible=False)
     for beta1, colour, label in (("0", SGD, "β = (0, 0)"), ("0.9", ADAM, "β = (0.9, 0.999)")):
         rows = cells("toint_epsilon", optimizer__beta1=beta1)
