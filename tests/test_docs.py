@@ -20,9 +20,10 @@ from nonconv.report.figures import drawing_process
 
 ROOT = Path(__file__).parents[1]
 INCLUDES = run_path(str(ROOT / "docs" / "includes.py"))
+ANSWERS = run_path(str(ROOT / "docs" / "answers.py"))
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "configs/**/*.md", "nonconv/**/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/answers/*.md", "benchmarks/*.md", "configs/**/*.md", "nonconv/**/*.md")
     for path in ROOT.glob(pattern)
 )
 WIDTH = 100
@@ -96,6 +97,21 @@ def test_output_is_folded_and_cut(tmp_path: Path) -> None:
         printed("seq 2", "1 ; none", tmp_path)
 
 
+def test_the_tables_of_the_answers_are_of_the_configs_as_they_are() -> None:
+    """`python docs/answers.py` writes them anew. Nothing is computed here: digests are compared."""
+    assert ANSWERS["out_of_date"]() == []
+    marks = [ANSWERS["marked"](path.read_text(encoding="utf-8")) for path in ANSWERS["PAGES"].glob("*.md")]
+    assert sorted(name for page in marks for name, _ in page) == sorted(ANSWERS["TABLES"])
+
+
+def test_the_configs_that_the_answers_name_exist() -> None:
+    named = {
+        word for page in PAGES if page.startswith("docs/answers/") for word in re.findall(r"configs/\S+?\.yaml", text_of(page))
+    }
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 # The commands
 
 
@@ -105,7 +121,8 @@ def commands_of(page: str) -> list[str]:
 
 
 # The gallery's commands take minutes: `make gallery` runs them, and tests/test_gallery.py reads its configs.
-WITH_COMMANDS = [page for page in PAGES if commands_of(page) and page != "docs/gallery.md"]
+OF_THE_GALLERY = "docs/gallery.md", "docs/answers/"
+WITH_COMMANDS = [page for page in PAGES if commands_of(page) and not page.startswith(OF_THE_GALLERY)]
 
 
 @pytest.fixture

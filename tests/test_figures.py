@@ -103,6 +103,14 @@ def test_the_floors_are_not_clipped_or_run_together(case: Callable[[str], Run], 
         check_layout(laid_out(floors_figure, run), columns=2)
 
 
+def test_steps_that_are_spread_evenly_have_an_even_axis(case: Callable[[str], Run]) -> None:
+    run = case(next(iter(CASES)))
+    for spacing in ("linear", "log"):
+        record = run.config.get("record", {}) | {"spacing": spacing}
+        figure = FIGURE_MAKERS[0](dataclasses.replace(run, config=run.config | {"record": record}))
+        assert figure.axes[0].get_xscale() == spacing
+
+
 ALIKE = ("toint_eps", "toint_eps_inside", "toint_scale", "toint_decay", "toint_decay_fixed", "adam_decay", "sgd_no_noise")
 """Their figures are those of others with other numbers."""
 SHOWN = [path for path in MET if path.stem not in ALIKE]

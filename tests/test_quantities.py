@@ -757,6 +757,26 @@ def test_a_quantity_changes_what_the_experiment_is_and_none_does_not(tmp_path: P
 
 
 @pytest.mark.usefixtures("reference")
+def test_sweeps_have_those_of_averages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of the iterate: values as in the cells, differences, and an order of the mean of the average."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
+    config = SGD | {"xi": ["minimizer"], "paths": 64, "quantities": ["mean", "rate"], "iterates": ["last", "polyak"]}
+    order = {"of": "mean", "iterate": "polyak", "against": "start", "above": 0.5, "below": 1.5}
+    config |= {"objective": HALF | {"data": {"name": "uniform", "low": 2, "high": 4}}, "learning_rate": 0.001}
+    path = written(tmp_path, config | {"sweep": {"start": [2.0, 4.0]}, "expect": {"order": order}})
+    good("check", path, "--out", tmp_path / "out", "-q")
+    (folder,) = [file.parent for file in tmp_path.glob("out/*/sweep.csv")]
+    with (folder / "sweep.csv").open() as file:
+        first, second = csv.DictReader(file)
+    runs = [read_run(folder / "cells" / row["cell"]) for row in (first, second)]
+    values = [run.courses["polyak", "mean"].value[-1] for run in runs]
+    assert [float(row["mean polyak"]) for row in (first, second)] == values
+    assert float(second["difference_mean polyak"]) == pytest.approx(values[1] - values[0])
+    assert float(first["mean polyak"]) != float(first["mean"])
+    assert "rate: minimizer polyak" in first
+
+
+@pytest.mark.usefixtures("reference")
 def test_sweeps_and_comparisons_have_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Final values and paired differences in sweep.csv, as those of the cells; and so in compare."""
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))

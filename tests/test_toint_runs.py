@@ -438,6 +438,14 @@ def test_nothing_is_clipped_or_run_together(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+def test_a_side_without_starts_has_no_panel(tmp_path: Path) -> None:
+    run = run_of(tmp_path, RANDOM | {"start": {"name": "uniform", "low": 0, "high": 0.1}})
+    (axes,) = figures_of(run)["fates"].axes
+    assert axes.get_title(loc="left") == "started ahead of the first knot"
+    assert axes.get_ylabel()
+
+
+@pytest.mark.slow
 def test_figures_show_the_data(tmp_path: Path) -> None:
     run = run_of(tmp_path, RANDOM)
     figures, rows = figures_of(run), read_columns(run.folder / "outcomes.csv").records()

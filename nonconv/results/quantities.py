@@ -15,6 +15,7 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.quantities import titles
 from nonconv.numerics.arithmetic import Array
 from nonconv.results.csv_text import INFINITE, as_csv, number, status
+from nonconv.results.iterates import of_iterate
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.quantiles import quantile, quantiles
 from nonconv.statistics.quantity_values import Value, finals, histogram, law_numbers, values
@@ -112,10 +113,17 @@ def summary(cell: Cell, tally: Tally) -> list[dict[str, Any]]:
 
 
 def last_of(cell: Cell, tally: Tally) -> dict[str, Array]:
-    """Return the last number of each of the first paths, of the quantities that are means, by name; (paths,) each."""
-    means = ("mean", "signed mean")
-    every = enumerate(cell.quantities)
-    return {asked.label: tally.quantities[k].first.joined[-1] for k, asked in every if asked.quantity.kind in means}
+    """Return the last number of each of the first paths, of the quantities that are means, by name; (paths,) each.
+
+    Those of averages follow, with the names `of_iterate`.
+    """
+    found = {}
+    for iterate, own in zip(cell.iterates, tally.views, strict=True):
+        for k, asked in enumerate(cell.quantities):
+            if asked.quantity.kind in ("mean", "signed mean") and k in own.quantities:
+                name = asked.label if own is tally.views[0] else of_iterate(asked.label, iterate)
+                found[name] = own.quantities[k].first.joined[-1]
+    return found
 
 
 def ends(cell: Cell, tally: Tally) -> dict[str, Array]:

@@ -5,7 +5,7 @@ these files, so a line of a cell computed now equals that of the same cell read 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -85,7 +85,7 @@ def as_ends(
 
     iterates: like numbers, of each iterate besides the last.
     """
-    withheld = {row["quantity"]: row["reason"] for row in _of_last(summary) if row["reason"]}
+    withheld = {name: row["reason"] for name, row in _asked(summary) if row["reason"]}
     for iterate, found in summary.get("iterates", {}).items():
         withheld |= {of_iterate(name, iterate): reason for name, reason in found["without_interval"].items()}
     own = {name: row for iterate, rows in iterates.items() for name, row in ends_of_iterates(names, rows, iterate)}
@@ -103,9 +103,10 @@ def _iterate_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
     return dict(zip(names, numbers, strict=True))
 
 
-def _of_last(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what the last iterate ends with of each quantity that a config asks for."""
-    return [row for row in summary.get("quantities", ()) if row["iterate"] == LAST]
+def _asked(summary: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what each iterate ends with of the quantities that a config asks for, with their names."""
+    for row in summary.get("quantities", ()):
+        yield row["quantity"] if row["iterate"] == LAST else of_iterate(row["quantity"], row["iterate"]), row
 
 
 def _quantity_ends(arrays: Arrays, folder: Path) -> dict[str, Array]:
@@ -195,9 +196,9 @@ def _measured_columns(result: Result) -> dict[str, Any]:
         seen = verdict["iterates"][iterate]
         found[of_iterate("verdict", iterate)] = seen["verdict"]
         found |= _view_columns(own, seen, summary["steps"], partial(of_iterate, iterate=iterate))
-    for row in _of_last(summary):
+    for name, row in _asked(summary):
         numbers = [NOT_FINITE.get(row["status"], row["value"]), row["se"], row["ci_low"], row["ci_high"]]
-        found |= _interval_columns(row["quantity"], numbers)
+        found |= _interval_columns(name, numbers)
     return found | _network_columns(result)
 
 

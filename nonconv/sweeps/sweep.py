@@ -26,7 +26,7 @@ from nonconv.experiment.identity import WORDS, decisive, name_of
 from nonconv.experiment.quantities import means, titles
 from nonconv.faults.errors import ConfigError
 from nonconv.faults.problems import Problem
-from nonconv.results.iterates import all_end_names
+from nonconv.results.iterates import all_end_names, of_iterate
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.sweeps.block import read_grid, same, with_grids
 from nonconv.sweeps.grid import Grid, Point
@@ -228,6 +228,12 @@ class _Surveyor:
         self.iterates |= dict.fromkeys(cell.iterates[1:])
         self.quantities |= titles(cell.quantities)
         self.means |= dict.fromkeys(means(cell.quantities))
+        of_averages = [one for one in cell.quantities if one.quantity.of_averages]
+        for iterate in cell.iterates[1:]:
+            self.quantities |= {
+                of_iterate(name, iterate): f"{title} ({iterate})" for name, title in titles(of_averages).items()
+            }
+            self.means |= dict.fromkeys(of_iterate(name, iterate) for name in means(of_averages))
         self.domain |= cell.program.domain is not None
         self.medians |= any(infinite_errors(cell))
         _add_files(self.files, cell)

@@ -97,15 +97,17 @@ def _step_axis(axes: Any, at: dict[str, Array]) -> None:
 
 
 def fates_figure(run: Run) -> Figure:
-    """Draw the step at which paths were caught against the distance of their start.
+    """Draw the step at which paths were caught against the distance of their start, a panel for each side that has starts.
 
     Escaped paths lie on the upper edge.
     """
     paths = read_columns(run.folder / "outcomes.csv")
     start, step, outcome = paths.numbers("start"), paths.numbers("caught_step"), np.array(paths["outcome"])
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, sign, name in zip(panels, (-1.0, 1.0), ("behind", "ahead of"), strict=True):
+    sides = [(-1.0, "behind"), (1.0, "ahead of")]
+    sides = [(sign, name) for sign, name in sides if np.any(sign * start > 0)] or sides
+    panels = figure.subplots(1, len(sides), sharey=True, squeeze=False)[0]
+    for axes, (sign, name) in zip(panels, sides, strict=True):
         _outcome_points(axes, sign * start, step, outcome, run.summary["steps"])
         axes.set_title(f"started {name} the first knot", loc="left")
     panels[0].set_ylabel("step at which the path was caught")

@@ -15,15 +15,21 @@ THIN = 4
 
 
 def step_axis(axes: Any, run: Run) -> None:
-    """Put steps on a log axis with explicit limits: a curve that is all nan would give it none."""
-    axes.set_xscale("log")
-    axes.set_xlim(first_shown(run), float(run.step[-1]) * 1.5)
-    log_axis(axes.xaxis)
+    """Put steps on an axis like their spacing, with explicit limits: a curve that is all nan would give it none."""
+    axes.set_xlim(first_shown(run), float(run.step[-1]) * (1.0 if _is_even(run) else 1.5))
+    if not _is_even(run):
+        axes.set_xscale("log")
+        log_axis(axes.xaxis)
 
 
 def first_shown(run: Run) -> float:
     """Return the left end of the step axis."""
-    return float(run.step[0]) / 1.5
+    return 0.0 if _is_even(run) else float(run.step[0]) / 1.5
+
+
+def _is_even(run: Run) -> bool:
+    """Whether the config spreads its recorded steps evenly."""
+    return bool(run.config.get("record", {}).get("spacing") == "linear")
 
 
 def schedule_panel(axes: Any, run: Run) -> None:
