@@ -90,7 +90,7 @@ def section(result: Result) -> str:
     checks = "\n".join(["| expected | found | |", "|---|---|---|", *map(checked, result.rows)])
     told = [
         wrapped(entry.claim),
-        wrapped(f"**{entry.finding}.** {entry.seen}"),
+        wrapped(entry.seen.replace(entry.finding, f"**{entry.finding}**", 1)),
         *picture,
         checks,
         f"    nonconv check {entry.path}",

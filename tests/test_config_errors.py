@@ -302,7 +302,7 @@ EXPECTATIONS: list[Any] = [
     {"within": [{"xi": "start", "of": "theory"}, {"quantity": "cauchy", "of": 3}]},
 ]
 PLAUSIBLE = [0, 0.5, 1, 2, 20, [0, 1], [0.5, 0.5], [20], [], ["x"], ["y"], "rows.csv", "start", [[1, 2], "last"], True]
-PLAUSIBLE += ["epochs", "l2", [[1, 2], [0, 1]]]
+PLAUSIBLE += ["epochs", "l2", "regret", [[1, 2], [0, 1]]]
 
 
 def parameters(kind: str, name: str) -> list[Parameter]:

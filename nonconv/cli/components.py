@@ -85,7 +85,7 @@ def _list_gallery(text: str, as_json: bool) -> None:
     folder = find_folder()
     if folder is None:
         raise UsageError("there is no folder configs/gallery here; it is in nonconv's repository")
-    found = [entry for entry in entries(folder) if _has(text, entry.name, entry.topic, entry.claim, entry.finding, entry.seen)]
+    found = [entry for entry in entries(folder) if _has(text, entry.name, entry.topic, entry.claim, entry.seen)]
     if not found:
         raise UsageError(f"no claim of the gallery has the text {text!r}; `nonconv list gallery` shows all")
     if as_json:

@@ -29,8 +29,8 @@ TOPICS = (
 class Entry(NamedTuple):
     """A config of the gallery.
 
-    topic: one of TOPICS, or empty. claim: with its paper. finding: one of FINDINGS, or empty. seen: what the comment at the top
-    says after that, in one line. picture: the name of the figure that shows it best, as its line `Picture: orbit` has it.
+    topic: one of TOPICS, or empty. claim: with its paper. seen: what the comment at the top says, in one line. finding: what it
+    begins with, one of FINDINGS, or empty. picture: the name of the figure that shows it best: its line `Picture: orbit`.
     """
 
     name: str
@@ -68,8 +68,7 @@ def _entry(path: Path) -> Entry:
             about.append(line)
     text = " ".join(about)
     finding = next((word for word in FINDINGS if text.startswith(word)), "")
-    seen = text.removeprefix(finding).lstrip(".,: ")
-    return Entry(path.stem, path, told["Topic"], claim if isinstance(claim, str) else "", finding, seen, told["Picture"])
+    return Entry(path.stem, path, told["Topic"], claim if isinstance(claim, str) else "", finding, text, told["Picture"])
 
 
 def _comment(text: str) -> list[str]:
