@@ -2,7 +2,7 @@
 
 import json
 import math
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +84,14 @@ def cell(
     names["learning_rate"]["value"] = settings.get("learning_rate.value", 0.1)
     names |= {"seed": settings.get("seed", 0), "steps": settings.get("steps", 100)}
 
-    def read() -> Result:
-        return result(verdict=VERDICT | {"verdict": verdict})
+    def opened() -> AbstractContextManager[Result]:
+        return nullcontext(result(verdict=VERDICT | {"verdict": verdict}))
 
     def ends() -> Ends:
         return Ends(["mse: minimizer", "twin"], np.array([numbers, numbers]), {})
 
     at = ", ".join(f"{key}={value}" for key, value in settings.items())
-    return SweptCell(at, at, settings, names, failure, read, ends, lambda: False)
+    return SweptCell(at, at, settings, names, failure, opened, ends, lambda: False)
 
 
 def rows(cells: list[SweptCell], **expect: Any) -> list[Row]:

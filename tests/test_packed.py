@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from kit.command import good
 from kit.experiments import BLOCK, CSV, written
 from kit.failures import Killed, failing_write
 from kit.sweeping import GRID, PATHS, found, interrupt_at, outcome, run, whole_cells
@@ -238,3 +239,21 @@ def test_a_folder_with_a_hash_sign_in_its_name_is_a_folder(config: Path, tmp_pat
         assert folder == tmp_path / "a#b"
     with opened_run(Path(f"{tmp_path / 'a#b'}#{found(config)[1].ids[0]}")) as folder:
         assert (folder / "error.csv").is_file()
+
+
+def test_expectations_of_packed_cells_read_all_their_files(tmp_path: Path) -> None:
+    """quantities.csv too, of each iterate, which is read when an expectation asks for it."""
+    asked = {
+        "paths": 20,
+        "floors": {"twin": False},
+        "quantities": ["mean"],
+        "iterates": ["last", "polyak"],
+        "steps": 12,
+        "record": {"points": 3},
+    }
+    wanted = [{"name": "mean", "above": -1e6}, {"name": "mean", "iterate": "polyak", "above": -1e6}]
+    expect = {"all": {"quantity": wanted}}
+    config = written(tmp_path / "in", GRID | asked | {"expect": expect})
+    shown = good("check", config, "--out", tmp_path / "out")
+    assert list((tmp_path / "out").glob(f"*/{CELLS_ARCHIVE}"))
+    assert "2 met" in shown

@@ -194,6 +194,9 @@ def test_the_condition_is_drawn_once_over_betas_and_only_there() -> None:
     assert curves_of([f"sqrt( {B2} ) = {B1}"], BETAS) == [f"sqrt( {B2} ) = {B1}"]
     assert curves_of([f"{B1} = {B2}"], BETAS) == [f"{B1} = {B2}", CONDITION]
     assert curves_of([CONDITION], (B1, RATE)) == []
+    of_panel = f"{B1} = {B2}**{RATE}"
+    assert curves_of([of_panel], BETAS) == [CONDITION]
+    assert curves_of([of_panel, f"{RATE} = 1"], BETAS, [RATE]) == [of_panel, CONDITION]
     assert curves_of([f"{B1} = 0.5", f"{RATE} = {B1}", "1 = 1", "(", "a = b = c"], BETAS) == [f"{B1} = 0.5", CONDITION]
 
 
@@ -211,6 +214,18 @@ def test_curves_lie_where_their_equation_holds(tmp_path: Path) -> None:
     np.testing.assert_allclose(points[other][:, 0], points[other][:, 1] ** 3, atol=1e-6)
     assert np.abs(points[other][:, 0] - np.sqrt(points[other][:, 1])).max() > 0.1, "another equation lies elsewhere"
     assert legend(figure)[:2] == ["β₁ = β₂ ^ 3", "β₁ = √β₂"]
+
+
+def test_curves_have_the_numbers_of_their_panel(tmp_path: Path) -> None:
+    """Panels of exponents 1 and 3 have curves of their own; the legend has one line for both."""
+    equation = f"{B1} = {B2} ** {RATE}"
+    cells = [(b1, b2, rate) for b1, b2 in grid([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]) for rate in (1, 3)]
+    figure = map_of(sweep(tmp_path, (B1, B2, RATE), cells, curves=[equation]))
+    for axes, exponent in zip(figure.axes[:2], (1, 3), strict=True):
+        (found,) = [artist for artist in axes.collections if artist.get_gid() == f"curve {equation}"]
+        points = np.concatenate([np.asarray(path.vertices) for path in found.get_paths()])
+        np.testing.assert_allclose(points[:, 0], points[:, 1] ** exponent, atol=2e-3)
+    assert legend(figure)[:2] == ["β₁ = β₂ ^ γ", "β₁ = √β₂"]
 
 
 @pytest.mark.parametrize(
@@ -418,7 +433,7 @@ def test_keys_that_are_never_there_together_have_rows_alone(tmp_path: Path) -> N
     cells: list[Cell] = [("adam", b, "") for b in (0.1, 0.2)] + [("sgd", "", m) for m in (1, 2)]
     names = names_of(sweep(tmp_path, (NAME, B1, BATCH), cells))
     assert names
-    assert all(name.startswith("dots_") for name in names)
+    assert all(name.startswith("dots_") for name in names if name != "verdicts")
     cells = [("adam", b, 1) for b in (0.1, 0.2)] + [("sgd", "", 2)]
     result = sweep(tmp_path, (NAME, B1, BATCH), cells)
     assert "lines_mse" in names_of(result), "along the other key, which alone tells cells apart"

@@ -337,6 +337,8 @@ def _of_quantity(name: str, step: int | None, result: Result, iterate: str = "")
         return f"{full} at step {wanted}", None
     value, se, low, high = (float(field[steps.index(wanted)]) for field in course[1:5])
     exact = math.isinf(value) or (result.exact and math.isnan(low) and math.isnan(high))
+    if math.isnan(se) and low == high == value:
+        se = 0.0  # its own interval, as what is counted, or a rate without noise
     at = Measured(value, value, value, None, 0.0) if exact else Measured(value, low, high, None, se)
     return f"{full} at step {wanted}", at
 

@@ -10,6 +10,7 @@ What one cell meets is found as for a run (checks.expectations). Cells are read 
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,8 +54,8 @@ class SweptCell:
     """A cell of a finished sweep.
 
     at: its swept values in words. settings: the same by key. names: its config in full, in which conditions look up keys.
-    failure: why it has no result; empty if it has one. read: its result. ends: what its paths end with. exact: whether
-    nothing in it is random.
+    failure: why it has no result; empty if it has one. opened: its result, with its files as long as it is open. ends: what
+    its paths end with. exact: whether nothing in it is random.
     """
 
     name: str
@@ -62,7 +63,7 @@ class SweptCell:
     settings: Mapping[str, Any]
     names: Mapping[str, Any]
     failure: str
-    read: Callable[[], Result]
+    opened: Callable[[], AbstractContextManager[Result]]
     ends: Callable[[], Ends]
     exact: Callable[[], bool]
 
@@ -162,7 +163,8 @@ def _of_cell(entry: Mapping[str, Any], cell: SweptCell, wider: float) -> list[Ro
     expect = {name: entry[name] for name in OF_RUN if name in entry}
     if cell.failure:
         return [Row(f"expect.{name}", name, f"failed: {cell.failure}", "undecided") for name in expect]
-    return evaluate(expect, replace(cell.read(), wider=wider, names=cell.names))
+    with cell.opened() as result:
+        return evaluate(expect, replace(result, wider=wider, names=cell.names))
 
 
 def _every(key: str, entry: Mapping[str, Any], cells: Sequence[SweptCell]) -> Iterator[Row]:

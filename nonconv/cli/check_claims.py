@@ -5,7 +5,8 @@ Every config is read and checked before the first one is run: a misspelt key mus
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -222,9 +223,9 @@ def _read_sweep(config: Path, document: "Document", out: Path, quiet: bool) -> _
 
 def _swept_cells(task: _Task) -> "list[SweptCell]":
     """Return the cells of a sweep, each to be read when it is looked at."""
-    from nonconv.checks.expectations import read_result
+    from nonconv.checks.expectations import Result, read_result
     from nonconv.checks.sweep_expectations import SweptCell
-    from nonconv.results.sweep_files import read_ends
+    from nonconv.results.sweep_files import Ends, read_ends
     from nonconv.sweeps.cells import Cells
     from nonconv.sweeps.sweep import label
 
@@ -236,9 +237,14 @@ def _swept_cells(task: _Task) -> "list[SweptCell]":
         def exact() -> bool:
             return sweep.get_cell(name, point).deterministic
 
-        def reading(reader: Callable[[Path], T]) -> T:
+        def ends() -> Ends:
             with cells.opened(name) as place:
-                return reader(place)
+                return read_ends(place)
+
+        @contextmanager
+        def opened() -> Iterator[Result]:
+            with cells.opened(name) as place:
+                yield read_result(place, exact())
 
         return SweptCell(
             name=name,
@@ -246,8 +252,8 @@ def _swept_cells(task: _Task) -> "list[SweptCell]":
             settings={setting.key: setting.value for setting in point},
             names=sweep.full_config(point),
             failure=task.failures.get(name, ""),
-            read=lambda: reading(lambda place: read_result(place, exact())),
-            ends=lambda: reading(read_ends),
+            opened=opened,
+            ends=ends,
             exact=exact,
         )
 

@@ -148,7 +148,7 @@ class SweepResult:
     def values(self, key: str) -> list[str]:
         """List the distinct values of a key: numbers by size, names by first occurrence."""
         found = [text for text in self.columns.values(key) if text]
-        return sorted(found, key=float) if all(map(_is_number, found)) else found
+        return sorted(found, key=float) if all(map(is_number, found)) else found
 
     def brief(self, key: str, value: str) -> str:
         """Write a value for figures.
@@ -158,16 +158,16 @@ class SweepResult:
         """
         if value.startswith("{"):
             return brief_component(value, self.values(key))
-        if len(value) <= LONGEST_NUMBER or not _is_number(value):
+        if len(value) <= LONGEST_NUMBER or not is_number(value):
             return value
-        numbers = [float(text) for text in self.values(key) if _is_number(text)]
+        numbers = [float(text) for text in self.values(key) if is_number(text)]
         rounded = ([f"{number:.{digits}g}" for number in (float(value), *numbers)] for digits in range(3, 17))
         return next((own for own, *others in rounded if others.count(own) == 1), value)
 
     @property
     def numeric(self) -> list[str]:
         """The swept keys whose values are all numbers."""
-        return [key for key in self.swept if all(map(_is_number, self.values(key)))]
+        return [key for key in self.swept if all(map(is_number, self.values(key)))]
 
     @property
     def names(self) -> list[str]:
@@ -182,7 +182,7 @@ class SweepResult:
         optimizer, the second of two zipped keys. It would make axes without cells.
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
-        names = [key for key in found if not all(map(_is_number, self.values(key)))]
+        names = [key for key in found if not all(map(is_number, self.values(key)))]
         first = [*names, *(key for key in found if key not in names)]
         leading = [key for k, key in enumerate(first) if not any(self._depends_on(key, other) for other in first[:k])]
         return [key for key in found if key in leading]
@@ -241,7 +241,7 @@ def read_sweep_result(folder: Path) -> SweepResult:
     return SweepResult(folder, about, columns)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
     """Whether a text is a finite number."""
     try:
         return bool(np.isfinite(float(text)))

@@ -21,7 +21,7 @@ from nonconv.report.figures.sweep_axes import FEW, SweptAxis, swept_axis
 from nonconv.report.figures.sweep_colours import BELOW, VERDICTS, Colours, colour_bar, colours_for, is_dark
 from nonconv.report.figures.sweep_curves import curves_of, difference, pretty
 from nonconv.report.figures.sweep_page import Page, new_page
-from nonconv.report.sweep_result import Mask, Quantity, SweepResult, View, view
+from nonconv.report.sweep_result import Mask, Quantity, SweepResult, View, is_number, view
 from nonconv.report.verdict_text import ANSWERS
 
 GREY, STRIPES = "0.8", "0.45"
@@ -68,7 +68,9 @@ def heat_map(result: SweepResult, quantity: Quantity, keys: tuple[str, str]) -> 
     handles = (
         _verdict_handles(grids) if quantity.kind == "verdict" else [*_below_handles(grids, colours), *_mark_handles(grids)]
     )
-    page.finish([*_draw_curves(page, result, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else "")
+    page.finish(
+        [*_draw_curves(page, result, seen, x, y), *handles], caption=quantity.label if quantity.kind == "verdict" else ""
+    )
     return page.figure
 
 
@@ -91,7 +93,9 @@ def _grid(result: SweepResult, quantity: Quantity, mask: Mask, x: SweptAxis, y: 
     done, failed = placed(result.done, False), placed(result.failed, False)
     values = placed(value, np.nan)
     column = result.verdict_column(quantity.column)
-    undecided = placed(result.verdict("undecided", column), False)
+    # A verdict is about the iterates; what else is measured has nothing to do with it.
+    judged = quantity.column not in result.quantities
+    undecided = placed(result.verdict("undecided", column) & judged, False)
     shown = done & np.isfinite(values)
     return Grid(values, shown, done & ~shown, failed, undecided, placed(text, ""))
 
@@ -186,24 +190,35 @@ def short(value: float, text: str) -> str:
     return (plain if "e" not in plain and len(plain) <= len(scientific) else scientific).replace("-", "−")
 
 
-def _draw_curves(page: Page, result: SweepResult, x: SweptAxis, y: SweptAxis) -> list[Any]:
-    """Draw the curves into every panel, and return their legend entries."""
+def _draw_curves(page: Page, result: SweepResult, seen: View, x: SweptAxis, y: SweptAxis) -> list[Any]:
+    """Draw the curves into every panel, each with the panel's values of other keys, and return their legend entries."""
     handles = []
-    equations = curves_of(list(result.about.get("curves", ())), (x.key, y.key))
+    panels = [_numbers_of(seen, value) for value, _ in seen.panels]
+    equations = curves_of(list(result.about.get("curves", ())), (x.key, y.key), panels[0])
+    effects = [withStroke(linewidth=2.4, foreground="black")]
     for equation, line in zip(equations, CURVES * len(equations), strict=False):
-        across, up, values = difference(equation, x, y)
-        known = values[np.isfinite(values)]
-        effects = [withStroke(linewidth=2.4, foreground="black")]
-        if len(known) and known.min() < 0 < known.max():
-            for axes in page.panels:
-                drawn = axes.contour(across, up, np.ma.masked_invalid(values), [0.0], colors="white", linewidths=1.2)
-                drawn.set(linestyle=line, path_effects=effects, gid=f"curve {equation}")
+        drawn, defined = False, False
+        for axes, others in zip(page.panels, panels, strict=True):
+            across, up, values = difference(equation, x, y, others)
+            known = values[np.isfinite(values)]
+            defined |= len(known) > 0
+            if len(known) and known.min() < 0 < known.max():
+                curve = axes.contour(across, up, np.ma.masked_invalid(values), [0.0], colors="white", linewidths=1.2)
+                curve.set(linestyle=line, path_effects=effects, gid=f"curve {equation}")
+                drawn = True
+        if drawn:
             handles.append(
                 Line2D([], [], color="white", linestyle=line, linewidth=1.2, path_effects=effects, label=pretty(equation))
             )
-        elif not len(known):
+        elif not defined:
             handles.append(Line2D([], [], linestyle="none", label=f"{pretty(equation)}: nowhere defined"))
     return handles
+
+
+def _numbers_of(seen: View, value: str) -> dict[str, float]:
+    """Return what a panel holds fixed: the values of keys that are not along its axes, those that are numbers."""
+    texts = seen.fixed | ({seen.panel_key: value} if seen.panel_key else {})
+    return {key: float(text) for key, text in texts.items() if is_number(text)}
 
 
 def _below_handles(grids: list[Grid], colours: Colours) -> list[Any]:

@@ -3,7 +3,9 @@
 import ast
 import operator
 import re
+from collections.abc import Iterable, Mapping
 from functools import reduce
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from nonconv.report.figures.sweep_axes import SweptAxis, symbol
 BETAS = ("optimizer.beta1", "optimizer.beta2")
 CONDITION = "optimizer.beta1 = sqrt(optimizer.beta2)"
 """The border of β₁ < √β₂, a usual condition for convergence; drawn over every map of BETAS."""
+NOTHING_ELSE: Mapping[str, float] = MappingProxyType({})
 FINENESS = 400
 """Places of the mesh along each axis."""
 ON_ARRAYS = Arithmetic(
@@ -40,14 +43,17 @@ ON_ARRAYS = Arithmetic(
 )
 
 
-def curves_of(equations: list[str], keys: tuple[str, ...]) -> list[str]:
-    """List the equations that involve these keys alone, without duplicates; over BETAS also CONDITION."""
+def curves_of(equations: list[str], keys: tuple[str, ...], others: Iterable[str] = ()) -> list[str]:
+    """List the equations that involve these keys alone, or others beside them, without duplicates; over BETAS also CONDITION.
+
+    others: keys that have one value in each panel.
+    """
     given = [*equations, CONDITION] if set(keys) == set(BETAS) else equations
     found: dict[Any, str] = {}
     for equation in given:
         parts = _sides(equation)
         used = {key for part in parts for key in part.keys}
-        if used and used <= set(keys):
+        if used & set(keys) and used <= {*keys, *others}:
             found.setdefault(frozenset(ast.dump(part.tree) for part in parts), equation)
     return list(found.values())
 
@@ -60,14 +66,16 @@ def _sides(equation: str) -> tuple[Expression, ...]:
         return ()
 
 
-def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array, Array]:
-    """Evaluate left minus right over a mesh of places; the curve is where this is 0.
+def difference(
+    equation: str, x: SweptAxis, y: SweptAxis, others: Mapping[str, float] = NOTHING_ELSE
+) -> tuple[Array, Array, Array]:
+    """Evaluate left minus right over a mesh of places; the curve is where this is 0. others: the values of further keys.
 
     Returns places along x and y, shape (fine,) each, and the difference, shape (fine, fine) with y first; nan where undefined.
     """
     across, up = x.mesh(FINENESS), y.mesh(FINENESS)
     over, upwards = np.meshgrid(x.values_at(across), y.values_at(up))
-    names = _nested({x.key: over, y.key: upwards})
+    names = _nested({**others, x.key: over, y.key: upwards})
     with np.errstate(all="ignore"):
         values = [part.value(names, ON_ARRAYS) for part in _sides(equation)]
         known = len(values) == 2 and not any(value is None or isinstance(value, str) for value in values)
@@ -76,7 +84,7 @@ def difference(equation: str, x: SweptAxis, y: SweptAxis) -> tuple[Array, Array,
     return across, up, np.where(np.isfinite(found), np.clip(found, -LARGEST_SHOWN, LARGEST_SHOWN), np.nan)
 
 
-def _nested(values: dict[str, Array]) -> dict[str, Any]:
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values by dotted key as mappings in mappings, as a config is."""
     names: dict[str, Any] = {}
     for key, value in values.items():

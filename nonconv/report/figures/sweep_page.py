@@ -48,7 +48,8 @@ class Page:
                 axes.tick_params(axis="y", labelleft=False)
         if not handles:
             return
-        longest = max(len(handle.get_label()) for handle in handles) + 5
+        # A handle, and the space before and after it, are about as long as seven characters.
+        longest = max(len(handle.get_label()) for handle in handles) + 7
         columns = max(1, min(len(handles), int(self.figure.get_size_inches()[0] * PER_INCH[0] / longest)))
         self.figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=8, title=caption or None, title_fontsize=8,
