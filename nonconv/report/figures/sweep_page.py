@@ -84,9 +84,15 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
     for axes, (value, _) in zip(panels, seen.panels, strict=True):
         axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
         if seen.panel_key is not None:
-            name = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
-            axes.set_title(shortened(name, int(width * PER_INCH[1])), loc="left", size=8)
+            axes.set_title(_panel_name(result, seen.panel_key, value, int(width * PER_INCH[1])), loc="left", size=8)
     return Page(figure, panels, columns, (width, height))
+
+
+def _panel_name(result: SweepResult, key: str, value: str, most: int) -> str:
+    """Write the value that a panel is about: `objective.exponent = 4`, by the last part of a key that leaves no room for it."""
+    brief = result.brief(key, value)
+    name = f"{symbol(key)} = {brief}"
+    return name if len(name) <= most else shortened(f"{symbol(key).rpartition('.')[2]} = {brief}", most)
 
 
 def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
