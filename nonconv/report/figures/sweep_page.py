@@ -48,14 +48,16 @@ class Page:
                 axes.tick_params(axis="y", labelleft=False)
         if not handles:
             return
-        longest = max(len(handle.get_label()) for handle in handles) + 5
+        lines = [handle.get_label().splitlines() or [""] for handle in handles]
+        longest = max(len(line) for label in lines for line in label) + 5
         columns = max(1, min(len(handles), int(self.figure.get_size_inches()[0] * PER_INCH[0] / longest)))
         self.figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=8, title=caption or None, title_fontsize=8,
             columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
         )  # fmt: skip
         width, height = self.figure.get_size_inches()
-        self.figure.set_size_inches(width, height + 0.19 * (-(-len(handles) // columns) + bool(caption)) + 0.08)
+        rows = -(-len(handles) // columns) + sum(len(label) - 1 for label in lines)
+        self.figure.set_size_inches(width, height + 0.19 * (rows + bool(caption)) + 0.08)
 
 
 def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = "") -> Page:
