@@ -49,7 +49,8 @@ class Page:
         if not handles:
             return
         lines = [handle.get_label().splitlines() or [""] for handle in handles]
-        longest = max(len(line) for label in lines for line in label) + 5
+        # A handle, and the space before and after it, are about as long as seven characters.
+        longest = max(len(line) for label in lines for line in label) + 7
         columns = max(1, min(len(handles), int(self.figure.get_size_inches()[0] * PER_INCH[0] / longest)))
         self.figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=8, title=caption or None, title_fontsize=8,
