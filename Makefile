@@ -43,8 +43,9 @@ sweeps: $(BIN)/.installed ## run every sweep that ships
 claims: $(BIN)/.installed ## run every config that says what it expects, and hold the results against that
 	$(BIN)/nonconv check $(CONFIGS_WITH_EXPECT)
 
-gallery: $(BIN)/.installed ## run and check the published claims of configs/gallery, and write docs/gallery.md
+gallery: $(BIN)/.installed ## run and check the published claims of configs/gallery, and write docs/gallery.md and docs/answers
 	$(BIN)/python docs/gallery.py
+	$(BIN)/python docs/answers.py
 
 bench: $(BIN)/.installed-bench ## measure speed, start-up and memory beside C, JAX and PyTorch
 	$(BIN)/python benchmarks/bench.py $(ARGS)

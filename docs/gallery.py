@@ -40,6 +40,8 @@ the paper, a closed form, an enumeration. Below each claim are these numbers and
 In the table a verdict stands for one run, and a number for so many cells of a sweep.
 What a verdict says of a rule is not what nonconv finds of the claim:
 many claims are that a rule does *not* converge.
+
+Open questions of the two papers behind nonconv have pages of their own: [answers](answers/README.md).
 """
 
 
