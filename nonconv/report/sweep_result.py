@@ -183,7 +183,9 @@ class SweepResult:
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
         names = [key for key in found if not all(map(is_number, self.values(key)))]
-        first = [*names, *(key for key in found if key not in names)]
+        # Where two keys change together a number says more than a list, as the number of values than the values.
+        lists = [key for key in names if all(value.startswith("[") for value in self.values(key))]
+        first = [*(key for key in names if key not in lists), *(key for key in found if key not in names), *lists]
         leading = [key for k, key in enumerate(first) if not any(self._depends_on(key, other) for other in first[:k])]
         return [key for key in found if key in leading]
 

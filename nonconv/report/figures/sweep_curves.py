@@ -3,6 +3,7 @@
 import ast
 import operator
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from functools import reduce
 from types import MappingProxyType
@@ -19,6 +20,8 @@ BETAS = ("optimizer.beta1", "optimizer.beta2")
 CONDITION = "optimizer.beta1 = sqrt(optimizer.beta2)"
 """The border of β₁ < √β₂, a usual condition for convergence; drawn over every map of BETAS."""
 NOTHING_ELSE: Mapping[str, float] = MappingProxyType({})
+LONGEST_LINE = 52
+"""Characters of an equation in a legend, which is about as wide as one panel."""
 FINENESS = 400
 """Places of the mesh along each axis."""
 ON_ARRAYS = Arithmetic(
@@ -97,8 +100,9 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pretty(equation: str) -> str:
-    """Write an equation for a legend: symbols for keys, √ for sqrt, ² for **2."""
+    """Write an equation for a legend: symbols or last parts for keys, √ for sqrt, ² for **2; long ones in lines."""
     for key in sorted({key for part in _sides(equation) for key in part.keys}, key=len, reverse=True):
-        equation = equation.replace(key, symbol(key))
+        equation = equation.replace(key, symbol(key).rpartition(".")[2])
     equation = re.sub(r"sqrt\(([^\W\d][^\s()+*/-]*)\)", r"√\1", equation).replace("sqrt(", "√(")
-    return re.sub(r"\s*=+\s*", " = ", equation.replace("**2", "²").replace("**", "^").replace("-", "−"))
+    written = re.sub(r"\s*=+\s*", " = ", equation.replace("**2", "²").replace("**", "^").replace("-", "−"))
+    return textwrap.fill(written, LONGEST_LINE)

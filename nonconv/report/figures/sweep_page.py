@@ -48,15 +48,17 @@ class Page:
                 axes.tick_params(axis="y", labelleft=False)
         if not handles:
             return
+        lines = [handle.get_label().splitlines() or [""] for handle in handles]
         # A handle, and the space before and after it, are about as long as seven characters.
-        longest = max(len(handle.get_label()) for handle in handles) + 7
+        longest = max(len(line) for label in lines for line in label) + 7
         columns = max(1, min(len(handles), int(self.figure.get_size_inches()[0] * PER_INCH[0] / longest)))
         self.figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, fontsize=8, title=caption or None, title_fontsize=8,
             columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
         )  # fmt: skip
         width, height = self.figure.get_size_inches()
-        self.figure.set_size_inches(width, height + 0.19 * (-(-len(handles) // columns) + bool(caption)) + 0.08)
+        rows = -(-len(handles) // columns) + sum(len(label) - 1 for label in lines)
+        self.figure.set_size_inches(width, height + 0.19 * (rows + bool(caption)) + 0.08)
 
 
 def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = "") -> Page:
@@ -85,9 +87,15 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
     for axes, (value, _) in zip(panels, seen.panels, strict=True):
         axes.tick_params(labelsize=8, labelbottom=True, labelleft=True)
         if seen.panel_key is not None:
-            name = f"{symbol(seen.panel_key)} = {result.brief(seen.panel_key, value)}"
-            axes.set_title(shortened(name, int(width * PER_INCH[1])), loc="left", size=8)
+            axes.set_title(_panel_name(result, seen.panel_key, value, int(width * PER_INCH[1])), loc="left", size=8)
     return Page(figure, panels, columns, (width, height))
+
+
+def _panel_name(result: SweepResult, key: str, value: str, most: int) -> str:
+    """Write the value that a panel is about: `objective.exponent = 4`, by the last part of a key that leaves no room for it."""
+    brief = result.brief(key, value)
+    name = f"{symbol(key)} = {brief}"
+    return name if len(name) <= most else shortened(f"{symbol(key).rpartition('.')[2]} = {brief}", most)
 
 
 def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]:
