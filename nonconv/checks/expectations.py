@@ -477,8 +477,15 @@ def compare_with_known(at: Measured, entry: Mapping[str, Any], known: float, kno
     distance = 0.0 if at.value == known else abs(at.value - known)
     met = distance <= entry["standard_errors"] * se + (entry.get("relative") or ROUNDING_TOLERANCE) * abs(known)
     beside = "" if _reference_text(entry["of"]) == f"{known:g}" else f" vs {known:.4g}"
-    apart = f"{standard_errors(distance, se)} apart" if se > 0 else f"{distance:.2g} apart, without standard error"
-    return f"{at.value:.4g}{beside}: {apart}", "met" if met else "refuted"
+    return f"{at.value:.4g}{beside}: {apart(distance, se, entry, met)}", "met" if met else "refuted"
+
+
+def apart(distance: float, se: float, entry: Mapping[str, Any], met: bool) -> str:
+    """Say how far apart two numbers are: in standard errors, unless these do not decide."""
+    if not se > 0:
+        return f"{distance:.2g} apart, without standard error"
+    rounded = met and distance > entry["standard_errors"] * se
+    return f"{distance:.2g} apart" if rounded else f"{standard_errors(distance, se)} apart"
 
 
 def standard_errors(distance: float, se: float) -> str:

@@ -21,6 +21,7 @@ from nonconv.checks.expectations import (
     Result,
     Row,
     Status,
+    apart,
     bounds_facts,
     bounds_text,
     combine,
@@ -28,7 +29,6 @@ from nonconv.checks.expectations import (
     decide,
     evaluate,
     measured_text,
-    standard_errors,
 )
 from nonconv.config.document import KeyPath, dotted
 from nonconv.config.expect import FLOORS, OF_RUN, OF_SWEEP, is_name, label
@@ -368,8 +368,8 @@ def _judge(row: Row, entry: Mapping[str, Any], line: _Line, fitted: Order) -> Ro
         statuses.append(status)
         if status != "undecided":
             distance = abs(at.value - entry["reference"])
-            away = standard_errors(distance, at.se) if at.se > 0 else f"{distance:.2g}"
-            found += f", {away} from {entry['reference']:g}"
+            away = apart(distance, at.se, entry, status == "met").removesuffix(", without standard error")
+            found += f", {away.removesuffix(' apart')} from {entry['reference']:g}"
     reason = f": {fitted.reason}" if fitted.reason else ""
     found += f"{reason}; {count(len(set(line.x)), 'value')} from {min(line.x):g} to {max(line.x):g}"
     if len(set(line.x)) > 2 and math.isfinite(fitted.misfit):

@@ -18,8 +18,8 @@ DOTS_PER_INCH = 250
 """Resolution of images, for print."""
 PER_INCH = 16, 13.5
 """Characters per inch in legends and titles, slightly fewer than fit."""
-PAPERS = r" \([^()]* (19|20)[0-9]{2}[^()]*\)(?=\.?$)"
-"""What names the papers at the end of a claim."""
+PAPERS = r" \([^()]* (19|20)[0-9]{2}[^()]*\)"
+"""What names papers in a claim."""
 LEFT, RIGHT, BELOW = 0.65, 0.95, 0.65
 """Inches beside and below panels that labels and a colour bar take."""
 
