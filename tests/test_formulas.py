@@ -388,6 +388,17 @@ def test_sympy_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     of_limits._bounds_of.cache_clear()
 
 
+def test_a_generator_that_is_closed_is_no_place_to_stop() -> None:
+    """What is raised there is lost: the next call is stopped instead."""
+    search = of_limits._Search({})
+    search.calls_left = 0
+    begun = (k for k in range(3))
+    next(begun)
+    with pytest.raises(of_limits._TooManyCalls), of_limits._few_calls(search):  # noqa: PT012  # a call of a function counts
+        del begun
+        search.bounds(1.0)
+
+
 # Runs
 
 CONFIG = """\

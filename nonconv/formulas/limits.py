@@ -8,6 +8,7 @@ values at large n, and does not count where these do not approach it. What is no
 Where a formula oscillates the bounds are those that hold for all real n: a sine of whole numbers may stay within them.
 """
 
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -473,7 +474,8 @@ def _few_calls(search: _Search) -> Iterator[None]:
 
     def count(frame: Any, event: str, argument: Any) -> None:
         search.calls_left -= event == "call"
-        if search.calls_left < 0:
+        # What is raised in a generator that is being closed is lost, and nothing would count after it.
+        if search.calls_left < 0 and not frame.f_code.co_flags & inspect.CO_GENERATOR:
             raise _TooManyCalls
 
     sys.setprofile(count)
