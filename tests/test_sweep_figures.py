@@ -470,6 +470,15 @@ def test_long_numbers_are_said_with_the_digits_that_tell_them_apart(tmp_path: Pa
     assert result.brief(RATE, "a long name of something") == "a long name of something"
 
 
+def test_of_keys_that_change_together_the_fewest_lead(tmp_path: Path) -> None:
+    """A number rather than a list, unless the list alone tells the cells apart."""
+    betas, values = ("optimizer.beta1", "optimizer.beta2"), "objective.data.values"
+    cells: list[Cell] = [(3, "[1, 2]", 0.1), (3, "[1, 2]", 0.2), (5, "[1, 4]", 0.1), (5, "[1, 4]", 0.2)]
+    assert sweep(tmp_path / "a", ("objective.constants.n", values, RATE), cells).swept == ["objective.constants.n", RATE]
+    cells = [(0, 0.999, "[0, 1]"), (0.5, 0.9, "[0, 2]"), (0.9, 0.99, "[0, 3]"), (0.9, 0.999, "[0, 4]")]
+    assert sweep(tmp_path / "b", (*betas, values), cells).swept == [values]
+
+
 def test_a_component_is_said_by_its_name_and_what_tells_it_apart() -> None:
     """From others of its name alone; a component that is written as its name has none of the parameters."""
     values = {

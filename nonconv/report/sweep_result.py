@@ -183,11 +183,17 @@ class SweepResult:
         """
         found = [key for key in self.about["keys"] if len(self.values(key)) > 1]
         names = [key for key in found if not all(map(is_number, self.values(key)))]
-        # Where two keys change together a number says more than a list, as the number of values than the values.
+        numbers = [key for key in found if key not in names]
+        # Where two keys change together a number says more than a list, as the number of values than the values; but a list
+        # that all else depends on is the one key of its sweep.
         lists = [key for key in names if all(value.startswith("[") for value in self.values(key))]
-        first = [*(key for key in names if key not in lists), *(key for key in found if key not in names), *lists]
-        leading = [key for k, key in enumerate(first) if not any(self._depends_on(key, other) for other in first[:k])]
+        others = [key for key in names if key not in lists]
+        leading = min(self._leading([*others, *numbers, *lists]), self._leading([*names, *numbers]), key=len)
         return [key for key in found if key in leading]
+
+    def _leading(self, keys: list[str]) -> list[str]:
+        """Return the keys that depend on none before them."""
+        return [key for k, key in enumerate(keys) if not any(self._depends_on(key, other) for other in keys[:k])]
 
     def _depends_on(self, key: str, other: str) -> bool:
         """Whether each value of the other key goes with a single one of this."""
