@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kit.sweeping import drawn
 from nonconv.checks.expectations import Result, Row
 from nonconv.checks.sweep_expectations import SweptCell, evaluate_sweep
 from nonconv.cli import check_claims, progress
+from nonconv.cli.budget import Budget, OverBudget
 from nonconv.report.figures import drawing_process
 from nonconv.results.sweep_files import Ends
 from nonconv.statistics.order import fitted_order
@@ -311,6 +313,11 @@ def test_a_time_budget_interrupts_and_keeps_what_is_done() -> None:
     shown = call("check", path, "--time-budget", "1.5s", "-q")
     assert (shown.exit_code, shown.stderr, shown.stdout.count("not reached")) == (4, "", 2)
     assert not list(Path("outputs").glob("*/manifest.json"))
+
+
+def test_a_time_budget_ends_while_a_file_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(OverBudget), Budget("0.01").limited():
+        print((tmp_path / "new").open("w"), threading.Event().wait(10))  # opened, and not yet kept anywhere
 
 
 def test_reading_a_grid_tells_its_progress(monkeypatch: pytest.MonkeyPatch) -> None:

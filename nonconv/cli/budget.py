@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -63,15 +64,18 @@ def _alarm(seconds: float, before: Callable[[], None]) -> Iterator[None]:
         # A timer of the system and no thread: processes are forked meanwhile, and forks do not inherit it.
         def stop(number: int, frame: object) -> None:
             before()
+            # A file that is opened in this very moment has no owner yet; it closes itself, and nobody need hear of it.
+            warnings.simplefilter("ignore", ResourceWarning)
             raise KeyboardInterrupt
 
-        usual = signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-            signal.signal(signal.SIGALRM, usual)
+        with warnings.catch_warnings():
+            usual = signal.signal(signal.SIGALRM, stop)
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+            try:
+                yield
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                signal.signal(signal.SIGALRM, usual)
         return
 
     def interrupt() -> None:
