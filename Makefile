@@ -55,7 +55,8 @@ docs: $(BIN)/.installed ## write docs/components.md, and the files and outputs t
 	$(BIN)/python docs/includes.py
 
 lock: $(BIN)/.installed-dev ## choose the newest versions again
-	$(BIN)/pip-compile --quiet --strip-extras --upgrade --no-emit-index-url --no-emit-find-links -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --upgrade --no-emit-index-url --no-emit-find-links --extra report \
+		-o requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --strip-extras --upgrade --no-emit-index-url --no-emit-find-links --extra dev \
 		-c requirements.lock -o requirements-dev.lock pyproject.toml
 
