@@ -24,6 +24,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
+from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.system.streams import visible
@@ -71,6 +72,7 @@ def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, P
     from nonconv.experiment.binding import read_cell
 
     cell = read_cell(config, settings)
+    refuse_unknown_look(cell.resolved.get("figures", {}))
     return cell, out or Path("outputs") / cell.folder_name
 
 

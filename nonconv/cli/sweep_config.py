@@ -28,6 +28,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
+from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.words import count
@@ -136,7 +137,9 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
 
     from nonconv.sweeps.sweep import read_sweep
 
-    return read_sweep(config, settings, grids)
+    found = read_sweep(config, settings, grids)
+    refuse_unknown_look(found.figures)
+    return found
 
 
 def _folder(grid: "Sweep", identity: str, out: Path | None) -> Path:
