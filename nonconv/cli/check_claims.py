@@ -22,7 +22,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    default_workers,
     reported,
     say,
     write_stdout,
@@ -32,6 +31,7 @@ from nonconv.cli.selection import selection
 from nonconv.cli.sweep_config import EXECUTORS, Plan, choose_executor, run_plan
 from nonconv.cli.tables import print_table
 from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 
 T = TypeVar("T")

@@ -22,7 +22,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    default_workers,
     interrupted,
     reported,
     say,
@@ -30,6 +29,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
+from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 
 if TYPE_CHECKING:
