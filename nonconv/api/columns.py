@@ -12,10 +12,12 @@ from nonconv.api import html
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
 from nonconv.results.columns import Columns
+from nonconv.statistics.measured_block import OUTCOMES
 
 WORDS = ("xi", "iterate", "quantity", "floor", "cell", "status", "verdict", "reason", "outcome", "group")
 """Columns that hold names, also where these look like numbers; so do those whose first word is one of these."""
-COUNTS = ("step", "n", "n_finite", "lag", "coordinate")
+COUNTS = ("step", "n", "n_finite", "lag", "coordinate", "paths", *OUTCOMES)
+"""Columns of whole numbers; of failed cells they are empty, and nan."""
 LIBRARIES = ("pandas", "polars")
 MOST_SHOWN = 12
 """Rows that a notebook shows of a table."""

@@ -7,15 +7,15 @@ its errors name its key.
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
+from nonconv.api.options import Config
 from nonconv.config.document import MOST_NODES, Document, KeyPath, dotted
 from nonconv.config.files import BASE, read, with_base
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import Place, Problem, kind_of
+from nonconv.sweeps.block import set_key
 
-Config: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
-"""The name of a config file, or a config as a mapping of its keys."""
 SOURCE, ARGUMENT = "config", "argument"
 """What errors call a mapping, and a value given beside the config."""
 ALLOWED = "numbers, texts, true, false, None, lists and mappings of these; NumPy's numbers and arrays too"
@@ -42,6 +42,20 @@ def as_document(config: Config, settings: Mapping[str, Any]) -> Document:
         if not converter.problems:
             document.assign(key, found, place)
     return document
+
+
+def with_grid(document: Document, grid: Mapping[str, Any]) -> None:
+    """Add axes to the sweep block of a document, each in the place of what is there for its key.
+
+    grid: keys with their values; also zip, include, exclude, curves and baseline, as in a config. Raises UsageError.
+    """
+    if not isinstance(grid, Mapping):
+        raise UsageError(f"grid: {_kind(grid)} is no grid\n  allowed: a mapping of keys to lists of values")
+    place = Place("grid", 0, 0, "")
+    converter = _Converter(place)
+    for key, values in converter.plain((), grid).items():
+        set_key(document, key, values, place)
+    document.problems += converter.problems
 
 
 def _read(config: Config) -> Document:
@@ -73,7 +87,7 @@ class _Converter:
             return None
         if isinstance(value, Mapping):
             return {key: self.plain((*path, key), value[key]) for key in value if self._is_key(path, key)}
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | range):
             return [self.plain((*path, k), one) for k, one in enumerate(value)]
         return self._single(path, value)
 

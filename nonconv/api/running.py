@@ -1,26 +1,19 @@
 """`nonconv.run`: one experiment, from its config to its result. The command `run` uses the same two functions."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nonconv.api.configs import Config, as_document
-from nonconv.config.document import Document
-from nonconv.faults.errors import Interrupted, UsageError
-from nonconv.system.processors import default_workers
+from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.faults.errors import Interrupted
 
 if TYPE_CHECKING:
     from nonconv.api.results import Result
+    from nonconv.config.document import Document
     from nonconv.experiment.cell import Cell
     from nonconv.report.figures.drawing_process import Draw
     from nonconv.study.loop import Outcome
-
-OUTPUTS = Path("outputs")
-"""Where results are, in the working directory, unless a folder is chosen."""
-Place = str | os.PathLike[str]
-"""The name of a folder."""
 
 
 def run(
@@ -45,6 +38,7 @@ def run(
     Nothing is printed. Ctrl-C raises KeyboardInterrupt once whole blocks of paths are saved; the same call then continues.
     Raises ConfigError with every problem of the config, and UsageError where the folder cannot be used.
     """
+    from nonconv.api.configs import as_document
     from nonconv.api.results import read_result
     from nonconv.report.figures.drawing_process import figure_process
 
@@ -59,7 +53,7 @@ def run(
     return read_result(folder)
 
 
-def read_experiment(document: Document, out: Place | None, name: str = "") -> "tuple[Cell, Path]":
+def read_experiment(document: "Document", out: Place | None, name: str = "") -> "tuple[Cell, Path]":
     """Return the experiment of a config, and its output folder. name: instead of that of the config. Raises ConfigError."""
     from nonconv.experiment.binding import make_cell
 
@@ -85,20 +79,6 @@ def complete(cell: "Cell", folder: Path, workers: int, force: bool, progress: Ca
     from nonconv.study import loop
 
     return loop.run(cell, folder, workers, force, progress, draw)
-
-
-def checked_workers(workers: int) -> int:
-    """Return how many workers are meant. Raises UsageError for a number that is none."""
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise UsageError(f"workers: must be a whole number >= 0, got {workers!r}")
-    return workers or default_workers()
-
-
-def checked_name(name: str) -> str:
-    """Return a name that can begin that of a folder. Raises UsageError for another."""
-    if not isinstance(name, str) or Path(name).name != name or "\0" in name:
-        raise UsageError(f"name: {name!r} cannot be the name of a folder")
-    return name
 
 
 def _silent(done: int) -> None:
