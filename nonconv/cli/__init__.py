@@ -10,7 +10,7 @@ import os
 
 import typer
 
-from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
+from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, new, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
+    new.new,
     run_config.run,
     sweep_config.sweep,
     check_claims.check,
