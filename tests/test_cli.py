@@ -40,9 +40,10 @@ from nonconv.system.streams import INVISIBLE
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
 COMMANDS = (
-    "new", "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "schema",
+    "new", "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
+    "schema",
 )  # fmt: skip
-NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy"}
+NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy", "altair", "jinja2", "vl_convert"}
 """What `nonconv --help` has no time for."""
 
 

@@ -10,7 +10,17 @@ import os
 
 import typer
 
-from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, new, run_config, sweep_config
+from nonconv.cli import (
+    check_claims,
+    check_configs,
+    compare_runs,
+    components,
+    folders,
+    new,
+    report_page,
+    run_config,
+    sweep_config,
+)
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
@@ -41,6 +51,7 @@ for command in (
     folders.plot,
     folders.verify,
     compare_runs.compare,
+    report_page.report,
     components.schema,
 ):
     app.command(name=command.__name__.removesuffix("_components"))(command)

@@ -28,6 +28,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
+RunFolders = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Output folders of runs or of one sweep, or SWEEP#CELL; LABEL=RUN names a run."),
+]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
