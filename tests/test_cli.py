@@ -236,7 +236,7 @@ def test_ctrl_c_before_anything_is_worth_saving(config: Path, monkeypatch: pytes
     def impatient(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "read_cell", impatient)
+    monkeypatch.setattr(experiment, "make_cell", impatient)
     assert bad("run", config, code=130) == "Stopped.\n"
 
 

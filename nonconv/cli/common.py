@@ -4,7 +4,6 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import os
 import shlex
 import sys
 import traceback
@@ -125,8 +124,3 @@ def write_stdout(content: bytes) -> None:
     except OSError as error:
         error.filename = "standard output"
         raise
-
-
-def default_workers() -> int:
-    """Count the CPUs that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
