@@ -4,7 +4,6 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import os
 import shlex
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.compiling import telling
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
@@ -64,7 +64,7 @@ def reported(command: Command) -> Command:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         verbose = bool(options.get("verbose"))
         try:
-            with stopping_commands():
+            with stopping_commands(), telling(bool(options.get("quiet")), say):
                 refuse_too_little()
                 return command(*arguments, **options)
         except NonconvError as error:
@@ -124,8 +124,3 @@ def write_stdout(content: bytes) -> None:
     except OSError as error:
         error.filename = "standard output"
         raise
-
-
-def default_workers() -> int:
-    """Count the CPUs that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
