@@ -17,6 +17,7 @@ import typer
 
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
+from nonconv.cli.tables import line_width, wrapped
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.signals import stopping_commands
 
@@ -107,6 +108,11 @@ def say(text: str) -> None:
     """Print a message for people on stderr."""
     with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
         print(text, file=sys.stderr, flush=True)
+
+
+def say_claim(claim: str) -> None:
+    """Print a claim on stderr, on a terminal in lines that are easy to read."""
+    say(wrapped(f"Claim: {claim}", line_width(sys.stderr)) if sys.stderr.isatty() else f"Claim: {claim}")
 
 
 def write_stdout(content: bytes) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -26,9 +27,10 @@ from nonconv.cli.common import (
     interrupted,
     reported,
     say,
+    say_claim,
     write_stdout,
 )
-from nonconv.cli.tables import print_sentence, print_table
+from nonconv.cli.tables import line_width, print_sentence, print_table
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.words import count
 
@@ -95,12 +97,12 @@ def sweep(
         grid = _read_grid(config, settings, grids)
         if not force and (finished := _find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            _print_result(_reused(*finished), as_json, quiet)
+            _print_result(_reused(*finished), as_json, quiet, verbose)
             return
         plan = _survey(grid, out, quiet)
         open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), quiet or as_json)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
-        _print_result(outcome, as_json, quiet)
+        _print_result(outcome, as_json, quiet, verbose)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
 
@@ -196,7 +198,7 @@ def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int, 
 def _say_claim(grid: "Sweep", quiet: bool) -> None:
     """Print the claim, if there is one."""
     if grid.claim and not quiet:
-        say(f"Claim: {grid.claim}")
+        say_claim(grid.claim)
 
 
 def run_plan(
@@ -281,13 +283,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
+def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
-    from nonconv.report.figures_text import lines
+    from nonconv.report.figures_text import MOST_FIGURES, files
+    from nonconv.report.sweep_brief import fitting_table, sweep_brief
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
-    from nonconv.report.sweep_summary import findings, setting
-    from nonconv.report.sweep_table import change_rows, short_rows
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -297,19 +298,35 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
         facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
         write_stdout(encoded(result.about | facts))
         return
+    print_brief(sweep_brief(result))
+    if verbose:
+        _print_details(result)
+    elif result.cells <= MOST_TABLE_ROWS:
+        header, rows = fitting_table(result, line_width())
+        if rows:
+            print_table("", header, rows, numbers=True)
+    names = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    listed, notes = files(folder, names, len(names) if verbose else MOST_FIGURES)
+    print_files(folder, ["summary.md", "sweep.csv", *listed], notes)
+    if outcome.reused and not quiet:
+        cells = int(result.about["cells"])
+        reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
+        say(f"Reused {reused}; --force computes them again.")
+
+
+def _print_details(result: Any) -> None:
+    """Print every column of the table, and a sentence per finding."""
+
+    from nonconv.report.sweep_summary import findings, setting
+    from nonconv.report.sweep_table import change_rows, short_rows
+
+    print()
     print_sentence(setting(result))
     header, rows = short_rows(result)
-    if len(rows) <= MOST_TABLE_ROWS:
-        print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
+    print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
     title, header, rows = change_rows(result)
     if rows:
         print_table(title, header, rows, numbers=True)
     for sentence in findings(result):
         print_sentence(sentence)
-    print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
-        print(line)
-    if outcome.reused and not quiet:
-        cells = int(result.about["cells"])
-        reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
-        say(f"Reused {reused}; --force computes them again.")
+    print()
