@@ -23,7 +23,6 @@ from nonconv.cli.common import (
     interrupted,
     reported,
     say,
-    say_claim,
     write_stdout,
 )
 from nonconv.cli.tables import print_sentence, print_table
@@ -101,7 +100,7 @@ def _run(
     from nonconv.study.loop import is_current
 
     if cell.claim and not (as_json or quiet):
-        say_claim(cell.claim)
+        say(f"Claim: {cell.claim}")
     done = None
     if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
         done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))

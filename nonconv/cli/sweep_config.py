@@ -27,7 +27,6 @@ from nonconv.cli.common import (
     interrupted,
     reported,
     say,
-    say_claim,
     write_stdout,
 )
 from nonconv.cli.tables import line_width, print_sentence, print_table
@@ -198,7 +197,7 @@ def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int, 
 def _say_claim(grid: "Sweep", quiet: bool) -> None:
     """Print the claim, if there is one."""
     if grid.claim and not quiet:
-        say_claim(grid.claim)
+        say(f"Claim: {grid.claim}")
 
 
 def run_plan(

@@ -4,6 +4,7 @@ A table of text is narrowed by wrapping its cells between words. Where its longe
 written as a record, one line per column. A table of numbers that is too wide becomes several, each with the first column.
 """
 
+import os
 import shutil
 import sys
 import textwrap
@@ -33,7 +34,7 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
     numbers: align columns to the right and do not wrap them.
     """
     # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
-    on_terminal = sys.stdout.isatty()
+    on_terminal = _is_wrapped()
     width = max(LEAST_WIDTH, shutil.get_terminal_size().columns) if on_terminal else NUMBERS_WIDTH if numbers else TEXT_WIDTH
     header, rows = [*map(shown, header)], [[*map(shown, row)] for row in rows]  # escapes count for the width
     if title:
@@ -44,7 +45,12 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
 
 def print_sentence(text: str) -> None:
     """Print a sentence on stdout, on a terminal wrapped to lines that are easy to read."""
-    print(wrapped(shown(text), line_width()) if sys.stdout.isatty() else text)
+    print(wrapped(shown(text), line_width()) if _is_wrapped() else text)
+
+
+def _is_wrapped() -> bool:
+    """Return whether lines have a width: on a terminal, and where COLUMNS says so."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
 
 
 def shown(text: str) -> str:

@@ -103,6 +103,8 @@ def _limit(run: Run) -> Iterator[Fact]:
     if found.nearest:
         or_else = [f"{label}{verdict_text.point(run, label)}" for label in (found.nearest, *found.rivals)]
         yield "limit", " or ".join(or_else)
+    for label in () if found.nearest else found.standing:
+        yield "limit", f"not {label}{verdict_text.point(run, label)}: that error stays up"
 
 
 def _errors(run: Run) -> Iterator[Fact]:
