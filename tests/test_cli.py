@@ -43,9 +43,10 @@ from nonconv.system.streams import INVISIBLE
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
 COMMANDS = (
-    "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "schema",
+    "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
+    "schema",
 )  # fmt: skip
-NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy"}
+NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy", "altair", "jinja2", "vl_convert"}
 """What `nonconv --help` has no time for."""
 
 
@@ -245,7 +246,7 @@ def test_ctrl_c_before_anything_is_worth_saving(config: Path, monkeypatch: pytes
     def impatient(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "read_cell", impatient)
+    monkeypatch.setattr(experiment, "make_cell", impatient)
     assert bad("run", config, code=130) == "Stopped.\n"
 
 

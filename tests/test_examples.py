@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from nonconv import datasets as examples
+import nonconv
 from nonconv.components.definitions import Dataset, Shape, Unusable
 from nonconv.datasets import DATASETS
 from nonconv.datasets.function import FUNCTION, Function
@@ -36,7 +36,7 @@ FORMULA: dict[str, Callable[[Array], Array]] = {
     "identity": lambda z: z,
 }
 LAWS: dict[str, Any] = {"uniform": stats.uniform(-math.sqrt(3.0), 2.0 * math.sqrt(3.0)), "normal": stats.norm}
-FILES = Path(examples.__file__).parent / "data"
+FILES = Path(nonconv.__file__).parent / "datasets" / "data"
 
 
 def uniforms(draws: int, n: int, seed: int = 1) -> Array:

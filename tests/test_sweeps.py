@@ -43,8 +43,8 @@ from kit.sweeping import (
     run,
     whole_cells,
 )
+from nonconv.api.sweeping import EXECUTORS
 from nonconv.cli import app
-from nonconv.cli.sweep_config import EXECUTORS
 from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell

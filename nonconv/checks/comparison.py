@@ -1,26 +1,18 @@
-"""Compare two finished runs: how their configs differ, and by how much the final results of their paths differ.
+"""Compare finished runs: how their configs differ, and by how much the final results of their paths differ (report.overlay)."""
 
-Every run keeps what its first paths end with (`paths.npz: end`). Path k of two runs with one seed sees the same data, so
-the difference is taken path by path, and its interval is much narrower than those of the two means.
-"""
-
-import json
 import math
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nonconv.faults.errors import UsageError
-from nonconv.report.sweep_result import ENDS
+from nonconv.report.labels import differing_parts
+from nonconv.report.overlay import Difference, Member, Overlay, Value, read_overlay
 from nonconv.report.tables import interval
-from nonconv.results.csv_text import number
-from nonconv.results.iterates import split_name
-from nonconv.results.sweep_files import read_ends
-from nonconv.statistics.measured_block import MSE_PREFIX
-from nonconv.statistics.paired import Paired, paired
-from nonconv.store.folder import undamaged
+from nonconv.report.verdict_text import ANSWERS
+from nonconv.results.csv_text import as_csv, number
+from nonconv.results.iterates import of_iterate
 
 MOST_GAINED = 1e9
 """The largest factor by which pairing can shrink an interval, up to rounding."""
@@ -32,20 +24,6 @@ class Change(NamedTuple):
     key: str
     first: str
     second: str
-
-
-class Difference(NamedTuple):
-    """A quantity with one final value per path.
-
-    first, second: its means over the paths that both runs kept; nan where one is infinite. paired: the second minus the first,
-    path by path. medians: of both runs where a mean is infinite.
-    """
-
-    quantity: str
-    first: float
-    second: float
-    paired: Paired
-    medians: tuple[float, float] | None = None
 
 
 class Comparison(NamedTuple):
@@ -61,69 +39,22 @@ def compare(first: Path, second: Path) -> Comparison:
 
     Raises UsageError if one is not finished or is damaged, or if they have no quantity in common.
     """
-    a, b = (_config(folder) for folder in (first, second))
-    differences = tuple(_differences(first, second))
-    if not differences:
-        raise UsageError(f"{first} and {second} have no xi and no floor in common")
-    return Comparison(tuple(_changes(a, b)), differences, a.get("seed") == b.get("seed"))
+    return compare_two(read_overlay([first, second], {0: "first", 1: "second"}))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    """Return the resolved config of a run. Raises UsageError, also for a sweep."""
-    manifest = undamaged(folder)
-    if "paths.npz" not in manifest["files"]:
-        raise UsageError(f"{folder} is a sweep, not a run; {folder}#CELL is a cell, by the column `cell` of its sweep.csv")
-    config: dict[str, Any] = manifest["config"]
-    return config
+def compare_two(overlay: Overlay) -> Comparison:
+    """Compare the first two runs of an overlay. Raises UsageError if they have no quantity in common."""
+    first, second = overlay.members[:2]
+    found = tuple(overlay.differences[1].values())
+    if not found:
+        raise UsageError(f"{first.source} and {second.source} have no xi and no floor in common")
+    changes = tuple(Change(key, *values) for key, values in overlay.varied)
+    return Comparison(changes, found, overlay.same_data(second))
 
 
-def _changes(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Change]:
-    """Yield the keys whose values differ, but not texts that change no result."""
-    flat = _flatten(a), _flatten(b)
-    for key in dict.fromkeys([*flat[0], *flat[1]]):
-        values = [json.dumps(config[key]) if key in config else "" for config in flat]
-        if values[0] != values[1] and key.split(".")[0] not in ("claim", "expect"):
-            yield Change(key, *values)
-
-
-def _flatten(config: dict[str, Any], outer: str = "") -> dict[str, Any]:
-    """Return a config as a mapping of dotted keys to values."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        found |= _flatten(value, f"{outer}{key}.") if isinstance(value, dict) else {f"{outer}{key}": value}
-    return found
-
-
-def _differences(first: Path, second: Path) -> Iterator[Difference]:
-    """Yield the difference of each quantity that both runs have."""
-    a, b = read_ends(first), read_ends(second)
-    # Runs may measure different floors, or have other xi.
-    for name in (name for name in a.of if name in b.of):
-        ours, theirs = a.numbers[a.of.index(name)], b.numbers[b.of.index(name)]
-        found = paired(theirs, ours, name in a.withheld or name in b.withheld)
-        # Paths may have ended at inf or nan.
-        with np.errstate(invalid="ignore", over="ignore"):
-            before, after = (float(numbers[: found.paths].mean()) for numbers in (ours, theirs))
-        if not (a.infinite(name) or b.infinite(name)):
-            yield Difference(_quantity_name(name, a.iterates), before, after, found)
-            continue
-        # What a sample gives says nothing of an infinite mean, nor of its difference from another.
-        medians = (float(np.median(ours[: found.paths])), float(np.median(theirs[: found.paths])))
-        before, after = math.nan if a.infinite(name) else before, math.nan if b.infinite(name) else after
-        nothing = Paired(*(math.nan,) * 4, found.paths, math.nan, math.nan)
-        yield Difference(_quantity_name(name, a.iterates), before, after, nothing, medians)
-
-
-def _quantity_name(name: str, iterates: Sequence[str]) -> str:
-    """Name a final quantity for people; that of an iterate besides the last after its name."""
-    name, iterate = split_name(name, iterates)
-    own = f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
-    return f"{iterate}: {own}" if iterate else own
-
-
-def rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table for people."""
-    header = ["", "first", "second", "second − first", "correlation", "narrower"]
+def rows(comparison: Comparison, first: str = "first", second: str = "second") -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table for people. first, second: what the runs are called."""
+    header = ["", first, second, f"{second} − {first}", "correlation", "narrower"]
     return header, [_row(found) for found in comparison.differences]
 
 
@@ -149,10 +80,116 @@ def as_dict(comparison: Comparison) -> dict[str, Any]:
     return {
         "same_data": comparison.same_data,
         "changes": [change._asdict() for change in comparison.changes],
-        "differences": [
-            {"quantity": d.quantity, "first": number(d.first), "second": number(d.second)}
-            | ({"medians": [number(median) for median in d.medians]} if d.medians else {})
-            | {name: number(value) for name, value in d.paired._asdict().items()}
-            for d in comparison.differences
-        ],
+        "differences": [_difference_as_dict(found) for found in comparison.differences],
+    }
+
+
+def _difference_as_dict(found: Difference) -> dict[str, Any]:
+    """Return the difference of one quantity as a JSON document."""
+    document = {"quantity": found.quantity, "name": found.name, "first": number(found.first), "second": number(found.second)}
+    medians = {"medians": [number(median) for median in found.medians]} if found.medians else {}
+    return document | medians | {name: number(value) for name, value in found.paired._asdict().items()}
+
+
+CSV = ("run", "quantity", "value", "ci_low", "ci_high", "status", "difference", "difference_low", "difference_high", "paths")
+"""The columns of comparison.csv: `status` says what a value is that is no number, `paths` how many were compared."""
+
+MOST_COLUMNS = 4
+"""Parts of configs that a table of runs has room for."""
+
+
+def refuse_strangers(overlay: Overlay) -> None:
+    """Raise UsageError if a run has nothing to compare: no quantity in common with any other."""
+    if not overlay.names:
+        raise UsageError(f"{' and '.join(member.source for member in overlay.members)} have no xi and no floor in common")
+
+
+def run_rows(overlay: Overlay) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table of the runs: the verdict and, where they are few, the parts of configs that differ."""
+    parts = differing_parts([member.config for member in overlay.members])
+    columns = parts if len(parts) <= MOST_COLUMNS else {}
+    rows = []
+    for k, member in enumerate(overlay.members):
+        told = [texts[k].removeprefix(f"{key} = ") for key, texts in columns.items()]
+        rows.append([member.label, verdicts(member), *told])
+    return ["", "verdict", *columns], rows
+
+
+def what_differs(overlay: Overlay) -> str:
+    """Say which parts of the configs differ, in a sentence; empty where `run_rows` has them."""
+    parts = list(differing_parts([member.config for member in overlay.members]))
+    if not parts:
+        return "The configs are the same."
+    return f"The configs differ in {', '.join(parts)}; --json lists the values." if len(parts) > MOST_COLUMNS else ""
+
+
+def verdicts(member: Member) -> str:
+    """Write the verdict on a run, and those on its other iterates."""
+    found = [ANSWERS[member.run.verdict["verdict"]]]
+    others = member.run.verdict.get("iterates", {})
+    return "; ".join([*found, *(f"{name}: {ANSWERS[seen['verdict']]}" for name, seen in others.items())])
+
+
+def value_rows(overlay: Overlay) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the results: of each quantity its name, then a row per run with the difference to the first."""
+    rows = []
+    for name in overlay.shown:
+        rows.append([overlay.title(name), "", "", ""])
+        for k, member in enumerate(overlay.members):
+            if name in member.ends.of:
+                pair = overlay.differences[k].get(name)
+                told = [_row(pair)[3], _row(pair)[5]] if pair else ["", ""]
+                rows.append([member.label, value_text(member, name), *told])
+    return ["", "at the end", "difference", "narrower"], rows
+
+
+def value_text(member: Member, name: str) -> str:
+    """Write what a run ends with, and half the width of its interval."""
+    found = member.value(name)
+    if found.value is None:
+        median = "" if found.median is None else f" (median distance {found.median:.3g})"
+        return (found.status or "not known") + median
+    row = {"mse": found.value, "ci_low": found.ci_low, "ci_high": found.ci_high, "status": "", "n": 0, "n_finite": 0}
+    return interval(row)
+
+
+def as_table(overlay: Overlay) -> bytes:
+    """Write the results as comparison.csv, a row per run and quantity."""
+    rows = []
+    for name in overlay.shown:
+        for k, member in enumerate(overlay.members):
+            if name in member.ends.of:
+                found, pair = member.value(name), overlay.differences[k].get(name)
+                told = [number(end) for end in pair.paired[:4]] if pair else [None] * 4
+                numbers = [found.value, found.ci_low, found.ci_high, found.status, told[0], *told[2:]]
+                paths = pair.paired.paths if pair else ""
+                rows.append([member.label, name, *("" if one is None else one for one in numbers), paths])
+    return as_csv(CSV, rows)
+
+
+def many_as_dict(overlay: Overlay) -> dict[str, Any]:
+    """Return the runs, what differs between them and their differences to the first as a JSON document."""
+    return {
+        "runs": [_member_as_dict(overlay, k) for k in range(len(overlay.members))],
+        "varied": [{"key": change.key, "values": list(change.values)} for change in overlay.varied],
+    }
+
+
+def _member_as_dict(overlay: Overlay, k: int) -> dict[str, Any]:
+    """Return one run as a JSON document."""
+    member = overlay.members[k]
+    values: dict[str, Value] = {name: member.value(name) for name in overlay.names if name in member.ends.of}
+    own = member.run.verdict.get("iterates", {})
+    verdict = {"verdict": member.run.verdict["verdict"]} | {
+        of_iterate("verdict", name): seen["verdict"] for name, seen in own.items()
+    }
+    return {
+        "label": member.label,
+        "folder": member.source,
+        **verdict,
+        "paths": member.run.summary["paths"],
+        "steps": member.run.summary["steps"],
+        "same_data": overlay.same_data(member),
+        "values": [{"name": name, "quantity": overlay.title(name), **found._asdict()} for name, found in values.items()],
+        "differences": [_difference_as_dict(found) for found in overlay.differences[k].values()],
     }

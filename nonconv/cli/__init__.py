@@ -10,7 +10,7 @@ import os
 
 import typer
 
-from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, run_config, sweep_config
+from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, report_page, run_config, sweep_config
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
@@ -40,6 +40,7 @@ for command in (
     folders.plot,
     folders.verify,
     compare_runs.compare,
+    report_page.report,
     components.schema,
 ):
     app.command(name=command.__name__.removesuffix("_components"))(command)

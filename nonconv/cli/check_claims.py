@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.api.sweeping import EXECUTORS, Plan, choose_executor
 from nonconv.cli.briefs import print_heading
 from nonconv.cli.budget import Budget, OverBudget
 from nonconv.cli.common import (
@@ -23,16 +24,16 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    default_workers,
     reported,
     say,
     write_stdout,
 )
 from nonconv.cli.run_config import simulate
 from nonconv.cli.selection import selection
-from nonconv.cli.sweep_config import EXECUTORS, Plan, choose_executor, run_plan
+from nonconv.cli.sweep_config import run_plan
 from nonconv.cli.tables import print_sentence
 from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 
 T = TypeVar("T")

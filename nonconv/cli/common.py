@@ -4,7 +4,6 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import os
 import re
 import shlex
 import sys
@@ -31,6 +30,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
 ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
+RunFolders = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Output folders of runs or of one sweep, or SWEEP#CELL; LABEL=RUN names a run."),
+]
 Settings = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
@@ -133,8 +136,3 @@ def write_stdout(content: bytes) -> None:
     except OSError as error:
         error.filename = "standard output"
         raise
-
-
-def default_workers() -> int:
-    """Count the CPUs that this process may use, which can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

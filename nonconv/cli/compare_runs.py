@@ -1,48 +1,96 @@
-"""nonconv compare: two finished runs, path by path.
+"""nonconv compare: finished runs side by side, path by path.
 
-Two runs with one seed see the same data, so their difference is known much better than either result.
+Runs with one seed see the same data, so their differences are known much better than their results.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
-from nonconv.cli.tables import print_table
+from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.tables import print_sentence, print_table
+from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
 
-First = Annotated[Path, typer.Argument(metavar="CELL", help="The output folder of a run, or SWEEP#CELL for a cell of a sweep.")]
-Second = Annotated[Path, typer.Argument(metavar="CELL", help="The one to compare with it.")]
+if TYPE_CHECKING:
+    from nonconv.report.overlay import Overlay
+
+Runs = Annotated[
+    list[str],
+    typer.Argument(metavar="RUN...", help="Two or more output folders, or SWEEP#CELL; LABEL=RUN names a run."),
+]
 
 
 @reported
-def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Compare the results of two runs, path by path.
+def compare(
+    runs: Runs,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write comparison.csv and the figure to this folder.")
+    ] = None,
+    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Of the figure: png, svg or pdf.")] = "png",
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare the results of runs, path by path.
 
-    Prints how the configs differ, and the difference of each result with its own interval. Runs with the same seed see the
-    same data on each path, so this interval is much narrower than those of the two results.
+    Prints how the configs differ, and the difference of each result to that of the first run, with its own interval. Runs
+    with the same seed see the same data on each path, so this interval is much narrower than those of the results.
+    -o writes one figure of all runs, and the table.
     """
-    from nonconv.checks.comparison import as_dict, rows
-    from nonconv.checks.comparison import compare as compared
-    from nonconv.store.folder import SCHEMA_VERSION
-    from nonconv.store.formats import as_json as encoded
-    from nonconv.store.pack import opened_run
+    from nonconv.checks.comparison import as_table, compare_two, refuse_strangers
+    from nonconv.cli.overlays import write_overlay
+    from nonconv.report.figures.catalogue import FORMATS
+    from nonconv.report.overlay import read_overlay
 
-    with opened_run(first) as one, opened_run(second) as other:
-        found = compared(one, other)
+    if len(runs) < 2:
+        raise UsageError("compare takes two or more runs: nonconv compare RUN RUN")
+    if kind not in FORMATS:
+        raise UsageError(f"--format: unknown format {kind!r}\n  allowed: {', '.join(FORMATS)}")
+    overlay = read_overlay(runs)
+    refuse_strangers(overlay)
+    two = compare_two(overlay) if len(runs) == 2 else None
     if as_json:
-        write_stdout(encoded({"schema_version": SCHEMA_VERSION, "first": str(first), "second": str(second), **as_dict(found)}))
-        return
+        _print_json(overlay)
+    elif two:
+        _print_two(overlay, runs)
+    else:
+        _print_many(overlay)
+    if out is not None:
+        for path in write_overlay(overlay, out, kind, {"comparison.csv": as_table(overlay)}):
+            (say if as_json else print)(str(path))
+
+
+def _print_json(overlay: "Overlay") -> None:
+    """Print one JSON document; of two runs with what it has had before there could be more."""
+    from nonconv.checks.comparison import as_dict, compare_two, many_as_dict
+    from nonconv.store.folder import SCHEMA_VERSION
+    from nonconv.store.formats import as_json
+
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if len(overlay.members) == 2:
+        first, second = (member.source for member in overlay.members)
+        document |= {"first": first, "second": second, **as_dict(compare_two(overlay))}
+    write_stdout(as_json(document | many_as_dict(overlay)))
+
+
+def _print_two(overlay: "Overlay", runs: list[str]) -> None:
+    """Print what differs between two configs, and the differences between their results."""
+    from nonconv.checks.comparison import compare_two, rows, verdicts
+    from nonconv.report.overlay import split_label
+
+    found = compare_two(overlay)
     for change in found.changes:
         print(f"{change.key}: {change.first or 'none'} -> {change.second or 'none'}")
     if not found.changes:
         print("The two configs are the same.")
+    first, second = (verdicts(member) for member in overlay.members)
+    print(f"verdict: {first}" if first == second else f"verdict: {first} -> {second}")
     # All differences are over the same paths: the first ones, which both runs kept.
     paths = found.differences[0].paired.paths
     print_table(
         f"Means over {count(paths, 'path')} at the end; differences ± half width of their 95 % interval",
-        *rows(found),
+        *rows(found, *(split_label(run)[0] or name for run, name in zip(runs, ("first", "second"), strict=True))),
         numbers=True,
     )
     if found.same_data:
@@ -50,3 +98,23 @@ def compare(first: First, second: Second, as_json: AsJson = False, verbose: Verb
         print("`narrower` is the factor by which pairing shrinks the interval.")
     else:
         print("The seeds differ, so pairing does not shrink the intervals; they are valid all the same.")
+
+
+def _print_many(overlay: "Overlay") -> None:
+    """Print a table of the runs, and one of their results with the differences to the first."""
+    from nonconv.checks.comparison import run_rows, value_rows, what_differs
+
+    print_table("", *run_rows(overlay))
+    if said := what_differs(overlay):
+        print_sentence(said)
+        print()
+    first = overlay.members[0]
+    header, rows = value_rows(overlay)
+    print_table(f"At the end, ± half width of the 95 % interval; differences to {first.label}", header, rows, numbers=True)
+    others = [member.label for member in overlay.members if not overlay.same_data(member)]
+    if len(others) < len(overlay.members) - 1:
+        print_sentence("Runs with the same seed use the same random numbers, so paths are compared in pairs.")
+        print_sentence("`narrower` is the factor by which pairing shrinks the interval.")
+    if others:
+        whose = f"{', '.join(others)}: " if len(others) < len(overlay.members) - 1 else ""
+        print_sentence(f"{whose}the seed differs from that of {first.label}, so pairing does not shrink the interval.")

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from nonconv.cli.common import RunFolder, Verbose, default_workers, reported, say, write_stdout
+from nonconv.cli.common import RunFolder, RunFolders, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
+from nonconv.system.processors import default_workers
 
 EXIT_MISMATCH = 3
 """Exit code of `verify` where files have changed or paths differ."""
@@ -74,23 +75,29 @@ def _render(folder: Path, kind: str, of: str, iterate: str) -> bytes:
 
 @reported
 def plot(
-    run: RunFolder,
+    runs: RunFolders,
     kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
     verbose: Verbose = False,
 ) -> None:
-    """Redraw the figures of a run or a sweep from its data files.
+    """Redraw the figures of a run or a sweep, or of several runs one.
 
-    They are written to the working directory, or to DIR.
+    They are written to the working directory, or to DIR. LABEL=RUN names one of several runs.
     """
+    from nonconv.cli.overlays import write_overlay
     from nonconv.report.figures.catalogue import FORMATS, UNDRAWN
     from nonconv.report.figures.own_settings import without_user_settings
     from nonconv.report.markup import printable
+    from nonconv.report.overlay import read_overlay, split_label
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
     _check_format(kind, FORMATS)
-    with opened_run(run) as folder:
+    if len(runs) > 1:
+        for path in write_overlay(read_overlay(runs), out, kind):
+            print(path)
+        return
+    with opened_run(Path(split_label(runs[0])[1])) as folder:
         name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
         with without_user_settings():
             from nonconv.report.figures.drawing import draw_folder  # loads matplotlib

@@ -19,7 +19,6 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    default_workers,
     interrupted,
     reported,
     say,
@@ -27,6 +26,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
+from nonconv.system.processors import default_workers
 from nonconv.system.streams import visible
 from nonconv.system.words import count
 
@@ -68,11 +68,10 @@ def run(
 
 def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
     """Read the cell, and choose its output folder. Raises ConfigError."""
+    from nonconv.api.running import read_experiment
+    from nonconv.config.files import read
 
-    from nonconv.experiment.binding import read_cell
-
-    cell = read_cell(config, settings)
-    return cell, out or Path("outputs") / cell.folder_name
+    return read_experiment(read(config, settings), out)
 
 
 def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
@@ -95,17 +94,14 @@ def _run(
 ) -> None:
     """Run the cell unless it is finished, and print its result."""
 
+    from nonconv.api.running import is_current
     from nonconv.report.run import read_run
-    from nonconv.store.folder import tidy
-    from nonconv.study.loop import is_current
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     done = None
     if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
         done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
-    else:
-        tidy(folder)
     result = read_run(folder)
     if as_json:
         # summary.json and verdict.json together: what they share is the same in both.
@@ -141,12 +137,12 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
 
     Raises Interrupted, with the command to continue.
     """
+    from nonconv.api.running import complete
     from nonconv.cli.progress import show_progress
-    from nonconv.study import loop as study
 
     try:
         with show_progress(cell, quiet) as progress:
-            return study.run(cell, folder, workers, force, progress, draw)
+            return complete(cell, folder, workers, force, progress, draw)
     except Interrupted as stop:
         raise interrupted(stop) from None
 

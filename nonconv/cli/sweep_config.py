@@ -5,13 +5,22 @@ The grid is surveyed before anything runs: every cell is made once, so that erro
 
 import json
 import re
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nonconv.api.sweeping import (
+    EXECUTORS,
+    Plan,
+    check_executor,
+    choose_executor,
+    complete,
+    find_finished,
+    reuse,
+    surveyed,
+)
 from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
@@ -23,27 +32,25 @@ from nonconv.cli.common import (
     Settings,
     Verbose,
     Workers,
-    default_workers,
     interrupted,
     reported,
     say,
     write_stdout,
 )
 from nonconv.cli.tables import line_width, print_sentence, print_table
-from nonconv.faults.errors import Interrupted, NonconvError, UsageError
+from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw
     from nonconv.sweeps.loop import OpenExecutor, Outcome
-    from nonconv.sweeps.sweep import Survey, Sweep
+    from nonconv.sweeps.sweep import Sweep
 
 EXIT_CELLS_FAILED = 5
 """Exit code of a sweep that is complete except for cells that failed."""
 MOST_TABLE_ROWS = 40
 """A sweep with more cells prints no table; sweep.csv has all of them."""
-EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
-"""The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
 ADDRESS = re.compile(r"((tcp|tls)://)?[^\s/]+:[0-9]{1,5}")
 """Address of a scheduler."""
 
@@ -83,7 +90,7 @@ def sweep(
     _check_executor(executor, scheduler)
     if dry_run:
         grid = _read_grid(config, settings, grids)
-        finished = None if force else _find_finished(grid, out)
+        finished = None if force else find_finished(grid, out)
         left = (
             _finished_plan(*finished)
             if finished
@@ -94,12 +101,13 @@ def sweep(
     # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
     with figure_process() as draw:
         grid = _read_grid(config, settings, grids)
-        if not force and (finished := _find_finished(grid, out)):
+        if not force and (finished := find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            _print_result(_reused(*finished), as_json, quiet, verbose)
+            _print_result(reuse(*finished), as_json, quiet, verbose)
             return
         plan = _survey(grid, out, quiet)
-        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), quiet or as_json)
+        tell = _silent if quiet or as_json else say
+        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet, verbose)
     if outcome.failures:
@@ -108,13 +116,7 @@ def sweep(
 
 def _check_executor(executor: str, scheduler: str | None) -> None:
     """Raise UsageError for an unknown executor, or a scheduler without Dask."""
-
-    from nonconv.faults.problems import nearest
-
-    if executor not in EXECUTORS:
-        near = nearest(executor, EXECUTORS)
-        hint = f"\n  did you mean {near}?" if near else ""
-        raise UsageError(f"--executor: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
+    check_executor(executor, "--executor")
     if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
     if scheduler is not None and not ADDRESS.fullmatch(scheduler):
@@ -122,14 +124,6 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         raise UsageError(
             f"--scheduler: {what}\n  allowed: tcp://HOST:PORT, or tls:// with certificates in Dask's configuration"
         )
-
-
-class Plan(NamedTuple):
-    """A sweep that has been read and surveyed, and its output folder."""
-
-    sweep: "Sweep"
-    survey: "Survey"
-    folder: Path
 
 
 def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
@@ -140,58 +134,15 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
     return read_sweep(config, settings, grids)
 
 
-def _folder(grid: "Sweep", identity: str, out: Path | None) -> Path:
-    """Choose the output folder."""
-    from nonconv.experiment.identity import folder_name
-
-    return out or Path("outputs") / folder_name(grid.name, identity)
-
-
-def _find_finished(grid: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:
-    """Return folder and manifest of the sweep if that is finished and its cells need not be looked at one by one."""
-
-    from nonconv.sweeps.loop import find_finished
-    from nonconv.sweeps.sweep import find_identity
-
-    try:
-        identity = find_identity(grid)
-    except NonconvError:
-        return None  # the survey will say it, of all cells
-    folder = _folder(grid, identity, out)
-    manifest = find_finished(grid, folder, identity)
-    return (folder, manifest) if manifest else None
-
-
-def _reused(folder: Path, manifest: dict[str, Any]) -> "Outcome":
-    """Return what was done for a sweep that was finished before."""
-
-    from nonconv.store.folder import tidy
-    from nonconv.sweeps.loop import Outcome
-
-    tidy(folder)
-    return Outcome(folder, 0, int(manifest["cells"]), {})
-
-
 def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
     """Survey the sweep, and choose its output folder. Raises ConfigError."""
-
     from nonconv.cli.progress import tell_cells_read
-    from nonconv.sweeps.sweep import survey
 
-    surveyed = survey(grid, tell_cells_read(grid.grid, quiet))
-    return Plan(grid, surveyed, _folder(grid, surveyed.identity, out))
+    return surveyed(grid, out, tell_cells_read(grid.grid, quiet))
 
 
-def choose_executor(plan: Plan, kind: str, scheduler: str | None, workers: int, quiet: bool = False) -> "OpenExecutor":
-    """Return the function that starts the workers. Nothing starts before it is called."""
-
-    from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
-
-    if kind != "dask":
-        return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
-    # Other machines may not see this disk: the files that cells read travel with the sweep.
-    files = {name: file.content for name, file in plan.survey.files.items()}
-    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, (lambda text: None) if quiet else say)
+def _silent(text: str) -> None:
+    """Print nothing."""
 
 
 def _say_claim(grid: "Sweep", quiet: bool) -> None:
@@ -209,12 +160,11 @@ def run_plan(
     """
 
     from nonconv.cli.sweep_progress import show_sweep_progress
-    from nonconv.sweeps.loop import run_sweep
 
     if announce:
         _say_claim(plan.sweep, quiet)
     try:
-        return run_sweep(*plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
+        return complete(plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise interrupted(stop) from None
 

@@ -1,8 +1,10 @@
 """Registries: the components of one kind by name, and how a plug-in adds its own."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import ModuleType
 from typing import Any, TypeVar
 
 from nonconv.components.definitions import (
@@ -106,3 +108,27 @@ class Registry(Mapping[str, Component]):
     def __len__(self) -> int:
         """Return how many components there are."""
         return len(self._components)
+
+    def __repr__(self) -> str:
+        """Tell the components, one a line."""
+        return "\n".join(f"{name}: {component.summary}" for name, component in self.items())
+
+
+class Room(ModuleType):
+    """A package of components. Called, it returns its registry: in Python `nonconv.optimizers()` is what there is.
+
+    A function of that name could not be: Python puts a package's name over it once anything imports the package.
+    """
+
+    registry: Registry
+
+    def __call__(self) -> Registry:
+        """Return the components of this room by name."""
+        return self.registry
+
+
+def open_room(module: str, registry: Registry) -> Registry:
+    """Make a package return this registry when it is called; return the registry. module: the package's name."""
+    room: Any = sys.modules[module]
+    room.__class__, room.registry = Room, registry
+    return registry

@@ -230,6 +230,10 @@ class Document:
         if not other.problems:
             self._set(path, other)
 
+    def assign(self, key: str, value: Any, place: Place) -> None:
+        """Replace or add the value of a dotted key, as `override` does with a text."""
+        self._set(_parse_key(key), Document(place.source, value, {(): place}))
+
     def _set(self, path: KeyPath, other: "Document") -> None:
         """Put the data of another document at a path, with its places.
 

@@ -44,12 +44,16 @@ def read(path: Path, settings: Iterable[str] = ()) -> Document:
 
 def _read_with_base(path: Path, above: tuple[Path, ...]) -> Document:
     """Read a file and what it is based on. above: the files that are based on it, which it must not be based on."""
-    document = _read_file(path)
+    return with_base(_read_file(path), (*above, path))
+
+
+def with_base(document: Document, above: tuple[Path, ...] = ()) -> Document:
+    """Return a document with what it is based on, if it is. above: its own file and those that are based on it."""
     if not isinstance(document.data, dict) or BASE not in document.data:
         return document
-    name, place = document.data.pop(BASE), document.values.pop((BASE,))
-    del document.keys[(BASE,)]
-    above = (*above, path)
+    name, place = document.data.pop(BASE), document.place((BASE,))
+    for places in (document.values, document.keys):
+        places.pop((BASE,), None)
     file = Path(os.path.normpath(document.folder / name)) if isinstance(name, str) and name else None
     if file is None:
         wrong = f"base {must_be('the name of a config', kind_of(name))[0]}"

@@ -3,7 +3,7 @@
 Each law states its exact moments, and draws a number by inversion or by a table from one uniform in [0, 1).
 """
 
-from nonconv.components.registry import Registry
+from nonconv.components.registry import Registry, open_room
 from nonconv.data.common import Common
 from nonconv.data.continuous import LOG_UNIFORM, NORMAL, TRUNCATED_NORMAL, UNIFORM
 from nonconv.data.discrete import DISCRETE, RADEMACHER, SEQUENCE, TWO_POINT
@@ -22,3 +22,4 @@ STARTS = Registry(
     *LAWS,
     *(HE, GLOROT, LECUN, WEIGHTS),
 )
+open_room(__name__, DATA)

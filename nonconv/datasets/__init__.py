@@ -4,7 +4,7 @@
 u (draws, n). It runs in kernels too, where n is examples times lanes.
 """
 
-from nonconv.components.registry import Registry
+from nonconv.components.registry import Registry, open_room
 from nonconv.datasets.function import FUNCTION
 from nonconv.datasets.linear import LINEAR
 from nonconv.datasets.supply import Common
@@ -12,3 +12,4 @@ from nonconv.datasets.table import CSV, DIABETES, DIGITS
 from nonconv.datasets.teacher import TEACHER
 
 DATASETS = Registry("dataset", "datasets", TEACHER, FUNCTION, LINEAR, CSV, DIABETES, DIGITS, common=Common)
+open_room(__name__, DATASETS)

@@ -29,10 +29,10 @@ RETURNED = {
 """The functions of a definition that run in a kernel, and what each must return, in words."""
 LINE_IN_COMPILER_TEXT = re.compile(r'File "([^"]+)", line (\d+)|(?:at|from) (\S.*?\.py) \((\d+)\)')
 """A file and a line in the two forms in which numba and Python write them."""
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
+"""numba colours its messages where the library colorama happens to be installed."""
 PIPELINE_LINE = re.compile(r"Failed in \w+ mode pipeline.*")
 """A line that numba puts before its message; it says nothing about the cause."""
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-"""numba writes its errors in bold where colorama happens to be installed."""
 INTERNAL_NAMES = re.compile(r" for '\$.*")
 """Names of numba's own variables, as in `for '$12load_global.4'`."""
 
@@ -148,15 +148,15 @@ def _blame_compiled(error: Exception, compiled: Mapping[str, Callable[..., Any]]
     foreign = {role: function for role, function in compiled.items() if is_foreign(function)}
     if not foreign:
         return None
-    said = COLOUR.sub("", str(error))
-    message = f"cannot be compiled: {_decisive_sentence(said) or type(error).__name__}"
+    told = COLOURS.sub("", str(error))
+    message = f"cannot be compiled: {_decisive_sentence(told) or type(error).__name__}"
     files = {Path(file).resolve(): file for file in source_lines}
-    for match in LINE_IN_COMPILER_TEXT.finditer(said):
+    for match in LINE_IN_COMPILER_TEXT.finditer(told):
         file = files.get(Path(match[1] or match[3]).resolve())
         if file:
             return Problem(message, place_of_line(file, int(match[2] or match[4])))
     # No line is known: take the function whose call the compiler quotes, or the first.
-    role = next((role for role in foreign if f"{role}(" in said), next(iter(foreign)))
+    role = next((role for role in foreign if f"{role}(" in told), next(iter(foreign)))
     return Problem(f"{message}; {role} must return {RETURNED[role]}", place_of_function(foreign[role]))
 
 

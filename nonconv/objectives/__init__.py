@@ -4,7 +4,7 @@
 of one coordinate at a time. `formula` and `joint_formula` are written out by a config.
 """
 
-from nonconv.components.registry import Registry
+from nonconv.components.registry import Registry, open_room
 from nonconv.objectives.common import Common
 from nonconv.objectives.double_well import DOUBLE_WELL
 from nonconv.objectives.formula import FORMULA
@@ -25,3 +25,4 @@ OBJECTIVES = Registry(
     *(FORMULA, JOINT_FORMULA, LINEAR_MODEL, MLP),
     common=Common,
 )
+open_room(__name__, OBJECTIVES)

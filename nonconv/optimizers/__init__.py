@@ -4,7 +4,7 @@ Each file states, in this order: the parameters (a NamedTuple with the equations
 survives a step, the table of what depends on the step, and `update`, the rule itself in its paper's letters.
 """
 
-from nonconv.components.registry import Registry
+from nonconv.components.registry import Registry, open_room
 from nonconv.optimizers.adabelief import ADABELIEF
 from nonconv.optimizers.adadelta import ADADELTA
 from nonconv.optimizers.adagrad import ADAGRAD
@@ -48,3 +48,4 @@ OPTIMIZERS = Registry(
     SCHEDULE_FREE_ADAMW,
     common=Common,
 )
+open_room(__name__, OPTIMIZERS)

@@ -3,7 +3,7 @@
 `quantities` in a config lists those to measure. A definition says how (components.quantity); a line here makes it known.
 """
 
-from nonconv.components.registry import Registry
+from nonconv.components.registry import Registry, open_room
 from nonconv.quantities.bounds import VIOLATIONS
 from nonconv.quantities.distances import QUANTILE, RATE, SPAN_MAXIMUM
 from nonconv.quantities.laws import LAW
@@ -27,3 +27,4 @@ QUANTITIES = Registry(
     VIOLATIONS,
     LAW,
 )
+open_room(__name__, QUANTITIES)

@@ -17,7 +17,7 @@ from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import estimate, moments
 from nonconv.readback import content_of, loaded
 from nonconv.results.csv_text import as_lines
-from nonconv.results.iterates import ends_of_iterates, of_iterate
+from nonconv.results.iterates import ends_of_iterates, of_iterate, split_name
 from nonconv.results.stored import END_ARRAYS, ITERATE_ARRAYS, QUANTITY_ARRAYS, Arrays, Summary, Verdict, read_arrays, require
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.measured_block import ENDS_OF_DOMAIN, MSE_PREFIX, OUTCOMES
@@ -48,6 +48,10 @@ class Ends(NamedTuple):
     withheld: Mapping[str, str]
     quantities: tuple[str, ...] = ()
     iterates: tuple[str, ...] = ()
+
+    def split(self, name: str) -> tuple[str, str]:
+        """Split a name from the iterate that it is of, which is empty for the last."""
+        return split_name(name, self.iterates)
 
     def infinite(self, name: str) -> bool:
         """Return whether the mean of a quantity is infinite, so that what the paths have says nothing of it."""
@@ -181,12 +185,12 @@ def line(header: Sequence[str], name: str, keys: Mapping[str, str], result: Resu
         cells |= {"status": FAILED, "reason": result}
     else:
         cells |= (
-            {"status": DONE} | _measured_columns(result) | (_difference_columns(result.ends, reference) if reference else {})
+            {"status": DONE} | measured_columns(result) | (_difference_columns(result.ends, reference) if reference else {})
         )
     return as_lines([[cells.get(column, "") for column in header]])
 
 
-def _measured_columns(result: Result) -> dict[str, Any]:
+def measured_columns(result: Result) -> dict[str, Any]:
     """Return the columns of a result by name: verdict, outcomes, final errors, floors, slopes."""
     summary, verdict = result.summary, result.verdict
     found = {"verdict": verdict["verdict"], "reason": verdict["reason"], "paths": summary["paths"], **summary["outcomes"]}

@@ -80,7 +80,7 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
         other = parse(f"[{{linspace: [{', '.join(found.groups())}]}}]" if found else f"[{values}]", place.source, whole=True)
         document.problems += [replace(one, key=f"sweep.{key}{one.key}" if one.key else "") for one in other.problems]
         if not other.problems:
-            _set_key(document, key, _unwrap(other.data), place)
+            set_key(document, key, _unwrap(other.data), place)
 
 
 def _unwrap(values: list[Any]) -> Any:
@@ -91,7 +91,7 @@ def _unwrap(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 and isinstance(values[0], list | dict) and not _is_component(values[0]) else values
 
 
-def _set_key(document: Document, key: str, values: Any, place: Place) -> None:
+def set_key(document: Document, key: str, values: Any, place: Place) -> None:
     """Set a key of the document's sweep block, which is made if it is missing."""
     document.data = document.data if isinstance(document.data, dict) else {}
     if document.data.get("sweep") is None:

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from nonconv.report.figures.at_once import at_once
 from nonconv.report.figures.axes import own_style
-from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, makers, undrawn
+from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, load, makers, undrawn
+from nonconv.report.overlay import Overlay
 
 
 def draw_folder(
@@ -26,6 +27,11 @@ def draw_folder(
     """
     every = makers(folder)
     return draw(every if names is None else {name: every[name] for name in names}, formats)
+
+
+def draw_overlay(overlay: Overlay, kind: str) -> dict[str, bytes]:
+    """Draw several runs in one figure; its content by file name."""
+    return draw({"comparison": partial(load("overlay_figure.overlay_figure"), overlay)}, (kind,))
 
 
 def draw(figures: Mapping[str, Maker], formats: tuple[str, ...] = SAVED_FORMATS) -> dict[str, bytes]:

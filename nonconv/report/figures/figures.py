@@ -37,9 +37,9 @@ def error_figure(run: Run) -> Figure:
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     first, others = next(iter(run.errors)), run.others
-    curves = [(run, label, _shown(run, label)) for label in run.errors]
-    curves += [(other, first, _shown(other, first)) for other in others]
-    for (whose, label, errors), line in zip(curves, _line_styles(len(curves)), strict=True):
+    curves = [(run, label, shown_errors(run, label)) for label in run.errors]
+    curves += [(other, first, shown_errors(other, first)) for other in others]
+    for (whose, label, errors), line in zip(curves, line_styles(len(curves)), strict=True):
         _band(top, whose, label, errors, line)
     exact = [*run.theory.values(), *(other.theory[first] for other in others if first in other.theory)]
     for k, values in enumerate(exact):
@@ -60,13 +60,13 @@ def error_figure(run: Run) -> Figure:
     return figure
 
 
-def _line_styles(count: int) -> list[dict[str, Any]]:
+def line_styles(count: int) -> list[dict[str, Any]]:
     """Return a distinct style for each of `count` lines."""
     markers = [{"marker": marker, "markersize": 3.5, "markevery": 0.1} if marker else {} for marker in MARKERS]
     return [LINES[k % len(LINES)] | markers[k // len(LINES) % len(markers)] for k in range(count)]
 
 
-def _shown(run: Run, label: str) -> Errors:
+def shown_errors(run: Run, label: str) -> Errors:
     """Return the error for a xi as it is drawn: where it is infinite, the square of the median distance."""
     return _squared(run.medians[label]) if label in run.medians else run.errors[label]
 
@@ -83,15 +83,15 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
     # matplotlib cannot space markers on a curve of nothing.
     style = line if np.isfinite(curve).any() else line | {"markevery": None}
     mixed = label in run.medians and len(run.medians) < len(run.errors)
-    whose = "" if run.iterate == LAST else f"{_xi_name(run.iterate)}: "
-    axes.plot(run.step, curve, label=f"{whose}{_xi_name(label)}{' (median)²' if mixed else ''}", zorder=3, **style)
+    whose = "" if run.iterate == LAST else f"{xi_name(run.iterate)}: "
+    axes.plot(run.step, curve, label=f"{whose}{xi_name(label)}{' (median)²' if mixed else ''}", zorder=3, **style)
     low, high = positive(errors.ci_low), positive(errors.ci_high)
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(curve / 10), low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
 
 
-def _xi_name(label: str) -> str:
+def xi_name(label: str) -> str:
     """Name a xi in a legend."""
     name = {
         "minimizer": "minimizer",
@@ -161,19 +161,19 @@ def _other_medians(axes: Any, run: Run, coordinate: int) -> None:
     """Draw the median of each iterate besides the last."""
     others = run.others
     # The first style is that of the fan's own median, nearly.
-    for other, line in zip(others, _line_styles(len(others) + 1)[1:], strict=True):
+    for other, line in zip(others, line_styles(len(others) + 1)[1:], strict=True):
         quantile = other.paths["quantile"][:, :, coordinate]
         if len(quantile):
             middle = shown(quantile[len(quantile) // 2])
-            axes.plot(run.step, middle, label=f"median of {_xi_name(other.iterate)}", zorder=3, linewidth=1.4, **line)
+            axes.plot(run.step, middle, label=f"median of {xi_name(other.iterate)}", zorder=3, linewidth=1.4, **line)
 
 
 def _xi_lines(axes: Any, run: Run, coordinate: int) -> None:
     """Draw each fixed xi as a horizontal line."""
     points = run.summary["xi_points"]
     number = int(run.paths["coordinate"][coordinate]) - 1 if "coordinate" in run.paths else coordinate
-    for (label, point), line in zip(points.items(), _line_styles(len(points)), strict=True):
-        name = f"ξ = {_xi_name(label)}"
+    for (label, point), line in zip(points.items(), line_styles(len(points)), strict=True):
+        name = f"ξ = {xi_name(label)}"
         axes.axhline(point[number], label=name, zorder=4, linewidth=1.1, **(line | {"color": "#d55e00"}))
     for k, end in enumerate(_minima(run, number)):
         axes.axhline(end, label=None if k else "minima", zorder=4, linewidth=0.8, linestyle=":", color="#d55e00")

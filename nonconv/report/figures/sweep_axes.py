@@ -13,16 +13,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLoc
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import power_of_ten
+from nonconv.report.labels import symbol
 
-SYMBOLS = {
-    "optimizer.beta1": "β₁",
-    "optimizer.beta2": "β₂",
-    "optimizer.beta": "β",
-    "optimizer.eps": "ε",
-    "learning_rate.value": "γ",
-    "learning_rate.exponent": "ρ",
-    "batch_size.value": "M",
-}
 EXACTLY, ROUGHLY = 0.02, 0.25
 """Largest relative deviation from even steps; 1, 2, 5, 10 are roughly even on a log axis."""
 FEW, SHORT = 8, 6
@@ -31,11 +23,6 @@ WIDEST = 1e300
 """Beyond this, and below its inverse, an axis has no room in the doubles."""
 LABEL = 0.17, 0.075
 """Inches of a tick label: its height, and its width per character."""
-
-
-def symbol(key: str) -> str:
-    """Return `β₁` for optimizer.beta1; the key itself if it has no symbol."""
-    return SYMBOLS.get(key, key.removesuffix(".name"))
 
 
 def number(value: float) -> str:

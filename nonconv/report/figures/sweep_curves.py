@@ -14,7 +14,8 @@ import numpy as np
 from nonconv.config.expression import Arithmetic, Expression, sides
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN
-from nonconv.report.figures.sweep_axes import SweptAxis, symbol
+from nonconv.report.figures.sweep_axes import SweptAxis
+from nonconv.report.labels import symbol
 
 BETAS = ("optimizer.beta1", "optimizer.beta2")
 CONDITION = "optimizer.beta1 = sqrt(optimizer.beta2)"

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN, SMALLEST_SHOWN, power_of_ten
 from nonconv.report.figures.figures import LINES
-from nonconv.report.figures.sweep_axes import LABEL, SweptAxis, line_axis, linear_ticks, log_ticks, set_ticks, symbol
+from nonconv.report.figures.sweep_axes import LABEL, SweptAxis, line_axis, linear_ticks, log_ticks, set_ticks
 from nonconv.report.figures.sweep_page import LEFT, new_page
+from nonconv.report.labels import symbol
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import MOST_PANELS, Mask, Quantity, SweepResult, View, evenly, shortened, view
 from nonconv.report.verdict_text import ANSWERS
@@ -103,7 +104,7 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
     known = there & (result.known(quantity.column) | baseline)
     with np.errstate(invalid="ignore"):
         ordinary = known & (np.abs(value) < LARGEST_SHOWN)
-        scale = _scale(quantity.kind, value[ordinary], np.concatenate((low[ordinary], high[ordinary])))
+        scale = scale_of(quantity.kind, value[ordinary], np.concatenate((low[ordinary], high[ordinary])))
         least = SMALLEST_SHOWN if scale.name == "log" else -LARGEST_SHOWN
         too_low = known & (value < least)
         shown = ordinary & ~too_low
@@ -115,7 +116,7 @@ def _points(result: SweepResult, quantity: Quantity, there: Mask) -> tuple[Point
     return Points(np.where(shown, value, np.nan), low, high, too_low, too_high, baseline, verdict), scale
 
 
-def _scale(kind: str, value: Array, ends: Array) -> Scale:
+def scale_of(kind: str, value: Array, ends: Array) -> Scale:
     """Choose the axis: log for positive values over more than a decade, symlog for differences over 30 times their median.
 
     Otherwise it is linear.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from nonconv.report.figures.sweep_axes import symbol
+from nonconv.report.labels import symbol
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import SweepResult, View, shortened
 

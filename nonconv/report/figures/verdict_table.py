@@ -12,9 +12,10 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nonconv.report.figures.sweep_axes import SYMBOLS, set_ticks, symbol
+from nonconv.report.figures.sweep_axes import set_ticks
 from nonconv.report.figures.sweep_colours import VERDICTS
 from nonconv.report.figures.sweep_page import DOTS_PER_INCH, PER_INCH, title_lines
+from nonconv.report.labels import SYMBOLS, symbol
 from nonconv.report.markup import printable
 from nonconv.report.run import YAML_LOADER
 from nonconv.report.sweep_result import SweepResult, shortened

@@ -1,0 +1,159 @@
+"""`nonconv.sweep`: a grid of experiments. The command `sweep`, and `check` for its sweeps, use the same functions."""
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.faults.errors import Interrupted, NonconvError, UsageError
+from nonconv.faults.problems import nearest
+
+if TYPE_CHECKING:
+    from nonconv.api.sweep_results import SweepResult
+    from nonconv.report.figures.drawing_process import Draw
+    from nonconv.sweeps.flow import Event
+    from nonconv.sweeps.loop import OpenExecutor, Outcome, Progress
+    from nonconv.sweeps.sweep import Survey, Sweep
+
+EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
+"""The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
+
+
+class Plan(NamedTuple):
+    """A sweep that has been read and surveyed, and its output folder."""
+
+    sweep: "Sweep"
+    survey: "Survey"
+    folder: Path
+
+
+def sweep(
+    config: Config,
+    grid: Mapping[str, Any] | None = None,
+    *,
+    out: Place | None = None,
+    name: str = "",
+    workers: int = 0,
+    executor: str = "",
+    force: bool = False,
+    fail_fast: bool = False,
+    progress: "Callable[[Event], None] | None" = None,
+    **settings: Any,
+) -> "SweepResult":
+    """Run a grid of experiments, one cell per combination of values, unless it is finished, and return its result.
+
+        nonconv.sweep("configs/adam_const.yaml", {"optimizer.beta1": [0, 0.9], "seed": range(3)}, paths=500).frame()
+
+    config: as for `run`. grid: keys with lists of their values, added to the config's `sweep` block. out, name, force,
+    settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads or dask; by default
+    processes, or threads where they would be unsafe, as in a notebook. fail_fast: stop at the first cell that fails.
+    progress: called with every event: the path-steps that were computed, or the cell that was settled.
+
+    A cell that fails costs no other: the result says which failed, and why. Nothing is printed. Ctrl-C raises KeyboardInterrupt
+    once finished cells are saved; the same call then continues. Raises ConfigError with the problems of all cells.
+    """
+    from nonconv.api.configs import as_document, with_grid
+    from nonconv.api.sweep_results import read_sweep
+    from nonconv.report.figures.drawing_process import figure_process
+    from nonconv.sweeps.sweep import as_sweep
+
+    workers, executor = checked_workers(workers), executor or _safe_executor()
+    check_executor(executor, "executor")
+    document = as_document(config, settings)
+    with_grid(document, grid or {})
+    swept = as_sweep(document)
+    if name:
+        swept = replace(swept, name=checked_name(name))
+    chosen = Path(out) if out is not None else None
+    if not force and (finished := find_finished(swept, chosen)):
+        return read_sweep(reuse(*finished).folder)
+    plan = surveyed(swept, chosen)
+    with figure_process() as draw:
+        try:
+            opened = choose_executor(plan, executor, None, workers)
+            complete(plan, opened, force, fail_fast, lambda: nullcontext(progress or _silent), draw)
+        except (Interrupted, KeyboardInterrupt) as stop:
+            raise KeyboardInterrupt(f"{str(stop) or 'Stopped.'} The same call continues.") from None
+    return read_sweep(plan.folder)
+
+
+def _safe_executor() -> str:
+    """Choose where cells run: a process with other threads, as a notebook's, cannot be forked safely."""
+    return EXECUTORS[0] if threading.active_count() == 1 else "threads"
+
+
+def check_executor(executor: str, option: str) -> None:
+    """Raise UsageError for an unknown executor. option: where it was given."""
+    if executor not in EXECUTORS:
+        near = nearest(executor, EXECUTORS)
+        hint = f"\n  did you mean {near}?" if near else ""
+        raise UsageError(f"{option}: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
+
+
+def find_finished(swept: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:
+    """Return folder and manifest of the sweep if that is finished and its cells need not be looked at one by one."""
+    from nonconv.sweeps import loop
+    from nonconv.sweeps.sweep import find_identity
+
+    try:
+        identity = find_identity(swept)
+    except NonconvError:
+        return None  # the survey will say it, of all cells
+    folder = output_folder(swept, identity, out)
+    manifest = loop.find_finished(swept, folder, identity)
+    return (folder, manifest) if manifest else None
+
+
+def output_folder(swept: "Sweep", identity: str, out: Path | None) -> Path:
+    """Choose the output folder."""
+    from nonconv.experiment.identity import folder_name
+
+    return out or OUTPUTS / folder_name(swept.name, identity)
+
+
+def reuse(folder: Path, manifest: dict[str, Any]) -> "Outcome":
+    """Return what was done for a sweep that was finished before."""
+    from nonconv.store.folder import tidy
+    from nonconv.sweeps.loop import Outcome
+
+    tidy(folder)
+    return Outcome(folder, 0, int(manifest["cells"]), {})
+
+
+def surveyed(swept: "Sweep", out: Path | None, progress: Callable[[int], None] = lambda done: None) -> Plan:
+    """Survey a sweep, and choose its output folder. progress: called with the number of cells read. Raises ConfigError."""
+    from nonconv.sweeps.sweep import survey
+
+    found = survey(swept, progress)
+    return Plan(swept, found, output_folder(swept, found.identity, out))
+
+
+def choose_executor(
+    plan: Plan, kind: str, scheduler: str | None, workers: int, tell: Callable[[str], None] = lambda text: None
+) -> "OpenExecutor":
+    """Return the function that starts the workers. Nothing starts before it is called. tell: what is waited for."""
+    from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
+
+    if kind != "dask":
+        return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
+    # Other machines may not see this disk: the files that cells read travel with the sweep.
+    files = {name: file.content for name, file in plan.survey.files.items()}
+    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, tell)
+
+
+def complete(
+    plan: Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, progress: "Progress", draw: "Draw"
+) -> "Outcome":
+    """Run the cells that are not finished, and write the sweep's folder. Raises UsageError, or Interrupted."""
+    from nonconv.sweeps.loop import run_sweep
+
+    return run_sweep(*plan, executor, force, fail_fast, progress, draw)
+
+
+def _silent(event: "Event") -> None:
+    """Show no progress."""

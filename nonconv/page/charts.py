@@ -1,0 +1,183 @@
+"""The charts of a run, described with Altair: curves with bands over the steps, floors, paths.
+
+A chart names its data, which the page holds once for all of its variants: each choice of axes is a whole description, and the
+page's script shows the one that is chosen. Colours and dashes are those of the switches beside the chart, so charts have no
+legend of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, Literal
+
+import altair as alt
+
+from nonconv.page.curves import Curves, Switch, Table
+
+Spec = dict[str, Any]
+HEIGHT, THIN = 340, 120
+FEW_POINTS = 16
+"""Curves of no more points than this have a mark at each."""
+GAPS: Literal["break-paths-filter-domains"] = "break-paths-filter-domains"
+"""A curve has a gap where it has no number."""
+SCALES = ("log", "linear")
+VISIBLE = "indexof(off, datum.iterate) < 0 && indexof(off, datum.what) < 0"
+"""Whether a row's curve is switched on: the parameter `off` names what is not."""
+FONT = "system-ui, sans-serif"
+INTERVAL = (
+    "isValid(datum.low) && isValid(datum.high) ? format(datum.low, '.6~g') + ' to ' + format(datum.high, '.6~g') : 'none'"
+)
+PATHS = "isValid(datum.n) ? datum.finite + ' of ' + datum.n : 'exact'"
+NUMBER = ".6~g"
+
+
+def line_chart(
+    curves: Curves, y_title: str, last: int, height: int = HEIGHT, scales: Sequence[str] = SCALES
+) -> dict[str, Spec]:
+    """Describe curves over the steps, by the scales of both axes: `y-log x-linear`."""
+    variants = product(scales, SCALES)
+    return {f"{y} {x}": _lines(curves, y_title, last, height, y, x) for y, x in variants}
+
+
+def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str) -> Spec:
+    """Describe one variant of `line_chart`."""
+    steps = curves.points["step"]
+    encode = {**_styles(curves), "x": _steps(steps, x), "y": alt.Y("y:Q", title=y_title, scale=_scale(y))}
+    points = _prepared(alt.Chart(alt.NamedData("points")), y)
+    band = points.mark_area(opacity=0.18, clip=True, invalid=GAPS).encode(
+        **{name: encode[name] for name in ("x", "color", "detail")},
+        y=alt.Y("bottom:Q", title=y_title, scale=_scale(y)),
+        y2="top:Q",
+    )
+    line = points.mark_line(strokeWidth=1.8, clip=True, invalid=GAPS).encode(**encode)
+    hover = alt.selection_point(name="hover", nearest=True, on="pointerover", clear="pointerout", empty=False)
+    rest = 0.9 if len(set(steps)) <= FEW_POINTS else 0.0
+    marks = (
+        points.mark_point(size=45, filled=True, clip=True)
+        .encode(
+            **{name: encode[name] for name in ("x", "y", "color", "detail")},
+            opacity=alt.condition(hover, alt.value(1.0), alt.value(rest)),
+            tooltip=_tooltips(),
+        )
+        .add_params(hover)
+    )
+    at = (
+        alt.Chart(alt.InlineData([{}]))
+        .mark_rule(strokeDash=[2, 3], color="#777777", clip=True)
+        .encode(x=alt.datum(alt.expr("at"), type="quantitative"))
+    )
+    layers = [band, *(_floors(encode, y) if curves.segments["step"] else []), line, at, marks]
+    return finished(alt.layer(*layers), height, off=[switch.key for switch in switched_off(curves)], at=last)
+
+
+def switched_off(curves: Curves) -> list[Switch]:
+    """Return the switches that are off at first."""
+    return [switch for group in curves.groups.values() for switch in group if not switch.on]
+
+
+def _prepared(chart: alt.Chart, y: str) -> alt.Chart:
+    """Add to each row what is drawn: y, the ends of its band, texts for the tooltip. A log axis shows no 0."""
+    if y == "linear":
+        drawn = {"y": "datum.value", "bottom": "isValid(datum.high) ? datum.low : null", "top": "datum.high"}
+    else:
+        # A band that reaches 0 is shown down to a decade below its curve.
+        drawn = {
+            "y": "datum.value > 0 ? datum.value : null",
+            "bottom": "!(datum.value > 0) || !(datum.high > 0) ? null : datum.low > 0 ? datum.low : datum.value / 10",
+            "top": "datum.value > 0 && datum.high > 0 ? datum.high : null",
+        }
+    return chart.transform_filter(VISIBLE).transform_calculate(**drawn, interval=INTERVAL, paths=PATHS)
+
+
+def _floors(encode: Mapping[str, Any], y: str) -> list[alt.Chart]:
+    """Describe floors: a level with its interval over the steps that it is averaged over."""
+    rows = _prepared(alt.Chart(alt.NamedData("segments")), y)
+    own = {"x": alt.X("first:Q", scale=encode["x"]["scale"], title="step n"), "x2": "step:Q", "color": encode["color"]}
+    band = rows.mark_rect(opacity=0.18, clip=True).encode(**own, y=alt.Y("bottom:Q", scale=_scale(y)), y2="top:Q")
+    tooltips = [_name(), *_numbers(), alt.Tooltip("first:Q", title="from step"), alt.Tooltip("step:Q", title="to step")]
+    tooltips.insert(2, alt.Tooltip("lower:Q", title="lower bound, all floors at once", format=NUMBER))
+    level = rows.mark_rule(strokeWidth=3.5, clip=True).encode(
+        **own, y=encode["y"], strokeDash=encode["strokeDash"], tooltip=tooltips
+    )
+    return [band, level]
+
+
+def _styles(curves: Curves) -> dict[str, Any]:
+    """Encode the colours and dashes of the switches."""
+    every = [switch for group in curves.groups.values() for switch in group]
+    coloured = [switch for switch in every if switch.colour]
+    dashed = [switch for switch in every if curves.hue == "what" or not switch.colour]
+    colours = alt.Scale(domain=[switch.key for switch in coloured], range=[switch.colour for switch in coloured])
+    dashes = alt.Scale(domain=[switch.key for switch in dashed], range=[[*switch.dash] or [1, 0] for switch in dashed])
+    return {
+        "color": alt.Color(f"{curves.hue}:N", scale=colours, legend=None),
+        "strokeDash": alt.StrokeDash("what:N", scale=dashes, legend=None),
+        "detail": ["iterate:N", "what:N"],
+    }
+
+
+def _steps(steps: Sequence[float], scale: str, title: str = "step n") -> alt.X:
+    """Encode the steps, with limits around all of them: what is switched off does not move the axis."""
+    first, last = (min(steps), max(steps)) if steps else (1, 10)
+    if scale == "log":
+        limits = [max(first, 1) / 1.15, max(last, 1) * 1.15]
+        return alt.X("step:Q", title=title, scale=alt.Scale(type="log", domain=limits, nice=False), axis=_decades())
+    return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, last * 1.02], nice=False), axis=alt.Axis(tickCount=6))
+
+
+def _decades() -> alt.Axis:
+    """Return an axis with labels at powers of ten alone."""
+    labels = "abs(log(datum.value) / log(10) - round(log(datum.value) / log(10))) < 1e-9 ? format(datum.value, '~g') : ''"
+    return alt.Axis(labelExpr=labels, labelOverlap=True)
+
+
+def _scale(kind: str) -> alt.Scale:
+    """Return the scale of a vertical axis."""
+    return alt.Scale(type="log", nice=False, padding=8) if kind == "log" else alt.Scale(zero=False, nice=True)
+
+
+def _name() -> alt.Tooltip:
+    return alt.Tooltip("what:N", title="of")
+
+
+def _numbers() -> list[alt.Tooltip]:
+    """Return what a tooltip says of a measured number."""
+    return [
+        alt.Tooltip("value:Q", title="value", format=NUMBER),
+        alt.Tooltip("interval:N", title="95 % interval"),
+        alt.Tooltip("paths:N", title="finite paths"),
+        alt.Tooltip("iterate:N", title="iterate"),
+    ]
+
+
+def _tooltips() -> list[alt.Tooltip]:
+    """Return what a tooltip says of a point of a curve."""
+    return [_name(), alt.Tooltip("step:Q", title="step", format="d"), *_numbers()]
+
+
+def finished(chart: Any, height: int, **values: Any) -> Spec:
+    """Return a chart as a page holds it. values: its parameters, which the page's script sets."""
+    sized = chart.properties(width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    told = sized.add_params(*(alt.param(name=name, value=value) for name, value in values.items()))
+    styled = (
+        told.configure_view(stroke=None)
+        .configure_axis(gridColor="#e2e2e2", domainColor="#767676", tickColor="#767676", labelFontSize=12, titleFontSize=13)
+        .configure_axisY(minExtent=44, titlePadding=8)
+        .configure(font=FONT, background="transparent")
+    )
+    found: Spec = styled.to_dict()
+    return found
+
+
+def schedule_chart(table: Table) -> dict[str, Spec]:
+    """Describe the learning rate over the steps."""
+    chart = alt.Chart(alt.NamedData("schedules")).mark_line(
+        color="#000000", strokeWidth=1.6, point=len(table["step"]) < FEW_POINTS
+    )
+    tooltip = [alt.Tooltip("step:Q", format="d"), alt.Tooltip("rate:Q", title="learning rate", format=NUMBER)]
+    tooltip.append(alt.Tooltip("batch:Q", title="batch size", format="d"))
+    found = {}
+    positive = all(rate is not None and rate > 0 for rate in table["rate"])
+    for y, x in product(SCALES if positive else ("linear",), SCALES):
+        rates = alt.Y("rate:Q", title="learning rate", scale=_scale(y), axis=alt.Axis(tickCount=4))
+        found[f"{y} {x}"] = finished(chart.encode(x=_steps(table["step"], x), y=rates, tooltip=tooltip), THIN)
+    return found

@@ -1,0 +1,250 @@
+"""The page of a run: its verdict with the numbers behind it, curves, findings, tables, config, provenance."""
+
+import base64
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nonconv.page import charts, curves
+from nonconv.page.figure import Figure, axis
+from nonconv.readback import content_of
+from nonconv.report import network_text, quantities_text, verdict_text
+from nonconv.report.figures.catalogue import figure_names, read_undrawn
+from nonconv.report.run import Run
+from nonconv.report.summary import findings, setting
+from nonconv.report.tables import QUANTITY_HEADER, interval, iterate_rows, quantity_rows, short_rows
+from nonconv.results.csv_text import INFINITE
+from nonconv.system.words import count
+
+ERROR = "E |Θₙ − ξ|²"
+CONFIG = "config.yaml"
+PICTURES = {
+    "state": "State of the optimizer",
+    "orbit": "Orbit and first path",
+    "fates": "What became of the paths",
+    "groups": "Floors per group of coordinates",
+    "law": "Law of the iterate",
+}
+"""Figures of the folder that no chart replaces, and their titles."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table on a page. words: the columns of words, which are aligned to the left."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+    words: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict with the numbers behind it, in plain words. of: the iterate or run that it is on; empty if there is one."""
+
+    key: str
+    answer: str
+    of: str
+    numbers: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image in a page. source: a data URL."""
+
+    title: str
+    about: str
+    source: str
+
+
+def content(run: Run, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template of a run's page is filled with."""
+    return {
+        "claim": run.summary["claim"],
+        "setting": setting(run),
+        "verdicts": verdicts(run),
+        "figures": figures(run),
+        "pictures": pictures(run),
+        "findings": findings(run),
+        "tables": tables(run),
+        "config": content_of(run.folder / CONFIG).decode("utf-8", "replace"),
+        "command": f"nonconv run {CONFIG}",
+        "provenance": provenance(run, manifest),
+        "sections": [
+            ("curves", "Curves"),
+            *([("pictures", "More figures")] if pictures(run) else []),
+            ("findings", "Findings"),
+            ("tables", "Tables"),
+            ("config", "Config"),
+            ("provenance", "Provenance"),
+        ],
+    }
+
+
+# The verdict
+
+
+def verdicts(run: Run) -> list[Verdict]:
+    """Return the verdict on each iterate."""
+    every = [run, *run.others]
+    return [verdict(seen, seen.iterate if len(every) > 1 else "") for seen in every]
+
+
+def verdict(run: Run, of: str) -> Verdict:
+    """Return the verdict on an iterate. of: how it is called, where there are several."""
+    answer: str = run.verdict["verdict"]
+    text = verdict_text.ANSWERS[answer]
+    return Verdict(answer, text[:1].upper() + text[1:], of, numbers(run))
+
+
+def numbers(run: Run) -> list[tuple[str, str]]:
+    """Return the numbers behind a verdict, each with what it is."""
+    first, last = run.verdict["observed"]
+    ended = ", ".join(f"{number} {name}" for name, number in run.summary["outcomes"].items() if number)
+    where = f"steps {first} to {last}, {run.counted_paths}, seed {run.summary['seed']}"
+    why = f"{run.verdict['reason']}{'; ' + run.verdict['decides'] if run.verdict['decides'] else ''}"
+    told = [*_bound_for_every_xi(run), *_last_errors(run), ("Paths end", ended), ("Observed on", where), ("Why", why)]
+    return [*told, *([("In theory", run.verdict["theory"])] if run.verdict["theory"] else [])]
+
+
+def _bound_for_every_xi(run: Run) -> list[tuple[str, str]]:
+    """Return the lower bound that holds for every ξ; nothing where none is above 0."""
+    floor = run.verdict["floors"].get("window") or {}
+    lower = floor.get("lower")
+    if lower is None or lower <= 0.0 or not floor["value"]:
+        return []
+    where = f"mean over steps {floor['first']} to {floor['step']}"
+    text = f"{lower:.4g} or more (estimate {floor['value']:.4g}), {where}; at 95 %, all floors at once"
+    return [("E|Θ − ξ|² for every ξ", text)]
+
+
+def _last_errors(run: Run) -> list[tuple[str, str]]:
+    """Return the errors at the last step, but not that from the last iterate, which is 0 by definition."""
+    steps = max(row["step"] for row in run.summary["errors"])
+    rows = (row for row in run.summary["errors"] if row["step"] == steps and row["xi"] != "last")
+    return [(f"E|Θ − {row['xi']}|² at step {steps}", interval(row)) for row in rows]
+
+
+# Charts
+
+
+def figures(run: Run) -> list[Figure]:
+    """Return the charts of a run."""
+    return [error_figure(run)]
+
+
+def error_figure(run: Run) -> Figure:
+    """Return the chart of the errors with their bands, and of the floors."""
+    found = curves.of_run(run)
+    scales = scales_of(found)
+    even = run.config.get("record", {}).get("spacing") == "linear"
+    return Figure(
+        "error",
+        "Error over the steps",
+        f"{ERROR} for each ξ, with 95 % bands. Thick levels are lower bounds that hold for every ξ, "
+        "over the steps that each is averaged over.",
+        charts.line_chart(found, ERROR, int(run.step[-1]), scales=scales),
+        {"points": found.points, "segments": found.segments},
+        found.groups,
+        [axis("y", "Error axis", scales), axis("x", "Step axis", charts.SCALES, "linear" if even else "log")],
+        steps=run.step.tolist(),
+        notes=[*found.losses, *infinite_notes(run)],
+    )
+
+
+def scales_of(found: curves.Curves) -> tuple[str, ...]:
+    """Return the scales on which curves can be drawn, the better one first: a log axis needs something above 0."""
+    values = [value for value in found.points["value"] if value is not None]
+    if not any(value > 0 for value in values):
+        return ("linear",)
+    return charts.SCALES
+
+
+def infinite_notes(run: Run) -> list[str]:
+    """Say which mean squares are infinite."""
+    infinite = dict.fromkeys(row["xi"] for row in run.summary["errors"] if row["status"] == INFINITE)
+    return [f"E|Θ − {label}|² is infinite: the square of the median distance is drawn instead." for label in infinite]
+
+
+# Figures of the folder
+
+
+def pictures(run: Run) -> list[Picture]:
+    """Return the figures of the folder that no chart replaces."""
+    there, undrawn = figure_names(run.folder), read_undrawn(run.folder)
+    found = []
+    for name, title in PICTURES.items():
+        path = run.folder / "figures" / f"{name}.png"
+        if name in there and name not in undrawn and path.is_file():
+            found.append(Picture(title, f"{title}: the figure {name}.png of the folder", data_url(path)))
+    return found
+
+
+def data_url(path: Path) -> str:
+    """Return a PNG as a URL that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(content_of(path)).decode('ascii')}"
+
+
+# Tables
+
+
+def tables(run: Run) -> list[Table]:
+    """Return the tables of a run: errors, those of other iterates, quantities, groups of a network's coordinates."""
+    header, rows = short_rows(run)
+    others, more = iterate_rows(run)
+    title, groups_header, groups = network_text.groups(run) if "network" in run.summary else ("", [], [])
+    quantities = quantity_rows(run) if quantities_text.asked(run) else []
+    every = [
+        Table(f"{ERROR} ± half the width of its 95 % interval, by ξ", header, rows),
+        Table("The same of the other iterates", others, more, (0,)),
+        Table("Quantities at the end", QUANTITY_HEADER, quantities, (0,)),
+        Table(title, groups_header, groups, (0, 2)),
+        floors_table(run),
+    ]
+    return [table for table in every if table.rows]
+
+
+FLOORS = {"twin": "twin floor", "window": "window floor", "cauchy": "Cauchy floor"}
+
+
+def floors_table(run: Run) -> Table:
+    """Return the table of the floors of the last span, of every iterate."""
+    every = [run, *run.others]
+    rows = []
+    for seen in every:
+        for name, title in FLOORS.items():
+            row = seen.verdict["floors"].get(name)
+            if row:
+                lower = "" if row["lower"] is None else f"{max(row['lower'], 0.0):.4g}"
+                own = [title, f"{row['first']} to {row['step']}", interval(row | {"status": "not finite"}, "value"), lower]
+                rows.append([*([seen.iterate] if len(every) > 1 else []), *own])
+    header = [*(["iterate"] if len(every) > 1 else []), "floor", "steps", "value", "lower bound"]
+    told = f"Lower bounds for every ξ at the end; the last column holds at 95 % for all {count(run.floors, 'floor')} at once"
+    return Table(told, header, rows, (0, 1) if len(every) > 1 else (0,))
+
+
+# Where it comes from
+
+
+def provenance(run: Run, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is known of where the results come from, as the folder stores it."""
+    versions, machine = manifest["versions"], manifest.get("machine", {})
+    git, files = manifest.get("git") or {}, manifest["files"]
+    commit = f"{git['commit']}{' with changes' if git.get('changed') else ''}" if git.get("commit") else ""
+    facts = [
+        ("nonconv", versions.get("nonconv", "")),
+        ("Identity", manifest["identity"]),
+        ("Seed", str(run.summary["seed"])),
+        ("Paths, steps", f"{run.counted_paths}, {run.counted_steps}"),
+        ("Libraries", ", ".join(f"{name} {number}" for name, number in versions.items() if name != "nonconv")),
+        ("Platform", ", ".join(str(value) for value in machine.values() if value)),
+        ("Git commit", commit),
+        ("SHA-256", "; ".join(f"{name} {files[name]}" for name in ("error.csv", "config.yaml") if name in files)),
+        (
+            "Check it",
+            f"nonconv verify {shlex.quote(manifest.get('name') or 'FOLDER')}, with the output folder in place of the name",
+        ),
+    ]
+    return [(name, text) for name, text in facts if text]
