@@ -102,6 +102,7 @@ def printed(command: str, only: str | None, folder: Path) -> str:
     """A command and its output as a block: folded at COLUMNS as a terminal folds it, the exit code last unless it is 0."""
     done = run(command, folder)
     lines = done.stdout.replace(f"{folder}/", "").rstrip().splitlines()
+    lines = [line for line in lines if not line.startswith("compiling the kernel")]  # which only some machines must do
     if only is not None:
         lines = _only(lines, only.split(" ; "))
     folded = [part for line in lines for part in _folded(line)]

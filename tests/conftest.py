@@ -47,6 +47,16 @@ def _quick(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_before() -> Iterator[None]:
+    """Commands in this process say what they would if the kernel had been compiled before."""
+    from nonconv.cli.compiling import Lines
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Lines, "start", lambda lines, again: None)
+        yield
+
+
 @pytest.fixture
 def reference(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs use the reference engine: where a message is tested, nothing need be compiled."""

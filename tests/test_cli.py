@@ -43,7 +43,7 @@ from nonconv.system.streams import INVISIBLE
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
 COMMANDS = (
-    "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
+    "new", "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
     "schema",
 )  # fmt: skip
 NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy", "altair", "jinja2", "vl_convert"}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.compiling import telling
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
 from nonconv.cli.tables import line_width, wrapped
@@ -67,7 +68,7 @@ def reported(command: Command) -> Command:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         verbose = bool(options.get("verbose"))
         try:
-            with stopping_commands():
+            with stopping_commands(), telling(bool(options.get("quiet")), say):
                 refuse_too_little()
                 return command(*arguments, **options)
         except NonconvError as error:

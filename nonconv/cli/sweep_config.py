@@ -159,12 +159,15 @@ def run_plan(
     announce: print the claim first.
     """
 
+    from nonconv.cli.compiling import relayed
     from nonconv.cli.sweep_progress import show_sweep_progress
 
     if announce:
         _say_claim(plan.sweep, quiet)
     try:
-        return complete(plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
+        with relayed() as relay:  # opened before the workers are forked
+            progress = partial(show_sweep_progress, plan.survey, quiet, relay)
+            return complete(plan, executor, force, fail_fast, progress, draw)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise interrupted(stop) from None
 
