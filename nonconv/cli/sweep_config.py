@@ -37,12 +37,8 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-<<<<<<< HEAD
 from nonconv.cli.figure_options import refuse_unknown_look
-from nonconv.cli.tables import print_sentence, print_table
-=======
 from nonconv.cli.tables import line_width, print_sentence, print_table
->>>>>>> next
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
