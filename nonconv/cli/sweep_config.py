@@ -225,7 +225,9 @@ def _print_plan(grid: "Sweep", left: _Left, workers: int, as_json: bool) -> None
     print(f"{grid.name}: {count(left.cells, 'cell')}, {left.path_steps:.3g} path-steps in total")
     print(f"{left.folder}: {left.done} of {count(left.cells, 'cell')} finished, {left.cells - left.done} to compute")
     if left.path_steps_left:
-        print(f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}")
+        print_sentence(
+            f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}"
+        )
 
 
 def _duration(seconds: float) -> str:
