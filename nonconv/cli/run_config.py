@@ -24,6 +24,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
+from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.system.processors import default_workers
@@ -71,7 +72,9 @@ def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, P
     from nonconv.api.running import read_experiment
     from nonconv.config.files import read
 
-    return read_experiment(read(config, settings), out)
+    cell, folder = read_experiment(read(config, settings), out)
+    refuse_unknown_look(cell.resolved.get("figures", {}))
+    return cell, folder
 
 
 def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:

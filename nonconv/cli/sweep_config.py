@@ -37,6 +37,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
+from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import line_width, print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.processors import default_workers
@@ -131,7 +132,9 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
 
     from nonconv.sweeps.sweep import read_sweep
 
-    return read_sweep(config, settings, grids)
+    found = read_sweep(config, settings, grids)
+    refuse_unknown_look(found.figures)
+    return found
 
 
 def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
