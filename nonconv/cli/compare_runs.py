@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import UsageError
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 Runs = Annotated[
     list[str],
-    typer.Argument(metavar="RUN...", help="Two or more output folders, or SWEEP#CELL; LABEL=RUN names a run."),
+    typer.Argument(
+        metavar="RUN...",
+        help="Two or more output folders, or SWEEP#CELL; LABEL=RUN names a run.",
+        autocompletion=completion.runs,
+    ),
 ]
 
 
@@ -28,7 +33,15 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write comparison.csv and the figure to this folder.")
     ] = None,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Of the figure: png, svg or pdf.")] = "png",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Of the figure: png, svg or pdf.",
+            autocompletion=completion.choices("png", "svg", "pdf"),
+        ),
+    ] = "png",
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
