@@ -4,7 +4,7 @@ A page marks a block with a comment on the line before its fence, and this scrip
 
     <!-- include: nonconv/optimizers/sgd.py -->                     the file
     <!-- output: nonconv run configs/adam_const.yaml -->            the command and what it prints
-    <!-- output: nonconv run ... ; only: ^Verdict ; ^Theory -->     the same; lines that match no pattern become "..."
+    <!-- output: nonconv run ... ; only: ^UNDECIDED ; ^  why -->    the same; lines that match no pattern become "..."
     <!-- setup: cp -r configs/data data -->                         run before the next command, and not shown
 
 The commands of a page run one after the other in a new folder that holds copies of `configs` and `docs/plugins`.
@@ -69,7 +69,7 @@ def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         "PATH": os.pathsep.join([str(folder / ".bin"), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",  # stdout and stderr share a pipe and keep their order
-        "COLUMNS": "100",
+        "COLUMNS": "80",
     }
     return subprocess.run(
         command,

@@ -1,5 +1,6 @@
 """What every test module has: the quick selection, small blocks, folders of their own, a style of figures."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -9,6 +10,8 @@ import pytest
 
 pytest.register_assert_rewrite("kit")
 
+# What is printed is as wide as COLUMNS says, and a runner of tests may set that.
+os.environ.pop("COLUMNS", None)
 LEFT_OUT = ("slow", "compiles", "processes")
 """Markers of what `--quick` leaves out; pyproject.toml says what they mean."""
 

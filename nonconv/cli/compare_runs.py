@@ -10,6 +10,7 @@ import typer
 
 from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
@@ -42,6 +43,12 @@ def compare(
             autocompletion=completion.choices("png", "svg", "pdf"),
         ),
     ] = "png",
+    title: Title = None,
+    label: Label = [],
+    labels: Labels = None,
+    size: Size = None,
+    style: Style = None,
+    font: Font = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -52,7 +59,7 @@ def compare(
     -o writes one figure of all runs, and the table.
     """
     from nonconv.checks.comparison import as_table, compare_two, refuse_strangers
-    from nonconv.cli.overlays import write_overlay
+    from nonconv.cli.drawn import write_overlay
     from nonconv.report.figures.catalogue import FORMATS
     from nonconv.report.overlay import read_overlay
 
@@ -60,6 +67,7 @@ def compare(
         raise UsageError("compare takes two or more runs: nonconv compare RUN RUN")
     if kind not in FORMATS:
         raise UsageError(f"--format: unknown format {kind!r}\n  allowed: {', '.join(FORMATS)}")
+    options = read_options(title, label, labels, size, style, font)
     overlay = read_overlay(runs)
     refuse_strangers(overlay)
     two = compare_two(overlay) if len(runs) == 2 else None
@@ -70,7 +78,7 @@ def compare(
     else:
         _print_many(overlay)
     if out is not None:
-        for path in write_overlay(overlay, out, kind, {"comparison.csv": as_table(overlay)}):
+        for path in write_overlay(overlay, kind, out, options, {"comparison.csv": as_table(overlay)}):
             (say if as_json else print)(str(path))
 
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.page.cell_files import CellFiles
 from nonconv.page.curves import POINTS, SEGMENT, SEGMENTS, Curves, Table, drawn, extend, switches
 from nonconv.page.paths import thinned
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import SweepResult
 from nonconv.results.columns import Columns, columns_of
+from nonconv.store.cell_files import CellFiles
 
 MOST_ROWS = 60_000
 """Points of all curves in a page: about five megabytes."""
