@@ -21,6 +21,7 @@ from nonconv.api.sweeping import (
     reuse,
     surveyed,
 )
+from nonconv.cli import completion
 from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
@@ -57,7 +58,12 @@ ADDRESS = re.compile(r"((tcp|tls)://)?[^\s/]+:[0-9]{1,5}")
 
 Grids = Annotated[
     list[str],
-    typer.Option("--grid", metavar="KEY=VALUES", help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable."),
+    typer.Option(
+        "--grid",
+        metavar="KEY=VALUES",
+        help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable.",
+        autocompletion=completion.grids,
+    ),
 ]
 
 
@@ -69,7 +75,12 @@ def sweep(
     out: OutputFolder = None,
     workers: Workers = 0,
     executor: Annotated[
-        str, typer.Option(metavar="EXECUTOR", help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.")
+        str,
+        typer.Option(
+            metavar="EXECUTOR",
+            help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.",
+            autocompletion=completion.choices(*EXECUTORS),
+        ),
     ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler. Without it, dask starts workers on this machine.")
