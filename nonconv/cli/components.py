@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
-from nonconv.cli.tables import print_sentence, print_table
+from nonconv.cli.tables import print_prose, print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
 
@@ -30,13 +31,21 @@ Kind = Annotated[
         metavar="[KIND]",
         help="objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity; "
         "key; or gallery.",
+        autocompletion=completion.kinds,
     ),
 ]
-Text = Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this text, such as 1904.09237 or sign.")]
+Text = Annotated[
+    str,
+    typer.Argument(
+        metavar="[TEXT]", help="Only what has this text, such as 1904.09237 or sign.", autocompletion=completion.of_kind
+    ),
+]
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A component, such as adam or learning_rate.power; a key, such as domain; or a plug-in file."
+        metavar="NAME",
+        help="A component, such as adam or learning_rate.power; a key, such as domain; or a plug-in file.",
+        autocompletion=completion.explained,
     ),
 ]
 KEY = "key"
@@ -190,8 +199,10 @@ def _run_checks(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -
 def _explain(kind: str, component: "Component") -> None:
     """Print a component's docstring, its source and a table of its parameters."""
     print(f"{component.name} ({kind})\n")
-    print(inspect.cleandoc(component.parameters.__doc__ or ""))
-    print(f"\nSource: {component.paper}\n")
+    print_prose(inspect.cleandoc(component.parameters.__doc__ or ""))
+    print()
+    print_sentence(f"Source: {component.paper}")
+    print()
     rows = [[p["name"], p["default"], p["allowed"], p["meaning"]] for p in _parameters(kind, component)]
     if rows:
         print_table("", ["parameter", "default", "allowed", "meaning"], rows)

@@ -21,6 +21,7 @@ from nonconv.api.sweeping import (
     reuse,
     surveyed,
 )
+from nonconv.cli import completion
 from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
@@ -57,7 +58,12 @@ ADDRESS = re.compile(r"((tcp|tls)://)?[^\s/]+:[0-9]{1,5}")
 
 Grids = Annotated[
     list[str],
-    typer.Option("--grid", metavar="KEY=VALUES", help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable."),
+    typer.Option(
+        "--grid",
+        metavar="KEY=VALUES",
+        help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable.",
+        autocompletion=completion.grids,
+    ),
 ]
 
 
@@ -78,7 +84,12 @@ def sweep(
     out: OutputFolder = None,
     workers: Workers = 0,
     executor: Annotated[
-        str, typer.Option(metavar="EXECUTOR", help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.")
+        str,
+        typer.Option(
+            metavar="EXECUTOR",
+            help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.",
+            autocompletion=completion.choices(*EXECUTORS),
+        ),
     ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler. Without it, dask starts workers on this machine.")
@@ -237,7 +248,9 @@ def _print_plan(grid: "Sweep", left: _Left, workers: int, as_json: bool) -> None
     print(f"{grid.name}: {count(left.cells, 'cell')}, {left.path_steps:.3g} path-steps in total")
     print(f"{left.folder}: {left.done} of {count(left.cells, 'cell')} finished, {left.cells - left.done} to compute")
     if left.path_steps_left:
-        print(f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}")
+        print_sentence(
+            f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}"
+        )
 
 
 def _duration(seconds: float) -> str:

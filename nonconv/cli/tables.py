@@ -48,6 +48,20 @@ def print_sentence(text: str) -> None:
     print(wrapped(shown(text), line_width()) if _is_wrapped() else text)
 
 
+def print_prose(text: str) -> None:
+    """Print paragraphs as sentences; of one with an indented line, as a formula, only lines that are too long are wrapped."""
+    for number, paragraph in enumerate(text.split("\n\n")):
+        lines = paragraph.splitlines()
+        if number:
+            print()
+        if any(line.startswith("  ") for line in lines):
+            for line in lines:
+                indent = " " * (len(line) - len(line.lstrip()) + 4)
+                print(wrapped(shown(line), line_width(), indent) if _is_wrapped() else line)
+        else:
+            print_sentence(" ".join(lines) if _is_wrapped() else paragraph)
+
+
 def _is_wrapped() -> bool:
     """Return whether lines have a width: on a terminal, and where COLUMNS says so."""
     return sys.stdout.isatty() or "COLUMNS" in os.environ

@@ -351,6 +351,6 @@ def facts(manifest: Mapping[str, Any], more: list[tuple[str, str]]) -> list[tupl
     return [(name, text) for name, text in found if text]
 
 
-def table_of_facts(title: str, header: list[str], rows: list[list[str]]) -> Table | None:
+def table_of_facts(title: str, header: list[str], rows: list[list[str]], words: tuple[int, ...] = (0,)) -> Table | None:
     """Return a table; None if it has no rows."""
-    return Table(title, header, rows, (0,)) if rows else None
+    return Table(title, header, rows, words) if rows else None
