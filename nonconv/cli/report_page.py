@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
@@ -19,6 +20,7 @@ def report(
         typer.Argument(
             metavar="FOLDER...",
             help="Output folders of runs, or SWEEP#CELL, each perhaps as LABEL=RUN; one sweep; or one folder of claims.",
+            autocompletion=completion.runs,
         ),
     ],
     out: Annotated[
