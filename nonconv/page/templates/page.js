@@ -156,7 +156,7 @@
     for (const row of spec.datasets.points) Object.assign(row, { text: byId.get(row.cell).text, verdict: byId.get(row.cell).verdict });
   };
 
-  function choose(id) {
+  function choose(id, links = true) {
     chosen = id;
     const cell = byId.get(id);
     document.getElementById("chosen").className = `verdict ${cell.verdict.replaceAll(" ", "_")}`;
@@ -170,7 +170,7 @@
     const figure = document.getElementById("cell"), list = figure?.querySelector("select[data-parameter=cell]");
     if (list) list.value = id;
     for (const name of ["map", "cells", "cell"]) if (page.figures[name]) tell(document.getElementById(name));
-    history.replaceState(null, "", `#cell=${id}`);
+    if (links) history.replaceState(null, "", `#cell=${id}`);
   }
 
   function cellRow([texts, id]) {
@@ -218,7 +218,7 @@
   const drawn = all(document, "figure[id]").filter((figure) => page.figures[figure.id]).map(draw);
   Promise.all(drawn).then(() => {
     const linked = new URLSearchParams(location.hash.slice(1)).get("cell");
-    if (byId.has(linked)) choose(linked);
+    if (sweep) choose(byId.has(linked) ? linked : cells[0].cell, false);
     document.documentElement.dataset.ready = "yes";
   });
 })();
