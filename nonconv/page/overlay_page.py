@@ -9,7 +9,7 @@ from nonconv.checks.comparison import refuse_strangers, run_rows, value_rows, wh
 from nonconv.page import charts, curves
 from nonconv.page.curves import Named
 from nonconv.page.figure import Figure, axis
-from nonconv.page.run_page import CONFIG, ERROR, Table, Verdict, numbers, provenance, scales_of, table_of_facts
+from nonconv.page.run_page import CONFIG, ERROR, Table, Verdict, provenance, scales_of, table_of_facts, verdict
 from nonconv.readback import content_of
 from nonconv.report import verdict_text
 from nonconv.report.overlay import Overlay
@@ -28,7 +28,7 @@ def content(overlay: Overlay, folders: Sequence[Path]) -> dict[str, Any]:
     header, rows = run_rows(overlay)
     return {
         "runs": labels,
-        "verdicts": [verdict(label, run) for label, run in zip(labels, runs, strict=True)],
+        "verdicts": [verdict_on(label, run) for label, run in zip(labels, runs, strict=True)],
         "figures": [error_figure(labels, runs)],
         "tables": [
             table_of_facts("The runs", ["run", *header[1:]], rows, (0, 1)),
@@ -45,12 +45,11 @@ def content(overlay: Overlay, folders: Sequence[Path]) -> dict[str, Any]:
     }
 
 
-def verdict(label: str, run: Run) -> Verdict:
-    """Return the verdict on a run, with the numbers behind it."""
-    answer = run.verdict["verdict"]
-    text = verdict_text.ANSWERS[answer]
+def verdict_on(label: str, run: Run) -> Verdict:
+    """Return the verdict on a run, with the numbers behind it, and those on its other iterates."""
+    found = verdict(run, label)
     others = [(f"Verdict on {other.iterate}", verdict_text.ANSWERS[other.verdict["verdict"]]) for other in run.others]
-    return Verdict(answer, text, label, [*others, *numbers(run)])
+    return replace(found, numbers=[*others, *found.numbers])
 
 
 def error_figure(labels: Sequence[str], runs: Sequence[Run]) -> Figure:

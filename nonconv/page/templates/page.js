@@ -46,7 +46,10 @@
     const { view } = await vegaEmbed(place, spec, options);
     views[figure.id] = view;
     view.addEventListener("click", (event, item) => item?.datum?.cell && choose(item.datum.cell));
-    place.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its description and its table are beside it
+    // To a screen reader it is one picture: what it shows stands in words above it and in the table below.
+    const svg = place.querySelector("svg.marks");
+    svg.removeAttribute("aria-roledescription");
+    for (const [name, value] of [["role", "img"], ["aria-labelledby", `${figure.id}-title`], ["aria-describedby", `${figure.id}-about`]]) svg.setAttribute(name, value);
     await tell(figure);
     figure.dataset.drawn = variant;
   }
@@ -156,7 +159,7 @@
     for (const row of spec.datasets.points) Object.assign(row, { text: byId.get(row.cell).text, verdict: byId.get(row.cell).verdict });
   };
 
-  function choose(id) {
+  function choose(id, links = true) {
     chosen = id;
     const cell = byId.get(id);
     document.getElementById("chosen").className = `verdict ${cell.verdict.replaceAll(" ", "_")}`;
@@ -170,7 +173,7 @@
     const figure = document.getElementById("cell"), list = figure?.querySelector("select[data-parameter=cell]");
     if (list) list.value = id;
     for (const name of ["map", "cells", "cell"]) if (page.figures[name]) tell(document.getElementById(name));
-    history.replaceState(null, "", `#cell=${id}`);
+    if (links) history.replaceState(null, "", `#cell=${id}`);
   }
 
   function cellRow([texts, id]) {
@@ -218,7 +221,7 @@
   const drawn = all(document, "figure[id]").filter((figure) => page.figures[figure.id]).map(draw);
   Promise.all(drawn).then(() => {
     const linked = new URLSearchParams(location.hash.slice(1)).get("cell");
-    if (byId.has(linked)) choose(linked);
+    if (sweep) choose(byId.has(linked) ? linked : cells[0].cell, false);
     document.documentElement.dataset.ready = "yes";
   });
 })();
