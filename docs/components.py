@@ -10,6 +10,7 @@ from nonconv.components.parameters import Parameter, Part, parameters_of
 from nonconv.components.registry import Registry
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.expect import Bounds, Error, Expect, Floor, IterateBounds, OfQuantity, Outcomes, Within
+from nonconv.config.figures import Figures
 from nonconv.config.spec import Experiment, PluginFile, Record, common_parameters
 
 COLUMNS = 100
@@ -34,6 +35,7 @@ PARTS: dict[str, type[Part]] = {
     "An entry of expect.quantity": OfQuantity,
     "An entry of expect.within": Within,
     "expect.outcomes": Outcomes,
+    "figures": Figures,
 }
 
 

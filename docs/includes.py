@@ -4,7 +4,7 @@ A page marks a block with a comment on the line before its fence, and this scrip
 
     <!-- include: nonconv/optimizers/sgd.py -->                     the file
     <!-- output: nonconv run configs/adam_const.yaml -->            the command and what it prints
-    <!-- output: nonconv run ... ; only: ^Verdict ; ^Theory -->     the same; lines that match no pattern become "..."
+    <!-- output: nonconv run ... ; only: ^UNDECIDED ; ^  why -->    the same; lines that match no pattern become "..."
     <!-- setup: cp -r configs/data data -->                         run before the next command, and not shown
 
 The commands of a page run one after the other in a new folder that holds copies of `configs` and `docs/plugins`.
@@ -69,7 +69,7 @@ def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         "PATH": os.pathsep.join([str(folder / ".bin"), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",  # stdout and stderr share a pipe and keep their order
-        "COLUMNS": "100",
+        "COLUMNS": "80",
     }
     return subprocess.run(
         command,
@@ -102,6 +102,7 @@ def printed(command: str, only: str | None, folder: Path) -> str:
     """A command and its output as a block: folded at COLUMNS as a terminal folds it, the exit code last unless it is 0."""
     done = run(command, folder)
     lines = done.stdout.replace(f"{folder}/", "").rstrip().splitlines()
+    lines = [line for line in lines if not line.startswith("compiling the kernel")]  # which only some machines must do
     if only is not None:
         lines = _only(lines, only.split(" ; "))
     folded = [part for line in lines for part in _folded(line)]

@@ -1,5 +1,6 @@
 """What every test module has: the quick selection, small blocks, folders of their own, a style of figures."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
@@ -9,6 +10,8 @@ import pytest
 
 pytest.register_assert_rewrite("kit")
 
+# What is printed is as wide as COLUMNS says, and a runner of tests may set that.
+os.environ.pop("COLUMNS", None)
 LEFT_OUT = ("slow", "compiles", "processes")
 """Markers of what `--quick` leaves out; pyproject.toml says what they mean."""
 
@@ -41,6 +44,16 @@ def _quick(request: pytest.FixtureRequest) -> Iterator[None]:
         patched.setattr(fused, "_kernel", _refuse_kernel)
         patched.setattr(subprocess.Popen, "__init__", _refuse_process)
         patched.setattr(BaseProcess, "start", _refuse_process)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_before() -> Iterator[None]:
+    """Commands in this process say what they would if the kernel had been compiled before."""
+    from nonconv.cli.compiling import Lines
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Lines, "start", lambda lines, again: None)
         yield
 
 

@@ -5,14 +5,17 @@ import errno
 import io
 import json
 import math
+import os
 import re
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,7 @@ from nonconv.system.streams import INVISIBLE
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
 COMMANDS = (
-    "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
+    "new", "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
     "schema",
 )  # fmt: skip
 NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy", "altair", "jinja2", "vl_convert"}
@@ -117,18 +120,25 @@ def test_a_run_as_people_see_it(real: tuple[Path, "subprocess.CompletedProcess[s
     folder, done = real
     assert (done.returncode, done.stderr) == (0, f"Claim: {CLAIM}\n")
     assert "\x1b" not in done.stdout
-    first, *rest = done.stdout.splitlines()
-    assert first == (
-        "300 paths of 60 steps: sgd on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1, seed 1."
-    )
-    assert "Outcomes: 300 finite." in rest
     verdict = "undecided, observed on steps 7 to 60: 60 steps are too few; take at least 256 steps."
     verdict += " In theory E|Θ − minimizer|² tends to 0.03947."
-    assert [line for line in rest if "erdict" in line] == [f"Verdict: {verdict}"]
     assert f"**Verdict.** {verdict}" in (folder / "summary.md").read_text()
-    told = [folder / "summary.md", *(folder / "figures" / f"{name}.png" for name in ("error", "paths", "floors"))]
-    assert rest[-4:] == [str(path) for path in told]
-    assert all(path.is_file() for path in told)
+    error = re.search(r"\| 60 \| (\S+ ± \S+) \| (\S+) \| (\S+ ± \S+) \|", (folder / "summary.md").read_text())
+    assert error
+    assert done.stdout.splitlines() == [
+        "UNDECIDED           steps 7 to 60, 300 paths, seed 1",
+        "  why               60 steps are too few",
+        "  to decide         take at least 256 steps",
+        "  in theory         E|Θ − minimizer|² tends to 0.03947",
+        f"  at the minimizer  E|Θ − ξ|² = {error[1]} at step 60 (exact: {error[2]})",
+        f"  at the path mean  E|Θ − ξ|² = {error[3]} at step 60",
+        "  at ξ = 0.5        E|Θ − ξ|² = 1.057 ± 0.046 at step 60 (exact: 1.038)",
+        "  experiment        sgd on quadratic (two_point data, dim 1), learning rate",
+        "                    0.05, batch size 1",
+        f"{folder}{os.sep}",
+        "  summary.md, figures/error.png, figures/paths.png, figures/floors.png",
+    ]
+    assert all((folder / "figures" / f"{name}.png").is_file() for name in ("error", "paths", "floors"))
     assert f"**Claim.** {CLAIM}" in (folder / "summary.md").read_text()
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"{name}.{kind}" for name in ("error", "floors", "paths") for kind in ("png", "svg")
@@ -186,7 +196,7 @@ def test_no_result_is_lost_with_a_stream(tmp_path: Path, real: tuple[Path, Any],
     done = subprocess.run(["sh", "-c", f"{command} {closed}"], capture_output=True, text=True, check=False, env=variables())
     assert done.returncode == 0
     assert "Traceback" not in done.stdout + done.stderr
-    assert done.stdout.startswith("" if ">&-" in closed.replace("2>&-", "") else "300 paths of 60 steps")
+    assert done.stdout.startswith("" if ">&-" in closed.replace("2>&-", "") else "UNDECIDED ")
     for name in ("error.csv", "summary.md", "figures/error.png"):
         assert (tmp_path / "out" / name).read_bytes() == (real[0] / name).read_bytes()
 
@@ -351,7 +361,9 @@ def test_quiet_and_verbose(config: Path) -> None:
     result = call("run", config, "-q", "-o", "out")
     assert (result.exit_code, result.stderr) == (0, "")
     loud = call("run", config, "-v", "-o", "out", "--force", "--workers", "1")
-    assert loud.stdout == result.stdout
+    said = result.stdout.splitlines()
+    assert loud.stdout.startswith("\n".join(said[:-1]))
+    assert (loud.stdout.splitlines()[-1], "Outcomes: 300 finite." in loud.stdout) == (said[-1], True)
     assert re.search(r"^Simulated in .* s with 1 worker: .* path-steps/s, compilation included\.$", loud.stderr, re.MULTILINE)
 
 
@@ -832,8 +844,12 @@ def test_divergence_is_a_result(config: Path, monkeypatch: pytest.MonkeyPatch) -
         assert paths["failure_step"].min() >= failure["step"]
         assert paths["failure_step"][failure["replicate"]] == failure["step"] or failure["replicate"] >= len(paths["theta"])
     shown = good("run", config, *DIVERGING, "-o", "out")
-    assert "Outcomes: 64 overflow; the first to become infinite or undefined was path" in shown
-    assert "E|Θ − minimizer|² is not finite at step 2500: overflow (64 of 64 paths)." in shown
+    assert shown.startswith("DIVERGES ")
+    assert "  paths             64 overflow; the first to become infinite or undefined" in shown
+    assert "  at the minimizer  E|Θ − ξ|²: overflow (64 of 64 paths) at step 2500\n" in shown
+    told = good("run", config, *DIVERGING, "-o", "out", "-v")
+    assert "Outcomes: 64 overflow; the first to become infinite or undefined was path" in told
+    assert "E|Θ − minimizer|² is not finite at step 2500: overflow (64 of 64 paths)." in told
     assert verified(Path("out"), 0)[0].endswith("bitwise equal\n")
 
 
@@ -863,7 +879,7 @@ def test_a_mean_that_rests_on_few_paths_is_warned_of(config: Path) -> None:
     assert 1 <= large < 20
     assert f"the largest alone is {1 / large:.0%} of it" in warning
     assert f"- Warning: {warning}." in Path("out/summary.md").read_text()
-    assert f"Warning: {warning}." in good("run", config, *few, "-o", "out")
+    assert f"Warning: {warning}." in " ".join(good("run", config, *few, "-o", "out").split())
 
 
 def test_a_mean_that_rests_on_too_few_paths_has_no_interval(config: Path) -> None:
@@ -1011,3 +1027,78 @@ def test_what_the_system_lacks_is_said(config: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(experiment, "validate", broken)
     assert says in bad("show", config).lower()
+
+
+# What is read first: 80 columns, colour, ASCII
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config with an average, a quantity, a long claim and many ξ."""
+    text = f"""
+        claim: {"a long claim of many words " * 6}
+        seed: 1
+        paths: 60
+        steps: 300
+        objective: {{name: quadratic, data: {{name: two_point}}}}
+        optimizer: {{name: sgd}}
+        learning_rate: {{name: constant, value: 0.05}}
+        iterates: [last, polyak]
+        quantities: [excess_risk]
+        xi: [minimizer, 0.5, -0.25, 2, last]
+    """
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "mixed.yaml").write_text(textwrap.dedent(text))
+    return folder
+
+
+def in_terminal(folder: Path, width: int, *arguments: str, **environment: str) -> str:
+    """What a command shows on a terminal of this width."""
+    pty = pytest.importorskip("pty")
+    parent, child = pty.openpty()
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    surroundings = {key: value for key, value in variables(**environment).items() if key not in ("COLUMNS", "NO_COLOR")}
+    surroundings |= {"TERM": "xterm"} | environment
+    with subprocess.Popen(
+        [sys.executable, "-m", "nonconv", *arguments], cwd=folder, stdin=child, stdout=child, stderr=child, env=surroundings
+    ):
+        os.close(child)
+        shown = b""
+        with suppress(OSError):  # Linux raises where the last writer has closed the terminal
+            while found := os.read(parent, 65536):
+                shown += found
+    os.close(parent)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_terminal_of_any_width_and_colour(mixed: Path) -> None:
+    good_run = ("run", "mixed.yaml", "-q", "-o", "out")
+    wide = in_terminal(mixed, 120, *good_run)
+    assert in_terminal(mixed, 80, *good_run) == wide
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", wide).splitlines())) <= 80
+    assert wide.startswith("\x1b[1;31mDOES NOT CONVERGE\x1b[0m   steps 37 to 300, 60 paths, seed 1\n")
+    assert wide.count("\x1b") == 2, "colour means something"
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        plain = in_terminal(mixed, 80, *good_run, **environment)
+        assert plain == re.sub(r"\x1b\[[0-9;]*m", "", wide)
+    narrow = in_terminal(mixed, 46, *good_run, NO_COLOR="1")
+    assert max(map(len, narrow.splitlines())) <= 46
+    assert narrow.split() == plain.split()
+    for more in ([], ["--set", "learning_rat=1"]):  # a claim, and what is allowed
+        told = in_terminal(mixed, 80, "run", "mixed.yaml", "-o", "out", *more, NO_COLOR="1")
+        assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_terminal_without_greek_letters_reads_the_same(mixed: Path) -> None:
+    shown = in_terminal(mixed, 80, "run", "mixed.yaml", "-q", "-o", "out", "-v", PYTHONIOENCODING="ascii", NO_COLOR="1")
+    assert shown.isascii()
+    assert "?" not in shown
+    assert "  at the minimizer  E|Theta - xi|^2 = " in shown
+    table = [line for line in shown.splitlines() if re.match(r" +(step|1|300)  ", line)]
+    assert len(table) >= 3
+    assert len({len(line) for line in table[:3]}) == 1, "columns stay aligned"

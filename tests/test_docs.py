@@ -74,10 +74,11 @@ def test_what_a_page_quotes_is_what_there_is(page: str) -> None:
 def test_each_line_that_is_explained_is_printed() -> None:
     """Getting started explains the output line by line: what it names in bold begins a line of the output."""
     page = text_of("docs/getting-started.md")
-    printed = page.split("```console\n")[1].split("```")[0]
-    explained = re.findall(r"\*\*`(.*?)`\*\*", page.split("## Read the result")[1].split("\n## ")[0])
-    assert len(explained) == 9
-    assert [label for label in explained if f"\n{label}" not in printed] == []
+    outputs = [part.split("```")[0] for part in page.split("```console\n")[1:]]
+    for title, output, number in (("## Read the result", outputs[0], 5), ("## Read the rest", outputs[1], 7)):
+        explained = re.findall(r"\*\*`(.*?)`\*\*", page.split(title)[1].split("\n## ")[0])
+        assert len(explained) == number
+        assert [label for label in explained if not re.search(rf"^ *{label}", output, re.MULTILINE)] == []
 
 
 def test_a_marker_without_a_block_is_an_error(tmp_path: Path) -> None:

@@ -882,7 +882,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     process = driver.start(shlex.split(told[2])[1:])
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert out.startswith("6 cells over learning_rate (3 values) and optimizer (2 values)")
+    assert "  swept             learning_rate (3 values) and optimizer (2 values)" in out
     assert err.splitlines()[-1] == "Reused 2 of 6 cells; --force computes them again."
     assert driver.count("simulated") == 6 * len(STARTS) - 8
     assert contents(driver.folder) == run(driver.config, tmp_path / "undisturbed")
@@ -1358,10 +1358,11 @@ def test_a_sweep_tells_what_it_did(small: Path, tmp_path: Path) -> None:
     first = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
     assert first.stderr == "Claim: SGD stays away.\n"
     lines = first.stdout.splitlines()
-    assert lines[0] == (
-        f"2 cells over learning_rate (2 values), {PATHS} paths of 60 steps each; all cells have the same random numbers."
-    )
-    assert {"out/summary.md", "out/sweep.csv"} <= set(lines)
+    assert lines[0] == f"UNDECIDED           all 2 cells, {PATHS} paths of 60 steps each"
+    assert "  swept             learning_rate (2 values)" in lines
+    assert lines[-1] == "out/    summary.md, sweep.csv, figures/stub.png"
+    setting = f"2 cells over learning_rate (2 values), {PATHS} paths of 60 steps each; all cells have the same random numbers."
+    assert setting in call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.", "-v").stdout
     again = call("sweep", small, "-o", "out", "--set", "claim=SGD stays away.")
     assert again.stdout == first.stdout
     assert again.stderr.splitlines()[-1] == "Reused all 2 cells; --force computes them again."
@@ -1410,7 +1411,11 @@ def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
         assert (document["computed"], document["reused"], document["failed"]) == (1 - reused, reused, 2)
         assert all("knots, more than 2e+07; take a larger spacing" in reason for reason in document["failures"].values())
     shown = call("sweep", path, "-o", "out", "-q", code=5).stdout
-    assert "Failed: objective.spacing=1e-08: objective toint: needs" in shown
+    assert shown.splitlines()[:2] == [
+        f"DIVERGES          1 of 3 cells, {PATHS} paths of 60 steps each",
+        "FAILED            2 of 3 cells",
+    ]
+    assert "\n  failed          spacing=1e-09: objective toint: needs" in shown
     assert json.loads(call("sweep", path, "-o", "out", "--dry-run", "--json").stdout)["done"] == 1
     fast = call("sweep", path, "-o", "fast", "--fail-fast", "-q", code=2)
     assert fast.stdout == ""

@@ -10,7 +10,17 @@ import os
 
 import typer
 
-from nonconv.cli import check_claims, check_configs, compare_runs, components, folders, report_page, run_config, sweep_config
+from nonconv.cli import (
+    check_claims,
+    check_configs,
+    compare_runs,
+    components,
+    folders,
+    new,
+    report_page,
+    run_config,
+    sweep_config,
+)
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
@@ -29,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
+    new.new,
     run_config.run,
     sweep_config.sweep,
     check_claims.check,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from nonconv.api.sweeping import EXECUTORS, Plan, choose_executor
+from nonconv.cli.briefs import print_heading
 from nonconv.cli.budget import Budget, OverBudget
 from nonconv.cli.common import (
     AsJson,
@@ -30,7 +31,7 @@ from nonconv.cli.common import (
 from nonconv.cli.run_config import simulate
 from nonconv.cli.selection import selection
 from nonconv.cli.sweep_config import run_plan
-from nonconv.cli.tables import print_table
+from nonconv.cli.tables import print_sentence
 from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
@@ -92,7 +93,7 @@ def check(
     if as_json:
         _print_json(checked, status)
     else:
-        _print_table(checked, notes)
+        _print_result(checked, status, notes, verbose)
     raise typer.Exit(EXIT_CODES[status])
 
 
@@ -429,16 +430,39 @@ def _count_statuses(checked: "list[Checked]") -> dict[str, int]:
     return {status: statuses.count(status) for status in STATUSES}
 
 
-def _print_table(checked: "list[Checked]", notes: Sequence[str]) -> None:
-    """Print one line per expectation, and a sentence with their number."""
-    rows = [[one.config, row.expected, row.found, row.status] for one in checked for row in one.rows]
-    print_table("", ["config", "expected", "found", "status"], rows)
+def _print_result(checked: "list[Checked]", status: str, notes: Sequence[str], verbose: bool) -> None:
+    """Print the result in short, then per config how its expectations ended.
+
+    Those that are not met are printed with what was found; all of them with -v, or if there is one config alone.
+    """
     counts = _count_statuses(checked)
-    summary = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    configs = len({one.config for one in checked})
-    print(f"{count(sum(counts.values()), 'expectation')} of {count(configs, 'config')}: {summary}.")
+    configs = list(dict.fromkeys(one.config for one in checked))
+    total = f"{count(sum(counts.values()), 'expectation')} of {count(len(configs), 'config')}"
+    print_heading(status, f"{total}: {_told(counts)}")
+    longest = max(map(len, configs))
+    for config in configs:
+        rows = [row for one in checked if one.config == config for row in one.rows]
+        statuses: list[str] = [row.status for row in rows]
+        print_sentence(f"  {config:{longest}}  {_told({name: statuses.count(name) for name in counts})}")
+        for row in rows:
+            if row.status != "met" or verbose or len(configs) == 1:
+                _print_row(row, verbose)
     for note in notes:
-        print(note)
+        print_sentence(note)
+
+
+def _told(counts: dict[str, int]) -> str:
+    """Write counts by status: `3 met, 1 refuted`."""
+    return ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+
+
+def _print_row(row: "Row", verbose: bool) -> None:
+    """Print an expectation, and what was found; of a verdict that is as expected no reason, but with -v."""
+    found = row.found
+    if row.facts.kind == "verdict" and row.status == "met" and not verbose:
+        found = found.partition(":")[0]
+    print_heading(row.status, row.expected, indent=4, column=15)
+    print_heading("", f"found {found}", indent=4, column=15)
 
 
 def _print_json(checked: "list[Checked]", status: str) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
-from nonconv.faults.errors import ConfigError
+from nonconv.cli.figure_options import refuse_unknown_look
+from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.system.words import count
 
 
@@ -60,7 +61,11 @@ def _check(config: Path, settings: list[str], quiet: bool) -> None:
 
     document = read(config, settings)  # once: it may come from a pipe
     # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
-    make_cell(document)
+    cell = make_cell(document)
+    try:
+        refuse_unknown_look(cell.resolved.get("figures", {}))
+    except UsageError as error:
+        raise ConfigError([f"{config}: {error}"]) from None
     if "sweep" in document.data:
         sweep = as_sweep(document)
         survey(sweep, tell_cells_read(sweep.grid, quiet))

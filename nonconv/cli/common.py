@@ -4,6 +4,7 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
+import re
 import shlex
 import sys
 import traceback
@@ -14,13 +15,17 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli.compiling import telling
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
+from nonconv.cli.tables import line_width, wrapped
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.signals import stopping_commands
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
+AS_IT_IS = re.compile(r" *\d* \| |  nonconv |  File ")
+"""How lines begin that are not wrapped: of a config with a caret below, of a command to copy, of a traceback."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
@@ -63,7 +68,7 @@ def reported(command: Command) -> Command:
     def wrapper(*arguments: Any, **options: Any) -> Any:
         verbose = bool(options.get("verbose"))
         try:
-            with stopping_commands():
+            with stopping_commands(), telling(bool(options.get("quiet")), say):
                 refuse_too_little()
                 return command(*arguments, **options)
         except NonconvError as error:
@@ -107,9 +112,18 @@ def interrupted(stop: BaseException) -> Interrupted:
 
 
 def say(text: str) -> None:
-    """Print a message for people on stderr."""
+    """Print a message for people on stderr, on a terminal in lines that are easy to read."""
     with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
-        print(text, file=sys.stderr, flush=True)
+        lines = map(_folded, text.split("\n")) if sys.stderr.isatty() else [text]
+        print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _folded(line: str) -> str:
+    """Return a line wrapped to the width of lines; later lines are indented. A line of a file or a command stays as it is."""
+    indent = len(line) - len(line.lstrip())
+    if AS_IT_IS.match(line) or len(line) <= line_width(sys.stderr):
+        return line
+    return " " * indent + wrapped(line.lstrip(), line_width(sys.stderr) - indent, "  ").replace("\n", "\n" + " " * indent)
 
 
 def write_stdout(content: bytes) -> None:

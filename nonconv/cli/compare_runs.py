@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
@@ -29,6 +30,12 @@ def compare(
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write comparison.csv and the figure to this folder.")
     ] = None,
     kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Of the figure: png, svg or pdf.")] = "png",
+    title: Title = None,
+    label: Label = [],
+    labels: Labels = None,
+    size: Size = None,
+    style: Style = None,
+    font: Font = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -39,7 +46,7 @@ def compare(
     -o writes one figure of all runs, and the table.
     """
     from nonconv.checks.comparison import as_table, compare_two, refuse_strangers
-    from nonconv.cli.overlays import write_overlay
+    from nonconv.cli.drawn import write_overlay
     from nonconv.report.figures.catalogue import FORMATS
     from nonconv.report.overlay import read_overlay
 
@@ -47,6 +54,7 @@ def compare(
         raise UsageError("compare takes two or more runs: nonconv compare RUN RUN")
     if kind not in FORMATS:
         raise UsageError(f"--format: unknown format {kind!r}\n  allowed: {', '.join(FORMATS)}")
+    options = read_options(title, label, labels, size, style, font)
     overlay = read_overlay(runs)
     refuse_strangers(overlay)
     two = compare_two(overlay) if len(runs) == 2 else None
@@ -57,7 +65,7 @@ def compare(
     else:
         _print_many(overlay)
     if out is not None:
-        for path in write_overlay(overlay, out, kind, {"comparison.csv": as_table(overlay)}):
+        for path in write_overlay(overlay, kind, out, options, {"comparison.csv": as_table(overlay)}):
             (say if as_json else print)(str(path))
 
 

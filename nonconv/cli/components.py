@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
-from nonconv.cli.tables import print_sentence, print_table
+from nonconv.cli.tables import print_prose, print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
 
@@ -190,8 +190,10 @@ def _run_checks(catalogue: "Catalogue", chosen: "list[tuple[str, Component]]") -
 def _explain(kind: str, component: "Component") -> None:
     """Print a component's docstring, its source and a table of its parameters."""
     print(f"{component.name} ({kind})\n")
-    print(inspect.cleandoc(component.parameters.__doc__ or ""))
-    print(f"\nSource: {component.paper}\n")
+    print_prose(inspect.cleandoc(component.parameters.__doc__ or ""))
+    print()
+    print_sentence(f"Source: {component.paper}")
+    print()
     rows = [[p["name"], p["default"], p["allowed"], p["meaning"]] for p in _parameters(kind, component)]
     if rows:
         print_table("", ["parameter", "default", "allowed", "meaning"], rows)

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from nonconv.cli.common import RunFolder, RunFolders, Verbose, reported, say, write_stdout
+from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.faults.errors import UsageError
-from nonconv.system.atomic import fitting_name, write_whole
 from nonconv.system.processors import default_workers
 
 EXIT_MISMATCH = 3
@@ -78,45 +78,31 @@ def plot(
     runs: RunFolders,
     kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
+    title: Title = None,
+    label: Label = [],
+    labels: Labels = None,
+    size: Size = None,
+    style: Style = None,
+    font: Font = None,
+    list_labels: Annotated[
+        bool, typer.Option("--list-labels", help="Print what the figures say, as a file for --labels, and draw nothing.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Redraw the figures of a run or a sweep, or of several runs one.
 
     They are written to the working directory, or to DIR. LABEL=RUN names one of several runs.
     """
-    from nonconv.cli.overlays import write_overlay
-    from nonconv.report.figures.catalogue import FORMATS, UNDRAWN
-    from nonconv.report.figures.own_settings import without_user_settings
-    from nonconv.report.markup import printable
-    from nonconv.report.overlay import read_overlay, split_label
-    from nonconv.store.folder import undamaged
-    from nonconv.store.pack import opened_run
+    from nonconv.cli.drawn import draw_and_write, print_texts
+    from nonconv.report.figures.catalogue import FORMATS
 
     _check_format(kind, FORMATS)
-    if len(runs) > 1:
-        for path in write_overlay(read_overlay(runs), out, kind):
-            print(path)
+    options = read_options(title, label, labels, size, style, font)
+    if list_labels:
+        print_texts(runs)
         return
-    with opened_run(Path(split_label(runs[0])[1])) as folder:
-        name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
-        with without_user_settings():
-            from nonconv.report.figures.drawing import draw_folder  # loads matplotlib
-        figures = draw_folder(folder, formats=(kind,))
-
-    undrawn = []
-    # Named after the run, since many runs may be plotted into one folder.
-    for figure, content in figures.items():
-        if figure.endswith(f".{UNDRAWN}"):
-            undrawn.append(f"{figure.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
-            continue
-        target = out / fitting_name(name, f"-{figure}")
-        try:
-            write_whole(target, content)
-        except OSError as error:
-            raise UsageError(f"{target} cannot be written: {error.strerror}") from None
-        print(target)
-    if undrawn:
-        raise UsageError("\n".join(undrawn))
+    for path in draw_and_write(runs, kind, out, options):
+        print(path)
 
 
 @reported

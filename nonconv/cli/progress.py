@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from nonconv.cli.common import say
-from nonconv.system.streams import Unescaped
+from nonconv.cli.compiling import View, live, telling
+from nonconv.engine.compiling import listening
 from nonconv.system.words import count
 
 if TYPE_CHECKING:
@@ -42,20 +43,18 @@ def show_progress(cell: "Cell", quiet: bool) -> Iterator[Callable[[int], None]]:
 
     Yields the function to call with the number of paths that are done. quiet: show nothing.
     """
-    if quiet:
-        yield lambda done: None
-    elif sys.stderr.isatty():
+    if not quiet and sys.stderr.isatty():
         with _bar(cell) as update:
             yield update
-    else:
-        yield _plain_lines(cell)
+        return
+    with telling(quiet, say):
+        yield (lambda done: None) if quiet else _plain_lines(cell)
 
 
 @contextmanager
 def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
-    """Show a live bar: stage, share of paths, path-steps per second, time left."""
+    """Show a live bar: stage, share of paths, path-steps per second, time left; or that a kernel is being compiled."""
 
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -65,9 +64,9 @@ def _bar(cell: "Cell") -> Iterator[Callable[[int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=cast("IO[str]", Unescaped(sys.stderr)))) as progress:
-        task = progress.add_task("compiling", total=cell.paths, rate="")
-        rate = _Rate(cell)
+    progress, kernel = Progress(*columns), View()
+    task, rate = progress.add_task("starting", total=cell.paths, rate=""), _Rate(cell)
+    with listening(kernel), live(get_renderable=lambda: kernel.bar if kernel.is_shown else progress):
 
         def update(done: int) -> None:
             stage = "simulating" if done < cell.paths else "writing"

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -23,6 +24,7 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
+from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.system.processors import default_workers
@@ -70,7 +72,9 @@ def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, P
     from nonconv.api.running import read_experiment
     from nonconv.config.files import read
 
-    return read_experiment(read(config, settings), out)
+    cell, folder = read_experiment(read(config, settings), out)
+    refuse_unknown_look(cell.resolved.get("figures", {}))
+    return cell, folder
 
 
 def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
@@ -106,7 +110,7 @@ def _run(
         # summary.json and verdict.json together: what they share is the same in both.
         write_stdout(_document(result.summary | result.verdict | {"predictions": result.predictions}, folder))
     else:
-        _print_result(result)
+        _print_result(result, verbose)
     if cell.swept and not (as_json or quiet):
         say("The `sweep` block was ignored; `nonconv sweep` runs the grid.")
     if done is None or done.reused:
@@ -151,17 +155,31 @@ def _document(summary: dict[str, Any], folder: Path) -> bytes:
     return visible(json.dumps(summary | {"folder": str(folder)}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _print_result(result: Any) -> None:
-    """Print a finished run: setting, errors, findings, verdict, and where the files are."""
+def _print_result(result: Any, verbose: bool) -> None:
+    """Print a finished run: the verdict, what is behind it, and where the files are; with -v all that summary.md has."""
 
+    from nonconv.report.brief import brief
     from nonconv.report.figures.catalogue import figure_names
-    from nonconv.report.figures_text import lines
+    from nonconv.report.figures_text import MOST_FIGURES, files
+
+    print_brief(brief(result))
+    if verbose:
+        _print_details(result)
+    names = figure_names(result.folder)
+    listed, notes = files(result.folder, names, len(names) if verbose else MOST_FIGURES)
+    print_files(result.folder, ["summary.md", *listed], notes)
+
+
+def _print_details(result: Any) -> None:
+    """Print tables by step, and a sentence per finding."""
+
     from nonconv.report.network_text import groups
     from nonconv.report.summary import findings, setting, verdicts_on_iterates
     from nonconv.report.tables import iterate_rows, short_rows
     from nonconv.report.verdict_text import verdict
 
     header, rows = short_rows(result)
+    print()
     print_sentence(setting(result))
     print_table("E|Θₙ − ξ|² ± half width of its 95 % interval, per ξ", header, rows, numbers=True)
     header, rows = iterate_rows(result)
@@ -177,6 +195,4 @@ def _print_result(result: Any) -> None:
     print_sentence(f"Verdict: {verdict(result)}")
     for title, said in verdicts_on_iterates(result):
         print_sentence(f"{title}: {said}")
-    print(f"\n{result.folder / 'summary.md'}")
-    for line in lines(result.folder, figure_names(result.folder)):
-        print(line)
+    print()

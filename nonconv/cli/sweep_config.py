@@ -21,6 +21,7 @@ from nonconv.api.sweeping import (
     reuse,
     surveyed,
 )
+from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
     ConfigFile,
@@ -36,7 +37,8 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.cli.tables import print_sentence, print_table
+from nonconv.cli.figure_options import refuse_unknown_look
+from nonconv.cli.tables import line_width, print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
@@ -102,13 +104,13 @@ def sweep(
         grid = _read_grid(config, settings, grids)
         if not force and (finished := find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            _print_result(reuse(*finished), as_json, quiet)
+            _print_result(reuse(*finished), as_json, quiet, verbose)
             return
         plan = _survey(grid, out, quiet)
         tell = _silent if quiet or as_json else say
         open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
         outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
-        _print_result(outcome, as_json, quiet)
+        _print_result(outcome, as_json, quiet, verbose)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
 
@@ -130,7 +132,9 @@ def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
 
     from nonconv.sweeps.sweep import read_sweep
 
-    return read_sweep(config, settings, grids)
+    found = read_sweep(config, settings, grids)
+    refuse_unknown_look(found.figures)
+    return found
 
 
 def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
@@ -158,12 +162,15 @@ def run_plan(
     announce: print the claim first.
     """
 
+    from nonconv.cli.compiling import relayed
     from nonconv.cli.sweep_progress import show_sweep_progress
 
     if announce:
         _say_claim(plan.sweep, quiet)
     try:
-        return complete(plan, executor, force, fail_fast, partial(show_sweep_progress, plan.survey, quiet), draw)
+        with relayed() as relay:  # opened before the workers are forked
+            progress = partial(show_sweep_progress, plan.survey, quiet, relay)
+            return complete(plan, executor, force, fail_fast, progress, draw)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise interrupted(stop) from None
 
@@ -221,7 +228,9 @@ def _print_plan(grid: "Sweep", left: _Left, workers: int, as_json: bool) -> None
     print(f"{grid.name}: {count(left.cells, 'cell')}, {left.path_steps:.3g} path-steps in total")
     print(f"{left.folder}: {left.done} of {count(left.cells, 'cell')} finished, {left.cells - left.done} to compute")
     if left.path_steps_left:
-        print(f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}")
+        print_sentence(
+            f"about {_duration(left.seconds)} with {count(workers, 'worker')} here, from a short trial of {left.tried}"
+        )
 
 
 def _duration(seconds: float) -> str:
@@ -231,13 +240,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
+def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
-    from nonconv.report.figures_text import lines
+    from nonconv.report.figures_text import MOST_FIGURES, files
+    from nonconv.report.sweep_brief import fitting_table, sweep_brief
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
-    from nonconv.report.sweep_summary import findings, setting
-    from nonconv.report.sweep_table import change_rows, short_rows
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -247,19 +255,35 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool) -> None:
         facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
         write_stdout(encoded(result.about | facts))
         return
+    print_brief(sweep_brief(result))
+    if verbose:
+        _print_details(result)
+    elif result.cells <= MOST_TABLE_ROWS:
+        header, rows = fitting_table(result, line_width())
+        if rows:
+            print_table("", header, rows, numbers=True)
+    names = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    listed, notes = files(folder, names, len(names) if verbose else MOST_FIGURES)
+    print_files(folder, ["summary.md", "sweep.csv", *listed], notes)
+    if outcome.reused and not quiet:
+        cells = int(result.about["cells"])
+        reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
+        say(f"Reused {reused}; --force computes them again.")
+
+
+def _print_details(result: Any) -> None:
+    """Print every column of the table, and a sentence per finding."""
+
+    from nonconv.report.sweep_summary import findings, setting
+    from nonconv.report.sweep_table import change_rows, short_rows
+
+    print()
     print_sentence(setting(result))
     header, rows = short_rows(result)
-    if len(rows) <= MOST_TABLE_ROWS:
-        print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
+    print_table("Final E|Θ − ξ|² ± half width of its 95 % interval, and verdict, per cell", header, rows, numbers=True)
     title, header, rows = change_rows(result)
     if rows:
         print_table(title, header, rows, numbers=True)
     for sentence in findings(result):
         print_sentence(sentence)
-    print(f"\n{folder / 'summary.md'}\n{folder / 'sweep.csv'}")
-    for line in lines(folder, sorted(path.stem for path in (folder / "figures").glob("*.png"))):
-        print(line)
-    if outcome.reused and not quiet:
-        cells = int(result.about["cells"])
-        reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
-        say(f"Reused {reused}; --force computes them again.")
+    print()

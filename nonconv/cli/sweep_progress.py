@@ -9,11 +9,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nonconv.cli.common import say
+from nonconv.cli.compiling import Lines, Relay, View, live
 from nonconv.cli.progress import PLAIN_SECONDS
-from nonconv.system.streams import Unescaped, in_line
+from nonconv.system.streams import in_line
 from nonconv.system.words import count
 
 if TYPE_CHECKING:
@@ -27,18 +28,19 @@ VIEW_SECONDS = 0.1
 
 
 @contextmanager
-def show_sweep_progress(survey: "Survey", quiet: bool) -> "Iterator[OnEvent]":
+def show_sweep_progress(survey: "Survey", quiet: bool, relay: Relay) -> "Iterator[OnEvent]":
     """Show the progress of a sweep while the context is open.
 
-    Yields the function to call with every event. quiet: show nothing.
+    Yields the function to call with every event. quiet: show nothing. relay: sends what workers compile.
     """
     if quiet:
         yield lambda event: None
     elif sys.stderr.isatty():
-        with _live_view(survey) as on_event:
+        with _live_view(survey, relay) as on_event:
             yield on_event
     else:
-        yield _plain_lines(survey)
+        with relay.heard_by(Lines(say)):
+            yield _plain_lines(survey)
 
 
 class _Tally:
@@ -81,26 +83,25 @@ class _Tally:
 
 
 @contextmanager
-def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
+def _live_view(survey: "Survey", relay: Relay) -> "Iterator[OnEvent]":
     """Show a bar, the newest cells and the verdicts; the display is gone when the sweep ends."""
 
-    from rich.console import Console, Group
-    from rich.live import Live
+    from rich.console import Group
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.text import Text
 
     tally, newest = _Tally(survey), deque[str](maxlen=SHOWN_CELLS)
     bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[details]}"))
-    row = bar.add_task("compiling", total=tally.cells, details="")
-    last = 0.0
+    row, kernel = bar.add_task("starting", total=tally.cells, details=""), View()
+    last, shown = 0.0, Group(bar)
 
     def draw() -> Any:
-        return Group(bar, *(Text(f"  {line}", style="dim") for line in newest), Text(f"  {tally.results}"))
+        return Group(kernel.bar, shown) if kernel.is_shown else shown
 
-    with Live(bar, console=Console(file=cast("IO[str]", Unescaped(sys.stderr))), refresh_per_second=8, transient=True) as live:
+    with live(get_renderable=draw, transient=True), relay.heard_by(kernel):
 
         def on_event(event: "Event") -> None:
-            nonlocal last
+            nonlocal last, shown
             tally.add(event)
             if event.cell and event.status:
                 newest.append(in_line(f"{event.cell}  {event.label}: {event.status}"))
@@ -110,9 +111,10 @@ def _live_view(survey: "Survey") -> "Iterator[OnEvent]":
                 return
             last = now
             details = ", ".join(part for part in (tally.rate, tally.time_left) if part)
-            stage = "writing" if tally.settled == tally.cells else "simulating" if tally.steps else "compiling"
+            stage = "writing" if tally.settled == tally.cells else "simulating" if tally.steps else "starting"
             bar.update(row, completed=tally.settled, description=stage, details=details)
-            live.update(draw())
+            # Made here and not as it is drawn, which is done by another thread.
+            shown = Group(bar, *(Text(f"  {line}", style="dim") for line in newest), Text(f"  {tally.results}"))
 
         yield on_event
 

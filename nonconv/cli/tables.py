@@ -4,14 +4,15 @@ A table of text is narrowed by wrapping its cells between words. Where its longe
 written as a record, one line per column. A table of numbers that is too wide becomes several, each with the first column.
 """
 
+import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, TextIO
 
-from nonconv.system.streams import visible
+from nonconv.system.streams import legible, visible
 
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are then never split."""
@@ -19,6 +20,8 @@ SENTENCE_WIDTH = 80
 """The longest line of a sentence on a terminal."""
 BETWEEN, AROUND = 3, 2
 """Characters between two columns, and around all of them."""
+HELD, HELD_ASCII = "\u00a0±\u00a0", "\u00a0+-\u00a0"
+"""What keeps a number and its half width in one line: spaces at which no line is broken."""
 LEAST_WIDTH = 20
 """A terminal that says it is narrower is not believed."""
 
@@ -31,9 +34,9 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
     numbers: align columns to the right and do not wrap them.
     """
     # Elsewhere the width is fixed, so that output in files does not depend on the terminal.
-    on_terminal = sys.stdout.isatty()
+    on_terminal = _is_wrapped()
     width = max(LEAST_WIDTH, shutil.get_terminal_size().columns) if on_terminal else NUMBERS_WIDTH if numbers else TEXT_WIDTH
-    header, rows = [*map(visible, header)], [[*map(visible, row)] for row in rows]  # escapes count for the width
+    header, rows = [*map(shown, header)], [[*map(shown, row)] for row in rows]  # escapes count for the width
     if title:
         print(wrapped(title, width) if on_terminal else title)
     for line in lines(header, rows, width, numbers):
@@ -42,8 +45,40 @@ def print_table(title: str, header: Sequence[str], rows: Rows, numbers: bool = F
 
 def print_sentence(text: str) -> None:
     """Print a sentence on stdout, on a terminal wrapped to lines that are easy to read."""
-    width = min(SENTENCE_WIDTH, max(LEAST_WIDTH, shutil.get_terminal_size().columns))
-    print(wrapped(text, width) if sys.stdout.isatty() else text)
+    print(wrapped(shown(text), line_width()) if _is_wrapped() else text)
+
+
+def print_prose(text: str) -> None:
+    """Print paragraphs as sentences; of one with an indented line, as a formula, only lines that are too long are wrapped."""
+    for number, paragraph in enumerate(text.split("\n\n")):
+        lines = paragraph.splitlines()
+        if number:
+            print()
+        if any(line.startswith("  ") for line in lines):
+            for line in lines:
+                indent = " " * (len(line) - len(line.lstrip()) + 4)
+                print(wrapped(shown(line), line_width(), indent) if _is_wrapped() else line)
+        else:
+            print_sentence(" ".join(lines) if _is_wrapped() else paragraph)
+
+
+def _is_wrapped() -> bool:
+    """Return whether lines have a width: on a terminal, and where COLUMNS says so."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def shown(text: str) -> str:
+    """Return a text as stdout shows it, so that its width is known."""
+    return legible(visible(text), getattr(sys.stdout, "encoding", None))
+
+
+def line_width(stream: TextIO | None = None) -> int:
+    """Return the most columns of a line of text on a stream, or on stdout.
+
+    They are those of the terminal, but not more than are easy to read.
+    """
+    terminal = shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else SENTENCE_WIDTH
+    return min(SENTENCE_WIDTH, max(LEAST_WIDTH, terminal))
 
 
 def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) -> Iterator[str]:
@@ -58,8 +93,10 @@ def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) 
 
 
 def wrapped(text: str, width: int, indent: str = "") -> str:
-    """Wrap a text between words; a longer word stays whole. indent: of all lines but the first."""
-    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or text
+    """Wrap a text between words; a longer word stays whole, and so does a number with its interval. indent: of later lines."""
+    held = text.replace(" ± ", HELD).replace(" +- ", HELD_ASCII)
+    filled = textwrap.fill(held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return filled.replace(HELD, " ± ").replace(HELD_ASCII, " +- ") or text
 
 
 def fitted_widths(header: Sequence[str], rows: Rows, width: int) -> list[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nonconv.config.document import AS_NUMBER, Document, KeyPath, parse
+from nonconv.config.figures import STYLE_FILE
 from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.system.reading import MOST_CONFIG_BYTES, is_stream, read_text_source
 
@@ -133,6 +134,10 @@ def _move_files(base: Document, folder: str) -> None:
         base.data["plugins"] = str(Path(folder, plugins))
     elif isinstance(plugins, list):
         base.data["plugins"] = [str(Path(folder, one)) if isinstance(one, str) else one for one in plugins]
+    figures = base.data.get("figures")
+    for key in ("labels", "style") if isinstance(figures, dict) else ():
+        if isinstance(figures.get(key), str) and (key == "labels" or figures[key].endswith(STYLE_FILE)):
+            figures[key] = str(Path(folder, figures[key]))
     _move_named_files(base.data, folder)
 
 

@@ -37,6 +37,7 @@ from nonconv.components.parameters import REQUIRED, Parameter, Part, Words, allo
 from nonconv.config.catalogue import BUILT_IN, Catalogue
 from nonconv.config.document import AS_NUMBER
 from nonconv.config.expect import Expect
+from nonconv.config.figures import LABELS_TYPE, STYLE_TYPE, Figures
 from nonconv.config.formula_checks import complaints, formulas_of
 from nonconv.formulas.constants import Constants
 
@@ -491,6 +492,7 @@ class Experiment:
         Doc("the grid of `nonconv sweep`: config keys with the values they take"),
     ] = None
     expect: Annotated[Any, Words(allowed(Expect)), Doc("what `nonconv check` tests the result against")] = None
+    figures: Annotated[Any, Words(allowed(Figures)), Doc("how figures look; it changes no result")] = None
 
 
 def _iterates(catalogue: Catalogue) -> Any:
@@ -500,6 +502,15 @@ def _iterates(catalogue: Catalogue) -> Any:
     written = Union[one, several]  # type: ignore[valid-type]  # noqa: UP007  # as above
     listed = BeforeValidator(lambda value: [value] if isinstance(value, str | dict) else value, json_schema_input_type=written)
     return Annotated[several, Len(1), listed]
+
+
+def _figures() -> Any:
+    """Make the model of `figures`, two keys of which are texts or mappings."""
+    by_name = {p.name: p for p in parameters_of(Figures)}
+    fields: dict[str, Any] = {name: (typed(p.annotation), _field(p)) for name, p in by_name.items()}
+    fields["labels"] = (LABELS_TYPE, _field(by_name["labels"]))
+    fields["style"] = (STYLE_TYPE, _field(by_name["style"]))
+    return create_model("figures", __config__=SETTINGS, __doc__=Figures.__doc__, **fields)
 
 
 def _plugins_input_type(plugin: type[BaseModel]) -> Any:
@@ -530,6 +541,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))
+    fields["figures"] = (_figures() | None, _field(by_name["figures"]))
     return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)
 
 

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import llvmlite.binding as llvm
 import numpy as np
 
+from nonconv.engine.compiling import compiling
 from nonconv.engine.kernel_files import alone, cache_folder, digest, kernel_name
 from nonconv.engine.object_files import Code, Kinds, read_code, write_code
 
@@ -89,7 +90,7 @@ class Function:
         path = cache_folder() / f"{name}.o"
         code = read_code(path)
         if code is None:
-            with alone(name):
+            with compiling(), alone(name):
                 # Read again: another process may have compiled it while this one waited.
                 code = read_code(path) or self._compile(kinds, path)
         return code

@@ -17,8 +17,8 @@ from nonconv.readback import read_object
 from nonconv.system.atomic import fitting_name
 from nonconv.system.reading import is_stream
 
-WORDS = ("claim", "expect")
-"""Keys of a config that are printed, or compared with results, and change none."""
+WORDS = ("claim", "expect", "figures")
+"""Keys of a config that are printed or drawn, or compared with results, and change none."""
 
 
 def name_of(config: Path) -> str:

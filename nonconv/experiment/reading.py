@@ -5,7 +5,7 @@ with their places. What the config leaves out and only other parts determine is 
 """
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from nonconv.components.definitions import Chosen, Coupled, Dataset, Distribution, Law, Optimizer, Unusable
 from nonconv.components.parameters import parameters_of
 from nonconv.config.document import Document, KeyPath, dotted
+from nonconv.config.figures import STYLE_FILE, from_file, parse_labels, parse_style
 from nonconv.config.spec import parameters_from
 from nonconv.config.validate import problem_of, refuse
 from nonconv.data.nothing import NOTHING, Nothing
@@ -43,6 +44,7 @@ class Reading:
         if self.resolved["objective"].get("data", {}) is None:
             del self.resolved["objective"]["data"]  # as a config without the key says
         self._fill_in_digests()
+        self._fill_in_figures()
         self.sources = Sources(document, model.seed, self.problems)
         self.objective = self._complete(self.choose("objective", model.objective), ("objective",))
         self.data = self._choose_data(_kind_of_data(self.objective.component))
@@ -64,6 +66,17 @@ class Reading:
         """Pin each plug-in by its digest: the identity depends on its content, not on its path."""
         for entry, plugin in zip(self.resolved.get("plugins", []), self.document.catalogue.plugins, strict=True):
             entry["sha256"] = plugin.pin
+
+    def _fill_in_figures(self) -> None:
+        """Put what the files of `figures` hold in the place of their names, so that figures can be drawn again without them."""
+        block = self.resolved.get("figures", {})
+        for key, parsed in (("style", parse_style), ("labels", partial(parse_labels, source=block.get("labels")))):
+            named = block.get(key)
+            if isinstance(named, str) and (key == "labels" or named.endswith(STYLE_FILE)):
+                try:
+                    block[key] = from_file(named, lambda name: self.document.content(self.document.locate(name)), parsed)
+                except ValueError as error:
+                    self.complain(("figures", key), str(error))
 
     def complain(self, path: KeyPath, message: str, allowed: str = "", nearest: str = "") -> None:
         """Add a problem with the place of a path in the config."""

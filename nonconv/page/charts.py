@@ -12,9 +12,10 @@ from typing import Any, Literal
 import altair as alt
 
 from nonconv.page.curves import Curves, Switch, Table
+from nonconv.page.palette import COLOURS
 
 Spec = dict[str, Any]
-HEIGHT, THIN = 340, 120
+HEIGHT, LOW, THIN = 340, 240, 120
 FEW_POINTS = 16
 """Curves of no more points than this have a mark at each."""
 GAPS: Literal["break-paths-filter-domains"] = "break-paths-filter-domains"
@@ -31,21 +32,25 @@ NUMBER = ".6~g"
 
 
 def line_chart(
-    curves: Curves, y_title: str, last: int, height: int = HEIGHT, scales: Sequence[str] = SCALES
+    curves: Curves, y_title: str, last: int, height: int = HEIGHT, scales: Sequence[str] = SCALES, cell: str = ""
 ) -> dict[str, Spec]:
-    """Describe curves over the steps, by the scales of both axes: `y-log x-linear`."""
+    """Describe curves over the steps, by the scales of both axes: `log linear`.
+
+    last: the step that is marked at first. cell: that whose curves are drawn at first, where the rows of several are there.
+    """
     variants = product(scales, SCALES)
-    return {f"{y} {x}": _lines(curves, y_title, last, height, y, x) for y, x in variants}
+    return {f"{y} {x}": _lines(curves, y_title, last, height, y, x, cell) for y, x in variants}
 
 
-def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str) -> Spec:
+def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str, cell: str) -> Spec:
     """Describe one variant of `line_chart`."""
+    of_cell = "datum.cell === cell && " if cell else ""
     steps = curves.points["step"]
-    encode = {**_styles(curves), "x": _steps(steps, x), "y": alt.Y("y:Q", title=y_title, scale=_scale(y))}
-    points = _prepared(alt.Chart(alt.NamedData("points")), y)
+    encode = {**_styles(curves), "x": step_axis(steps, x), "y": alt.Y("y:Q", title=y_title, scale=scale_of(y))}
+    points = _drawn(alt.Chart(alt.NamedData("points")).transform_filter(of_cell + VISIBLE), y)
     band = points.mark_area(opacity=0.18, clip=True, invalid=GAPS).encode(
         **{name: encode[name] for name in ("x", "color", "detail")},
-        y=alt.Y("bottom:Q", title=y_title, scale=_scale(y)),
+        y=alt.Y("bottom:Q", title=y_title, scale=scale_of(y)),
         y2="top:Q",
     )
     line = points.mark_line(strokeWidth=1.8, clip=True, invalid=GAPS).encode(**encode)
@@ -65,8 +70,9 @@ def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str)
         .mark_rule(strokeDash=[2, 3], color="#777777", clip=True)
         .encode(x=alt.datum(alt.expr("at"), type="quantitative"))
     )
-    layers = [band, *(_floors(encode, y) if curves.segments["step"] else []), line, at, marks]
-    return finished(alt.layer(*layers), height, off=[switch.key for switch in switched_off(curves)], at=last)
+    layers = [band, *(_floors(encode, y, of_cell + VISIBLE) if curves.segments["step"] else []), line, at, marks]
+    chosen = {"cell": cell} if cell else {}
+    return finished(alt.layer(*layers), height, off=[switch.key for switch in switched_off(curves)], at=last, **chosen)
 
 
 def switched_off(curves: Curves) -> list[Switch]:
@@ -74,7 +80,7 @@ def switched_off(curves: Curves) -> list[Switch]:
     return [switch for group in curves.groups.values() for switch in group if not switch.on]
 
 
-def _prepared(chart: alt.Chart, y: str) -> alt.Chart:
+def _drawn(chart: alt.Chart, y: str) -> alt.Chart:
     """Add to each row what is drawn: y, the ends of its band, texts for the tooltip. A log axis shows no 0."""
     if y == "linear":
         drawn = {"y": "datum.value", "bottom": "isValid(datum.high) ? datum.low : null", "top": "datum.high"}
@@ -85,14 +91,14 @@ def _prepared(chart: alt.Chart, y: str) -> alt.Chart:
             "bottom": "!(datum.value > 0) || !(datum.high > 0) ? null : datum.low > 0 ? datum.low : datum.value / 10",
             "top": "datum.value > 0 && datum.high > 0 ? datum.high : null",
         }
-    return chart.transform_filter(VISIBLE).transform_calculate(**drawn, interval=INTERVAL, paths=PATHS)
+    return chart.transform_calculate(**drawn, interval=INTERVAL, paths=PATHS)
 
 
-def _floors(encode: Mapping[str, Any], y: str) -> list[alt.Chart]:
+def _floors(encode: Mapping[str, Any], y: str, shown: str) -> list[alt.Chart]:
     """Describe floors: a level with its interval over the steps that it is averaged over."""
-    rows = _prepared(alt.Chart(alt.NamedData("segments")), y)
+    rows = _drawn(alt.Chart(alt.NamedData("segments")).transform_filter(shown), y)
     own = {"x": alt.X("first:Q", scale=encode["x"]["scale"], title="step n"), "x2": "step:Q", "color": encode["color"]}
-    band = rows.mark_rect(opacity=0.18, clip=True).encode(**own, y=alt.Y("bottom:Q", scale=_scale(y)), y2="top:Q")
+    band = rows.mark_rect(opacity=0.18, clip=True).encode(**own, y=alt.Y("bottom:Q", scale=scale_of(y)), y2="top:Q")
     tooltips = [_name(), *_numbers(), alt.Tooltip("first:Q", title="from step"), alt.Tooltip("step:Q", title="to step")]
     tooltips.insert(2, alt.Tooltip("lower:Q", title="lower bound, all floors at once", format=NUMBER))
     level = rows.mark_rule(strokeWidth=3.5, clip=True).encode(
@@ -115,7 +121,7 @@ def _styles(curves: Curves) -> dict[str, Any]:
     }
 
 
-def _steps(steps: Sequence[float], scale: str, title: str = "step n") -> alt.X:
+def step_axis(steps: Sequence[float], scale: str, title: str = "step n") -> alt.X:
     """Encode the steps, with limits around all of them: what is switched off does not move the axis."""
     first, last = (min(steps), max(steps)) if steps else (1, 10)
     if scale == "log":
@@ -130,7 +136,7 @@ def _decades() -> alt.Axis:
     return alt.Axis(labelExpr=labels, labelOverlap=True)
 
 
-def _scale(kind: str) -> alt.Scale:
+def scale_of(kind: str) -> alt.Scale:
     """Return the scale of a vertical axis."""
     return alt.Scale(type="log", nice=False, padding=8) if kind == "log" else alt.Scale(zero=False, nice=True)
 
@@ -164,8 +170,90 @@ def finished(chart: Any, height: int, **values: Any) -> Spec:
         .configure_axisY(minExtent=44, titlePadding=8)
         .configure(font=FONT, background="transparent")
     )
-    found: Spec = styled.to_dict()
+    found: Spec = styled.to_dict(validate=False)  # tests validate; here it would take half of the time
     return found
+
+
+PATH_SCALES = ("linear", "symlog")
+OF_ITERATE = "(!isDefined(datum.iterate) || datum.iterate === iterate)"
+CHOSEN = f"{OF_ITERATE} && datum.coordinate === coordinate && indexof(off, datum.what) < 0"
+"""Whether a row is of the chosen coordinate and iterate, and of what is switched on."""
+
+
+def paths_chart(steps: Sequence[int], coordinate: str, iterate: str, starts: float) -> dict[str, Spec]:
+    """Describe paths over the steps: a fan of quantiles, single paths, levels of the fixed ξ.
+
+    coordinate, iterate: those that are chosen at first. starts: about where paths start, which a symlog axis must resolve.
+    """
+    variants = product(PATH_SCALES, SCALES)
+    return {f"{y} {x}": _paths(steps, coordinate, iterate, starts, y, x) for y, x in variants}
+
+
+def _paths(steps: Sequence[int], coordinate: str, iterate: str, starts: float, y: str, x: str) -> Spec:
+    """Describe one variant of `paths_chart`."""
+
+    def rows(name: str) -> alt.Chart:
+        return alt.Chart(alt.NamedData(name)).transform_filter(CHOSEN)
+
+    scale = alt.Scale(type="symlog", constant=starts) if y == "symlog" else alt.Scale(zero=False)
+    across, title = step_axis(steps, x), "Θₙ"
+    band = rows("fan").mark_area(color="#0072b2", opacity=0.22, invalid=GAPS, clip=True)
+    band = band.encode(x=across, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", detail="share:N")
+    value = alt.Y("value:Q", title=title, scale=scale)
+    single = rows("single").mark_line(color="#444444", strokeWidth=0.8, opacity=0.75, invalid=GAPS, clip=True)
+    single = single.encode(x=across, y=value, detail="path:N")
+    middle = rows("points").transform_filter("datum.what === 'median' && indexof(off, 'quantiles') < 0")
+    median = middle.mark_line(color="#003a5c", strokeWidth=2.2, invalid=GAPS, clip=True).encode(x=across, y=value)
+    levels = rows("xi").mark_rule(color="#d55e00", strokeWidth=1.8, strokeDash=[6, 3], clip=True)
+    levels = levels.encode(y=value, tooltip=[alt.Tooltip("name:N", title="ξ"), alt.Tooltip("value:Q", format=NUMBER)])
+    hover = alt.selection_point(name="hover", nearest=True, on="pointerover", clear="pointerout", empty=False)
+    told = [("path", "path", "d"), ("step", "step", "d"), ("value", "Θₙ", NUMBER)]
+    tooltips = [alt.Tooltip(f"{name}:Q", title=text, format=form) for name, text, form in told]
+    marks = rows("single").mark_point(size=45, filled=True, color="#444444", clip=True)
+    marks = marks.encode(
+        x=across,
+        y=value,
+        opacity=alt.condition(hover, alt.value(1.0), alt.value(0.9 if len(steps) == 1 else 0.0)),
+        tooltip=[*tooltips, alt.Tooltip("outcome:N", title="ends")],
+    ).add_params(hover)
+    at = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#777777", clip=True)
+    at = at.encode(x=alt.datum(alt.expr("at"), type="quantitative"))
+    chosen = {"off": [], "at": steps[-1], "coordinate": coordinate, "iterate": iterate}
+    return finished(alt.layer(band, single, median, levels, at, marks), HEIGHT, **chosen)
+
+
+def twins_chart(table: Table, iterate: str) -> dict[str, Spec]:
+    """Describe the twin floors over the lag, a line per branch point, of the chosen iterate; exact ones as broad lines."""
+    return {f"{y} {x}": _twins(table, iterate, y, x) for y, x in product(SCALES, SCALES)}
+
+
+def _twins(table: Table, iterate: str, y: str, x: str) -> Spec:
+    """Describe one variant of `twins_chart`."""
+    lags = table["lag"]
+    rows = alt.Chart(alt.NamedData("twins")).transform_filter("datum.iterate === iterate")
+    rows = _drawn(rows, y).transform_calculate(wanted="datum.exact > 0 ? datum.exact : null" if y == "log" else "datum.exact")
+    domain = (
+        alt.Scale(type="log", domain=[0.8, 1.2 * max(lags)], nice=False) if x == "log" else alt.Scale(domain=[0, max(lags)])
+    )
+    labels = _decades() if x == "log" else alt.Axis(tickCount=6)
+    across = alt.X("lag:Q", title="lag (steps since the branch)", scale=domain, axis=labels)
+    title = "½ E |Θₙ − Θ′ₙ|²"
+    branches = list(dict.fromkeys(table["branch"]))
+    styles = alt.Scale(domain=branches, range=COLOURS[: len(branches)])
+    own = {
+        "x": across,
+        "color": alt.Color("branch:N", title="branch at step", scale=styles, legend=alt.Legend(orient="bottom")),
+    }
+    band = rows.mark_area(opacity=0.2, invalid=GAPS, clip=True)
+    band = band.encode(**own, y=alt.Y("bottom:Q", title=title, scale=scale_of(y)), y2="top:Q")
+    value = alt.Y("y:Q", title=title, scale=scale_of(y))
+    tooltips = [alt.Tooltip("branch:Q", title="branch at step", format="d"), alt.Tooltip("lag:Q", format="d"), *_numbers()[:3]]
+    tooltips.append(alt.Tooltip("exact:Q", title="exact expectation", format=NUMBER))
+    line = rows.mark_line(point=alt.OverlayMarkDef(size=30), invalid=GAPS, clip=True).encode(**own, y=value, tooltip=tooltips)
+    exact = rows.mark_line(strokeWidth=7, opacity=0.3, color="#009e73", invalid=GAPS, clip=True)
+    exact = exact.encode(x=across, y=alt.Y("wanted:Q", title=title, scale=scale_of(y)), detail="branch:N")
+    known = any(value is not None for value in table["exact"])
+    return finished(alt.layer(band, *([exact] if known else []), line), HEIGHT, iterate=iterate)
 
 
 def schedule_chart(table: Table) -> dict[str, Spec]:
@@ -178,6 +266,6 @@ def schedule_chart(table: Table) -> dict[str, Spec]:
     found = {}
     positive = all(rate is not None and rate > 0 for rate in table["rate"])
     for y, x in product(SCALES if positive else ("linear",), SCALES):
-        rates = alt.Y("rate:Q", title="learning rate", scale=_scale(y), axis=alt.Axis(tickCount=4))
-        found[f"{y} {x}"] = finished(chart.encode(x=_steps(table["step"], x), y=rates, tooltip=tooltip), THIN)
+        rates = alt.Y("rate:Q", title="learning rate", scale=scale_of(y), axis=alt.Axis(tickCount=4))
+        found[f"{y} {x}"] = finished(chart.encode(x=step_axis(table["step"], x), y=rates, tooltip=tooltip), THIN)
     return found

@@ -102,21 +102,31 @@ def extend(table: Table, rows: Iterable[Sequence[Any]]) -> None:
             column.append(value)
 
 
-def _groups(names: list[str], measured: list[str], title: str) -> dict[str, list[Switch]]:
-    """Return the switches: of iterates or runs where there are several, and of what is measured."""
+def switches(names: list[str], measured: dict[str, list[str]], title: str, off: Iterable[str] = ()) -> dict[str, list[Switch]]:
+    """Return the switches by group: of iterates or runs where there are several, and of what is measured.
+
+    title: what `names` are. measured: by the title of their group. off: those that are off at first.
+    """
     several = len(names) > 1
-    floors = [what for what in measured if what in SEGMENTS.values()]
-    first = SHOWN_FLOOR if SHOWN_FLOOR in floors else (floors or [""])[0]
-    switches = []
-    for k, what in enumerate(measured):
-        style = {"dash": dash(k)} if several else {"dash": dash(k), "colour": colour(k)}
-        switches.append(Switch(what, what, what not in floors or what == first, **style))
     found = {title: [Switch(name, name, colour=colour(k)) for k, name in enumerate(names)]} if several else {}
-    xi = [switch for switch in switches if switch.key not in floors and not switch.key.startswith(EXACT)]
-    found["ξ"] = xi
-    found["Lower bounds for every ξ"] = [switch for switch in switches if switch.key in floors]
-    found["Theory"] = [switch for switch in switches if switch.key.startswith(EXACT)]
-    return {name: of for name, of in found.items() if of}
+    number = 0
+    for group, members in measured.items():
+        found[group] = []
+        for what in members:
+            style = Switch(what, what, what not in off, "" if several else colour(number), dash(number))
+            found[group].append(style)
+            number += 1
+    return {group: members for group, members in found.items() if members}
+
+
+def _groups(names: list[str], measured: list[str], title: str) -> dict[str, list[Switch]]:
+    """Return the switches of error curves and floors."""
+    floors = [what for what in measured if what in SEGMENTS.values()]
+    exact = [what for what in measured if what.startswith(EXACT)]
+    first = SHOWN_FLOOR if SHOWN_FLOOR in floors else (floors or [""])[0]
+    xi = [what for what in measured if what not in (*floors, *exact)]
+    groups = {"ξ": xi, "Lower bounds for every ξ": floors, "Theory": exact}
+    return switches(names, groups, title, [floor for floor in floors if floor != first])
 
 
 def xi_name(run: Run, label: str) -> str:

@@ -38,12 +38,6 @@ class Figure:
     steps: Sequence[int] = ()
     notes: Sequence[str] = ()
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What the page's script is told."""
-        tables = {name: packed(table) for name, table in self.data.items()}
-        return {"variants": self.variants, "data": tables, "steps": list(self.steps)}
-
 
 def axis(name: str, label: str, scales: Sequence[str], value: str = "") -> Choice:
     """Return the choice of the scale of an axis."""

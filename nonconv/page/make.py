@@ -6,10 +6,13 @@ The bytes depend on the folders and on the versions of the libraries alone: no t
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nonconv
 from nonconv.faults.errors import UsageError
+
+if TYPE_CHECKING:
+    from nonconv.page.figure import Figure
 
 LIBRARIES = "pip install 'nonconv[report]'"
 """What installs the libraries of pages."""
@@ -23,16 +26,19 @@ def make_page(folders: Sequence[Path], labels: Sequence[str] | None = None, titl
     Raises UsageError for a folder that is not finished or is damaged, and where the libraries of pages are not installed.
     """
     require_libraries()
-    from nonconv.page import run_page
+    from nonconv.page import run_page, sweep_page
     from nonconv.report.run import read_run
+    from nonconv.report.sweep_result import is_sweep, read_sweep_result
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
     with opened_run(folders[0]) as folder:
         manifest = undamaged(folder)
+        if is_sweep(folder):
+            result = read_sweep_result(folder)
+            return render("sweep.html", title or result.about["name"], sweep_page.content(result, manifest))
         run = read_run(folder)
-        content = run_page.content(run, manifest)
-    return render("run.html", title or run.summary["name"], content)
+        return render("run.html", title or run.summary["name"], run_page.content(run, manifest))
 
 
 def require_libraries() -> None:
@@ -64,7 +70,7 @@ def render(template: str, title: str, content: Mapping[str, Any]) -> bytes:
         keep_trailing_newline=True,
     )
     own = {name: loader.get_source(environment, name)[0] for name in ("page.css", "page.js")}
-    told = {"figures": {figure.key: figure.parameters for figure in content["figures"]}} | content.get("more", {})
+    told = charts_and_data(content["figures"]) | content.get("more", {})
     page = environment.get_template(template).render(
         **content,
         title=title,
@@ -75,6 +81,27 @@ def render(template: str, title: str, content: Mapping[str, Any]) -> bytes:
         data=Markup(as_script(told)),
     )
     return page.encode("utf-8", "backslashreplace")
+
+
+def charts_and_data(figures: Sequence["Figure"]) -> dict[str, Any]:
+    """Return what the page's script is told of charts; a table that several of them draw is there once."""
+    from nonconv.page.figure import packed
+
+    names: dict[int, str] = {}
+    tables: dict[str, Any] = {}
+    for table in (table for figure in figures for table in figure.data.values()):
+        if id(table) not in names:
+            names[id(table)] = f"t{len(names)}"
+            tables[names[id(table)]] = packed(table)
+    charts = {
+        figure.key: {
+            "variants": figure.variants,
+            "data": {name: names[id(table)] for name, table in figure.data.items()},
+            "steps": list(figure.steps),
+        }
+        for figure in figures
+    }
+    return {"figures": charts, "tables": tables}
 
 
 def as_script(told: Any) -> str:

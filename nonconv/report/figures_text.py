@@ -7,6 +7,11 @@ from pathlib import Path
 from nonconv.report.figures.catalogue import ALL_FIGURES, UNDRAWN, read_undrawn
 from nonconv.report.markup import markdown_text, printable
 
+FIRST = ("verdicts", "heatmap_verdict", "curves", "heatmap_mse", "lines_mse")
+"""How the names of the figures begin that show most of a sweep."""
+MOST_FIGURES = 6
+"""How many figures the terminal lists."""
+
 
 def images(folder: Path, names: Sequence[str]) -> list[str]:
     """Write a paragraph of Markdown per figure: the image, or why there is none.
@@ -24,9 +29,15 @@ def _drawn(folder: Path, names: Sequence[str]) -> tuple[list[str], dict[str, str
     return [] if ALL_FIGURES in why else [name for name in names if name not in why], why
 
 
-def lines(folder: Path, names: Sequence[str]) -> list[str]:
-    """List the files of the figures for the terminal, and what could not be drawn."""
-    shown, why = _drawn(folder, names)
+def files(folder: Path, names: Sequence[str], most: int = MOST_FIGURES) -> tuple[list[str], list[str]]:
+    """List the files of the first figures for the terminal, within the folder, and say what could not be drawn."""
+    shown, why = _drawn(folder, sorted(names, key=_rank))
     again = [f"`nonconv plot {shlex.quote(str(folder))}` tries again."] if why else []
     undrawn = [f"{folder / 'figures' / name}.{UNDRAWN}: {printable(text)}" for name, text in why.items()]
-    return [*(str(folder / "figures" / f"{name}.png") for name in shown), *undrawn, *again]
+    more = [f"and {len(shown) - most} more in figures/"] if len(shown) > most else []
+    return [*(f"figures/{name}.png" for name in shown[:most]), *more], [*undrawn, *again]
+
+
+def _rank(name: str) -> int:
+    """Return the place of a figure in a list: of a sweep the verdicts come first, then errors; the rest as it stands."""
+    return next((place for place, begin in enumerate(FIRST) if name.startswith(begin)), len(FIRST))

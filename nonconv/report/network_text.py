@@ -37,13 +37,18 @@ def findings(run: Run) -> list[str]:
     loss = n.get("training_loss")
     wrong = [f"Share of misclassified examples: {_risk_course(n['wrong'], 100.0, ' %')}."] if n["wrong"] else []
     return [
-        f"Risk (mean loss of {n['held_out']} held-out examples): {_risk_course(n['risk'])}.",
+        f"Risk (mean loss of {n['held_out']} held-out examples): {risk_course(run)}.",
         *([f"Training loss (mean over {loss['rows']} rows): {_risk_course(loss)}."] if loss else []),
         *wrong,
         _noise(run),
         _degraded(run),
         *exchanged,
     ]
+
+
+def risk_course(run: Run) -> str:
+    """Write what the risk was in the course of a run with held-out examples."""
+    return _risk_course(run.summary["network"]["risk"])
 
 
 def _risk_course(of: dict[str, Any], factor: float = 1.0, unit: str = "") -> str:

@@ -25,7 +25,7 @@ def findings(run: Run) -> list[str]:
     They are about the knots, the slopes that the steps met, and the paths that escaped or were caught.
     """
     c = run.summary["counterexample"]
-    slopes, spacing, pace = c["slopes"], c["spacing"], c["orbit"]["per_step"]
+    spacing, pace = c["spacing"], c["orbit"]["per_step"]
     equal = spacing["max"] - spacing["min"] <= 1e-6 * spacing["max"]
     apart = f"{spacing['max']:.6g}" if equal else f"{spacing['min']:.4g} to {spacing['max']:.4g}"
     constant = "a Lipschitz constant beyond the range of doubles"
@@ -35,7 +35,7 @@ def findings(run: Run) -> list[str]:
         f"Knots: {c['knots']}, {c['why']}.",
         f"Distance between knots: {apart}, so f' has {constant}.",
         *_companion(c),
-        _slopes_met(c["scale"], slopes),
+        slopes_met(run),
         _escaped(run, c["escaped"]),
         *([f"Speed per step of the escaped paths: {_spread(c['speed'])}; of the orbit: {pace:.6g}."] if c["speed"] else []),
         *([f"The other paths were caught, at step {_spread(c['caught_step'])}."] if c["caught_step"] else []),
@@ -50,8 +50,9 @@ def _companion(c: dict[str, Any]) -> list[str]:
     return [f"The uniform knots that it is shown beside are {apart} apart: a first step apart, they would be too many."]
 
 
-def _slopes_met(scale: float, slopes: dict[str, Any]) -> str:
+def slopes_met(run: Run) -> str:
     """Write the sentence about the slopes: exact at all steps, or until the first other one."""
+    scale, slopes = (run.summary["counterexample"][name] for name in ("scale", "slopes"))
     paths = "the recorded path" if slopes["paths"] == 1 else f"{slopes['paths']} recorded paths"
     if slopes["exact"] == slopes["steps"]:
         return f"The slope was exactly {-scale:g} at all {count(slopes['steps'], 'step')} of {paths}."

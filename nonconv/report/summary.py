@@ -50,11 +50,14 @@ def markdown(run: Run) -> str:
 
 def setting(run: Run) -> str:
     """Describe a run: `4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1), learning rate 0.05, ...`."""
-    s, c = run.summary, run.config
-    return (
-        f"{run.counted_paths} of {run.counted_steps}: {c['optimizer']['name']} on {_objective(run)}, "
-        f"learning rate {schedule(c['learning_rate'])}, batch size {schedule(c['batch_size'])}, seed {s['seed']}."
-    )
+    return f"{run.counted_paths} of {run.counted_steps}: {experiment(run)}, seed {run.summary['seed']}."
+
+
+def experiment(run: Run) -> str:
+    """Describe what is run: `adam on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1`."""
+    c = run.config
+    rate, batch = schedule(c["learning_rate"]), schedule(c["batch_size"])
+    return f"{c['optimizer']['name']} on {_objective(run)}, learning rate {rate}, batch size {batch}"
 
 
 def _objective(run: Run) -> str:
@@ -107,7 +110,7 @@ def findings(run: Run) -> list[str]:
         *quantities_text.findings(run),
         *_stability(run),
         *(f"{other.iterate}: {sentence}" for other in run.others for sentence in _of_iterate(other)),
-        _outcomes(run),
+        f"Outcomes: {outcomes(run)}",
         _theorem(run),
         *(f"Warning: {warning}." for warning in run.summary["warnings"]),
     ]
@@ -232,19 +235,19 @@ def _stability(run: Run) -> list[str]:
     return [f"Stability: effective rate × curvature is {max(values):.4g} at the last step ({what}){edge}."]
 
 
-def _outcomes(run: Run) -> str:
-    """Write the sentence about how the paths ended, and about the first failure."""
-    outcomes, failure = run.summary["outcomes"], run.summary["first_failure"]
+def outcomes(run: Run) -> str:
+    """Say how the paths ended, and which failed first: `197 finite, 3 overflow; the first to become infinite ...`."""
+    ended, failure = run.summary["outcomes"], run.summary["first_failure"]
     # A run that is undefined says why in its verdict.
     causes = {} if run.verdict["verdict"] == "undefined" else run.verdict.get("causes", {})
     why = {"undefined": f" ({', '.join(causes)})" if causes else ""}
-    counts = ", ".join(f"{count} {name}{why.get(name, '')}" for name, count in outcomes.items() if count)
+    counts = ", ".join(f"{count} {name}{why.get(name, '')}" for name, count in ended.items() if count)
     first = (
         f"; the first to become infinite or undefined was path {failure['replicate']} at step {failure['step']}"
         if failure
         else ""
     )
-    return f"Outcomes: {counts}{first}.{_at_ends(run)}"
+    return f"{counts}{first}.{_at_ends(run)}"
 
 
 def _at_ends(run: Run) -> str:

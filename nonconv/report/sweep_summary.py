@@ -1,6 +1,7 @@
 """summary.md of a sweep: the claim, what was measured, the verdicts, the range of errors, the figures."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from nonconv.report.figures_text import images
@@ -43,10 +44,14 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
 def setting(result: SweepResult) -> str:
     """Describe a sweep: `400 cells over optimizer.beta1 (20 values) and optimizer.beta2 (20 values), 1000 paths of ...`."""
     about = result.about
-    keys = [f"{key} ({count(len(set(result.columns[key]) - {''}), 'value')})" for key in about["keys"]]
     size = [count(about[f"{one}s"], one) if about[f"{one}s"] else f"varying numbers of {one}s" for one in ("path", "step")]
     alike = f"{'cells of one seed' if 'seed' in about['keys'] else 'all cells'} have the same random numbers"
-    return f"{count(about['cells'], 'cell')} over {_join(keys)}, {size[0]} of {size[1]} each; {alike}."
+    return f"{count(about['cells'], 'cell')} over {swept_keys(result)}, {size[0]} of {size[1]} each; {alike}."
+
+
+def swept_keys(result: SweepResult) -> str:
+    """List the swept keys: `optimizer.beta1 (20 values) and optimizer.beta2 (20 values)`."""
+    return _join([f"{key} ({count(len(set(result.columns[key]) - {''}), 'value')})" for key in result.about["keys"]])
 
 
 def findings(result: SweepResult) -> list[str]:
@@ -70,7 +75,7 @@ def _errors(result: SweepResult) -> list[str]:
     named = [(_error_name(result, label), f"mse_{label}") for label in result.xi]
     named += [(f"Final {ENDS[loss]}", loss) for loss in result.losses]
     named += [(f"Final {name}", name) for name in result.quantities]
-    return [sentence for name, column in named if (sentence := _range(result, name, result.columns[column]))]
+    return [f"{name}: {told}." for name, column in named if (told := extremes(result.columns[column], partial(_cell, result)))]
 
 
 def _error_name(result: SweepResult, label: str) -> str:
@@ -79,17 +84,20 @@ def _error_name(result: SweepResult, label: str) -> str:
     return f"{iterate}: final E|Θ − {xi}|²" if iterate else f"Final E|Θ − {xi}|²"
 
 
-def _range(result: SweepResult, name: str, texts: list[str]) -> str:
-    """Write from where to where a column reaches, and in how many cells it is no number; empty if no cell has it."""
+def extremes(texts: list[str], cell: Callable[[int], str]) -> str:
+    """Write from where to where a column reaches, and in how many cells it is no number; empty if no cell has it.
+
+    cell: writes what distinguishes a cell, given by its row.
+    """
     pairs = [(float(text), k) for k, text in enumerate(texts) if text and text not in LOST]
     lost = [f"{what} in {count(texts.count(text), 'cell')}" for text, what in LOST.items() if text in texts]
     if not pairs:
-        return f"{name}: {' and '.join(lost)}." if lost else ""
+        return " and ".join(lost)
     (low, at_low), (high, at_high) = min(pairs), max(pairs)
-    between = f"from {low:.4g} ({_cell(result, at_low)}) to {high:.4g} ({_cell(result, at_high)})"
+    between = f"from {low:.4g} ({cell(at_low)}) to {high:.4g} ({cell(at_high)})"
     if low == high:
         between = f"{low:.4g} in {count(len(pairs), 'cell')}"
-    return f"{name}: {'; '.join([between, *lost])}."
+    return "; ".join([between, *lost])
 
 
 def _cell(result: SweepResult, row: int) -> str:

@@ -118,13 +118,23 @@ def _few(at: dict[str, Any]) -> bool:
     return at["state"] == "unclear" and (at["low"] is None or at["high"] < 0 or at["low"] > -SLOWEST_FALL)
 
 
-def limits(run: Run) -> list[str]:
-    """Say what a converging run seems to converge to: which of the fixed ξ is the limit, and which are not.
+class Limits(NamedTuple):
+    """What a converging run tells of the fixed ξ, by label.
 
-    At most one can be: nothing is said of those that are too close together for the error that is left.
+    nearest: the limit as far as is seen; None if no error falls or is 0. rivals: those that may be the limit as well.
+    standing: those that are not. reached: those from which the error is 0 up to rounding.
     """
+
+    nearest: str | None
+    rivals: list[str]
+    standing: list[str]
+    reached: list[str]
+
+
+def find_limits(run: Run) -> Limits:
+    """Find which of the fixed ξ a converging run seems to converge to; of another run nothing is told."""
     if run.verdict["verdict"] != "converges":
-        return []
+        return Limits(None, [], [], [])
     reached = [label for label in _fixed(run) if _is_reached(run, label)]
     falling = [*reached, *(label for label in _fixed(run) if _slope(run, label)["ci_high"] < -SLOWEST_FALL)]
     standing = [label for label in _fixed(run) if _slope(run, label)["ci_low"] > -SLOWEST_FALL and _is_away(run, label)]
@@ -132,11 +142,20 @@ def limits(run: Run) -> list[str]:
     # A point whose error stays up was passed on the way, however near it is.
     others = [label for label in _fixed(run) if label != nearest and label not in standing]
     rivals = [label for label in others if nearest and not _is_apart(run, nearest, label)]
+    return Limits(nearest, rivals, standing, reached)
+
+
+def limits(run: Run) -> list[str]:
+    """Say what a converging run seems to converge to: which of the fixed ξ is the limit, and which are not.
+
+    At most one can be: nothing is said of those that are too close together for the error that is left.
+    """
+    nearest, rivals, standing, reached = find_limits(run)
     found = [_limit(run, label, "is not", "stays up") for label in standing]
     if nearest and not rivals:
         return [_limit(run, nearest, "is", "is 0 up to rounding" if nearest in reached else "decreases"), *found]
     if nearest:
-        any_of = " or ".join(f"{label}{_point(run, label)}" for label in (nearest, *rivals))
+        any_of = " or ".join(f"{label}{point(run, label)}" for label in (nearest, *rivals))
         return [f"The limit may be {any_of}: the error that is left does not tell them apart.", *found]
     return found
 
@@ -188,10 +207,10 @@ def _limit(run: Run, label: str, verb: str, trend: str) -> str:
     """Write the sentence about one ξ: whether it is the limit, and what its error does."""
     first, last = run.verdict["observed"]
     why = f"E|Θ − {label}|² {trend} (log-log slope {_slope(run, label)['value']:.3f})"
-    return f"The limit, observed on steps {first} to {last}, {verb} {label}{_point(run, label)}: {why}."
+    return f"The limit, observed on steps {first} to {last}, {verb} {label}{point(run, label)}: {why}."
 
 
-def _point(run: Run, label: str) -> str:
+def point(run: Run, label: str) -> str:
     """Write the point of a ξ on the line; empty in more dimensions, and where the label is the point."""
     point = run.summary["xi_points"][label]
     return f" = {point[0]:.6g}" if len(point) == 1 and label not in (f"{point[0]:.17g}", f"{point[0]:g}") else ""

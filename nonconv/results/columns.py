@@ -1,7 +1,8 @@
 """CSV data files read back, by columns. Cells stay text until somebody asks for numbers, so nothing is lost."""
 
 import csv
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,10 +79,21 @@ def read_columns(path: Path) -> Columns:
     """Read a data file. Raises UsageError if it is missing, empty, no UTF-8 text, or has rows of different lengths."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            # An empty file has no header, which unpacking reports as a ValueError.
-            header, *rows = csv.reader(file)
+            return _parsed(file, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def columns_of(content: bytes, path: Path) -> Columns:
+    """Read the content of a data file. path: what errors call it. Raises UsageError as `read_columns` does."""
+    return _parsed(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline=""), path)
+
+
+def _parsed(file: Iterable[str], path: Path) -> Columns:
+    """Read the lines of a data file."""
+    try:
+        # An empty file has no header, which unpacking reports as a ValueError.
+        header, *rows = csv.reader(file)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text") from None
     except csv.Error as error:

@@ -36,6 +36,7 @@ NEVER_SWEPT = {
     "paths": "an experiment with more paths is the same one",
     "claim": "a sweep has one claim",
     "expect": "it is about one experiment",
+    "figures": "it changes no result",
     "sweep": "it is the grid itself",
     "plugins": "all cells have the same",
 }

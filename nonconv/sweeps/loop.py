@@ -85,7 +85,7 @@ def run_sweep(
             raise Interrupted(f"Stopped. Saved in {folder}: {done} of {count(len(survey.ids), 'cell')}.") from None
         # Before the manifest: a folder that is finished holds nothing unfinished.
         cells.remove_unfinished()
-        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(survey, flow), **surroundings())
+        store.seal(survey.config, name=sweep.name, claim=sweep.claim, **_facts(sweep, survey, flow), **surroundings())
         _refuse_lost_cells(survey, cells, flow)
     return Outcome(folder, flow.computed, flow.reused, flow.failures)
 
@@ -119,7 +119,8 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
 
 def _has_words(sweep: Sweep, manifest: dict[str, Any]) -> bool:
     """Whether a finished sweep has the words of its config; others are written without computing a cell."""
-    return bool(manifest.get("name") == sweep.name and manifest.get("claim") == sweep.claim)
+    words = {"name": sweep.name, "claim": sweep.claim, "figures": sweep.figures}
+    return all(manifest.get(key, {}) == word for key, word in words.items())
 
 
 def _digest(sweep: Sweep, named: str) -> str:
@@ -174,7 +175,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
     store.write("summary.md", visible(markdown(store.path, figures)).encode())
 
 
-def _facts(survey: Survey, flow: Flow) -> dict[str, Any]:
+def _facts(sweep: Sweep, survey: Survey, flow: Flow) -> dict[str, Any]:
     """Return what the manifest says of a sweep: of what `find_finished` asks, too."""
     inputs = {
         named: {"place": file.place, "sha256": hashlib.sha256(file.content).hexdigest()} for named, file in survey.files.items()
@@ -186,6 +187,7 @@ def _facts(survey: Survey, flow: Flow) -> dict[str, Any]:
         "path_steps": survey.path_steps,
         "packed": flow.cells.all_packed(survey.ids),
         "inputs": inputs,
+        **({"figures": sweep.figures} if sweep.figures else {}),
     }
 
 
@@ -207,4 +209,5 @@ def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
         "steps": survey.steps,
         **({"quantities": survey.quantities} if survey.quantities else {}),
         **({"iterates": list(survey.iterates)} if survey.iterates else {}),
+        **({"figures": sweep.figures} if sweep.figures else {}),
     }

@@ -81,6 +81,15 @@ class Sweep:
         document.data |= {key: self.config[key] for key in ("expect", "sweep") if key in self.config}
         return make_cell(document).expect
 
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """What the config asks of figures, with what its files hold. Raises ConfigError."""
+        if not self.config.get("figures"):
+            return {}
+        document = self._document(next(iter(self.points())))
+        document.data |= {"figures": deepcopy(self.config["figures"])}
+        return dict(make_cell(document).resolved.get("figures", {}))
+
     def cache_cell(self, name: str, cell: Cell) -> Cell:
         """Cache a cell under its id, if there is room. Cells that read files are not: their tables take memory."""
         if len(self.cached_cells) < MOST_CACHED_CELLS and not cell.files:

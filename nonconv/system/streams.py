@@ -4,6 +4,7 @@ Names of files, keys and values are the user's, or somebody else's. An ESC in on
 turn a line around. Every text that is printed passes `visible`, which writes such a character as its escape, `\\u001b`.
 """
 
+import codecs
 import io
 import os
 import re
@@ -33,6 +34,34 @@ def _escape(found: "re.Match[str]") -> str:
     return "".join(f"\\u{raw[at : at + 4]}" for at in range(0, len(raw), 4))
 
 
+LEGIBLE = {
+    "Θ": "Theta", "θ": "theta", "ξ": "xi", "α": "alpha", "β": "beta", "γ": "gamma", "ε": "eps", "η": "eta", "κ": "kappa",
+    "λ": "lambda", "μ": "mu", "σ": "sigma", "ρ": "rho", "τ": "tau", "φ": "phi", "∇": "grad ", "∞": "inf", "·": ".",
+    "±": "+-", "×": "x", "÷": "/", "−": "-", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
+    "√": "sqrt", "→": "->",
+    "─": "-", "│": "|", "²": "^2", "³": "^3", "¹": "^1", "½": "1/2", "ₙ": "_n", "₀": "_0", "₁": "_1", "₂": "_2",
+    "⁻": "^-", "ᵖ": "^p", "’": "'", "“": '"', "”": '"',
+}  # fmt: skip
+"""How characters of formulas are written where a terminal has no more than ASCII."""
+
+
+def legible(text: str, encoding: str | None) -> str:
+    """Return a text as a stream of this encoding shows it: `E|Theta - xi|^2` where there are no Greek letters."""
+    if not encoding or encoding.lower().replace("-", "") in ("utf8", "utf8sig") or text.isascii():
+        return text
+    return text.encode(encoding, _REPLACED).decode(encoding)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """Return what stands for characters that an encoding lacks, and where to go on."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(LEGIBLE.get(one, "?") for one in error.object[error.start : error.end]), error.end
+
+
+_REPLACED = "nonconv.legible"
+codecs.register_error(_REPLACED, _replaced)
+
+
 class Visible(io.TextIOWrapper):
     """A text stream that escapes what it writes. An OSError names it as its file."""
 
@@ -41,7 +70,7 @@ class Visible(io.TextIOWrapper):
         super().__init__(
             stream.buffer,
             stream.encoding,
-            "replace",
+            _REPLACED,
             line_buffering=stream.line_buffering,
             write_through=stream.write_through,
         )

@@ -3,6 +3,12 @@
 (() => {
   const page = JSON.parse(document.getElementById("data").textContent);
   const views = {};
+  const all = (within, selector) => [...within.querySelectorAll(selector)];
+  const make = (name, properties, ...children) => {
+    const element = Object.assign(document.createElement(name), properties);
+    element.append(...children);
+    return element;
+  };
 
   // Data: columns become rows; a column of texts is kept as its different texts and their numbers.
 
@@ -13,24 +19,32 @@
     return columns.length ? columns[0].map((_, k) => Object.fromEntries(names.map((name, c) => [name, columns[c][k]]))) : [];
   }
 
+  // To be read alone: a chart gets rows of its own, to which it adds.
+  const known = {};
+  const read = (name) => (name ? (known[name] ??= rows(page.tables[name])) : []);
+
   const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : value ?? "none");
 
   // Charts
 
-  const all = (within, selector) => [...within.querySelectorAll(selector)];
   const off = (figure) => all(figure, "input[data-switch]:not(:checked)").map((input) => input.dataset.switch);
   const isOn = (row, hidden) => !hidden.includes(row.iterate) && !hidden.includes(row.what);
+  const prepare = {}; // by figure: what to do with its description before it is drawn
 
   async function draw(figure) {
     const about = page.figures[figure.id];
-    const variant = all(figure, "input[type=radio]:checked").map((input) => input.value).join(" ");
+    const variant = all(figure, "input[type=radio]:checked, select[data-variant]").map((input) => input.value).join(" ");
     const spec = structuredClone(about.variants[variant]);
-    spec.datasets = Object.fromEntries(Object.entries(about.data).map(([name, table]) => [name, rows(table)]));
-    const place = figure.querySelector(".chart");
+    spec.datasets = Object.fromEntries(Object.entries(about.data).map(([name, table]) => [name, rows(page.tables[table])]));
+    prepare[figure.id]?.(spec, variant);
     views[figure.id]?.finalize();
     const actions = { export: true, source: false, compiled: false, editor: false };
-    const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions, downloadFileName: figure.id });
+    // Errors alone are logged: a chart whose curves are all switched off has no extent, which is no fault.
+    const options = { renderer: "svg", actions, downloadFileName: figure.id, logLevel: 1 };
+    const place = figure.querySelector(".chart");
+    const { view } = await vegaEmbed(place, spec, options);
     views[figure.id] = view;
+    view.addEventListener("click", (event, item) => item?.datum?.cell && choose(item.datum.cell));
     place.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its description and its table are beside it
     await tell(figure);
     figure.dataset.drawn = variant;
@@ -39,8 +53,10 @@
   // Bring the parameters of a chart in line with its switches and lists.
   async function tell(figure) {
     const view = views[figure.id];
+    if (!view) return;
     if (figure.querySelector("input[data-switch]")) view.signal("off", off(figure));
     for (const list of all(figure, "select[data-parameter]")) view.signal(list.dataset.parameter, list.value);
+    if (page.sweep && figure.id !== "cell") view.signal("cell", chosen ?? "");
     const slider = figure.querySelector("input[type=range]");
     if (slider) {
       view.signal("at", page.figures[figure.id].steps[slider.value]);
@@ -52,18 +68,18 @@
   // The values of all curves that are on, at one step: what the chart shows, in words and numbers.
   function showValues(figure, slider) {
     const about = page.figures[figure.id], step = about.steps[slider.value], hidden = off(figure);
-    const points = rows(about.data.points).filter((row) => row.step === step);
-    const segments = rows(about.data.segments ?? {}).filter((row) => row.first < step && step <= row.step);
-    const named = new Set([...points, ...segments].map((row) => row.iterate)).size > 1;
-    const body = figure.querySelector(".values tbody");
-    body.replaceChildren(...[...points, ...segments].filter((row) => isOn(row, hidden)).map((row) => {
+    const lists = all(figure, "select[data-parameter]").map((list) => [list.dataset.parameter, list.value]);
+    const isShown = (row) => lists.every(([name, value]) => row[name] === value) && isOn(row, hidden);
+    const points = read(about.data.points).filter((row) => row.step === step);
+    const segments = read(about.data.segments).filter((row) => row.first < step && step <= row.step);
+    const shown = [...points, ...segments].filter(isShown);
+    const named = new Set(shown.map((row) => row.iterate)).size > 1;
+    figure.querySelector(".values tbody").replaceChildren(...shown.map((row) => {
       const value = row.value ?? (row.n == null ? "none" : `not finite (${row.n - row.finite} of ${row.n} paths)`);
       const interval = row.low == null || row.high == null ? "none" : `${short(row.low)} to ${short(row.high)}`;
-      const cells = [named ? `${row.iterate}: ${row.what}` : row.what, short(value), interval, row.n == null ? "exact" : `${row.finite} of ${row.n}`];
-      const line = document.createElement("tr");
-      line.append(...cells.map((text, k) => Object.assign(document.createElement(k ? "td" : "th"), { textContent: text })));
-      line.firstChild.scope = "row";
-      return line;
+      const cells = [short(value), interval, row.n == null ? "exact" : `${row.finite} of ${row.n}`];
+      const name = make("th", { scope: "row", textContent: named ? `${row.iterate}: ${row.what}` : row.what });
+      return make("tr", {}, name, ...cells.map((textContent) => make("td", { textContent })));
     }));
     slider.setAttribute("aria-valuetext", `step ${step}`);
     figure.querySelector(".at output").textContent = step;
@@ -81,13 +97,108 @@
     }
   }
 
+  // Tables that sort and filter. lines: [texts, id]; each becomes a row when it is shown.
+
+  const MOST_LINES = 1000;
+
+  function sortable(table, header, lines, toRow, said, search) {
+    let by = -1, down = false;
+    const heads = header.map((name, k) => {
+      const button = make("button", { type: "button", textContent: name });
+      button.addEventListener("click", () => { down = by === k && !down; by = k; show(); });
+      return make("th", { scope: "col" }, button);
+    });
+    table.tHead.replaceChildren(make("tr", {}, ...heads));
+
+    function show() {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const kept = lines.filter(([texts]) => words.every((word) => texts.join("\n").toLowerCase().includes(word)));
+      if (by >= 0) kept.sort(([a], [b]) => compare(a[by], b[by]) * (down ? -1 : 1));
+      heads.forEach((head, k) => (k === by ? head.setAttribute("aria-sort", down ? "descending" : "ascending") : head.removeAttribute("aria-sort")));
+      table.tBodies[0].replaceChildren(...kept.slice(0, MOST_LINES).map(toRow));
+      said.textContent = `${kept.length} of ${lines.length}` + (kept.length > MOST_LINES ? `; the first ${MOST_LINES} are shown` : "");
+    }
+    search.addEventListener("input", show);
+    show();
+  }
+
+  // Numbers by size, whatever stands behind them; then texts. What is no number is last.
+  function compare(a, b) {
+    const x = parseFloat(a), y = parseFloat(b);
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.localeCompare(b);
+    return x - y;
+  }
+
+  // A sweep: a cell is chosen on the map, by its curve, in the table or in the list, and shown in all of them.
+
+  let chosen = null;
+  const sweep = page.sweep, cells = sweep ? rows(sweep.cells) : [];
+  const byId = new Map(cells.map((cell) => [cell.cell, cell]));
+
+  prepare.map = (spec, colour) => {
+    const [x, y] = ["map-x", "map-y"].map((id) => sweep.keys.find((key) => key.name === document.getElementById(id).value));
+    const fixed = all(document, "[data-fixes]").filter((label) => {
+      label.hidden = [x, y].some((key) => key?.name === label.dataset.fixes);
+      return !label.hidden;
+    }).map((label) => [label.dataset.fixes, label.querySelector("select").value]);
+    spec.datasets.cells = cells.filter((cell) => fixed.every(([name, value]) => cell[name] === value)).map((cell) => ({
+      ...cell, x: cell[x.name], y: y ? cell[y.name] : "", colour: cell[colour], sign: cell[`${colour}_sign`],
+      shown: cell[`${colour}_sign`] || short(cell[colour]), interval: cell[`${colour}_interval`],
+    }));
+    Object.assign(spec.encoding.x, { title: x.label, sort: x.values });
+    Object.assign(spec.encoding.y, { title: y?.label ?? null, sort: [...(y?.values ?? [])].reverse() });
+  };
+
+  prepare.cells = (spec) => {
+    for (const row of spec.datasets.points) Object.assign(row, { text: byId.get(row.cell).text, verdict: byId.get(row.cell).verdict });
+  };
+
+  function choose(id) {
+    chosen = id;
+    const cell = byId.get(id);
+    document.getElementById("chosen").className = `verdict ${cell.verdict.replaceAll(" ", "_")}`;
+    const texts = sweep.rows[cells.indexOf(cell)];
+    const numbers = sweep.header.map((name, k) => `${name}: ${texts[k]}`).filter((_, k) => texts[k]).join(", ");
+    document.getElementById("chosen-text").replaceChildren(
+      make("p", {}, make("strong", { textContent: `${cell.text}: ${cell.verdict}` })),
+      make("p", { textContent: cell.reason }), make("p", { textContent: numbers }),
+      make("p", { className: "muted", textContent: `All of it: nonconv report FOLDER#${id}` }));
+    for (const row of all(document, "#cells-table tbody tr")) row.classList.toggle("chosen", row.dataset.cell === id);
+    const figure = document.getElementById("cell"), list = figure?.querySelector("select[data-parameter=cell]");
+    if (list) list.value = id;
+    for (const name of ["map", "cells", "cell"]) if (page.figures[name]) tell(document.getElementById(name));
+    history.replaceState(null, "", `#cell=${id}`);
+  }
+
+  function cellRow([texts, id]) {
+    const button = make("button", { type: "button", textContent: texts[0] || "none" });
+    button.setAttribute("aria-label", `Choose the cell ${byId.get(id).text}`);
+    button.addEventListener("click", () => choose(id));
+    const row = make("tr", { className: id === chosen ? "chosen" : "" }, make("th", { scope: "row" }, button), ...texts.slice(1).map((textContent) => make("td", { textContent })));
+    row.dataset.cell = id;
+    return row;
+  }
+
+  // Beginning
+
   document.addEventListener("input", (event) => {
-    const figure = event.target.closest("figure[id]");
-    if (figure && page.figures[figure.id]) event.target.type === "radio" ? draw(figure) : tell(figure);
+    const figure = event.target.closest("figure[id]"), { type, dataset } = event.target;
+    if (!figure || !page.figures[figure.id]) return;
+    if (dataset.parameter === "cell") choose(event.target.value);
+    else if (type === "radio" || "variant" in dataset || "redraws" in dataset) draw(figure);
+    else tell(figure);
   });
   document.addEventListener("click", (event) => {
     if (event.target.dataset.copies) copy(event.target);
   });
+  if (sweep) {
+    const [table, said, search] = ["cells-table", "filter-count", "filter"].map((id) => document.getElementById(id));
+    sortable(table, sweep.header, sweep.rows.map((texts, k) => [texts, cells[k].cell]), cellRow, said, search);
+  }
   const drawn = all(document, "figure[id]").filter((figure) => page.figures[figure.id]).map(draw);
-  Promise.all(drawn).then(() => { document.documentElement.dataset.ready = "yes"; });
+  Promise.all(drawn).then(() => {
+    const linked = new URLSearchParams(location.hash.slice(1)).get("cell");
+    if (byId.has(linked)) choose(linked);
+    document.documentElement.dataset.ready = "yes";
+  });
 })();

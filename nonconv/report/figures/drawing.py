@@ -15,35 +15,57 @@ from matplotlib.figure import Figure
 from nonconv.report.figures.at_once import at_once
 from nonconv.report.figures.axes import own_style
 from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, load, makers, undrawn
+from nonconv.report.figures.options import PLAIN, FigureOptions, listed, read_options
+from nonconv.report.figures.restyle import in_style, restyle, words_of
 from nonconv.report.overlay import Overlay
 
 
 def draw_folder(
-    folder: Path, names: tuple[str, ...] | None = None, formats: tuple[str, ...] = SAVED_FORMATS
+    folder: Path,
+    names: tuple[str, ...] | None = None,
+    formats: tuple[str, ...] = SAVED_FORMATS,
+    options: FigureOptions | None = None,
 ) -> dict[str, bytes]:
     """Draw the figures of the folder of a run or a sweep that has its data files; contents by file name.
 
-    names: draw these alone.
+    names: draw these alone. options: how they look; None for what the folder's config asks for.
     """
     every = makers(folder)
-    return draw(every if names is None else {name: every[name] for name in names}, formats)
+    chosen = every if names is None else {name: every[name] for name in names}
+    return draw(chosen, formats, read_options(folder) if options is None else options)
 
 
-def draw_overlay(overlay: Overlay, kind: str) -> dict[str, bytes]:
+def draw_overlay(overlay: Overlay, kind: str, options: FigureOptions = PLAIN) -> dict[str, bytes]:
     """Draw several runs in one figure; its content by file name."""
-    return draw({"comparison": partial(load("overlay_figure.overlay_figure"), overlay)}, (kind,))
+    return draw(overlay_makers(overlay), (kind,), options)
 
 
-def draw(figures: Mapping[str, Maker], formats: tuple[str, ...] = SAVED_FORMATS) -> dict[str, bytes]:
+def overlay_makers(overlay: Overlay) -> dict[str, Maker]:
+    """Return what makes the figure of several runs, by its name."""
+    return {"comparison": partial(load("overlay_figure.overlay_figure"), overlay)}
+
+
+def draw(
+    figures: Mapping[str, Maker], formats: tuple[str, ...] = SAVED_FORMATS, options: FigureOptions = PLAIN
+) -> dict[str, bytes]:
     """Draw each figure in each format; contents by file name."""
     found: dict[str, bytes] = {}
     with own_style():
         for name, make in figures.items():
             try:
-                found |= {f"{name}.{kind}": file for kind, file in encode(make(), formats).items()}
+                with in_style(options):
+                    figure = make()
+                    restyle(figure, options)
+                    found |= {f"{name}.{kind}": file for kind, file in encode(figure, formats).items()}
             except Exception as error:  # numbers that matplotlib cannot take; no memory: the numbers are there all the same
                 found |= undrawn(name, error)
     return found
+
+
+def list_texts(figures: Mapping[str, Maker]) -> list[str]:
+    """List the texts that figures draw, each once, with {} for numbers."""
+    with own_style():
+        return listed(text for make in figures.values() for text in words_of(make()))
 
 
 def warm_up() -> None:

@@ -135,7 +135,7 @@ def _serve() -> None:
     """
     gc.disable()  # little garbage is made, and looking for it writes to every page, which forks would then have to copy
     sys.modules["mpl_toolkits.mplot3d"] = None  # type: ignore[assignment]  # marks it as missing: no figure needs it, and it takes long to load
-    from nonconv.report.figures import catalogue, drawing
+    from nonconv.report.figures import catalogue, drawing, options
 
     for figure in catalogue.RUN_FIGURES:
         catalogue.load(figure.made_by)
@@ -146,7 +146,9 @@ def _serve() -> None:
     for line in sys.stdin:
         folder = Path(json.loads(line))
         try:
-            making = {name: partial(drawing.draw, {name: make}) for name, make in catalogue.makers(folder).items()}
+            look = options.read_options(folder)
+            makers = catalogue.makers(folder).items()
+            making = {name: partial(drawing.draw, {name: make}, options=look) for name, make in makers}
             drawn = at_once(making, catalogue.undrawn)
         except Exception:  # whatever it is: forks whose figures nobody reads any more would wait for ever
             if hasattr(os, "killpg"):

@@ -8,6 +8,7 @@ from matplotlib.ticker import FixedLocator, LogLocator
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, log_scale, note_beyond, positive
+from nonconv.report.figures.restyle import mark_title
 from nonconv.report.run import Run
 
 THIN = 4
@@ -107,4 +108,4 @@ def title(axes: Any, run: Run) -> None:
         f"{config['optimizer']['name']}, {config['objective']['name']}, "
         f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.counted_paths}"
     )
-    axes.set_title(text, loc="left")
+    mark_title(axes.set_title(text, loc="left"))

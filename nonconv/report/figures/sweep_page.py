@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from nonconv.report.figures.restyle import mark_title
 from nonconv.report.labels import symbol
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import SweepResult, View, shortened
@@ -79,7 +80,7 @@ def new_page(result: SweepResult, seen: View, wide: bool = False, note: str = ""
         layout="constrained",
         dpi=DOTS_PER_INCH,
     )
-    figure.suptitle("\n".join(lines), x=0.02, ha="left", size=9)
+    mark_title(figure.suptitle("\n".join(lines), x=0.02, ha="left", size=9))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[count:]:
         axes.remove()

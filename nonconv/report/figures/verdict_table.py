@@ -12,6 +12,7 @@ import yaml
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from nonconv.report.figures.restyle import mark_title
 from nonconv.report.figures.sweep_axes import set_ticks
 from nonconv.report.figures.sweep_colours import VERDICTS
 from nonconv.report.figures.sweep_page import DOTS_PER_INCH, PER_INCH, title_lines
@@ -88,7 +89,7 @@ def verdict_table(result: SweepResult) -> Figure:
     above = 0.3 + 0.14 * max(heading.count("\n") + 1 for heading in headings)
     height = 0.2 + 0.17 * len(lines) + (CELL[1] * len(rows) + above) * -(-len(iterates) // across)
     figure = Figure(figsize=(inches, height), layout="constrained", dpi=DOTS_PER_INCH)
-    figure.suptitle("\n".join(lines), x=0.02, ha="left", size=9)
+    mark_title(figure.suptitle("\n".join(lines), x=0.02, ha="left", size=9))
     panels = figure.subplots(-(-len(iterates) // across), across, squeeze=False)
     for k, (axes, iterate) in enumerate(zip(panels.flat, iterates, strict=True)):
         _draw(axes, result, table, "verdict" if iterate == "last" else f"verdict {iterate}")

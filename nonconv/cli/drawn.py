@@ -1,0 +1,109 @@
+"""Figures become files: those of a folder, or one of several runs; and the texts that they draw."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nonconv.cli.common import say, write_stdout
+from nonconv.cli.figure_options import say_unused
+from nonconv.faults.errors import UsageError
+from nonconv.system.atomic import fitting_name, write_whole
+
+if TYPE_CHECKING:
+    from nonconv.report.figures.catalogue import Maker
+    from nonconv.report.figures.options import FigureOptions
+    from nonconv.report.overlay import Overlay
+
+LEGIBLE = 10
+"""More curves than this are hard to tell apart."""
+
+
+def draw_and_write(runs: list[str], kind: str, out: Path, options: "FigureOptions") -> Iterator[Path]:
+    """Draw the figures of a folder, or one of several runs, and write them; yield the path of each. Raises UsageError."""
+    from nonconv.report.figures.options import read_options
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.overlay import read_overlay, split_label
+    from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
+
+    if len(runs) > 1:
+        yield from write_overlay(read_overlay(runs), kind, out, options)
+        return
+    with opened_run(Path(split_label(runs[0])[1])) as folder:
+        name = undamaged(folder).get("name") or folder.absolute().name  # a cell of a sweep has its id alone
+        with without_user_settings():
+            from nonconv.report.figures import catalogue, drawing  # loads matplotlib
+        look = options.over(read_options(folder))
+        _check(look)
+        figures = drawing.draw_folder(folder, formats=(kind,), options=look)
+        _say_unused(options, look, lambda: catalogue.makers(folder))
+    # Named after the run, since many runs may be plotted into one folder.
+    yield from _written({fitting_name(name, f"-{figure}"): content for figure, content in figures.items()}, kind, out)
+
+
+def write_overlay(
+    overlay: "Overlay", kind: str, out: Path, options: "FigureOptions", tables: Mapping[str, bytes] = {}
+) -> Iterator[Path]:
+    """Write tables and the figure of several runs to a folder; yield the path of each. Raises UsageError."""
+    from nonconv.report.figures.own_settings import without_user_settings
+
+    if len(overlay.members) > LEGIBLE:
+        say(f"{len(overlay.members)} runs in one figure are hard to tell apart; up to {LEGIBLE} are drawn well.")
+    with without_user_settings():
+        from nonconv.report.figures import drawing  # loads matplotlib
+    _check(options)
+    figures = drawing.draw_overlay(overlay, kind, options)
+    _say_unused(options, options, lambda: drawing.overlay_makers(overlay))
+    yield from _written({**tables, **figures}, kind, out)
+
+
+def _check(options: "FigureOptions") -> None:
+    """Raise UsageError if a style or a font is unknown."""
+    from nonconv.report.figures.restyle import check
+
+    check(options)
+
+
+def _say_unused(asked: "FigureOptions", look: "FigureOptions", makers: "Callable[[], Mapping[str, Maker]]") -> None:
+    """Say which labels that were asked for replace nothing."""
+    if asked.labels.keys() - look.used:
+        from nonconv.report.figures.drawing import list_texts
+
+        say_unused(asked, look.used, list_texts(makers()))
+
+
+def _written(files: Mapping[str, bytes], kind: str, out: Path) -> Iterator[Path]:
+    """Write files to a folder; yield the path of each. Raises UsageError at the end for one that is not drawn."""
+    from nonconv.report.figures.catalogue import UNDRAWN
+    from nonconv.report.markup import printable
+
+    undrawn = []
+    for name, content in files.items():
+        if name.endswith(f".{UNDRAWN}"):
+            undrawn.append(f"{name.removesuffix(UNDRAWN)}{kind}: {printable(content.decode(errors='replace'))}")
+            continue
+        target = out / name
+        try:
+            write_whole(target, content)
+        except OSError as error:
+            raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+        yield target
+    if undrawn:
+        raise UsageError("\n".join(undrawn))
+
+
+def print_texts(runs: list[str]) -> None:
+    """Print what the figures of a folder, or of several runs, say, as a YAML file for --labels."""
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.overlay import read_overlay, split_label
+    from nonconv.store.folder import undamaged
+    from nonconv.store.formats import as_yaml
+    from nonconv.store.pack import opened_run
+
+    with opened_run(Path(split_label(runs[0])[1])) as folder:
+        undamaged(folder)
+        with without_user_settings():
+            from nonconv.report.figures import catalogue, drawing  # loads matplotlib
+        makers = drawing.overlay_makers(read_overlay(runs)) if len(runs) > 1 else catalogue.makers(folder)
+        texts = drawing.list_texts(makers)
+    write_stdout(as_yaml({text: text for text in texts}))

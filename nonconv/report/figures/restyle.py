@@ -1,0 +1,335 @@
+"""Figures in a user's style: settings of matplotlib while they are made, and changes once they are.
+
+Figures name sizes and colours of their own, for a page of one size. So a style changes them afterwards, in proportion: twice
+the font size makes every text twice as large.
+"""
+
+import itertools
+import math
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.collections import Collection
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
+
+from nonconv.faults.errors import UsageError
+from nonconv.faults.problems import nearest
+from nonconv.report.figures.axes import STYLE
+from nonconv.report.figures.options import COLUMN, OWN_STYLES, PAGE, PLAIN, WIDE, FigureOptions, Words
+
+OWN_KEYS = ("font.size", "lines.linewidth", "figure.figsize", "figure.dpi", "savefig.dpi")
+"""Settings of a style that are applied to a figure that is made."""
+NEVER = (
+    "text.usetex",
+    "text.parse_math",
+    "svg.hashsalt",
+    "savefig.format",
+    "figure.constrained_layout.use",
+    "figure.autolayout",
+)
+"""Settings of a style that are left out: no text of ours is TeX, and layout and bytes are our own matter."""
+PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Our colours of lines, which those of a style's `axes.prop_cycle` replace."""
+MAIN_TITLE = "main title"
+"""The label of the text that is a figure's title."""
+INK = "#003a5c"
+"""A dark blue that is not seen on a dark background."""
+GREY_TOLERANCE = 0.02
+SMALLEST_TEXT = 0.65
+"""Text is never smaller than this share of its size."""
+LEFT, HANDLE = 0.4, 0.35
+"""Inches beside a panel, and before the texts of its legend."""
+
+
+def settings_of(options: FigureOptions) -> dict[str, Any]:
+    """Return matplotlib's settings of the style, checked. Raises UsageError, with the nearest name of what is unknown."""
+    style = options.style
+    if style is None:
+        return {}
+    from matplotlib.style import core as styles  # reads all of matplotlib's style files
+
+    if isinstance(style, str):
+        if style in OWN_STYLES:
+            return dict(OWN_STYLES[style])
+        known = [*OWN_STYLES, *styles.available]
+        if style not in styles.library:
+            near = nearest(style, known)
+            hint = f"\n  did you mean {near}?" if near else ""
+            raise UsageError(f"style: unknown style {style!r}\n  allowed: {', '.join(known)}, or a file FILE.mplstyle{hint}")
+        return {key: value for key, value in styles.library[style].items() if key not in NEVER}
+    found, probe = dict[str, Any](), cast(Any, mpl.RcParams())
+    for key, value in style.items():
+        if key not in mpl.rcParams:
+            near = nearest(key, mpl.rcParams)
+            raise UsageError(f"style: matplotlib has no setting {key!r}" + (f"\n  did you mean {near}?" if near else ""))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                probe[key] = value
+        except (ValueError, TypeError) as error:
+            what = str(error).partition("\n")[0].removeprefix(f"Key {key}: ")
+            raise UsageError(f"style: {key}: {what}") from None
+        if key not in NEVER and key not in styles.STYLE_BLACKLIST - {"savefig.dpi"}:
+            found[key] = probe[key]
+    return found
+
+
+def check(options: FigureOptions) -> None:
+    """Raise UsageError if a style or a font is unknown."""
+    settings_of(options)
+    if options.font is not None:
+        names = font_manager.get_font_names()
+        generic = ("serif", "sans-serif", "monospace", "cursive", "fantasy")
+        if options.font not in (*names, *generic):
+            near = nearest(options.font, names)
+            hint = f"\n  did you mean {near}?" if near else ""
+            raise UsageError(f"font: matplotlib finds no font {options.font!r}{hint}")
+
+
+@contextmanager
+def in_style(options: FigureOptions) -> Iterator[None]:
+    """Make and write figures within this context, in which matplotlib has the settings of the options. Raises UsageError."""
+    if options == PLAIN:
+        yield
+        return
+    found = settings_of(options)
+    scale = _size_of_text(found)
+    kept = {key: value for key, value in found.items() if key not in OWN_KEYS}
+    for key, value in kept.items():
+        # What is given in points is meant; all text is scaled afterwards.
+        if key.endswith("size") and isinstance(value, int | float) and ("title" in key or "label" in key or "legend" in key):
+            kept[key] = value / scale
+    if options.font is not None:
+        # Our own font has the symbols that others lack.
+        kept["font.family"] = [options.font, "DejaVu Sans"]
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cast(Any, mpl.rcParams).update(kept)
+        yield
+
+
+def _size_of_text(found: Mapping[str, Any]) -> float:
+    """Return by how much a style's text is larger than ours."""
+    size = found.get("font.size")
+    return float(size) / float(STYLE["font.size"]) if size else 1.0
+
+
+def restyle(figure: Figure, options: FigureOptions) -> None:
+    """Give a figure the title, the words, the size and the style of the options. Called within `in_style`."""
+    if options == PLAIN:
+        return
+    found = settings_of(options)
+    _set_title(figure, options.title)
+    words = Words(options.labels, options.used)
+    if options.labels:
+        replace_texts(figure, words)
+    size = options.size or _pair(found.get("figure.figsize")) or (_paper(figure) if options.style == "paper" else None)
+    factor = _size_of_text(found)
+    if size:
+        # On a smaller page text is smaller, unless the style says how large it is.
+        factor = factor if "font.size" in found else min(1.0, max(SMALLEST_TEXT, math.sqrt(size[0] / figure.get_figwidth())))
+        figure.set_size_inches(*size)
+    dpi = found.get("savefig.dpi", found.get("figure.dpi"))
+    if isinstance(dpi, int | float) and math.isfinite(dpi):
+        figure.set_dpi(min(max(float(dpi), 20.0), 1200.0))
+    _scale_text(figure, factor)
+    _scale_lines(figure, float(found.get("lines.linewidth", STYLE["lines.linewidth"])) / float(STYLE["lines.linewidth"]))
+    _recolour(figure, found)
+    if size:
+        more = _wrap(figure)
+        if not options.size:
+            figure.set_figheight(figure.get_figheight() + more)
+
+
+def _paper(figure: Figure) -> tuple[float, float]:
+    """Return the size of a figure in a paper: as wide as a column or a page, in nearly its own proportions."""
+    width, height = figure.get_size_inches()
+    wanted = PAGE if width > WIDE else COLUMN
+    return wanted, max(1.9, 1.05 * float(height) * wanted / float(width))
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    """Return a setting of two numbers, which may be written as text."""
+    parts = value.split(",") if isinstance(value, str) else list(value) if value is not None else []
+    return (float(parts[0]), float(parts[1])) if len(parts) == 2 else None
+
+
+def mark_title(text: Text) -> None:
+    """Say that a text is a figure's title, which `title` replaces."""
+    text.set_label(MAIN_TITLE)
+
+
+def _set_title(figure: Figure, title: str | None) -> None:
+    """Write the title in the place of a figure's own; above it, where it has none."""
+    if title is None:
+        return
+    marked = _main_titles(figure)
+    for text in marked:
+        text.set_text(title)
+    if not marked and (title or figure.get_suptitle()):
+        figure.suptitle(title, x=0.02, ha="left", size=10)
+
+
+def _main_titles(figure: Figure) -> list[Any]:
+    """List the texts that are the figure's title."""
+    return [text for text in figure.findobj(Text) if text.get_label() == MAIN_TITLE]
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    """List the texts of a figure that are no tick labels made while it is drawn."""
+    return [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text().strip()]
+
+
+def _fixed(figure: Figure) -> Iterator[FixedFormatter]:
+    """Yield what writes the ticks that have names."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter):
+                yield formatter
+
+
+def words_of(figure: Figure) -> list[str]:
+    """List all texts that a figure draws, those of ticks with names too."""
+    ticks = itertools.chain.from_iterable(formatter.seq for formatter in _fixed(figure))
+    return [*(text.get_text() for text in texts_of(figure)), *map(str, ticks)]
+
+
+def replace_texts(figure: Figure, words: Words) -> None:
+    """Write all texts of a figure in the user's words."""
+    for text in texts_of(figure):
+        text.set_text(words.replaced(text.get_text()))
+    for formatter in _fixed(figure):
+        formatter.seq = [words.replaced(str(text)) for text in formatter.seq]
+
+
+def _scale_text(figure: Figure, factor: float) -> None:
+    """Make all text larger or smaller."""
+    if factor == 1.0:
+        return
+    every: list[Any] = figure.findobj(Text)
+    for text in every:
+        text.set_fontsize(text.get_fontsize() * factor)
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            # Ticks that are made later take this size.
+            ticks = axis.get_ticklabels()
+            size = ticks[0].get_fontsize() if ticks else mpl.rcParams["font.size"] * factor
+            axis.set_tick_params(labelsize=size)
+
+
+def _scale_lines(figure: Figure, factor: float) -> None:
+    """Make all lines, their marks and their dashes, thicker or thinner."""
+    if factor == 1.0:
+        return
+    for line in _lines(figure):
+        line.set_linewidth(line.get_linewidth() * factor)
+        line.set_markersize(line.get_markersize() * factor)
+        line.set_markeredgewidth(line.get_markeredgewidth() * factor)
+
+
+def _lines(figure: Figure) -> list[Line2D]:
+    """List the lines that show data, with those of legends: no ticks and no grids."""
+    own = [line for axes in figure.axes for line in axes.lines]
+    legends = [legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)]
+    return [*own, *(line for legend in legends for line in legend.findobj(Line2D) if isinstance(line, Line2D))]
+
+
+def _recolour(figure: Figure, found: Mapping[str, Any]) -> None:
+    """Draw lines and bands in the colours of a style; on a dark background, greys the other way round."""
+    if not {"axes.prop_cycle", "axes.facecolor", "figure.facecolor"} & found.keys():
+        return
+    cycle = found.get("axes.prop_cycle")
+    colours = [to_hex(one) for one in cycle.by_key().get("color", [])] if cycle is not None else []
+    dark = sum(to_rgba(mpl.rcParams["axes.facecolor"])[:3]) < 1.5
+
+    def own(colour: Any) -> Any:
+        """Return the colour in the style."""
+        red, green, blue, alpha = to_rgba(colour)
+        name = to_hex((red, green, blue))
+        if colours and name in PALETTE:
+            return (*to_rgba(colours[PALETTE.index(name) % len(colours)])[:3], alpha)
+        if dark and name == INK:
+            return (*to_rgba(mpl.rcParams["text.color"])[:3], alpha)
+        if dark and max(red, green, blue) - min(red, green, blue) < GREY_TOLERANCE:
+            return (1 - red, 1 - green, 1 - blue, alpha)
+        return colour
+
+    for line in _lines(figure):
+        _put_colours(line, ("color", "markerfacecolor", "markeredgecolor"), own)
+    for legend in (legend for legend in figure.findobj(Legend) if isinstance(legend, Legend)):
+        for patch in legend.get_patches():
+            _put_colours(patch, ("facecolor", "edgecolor"), own)
+    for axes in figure.axes:
+        for collection in axes.collections:
+            if collection.get_array() is None:
+                _put_colours(collection, ("facecolor", "edgecolor"), own)
+
+
+def _put_colours(artist: Any, names: tuple[str, ...], own: Callable[[Any], Any]) -> None:
+    """Give an artist other colours: one each, or of a collection a list."""
+    for name in names:
+        colour = getattr(artist, f"get_{name}")()
+        if isinstance(colour, str) and colour in ("none", "None", "auto"):
+            continue
+        several = isinstance(artist, Collection)
+        getattr(artist, f"set_{name}")([own(tuple(one)) for one in colour] if several else own(colour))
+
+
+def _wrap(figure: Figure) -> float:
+    """Break titles and labels of axes that are longer than the figure is wide; return what legends need of height besides."""
+    width, height = (float(side) for side in figure.get_size_inches())
+    more = _lay_out_legends(figure, width)
+    for text in _main_titles(figure):
+        _break(text, width - LEFT if text.axes else width)
+    for axes in figure.axes:
+        spec: Any = axes.get_subplotspec()
+        grid = spec.get_gridspec() if spec else None
+        wide = width / grid.ncols * (spec.colspan.stop - spec.colspan.start) if grid else width
+        high = height / grid.nrows * (spec.rowspan.stop - spec.rowspan.start) if grid else height
+        _break(axes.xaxis.label, wide - LEFT)
+        _break(axes.yaxis.label, max(high, 0.6))
+        title = axes.get_title(loc="left")
+        if title and title not in {text.get_text() for text in _main_titles(figure)}:
+            _break(axes._left_title, wide - LEFT)  # type: ignore[attr-defined]  # get_title gives its text alone
+        legend: Any = axes.get_legend()
+        for text in legend.get_texts() if legend else ():
+            _break(text, wide - LEFT - HANDLE)
+    return more
+
+
+def _lay_out_legends(figure: Figure, width: float) -> float:
+    """Put the entries of legends below a figure into as many columns as fit; return by how much they are higher, in inches."""
+    more = 0.0
+    for legend in list(figure.legends):
+        texts: list[Any] = legend.get_texts()
+        longest = max((len(text.get_text()) * text.get_fontsize() for text in texts), default=0.0)
+        columns = max(1, min(len(texts), int((width - LEFT) / (1.6 * HANDLE + 0.52 * longest / 72))))
+        before = -(-len(texts) // legend._ncols)  # type: ignore[attr-defined]
+        more += (-(-len(texts) // columns) - before) * 1.5 * (texts[0].get_fontsize() if texts else 0.0) / 72
+        title, size = legend.get_title(), texts[0].get_fontsize() if texts else None
+        legend.remove()
+        figure.legend(
+            handles=legend.legend_handles, labels=[text.get_text() for text in texts],
+            loc="outside lower center", ncols=columns, fontsize=size, title=title.get_text() or None, title_fontsize=size,
+            columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
+        )  # fmt: skip
+    return more
+
+
+def _break(text: Any, inches: float) -> None:
+    """Break a text into lines of at most this length, roughly."""
+    most = max(8, int(inches * 72 / (0.52 * text.get_fontsize())))
+    lines = text.get_text().splitlines()
+    if any(len(line) > most for line in lines):
+        text.set_text("\n".join(textwrap.fill(line, most) for line in lines))

@@ -1,0 +1,306 @@
+"""What a user asks of figures: other words, a size, a style. Nothing is computed for them, and no number changes."""
+
+import json
+import re
+import struct
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from kit.experiments import SGD, written
+from nonconv.cli import app
+from nonconv.config.figures import parse_style
+from nonconv.experiment.binding import read_cell
+from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.report.figures import drawing, drawing_process
+from nonconv.report.figures.axes import STYLE, own_style
+from nonconv.report.figures.catalogue import makers
+from nonconv.report.figures.options import FigureOptions, Words, listed, parse_label, parse_size
+from nonconv.report.figures.restyle import check, in_style, restyle, words_of
+from nonconv.study import loop as study
+from nonconv.sweeps import executors
+from nonconv.sweeps.loop import is_finished, run_sweep
+from nonconv.sweeps.sweep import read_sweep, survey
+
+SMALL: dict[str, Any] = SGD | {"paths": 40, "steps": 40}
+LOOK: dict[str, Any] = {"title": "Titel", "labels": {"step n": "Schritt n"}, "size": [4, 3], "style": {"font.size": 7}}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run without figures."""
+    from kit.engines import use_reference
+
+    place = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patched:
+        use_reference(patched)
+        study.run(read_cell(written(place / "in", SMALL), []), place / "out", 1, draw=lambda folder: dict)
+    return place / "out"
+
+
+def call(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert result.exit_code == code, result.stderr
+    return result.stdout if code == 0 else result.stderr
+
+
+def drawn(run: Path, name: str, options: FigureOptions) -> Any:
+    """A figure with options, as it is written."""
+    with own_style(), in_style(options):
+        figure = makers(run)[name]()
+        restyle(figure, options)
+        figure.draw_without_rendering()
+    return figure
+
+
+def size_of(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+# words
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "said"),
+    [
+        ("step n", {"step n": "Schritt n"}, "Schritt n"),
+        ("ξ = minimizer", {"minimizer": "Minimum"}, "ξ = Minimum"),
+        ("minimizers", {"minimizer": "Minimum"}, "minimizers"),
+        ("learning\nrate", {"learning rate": "Lernrate"}, "Lernrate"),
+        ("branch at step 250", {"branch at step {}": "Zweig ab {}"}, "Zweig ab 250"),
+        ("95 % of paths, 12", {"{} % of paths": "{} % der Pfade"}, "95 % der Pfade, 12"),
+        ("a b", {"a": "b", "b": "c"}, "b c"),
+        ("adam, adam x", {"adam": "x", "adam x": "y"}, "x, y"),
+        ("E |Θₙ − ξ|²", {"E |Θₙ − ξ|²": "$"}, "$"),
+        ("|Θₙ|² at (n)", {"(n)": "[n]", "|Θₙ|²": "Q"}, "Q at [n]"),
+        ("a 1 b 2", {"a {} b {}": "{} und {}{}"}, "1 und 2"),
+        ("", {"x": "y"}, ""),
+    ],
+)
+def test_labels_replace_texts_whole_or_in_part(text: str, labels: dict[str, str], said: str) -> None:
+    used: set[str] = set()
+    assert Words(labels, used).replaced(text) == said
+    assert used == ({name for name in labels if said != text} - ({"b"} if text == "a b" and said == "b" else set()))
+
+
+def test_every_word_of_every_figure_can_be_replaced(run: Path) -> None:
+    """A German lecturer fills in the list, and no English word remains: not in titles, axes, legends or marks."""
+    texts = drawing.list_texts(makers(run))
+    assert {"step n", "learning rate", "minimizer", "branch at step {}", "{} % of paths"} <= {*texts}
+    assert not any(re.fullmatch(r"[\d.{}⁻⁰¹²³⁴⁵⁶⁷⁸⁹−]*", text) for text in texts), "no numbers alone"
+    ours = {text: f"Ж{k}{' {}' * text.count('{}')}" for k, text in enumerate(texts)}
+    options = FigureOptions(labels=ours)
+    for name in makers(run):
+        left = [text for text in words_of(drawn(run, name, options)) if re.search("[A-Za-z]{2}", text)]
+        assert not left, f"{name}: {left}"
+    assert options.used == set(texts)
+
+
+def test_a_list_of_texts_has_no_numbers() -> None:
+    assert listed(["10⁻²", "0.5", "step 3 of 10", "−1e−05 x", "β₁ = 0.9", "β₁ = 0.8", "step 3 of 12", "n=3"]) == [
+        "step {} of {}", "{} x", "β₁ = {}", "n={}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("3.25,2.4", (3.25, 2.4)),
+        (" 3 x 2 ", (3.0, 2.0)),
+        ("82.55mm,50.8mm", (3.25, 2.0)),
+        ("8.255cm,5.08", (3.25, 2.0)),
+        ("4in,2.54cm", (4.0, 1.0)),
+    ],
+)
+def test_sizes_have_units(text: str, size: tuple[float, float]) -> None:
+    assert parse_size(text) == pytest.approx(size)
+
+
+def test_a_label_may_hold_an_equals_sign() -> None:
+    assert parse_label("ξ = 0.5=Mitte") == ("ξ = 0.5", "Mitte")
+    assert parse_label("a=b=c") == ("a", "b=c")
+    assert parse_label("a = b") == ("a", "b")
+    assert parse_label("a=") == ("a", "")
+    with pytest.raises(ValueError, match="nothing"):
+        parse_label("nothing")
+
+
+# size, style, title
+
+
+def test_a_size_is_that_of_the_page(run: Path) -> None:
+    files = drawing.draw(makers(run), ("png",), FigureOptions(size=(3.0, 2.5)))
+    assert {size_of(content) for content in files.values()} == {(3 * STYLE["figure.dpi"], round(2.5 * STYLE["figure.dpi"]))}
+    wide = {name: drawn(run, name, FigureOptions(style="paper")).get_figwidth() for name in makers(run)}
+    assert wide == {"error": 3.25, "paths": 3.25, "floors": 6.75}
+
+
+def test_a_style_scales_text_and_lines(run: Path) -> None:
+    plain, large = (
+        drawn(run, "floors", FigureOptions(style=style)) for style in (None, {"font.size": 18, "lines.linewidth": 2.8})
+    )
+    for before, after in zip(words_sizes(plain), words_sizes(large), strict=True):
+        assert after == pytest.approx(2 * before)
+    lines = [[line.get_linewidth() for line in figure.axes[0].lines] for figure in (plain, large)]
+    assert lines[1] == pytest.approx([2 * width for width in lines[0]])
+
+
+def words_sizes(figure: Any) -> list[float]:
+    found = [axes.xaxis.label.get_fontsize() for axes in figure.axes]
+    found += [text.get_fontsize() for axes in figure.axes for text in axes.get_legend().get_texts()]
+    return found + [label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()]
+
+
+def test_colours_of_a_style_are_used_and_greys_are_seen_on_black(run: Path) -> None:
+    figure = drawn(run, "error", FigureOptions(style="dark_background"))
+    assert figure.axes[0].lines[0].get_color()[:3] == pytest.approx((0x8D / 255, 0xD3 / 255, 0xC7 / 255))
+    light = drawn(run, "error", FigureOptions(style={"axes.facecolor": "black"}))
+    assert sum(light.axes[0].lines[0].get_color()[:3]) == pytest.approx(3.0), "black lines would not be seen"
+
+
+def test_a_title_is_in_the_place_of_the_own_one(run: Path) -> None:
+    for title in ("Mein Titel", ""):
+        error, floors = (drawn(run, name, FigureOptions(title=title)) for name in ("error", "floors"))
+        assert error.axes[0].get_title(loc="left") == title
+        assert floors.get_suptitle() == title
+        assert floors.axes[0].get_title(loc="left"), "panels keep theirs"
+
+
+def test_the_same_bytes_every_time_in_every_style(run: Path) -> None:
+    for style, name in (("slide", "error"), ("dark_background", "floors")):
+        options = FigureOptions(style=style, labels={"step n": "n"}, font="monospace")
+        first, second = (drawing.draw({name: makers(run)[name]}, ("svg", "pdf", "png"), options) for _ in range(2))
+        assert first == second
+        assert all(not name.endswith("txt") for name in first)
+
+
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ("papr", "style: unknown style 'papr'"),
+        ({"font.sise": "7"}, "style: matplotlib has no setting 'font.sise'\n  did you mean font.size?"),
+        ({"font.size": "big"}, "style: font.size: Could not convert 'big' to float"),
+    ],
+)
+def test_wrong_styles_are_refused(style: Any, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check(FigureOptions(style=style))
+    assert str(raised.value).startswith(said)
+    with pytest.raises(UsageError, match=r"font 'DejaVu Sanss'\n  did you mean DejaVu Sans\?"):
+        check(FigureOptions(font="DejaVu Sanss"))
+
+
+def test_a_style_file_is_read_line_by_line() -> None:
+    text = '# mine\nfont.size: 7  # small\n\naxes.facecolor: "#eeeeee"\naxes.prop_cycle: cycler(color=["red"])\n'
+    assert parse_style(text) == {
+        "font.size": "7", "axes.facecolor": "#eeeeee", "axes.prop_cycle": 'cycler(color=["red"])',
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="line 1 is not"):
+        parse_style("font.size 7")
+
+
+# the command
+
+
+def test_plot_takes_options_and_says_what_it_does_not_find(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "de.yaml").write_text("step n: Schritt n\nminimizer: Minimum\n")
+    (tmp_path / "my.mplstyle").write_text("font.size: 7\nfigure.figsize: 4, 3\n")
+    asked = ("--labels", tmp_path / "de.yaml", "--style", tmp_path / "my.mplstyle", "--title", "T", "--label", "stepp n=x")
+    result = CliRunner().invoke(app, [*map(str, ("plot", run, "-o", tmp_path / "out", "--format", "svg", *asked))])
+    assert (result.exit_code, result.stderr) == (0, "--label: no figure says 'stepp n'; did you mean 'step n'?\n")
+    text = (tmp_path / "out" / "experiment-error.svg").read_text()
+    assert all(word in text for word in ("Schritt n", "Minimum", ">T<", 'width="288pt"'))
+    listed_texts = call("plot", run, "--list-labels")
+    assert "\nstep n: step n\n" in listed_texts
+    (tmp_path / "all.yaml").write_text(listed_texts)
+    assert "experiment-error.png" in call("plot", run, "-o", tmp_path / "same", "--labels", tmp_path / "all.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--size", "3"), "--size: no size: '3'\n  allowed: W,H from 0.5 to 60 inches"),
+        (("--size", "3,600"), "--size: 3,600 is 3 by 600 inches"),
+        (("--label", "x"), "--label 'x'\n  allowed: NAME=TEXT"),
+        (("--labels", "none.yaml"), "--labels: none.yaml cannot be read: No such file or directory"),
+        (("--style", "none.mplstyle"), "--style: none.mplstyle cannot be read: No such file or directory"),
+        (("--style", "slidee"), "style: unknown style 'slidee'"),
+    ],
+)
+def test_wrong_options_are_refused(run: Path, tmp_path: Path, options: tuple[str, str], said: str) -> None:
+    assert call("plot", run, "-o", tmp_path, *options, code=2).startswith(said)
+    assert not list(tmp_path.iterdir())
+
+
+# the config
+
+
+def test_nothing_is_computed_again_for_figures(tmp_path: Path, reference: None) -> None:
+    """Identity and numbers stay, figures are drawn anew; removed again, all is as before."""
+    config, folder = SMALL | {"figures": LOOK}, tmp_path / "out"
+    plain, looked = (read_cell(written(tmp_path / str(k), one), []) for k, one in enumerate((SMALL, config)))
+    assert (plain.identity, plain.lineage) == (looked.identity, looked.lineage)
+    study.run(plain, folder, 1)
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file()}
+    done = study.run(looked, folder, 1)
+    assert (done.reused, done.reworded) == (True, True)
+    for name in ("error.csv", "floors.csv", "paths.npz"):
+        assert (folder / name).stat().st_mtime_ns == before[name][1]
+    assert size_of((folder / "figures" / "error.png").read_bytes()) == (640, 480)
+    assert "Schritt n" in (folder / "figures" / "error.svg").read_text()
+    assert not study.run(looked, folder, 1).reworded, "the second time there is nothing to do"
+    study.run(plain, folder, 1)
+    assert {name: (folder / name).read_bytes() for name in before if name != "manifest.json"} == {
+        name: content for name, (content, _) in before.items() if name != "manifest.json"
+    }
+
+
+def test_nothing_of_a_sweep_is_computed_again_for_figures(tmp_path: Path, reference: None) -> None:
+    grid = SMALL | {"sweep": {"learning_rate.value": [0.1, 0.2]}, "learning_rate": {"name": "constant", "value": 0.1}}
+    folder = tmp_path / "out"
+    for k, (config, computed) in enumerate(((grid, 2), (grid | {"figures": LOOK}, 0), (grid | {"figures": LOOK}, 0))):
+        sweep = read_sweep(written(tmp_path / str(k), config))
+        known = survey(sweep)
+        outcome = run_sweep(sweep, known, folder, partial(executors.open_threads, sweep, 1))
+        assert outcome.computed == computed
+    assert size_of((folder / "figures" / "lines_mse_minimizer.png").read_bytes()) == (1000, 750)
+    assert json.loads((folder / "sweep.json").read_text())["figures"]["title"] == "Titel"
+    other = read_sweep(written(tmp_path / "other", grid | {"figures": LOOK | {"title": "Anders"}}))
+    from nonconv.store.folder import Folder
+    from nonconv.sweeps.cells import Cells
+
+    assert not is_finished(other, survey(other), Folder(folder, survey(other).identity), Cells(folder))
+
+
+@pytest.mark.processes
+def test_the_figure_process_takes_them_from_the_folder(tmp_path: Path, reference: None) -> None:
+    folder = tmp_path / "out"
+    with drawing_process.figure_process() as draw:
+        study.run(read_cell(written(tmp_path / "in", SMALL | {"figures": LOOK}), []), folder, 1, draw=draw)
+    here = drawing.draw_folder(folder)
+    assert {name: (folder / "figures" / name).read_bytes() for name in here} == here
+
+
+def test_files_are_kept_in_the_config_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "de.yaml").write_text("step n: Schritt n\n0.5: halb\n")
+    (tmp_path / "base" / "my.mplstyle").write_text("font.size: 7\n")
+    written(tmp_path / "base", SMALL | {"figures": {"labels": "de.yaml", "style": "my.mplstyle"}})
+    cell = read_cell(written(tmp_path, {"base": "base/experiment.yaml"}), [])
+    assert cell.portable["figures"] == {"labels": {"step n": "Schritt n", "0.5": "halb"}, "style": {"font.size": "7"}}
+    with pytest.raises(ConfigError, match=r"figures\.labels: none\.yaml cannot be read"):
+        read_cell(written(tmp_path / "x", SMALL | {"figures": {"labels": "none.yaml"}}), [])
+
+
+@pytest.mark.parametrize("command", ["run", "sweep", "validate"])
+def test_a_style_is_checked_before_anything_runs(tmp_path: Path, command: str) -> None:
+    grid = {"sweep": {"seed": [1, 2]}}
+    config = written(tmp_path, SMALL | grid | {"figures": {"style": "papr"}})
+    said = call(command, config, *(() if command == "validate" else ("-o", tmp_path / "out")), code=2)
+    assert "figures.style: unknown style 'papr'" in said
+    assert "did you mean paper?" in said
+    assert not (tmp_path / "out").exists()
