@@ -100,7 +100,7 @@ def test_a_run_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> None
     result = run(config, seed=2, **{"objective.data.p_high": 0.5})
     assert capfd.readouterr() == ("", "")
     assert result.folder == Path("outputs") / result.folder.name
-    assert good("run", config, "--set", "seed=2", "--set", "objective.data.p_high=0.5").startswith("40 paths of 60 steps")
+    assert good("run", config, "--set", "seed=2", "--set", "objective.data.p_high=0.5").startswith("UNDECIDED")
     assert result.verdict == "undecided"
     assert result.config["objective"]["data"]["p_high"] == 0.5
     table = (result.folder / "error.csv").read_text().splitlines()
@@ -255,6 +255,26 @@ def test_a_sweep_is_a_table_and_its_cells(capfd: pytest.CaptureFixture[str]) -> 
         swept.at({"seed": 1})
     again = nonconv.sweep(SMALL, {"learning_rate.value": [0.05, 0.1], "seed": [1, 2]})
     assert again.folder == swept.folder
+
+
+def test_runs_are_compared_path_by_path() -> None:
+    first, second = nonconv.run(SMALL), nonconv.run(SMALL, optimizer="momentum")
+    found = nonconv.compare(sgd=first, momentum=second.folder)
+    assert set(found["run"].tolist()) == {"sgd", "momentum"}
+    at = (found["run"] == "momentum") & (found["quantity"] == "mse: minimizer")
+    ends = (result.error.where(xi="minimizer", step=60)["mse"][0] for result in (second, first))
+    assert abs(found["difference"][at][0] - (next(ends) - next(ends))) < 1e-12
+    with pytest.raises(nonconv.UsageError, match="two or more"):
+        nonconv.compare(first)
+
+
+def test_validate_returns_the_resolved_config_and_runs_nothing() -> None:
+    assert nonconv.validate(SMALL)["optimizer"]["name"] == "sgd"
+    assert not Path("outputs").exists()
+    grid = SMALL | {"sweep": {"learning_rate.value": [0.1, -1.0]}}
+    (problem,) = problems(lambda: nonconv.validate(grid))
+    assert problem.startswith("config: learning_rate.value: must be")
+    assert problem.endswith("in the cell learning_rate.value=-1.0")
 
 
 def test_cells_that_fail_cost_no_others() -> None:

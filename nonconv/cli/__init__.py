@@ -16,6 +16,7 @@ from nonconv.cli import (
     compare_runs,
     components,
     folders,
+    judge_log,
     new,
     report_page,
     run_config,
@@ -51,6 +52,7 @@ for command in (
     folders.plot,
     folders.verify,
     compare_runs.compare,
+    judge_log.judge,
     report_page.report,
     components.schema,
 ):

@@ -29,8 +29,10 @@ AXES = 3
 NPY = b"\x93NUMPY"
 
 
-def read_npz(name: str, content: bytes) -> Logged:
+def read_npz(name: str, content: bytes, columns: Sequence[str] = ()) -> Logged:
     """Read an NPZ file, or an NPY file of the iterates alone. Raises UsageError with the name of the array."""
+    if columns:
+        raise UsageError(f"{name}: columns are chosen of a table; this file has arrays")
     if content[: len(NPY)] == NPY:
         return from_arrays(name, {"theta": _read_npy(name, content)})
     return from_arrays(name, read_arrays(content, {}, name))

@@ -28,14 +28,14 @@ FEW_RUNS = 200
 """Runs with which intervals are to be relied on, as for nonconv's own."""
 
 
-def data_files(found: Measured, config: dict[str, Any], name: str) -> dict[str, bytes]:
+def data_files(found: Measured, identity: str, name: str) -> dict[str, bytes]:
     """Make all data files, by name."""
     files = {
         "error.csv": as_csv(ERROR_COLUMNS, _error_rows(found)),
         "quantities.csv": as_csv(QUANTITY_COLUMNS, _quantile_rows(found)),
         "paths.npz": as_npz(_path_arrays(found)),
         "verdict.json": as_json(_verdict_document(found)),
-        "summary.json": as_json(_summary(found, config, name)),
+        "summary.json": as_json(_summary(found, identity, name)),
     }
     if found.plan.spans:
         files["floors.csv"] = as_csv(FLOOR_COLUMNS, (tuple(row.values()) for row in _floor_rows(found)))
@@ -155,7 +155,7 @@ def _outcomes(found: Measured) -> dict[str, int]:
     return {name: found.count(name) for name in OUTCOMES}
 
 
-def _summary(found: Measured, config: dict[str, Any], name: str) -> dict[str, Any]:
+def _summary(found: Measured, identity: str, name: str) -> dict[str, Any]:
     """Return the content of summary.json."""
     logged, steps = found.logged, summary_steps(found.logged.steps).tolist()
     gone = np.flatnonzero(logged.diverged)
@@ -163,7 +163,7 @@ def _summary(found: Measured, config: dict[str, Any], name: str) -> dict[str, An
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
-        "identity": config["identity"],
+        "identity": identity,
         "claim": "",
         "seed": 0,
         "paths": logged.runs,

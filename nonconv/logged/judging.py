@@ -4,11 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-import nonconv
 from nonconv.config.expect import label
 from nonconv.experiment.cell import Xi
 from nonconv.experiment.identity import folder_name
@@ -25,13 +24,14 @@ from nonconv.report.figures.catalogue import RUN_FIGURE_FILES
 from nonconv.report.figures.drawing_process import Draw
 from nonconv.report.run import read_run
 from nonconv.report.summary import markdown
+from nonconv.results.run_files import OPTIONAL_FILES
 from nonconv.store.folder import Folder, tidy
 from nonconv.store.formats import as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.system.reading import MOST_DATA_BYTES, read_file
 from nonconv.system.streams import visible
 
-READERS: dict[str, Callable[[str, bytes], Logged]] = {
+READERS: dict[str, Callable[[str, bytes, Sequence[str]], Logged]] = {
     ".csv": read_csv,
     ".tsv": read_csv,
     ".txt": read_csv,
@@ -44,8 +44,8 @@ NAMED = ("minimizer", "start", "path_mean", "last")
 """Candidates for the limit that have names."""
 
 
-def read_log(path: Path) -> Logged:
-    """Read a log from a file. Raises UsageError with file, line and column."""
+def read_log(path: Path, columns: Sequence[str] = ()) -> Logged:
+    """Read a log from a file. columns: of a table those that are coordinates. Raises UsageError with file, line and column."""
     reader = READERS.get(suffix_of(path.name))
     if reader is None:
         raise UsageError(f"{path}: the name of a log ends with .npz, .csv or .parquet")
@@ -57,7 +57,7 @@ def read_log(path: Path) -> Logged:
         raise UsageError(f"{path}: there is no such file{near}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return reader(str(path), content)
+    return reader(str(path), content, columns)
 
 
 def candidates(wanted: Sequence[Any] | None, minimizer: Any, dim: int) -> tuple[Xi, ...]:
@@ -102,46 +102,66 @@ def _point(what: str, value: Any, dim: int) -> Any:
     return np.full(dim, float(point)) if point.ndim == 0 else point
 
 
-def plan_log(logged: Logged, xi: tuple[Xi, ...], known: Declared, name: str) -> tuple[dict[str, Any], Path]:
-    """Return what stands for the config of a judged log, and the usual name of its folder."""
-    points = {one.label: one.point.tolist() for one in xi if one.point is not None}
-    decisive = {"log": logged.digest(), "xi": [one.label for one in xi], "points": points, **known.as_dict()}
-    identity = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-    named = {"name": "logged"}
-    config = {"identity": identity, "objective": named, "optimizer": named, "learning_rate": named, "batch_size": named}
-    # Runs with one seed see the same data: so do two judgements of one log, and no others.
-    return config | {"seed": f"log {logged.digest()[:16]}", **decisive}, Path(folder_name(name, identity))
+class Question(NamedTuple):
+    """What is judged: a log, candidates for its limit, what is declared, and the name that the result has."""
+
+    logged: Logged
+    xi: tuple[Xi, ...]
+    declared: Declared
+    name: str
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What stands for the config of a run: what decides the result, and names where readers expect components."""
+        points = {one.label: one.point.tolist() for one in self.xi if one.point is not None}
+        named, digest = {"name": "logged"}, self.logged.digest()
+        return {
+            # Runs with one seed see the same data: so do two judgements of one log, and no others.
+            "seed": f"log {digest[:16]}",
+            "paths": self.logged.runs,
+            "steps": self.logged.last,
+            **dict.fromkeys(("objective", "optimizer", "learning_rate", "batch_size"), named),
+            "xi": [one.label for one in self.xi],
+            "points": points,
+            "declared": self.declared.as_dict(),
+            "log": digest,
+        }
+
+    @property
+    def identity(self) -> str:
+        """The hash of what decides the result."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def folder_name(self) -> str:
+        """The usual name of its output folder."""
+        return folder_name(self.name, self.identity)
 
 
-def judge_log(
-    logged: Logged,
-    xi: tuple[Xi, ...],
-    known: Declared,
-    name: str,
-    folder: Path,
-    config: dict[str, Any],
-    draw: Draw,
-    force: bool,
-) -> bool:
-    """Measure a log and write its folder, unless that is finished; return whether it was. Raises UsageError, Interrupted."""
-    store = Folder(folder, config["identity"])
-    if not force and store.is_finished() and store.manifest().get("name") == name and is_readable(read_run, folder):
+def is_judged(asked: Question, folder: Path) -> bool:
+    """Whether the folder has the finished result."""
+    store = Folder(folder, asked.identity)
+    finished = store.is_finished() and store.manifest().get("name") == asked.name and is_readable(read_run, folder)
+    if finished:
         tidy(folder)
-        return True
+    return finished
+
+
+def judge_log(asked: Question, folder: Path, draw: Draw, force: bool) -> None:
+    """Measure a log and write its folder. Raises UsageError, or Interrupted."""
+    store, config = Folder(folder, asked.identity), asked.config
     with store.opened(force):
         try:
-            for figure in RUN_FIGURE_FILES:
-                store.discard(figure)
-            store.discard("floors.csv")
-            shown = {key: value for key, value in config.items() if key != "identity"}
-            store.write("config.yaml", as_yaml(shown))
-            for file, content in data_files(measure(logged, xi, known), config, name).items():
-                store.write(file, content)
+            for name in (*RUN_FIGURE_FILES, *OPTIONAL_FILES):
+                store.discard(name)
+            store.write("config.yaml", as_yaml(config))
+            found = measure(asked.logged, asked.xi, asked.declared)
+            for name, content in data_files(found, asked.identity, asked.name).items():
+                store.write(name, content)
             figures = draw(folder)
             store.write("summary.md", visible(markdown(read_run(folder))).encode())
-            for file, content in figures().items():
-                store.write(f"figures/{file}", content)
+            for name, content in figures().items():
+                store.write(f"figures/{name}", content)
         except KeyboardInterrupt:
-            raise Interrupted("Stopped. The same command begins again.") from None
-        store.seal(shown, name=name, claim="", logged=True, nonconv=nonconv.__version__, **surroundings())
-    return False
+            raise Interrupted("Stopped.") from None
+        store.seal(config, name=asked.name, claim="", logged=True, **surroundings())

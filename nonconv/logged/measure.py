@@ -249,22 +249,21 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
         return found
     if len(seen.plan.spans) < SPANS and seen.steps >= FEWEST_STEPS:
         few = f"{len(logged.steps)} logged steps are too few, or too unevenly spread"
-        return _replaced(found, few, f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced")
+        return replace(found, reason=few, decides=f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced")
+    if seen.paths < FEWEST_PATHS and seen.steps >= FEWEST_STEPS and found.floors:
+        return replace(found, reason=f"{found.reason}; {tell_floors(found)}")
     judged = seen.paths >= FEWEST_PATHS and seen.steps >= FEWEST_STEPS and bool(found.floors)
     if judged and known.rate_limit is None:
-        missing = "declare it: rate_limit 0 if the rate tends to 0, or the positive number that it tends to"
-        return _replaced(found, f"{tell_floors(found)}; but the limit of the learning rate is not declared", missing)
+        missing = "declare rate_limit: 0 if the rate tends to 0, else the number that it tends to"
+        return replace(
+            found, reason=f"{tell_floors(found)}; but the limit of the learning rate is not declared", decides=missing
+        )
     if judged and known.noise == "unknown" and not seen.structure.reasons and _stands(found):
-        missing = "declare noise: persists, if the gradient's noise stays where the iterates are"
-        return _replaced(found, f"{tell_floors(found)}; but whether the noise stays is not declared", missing)
+        missing = "declare noise persists, if the gradient stays noisy where the iterates are"
+        return replace(found, reason=f"{tell_floors(found)}; but whether the noise stays is not declared", decides=missing)
     return found
 
 
 def _stands(found: Verdict) -> bool:
     """Return whether some floor was seen to stand."""
     return any(at.state in ("stands", "grows") for floor in found.floors.values() for at in floor)
-
-
-def _replaced(found: Verdict, reason: str, decides: str) -> Verdict:
-    """Return a verdict with another reason, and what would decide."""
-    return replace(found, reason=reason, decides=decides)

@@ -10,6 +10,7 @@ their order. An empty cell was not logged; nan and inf say that the run diverged
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,16 @@ RUN, STEP = ("run", "seed", "path", "replicate", "trial"), ("step", "n", "iterat
 """What the columns of the run and of the step may be called."""
 TWIN, RATE = ("twin",), ("learning_rate", "lr")
 ALLOWED = "run (or seed), step, twin, learning_rate; all other columns are coordinates"
+NUMBERED, INDEX = re.compile("x[0-9]+"), "__index_level_"
+"""The usual names of coordinates, and how pandas calls an index without a name in a Parquet file."""
 VALUE = "a number, nan or inf of a run that diverged, or nothing where it was not logged"
 
 Where = Callable[[int, str], str]
 """Names a place in a table: of its k-th row from 0 on, and a column."""
 
 
-def read_csv(name: str, content: bytes) -> Logged:
-    """Read a CSV file. Raises UsageError with line and column."""
+def read_csv(name: str, content: bytes, chosen: Sequence[str] = ()) -> Logged:
+    """Read a CSV file. chosen: the columns that are coordinates, if not all. Raises UsageError with line and column."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -55,7 +58,11 @@ def read_csv(name: str, content: bytes) -> Logged:
         twice = next(one for one in header if header.count(one) > 1)
         raise UsageError(f"{name}:1: two columns are called {twice!r}" if twice else f"{name}:1: two columns have no name")
     columns: dict[str, list[Any]] = {one: [row[k].strip() for row in rows] for k, one in enumerate(header)}
-    return from_columns(name, columns, lambda k, column: f"{name}:{lines[k]}: column {column}" if k >= 0 else f"{name}:1")
+
+    def where(k: int, column: str) -> str:
+        return f"{name}:{lines[k]}: column {column}" if k >= 0 else f"{name}:1"
+
+    return from_columns(name, columns, where, chosen)
 
 
 def _delimiter(text: str) -> str:
@@ -64,8 +71,8 @@ def _delimiter(text: str) -> str:
     return next((one for one in ",;\t" if one in first), ",")
 
 
-def read_parquet(name: str, content: bytes) -> Logged:
-    """Read a Parquet file. Raises UsageError, also where pyarrow is missing."""
+def read_parquet(name: str, content: bytes, chosen: Sequence[str] = ()) -> Logged:
+    """Read a Parquet file. chosen: as of `read_csv`. Raises UsageError, also where pyarrow is missing."""
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -73,23 +80,24 @@ def read_parquet(name: str, content: bytes) -> Logged:
         raise UsageError("parquet needs pyarrow: pip install 'nonconv[parquet]'") from None
     try:
         table = pq.read_table(io.BytesIO(content))
-        columns = {str(one): table.column(one).to_pylist() for one in table.column_names}
+        names = [one for one in table.column_names if not one.startswith(INDEX)]
+        columns = {str(one): table.column(one).to_pylist() for one in names}
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{name} is no Parquet file, or damaged: {str(error).partition(chr(10))[0]}") from None
-    return from_columns(name, columns, _row_of(name))
+    return from_columns(name, columns, _row_of(name), chosen)
 
 
-def from_frame(name: str, frame: Any) -> Logged:
+def from_frame(name: str, frame: Any, chosen: Sequence[str] = ()) -> Logged:
     """Take a data frame of pandas or polars. pandas has nan for what is missing as well: there it says diverged."""
     columns = {str(one): list(frame[one].to_list()) for one in frame.columns}
-    return from_columns(name, columns, _row_of(name))
+    return from_columns(name, columns, _row_of(name), chosen)
 
 
 def _row_of(name: str) -> Where:
     return lambda k, column: f"{name}: row {k + 1}, column {column}" if k >= 0 else name
 
 
-def from_columns(name: str, columns: dict[str, list[Any]], where: Where) -> Logged:
+def from_columns(name: str, columns: dict[str, list[Any]], where: Where, chosen: Sequence[str] = ()) -> Logged:
     """Make trajectories of columns. Raises UsageError with the place of what is wrong."""
     step = _find(columns, STEP)
     coordinates = [one for one in columns if one not in (*RUN, *STEP, *TWIN, *RATE)]
@@ -99,6 +107,7 @@ def from_columns(name: str, columns: dict[str, list[Any]], where: Where) -> Logg
         raise UsageError(f"{where(-1, '')}: there is no column step\n  allowed: {ALLOWED}{hint}")
     if "" in coordinates or any(one.startswith("Unnamed") for one in coordinates):
         raise UsageError(f"{where(-1, '')}: a column has no name; write the table without its index")
+    coordinates = _chosen(coordinates, chosen, where(-1, ""))
     if not coordinates:
         raise UsageError(f"{where(-1, '')}: there is no column of values\n  allowed: {ALLOWED}, as x0, x1")
     run, twin, rate = (_find(columns, names) for names in (RUN, TWIN, RATE))
@@ -118,12 +127,35 @@ def from_columns(name: str, columns: dict[str, list[Any]], where: Where) -> Logg
     table = np.array([[np.nan if value is None else value for value in column] for column in numbers], dtype=np.float64).T
     missing = np.array([[value is None for value in column] for column in numbers]).T
     found = {key: _trajectory(own, table, missing) for key, own in rows.items()}
-    every = {one: found[False, one] for one in dict.fromkeys(runs) if (False, one) in found}
-    twins = {one: found[True, one] for one in dict.fromkeys(runs) if (True, one) in found}
+    names = sorted(set(runs), key=_by_number)  # rows may be in any order, and sums depend on that of the runs
+    every = {one: found[False, one] for one in names if (False, one) in found}
+    twins = {one: found[True, one] for one in names if (True, one) in found}
     if stray := [one for one in twins if one not in every]:
         raise UsageError(f"{name}: run {stray[0]} is a twin of no run; both have the same run, and twin 0 and 1")
     rates = None if rate is None else _rates(steps, columns[rate], where, rate)
     return arranged(name, every, twins or None, rates=rates)
+
+
+def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[str]:
+    """Return the columns that are coordinates. Raises UsageError where one is not there, or x0, x1 stand beside others."""
+    for one in chosen:
+        if one not in coordinates:
+            near = f"\n  did you mean {close}?" if (close := nearest(one, coordinates)) else ""
+            raise UsageError(f"{where}: there is no column {one!r} of values\n  there are: {', '.join(coordinates)}{near}")
+    numbered = [one for one in coordinates if NUMBERED.fullmatch(one)]
+    if not chosen and numbered and len(numbered) < len(coordinates):
+        other = next(one for one in coordinates if one not in numbered)
+        raise UsageError(f"{where}: is {other} a coordinate, as {numbered[0]}? choose columns, as {','.join(numbered)}")
+    return list(chosen) or coordinates
+
+
+def _by_number(run: str) -> tuple[float, str]:
+    """Return what runs are sorted by: numbers first, by their size."""
+    try:
+        number = float(run)
+    except ValueError:
+        number = math.inf
+    return (math.inf if math.isnan(number) else number, run)
 
 
 def _find(columns: dict[str, list[Any]], names: Sequence[str]) -> str | None:

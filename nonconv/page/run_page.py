@@ -105,7 +105,7 @@ def numbers(run: Run) -> list[tuple[str, str]]:
     """Return the numbers behind a verdict, each with what it is."""
     first, last = run.verdict["observed"]
     ended = ", ".join(f"{number} {name}" for name, number in run.summary["outcomes"].items() if number)
-    where = f"steps {first} to {last}, {run.counted_paths}, seed {run.summary['seed']}"
+    where = f"steps {first} to {last}, {run.counted_paths}{run.seeded}"
     why = f"{run.verdict['reason']}{'; ' + run.verdict['decides'] if run.verdict['decides'] else ''}"
     told = [*_bound_for_every_xi(run), *_last_errors(run), ("Paths end", ended), ("Observed on", where), ("Why", why)]
     return [*told, *([("In theory", run.verdict["theory"])] if run.verdict["theory"] else [])]
