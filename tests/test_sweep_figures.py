@@ -261,7 +261,7 @@ def test_names_of_figures(tmp_path: Path) -> None:
     two = grid([0.1, 0.2, 0.3], near_one(8))
     names = names_of(sweep(tmp_path, BETAS, two))
     assert names[:4] == ("heatmap_mse", "heatmap_slope", "heatmap_twin", "heatmap_verdict")
-    assert names[4:] == ("lines_mse", "lines_slope", "lines_difference", "lines_twin"), "a line for each of three β₁"
+    assert names[4:] == ("lines_mse", "lines_slope", "lines_difference", "lines_twin", "curves"), "a line for each of three β₁"
     names = names_of(sweep(tmp_path, BETAS, two, xi=["minimizer", "(0.1 0.2)"], floors=[]))
     assert set(names) >= {"heatmap_mse_minimizer", "heatmap_mse_0.1_0.2", "lines_difference_0.1_0.2"}
     assert not any("twin" in name for name in names)
@@ -279,7 +279,7 @@ def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
         row |= {"verdict": "undecided", "twin": "", "slope_minimizer": ""}
 
     names = names_of(sweep(tmp_path, BETAS, grid(near_one(8), near_one(8)), unmeasured))
-    assert names == ("heatmap_mse",)
+    assert names == ("heatmap_mse", "curves")
 
 
 def test_keys_that_change_together_have_no_map(tmp_path: Path) -> None:
@@ -433,7 +433,7 @@ def test_keys_that_are_never_there_together_have_rows_alone(tmp_path: Path) -> N
     cells: list[Cell] = [("adam", b, "") for b in (0.1, 0.2)] + [("sgd", "", m) for m in (1, 2)]
     names = names_of(sweep(tmp_path, (NAME, B1, BATCH), cells))
     assert names
-    assert all(name.startswith("dots_") for name in names if name != "verdicts")
+    assert all(name.startswith("dots_") for name in names if name not in ("curves", "verdicts"))
     cells = [("adam", b, 1) for b in (0.1, 0.2)] + [("sgd", "", 2)]
     result = sweep(tmp_path, (NAME, B1, BATCH), cells)
     assert "lines_mse" in names_of(result), "along the other key, which alone tells cells apart"
@@ -741,7 +741,7 @@ def test_a_one_at_a_time_design_is_shown_whole(tmp_path: Path) -> None:
     assert result.base == 0
     assert [result.change(k) for k in range(4)] == ["", B1, B2, BATCH]
     makers = sweep_makers(result)
-    assert list(makers) == ["changes", "dots_mse", "dots_slope", "dots_twin"]
+    assert list(makers) == ["changes", "dots_mse", "dots_slope", "dots_twin", "curves"]
     figure = laid_out(makers["changes"]())
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["baseline", "β₁ = 0.0", "β₂ = 0.9", "M = 8"]
     assert "baseline: β₁ = 0.9, β₂ = 0.999, M = 1" in " ".join(figure.get_suptitle().split())

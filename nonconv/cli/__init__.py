@@ -7,6 +7,7 @@ functions, so that `nonconv --help` and a config with an error answer at once.
 
 import gc
 import os
+from contextlib import suppress
 
 import typer
 
@@ -22,6 +23,7 @@ from nonconv.cli import (
     run_config,
     sweep_config,
 )
+from nonconv.cli.bash_words import completing, is_completing
 from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
@@ -72,6 +74,10 @@ def version_option(version: bool = typer.Option(False, "--version", help="Print 
 def _run_command() -> object:
     """Run the command in sys.argv and return its exit code; None means 0."""
     try:
+        if is_completing():
+            with suppress(Exception), completing():  # a shell must not show what is wrong here
+                app()
+            return 0
         app()
     except SystemExit as end:
         return end.code

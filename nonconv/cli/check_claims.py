@@ -5,8 +5,7 @@ Every config is read and checked before the first one is run: a misspelt key mus
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -225,41 +224,10 @@ def _read_sweep(config: Path, document: "Document", out: Path, quiet: bool) -> _
 
 def _swept_cells(task: _Task) -> "list[SweptCell]":
     """Return the cells of a sweep, each to be read when it is looked at."""
-    from nonconv.checks.expectations import Result, read_result
-    from nonconv.checks.sweep_expectations import SweptCell
-    from nonconv.results.sweep_files import Ends, read_ends
-    from nonconv.sweeps.cells import Cells
-    from nonconv.sweeps.sweep import label
+    from nonconv.page.claims import swept_cells
 
     assert task.plan is not None
-    sweep, surveyed, folder = task.plan
-    cells = Cells(folder)
-
-    def swept(name: str, point: Any) -> SweptCell:
-        def exact() -> bool:
-            return sweep.get_cell(name, point).deterministic
-
-        def ends() -> Ends:
-            with cells.opened(name) as place:
-                return read_ends(place)
-
-        @contextmanager
-        def opened() -> Iterator[Result]:
-            with cells.opened(name) as place:
-                yield read_result(place, exact())
-
-        return SweptCell(
-            name=name,
-            at=label(point),
-            settings={setting.key: setting.value for setting in point},
-            names=sweep.full_config(point),
-            failure=task.failures.get(name, ""),
-            opened=opened,
-            ends=ends,
-            exact=exact,
-        )
-
-    return [swept(name, point) for name, point in zip(surveyed.ids, sweep.points(), strict=True)]
+    return swept_cells(task.plan.sweep, task.plan.survey, task.plan.folder, task.failures)
 
 
 # Results

@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.compiling import telling
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
@@ -28,20 +29,37 @@ AS_IT_IS = re.compile(r" *\d* \| |  nonconv |  File ")
 """How lines begin that are not wrapped: of a config with a caret below, of a command to copy, of a traceback."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.")]
-ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.", autocompletion=completion.configs)]
+ConfigFiles = Annotated[list[Path], typer.Argument(metavar="CONFIG", help="Config files.", autocompletion=completion.configs)]
+RunFolder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The output folder of a run or a sweep, or SWEEP#CELL.", autocompletion=completion.runs),
+]
 RunFolders = Annotated[
     list[str],
-    typer.Argument(metavar="RUN...", help="Output folders of runs or of one sweep, or SWEEP#CELL; LABEL=RUN names a run."),
+    typer.Argument(
+        metavar="RUN...",
+        help="Output folders of runs or of one sweep, or SWEEP#CELL; LABEL=RUN names a run.",
+        autocompletion=completion.runs,
+    ),
 ]
 Settings = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Set one config value, as optimizer.beta2=0.99. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set one config value, as optimizer.beta2=0.99. Repeatable.",
+        autocompletion=completion.settings,
+    ),
 ]
 Plugins = Annotated[
     list[Path],
-    typer.Option("--plugin", metavar="FILE", help="A Python file with your own components; its code is run. Repeatable."),
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="A Python file with your own components; its code is run. Repeatable.",
+        autocompletion=completion.plugins,
+    ),
 ]
 Workers = Annotated[
     int,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
 from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.cli.tables import print_sentence, print_table
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 Runs = Annotated[
     list[str],
-    typer.Argument(metavar="RUN...", help="Two or more output folders, or SWEEP#CELL; LABEL=RUN names a run."),
+    typer.Argument(
+        metavar="RUN...",
+        help="Two or more output folders, or SWEEP#CELL; LABEL=RUN names a run.",
+        autocompletion=completion.runs,
+    ),
 ]
 
 
@@ -29,7 +34,15 @@ def compare(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write comparison.csv and the figure to this folder.")
     ] = None,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="Of the figure: png, svg or pdf.")] = "png",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="Of the figure: png, svg or pdf.",
+            autocompletion=completion.choices("png", "svg", "pdf"),
+        ),
+    ] = "png",
     title: Title = None,
     label: Label = [],
     labels: Labels = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Plugins, Verbose, reported, write_stdout
 from nonconv.cli.tables import print_prose, print_sentence, print_table
 from nonconv.faults.errors import UsageError
@@ -30,13 +31,21 @@ Kind = Annotated[
         metavar="[KIND]",
         help="objective, optimizer, learning_rate, batch_size, decay, data, dataset, start, drift, iterate, quantity; "
         "key; or gallery.",
+        autocompletion=completion.kinds,
     ),
 ]
-Text = Annotated[str, typer.Argument(metavar="[TEXT]", help="Only what has this text, such as 1904.09237 or sign.")]
+Text = Annotated[
+    str,
+    typer.Argument(
+        metavar="[TEXT]", help="Only what has this text, such as 1904.09237 or sign.", autocompletion=completion.of_kind
+    ),
+]
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A component, such as adam or learning_rate.power; a key, such as domain; or a plug-in file."
+        metavar="NAME",
+        help="A component, such as adam or learning_rate.power; a key, such as domain; or a plug-in file.",
+        autocompletion=completion.explained,
     ),
 ]
 KEY = "key"

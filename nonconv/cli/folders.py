@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import RunFolder, RunFolders, Verbose, reported, say, write_stdout
 from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.faults.errors import UsageError
@@ -26,8 +27,24 @@ def _check_format(kind: str, kinds: tuple[str, ...]) -> None:
 @reported
 def table(
     run: RunFolder,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, latex, csv, json or parquet.")] = "md",
-    of: Annotated[str, typer.Option("--of", metavar="TABLE", help="Of a run: error, quantities or law.")] = "error",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="md, latex, csv, json or parquet.",
+            autocompletion=completion.choices("md", "latex", "csv", "json", "parquet"),
+        ),
+    ] = "md",
+    of: Annotated[
+        str,
+        typer.Option(
+            "--of",
+            metavar="TABLE",
+            help="Of a run: error, quantities or law.",
+            autocompletion=completion.choices("error", "quantities", "law"),
+        ),
+    ] = "error",
     iterate: Annotated[str, typer.Option("--iterate", metavar="NAME", help="Of a run: one iterate alone, as polyak.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout.")] = Path("-"),
     verbose: Verbose = False,
@@ -76,7 +93,12 @@ def _render(folder: Path, kind: str, of: str, iterate: str) -> bytes:
 @reported
 def plot(
     runs: RunFolders,
-    kind: Annotated[str, typer.Option("--format", metavar="FORMAT", help="png, svg or pdf.")] = "png",
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="png, svg or pdf.", autocompletion=completion.choices("png", "svg", "pdf")
+        ),
+    ] = "png",
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
     title: Title = None,
     label: Label = [],

@@ -7,13 +7,20 @@ from typing import Annotated
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Quiet, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.starters import NAMES, STARTERS, Starter
 from nonconv.system.streams import in_line
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A starter; --list shows them. [default: adam_quadratic]", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A starter; --list shows them. [default: adam_quadratic]",
+        show_default=False,
+        autocompletion=completion.starters,
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
@@ -19,6 +20,7 @@ def report(
         typer.Argument(
             metavar="FOLDER...",
             help="Output folders of runs, or SWEEP#CELL, each perhaps as LABEL=RUN; one sweep; or one folder of claims.",
+            autocompletion=completion.runs,
         ),
     ],
     out: Annotated[
@@ -37,6 +39,7 @@ def report(
     claims, as `nonconv check --out` leaves it: a table of all claims with their checks.
     """
     from nonconv.page.make import make_page, require_libraries
+    from nonconv.report.overlay import split_label
     from nonconv.store.folder import SCHEMA_VERSION
     from nonconv.store.formats import as_json as encoded
 
@@ -45,8 +48,9 @@ def report(
         raise UsageError(f"--out -: the page goes to stdout, so {'--json' if as_json else '--open'} is not possible")
     if out is not None and out.is_dir():
         raise UsageError(f"--out: {out} is a folder; give the name of a file, as {out / 'report.html'}")
-    labels, places = _labelled(folders)
-    page = make_page(places, labels, title or None)
+    asked = [split_label(folder) for folder in folders]
+    places = [Path(place) for _, place in asked]
+    page = make_page(places, [label for label, _ in asked], title or None)
     if out == STDOUT:
         write_stdout(page)
         return
@@ -67,13 +71,6 @@ def report(
         print(target)
     if opening:
         _open(target)
-
-
-def _labelled(given: list[str]) -> tuple[list[str] | None, list[Path]]:
-    """Split LABEL=RUN; None for no labels. A path that exists has its = in its own name."""
-    pairs = [("", text) if Path(text).exists() or "=" not in text else tuple(text.split("=", 1)) for text in given]
-    labels = [label for label, _ in pairs]
-    return labels if any(labels) else None, [Path(place) for _, place in pairs]
 
 
 def _name(places: list[Path]) -> str:

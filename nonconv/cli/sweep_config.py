@@ -22,6 +22,7 @@ from nonconv.api.sweeping import (
     reuse,
     surveyed,
 )
+from nonconv.cli import completion
 from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
     AsJson,
@@ -57,7 +58,12 @@ ADDRESS = re.compile(r"((tcp|tls)://)?[^\s/]+:[0-9]{1,5}")
 
 Grids = Annotated[
     list[str],
-    typer.Option("--grid", metavar="KEY=VALUES", help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable."),
+    typer.Option(
+        "--grid",
+        metavar="KEY=VALUES",
+        help="Sweep one key, as optimizer.beta1=0:0.99:20 or seed=1,2,3. Repeatable.",
+        autocompletion=completion.grids,
+    ),
 ]
 
 
@@ -66,10 +72,24 @@ def sweep(
     config: ConfigFile,
     grids: Grids = [],
     settings: Settings = [],
+    best_over: Annotated[
+        list[str],
+        typer.Option(
+            "--best-over", metavar="KEY", help="Choose the best cell over this key, on half of the paths. Repeatable."
+        ),
+    ] = [],
+    best_by: Annotated[
+        str, typer.Option("--best-by", metavar="NAME", help="What it has least of: a ξ, floor or quantity. [default: first ξ]")
+    ] = "",
     out: OutputFolder = None,
     workers: Workers = 0,
     executor: Annotated[
-        str, typer.Option(metavar="EXECUTOR", help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.")
+        str,
+        typer.Option(
+            metavar="EXECUTOR",
+            help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.",
+            autocompletion=completion.choices(*EXECUTORS),
+        ),
     ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler. Without it, dask starts workers on this machine.")
@@ -90,7 +110,7 @@ def sweep(
 
     _check_executor(executor, scheduler)
     if dry_run:
-        grid = _read_grid(config, settings, grids)
+        grid = _read_grid(config, settings, grids, best_over, best_by)
         finished = None if force else find_finished(grid, out)
         left = (
             _finished_plan(*finished)
@@ -101,7 +121,7 @@ def sweep(
         return
     # Entered before the grid is surveyed, so that matplotlib loads meanwhile.
     with figure_process() as draw:
-        grid = _read_grid(config, settings, grids)
+        grid = _read_grid(config, settings, grids, best_over, best_by)
         if not force and (finished := find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
             _print_result(reuse(*finished), as_json, quiet, verbose)
@@ -127,12 +147,12 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         )
 
 
-def _read_grid(config: Path, settings: list[str], grids: list[str]) -> "Sweep":
+def _read_grid(config: Path, settings: list[str], grids: list[str], best: list[str], by: str) -> "Sweep":
     """Read the sweep. Raises ConfigError."""
 
     from nonconv.sweeps.sweep import read_sweep
 
-    found = read_sweep(config, settings, grids)
+    found = read_sweep(config, settings, grids, best, by)
     refuse_unknown_look(found.figures)
     return found
 
@@ -243,6 +263,7 @@ def _duration(seconds: float) -> str:
 def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool) -> None:
     """Print a finished sweep: setting, table, findings, and where the files are."""
 
+    from nonconv.report.best import best_as_dict
     from nonconv.report.figures_text import MOST_FIGURES, files
     from nonconv.report.sweep_brief import fitting_table, sweep_brief
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
@@ -253,6 +274,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
     if as_json:
         facts = {"folder": str(folder), "computed": outcome.computed, "reused": outcome.reused, "failures": outcome.failures}
         facts["verdicts"] = {name: int(result.verdict(name).sum()) for name in (*DECIDED, "undecided")}
+        facts |= {"best": result.about["best"] | {"rows": best_as_dict(result)}} if "best" in result.about else {}
         write_stdout(encoded(result.about | facts))
         return
     print_brief(sweep_brief(result))
@@ -262,13 +284,26 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
         header, rows = fitting_table(result, line_width())
         if rows:
             print_table("", header, rows, numbers=True)
+    _print_best(result)
     names = sorted(path.stem for path in (folder / "figures").glob("*.png"))
     listed, notes = files(folder, names, len(names) if verbose else MOST_FIGURES)
-    print_files(folder, ["summary.md", "sweep.csv", *listed], notes)
+    print_files(folder, ["summary.md", "sweep.csv", *(["best.csv"] if "best" in result.about else []), *listed], notes)
     if outcome.reused and not quiet:
         cells = int(result.about["cells"])
         reused = f"all {cells} cells" if outcome.reused == cells > 1 else f"{outcome.reused} of {count(cells, 'cell')}"
         say(f"Reused {reused}; --force computes them again.")
+
+
+def _print_best(result: Any) -> None:
+    """Print the best cell over some keys for each combination of the others, if it was asked for."""
+    from nonconv.report.best import best_notes, best_rows, best_title
+
+    header, rows = best_rows(result)
+    if rows:
+        print()
+        print_table(best_title(result), header, rows)
+        for note in best_notes(result):
+            print_sentence(note)
 
 
 def _print_details(result: Any) -> None:

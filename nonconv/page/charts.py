@@ -5,8 +5,8 @@ page's script shows the one that is chosen. Colours and dashes are those of the 
 legend of their own.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal
 
 import altair as alt
@@ -38,15 +38,36 @@ def line_chart(
 
     last: the step that is marked at first. cell: that whose curves are drawn at first, where the rows of several are there.
     """
-    variants = product(scales, SCALES)
-    return {f"{y} {x}": _lines(curves, y_title, last, height, y, x, cell) for y, x in variants}
+    return on_both_axes(scales, max(curves.points["step"]), lambda y: _lines(curves, y_title, last, height, y, cell))
 
 
-def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str, cell: str) -> Spec:
+def on_both_axes(scales: Iterable[str], last: float, describe: Callable[[str], Spec]) -> dict[str, Spec]:
+    """Return a chart with each scale of its vertical axis, and a logarithmic and a linear axis of its steps.
+
+    last: the largest step. describe: makes the chart for a vertical scale, with a logarithmic axis of steps.
+    """
+    found: dict[str, Spec] = {}
+    for y in scales:
+        spec = describe(y)
+        found |= {f"{y} log": spec, f"{y} linear": _with_linear_steps(spec, last)}
+    return found
+
+
+def _with_linear_steps(spec: Spec, last: float) -> Spec:
+    """Return a chart with a linear axis of steps. To change it is far quicker than to describe it again."""
+    changed = deepcopy(spec)
+    for layer in changed.get("layer", [changed]):
+        across = layer["encoding"].get("x", {})
+        if "scale" in across:
+            across |= {"scale": {"domain": [0, last * 1.02], "nice": False}, "axis": {"tickCount": 6}}
+    return changed
+
+
+def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, cell: str) -> Spec:
     """Describe one variant of `line_chart`."""
     of_cell = "datum.cell === cell && " if cell else ""
     steps = curves.points["step"]
-    encode = {**_styles(curves), "x": step_axis(steps, x), "y": alt.Y("y:Q", title=y_title, scale=scale_of(y))}
+    encode = {**_styles(curves), "x": step_axis(steps), "y": alt.Y("y:Q", title=y_title, scale=scale_of(y))}
     points = _drawn(alt.Chart(alt.NamedData("points")).transform_filter(of_cell + VISIBLE), y)
     band = points.mark_area(opacity=0.18, clip=True, invalid=GAPS).encode(
         **{name: encode[name] for name in ("x", "color", "detail")},
@@ -70,7 +91,8 @@ def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, x: str,
         .mark_rule(strokeDash=[2, 3], color="#777777", clip=True)
         .encode(x=alt.datum(alt.expr("at"), type="quantitative"))
     )
-    layers = [band, *(_floors(encode, y, of_cell + VISIBLE) if curves.segments["step"] else []), line, at, marks]
+    floors = _floors(encode, y, of_cell + VISIBLE) if curves.segments["step"] else []
+    layers = [band, line, *floors, at, marks]
     chosen = {"cell": cell} if cell else {}
     return finished(alt.layer(*layers), height, off=[switch.key for switch in switched_off(curves)], at=last, **chosen)
 
@@ -121,13 +143,10 @@ def _styles(curves: Curves) -> dict[str, Any]:
     }
 
 
-def step_axis(steps: Sequence[float], scale: str, title: str = "step n") -> alt.X:
-    """Encode the steps, with limits around all of them: what is switched off does not move the axis."""
-    first, last = (min(steps), max(steps)) if steps else (1, 10)
-    if scale == "log":
-        limits = [max(first, 1) / 1.15, max(last, 1) * 1.15]
-        return alt.X("step:Q", title=title, scale=alt.Scale(type="log", domain=limits, nice=False), axis=_decades())
-    return alt.X("step:Q", title=title, scale=alt.Scale(domain=[0, last * 1.02], nice=False), axis=alt.Axis(tickCount=6))
+def step_axis(steps: Sequence[float], field: str = "step", title: str = "step n") -> alt.X:
+    """Encode the steps on a log axis around all of them: what is switched off does not move the axis."""
+    limits = [max(min(steps), 1) / 1.15, max(steps) * 1.15]
+    return alt.X(f"{field}:Q", title=title, scale=alt.Scale(type="log", domain=limits, nice=False), axis=_decades())
 
 
 def _decades() -> alt.Axis:
@@ -185,18 +204,17 @@ def paths_chart(steps: Sequence[int], coordinate: str, iterate: str, starts: flo
 
     coordinate, iterate: those that are chosen at first. starts: about where paths start, which a symlog axis must resolve.
     """
-    variants = product(PATH_SCALES, SCALES)
-    return {f"{y} {x}": _paths(steps, coordinate, iterate, starts, y, x) for y, x in variants}
+    return on_both_axes(PATH_SCALES, steps[-1], lambda y: _paths(steps, coordinate, iterate, starts, y))
 
 
-def _paths(steps: Sequence[int], coordinate: str, iterate: str, starts: float, y: str, x: str) -> Spec:
+def _paths(steps: Sequence[int], coordinate: str, iterate: str, starts: float, y: str) -> Spec:
     """Describe one variant of `paths_chart`."""
 
     def rows(name: str) -> alt.Chart:
         return alt.Chart(alt.NamedData(name)).transform_filter(CHOSEN)
 
     scale = alt.Scale(type="symlog", constant=starts) if y == "symlog" else alt.Scale(zero=False)
-    across, title = step_axis(steps, x), "Θₙ"
+    across, title = step_axis(steps), "Θₙ"
     band = rows("fan").mark_area(color="#0072b2", opacity=0.22, invalid=GAPS, clip=True)
     band = band.encode(x=across, y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q", detail="share:N")
     value = alt.Y("value:Q", title=title, scale=scale)
@@ -224,19 +242,14 @@ def _paths(steps: Sequence[int], coordinate: str, iterate: str, starts: float, y
 
 def twins_chart(table: Table, iterate: str) -> dict[str, Spec]:
     """Describe the twin floors over the lag, a line per branch point, of the chosen iterate; exact ones as broad lines."""
-    return {f"{y} {x}": _twins(table, iterate, y, x) for y, x in product(SCALES, SCALES)}
+    return on_both_axes(SCALES, max(table["lag"]), lambda y: _twins(table, iterate, y))
 
 
-def _twins(table: Table, iterate: str, y: str, x: str) -> Spec:
+def _twins(table: Table, iterate: str, y: str) -> Spec:
     """Describe one variant of `twins_chart`."""
-    lags = table["lag"]
     rows = alt.Chart(alt.NamedData("twins")).transform_filter("datum.iterate === iterate")
     rows = _drawn(rows, y).transform_calculate(wanted="datum.exact > 0 ? datum.exact : null" if y == "log" else "datum.exact")
-    domain = (
-        alt.Scale(type="log", domain=[0.8, 1.2 * max(lags)], nice=False) if x == "log" else alt.Scale(domain=[0, max(lags)])
-    )
-    labels = _decades() if x == "log" else alt.Axis(tickCount=6)
-    across = alt.X("lag:Q", title="lag (steps since the branch)", scale=domain, axis=labels)
+    across = step_axis(table["lag"], "lag", "lag (steps since the branch)")
     title = "½ E |Θₙ − Θ′ₙ|²"
     branches = list(dict.fromkeys(table["branch"]))
     styles = alt.Scale(domain=branches, range=COLOURS[: len(branches)])
@@ -263,9 +276,10 @@ def schedule_chart(table: Table) -> dict[str, Spec]:
     )
     tooltip = [alt.Tooltip("step:Q", format="d"), alt.Tooltip("rate:Q", title="learning rate", format=NUMBER)]
     tooltip.append(alt.Tooltip("batch:Q", title="batch size", format="d"))
-    found = {}
     positive = all(rate is not None and rate > 0 for rate in table["rate"])
-    for y, x in product(SCALES if positive else ("linear",), SCALES):
+
+    def describe(y: str) -> Spec:
         rates = alt.Y("rate:Q", title="learning rate", scale=scale_of(y), axis=alt.Axis(tickCount=4))
-        found[f"{y} {x}"] = finished(chart.encode(x=step_axis(table["step"], x), y=rates, tooltip=tooltip), THIN)
-    return found
+        return finished(chart.encode(x=step_axis(table["step"]), y=rates, tooltip=tooltip), THIN)
+
+    return on_both_axes(SCALES if positive else ("linear",), table["step"][-1], describe)

@@ -5,11 +5,13 @@ The bytes depend on the folders and on the versions of the libraries alone: no t
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import nonconv
 from nonconv.faults.errors import UsageError
+from nonconv.system.words import nearest
 
 if TYPE_CHECKING:
     from nonconv.page.figure import Figure
@@ -21,24 +23,86 @@ LIBRARIES = "pip install 'nonconv[report]'"
 def make_page(folders: Sequence[Path], labels: Sequence[str] | None = None, title: str | None = None) -> bytes:
     """Return an HTML page about finished folders.
 
-    folders: of one run. labels: how they are called. title: the page's; the name of the run, if there is none.
+    folders: of one run or cell (SWEEP#CELL), of one sweep, of several runs, or one folder that holds the output folders of
+    claims. labels: how several runs are called; an empty one is made of what differs. title: the page's, instead of the name.
 
-    Raises UsageError for a folder that is not finished or is damaged, and where the libraries of pages are not installed.
+    Raises UsageError for a folder that is not finished or is damaged, for a mixture of kinds, and where the libraries of pages
+    are not installed.
     """
     require_libraries()
+    kinds = [kind_of(folder) for folder in folders]
+    if len(folders) > 1 and set(kinds) == {RUN}:
+        return _of_runs(folders, labels or [], title)
+    if len(folders) != 1:
+        _refuse_mixture(folders, kinds)
+    if kinds == [CLAIMS]:
+        return _of_claims(folders[0], title)
+    return _of_one(folders[0], title)
+
+
+RUN, SWEEP, CLAIMS = "a run", "a sweep", "a folder of output folders"
+"""What a folder may be."""
+
+
+def kind_of(path: Path) -> str:
+    """Return RUN, SWEEP or CLAIMS. Raises UsageError for what is none of them."""
+    from nonconv.report.sweep_result import is_sweep
+    from nonconv.store.folder import MANIFEST, finished
+    from nonconv.store.pack import opened_run
+
+    if not path.exists() and "#" not in str(path):
+        known = sorted(one.name for one in path.absolute().parent.glob("*") if one.is_dir())
+        near = nearest(path.name, known)
+        hint = f"\n  did you mean {path.parent / near}?" if near else ""
+        raise UsageError(f"there is no folder {path}{hint}")
+    if path.is_dir() and not (path / MANIFEST).exists() and any(path.glob(f"*/{MANIFEST}")):
+        return CLAIMS
+    with opened_run(path) as folder:
+        finished(folder)
+        return SWEEP if is_sweep(folder) else RUN
+
+
+def _refuse_mixture(folders: Sequence[Path], kinds: Sequence[str]) -> NoReturn:
+    """Raise UsageError for folders that no page is about."""
+    told = "; ".join(f"{folder} is {kind}" for folder, kind in zip(folders, kinds, strict=True))
+    allowed = "one run, several runs, one sweep, or one folder that holds the output folders of claims"
+    raise UsageError(f"these do not go into one page: {told or 'nothing'}\n  allowed: {allowed}; SWEEP#CELL is a run")
+
+
+def _of_one(path: Path, title: str | None) -> bytes:
+    """Return the page of a run or a sweep."""
     from nonconv.page import run_page, sweep_page
     from nonconv.report.run import read_run
     from nonconv.report.sweep_result import is_sweep, read_sweep_result
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
-    with opened_run(folders[0]) as folder:
+    with opened_run(path) as folder:
         manifest = undamaged(folder)
         if is_sweep(folder):
             result = read_sweep_result(folder)
             return render("sweep.html", title or result.about["name"], sweep_page.content(result, manifest))
         run = read_run(folder)
-        return render("run.html", title or run.summary["name"], run_page.content(run, manifest))
+        return render("run.html", title or run.summary["name"] or path.name, run_page.content(run, manifest))
+
+
+def _of_runs(paths: Sequence[Path], labels: Sequence[str], title: str | None) -> bytes:
+    """Return the page of several runs."""
+    from nonconv.page import overlay_page
+    from nonconv.report.overlay import read_overlay
+    from nonconv.store.pack import opened_run
+
+    overlay = read_overlay(paths, {k: label for k, label in enumerate(labels) if label})
+    with ExitStack() as opened:  # again: what is packed was there only while it was read
+        folders = [opened.enter_context(opened_run(path)) for path in paths]
+        return render("overlay.html", title or f"{len(paths)} runs", overlay_page.content(overlay, folders))
+
+
+def _of_claims(path: Path, title: str | None) -> bytes:
+    """Return the page of a folder of claims."""
+    from nonconv.page import gallery_page
+
+    return render("gallery.html", title or path.absolute().name, gallery_page.content(path))
 
 
 def require_libraries() -> None:

@@ -13,8 +13,9 @@ from nonconv.page.curves import Switch
 from nonconv.page.figure import Choice, Figure, axis
 from nonconv.readback import content_of
 from nonconv.report import network_text, quantities_text, verdict_text
+from nonconv.report.brief import brief
 from nonconv.report.figures.catalogue import figure_names, read_undrawn
-from nonconv.report.run import Run
+from nonconv.report.run import LAST, Run
 from nonconv.report.summary import findings, setting
 from nonconv.report.tables import QUANTITY_HEADER, interval, iterate_rows, quantity_rows, short_rows
 from nonconv.results.csv_text import INFINITE
@@ -70,6 +71,7 @@ def content(run: Run, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "figures": figures(run),
         "pictures": pictures(run),
         "findings": findings(run),
+        "warnings": brief(run).warnings,
         "tables": tables(run),
         "config": content_of(run.folder / CONFIG).decode("utf-8", "replace"),
         "command": f"nonconv run {CONFIG}",
@@ -95,38 +97,20 @@ def verdicts(run: Run) -> list[Verdict]:
 
 
 def verdict(run: Run, of: str) -> Verdict:
-    """Return the verdict on an iterate. of: how it is called, where there are several."""
-    answer: str = run.verdict["verdict"]
-    text = verdict_text.ANSWERS[answer]
-    return Verdict(answer, text[:1].upper() + text[1:], of, numbers(run))
+    """Return the verdict on an iterate or a run, with the numbers behind it. of: how it is called, where there are several."""
+    told = brief(run)
+    key, about = told.headings[0]
+    # Other iterates have verdicts of their own, and the experiment stands above.
+    others = {"experiment", *(other.iterate for other in run.others)}
+    if run.iterate != LAST:
+        others |= {"a priori bound", "paths", "quantity", "held-out loss", "on the knots"}
+    facts = [(capitalised(label), text) for label, text in told.facts if label not in others]
+    return Verdict(key, capitalised(verdict_text.ANSWERS[key]), of, [*facts, ("Observed on", about)])
 
 
-def numbers(run: Run) -> list[tuple[str, str]]:
-    """Return the numbers behind a verdict, each with what it is."""
-    first, last = run.verdict["observed"]
-    ended = ", ".join(f"{number} {name}" for name, number in run.summary["outcomes"].items() if number)
-    where = f"steps {first} to {last}, {run.counted_paths}{run.seeded}"
-    why = f"{run.verdict['reason']}{'; ' + run.verdict['decides'] if run.verdict['decides'] else ''}"
-    told = [*_bound_for_every_xi(run), *_last_errors(run), ("Paths end", ended), ("Observed on", where), ("Why", why)]
-    return [*told, *([("In theory", run.verdict["theory"])] if run.verdict["theory"] else [])]
-
-
-def _bound_for_every_xi(run: Run) -> list[tuple[str, str]]:
-    """Return the lower bound that holds for every ξ; nothing where none is above 0."""
-    floor = run.verdict["floors"].get("window") or {}
-    lower = floor.get("lower")
-    if lower is None or lower <= 0.0 or not floor["value"]:
-        return []
-    where = f"mean over steps {floor['first']} to {floor['step']}"
-    text = f"{lower:.4g} or more (estimate {floor['value']:.4g}), {where}; at 95 %, all floors at once"
-    return [("E|Θ − ξ|² for every ξ", text)]
-
-
-def _last_errors(run: Run) -> list[tuple[str, str]]:
-    """Return the errors at the last step, but not that from the last iterate, which is 0 by definition."""
-    steps = max(row["step"] for row in run.summary["errors"])
-    rows = (row for row in run.summary["errors"] if row["step"] == steps and row["xi"] != "last")
-    return [(f"E|Θ − {row['xi']}|² at step {steps}", interval(row)) for row in rows]
+def capitalised(text: str) -> str:
+    """Return a text with its first letter large."""
+    return text[:1].upper() + text[1:]
 
 
 # Charts
@@ -351,6 +335,6 @@ def facts(manifest: Mapping[str, Any], more: list[tuple[str, str]]) -> list[tupl
     return [(name, text) for name, text in found if text]
 
 
-def table_of_facts(title: str, header: list[str], rows: list[list[str]]) -> Table | None:
+def table_of_facts(title: str, header: list[str], rows: list[list[str]], words: tuple[int, ...] = (0,)) -> Table | None:
     """Return a table; None if it has no rows."""
-    return Table(title, header, rows, (0,)) if rows else None
+    return Table(title, header, rows, words) if rows else None

@@ -1,13 +1,12 @@
 """The charts of a sweep, described with Altair: a map of its cells, and the curves of all cells over one another."""
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import altair as alt
 import numpy as np
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.page.charts import GAPS, HEIGHT, SCALES, Spec, finished, scale_of, step_axis
+from nonconv.page.charts import GAPS, HEIGHT, SCALES, Spec, finished, on_both_axes, scale_of, step_axis
 from nonconv.page.palette import VERDICTS
 
 MAP_HEIGHT = 420
@@ -72,10 +71,10 @@ def _fences(above: Array) -> list[float]:
 
 def overview_chart(steps: Sequence[int], answers: Sequence[str], xi: str, iterate: str) -> dict[str, Spec]:
     """Describe the errors of all cells for one ξ, coloured by verdict; the chosen cell's stands out."""
-    return {f"{y} {x}": _overview(steps, answers, xi, iterate, y, x) for y, x in product(SCALES, SCALES)}
+    return on_both_axes(SCALES, steps[-1], lambda y: _overview(steps, answers, xi, iterate, y))
 
 
-def _overview(steps: Sequence[int], answers: Sequence[str], xi: str, iterate: str, y: str, x: str) -> Spec:
+def _overview(steps: Sequence[int], answers: Sequence[str], xi: str, iterate: str, y: str) -> Spec:
     """Describe one variant of `overview_chart`."""
     drawn = "datum.value > 0 ? datum.value : null" if y == "log" else "datum.value"
     rows = alt.Chart(alt.NamedData("points")).transform_filter("datum.what === xi && datum.iterate === iterate")
@@ -85,7 +84,7 @@ def _overview(steps: Sequence[int], answers: Sequence[str], xi: str, iterate: st
     strong = VERDICTS | {"converges": "#0072b2", "undecided": "#8a8a8a"}
     scale = alt.Scale(domain=[name.replace("_", " ") for name in named], range=[strong[name] for name in named])
     legend = alt.Legend(title=None, orient="bottom", labelLimit=140, symbolStrokeWidth=3, symbolOpacity=1)
-    across, value = step_axis(steps, x), alt.Y("y:Q", title="E |Θₙ − ξ|²", scale=scale_of(y))
+    across, value = step_axis(steps), alt.Y("y:Q", title="E |Θₙ − ξ|²", scale=scale_of(y))
     told = [alt.Tooltip("text:N", title="cell"), alt.Tooltip("verdict:N")]
     curves = rows.mark_line(strokeWidth=1, opacity=0.55, invalid=GAPS, clip=True)
     curves = curves.encode(x=across, y=value, detail="cell:N", color=alt.Color("verdict:N", scale=scale, legend=legend))

@@ -9,9 +9,10 @@ import numpy as np
 from nonconv.page import charts, sweep_charts, sweep_curves
 from nonconv.page.curves import Table
 from nonconv.page.figure import Choice, Figure, axis, packed
-from nonconv.page.run_page import CONFIG, ERROR, Verdict, facts, table_of_facts
+from nonconv.page.run_page import CONFIG, ERROR, Verdict, capitalised, facts, table_of_facts
 from nonconv.readback import content_of
 from nonconv.report.labels import symbol
+from nonconv.report.sweep_brief import sweep_brief
 from nonconv.report.sweep_result import Quantity, SweepResult, quantities
 from nonconv.report.sweep_summary import findings, setting
 from nonconv.report.sweep_table import change_rows, short_rows
@@ -21,6 +22,7 @@ from nonconv.system.words import count
 
 MOST_COLOURS = 24
 """Quantities that a map can show."""
+SEED = "seed"
 SIGNS = {"inf": "∞", "nan": "?"}
 """What a cell shows in place of a colour, where its number is infinite or not a number."""
 
@@ -36,6 +38,7 @@ def content(result: SweepResult, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "claim": result.about.get("claim", ""),
         "setting": setting(result),
         "verdicts": verdicts(result),
+        "facts": [(capitalised(label), text) for label, text in sweep_brief(result).facts if label != "swept"],
         "map": over,
         "figures": [over, *curve_figures(result, cells, table)],
         "keys": keys,
@@ -59,17 +62,8 @@ def content(result: SweepResult, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def verdicts(result: SweepResult) -> list[Verdict]:
     """Return how many cells have each verdict, and how many failed."""
-    found = [verdict or status for verdict, status in zip(result.columns["verdict"], result.columns["status"], strict=True)]
-    counts = {verdict: found.count(verdict) for verdict in (*ANSWERS, FAILED) if verdict in found}
-    return [
-        Verdict(verdict, f"{_answer(verdict)}", "", [("Cells", f"{number} of {result.cells}")])
-        for verdict, number in counts.items()
-    ]
-
-
-def _answer(verdict: str) -> str:
-    text = ANSWERS.get(verdict, verdict)
-    return text[:1].upper() + text[1:]
+    headings = sweep_brief(result).headings
+    return [Verdict(key, capitalised(ANSWERS.get(key, key)), "", [("Cells", about)]) for key, about in headings]
 
 
 def swept_keys(result: SweepResult) -> list[dict[str, Any]]:
@@ -91,10 +85,10 @@ def swept_keys(result: SweepResult) -> list[dict[str, Any]]:
 
 
 def default_axes(result: SweepResult, keys: list[dict[str, Any]]) -> dict[str, str]:
-    """Return the names of the keys along the axes at first: two numbers that vary independently, if there are such."""
-    numeric = [key for key in keys if key["key"] in result.numeric]
-    pairs = [(a, b) for a in numeric for b in numeric if a is not b and result.cross(a["key"], b["key"])]
-    x, y = pairs[0] if pairs else (keys[0], keys[1] if len(keys) > 1 else None)
+    """Return the names of the keys along the axes at first: two that vary independently, numbers before names and seeds."""
+    order = sorted(keys, key=lambda key: (key["key"] == SEED, key["key"] not in result.numeric))
+    pairs = ((a, b) for k, a in enumerate(order) for b in order[k + 1 :] if result.cross(a["key"], b["key"]))
+    x, y = next(pairs, (order[0], None))
     return {"x": x["name"], "y": y["name"] if y else ""}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from nonconv.report.best import best_markdown
 from nonconv.report.figures_text import images
 from nonconv.report.markup import markdown_text
 from nonconv.report.sweep_result import ENDS, SweepResult, read_sweep_result
@@ -32,6 +33,7 @@ def markdown(folder: Path, figures: Iterable[str]) -> str:
         f"**Measured.** {markdown_text(setting(result))}",
         "\n".join(f"- {markdown_text(sentence)}" for sentence in findings(result)),
         f"{title}:\n\n{markdown_lines(header, rows, ('changed',)).rstrip()}" if rows else "",
+        best_markdown(result),
         *images(folder, [name.removesuffix(".png") for name in figures if name.endswith(".png")]),
         "Files: `sweep.csv` (one row per cell), "
         + ("`cells.zip`" if (folder / CELLS_ARCHIVE).exists() else "`cells/`")

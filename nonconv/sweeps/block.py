@@ -7,6 +7,7 @@
       exclude: optimizer.beta1**2 >= optimizer.beta2
       curves: optimizer.beta1 = sqrt(optimizer.beta2)       # drawn over maps
       baseline: {optimizer.beta1: 0.9}                      # the cell that others are compared with
+      best_over: optimizer.beta1                            # its best value is chosen on one half of the paths
 
 `--grid KEY=VALUES` adds axes to the block before it is read.
 """
@@ -30,7 +31,7 @@ from nonconv.faults.problems import Place, Problem, kind_of, must_be, nearest
 from nonconv.sweeps.grid import Axis, Grid, Point, Setting
 from nonconv.sweeps.spacings import DIGITS, SPACINGS
 
-RESERVED = ("zip", "include", "exclude", "curves", "baseline")
+RESERVED = ("zip", "include", "exclude", "curves", "baseline", "best_over", "best_by")
 """Keys of the block that are not config keys."""
 NEVER_SWEPT = {
     "paths": "an experiment with more paths is the same one",
@@ -82,6 +83,15 @@ def with_grids(document: Document, grids: Iterable[str]) -> None:
         document.problems += [replace(one, key=f"sweep.{key}{one.key}" if one.key else "") for one in other.problems]
         if not other.problems:
             set_key(document, key, _unwrap(other.data), place)
+
+
+def with_best(document: Document, over: Sequence[str], by: str) -> None:
+    """Put the keys of `--best-over`, each one or several with commas, and `--best-by` into the document's sweep block."""
+    keys = [key.strip() for text in over for key in text.split(",")]
+    if keys:
+        set_key(document, "best_over", keys, Place(f"--best-over {','.join(keys)}", 0, 0, ""))
+    if by:
+        set_key(document, "best_by", by, Place(f"--best-by {by}", 0, 0, ""))
 
 
 def _unwrap(values: list[Any]) -> Any:
@@ -153,6 +163,8 @@ class _Reader:
             exclude=self._conditions("exclude", block, grid),
             curves=self._curves(block),
             baseline=self._baseline(block, grid),
+            best_over=self._best_over(block),
+            best_by=self._best_by(block),
             places=self.places,
         )
 
@@ -385,6 +397,24 @@ class _Reader:
                     (*path, key), f"{kind_of(value)} is not among its values", _list_some([_value_text(one) for one in values])
                 )
         return tuple(Setting(key, value, self.document.place((*path, key))) for key, value in given.items())
+
+    def _best_over(self, block: dict[str, Any]) -> tuple[str, ...]:
+        """Return the keys over which the best cell is chosen; complain about those that are not swept."""
+        found, keys = dict[str, None](), list(self.places)
+        for path, text in self._texts("best_over", block, "a swept key, or a list of these"):
+            if text not in keys:
+                self._complain(path, f"{text} is not swept", _list_some(keys), _nearest_key(text, keys))
+            found[text] = None
+        return tuple(found)
+
+    def _best_by(self, block: dict[str, Any]) -> str:
+        """Return what the best cell has least of, which is known once all cells are; an empty text for the first ξ."""
+        given = block.get("best_by", "")
+        if not isinstance(given, str | int | float) or isinstance(given, bool):
+            self._complain(("sweep", "best_by"), *must_be("a ξ, a floor or a quantity", kind_of(given)))
+        elif given != "" and not block.get("best_over"):
+            self._complain(("sweep", "best_by"), "without best_over, which says over which keys the best cell is chosen")
+        return str(given)
 
     def _complain(self, path: KeyPath, message: str, allowed: str = "", near: str = "", of_key: bool = False) -> None:
         """Add a problem with the place of a path's value, or of its key."""

@@ -35,7 +35,7 @@ class Grid:
     """The product of axes, less what conditions exclude.
 
     include, exclude: conditions. curves: equations to draw over maps. baseline: settings of the cell to compare with.
-    places: the place of each key.
+    best_over: keys over which the best cell is chosen, by the quantity best_by. places: the place of each key.
     """
 
     axes: tuple[Axis, ...]
@@ -43,6 +43,8 @@ class Grid:
     exclude: tuple[Expression, ...] = ()
     curves: tuple[str, ...] = ()
     baseline: Point = ()
+    best_over: tuple[str, ...] = ()
+    best_by: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
 
     @property

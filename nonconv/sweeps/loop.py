@@ -14,13 +14,14 @@ from nonconv.readback import is_readable
 from nonconv.report.figures.drawing_process import Draw, draw_here
 from nonconv.report.sweep_result import read_sweep_result
 from nonconv.report.sweep_summary import markdown
+from nonconv.results.best import BEST_TABLE, Candidate, best_table
 from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
-from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, replace_file_names
+from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, find_criterion, replace_file_names
 from nonconv.system.streams import visible
 from nonconv.system.words import count
 
@@ -167,12 +168,26 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
     if archive := flow.cells.pack(survey.ids):
         store.include(archive.name)
     store.write("sweep.csv", flow.table.csv(flow.failures))
+    _write_best(sweep, survey, store, flow)
     store.write("sweep.json", as_json(_describe(sweep, survey, len(flow.failures))))
     store.discard_folder("figures")  # left from another extent of the grid
     figures = draw(store.path)()
     for name, content in figures.items():
         store.write(f"figures/{name}", content)
     store.write("summary.md", visible(markdown(store.path, figures)).encode())
+
+
+def _write_best(sweep: Sweep, survey: Survey, store: Folder, flow: Flow) -> None:
+    """Write the best cell over some keys for each combination of the others, if the config asks for it."""
+    name = find_criterion(sweep, survey.xi, survey.floors, survey.means)
+    if not name:
+        store.discard(BEST_TABLE)
+        return
+    candidates = [
+        Candidate(cell, flow.table.key_texts(point), None if cell in flow.failures else flow.table.read(cell).ends)
+        for cell, point in zip(survey.ids, sweep.points(), strict=True)
+    ]
+    store.write(BEST_TABLE, best_table(candidates, sweep.grid.best_over, survey.keys, name))
 
 
 def _facts(sweep: Sweep, survey: Survey, flow: Flow) -> dict[str, Any]:
@@ -193,6 +208,7 @@ def _facts(sweep: Sweep, survey: Survey, flow: Flow) -> dict[str, Any]:
 
 def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
     """Return the content of sweep.json, from which figures and summaries are made."""
+    by = find_criterion(sweep, survey.xi, survey.floors, survey.means)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": sweep.name,
@@ -209,5 +225,6 @@ def _describe(sweep: Sweep, survey: Survey, failed: int) -> dict[str, Any]:
         "steps": survey.steps,
         **({"quantities": survey.quantities} if survey.quantities else {}),
         **({"iterates": list(survey.iterates)} if survey.iterates else {}),
+        **({"best": {"over": list(sweep.grid.best_over), "by": by}} if by else {}),
         **({"figures": sweep.figures} if sweep.figures else {}),
     }

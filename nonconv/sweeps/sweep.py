@@ -8,7 +8,7 @@ finds all errors, all ids, and what the table's columns are.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from nonconv.config.document import AS_NUMBER, Document
+from nonconv.components.quantity import LAST
+from nonconv.config.document import AS_NUMBER, Document, dotted
 from nonconv.config.files import read
 from nonconv.config.plugins import load_named
 from nonconv.experiment.binding import make_cell
@@ -25,10 +26,10 @@ from nonconv.experiment.cell import Cell
 from nonconv.experiment.identity import WORDS, decisive, name_of
 from nonconv.experiment.quantities import means, titles
 from nonconv.faults.errors import ConfigError
-from nonconv.faults.problems import Problem
+from nonconv.faults.problems import Problem, nearest
 from nonconv.results.iterates import all_end_names, of_iterate
 from nonconv.statistics.measured_block import MSE_PREFIX
-from nonconv.sweeps.block import read_grid, same, with_grids
+from nonconv.sweeps.block import read_grid, same, with_best, with_grids
 from nonconv.sweeps.grid import Grid, Point
 from nonconv.system.words import count
 from nonconv.theory.moments import infinite_errors
@@ -163,17 +164,21 @@ class Survey(NamedTuple):
     medians: bool
 
 
-def read_sweep(path: Path, settings: Sequence[str] = (), grids: Sequence[str] = ()) -> Sweep:
+def read_sweep(
+    path: Path, settings: Sequence[str] = (), grids: Sequence[str] = (), best: Sequence[str] = (), by: str = ""
+) -> Sweep:
     """Read the sweep of a config file with overrides.
 
-    settings: of --set. grids: of --grid. Raises ConfigError with every problem of its text and of its grid.
+    settings: of --set. grids: of --grid. best, by: of --best-over and --best-by. Raises ConfigError with every problem of
+    its text and of its grid.
     """
-    return as_sweep(read(path, settings), grids)
+    return as_sweep(read(path, settings), grids, best, by)
 
 
-def as_sweep(document: Document, grids: Sequence[str] = ()) -> Sweep:
+def as_sweep(document: Document, grids: Sequence[str] = (), best: Sequence[str] = (), by: str = "") -> Sweep:
     """Read the sweep of a config that has been read. Raises as `read_sweep` does."""
     with_grids(document, grids)
+    with_best(document, best, by)
     if document.problems:
         raise ConfigError([str(problem) for problem in document.problems])
     # The catalogue is shared by the documents of all cells. The grid needs it: lists in components unfold by parameter.
@@ -259,9 +264,20 @@ class _Surveyor:
         if not self.ids:
             raise _error(self.sweep, "", "`include` and `exclude` leave no cell")
         _refuse_duplicates(self.sweep, self.ids)
+        find_criterion(self.sweep, self._xi, self._floors, self.means)
         if not self.baseline:
             raise _error(self.sweep, "baseline", "no cell has these values, or `exclude` removes it")
         _refuse_namesakes(self.sweep, self.files)
+
+    @property
+    def _xi(self) -> tuple[str, ...]:
+        """The labels of all ξ."""
+        return tuple(name.removeprefix(MSE_PREFIX) for name in self.measured if name.startswith(MSE_PREFIX))
+
+    @property
+    def _floors(self) -> tuple[str, ...]:
+        """The names of the floors, and of what networks end with."""
+        return tuple(name for name in self.measured if not name.startswith(MSE_PREFIX))
 
     def survey(self) -> Survey:
         """Return the survey of the cells added."""
@@ -272,8 +288,8 @@ class _Surveyor:
             ids=tuple(self.ids),
             baseline=self.baseline,
             keys=self.keys,
-            xi=tuple(name.removeprefix(MSE_PREFIX) for name in self.measured if name.startswith(MSE_PREFIX)),
-            floors=tuple(name for name in self.measured if not name.startswith(MSE_PREFIX)),
+            xi=self._xi,
+            floors=self._floors,
             path_steps=self.path_steps,
             paths=paths,
             steps=steps,
@@ -332,6 +348,28 @@ def _error(sweep: Sweep, key: str, message: str) -> ConfigError:
     """Return the error about the `sweep` block as a whole, or about one of its keys."""
     path = ("sweep", key) if key else ("sweep",)
     return ConfigError([str(Problem(message, sweep.document.place(path), ".".join(path)))])
+
+
+def find_criterion(sweep: Sweep, xi: Sequence[str], floors: Sequence[str], means: Iterable[str]) -> str:
+    """Return what the best cell has least of, by its name among what paths end with; by default the error for the first ξ.
+
+    Empty if no best cell is asked for. Raises ConfigError for what is not measured.
+    """
+    if not sweep.grid.best_over:
+        return ""
+    asked = sweep.grid.best_by
+    own = [label for label in xi if label.split(" ")[0] != LAST]
+    if not asked and not own:
+        raise _error(sweep, "best_over", "every ξ is the last iterate, whose final error is 0; best_by says what must be least")
+    asked = asked or own[0]
+    known = [*own, *floors, *means]
+    if asked not in known:
+        path = ("sweep", "best_by")
+        near = nearest(asked, known)
+        raise ConfigError(
+            [str(Problem(f"nothing is called {asked}", sweep.document.place(path), dotted(path), ", ".join(known), near))]
+        )
+    return f"{MSE_PREFIX}{asked}" if asked in own else asked
 
 
 def _is_at(point: Point, wanted: Point) -> bool:

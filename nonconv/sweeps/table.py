@@ -42,16 +42,19 @@ class Table:
 
     def _line(self, name: str, point: Point, result: Result | str) -> bytes:
         """Return the line of a cell, with differences to the baseline except for the baseline itself."""
-        keys = {setting.key: name_value(replace_file_names(setting.value, self.survey.files)) for setting in point}
-        return line(self.header, name, keys, result, self.baseline if name != self.survey.baseline else None)
+        return line(self.header, name, self.key_texts(point), result, self.baseline if name != self.survey.baseline else None)
+
+    def key_texts(self, point: Point) -> dict[str, str]:
+        """Return the swept values of a cell as sweep.csv has them."""
+        return {setting.key: name_value(replace_file_names(setting.value, self.survey.files)) for setting in point}
 
     def csv(self, failed: Collection[str]) -> bytes:
         """Return the whole file, rows in the order of the grid. failed: the ids of failed cells."""
         if self.baseline is None and self.survey.baseline not in failed:
-            self.baseline = self._read(self.survey.baseline).ends
+            self.baseline = self.read(self.survey.baseline).ends
         return b"".join([as_lines([self.header]), *self._lines()])
 
-    def _read(self, name: str) -> Result:
+    def read(self, name: str) -> Result:
         """Read the result of a cell that was finished before. Raises UsageError if that is gone, or damaged."""
         stored, path = self.cells.find(name), self.cells.path(name)
         try:
@@ -66,4 +69,4 @@ class Table:
     def _lines(self) -> Iterator[bytes]:
         """Yield the lines in the order of the grid; read cells that were finished before from their folders."""
         for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            yield self.lines.get(name) or self._line(name, point, self._read(name))
+            yield self.lines.get(name) or self._line(name, point, self.read(name))

@@ -23,7 +23,8 @@
   const known = {};
   const read = (name) => (name ? (known[name] ??= rows(page.tables[name])) : []);
 
-  const short = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : value ?? "none");
+  const six = (value) => (value && Math.abs(value) < 1e-4 ? value.toExponential(5).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(6))));
+  const short = (value) => (typeof value === "number" ? six(value) : value ?? "none");
 
   // Charts
 
@@ -70,16 +71,18 @@
     const about = page.figures[figure.id], step = about.steps[slider.value], hidden = off(figure);
     const lists = all(figure, "select[data-parameter]").map((list) => [list.dataset.parameter, list.value]);
     const isShown = (row) => lists.every(([name, value]) => row[name] === value) && isOn(row, hidden);
-    const points = read(about.data.points).filter((row) => row.step === step);
+    // Curves of other runs may have other steps: each has its last one up to the chosen one.
+    const latest = new Map();
+    for (const row of read(about.data.points)) if (row.step <= step && isShown(row)) latest.set(`${row.iterate}\n${row.what}`, row);
     const segments = read(about.data.segments).filter((row) => row.first < step && step <= row.step);
-    const shown = [...points, ...segments].filter(isShown);
+    const shown = [...latest.values(), ...segments.filter(isShown)];
+    const name = (row) => (named ? `${row.iterate}: ` : "") + row.what + (row.first == null && row.step < step ? ` (step ${row.step})` : "");
     const named = new Set(shown.map((row) => row.iterate)).size > 1;
     figure.querySelector(".values tbody").replaceChildren(...shown.map((row) => {
       const value = row.value ?? (row.n == null ? "none" : `not finite (${row.n - row.finite} of ${row.n} paths)`);
       const interval = row.low == null || row.high == null ? "none" : `${short(row.low)} to ${short(row.high)}`;
       const cells = [short(value), interval, row.n == null ? "exact" : `${row.finite} of ${row.n}`];
-      const name = make("th", { scope: "row", textContent: named ? `${row.iterate}: ${row.what}` : row.what });
-      return make("tr", {}, name, ...cells.map((textContent) => make("td", { textContent })));
+      return make("tr", {}, make("th", { scope: "row", textContent: name(row) }), ...cells.map((textContent) => make("td", { textContent })));
     }));
     slider.setAttribute("aria-valuetext", `step ${step}`);
     figure.querySelector(".at output").textContent = step;
@@ -153,7 +156,7 @@
     for (const row of spec.datasets.points) Object.assign(row, { text: byId.get(row.cell).text, verdict: byId.get(row.cell).verdict });
   };
 
-  function choose(id) {
+  function choose(id, links = true) {
     chosen = id;
     const cell = byId.get(id);
     document.getElementById("chosen").className = `verdict ${cell.verdict.replaceAll(" ", "_")}`;
@@ -167,7 +170,7 @@
     const figure = document.getElementById("cell"), list = figure?.querySelector("select[data-parameter=cell]");
     if (list) list.value = id;
     for (const name of ["map", "cells", "cell"]) if (page.figures[name]) tell(document.getElementById(name));
-    history.replaceState(null, "", `#cell=${id}`);
+    if (links) history.replaceState(null, "", `#cell=${id}`);
   }
 
   function cellRow([texts, id]) {
@@ -179,10 +182,27 @@
     return row;
   }
 
+  // A folder of claims: rows of the matrix and the articles below it are hidden together.
+
+  function filterClaims(controls) {
+    const value = (name) => controls.querySelector(`[data-${name}]`)?.value ?? "";
+    const words = value("words").toLowerCase().split(/\s+/).filter(Boolean), topic = value("topic"), status = value("status");
+    let shown = 0;
+    for (const row of all(document, "tr[data-claim]")) {
+      const article = document.getElementById(`claim-${row.dataset.claim}`);
+      const text = `${row.textContent} ${article.textContent}`.toLowerCase();
+      const fits = words.every((word) => text.includes(word)) && (!topic || row.dataset.topic === topic) && (!status || row.dataset.status === status);
+      row.hidden = article.hidden = !fits;
+      shown += fits;
+    }
+    controls.querySelector("[role=status]").textContent = `${shown} of ${all(document, "tr[data-claim]").length}`;
+  }
+
   // Beginning
 
   document.addEventListener("input", (event) => {
-    const figure = event.target.closest("figure[id]"), { type, dataset } = event.target;
+    const figure = event.target.closest("figure[id]"), controls = event.target.closest("#claims-filter"), { type, dataset } = event.target;
+    if (controls) filterClaims(controls);
     if (!figure || !page.figures[figure.id]) return;
     if (dataset.parameter === "cell") choose(event.target.value);
     else if (type === "radio" || "variant" in dataset || "redraws" in dataset) draw(figure);
@@ -198,7 +218,7 @@
   const drawn = all(document, "figure[id]").filter((figure) => page.figures[figure.id]).map(draw);
   Promise.all(drawn).then(() => {
     const linked = new URLSearchParams(location.hash.slice(1)).get("cell");
-    if (byId.has(linked)) choose(linked);
+    if (sweep) choose(byId.has(linked) ? linked : cells[0].cell, false);
     document.documentElement.dataset.ready = "yes";
   });
 })();

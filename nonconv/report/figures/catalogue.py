@@ -20,12 +20,14 @@ from nonconv.report.sweep_result import (
     MOST_PANELS,
     Quantity,
     SweepResult,
+    file_names,
     is_sweep,
     key_parts,
     quantities,
     read_sweep_result,
     view,
 )
+from nonconv.statistics.measured_block import MSE_PREFIX
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 SAVED_FORMATS = ("png", "svg")
 """The formats of each figure in the folder of a run or a sweep."""
+MOST_CURVES = 3
+"""For so many ξ the errors of cells are drawn over the steps."""
 MOST_LINES = MOST_PANELS
 """A second numeric key with no more values than this has a line for each."""
 Maker = Callable[[], "Figure"]
@@ -142,9 +146,21 @@ def sweep_makers(result: SweepResult) -> dict[str, Maker]:
 def sweep_figures(result: SweepResult) -> list[SweepFigure]:
     """List the figures of a sweep: maps and lines over its numeric keys; dots where these would show single cells."""
     if result.base is not None:
-        return [*_dots(result), *_verdicts(result)]
+        return [*_dots(result), *_curves(result), *_verdicts(result)]
     maps = _maps(result)
-    return [*([*maps, *_lines(result)] or _dots(result)), *([] if maps else _verdicts(result))]
+    return [*([*maps, *_lines(result)] or _dots(result)), *_curves(result), *([] if maps else _verdicts(result))]
+
+
+def _curves(result: SweepResult) -> list[SweepFigure]:
+    """List the errors of the cells over the steps, for each ξ of the last iterate."""
+    own = [label for label in result.xi if not result.whose(label)[1]]
+    labels = [label for label in own if bool((result.known(f"mse_{label}") & result.done).any())]
+    parts = [f"_{part}" for part in file_names(labels)] if len(labels) > 1 else [""]
+    named = zip(labels[:MOST_CURVES], parts, strict=False)
+    found = [SweepFigure(f"curves{part}", "sweep_courses.curves_figure", (label,)) for label, part in named]
+    # Only errors of the last iterate are curves.
+    best = result.about.get("best", {}).get("by", "").removeprefix(MSE_PREFIX) in own
+    return [*found, *([SweepFigure("best_curves", "sweep_courses.best_figure", ())] if best else [])]
 
 
 def _maps(result: SweepResult) -> list[SweepFigure]:

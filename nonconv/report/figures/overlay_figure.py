@@ -1,6 +1,5 @@
 """The figure of several runs: their errors in one panel per ξ, a floor of each, and paired differences to the first."""
 
-import math
 import textwrap
 from typing import Any, NamedTuple
 
@@ -8,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from nonconv.numerics.arithmetic import Array
-from nonconv.report.figures.axes import LARGEST_SHOWN, log_axis, log_limits, log_scale, note_beyond, positive, power_of_ten
+from nonconv.report.figures.axes import LARGEST_SHOWN, log_scale, positive
+from nonconv.report.figures.curves import band, cut, mark_end, step_axis
 from nonconv.report.figures.figures import line_styles, shown_errors, xi_name
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.figures.sweep_axes import set_ticks
@@ -24,8 +23,6 @@ MOST_PANELS = 3
 FLOORS = {"window": "window floor", "twin": "twin floor", "cauchy": "Cauchy floor"}
 """The floor that is drawn is the first that all runs have."""
 FLOOR_LINE: dict[str, Any] = {"linestyle": (0, (1, 1)), "linewidth": 1.6}
-BEYOND = 100.0
-"""A curve that is not finite to its end is shown to this factor above the others, or to as many decades as they span."""
 WIDEST_LABEL = 70, 44
 """Characters of the label of an axis: of one panel, and of one of several."""
 ROW = 0.2
@@ -117,65 +114,19 @@ def _errors(axes: Any, overlay: Overlay, panel: Panel, styles: list[dict[str, An
         medians.append(xi in run.medians)
         even.append(run.config.get("record", {}).get("spacing") == "linear")
         band(axes, run.step, (errors.mse, errors.ci_low, errors.ci_high), style)
-        if _end_of_numbers(axes, run, errors.mse, style):
+        if mark_end(axes, run.step, errors.mse, style):
             marks["lost"] = Line2D([], [], color="0.2", linestyle="none", marker="x", label="not finite from this step on")
         if floor and _segment(axes, run, floor, style):
             marks["floor"] = Line2D([], [], color="0.2", label=f"{FLOORS[floor]}, for every ξ", **FLOOR_LINE)
-    _step_axis(axes, min(starts), max(ends), all(even))
+    step_axis(axes, min(starts), max(ends), all(even))
     log_scale(axes)
     few_decades(axes, *curves)
-    _cut(axes, curves)
+    cut(axes, curves)
     axes.set_xlabel("step n")
     axes.set_ylabel("(median of |Θₙ − ξ|)²" if all(medians) else "E |Θₙ − ξ|², or (median)²" if any(medians) else "E |Θₙ − ξ|²")
     whose = "" if panel.iterate == LAST else f"{panel.iterate}: "
     axes.set_title(f"{whose}ξ = {xi_name(panel.xi)}" if panel.xi else "ξ: the first of each run", loc="left")
     return marks
-
-
-def _cut(axes: Any, curves: list[Array]) -> None:
-    """End the axis above the curves that stay finite, so that one that does not leaves them room; say what is not shown."""
-    finite = [curve for curve in curves if np.isfinite(curve).all() and np.isfinite(positive(curve)).any()]
-    lost = [curve for curve in curves if not np.isfinite(curve).all()]
-    if not finite or not lost:
-        note_beyond(axes, *curves)
-        return
-    values = positive(np.concatenate(finite))
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    top = 10.0 ** math.ceil(math.log10(high * max(BEYOND, high / low)))
-    if axes.get_ylim()[1] > top:
-        every = positive(np.concatenate(curves))
-        axes.set_ylim(log_limits(float(np.nanmin(every)), top)[0], top)
-        few_decades(axes, every[every <= top])
-        text = f"not shown: values above {power_of_ten(top)}"
-        axes.text(0.98, 0.98, text, transform=axes.transAxes, ha="right", va="top", size=7)
-
-
-def _step_axis(axes: Any, first: float, last: float, even: bool) -> None:
-    """Put steps on an axis that holds all runs; linear where all of them record evenly."""
-    axes.set_xlim(0.0 if even else first / 1.5, last * (1.0 if even else 1.5))
-    if not even:
-        axes.set_xscale("log")
-        log_axis(axes.xaxis)
-
-
-def band(axes: Any, step: Any, curves: tuple[Array, Array, Array], style: dict[str, Any]) -> None:
-    """Draw a curve with its interval. curves: value, low and high."""
-    value, low, high = map(positive, curves)
-    # matplotlib cannot space markers on a curve of nothing; one point has no line.
-    style = style if np.isfinite(value).any() else style | {"markevery": None}
-    axes.plot(step, value, zorder=3, **(style if len(step) > 1 else style | {"marker": "o", "markevery": None}))
-    # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
-    low = np.where(np.isnan(low) & np.isfinite(high), positive(value / 10), low)
-    axes.fill_between(step, low, high, color=style["color"], alpha=0.18, linewidth=0, zorder=2)
-
-
-def _end_of_numbers(axes: Any, run: Run, mse: Array, style: dict[str, Any]) -> bool:
-    """Mark at the upper edge where a curve is not finite any more; return whether there is such a step."""
-    lost = np.flatnonzero(~np.isfinite(mse))
-    if len(lost):
-        place = axes.get_xaxis_transform()
-        axes.plot(run.step[lost[0]], 0.98, "x", color=style["color"], markersize=6, zorder=4, transform=place)
-    return bool(len(lost))
 
 
 def _floor_of(overlay: Overlay, panel: Panel) -> str:

@@ -1,0 +1,176 @@
+"""The best cell over some keys: chosen on one half of the paths, reported on the other, so that no luck is in the number."""
+
+import csv
+import json
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kit.experiments import SGD, written
+from nonconv.cli import app
+from nonconv.faults.errors import ConfigError
+from nonconv.report.figures import drawing_process
+from nonconv.results.best import Candidate, best_table, choose, halves
+from nonconv.results.sweep_files import Ends, read_ends
+from nonconv.sweeps import executors
+from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.sweep import read_sweep, survey
+
+NAME = "mse: minimizer"
+SMALL: dict[str, Any] = SGD | {
+    "paths": 40,
+    "steps": 1,
+    "start": 0.0,
+    "learning_rate": {"name": "constant", "value": 0.5},
+    "xi": ["minimizer", "last"],
+    "floors": {"twin": False, "window": False, "cauchy": False},
+}
+EQUAL = 30
+"""Cells that differ by their random numbers alone."""
+
+
+def ends(numbers: Any, withheld: dict[str, str] | None = None) -> Ends:
+    return Ends([NAME], np.array([numbers], dtype=float), withheld or {})
+
+
+def candidates(*numbers: Any) -> list[Candidate]:
+    return [Candidate(str(k), {"key": str(k)}, None if one is None else ends(one)) for k, one in enumerate(numbers)]
+
+
+def chosen(*numbers: Any) -> tuple[str, dict[str, Any]]:
+    found = choose(candidates(*numbers), NAME)
+    return found.candidate.cell if found.candidate else "", found.measured
+
+
+def test_chosen_on_the_first_half_and_reported_on_the_second() -> None:
+    cell, found = chosen([1, 1, 9, 9, 9], [3, 3, 0, 0, 0], [2, 2, 1, 2, 3])
+    assert cell == "0"
+    assert (found["first_half"], found["value"], found["paths"], found["all_paths"]) == (1.0, 9.0, 3, 29 / 5)
+    assert [list(half) for half in halves(np.arange(5.0))] == [[0, 1], [2, 3, 4]]
+
+
+def test_what_cannot_be_chosen() -> None:
+    assert chosen([1, 1, np.inf, 1], [0, np.nan, 0, 0], [2, 2, 2, 2], None)[0] == "0", "only the first half decides"
+    cell, found = chosen([np.inf] * 4, [1, np.nan, 1, 1], None, [5, 5, 5, 5])
+    assert (cell, found["cells"], found["unusable"]) == ("3", 4, 3)
+    assert chosen([np.inf] * 2, [np.nan] * 2)[1]["reason"] == "not finite in 2 cells"
+    assert chosen(None, None)[1]["reason"] == "every cell failed"
+    assert chosen([1.0], [2.0])[1]["reason"] == "one path has no halves"
+    assert choose([Candidate("a", {}, ends([1, 2]))], "window").measured["reason"] == "no cell measures it"
+
+
+def test_ties_and_single_cells() -> None:
+    assert chosen([1, 1, 5, 5], [1, 1, 4, 4], [2, 2, 0, 0])[1]["ties"] == 1
+    assert chosen([1, 1, 5, 5], [1, 1, 4, 4])[0] == "0", "of equal ones the first"
+    cell, found = chosen([3, 1, 2, 2])
+    assert (cell, found["ties"], found["value"], found["se"]) == ("0", 0, 2.0, 0.0)
+
+
+def test_a_mean_without_an_interval_keeps_none() -> None:
+    found = choose([Candidate("a", {}, ends([1, 2, 3, 4], {NAME: "few paths decide it"}))], NAME).measured
+    assert found["value"] == 3.5
+    assert np.isnan([found["se"], found["ci_low"], found["ci_high"]]).all()
+    infinite = choose([Candidate("a", {}, ends([1, 2, 3, 4], {NAME: "its mean is infinite"}))], NAME)
+    assert infinite.candidate is None or infinite.measured["value"] == 3.5
+
+
+def test_each_combination_of_other_keys_has_a_row() -> None:
+    cells = [Candidate(f"{a}{b}", {"a": a, "b": b}, ends([int(b)] * 4)) for a in "xy" for b in "312"]
+    rows = list(csv.DictReader(best_table(cells, ["b"], ["a", "b"], NAME).decode().splitlines()))
+    assert [(row["a"], row["b"], row["cell"], row["cells"]) for row in rows] == [("x", "1", "x1", "3"), ("y", "1", "y1", "3")]
+
+
+def swept(folder: Path, config: dict[str, Any], **options: Any) -> Path:
+    sweep = read_sweep(written(folder / "in", config), **options)
+    run_sweep(sweep, survey(sweep), folder / "out", partial(executors.open_threads, sweep, 1), draw=lambda folder: dict)
+    return folder / "out"
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "best.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_least_of_many_is_lucky_and_the_reported_number_is_not() -> None:
+    """Exponential numbers of mean 1: over 2000 draws of 20 equal cells the reported mean is 1 within 4.5 standard errors.
+
+    Chance alone exceeds that once in 100,000 times. The control, the least mean of all paths, is far too small.
+    """
+    rng = np.random.default_rng(5)
+    reported, naive = [], []
+    for _ in range(2000):
+        numbers = rng.exponential(size=(20, 16))
+        reported.append(chosen(*numbers)[1]["value"])
+        naive.append(numbers.mean(axis=1).min())
+    error = np.std(reported) / np.sqrt(len(reported))
+    assert abs(np.mean(reported) - 1.0) < 4.5 * error
+    assert np.mean(naive) < 0.7
+
+
+def test_equal_cells_of_a_sweep(tmp_path: Path, reference: None) -> None:
+    """After one step of SGD from the minimizer E|Θ − ξ|² = (2γ)² Var X in every cell; only seeds differ."""
+    exact = (2 * 0.5) ** 2 * 4 * 0.25 * 0.75
+    config = SMALL | {"start": -0.5, "paths": 100, "sweep": {"seed": list(range(EQUAL)), "best_over": "seed"}}
+    folder = swept(tmp_path, config)
+    (row,) = table(folder)
+    assert row["cells"] == str(EQUAL)
+    assert abs(float(row["value"]) - exact) < 4.5 * float(row["se"])
+    with (folder / "sweep.csv").open() as file:
+        least = min(csv.DictReader(file), key=lambda cell: float(cell["mse_minimizer"]))
+    assert float(least["mse_minimizer"]) < exact - 1.0 * float(least["mse_minimizer_se"]), "the control"
+    assert float(row["first_half"]) < exact, "what decided is lucky"
+    numbers = read_ends(folder / "cells" / row["cell"]).numbers[0]
+    assert float(row["value"]) == pytest.approx(numbers[50:].mean(), rel=1e-12)
+    assert float(row["first_half"]) == pytest.approx(numbers[:50].mean(), rel=1e-12)
+
+
+def test_cells_keep_their_bytes_and_nothing_is_computed(tmp_path: Path, reference: None) -> None:
+    grid = SMALL | {"sweep": {"optimizer": ["sgd", "adam"], "learning_rate.value": [0.1, 0.2, 0.4]}}
+    folder = swept(tmp_path, grid)
+    assert not (folder / "best.csv").exists()
+    before = {path: path.read_bytes() for path in folder.glob("cells/*/*")}
+    sweep = read_sweep(tmp_path / "in" / "experiment.yaml", best=["learning_rate.value"])
+    again = run_sweep(sweep, survey(sweep), folder, partial(executors.open_threads, sweep, 1))
+    assert (again.computed, again.folder) == (0, folder)
+    assert {path: path.read_bytes() for path in folder.glob("cells/*/*")} == before
+    assert [row["optimizer"] for row in table(folder)] == ["sgd", "adam"]
+    assert (folder / "figures" / "best_curves.png").exists()
+    assert "chosen" in (folder / "summary.md").read_text().lower()
+    assert "best.csv" in json.loads((folder / "manifest.json").read_text())["files"]
+    swept(tmp_path, grid)
+    assert not (folder / "best.csv").exists(), "what is not asked for any more is not left behind"
+
+
+def test_the_command_prints_and_refuses(tmp_path: Path, reference: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(lambda folder: dict))
+    config = written(tmp_path, SMALL | {"sweep": {"optimizer": ["sgd", "adam"], "learning_rate.value": [0.1, 0.2, 0.4]}})
+
+    def call(*options: str) -> Any:
+        asked = ["sweep", str(config), "-o", str(tmp_path / "out"), "--executor", "threads", *options]
+        return CliRunner().invoke(app, asked)
+
+    said = call("--best-over", "learning_rate.value").stdout
+    assert "Least E|Θ − minimizer|² at the end over learning_rate.value" in said
+    assert "Chosen on one half of the paths and measured on the other" in said
+    assert "The best learning_rate.value is the largest or smallest that was tried" in said
+    document = json.loads(call("--best-over", "learning_rate.value,optimizer", "--json").stdout)
+    assert document["best"]["over"] == ["learning_rate.value", "optimizer"]
+    assert document["best"]["by"] == NAME
+    assert [row["cells"] for row in document["best"]["rows"]] == [6]
+    wrong = call("--best-over", "learning_rate.vale")
+    assert (wrong.exit_code, "did you mean learning_rate.value?" in wrong.stderr) == (2, True)
+    wrong = call("--best-over", "optimizer", "--best-by", "minimiser")
+    assert (wrong.exit_code, "nothing is called minimiser" in wrong.stderr) == (2, True)
+    assert "did you mean minimizer?" in wrong.stderr
+    assert "without best_over" in call("--best-by", "minimizer").stderr
+
+
+def test_only_the_last_iterate_as_xi_has_nothing_that_could_be_least(tmp_path: Path) -> None:
+    config = SMALL | {"xi": "last", "sweep": {"seed": [1, 2], "best_over": "seed"}}
+    with pytest.raises(ConfigError, match="every ξ is the last iterate"):
+        survey(read_sweep(written(tmp_path, config)))
