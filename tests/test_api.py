@@ -326,3 +326,49 @@ def test_a_notebook_shows_results_that_need_nothing_else(monkeypatch: pytest.Mon
     assert claim in swept.text
     assert "2 cells" in swept.text
     assert Page(result.error._repr_html_()).text.startswith("step")
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.filterwarnings("default")
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    """docs/notebook.ipynb is committed without outputs; run, it shows what its words say."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    page = Path(nonconv.__file__).parents[1] / "docs" / "notebook.ipynb"
+    notebook = nbformat.read(page, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", variables()["PYTHONPATH"])
+        patched.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))
+        nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [[output for output in cell.outputs if output.output_type != "stream" or output.name != "stderr"] for cell in code]
+    first, tail, verdicts, compared, *_, own = (outputs for outputs in shown if outputs)
+    assert "does_not_converge" in first[0]["data"]["text/plain"]
+    assert "lecture: does not converge" in Page(first[0]["data"]["text/html"]).text
+    assert "minimizer" in tail[0]["data"]["text/plain"]
+    assert verdicts[0]["text"] == "does_not_converge | converges\n"
+    assert compared
+    assert "does_not_converge" in own[0]["data"]["text/plain"]
+    assert not [output for outputs in shown for output in outputs if output.output_type == "error"]
+
+
+SCRIPT = """
+import nonconv
+
+swept = nonconv.sweep({config}, {{"seed": [1, 2, 3]}}, workers=2)
+print(swept.frame()["verdict"].tolist(), nonconv.run({config}).verdict)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+@pytest.mark.processes
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    """Forks and the figure process do not import the script again."""
+    (tmp_path / "script.py").write_text(SCRIPT.format(config=SMALL))
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables(), timeout=300
+    )
+    assert (done.stdout, done.stderr) == ("['undecided', 'undecided', 'undecided'] undecided\n", "")

@@ -1,6 +1,6 @@
 """Writes configs/data/adam_torch.npz: PyTorch's Adam on the process of configs/adam_const.yaml, logged every 100 steps.
 
-`pip install torch`, then `python tests/oracles/make_log.py`; it takes about a minute. The loop is that of docs/judge.md, which
+`pip install torch`, then `python tests/oracles/make_log.py`; it takes some minutes. The loop is that of docs/judge.md, which
 tests/test_judge.py holds to this file. tests/test_judge.py also compares what nonconv makes of the file with its own run.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-SEEDS, STEPS, EVERY = 64, 10_000, 100
+SEEDS, STEPS, EVERY = 256, 10_000, 100
 
 
 def train(seed: int) -> list[float]:
@@ -35,4 +35,4 @@ if __name__ == "__main__":
     theta = np.array([train(seed) for seed in range(SEEDS)])
     step = np.arange(EVERY, STEPS + 1, EVERY)
     target = Path(__file__).parents[2] / "configs" / "data" / "adam_torch.npz"
-    np.savez_compressed(target, theta=theta, step=step)
+    np.savez_compressed(target, theta=theta.astype(np.float32), step=step)
