@@ -20,7 +20,7 @@ from kit.command import bad, call
 from kit.expectations import PREDICTIONS, VERDICT, result
 from kit.experiments import SGD, written
 from kit.runs import drawn
-from kit.texts import GOOD, RICH, SCHEMA, accepts, data_of
+from kit.texts import GOOD, RICH, accepts, data_of
 from kit.texts import read as read_good
 from nonconv.checks import expectations
 from nonconv.checks.claims_markdown import markdown
@@ -368,9 +368,9 @@ def test_every_recorded_step_may_be_expected(tmp_path: Path) -> None:
 
 
 def test_schema_knows_what_may_be_expected() -> None:
-    assert accepts(SCHEMA, data_of(GOOD | {"expect": EXPECT}))
+    assert accepts(data_of(GOOD | {"expect": EXPECT}))
     for wrong in ("3", "{verdict: maybe}", "{floor: {twn: {above: 1}}}", "{mse: []}", "{outcomes: {undefined: some}}"):
-        assert not accepts(SCHEMA, data_of(GOOD | {"expect": wrong})), wrong
+        assert not accepts(data_of(GOOD | {"expect": wrong})), wrong
 
 
 # The command

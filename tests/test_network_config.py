@@ -18,7 +18,7 @@ import yaml
 
 from nonconv.checks.verification import verify_folder
 from nonconv.components.definitions import Group
-from nonconv.config.spec import json_schema
+from nonconv.config.schema import json_schema
 from nonconv.engine.moving import start_points
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell

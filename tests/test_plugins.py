@@ -32,7 +32,8 @@ from nonconv.components.reads import write as write_down
 from nonconv.components.registry import NameTaken, Registry, collecting
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.config.plugins import load_files
-from nonconv.config.spec import experiment_model, json_schema
+from nonconv.config.schema import json_schema
+from nonconv.config.spec import experiment_model
 from nonconv.contract import programs
 from nonconv.contract.findings import CHECKS, OF_CLASS, Finding, contract_of, findings
 from nonconv.engine import kernel_files

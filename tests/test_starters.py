@@ -26,7 +26,8 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_list_has_every_starter_in_80_columns() -> None:
     shown = call("new", "--list")
     assert [line.split()[0] for line in shown.stdout.splitlines() if line.strip()][3:] == list(NAMES)
-    assert max(map(len, shown.stdout.splitlines())) <= 81
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert max(len(starter.title) for starter in STARTERS.values()) <= 60
     assert {path.stem for path in FOLDER.iterdir()} == set(NAMES)
     listed = documented("new", "--list", "--json")["starters"]
     assert listed == [{"name": name, "title": starter.title} for name, starter in STARTERS.items()]

@@ -230,7 +230,7 @@ def _told(key: "Parameter") -> tuple[str, str, str]:
 @reported
 def schema(plugins: Plugins = [], verbose: Verbose = False) -> None:
     """Print the JSON Schema of a config, for editors."""
-    from nonconv.config.spec import json_schema
+    from nonconv.config.schema import json_schema
 
     write_stdout((json.dumps(json_schema(_catalogue(plugins)), indent=2) + "\n").encode())
 

@@ -1,8 +1,8 @@
 """The config as typed models, made from the components' own parameters.
 
 A component says type, range and meaning of each parameter once, in its annotations. From these come the pydantic model
-that validates a config (`experiment_model`), the JSON Schema for editors, and what errors call `allowed`. Models are made
-at run time since a plug-in adds components.
+that validates a config (`experiment_model`), the JSON Schema for editors (`schema`), and what errors call `allowed`.
+Models are made at run time since a plug-in adds components.
 
 `Experiment` below is the top level of a config; `Record`, `Floors` and `Enough` are mappings within it.
 """
@@ -534,21 +534,13 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     fields["plugins"] = (Annotated[tuple[plugin, ...], files], _field(by_name["plugins"]))  # type: ignore[valid-type]
     fields["start"] = (start_union(catalogue), _field(by_name["start"]))
     fields["iterates"] = (_iterates(catalogue) | None, _field(by_name["iterates"]))
-    several = tuple[component_union(catalogue, "quantity"), ...]  # type: ignore[misc, valid-type]  # made at run time
-    as_list = BeforeValidator(_list_one, json_schema_input_type=several)
-    listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]  # type: ignore[valid-type]
+    one = component_union(catalogue, "quantity")
+    several = tuple[one, ...]  # type: ignore[valid-type]  # made at run time
+    as_list = BeforeValidator(_list_one, json_schema_input_type=Union[one, several])  # noqa: UP007
+    listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]
     fields["quantities"] = (listed, _field(by_name["quantities"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))
     fields["record"] = (record, _field(replace(by_name["record"], default=record())))
     fields["expect"] = (expect | None, _field(by_name["expect"]))
     fields["figures"] = (_figures() | None, _field(by_name["figures"]))
     return create_model("experiment", __config__=SETTINGS, __doc__=Experiment.__doc__, **fields)
-
-
-def json_schema(catalogue: Catalogue = BUILT_IN) -> dict[str, Any]:
-    """Make the JSON Schema of a config that can name these components."""
-    schema = experiment_model(catalogue).model_json_schema()
-    base = next(p for p in parameters_of(Experiment) if p.name == "base")
-    schema["properties"] = {"base": {"type": "string", "description": base.meaning}} | schema["properties"]
-    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["base"]}]  # a base may have what is required
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "nonconv config"}

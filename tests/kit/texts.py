@@ -1,11 +1,12 @@
-"""Good configs as text, and a reader of the JSON Schema."""
+"""Good configs as text, and what the JSON Schema says of one."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from nonconv.config.document import parse
-from nonconv.config.spec import json_schema
+from nonconv.config.schema import json_schema
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 
@@ -45,45 +46,12 @@ def read(folder: Path, config: dict[str, str], *overrides: str) -> Cell:
 
 
 SCHEMA = json_schema()
-COMMENTS = {"$defs", "$schema", "default", "description", "title", "x-allowed", "x-kind"}
-TYPES: dict[str, Callable[[Any], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "integer": lambda value: TYPES["number"](value) and value == int(value),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-    "null": lambda value: value is None,
-}
-RULES: dict[str, Callable[[Any, Any], bool]] = {
-    "$ref": lambda rule, value: accepts(SCHEMA["$defs"][rule.removeprefix("#/$defs/")], value),
-    "anyOf": lambda rule, value: any(accepts(option, value) for option in rule),
-    "oneOf": lambda rule, value: sum(accepts(option, value) for option in rule) == 1,
-    "type": lambda rule, value: TYPES[rule](value),
-    "const": lambda rule, value: bool(value == rule),
-    "enum": lambda rule, value: value in rule,
-    "minimum": lambda rule, value: not TYPES["number"](value) or value >= rule,
-    "maximum": lambda rule, value: not TYPES["number"](value) or value <= rule,
-    "exclusiveMinimum": lambda rule, value: not TYPES["number"](value) or value > rule,
-    "exclusiveMaximum": lambda rule, value: not TYPES["number"](value) or value < rule,
-    "minLength": lambda rule, value: not isinstance(value, str) or len(value) >= rule,
-    "minItems": lambda rule, value: not isinstance(value, list) or len(value) >= rule,
-    "maxItems": lambda rule, value: not isinstance(value, list) or len(value) <= rule,
-    "minProperties": lambda rule, value: not isinstance(value, dict) or len(value) >= rule,
-    "items": lambda rule, value: not isinstance(value, list) or all(accepts(rule, item) for item in value),
-    "required": lambda rule, value: not isinstance(value, dict) or set(rule) <= set(value),
-}
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 
-def accepts(schema: dict[str, Any], value: Any) -> bool:
-    rules = {key: rule for key, rule in schema.items() if key not in COMMENTS}
-    known, closed = rules.pop("properties", {}), rules.pop("additionalProperties", True) is False
-    if isinstance(value, dict) and known:
-        if closed and not set(value) <= set(known):
-            return False
-        if not all(accepts(known[key], value[key]) for key in value if key in known):
-            return False
-    return all(RULES[key](rule, value) for key, rule in rules.items())
+def accepts(value: Any) -> bool:
+    """Whether the JSON Schema of configs accepts a value."""
+    return bool(VALIDATOR.is_valid(value))
 
 
 def data_of(config: dict[str, str]) -> Any:
