@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from nonconv.api.checking import validate
+    from nonconv.api.comparing import compare
+    from nonconv.api.judging import judge
     from nonconv.api.listing import batch_sizes, iterates, learning_rates
     from nonconv.api.results import Result
     from nonconv.api.running import run
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
+    "nonconv.api.checking": ("validate",),
+    "nonconv.api.comparing": ("compare",),
+    "nonconv.api.judging": ("judge",),
     "nonconv.api.listing": ("batch_sizes", "iterates", "learning_rates"),
     "nonconv.api.results": ("Result",),
     "nonconv.api.running": ("run",),
@@ -57,9 +63,11 @@ __all__ = [
     "SweepResult",
     "UsageError",
     "batch_sizes",
+    "compare",
     "data",
     "datasets",
     "iterates",
+    "judge",
     "learning_rates",
     "load",
     "objectives",
@@ -67,6 +75,7 @@ __all__ = [
     "quantities",
     "run",
     "sweep",
+    "validate",
 ]
 
 

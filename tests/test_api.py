@@ -100,7 +100,7 @@ def test_a_run_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> None
     result = run(config, seed=2, **{"objective.data.p_high": 0.5})
     assert capfd.readouterr() == ("", "")
     assert result.folder == Path("outputs") / result.folder.name
-    assert good("run", config, "--set", "seed=2", "--set", "objective.data.p_high=0.5").startswith("40 paths of 60 steps")
+    assert good("run", config, "--set", "seed=2", "--set", "objective.data.p_high=0.5").startswith("UNDECIDED")
     assert result.verdict == "undecided"
     assert result.config["objective"]["data"]["p_high"] == 0.5
     table = (result.folder / "error.csv").read_text().splitlines()
@@ -257,6 +257,26 @@ def test_a_sweep_is_a_table_and_its_cells(capfd: pytest.CaptureFixture[str]) -> 
     assert again.folder == swept.folder
 
 
+def test_runs_are_compared_path_by_path() -> None:
+    first, second = nonconv.run(SMALL), nonconv.run(SMALL, optimizer="momentum")
+    found = nonconv.compare(sgd=first, momentum=second.folder)
+    assert set(found["run"].tolist()) == {"sgd", "momentum"}
+    at = (found["run"] == "momentum") & (found["quantity"] == "mse: minimizer")
+    ends = (result.error.where(xi="minimizer", step=60)["mse"][0] for result in (second, first))
+    assert abs(found["difference"][at][0] - (next(ends) - next(ends))) < 1e-12
+    with pytest.raises(nonconv.UsageError, match="two or more"):
+        nonconv.compare(first)
+
+
+def test_validate_returns_the_resolved_config_and_runs_nothing() -> None:
+    assert nonconv.validate(SMALL)["optimizer"]["name"] == "sgd"
+    assert not Path("outputs").exists()
+    grid = SMALL | {"sweep": {"learning_rate.value": [0.1, -1.0]}}
+    (problem,) = problems(lambda: nonconv.validate(grid))
+    assert problem.startswith("config: learning_rate.value: must be")
+    assert problem.endswith("in the cell learning_rate.value=-1.0")
+
+
 def test_cells_that_fail_cost_no_others() -> None:
     toint = SMALL | {"objective": {"name": "toint", "knots": "uniform"}, "optimizer": "adam", "xi": ["start", "last"]}
     swept = nonconv.sweep(toint, {"objective.spacing": [1e-9, 0.01]}, workers=1)
@@ -306,3 +326,49 @@ def test_a_notebook_shows_results_that_need_nothing_else(monkeypatch: pytest.Mon
     assert claim in swept.text
     assert "2 cells" in swept.text
     assert Page(result.error._repr_html_()).text.startswith("step")
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+@pytest.mark.processes
+@pytest.mark.filterwarnings("default")
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    """docs/notebook.ipynb is committed without outputs; run, it shows what its words say."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    page = Path(nonconv.__file__).parents[1] / "docs" / "notebook.ipynb"
+    notebook = nbformat.read(page, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", variables()["PYTHONPATH"])
+        patched.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))
+        nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [[output for output in cell.outputs if output.output_type != "stream" or output.name != "stderr"] for cell in code]
+    first, tail, verdicts, compared, *_, own = (outputs for outputs in shown if outputs)
+    assert "does_not_converge" in first[0]["data"]["text/plain"]
+    assert "lecture: does not converge" in Page(first[0]["data"]["text/html"]).text
+    assert "minimizer" in tail[0]["data"]["text/plain"]
+    assert verdicts[0]["text"] == "does_not_converge | converges\n"
+    assert compared
+    assert "does_not_converge" in own[0]["data"]["text/plain"]
+    assert not [output for outputs in shown for output in outputs if output.output_type == "error"]
+
+
+SCRIPT = """
+import nonconv
+
+swept = nonconv.sweep({config}, {{"seed": [1, 2, 3]}}, workers=2)
+print(swept.frame()["verdict"].tolist(), nonconv.run({config}).verdict)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.compiles
+@pytest.mark.processes
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    """Forks and the figure process do not import the script again."""
+    (tmp_path / "script.py").write_text(SCRIPT.format(config=SMALL))
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables(), timeout=300
+    )
+    assert (done.stdout, done.stderr) == ("['undecided', 'undecided', 'undecided'] undecided\n", "")

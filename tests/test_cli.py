@@ -44,7 +44,7 @@ CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}
 COMMANDS = (
     "new", "run", "sweep", "check", "show", "validate", "list", "explain", "table", "plot", "verify", "compare", "report",
-    "schema",
+    "judge", "schema",
 )  # fmt: skip
 NEVER = {"numpy", "scipy", "numba", "llvmlite", "matplotlib", "pydantic", "sympy", "altair", "jinja2", "vl_convert"}
 """What `nonconv --help` has no time for."""

@@ -55,9 +55,11 @@ def run(
 
 def read_experiment(document: "Document", out: Place | None, name: str = "") -> "tuple[Cell, Path]":
     """Return the experiment of a config, and its output folder. name: instead of that of the config. Raises ConfigError."""
+    from nonconv.api.looks import refuse_unknown_look
     from nonconv.experiment.binding import make_cell
 
     cell = make_cell(document)
+    refuse_unknown_look(cell.resolved.get("figures", {}))
     if name:
         cell = replace(cell, name=checked_name(name))
     return cell, Path(out) if out is not None else OUTPUTS / cell.folder_name

@@ -58,6 +58,7 @@ def sweep(
     once finished cells are saved; the same call then continues. Raises ConfigError with the problems of all cells.
     """
     from nonconv.api.configs import as_document, with_grid
+    from nonconv.api.looks import refuse_unknown_look
     from nonconv.api.sweep_results import read_sweep
     from nonconv.report.figures.drawing_process import figure_process
     from nonconv.sweeps.sweep import as_sweep
@@ -69,6 +70,7 @@ def sweep(
     swept = as_sweep(document)
     if name:
         swept = replace(swept, name=checked_name(name))
+    refuse_unknown_look(swept.figures)
     chosen = Path(out) if out is not None else None
     if not force and (finished := find_finished(swept, chosen)):
         return read_sweep(reuse(*finished).folder)

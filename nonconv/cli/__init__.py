@@ -17,6 +17,7 @@ from nonconv.cli import (
     compare_runs,
     components,
     folders,
+    judge_log,
     new,
     report_page,
     run_config,
@@ -53,6 +54,7 @@ for command in (
     folders.plot,
     folders.verify,
     compare_runs.compare,
+    judge_log.judge,
     report_page.report,
     components.schema,
 ):

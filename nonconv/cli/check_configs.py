@@ -1,10 +1,10 @@
 """nonconv show, nonconv validate: read a config and report its errors, without running it."""
 
+from functools import partial
 from pathlib import Path
 
 from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
-from nonconv.cli.figure_options import refuse_unknown_look
-from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.faults.errors import ConfigError
 from nonconv.system.words import count
 
 
@@ -54,18 +54,8 @@ def validate(
 
 def _check(config: Path, settings: list[str], quiet: bool) -> None:
     """Read a config, and every cell of the grid if it has one. Raises ConfigError."""
+    from nonconv.api.checking import checked
     from nonconv.cli.progress import tell_cells_read
     from nonconv.config.files import read
-    from nonconv.experiment.binding import make_cell
-    from nonconv.sweeps.sweep import as_sweep, survey
 
-    document = read(config, settings)  # once: it may come from a pipe
-    # A config with a grid must also be valid as a single run: `nonconv run` ignores the `sweep` block.
-    cell = make_cell(document)
-    try:
-        refuse_unknown_look(cell.resolved.get("figures", {}))
-    except UsageError as error:
-        raise ConfigError([f"{config}: {error}"]) from None
-    if "sweep" in document.data:
-        sweep = as_sweep(document)
-        survey(sweep, tell_cells_read(sweep.grid, quiet))
+    checked(read(config, settings), partial(tell_cells_read, quiet=quiet))  # read once: it may come from a pipe

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nonconv.report.figures.options import FigureOptions
     from nonconv.report.overlay import Overlay
 
+ANIMATIONS = ("gif", "html")
+"""The formats of an animation."""
 LEGIBLE = 10
 """More curves than this are hard to tell apart."""
 
@@ -39,6 +41,30 @@ def draw_and_write(runs: list[str], kind: str, out: Path, options: "FigureOption
         _say_unused(options, look, lambda: catalogue.makers(folder))
     # Named after the run, since many runs may be plotted into one folder.
     yield from _written({fitting_name(name, f"-{figure}"): content for figure, content in figures.items()}, kind, out)
+
+
+def animate_and_write(runs: list[str], kind: str, out: Path, options: "FigureOptions") -> Iterator[Path]:
+    """Animate a run, and write the files; yield the path of each. Raises UsageError."""
+    from nonconv.report.figures.options import read_options
+    from nonconv.report.figures.own_settings import without_user_settings
+    from nonconv.report.overlay import split_label
+    from nonconv.report.run import read_run
+    from nonconv.report.sweep_result import is_sweep
+    from nonconv.store.folder import undamaged
+    from nonconv.store.pack import opened_run
+
+    if len(runs) > 1:
+        raise UsageError("--animate takes one run")
+    with opened_run(Path(split_label(runs[0])[1])) as folder:
+        name = undamaged(folder).get("name") or folder.absolute().name
+        if is_sweep(folder):
+            raise UsageError(f"--animate: {folder} is a sweep; {folder}#CELL is a cell, by the column `cell` of its sweep.csv")
+        with without_user_settings():
+            from nonconv.report.figures.animation import animated  # loads matplotlib
+        look = options.over(read_options(folder))
+        _check(look)
+        files = animated(read_run(folder), kind, look)
+    yield from _written({fitting_name(name, f"-{film}"): content for film, content in files.items()}, kind, out)
 
 
 def write_overlay(

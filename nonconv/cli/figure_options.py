@@ -1,6 +1,5 @@
 """Options of commands that draw: `--title`, `--label`, `--labels`, `--size`, `--style`, `--font`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -71,24 +70,6 @@ def _from_file(option: str, named: str, parsed: Any, from_file: Any) -> dict[str
 
 def _refuse(what: str, allowed: str) -> NoReturn:
     raise UsageError(f"{what}\n  allowed: {allowed}")
-
-
-def refuse_unknown_look(block: Mapping[str, Any]) -> None:
-    """Raise UsageError if the `figures` of a config names a style or a font that there is not.
-
-    Asked of matplotlib before anything is computed, and only where there is one.
-    """
-    if block.get("style") is None and block.get("font") is None:
-        return
-    from nonconv.report.figures.options import options_from
-    from nonconv.report.figures.own_settings import without_user_settings
-
-    with without_user_settings():
-        from nonconv.report.figures.restyle import check  # loads matplotlib
-    try:
-        check(options_from(block))
-    except UsageError as error:
-        raise UsageError(f"figures.{error}") from None
 
 
 def say_unused(asked: "FigureOptions", used: set[str], texts: list[str]) -> None:

@@ -94,11 +94,15 @@ def _render(folder: Path, kind: str, of: str, iterate: str) -> bytes:
 def plot(
     runs: RunFolders,
     kind: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="png, svg or pdf.", autocompletion=completion.choices("png", "svg", "pdf")
+            "--format",
+            metavar="FORMAT",
+            help="png, svg or pdf; with --animate gif or html. [default: png, gif]",
+            autocompletion=completion.choices("png", "svg", "pdf", "gif", "html"),
         ),
-    ] = "png",
+    ] = None,
+    animate: Annotated[bool, typer.Option("--animate", help="Animate the paths of a run instead.")] = False,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")] = Path(),
     title: Title = None,
     label: Label = [],
@@ -115,15 +119,16 @@ def plot(
 
     They are written to the working directory, or to DIR. LABEL=RUN names one of several runs.
     """
-    from nonconv.cli.drawn import draw_and_write, print_texts
+    from nonconv.cli.drawn import ANIMATIONS, animate_and_write, draw_and_write, print_texts
     from nonconv.report.figures.catalogue import FORMATS
 
-    _check_format(kind, FORMATS)
+    kind = kind or ("gif" if animate else "png")
+    _check_format(kind, ANIMATIONS if animate else FORMATS)
     options = read_options(title, label, labels, size, style, font)
     if list_labels:
         print_texts(runs)
         return
-    for path in draw_and_write(runs, kind, out, options):
+    for path in (animate_and_write if animate else draw_and_write)(runs, kind, out, options):
         print(path)
 
 

@@ -24,7 +24,6 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted
 from nonconv.system.processors import default_workers
@@ -72,9 +71,7 @@ def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, P
     from nonconv.api.running import read_experiment
     from nonconv.config.files import read
 
-    cell, folder = read_experiment(read(config, settings), out)
-    refuse_unknown_look(cell.resolved.get("figures", {}))
-    return cell, folder
+    return read_experiment(read(config, settings), out)
 
 
 def _print_plan(cell: "Cell", folder: Path, as_json: bool) -> None:
@@ -98,19 +95,13 @@ def _run(
     """Run the cell unless it is finished, and print its result."""
 
     from nonconv.api.running import is_current
-    from nonconv.report.run import read_run
 
     if cell.claim and not (as_json or quiet):
         say(f"Claim: {cell.claim}")
     done = None
     if force or not is_current(cell, folder):  # asked here, so that a reused result shows no progress
         done = simulate(cell, folder, workers, force, quiet, _load_tables_meanwhile(draw))
-    result = read_run(folder)
-    if as_json:
-        # summary.json and verdict.json together: what they share is the same in both.
-        write_stdout(_document(result.summary | result.verdict | {"predictions": result.predictions}, folder))
-    else:
-        _print_result(result, verbose)
+    print_run(folder, as_json, verbose)
     if cell.swept and not (as_json or quiet):
         say("The `sweep` block was ignored; `nonconv sweep` runs the grid.")
     if done is None or done.reused:
@@ -122,6 +113,18 @@ def _run(
         say(
             f"Simulated in {done.seconds:.2f} s with {count(workers, 'worker')}: {rate:.3g} path-steps/s, compilation included."
         )
+
+
+def print_run(folder: Path, as_json: bool, verbose: bool) -> None:
+    """Print the finished run in a folder, or its JSON document."""
+    from nonconv.report.run import read_run
+
+    result = read_run(folder)
+    if as_json:
+        # summary.json and verdict.json together: what they share is the same in both.
+        write_stdout(_document(result.summary | result.verdict | {"predictions": result.predictions}, folder))
+    else:
+        _print_result(result, verbose)
 
 
 def _load_tables_meanwhile(draw: "Draw") -> "Draw":

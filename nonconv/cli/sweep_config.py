@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from nonconv.api.looks import refuse_unknown_look
 from nonconv.api.sweeping import (
     EXECUTORS,
     Plan,
@@ -38,7 +39,6 @@ from nonconv.cli.common import (
     say,
     write_stdout,
 )
-from nonconv.cli.figure_options import refuse_unknown_look
 from nonconv.cli.tables import line_width, print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.processors import default_workers

@@ -82,7 +82,7 @@ def _lines(curves: Curves, y_title: str, last: int, height: int, y: str, cell: s
         .encode(
             **{name: encode[name] for name in ("x", "y", "color", "detail")},
             opacity=alt.condition(hover, alt.value(1.0), alt.value(rest)),
-            tooltip=_tooltips(),
+            tooltip=_nearest_tooltip(_tooltips()),
         )
         .add_params(hover)
     )
@@ -179,6 +179,22 @@ def _tooltips() -> list[alt.Tooltip]:
     return [_name(), alt.Tooltip("step:Q", title="step", format="d"), *_numbers()]
 
 
+def _nearest_tooltip(tooltips: Sequence[alt.Tooltip]) -> Any:
+    """Return the tooltip of the point that is nearest to the pointer.
+
+    Vega-Lite reads texts off the cell around the point, which has none (numbers it reads off the point itself).
+    """
+    told: list[Any] = [one.to_dict() for one in tooltips]
+    texts = (f"'{one['title']}': {_formatted(one['field'], one.get('format'))}" for one in told)
+    return alt.value(alt.ExprRef(expr=f"{{{', '.join(texts)}}}"))
+
+
+def _formatted(field: str, form: str | None) -> str:
+    """Write the expression of a field of a row, whether that is at hand or in the point within a cell."""
+    value = f"(datum.datum || datum)['{field}']"
+    return f"format({value}, '{form}')" if form else value
+
+
 def finished(chart: Any, height: int, **values: Any) -> Spec:
     """Return a chart as a page holds it. values: its parameters, which the page's script sets."""
     sized = chart.properties(width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
@@ -232,7 +248,7 @@ def _paths(steps: Sequence[int], coordinate: str, iterate: str, starts: float, y
         x=across,
         y=value,
         opacity=alt.condition(hover, alt.value(1.0), alt.value(0.9 if len(steps) == 1 else 0.0)),
-        tooltip=[*tooltips, alt.Tooltip("outcome:N", title="ends")],
+        tooltip=_nearest_tooltip([*tooltips, alt.Tooltip("outcome:N", title="ends")]),
     ).add_params(hover)
     at = alt.Chart(alt.InlineData([{}])).mark_rule(strokeDash=[2, 3], color="#777777", clip=True)
     at = at.encode(x=alt.datum(alt.expr("at"), type="quantitative"))

@@ -35,7 +35,7 @@ class Brief(NamedTuple):
 def brief(run: Run) -> Brief:
     """Say what a run found."""
     first, last = run.verdict["observed"]
-    about = f"steps {first} to {last}, {run.counted_paths}, seed {run.summary['seed']}"
+    about = f"steps {first} to {last}, {run.counted_paths}{run.seeded}"
     facts = [
         *_why(run),
         *_limit(run),

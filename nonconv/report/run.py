@@ -131,6 +131,11 @@ class Run:
         return count(self.summary["paths"], "path")
 
     @property
+    def seeded(self) -> str:
+        """The seed after a comma: `, seed 2407`; nothing where the paths were logged elsewhere."""
+        return "" if "logged" in self.summary else f", seed {self.summary['seed']}"
+
+    @property
     def counted_steps(self) -> str:
         """The number of steps with its noun: `1 step`, `200 steps`."""
         return count(self.summary["steps"], "step")

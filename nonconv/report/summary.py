@@ -6,9 +6,10 @@ beyond the steps that were observed, and every measured number has its interval.
 
 from typing import Any
 
-from nonconv.report import network_text, orbit_text, quantities_text, verdict_text
+from nonconv.report import logged_text, network_text, orbit_text, quantities_text, verdict_text
 from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.figures_text import images
+from nonconv.report.logged_text import is_logged
 from nonconv.report.markup import markdown_text
 from nonconv.report.run import Run
 from nonconv.report.tables import interval, iterate_rows, markdown_lines
@@ -50,11 +51,13 @@ def markdown(run: Run) -> str:
 
 def setting(run: Run) -> str:
     """Describe a run: `4096 paths of 20000 steps: adam on quadratic (two_point data, dim 1), learning rate 0.05, ...`."""
-    return f"{run.counted_paths} of {run.counted_steps}: {experiment(run)}, seed {run.summary['seed']}."
+    return f"{run.counted_paths} of {run.counted_steps}: {experiment(run)}{run.seeded}."
 
 
 def experiment(run: Run) -> str:
     """Describe what is run: `adam on quadratic (two_point data, dim 1), learning rate 0.05, batch size 1`."""
+    if is_logged(run):
+        return logged_text.experiment(run)
     c = run.config
     rate, batch = schedule(c["learning_rate"]), schedule(c["batch_size"])
     return f"{c['optimizer']['name']} on {_objective(run)}, learning rate {rate}, batch size {batch}"
@@ -111,7 +114,7 @@ def findings(run: Run) -> list[str]:
         *_stability(run),
         *(f"{other.iterate}: {sentence}" for other in run.others for sentence in _of_iterate(other)),
         f"Outcomes: {outcomes(run)}",
-        _theorem(run),
+        *([] if is_logged(run) else [_theorem(run)]),
         *(f"Warning: {warning}." for warning in run.summary["warnings"]),
     ]
 

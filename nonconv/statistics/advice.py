@@ -48,7 +48,7 @@ def for_a_fall(known: Structure, seen: list[Seen], steps: int, paths: int, least
     seen: what these floors did over the last two doublings. least_share: the slope of a floor that is accounted for, by that
     of the drive.
     """
-    drive = (known.drive[2] - known.drive[0]) / 2.0 if known.forbids else 0.0
+    drive = (known.drive[2] - known.drive[0]) / 2.0 if known.forbids and known.drive else 0.0
     if drive > -LEAST_FALL and known.fall_steps:
         return take_steps(known.fall_steps)
     wide = max(seen, key=lambda at: at.high - at.low)

@@ -218,10 +218,8 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
     if not m.n.size or cell.deterministic:
         return found
     n = int(m.n.flat[0])
-    carrying = effective_number(m)
     if known is None or not known.exact:
-        for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
-            found[*at] = _dominated(m, carrying, *at)
+        _add_dominated(found, m, n)
     constant = np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)
     # At an end of the domain, and where no datum moves them, all paths may well be equal.
     found[constant & equal & (not is_pinned(cell) and not is_quiet(cell))] = (
@@ -236,6 +234,44 @@ def _reasons(cell: Cell, m: Moments, known: Tails | None, equal: NDArray[np.bool
                 found[np.broadcast_to(whose, found.shape)] = _without_variance(cell, order, culprit)
     found[(m.n_finite < n) | (n < 2)] = ""  # the mean is no number, or one path says it all
     return found
+
+
+def logged_intervals(m: Moments, by_definition: NDArray[np.bool_] | bool = False) -> Intervals:
+    """Return means of squares of trajectories that were logged elsewhere, of whose laws nothing is known but the sample.
+
+    by_definition: which are the same for all runs, as the distance of the last iterate from itself.
+    """
+    reasons, none = np.where(by_definition, "", _logged_reasons(m)).astype(np.object_), np.zeros(m.n.shape, dtype=np.bool_)
+    # Whether squares are much skewed is not known, so few of them are taken to be: an end too far off is the lesser evil.
+    return Intervals(_withhold(estimate(m, skewed=True), reasons, none), reasons, none)
+
+
+def logged_floors(m: Moments) -> FloorIntervals:
+    """Return floors of such trajectories, (rows,), with bounds that hold for all of them at once."""
+    found = logged_intervals(m)
+    lower = np.where(found.reasons == "", lower_bound(m, 0.05 / max(m.n.size, 1)), np.nan)
+    return FloorIntervals(found.estimate, lower, found.reasons, found.infinite)
+
+
+@np.errstate(invalid="ignore")
+def _logged_reasons(m: Moments) -> Reasons:
+    """Return why means of such trajectories have no interval."""
+    found: Reasons = np.full(m.n.shape, "", dtype=np.object_)
+    if not m.n.size:
+        return found
+    n = int(m.n.flat[0])
+    _add_dominated(found, m, n)
+    found[left_the_range(m)] = "squares of these numbers leave the range of doubles; take units in which they do not"
+    found[np.sqrt(m.m2) / n <= SAME * np.abs(m.mean)] = "all runs give the same number, so that nothing shows how runs differ"
+    found[(m.n_finite < n) | (n < 2)] = ""  # the mean is no number, or one run says it all
+    return found
+
+
+def _add_dominated(found: Reasons, m: Moments, n: int) -> None:
+    """Add the reason of means that few paths carry."""
+    carrying = effective_number(m)
+    for at in np.argwhere(carrying < min(FEW_PATHS, n / FEW_OF_ALL)):
+        found[*at] = _dominated(m, carrying, *at)
 
 
 def _add_multiplied(cell: Cell, reasons: Reasons, steps: NDArray[np.int64]) -> None:

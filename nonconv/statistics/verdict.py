@@ -386,7 +386,7 @@ def _explain_unaccounted(seen: Observed, falling: dict[str, Seen]) -> str:
     alive = {name: found for name, found in falling.items() if found.state != "vanished"}
     if not alive:
         return ""
-    if "noise" in kinds:
+    if "noise" in kinds or not known.drive:  # of trajectories logged elsewhere the rates may not be known
         slowing = [name for name in alive if _slows(seen, name)]
         return f"{FLOOR_PHRASES[slowing[0]]} falls more and more slowly" if slowing else ""
     if not known.summable and not known.anew and _drifts(seen):
@@ -472,6 +472,11 @@ FLOOR_PHRASES = {
 }
 EXTENT = "extent"
 SLOPE_NAMES = {"twin_mean": "twin", "cauchy_mean": "cauchy"}
+
+
+def tell_floors(verdict: Verdict) -> str:
+    """Say what each floor did but the noise of one step."""
+    return "; ".join(_tell(name, floor) for name, floor in verdict.floors.items() if name != ONE_STEP)
 
 
 def _tell(name: str, floor: tuple[Seen, ...]) -> str:

@@ -10,9 +10,9 @@
     return element;
   };
 
-  // Data: columns become rows; a column of texts is kept as its different texts and their numbers.
+  // Data: columns become rows. One that is the same everywhere is kept as its value, one of texts as these and their numbers.
 
-  const column = (held) => (Array.isArray(held) ? held : held.at.map((k) => held.of[k]));
+  const column = (held) => (Array.isArray(held) ? held : held.of ? held.at.map((k) => held.of[k]) : Array(held.count).fill(held.same));
 
   function rows(table) {
     const names = Object.keys(table), columns = names.map((name) => column(table[name]));
@@ -46,7 +46,10 @@
     const { view } = await vegaEmbed(place, spec, options);
     views[figure.id] = view;
     view.addEventListener("click", (event, item) => item?.datum?.cell && choose(item.datum.cell));
-    place.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its description and its table are beside it
+    // To a screen reader it is one picture: what it shows stands in words above it and in the table below.
+    const svg = place.querySelector("svg.marks");
+    svg.removeAttribute("aria-roledescription");
+    for (const [name, value] of [["role", "img"], ["aria-labelledby", `${figure.id}-title`], ["aria-describedby", `${figure.id}-about`]]) svg.setAttribute(name, value);
     await tell(figure);
     figure.dataset.drawn = variant;
   }

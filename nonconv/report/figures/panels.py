@@ -9,6 +9,8 @@ from matplotlib.ticker import FixedLocator, LogLocator
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, log_scale, note_beyond, positive
 from nonconv.report.figures.restyle import mark_title
+from nonconv.report.logged_text import is_logged
+from nonconv.report.markup import printable
 from nonconv.report.run import Run
 
 THIN = 4
@@ -41,6 +43,10 @@ def schedule_panel(axes: Any, run: Run) -> None:
     log_scale(axes, ticks=THIN)
     axes.set_ylabel("learning\nrate")
     axes.set_xlabel("step n")
+    if np.isnan(run.learning_rate).all():
+        axes.text(0.5, 0.5, "not logged", ha="center", va="center", transform=axes.transAxes)
+        axes.set_yticks([])
+        return
     few_decades(axes, run.learning_rate, thin=True)
     if np.ptp(run.batch_size) > 0:
         # A second axis, since a batch size and a rate share no scale.
@@ -104,6 +110,9 @@ def show_single_points(figure: Figure) -> None:
 def title(axes: Any, run: Run) -> None:
     """Write the title: `adam, quadratic, constant learning rate; 4096 paths`."""
     config = run.config
+    if is_logged(run):
+        mark_title(axes.set_title(f"{printable(run.summary['name'])}; {run.counted_paths}", loc="left"))
+        return
     text = (
         f"{config['optimizer']['name']}, {config['objective']['name']}, "
         f"{config['learning_rate']['name'].replace('_', ' ')} learning rate; {run.counted_paths}"

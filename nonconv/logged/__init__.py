@@ -1,0 +1,1 @@
+"""Trajectories that other programs logged: read, measured and judged by the rules for nonconv's own runs."""
