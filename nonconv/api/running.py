@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from nonconv.study.loop import Outcome
 
 
+@told_in_python
 def run(
     config: Config,
     *,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import nearest
 
@@ -32,6 +33,7 @@ class Plan(NamedTuple):
     folder: Path
 
 
+@told_in_python
 def sweep(
     config: Config,
     grid: Mapping[str, Any] | None = None,
