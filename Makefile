@@ -9,7 +9,7 @@ CONFIGS_WITH_EXPECT = $(shell grep -l '^expect:' $(CONFIGS))
 SWEEPS = $(shell grep -l '^sweep:' $(CONFIGS))
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test test-browser check format figures sweeps claims gallery bench lock docs clean
+.PHONY: help run quick test test-browser check format figures sweeps claims gallery bench lock docs site clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -57,6 +57,10 @@ docs: $(BIN)/.installed ## write docs/components.md, and the files and outputs t
 	$(BIN)/python docs/components.py > docs/components.md
 	$(BIN)/python docs/includes.py
 
+site: $(BIN)/.installed-dev ## write the site to site/, to be opened without a network: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo site/index.html
+
 lock: $(BIN)/.installed-dev ## choose the newest versions again
 	$(BIN)/pip-compile --quiet --strip-extras --upgrade --no-emit-index-url --no-emit-find-links --extra report \
 		-o requirements.lock pyproject.toml
@@ -64,7 +68,7 @@ lock: $(BIN)/.installed-dev ## choose the newest versions again
 		-c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment and caches; results stay
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

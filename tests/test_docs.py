@@ -139,7 +139,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def arguments_of(command: str, place: Path) -> list[str]:
     """As a shell would pass them on, with what stands for a name replaced by one that exists."""
     arguments: list[str] = []
-    for word in shlex.split(re.split(r"\s#", command)[0])[1:]:  # within a word, # begins no comment
+    for word in shlex.split(re.split(r"\s#|\s>\s", command)[0])[1:]:  # within a word, # begins no comment
         if "*" in word:
             arguments += sorted(str(path.relative_to(place)) for path in place.glob(word))
         elif word == "outputs/SWEEP#ID":

@@ -70,16 +70,19 @@ def compare(
     options = read_options(title, label, labels, size, style, font)
     overlay = read_overlay(runs)
     refuse_strangers(overlay)
-    two = compare_two(overlay) if len(runs) == 2 else None
+    if len(runs) == 2:
+        compare_two(overlay)  # refused before anything is written
+    # Written first: whoever reads what is printed may stop reading.
+    table = {"comparison.csv": as_table(overlay)}
+    written = [] if out is None else list(write_overlay(overlay, kind, out, options, table))
     if as_json:
         _print_json(overlay)
-    elif two:
+    elif len(runs) == 2:
         _print_two(overlay, runs)
     else:
         _print_many(overlay)
-    if out is not None:
-        for path in write_overlay(overlay, kind, out, options, {"comparison.csv": as_table(overlay)}):
-            (say if as_json else print)(str(path))
+    for path in written:
+        (say if as_json else print)(str(path))
 
 
 def _print_json(overlay: "Overlay") -> None:

@@ -128,7 +128,7 @@ def plot(
     if list_labels:
         print_texts(runs)
         return
-    for path in (animate_and_write if animate else draw_and_write)(runs, kind, out, options):
+    for path in list((animate_and_write if animate else draw_and_write)(runs, kind, out, options)):
         print(path)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.page.palette import colour, dash
@@ -19,6 +20,9 @@ Table = dict[str, list[Any]]
 """Columns of equal length, by name."""
 LARGEST, SMALLEST = 1e270, 1e-270
 """What an axis can show: beyond this a browser's own arithmetic overflows while it looks for the ends of the axis."""
+MOST_POINTS, FEWEST_STEPS = 8_000, 40
+"""Points of all errors in a page, which take less than a megabyte, and the fewest steps of each curve."""
+MOST_RATES = 400
 SEGMENTS = {"twin_mean": "twin floor", "window": "window floor", "cauchy_mean": "Cauchy floor"}
 """Floors of a span of steps, as floors.csv names them, and as people read them."""
 SHOWN_FLOOR = "window floor"
@@ -46,7 +50,7 @@ class Curves:
     """Curves and their switches.
 
     points: step, iterate, what, value, low, high, n, finite. segments: first, step, iterate, what, value, low, high, lower.
-    groups: switches by the title of their group. losses: sentences on curves that stop being finite. hue: the column by which
+    groups: switches by the title of their group. notes: sentences on what curves cannot show. hue: the column by which
     curves have their colours; the other has the dashes.
     """
 
@@ -54,7 +58,7 @@ class Curves:
     segments: Table
     groups: dict[str, list[Switch]]
     hue: str
-    losses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 class Named(NamedTuple):
@@ -72,23 +76,38 @@ def of_run(run: Run) -> Curves:
 def curves(views: list[Named], title: str = "Iterates") -> Curves:
     """Return the error curves of several iterates, or of several runs. title: what `views` are."""
     points, segments = _table(POINTS), _table(SEGMENT)
-    losses: list[str] = []
+    notes: list[str] = []
+    most = max(FEWEST_STEPS, MOST_POINTS // sum(len(run.errors) + len(run.theory) for _, run in views))
     for name, run in views:
+        kept = thinned(len(run.step), most)
         for label in run.errors:
             errors = shown_errors(run, label)
             what = xi_name(run, label)
-            losses += _losses(run, errors, f"{name}: {what}" if len(views) > 1 else what)
-            extend(points, error_rows(run, name, what, errors))
+            notes += _losses(run, errors, f"{name}: {what}" if len(views) > 1 else what)
+            extend(points, at(kept, error_rows(run, name, what, errors)))
         for label, exact in run.theory.items():
-            extend(points, exact_rows(run, name, f"{EXACT}, {label}", exact))
+            extend(points, at(kept, exact_rows(run, name, f"{EXACT}, {label}", exact)))
         extend(segments, floor_rows(run, name))
+    longest = max(len(run.step) for _, run in views)
+    notes += [f"Of {longest} recorded steps {most} are drawn; error.csv has all."] if longest > most else []
     measured = [*dict.fromkeys(points["what"]), *dict.fromkeys(segments["what"])]
     hue = "iterate" if len(views) > 1 else "what"
-    return Curves(points, segments, _groups([view.name for view in views], measured, title), hue, losses)
+    return Curves(points, segments, _groups([view.name for view in views], measured, title), hue, notes)
 
 
 POINTS = ("step", "iterate", "what", "value", "low", "high", "n", "finite")
 SEGMENT = ("first", "step", "iterate", "what", "value", "low", "high", "lower", "n", "finite")
+
+
+def thinned(count: int, most: int) -> NDArray[np.intp]:
+    """Return the places of at most `most` of `count` entries, spread evenly, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp)) if count else np.zeros(0, np.intp)
+
+
+def at(kept: NDArray[np.intp], rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows at these places."""
+    places = set(kept.tolist())
+    return (row for k, row in enumerate(rows) if k in places)
 
 
 def _table(names: Iterable[str]) -> Table:
@@ -197,7 +216,8 @@ def _losses(run: Run, errors: Errors, name: str) -> Iterator[str]:
 
 def schedules(run: Run) -> Table:
     """Return learning rate and batch size at the recorded steps."""
-    return {"step": run.step.tolist(), "rate": drawn(run.learning_rate), "batch": drawn(run.batch_size)}
+    kept = thinned(len(run.step), MOST_RATES)
+    return {"step": run.step[kept].tolist(), "rate": drawn(run.learning_rate[kept]), "batch": drawn(run.batch_size[kept])}
 
 
 # Floors by lag

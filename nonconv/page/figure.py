@@ -45,13 +45,16 @@ def axis(name: str, label: str, scales: Sequence[str], value: str = "") -> Choic
 
 
 def packed(table: Table) -> dict[str, Any]:
-    """Return a table as a page holds it: a column of texts as its different texts and their numbers."""
+    """Return a table as a page holds it, with each column as short as can be."""
     return {name: _packed(column) for name, column in table.items()}
 
 
 def _packed(column: Sequence[Any]) -> Any:
-    """Return a column; that of many texts by number."""
-    if not any(isinstance(value, str) for value in column):
+    """Return a column: one that is the same everywhere by its value, one of many texts or few values by their numbers."""
+    values = dict.fromkeys(column)
+    if len(values) == 1 and len(column) > 1:
+        return {"same": column[0], "count": len(column)}
+    if not any(isinstance(value, str) for value in values):
         return column
-    numbers = {value: k for k, value in enumerate(dict.fromkeys(column))}
+    numbers = {value: k for k, value in enumerate(values)}
     return {"of": [*numbers], "at": [numbers[value] for value in column]}

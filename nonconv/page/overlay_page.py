@@ -72,7 +72,7 @@ def error_figure(labels: Sequence[str], runs: Sequence[Run]) -> Figure:
         found.groups,
         [axis("y", "Error axis", scales), axis("x", "Step axis", charts.SCALES)],
         steps=steps,
-        notes=found.losses,
+        notes=found.notes,
     )
 
 

@@ -1,22 +1,22 @@
 """The recorded paths of a run as columns: quantiles as a fan, single paths, and the points that are candidates for the limit.
 
-A page holds a few megabytes, a run may record many paths in many coordinates: so the first of each are taken, and of many
-steps as many as a screen can show.
+A page holds a few megabytes, and a run may record many paths in many coordinates: so the first of each are taken, and of
+many steps as many as a screen can show.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nonconv.page.curves import Table, drawn, extend
+from nonconv.numerics.arithmetic import Array
+from nonconv.page.curves import Table, drawn, extend, thinned
 from nonconv.report.run import Run
 from nonconv.system.words import count
 
-MOST_NUMBERS = 24_000
-"""Numbers of single paths in a page."""
-MOST_STEPS, MOST_COORDINATES, FEWEST_PATHS = 300, 16, 3
+MOST_NUMBERS = 10_000
+"""Numbers of single paths in a page, and of quantiles."""
+MOST_STEPS, FEWEST_STEPS, MOST_COORDINATES, FEWEST_PATHS = 300, 60, 16, 3
 WIDE = 1e4
 """Where values are larger than this, and starts are not, the axis is better symmetric-logarithmic."""
 
@@ -42,7 +42,8 @@ def of_run(run: Run) -> Paths:
     """Return the paths of a run, as each of its iterates has them."""
     views = [run, *run.others]
     names = coordinate_names(run)[:MOST_COORDINATES]
-    steps = thinned(len(run.step), MOST_STEPS)
+    quantiles = len(run.paths["quantile_level"]) * len(names) * len(views)
+    steps = thinned(len(run.step), min(MOST_STEPS, max(FEWEST_STEPS, MOST_NUMBERS // max(1, quantiles))))
     room = MOST_NUMBERS // max(1, len(steps) * len(names) * len(views))
     paths = min(len(run.paths["theta"]), max(FEWEST_PATHS, room))
     found = Paths(
@@ -70,9 +71,9 @@ def _table(*names: str) -> Table:
     return {name: [] for name in names}
 
 
-def thinned(count: int, most: int) -> NDArray[np.intp]:
-    """Return the places of at most `most` of `count` entries, spread evenly, the first and the last among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp)) if count else np.zeros(0, np.intp)
+def shown(values: Array) -> list[float | None]:
+    """Return numbers for an axis, as `drawn` does, to eight digits: paths are looked at, and paths.npz has all digits."""
+    return [None if value is None else float(f"{value:.8g}") for value in drawn(values)]
 
 
 def coordinate_names(run: Run) -> list[str]:
@@ -109,7 +110,7 @@ def _fan(run: Run, steps: Any, k: int, name: str) -> Iterator[tuple[Any, ...]]:
     levels, quantile = run.paths["quantile_level"], run.paths["quantile"][:, steps, k]
     for b in range(len(quantile) // 2):
         share = f"{100 * (levels[-1 - b] - levels[b]):.3g} % of paths"
-        for step, low, high in zip(run.step[steps].tolist(), drawn(quantile[b]), drawn(quantile[-1 - b]), strict=True):
+        for step, low, high in zip(run.step[steps].tolist(), shown(quantile[b]), shown(quantile[-1 - b]), strict=True):
             yield step, run.iterate, name, "quantiles", share, low, high
 
 
@@ -118,7 +119,7 @@ def _quantiles(run: Run, steps: Any, k: int, name: str) -> Iterator[tuple[Any, .
     of = int(run.paths["quantile_paths"])
     for level, values in zip(run.paths["quantile_level"].tolist(), run.paths["quantile"][:, steps, k], strict=False):
         what = "median" if level == 0.5 else f"{100 * level:.4g} % quantile"
-        for step, value in zip(run.step[steps].tolist(), drawn(values), strict=True):
+        for step, value in zip(run.step[steps].tolist(), shown(values), strict=True):
             yield step, run.iterate, name, what, value, None, None, of, of
 
 
@@ -126,7 +127,7 @@ def _single(run: Run, steps: Any, k: int, name: str, paths: int) -> Iterator[tup
     """Yield the first paths."""
     theta, outcomes = run.paths["theta"][:paths, steps, k], run.paths["outcome"]
     for number, values in enumerate(theta):
-        for step, value in zip(run.step[steps].tolist(), drawn(values), strict=True):
+        for step, value in zip(run.step[steps].tolist(), shown(values), strict=True):
             yield step, run.iterate, name, "paths", number, str(outcomes[number]), value
 
 
@@ -134,7 +135,7 @@ def _xi(run: Run, k: int, name: str) -> Iterator[tuple[Any, ...]]:
     """Yield the fixed ξ, and the minima of the coordinate where there are several."""
     at = _number(run, k)
     for label, point in run.summary["xi_points"].items():
-        yield name, "ξ", label, drawn(np.array([point[at]]))[0]
+        yield name, "ξ", label, shown(np.array([point[at]]))[0]
     for entry in run.summary.get("minima", ()):
         if entry["alike"] == run.summary["dim"] or entry["coordinate"] == at + 1:
             ends = sorted({end for point in entry["points"] for end in (point["low"], point["high"])})

@@ -1,16 +1,18 @@
 """The quantities of a run as curves: quantiles of the distance, those that the config asks for, and a network's losses."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonconv.page.curves import POINTS, SEGMENT, Curves, Table, drawn, extend, switches
+from nonconv.page.curves import POINTS, SEGMENT, Curves, Table, drawn, extend, switches, thinned
 from nonconv.report.run import LAST, Run
 from nonconv.results.columns import Columns, read_columns
 
 MOST = 12
 """Panels of a page."""
+MOST_POINTS, FEWEST_STEPS = 6_000, 24
+"""Points of all quantities in a page, and the fewest steps of each curve."""
 LEVELS = ("q50", "q90", "q99")
 LOSSES = {
     "risk": "risk on held-out examples",
@@ -57,12 +59,23 @@ def _courses(run: Run) -> dict[tuple[str, str], Columns]:
     if not path.exists():
         return {}
     every = read_columns(path)
-    names = list(zip(every["iterate"], every["quantity"], strict=True))
-    return {name: every.select(np.array([one == name for one in names])) for name in dict.fromkeys(names)}
+    places: dict[tuple[str, str], list[int]] = {}
+    for k, names in enumerate(zip(every["iterate"], every["quantity"], strict=True)):
+        places.setdefault(names, []).append(k)
+    columns = every.texts.items()
+    return {names: Columns(path, {name: [texts[k] for k in own] for name, texts in columns}) for names, own in places.items()}
 
 
-def _rows(own: Columns, iterate: str, what: str) -> Iterator[tuple[Any, ...]]:
-    """Yield POINTS of one quantity."""
+def _most(courses: Mapping[tuple[str, str], Columns]) -> int:
+    """Return at how many steps each curve is drawn."""
+    return max(FEWEST_STEPS, MOST_POINTS // max(1, len(courses)))
+
+
+def _rows(own: Columns, iterate: str, what: str, most: int) -> Iterator[tuple[Any, ...]]:
+    """Yield POINTS of one quantity, at `most` steps at most."""
+    mask = np.zeros(own.rows, dtype=bool)
+    mask[thinned(own.rows, most)] = True
+    own = own.select(mask)
     numbers = [drawn(own.numbers(name)) for name in ("value", "ci_low", "ci_high")]
     counts = [own.integers(name).tolist() for name in ("n", "n_finite")]
     for step, *rest in zip(own.integers("step").tolist(), *numbers, *counts, strict=True):
@@ -79,7 +92,7 @@ def _quantiles(run: Run) -> list[Panel]:
             row
             for iterate, level, name in named
             if (iterate, name) in courses
-            for row in _rows(courses[iterate, name], iterate, level)
+            for row in _rows(courses[iterate, name], iterate, level, _most(courses))
         ]
         found.append(_panel(f"Quantiles of the distance from {label}", f"|Θₙ − {label}|", rows))
     return [panel for panel in found if panel]
@@ -102,7 +115,11 @@ def _asked(run: Run) -> list[Panel]:
         title = str(rows[0]["title"]).replace("ξ", rows[0]["xi"] or "ξ")
         own = [(row["iterate"], courses[row["iterate"], name]) for row in rows if (row["iterate"], name) in courses]
         found.append(
-            _panel(f"{title} ({name})", title, (one for iterate, course in own for one in _rows(course, iterate, name)))
+            _panel(
+                f"{title} ({name})",
+                title,
+                (one for iterate, course in own for one in _rows(course, iterate, name, _most(courses))),
+            )
         )
     return [panel for panel in found if panel]
 

@@ -135,8 +135,8 @@ def error_figure(run: Run) -> Figure:
         {"points": found.points, "segments": found.segments},
         found.groups,
         [axis("y", "Error axis", scales), step_choice(run)],
-        steps=run.step.tolist(),
-        notes=[*found.losses, *infinite_notes(run)],
+        steps=sorted(set(found.points["step"])),
+        notes=[*found.notes, *infinite_notes(run)],
     )
 
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.page.curves import POINTS, SEGMENT, SEGMENTS, Curves, Table, drawn, extend, switches
-from nonconv.page.paths import thinned
+from nonconv.page.curves import POINTS, SEGMENT, SEGMENTS, Curves, Table, drawn, extend, switches, thinned
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import SweepResult
 from nonconv.results.columns import Columns, columns_of

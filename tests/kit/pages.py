@@ -131,5 +131,11 @@ class Page:
 
 def as_rows(table: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a packed table."""
-    columns = [held if isinstance(held, list) else [held["of"][k] for k in held["at"]] for held in table.values()]
+    columns = [_column(held) for held in table.values()]
     return [dict(zip(table, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _column(held: Any) -> list[Any]:
+    if isinstance(held, list):
+        return held
+    return [held["of"][k] for k in held["at"]] if "of" in held else [held["same"]] * held["count"]

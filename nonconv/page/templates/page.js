@@ -10,9 +10,9 @@
     return element;
   };
 
-  // Data: columns become rows; a column of texts is kept as its different texts and their numbers.
+  // Data: columns become rows. One that is the same everywhere is kept as its value, one of texts as these and their numbers.
 
-  const column = (held) => (Array.isArray(held) ? held : held.at.map((k) => held.of[k]));
+  const column = (held) => (Array.isArray(held) ? held : held.of ? held.at.map((k) => held.of[k]) : Array(held.count).fill(held.same));
 
   function rows(table) {
     const names = Object.keys(table), columns = names.map((name) => column(table[name]));

@@ -23,7 +23,7 @@ from nonconv.report.figures.sweep_axes import SweptAxis, line_axis
 from nonconv.report.figures.sweep_page import Page, new_page
 from nonconv.report.labels import symbol
 from nonconv.report.markup import printable
-from nonconv.report.run import of_iterate
+from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import Mask, SweepResult, View, evenly, shortened, view
 from nonconv.results.columns import Columns, columns_of
 from nonconv.statistics.measured_block import MSE_PREFIX
@@ -42,12 +42,16 @@ FEW_STYLES = 6
 
 
 class Course(NamedTuple):
-    """The error of a cell over its recorded steps, each field of shape (R,)."""
+    """The error of a cell over its recorded steps, each field of shape (R,).
+
+    median: whether it is the square of the median distance, since the mean is infinite.
+    """
 
     step: Array
     mse: Array
     low: Array
     high: Array
+    median: bool = False
 
 
 def read_courses(result: SweepResult, cells: Sequence[int], label: str) -> dict[int, Course]:
@@ -55,12 +59,25 @@ def read_courses(result: SweepResult, cells: Sequence[int], label: str) -> dict[
     files, found = CellFiles(result.folder), {}
     for cell in cells:
         name = result.columns["cell"][cell]
-        content = files.read(name, ("error.csv",)) if result.done[cell] else None
-        if content and "error.csv" in content:
-            rows = of_iterate(columns_of(content["error.csv"], Path(f"{result.folder}#{name}", "error.csv"))).where("xi", label)
-            if rows.rows:
-                found[cell] = Course(*(rows.numbers(column) for column in ("step", "mse", "ci_low", "ci_high")))
+        content = files.read(name, ("error.csv", "quantities.csv")) if result.done[cell] else None
+        course = _course(content, Path(f"{result.folder}#{name}"), label) if content else None
+        if course:
+            found[cell] = course
     return found
+
+
+def _course(content: dict[str, bytes], folder: Path, label: str) -> Course | None:
+    """Read the error of a cell for a ξ; where that is infinite, the median distance. folder: for errors."""
+    rows = of_iterate(columns_of(content["error.csv"], folder / "error.csv")).where("xi", label)
+    if not rows.rows:
+        return None
+    course = Course(rows.numbers("step"), rows.numbers("mse"), rows.numbers("ci_low"), rows.numbers("ci_high"))
+    if any(rows["mse"]) or "quantities.csv" not in content:
+        return course
+    every = columns_of(content["quantities.csv"], folder / "quantities.csv").where("iterate", LAST)
+    own = every.where("quantity", f"q50: {label}")
+    value, low, high = (np.square(own.numbers(column)) for column in ("value", "ci_low", "ci_high"))
+    return Course(own.numbers("step"), value, low, high, median=True) if own.rows else course
 
 
 def curves_figure(result: SweepResult, label: str) -> Any:
@@ -72,7 +89,10 @@ def curves_figure(result: SweepResult, label: str) -> Any:
     courses = read_courses(result, sorted({cell for cells in chosen for cell in cells}), label)
     shown = sum(len(cells) for cells in chosen)
     there = sum(int((mask & result.done).sum()) for _, mask in seen.panels)
-    page = new_page(result, seen, wide=True, note=f"{shown} of {there} cells" if shown < there else "")
+    notes = [f"{shown} of {there} cells"] if shown < there else []
+    if any(course.median for course in courses.values()):
+        notes.append("(median of |Θₙ − ξ|)² where the mean is infinite")
+    page = new_page(result, seen, wide=True, note="; ".join(notes))
     styles = _styles(result, key, chosen)
     axis = line_axis(key, np.unique(result.numbers(key)[np.isfinite(result.numbers(key))])) if numbers else None
     lost = False
@@ -111,7 +131,7 @@ def best_figure(result: SweepResult) -> Any:
         course = courses.get(cell)
         if course is None:
             continue
-        band(axes, course.step, course[1:], style | {"linewidth": 1.2})
+        band(axes, course.step, (course.mse, course.low, course.high), style | {"linewidth": 1.2})
         lost |= mark_end(axes, course.step, course.mse, style)
         value = positive(values[[k]])
         half = np.maximum(np.nan_to_num([values[[k]] - positive(low[[k]]), high[[k]] - values[[k]]]), 0.0)
@@ -133,7 +153,7 @@ def _best_name(result: SweepResult, rows: Columns, k: int) -> str:
     """Name a best cell: `sgd: γ = 0.1`."""
     over, texts = result.about["best"]["over"], dict[str, str]()
     for key in keys_of(rows):
-        if rows[key][k]:
+        if rows[key][k] and key in (*over, *result.swept):
             named = f"{symbol(key)} = " if key in result.numeric else ""
             texts[key] = f"{named}{result.brief(key, rows[key][k])}"
     parts = [", ".join(text for key, text in texts.items() if (key in over) is last) for last in (False, True)]
