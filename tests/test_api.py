@@ -22,6 +22,7 @@ from kit.experiments import BLOCK, SGD, written
 from kit.runs import contents, interrupt_after, undrawn
 from nonconv.engine import blocks
 from nonconv.report.figures import drawing_process
+from nonconv.terminal import progress, sweep_progress
 
 SMALL = SGD | {"paths": 40}
 """A whole block and a rest."""
@@ -181,6 +182,17 @@ def test_wrong_use(call: Callable[[], Any], text: str) -> None:
     with pytest.raises(nonconv.UsageError) as caught:
         call()
     assert str(caught.value).startswith(text)
+
+
+def test_progress_is_shown_where_it_is_asked_for(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_progress, "PLAIN_SECONDS", 0.0)
+    nonconv.run(SMALL, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "32 of 40 paths" in err
+    nonconv.sweep(SMALL, {"seed": [1, 2]}, progress=True, executor="threads")
+    assert "2 of 2 cells" in capfd.readouterr().err
 
 
 def test_ctrl_c_leaves_what_the_same_call_continues() -> None:
