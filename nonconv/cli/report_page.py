@@ -29,6 +29,9 @@ def report(
         typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout. [default: NAME.html, here]"),
     ] = None,
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the page. [default: the name]")] = "",
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Whatever the folders are: a table of their claims and what was found.")
+    ] = False,
     opening: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -51,7 +54,7 @@ def report(
         raise UsageError(f"--out: {out} is a folder; give the name of a file, as {out / 'report.html'}")
     asked = [split_label(folder) for folder in folders]
     places = [Path(place) for _, place in asked]
-    page = make_page(places, [label for label, _ in asked], title or None)
+    page = make_page(places, [label for label, _ in asked], title or None, claims)
     if out == STDOUT:
         write_stdout(page)
         return
