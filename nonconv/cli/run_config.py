@@ -22,7 +22,6 @@ from nonconv.cli.common import (
     Workers,
     interrupted,
     reported,
-    say,
     write_stdout,
 )
 from nonconv.cli.tables import print_sentence, print_table
@@ -30,6 +29,7 @@ from nonconv.faults.errors import Interrupted
 from nonconv.system.processors import default_workers
 from nonconv.system.streams import visible
 from nonconv.system.words import count
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
     Raises Interrupted, with the command to continue.
     """
     from nonconv.api.running import complete
-    from nonconv.cli.progress import show_progress
+    from nonconv.terminal.progress import show_progress
 
     try:
         with show_progress(cell, quiet) as progress:
