@@ -15,7 +15,7 @@ import pytest
 
 from kit.command import bad, call, documented, good
 from kit.pages import ALONE, DIVERGING, FAILING, HOSTILE, ITERATES, OTHER, SWEEP, Folders, Page, as_rows
-from nonconv.page import script
+from nonconv.page import curves, script
 from nonconv.page.make import make_page
 from nonconv.store.folder import undamaged
 
@@ -201,8 +201,23 @@ def test_a_folder_of_claims_has_a_row_for_each(folders: Folders, tmp_path: Path)
     page = Page(make_page([tmp_path / "claims"]))
     lines = [given for tag, given in page.elements if tag == "tr" and "data-claim" in given]
     assert [line["data-status"] for line in lines] == ["none", "refuted", "none"]
+    named = Page(make_page(sorted((tmp_path / "claims").iterdir())[:3], claims=True))
+    assert [given for tag, given in named.elements if tag == "tr" and "data-claim" in given] == lines
     for text in ("3 claims, 2 expectations", "1 of 2", "E|Θ − minimizer|² at step 600 below 1e-09"):
         assert text in page.text
+
+
+def test_long_curves_are_thinned_and_say_so(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both ends, and from the file all the same."""
+    folder = folders.run("other", OTHER)
+    monkeypatch.setattr(curves, "MOST_POINTS", 20)
+    monkeypatch.setattr(curves, "FEWEST_STEPS", 4)
+    page = Page(make_page([folder]))
+    steps = [row["step"] for row in page.rows("error", "points") if row["what"] == "minimizer"]
+    known = [int(row["step"]) for row in rows_of(folder / "error.csv") if row["xi"] == "minimizer"]
+    assert (len(steps), steps[0], steps[-1]) == (5, known[0], known[-1])
+    assert set(steps) < set(known)
+    assert f"Of {len(known)} recorded steps 5 are drawn; error.csv has all." in page.text
 
 
 def test_the_same_folder_gives_the_same_bytes(folders: Folders, tmp_path: Path) -> None:
@@ -257,6 +272,7 @@ def test_the_command_writes_one_file(folders: Folders, tmp_path: Path, monkeypat
 def test_the_page_is_opened_where_it_is_asked_for(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setenv("BROWSER", "mine")
     good("report", folders.run("other", OTHER), "--open", "-o", tmp_path / "a b.html")
     assert opened == [(tmp_path / "a b.html").as_uri()]  # and since that has said nothing, there may be no browser
 

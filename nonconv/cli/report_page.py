@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
+from nonconv.terminal.lines import say
 
 STDOUT = Path("-")
 
@@ -28,6 +29,9 @@ def report(
         typer.Option("--out", "-o", metavar="FILE", help="The file to write; - is stdout. [default: NAME.html, here]"),
     ] = None,
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help="The title of the page. [default: the name]")] = "",
+    claims: Annotated[
+        bool, typer.Option("--claims", help="Whatever the folders are: a table of their claims and what was found.")
+    ] = False,
     opening: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -50,7 +54,7 @@ def report(
         raise UsageError(f"--out: {out} is a folder; give the name of a file, as {out / 'report.html'}")
     asked = [split_label(folder) for folder in folders]
     places = [Path(place) for _, place in asked]
-    page = make_page(places, [label for label, _ in asked], title or None)
+    page = make_page(places, [label for label, _ in asked], title or None, claims)
     if out == STDOUT:
         write_stdout(page)
         return
@@ -70,7 +74,9 @@ def report(
     else:
         print(target)
     if opening:
-        _open(target)
+        from nonconv.cli.opening import open_file
+
+        open_file(target)
 
 
 def _name(places: list[Path]) -> str:
@@ -78,11 +84,3 @@ def _name(places: list[Path]) -> str:
     if len(places) > 1:
         return "report"
     return places[0].absolute().name.replace("#", "-") or "report"
-
-
-def _open(target: Path) -> None:
-    """Open a page in the browser; say so if there is none."""
-    import webbrowser
-
-    if not webbrowser.open(target.absolute().as_uri()):
-        say(f"No browser was found; open {target.absolute()} in one.")

@@ -6,7 +6,7 @@ says: its run, its sweep, or both. Nothing is computed again; results are only h
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,13 +63,13 @@ class Claim:
         return next((status for status in ("refuted", "undecided", "met") if status in found), "none")
 
 
-def read_claims(folder: Path) -> list[Claim]:
-    """Read the claims in a folder of output folders, those of the gallery by topic, others by name.
+def read_claims(folders: Iterable[Path]) -> list[Claim]:
+    """Read the claims of output folders, and of folders of these: those of the gallery by topic, others by name.
 
-    Raises UsageError if no folder in it is finished.
+    Raises UsageError if none of them is finished.
     """
     claims: dict[tuple[str, str], Claim] = {}
-    for path in sorted(one.parent for one in folder.glob(f"*/{MANIFEST}")):
+    for path in dict.fromkeys(one for folder in folders for one in _finished_in(folder)):
         manifest = read_manifest(path)
         if manifest is None:
             continue
@@ -77,12 +77,19 @@ def read_claims(folder: Path) -> list[Claim]:
         claim = claims.setdefault((name, text), Claim(name, text, {}, Counter(), []))
         _add(claim, path)
     if not claims:
-        raise UsageError(f"{folder} holds no finished output folder")
+        raise UsageError("there is no finished output folder")
     known = _gallery()
     for claim in claims.values():
         claim.entry = known.get((claim.name, claim.text))
     order = {key: k for k, key in enumerate(known)}
     return [claims[key] for key in sorted(claims, key=lambda key: (order.get(key, len(order)), key))]
+
+
+def _finished_in(folder: Path) -> list[Path]:
+    """Return a folder if it is an output folder, else those in it."""
+    if (folder / MANIFEST).exists():
+        return [folder]
+    return sorted(one.parent for one in folder.glob(f"*/{MANIFEST}"))
 
 
 def _gallery() -> dict[tuple[str, str], Entry]:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,9 @@ class Line:
     commands: list[str]
 
 
-def content(folder: Path) -> dict[str, Any]:
+def content(folders: Iterable[Path]) -> dict[str, Any]:
     """Return what the template of the page is filled with. Raises UsageError."""
-    claims = read_claims(folder)
+    claims = read_claims(folders)
     lines = [_line(k, claim) for k, claim in enumerate(claims, 1)]
     statuses = [line.status for line in lines]
     told = {"met": "All expectations met", "refuted": "Some refuted", "undecided": "Some undecided", "none": "Nothing expected"}

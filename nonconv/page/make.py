@@ -20,23 +20,28 @@ LIBRARIES = "pip install 'nonconv[report]'"
 """What installs the libraries of pages."""
 
 
-def make_page(folders: Sequence[Path], labels: Sequence[str] | None = None, title: str | None = None) -> bytes:
+def make_page(
+    folders: Sequence[Path], labels: Sequence[str] | None = None, title: str | None = None, claims: bool = False
+) -> bytes:
     """Return an HTML page about finished folders.
 
     folders: of one run or cell (SWEEP#CELL), of one sweep, of several runs, or one folder that holds the output folders of
     claims. labels: how several runs are called; an empty one is made of what differs. title: the page's, instead of the name.
+    claims: whatever the folders are, the page is about the claims of their configs.
 
     Raises UsageError for a folder that is not finished or is damaged, for a mixture of kinds, and where the libraries of pages
     are not installed.
     """
     require_libraries()
     kinds = [kind_of(folder) for folder in folders]
+    if claims and folders:
+        return _of_claims(folders, title)
     if len(folders) > 1 and set(kinds) == {RUN}:
         return _of_runs(folders, labels or [], title)
     if len(folders) != 1:
         _refuse_mixture(folders, kinds)
     if kinds == [CLAIMS]:
-        return _of_claims(folders[0], title)
+        return _of_claims(folders, title)
     return _of_one(folders[0], title)
 
 
@@ -66,7 +71,8 @@ def _refuse_mixture(folders: Sequence[Path], kinds: Sequence[str]) -> NoReturn:
     """Raise UsageError for folders that no page is about."""
     told = "; ".join(f"{folder} is {kind}" for folder, kind in zip(folders, kinds, strict=True))
     allowed = "one run, several runs, one sweep, or one folder that holds the output folders of claims"
-    raise UsageError(f"these do not go into one page: {told or 'nothing'}\n  allowed: {allowed}; SWEEP#CELL is a run")
+    hint = "SWEEP#CELL is a run, and with --claims any of them are held against what their configs expect"
+    raise UsageError(f"these do not go into one page: {told or 'nothing'}\n  allowed: {allowed}\n  {hint}")
 
 
 def _of_one(path: Path, title: str | None) -> bytes:
@@ -98,11 +104,12 @@ def _of_runs(paths: Sequence[Path], labels: Sequence[str], title: str | None) ->
         return render("overlay.html", title or f"{len(paths)} runs", overlay_page.content(overlay, folders))
 
 
-def _of_claims(path: Path, title: str | None) -> bytes:
-    """Return the page of a folder of claims."""
+def _of_claims(paths: Sequence[Path], title: str | None) -> bytes:
+    """Return the page of the claims in folders, and in folders of folders."""
     from nonconv.page import gallery_page
 
-    return render("gallery.html", title or path.absolute().name, gallery_page.content(path))
+    name = paths[0].absolute().name if len(paths) == 1 else "Claims"
+    return render("gallery.html", title or name, gallery_page.content(paths))
 
 
 def require_libraries() -> None:

@@ -19,7 +19,7 @@ from nonconv.store.cell_files import CellFiles
 
 MOST_ROWS = 60_000
 """Points of all curves in a page: about five megabytes."""
-MOST_STEPS, FEWEST_STEPS = 60, 12
+MOST_STEPS, FEWEST_STEPS, MOST_CELLS = 60, 12, 1_000
 FILES = ("error.csv", "floors.csv")
 
 
@@ -61,7 +61,7 @@ def _room(errors: Columns, cells: int) -> tuple[int, int]:
     """Return how many cells have curves, and how many steps each of them."""
     series = max(1, errors.rows // max(1, len(set(errors["step"]))))
     steps = min(MOST_STEPS, max(FEWEST_STEPS, MOST_ROWS // (cells * series)))
-    return max(1, min(cells, MOST_ROWS // (steps * series))), steps
+    return max(1, min(cells, MOST_CELLS, MOST_ROWS // (steps * series))), steps
 
 
 def _note(done: int, shown: int, thin: bool) -> str:

@@ -22,6 +22,8 @@ from nonconv.system.words import count
 
 MOST_COLOURS = 24
 """Quantities that a map can show."""
+MOST_NAMES = 2_000
+"""Cells in a list; of more those alone that have curves."""
 SEED = "seed"
 SIGNS = {"inf": "∞", "nan": "?"}
 """What a cell shows in place of a colour, where its number is infinite or not a number."""
@@ -190,6 +192,8 @@ def curve_figures(result: SweepResult, cells: sweep_curves.Cells, table: Table) 
         Choice("iterate", "Iterate", {one: one for one in iterates}, iterates[0]),
     ]
     names = dict(zip(table["cell"], table["text"], strict=True))
+    if len(names) > MOST_NAMES:
+        names = {cell: names[cell] for cell in cells.named}
     first = cells.named[0]
     chosen = Choice("cell", "Cell", names, first)
     overview = Figure(

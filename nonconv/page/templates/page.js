@@ -23,7 +23,8 @@
   const known = {};
   const read = (name) => (name ? (known[name] ??= rows(page.tables[name])) : []);
 
-  const six = (value) => (value && Math.abs(value) < 1e-4 ? value.toExponential(5).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(6))));
+  const isPlain = (size) => size === 0 || (size >= 1e-4 && size < 1e9);
+  const six = (value) => (!isPlain(Math.abs(value)) ? value.toExponential(5).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(6))));
   const short = (value) => (typeof value === "number" ? six(value) : value ?? "none");
 
   // Charts
