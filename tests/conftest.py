@@ -50,7 +50,7 @@ def _quick(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_before() -> Iterator[None]:
     """Commands in this process say what they would if the kernel had been compiled before."""
-    from nonconv.cli.compiling import Lines
+    from nonconv.terminal.compiling import Lines
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Lines, "start", lambda lines, again: None)

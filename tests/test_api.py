@@ -22,6 +22,7 @@ from kit.experiments import BLOCK, SGD, written
 from kit.runs import contents, interrupt_after, undrawn
 from nonconv.engine import blocks
 from nonconv.report.figures import drawing_process
+from nonconv.terminal import progress, sweep_progress
 
 SMALL = SGD | {"paths": 40}
 """A whole block and a rest."""
@@ -183,6 +184,17 @@ def test_wrong_use(call: Callable[[], Any], text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
+def test_progress_is_shown_where_it_is_asked_for(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_progress, "PLAIN_SECONDS", 0.0)
+    nonconv.run(SMALL, progress=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "32 of 40 paths" in err
+    nonconv.sweep(SMALL, {"seed": [1, 2]}, progress=True, executor="threads")
+    assert "2 of 2 cells" in capfd.readouterr().err
+
+
 def test_ctrl_c_leaves_what_the_same_call_continues() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match=r"Stopped. Saved in one: 32 of 80 paths. The same call continues."):
@@ -311,6 +323,9 @@ class Page(HTMLParser):
         self.text += data
 
 
+TAGS = "div h4 p ul li table thead tr th tbody td img details summary"
+
+
 def test_a_notebook_shows_results_that_need_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(lambda folder: lambda: {"error.png": b"png"}))
     claim = "<script>alert(1)</script> & <b>bold</b>"
@@ -318,7 +333,7 @@ def test_a_notebook_shows_results_that_need_nothing_else(monkeypatch: pytest.Mon
     page = Page(result._repr_html_())
     assert claim in page.text
     assert "<i>" in page.text
-    assert {tag for tag, _ in page.tags} == {"div", "h4", "p", "ul", "li", "table", "thead", "tr", "th", "tbody", "td", "img"}
+    assert {tag for tag, _ in page.tags} == set(TAGS.split())
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert (image["alt"], image["src"]) == ("error", "data:image/png;base64,cG5n")
     assert "undecided" in repr(result)

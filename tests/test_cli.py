@@ -29,7 +29,7 @@ from kit.command import bad, call, documented, good, process, variables
 from kit.experiments import SGD, written
 from kit.runs import drawn
 from nonconv.checks import verification
-from nonconv.cli import app, progress, tables
+from nonconv.cli import app, tables
 from nonconv.config.catalogue import BUILT_IN
 from nonconv.experiment import binding as experiment
 from nonconv.experiment.binding import read_cell
@@ -39,6 +39,7 @@ from nonconv.store import folder as store
 from nonconv.store.folder import MANIFEST
 from nonconv.study import loop as study
 from nonconv.system.streams import INVISIBLE
+from nonconv.terminal import progress
 
 CLAIM = "SGD with a constant learning rate does not converge."
 CONFIG = SGD | {"claim": CLAIM, "xi": ["minimizer", "path_mean", 0.5]}

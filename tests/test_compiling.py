@@ -10,11 +10,11 @@ from threading import Thread
 import pytest
 
 from kit.command import process_as_it_is
-from nonconv.cli import compiling as told
-from nonconv.cli import progress
-from nonconv.cli.compiling import Lines, View, relayed, telling
 from nonconv.engine.compiling import compiling, listening
 from nonconv.experiment.binding import read_cell
+from nonconv.terminal import compiling as told
+from nonconv.terminal import progress
+from nonconv.terminal.compiling import Lines, View, relayed, telling
 
 SAY_IT = Lines.start
 """Before conftest.py silences it."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nonconv.api.options import Config
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from nonconv.sweeps.grid import Grid
 
 
+@told_in_python
 def validate(config: Config, **settings: Any) -> dict[str, Any]:
     """Return the resolved config, with every default; raise ConfigError with all that is wrong with it.
 

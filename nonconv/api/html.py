@@ -32,10 +32,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """Write pairs of a label and a text."""
+    rows = (f"<tr><th>{html.escape(label)}</th><td>{html.escape(text)}</td></tr>" for label, text in pairs)
+    return f'<table style="text-align: left">{"".join(rows)}</table>'
+
+
+def details(title: str, parts: Iterable[str]) -> str:
+    """Write parts that are HTML, shown once they are asked for; nothing where there are none."""
+    inner = "".join(parts)
+    return f"<details><summary>{html.escape(title)}</summary>{inner}</details>" if inner else ""
+
+
 def images(figures: Mapping[str, bytes]) -> list[str]:
     """Write each PNG, by its name, into the page itself."""
     return [
         f'<img alt="{html.escape(name)}" src="data:image/png;base64,{base64.b64encode(content).decode()}"'
-        ' style="display: block; max-width: 100%">'
+        ' style="display: block; width: 32em; max-width: 100%">'
         for name, content in figures.items()
     ]

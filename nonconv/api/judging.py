@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nonconv.api.options import OUTPUTS, Place, checked_name
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ NAME = "trajectories"
 """What errors and folders call trajectories that come from no file."""
 
 
+@told_in_python
 def judge(
     values: Any,
     *,

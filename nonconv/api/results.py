@@ -12,6 +12,7 @@ from nonconv.api import html
 from nonconv.api.columns import Table, as_frame
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
+from nonconv.report.brief import Brief, brief
 from nonconv.report.figures.catalogue import figure_names
 from nonconv.report.run import LAST, Run, read_run
 from nonconv.report.summary import findings, setting, verdicts_on_iterates
@@ -117,7 +118,9 @@ class Result:
         step, theta = self.paths["step"], self.paths["theta"]
         paths, steps, dim = theta.shape
         columns: dict[str, NDArray[Any]] = {"run": np.repeat(np.arange(paths), steps), "step": np.tile(step, paths)}
-        return columns | {f"x{k}": theta[:, :, k].ravel() for k in range(dim)}
+        # Where a run keeps only some coordinates, these are numbered from 1 on, as in its config.
+        numbers = self.paths["coordinate"] - 1 if "coordinate" in self.paths else range(dim)
+        return columns | {f"x{number}": theta[:, :, k].ravel() for k, number in enumerate(numbers)}
 
     def __str__(self) -> str:
         """Return the verdict with its reason."""
@@ -130,19 +133,21 @@ class Result:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: verdict, setting, findings, table, figures; nothing outside of it is needed."""
         told = self._told
+        more = [*html.paragraphs(told.sentences), html.listed(told.findings), html.table(told.header, told.rows)]
         parts = [
             html.heading(f"{self.name}: {self.verdict.replace('_', ' ')}"),
-            *html.paragraphs([self.claim and f"Claim: {self.claim}", *told.sentences]),
-            html.listed(told.findings),
-            html.table(told.header, told.rows),
+            *html.paragraphs([self.claim and f"Claim: {self.claim}", *told.brief.warnings]),
+            html.facts(told.brief.facts),
             *html.images(self.figures),
+            html.details("All findings, and the errors by step", more),
         ]
         return html.framed(parts)
 
 
 class Told(NamedTuple):
-    """What is told of a run: sentences on its setting and verdicts, findings, and the short table of its errors."""
+    """What is told of a run: what is read first; sentences on setting and verdicts, findings, the short table of errors."""
 
+    brief: Brief
     sentences: list[str]
     findings: list[str]
     header: list[str]
@@ -152,7 +157,7 @@ class Told(NamedTuple):
 def _tell(run: Run) -> Told:
     """Return what is told of a run. Some of it is read from the folder."""
     on_others = [f"{title}: {said}" for title, said in verdicts_on_iterates(run)]
-    return Told([setting(run), f"Verdict: {verdict(run)}", *on_others], findings(run), *short_rows(run))
+    return Told(brief(run), [setting(run), f"Verdict: {verdict(run)}", *on_others], findings(run), *short_rows(run))
 
 
 def read_result(folder: Path) -> Result:

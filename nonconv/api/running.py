@@ -1,11 +1,13 @@
 """`nonconv.run`: one experiment, from its config to its result. The command `run` uses the same two functions."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from nonconv.study.loop import Outcome
 
 
+@told_in_python
 def run(
     config: Config,
     *,
@@ -23,7 +26,7 @@ def run(
     name: str = "",
     workers: int = 0,
     force: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | Callable[[int], None] = False,
     **settings: Any,
 ) -> "Result":
     """Run one experiment, unless its result is there, and return the result.
@@ -32,10 +35,10 @@ def run(
 
     config: the name of a config file, or a mapping of its keys. out: the output folder; by default outputs/NAME-HASH in the
     working directory. name: of the experiment, instead of the file's. workers: threads; 0 for one per CPU. force: compute it
-    again. progress: called with the number of paths that are done. settings: values of keys of the config, dotted ones as
-    `**{"optimizer.beta2": 0.99}`.
+    again. progress: True shows it on stderr as the command does; a function is called with the number of paths done.
+    settings: values of keys of the config, dotted ones as `**{"optimizer.beta2": 0.99}`.
 
-    Nothing is printed. Ctrl-C raises KeyboardInterrupt once whole blocks of paths are saved; the same call then continues.
+    Nothing else is printed. Ctrl-C raises KeyboardInterrupt once whole blocks of paths are saved; the same call then continues.
     Raises ConfigError with every problem of the config, and UsageError where the folder cannot be used.
     """
     from nonconv.api.configs import as_document
@@ -47,7 +50,8 @@ def run(
     if force or not is_current(cell, folder):
         with figure_process() as draw:
             try:
-                complete(cell, folder, workers, force, progress or _silent, draw)
+                with _shown(progress, cell) as update:
+                    complete(cell, folder, workers, force, update, draw)
             except Interrupted as stop:  # a loop over experiments must stop as well, whatever errors it catches
                 raise KeyboardInterrupt(f"{stop} The same call continues.") from None
     return read_result(folder)
@@ -83,5 +87,8 @@ def complete(cell: "Cell", folder: Path, workers: int, force: bool, progress: Ca
     return loop.run(cell, folder, workers, force, progress, draw)
 
 
-def _silent(done: int) -> None:
-    """Show no progress."""
+def _shown(progress: bool | Callable[[int], None], cell: "Cell") -> "AbstractContextManager[Callable[[int], None]]":
+    """Open what shows progress, and give the function that is called with the number of paths done."""
+    from nonconv.terminal.progress import show_progress
+
+    return nullcontext(progress) if callable(progress) else show_progress(cell, quiet=not progress)

@@ -18,6 +18,8 @@ from nonconv.results.sweep_files import FAILED
 from nonconv.store.folder import undamaged
 from nonconv.system.words import count
 
+FIRST_FIGURES = 3
+"""Figures that a notebook shows of a sweep; the others once they are asked for."""
 MOST_ROWS = 40
 """A sweep with more cells shows no table in a notebook; `frame` has all of them."""
 
@@ -166,12 +168,14 @@ class SweepResult:
         from nonconv.report.sweep_summary import findings, setting
         from nonconv.report.sweep_table import short_rows
 
+        names = list(self.figures)
         parts = [
             html.heading(self.name),
             *html.paragraphs([self.claim and f"Claim: {self.claim}", setting(self._files)]),
             html.listed(findings(self._files)),
             html.table(*short_rows(self._files)) if len(self) <= MOST_ROWS else "",
-            *html.images(self.figures),
+            *html.images({name: self.figures[name] for name in names[:FIRST_FIGURES]}),
+            html.details("All figures", html.images({name: self.figures[name] for name in names[FIRST_FIGURES:]})),
         ]
         return html.framed(parts)
 

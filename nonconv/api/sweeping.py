@@ -2,21 +2,22 @@
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import nearest
 
 if TYPE_CHECKING:
     from nonconv.api.sweep_results import SweepResult
     from nonconv.report.figures.drawing_process import Draw
-    from nonconv.sweeps.flow import Event
+    from nonconv.sweeps.flow import Event, OnEvent
     from nonconv.sweeps.loop import OpenExecutor, Outcome, Progress
     from nonconv.sweeps.sweep import Survey, Sweep
 
@@ -32,6 +33,7 @@ class Plan(NamedTuple):
     folder: Path
 
 
+@told_in_python
 def sweep(
     config: Config,
     grid: Mapping[str, Any] | None = None,
@@ -42,7 +44,7 @@ def sweep(
     executor: str = "",
     force: bool = False,
     fail_fast: bool = False,
-    progress: "Callable[[Event], None] | None" = None,
+    progress: "bool | Callable[[Event], None]" = False,
     **settings: Any,
 ) -> "SweepResult":
     """Run a grid of experiments, one cell per combination of values, unless it is finished, and return its result.
@@ -52,7 +54,8 @@ def sweep(
     config: as for `run`. grid: keys with lists of their values, added to the config's `sweep` block. out, name, force,
     settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads or dask; by default
     processes, or threads where they would be unsafe, as in a notebook. fail_fast: stop at the first cell that fails.
-    progress: called with every event: the path-steps that were computed, or the cell that was settled.
+    progress: True shows it on stderr as the command does; a function is called with every event: path-steps that were computed,
+    or a cell that was settled.
 
     A cell that fails costs no other: the result says which failed, and why. Nothing is printed. Ctrl-C raises KeyboardInterrupt
     once finished cells are saved; the same call then continues. Raises ConfigError with the problems of all cells.
@@ -78,7 +81,8 @@ def sweep(
     with figure_process() as draw:
         try:
             opened = choose_executor(plan, executor, None, workers)
-            complete(plan, opened, force, fail_fast, lambda: nullcontext(progress or _silent), draw)
+            with _shown(progress, plan.survey) as shown:
+                complete(plan, opened, force, fail_fast, shown, draw)
         except (Interrupted, KeyboardInterrupt) as stop:
             raise KeyboardInterrupt(f"{str(stop) or 'Stopped.'} The same call continues.") from None
     return read_sweep(plan.folder)
@@ -157,5 +161,22 @@ def complete(
     return run_sweep(*plan, executor, force, fail_fast, progress, draw)
 
 
-def _silent(event: "Event") -> None:
-    """Show no progress."""
+@contextmanager
+def _shown(progress: "bool | Callable[[Event], None]", survey: "Survey") -> "Iterator[Progress]":
+    """Give what opens a display of progress, while the context is open."""
+    if callable(progress):
+        on_event: OnEvent = progress
+        yield lambda: nullcontext(on_event)
+        return
+    with shown_sweep(survey, quiet=not progress) as shown:
+        yield shown
+
+
+@contextmanager
+def shown_sweep(survey: "Survey", quiet: bool) -> "Iterator[Progress]":
+    """Give what opens the display of a sweep on stderr. Entered before workers are forked: they tell what they compile."""
+    from nonconv.terminal.compiling import relayed
+    from nonconv.terminal.sweep_progress import show_sweep_progress
+
+    with relayed() as relay:
+        yield partial(show_sweep_progress, survey, quiet, relay)

@@ -24,12 +24,12 @@ from nonconv.cli import (
     sweep_config,
 )
 from nonconv.cli.bash_words import completing, is_completing
-from nonconv.cli.common import say
 from nonconv.cli.library_warnings import keep_warnings
 from nonconv.cli.shortage import shortage
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.signals import stop_at_once
 from nonconv.system.streams import make_visible
+from nonconv.terminal.lines import say
 
 GARBAGE_THRESHOLDS = (100_000, 50, 100)
 """When Python collects garbage. Its defaults cost a sixth of the time while numba compiles, which makes many objects."""

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonconv.cli.tables import line_width, shown, wrapped
+from nonconv.cli.tables import shown
 from nonconv.system.streams import Unescaped
+from nonconv.terminal.lines import line_width, wrapped
 
 if TYPE_CHECKING:
     from nonconv.report.brief import Brief, Fact

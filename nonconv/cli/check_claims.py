@@ -15,18 +15,7 @@ import typer
 from nonconv.api.sweeping import EXECUTORS, Plan, choose_executor
 from nonconv.cli.briefs import print_heading
 from nonconv.cli.budget import Budget, OverBudget
-from nonconv.cli.common import (
-    AsJson,
-    ConfigFiles,
-    Force,
-    Quiet,
-    Settings,
-    Verbose,
-    Workers,
-    reported,
-    say,
-    write_stdout,
-)
+from nonconv.cli.common import AsJson, ConfigFiles, Force, Quiet, Settings, Verbose, Workers, reported, write_stdout
 from nonconv.cli.run_config import simulate
 from nonconv.cli.selection import selection
 from nonconv.cli.sweep_config import run_plan
@@ -34,6 +23,7 @@ from nonconv.cli.tables import print_sentence
 from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
+from nonconv.terminal.lines import say
 
 T = TypeVar("T")
 
@@ -205,11 +195,11 @@ def _nowhere(config: Path) -> tuple[Any, str, str]:
 def _read_sweep(config: Path, document: "Document", out: Path, quiet: bool) -> _Task:
     """Read what a config expects of its sweep. Raises ConfigError."""
     from nonconv.checks.sweep_expectations import find_unanswerable_in_sweep
-    from nonconv.cli.progress import tell_cells_read
     from nonconv.config.expect import OF_SWEEP
     from nonconv.experiment.identity import folder_name
     from nonconv.faults.problems import Problem
     from nonconv.sweeps.sweep import as_sweep, survey
+    from nonconv.terminal.progress import tell_cells_read
 
     sweep = as_sweep(document)
     surveyed = survey(sweep, tell_cells_read(sweep.grid, quiet))

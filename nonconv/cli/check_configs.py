@@ -3,9 +3,10 @@
 from functools import partial
 from pathlib import Path
 
-from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, ConfigFile, ConfigFiles, Quiet, Settings, Verbose, reported, write_stdout
 from nonconv.faults.errors import ConfigError
 from nonconv.system.words import count
+from nonconv.terminal.lines import say
 
 
 @reported
@@ -55,7 +56,7 @@ def validate(
 def _check(config: Path, settings: list[str], quiet: bool) -> None:
     """Read a config, and every cell of the grid if it has one. Raises ConfigError."""
     from nonconv.api.checking import checked
-    from nonconv.cli.progress import tell_cells_read
     from nonconv.config.files import read
+    from nonconv.terminal.progress import tell_cells_read
 
     checked(read(config, settings), partial(tell_cells_read, quiet=quiet))  # read once: it may come from a pipe

@@ -4,29 +4,25 @@ Results go to stdout, everything else (progress, hints, errors) to stderr, so th
 """
 
 import functools
-import re
 import shlex
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.compiling import telling
 from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
-from nonconv.cli.tables import line_width, wrapped
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.signals import stopping_commands
+from nonconv.terminal.compiling import telling
+from nonconv.terminal.lines import say
 
 EXIT_INTERNAL_ERROR = 1
 """Exit code of a defect of nonconv itself."""
-AS_IT_IS = re.compile(r" *\d* \| |  nonconv |  File ")
-"""How lines begin that are not wrapped: of a config with a caret below, of a command to copy, of a traceback."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file.", autocompletion=completion.configs)]
@@ -69,6 +65,7 @@ Force = Annotated[bool, typer.Option("--force", help="Compute everything again a
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and compute nothing.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the result in the browser when it is done.")]
 OutputFolder = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
 ]
@@ -127,21 +124,6 @@ def interrupted(stop: BaseException) -> Interrupted:
     """Return the error of an interrupted command, with the command line that continues it."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--force"]  # --force would start over
     return Interrupted(f"{str(stop) or 'Stopped.'} To continue, run:\n  {shlex.join(['nonconv', *arguments])}")
-
-
-def say(text: str) -> None:
-    """Print a message for people on stderr, on a terminal in lines that are easy to read."""
-    with suppress(OSError, ValueError):  # a result must not be lost because nobody can be told
-        lines = map(_folded, text.split("\n")) if sys.stderr.isatty() else [text]
-        print("\n".join(lines), file=sys.stderr, flush=True)
-
-
-def _folded(line: str) -> str:
-    """Return a line wrapped to the width of lines; later lines are indented. A line of a file or a command stays as it is."""
-    indent = len(line) - len(line.lstrip())
-    if AS_IT_IS.match(line) or len(line) <= line_width(sys.stderr):
-        return line
-    return " " * indent + wrapped(line.lstrip(), line_width(sys.stderr) - indent, "  ").replace("\n", "\n" + " " * indent)
 
 
 def write_stdout(content: bytes) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import UsageError
 from nonconv.system.words import count
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from nonconv.report.overlay import Overlay

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nonconv.cli.common import say, write_stdout
+from nonconv.cli.common import write_stdout
 from nonconv.cli.figure_options import say_unused
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from nonconv.report.figures.catalogue import Maker

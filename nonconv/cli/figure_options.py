@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from nonconv.cli.common import say
 from nonconv.faults.errors import UsageError
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from nonconv.report.figures.options import FigureOptions

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.common import RunFolder, RunFolders, Verbose, reported, say, write_stdout
+from nonconv.cli.common import RunFolder, RunFolders, Verbose, reported, write_stdout
 from nonconv.cli.figure_options import Font, Label, Labels, Size, Style, Title, read_options
 from nonconv.faults.errors import UsageError
 from nonconv.system.processors import default_workers
+from nonconv.terminal.lines import say
 
 EXIT_MISMATCH = 3
 """Exit code of `verify` where files have changed or paths differ."""

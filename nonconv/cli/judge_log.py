@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nonconv.cli.common import AsJson, Force, OutputFolder, Quiet, Verbose, reported, say
+from nonconv.cli.common import AsJson, Force, OutputFolder, Quiet, Verbose, reported
 from nonconv.cli.run_config import print_run
 from nonconv.faults.errors import UsageError
+from nonconv.terminal.lines import say
 
 Log = Annotated[Path, typer.Argument(metavar="FILE", help="An NPZ, CSV or Parquet file with columns run, step and values.")]
 Xi = Annotated[

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.common import AsJson, Quiet, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, Quiet, Verbose, reported, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.starters import NAMES, STARTERS, Starter
 from nonconv.system.streams import in_line
+from nonconv.terminal.lines import say
 
 Name = Annotated[
     str,

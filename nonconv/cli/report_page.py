@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from nonconv.cli import completion
-from nonconv.cli.common import AsJson, Verbose, reported, say, write_stdout
+from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
+from nonconv.terminal.lines import say
 
 STDOUT = Path("-")
 
@@ -73,7 +74,9 @@ def report(
     else:
         print(target)
     if opening:
-        _open(target)
+        from nonconv.cli.opening import open_file
+
+        open_file(target)
 
 
 def _name(places: list[Path]) -> str:
@@ -81,11 +84,3 @@ def _name(places: list[Path]) -> str:
     if len(places) > 1:
         return "report"
     return places[0].absolute().name.replace("#", "-") or "report"
-
-
-def _open(target: Path) -> None:
-    """Open a page in the browser; say so if there is none."""
-    import webbrowser
-
-    if not webbrowser.open(target.absolute().as_uri()):
-        say(f"No browser was found; open {target.absolute()} in one.")

@@ -14,6 +14,7 @@ from nonconv.cli.common import (
     ConfigFile,
     DryRun,
     Force,
+    Open,
     OutputFolder,
     Quiet,
     Settings,
@@ -21,7 +22,6 @@ from nonconv.cli.common import (
     Workers,
     interrupted,
     reported,
-    say,
     write_stdout,
 )
 from nonconv.cli.tables import print_sentence, print_table
@@ -29,6 +29,7 @@ from nonconv.faults.errors import Interrupted
 from nonconv.system.processors import default_workers
 from nonconv.system.streams import visible
 from nonconv.system.words import count
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ def run(
     workers: Workers = 0,
     force: Force = False,
     dry_run: DryRun = False,
+    opening: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,6 +66,10 @@ def run(
     with figure_process() as draw:
         cell, folder = _read(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
+    if opening:
+        from nonconv.cli.opening import open_result
+
+        open_result(folder)
 
 
 def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":
@@ -144,7 +150,7 @@ def simulate(cell: "Cell", folder: Path, workers: int, force: bool, quiet: bool,
     Raises Interrupted, with the command to continue.
     """
     from nonconv.api.running import complete
-    from nonconv.cli.progress import show_progress
+    from nonconv.terminal.progress import show_progress
 
     try:
         with show_progress(cell, quiet) as progress:

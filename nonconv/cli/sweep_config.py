@@ -5,7 +5,6 @@ The grid is surveyed before anything runs: every cell is made once, so that erro
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -20,6 +19,7 @@ from nonconv.api.sweeping import (
     complete,
     find_finished,
     reuse,
+    shown_sweep,
     surveyed,
 )
 from nonconv.cli import completion
@@ -29,6 +29,7 @@ from nonconv.cli.common import (
     ConfigFile,
     DryRun,
     Force,
+    Open,
     OutputFolder,
     Quiet,
     Settings,
@@ -36,13 +37,13 @@ from nonconv.cli.common import (
     Workers,
     interrupted,
     reported,
-    say,
     write_stdout,
 )
-from nonconv.cli.tables import line_width, print_sentence, print_table
+from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
+from nonconv.terminal.lines import line_width, say
 
 if TYPE_CHECKING:
     from nonconv.report.figures.drawing_process import Draw
@@ -97,6 +98,7 @@ def sweep(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     force: Force = False,
     dry_run: DryRun = False,
+    opening: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -124,13 +126,17 @@ def sweep(
         grid = _read_grid(config, settings, grids, best_over, best_by)
         if not force and (finished := find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            _print_result(reuse(*finished), as_json, quiet, verbose)
-            return
-        plan = _survey(grid, out, quiet)
-        tell = _silent if quiet or as_json else say
-        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
-        outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
+            outcome = reuse(*finished)
+        else:
+            plan = _survey(grid, out, quiet)
+            tell = _silent if quiet or as_json else say
+            open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
+            outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet, verbose)
+    if opening:
+        from nonconv.cli.opening import open_result
+
+        open_result(outcome.folder)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
 
@@ -159,7 +165,7 @@ def _read_grid(config: Path, settings: list[str], grids: list[str], best: list[s
 
 def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
     """Survey the sweep, and choose its output folder. Raises ConfigError."""
-    from nonconv.cli.progress import tell_cells_read
+    from nonconv.terminal.progress import tell_cells_read
 
     return surveyed(grid, out, tell_cells_read(grid.grid, quiet))
 
@@ -182,14 +188,10 @@ def run_plan(
     announce: print the claim first.
     """
 
-    from nonconv.cli.compiling import relayed
-    from nonconv.cli.sweep_progress import show_sweep_progress
-
     if announce:
         _say_claim(plan.sweep, quiet)
     try:
-        with relayed() as relay:  # opened before the workers are forked
-            progress = partial(show_sweep_progress, plan.survey, quiet, relay)
+        with shown_sweep(plan.survey, quiet) as progress:
             return complete(plan, executor, force, fail_fast, progress, draw)
     except (Interrupted, KeyboardInterrupt) as stop:
         raise interrupted(stop) from None

@@ -7,24 +7,17 @@ written as a record, one line per column. A table of numbers that is too wide be
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from typing import Any, TextIO
+from typing import Any
 
 from nonconv.system.streams import legible, visible
+from nonconv.terminal.lines import LEAST_WIDTH, line_width, wrapped
 
 TEXT_WIDTH, NUMBERS_WIDTH = 160, 1000
 """Widths of tables that are not printed on a terminal. Numbers are then never split."""
-SENTENCE_WIDTH = 80
-"""The longest line of a sentence on a terminal."""
 BETWEEN, AROUND = 3, 2
 """Characters between two columns, and around all of them."""
-HELD, HELD_ASCII = "\u00a0±\u00a0", "\u00a0+-\u00a0"
-"""What keeps a number and its half width in one line: spaces at which no line is broken."""
-LEAST_WIDTH = 20
-"""A terminal that says it is narrower is not believed."""
-
 Rows = Sequence[Sequence[str]]
 
 
@@ -72,15 +65,6 @@ def shown(text: str) -> str:
     return legible(visible(text), getattr(sys.stdout, "encoding", None))
 
 
-def line_width(stream: TextIO | None = None) -> int:
-    """Return the most columns of a line of text on a stream, or on stdout.
-
-    They are those of the terminal, but not more than are easy to read.
-    """
-    terminal = shutil.get_terminal_size().columns if (stream or sys.stdout).isatty() else SENTENCE_WIDTH
-    return min(SENTENCE_WIDTH, max(LEAST_WIDTH, terminal))
-
-
 def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) -> Iterator[str]:
     """Yield the lines of a table of at most this width, unless a single word is wider."""
     if numbers:
@@ -90,13 +74,6 @@ def lines(header: Sequence[str], rows: Rows, width: int, numbers: bool = False) 
         return
     widths = fitted_widths(header, rows, width)
     yield from _drawn(header, rows, widths, numbers) if widths else _records(header, rows, width)
-
-
-def wrapped(text: str, width: int, indent: str = "") -> str:
-    """Wrap a text between words; a longer word stays whole, and so does a number with its interval. indent: of later lines."""
-    held = text.replace(" ± ", HELD).replace(" +- ", HELD_ASCII)
-    filled = textwrap.fill(held, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return filled.replace(HELD, " ± ").replace(HELD_ASCII, " +- ") or text
 
 
 def fitted_widths(header: Sequence[str], rows: Rows, width: int) -> list[int]:

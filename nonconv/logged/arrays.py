@@ -129,9 +129,11 @@ def _steps(name: str, steps: Any, size: int) -> NDArray[np.int64]:
 
 def _numbers(name: str, what: str, values: Any) -> Array:
     """Return values as an array of doubles. Raises UsageError."""
+    if hasattr(values, "detach") and hasattr(values, "cpu"):  # a tensor of PyTorch
+        values = values.detach().cpu()
     try:
         found = np.asarray(values)
-    except (ValueError, TypeError, RuntimeError):  # PyTorch refuses tensors that need a gradient
+    except (ValueError, TypeError, RuntimeError):  # lists of unequal lengths, and what other libraries refuse
         found = np.empty(0, dtype=np.str_)
     if found.dtype.kind not in "fiub":
         raise UsageError(f"{name}: {what} is no array of numbers")

@@ -4,6 +4,7 @@ Spans are dyadic, as for a run: they begin and end at logged steps near T/8, T/4
 logged steps, so the floors bound E|Theta - xi|^2 averaged over just these steps, whatever lies between.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -252,7 +253,7 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
         return replace(found, reason=few, decides=f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced")
     if seen.paths < FEWEST_PATHS and seen.steps >= FEWEST_STEPS and found.floors:
         return replace(found, reason=f"{found.reason}; {tell_floors(found)}")
-    judged = seen.paths >= FEWEST_PATHS and seen.steps >= FEWEST_STEPS and bool(found.floors)
+    judged = seen.paths >= FEWEST_PATHS and seen.steps >= FEWEST_STEPS and _has_intervals(found)
     if judged and known.rate_limit is None:
         missing = "declare rate_limit: 0 if the rate tends to 0, else the number that it tends to"
         return replace(
@@ -262,6 +263,11 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
         missing = "declare noise persists, if the gradient stays noisy where the iterates are"
         return replace(found, reason=f"{tell_floors(found)}; but whether the noise stays is not declared", decides=missing)
     return found
+
+
+def _has_intervals(found: Verdict) -> bool:
+    """Return whether what some floor did is known."""
+    return any(math.isfinite(at.low) for floor in found.floors.values() for at in floor)
 
 
 def _stands(found: Verdict) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 import nonconv
-from nonconv.cli import app, compiling
+from nonconv.cli import app
+from nonconv.terminal import compiling
 
 
 def call(*arguments: object) -> Result:

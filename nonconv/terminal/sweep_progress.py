@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nonconv.cli.common import say
-from nonconv.cli.compiling import Lines, Relay, View, live
-from nonconv.cli.progress import PLAIN_SECONDS
 from nonconv.system.streams import in_line
 from nonconv.system.words import count
+from nonconv.terminal.compiling import Lines, Relay, View, live
+from nonconv.terminal.lines import say
+from nonconv.terminal.progress import PLAIN_SECONDS
 
 if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from nonconv.cli.common import say
-from nonconv.cli.compiling import View, live, telling
 from nonconv.engine.compiling import listening
 from nonconv.system.words import count
+from nonconv.terminal.compiling import View, live, telling
+from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
     from nonconv.experiment.cell import Cell
