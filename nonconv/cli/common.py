@@ -65,6 +65,7 @@ Force = Annotated[bool, typer.Option("--force", help="Compute everything again a
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more details, and tracebacks of errors.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be computed, and compute nothing.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the result in the browser when it is done.")]
 OutputFolder = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="The output folder. [default: outputs/NAME-HASH]")
 ]

@@ -74,7 +74,9 @@ def report(
     else:
         print(target)
     if opening:
-        _open(target)
+        from nonconv.cli.opening import open_file
+
+        open_file(target)
 
 
 def _name(places: list[Path]) -> str:
@@ -82,11 +84,3 @@ def _name(places: list[Path]) -> str:
     if len(places) > 1:
         return "report"
     return places[0].absolute().name.replace("#", "-") or "report"
-
-
-def _open(target: Path) -> None:
-    """Open a page in the browser; say so if there is none."""
-    import webbrowser
-
-    if not webbrowser.open(target.absolute().as_uri()):
-        say(f"No browser was found; open {target.absolute()} in one.")

@@ -14,6 +14,7 @@ from nonconv.cli.common import (
     ConfigFile,
     DryRun,
     Force,
+    Open,
     OutputFolder,
     Quiet,
     Settings,
@@ -46,6 +47,7 @@ def run(
     workers: Workers = 0,
     force: Force = False,
     dry_run: DryRun = False,
+    opening: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,6 +66,10 @@ def run(
     with figure_process() as draw:
         cell, folder = _read(config, settings, out)
         _run(cell, folder, workers or default_workers(), force, as_json, quiet, verbose, draw)
+    if opening:
+        from nonconv.cli.opening import open_result
+
+        open_result(folder)
 
 
 def _read(config: Path, settings: list[str], out: Path | None) -> "tuple[Cell, Path]":

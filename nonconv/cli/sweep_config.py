@@ -29,6 +29,7 @@ from nonconv.cli.common import (
     ConfigFile,
     DryRun,
     Force,
+    Open,
     OutputFolder,
     Quiet,
     Settings,
@@ -97,6 +98,7 @@ def sweep(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     force: Force = False,
     dry_run: DryRun = False,
+    opening: Open = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -124,13 +126,17 @@ def sweep(
         grid = _read_grid(config, settings, grids, best_over, best_by)
         if not force and (finished := find_finished(grid, out)):
             _say_claim(grid, quiet or as_json)
-            _print_result(reuse(*finished), as_json, quiet, verbose)
-            return
-        plan = _survey(grid, out, quiet)
-        tell = _silent if quiet or as_json else say
-        open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
-        outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
+            outcome = reuse(*finished)
+        else:
+            plan = _survey(grid, out, quiet)
+            tell = _silent if quiet or as_json else say
+            open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
+            outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet, verbose)
+    if opening:
+        from nonconv.cli.opening import open_result
+
+        open_result(outcome.folder)
     if outcome.failures:
         raise typer.Exit(EXIT_CELLS_FAILED)
 
