@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from nonconv.cli.common import say
 from nonconv.faults.errors import NonconvError
 from nonconv.system.atomic import write_whole
+from nonconv.terminal.lines import say
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 """What is set where a browser can be opened on Linux; the last by users who have one of their own."""

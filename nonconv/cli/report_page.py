@@ -9,7 +9,6 @@ from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Verbose, reported, write_stdout
 from nonconv.faults.errors import UsageError
 from nonconv.system.atomic import fitting_name, write_whole
-from nonconv.terminal.lines import say
 
 STDOUT = Path("-")
 
