@@ -104,6 +104,17 @@ def test_cells_in_an_archive_have_the_same_curves(tmp_path: Path, reference: Non
     assert all(np.array_equal(a, b, equal_nan=True) for k in one for a, b in zip(one[k][:4], other[k][:4], strict=True))
 
 
+def test_names_tell_cells_apart_in_few_words(tmp_path: Path, reference: None) -> None:
+    """Of ten cells with long settings, evenly chosen where no view has more than one of them."""
+    adams = [{"name": "adam", "beta1": beta, "beta2": 0.99, "eps": 1e-3} for beta in (0.0, 0.5, 0.9)]
+    rates = [0.1, {"name": "power", "value": 0.1, "exponent": 0.5}]
+    data = [{"name": "two_point", "p_high": 0.25}, "normal"]
+    figure = curves(swept(tmp_path, {"optimizer": [*adams, "sgd"], "learning_rate": rates, "objective.data": data}))
+    names = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert len(set(names)) == len(names) > 1
+    assert not any("…" in name for name in names)
+
+
 def test_medians_stand_in_for_infinite_means(tmp_path: Path, reference: None) -> None:
     objective = SMALL["objective"] | {"data": "cauchy"}
     result = swept(tmp_path, {"optimizer": ["sgd", "sign_descent"]}, objective=objective, xi=0.0)

@@ -52,10 +52,11 @@ def _flatten(config: Mapping[str, Any], outer: str = "") -> dict[str, Any]:
     return found
 
 
-def labels(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+def labels(configs: Sequence[Mapping[str, Any]], names: Sequence[str], longest: int = LONGEST) -> list[str]:
     """Name each config by what differs, in as few words as tell all apart: `adam`, `sgd`; or `β₂ = 0.9`, `β₂ = 0.99`.
 
-    names: of each what it is called otherwise, such as its folder: where configs do not tell runs apart, or not in few words.
+    names: of each what it is called otherwise, such as its folder: where configs do not tell runs apart, or not in `longest`
+    characters.
     """
     parts: list[list[str]] = [[] for _ in configs]
     for told in differing_parts(configs).values():
@@ -66,7 +67,7 @@ def labels(configs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[s
         if _distinct(joined) > _distinct(parts):
             parts = joined
     found = [", ".join(part) for part in parts]
-    if max(map(len, found)) > LONGEST or not all(found):
+    if max(map(len, found)) > longest or not all(found):
         return list(names)
     return [f"{label} ({name})" if found.count(label) > 1 else label for label, name in zip(found, names, strict=True)]
 

@@ -21,7 +21,8 @@ from nonconv.report.figures.figures import line_styles, xi_name
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.figures.sweep_axes import SweptAxis, line_axis
 from nonconv.report.figures.sweep_page import Page, new_page
-from nonconv.report.labels import symbol
+from nonconv.report.figures.verdict_table import read_value
+from nonconv.report.labels import labels, symbol
 from nonconv.report.markup import printable
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import Mask, SweepResult, View, evenly, shortened, view
@@ -35,6 +36,8 @@ MOST = 60
 """Lines in a panel, at most."""
 COLOURS = LinearSegmentedColormap.from_list("dark viridis", mpl.colormaps["viridis"](np.linspace(0.0, 0.88, 64)))
 """Without its lightest part, which is not seen on white."""
+LONGEST = 60
+"""Characters of the name of a cell."""
 BESIDE = 1.15
 """Points at the end of curves are beside each other, each by this factor further."""
 FEW_STYLES = 6
@@ -82,8 +85,7 @@ def _course(content: dict[str, bytes], folder: Path, label: str) -> Course | Non
 
 def curves_figure(result: SweepResult, label: str) -> Any:
     """Draw the error for a ξ of the cells over the steps."""
-    key = "" if result.cells <= FEW else _key(result)
-    seen = view(result, (key,)) if key else View((), None, [("", np.ones(result.cells, dtype=bool))], 0, {})
+    key, seen = _seen(result)
     numbers = key in result.numeric and len(result.values(key)) > FEW_STYLES
     chosen = [_chosen(result, key, mask) for _, mask in seen.panels]
     courses = read_courses(result, sorted({cell for cells in chosen for cell in cells}), label)
@@ -108,6 +110,16 @@ def curves_figure(result: SweepResult, label: str) -> Any:
         _colour_bar(page, axis)
     page.finish(handles)
     return page.figure
+
+
+def _seen(result: SweepResult) -> tuple[str, View]:
+    """Return the key whose values are the lines, and the panels; no key where every cell is a line of one panel."""
+    key = "" if result.cells <= FEW else _key(result)
+    seen = view(result, (key,)) if key else None
+    # Keys of different components have no cells in common; then an even choice of all cells is shown.
+    if seen is None or sum(int((mask & result.done).sum()) for _, mask in seen.panels) < 2:
+        return "", View((), None, [("", np.ones(result.cells, dtype=bool))], 0, {})
+    return key, seen
 
 
 def best_figure(result: SweepResult) -> Any:
@@ -179,13 +191,45 @@ def _styles(result: SweepResult, key: str, chosen: Sequence[Sequence[int]]) -> d
     """Return name and style of each line, by the value of the key, or by the cell where there is no key."""
     cells = list(dict.fromkeys(cell for cells in chosen for cell in cells))
     if not key:
-        names = {str(cell): cell_name(result, cell) for cell in cells}
+        names = dict(zip(map(str, cells), cell_names(result, cells), strict=True))
     else:
         drawn = {result.columns[key][cell] for cell in cells}
         named = f"{symbol(key)} = " if key in result.numeric else ""
         names = {value: f"{named}{result.brief(key, value)}" for value in result.values(key) if value in drawn}
     styles = line_styles(len(names))
-    return {value: (shortened(printable(name), 50), style) for (value, name), style in zip(names.items(), styles, strict=True)}
+    return {
+        value: (shortened(printable(name), LONGEST), style) for (value, name), style in zip(names.items(), styles, strict=True)
+    }
+
+
+def cell_names(result: SweepResult, cells: Sequence[int]) -> list[str]:
+    """Name cells by what tells them apart, in as few words as do."""
+    if not cells:
+        return []
+    whole = [shortened(cell_name(result, cell), LONGEST) for cell in cells]
+    ids = [result.columns["cell"][cell][:6] for cell in cells]
+    # Where few words do not tell cells apart, the start of their names does.
+    others = [f"{shortened(name, LONGEST - 9)} ({start})" for name, start in zip(whole, ids, strict=True)]
+    names = whole if len(set(whole)) == len(whole) else others
+    return labels([_swept_config(result, cell) for cell in cells], names, LONGEST)
+
+
+def _swept_config(result: SweepResult, cell: int) -> dict[str, Any]:
+    """Return the swept values of a cell as the part of a config that they are."""
+    config: dict[str, Any] = {}
+    # Outer keys first: a value within a component comes after the component.
+    for key in sorted(result.swept, key=lambda key: key.count(".")):
+        text = result.columns[key][cell]
+        if not text:
+            continue
+        *outer, last = key.split(".")
+        holder = config
+        for name in outer:
+            inner = holder.get(name, {})
+            holder[name] = holder = dict(inner) if isinstance(inner, dict) else {"name": inner}
+        value = float(text) if key in result.numeric else read_value(text)
+        holder[last] = {"name": value} if isinstance(value, str) else value
+    return config
 
 
 def cell_name(result: SweepResult, cell: int) -> str:
@@ -215,7 +259,7 @@ def _panel(
             own = next((column for column in styles if column in (str(cell), *_values(result, cell))), "")
             style = styles[own][1] | {"linewidth": 1.2}
         value, low, high = course.mse, course.low, course.high
-        if axis:
+        if len(courses) > FEW_STYLES:
             low = high = np.full_like(value, np.nan)  # many bands hide each other
         band(axes, course.step, (value, low, high), style)
         lost |= mark_end(axes, course.step, value, style)

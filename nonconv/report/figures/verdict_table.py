@@ -124,7 +124,7 @@ def _headings(result: SweepResult, table: Table) -> list[str]:
     """Name the columns by what tells their values apart."""
     if not table.across:
         return [""]
-    values = [_read(result.columns[table.across][cell]) for cell in table.columns]
+    values = [read_value(result.columns[table.across][cell]) for cell in table.columns]
     names = [_told_apart(value, values) for value in values]
     if not isinstance(values[0], Mapping | str):
         names = [f"{symbol(table.across)} = {name}" for name in names]
@@ -139,7 +139,7 @@ def _row_names(result: SweepResult, table: Table) -> list[str]:
         for key in result.about["keys"]
         if key != table.across and len({result.columns[key][cell] for cell in table.rows}) > 1
     ]
-    values = {key: [_read(result.columns[key][cell]) for cell in table.rows] for key in keys}
+    values = {key: [read_value(result.columns[key][cell]) for cell in table.rows] for key in keys}
     names = []
     for row in range(len(table.rows)):
         parts = []
@@ -153,7 +153,7 @@ def _row_names(result: SweepResult, table: Table) -> list[str]:
     return names
 
 
-def _read(text: str) -> Any:
+def read_value(text: str) -> Any:
     """Return a swept value as it stands in sweep.csv: a number, a name, or a mapping."""
     try:
         return yaml.load(text, YAML_LOADER)
