@@ -178,6 +178,48 @@ def test_intervals_of_ten_runs_cover(constant: Array) -> None:
     assert covered >= 360
 
 
+LOG = Path(nonconv.__file__).parents[1] / "configs" / "data" / "adam_torch.npz"
+DECLARED: dict[str, Any] = {"minimizer": MINIMIZER, "rate_limit": 0.05, "noise": "persists"}
+
+
+def test_pytorch_gives_what_nonconv_gives(reference: None) -> None:
+    """Final error and floor within 4 standard errors of both, by chance in all but 2e-4 of cases. Another rate is told."""
+    log = judged(LOG, **DECLARED)
+    adam = {"seed": 1, "paths": 256, "steps": 1600, "objective": SGD["objective"], "optimizer": "adam", "learning_rate": 0.05}
+    own = nonconv.run(adam)
+    assert log.verdict == "does_not_converge"
+    other = nonconv.run(adam, learning_rate=0.1)
+    for name in ("window", "error"):
+        value, other_value = (_late(result, name) for result in (own, other))
+        here = _late(log, name)
+        assert abs(here[0] - value[0]) < 4.0 * np.hypot(here[1], value[1]) + 0.02 * value[0], name
+        assert abs(here[0] - other_value[0]) > 4.0 * np.hypot(here[1], other_value[1]), name
+
+
+def _late(result: nonconv.Result, name: str) -> tuple[float, float]:
+    """The window floor of the last span, or the error at the last step; with its standard error."""
+    if name == "window":
+        floor = result.findings["floors"]["window"]
+        return floor["value"], floor["se"]
+    last = result.error.where(xi="minimizer")
+    return float(last["mse"][-1]), float(last["se"][-1])
+
+
+def test_ten_seeds_of_it_are_what_the_page_says() -> None:
+    with np.load(LOG) as log:
+        ten = judged({"theta": log["theta"][:10], "step": log["step"]}, **DECLARED)
+    assert (ten.verdict, ten.reason[:26]) == ("undecided", "10 paths are too few; the ")
+    assert f"{ten.findings['floors']['window']['lower']:.4f}" == "0.0153"
+
+
+def test_the_page_has_the_loop_that_wrote_the_log() -> None:
+    root = Path(nonconv.__file__).parents[1]
+    script = (root / "tests" / "oracles" / "make_log.py").read_text()
+    loop = script.partition("# begin: the loop\n")[2].partition("    # end: the loop")[0]
+    assert loop
+    assert loop in (root / "docs" / "judge.md").read_text()
+
+
 # Twins
 
 
