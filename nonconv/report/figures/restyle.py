@@ -304,7 +304,9 @@ def _wrap(figure: Figure) -> float:
         high = height / grid.nrows * (spec.rowspan.stop - spec.rowspan.start) if grid else height
         ticks = axes.yaxis.get_major_formatter()
         names = max((len(str(text)) for text in ticks.seq), default=0) if isinstance(ticks, FixedFormatter) else 0
-        _break(axes.xaxis.label, max(1.0, wide - LEFT - 0.5 * WIDTH * names * axes.xaxis.label.get_fontsize() / 72))
+        label: Any = axes.xaxis.label
+        # In the middle of the panel, which names beside it move to the right.
+        _break(label, max(1.0, wide - LEFT - 0.5 * WIDTH * names * label.get_fontsize() / 72))
         _break(axes.yaxis.label, max(high, 0.6))
         title = axes.get_title(loc="left")
         if title and title not in {text.get_text() for text in _main_titles(figure)}:
