@@ -271,6 +271,7 @@ def test_the_command_writes_one_file(folders: Folders, tmp_path: Path, monkeypat
 
 def test_the_page_is_opened_where_it_is_asked_for(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
+    monkeypatch.setenv("BROWSER", "one that is there")
     monkeypatch.setattr("webbrowser.open", opened.append)
     monkeypatch.setenv("BROWSER", "mine")
     good("report", folders.run("other", OTHER), "--open", "-o", tmp_path / "a b.html")

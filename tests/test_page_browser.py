@@ -176,7 +176,7 @@ def test_a_cell_is_chosen_on_the_map_by_its_curve_and_in_the_table(browser: Brow
 
         first = chosen()
         curve = shown.drawn("cell", "line")
-        shown.tab.locator("#map .chart svg.marks g.mark-rect path").nth(4).click()
+        shown.tab.locator("#map .chart svg.marks g.layer_1_marks path").nth(4).click()
         second = chosen()
         assert second != first
         assert shown.drawn("cell", "line") != curve

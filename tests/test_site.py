@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 import nonconv
+from kit.browser import WIDE, chromium
 from kit.command import variables
 from nonconv.cli import app
 
@@ -83,6 +84,25 @@ def test_a_search_finds_what_is_on_pages_and_needs_no_server(site: Path) -> None
     assert index.startswith("var __index = ")
     assert "Twin floor" in index
     assert "unpkg.com" not in (site / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_search_in_a_browser_without_a_network(site: Path, width: int) -> None:
+    with chromium() as browser:
+        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+        tab, failed = context.new_page(), list[str]()
+        tab.on("requestfailed", lambda request: failed.append(request.url))
+        tab.on("pageerror", lambda error: failed.append(str(error)))
+        tab.goto((site / "index.html").as_uri())
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        tab.click("input.md-search__input" if width == WIDE else "label.md-header__button[for=__search]")
+        tab.keyboard.type("a priori bound")
+        tab.wait_for_selector(".md-search-result__item a")
+        assert "bound" in tab.inner_text(".md-search-result__list").lower()
+        tab.click(".md-search-result__item a")
+        tab.wait_for_url("file://**.html?h=*")
+        assert failed == []
 
 
 def test_files_of_the_repository_have_pages(site: Path) -> None:

@@ -25,6 +25,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import nonconv
+from kit.command import compiled_before
 from kit.experiments import BLOCK, CSV, NO_FLOORS, SGD, written
 from kit.processes import wait_until
 from kit.runs import SPOILT, contents
@@ -874,7 +875,7 @@ def test_a_signal_saves_and_names_the_command_that_continues(
     send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    told = re.fullmatch(r"Stopped\. Saved in (.+): 2 of 6 cells\. To continue, run:\n  (.+)\n", err)
+    told = re.fullmatch(r"Stopped\. Saved in (.+): 2 of 6 cells\. To continue, run:\n  (.+)\n", compiled_before(err))
     assert told, err
     assert told[1] == str(driver.folder)
     assert shlex.split(told[2]) == ["nonconv", *driver.arguments]

@@ -4,6 +4,7 @@ The pages of docs are written to be read in the repository as well. So a link ma
 CONTRIBUTING.md: here such a file becomes a page of its own, and the link leads there. What has no page fails the build.
 """
 
+import json
 import posixpath
 import re
 import sys
@@ -27,7 +28,8 @@ FROM_ELSEWHERE = {
     "results.md": "benchmarks/results.md",
 }
 """Pages of the site that are pages of the repository, not of docs."""
-GENERATED = {"commands.md": commands.page, "api.md": api.page}
+NOTEBOOK = "docs/notebook.ipynb"
+GENERATED = {"commands.md": commands.page, "api.md": api.page, "notebook.md": lambda: _as_page(ROOT / NOTEBOOK)}
 """Pages that are made of the program itself."""
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".cff": "yaml", ".csv": "text", ".txt": "text", "": "text"}
 """Kinds of files that a page may link to."""
@@ -123,12 +125,12 @@ def _resolved(target: str, origin: str) -> str:
 def _is_page(target: str) -> bool:
     """Whether the site has this file as it is: a page or a picture of docs, or a page from elsewhere."""
     in_docs = target.startswith(f"{DOCS}/") and target.endswith((".md", *PICTURES))
-    return in_docs or target in FROM_ELSEWHERE.values() or target in (DOCS, "README.md")
+    return in_docs or target in FROM_ELSEWHERE.values() or target in (NOTEBOOK, DOCS, "README.md")
 
 
 def _place(target: str) -> str:
     """Return where a file of the repository is in the site."""
-    elsewhere = {source: name for name, source in FROM_ELSEWHERE.items()} | {"README.md": "index.md"}
+    elsewhere = {source: name for name, source in FROM_ELSEWHERE.items()} | {"README.md": "index.md", NOTEBOOK: "notebook.md"}
     if target in elsewhere:
         return elsewhere[target]
     return target.removeprefix(f"{DOCS}/") if _is_page(target) else f"source/{target}.md"
@@ -143,6 +145,14 @@ def _as_page(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
+    if path.suffix == ".ipynb":
+        return "\n\n".join(map(_cell, json.loads(text)["cells"]))
     if path.suffix not in LANGUAGES:
         raise ValueError(f"{name} is linked to, and cannot be shown on a page")
     return f"# {name}\n\n```{LANGUAGES[path.suffix]}\n{text.rstrip()}\n```\n"
+
+
+def _cell(cell: Any) -> str:
+    """Write a cell of a notebook as Markdown."""
+    text = "".join(cell["source"])
+    return text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"

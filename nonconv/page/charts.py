@@ -123,7 +123,7 @@ def _floors(encode: Mapping[str, Any], y: str, shown: str) -> list[alt.Chart]:
     band = rows.mark_rect(opacity=0.18, clip=True).encode(**own, y=alt.Y("bottom:Q", scale=scale_of(y)), y2="top:Q")
     tooltips = [_name(), *_numbers(), alt.Tooltip("first:Q", title="from step"), alt.Tooltip("step:Q", title="to step")]
     tooltips.insert(2, alt.Tooltip("lower:Q", title="lower bound, all floors at once", format=NUMBER))
-    level = rows.mark_rule(strokeWidth=3.5, clip=True).encode(
+    level = rows.mark_rule(strokeWidth=4, clip=True).encode(
         **own, y=encode["y"], strokeDash=encode["strokeDash"], tooltip=tooltips
     )
     return [band, level]
@@ -200,10 +200,11 @@ def finished(chart: Any, height: int, **values: Any) -> Spec:
     sized = chart.properties(width="container", height=height, autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     told = sized.add_params(*(alt.param(name=name, value=value) for name, value in values.items()))
     styled = (
-        told.configure_view(stroke=None)
+        told.configure(font=FONT, background="transparent")
+        .configure_view(stroke=None)
         .configure_axis(gridColor="#e2e2e2", domainColor="#767676", tickColor="#767676", labelFontSize=12, titleFontSize=13)
         .configure_axisY(minExtent=44, titlePadding=8)
-        .configure(font=FONT, background="transparent")
+        .configure_legend(labelFontSize=12, titleFontSize=12)
     )
     found: Spec = styled.to_dict(validate=False)  # tests validate; here it would take half of the time
     return found

@@ -25,6 +25,8 @@ MOST_POINTS, FEWEST_STEPS = 8_000, 40
 MOST_RATES = 400
 SEGMENTS = {"twin_mean": "twin floor", "window": "window floor", "cauchy_mean": "Cauchy floor"}
 """Floors of a span of steps, as floors.csv names them, and as people read them."""
+LEVELS = "Lower bounds for every ξ"
+"""The title of the switches of floors."""
 SHOWN_FLOOR = "window floor"
 """The floor that is switched on at first; the first one, where there is no window floor."""
 EXACT = "exact expectation"
@@ -131,9 +133,10 @@ def switches(names: list[str], measured: dict[str, list[str]], title: str, off: 
     number = 0
     for group, members in measured.items():
         found[group] = []
-        for what in members:
-            style = Switch(what, what, what not in off, "" if several else colour(number), dash(number))
-            found[group].append(style)
+        for k, what in enumerate(members):
+            # Levels are thick, so they may have the dashes of curves: an unbroken one is seen best.
+            dashes = dash(k if group == LEVELS else number)
+            found[group].append(Switch(what, what, what not in off, "" if several else colour(number), dashes))
             number += 1
     return {group: members for group, members in found.items() if members}
 
@@ -144,13 +147,18 @@ def _groups(names: list[str], measured: list[str], title: str) -> dict[str, list
     exact = [what for what in measured if what.startswith(EXACT)]
     first = SHOWN_FLOOR if SHOWN_FLOOR in floors else (floors or [""])[0]
     xi = [what for what in measured if what not in (*floors, *exact)]
-    groups = {"ξ": xi, "Lower bounds for every ξ": floors, "Theory": exact}
+    groups = {"ξ": xi, LEVELS: floors, "Theory": exact}
     return switches(names, groups, title, [floor for floor in floors if floor != first])
 
 
 def xi_name(run: Run, label: str) -> str:
     """Name a curve: the ξ; where its mean square is infinite, that the squared median is shown."""
-    return f"{label} (median², as the mean is infinite)" if label in run.medians else label
+    return as_median(label) if label in run.medians else label
+
+
+def as_median(label: str) -> str:
+    """Name the curve of a ξ whose mean square is infinite."""
+    return f"{label} (median², as the mean is infinite)"
 
 
 def shown_errors(run: Run, label: str) -> Errors:

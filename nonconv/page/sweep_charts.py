@@ -10,7 +10,7 @@ from nonconv.page.charts import GAPS, HEIGHT, SCALES, Spec, finished, on_both_ax
 from nonconv.page.palette import VERDICTS
 
 MAP_HEIGHT = 420
-NEITHER = "#9a9a9a"
+NEITHER = "#d0d0d0"
 """Of a cell without a number."""
 
 
@@ -26,14 +26,14 @@ def map_chart(kind: str, values: Array, title: str, tooltips: Mapping[str, str],
     across, up = alt.X("x:N", title="", sort=[]), alt.Y("y:N", title="", sort=[])
     shown = _verdicts(answers) if kind == "verdict" else _numbers(kind, values, title)
     chosen = "datum.cell === cell"
+    # Below all others: a cell without a number has no colour, and can be chosen all the same.
+    ground = rows.mark_rect(color=NEITHER, stroke="#ffffff", strokeWidth=0.5, cursor="pointer").encode(tooltip=told)
     cells = rows.mark_rect(stroke="#ffffff", strokeWidth=0.5, cursor="pointer").encode(color=shown, tooltip=told)
-    signs = rows.mark_text(fontSize=11, fontWeight="bold", color="#ffffff", stroke="#000000", strokeWidth=0.3).encode(
-        text="sign:N"
-    )
-    signs = signs.transform_filter("datum.sign !== ''")
+    signs = rows.transform_filter("datum.sign !== ''").mark_text(fontSize=14, fontWeight="bold", cursor="pointer")
+    signs = signs.encode(text="sign:N", tooltip=told, color=alt.value("#ffffff" if kind == "verdict" else "#000000"))
     ring = rows.transform_filter(chosen).mark_rect(filled=False, stroke="#000000", strokeWidth=3.5)
     inner = rows.transform_filter(chosen).mark_rect(filled=False, stroke="#ffffff", strokeWidth=1.2)
-    chart = alt.layer(cells, signs.encode(tooltip=told), ring, inner).encode(x=across, y=up)
+    chart = alt.layer(ground, cells, signs, ring, inner).encode(x=across, y=up)
     return finished(chart, MAP_HEIGHT, cell="")
 
 

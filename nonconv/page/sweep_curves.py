@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
-from nonconv.page.curves import POINTS, SEGMENT, SEGMENTS, Curves, Table, drawn, extend, switches, thinned
+from nonconv.page.curves import LEVELS, POINTS, SEGMENT, SEGMENTS, Curves, Table, as_median, drawn, extend, switches, thinned
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import SweepResult
 from nonconv.results.columns import Columns, columns_of
@@ -20,7 +21,9 @@ from nonconv.store.cell_files import CellFiles
 MOST_ROWS = 60_000
 """Points of all curves in a page: about five megabytes."""
 MOST_STEPS, FEWEST_STEPS, MOST_CELLS = 60, 12, 1_000
-FILES = ("error.csv", "floors.csv")
+FILES = ("error.csv", "floors.csv", "quantities.csv")
+MEDIAN, MEDIAN_COLUMNS = "q50: ", ("step", "iterate", "quantity", "value", "ci_low", "ci_high")
+"""How the names of medians begin in quantities.csv, and the columns that are read."""
 
 
 class Cells(NamedTuple):
@@ -45,16 +48,41 @@ def of_sweep(result: SweepResult) -> Cells:
         found = files.read(cell, FILES)
         if found is None or len(named) >= most:
             continue
-        errors = columns_of(found["error.csv"], Path(f"{result.folder}#{cell}", "error.csv"))
+        tables = {name: columns_of(content, Path(f"{result.folder}#{cell}", name)) for name, content in found.items()}
+        if "error.csv" not in tables:
+            raise UsageError(f"{result.folder}#{cell} is damaged: it has no error.csv")
+        errors = with_medians(tables["error.csv"], tables.get("quantities.csv"))
         if not named:
             most, steps = _room(errors, len(done))
         thin |= len(set(errors["step"])) > steps
         extend(points, ((cell, *row) for row in _points(errors, steps)))
-        if "floors.csv" in found:
-            floors = columns_of(found["floors.csv"], Path(f"{result.folder}#{cell}", "floors.csv"))
-            extend(segments, ((cell, *row) for row in _segments(floors)))
+        if "floors.csv" in tables:
+            extend(segments, ((cell, *row) for row in _segments(tables["floors.csv"])))
         named.append(cell)
     return Cells(_curves(result, points, segments), named, _note(len(done), len(named), thin))
+
+
+def with_medians(errors: Columns, quantities: Columns | None) -> Columns:
+    """Return errors with the square of the median distance in place of a mean square that is infinite, under another name.
+
+    errors: rows of error.csv, where such a mean is empty. quantities: rows of quantities.csv; None for a cell without them.
+    """
+    if quantities is None or "" not in errors["mse"]:
+        return errors
+    medians = {
+        (step, iterate, name): ends
+        for step, iterate, name, *ends in zip(*(quantities[column] for column in MEDIAN_COLUMNS), strict=True)
+        if name.startswith(MEDIAN)
+    }
+    texts = {name: list(column) for name, column in errors.texts.items()}
+    iterates = texts.get("iterate", [LAST] * errors.rows)
+    for k, (step, iterate, label, mse) in enumerate(zip(texts["step"], iterates, texts["xi"], texts["mse"], strict=True)):
+        ends = medians.get((step, iterate, f"{MEDIAN}{label}"))
+        if not mse and ends:
+            texts["xi"][k] = as_median(label)
+            for name, text in zip(("mse", "ci_low", "ci_high"), ends, strict=True):
+                texts[name][k] = str(float(text) ** 2) if text else ""
+    return Columns(errors.path, texts)
 
 
 def _room(errors: Columns, cells: int) -> tuple[int, int]:
@@ -108,5 +136,5 @@ def _curves(result: SweepResult, points: Table, segments: Table) -> Curves:
     """Return the curves with their switches."""
     names = [name for name in (LAST, *result.iterates) if name in set(points["iterate"])] or [LAST]
     xi, floors = list(dict.fromkeys(points["what"])), list(dict.fromkeys(segments["what"]))
-    groups = switches(names, {"ξ": xi, "Lower bounds for every ξ": floors}, "Iterates")
+    groups = switches(names, {"ξ": xi, LEVELS: floors}, "Iterates")
     return Curves(points, segments, groups, "iterate" if len(names) > 1 else "what")

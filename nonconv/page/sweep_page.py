@@ -18,6 +18,7 @@ from nonconv.report.sweep_summary import findings, setting
 from nonconv.report.sweep_table import change_rows, short_rows
 from nonconv.report.verdict_text import ANSWERS
 from nonconv.results.sweep_files import FAILED
+from nonconv.statistics.decision import INFINITE_SQUARES
 from nonconv.system.words import count
 
 MOST_COLOURS = 24
@@ -140,15 +141,21 @@ def _number_columns(result: SweepResult, name: str, of: Quantity) -> Table:
     """Return the columns of a number: value, interval as text, and a sign where it is no number."""
     texts, failed = result.columns[of.column], result.columns["status"]
     numbers = result.numbers(of.column).tolist()
-    signs = [
-        "✕" if status == FAILED else SIGNS.get(text, "" if text else "–") for text, status in zip(texts, failed, strict=True)
-    ]
+    rows = zip(texts, failed, result.columns["reason"], strict=True)
+    signs = ["✕" if status == FAILED else _sign(of, text, reason) for text, status, reason in rows]
     ends = [result.texts(f"{of.column}_{end}").tolist() for end in ("low", "high")]
     return {
         name: [number if math.isfinite(number) else None for number in numbers],
         f"{name}_sign": signs,
         f"{name}_interval": [f"{float(a):.6g} to {float(b):.6g}" if a and b else "none" for a, b in zip(*ends, strict=True)],
     }
+
+
+def _sign(of: Quantity, text: str, reason: str) -> str:
+    """Return what a cell shows where it has no number; empty where it has one."""
+    if not text and of.name.startswith("mse") and reason.startswith(INFINITE_SQUARES):
+        return SIGNS["inf"]
+    return SIGNS.get(text, "" if text else "–")
 
 
 def map_figure(result: SweepResult, table: Table) -> Figure:
