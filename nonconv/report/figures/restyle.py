@@ -45,9 +45,13 @@ MAIN_TITLE = "main title"
 INK = "#003a5c"
 """A dark blue that is not seen on a dark background."""
 GREY_TOLERANCE = 0.02
+WIDTH = 0.56
+"""Of a character, as a share of the size of the font."""
 SMALLEST_TEXT = 0.65
 """Text is never smaller than this share of its size."""
-LEFT, HANDLE = 0.4, 0.35
+LONG_NAME = 20
+"""Characters of a tick that leave no room beside them in a column."""
+LEFT, HANDLE = 0.55, 0.35
 """Inches beside a panel, and before the texts of its legend."""
 
 
@@ -154,7 +158,8 @@ def restyle(figure: Figure, options: FigureOptions) -> None:
 def _paper(figure: Figure) -> tuple[float, float]:
     """Return the size of a figure in a paper: as wide as a column or a page, in nearly its own proportions."""
     width, height = figure.get_size_inches()
-    wanted = PAGE if width > WIDE else COLUMN
+    names = max((len(str(text)) for formatter in _fixed(figure) for text in formatter.seq), default=0)
+    wanted = PAGE if width > WIDE or names > LONG_NAME else COLUMN
     return wanted, max(1.9, 1.05 * float(height) * wanted / float(width))
 
 
@@ -177,7 +182,7 @@ def _set_title(figure: Figure, title: str | None) -> None:
     for text in marked:
         text.set_text(title)
     if not marked and (title or figure.get_suptitle()):
-        figure.suptitle(title, x=0.02, ha="left", size=10)
+        mark_title(figure.suptitle(title, x=0.02, ha="left", size=10))
 
 
 def _main_titles(figure: Figure) -> list[Any]:
@@ -297,7 +302,11 @@ def _wrap(figure: Figure) -> float:
         grid = spec.get_gridspec() if spec else None
         wide = width / grid.ncols * (spec.colspan.stop - spec.colspan.start) if grid else width
         high = height / grid.nrows * (spec.rowspan.stop - spec.rowspan.start) if grid else height
-        _break(axes.xaxis.label, wide - LEFT)
+        ticks = axes.yaxis.get_major_formatter()
+        names = max((len(str(text)) for text in ticks.seq), default=0) if isinstance(ticks, FixedFormatter) else 0
+        label: Any = axes.xaxis.label
+        # In the middle of the panel, which names beside it move to the right.
+        _break(label, max(1.0, wide - LEFT - 0.5 * WIDTH * names * label.get_fontsize() / 72))
         _break(axes.yaxis.label, max(high, 0.6))
         title = axes.get_title(loc="left")
         if title and title not in {text.get_text() for text in _main_titles(figure)}:
@@ -314,7 +323,7 @@ def _lay_out_legends(figure: Figure, width: float) -> float:
     for legend in list(figure.legends):
         texts: list[Any] = legend.get_texts()
         longest = max((len(text.get_text()) * text.get_fontsize() for text in texts), default=0.0)
-        columns = max(1, min(len(texts), int((width - LEFT) / (1.6 * HANDLE + 0.52 * longest / 72))))
+        columns = max(1, min(len(texts), int((width - LEFT) / (1.6 * HANDLE + WIDTH * longest / 72))))
         before = -(-len(texts) // legend._ncols)  # type: ignore[attr-defined]
         more += (-(-len(texts) // columns) - before) * 1.5 * (texts[0].get_fontsize() if texts else 0.0) / 72
         title, size = legend.get_title(), texts[0].get_fontsize() if texts else None
@@ -329,7 +338,7 @@ def _lay_out_legends(figure: Figure, width: float) -> float:
 
 def _break(text: Any, inches: float) -> None:
     """Break a text into lines of at most this length, roughly."""
-    most = max(8, int(inches * 72 / (0.52 * text.get_fontsize())))
+    most = max(8, int(inches * 72 / (WIDTH * text.get_fontsize())))
     lines = text.get_text().splitlines()
     if any(len(line) > most for line in lines):
         text.set_text("\n".join(textwrap.fill(line, most) for line in lines))
