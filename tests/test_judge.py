@@ -16,6 +16,7 @@ import nonconv
 from kit.command import bad, good
 from kit.experiments import SGD
 from kit.runs import contents, undrawn
+from nonconv.logged import files
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures import drawing_process
 
@@ -328,6 +329,14 @@ def test_ten_dimensions_and_a_wrong_limit() -> None:
     assert mse[1] > 5 * exact, "of a wrong limit it is larger by its distance"
 
 
+def test_of_many_coordinates_only_the_first_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "FAN_NUMBERS", 2 * 5 * 3)
+    found = judged(np.random.default_rng(0).normal(size=(2, 5, 7)))
+    assert found.paths["theta"].shape == (2, 5, 3)
+    assert [*found.frame("paths").columns] == ["run", "step", "x0", "x1", "x2"]
+    assert found.summary["dim"] == 7
+
+
 # What is refused
 
 
@@ -404,10 +413,11 @@ def test_the_command(constant: Array) -> None:
     folder = Path(document["folder"])
     again = judged("log.npz", minimizer=-0.5, rate_limit=0.05, noise="persists")
     assert again.folder == folder
-    files = contents(folder)
+    before = contents(folder)
     good(*arguments, "--force", "-q")
-    assert contents(folder) == files
+    assert contents(folder) == before
     assert good("table", folder).startswith("|")
+    assert "the paths were logged elsewhere" in good("verify", folder)
     assert "undecided" in good("judge", "log.npz", "--json", "--xi", "0.5", "--xi", "path_mean")
     other = judged("log.npz").folder
     assert "E|Θ − path_mean|²" in good("compare", folder, other)

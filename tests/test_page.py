@@ -283,6 +283,7 @@ def test_what_is_no_folder_is_told(folders: Folders, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert bad("report", run.with_name("othe")) == f"there is no folder {run.with_name('othe')}\n  did you mean {run}?\n"
     assert "is not an output folder of nonconv" in bad("report", tmp_path / "empty")
+    assert "is not a folder; a page is about" in bad("report", run / "error.csv")
     told = bad("report", run, sweep)
     assert f"{run} is a run; {sweep} is a sweep" in told
     assert "allowed: one run, several runs, one sweep, or one folder" in told

@@ -271,6 +271,12 @@ def test_failed_cells_are_marked_and_told(browser: Browser, pages: Pages) -> Non
         assert "✕" in signs
         shown.tab.locator("#cells-table tbody button").last.click()
         assert "knots" in shown.tab.locator("#chosen-text").inner_text()
+        # Where colours show numbers it has none, and can be chosen all the same.
+        shown.tab.locator("#cells-table tbody button").first.click()
+        shown.tab.select_option("#map select[data-variant]", index=1)
+        shown.settle()
+        shown.tab.locator("#map svg.marks g.mark-text.role-mark text").click()
+        assert "knots" in shown.tab.locator("#chosen-text").inner_text()
 
 
 def test_runs_are_switched_in_one_chart(browser: Browser, pages: Pages) -> None:

@@ -95,7 +95,7 @@ def test_every_key_says_what_it_means_and_what_is_allowed() -> None:
         model = SCHEMA["$defs"].get(f"{kind}_{component.name}")
         for parameter in parameters_in_config(kind, component) if model else []:
             told = model["properties"][parameter.name]["description"]
-            assert f"Allowed: {parameter.allowed}" in told
+            assert parameter.kind or f"Allowed: {parameter.allowed}" in told
             assert parameter.meaning[1:] in told
     eps = SCHEMA["$defs"]["optimizer_adam"]["properties"]["eps"]
     assert eps["description"] == "Keeps the denominator away from zero. Allowed: a number >= 0. Default: 1e-08."
@@ -103,6 +103,15 @@ def test_every_key_says_what_it_means_and_what_is_allowed() -> None:
         eps["markdownDescription"]
         == "Keeps the denominator away from zero.\n\n- **Allowed**: a number >= 0\n- **Default**: 1e-08"
     )
+    start = SCHEMA["$defs"]["optimizer_adam"]["properties"]["start"]
+    assert start["description"].startswith("m and v before the first step"), "a formula has no capital letter"
+    assert "Allowed: a number, or one of constant, power," in SCHEMA["properties"]["learning_rate"]["description"]
+
+
+def test_no_alternatives_are_nested_in_others() -> None:
+    """Editors would tell nothing of such a key."""
+    for place, key in keys(SCHEMA):
+        assert not any("anyOf" in option for option in key.get("anyOf", ())), place
 
 
 @pytest.mark.parametrize("kind", ["objective", "optimizer", "learning_rate", "batch_size"])
@@ -117,7 +126,9 @@ def test_every_name_comes_with_its_summary(kind: str) -> None:
 def test_every_key_of_the_top_level_has_an_example_that_is_accepted() -> None:
     assert set(EXAMPLES) == {parameter.name for parameter in parameters_of(Experiment)}
     for key, values in EXAMPLES.items():
-        assert SCHEMA["properties"][key]["examples"] == values
+        plain = [value for value in values if not isinstance(value, dict | list)]
+        assert SCHEMA["properties"][key].get("examples", []) == plain
+        assert " Example: " in SCHEMA["properties"][key]["description"]
         for value in values:
             assert accepts(CONST | {key: value}), f"{key}: {value}"
 

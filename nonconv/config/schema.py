@@ -11,7 +11,7 @@ from typing import Any
 from nonconv.components.definitions import Component
 from nonconv.components.parameters import parameters_of
 from nonconv.config.catalogue import BUILT_IN, Catalogue
-from nonconv.config.spec import Experiment, experiment_model
+from nonconv.config.spec import Experiment, choices, experiment_model
 
 Schema = dict[str, Any]
 EXAMPLES: dict[str, list[Any]] = {
@@ -51,9 +51,10 @@ def json_schema(catalogue: Catalogue = BUILT_IN) -> Schema:
     about_base = {"type": "string", "description": base.meaning, "x-allowed": "the name of a config"}
     schema["properties"] = {"base": about_base} | schema["properties"]
     required, definitions = schema.pop("required"), schema["$defs"]
+    _flatten(schema)
     _tell_names(schema, definitions)
     for part in list(_parts(schema)):
-        _tell_keys(part, part.get("required", required if part is schema else []))
+        _tell_keys(part, part.get("required", required if part is schema else []), catalogue)
     for key, values in EXAMPLES.items():
         _add_examples(schema["properties"][key], values)
     for kind in catalogue:
@@ -76,6 +77,16 @@ def _parts(schema: Any) -> Iterator[Schema]:
             yield from _parts(value)
 
 
+def _flatten(schema: Any) -> None:
+    """Put alternatives of alternatives side by side: editors tell nothing of a key whose alternatives are nested."""
+    if isinstance(schema, dict):
+        options = schema.get("anyOf")
+        if isinstance(options, list):
+            schema["anyOf"] = [inner for one in options for inner in (one["anyOf"] if one.keys() == {"anyOf"} else [one])]
+    for value in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _flatten(value)
+
+
 def _tell_names(schema: Any, definitions: Schema) -> None:
     """Where a component may be named alone, give each name its summary."""
     if isinstance(schema, list):
@@ -85,9 +96,10 @@ def _tell_names(schema: Any, definitions: Schema) -> None:
         return
     options = schema["anyOf"] if isinstance(schema.get("anyOf"), list) else []
     models = _models(options)
-    if models and "enum" in options[0]:
-        names = [{"const": name, "description": definitions[models[name]]["description"]} for name in options[0]["enum"]]
-        options[0] = {"oneOf": names}
+    for place, option in enumerate(options):
+        if set(option.get("enum", [""])) <= models.keys():
+            names = [{"const": name, "description": definitions[models[name]]["description"]} for name in option["enum"]]
+            options[place] = {"oneOf": names}
     for value in schema.values():
         _tell_names(value, definitions)
 
@@ -104,23 +116,38 @@ def _name_in(definition: str) -> str:
     return definition.removeprefix(f"{kind}_") if kind else ""
 
 
-def _tell_keys(part: Schema, required: list[str]) -> None:
+def _tell_keys(part: Schema, required: list[str], catalogue: Catalogue) -> None:
     """Say of each key what it means, what is allowed and its default, in plain text and in Markdown."""
     part.pop("title", None)
     for name, key in part["properties"].items():
         key.pop("title", None)  # the name again
-        allowed, kind = key.get("x-allowed"), key.get("x-kind")
+        kind = key.get("x-kind")
+        allowed = _allowed(key.get("x-allowed"), kind, catalogue)
         facts = {"Allowed": allowed, "Required": "yes" if name in required and name != "name" else None}
         if "default" in key and key["default"] not in (None, "", [], {}) and not isinstance(key["default"], dict):
             facts["Default"] = _written(key["default"])
         meaning = key.get("description", "")
-        sentence = f"{meaning[:1].upper()}{meaning[1:]}."
+        sentence = f"{_capitalised(meaning)}."
         key["description"] = " ".join([sentence, *(f"{label}: {fact}." for label, fact in facts.items() if fact)])
         lines = [f"- **{label}**: {fact}" for label, fact in facts.items() if fact]
         more = ["", f"`nonconv list {kind}` shows them."] if kind else []
         key["markdownDescription"] = "\n".join([sentence, "", *lines, *more])
         for word in OWN:
             key.pop(word, None)
+
+
+def _allowed(words: str | None, kind: str | None, catalogue: Catalogue) -> str | None:
+    """Say what is allowed, with the names of the components there are."""
+    if not kind or not words:
+        return words
+    among = f"one of the components of kind {kind}"
+    return choices(catalogue, kind) if words == among else words.replace(among, f"one of {catalogue.names(kind)}")
+
+
+def _capitalised(text: str) -> str:
+    """Begin with a capital letter, unless the text begins with a formula."""
+    first = text.partition(" ")[0]
+    return f"{text[:1].upper()}{text[1:]}" if first == "a" or (first.isalpha() and len(first) > 1) else text
 
 
 def _written(value: Any) -> str:
@@ -131,9 +158,11 @@ def _written(value: Any) -> str:
 
 
 def _add_examples(key: Schema, values: list[Any]) -> None:
-    """Give a key examples, for editors that offer them, and in what it says."""
-    key["examples"] = values
-    key["markdownDescription"] += f"\n- **Example**: `{_flow(values[-1])}`"
+    """Give a key examples in what it says; those that are no mappings also for editors that offer them."""
+    told = [value for value in values if not isinstance(value, dict | list)]
+    key |= {"examples": told} if told else {}
+    key["description"] += f" Example: {_flow(values[-1])}."
+    key["markdownDescription"] += f"\n\nExample: `{_flow(values[-1])}`"
 
 
 def _flow(value: Any) -> str:

@@ -15,7 +15,7 @@ from nonconv.results.run_files import ERROR_COLUMNS
 from nonconv.results.verdict_files import FLOOR_COLUMNS
 from nonconv.statistics.floors import last_floors, rows
 from nonconv.statistics.intervals import FEW_PATHS
-from nonconv.statistics.measured_block import MSE_PREFIX, OUTCOMES
+from nonconv.statistics.measured_block import FAN_COORDINATES, FAN_NUMBERS, MSE_PREFIX, OUTCOMES
 from nonconv.statistics.quantiles import QUANTILE_LEVELS, fan_quantiles, quantile, quantiles
 from nonconv.statistics.verdict import as_dict
 from nonconv.store.folder import SCHEMA_VERSION
@@ -72,16 +72,18 @@ def _floor_rows(found: Measured) -> Iterator[dict[str, Any]]:
 
 
 def _quantile_rows(found: Measured) -> Iterator[tuple[Any, ...]]:
-    """Yield the quantiles of |theta - xi| at every step."""
+    """Yield the quantiles of |theta - xi| at every step. An open end is empty, or infinite where some run is."""
     ordered = np.sort(found.distances, axis=2)
-    n = ordered.shape[2]
+    n, columns = ordered.shape[2], []
+    for k, xi in enumerate(found.xi):
+        finite, infinite = np.isfinite(ordered[k]).sum(axis=1).tolist(), ~np.isfinite(ordered[k, :, -1])
+        for name, level in LEVELS.items():
+            value, *ends = quantiles(ordered[k], level)
+            low, high = (np.where(np.isinf(end) & ~infinite, "", end.astype(object)).tolist() for end in ends)
+            columns.append((f"{name}: {xi.label}", value.tolist(), low, high, finite))
     for r, step in enumerate(found.logged.steps.tolist()):
-        for k, xi in enumerate(found.xi):
-            finite, infinite = int(np.isfinite(ordered[k, r]).sum()), not np.isfinite(ordered[k, r, -1])
-            for name, level in LEVELS.items():
-                value, low, high = (float(each[0]) for each in quantiles(ordered[k, r : r + 1], level))
-                ends = ["" if np.isinf(end) and not infinite else end for end in (low, high)]
-                yield step, "last", f"{name}: {xi.label}", value, "", *ends, n, finite
+        for label, value, low, high, finite in columns:
+            yield step, "last", label, value[r], "", low[r], high[r], n, finite[r]
 
 
 def _quantiles_at(found: Measured, k: int, r: int) -> dict[str, dict[str, Any]]:
@@ -99,7 +101,16 @@ def _path_arrays(found: Measured) -> dict[str, Any]:
     logged = found.logged
     floors = found.floors_of_runs[list(last_floors(found.plan).values())] if found.plan.spans else found.floors_of_runs
     names = [f"{MSE_PREFIX}{xi.label}" for xi in found.xi] + ([*last_floors(found.plan)] if found.plan.spans else [])
-    kept = logged.theta[:, :, :KEPT].transpose(2, 0, 1)
+    runs = min(logged.runs, KEPT)
+    # Of many coordinates the first ones: a file of all weights of a network would be as large as the log.
+    coordinates = max(1, min(logged.dim, FAN_NUMBERS // (runs * len(logged.steps))))
+    kept = logged.theta[:, :coordinates, :KEPT].transpose(2, 0, 1)
+    numbers = np.arange(1, coordinates + 1)
+    some = (
+        {}
+        if coordinates == logged.dim
+        else {"coordinate": numbers, "coordinate_name": np.array([f"x{k - 1}" for k in numbers])}
+    )
     return {
         "step": logged.steps,
         "theta": np.ascontiguousarray(kept),
@@ -107,10 +118,11 @@ def _path_arrays(found: Measured) -> dict[str, Any]:
         "outcome": np.array(OUTCOMES)[found.outcomes[:KEPT]],
         "failure_step": logged.diverged[:KEPT],
         "quantile_level": np.array(QUANTILE_LEVELS),
-        "quantile": fan_quantiles(logged.theta),
+        "quantile": fan_quantiles(logged.theta[:, : min(coordinates, FAN_COORDINATES)]),
         "quantile_paths": np.array(logged.runs),
         "end_of": np.array(names),
         "end": np.concatenate([found.squares[:, -1], floors]),
+        **some,
     }
 
 

@@ -26,8 +26,8 @@ def make_page(
     """Return an HTML page about finished folders.
 
     folders: of one run or cell (SWEEP#CELL), of one sweep, of several runs, or one folder that holds the output folders of
-    claims. labels: how several runs are called; an empty one is made of what differs. title: the page's, instead of the name.
-    claims: whatever the folders are, the page is about the claims of their configs.
+    claims. labels: how runs are called; of several an empty one is made of what differs. title: the page's, instead of the
+    name. claims: whatever the folders are, the page is about the claims of their configs.
 
     Raises UsageError for a folder that is not finished or is damaged, for a mixture of kinds, and where the libraries of pages
     are not installed.
@@ -42,7 +42,7 @@ def make_page(
         _refuse_mixture(folders, kinds)
     if kinds == [CLAIMS]:
         return _of_claims(folders, title)
-    return _of_one(folders[0], title)
+    return _of_one(folders[0], title or next(iter(labels or []), None))
 
 
 RUN, SWEEP, CLAIMS = "a run", "a sweep", "a folder of output folders"
@@ -60,6 +60,8 @@ def kind_of(path: Path) -> str:
         near = nearest(path.name, known)
         hint = f"\n  did you mean {path.parent / near}?" if near else ""
         raise UsageError(f"there is no folder {path}{hint}")
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is not a folder; a page is about the output folders of runs and sweeps")
     if path.is_dir() and not (path / MANIFEST).exists() and any(path.glob(f"*/{MANIFEST}")):
         return CLAIMS
     with opened_run(path) as folder:

@@ -9,7 +9,8 @@ from nonconv.checks.comparison import refuse_strangers, run_rows, value_rows, wh
 from nonconv.page import charts, curves
 from nonconv.page.curves import Named
 from nonconv.page.figure import Figure, axis
-from nonconv.page.run_page import CONFIG, ERROR, Table, Verdict, provenance, scales_of, table_of_facts, verdict
+from nonconv.page.run_figures import ERROR, scales_of
+from nonconv.page.run_page import CONFIG, Table, Verdict, provenance, table_of_facts, verdict
 from nonconv.readback import content_of
 from nonconv.report import verdict_text
 from nonconv.report.overlay import Overlay

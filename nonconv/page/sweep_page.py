@@ -9,7 +9,8 @@ import numpy as np
 from nonconv.page import charts, sweep_charts, sweep_curves
 from nonconv.page.curves import Table
 from nonconv.page.figure import Choice, Figure, axis, packed
-from nonconv.page.run_page import CONFIG, ERROR, Verdict, capitalised, facts, table_of_facts
+from nonconv.page.run_figures import ERROR
+from nonconv.page.run_page import CONFIG, Verdict, capitalised, facts, table_of_facts
 from nonconv.readback import content_of
 from nonconv.report.labels import symbol
 from nonconv.report.sweep_brief import sweep_brief

@@ -65,6 +65,9 @@ def _log_log(axes: Any) -> None:
 def _twins(axes: Any, rows: Columns) -> None:
     """Draw the twin floor against the lag, one line per branch point."""
     twins = rows.where("floor", "twin")
+    if not twins.rows:
+        axes.text(0.5, 0.5, "not measured", ha="center", va="center", transform=axes.transAxes)
+        return
     if twins.rows and not np.any(twins.numbers("value")):
         axes.text(0.5, 0.5, "zero at every lag", ha="center", va="center", transform=axes.transAxes)
         return
