@@ -17,11 +17,12 @@ from kit.experiments import NO_FLOORS
 from kit.sweeping import drawn
 from nonconv.checks.expectations import Result, Row
 from nonconv.checks.sweep_expectations import SweptCell, evaluate_sweep
-from nonconv.cli import check_claims, progress
+from nonconv.cli import check_claims
 from nonconv.cli.budget import Budget, OverBudget
 from nonconv.report.figures import drawing_process
 from nonconv.results.sweep_files import Ends
 from nonconv.statistics.order import fitted_order
+from nonconv.terminal import progress
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 
