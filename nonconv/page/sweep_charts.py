@@ -10,6 +10,8 @@ from nonconv.page.charts import GAPS, HEIGHT, SCALES, Spec, finished, on_both_ax
 from nonconv.page.palette import VERDICTS
 
 MAP_HEIGHT = 420
+WIDE = 3
+"""Where the largest number is more than this times the least one, colours go by its logarithm."""
 NEITHER = "#d0d0d0"
 """Of a cell without a number."""
 
@@ -53,7 +55,7 @@ def _numbers(kind: str, values: Array, title: str) -> alt.Color:
         scale = alt.Scale(scheme="redyellowblue", reverse=True, domain=[-top, top], domainMid=0.0, clamp=True)
         return alt.Color("colour:Q", scale=scale, legend=legend)
     above = values[values > 0]
-    if len(above) and above.max() > 10 * above.min():
+    if len(above) and above.max() > WIDE * above.min():
         scale = alt.Scale(type="log", scheme="viridis", domain=_fences(above), clamp=True)
         return alt.Color("colour:Q", scale=scale, legend=legend)
     ends = [float(values.min()), float(values.max())] if len(values) else [0.0, 1.0]
