@@ -176,9 +176,13 @@ def test_a_mapping_without_end_is_refused() -> None:
         (lambda: nonconv.sweep(SMALL, {"seed": [1]}, executor="thread"), "executor: unknown executor 'thread'"),
         (lambda: nonconv.sweep(SMALL, [1]), "grid: a list is no grid"),  # type: ignore[arg-type]
         (lambda: nonconv.load("nowhere"), "there is no folder nowhere"),
+        (lambda: nonconv.load(None), "folder: None is not the name of a folder"),  # type: ignore[arg-type]
+        (lambda: run(SMALL, out=3), "out: 3 is not the name of a folder"),
+        (lambda: run(SMALL, out="."), ". holds files that nonconv did not write; choose another out, or force=True to"),
     ],
 )
 def test_wrong_use(call: Callable[[], Any], text: str) -> None:
+    Path("mine.txt").touch()
     with pytest.raises(nonconv.UsageError) as caught:
         call()
     assert str(caught.value).startswith(text)

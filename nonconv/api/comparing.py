@@ -4,12 +4,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nonconv.api.columns import Table
-from nonconv.api.options import Place
+from nonconv.api.options import Place, checked_place
 from nonconv.api.results import Result
+from nonconv.api.sweep_results import SweepResult
 from nonconv.checks.comparison import as_table, refuse_strangers
 from nonconv.faults.errors import UsageError
 from nonconv.report.overlay import read_overlay
 from nonconv.results.columns import read_columns
+
+
+def _place(run: Result | Place) -> Path:
+    """Return the folder of a run. Raises UsageError for what is none."""
+    if isinstance(run, Result):
+        return run.folder
+    if isinstance(run, SweepResult):
+        raise UsageError(f"{run.folder} is a sweep; its cells are runs: swept[0], swept[1]")
+    return checked_place("compare", run)
 
 
 def compare(*runs: Result | Place, **labelled: Result | Place) -> Table:
@@ -24,7 +34,7 @@ def compare(*runs: Result | Place, **labelled: Result | Place) -> Table:
     every = [*(("", one) for one in runs), *labelled.items()]
     if len(every) < 2:
         raise UsageError("compare takes two or more runs")
-    places = [str(one.folder if isinstance(one, Result) else Path(one)) for _, one in every]
+    places = [str(_place(one)) for _, one in every]
     overlay = read_overlay(places, {k: label for k, (label, _) in enumerate(every) if label})
     refuse_strangers(overlay)
     with TemporaryDirectory(prefix="nonconv-") as folder:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nonconv.api.options import OUTPUTS, Place, checked_name
+from nonconv.api.options import OUTPUTS, Place, checked_name, checked_place
 from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, UsageError
 
@@ -76,7 +76,7 @@ def judge(
 
 def place(asked: "Question", out: Place | None) -> Path:
     """Choose the output folder."""
-    return Path(out) if out is not None else OUTPUTS / asked.folder_name
+    return checked_place("out", out) if out is not None else OUTPUTS / asked.folder_name
 
 
 def is_judged(asked: "Question", folder: Path) -> bool:

@@ -26,6 +26,13 @@ def checked_workers(workers: int) -> int:
     return workers or default_workers()
 
 
+def checked_place(what: str, place: Any) -> Path:
+    """Return a folder that is named. Raises UsageError for what is no name. what: the argument."""
+    if not isinstance(place, str | os.PathLike) or not os.fspath(place):
+        raise UsageError(f"{what}: {place!r} is not the name of a folder")
+    return Path(os.fsdecode(place))
+
+
 def checked_name(name: str) -> str:
     """Return a name that can begin that of a folder. Raises UsageError for another."""
     if not isinstance(name, str) or Path(name).name != name or "\0" in name:

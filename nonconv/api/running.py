@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_place, checked_workers
 from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted
 
@@ -66,7 +66,7 @@ def read_experiment(document: "Document", out: Place | None, name: str = "") -> 
     refuse_unknown_look(cell.resolved.get("figures", {}))
     if name:
         cell = replace(cell, name=checked_name(name))
-    return cell, Path(out) if out is not None else OUTPUTS / cell.folder_name
+    return cell, checked_place("out", out) if out is not None else OUTPUTS / cell.folder_name
 
 
 def is_current(cell: "Cell", folder: Path) -> bool:

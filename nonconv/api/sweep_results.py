@@ -9,6 +9,7 @@ import numpy as np
 
 from nonconv.api import html
 from nonconv.api.columns import Table, as_frame
+from nonconv.api.options import Place, checked_place
 from nonconv.api.results import Result, read_result
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
@@ -188,10 +189,10 @@ def read_sweep(folder: Path) -> SweepResult:
     return SweepResult(folder, read_sweep_result(folder), figures)
 
 
-def load(folder: "str | Path") -> Result | SweepResult:
+def load(folder: Place) -> Result | SweepResult:
     """Return the result in a finished folder.
 
     folder: of a run, a sweep or `judge`; SWEEP#CELL for a cell. Raises UsageError if it is none, not finished, or changed.
     """
-    path = Path(folder)
+    path = checked_place("folder", folder)
     return read_sweep(path) if is_sweep(path) else read_result(path)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_workers
+from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_place, checked_workers
 from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import nearest
@@ -74,7 +74,7 @@ def sweep(
     if name:
         swept = replace(swept, name=checked_name(name))
     refuse_unknown_look(swept.figures)
-    chosen = Path(out) if out is not None else None
+    chosen = checked_place("out", out) if out is not None else None
     if not force and (finished := find_finished(swept, chosen)):
         return read_sweep(reuse(*finished).folder)
     plan = surveyed(swept, chosen)

@@ -89,7 +89,8 @@ def read_parquet(name: str, content: bytes, chosen: Sequence[str] = ()) -> Logge
 
 def from_frame(name: str, frame: Any, chosen: Sequence[str] = ()) -> Logged:
     """Take a data frame of pandas or polars. pandas has nan for what is missing as well: there it says diverged."""
-    columns = {str(one): list(frame[one].to_list()) for one in frame.columns}
+    every = {str(one): frame[one] for one in frame.columns}
+    columns = {name: column.to_list() if hasattr(column, "to_list") else list(column) for name, column in every.items()}
     return from_columns(name, columns, _row_of(name), chosen)
 
 
