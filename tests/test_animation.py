@@ -33,7 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "one path": SMALL | {"paths": 1},
     "one step": SMALL
     | {"steps": 1, "record": {"points": 1, "paths": 2}, "floors": {"twin": False, "window": False, "cauchy": False}},
-    "diverges": SMALL | {"learning_rate": 1e6, "steps": 200, "record": {"points": 14, "paths": 3}},
+    "diverges": SMALL | {"learning_rate": 1e6, "steps": 200, "record": {"points": 8, "paths": 3}},
     "toint": TOINT,
     "no paths": SMALL | {"record": {"points": 6, "paths": 0}},
 }

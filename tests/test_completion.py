@@ -172,10 +172,12 @@ def test_files() -> None:
     Path("deep/er").mkdir(parents=True)
     Path("deep/er/two.yml").touch()
     Path("rule.py").touch()
+    Path("log.npz").touch()
     Path("bad\nname.yaml").touch()
     assert words(completion.configs, "") == ["deep/", "one.yaml", "outputs/", "with space/"]
     assert words(completion.configs, "d") == ["deep/er/two.yml"], "a folder alone is entered"
     assert words(completion.plugins, "ru") == words(completion.explained, "ru") == ["rule.py"]
+    assert words(completion.logs, "l") == ["log.npz"]
     assert words(completion.configs, f"{Path.cwd()}/on") == [f"{Path.cwd()}/one.yaml"]
 
 

@@ -19,7 +19,8 @@ from nonconv.report.figures import drawing, drawing_process
 from nonconv.report.figures.axes import STYLE, own_style
 from nonconv.report.figures.catalogue import makers
 from nonconv.report.figures.options import FigureOptions, Words, listed, parse_label, parse_size
-from nonconv.report.figures.restyle import check, in_style, restyle, words_of
+from nonconv.report.figures.restyle import restyle, words_of
+from nonconv.report.figures.styles import check, in_style
 from nonconv.study import loop as study
 from nonconv.sweeps import executors
 from nonconv.sweeps.loop import is_finished, run_sweep
@@ -59,6 +60,11 @@ def drawn(run: Path, name: str, options: FigureOptions) -> Any:
 def size_of(png: bytes) -> tuple[int, int]:
     width, height = struct.unpack(">II", png[16:24])
     return width, height
+
+
+def one_figure(name: str) -> Any:
+    """A Draw of one figure alone."""
+    return lambda folder: partial(drawing.draw_folder, folder, (name,))
 
 
 # words
@@ -133,7 +139,7 @@ def test_a_label_may_hold_an_equals_sign() -> None:
 
 
 def test_a_size_is_that_of_the_page(run: Path) -> None:
-    files = drawing.draw(makers(run), ("png",), FigureOptions(size=(3.0, 2.5)))
+    files = drawing.draw({"paths": makers(run)["paths"]}, ("png",), FigureOptions(size=(3.0, 2.5)))
     assert {size_of(content) for content in files.values()} == {(3 * STYLE["figure.dpi"], round(2.5 * STYLE["figure.dpi"]))}
     wide = {name: drawn(run, name, FigureOptions(style="paper")).get_figwidth() for name in makers(run)}
     assert wide == {"error": 3.25, "paths": 3.25, "floors": 6.75}
@@ -244,16 +250,16 @@ def test_nothing_is_computed_again_for_figures(tmp_path: Path, reference: None) 
     config, folder = SMALL | {"figures": LOOK}, tmp_path / "out"
     plain, looked = (read_cell(written(tmp_path / str(k), one), []) for k, one in enumerate((SMALL, config)))
     assert (plain.identity, plain.lineage) == (looked.identity, looked.lineage)
-    study.run(plain, folder, 1)
+    study.run(plain, folder, 1, draw=one_figure("error"))
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir() if path.is_file()}
-    done = study.run(looked, folder, 1)
+    done = study.run(looked, folder, 1, draw=one_figure("error"))
     assert (done.reused, done.reworded) == (True, True)
     for name in ("error.csv", "floors.csv", "paths.npz"):
         assert (folder / name).stat().st_mtime_ns == before[name][1]
     assert size_of((folder / "figures" / "error.png").read_bytes()) == (640, 480)
     assert "Schritt n" in (folder / "figures" / "error.svg").read_text()
     assert not study.run(looked, folder, 1).reworded, "the second time there is nothing to do"
-    study.run(plain, folder, 1)
+    study.run(plain, folder, 1, draw=one_figure("error"))
     assert {name: (folder / name).read_bytes() for name in before if name != "manifest.json"} == {
         name: content for name, (content, _) in before.items() if name != "manifest.json"
     }
@@ -265,7 +271,8 @@ def test_nothing_of_a_sweep_is_computed_again_for_figures(tmp_path: Path, refere
     for k, (config, computed) in enumerate(((grid, 2), (grid | {"figures": LOOK}, 0), (grid | {"figures": LOOK}, 0))):
         sweep = read_sweep(written(tmp_path / str(k), config))
         known = survey(sweep)
-        outcome = run_sweep(sweep, known, folder, partial(executors.open_threads, sweep, 1))
+        workers = partial(executors.open_threads, sweep, 1)
+        outcome = run_sweep(sweep, known, folder, workers, draw=one_figure("lines_mse_minimizer"))
         assert outcome.computed == computed
     assert size_of((folder / "figures" / "lines_mse_minimizer.png").read_bytes()) == (1000, 750)
     assert json.loads((folder / "sweep.json").read_text())["figures"]["title"] == "Titel"

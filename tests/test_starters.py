@@ -33,7 +33,10 @@ def test_the_list_has_every_starter_in_80_columns() -> None:
     assert listed == [{"name": name, "title": starter.title} for name, starter in STARTERS.items()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+CONFIGS = [name for name in NAMES if STARTERS[name].endings[0] == ".yaml"]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 def test_a_starter_is_a_commented_config_that_takes_seconds(name: str) -> None:
     shown = call("new", name)
     files = [f"{name}{ending}" for ending in STARTERS[name].endings]
@@ -57,8 +60,11 @@ def test_a_starter_is_a_commented_config_that_takes_seconds(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_says_to_type_next_works(name: str) -> None:
     good("new", name, "-q")
-    for step in STARTERS[name].next_steps(Path(f"{name}.yaml")):
+    for step in STARTERS[name].next_steps(Path(f"{name}{STARTERS[name].endings[0]}")):
         program, *arguments = shlex.split(step, comments=True)
+        if program == "python":
+            short = Path(arguments[0]).read_text().replace("256, 5000, 50", "40, 600, 2")
+            exec(compile(short, arguments[0], "exec"), {"__file__": arguments[0], "__name__": "__main__"})
         if program == "nonconv":
             fewer = ["--set", "paths=16", "--set", "steps=400"] if arguments[0] in ("run", "sweep", "check") else []
             found = call(*arguments, *fewer)
@@ -68,6 +74,14 @@ def test_what_it_says_to_type_next_works(name: str) -> None:
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
+
+
+def test_a_loop_is_a_script_that_names_its_log() -> None:
+    shown = call("new", "own_loop", "-o", "deep/er.py")
+    assert (shown.exit_code, shown.stdout) == (0, "deep/er.py\n")
+    steps = [shlex.split(step, comments=True) for step in STARTERS["own_loop"].next_steps(Path("deep/er.py"))]
+    assert [step[:3] for step in steps] == [["python", "deep/er.py"], *2 * [["nonconv", "judge", "deep/er.npz"]]]
+    assert "own_loop" not in Path("deep/er.py").read_text(encoding="utf-8")
 
 
 def test_nothing_is_overwritten() -> None:
@@ -106,7 +120,8 @@ def test_a_folder_a_document_and_silence() -> None:
     [
         (["netwrk"], r"there is no starter 'netwrk'\n  allowed: adam_quadratic, .*\n  did you mean network\?"),
         (["my study.yaml"], r".*\n.*\n  `nonconv new -o 'my study.yaml'` writes adam_quadratic to that file"),
-        (["-o", "foo"], r"--out foo: a config is a \.yaml file\n  did you mean foo\.yaml\?"),
+        (["-o", "foo"], r"--out foo: adam_quadratic is a \.yaml file\n  did you mean foo\.yaml\?"),
+        (["own_loop", "-o", "a.yaml"], r"--out a\.yaml: own_loop is a \.py file\n  did you mean a\.py\?"),
         (["-o", "a\nb.yaml"], r"--out a\\nb\.yaml: the name has characters that cannot be seen"),
         (["-o", "file/x.yaml"], r"file/x\.yaml cannot be written: .*"),
     ],

@@ -17,7 +17,7 @@ def refuse_unknown_look(block: Mapping[str, Any]) -> None:
     from nonconv.report.figures.own_settings import without_user_settings
 
     with without_user_settings():
-        from nonconv.report.figures.restyle import check  # loads matplotlib
+        from nonconv.report.figures.styles import check  # loads matplotlib
     try:
         check(options_from(block))
     except UsageError as error:

@@ -17,7 +17,7 @@ import typer
 
 Offer = tuple[str, str]
 """A word, and what it means."""
-CONFIG_ENDINGS = (".yaml", ".yml")
+CONFIG_ENDINGS, LOG_ENDINGS = (".yaml", ".yml"), (".npz", ".csv", ".parquet")
 MANIFEST, TABLE, CELL_MARK = "manifest.json", "sweep.csv", "#"
 """What makes a folder an output folder, and one of a sweep; what stands before a cell."""
 MOST_TOLD = 60
@@ -223,6 +223,12 @@ def configs(incomplete: str) -> Iterable[Offer]:
 def plugins(incomplete: str) -> Iterable[Offer]:
     """Offer Python files, and folders on the way to them."""
     return _entries(incomplete, lambda path: path.suffix == ".py", lambda path: False)
+
+
+@safe
+def logs(incomplete: str) -> Iterable[Offer]:
+    """Offer logs of other programs, and folders on the way to them."""
+    return _entries(incomplete, lambda path: path.suffix in LOG_ENDINGS, lambda path: False)
 
 
 @safe

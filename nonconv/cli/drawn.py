@@ -86,7 +86,7 @@ def write_overlay(
 
 def _check(options: "FigureOptions") -> None:
     """Raise UsageError if a style or a font is unknown."""
-    from nonconv.report.figures.restyle import check
+    from nonconv.report.figures.styles import check
 
     check(options)
 

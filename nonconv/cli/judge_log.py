@@ -7,12 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from nonconv.cli import completion
 from nonconv.cli.common import AsJson, Force, OutputFolder, Quiet, Verbose, reported
 from nonconv.cli.run_config import print_run
 from nonconv.faults.errors import UsageError
 from nonconv.terminal.lines import say
 
-Log = Annotated[Path, typer.Argument(metavar="FILE", help="An NPZ, CSV or Parquet file with columns run, step and values.")]
+Log = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="An NPZ, CSV or Parquet file with columns run, step and values.",
+        autocompletion=completion.logs,
+    ),
+]
 Xi = Annotated[
     list[str],
     typer.Option("--xi", metavar="XI", help="A candidate: minimizer, start, path_mean, last, 0.5, or 1,0. Repeatable."),

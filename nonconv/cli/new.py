@@ -29,7 +29,7 @@ Name = Annotated[
 def new(
     name: Name = NAMES[0],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The config to write. [default: NAME.yaml]")
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The file to write. [default: NAME.yaml]")
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the starters, and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
@@ -45,10 +45,10 @@ def new(
         _print_list(as_json)
         return
     starter = _find(name)
-    config = _place(starter, out)
-    files = starter.files(config)
+    first = _place(starter, out)
+    files = starter.files(first)
     _write(files, force)
-    steps = starter.next_steps(config)
+    steps = starter.next_steps(first)
     if as_json:
         _print_json({"name": starter.name, "files": [str(path) for path in files], "next": steps})
         return
@@ -71,16 +71,17 @@ def _find(name: str) -> Starter:
 
 
 def _place(starter: Starter, out: Path | None) -> Path:
-    """Choose the config's path: in the folder --out if that is one. Raises UsageError for what would be no config."""
-    config = Path(f"{starter.name}.yaml")
+    """Choose the first file's path: in the folder --out if that is one. Raises UsageError for another kind of file."""
+    ending = starter.endings[0]
+    first = Path(f"{starter.name}{ending}")
     if out is None:
-        return config
+        return first
     if out.is_dir():
-        return out / config
+        return out / first
     if in_line(str(out)) != str(out):
         raise UsageError(f"--out {in_line(str(out))}: the name has characters that cannot be seen")
-    if out.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"--out {out}: a config is a .yaml file\n  did you mean {out}.yaml?")
+    if out.suffix != ending and (ending, out.suffix) != (".yaml", ".yml"):
+        raise UsageError(f"--out {out}: {starter.name} is a {ending} file\n  did you mean {out.with_suffix(ending)}?")
     return out
 
 

@@ -1,9 +1,9 @@
-"""Starters: commented configs to begin with, which `nonconv new` writes. They lie in `files`, each to be found by its name.
+"""Starters: commented files to begin with, which `nonconv new` writes. They lie in `files`, each to be found by its name.
 
     >>> STARTERS["own_data"].title
     >>> STARTERS["own_data"].files("rents")        # rents.yaml, and rents.csv which it names
 
-The first line of a config is its title; the lines after it say what to type next.
+The first line of a file is its title; the lines after it say what to type next.
 """
 
 import json
@@ -23,10 +23,13 @@ NAMES = (
     "own_loss",
     "own_data",
     "own_optimizer",
+    "own_loop",
 )
 """In the order in which they are listed, the default first."""
-COMPANIONS = {"own_data": ".csv", "own_optimizer": ".py"}
-"""The ending of a second file that a config names."""
+ENDINGS = {"own_data": (".yaml", ".csv"), "own_optimizer": (".yaml", ".py"), "own_loop": (".py",)}
+"""Of their files, where they are not a config alone: first the one that the others go with."""
+MENTIONED = (".yaml", ".csv", ".py", ".npz")
+"""Endings of files that a text may name: its own, and those that it writes."""
 
 
 class Starter(NamedTuple):
@@ -36,22 +39,22 @@ class Starter(NamedTuple):
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """The endings of its files, the config's first."""
-        return ".yaml", *filter(None, [COMPANIONS.get(self.name)])
+        """The endings of its files."""
+        return ENDINGS.get(self.name, (".yaml",))
 
     @property
     def title(self) -> str:
         """What it is about, in one line."""
-        return _text(self.name, ".yaml").partition("\n")[0].removeprefix("# ")
+        return _text(self.name, self.endings[0]).partition("\n")[0].removeprefix("# ")
 
-    def files(self, config: Path) -> dict[Path, str]:
+    def files(self, first: Path) -> dict[Path, str]:
         """Return the files to write, by path; what they say of each other, and what to type next, has their new names."""
-        places = {ending: config if ending == ".yaml" else config.with_suffix(ending) for ending in self.endings}
-        return {place: self._renamed(_text(self.name, ending), places) for ending, place in places.items()}
+        places = {ending: first if ending == self.endings[0] else first.with_suffix(ending) for ending in MENTIONED}
+        return {places[ending]: self._renamed(_text(self.name, ending), places) for ending in self.endings}
 
-    def next_steps(self, config: Path) -> list[str]:
+    def next_steps(self, first: Path) -> list[str]:
         """Return the commands that its comment says to type next."""
-        lines = self.files(config)[config].splitlines()
+        lines = self.files(first)[first].splitlines()
         listed = takewhile(lambda line: line.startswith("#   "), lines[lines.index("# Type next:") + 1 :])
         return [line.removeprefix("#").strip() for line in listed]
 

@@ -24,7 +24,8 @@ from nonconv.report.figures.figures import choose_scale, coordinate_label, line_
 from nonconv.report.figures.options import FigureOptions, Words
 from nonconv.report.figures.orbit_figure import EXACT, LINE, TANGENT, UNIFORM
 from nonconv.report.figures.panels import step_axis, title
-from nonconv.report.figures.restyle import PALETTE, in_style, mark_title, restyle
+from nonconv.report.figures.restyle import PALETTE, mark_title, restyle
+from nonconv.report.figures.styles import in_style
 from nonconv.report.run import Run
 from nonconv.report.sweep_result import evenly
 from nonconv.results.columns import read_columns

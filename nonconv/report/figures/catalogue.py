@@ -160,7 +160,7 @@ def _curves(result: SweepResult) -> list[SweepFigure]:
     found = [SweepFigure(f"curves{part}", "sweep_courses.curves_figure", (label,)) for label, part in named]
     # Only errors of the last iterate are curves.
     best = result.about.get("best", {}).get("by", "").removeprefix(MSE_PREFIX) in own
-    return [*found, *([SweepFigure("best_curves", "sweep_courses.best_figure", ())] if best else [])]
+    return [*found, *([SweepFigure("best_curves", "best_figure.best_figure", ())] if best else [])]
 
 
 def _maps(result: SweepResult) -> list[SweepFigure]:

@@ -16,7 +16,8 @@ from nonconv.report.figures.at_once import at_once
 from nonconv.report.figures.axes import own_style
 from nonconv.report.figures.catalogue import SAVED_FORMATS, Maker, load, makers, undrawn
 from nonconv.report.figures.options import PLAIN, FigureOptions, listed, read_options
-from nonconv.report.figures.restyle import in_style, restyle, words_of
+from nonconv.report.figures.restyle import restyle, words_of
+from nonconv.report.figures.styles import in_style
 from nonconv.report.overlay import Overlay
 
 

@@ -7,13 +7,10 @@ the font size makes every text twice as large.
 import itertools
 import math
 import textwrap
-import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import matplotlib as mpl
-from matplotlib import font_manager
 from matplotlib.collections import Collection
 from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
@@ -22,22 +19,10 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
-from nonconv.faults.errors import UsageError
-from nonconv.faults.problems import nearest
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.options import COLUMN, OWN_STYLES, PAGE, PLAIN, WIDE, FigureOptions, Words
+from nonconv.report.figures.options import COLUMN, PAGE, PLAIN, WIDE, FigureOptions, Words
+from nonconv.report.figures.styles import settings_of, size_of_text
 
-OWN_KEYS = ("font.size", "lines.linewidth", "figure.figsize", "figure.dpi", "savefig.dpi")
-"""Settings of a style that are applied to a figure that is made."""
-NEVER = (
-    "text.usetex",
-    "text.parse_math",
-    "svg.hashsalt",
-    "savefig.format",
-    "figure.constrained_layout.use",
-    "figure.autolayout",
-)
-"""Settings of a style that are left out: no text of ours is TeX, and layout and bytes are our own matter."""
 PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Our colours of lines, which those of a style's `axes.prop_cycle` replace."""
 MAIN_TITLE = "main title"
@@ -55,79 +40,6 @@ LEFT, HANDLE = 0.55, 0.35
 """Inches beside a panel, and before the texts of its legend."""
 
 
-def settings_of(options: FigureOptions) -> dict[str, Any]:
-    """Return matplotlib's settings of the style, checked. Raises UsageError, with the nearest name of what is unknown."""
-    style = options.style
-    if style is None:
-        return {}
-    from matplotlib.style import core as styles  # reads all of matplotlib's style files
-
-    if isinstance(style, str):
-        if style in OWN_STYLES:
-            return dict(OWN_STYLES[style])
-        known = [*OWN_STYLES, *styles.available]
-        if style not in styles.library:
-            near = nearest(style, known)
-            hint = f"\n  did you mean {near}?" if near else ""
-            raise UsageError(f"style: unknown style {style!r}\n  allowed: {', '.join(known)}, or a file FILE.mplstyle{hint}")
-        return {key: value for key, value in styles.library[style].items() if key not in NEVER}
-    found, probe = dict[str, Any](), cast(Any, mpl.RcParams())
-    for key, value in style.items():
-        if key not in mpl.rcParams:
-            near = nearest(key, mpl.rcParams)
-            raise UsageError(f"style: matplotlib has no setting {key!r}" + (f"\n  did you mean {near}?" if near else ""))
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                probe[key] = value
-        except (ValueError, TypeError) as error:
-            what = str(error).partition("\n")[0].removeprefix(f"Key {key}: ")
-            raise UsageError(f"style: {key}: {what}") from None
-        if key not in NEVER and key not in styles.STYLE_BLACKLIST - {"savefig.dpi"}:
-            found[key] = probe[key]
-    return found
-
-
-def check(options: FigureOptions) -> None:
-    """Raise UsageError if a style or a font is unknown."""
-    settings_of(options)
-    if options.font is not None:
-        names = font_manager.get_font_names()
-        generic = ("serif", "sans-serif", "monospace", "cursive", "fantasy")
-        if options.font not in (*names, *generic):
-            near = nearest(options.font, names)
-            hint = f"\n  did you mean {near}?" if near else ""
-            raise UsageError(f"font: matplotlib finds no font {options.font!r}{hint}")
-
-
-@contextmanager
-def in_style(options: FigureOptions) -> Iterator[None]:
-    """Make and write figures within this context, in which matplotlib has the settings of the options. Raises UsageError."""
-    if options == PLAIN:
-        yield
-        return
-    found = settings_of(options)
-    scale = _size_of_text(found)
-    kept = {key: value for key, value in found.items() if key not in OWN_KEYS}
-    for key, value in kept.items():
-        # What is given in points is meant; all text is scaled afterwards.
-        if key.endswith("size") and isinstance(value, int | float) and ("title" in key or "label" in key or "legend" in key):
-            kept[key] = value / scale
-    if options.font is not None:
-        # Our own font has the symbols that others lack.
-        kept["font.family"] = [options.font, "DejaVu Sans"]
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        cast(Any, mpl.rcParams).update(kept)
-        yield
-
-
-def _size_of_text(found: Mapping[str, Any]) -> float:
-    """Return by how much a style's text is larger than ours."""
-    size = found.get("font.size")
-    return float(size) / float(STYLE["font.size"]) if size else 1.0
-
-
 def restyle(figure: Figure, options: FigureOptions) -> None:
     """Give a figure the title, the words, the size and the style of the options. Called within `in_style`."""
     if options == PLAIN:
@@ -138,7 +50,7 @@ def restyle(figure: Figure, options: FigureOptions) -> None:
     if options.labels:
         replace_texts(figure, words)
     size = options.size or _pair(found.get("figure.figsize")) or (_paper(figure) if options.style == "paper" else None)
-    factor = _size_of_text(found)
+    factor = size_of_text(found)
     if size:
         # On a smaller page text is smaller, unless the style says how large it is.
         factor = factor if "font.size" in found else min(1.0, max(SMALLEST_TEXT, math.sqrt(size[0] / figure.get_figwidth())))

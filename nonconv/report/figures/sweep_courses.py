@@ -14,8 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.lines import Line2D
 
 from nonconv.numerics.arithmetic import Array
-from nonconv.report.best import keys_of, read_best
-from nonconv.report.figures.axes import log_scale, positive
+from nonconv.report.figures.axes import log_scale
 from nonconv.report.figures.curves import band, cut, mark_end, step_axis
 from nonconv.report.figures.figures import line_styles, xi_name
 from nonconv.report.figures.panels import few_decades
@@ -26,8 +25,7 @@ from nonconv.report.labels import labels, symbol
 from nonconv.report.markup import printable
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import Mask, SweepResult, View, evenly, shortened, view
-from nonconv.results.columns import Columns, columns_of
-from nonconv.statistics.measured_block import MSE_PREFIX
+from nonconv.results.columns import columns_of
 from nonconv.store.cell_files import CellFiles
 
 FEW = 10
@@ -38,8 +36,6 @@ COLOURS = LinearSegmentedColormap.from_list("dark viridis", mpl.colormaps["virid
 """Without its lightest part, which is not seen on white."""
 LONGEST = 60
 """Characters of the name of a cell."""
-BESIDE = 1.15
-"""Points at the end of curves are beside each other, each by this factor further."""
 FEW_STYLES = 6
 """A number with more values than this is shown by colours."""
 
@@ -102,7 +98,7 @@ def curves_figure(result: SweepResult, label: str) -> Any:
         lost |= _panel(axes, {cell: courses[cell] for cell in cells if cell in courses}, result, styles, axis)
         axes.set_ylabel(f"E |Θₙ − ξ|²\nξ = {xi_name(label)}", size=8)
         axes.set_xlabel("step n", size=8)
-    _format(page, list(courses.values()))
+    format_panels(page, list(courses.values()))
     handles = [] if axis else [Line2D([], [], label=name, **style) for name, style in styles.values()]
     if lost:
         handles.append(Line2D([], [], color="0.2", linestyle="none", marker="x", label="not finite from this step on"))
@@ -120,56 +116,6 @@ def _seen(result: SweepResult) -> tuple[str, View]:
     if seen is None or sum(int((mask & result.done).sum()) for _, mask in seen.panels) < 2:
         return "", View((), None, [("", np.ones(result.cells, dtype=bool))], 0, {})
     return key, seen
-
-
-def best_figure(result: SweepResult) -> Any:
-    """Draw the errors of the best cells over some keys, all paths of them, and as points what the half of the paths has that
-    did not choose.
-    """
-    rows = read_best(result)
-    assert rows is not None
-    name = result.about["best"]["by"]
-    label = name.removeprefix(MSE_PREFIX)
-    chosen = [k for k, cell in enumerate(rows["cell"]) if cell][:FEW]
-    cells = [result.columns["cell"].index(rows["cell"][k]) for k in chosen]
-    courses = read_courses(result, cells, label)
-    note = f"the first {FEW} of {rows.rows}" if rows.rows > FEW else ""
-    page = new_page(result, View((), None, [("", np.ones(result.cells, dtype=bool))], 0, {}), wide=True, note=note)
-    (axes,) = page.panels
-    styles, handles, lost = line_styles(len(chosen)), [], False
-    values, low, high = (rows.numbers(column) for column in ("value", "ci_low", "ci_high"))
-    for k, cell, style in zip(chosen, cells, styles, strict=True):
-        handles.append(Line2D([], [], label=shortened(printable(_best_name(result, rows, k)), 60), **style))
-        course = courses.get(cell)
-        if course is None:
-            continue
-        band(axes, course.step, (course.mse, course.low, course.high), style | {"linewidth": 1.2})
-        lost |= mark_end(axes, course.step, course.mse, style)
-        value = positive(values[[k]])
-        half = np.maximum(np.nan_to_num([values[[k]] - positive(low[[k]]), high[[k]] - values[[k]]]), 0.0)
-        marks = {"fmt": "D", "markersize": 4.5, "capsize": 3, "markerfacecolor": "white", "zorder": 5}
-        axes.errorbar(course.step[[-1]] * BESIDE ** (1 + chosen.index(k) % 5), value, half, color=style["color"], **marks)
-    axes.set_ylabel(f"E |Θₙ − ξ|²\nξ = {xi_name(label)}", size=8)
-    axes.set_xlabel("step n", size=8)
-    _format(page, list(courses.values()))
-    handles.append(
-        Line2D([], [], color="0.3", linestyle="none", marker="D", markerfacecolor="white", label="on the other half")
-    )
-    if lost:
-        handles.append(Line2D([], [], color="0.2", linestyle="none", marker="x", label="not finite from this step on"))
-    page.finish(handles)
-    return page.figure
-
-
-def _best_name(result: SweepResult, rows: Columns, k: int) -> str:
-    """Name a best cell: `sgd: γ = 0.1`."""
-    over, texts = result.about["best"]["over"], dict[str, str]()
-    for key in keys_of(rows):
-        if rows[key][k] and key in (*over, *result.swept):
-            named = f"{symbol(key)} = " if key in result.numeric else ""
-            texts[key] = f"{named}{result.brief(key, rows[key][k])}"
-    parts = [", ".join(text for key, text in texts.items() if (key in over) is last) for last in (False, True)]
-    return ": ".join(part for part in parts if part)
 
 
 def _key(result: SweepResult) -> str:
@@ -271,7 +217,7 @@ def _values(result: SweepResult, cell: int) -> list[str]:
     return [result.columns[key][cell] for key in result.swept]
 
 
-def _format(page: Page, courses: Sequence[Course]) -> None:
+def format_panels(page: Page, courses: Sequence[Course]) -> None:
     """Set the axes, which panels share."""
     steps = [course.step for course in courses if len(course.step)]
     first, last = (min(s[0] for s in steps), max(s[-1] for s in steps)) if steps else (1.0, 10.0)
