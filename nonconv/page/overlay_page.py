@@ -17,6 +17,8 @@ from nonconv.report.overlay import Overlay
 from nonconv.report.run import Run
 from nonconv.store.folder import undamaged
 
+MOST_CARDS, FEW_NUMBERS = 4, 3
+"""Runs with all numbers behind their verdicts, and how many numbers each has where there are more runs."""
 MOST_CURVES = 14
 """Runs and their iterates in one chart; of more the last iterates alone."""
 
@@ -29,7 +31,7 @@ def content(overlay: Overlay, folders: Sequence[Path]) -> dict[str, Any]:
     header, rows = run_rows(overlay)
     return {
         "runs": labels,
-        "verdicts": [verdict_on(label, run) for label, run in zip(labels, runs, strict=True)],
+        "verdicts": [shortened(verdict_on(label, run), len(runs)) for label, run in zip(labels, runs, strict=True)],
         "figures": [error_figure(labels, runs)],
         "tables": [
             table_of_facts("The runs", ["run", *header[1:]], rows, (0, 1)),
@@ -51,6 +53,11 @@ def verdict_on(label: str, run: Run) -> Verdict:
     found = verdict(run, label)
     others = [(f"Verdict on {other.iterate}", verdict_text.ANSWERS[other.verdict["verdict"]]) for other in run.others]
     return replace(found, numbers=[*others, *found.numbers])
+
+
+def shortened(found: Verdict, runs: int) -> Verdict:
+    """Return a verdict with the first numbers alone where many runs have one: their tables say the rest."""
+    return found if runs <= MOST_CARDS else replace(found, numbers=found.numbers[:FEW_NUMBERS])
 
 
 def error_figure(labels: Sequence[str], runs: Sequence[Run]) -> Figure:

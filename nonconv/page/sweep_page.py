@@ -162,6 +162,8 @@ def _sign(of: Quantity, text: str, reason: str) -> str:
 def map_figure(result: SweepResult, table: Table) -> Figure:
     """Return the map of the cells, with a variant for each quantity that colours can show."""
     shown = shown_quantities(result)
+    # Where no cell is decided, verdicts are all alike.
+    first = next((name for name, of in shown.items() if of.shows(result)), next(iter(shown)))
     variants = {}
     for name, of in shown.items():
         tooltips = {"text": "cell", "verdict": "verdict", "shown": _title(of)}
@@ -177,7 +179,7 @@ def map_figure(result: SweepResult, table: Table) -> Figure:
         "✕ marks a cell that failed, ∞ and ? a number that is infinite or none.",
         variants,
         {"cells": {"cell": []}},
-        lists=[Choice("colour", "Colour", {name: _title(of) for name, of in shown.items()}, next(iter(shown)))],
+        lists=[Choice("colour", "Colour", {name: _title(of) for name, of in shown.items()}, first)],
     )
 
 
