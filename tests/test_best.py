@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import nonconv
 from kit.experiments import SGD, written
 from nonconv.cli import app
 from nonconv.faults.errors import ConfigError
@@ -174,3 +175,15 @@ def test_only_the_last_iterate_as_xi_has_nothing_that_could_be_least(tmp_path: P
     config = SMALL | {"xi": "last", "sweep": {"seed": [1, 2], "best_over": "seed"}}
     with pytest.raises(ConfigError, match="every ξ is the last iterate"):
         survey(read_sweep(written(tmp_path, config)))
+
+
+def test_python_has_the_same_numbers(tmp_path: Path, reference: None) -> None:
+    grid = {"optimizer": ["sgd", "adam"], "learning_rate.value": [0.1, 0.2], "best_over": "learning_rate.value"}
+    result = nonconv.load(swept(tmp_path, SMALL | {"sweep": grid}))
+    assert isinstance(result, nonconv.SweepResult)
+    assert result.best is not None
+    assert list(result.best["value"]) == [float(row["value"]) for row in table(tmp_path / "out")]
+    assert list(result.best["optimizer"]) == ["sgd", "adam"]
+    plain = nonconv.load(swept(tmp_path / "plain", SMALL | {"sweep": {"seed": [1, 2]}}))
+    assert isinstance(plain, nonconv.SweepResult)
+    assert plain.best is None

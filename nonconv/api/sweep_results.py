@@ -13,6 +13,7 @@ from nonconv.api.options import Place, checked_place
 from nonconv.api.results import Result, read_result
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
+from nonconv.report.best import keys_of, read_best
 from nonconv.report.sweep_result import SweepResult as Files
 from nonconv.report.sweep_result import is_sweep, read_sweep_result
 from nonconv.results.sweep_files import FAILED
@@ -118,6 +119,12 @@ class SweepResult:
     def table(self) -> Table:
         """The columns of sweep.csv: cell, status, the swept keys, verdict, final errors and floors with intervals."""
         return Table.of(self._files.columns, self.keys)
+
+    @cached_property
+    def best(self) -> Table | None:
+        """The columns of best.csv: the best cells over some keys, if `best_over` in the grid asks for them; None otherwise."""
+        rows = read_best(self._files)
+        return None if rows is None else Table.of(rows, keys_of(rows))
 
     @property
     def verdicts(self) -> dict[str, int]:
