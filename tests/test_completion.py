@@ -13,7 +13,6 @@ import pytest
 
 from kit.command import variables
 from kit.experiments import SGD
-from nonconv.api.sweeping import EXECUTORS
 from nonconv.cli import app, completion, completion_words
 from nonconv.cli.components import KEY
 from nonconv.config.catalogue import BUILT_IN
@@ -21,6 +20,7 @@ from nonconv.config.keys import config_keys
 from nonconv.report.figures.catalogue import FORMATS as FIGURES
 from nonconv.report.tables import FORMATS, TABLES
 from nonconv.starters import NAMES
+from nonconv.sweeps import EXECUTORS
 
 CELLS = "cell,optimizer.name,seed,status\n0a1b,adam,1,done\n0c,sgd,1,done\n"
 PROGRAM = "import sys; sys.argv[0] = 'nonconv'; from nonconv.cli import main; main()"

@@ -286,6 +286,15 @@ def test_runs_that_diverge_are_counted(constant: Array) -> None:
     assert judged(wild, steps=STEPS).verdict == "diverges"
 
 
+def test_runs_that_run_away_have_escaped() -> None:
+    away = np.exp(np.arange(1, 401) / 5.0) * np.array([[1.0], [-2.0]])
+    assert judged(away).summary["outcomes"]["escaped"] == 2
+    assert judged(away, rate_limit=0.1).verdict == "diverges"
+    assert "may come back" in judged(np.repeat(away, 30, axis=0)).reason
+    near = np.concatenate([np.full((2, 1), 1e-12), np.random.default_rng(0).normal(size=(2, 399))], axis=1)
+    assert judged(near).summary["outcomes"]["escaped"] == 0, "a start next to 0 is no measure"
+
+
 def test_runs_of_different_lengths_are_judged_on_the_steps_of_all(constant: Array) -> None:
     lists = [constant[0], constant[1, :150], constant[2]]
     found = judged(lists, steps=[STEPS, STEPS[:150], STEPS], xi=[MINIMIZER])

@@ -207,6 +207,17 @@ def test_a_folder_of_claims_has_a_row_for_each(folders: Folders, tmp_path: Path)
         assert text in page.text
 
 
+def test_a_claim_that_cannot_be_checked_says_why(folders: Folders, tmp_path: Path) -> None:
+    """And costs no other."""
+    for name in (folders.run("iterates", ITERATES), folders.run("other", OTHER)):
+        shutil.copytree(name, tmp_path / name.name)
+    (tmp_path / "iterates" / "error.csv").write_text("step\n")
+    page = Page(make_page([tmp_path]))
+    lines = [given for tag, given in page.elements if tag == "tr" and "data-claim" in given]
+    assert [line["data-status"] for line in lines] == ["problem", "none"]
+    assert "It could not be checked: iterates: missing, or changed since written: error.csv" in page.text
+
+
 def test_long_curves_are_thinned_and_say_so(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     """With both ends, and from the file all the same."""
     folder = folders.run("other", OTHER)

@@ -44,7 +44,6 @@ from kit.sweeping import (
     run,
     whole_cells,
 )
-from nonconv.api.sweeping import EXECUTORS
 from nonconv.cli import app
 from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.experiment.binding import read_cell
@@ -60,8 +59,8 @@ from nonconv.store.folder import BEGUN, MANIFEST, Folder
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
+from nonconv.sweeps import EXECUTORS, executors, flow, same_code, tasks
 from nonconv.sweeps import cells as cells_on_disk
-from nonconv.sweeps import executors, flow, same_code, tasks
 from nonconv.sweeps.cells import TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep

@@ -1,6 +1,5 @@
 """`nonconv.sweep`: a grid of experiments. The command `sweep`, and `check` for its sweeps, use the same functions."""
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,6 +12,7 @@ from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_pl
 from nonconv.api.wording import told_in_python
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.faults.problems import nearest
+from nonconv.sweeps import EXECUTORS
 
 if TYPE_CHECKING:
     from nonconv.api.sweep_results import SweepResult
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent
     from nonconv.sweeps.loop import OpenExecutor, Outcome, Progress
     from nonconv.sweeps.sweep import Survey, Sweep
-
-EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
-"""The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
 
 
 class Plan(NamedTuple):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nonconv.api.sweeping import EXECUTORS, Plan, choose_executor
 from nonconv.cli.briefs import print_heading
 from nonconv.cli.budget import Budget, OverBudget
 from nonconv.cli.common import AsJson, ConfigFiles, Force, Quiet, Settings, Verbose, Workers, reported, write_stdout
@@ -21,6 +20,7 @@ from nonconv.cli.selection import selection
 from nonconv.cli.sweep_config import run_plan
 from nonconv.cli.tables import print_sentence
 from nonconv.faults.errors import ConfigError, UsageError
+from nonconv.sweeps import EXECUTORS
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 from nonconv.terminal.lines import say
@@ -28,6 +28,7 @@ from nonconv.terminal.lines import say
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from nonconv.api.sweeping import Plan
     from nonconv.checks.expectations import Row
     from nonconv.checks.junit import Checked
     from nonconv.checks.sweep_expectations import SweptCell
@@ -113,7 +114,7 @@ class _Task:
     expect: dict[str, Any]
     folder: Path
     cell: "Cell | None" = None
-    plan: Plan | None = None
+    plan: "Plan | None" = None
     seconds: float = 0.0
     reached: bool = True
     failures: dict[str, str] = field(default_factory=dict)
@@ -194,6 +195,7 @@ def _nowhere(config: Path) -> tuple[Any, str, str]:
 
 def _read_sweep(config: Path, document: "Document", out: Path, quiet: bool) -> _Task:
     """Read what a config expects of its sweep. Raises ConfigError."""
+    from nonconv.api.sweeping import Plan
     from nonconv.checks.sweep_expectations import find_unanswerable_in_sweep
     from nonconv.config.expect import OF_SWEEP
     from nonconv.experiment.identity import folder_name
@@ -283,6 +285,8 @@ def _is_finished(task: _Task) -> bool:
 
 def _finish(task: _Task, options: _Options, draw: "Draw") -> None:
     """Compute a result."""
+    from nonconv.api.sweeping import choose_executor
+
     if task.cell:
         simulate(task.cell, task.folder, options.workers, options.force, options.quiet, draw)
         return

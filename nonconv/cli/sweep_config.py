@@ -10,18 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from nonconv.api.looks import refuse_unknown_look
-from nonconv.api.sweeping import (
-    EXECUTORS,
-    Plan,
-    check_executor,
-    choose_executor,
-    complete,
-    find_finished,
-    reuse,
-    shown_sweep,
-    surveyed,
-)
 from nonconv.cli import completion
 from nonconv.cli.briefs import print_brief, print_files
 from nonconv.cli.common import (
@@ -41,11 +29,13 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
+from nonconv.sweeps import EXECUTORS
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 from nonconv.terminal.lines import line_width, say
 
 if TYPE_CHECKING:
+    from nonconv.api.sweeping import Plan
     from nonconv.report.figures.drawing_process import Draw
     from nonconv.sweeps.loop import OpenExecutor, Outcome
     from nonconv.sweeps.sweep import Sweep
@@ -108,6 +98,7 @@ def sweep(
     The grid is the config's `sweep` block, or --grid. The output folder holds the cells, a table and figures. Finished
     cells are not computed again. To continue an interrupted sweep, run the same command. Exit code 5: some cells failed.
     """
+    from nonconv.api.sweeping import choose_executor, find_finished, reuse
     from nonconv.report.figures.drawing_process import figure_process
 
     _check_executor(executor, scheduler)
@@ -143,6 +134,8 @@ def sweep(
 
 def _check_executor(executor: str, scheduler: str | None) -> None:
     """Raise UsageError for an unknown executor, or a scheduler without Dask."""
+    from nonconv.api.sweeping import check_executor
+
     check_executor(executor, "--executor")
     if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
@@ -159,12 +152,15 @@ def _read_grid(config: Path, settings: list[str], grids: list[str], best: list[s
     from nonconv.sweeps.sweep import read_sweep
 
     found = read_sweep(config, settings, grids, best, by)
+    from nonconv.api.looks import refuse_unknown_look
+
     refuse_unknown_look(found.figures)
     return found
 
 
-def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> Plan:
+def _survey(grid: "Sweep", out: Path | None, quiet: bool) -> "Plan":
     """Survey the sweep, and choose its output folder. Raises ConfigError."""
+    from nonconv.api.sweeping import surveyed
     from nonconv.terminal.progress import tell_cells_read
 
     return surveyed(grid, out, tell_cells_read(grid.grid, quiet))
@@ -181,12 +177,13 @@ def _say_claim(grid: "Sweep", quiet: bool) -> None:
 
 
 def run_plan(
-    plan: Plan, executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw", announce: bool = True
+    plan: "Plan", executor: "OpenExecutor", force: bool, fail_fast: bool, quiet: bool, draw: "Draw", announce: bool = True
 ) -> "Outcome":
     """Run the cells that are not finished. Raises Interrupted, with the command to continue.
 
     announce: print the claim first.
     """
+    from nonconv.api.sweeping import complete, shown_sweep
 
     if announce:
         _say_claim(plan.sweep, quiet)
@@ -215,7 +212,7 @@ def _finished_plan(folder: Path, manifest: dict[str, Any]) -> _Left:
     return _Left(folder, cells, cells, int(manifest.get("path_steps", 0)), 0, 0.0, "")
 
 
-def _plan_left(plan: Plan, workers: int, force: bool) -> _Left:
+def _plan_left(plan: "Plan", workers: int, force: bool) -> _Left:
     """Find out what is left of a sweep. Raises UsageError for what the sweep itself would refuse."""
 
     from nonconv.sweeps.estimate import estimate

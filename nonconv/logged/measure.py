@@ -208,11 +208,13 @@ def _block(logged: Logged, plan: Plan) -> Block:
 def _outcomes(logged: Logged, minimizer: Xi | None) -> NDArray[np.int64]:
     """Return how each run ended, an index into OUTCOMES: what is not finite overflowed, however it came about.
 
-    A run has escaped by the rule for nonconv's own: it is 1e6 times as far away as where it began, and still going.
+    A run has escaped by the rule for nonconv's own: it is 1e6 times as far away as it was in the first eighth, and still going.
     """
     from_here = 0.0 if minimizer is None or minimizer.point is None else minimizer.point[:, None]
     half = logged.theta[np.searchsorted(logged.steps, logged.last / 2.0, side="right") - 1]
     begin, then, now = (np.abs(theta - from_here).max(axis=0) for theta in (logged.start, half, logged.theta[-1]))
+    early = np.abs(logged.theta[logged.steps <= logged.last / 8.0] - from_here)
+    begin = np.maximum(begin, early.max(axis=(0, 1), initial=0.0))  # a start next to 0 is no measure of anything
     unit = np.where(begin > 0.0, begin, 1.0)
     far = (now > ESCAPE_UNITS * unit) & (now > ESCAPE_GROWTH * then)
     found = np.where(far, OUTCOMES.index("escaped"), OUTCOMES.index("finite"))

@@ -23,7 +23,7 @@ from nonconv.readback import load
 from nonconv.report.sweep_result import is_sweep, read_sweep_result
 from nonconv.results.stored import Verdict
 from nonconv.results.sweep_files import FAILED, Ends, read_ends
-from nonconv.store.folder import MANIFEST, read_manifest
+from nonconv.store.folder import MANIFEST, read_manifest, undamaged
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.sweep import Survey, Sweep, as_sweep, label, survey
 
@@ -58,7 +58,9 @@ class Claim:
 
     @property
     def status(self) -> str:
-        """The worst status of its expectations; none if nothing is expected."""
+        """The worst status of its expectations; none if nothing is expected, problem if it could not be checked."""
+        if self.problem:
+            return "problem"
         found = {row.status for row in self.rows}
         return next((status for status in ("refuted", "undecided", "met") if status in found), "none")
 
@@ -104,6 +106,7 @@ def _gallery() -> dict[tuple[str, str], Entry]:
 def _add(claim: Claim, path: Path) -> None:
     """Add what a folder says to its claim."""
     try:
+        undamaged(path)
         if is_sweep(path):
             result = read_sweep_result(path)
             statuses = zip(result.columns["verdict"], result.columns["status"], strict=True)

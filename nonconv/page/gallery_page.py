@@ -18,7 +18,7 @@ PICTURES = ("error", "heatmap_verdict", "heatmap_mse", "lines_mse*", "dots_mse*"
 """Figures that show a claim: of those that are there the last, unless its config names another."""
 WIDTH, HEIGHT, COLOURS = 360, 300, 48
 """Of a small picture: at most so many pixels, and colours, so that a hundred of them stay below two megabytes."""
-MARKS = {"met": "✓", "refuted": "✕", "undecided": "?", "none": "–"}
+MARKS = {"met": "✓", "refuted": "✕", "undecided": "?", "none": "–", "problem": "!"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,13 @@ def content(folders: Iterable[Path]) -> dict[str, Any]:
     claims = read_claims(folders)
     lines = [_line(k, claim) for k, claim in enumerate(claims, 1)]
     statuses = [line.status for line in lines]
-    told = {"met": "All expectations met", "refuted": "Some refuted", "undecided": "Some undecided", "none": "Nothing expected"}
+    told = {
+        "met": "All expectations met",
+        "refuted": "Some refuted",
+        "undecided": "Some undecided",
+        "problem": "Not checked",
+        "none": "Nothing expected",
+    }
     return {
         "lines": lines,
         "answers": [(k, ANSWERS.get(key, key)) for k, key in enumerate(VERDICTS) if any(line.counts[k] for line in lines)],

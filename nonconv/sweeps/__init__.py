@@ -12,3 +12,8 @@
 A point is the values that one cell has; a cell is the experiment made from it; a job is a cell to compute; a task is one
 job or several, of about equal length, for one worker.
 """
+
+import sys
+
+EXECUTORS = ("processes", "threads", "dask") if sys.platform == "linux" else ("threads", "dask")
+"""The default first. Processes are forks; other systems have none, or their libraries break in a fork."""
