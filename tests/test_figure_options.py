@@ -283,6 +283,16 @@ def test_nothing_of_a_sweep_is_computed_again_for_figures(tmp_path: Path, refere
     assert not is_finished(other, survey(other), Folder(folder, survey(other).identity), Cells(folder))
 
 
+def test_the_config_of_a_sweeps_folder_needs_no_file_of_figures(tmp_path: Path, reference: None) -> None:
+    (tmp_path / "de.yaml").write_text("step n: Schritt n\n")
+    config = SMALL | {"sweep": {"seed": [1, 2]}, "figures": {"labels": "de.yaml"}}
+    for source, computed in ((written(tmp_path, config), 2), (tmp_path / "out" / "config.yaml", 0)):
+        sweep = read_sweep(source)
+        workers = partial(executors.open_threads, sweep, 1)
+        assert run_sweep(sweep, survey(sweep), tmp_path / "out", workers, draw=lambda folder: dict).computed == computed
+        assert sweep.figures == {"labels": {"step n": "Schritt n"}}
+
+
 @pytest.mark.processes
 def test_the_figure_process_takes_them_from_the_folder(tmp_path: Path, reference: None) -> None:
     folder = tmp_path / "out"

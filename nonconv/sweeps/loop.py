@@ -21,7 +21,7 @@ from nonconv.store.surroundings import surroundings
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.executors import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
-from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, find_criterion, replace_file_names
+from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, find_criterion, written_config
 from nonconv.system.streams import visible
 from nonconv.system.words import count
 
@@ -114,7 +114,7 @@ def find_finished(sweep: Sweep, folder: Path, identity: str) -> dict[str, Any] |
         changed = any(_digest(sweep, named) != entry["sha256"] for named, entry in inputs.items())
     except (OSError, KeyError, ValueError):
         return None
-    same = not changed and manifest["config"] == replace_file_names(sweep.config, places)
+    same = not changed and manifest["config"] == written_config(sweep, places)
     return manifest if same and is_readable(read_sweep_result, folder) else None
 
 

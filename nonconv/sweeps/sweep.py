@@ -294,7 +294,7 @@ class _Surveyor:
             paths=paths,
             steps=steps,
             files=self.files,
-            config=replace_file_names(self.sweep.config, self.files),
+            config=written_config(self.sweep, self.files),
             quantities=self.quantities,
             means=tuple(self.means),
             iterates=tuple(self.iterates),
@@ -398,6 +398,12 @@ def replace_file_names(value: Any, files: dict[str, StoredFile]) -> Any:
     if isinstance(value, list):
         return [replace_file_names(one, files) for one in value]
     return files[value].place if isinstance(value, str) and value in files else value
+
+
+def written_config(sweep: Sweep, files: dict[str, StoredFile]) -> dict[str, Any]:
+    """Return the config as the folder has it: with the names that files have there, and what the files of `figures` hold."""
+    config: dict[str, Any] = replace_file_names(sweep.config, files)
+    return config | {"figures": sweep.figures} if sweep.figures else config
 
 
 def _add_files(files: dict[str, StoredFile], cell: Cell) -> None:
