@@ -303,7 +303,7 @@ def test_what_the_figure_process_cannot_draw_is_drawn_here(tmp_path: Path, drawn
 
 FAILS = """
 from nonconv.report.figures import catalogue, drawing, drawing_process
-def draw(figures):
+def draw(figures, options):
     (name,) = figures
     if name == BROKEN:
         raise ZeroDivisionError

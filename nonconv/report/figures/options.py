@@ -72,7 +72,8 @@ def read_options(folder: Path) -> FigureOptions:
     """Read what the config of a folder, of a run or a sweep, asks of its figures. Raises UsageError for a damaged file."""
     if (folder / SWEEP_TABLE).exists():
         return options_from((read_object(folder / "sweep.json") or {}).get("figures") or {})
-    return options_from(read_config(folder / "config.yaml").get("figures") or {})
+    path = folder / "config.yaml"
+    return options_from(read_config(path).get("figures") or {}) if path.exists() else PLAIN
 
 
 def parse_size(text: str) -> tuple[float, float]:
