@@ -25,13 +25,32 @@ NEVER = (
 )
 """Settings of a style that are left out: no text of ours is TeX, and layout and bytes are our own matter."""
 
+OF_PROGRAMS = {
+    "backend",
+    "backend_fallback",
+    "date.epoch",
+    "docstring.hardcopy",
+    "figure.max_open_warning",
+    "figure.raise_window",
+    "interactive",
+    "savefig.directory",
+    "timezone",
+    "tk.window_focus",
+    "toolbar",
+    "webagg.address",
+    "webagg.open_in_browser",
+    "webagg.port",
+    "webagg.port_retries",
+}
+"""Settings that are no style: matplotlib leaves them out as well, under a name that is not for others."""
+
 
 def settings_of(options: FigureOptions) -> dict[str, Any]:
     """Return matplotlib's settings of the style, checked. Raises UsageError, with the nearest name of what is unknown."""
     style = options.style
     if style is None:
         return {}
-    from matplotlib.style import core as styles  # reads all of matplotlib's style files
+    from matplotlib import style as styles  # reads all of matplotlib's style files
 
     if isinstance(style, str):
         if style in OWN_STYLES:
@@ -54,7 +73,7 @@ def settings_of(options: FigureOptions) -> dict[str, Any]:
         except (ValueError, TypeError) as error:
             what = str(error).partition("\n")[0].removeprefix(f"Key {key}: ")
             raise UsageError(f"style: {key}: {what}") from None
-        if key not in NEVER and key not in styles.STYLE_BLACKLIST - {"savefig.dpi"}:
+        if key not in NEVER and key not in OF_PROGRAMS:
             found[key] = probe[key]
     return found
 
