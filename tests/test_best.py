@@ -16,6 +16,9 @@ from kit.experiments import SGD, written
 from nonconv.cli import app
 from nonconv.faults.errors import ConfigError
 from nonconv.report.figures import drawing_process
+from nonconv.report.figures.axes import own_style
+from nonconv.report.figures.catalogue import sweep_makers
+from nonconv.report.sweep_result import read_sweep_result
 from nonconv.results.best import Candidate, best_table, choose, halves
 from nonconv.results.sweep_files import Ends, read_ends
 from nonconv.sweeps import executors
@@ -175,6 +178,22 @@ def test_only_the_last_iterate_as_xi_has_nothing_that_could_be_least(tmp_path: P
     config = SMALL | {"xi": "last", "sweep": {"seed": [1, 2], "best_over": "seed"}}
     with pytest.raises(ConfigError, match="every ξ is the last iterate"):
         survey(read_sweep(written(tmp_path, config)))
+
+
+def test_the_figure_shows_curves_and_what_the_other_half_has(tmp_path: Path, reference: None) -> None:
+    rules = ["sgd", "adam", "rmsprop", "momentum", "adamax", "nadam"]
+    grid = {"optimizer": rules, "learning_rate.value": [0.1, 0.2], "best_over": "learning_rate.value"}
+    result = read_sweep_result(swept(tmp_path, SMALL | {"steps": 6, "sweep": grid}))
+    with own_style():
+        figure = sweep_makers(result)["best_curves"]()
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    points = [np.asarray(line.get_xydata(), dtype=float)[0] for line in axes.lines if line.get_marker() == "D"]
+    assert [y for _, y in points] == [float(row["value"]) for row in table(tmp_path / "out")]
+    assert all(axes.get_xlim()[0] < x < axes.get_xlim()[1] for x, _ in points), "none is cut off"
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [name.partition(":")[0] for name in names[:6]] == rules
+    assert all(": γ = " in name for name in names[:6])
 
 
 def test_python_has_the_same_numbers(tmp_path: Path, reference: None) -> None:

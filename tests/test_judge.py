@@ -303,9 +303,10 @@ def test_runs_of_different_lengths_are_judged_on_the_steps_of_all(constant: Arra
     assert "steps after 15000 are left out, since run 1 was not logged to the end" in found.summary["warnings"]
 
 
-def test_missing_values_are_left_out_and_told() -> None:
+@pytest.mark.parametrize("missing", ["", "NA"])
+def test_missing_values_are_left_out_and_told(missing: str) -> None:
     rows = "run,step,x0,x1\n" + "".join(f"{r},{n},{0.1 * r + n},1\n" for r in (0, 1) for n in (1, 2, 3, 4))
-    Path("log.csv").write_text(rows.replace("1,3,3.1,1", "1,3,,1"))
+    Path("log.csv").write_text(rows.replace("1,3,3.1,1", f"1,3,{missing},1"))
     found = judged("log.csv")
     assert sorted(set(found.error["step"].tolist())) == [1, 2, 4]
     assert "1 step that some runs did not log is left out" in found.summary["warnings"]

@@ -25,6 +25,8 @@ RUN, STEP = ("run", "seed", "path", "replicate", "trial"), ("step", "n", "iterat
 """What the columns of the run and of the step may be called."""
 TWIN, RATE = ("twin",), ("learning_rate", "lr")
 ALLOWED = "run (or seed), step, twin, learning_rate; all other columns are coordinates"
+MISSING = ("", "NA", "null", "None")
+"""How programs write that there is no value."""
 NUMBERED, INDEX = re.compile("x[0-9]+"), "__index_level_"
 """The usual names of coordinates, and how pandas calls an index without a name in a Parquet file."""
 VALUE = "a number, nan or inf of a run that diverged, or nothing where it was not logged"
@@ -194,7 +196,7 @@ def _flag(value: Any, where: str) -> bool:
 
 def _number(value: Any, where: Where, k: int, column: str) -> float | None:
     """Read a value; None where it is missing. Raises UsageError."""
-    if value is None or value == "" or type(value).__name__ == "NAType":
+    if value is None or (isinstance(value, str) and value in MISSING) or type(value).__name__ == "NAType":
         return None
     try:
         return float(value)

@@ -17,8 +17,8 @@ from nonconv.report.sweep_result import SweepResult, View, shortened
 from nonconv.results.columns import Columns
 from nonconv.statistics.measured_block import MSE_PREFIX
 
-BESIDE = 1.15
-"""Points at the end of curves are beside each other, each by this factor further."""
+BESIDE, MOST_BESIDE = 1.12, 5
+"""Points at the end of curves are beside each other, each by this factor further, and so many of them."""
 
 
 def best_figure(result: SweepResult) -> Any:
@@ -37,7 +37,7 @@ def best_figure(result: SweepResult) -> Any:
     (axes,) = page.panels
     styles, handles, lost = line_styles(len(chosen)), [], False
     values, low, high = (rows.numbers(column) for column in ("value", "ci_low", "ci_high"))
-    for k, cell, style in zip(chosen, cells, styles, strict=True):
+    for place, (k, cell, style) in enumerate(zip(chosen, cells, styles, strict=True)):
         handles.append(Line2D([], [], label=shortened(printable(_best_name(result, rows, k)), 60), **style))
         course = courses.get(cell)
         if course is None:
@@ -47,10 +47,12 @@ def best_figure(result: SweepResult) -> Any:
         value = positive(values[[k]])
         half = np.maximum(np.nan_to_num([values[[k]] - positive(low[[k]]), high[[k]] - values[[k]]]), 0.0)
         marks = {"fmt": "D", "markersize": 4.5, "capsize": 3, "markerfacecolor": "white", "zorder": 5}
-        axes.errorbar(course.step[[-1]] * BESIDE ** (1 + chosen.index(k) % 5), value, half, color=style["color"], **marks)
+        aside = course.step[[-1]] * BESIDE ** (1 + place % MOST_BESIDE)
+        axes.errorbar(aside, value, half, color=style["color"], **marks)
     axes.set_ylabel(f"E |Θₙ − ξ|²\nξ = {xi_name(label)}", size=8)
     axes.set_xlabel("step n", size=8)
     format_panels(page, list(courses.values()))
+    axes.set_xlim(right=axes.get_xlim()[1] * BESIDE ** (MOST_BESIDE + 1))
     handles.append(
         Line2D([], [], color="0.3", linestyle="none", marker="D", markerfacecolor="white", label="on the other half")
     )
