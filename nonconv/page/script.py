@@ -47,7 +47,7 @@ def _bundle() -> str:
     major, minor, *_ = altair.SCHEMA_VERSION.removeprefix("v").split(".")
     try:
         text: str = vl_convert.javascript_bundle(SNIPPET, vl_version=f"{major}.{minor}")
-    except ValueError:  # one of the two is older
+    except (RuntimeError, ValueError):  # one of the two is older
         have = f"altair {version('altair')} and vl-convert-python {version('vl-convert-python')}"
         raise UsageError(f"{have} do not go together\n  install newer ones: pip install -U altair vl-convert-python") from None
     # Within HTML a script ends at this text, wherever that stands.
