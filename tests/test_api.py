@@ -20,6 +20,7 @@ import nonconv
 from kit.command import good, variables
 from kit.experiments import BLOCK, SGD, written
 from kit.runs import contents, interrupt_after, undrawn
+from nonconv.api import sweeping
 from nonconv.engine import blocks
 from nonconv.report.figures import drawing_process
 from nonconv.terminal import progress, sweep_progress
@@ -31,9 +32,10 @@ HEAVY = {"numpy", "scipy", "yaml", "pydantic", "rich", "typer", "matplotlib", "n
 
 @pytest.fixture(autouse=True)
 def _quick_and_elsewhere(reference: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The reference engine, small blocks, no figures, a working folder of its own."""
+    """The reference engine, small blocks, no figures, threads, a working folder of its own."""
     monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(undrawn))
     monkeypatch.setattr(blocks, "LARGEST_BLOCK", BLOCK)
+    monkeypatch.setattr(sweeping, "_safe_executor", lambda: "threads")
     monkeypatch.chdir(tmp_path)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from kit.command import bad, call, documented, good
 from kit.pages import ALONE, DIVERGING, FAILING, HOSTILE, ITERATES, OTHER, SWEEP, Folders, Page, as_rows
+from nonconv.faults.errors import UsageError
 from nonconv.page import curves, script
 from nonconv.page.make import make_page
 from nonconv.store.folder import undamaged
@@ -263,6 +264,12 @@ def test_the_bundle_is_the_same_each_time_and_ends_no_element() -> None:
     assert one.rstrip().endswith("window.vegaEmbed=$t6;") or "window.vegaEmbed" in one
     assert "</script" not in one.lower()
     assert 700_000 < len(one.encode()) < 1_200_000
+
+
+def test_versions_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alt, "SCHEMA_VERSION", "v9.9.9")
+    with pytest.raises(UsageError, match="do not go together\n  install newer ones: pip install -U altair"):
+        _plain_bundle()
 
 
 # The command

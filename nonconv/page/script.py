@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nonconv.engine.kernel_files import cache_folder
+from nonconv.faults.errors import UsageError
 from nonconv.readback import read_bytes
 from nonconv.system.atomic import write_whole
 
@@ -39,12 +40,16 @@ def _name() -> str:
 
 
 def _bundle() -> str:
-    """Bundle the libraries."""
+    """Bundle the libraries. Raises UsageError if their versions do not go together."""
     import altair
     import vl_convert
 
     major, minor, *_ = altair.SCHEMA_VERSION.removeprefix("v").split(".")
-    text: str = vl_convert.javascript_bundle(SNIPPET, vl_version=f"{major}.{minor}")
+    try:
+        text: str = vl_convert.javascript_bundle(SNIPPET, vl_version=f"{major}.{minor}")
+    except (RuntimeError, ValueError):  # one of the two is older
+        have = f"altair {version('altair')} and vl-convert-python {version('vl-convert-python')}"
+        raise UsageError(f"{have} do not go together\n  install newer ones: pip install -U altair vl-convert-python") from None
     # Within HTML a script ends at this text, wherever that stands.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 

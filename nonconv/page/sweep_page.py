@@ -189,7 +189,7 @@ def _title(of: Quantity) -> str:
 
 
 def curve_figures(result: SweepResult, cells: sweep_curves.Cells, table: Table) -> list[Figure]:
-    """Return the chart of the curves of all cells and that of the chosen cell; none if no cell has curves."""
+    """Return the chart of the chosen cell and that of the curves of all cells; none if no cell has curves."""
     points = cells.curves.points
     if not cells.named:
         return []
@@ -227,4 +227,4 @@ def curve_figures(result: SweepResult, cells: sweep_curves.Cells, table: Table) 
         [chosen],
         steps,
     )
-    return [overview, single]
+    return [single, overview]
