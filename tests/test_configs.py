@@ -10,7 +10,6 @@ from kit.runs import drawn
 from kit.shipped import CONFIGS, FOLDER, MET, SMALL
 from nonconv.experiment.binding import read_cell
 from nonconv.report.run import Run, read_run
-from nonconv.report.tables import short_rows
 from nonconv.results.columns import read_columns
 from nonconv.statistics.measured_block import OUTCOMES
 from nonconv.study import loop as study
@@ -95,14 +94,3 @@ def test_theorem_1_1_applies_where_the_claim_says_so(tmp_path: Path) -> None:
         assert "Theorem 1.1" in cell.claim
         study.run(cell, tmp_path / name, workers=2, draw=drawn)
         assert read_run(tmp_path / name).summary["theorem_1_1"] == {"applies": True, "departures": []}
-
-
-@pytest.mark.slow
-def test_the_readme_shows_what_is_measured(tmp_path: Path) -> None:
-    cell = read_cell(FOLDER / "adam_const.yaml", [])
-    study.run(cell, tmp_path / "out", 2, draw=drawn)
-    _, rows = short_rows(read_run(tmp_path / "out"))
-    shown = [line.split() for line in (FOLDER.parent / "README.md").read_text(encoding="utf-8").splitlines()]
-    last = [row for row in rows if row[0] in ("1", "10000", "20000")]
-    assert len(last) == 3
-    assert [row for row in last if " ".join(row).split() not in shown] == []

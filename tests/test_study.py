@@ -504,7 +504,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, driver: Driver) 
     process = driver.start(driver.arguments, figures="stub")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "paths of 60 steps" in out
+    assert "  experiment        sgd on quadratic" in out
     expected = run(read_cell(driver.config, []), tmp_path / "undisturbed")
     # A kill after the manifest, before the marks of an unfinished run were removed, leaves these marks for ever.
     assert {name: content for name, content in contents(driver.folder).items() if "unfinished" not in name} == expected
