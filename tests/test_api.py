@@ -343,7 +343,13 @@ def test_a_notebook_shows_results_that_need_nothing_else(monkeypatch: pytest.Mon
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
     assert (image["alt"], image["src"]) == ("error", "data:image/png;base64,cG5n")
     assert "undecided" in repr(result)
-    swept = Page(nonconv.sweep(SMALL, {"seed": [1, 2]}, claim=claim)._repr_html_())
+    told = str(result).splitlines()
+    assert told[0].startswith("UNDECIDED ")
+    assert told[1].startswith("  why ")
+    assert max(map(len, told)) <= 80
+    of_cells = nonconv.sweep(SMALL, {"seed": [1, 2]}, claim=claim)
+    assert str(of_cells).startswith("UNDECIDED           all 2 cells")
+    swept = Page(of_cells._repr_html_())
     assert claim in swept.text
     assert "2 cells" in swept.text
     assert Page(result.error._repr_html_()).text.startswith("step")

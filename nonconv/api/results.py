@@ -21,6 +21,7 @@ from nonconv.report.verdict_text import verdict
 from nonconv.results.columns import read_columns
 from nonconv.store.folder import undamaged
 from nonconv.store.pack import opened_run
+from nonconv.terminal.briefs import brief_lines
 
 TABLES = ("error", "floors", "quantities", "law", "theory", "floors_theory", "group_floors")
 """The data files of a run that are tables; not every run has all."""
@@ -123,8 +124,8 @@ class Result:
         return columns | {f"x{number}": theta[:, :, k].ravel() for k, number in enumerate(numbers)}
 
     def __str__(self) -> str:
-        """Return the verdict with its reason."""
-        return f"{self.name}: {self.verdict}\n{self.reason}"
+        """Return what the command prints first: the verdict, and the numbers behind it."""
+        return "\n".join(brief_lines(self._told.brief))
 
     def __repr__(self) -> str:
         """Tell the verdict and the folder."""

@@ -14,11 +14,13 @@ from nonconv.api.results import Result, read_result
 from nonconv.faults.errors import UsageError
 from nonconv.faults.problems import nearest
 from nonconv.report.best import keys_of, read_best
+from nonconv.report.sweep_brief import sweep_brief
 from nonconv.report.sweep_result import SweepResult as Files
 from nonconv.report.sweep_result import is_sweep, read_sweep_result
 from nonconv.results.sweep_files import FAILED
 from nonconv.store.folder import undamaged
 from nonconv.system.words import count
+from nonconv.terminal.briefs import brief_lines
 
 FIRST_FIGURES = 3
 """Figures that a notebook shows of a sweep; the others once they are asked for."""
@@ -166,6 +168,10 @@ class SweepResult:
     def __iter__(self) -> Iterator[Result | FailedCell]:
         """Iterate over the results of the cells."""
         return iter(self.cells)
+
+    def __str__(self) -> str:
+        """Return what the command prints first: the verdicts, and from where to where errors reach."""
+        return "\n".join(brief_lines(sweep_brief(self._files)))
 
     def __repr__(self) -> str:
         """Tell the number of cells and the folder."""

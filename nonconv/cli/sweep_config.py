@@ -299,7 +299,8 @@ def _print_best(result: Any) -> None:
 
     header, rows = best_rows(result)
     if rows:
-        print()
+        if result.cells > MOST_TABLE_ROWS:  # no table ends with a blank line here
+            print()
         print_table(best_title(result), header, rows)
         for note in best_notes(result):
             print_sentence(note)
