@@ -18,7 +18,6 @@ from nonconv.cli.library_warnings import kept_warnings
 from nonconv.cli.shortage import refuse_too_little, shortage
 from nonconv.faults.errors import Interrupted, NonconvError, UsageError
 from nonconv.system.signals import stopping_commands
-from nonconv.terminal.compiling import telling
 from nonconv.terminal.lines import say
 
 EXIT_INTERNAL_ERROR = 1
@@ -81,6 +80,8 @@ def reported(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*arguments: Any, **options: Any) -> Any:
+        from nonconv.terminal.compiling import telling
+
         verbose = bool(options.get("verbose"))
         try:
             with stopping_commands(), telling(bool(options.get("quiet")), say):

@@ -3,14 +3,12 @@
 Each function takes what has been typed of a word, and returns words with what they mean. None raises or prints.
 """
 
-import csv
 import functools
 import os
 import shlex
 from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import typer
@@ -44,6 +42,8 @@ def safe(offer: Callable[..., Iterable[Offer]]) -> Callable[..., list[Offer]]:
 
 def _told(meaning: str) -> str:
     """Shorten a meaning so that it fits beside a word. typer would take what is in brackets for a style."""
+    from textwrap import shorten
+
     return shorten(meaning, MOST_TOLD, placeholder="...").translate({ord("["): "(", ord("]"): ")"})
 
 
@@ -254,6 +254,8 @@ def _folders(typed: str) -> list[Offer]:
 
 def _cells(typed: str) -> Iterable[Offer]:
     """Offer the cells of a sweep, with what tells them apart."""
+    import csv
+
     sweep, _, begun = typed.partition(CELL_MARK)
     with (Path(sweep) / TABLE).open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
