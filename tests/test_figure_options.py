@@ -229,7 +229,8 @@ def test_plot_takes_options_and_says_what_it_does_not_find(run: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--size", "3"), "--size: no size: '3'\n  allowed: W,H from 0.5 to 60 inches"),
+        (("--label", "a=b", "--label", "a=c"), "--label: 'a' is given twice, as 'b' and as 'c'"),
+        (("--size", "3"), "--size: '3' is not a size\n  allowed: W,H from 0.5 to 60 inches"),
         (("--size", "3,600"), "--size: 3,600 is 3 by 600 inches"),
         (("--label", "x"), "--label 'x'\n  allowed: NAME=TEXT"),
         (("--labels", "none.yaml"), "--labels: none.yaml cannot be read: No such file or directory"),

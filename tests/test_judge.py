@@ -286,6 +286,19 @@ def test_runs_that_diverge_are_counted(constant: Array) -> None:
     assert judged(wild, steps=STEPS).verdict == "diverges"
 
 
+def test_gaps_are_no_divergence(constant: Array) -> None:
+    """A number that is not finite before one that is was not logged."""
+    holed, whole = constant.copy(), constant
+    holed[:, 0] = np.nan
+    holed[3, 50] = np.inf
+    found, known = judged(holed, steps=STEPS, minimizer=MINIMIZER), judged(whole, steps=STEPS, minimizer=MINIMIZER)
+    assert (found.verdict, found.summary["outcomes"]) == (known.verdict, known.summary["outcomes"])
+    assert sorted(set(known.error["step"]) - set(found.error["step"])) == [100, 5100]
+    (gaps, left_out) = found.summary["warnings"][:2]
+    assert gaps == "run 0 is not finite at step 100, but later, and so are 99 other runs at some step: read as not logged there"
+    assert left_out == "1 step that some runs did not log is left out"
+
+
 def test_runs_that_run_away_have_escaped() -> None:
     away = np.exp(np.arange(1, 401) / 5.0) * np.array([[1.0], [-2.0]])
     assert judged(away).summary["outcomes"]["escaped"] == 2

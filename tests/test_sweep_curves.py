@@ -61,6 +61,16 @@ def test_few_cells_share_a_panel_and_are_named_by_what_differs(tmp_path: Path, r
     assert len({(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in lines}) == len(lines)
 
 
+def test_a_curve_has_the_style_of_its_own_name(tmp_path: Path, reference: None) -> None:
+    """Also where values are small whole numbers, as the numbers of cells are."""
+    result = swept(tmp_path, {"seed": [1, 0], "batch_size": [1, 2]})
+    figure = curves(result)
+    named = [(line.get_color(), line.get_linestyle()) for line in figure.legends[0].get_lines()]
+    lines = [line for axes in figure.axes for line in axes.lines if len(np.atleast_1d(line.get_xdata())) > 1]
+    assert [(line.get_color(), line.get_linestyle()) for line in lines] == named
+    assert len(set(named)) == 4
+
+
 def test_a_number_becomes_a_colour_and_names_become_panels(tmp_path: Path, reference: None) -> None:
     result = swept(tmp_path, {"optimizer": ["sgd", "adam"], "learning_rate.value": RATES})
     assert result.cells > FEW

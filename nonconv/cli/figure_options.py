@@ -39,18 +39,22 @@ def read_options(
     words: dict[str, str] = {}
     if labels is not None:
         words |= _from_file("--labels", str(labels), lambda text: parse_labels(text, str(labels)), from_file)
+    own: dict[str, str] = {}
     for text in label:
         try:
-            words |= [parse_label(text)]
+            name, said = parse_label(text)
         except ValueError:
             _refuse(f"--label {text!r}", "NAME=TEXT, as in 'step n=Schritt n'")
+        if own.setdefault(name, said) != said:
+            _refuse(f"--label: {name!r} is given twice, as {own[name]!r} and as {said!r}", "one text for each name")
+    words |= own
     inches = None
     if size is not None:
         allowed = f"W,H from {SMALLEST:g} to {LARGEST:g} inches, as 3.25,2.4; with a unit as 84mm,60mm or 8.4cm,6cm"
         try:
             inches = parse_size(size)
         except ValueError:
-            _refuse(f"--size: no size: {size!r}", allowed)
+            _refuse(f"--size: {size!r} is not a size", allowed)
         if not all(SMALLEST <= side <= LARGEST for side in inches):
             _refuse(f"--size: {size} is {inches[0]:g} by {inches[1]:g} inches", allowed)
     chosen: Any = style

@@ -82,4 +82,6 @@ def _name(places: list[Path]) -> str:
     """Name the page's file: after its folder, or a cell and its sweep."""
     if len(places) > 1:
         return "report"
-    return places[0].absolute().name.replace("#", "-") or "report"
+    place = places[0].absolute()
+    name = place.resolve().name if place.name == ".." else place.name  # a link keeps its own
+    return name.replace("#", "-") or "report"

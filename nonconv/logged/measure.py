@@ -250,9 +250,10 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
     found = judge(seen)
     if found.answer != "undecided" or seen.left:
         return found
-    if len(seen.plan.spans) < SPANS and seen.steps >= FEWEST_STEPS:
+    if len(seen.plan.spans) < SPANS:
         few = f"{len(logged.steps)} logged steps are too few, or too unevenly spread"
-        return replace(found, reason=few, decides=f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced")
+        enough = f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced, of a run of at least {FEWEST_STEPS}"
+        return replace(found, reason=few, decides=enough)
     if seen.paths < FEWEST_PATHS and seen.steps >= FEWEST_STEPS and found.floors:
         return replace(found, reason=f"{found.reason}; {tell_floors(found)}")
     judged = seen.paths >= FEWEST_PATHS and seen.steps >= FEWEST_STEPS and _has_intervals(found)

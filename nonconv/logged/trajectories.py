@@ -1,7 +1,8 @@
 """Trajectories as they were logged, brought into one shape: the steps that all runs have, from each run its iterates there.
 
-A number that is not finite says that its run diverged, from there on. What is missing was not logged: runs of different
-lengths are judged on the steps that all of them have, for a run that is left out would be a choice of the better ones.
+Numbers that are not finite say that a run diverged if no finite ones follow; otherwise they count as not logged. What is
+missing was not logged: runs of different lengths are judged on the steps that all of them have, for a run that is left out
+would be a choice of the better ones.
 """
 
 import hashlib
@@ -90,7 +91,12 @@ def arranged(
         raise UsageError(f"{name}: {'there are no values' if dims == {0} else 'runs have different numbers of coordinates'}")
     if twins is not None and (without := [run for run in runs if run not in twins]):
         raise UsageError(f"{name}: run {without[0]} has no twin; either all runs have one or none")
+    gaps = _gaps(runs)
+    runs = {run: _without_gaps(one) for run, one in runs.items()}
+    twins = None if twins is None else {run: _without_gaps(one) for run, one in twins.items()}
+    every = [*runs.values(), *(twins or {}).values()]
     common, notes = _common_steps(name, every, [*runs])
+    notes = [*gaps, *notes]
     theta, diverged, start = _stacked(list(runs.values()), common)
     of_twins = None if twins is None else _stacked([twins[run] for run in runs], common)[0]
     steps = common[common > 0]
@@ -103,6 +109,30 @@ def arranged(
         known = np.array([rates.get(int(step), np.nan) for step in steps])
         found = Logged(**{**vars(found), "rates": known})
     return found
+
+
+def _gaps(runs: Mapping[str, Trajectory]) -> list[str]:
+    """Say where numbers are not finite though later ones are: such a run did not diverge there."""
+    found = [(run, one.steps[~_kept(one)]) for run, one in runs.items() if not _kept(one).all()]
+    if not found:
+        return []
+    run, steps = found[0]
+    others = f", and so are {count(len(found) - 1, 'other run')} at some step" if len(found) > 1 else ""
+    others = others.replace("so are 1", "so is 1")
+    return [f"run {run} is not finite at step {steps[0]}, but later{others}: read as not logged there"]
+
+
+def _kept(one: Trajectory) -> NDArray[np.bool_]:
+    """Return which of its steps are kept: all but those that are not finite and followed by one that is."""
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(one.values).all(axis=1))
+    later: NDArray[np.bool_] = np.arange(len(finite)) > max(np.flatnonzero(finite), default=-1)
+    return finite | later
+
+
+def _without_gaps(one: Trajectory) -> Trajectory:
+    """Return a trajectory without what is not finite before a number that is."""
+    kept = _kept(one)
+    return one if kept.all() else Trajectory(one.steps[kept], one.values[kept])
 
 
 def _common_steps(name: str, every: Sequence[Trajectory], names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:

@@ -12,7 +12,7 @@ from nonconv.results.best import BEST_TABLE, MEASURED
 from nonconv.results.columns import Columns, read_columns
 from nonconv.system.words import count
 
-NOTE = "Chosen on one half of the paths and measured on the other, so the choice does not make the numbers smaller."
+NOTE = "Chosen on one half of the paths and measured on the other: luck in the choice is not in the numbers."
 
 
 def read_best(result: SweepResult) -> Columns | None:

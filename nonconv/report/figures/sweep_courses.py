@@ -95,7 +95,7 @@ def curves_figure(result: SweepResult, label: str) -> Any:
     axis = line_axis(key, np.unique(result.numbers(key)[np.isfinite(result.numbers(key))])) if numbers else None
     lost = False
     for axes, cells in zip(page.panels, chosen, strict=True):
-        lost |= _panel(axes, {cell: courses[cell] for cell in cells if cell in courses}, result, styles, axis)
+        lost |= _panel(axes, {cell: courses[cell] for cell in cells if cell in courses}, result, key, styles, axis)
         axes.set_ylabel(f"E |Θₙ − ξ|²\nξ = {xi_name(label)}", size=8)
         axes.set_xlabel("step n", size=8)
     format_panels(page, list(courses.values()))
@@ -192,17 +192,21 @@ def _panel(
     axes: Any,
     courses: dict[int, Course],
     result: SweepResult,
+    key: str,
     styles: dict[str, tuple[str, dict[str, Any]]],
     axis: SweptAxis | None,
 ) -> bool:
-    """Draw the curves of a panel; return whether one of them is not finite somewhere."""
-    lost, key = False, axis.key if axis else ""
+    """Draw the curves of a panel; return whether one of them is not finite somewhere.
+
+    styles: by the value of the key, or by the cell where there is no key.
+    """
+    lost = False
     for cell, course in courses.items():
         if axis:
             at = axis.places(result.numbers(key)[[cell]])[0]
             style = {"color": COLOURS(_norm(axis)(at)), "linewidth": 0.9}
         else:
-            own = next((column for column in styles if column in (str(cell), *_values(result, cell))), "")
+            own = result.columns[key][cell] if key else str(cell)
             style = styles[own][1] | {"linewidth": 1.2}
         value, low, high = course.mse, course.low, course.high
         if len(courses) > FEW_STYLES:
@@ -210,11 +214,6 @@ def _panel(
         band(axes, course.step, (value, low, high), style)
         lost |= mark_end(axes, course.step, value, style)
     return lost
-
-
-def _values(result: SweepResult, cell: int) -> list[str]:
-    """Return the values of the swept keys that a cell has."""
-    return [result.columns[key][cell] for key in result.swept]
 
 
 def format_panels(page: Page, courses: Sequence[Course]) -> None:
