@@ -380,7 +380,7 @@ CSV: list[tuple[str, str]] = [
     ("run,step,x0\n0,1,1\n0,3,1\n1,2,1\n1,4,1\n", "log.csv: the runs have 0 steps in common"),
     ("run,step,twin,x0\n0,1,2,1\n", "column twin: '2' does not say whether it is a twin"),
     ("run,step,twin,x0\n0,1,1,1\n0,2,1,1\n", "is a twin of no run"),
-    ("run,step,x0,loss\n0,1,1,1\n", "log.csv:1: is loss a coordinate, as x0? choose columns, as x0"),
+    ("run,step,x0,loss\n0,1,1,1\n", "log.csv:1: beside x0 there is loss\n  name the columns that are coordinates: --columns x0, or"),
     ("run,step,x0,learning_rate\n0,1,1,-1\n", "column learning_rate: must be a number >= 0, got '-1'"),
 ]
 
@@ -400,7 +400,7 @@ def test_wrong_tables(text: str, message: str) -> None:
         ({"batch_limit": 0}, "batch_limit: must be a number >= 1"),
         ({"xi": ["minimizer"]}, "xi: the minimizer is not declared"),
         ({"xi": ["minimiser"]}, "did you mean minimizer?"),
-        ({"xi": [[1.0, 2.0]]}, "xi: must be a finite number, or a list of 1 of them"),
+        ({"xi": [[1.0, 2.0]]}, "xi: [1.0, 2.0] is not a point"),
         ({"xi": [0.5, 0.5]}, "xi: 0.5 is given twice"),
         ({"steps": [1, 2]}, "step has the shape (2,), and there are 3 iterates of a run"),
         ({"steps": [1, 3, 2]}, "step[2] is 2, and follows 3: steps must rise"),

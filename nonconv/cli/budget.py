@@ -97,7 +97,7 @@ def _seconds(text: str) -> float:
     found = DURATION.fullmatch(text.lower())
     allowed = "allowed: seconds, or a number with s, min or h, as 10min"
     if not found or float(found[1]) <= 0:
-        raise UsageError(f"--time-budget: {text!r} is no duration > 0\n  {allowed}")
+        raise UsageError(f"--time-budget: {text!r} is not a duration above 0\n  {allowed}")
     if found[2] not in UNITS:
         raise UsageError(f"--time-budget: {text!r}: unknown unit {found[2]!r}\n  {allowed}")
     return min(float(found[1]) * UNITS[found[2]], LONGEST)

@@ -96,10 +96,15 @@ def _point(what: str, value: Any, dim: int) -> Any:
     try:
         point = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise UsageError(f"{what}: {value!r} is no point\n  allowed: a number, or a list of {dim} numbers") from None
+        raise UsageError(f"{what}: {value!r} is not a point\n  allowed: {_allowed(dim)}") from None
     if point.ndim > 1 or (point.ndim == 1 and point.shape != (dim,)) or not np.isfinite(point).all():
-        raise UsageError(f"{what}: must be a finite number, or a list of {dim} of them, one per coordinate; got {value!r}")
+        raise UsageError(f"{what}: {value!r} is not a point\n  allowed: {_allowed(dim)}, all finite")
     return np.full(dim, float(point)) if point.ndim == 0 else point
+
+
+def _allowed(dim: int) -> str:
+    """Say what a point may be."""
+    return "a number" if dim == 1 else f"a number, or {dim} numbers, one per coordinate"
 
 
 class Question(NamedTuple):

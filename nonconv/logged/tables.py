@@ -147,8 +147,10 @@ def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[s
             raise UsageError(f"{where}: there is no column {one!r} of values\n  there are: {', '.join(coordinates)}{near}")
     numbered = [one for one in coordinates if NUMBERED.fullmatch(one)]
     if not chosen and numbered and len(numbered) < len(coordinates):
-        other = next(one for one in coordinates if one not in numbered)
-        raise UsageError(f"{where}: is {other} a coordinate, as {numbered[0]}? choose columns, as {','.join(numbered)}")
+        others = ", ".join(one for one in coordinates if one not in numbered)
+        plain = ",".join(numbered)
+        told = f"{where}: beside {plain} there is {others}"
+        raise UsageError(f"{told}\n  name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python")
     return list(chosen) or coordinates
 
 
