@@ -380,7 +380,10 @@ CSV: list[tuple[str, str]] = [
     ("run,step,x0\n0,1,1\n0,3,1\n1,2,1\n1,4,1\n", "log.csv: the runs have 0 steps in common"),
     ("run,step,twin,x0\n0,1,2,1\n", "column twin: '2' does not say whether it is a twin"),
     ("run,step,twin,x0\n0,1,1,1\n0,2,1,1\n", "is a twin of no run"),
-    ("run,step,x0,loss\n0,1,1,1\n", "log.csv:1: beside x0 there is loss\n  name the columns that are coordinates: --columns x0, or"),
+    (
+        "run,step,x0,loss\n0,1,1,1\n",
+        "log.csv:1: beside x0 there is loss\n  name the columns that are coordinates: --columns x0, or",
+    ),
     ("run,step,x0,learning_rate\n0,1,1,-1\n", "column learning_rate: must be a number >= 0, got '-1'"),
 ]
 

@@ -150,7 +150,9 @@ def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[s
         others = ", ".join(one for one in coordinates if one not in numbered)
         plain = ",".join(numbered)
         told = f"{where}: beside {plain} there is {others}"
-        raise UsageError(f"{told}\n  name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python")
+        raise UsageError(
+            f"{told}\n  name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python"
+        )
     return list(chosen) or coordinates
 
 
