@@ -170,7 +170,7 @@ def test_a_mapping_without_end_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("call", "text"),
-    [
+    [  # some have wrong types: that is what is refused
         (lambda: nonconv.run(3), "config: an int is no config\n  allowed: the name of a file, or a mapping of its keys"),  # type: ignore[arg-type]
         (lambda: nonconv.run(""), "config: the name of the file is empty"),
         (lambda: nonconv.run(SMALL, workers=-1), "workers: must be a whole number >= 0, got -1"),

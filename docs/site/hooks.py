@@ -19,7 +19,7 @@ DOCS = "docs"
 sys.path.insert(0, str(HERE))
 
 import api  # noqa: E402  # beside this file
-import commands  # noqa: E402
+import commands  # noqa: E402  # beside this file
 
 FROM_ELSEWHERE = {
     "changelog.md": "CHANGELOG.md",

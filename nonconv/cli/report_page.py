@@ -82,6 +82,6 @@ def _name(places: list[Path]) -> str:
     """Name the page's file: after its folder, or a cell and its sweep."""
     if len(places) > 1:
         return "report"
-    place = places[0].absolute()
-    name = place.resolve().name if place.name == ".." else place.name  # a link keeps its own
-    return name.replace("#", "-") or "report"
+    from nonconv.page.make import name_of
+
+    return name_of(places[0]).replace("#", "-") or "report"

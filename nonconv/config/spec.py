@@ -536,7 +536,7 @@ def experiment_model(catalogue: Catalogue) -> type[BaseModel]:
     fields["iterates"] = (_iterates(catalogue) | None, _field(by_name["iterates"]))
     one = component_union(catalogue, "quantity")
     several = tuple[one, ...]  # type: ignore[valid-type]  # made at run time
-    as_list = BeforeValidator(_list_one, json_schema_input_type=Union[one, several])  # noqa: UP007
+    as_list = BeforeValidator(_list_one, json_schema_input_type=Union[one, several])  # noqa: UP007  # `|` needs types, made of `one` at run time
     listed = Annotated[several, Len(0, MOST_QUANTITIES), as_list]
     fields["quantities"] = (listed, _field(by_name["quantities"]))
     fields["floors"] = (floors, _field(replace(by_name["floors"], default=floors())))

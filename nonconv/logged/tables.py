@@ -12,6 +12,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def from_columns(name: str, columns: dict[str, list[Any]], where: Where, chosen:
     size = len(columns[step])
     if not size:
         raise UsageError(f"{name} has no rows")
-    steps = [_step(value, lambda k=k: where(k, step)) for k, value in enumerate(columns[step])]  # type: ignore[misc]
+    steps = [_step(value, partial(where, k, step)) for k, value in enumerate(columns[step])]
     runs = ["0"] * size if run is None else [str(value) for value in columns[run]]
     is_twin = [False] * size if twin is None else [_flag(value, where(k, twin)) for k, value in enumerate(columns[twin])]
     numbers = [[_number(value, where, k, one) for k, value in enumerate(columns[one])] for one in coordinates]
@@ -149,10 +150,8 @@ def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[s
     if not chosen and numbered and len(numbered) < len(coordinates):
         others = ", ".join(one for one in coordinates if one not in numbered)
         plain = ",".join(numbered)
-        told = f"{where}: beside {plain} there is {others}"
-        raise UsageError(
-            f"{told}\n  name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python"
-        )
+        hint = f"name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python"
+        raise UsageError(f"{where}: beside {plain} there is {others}\n  {hint}")
     return list(chosen) or coordinates
 
 

@@ -117,8 +117,8 @@ def _gaps(runs: Mapping[str, Trajectory]) -> list[str]:
     if not found:
         return []
     run, steps = found[0]
-    others = f", and so are {count(len(found) - 1, 'other run')} at some step" if len(found) > 1 else ""
-    others = others.replace("so are 1", "so is 1")
+    more = len(found) - 1
+    others = f", and so {'is' if more == 1 else 'are'} {count(more, 'other run')} at some step" if more else ""
     return [f"run {run} is not finite at step {steps[0]}, but later{others}: read as not logged there"]
 
 

@@ -123,7 +123,7 @@ def _thumbnail(claim: Claim) -> str:
 
 def _small(content: bytes) -> bytes:
     """Return a PNG of at most WIDTH x HEIGHT pixels. The same bytes for the same picture: without times and names."""
-    from PIL import Image  # it comes with matplotlib
+    from PIL import Image
 
     with Image.open(io.BytesIO(content)) as image:
         shown = image.convert("RGB")

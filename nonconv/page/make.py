@@ -6,6 +6,7 @@ The bytes depend on the folders and on the versions of the libraries alone: no t
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -110,16 +111,21 @@ def _of_claims(paths: Sequence[Path], title: str | None) -> bytes:
     """Return the page of the claims in folders, and in folders of folders."""
     from nonconv.page import gallery_page
 
-    name = paths[0].absolute().name if len(paths) == 1 else "Claims"
+    name = name_of(paths[0]) if len(paths) == 1 else "Claims"
     return render("gallery.html", title or name, gallery_page.content(paths))
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a folder, as `.` and `..` have one too; a link keeps its own."""
+    place = path.absolute()
+    return place.resolve().name if place.name == ".." else place.name
 
 
 def require_libraries() -> None:
     """Raise UsageError, with the command to type, unless the libraries of pages are installed."""
     try:
-        import altair  # noqa: F401
-        import jinja2  # noqa: F401
-        import vl_convert  # noqa: F401
+        for name in ("altair", "jinja2", "vl_convert"):
+            import_module(name)
     except ImportError as error:
         raise UsageError(
             f"a page needs {error.name or 'more libraries'}, which is not installed\n  install it: {LIBRARIES}"

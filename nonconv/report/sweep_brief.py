@@ -63,7 +63,7 @@ def _errors(result: SweepResult) -> Iterator[Fact]:
     named += [("quantity", f"{name} ", name) for name in result.quantities]
     for label, what, column in named:
         if told := extremes(result.columns[column], partial(_cell, result)):
-            yield label, f"{what}{'' if told.startswith('from ') or not told[0].isdigit() else '= '}{told}"
+            yield label, f"{what}{'= ' if told[0] in '-0123456789' else ''}{told}"
 
 
 def _failures(result: SweepResult) -> Iterator[Fact]:

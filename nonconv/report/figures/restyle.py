@@ -236,7 +236,7 @@ def _lay_out_legends(figure: Figure, width: float) -> float:
         texts: list[Any] = legend.get_texts()
         longest = max((len(text.get_text()) * text.get_fontsize() for text in texts), default=0.0)
         columns = max(1, min(len(texts), int((width - LEFT) / (1.6 * HANDLE + WIDTH * longest / 72))))
-        before = -(-len(texts) // legend._ncols)  # type: ignore[attr-defined]
+        before = -(-len(texts) // legend._ncols)  # type: ignore[attr-defined]  # a legend tells it nowhere else
         more += (-(-len(texts) // columns) - before) * 1.5 * (texts[0].get_fontsize() if texts else 0.0) / 72
         title, size = legend.get_title(), texts[0].get_fontsize() if texts else None
         legend.remove()
