@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import njit
 from scipy import special, stats
 
 import nonconv
@@ -43,11 +44,20 @@ def uniforms(draws: int, n: int, seed: int = 1) -> Array:
     return rng.uniforms(rng.key(seed, "examples"), 0, draws, 0, n)
 
 
+def callable_from_python(kernel: Any) -> Any:
+    """What kernels call has no entry for Python."""
+
+    def entry(k: Any, n: int, u: Array, x: Array, y: Array) -> None:
+        kernel(k, n, u, x, y)
+
+    return njit(error_model="numpy")(entry)
+
+
 def drawn(component: Dataset, h: Any, n: int, u: Array | None = None, compiled: bool = False) -> tuple[Array, Array]:
     """n examples: features (features, n) and targets (targets, n)."""
     shape = component.shape(h)
     x, y = np.full((shape.features, n), np.nan), np.full((shape.targets, n), np.nan)
-    function = definition(component.sample) if compiled else component.sample
+    function = callable_from_python(definition(component.sample)) if compiled else component.sample
     function(component.prepare(h), n, uniforms(component.draws(h), n) if u is None else u.copy(), x, y)
     return x, y
 

@@ -6,6 +6,7 @@ What PyTorch gives is in oracles/networks.json, written by oracles/make_networks
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -24,6 +25,7 @@ from nonconv.data import DATA
 from nonconv.data.discrete import TwoPoint
 from nonconv.datasets import DATASETS
 from nonconv.engine import program as timetable
+from nonconv.engine import tiles
 from nonconv.engine.blocks import Block, simulate
 from nonconv.engine.deck import EVERY_PASS, deal
 from nonconv.engine.fused import Fused
@@ -366,10 +368,28 @@ def test_wrong_slope_is_noticed(activation: str, kind: Kind, monkeypatch: pytest
 ALL = Wanted()
 
 
+@pytest.fixture(params=["eight paths", "one path"])
+def tile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What kernels work on at once: one path, as if the networks were large and their batches too, or eight."""
+    if request.param == "one path":
+        monkeypatch.setattr(tiles, "SHARE_OF_CACHE", 0)
+        monkeypatch.setattr(tiles, "ENOUGH_EXAMPLES", 0)
+    return str(request.param)
+
+
+def test_tiles() -> None:
+    """A path moves alone where eight are too large, its batch is not small, and its products are those of dense layers."""
+    small, large = (make({"hidden": (width, width)}, batch="8") for width in (64, 256))
+    assert (tiles.tile_of(small), tiles.tile_of(large)) == (tiles.TOGETHER, tiles.ALONE)
+    assert tiles.tile_of(make({"hidden": (256, 256)}, batch="7")) == tiles.TOGETHER
+    other = replace(MLP, add_gradient=lambda k, n, theta, x, y, gradient, work: None)
+    assert tiles.tile_of(replace(large, objective=large.objective._replace(component=other))) == tiles.TOGETHER
+
+
 @pytest.mark.compiles
 @each_activation
 @each_kind
-def test_same_bits(activation: str, kind: Kind) -> None:
+def test_same_bits(tile: str, activation: str, kind: Kind) -> None:
     for hidden in HIDDEN:
         network = {"hidden": hidden, "activation": activation, "loss": kind.loss, "weight_decay": 0.02}
         assert agree(make(network, taught(kind), batch="11", steps=3)), hidden
@@ -378,7 +398,7 @@ def test_same_bits(activation: str, kind: Kind) -> None:
 @pytest.mark.compiles
 @each_optimizer
 @pytest.mark.parametrize("examples", [SINE, ROWS], ids=["function", "epochs"])
-def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
+def test_same_bits_with_twins(tile: str, optimizer: str, examples: Chosen) -> None:
     """Twins, averages and extremes included."""
     program = make({}, examples, optimizer, "growing", plan=plan_for(12, ALL), track_range=True, average_after=5)
     assert agree(program)
@@ -396,7 +416,7 @@ def test_same_bits_with_twins(optimizer: str, examples: Chosen) -> None:
 
 @pytest.mark.compiles
 @pytest.mark.parametrize("period", [1, 7])
-def test_strata_of_more_than_one_step(period: int) -> None:
+def test_strata_of_more_than_one_step(tile: str, period: int) -> None:
     """More strata than steps of a slice, more paths than lanes, and a stratum's steps that differ from path to path."""
     program = make({}, SINE, steps=300, plan=plan_for(300, ALL, period))
     assert agree(program, 19)
@@ -408,7 +428,7 @@ def test_strata_of_more_than_one_step(period: int) -> None:
 
 @pytest.mark.compiles
 @pytest.mark.parametrize("paths", [1, 7, 8, 9, 30])
-def test_any_number_of_paths(paths: int) -> None:
+def test_any_number_of_paths(tile: str, paths: int) -> None:
     """Also when the last group of lanes is not full."""
     for examples in LAWS.values():
         assert agree(make({"hidden": (4, 3)}, examples, steps=5), paths)
@@ -417,9 +437,16 @@ def test_any_number_of_paths(paths: int) -> None:
 @pytest.mark.compiles
 @pytest.mark.parametrize("batch", ["1", "3", "8", "11", "40", "growing"])
 @pytest.mark.parametrize("examples", LAWS.values(), ids=LAWS)
-def test_any_batch(batch: str, examples: Chosen) -> None:
+def test_any_batch(tile: str, batch: str, examples: Chosen) -> None:
     """Also when it is not made of whole groups of examples, or a batch holds several epochs."""
     assert agree(make({"hidden": (9,)}, examples, batch=batch, steps=9))
+
+
+@pytest.mark.compiles
+@pytest.mark.parametrize("batch", ["8", "20", "67"])
+def test_wide_layers(tile: str, batch: str) -> None:
+    """Of more columns than are turned at once, and whole vectors of them that leave some over; more examples than a group."""
+    assert agree(make({"hidden": (70, 37)}, batch=batch, steps=2))
 
 
 @pytest.mark.compiles

@@ -20,6 +20,7 @@ from numba.np.numpy_support import from_dtype
 
 from nonconv.engine.kernel_files import KERNEL_HELPERS, cache_folder, callees, kernel_name
 from nonconv.engine.object_files import Code, Kinds, write_cached
+from nonconv.engine.whole_kernels import compile_whole
 from nonconv.numerics import elementary, normal, student_law
 
 
@@ -71,17 +72,13 @@ def definition(function: FunctionType, inline: Literal["never", "always"] = "nev
     )
     # What allocates nothing is linked without numba. Of a plug-in's function this is not known.
     plain = function.__module__.startswith("nonconv.") and "empty" not in function.__code__.co_names
-    options = NO_OWNERS if plain else KERNEL_OPTIONS | {"_nrt": True}  # said, since it would be the caller's
+    options = ONLY_FROM_KERNELS if plain else KERNEL_OPTIONS | {"_nrt": True}  # said, since it would be the caller's
     return njit(inline=inline, forceinline=function.__module__ in INLINED_MODULES, **options)(linked)
 
 
 def machine_code(name: str, text: str, definitions: Iterable[Callable[..., Any]], kinds: Kinds) -> Code:
     """Compile the function `name` of a kernel's text for arguments of these kinds."""
-    compiled = getattr(_load(kernel_name(text, definitions), text), name)
-    signature = types_of(kinds)
-    compiled.compile(signature)
-    result = compiled.overloads[signature]
-    _, _, (content, _) = result.library.serialize_using_object_code()
+    result, content = compile_whole(getattr(_load(kernel_name(text, definitions), text), name), types_of(kinds))
     # What the code calls but does not define; names that begin with llvm. are instructions, not functions.
     needs = [f.name for f in result.library._final_module.functions if f.is_declaration and not f.name.startswith("llvm.")]
     return Code(result.fndesc.llvm_func_name, needs, content)

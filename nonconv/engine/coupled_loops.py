@@ -3,32 +3,41 @@
 
 # Eight paths at a time, with all coordinates and examples: their state, weights and gradients fit into the first cache, and
 # one vector register holds a number of all eight. With 256 lanes and a loop per product, a 4-16-1 network took half as long
-# again, a 20-64-64-5 network four times as long.
+# again, a 20-64-64-5 network four times as long. The paths of still larger networks move one by one (`tiles`).
 
 from numba import njit
 
 from nonconv.engine import deck as decks
 from nonconv.engine.compiler import ONLY_FROM_KERNELS, definition
-from nonconv.engine.draws import fill_examples
+from nonconv.engine.draws import fill_examples, fill_one
 from nonconv.engine.pieces import call
 
 deal = definition(decks.deal)
 
 
 @njit(**ONLY_FROM_KERNELS)
-def take(theta, first, here, w):
-    """Copy some paths of theta (rows, paths) to the lanes of w; lanes left over repeat the last path."""
-    for j in range(w.shape[0]):
-        for i in range(w.shape[1]):
-            w[j, i] = theta[j, first + min(i, here - 1)]
+def take(theta, first, here, lanes, w):
+    """Copy some paths of theta (rows, paths) to w, flat: row after row of lanes; those left over repeat the last path."""
+    for j in range(theta.shape[0]):
+        for i in range(lanes):
+            w[j * lanes + i] = theta[j, first + min(i, here - 1)]
 
 
 @njit(**ONLY_FROM_KERNELS)
-def put(w, first, here, theta):
-    """Copy the lanes of w back to paths of theta (rows, paths); the inverse of `take`."""
-    for j in range(w.shape[0]):
+def put(w, first, here, lanes, theta):
+    """Copy the lanes of w, flat, back to paths of theta (rows, paths); the inverse of `take`."""
+    for j in range(theta.shape[0]):
         for i in range(here):
-            theta[j, first + i] = w[j, i]
+            theta[j, first + i] = w[j * lanes + i]
+
+
+@njit(**ONLY_FROM_KERNELS)
+def fill(u, pairs, lanes, draws, examples, draw, replicate, k0, k1):
+    """Write the uniforms of some examples to u (draws + 1, examples * lanes)."""
+    if lanes == 1:
+        fill_one(u, pairs, draws, examples, draw, replicate, k0, k1)
+    else:
+        fill_examples(u, lanes, draws, examples, draw, replicate, k0, k1)
 
 
 @njit(**ONLY_FROM_KERNELS)
@@ -79,27 +88,32 @@ def advance(
     # Of so many strata `sampled` has the last ones.
     strata = len(hit_step) // paths
     skipped = strata - len(sampled)
-    w, w_flat, g, g_flat, s, u, x, y, work, deck, dealt, noise, out = scratch
+    w, w_flat, g, g_flat, s, means, total, low, high, smallest, u, pairs, x, y, work, deck, dealt, noise, out = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
-        take(theta, first, here, w)
+        take(theta, first, here, lanes, w_flat)
         for slot in range(len(state)):
-            for j in range(dim):
-                for i in range(lanes):
-                    s[slot, j * lanes + i] = state[slot, j, first + min(i, here - 1)]
+            take(state[slot], first, here, lanes, s[slot])
+        for a in range(len(averages)):
+            take(averages[a], first, here, lanes, means[a])
+        take(average, first, here, lanes, total)
+        take(lowest, first, here, lanes, low)
+        take(highest, first, here, lanes, high)
+        take(least, first, here, lanes, smallest)
         at = again
         while at < again_end:
             examples = min(group, min(branched, again_end) - at if at < branched else again_end - at)
             b0, b1 = (j0, j1) if at < branched else (k0, k1)
-            fill_examples(u, lanes, draws, examples, at, first_replicate + first, b0, b1)
+            fill(u, pairs, lanes, draws, examples, at, first_replicate + first, b0, b1)
             deal(deck, at, examples, u, lanes, order, rows)
             at += examples
         draw, begin, mark, watch = first_draw, first_draw, 0, due
         hit, hits = first * strata + skipped * here, (first + here) * strata
         while hit < hits and hit_step[hit] < first_step:
             hit += 1
+        # Each step clears what it has used.
+        clear(g_flat)
         for t in range(len(batch_size)):
-            clear(g_flat)
             # Within a hold the draws of its batch are made again.
             fresh = t == 0 or (first_step + t - 1) % hold == 0
             begin = draw if fresh else begin
@@ -111,7 +125,7 @@ def advance(
                     return
                 examples = min(group, left)
                 n = examples * lanes
-                fill_examples(u, lanes, draws, examples, draw, first_replicate + first, k0, k1)
+                fill(u, pairs, lanes, draws, examples, draw, first_replicate + first, k0, k1)
                 if order > 0:
                     take_examples(u, examples, draw, begin, fresh, deck, dealt, sizes)
                 call(sample, (sample_constants, n, u, x, y))
@@ -122,60 +136,59 @@ def advance(
                 call(learn, (constants, True, n, w, x, y, g, work))
                 draw += examples * draws
                 left -= examples
-            # From the sum of gradients to their mean, with the penalty; then the optimizer's step.
-            call(finish, (constants, 1.0 / batch_size[t], w_flat, g_flat))
+            share = 1.0 / batch_size[t]
             if disturb != 0:
-                fill_examples(noise, lanes, dim, 1, (first_step + t - 1) * dim, first_replicate + first, n0, n1)
+                call(finish, (constants, share, w_flat, g_flat))
+                fill(noise, pairs, lanes, dim, 1, (first_step + t - 1) * dim, first_replicate + first, n0, n1)
                 call(disturb, (noise_constants, noise, g))
-            call(step, (ends, coefficients, t, w_flat, g_flat, s))
+            call(step, (ends, constants, coefficients, t, share, w_flat, g_flat, s))
             for a in range(len(averages)):
                 keep, weight = coefficients[t, averages_at + 2 * a], coefficients[t, averages_at + 2 * a + 1]
-                for j in range(dim):
-                    for i in range(here):
-                        averages[a, j, first + i] = keep * averages[a, j, first + i] + weight * w[j, i]
+                for i in range(w_flat.size):
+                    means[a, i] = keep * means[a, i] + weight * w_flat[i]
             if t >= average_from:
-                for j in range(dim):
-                    for i in range(here):
-                        average[j, first + i] += w[j, i]
-            if len(lowest) > 0:
-                for j in range(dim):
-                    for i in range(here):
-                        # A nan compares false, so it is ignored as by np.fmin in the reference engine.
-                        lowest[j, first + i] = w[j, i] if w[j, i] < lowest[j, first + i] else lowest[j, first + i]
-                        highest[j, first + i] = w[j, i] if w[j, i] > highest[j, first + i] else highest[j, first + i]
+                for i in range(total.size):
+                    total[i] += w_flat[i]
+            for i in range(low.size):
+                # A nan compares false, so it is ignored as by np.fmin in the reference engine.
+                low[i] = w_flat[i] if w_flat[i] < low[i] else low[i]
+                high[i] = w_flat[i] if w_flat[i] > high[i] else high[i]
             if t == watch:
-                for j in range(dim):
-                    for i in range(here):
-                        least[j, first + i] = min(least[j, first + i], s[watched, j * lanes + i])
+                for i in range(smallest.size):
+                    smallest[i] = min(smallest[i], s[watched, i])
                 watch += every
-            if mark < len(marks) and marks[mark] == t:
-                put(w, first, here, snapshots[mark])
-                for a in range(len(averages) if seen_averages.shape[1] > 0 else 0):
-                    for j in range(dim):
-                        for i in range(here):
-                            seen_averages[mark, a, j, first + i] = averages[a, j, first + i]
-                if own != 0 and seen_averages.shape[1] > 0:
-                    call(own, (coefficients, t, w_flat, s, out))
-                    for j in range(dim):
-                        for i in range(here):
-                            seen_averages[mark, len(averages), j, first + i] = out[j * lanes + i]
-                mark += 1
-            if own != 0 and sampled_averages.shape[1] > 0 and hit < hits and hit_step[hit] == first_step + t:
+            looked = mark < len(marks) and marks[mark] == t
+            wanted = looked and seen_averages.shape[1] > 0
+            found = hit < hits and hit_step[hit] == first_step + t and sampled_averages.shape[1] > 0
+            if own != 0 and (wanted or found):
                 call(own, (coefficients, t, w_flat, s, out))
+            if looked:
+                put(w_flat, first, here, lanes, snapshots[mark])
+            if wanted:
+                for a in range(len(averages)):
+                    put(means[a], first, here, lanes, seen_averages[mark, a])
+                if own != 0:
+                    put(out, first, here, lanes, seen_averages[mark, len(averages)])
+            mark += 1 if looked else 0
             while hit < hits and hit_step[hit] == first_step + t:
+                row, path = hit_row[hit] - skipped, hit_lane[hit]
                 for j in range(dim):
-                    sampled[hit_row[hit] - skipped, j, hit_lane[hit]] = w[j, hit_lane[hit] - first]
-                    for a in range(len(averages) if sampled_averages.shape[1] > 0 else 0):
-                        sampled_averages[hit_row[hit] - skipped, a, j, hit_lane[hit]] = averages[a, j, hit_lane[hit]]
-                    if own != 0 and sampled_averages.shape[1] > 0:
-                        at = j * lanes + hit_lane[hit] - first
-                        sampled_averages[hit_row[hit] - skipped, len(averages), j, hit_lane[hit]] = out[at]
+                    at = j * lanes + path - first
+                    sampled[row, j, path] = w_flat[at]
+                    for a in range(len(averages) if found else 0):
+                        sampled_averages[row, a, j, path] = means[a, at]
+                    if own != 0 and found:
+                        sampled_averages[row, len(averages), j, path] = out[at]
                 hit += 1
-        put(w, first, here, theta)
+        put(w_flat, first, here, lanes, theta)
         for slot in range(len(state)):
-            for j in range(dim):
-                for i in range(here):
-                    state[slot, j, first + i] = s[slot, j * lanes + i]
+            put(s[slot], first, here, lanes, state[slot])
+        for a in range(len(averages)):
+            put(means[a], first, here, lanes, averages[a])
+        put(total, first, here, lanes, average)
+        put(low, first, here, lanes, lowest)
+        put(high, first, here, lanes, highest)
+        put(smallest, first, here, lanes, least)
 
 
 @njit(**ONLY_FROM_KERNELS)
@@ -184,13 +197,13 @@ def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
     _, _, learn, _, constants, _, _, _, _, _ = pieces
     lanes, group, _, _, _, _, _, _, _, _, _ = sizes
     (snapshots, _, paths), number = theta.shape, features.shape[1]
-    w, total, x, y, found, work = scratch
+    w, w_flat, total, x, y, found, work = scratch
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         for r in range(snapshots):
             if stop[0] != 0:
                 return
-            take(theta[r], first, here, w)
+            take(theta[r], first, here, lanes, w_flat)
             for row in range(2):
                 clear(total[row])
             for h in range(0, number, group):
@@ -217,7 +230,7 @@ def noises(theta, features, targets, out, stop, pieces, sizes, scratch):
     for first in range(0, paths, lanes):
         here = min(lanes, paths - first)
         for r in range(snapshots):
-            take(theta[r], first, here, w)
+            take(theta[r], first, here, lanes, w_flat)
             clear(square)
             clear(mean_flat)
             for h in range(number):

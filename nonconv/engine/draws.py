@@ -58,3 +58,26 @@ def fill_examples(
             a, b, c, d = philox4x32(p & low, p >> word, replicate & low, replicate >> word, k0, k1)
             even[i] = to_unit(a, b)
             odd[i] = to_unit(c, d)
+
+
+@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+def fill_one(u: Any, pairs: Any, draws: Any, examples: Any, first_draw: Any, replicate: Any, k0: Any, k1: Any) -> None:
+    """Write the uniforms of some examples of one path, `draws` of each: column s of u is for example s.
+
+    pairs (2, some): scratch, for pairs of draws that are made side by side.
+    """
+    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
+    path, number, row, column = np.uint64(replicate), draws * examples, 0, 0
+    for first in range(first_draw // 2, (first_draw + number + 1) // 2, pairs.shape[1]):
+        even, odd = pairs[0], pairs[1]
+        for i in range(pairs.shape[1]):
+            p = np.uint64(first + i)
+            a, b, c, d = philox4x32(p & low, p >> word, path & low, path >> word, k0, k1)
+            even[i] = to_unit(a, b)
+            odd[i] = to_unit(c, d)
+        # From the pairs' order, example after example, to a row for each draw of an example.
+        for k in range(max(2 * first, first_draw), min(2 * (first + pairs.shape[1]), first_draw + number)):
+            u[row, column] = pairs[k % 2, k // 2 - first]
+            row += 1
+            if row == draws:
+                row, column = 0, column + 1

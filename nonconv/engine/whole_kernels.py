@@ -1,0 +1,48 @@
+"""Machine code for a kernel as a whole, instead of one for each function that it calls.
+
+numba optimizes every function and makes machine code of it, so that Python may call it, and then does the same again for
+the kernel into which it is linked. Here functions are only typed and written down, and the kernel is optimized and made
+machine code of once: a network takes less than half as long.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from numba.core.codegen import CPUCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+
+
+def compile_whole(kernel: Any, signature: Any) -> tuple[Any, bytes]:
+    """Compile a function of numba for these types; return numba's result, and the object file of it and all it calls."""
+    # Held, so that nothing else is compiled meanwhile.
+    with global_compiler_lock:
+        with _written_down():
+            kernel.compile(signature)
+            result = kernel.overloads[signature]
+            result.library.finalize()
+        result.library._optimize_final_module()
+        return result, bytes(result.library.codegen._tm.emit_object(result.library._final_module))
+
+
+@contextmanager
+def _written_down() -> Iterator[None]:
+    """Within this context functions are linked into those that call them, but neither optimized nor made machine code of."""
+
+    def finalize(library: Any) -> None:
+        """Let others link the library."""
+        library._finalize_dynamic_globals()
+        library._finalized = True
+
+    replaced: tuple[tuple[Any, str, Any], ...] = (
+        (CPUCodeLibrary, "_optimize_final_module", lambda library: None),
+        (CPUCodeLibrary, "_finalize_final_module", finalize),
+        # What Python would call: numba tells functions apart by it. Called by mistake, it raises KeyError.
+        (type(cpu_target.target_context), "get_executable", lambda context, library, description, environment: {}.__getitem__),
+    )
+    with ExitStack() as restoring:
+        for owner, name, function in replaced:
+            restoring.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, function)
+        yield
