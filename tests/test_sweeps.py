@@ -59,7 +59,7 @@ from nonconv.store.folder import BEGUN, MANIFEST, Folder
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
-from nonconv.sweeps import EXECUTORS, executors, flow, same_code, tasks
+from nonconv.sweeps import EXECUTORS, costs, executors, flow, same_code, tasks
 from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps.cells import TALLY_FILE, Cells
 from nonconv.sweeps.flow import Event, Flow
@@ -375,7 +375,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     sweep, surveyed = found(path)
     payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
     monkeypatch.setattr(
-        executors.Cluster, "seconds", 3 * min(tasks.estimate_seconds(sweep.cell(point)) for point in sweep.points())
+        executors.Cluster, "seconds", 3 * min(costs.estimate_seconds(sweep.cell(point)) for point in sweep.points())
     )
     seen: set[type] = set()
     blocked: set[bool] = set()
@@ -1302,13 +1302,14 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    get_cell = Sweep.get_cell
+    for way in ("get_cell", "take_cell"):  # what this process needs of a cell, and its worker
 
-    def counted(self: Sweep, name: str, point: Any) -> Cell:
-        ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
-        return get_cell(self, name, point)
+        def counted(self: Sweep, name: str, point: Any, *, usual: Any = getattr(Sweep, way)) -> Cell:
+            ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
+            cell: Cell = usual(self, name, point)
+            return cell
 
-    monkeypatch.setattr(Sweep, "get_cell", counted)
+        monkeypatch.setattr(Sweep, way, counted)
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)

@@ -124,14 +124,34 @@ class Pack:
         return Bundle(place.owner, content) if _digest(content) == place.digest else None
 
 
-def open_parts(sweep: Path) -> list[Pack]:
-    """Open the archives of a sweep that is not finished, the newest first."""
-    return [Pack(path) for path in sorted((sweep / UNFINISHED_FOLDER).glob(f"*{SUFFIX}"), reverse=True)]
+class Parts:
+    """The archives of a sweep that is not finished: one of each task, thousands of a large sweep.
 
+    places: by name, in which of them a bundle is, the oldest first. number: the highest in their names.
+    """
 
-def find_bundle(packs: Iterable[Pack], name: str) -> Bundle | None:
-    """Return the bundle from the first archive that has it whole; None if none has."""
-    return next((bundle for bundle in (pack.read(name) for pack in packs) if bundle), None)
+    def __init__(self, sweep: Path) -> None:
+        self.packs: list[Pack] = []
+        self.places: dict[str, list[int]] = {}
+        self.number = 0
+        for path in sorted((sweep / UNFINISHED_FOLDER).glob(f"*{SUFFIX}")):
+            self.add(path)
+
+    def add(self, path: Path) -> None:
+        """Open the newest archive."""
+        self.packs.append(Pack(path))
+        self.number = max(self.number, int(path.stem) if path.stem.isdigit() else 0)
+        for name in self.packs[-1].places:
+            self.places.setdefault(name, []).append(len(self.packs) - 1)
+
+    def read(self, name: str) -> Bundle | None:
+        """Return a bundle from the newest archive that has it whole; None if none has."""
+        found = (self.packs[number].read(name) for number in reversed(self.places.get(name, ())))
+        return next((bundle for bundle in found if bundle), None)
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self.packs, self.places = [], {}
 
 
 @contextmanager
@@ -145,7 +165,7 @@ def opened_run(run: Path) -> Iterator[Path]:
         yield run
         return
     sweep, name = asked
-    bundle = find_bundle(open_parts(sweep), name)
+    bundle = Parts(sweep).read(name)
     if bundle is None and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
         yield sweep / CELLS_FOLDER / name
         return

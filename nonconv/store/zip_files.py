@@ -64,9 +64,7 @@ class ZipWriter:
         sizes = (LONG, LONG) if extra else (packed, size)
         method = zlib.DEFLATED if compress else 0
         common = (flags, method, 0, JANUARY_1980, crc)
-        begin = b"".join(
-            [LOCAL.pack(b"PK\3\4", version, 0, *common, *sizes, len(encoded), len(extra)), encoded, extra, *parts]
-        )
+        begin = b"".join([LOCAL.pack(b"PK\3\4", version, 0, *common, *sizes, len(encoded), len(extra)), encoded, extra, *parts])
         far = self.at > LIMIT
         extra = struct.pack("<2HQ", 1, 8, self.at) if far else b""
         version = EXTENDED if far else version

@@ -77,8 +77,8 @@ class _Facts(NamedTuple):
     """What tails of a cell rest on besides the weights, found once for all its rows.
 
     data, start: what iterates are made of. uncounted: whether draws of any size make bounded steps. known: as
-    `recursion.is_known`. shared: whether the coordinates of a datum are drawn together. exact: as of Tails. order, of_steps: as of
-    Tails, with the start in the squares and without.
+    `recursion.is_known`. shared: whether the coordinates of a datum are drawn together. small: as `_may_be_small`.
+    exact: as of Tails. order, of_steps: as of Tails, with the start in the squares and without.
     """
 
     data: _Source
