@@ -1,5 +1,6 @@
 """What a user asks of figures: other words, a size, a style. Nothing is computed for them, and no number changes."""
 
+import itertools
 import json
 import re
 import struct
@@ -7,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.text import Text
 from typer.testing import CliRunner
 
 from kit.experiments import SGD, written
@@ -145,19 +148,44 @@ def test_a_size_is_that_of_the_page(run: Path) -> None:
     assert wide == {"error": 3.25, "paths": 3.25, "floors": 6.75}
 
 
+@pytest.mark.parametrize("name", ["error", "paths", "floors"])
+@pytest.mark.parametrize(
+    "look", [{"style": "slide"}, {"size": (3.0, 2.0)}, {"style": {"font.size": 20}}, {"title": "word " * 60}]
+)
+def test_nothing_is_cut_off_or_covered_on_another_page(run: Path, name: str, look: dict[str, Any]) -> None:
+    figure = drawn(run, name, FigureOptions(**look))
+    page, renderer = figure.bbox, figure.canvas.get_renderer()
+    ticks = {label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()}
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible() and text not in ticks]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert min(box.x0, box.y0, page.width - box.x1, page.height - box.y1) > -2, text.get_text()
+    for (one, a), (other, b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        over = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(over) < 0.4 * one.get_fontsize() * figure.dpi / 72, (one.get_text(), other.get_text())
+    assert min(axes.bbox.height for axes in figure.axes) > 0.07 * page.height
+    assert min(text.get_fontsize() for text in texts) > 3.6
+    for axes in (axes for axes in figure.axes if axes.get_legend()):
+        box = axes.get_legend().get_window_extent(renderer)
+        for line in axes.lines:
+            points = line.get_transform().transform(np.column_stack([np.float64(values) for values in line.get_data()]))
+            assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in points), line.get_label()
+
+
 def test_a_style_scales_text_and_lines(run: Path) -> None:
     plain, large = (
-        drawn(run, "floors", FigureOptions(style=style)) for style in (None, {"font.size": 18, "lines.linewidth": 2.8})
+        drawn(run, "floors", FigureOptions(style=style)) for style in (None, {"font.size": 10.8, "lines.linewidth": 2.8})
     )
     for before, after in zip(words_sizes(plain), words_sizes(large), strict=True):
-        assert after == pytest.approx(2 * before)
+        assert after == pytest.approx(1.2 * before)
     lines = [[line.get_linewidth() for line in figure.axes[0].lines] for figure in (plain, large)]
     assert lines[1] == pytest.approx([2 * width for width in lines[0]])
 
 
 def words_sizes(figure: Any) -> list[float]:
     found = [axes.xaxis.label.get_fontsize() for axes in figure.axes]
-    found += [text.get_fontsize() for axes in figure.axes for text in axes.get_legend().get_texts()]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    found += sorted(text.get_fontsize() for legend in legends for text in legend.get_texts())
     return found + [label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()]
 
 
