@@ -25,7 +25,7 @@ from nonconv.report.figures.options import FigureOptions, Words, listed, parse_l
 from nonconv.report.figures.restyle import restyle, words_of
 from nonconv.report.figures.styles import check, in_style
 from nonconv.study import loop as study
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import is_finished, run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -300,7 +300,7 @@ def test_nothing_of_a_sweep_is_computed_again_for_figures(tmp_path: Path, refere
     for k, (config, computed) in enumerate(((grid, 2), (grid | {"figures": LOOK}, 0), (grid | {"figures": LOOK}, 0))):
         sweep = read_sweep(written(tmp_path / str(k), config))
         known = survey(sweep)
-        workers = partial(executors.open_threads, sweep, 1)
+        workers = partial(open_threads, sweep, 1)
         outcome = run_sweep(sweep, known, folder, workers, draw=one_figure("lines_mse_minimizer"))
         assert outcome.computed == computed
     assert size_of((folder / "figures" / "lines_mse_minimizer.png").read_bytes()) == (1000, 750)
@@ -317,7 +317,7 @@ def test_the_config_of_a_sweeps_folder_needs_no_file_of_figures(tmp_path: Path, 
     config = SMALL | {"sweep": {"seed": [1, 2]}, "figures": {"labels": "de.yaml"}}
     for source, computed in ((written(tmp_path, config), 2), (tmp_path / "out" / "config.yaml", 0)):
         sweep = read_sweep(source)
-        workers = partial(executors.open_threads, sweep, 1)
+        workers = partial(open_threads, sweep, 1)
         assert run_sweep(sweep, survey(sweep), tmp_path / "out", workers, draw=lambda folder: dict).computed == computed
         assert sweep.figures == {"labels": {"step n": "Schritt n"}}
 

@@ -16,7 +16,7 @@ from nonconv.engine.plan import NO_PLAN
 from nonconv.faults.errors import NonconvError
 from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import TASK_SECONDS
+from nonconv.sweeps.executors.protocol import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.tasks import NANOSECONDS_PER_SAMPLE, compute_cell, estimate_seconds
 
