@@ -19,7 +19,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.results.sweep_files import read_ends
 from nonconv.statistics.paired import paired
 from nonconv.study import loop as study
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -94,7 +94,7 @@ def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
 def swept(place: Path, config: dict[str, Any]) -> Path:
     """The folder of a sweep."""
     sweep = read_sweep(written(place / "in", config))
-    run_sweep(sweep, survey(sweep), place / "out", partial(executors.open_threads, sweep, 2), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), place / "out", partial(open_threads, sweep, 2), draw=lambda folder: dict)
     return place / "out"
 
 

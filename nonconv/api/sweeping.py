@@ -140,10 +140,17 @@ def choose_executor(
     plan: Plan, kind: str, scheduler: str | None, workers: int, tell: Callable[[str], None] = lambda text: None
 ) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called. tell: what is waited for."""
-    from nonconv.sweeps.executors import open_cluster, open_processes, open_threads, pack_sweep
+    if kind == "processes":
+        from nonconv.sweeps.executors.processes import open_processes
 
-    if kind != "dask":
-        return partial(open_processes if kind == "processes" else open_threads, plan.sweep, workers)
+        return partial(open_processes, plan.sweep, workers)
+    if kind == "threads":
+        from nonconv.sweeps.executors.threads import open_threads
+
+        return partial(open_threads, plan.sweep, workers)
+    from nonconv.sweeps.executors.dask import open_cluster
+    from nonconv.sweeps.executors.remote import pack_sweep
+
     # Other machines may not see this disk: the files that cells read travel with the sweep.
     files = {name: file.content for name, file in plan.survey.files.items()}
     return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, tell)

@@ -19,7 +19,7 @@ from nonconv.faults.errors import NonconvError
 from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.costs import NANOSECONDS_PER_SAMPLE, estimate_seconds
-from nonconv.sweeps.executors import TASK_SECONDS
+from nonconv.sweeps.executors.protocol import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.tasks import compute_cell
 

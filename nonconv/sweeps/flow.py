@@ -19,7 +19,7 @@ from nonconv.statistics.tally import Tally
 from nonconv.study.loop import CHECKPOINT_SECONDS
 from nonconv.study.ready import make_ready
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import Executor, Lost
+from nonconv.sweeps.executors.protocol import Executor, Lost
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
 from nonconv.sweeps.tasks import (

@@ -20,7 +20,7 @@ from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import Executor
+from nonconv.sweeps.executors.protocol import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, find_criterion, written_config
 from nonconv.system.streams import visible

@@ -174,7 +174,7 @@ def _swept_config(result: SweepResult, cell: int) -> dict[str, Any]:
             inner = holder.get(name, {})
             holder[name] = holder = dict(inner) if isinstance(inner, dict) else {"name": inner}
         value = float(text) if key in result.numeric else read_value(text)
-        holder[last] = {"name": value} if isinstance(value, str) else value
+        holder[last] = {"name": value} if isinstance(value, str) and last != "name" else value
     return config
 
 
