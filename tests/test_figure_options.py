@@ -1,5 +1,6 @@
 """What a user asks of figures: other words, a size, a style. Nothing is computed for them, and no number changes."""
 
+import contextlib
 import itertools
 import json
 import re
@@ -109,7 +110,28 @@ def test_every_word_of_every_figure_can_be_replaced(run: Path) -> None:
     assert options.used == set(texts)
 
 
+def test_a_file_of_labels_may_be_one_for_many_figures(run: Path, tmp_path: Path) -> None:
+    for text, said in (
+        ("step n: Schritt n\nneutral: neutral\n", ""),
+        ("neutral: neutral\n", "--labels: no figure says any text of de.yaml; --list-labels prints what they say\n"),
+    ):
+        (tmp_path / "de.yaml").write_text(text)
+        with contextlib.chdir(tmp_path):
+            result = CliRunner().invoke(app, ["plot", str(run), "--labels", "de.yaml"])
+        assert (result.exit_code, result.stderr) == (0, said)
+    (tmp_path / "de.yaml").write_text("a: [1\n")
+    assert call("plot", run, "--labels", tmp_path / "de.yaml", code=2).count("de.yaml") == 1
+
+
+def test_what_is_in_several_lines_is_replaced_as_a_whole_and_broken_again(run: Path) -> None:
+    options = FigureOptions(labels={"learning rate": "die Lernrate der Methode in jedem Schritt"})
+    label = drawn(run, "error", options).axes[1].yaxis.label.get_text()
+    assert "\n" in label
+    assert label.split() == options.labels["learning rate"].split()
+
+
 def test_a_list_of_texts_has_no_numbers() -> None:
+    assert listed(["1 − β₁", "E |Θₙ|² after 10 steps\nξ = 1"]) == ["1 − β₁", "E |Θₙ|² after {} steps ξ = {}"]
     assert listed(["10⁻²", "0.5", "step 3 of 10", "−1e−05 x", "β₁ = 0.9", "β₁ = 0.8", "step 3 of 12", "n=3"]) == [
         "step {} of {}", "{} x", "β₁ = {}", "n={}",
     ]  # fmt: skip
@@ -263,7 +285,8 @@ def test_plot_takes_options_and_says_what_it_does_not_find(run: Path, tmp_path: 
         (("--label", "x"), "--label 'x'\n  allowed: NAME=TEXT"),
         (("--labels", "none.yaml"), "--labels: none.yaml cannot be read: No such file or directory"),
         (("--style", "none.mplstyle"), "--style: none.mplstyle cannot be read: No such file or directory"),
-        (("--style", "slidee"), "style: unknown style 'slidee'"),
+        (("--style", "slidee"), "--style: unknown style 'slidee'\n  allowed: paper, slide, a file FILE.mplstyle, or"),
+        (("--font", "DejaVu Sanss"), "--font: matplotlib finds no font 'DejaVu Sanss'\n  did you mean DejaVu Sans?"),
     ],
 )
 def test_wrong_options_are_refused(run: Path, tmp_path: Path, options: tuple[str, str], said: str) -> None:

@@ -26,6 +26,8 @@ from nonconv.store.formats import as_json, packed, unpacked
 from nonconv.system.atomic import HALF_WRITTEN, write_whole, writing_whole
 
 SCHEMA_VERSION = 1
+MOST_NAMED = 3
+"""Folders that an error names."""
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
 COMPUTE_AGAIN = "the command that wrote it computes it again"
 KEPT = "finished"
@@ -346,8 +348,22 @@ def finished(folder: Path) -> dict[str, Any]:
         raise UsageError(f"there is no folder {folder}")
     if (folder / MANIFEST).exists():
         raise UsageError(f"{folder / MANIFEST} is damaged: {why_no_manifest(folder)}; {COMPUTE_AGAIN}")
-    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
-    raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
+    if (folder / BEGUN).exists():
+        raise UsageError(f"{folder} is unfinished; the command that began it finishes it")
+    raise UsageError(f"{folder} is not an output folder of nonconv: it has no {MANIFEST}{_what_is_in(folder)}")
+
+
+def _what_is_in(folder: Path) -> str:
+    """Say what else a folder holds: nothing, or output folders."""
+    within = sorted(path for path in folder.iterdir() if path.is_dir())
+    if not any(folder.iterdir()):
+        return "\n  it is empty: run and sweep write to `outputs/`, or to the folder after `-o`"
+    for what, mark in (("output folders", MANIFEST), ("unfinished runs", BEGUN)):
+        there = [str(path) for path in within if (path / mark).exists()]
+        if there:
+            more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+            return f"\n  {what} in it: {', '.join(there[:MOST_NAMED])}{more}"
+    return ""
 
 
 def undamaged(folder: Path) -> dict[str, Any]:

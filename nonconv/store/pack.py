@@ -165,8 +165,10 @@ def opened_run(run: Path) -> Iterator[Path]:
         yield run
         return
     sweep, name = asked
+    if not name and ((sweep / CELLS_FOLDER).is_dir() or (sweep / CELLS_ARCHIVE).exists()):
+        raise UsageError(f"{run}: which cell?\n  {sweep}#CELL, where CELL is in the column `cell` of {sweep / 'sweep.csv'}")
     bundle = Parts(sweep).read(name)
-    if bundle is None and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
+    if bundle is None and name and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
         yield sweep / CELLS_FOLDER / name
         return
     archive = Pack(sweep / CELLS_ARCHIVE)
