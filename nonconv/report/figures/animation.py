@@ -20,12 +20,13 @@ from PIL import Image
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, log_scale, own_style, positive, shown
-from nonconv.report.figures.figures import choose_scale, coordinate_label, line_styles, xi_name
+from nonconv.report.figures.figures import choose_scale, coordinate_label, line_styles
 from nonconv.report.figures.options import FigureOptions, Words, listed
 from nonconv.report.figures.orbit_figure import EXACT, LINE, TANGENT, UNIFORM
 from nonconv.report.figures.panels import step_axis, title
 from nonconv.report.figures.restyle import PALETTE, mark_title, restyle, words_of
 from nonconv.report.figures.styles import in_style
+from nonconv.report.labels import xi_name
 from nonconv.report.run import Run
 from nonconv.report.sweep_result import evenly
 from nonconv.results.columns import read_columns
