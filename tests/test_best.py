@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 import nonconv
 from kit.experiments import SGD, written
 from nonconv.cli import app
-from nonconv.faults.errors import ConfigError
+from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.report.figures.axes import own_style
 from nonconv.report.figures.catalogue import sweep_makers
@@ -206,3 +206,15 @@ def test_python_has_the_same_numbers(tmp_path: Path, reference: None) -> None:
     plain = nonconv.load(swept(tmp_path / "plain", SMALL | {"sweep": {"seed": [1, 2]}}))
     assert isinstance(plain, nonconv.SweepResult)
     assert plain.best is None
+    keys = {"optimizer": ["sgd", "adam"], "learning_rate.value": [0.1, 0.2]}
+    asked = nonconv.sweep(SMALL, keys, best_over="learning_rate.value", out=tmp_path / "asked", executor="threads")
+    assert asked.best is not None
+    assert list(asked.best["value"]) == list(result.best["value"])
+    for over, by, said in (
+        ("foo", "", "best_over: foo is not swept\n  allowed: optimizer, learning_rate.value"),
+        (3, "", "best_over: 3\n  allowed: a swept key, or a list of these"),
+        ((), "window", "best_by: without best_over, which says"),
+    ):
+        with pytest.raises((ConfigError, UsageError)) as raised:
+            nonconv.sweep(SMALL, keys, best_over=over, best_by=by)  # type: ignore[arg-type]
+        assert str(raised.value).startswith(said)

@@ -446,7 +446,10 @@ def test_the_command(constant: Array) -> None:
     assert "the paths were logged elsewhere" in good("verify", folder)
     assert "undecided" in good("judge", "log.npz", "--json", "--xi", "0.5", "--xi", "path_mean")
     other = judged("log.npz").folder
-    assert "E|Θ − path_mean|²" in good("compare", folder, other)
+    said = good("compare", folder, other)
+    assert "E|Θ − path mean|²" in said
+    assert 'declared.rate_limit: 0.05 -> "unknown"' in said
+    assert said.endswith("All results are the same, on every path.\n")
     assert bad("judge", "log.npz", "--rate-limit", "x").startswith("--rate-limit: must be a number >= 0")
     assert bad("judge", "lag.npz") == "lag.npz: there is no such file\n  did you mean log.npz?\n"
     assert "the name of a log ends with .npz, .csv or .parquet" in bad("judge", "log.mat")

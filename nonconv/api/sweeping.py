@@ -1,7 +1,8 @@
 """`nonconv.sweep`: a grid of experiments. The command `sweep`, and `check` for its sweeps, use the same functions."""
 
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_place, checked_workers
 from nonconv.api.wording import told_in_python
-from nonconv.faults.errors import Interrupted, NonconvError
+from nonconv.faults.errors import ConfigError, Interrupted, NonconvError
 from nonconv.sweeps import EXECUTORS
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from nonconv.sweeps.flow import Event, OnEvent
     from nonconv.sweeps.loop import OpenExecutor, Outcome, Progress
     from nonconv.sweeps.sweep import Survey, Sweep
+
+
+OF_BEST = re.compile(r"^((?:--)?best[-_](?:over|by)[^:]*: )sweep\.best_(?:over|by)(?:\[\d+\])?: ")
+"""How a problem begins that names both the argument or option and the key of the config that it stands for."""
 
 
 class Plan(NamedTuple):
@@ -45,6 +50,8 @@ def sweep(
     task_seconds: float | None = None,
     force: bool = False,
     fail_fast: bool = False,
+    best_over: str | Sequence[str] = (),
+    best_by: str = "",
     progress: "bool | Callable[[Event], None]" = False,
     **settings: Any,
 ) -> "SweepResult":
@@ -56,14 +63,16 @@ def sweep(
     settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads, dask, or any
     `concurrent.futures.Executor`, or the name of what makes one, as "mpi4py.futures:MPIPoolExecutor"; by default processes, or
     threads where they would be unsafe, as in a notebook. executor_options: what it is made with. task_seconds: how long a
-    task of a worker should take, which changes no result. fail_fast: stop at the first cell that fails. progress: True shows it
-    on stderr as the command does; a function is called with every event: path-steps that were computed, or a cell that was
-    settled.
+    task of a worker should take, which changes no result. fail_fast: stop at the first cell that fails.
+    best_over: swept keys over which the best cell is chosen on half of the paths; the result's `best` has what the other half
+    gives. best_by: what it has least of, a ξ, a floor or a quantity; by default the error for the first ξ.
+    progress: True shows it on stderr as the command does; a function is called with every event: path-steps that were computed,
+    or a cell that was settled.
 
     A cell that fails costs no other: the result says which failed, and why. Nothing is printed. Ctrl-C raises KeyboardInterrupt
     once finished cells are saved; the same call then continues. Raises ConfigError with the problems of all cells.
     """
-    from nonconv.api.configs import as_document, with_grid
+    from nonconv.api.configs import as_document, with_best, with_grid
     from nonconv.api.looks import refuse_unknown_look
     from nonconv.api.sweep_results import read_sweep
     from nonconv.report.figures.drawing_process import figure_process
@@ -76,7 +85,9 @@ def sweep(
     check(choice)
     document = as_document(config, settings)
     with_grid(document, grid or {})
-    swept = as_sweep(document)
+    with_best(document, best_over, best_by)
+    with plainly_named():
+        swept = as_sweep(document)
     if name:
         swept = replace(swept, name=checked_name(name))
     refuse_unknown_look(swept.figures)
@@ -92,6 +103,15 @@ def sweep(
         except (Interrupted, KeyboardInterrupt) as stop:
             raise KeyboardInterrupt(f"{str(stop) or 'Stopped.'} The same call continues.") from None
     return read_sweep(plan.folder)
+
+
+@contextmanager
+def plainly_named() -> Iterator[None]:
+    """Call what an argument or option says of the best cell by its name alone, and not by a key of the config as well."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError([OF_BEST.sub(r"\1", problem) for problem in error.problems]) from None
 
 
 def _safe_executor() -> str:

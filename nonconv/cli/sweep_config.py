@@ -162,10 +162,11 @@ def _choose(executor: str, workers: int, scheduler: str | None, options: list[st
 
 def _read_grid(config: Path, settings: list[str], grids: list[str], best: list[str], by: str) -> "Sweep":
     """Read the sweep. Raises ConfigError."""
-
+    from nonconv.api.sweeping import plainly_named
     from nonconv.sweeps.sweep import read_sweep
 
-    found = read_sweep(config, settings, grids, best, by)
+    with plainly_named():
+        found = read_sweep(config, settings, grids, best, by)
     from nonconv.api.looks import refuse_unknown_look
 
     refuse_unknown_look(found.figures)
