@@ -42,7 +42,7 @@ from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.faults.errors import UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.store.pack import CELLS_FOLDER
-from nonconv.sweeps import EXECUTORS, same_code, tasks
+from nonconv.sweeps import EXECUTORS, costs, same_code, tasks
 from nonconv.sweeps.executors import dask, processes, protocol, remote, threads
 from nonconv.sweeps.executors.processes import Processes
 from nonconv.sweeps.executors.threads import Threads
@@ -204,7 +204,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
     expected = run(path, Path("threads"))
     sweep, surveyed = found(path)
     payload = remote.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
-    monkeypatch.setattr(dask.Cluster, "seconds", 3 * min(tasks.estimate_seconds(sweep.cell(point)) for point in sweep.points()))
+    monkeypatch.setattr(dask.Cluster, "seconds", 3 * min(costs.estimate_seconds(sweep.cell(point)) for point in sweep.points()))
     seen: set[type] = set()
     blocked: set[bool] = set()
     submit = dask.Cluster.submit

@@ -984,13 +984,15 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    get_cell = Sweep.get_cell
 
-    def counted(self: Sweep, name: str, point: Any) -> Cell:
+    def counted(usual: Any, self: Sweep, name: str, point: Any) -> Cell:
         ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
-        return get_cell(self, name, point)
+        cell: Cell = usual(self, name, point)
+        return cell
 
-    monkeypatch.setattr(Sweep, "get_cell", counted)
+    for way in ("get_cell", "take_cell"):  # what this process needs of a cell, and its worker
+        usual = getattr(Sweep, way)
+        monkeypatch.setattr(Sweep, way, lambda *given, usual=usual: counted(usual, *given))
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)

@@ -16,7 +16,7 @@ from nonconv.cli import app
 from nonconv.report.figures.drawing_process import Figures
 from nonconv.store import folder as store
 from nonconv.store.folder import LOCK, damaged
-from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, open_parts, unbundled
+from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, Parts, unbundled
 from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.flow import Event
 from nonconv.sweeps.loop import Outcome, run_sweep
@@ -105,7 +105,7 @@ def whole_cells(folder: Path) -> list[str]:
         manifest = store.read_manifest(folder / CELLS_FOLDER / name)
         assert manifest is not None
         assert damaged(folder / CELLS_FOLDER / name, manifest) == []
-    packs = [*open_parts(folder), Pack(folder / CELLS_ARCHIVE)]
+    packs = [*Parts(folder).packs, Pack(folder / CELLS_ARCHIVE)]
     for pack in packs:
         for name in pack.places:
             bundle = pack.read(name)
