@@ -128,6 +128,9 @@ def test_the_command(runs: dict[str, Path], tmp_path: Path) -> None:
     assert call("plot", run, "--animate", "--format", "html", "-o", tmp_path) == f"{tmp_path / 'experiment-paths.html'}\n"
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert call("plot", run, run, "--animate", code=2) == "--animate takes one run\n"
+    listed = call("plot", run, "--animate", "--list-labels")
+    assert "n = {}: n = {}\n'{} paths': '{} paths'\n" in listed
+    assert "learning rate: " not in listed, "only what an animation says"
     assert "unknown format 'png'\n  allowed: gif, html" in call("plot", run, "--animate", "--format", "png", code=2)
     assert "unknown format 'gif'\n  allowed: png, svg, pdf" in call("plot", run, "--format", "gif", code=2)
     said = call("plot", runs["no paths"], "--animate", "-o", tmp_path, code=2)

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 import nonconv
 from kit.experiments import SGD, written
 from nonconv.cli import app
-from nonconv.faults.errors import ConfigError
+from nonconv.faults.errors import ConfigError, UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.report.figures.axes import own_style
 from nonconv.report.figures.catalogue import sweep_makers
 from nonconv.report.sweep_result import read_sweep_result
 from nonconv.results.best import Candidate, best_table, choose, halves
 from nonconv.results.sweep_files import Ends, read_ends
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -91,7 +91,7 @@ def test_each_combination_of_other_keys_has_a_row() -> None:
 
 def swept(folder: Path, config: dict[str, Any], **options: Any) -> Path:
     sweep = read_sweep(written(folder / "in", config), **options)
-    run_sweep(sweep, survey(sweep), folder / "out", partial(executors.open_threads, sweep, 1), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), folder / "out", partial(open_threads, sweep, 1), draw=lambda folder: dict)
     return folder / "out"
 
 
@@ -139,7 +139,7 @@ def test_cells_keep_their_bytes_and_nothing_is_computed(tmp_path: Path, referenc
     assert not (folder / "best.csv").exists()
     before = {path: path.read_bytes() for path in folder.glob("cells/*/*")}
     sweep = read_sweep(tmp_path / "in" / "experiment.yaml", best=["learning_rate.value"])
-    again = run_sweep(sweep, survey(sweep), folder, partial(executors.open_threads, sweep, 1))
+    again = run_sweep(sweep, survey(sweep), folder, partial(open_threads, sweep, 1))
     assert (again.computed, again.folder) == (0, folder)
     assert {path: path.read_bytes() for path in folder.glob("cells/*/*")} == before
     assert [row["optimizer"] for row in table(folder)] == ["sgd", "adam"]
@@ -206,3 +206,15 @@ def test_python_has_the_same_numbers(tmp_path: Path, reference: None) -> None:
     plain = nonconv.load(swept(tmp_path / "plain", SMALL | {"sweep": {"seed": [1, 2]}}))
     assert isinstance(plain, nonconv.SweepResult)
     assert plain.best is None
+    keys = {"optimizer": ["sgd", "adam"], "learning_rate.value": [0.1, 0.2]}
+    asked = nonconv.sweep(SMALL, keys, best_over="learning_rate.value", out=tmp_path / "asked", executor="threads")
+    assert asked.best is not None
+    assert list(asked.best["value"]) == list(result.best["value"])
+    for over, by, said in (
+        ("foo", "", "best_over: foo is not swept\n  allowed: optimizer, learning_rate.value"),
+        (3, "", "best_over: 3\n  allowed: a swept key, or a list of these"),
+        ((), "window", "best_by: without best_over, which says"),
+    ):
+        with pytest.raises((ConfigError, UsageError)) as raised:
+            nonconv.sweep(SMALL, keys, best_over=over, best_by=by)  # type: ignore[arg-type]
+        assert str(raised.value).startswith(said)

@@ -654,9 +654,14 @@ def test_plot_draws_the_figures_of_the_run_again(folder: Path, tmp_path: Path) -
 @pytest.mark.parametrize("command", ["table", "plot", "verify"])
 def test_folders_without_a_finished_run(folder: Path, tmp_path: Path, command: str) -> None:
     assert bad(command, "none") == "there is no folder none\n"
-    assert bad(command, tmp_path) == f"{tmp_path} is not an output folder of nonconv: it has no manifest.json\n"
+    none = "is not an output folder of nonconv: it has no manifest.json\n"
+    assert bad(command, tmp_path) == f"{tmp_path} {none}  output folders in it: {folder}\n"
+    (tmp_path / "empty").mkdir()
+    said = "  it is empty: run and sweep write to `outputs/`, or to the folder after `-o`\n"
+    assert bad(command, tmp_path / "empty") == f"{tmp_path / 'empty'} {none}{said}"
     (folder / MANIFEST).replace(folder / "unfinished.json")
-    assert bad(command, folder) == (f"{folder} is unfinished; the same command again finishes it: it has no manifest.json\n")
+    assert bad(command, folder) == f"{folder} is unfinished; the command that began it finishes it\n"
+    assert bad(command, tmp_path) == f"{tmp_path} {none}  unfinished runs in it: {folder}\n"
     (folder / MANIFEST).write_text('{"name": "something else"}')
     assert bad(command, folder).startswith(f"{folder}/manifest.json is damaged: has no 'config'; ")
 

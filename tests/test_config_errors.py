@@ -135,6 +135,9 @@ def test_folder_for_a_config(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_cell(tmp_path, [])
     assert str(caught.value) == f"{tmp_path}: cannot be read: it is a folder, not a file"
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(ConfigError, match=re.escape(f"a file\n  did you mean {tmp_path / 'config.yaml'}?")):
+        read_cell(tmp_path, [])
 
 
 @pytest.mark.parametrize(

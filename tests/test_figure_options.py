@@ -1,5 +1,7 @@
 """What a user asks of figures: other words, a size, a style. Nothing is computed for them, and no number changes."""
 
+import contextlib
+import itertools
 import json
 import re
 import struct
@@ -7,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.text import Text
 from typer.testing import CliRunner
 
 from kit.experiments import SGD, written
@@ -22,7 +26,7 @@ from nonconv.report.figures.options import FigureOptions, Words, listed, parse_l
 from nonconv.report.figures.restyle import restyle, words_of
 from nonconv.report.figures.styles import check, in_style
 from nonconv.study import loop as study
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import is_finished, run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -106,7 +110,28 @@ def test_every_word_of_every_figure_can_be_replaced(run: Path) -> None:
     assert options.used == set(texts)
 
 
+def test_a_file_of_labels_may_be_one_for_many_figures(run: Path, tmp_path: Path) -> None:
+    for text, said in (
+        ("step n: Schritt n\nneutral: neutral\n", ""),
+        ("neutral: neutral\n", "--labels: no figure says any text of de.yaml; --list-labels prints what they say\n"),
+    ):
+        (tmp_path / "de.yaml").write_text(text)
+        with contextlib.chdir(tmp_path):
+            result = CliRunner().invoke(app, ["plot", str(run), "--labels", "de.yaml"])
+        assert (result.exit_code, result.stderr) == (0, said)
+    (tmp_path / "de.yaml").write_text("a: [1\n")
+    assert call("plot", run, "--labels", tmp_path / "de.yaml", code=2).count("de.yaml") == 1
+
+
+def test_what_is_in_several_lines_is_replaced_as_a_whole_and_broken_again(run: Path) -> None:
+    options = FigureOptions(labels={"learning rate": "die Lernrate der Methode in jedem Schritt"})
+    label = drawn(run, "error", options).axes[1].yaxis.label.get_text()
+    assert "\n" in label
+    assert label.split() == options.labels["learning rate"].split()
+
+
 def test_a_list_of_texts_has_no_numbers() -> None:
+    assert listed(["1 − β₁", "E |Θₙ|² after 10 steps\nξ = 1"]) == ["1 − β₁", "E |Θₙ|² after {} steps ξ = {}"]
     assert listed(["10⁻²", "0.5", "step 3 of 10", "−1e−05 x", "β₁ = 0.9", "β₁ = 0.8", "step 3 of 12", "n=3"]) == [
         "step {} of {}", "{} x", "β₁ = {}", "n={}",
     ]  # fmt: skip
@@ -145,19 +170,44 @@ def test_a_size_is_that_of_the_page(run: Path) -> None:
     assert wide == {"error": 3.25, "paths": 3.25, "floors": 6.75}
 
 
+@pytest.mark.parametrize("name", ["error", "paths", "floors"])
+@pytest.mark.parametrize(
+    "look", [{"style": "slide"}, {"size": (3.0, 2.0)}, {"style": {"font.size": 20}}, {"title": "word " * 60}]
+)
+def test_nothing_is_cut_off_or_covered_on_another_page(run: Path, name: str, look: dict[str, Any]) -> None:
+    figure = drawn(run, name, FigureOptions(**look))
+    page, renderer = figure.bbox, figure.canvas.get_renderer()
+    ticks = {label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels()}
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible() and text not in ticks]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for text, box in zip(texts, boxes, strict=True):
+        assert min(box.x0, box.y0, page.width - box.x1, page.height - box.y1) > -2, text.get_text()
+    for (one, a), (other, b) in itertools.combinations(zip(texts, boxes, strict=True), 2):
+        over = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(over) < 0.4 * one.get_fontsize() * figure.dpi / 72, (one.get_text(), other.get_text())
+    assert min(axes.bbox.height for axes in figure.axes) > 0.07 * page.height
+    assert min(text.get_fontsize() for text in texts) > 3.6
+    for axes in (axes for axes in figure.axes if axes.get_legend()):
+        box = axes.get_legend().get_window_extent(renderer)
+        for line in axes.lines:
+            points = line.get_transform().transform(np.column_stack([np.float64(values) for values in line.get_data()]))
+            assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in points), line.get_label()
+
+
 def test_a_style_scales_text_and_lines(run: Path) -> None:
     plain, large = (
-        drawn(run, "floors", FigureOptions(style=style)) for style in (None, {"font.size": 18, "lines.linewidth": 2.8})
+        drawn(run, "floors", FigureOptions(style=style)) for style in (None, {"font.size": 10.8, "lines.linewidth": 2.8})
     )
     for before, after in zip(words_sizes(plain), words_sizes(large), strict=True):
-        assert after == pytest.approx(2 * before)
+        assert after == pytest.approx(1.2 * before)
     lines = [[line.get_linewidth() for line in figure.axes[0].lines] for figure in (plain, large)]
     assert lines[1] == pytest.approx([2 * width for width in lines[0]])
 
 
 def words_sizes(figure: Any) -> list[float]:
     found = [axes.xaxis.label.get_fontsize() for axes in figure.axes]
-    found += [text.get_fontsize() for axes in figure.axes for text in axes.get_legend().get_texts()]
+    legends = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+    found += sorted(text.get_fontsize() for legend in legends for text in legend.get_texts())
     return found + [label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()]
 
 
@@ -235,7 +285,8 @@ def test_plot_takes_options_and_says_what_it_does_not_find(run: Path, tmp_path: 
         (("--label", "x"), "--label 'x'\n  allowed: NAME=TEXT"),
         (("--labels", "none.yaml"), "--labels: none.yaml cannot be read: No such file or directory"),
         (("--style", "none.mplstyle"), "--style: none.mplstyle cannot be read: No such file or directory"),
-        (("--style", "slidee"), "style: unknown style 'slidee'"),
+        (("--style", "slidee"), "--style: unknown style 'slidee'\n  allowed: paper, slide, a file FILE.mplstyle, or"),
+        (("--font", "DejaVu Sanss"), "--font: matplotlib finds no font 'DejaVu Sanss'\n  did you mean DejaVu Sans?"),
     ],
 )
 def test_wrong_options_are_refused(run: Path, tmp_path: Path, options: tuple[str, str], said: str) -> None:
@@ -272,7 +323,7 @@ def test_nothing_of_a_sweep_is_computed_again_for_figures(tmp_path: Path, refere
     for k, (config, computed) in enumerate(((grid, 2), (grid | {"figures": LOOK}, 0), (grid | {"figures": LOOK}, 0))):
         sweep = read_sweep(written(tmp_path / str(k), config))
         known = survey(sweep)
-        workers = partial(executors.open_threads, sweep, 1)
+        workers = partial(open_threads, sweep, 1)
         outcome = run_sweep(sweep, known, folder, workers, draw=one_figure("lines_mse_minimizer"))
         assert outcome.computed == computed
     assert size_of((folder / "figures" / "lines_mse_minimizer.png").read_bytes()) == (1000, 750)
@@ -289,7 +340,7 @@ def test_the_config_of_a_sweeps_folder_needs_no_file_of_figures(tmp_path: Path, 
     config = SMALL | {"sweep": {"seed": [1, 2]}, "figures": {"labels": "de.yaml"}}
     for source, computed in ((written(tmp_path, config), 2), (tmp_path / "out" / "config.yaml", 0)):
         sweep = read_sweep(source)
-        workers = partial(executors.open_threads, sweep, 1)
+        workers = partial(open_threads, sweep, 1)
         assert run_sweep(sweep, survey(sweep), tmp_path / "out", workers, draw=lambda folder: dict).computed == computed
         assert sweep.figures == {"labels": {"step n": "Schritt n"}}
 

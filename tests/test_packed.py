@@ -20,8 +20,9 @@ from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.store.folder import MANIFEST
 from nonconv.store.pack import CELLS_ARCHIVE, CELLS_FOLDER, Pack, opened_run, unbundled
 from nonconv.sweeps import cells as cells_on_disk
-from nonconv.sweeps import executors, flow
+from nonconv.sweeps import flow
 from nonconv.sweeps import loop as sweeps
+from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.sweep import Sweep, find_identity
 
 pytestmark = pytest.mark.usefixtures("reference")
@@ -75,7 +76,7 @@ def test_the_bytes_depend_on_nothing_but_the_cells(
 ) -> None:
     """Neither on workers, tasks, interruptions, nor on what was there before."""
     expected = run(config, tmp_path / "undisturbed")
-    monkeypatch.setattr(executors.Threads, "seconds", seconds)
+    monkeypatch.setattr(Threads, "seconds", seconds)
     monkeypatch.setattr(flow, "MOST_CELLS_PER_TASK", workers)
     folder = tmp_path / "out"
     for how in (KeyboardInterrupt, Killed):

@@ -19,7 +19,7 @@ from nonconv.experiment.binding import read_cell
 from nonconv.results.sweep_files import read_ends
 from nonconv.statistics.paired import paired
 from nonconv.study import loop as study
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -94,7 +94,7 @@ def test_differences_without_an_interval(symmetric: tuple[Any, Any]) -> None:
 def swept(place: Path, config: dict[str, Any]) -> Path:
     """The folder of a sweep."""
     sweep = read_sweep(written(place / "in", config))
-    run_sweep(sweep, survey(sweep), place / "out", partial(executors.open_threads, sweep, 2), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), place / "out", partial(open_threads, sweep, 2), draw=lambda folder: dict)
     return place / "out"
 
 
@@ -179,6 +179,29 @@ def test_compare_says_how_configs_and_results_differ(cells: list[Path]) -> None:
     assert lines[-2].startswith("Both runs use the same random numbers")
     same = call(cells[0], cells[0]).splitlines()
     assert same[0] == "The two configs are the same."
+    assert same[-1] == "All results are the same, on every path."
+    for few in (said, "\n".join(same)):
+        assert max(map(len, few.splitlines())) <= 80
+        assert "correlation" not in few
+        assert "last" not in few
+    assert "narrower" not in "\n".join(same), "of no difference there is nothing to say"
+    every = call(cells[0], cells[2], "-v")
+    assert "correlation" in every
+    assert "E|Θ − last iterate|²" in every or "last" not in json.loads((cells[0] / "summary.json").read_text())["xi_points"]
+
+
+def test_runs_of_other_lengths_and_many_differences(cells: list[Path], tmp_path: Path) -> None:
+    other = ADAM | {
+        "steps": 20,
+        "optimizer": {"name": "radam"},
+        "learning_rate": {"name": "power", "value": 0.1, "exponent": 0.5},
+    }
+    study.run(read_cell(written(tmp_path / "in", other), []), tmp_path / "out", 2, draw=lambda folder: dict)
+    said = call(f"a={cells[0]}", f"b={tmp_path / 'out'}")
+    steps = json.loads((cells[0] / "summary.json").read_text())["steps"]
+    assert said.startswith("The configs differ in optimizer, learning_rate, ")
+    assert f"Compared where each run ends: a at step {steps}, b at step 20.\n" in said
+    assert call(f"a={cells[0]}", f"b={tmp_path / 'out'}", "-v").startswith("steps: ")
 
 
 def test_compare_as_json(cells: list[Path]) -> None:
@@ -199,7 +222,8 @@ def test_compare_as_json(cells: list[Path]) -> None:
 def test_compare_takes_runs_of_other_seeds_and_says_so(cells: list[Path], tmp_path: Path) -> None:
     study.run(read_cell(written(tmp_path / "in", ADAM | {"seed": 9}), []), tmp_path / "out", 2, draw=lambda folder: dict)
     said = call(cells[0], tmp_path / "out")
-    assert said.splitlines()[-1] == "The seeds differ, so pairing does not shrink the intervals; they are valid all the same."
+    assert "The random numbers differ, so pairing does not shrink the intervals; they are valid all the same.\n" in said
+    assert "narrower" not in said
     assert "seed: 1 -> 9" in said
     assert json.loads(call(cells[0], tmp_path / "out", "--json"))["same_data"] is False
 

@@ -30,8 +30,9 @@ from nonconv.faults.errors import Interrupted, UsageError
 from nonconv.store import folder as store
 from nonconv.store.folder import BEGUN, CHECKPOINT, LOCK, MANIFEST, Folder
 from nonconv.study import loop as study
-from nonconv.sweeps import cells, executors, flow
+from nonconv.sweeps import cells, flow
 from nonconv.sweeps.cells import Cells
+from nonconv.sweeps.executors.threads import Threads
 from nonconv.system.atomic import HALF_WRITTEN
 
 pytestmark = pytest.mark.slow  # many commands in a row
@@ -231,7 +232,7 @@ class Sweep(Disturbed):
     def interrupt(self, number: int, seconds: float, force: bool, workers: int, killed: bool) -> None:
         """At a block or a cell."""
         with pytest.MonkeyPatch.context() as patched, suppress(Interrupted, Killed, UsageError):
-            patched.setattr(executors.Threads, "seconds", seconds)
+            patched.setattr(Threads, "seconds", seconds)
             self.start(force=force, workers=workers, on_event=interrupt_at(number, Killed if killed else KeyboardInterrupt))
         if not self.damaged:
             whole_cells(self.folder)
@@ -243,7 +244,7 @@ def _small(reference: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "LARGEST_BLOCK", BLOCK)
     monkeypatch.setattr(study, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(flow, "CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(executors.Threads, "seconds", IN_PARTS)
+    monkeypatch.setattr(Threads, "seconds", IN_PARTS)
 
 
 @pytest.mark.parametrize(("machine", "few"), [(Run, 0), (Sweep, cells.FEW_CELLS), (Sweep, 0)], ids=["run", "sweep", "packed"])

@@ -9,7 +9,7 @@ import pytest
 from nonconv.config.files import read
 from nonconv.report.run import read_run
 from nonconv.report.sweep_result import SweepResult, read_sweep_result
-from nonconv.sweeps.executors import open_threads
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 

@@ -15,7 +15,7 @@ from nonconv.report.sweep_result import SweepResult, read_sweep_result
 from nonconv.results.columns import read_columns
 from nonconv.store.pack import CELLS_ARCHIVE
 from nonconv.sweeps import cells as cells_module
-from nonconv.sweeps import executors
+from nonconv.sweeps.executors.threads import open_threads
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import read_sweep, survey
 
@@ -32,7 +32,7 @@ RATES = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8]
 
 def swept(folder: Path, grid: dict[str, Any], **config: Any) -> SweepResult:
     sweep = read_sweep(written(folder / "in", SMALL | config | {"sweep": grid}))
-    run_sweep(sweep, survey(sweep), folder / "out", partial(executors.open_threads, sweep, 1), draw=lambda folder: dict)
+    run_sweep(sweep, survey(sweep), folder / "out", partial(open_threads, sweep, 1), draw=lambda folder: dict)
     return read_sweep_result(folder / "out")
 
 

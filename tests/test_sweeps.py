@@ -13,39 +13,41 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from functools import partial
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
 
 import nonconv
 from kit.command import compiled_before
-from kit.experiments import BLOCK, CSV, NO_FLOORS, SGD, written
+from kit.experiments import BLOCK, NO_FLOORS, SGD
 from kit.processes import wait_until
 from kit.runs import SPOILT, contents
 from kit.sweeping import (
     ALONE,
     BUNDLED,
+    CONFIGS,
+    ENOUGH,
+    FAILING,
     GRID,
     IN_PARTS,
     PATHS,
     RATES,
     SMALL,
+    call,
+    config_file,
     drawn,
+    files_of,
     found,
     interrupt_at,
     outcome,
     run,
     whole_cells,
 )
-from nonconv.cli import app
-from nonconv.engine import blocks, compiler, kernel_files, separable
+from nonconv.engine import blocks
 from nonconv.experiment.binding import read_cell
 from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import ConfigError, Interrupted, UsageError
@@ -59,9 +61,12 @@ from nonconv.store.folder import BEGUN, MANIFEST, Folder
 from nonconv.store.pack import CELLS_FOLDER
 from nonconv.study import loop as study
 from nonconv.study.ready import Ready
-from nonconv.sweeps import EXECUTORS, executors, flow, same_code, tasks
+from nonconv.sweeps import EXECUTORS, flow, tasks
 from nonconv.sweeps import cells as cells_on_disk
 from nonconv.sweeps.cells import TALLY_FILE, Cells
+from nonconv.sweeps.executors import dask
+from nonconv.sweeps.executors.processes import Processes
+from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.flow import Event, Flow
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Sweep
@@ -70,44 +75,11 @@ from nonconv.system.atomic import write_whole
 pytestmark = pytest.mark.slow  # whole sweeps
 
 STARTS = list(range(0, PATHS, BLOCK))
-ENOUGH = {"min": BLOCK, "max": 10 * BLOCK, "target": 0.15}
-TOINT = SGD | {
-    "paths": PATHS,
-    "objective": "toint",
-    "optimizer": "adam",
-    "start": {"name": "normal", "std": 0.01},
-    "xi": ["start", "last"],
-    "sweep": {"optimizer.beta2": [0.9, 0.99]},
-}
-FAILING = TOINT | {
-    "objective": {"name": "toint", "knots": "uniform"},
-    "sweep": {"objective.spacing": [1e-9, 0.01, 1e-8]},
-}
-CONFIGS = {
-    "names and numbers": GRID,
-    "paths by need": GRID | {"paths": ENOUGH},
-    "toint": TOINT,
-    "seeds": GRID | {"sweep": {"seed": [1, 2, 3]}},
-    "steps": GRID | {"sweep": {"steps": [20, 60, 400]}},
-    "files": CSV | {"paths": PATHS, "sweep": {"objective.data.file": ["rows.csv", "other.csv"], "seed": [0, 1]}},
-    "a failing cell": FAILING,
-}
-
-
-def config_file(folder: Path, config: dict[str, Any]) -> Path:
-    """A config, beside the data files it may name."""
-    path = written(folder, config)
-    (folder / "other.csv").write_text("x,y\n1,0\n-2,1\n6,-3\n2,5\n")
-    return path
 
 
 def table(folder: Path) -> list[dict[str, str]]:
     with (folder / "sweep.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +92,7 @@ def lasting(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how long a task on this machine should last."""
 
     def set_all(seconds: float) -> None:
-        for kind in (executors.Threads, executors.Processes):
+        for kind in (Threads, Processes):
             monkeypatch.setattr(kind, "seconds", seconds)
 
     return set_all
@@ -140,7 +112,7 @@ def small(tmp_path: Path) -> Path:
 def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
     """The learning rates and first paths of the blocks simulated so far, by no thread of a sweep that has ended."""
     seen: list[tuple[float, int]] = []
-    simulate, simulate_together, close = blocks.simulate, blocks.simulate_together, executors.Threads.close
+    simulate, simulate_together, close = blocks.simulate, blocks.simulate_together, Threads.close
 
     def note(program: Any, first: int) -> None:
         seen.append((float(program.learning_rate(np.ones(1))[0]), first))
@@ -154,14 +126,14 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
             note(program, first)
         return simulate_together(programs, make, first, *rest)
 
-    def ended(threads: executors.Threads) -> None:
+    def ended(threads: Threads) -> None:
         """A thread of a stopped sweep may be about to begin a block, which is stopped at once but was counted."""
         close(threads)
         threads.pool.shutdown(wait=True)
 
     monkeypatch.setattr(study, "simulate", counted)
     monkeypatch.setattr(study, "simulate_together", counted_together)
-    monkeypatch.setattr(executors.Threads, "close", ended)
+    monkeypatch.setattr(Threads, "close", ended)
     return seen
 
 
@@ -182,109 +154,6 @@ def test_medians_stand_in_for_means_that_do_not_exist(tmp_path: Path) -> None:
 
 
 # The same bytes
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_bytes_depend_neither_on_threads_nor_on_how_work_is_cut(
-    tmp_path: Path, lasting: Callable[[float], None], name: str
-) -> None:
-    path = config_file(tmp_path / "in", CONFIGS[name])
-    expected = run(path, tmp_path / "1", workers=1)
-    assert {"sweep.csv", "sweep.json", "summary.md", "config.yaml", "figures/stub.png"} <= set(expected)
-    for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, IN_PARTS), (2, BUNDLED)):
-        lasting(seconds)
-        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers) == expected
-    assert run(path, tmp_path / "1", force=True) == expected
-
-
-where_it_forks = pytest.mark.skipif(EXECUTORS[0] != "processes", reason="no forks here")
-forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-"""The test runner has threads when it is forked, as the command has not."""
-
-
-@pytest.mark.processes
-@where_it_forks
-@forking
-@pytest.mark.parametrize("name", CONFIGS)
-def test_processes_give_the_same_bytes(tmp_path: Path, lasting: Callable[[float], None], name: str) -> None:
-    path = config_file(tmp_path / "in", CONFIGS[name])
-    expected = run(path, tmp_path / "threads")
-    for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, BUNDLED)):
-        lasting(seconds)
-        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=executors.open_processes) == expected
-
-
-@pytest.mark.processes
-@where_it_forks
-@forking
-def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
-    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
-    log, machine_code = tmp_path / "log", compiler.machine_code
-
-    def noted(name: str, text: str, definitions: Any, kinds: Any) -> Any:
-        with log.open("a") as file:
-            file.write(f"{kernel_files.kernel_name(text, definitions)}\n")
-        return machine_code(name, text, definitions, kinds)
-
-    monkeypatch.setattr(compiler, "machine_code", noted)
-    monkeypatch.setattr(executors.Processes, "seconds", ALONE)
-    separable.kernel.cache_clear()
-    run(config, tmp_path / "out", kind=executors.open_processes, workers=4)
-    made = log.read_text().split()
-    assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
-
-
-AT_STEP = "def at_step(h, n):\n"
-
-
-def lion_with_a_table() -> str:
-    """The plug-in of the docs, whose numbers per step are a function's."""
-    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
-    columns = "    return Lion(0.0 * n + h.beta1, 0.0 * n + h.beta2)\n\n\n"
-    text = text.replace("OPTIMIZERS.register(", f"{AT_STEP}{columns}OPTIMIZERS.register(")
-    return text.replace("update=update", "update=update, at_step=at_step")
-
-
-@pytest.mark.processes
-@pytest.mark.parametrize("kind", EXECUTORS[:-1])
-def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
-    text = lion_with_a_table()
-    leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
-    path = config_file(
-        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
-    )
-    (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
-    command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 5, done.stderr
-    (reason,) = json.loads(done.stdout[done.stdout.index("{") :])["failures"].values()
-    assert "SystemExit: 7" in reason
-    assert kind == "threads" or (done.stdout[0], set(done.stderr.split())) == ("{", {"bye"})
-
-
-@pytest.mark.processes
-@where_it_forks
-@forking
-def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
-    tmp_path: Path, config: Path, lasting: Callable[[float], None]
-) -> None:
-    lasting(ALONE)
-
-    def kill(event: Event) -> None:
-        for process in active_children():
-            os.kill(int(process.pid or 0), signal.SIGKILL)
-
-    with pytest.raises(UsageError) as refusal:
-        outcome(config, tmp_path / "out", on_event=kill, kind=executors.open_processes)
-    assert str(refusal.value) == (
-        "A worker process died (out of memory, or a plug-in ended it). "
-        "Finished cells are saved; run the same command to continue."
-    )
-    saved = len(whole_cells(tmp_path / "out"))
-    assert 0 < saved < 6
-    done = outcome(config, tmp_path / "out", kind=executors.open_processes)
-    assert (done.computed, done.reused) == (6 - saved, saved)
-    assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
 
 
 def test_the_ways_to_cut_work_are_what_they_are_called(config: Path) -> None:
@@ -363,115 +232,6 @@ def test_seeds_do_not_correlate_and_one_seed_does(tmp_path: Path) -> None:
         assert ("; all cells have the same random numbers." in said) == (key != "seed")
 
 
-@pytest.mark.processes
-@pytest.mark.filterwarnings("ignore")  # the library's own
-def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of bundled cells and cells in parts, with a data file."""
-    pytest.importorskip("distributed")
-    monkeypatch.undo()  # workers are other processes, whose blocks have the usual size
-    monkeypatch.chdir(tmp_path)
-    path = config_file(Path("in"), CSV | {"paths": 600, "sweep": {"steps": [20, 40, 4000], "batch_size": [1, 2]}})
-    expected = run(path, Path("threads"))
-    sweep, surveyed = found(path)
-    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
-    monkeypatch.setattr(
-        executors.Cluster, "seconds", 3 * min(tasks.estimate_seconds(sweep.cell(point)) for point in sweep.points())
-    )
-    seen: set[type] = set()
-    blocked: set[bool] = set()
-    submit = executors.Cluster.submit
-
-    def noted(cluster: executors.Cluster, task: tasks.Task) -> "Future[Any]":
-        seen.add(type(task))
-        if not blocked:
-            blocked.update(cluster.client.run(lambda: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())).values())
-        return submit(cluster, task)
-
-    monkeypatch.setattr(executors.Cluster, "submit", noted)
-    make = partial(executors.open_cluster, payload, None, 2)
-    assert run_sweep(sweep, surveyed, Path("dask"), make, draw=drawn).computed == 6
-    assert seen == {tasks.CellsTask, tasks.BlocksTask}
-    assert contents(Path("dask")) == expected
-    assert blocked == {True}, "Ctrl-C would reach workers, which would print tracebacks"
-
-
-def lose(local: Any) -> None:
-    """End all workers of a local cluster."""
-    local.scale(0)
-    wait_until(lambda: not local.scheduler.workers)
-
-
-@pytest.mark.processes
-@pytest.mark.filterwarnings("ignore")  # the library's own
-def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks go to a new one; without one, or if tasks lose them again and again, that is told, and waited for a while."""
-    distributed: Any = pytest.importorskip("distributed")
-    sweep, surveyed = found(config_file(tmp_path / "in", SMALL))
-    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
-    monkeypatch.setattr(executors, "TELLING_SECONDS", 0.1)
-    monkeypatch.setattr(executors, "LOOKING_SECONDS", 0.1)
-    told: list[str] = []
-    with (
-        distributed.LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=None, protocol="tcp") as local,
-        executors.open_cluster(executors.pack_sweep(sweep, {}), local.scheduler_address, 1, told.append) as cluster,
-    ):
-        expected = [done.files for done in cluster.submit(task).result()]
-        lose(local)
-        later = cluster.submit(task)
-        local.scale(1)
-        assert [done.files for done in later.result()] == expected
-        lose(local)
-        monkeypatch.setattr(executors, "WORKER_SECONDS", 0.5)
-        for _ in range(executors.MOST_LOSSES):
-            with pytest.raises(executors.Lost, match=r"^The Dask scheduler has no worker left; 0 s were waited.$"):
-                cluster.submit(task).result()
-        assert told[-1] == "The Dask scheduler has no worker left. Waiting for a worker, for at most 0 s."
-        with pytest.raises(executors.Lost, match=r"^All workers of the Dask cluster were lost 4 times without a result.$"):
-            cluster.submit(task).result()
-
-
-def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
-    path = config_file(tmp_path / "in", CONFIGS["files"])
-    sweep, surveyed = found(path)
-    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
-    run(path, tmp_path / "out")
-    shutil.rmtree(tmp_path / "in")
-    jobs = tuple(tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
-    for name, done in zip(surveyed.ids, executors.run_remotely(payload, tasks.CellsTask(jobs)), strict=True):
-        assert done.files == files_of(tmp_path / "out" / CELLS_FOLDER / name)
-
-
-@pytest.mark.processes
-@pytest.mark.slow
-def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
-    text = lion_with_a_table()
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "lion.py").write_text(
-        text.replace(AT_STEP, f'{AT_STEP}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
-    )
-    path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion"})
-    sweep, surveyed = found(path)
-    payload = executors.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
-    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
-    here = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
-    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-        assert here == elsewhere.submit(executors.run_remotely, payload, task).result()
-    line = text[: text.index(AT_STEP)].count("\n") + 2
-    assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
-
-
-@pytest.mark.parametrize("kind", [executors.open_threads, executors.open_processes])
-def test_files_that_change_or_go_meanwhile_change_nothing(tmp_path: Path, kind: Any) -> None:
-    """What the survey read is what every worker simulates, and what is stored."""
-    undisturbed = run(config_file(tmp_path / "in", CONFIGS["files"]), tmp_path / "undisturbed")
-    path = config_file(tmp_path / "in", CONFIGS["files"])
-    sweep, surveyed = found(path)
-    (tmp_path / "in" / "other.csv").write_text("x,y\n7,7\n")
-    (tmp_path / "in" / "rows.csv").unlink()
-    assert run_sweep(sweep, surveyed, tmp_path / "out", partial(kind, sweep, 2), draw=drawn).failures == {}
-    assert contents(tmp_path / "out") == undisturbed
-
-
 @pytest.mark.parametrize("what", ["sweep", "cell"])
 @pytest.mark.parametrize("moment", [(Cells, "publish"), (Folder, "seal")], ids=["between cells", "at the end"])
 def test_a_sweep_that_ends_well_has_all_its_cells(
@@ -491,71 +251,6 @@ def test_a_sweep_that_ends_well_has_all_its_cells(
             run(small, folder)
     assert folder.exists() == (what == "cell")
     assert run(small, folder) == run(small, tmp_path / "undisturbed")
-
-
-def test_a_sweep_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Client:
-        def __init__(self, answer: Any) -> None:
-            self.answer = answer
-
-        def nthreads(self) -> dict[str, int]:
-            return {"one": 2, "other": 3}
-
-        def scatter(self, payload: Any, broadcast: bool, hash: bool) -> Any:  # noqa: A002  # as the library calls it
-            assert broadcast > hash
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            return payload
-
-    payload = executors.SweepPayload(None, {})  # type: ignore[arg-type]  # nothing looks at the sweep
-    made = executors.connect(payload, Client(None))
-    assert (made.payload, made.waiting) == (payload, 5 * executors.TASKS_PER_WORKER)
-    with pytest.raises(UsageError, match=re.escape("the sweep cannot be sent to the cluster (ImportError: no nonconv)")):
-        executors.connect(payload, Client(ImportError("no nonconv")))
-
-
-def test_a_worker_with_other_code_is_refused(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the same version: the files differ, or a library. Also one that joins later, which ends the command."""
-    here = same_code.code()
-
-    class Client:
-        def __init__(self, there: dict[str, str]) -> None:
-            self.there = there
-
-        def run(self, function: Callable[[], Any]) -> dict[str, Any]:
-            return {"tcp://1": function(), "tcp://2": self.there}
-
-    executors.refuse_other_code(Client(dict(here)))
-    for change, said in (
-        ({same_code.OURS: "0"}, "the files of nonconv"),
-        ({"numpy": "1.0", "numba": "2.0"}, f"numpy 1.0 instead of {np.__version__}, numba 2.0 instead of {here['numba']}"),
-    ):
-        with pytest.raises(UsageError) as refusal:
-            executors.refuse_other_code(Client(here | change))
-        assert str(refusal.value) == f"worker tcp://2 would compute other numbers: {said}; install the same there and here"
-    payload = executors.pack_sweep(found(small)[0], {})
-    monkeypatch.setattr(executors, "code", lambda: here | {same_code.OURS: "0"})
-    with pytest.raises(UsageError, match="would compute other numbers: the files of nonconv") as refusal:
-        executors.run_remotely(payload, tasks.CellsTask(()))
-    with pytest.raises(UsageError) as ended:
-        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, refusal.value)))
-    assert ended.value is refusal.value
-
-
-def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied = tmp_path / "nonconv"
-    shutil.copytree(Path(nonconv.__file__).parent, copied)
-    monkeypatch.setattr(nonconv, "__file__", str(copied / "__init__.py"))
-    code = same_code.code.__wrapped__
-    assert code() == same_code.code()
-    digests = {code()[same_code.OURS]}
-    for name in ("optimizers/sgd.py", "datasets/data/diabetes.csv", "new.py"):
-        with (copied / name).open("a") as file:
-            file.write(" ")
-        digests.add(code()[same_code.OURS])
-    (copied / ".sgd.py.swp").write_text("an editor's")
-    digests.add(code()[same_code.OURS])
-    assert len(digests) == 4
 
 
 # Interrupts
@@ -625,7 +320,7 @@ def test_an_interrupt_while_it_is_drawn(tmp_path: Path, small: Path, simulated: 
 
 def begun_in_parts(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sweep interrupted when two blocks of its first cell are whole: its checkpoint."""
-    monkeypatch.setattr(executors.Threads, "seconds", IN_PARTS)
+    monkeypatch.setattr(Threads, "seconds", IN_PARTS)
     with pytest.raises(Interrupted):
         outcome(path, folder, on_event=interrupt_at(2))
     assert kept_paths(folder) == 2 * BLOCK
@@ -778,11 +473,13 @@ from nonconv.system.atomic import write_whole
 from nonconv.engine import blocks
 from nonconv.study.ready import Ready
 from nonconv.report.figures import drawing_process
-from nonconv.sweeps import executors, flow, tasks
+from nonconv.sweeps import flow, tasks
+from nonconv.sweeps.executors.processes import Processes, run_in_fork
+from nonconv.sweeps.executors.threads import Threads
 
 blocks.LARGEST_BLOCK = {BLOCK}
 flow.CHECKPOINT_SECONDS = float(os.environ["CHECKPOINT_SECONDS"])
-executors.Threads.seconds = executors.Processes.seconds = float(os.environ["LASTING"])
+Threads.seconds = Processes.seconds = float(os.environ["LASTING"])
 hold, log = int(os.environ["HOLD"]), Path(os.environ["LOG"])
 simulate, add, own, numbers = study.simulate, tasks.PartialCell.add, threading.local(), itertools.count()
 
@@ -798,10 +495,10 @@ def slowly(program, engine, first, paths, stop):
     return simulate(program, engine, first, paths, stop)
 
 def submit_to_thread(threads, task):
-    return threads.pool.submit(numbered, next(numbers) >= hold, executors.run_task, threads.sweep, task, threads.stop)
+    return threads.pool.submit(numbered, next(numbers) >= hold, tasks.run_task, threads.sweep, task, threads.stop)
 
 def submit_to_fork(processes, task):
-    return processes.pool.submit(numbered, next(numbers) >= hold, executors.run_in_fork, task)
+    return processes.pool.submit(numbered, next(numbers) >= hold, run_in_fork, task)
 
 def numbered(late, work, *arguments):
     own.late = late
@@ -812,7 +509,7 @@ def added(growing, block):
     noted("merged")
 
 study.simulate, tasks.PartialCell.add = slowly, added
-executors.Threads.submit, executors.Processes.submit = submit_to_thread, submit_to_fork
+Threads.submit, Processes.submit = submit_to_thread, submit_to_fork
 stub = lambda folder: lambda: {{"stub.png": (folder / "sweep.csv").read_bytes()[:100]}}
 drawing_process.figure_process = lambda: nullcontext(stub)
 from nonconv.cli import main
@@ -1263,7 +960,7 @@ class Slowly:
     """An executor that computes a task when its result is asked for, and counts those that wait."""
 
     def __init__(self, sweep: Sweep, seconds: float, waiting: int) -> None:
-        self.sweep, self.seconds, self.waiting = sweep, seconds, waiting
+        self.sweep, self.seconds, self.cells, self.waiting = sweep, seconds, 0, waiting
         self.handed_out = self.taken = self.most = 0
 
     def submit(self, task: tasks.Task) -> "Future[Any]":
@@ -1279,21 +976,6 @@ class Slowly:
         return Lazy()
 
 
-class Failing:
-    """An executor all of whose tasks end with this."""
-
-    waiting = 2
-
-    def __init__(self, seconds: float, failure: Exception) -> None:
-        self.seconds, self.failure = seconds, failure
-
-    def submit(self, task: tasks.Task) -> "Future[Any]":
-        assert task.jobs
-        future: Future[Any] = Future()
-        future.set_exception(self.failure)
-        return future
-
-
 @pytest.mark.parametrize("waiting", [1, 2, 5])
 @pytest.mark.parametrize("seconds", [IN_PARTS, ALONE])
 def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
@@ -1302,35 +984,20 @@ def test_so_many_tasks_wait_at_most_and_cells_are_made_when_they_are_due(
     sweep, surveyed = found(config)
     executor = Slowly(sweep, seconds, waiting)
     ahead: list[int] = []
-    get_cell = Sweep.get_cell
 
-    def counted(self: Sweep, name: str, point: Any) -> Cell:
+    def counted(usual: Any, self: Sweep, name: str, point: Any) -> Cell:
         ahead.append(surveyed.ids.index(name) - len(whole_cells(tmp_path / "out")))
-        return get_cell(self, name, point)
+        cell: Cell = usual(self, name, point)
+        return cell
 
-    monkeypatch.setattr(Sweep, "get_cell", counted)
+    for way in ("get_cell", "take_cell"):  # what this process needs of a cell, and its worker
+        usual = getattr(Sweep, way)
+        monkeypatch.setattr(Sweep, way, lambda *given, usual=usual: counted(usual, *given))
     run_sweep(sweep, surveyed, tmp_path / "out", lambda: nullcontext(executor), draw=drawn)
     assert executor.most == waiting
     assert executor.handed_out == executor.taken == (6 * len(STARTS) if seconds == IN_PARTS else 6)
     assert max(ahead) <= waiting
     assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
-
-
-def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
-    with pytest.raises(UsageError) as refusal:
-        outcome(
-            small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, executors.Lost("The Dask cluster is gone.")))
-        )
-    assert str(refusal.value) == "The Dask cluster is gone. Finished cells are saved; run the same command to continue."
-    run(small, tmp_path / "out")
-
-
-@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
-def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds: float) -> None:
-    deadly = Failing(seconds, MemoryError("too much"))
-    done = outcome(small, tmp_path / "out", executor=lambda: nullcontext(deadly))
-    assert list(done.failures.values()) == ["MemoryError: too much"] * 2
-    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
 # The command line
@@ -1344,13 +1011,6 @@ def _stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
-
-
-def call(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == code, result.stderr
-    assert "Traceback" not in result.stderr
-    return result
 
 
 @pytest.mark.usefixtures("_stubbed")
@@ -1427,7 +1087,7 @@ def test_failing_cells_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_stubbed")
 def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.2)
+    monkeypatch.setattr(dask, "SCHEDULER_SECONDS", 0.2)
     before = sorted(path.name for path in Path().iterdir())
     for options, said in (
         (["--executor", "dsk"], f"--executor: unknown executor 'dsk'\n  allowed: {', '.join(EXECUTORS)}\n  did you mean dask?"),
@@ -1445,25 +1105,6 @@ def test_wrong_options(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", code=2)
     assert result.stderr == "--executor dask needs Dask: pip install 'nonconv[dask]'\n"
-
-
-@pytest.mark.filterwarnings("ignore")  # the library's own
-@pytest.mark.usefixtures("_stubbed")
-def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(executors, "SCHEDULER_SECONDS", 0.5)
-    for address in ("tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://127.0.0.1:99999"):
-        result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
-        assert f"--scheduler {address}: no scheduler answered (" in result.stderr
-        assert ("certificates" in result.stderr) == address.startswith("tls")
-        assert result.stderr.count("\n") == 1
-    for address in ("nonsense://x:1", "ucx://127.0.0.1:1", "tcp://:x", "x", "inproc://x", " tcp://127.0.0.1:1"):
-        result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
-        assert result.stderr.startswith(f"--scheduler: no address: {address!r}\n  allowed: tcp://HOST:PORT")
-    monkeypatch.setattr(executors, "TELLING_SECONDS", 0.1)
-    result = call("sweep", small, "-o", "out", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", code=2)
-    assert result.stderr.startswith("Waiting for the scheduler tcp://127.0.0.1:1 to answer, for at most 0 s.\n--scheduler")
-    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
 
 
 @pytest.mark.slow

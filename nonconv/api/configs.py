@@ -5,7 +5,7 @@ its errors name its key.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,16 @@ def with_grid(document: Document, grid: Mapping[str, Any]) -> None:
     for key, values in converter.plain((), grid).items():
         set_key(document, key, values, place)
     document.problems += converter.problems
+
+
+def with_best(document: Document, over: Any, by: Any) -> None:
+    """Add over which keys, and by what, the best cell of a sweep is chosen. Raises UsageError for what cannot be."""
+    keys = [over] if isinstance(over, str) else list(over) if isinstance(over, Iterable) else [None]
+    if not all(isinstance(key, str) and key for key in keys if over != ""):
+        raise UsageError(f"best_over: {over!r}\n  allowed: a swept key, or a list of these")
+    for name, value in (("best_over", [key for key in keys if key]), ("best_by", by)):
+        if value:
+            set_key(document, name, value, Place(name, 0, 0, ""))
 
 
 def _read(config: Config) -> Document:

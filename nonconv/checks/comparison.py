@@ -1,6 +1,7 @@
 """Compare finished runs: how their configs differ, and by how much the final results of their paths differ (report.overlay)."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,12 +9,18 @@ import numpy as np
 
 from nonconv.faults.errors import UsageError
 from nonconv.report.labels import differing_parts
+from nonconv.report.logged_text import is_logged
 from nonconv.report.overlay import Difference, Member, Overlay, Value, read_overlay
+from nonconv.report.sweep_result import LEFT_OUT
 from nonconv.report.tables import interval
 from nonconv.report.verdict_text import ANSWERS
 from nonconv.results.csv_text import as_csv, number
 from nonconv.results.iterates import of_iterate
+from nonconv.statistics.measured_block import MSE_PREFIX
+from nonconv.statistics.paired import Paired
 
+LEAST_GAINED = 1.05
+"""A smaller factor is one of chance."""
 MOST_GAINED = 1e9
 """The largest factor by which pairing can shrink an interval, up to rounding."""
 
@@ -52,14 +59,32 @@ def compare_two(overlay: Overlay) -> Comparison:
     return Comparison(changes, found, overlay.same_data(second))
 
 
-def rows(comparison: Comparison, first: str = "first", second: str = "second") -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table for people. first, second: what the runs are called."""
+def rows(
+    comparison: Comparison, first: str = "first", second: str = "second", every: bool = False
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table for people. first, second: what the runs are called.
+
+    every: with correlations, and with the errors for the last iterate, which are 0 by definition.
+    """
     header = ["", first, second, f"{second} − {first}", "correlation", "narrower"]
-    return header, [_row(found) for found in comparison.differences]
+    own = [found for found in comparison.differences if every or not _is_of_last(found.name)] or comparison.differences
+    table = [_row(found, comparison.same_data) for found in own]
+    return _shown(header, table, () if every else ("correlation",))
 
 
-def _row(found: Difference) -> list[str]:
-    """Return the row of one quantity; correlation and gain are empty where they are not finite."""
+def _is_of_last(name: str) -> bool:
+    """Whether a quantity is the error for the last iterate itself."""
+    return name == f"{MSE_PREFIX}{LEFT_OUT}"
+
+
+def _shown(header: list[str], table: list[list[str]], hidden: Sequence[str] = ()) -> tuple[list[str], list[list[str]]]:
+    """Return a table without hidden columns, and without a column `narrower` that says nothing."""
+    kept = [k for k, name in enumerate(header) if name not in hidden and (name != "narrower" or any(row[k] for row in table))]
+    return [header[k] for k in kept], [[row[k] for k in kept] for row in table]
+
+
+def _row(found: Difference, same_data: bool) -> list[str]:
+    """Return the row of one quantity; correlation and gain are empty where they are not finite, or mean nothing."""
     p = found.paired
     ends = {"ci_low": number(p.ci_low), "ci_high": number(p.ci_high)}
     value = number(p.value)
@@ -69,10 +94,30 @@ def _row(found: Difference) -> list[str]:
         return [found.quantity, *texts, "no value", "", ""]
     shown = "not finite" if value is None else interval({"mse": value, **ends, "status": "", "n": 0, "n_finite": 0})
     known = np.isfinite([p.correlation, p.narrower]).all()
-    # A factor beyond this is one of rounding errors: the difference is the same on every path.
-    gain = f"{p.narrower:.1f} ×" if p.narrower < MOST_GAINED else "same on every path"
-    worth = [f"{p.correlation:.3f}", gain] if known else ["", ""]
+    worth = [f"{p.correlation:.3f}" if known else "", _gain(p) if same_data else ""]
     return [found.quantity, f"{found.first:.5g}", f"{found.second:.5g}", shown, *worth]
+
+
+def _gain(paired: Paired) -> str:
+    """Write by which factor pairing shrinks an interval; nothing where it does not."""
+    if not np.isfinite([paired.correlation, paired.narrower]).all() or paired.narrower < LEAST_GAINED:
+        return ""
+    # A factor beyond this is one of rounding errors: the difference is the same on every path.
+    return f"{paired.narrower:.1f} ×" if paired.narrower < MOST_GAINED else "same on every path"
+
+
+def is_same(comparison: Comparison) -> bool:
+    """Whether no path ends differently in one run than in the other."""
+    return all(found.paired.value == 0.0 and found.paired.se == 0.0 for found in comparison.differences)
+
+
+def ends_apart(overlay: Overlay) -> str:
+    """Say at which steps runs of different lengths are compared; empty where they end at the same step."""
+    steps = [int(member.run.summary["steps"]) for member in overlay.members]
+    if len(set(steps)) == 1:
+        return ""
+    told = (f"{member.label} at step {end}" for member, end in zip(overlay.members, steps, strict=True))
+    return f"Compared where each run ends: {', '.join(told)}."
 
 
 def as_dict(comparison: Comparison) -> dict[str, Any]:
@@ -115,12 +160,15 @@ def run_rows(overlay: Overlay) -> tuple[list[str], list[list[str]]]:
     return ["", "verdict", *columns], rows
 
 
-def what_differs(overlay: Overlay) -> str:
-    """Say which parts of the configs differ, in a sentence; empty where `run_rows` has them."""
+def what_differs(overlay: Overlay, shown: int = MOST_COLUMNS) -> str:
+    """Say which parts of the configs differ, in a sentence; empty where they are few enough to be shown, as by `run_rows`."""
+    logs = [member.label for member in overlay.members if is_logged(member.run)]
+    if 0 < len(logs) < len(overlay.members):
+        return f"{', '.join(logs)} {'is a log, which has' if len(logs) == 1 else 'are logs, which have'} no config."
     parts = list(differing_parts([member.config for member in overlay.members]))
     if not parts:
         return "The configs are the same."
-    return f"The configs differ in {', '.join(parts)}; --json lists the values." if len(parts) > MOST_COLUMNS else ""
+    return f"The configs differ in {', '.join(parts)}; --json lists the values." if len(parts) > shown else ""
 
 
 def verdicts(member: Member) -> str:
@@ -138,9 +186,9 @@ def value_rows(overlay: Overlay) -> tuple[list[str], list[list[str]]]:
         for k, member in enumerate(overlay.members):
             if name in member.ends.of:
                 pair = overlay.differences[k].get(name)
-                told = [_row(pair)[3], _row(pair)[5]] if pair else ["", ""]
+                told = [_row(pair, overlay.same_data(member))[part] for part in (3, 5)] if pair else ["", ""]
                 rows.append([member.label, value_text(member, name), *told])
-    return ["", "at the end", "difference", "narrower"], rows
+    return _shown(["", "at the end", "difference", "narrower"], rows)
 
 
 def value_text(member: Member, name: str) -> str:

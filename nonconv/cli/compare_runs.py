@@ -17,7 +17,12 @@ from nonconv.system.words import count
 from nonconv.terminal.lines import say
 
 if TYPE_CHECKING:
+    from nonconv.checks.comparison import Comparison
     from nonconv.report.overlay import Overlay
+
+MOST_CHANGES = 8
+"""Keys of two configs that are listed one by one; of more only the parts are named."""
+NARROWER = "`narrower` is the factor by which pairing shrinks the interval."
 
 Runs = Annotated[
     list[str],
@@ -79,7 +84,7 @@ def compare(
     if as_json:
         _print_json(overlay)
     elif len(runs) == 2:
-        _print_two(overlay, runs)
+        _print_two(overlay, runs, verbose)
     else:
         _print_many(overlay)
     for path in written:
@@ -99,30 +104,51 @@ def _print_json(overlay: "Overlay") -> None:
     write_stdout(as_json(document | many_as_dict(overlay)))
 
 
-def _print_two(overlay: "Overlay", runs: list[str]) -> None:
+def _print_two(overlay: "Overlay", runs: list[str], verbose: bool) -> None:
     """Print what differs between two configs, and the differences between their results."""
-    from nonconv.checks.comparison import compare_two, rows, verdicts
+    from nonconv.checks.comparison import compare_two, is_same, rows, verdicts
     from nonconv.report.overlay import split_label
 
     found = compare_two(overlay)
+    for member, run, name in zip(overlay.members, runs, ("first", "second"), strict=True):
+        member.label = split_label(run)[0] or name
+    _print_changes(overlay, found, verbose)
+    first, second = (verdicts(member) for member in overlay.members)
+    print(f"verdict: {first}" if first == second else f"verdict: {first} -> {second}")
+    _print_ends(overlay)
+    # All differences are over the same paths: the first ones, which both runs kept.
+    paths = found.differences[0].paired.paths
+    header, table = rows(found, overlay.members[0].label, overlay.members[1].label, verbose)
+    what = f"Means over {count(paths, 'path')} at the end; differences ± half width of their 95 % interval"
+    print_table(what, header, table, numbers=True)
+    if is_same(found):
+        print("All results are the same, on every path.")
+    elif not found.same_data:
+        print_sentence("The random numbers differ, so pairing does not shrink the intervals; they are valid all the same.")
+    else:
+        print_sentence("Both runs use the same random numbers, so paths are compared in pairs.")
+        print_sentence(NARROWER if "narrower" in header else "Here this does not shrink the intervals.")
+
+
+def _print_changes(overlay: "Overlay", found: "Comparison", verbose: bool) -> None:
+    """Print how two configs differ: each key, or where they are many the parts."""
+    from nonconv.checks.comparison import what_differs
+
+    if not verbose and len(found.changes) > MOST_CHANGES:
+        print_sentence(what_differs(overlay, shown=0))
+        return
     for change in found.changes:
         print(f"{change.key}: {change.first or 'none'} -> {change.second or 'none'}")
     if not found.changes:
         print("The two configs are the same.")
-    first, second = (verdicts(member) for member in overlay.members)
-    print(f"verdict: {first}" if first == second else f"verdict: {first} -> {second}")
-    # All differences are over the same paths: the first ones, which both runs kept.
-    paths = found.differences[0].paired.paths
-    print_table(
-        f"Means over {count(paths, 'path')} at the end; differences ± half width of their 95 % interval",
-        *rows(found, *(split_label(run)[0] or name for run, name in zip(runs, ("first", "second"), strict=True))),
-        numbers=True,
-    )
-    if found.same_data:
-        print("Both runs use the same random numbers, so paths are compared in pairs.")
-        print("`narrower` is the factor by which pairing shrinks the interval.")
-    else:
-        print("The seeds differ, so pairing does not shrink the intervals; they are valid all the same.")
+
+
+def _print_ends(overlay: "Overlay") -> None:
+    """Print at which steps runs of different lengths are compared."""
+    from nonconv.checks.comparison import ends_apart
+
+    if said := ends_apart(overlay):
+        print_sentence(said)
 
 
 def _print_many(overlay: "Overlay") -> None:
@@ -132,6 +158,8 @@ def _print_many(overlay: "Overlay") -> None:
     print_table("", *run_rows(overlay))
     if said := what_differs(overlay):
         print_sentence(said)
+    _print_ends(overlay)
+    if said:
         print()
     first = overlay.members[0]
     header, rows = value_rows(overlay)
@@ -139,7 +167,8 @@ def _print_many(overlay: "Overlay") -> None:
     others = [member.label for member in overlay.members if not overlay.same_data(member)]
     if len(others) < len(overlay.members) - 1:
         print_sentence("Runs with the same seed use the same random numbers, so paths are compared in pairs.")
-        print_sentence("`narrower` is the factor by which pairing shrinks the interval.")
+        if "narrower" in header:
+            print_sentence(NARROWER)
     if others:
         whose = f"{', '.join(others)}: " if len(others) < len(overlay.members) - 1 else ""
         print_sentence(f"{whose}the seed differs from that of {first.label}, so pairing does not shrink the interval.")

@@ -37,7 +37,7 @@ def draw_and_write(runs: list[str], kind: str, out: Path, options: "FigureOption
         with without_user_settings():
             from nonconv.report.figures import catalogue, drawing  # loads matplotlib
         look = options.over(read_options(folder))
-        _check(look)
+        _check(options, look, str(folder))
         figures = drawing.draw_folder(folder, formats=(kind,), options=look)
         _say_unused(options, look, lambda: catalogue.makers(folder))
     # Named after the run, since many runs may be plotted into one folder.
@@ -50,21 +50,20 @@ def animate_and_write(runs: list[str], kind: str, out: Path, options: "FigureOpt
     from nonconv.report.figures.own_settings import without_user_settings
     from nonconv.report.overlay import split_label
     from nonconv.report.run import read_run
-    from nonconv.report.sweep_result import is_sweep
     from nonconv.store.folder import undamaged
     from nonconv.store.pack import opened_run
 
-    if len(runs) > 1:
-        raise UsageError("--animate takes one run")
     with opened_run(Path(split_label(runs[0])[1])) as folder:
         name = undamaged(folder).get("name") or folder.absolute().name
-        if is_sweep(folder):
-            raise UsageError(f"--animate: {folder} is a sweep; {folder}#CELL is a cell, by the column `cell` of its sweep.csv")
+        _refuse_others(runs, folder)
         with without_user_settings():
-            from nonconv.report.figures.animation import animated  # loads matplotlib
+            from nonconv.report.figures.animation import animated, list_texts  # loads matplotlib
         look = options.over(read_options(folder))
-        _check(look)
-        files = animated(read_run(folder), kind, look)
+        _check(options, look, str(folder))
+        run = read_run(folder)
+        files = animated(run, kind, look)
+        if options.labels.keys() - look.used:
+            say_unused(options, look.used, list_texts(run))
     yield from _written({fitting_name(name, f"-{film}"): content for film, content in files.items()}, kind, out)
 
 
@@ -78,17 +77,22 @@ def write_overlay(
         say(f"{len(overlay.members)} runs in one figure are hard to tell apart; up to {LEGIBLE} are drawn well.")
     with without_user_settings():
         from nonconv.report.figures import drawing  # loads matplotlib
-    _check(options)
+    _check(options, options)
     figures = drawing.draw_overlay(overlay, kind, options)
     _say_unused(options, options, lambda: drawing.overlay_makers(overlay))
     yield from _written({**tables, **figures}, kind, out)
 
 
-def _check(options: "FigureOptions") -> None:
-    """Raise UsageError if a style or a font is unknown."""
+def _check(asked: "FigureOptions", look: "FigureOptions", folder: str = "") -> None:
+    """Raise UsageError if a style or a font is unknown, with the option or the folder that names it."""
     from nonconv.report.figures.styles import check
 
-    check(options)
+    try:
+        check(look)
+    except UsageError as error:
+        name = str(error).partition(":")[0]
+        place = f"{folder}/config.yaml: figures." if getattr(asked, name) is None else "--"
+        raise UsageError(f"{place}{error}") from None
 
 
 def _say_unused(asked: "FigureOptions", look: "FigureOptions", makers: "Callable[[], Mapping[str, Maker]]") -> None:
@@ -119,8 +123,27 @@ def _written(files: Mapping[str, bytes], kind: str, out: Path) -> Iterator[Path]
         raise UsageError("\n".join(undrawn))
 
 
-def print_texts(runs: list[str]) -> None:
-    """Print what the figures of a folder, or of several runs, say, as a YAML file for --labels."""
+def _texts_of_films(runs: list[str], folder: Path) -> list[str]:
+    """List what the animations of a run say. Raises UsageError for what is not one run."""
+    from nonconv.report.figures.animation import list_texts
+    from nonconv.report.run import read_run
+
+    _refuse_others(runs, folder)
+    return list_texts(read_run(folder))
+
+
+def _refuse_others(runs: list[str], folder: Path) -> None:
+    """Raise UsageError for what cannot be animated: several runs, or a sweep."""
+    from nonconv.report.sweep_result import is_sweep
+
+    if len(runs) > 1:
+        raise UsageError("--animate takes one run")
+    if is_sweep(folder):
+        raise UsageError(f"--animate: {folder} is a sweep; {folder}#CELL is a cell, by the column `cell` of its sweep.csv")
+
+
+def print_texts(runs: list[str], animate: bool = False) -> None:
+    """Print what the figures of a folder, or of several runs, say, or its animations, as a YAML file for --labels."""
     from nonconv.report.figures.own_settings import without_user_settings
     from nonconv.report.overlay import read_overlay, split_label
     from nonconv.store.folder import undamaged
@@ -131,6 +154,9 @@ def print_texts(runs: list[str]) -> None:
         undamaged(folder)
         with without_user_settings():
             from nonconv.report.figures import catalogue, drawing  # loads matplotlib
-        makers = drawing.overlay_makers(read_overlay(runs)) if len(runs) > 1 else catalogue.makers(folder)
-        texts = drawing.list_texts(makers)
+        if animate:
+            texts = _texts_of_films(runs, folder)
+        else:
+            makers = drawing.overlay_makers(read_overlay(runs)) if len(runs) > 1 else catalogue.makers(folder)
+            texts = drawing.list_texts(makers)
     write_stdout(as_yaml({text: text for text in texts}))

@@ -60,7 +60,8 @@ def read_options(
     chosen: Any = style
     if style is not None and (style.endswith(STYLE_FILE) or "/" in style):
         chosen = _from_file("--style", style, parse_style, from_file)
-    return FigureOptions(title=title, labels=words, size=inches, style=chosen, font=font)
+    file = str(labels) if labels is not None else ""
+    return FigureOptions(title, words, inches, chosen, font, single=frozenset(own), file=file)
 
 
 def _from_file(option: str, named: str, parsed: Any, from_file: Any) -> dict[str, str]:
@@ -77,11 +78,17 @@ def _refuse(what: str, allowed: str) -> NoReturn:
 
 
 def say_unused(asked: "FigureOptions", used: set[str], texts: list[str]) -> None:
-    """Say which of the labels that were asked for replace nothing, with the nearest text that there is."""
+    """Say which of the labels that were given one by one replace nothing, with the nearest text that there is.
+
+    A file may be one for many figures: of that it is told alone where none of its labels is in these.
+    """
     from nonconv.faults.problems import nearest
 
     for name in asked.labels:
-        if name not in used:
+        if name in asked.single and name not in used:
             near = nearest(name, texts)
             hint = f"did you mean {near!r}?" if near else "--list-labels prints what they say"
             say(f"--label: no figure says {name!r}; {hint}")
+    of_file = asked.labels.keys() - asked.single
+    if of_file and not of_file & used:
+        say(f"--labels: no figure says any text of {asked.file}; --list-labels prints what they say")

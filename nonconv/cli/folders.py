@@ -127,7 +127,7 @@ def plot(
     _check_format(kind, ANIMATIONS if animate else FORMATS)
     options = read_options(title, label, labels, size, style, font)
     if list_labels:
-        print_texts(runs)
+        print_texts(runs, animate)
         return
     for path in list((animate_and_write if animate else draw_and_write)(runs, kind, out, options)):
         print(path)

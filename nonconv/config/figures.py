@@ -90,4 +90,5 @@ def from_file(named: str, read: Callable[[str], bytes], parsed: Callable[[str], 
     except OSError as error:
         raise ValueError(f"{named} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise ValueError(f"{named}: {error}") from None
+        # A problem of a document has its place already.
+        raise ValueError(str(error) if str(error).startswith(f"{named}:") else f"{named}: {error}") from None

@@ -160,7 +160,8 @@ def _read_file(path: Path) -> Document:
     except FileNotFoundError:
         return _unreadable(source, "there is no such file", _find_similar_config(path))
     except OSError as error:
-        return _unreadable(source, f"cannot be read: {error.strerror}")
+        own = path / "config.yaml"
+        return _unreadable(source, f"cannot be read: {error.strerror}", str(own) if own.is_file() else "")
     document = parse(text, source)
     document.folder = Path() if is_stream(path) else path.parent
     if not document.problems:

@@ -1,6 +1,7 @@
 """Short names: symbols of config keys, and what tells runs apart by what differs between their configs."""
 
 import json
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,11 +22,27 @@ LONGEST = 36
 """Characters of a label that is made; runs that only more words would tell apart are called by their folders."""
 
 
+XI = {
+    "nearest_minimum": "nearest minimum",
+    "path_mean": "path mean",
+    "last": "last iterate",
+    "adam_zero": "zero θ* of the Adam field",
+}
+"""The candidates for the limit that people call otherwise."""
+LONGEST_NAME = 26
+"""Characters of the name of a ξ or a coordinate."""
+
+
 class Varied(NamedTuple):
     """A config key whose values differ. values: as JSON, one for each config; empty where it does not have the key."""
 
     key: str
     values: tuple[str, ...]
+
+
+def xi_name(label: str) -> str:
+    """Name a ξ for people."""
+    return textwrap.shorten(XI.get(label, label), LONGEST_NAME, placeholder=" …)")
 
 
 def symbol(key: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from nonconv.faults.errors import UsageError
 from nonconv.readback import content_of
-from nonconv.report.labels import Varied, labels, varied
+from nonconv.report.labels import Varied, labels, varied, xi_name
 from nonconv.report.run import Run, read_run
 from nonconv.report.sweep_result import ENDS, LEFT_OUT
 from nonconv.results.sweep_files import Ends, measured_columns, read_ends, read_result
@@ -205,5 +205,5 @@ def differences(a: Ends, b: Ends) -> Iterator[Difference]:
 
 def quantity_name(name: str, iterate: str) -> str:
     """Name a final quantity for people; that of an iterate besides the last after its name."""
-    own = f"E|Θ − {name.removeprefix(MSE_PREFIX)}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
+    own = f"E|Θ − {xi_name(name.removeprefix(MSE_PREFIX))}|²" if name.startswith(MSE_PREFIX) else ENDS.get(name, name)
     return f"{iterate}: {own}" if iterate else own

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nonconv.numerics.arithmetic import Array
 from nonconv.readback import load
+from nonconv.report.labels import xi_name
 from nonconv.results.columns import Columns, read_columns
 from nonconv.results.iterates import split_name
 from nonconv.results.stored import Sweep
@@ -309,11 +310,11 @@ def quantities(result: SweepResult) -> list[Quantity]:
     found = []
     for label, part in _file_parts(result).items():
         own, iterate = result.whose(label)
-        error = f"E |Θₙ − ξ|² {after}\nξ = {shortened(own, 40)}{f' ({iterate})' if iterate else ''}"
+        error = f"E |Θₙ − ξ|² {after}\nξ = {xi_name(own)}{f' ({iterate})' if iterate else ''}"
         found.append(Quantity(f"mse{part}", f"mse_{label}", error, "positive"))
         if iterate:  # one figure of each says enough
             continue
-        found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {label}", "slope"))
+        found.append(Quantity(f"slope{part}", f"slope_{label}", f"log-log slope of E |Θₙ − ξ|²\nξ = {xi_name(label)}", "slope"))
         found.append(
             Quantity(f"difference{part}", f"difference_{label}", f"difference from the baseline in\n{error}", "difference")
         )

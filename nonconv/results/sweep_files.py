@@ -22,7 +22,7 @@ from nonconv.results.stored import END_ARRAYS, ITERATE_ARRAYS, QUANTITY_ARRAYS, 
 from nonconv.statistics.decision import IT_IS_INFINITE
 from nonconv.statistics.measured_block import ENDS_OF_DOMAIN, MSE_PREFIX, OUTCOMES
 from nonconv.statistics.networks import TRAINING_LOSS
-from nonconv.statistics.paired import paired
+from nonconv.statistics.paired import difference
 
 DONE, FAILED = "done", "failed"
 """What the column `status` says."""
@@ -131,6 +131,21 @@ class Result(NamedTuple):
     ends: Ends
 
 
+class Entry(NamedTuple):
+    """What is kept of a result for its line: the columns that it fills by itself, and what differences are taken of."""
+
+    columns: dict[str, Any]
+    ends: Ends
+
+
+def entry_of(result: Result) -> Entry:
+    """Return what a line needs of a result. It is a tenth of that, which matters where it is sent."""
+    of, every = result.ends.of, result.ends.numbers
+    kept = [k for k, name in enumerate(of) if name.startswith((MSE_PREFIX, *LOSSES)) or name in result.ends.quantities]
+    compared = result.ends._replace(of=[of[k] for k in kept], numbers=[every[k] for k in kept])
+    return Entry(measured_columns(result), compared)
+
+
 def read_result(read: Read, folder: Path) -> Result:
     """Read what a finished cell's line is made of, from its files. folder: for errors.
 
@@ -174,19 +189,17 @@ def columns(
     return [*found, "reason"]
 
 
-def line(header: Sequence[str], name: str, keys: Mapping[str, str], result: Result | str, reference: Ends | None) -> bytes:
+def line(header: Sequence[str], name: str, keys: Mapping[str, str], entry: Entry | str, reference: Ends | None) -> bytes:
     """Write a cell's line of sweep.csv.
 
-    name: its id. keys: the texts of the swept keys that it has. result: its result, or why it has none. reference: what the
+    name: its id. keys: the texts of the swept keys that it has. entry: of its result, or why it has none. reference: what the
     paths of the baseline end with, to which differences are taken; None for the baseline itself.
     """
     cells: dict[str, Any] = {"cell": name, **keys}
-    if isinstance(result, str):
-        cells |= {"status": FAILED, "reason": result}
+    if isinstance(entry, str):
+        cells |= {"status": FAILED, "reason": entry}
     else:
-        cells |= (
-            {"status": DONE} | measured_columns(result) | (_difference_columns(result.ends, reference) if reference else {})
-        )
+        cells |= {"status": DONE} | entry.columns | (_difference_columns(entry.ends, reference) if reference else {})
     return as_lines([[cells.get(column, "") for column in header]])
 
 
@@ -249,11 +262,10 @@ def _interval_columns(name: str, numbers: Sequence[Any]) -> dict[str, Any]:
 def _difference_columns(ends: Ends, reference: Ends) -> dict[str, Any]:
     """Return the differences of a cell's errors and losses to those of the baseline, path by path: both have the same data."""
     found: dict[str, Any] = {}
-    compared = (name for name in ends.of if name.startswith((MSE_PREFIX, *LOSSES)) or name in ends.quantities)
-    for name in (name for name in compared if name in reference.of):
+    for name in (name for name in ends.of if name in reference.of):
         withheld = name in ends.withheld or name in reference.withheld
-        known = paired(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
-        numbers = [number if math.isfinite(number) else None for number in known[: len(INTERVAL_SUFFIXES)]]
+        known = difference(ends.numbers[ends.of.index(name)], reference.numbers[reference.of.index(name)], withheld)
+        numbers = [number if math.isfinite(number) else None for number in known]
         if ends.infinite(name) or reference.infinite(name):
             numbers = []
         found |= _interval_columns(f"difference_{name.removeprefix(MSE_PREFIX)}", numbers)

@@ -78,15 +78,23 @@ def _group_rows(cell: Cell, tally: Tally, group: int) -> Iterator[dict[str, Any]
 
 def _floor_rows(plan: Plan, floors: Moments, found: FloorIntervals) -> Iterator[dict[str, Any]]:
     """Yield FLOOR_COLUMNS of floors with these moments; None where a floor has no interval for a reason, or is infinite."""
-    for k, row in enumerate(rows(plan)):
-        value, *interval = (float(field[k]) for field in (*found.estimate, found.lower))
-        known = [None if found.reasons[k] else number for number in interval]
-        numbers = {
-            "value": None if found.infinite[k] else value,
-            **dict(zip(("se", "ci_low", "ci_high", "lower"), known, strict=True)),
+    fields = (*found.estimate, found.lower, found.reasons, found.infinite, floors.n, floors.n_finite)
+    for row, *numbers in zip(rows(plan), *(field.tolist() for field in fields), strict=True):
+        value, se, low, high, lower, reason, infinite, n, n_finite = numbers
+        if reason:
+            se = low = high = lower = None
+        yield {
+            "step": row.step,
+            "floor": row.floor,
+            "lag": row.lag,
+            "value": None if infinite else value,
+            "se": se,
+            "ci_low": low,
+            "ci_high": high,
+            "lower": lower,
+            "n": n,
+            "n_finite": n_finite,
         }
-        counted = {"n": int(floors.n[k]), "n_finite": int(floors.n_finite[k])}
-        yield {"step": row.step, "floor": row.floor, "lag": row.lag, **numbers, **counted}
 
 
 def verdict_of(cell: Cell, tally: Tally, iterate: int = 0) -> Verdict:

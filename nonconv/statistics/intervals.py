@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen
+from nonconv.engine.plan import Plan
 from nonconv.experiment.cell import Cell
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Estimate, Moments, effective_number, estimate, left_the_range, lower_bound, moments
@@ -116,11 +117,12 @@ def _floor_intervals(cell: Cell, tally: Tally, floors: Moments) -> FloorInterval
     # Where no twin moves apart, nothing was seen of noisy data; but a layer of a network may be dead.
     noisy = cell.law is not None and not cell.noiseless
     equal = _find_equal(cell, tally)[nearest] | ((floors.mean == 0.0) & noisy)
-    started = np.array([not (row.floor.startswith("twin") or keeps_moments(cell)) for row in every], dtype=np.bool_)
+    kept, moving = keeps_moments(cell), (squares_are_infinite(cell, with_start=False), infinite_steps(cell))
+    started = np.array([not (row.floor.startswith("twin") or kept) for row in every], dtype=np.bool_)
     reasons, infinite = _reasons(cell, floors, known, equal, started), np.zeros(len(every), dtype=np.bool_)
     _add_multiplied(cell, reasons, np.array([row.step for row in every]))
     for k, row in enumerate(every):
-        whose = squares_are_infinite(cell, with_start=False) if row.floor.startswith("twin") else infinite_steps(cell)
+        whose = moving[0] if row.floor.startswith("twin") else moving[1]
         if whose and floors.n[k] == floors.n_finite[k]:
             reasons[k], infinite[k] = why_infinite(cell, whose), True
         if row.floor.startswith("twin") and (not cell.noiseless or cell.program.supply.order == "cyclic"):
@@ -155,17 +157,27 @@ def trend_reasons(cell: Cell, tally: Tally) -> dict[Trend, str]:
     A trend of a floor has the reason of that floor, one of an error that of the error at the end of its span.
     """
     floors, errors = floor_intervals(cell, tally).reasons, error_intervals(cell, tally).reasons
-    labels, every = tuple(xi.label for xi in cell.xi), rows(cell.program.plan)
+    labels, places = tuple(xi.label for xi in cell.xi), _places(cell.program.plan)
     found = {}
     for trend in trends(cell.program.plan, labels):
-        if trend.name in (*FLOOR_TRENDS, ONE_STEP):
-            wanted = ("twin", trend.span, 1) if trend.name == ONE_STEP else (trend.name, trend.span, None)
-            at = next(k for k, row in enumerate(every) if wanted in ((row.floor, row.span, lag) for lag in (row.lag, None)))
-            found[trend] = str(floors[at])
+        if trend in places:
+            found[trend] = str(floors[places[trend]])
         elif trend.name.startswith("error: "):
             end = cell.program.plan.spans[trend.span].last
             step = int(np.abs(cell.program.record - end).argmin())
             found[trend] = str(errors[labels.index(trend.name.removeprefix("error: ")), step])
+    return found
+
+
+@lru_cache
+def _places(plan: Plan) -> dict[Trend, int]:
+    """Return the row of each trend of a floor among `rows`."""
+    found = {}
+    for k, row in enumerate(rows(plan)):
+        if row.floor in FLOOR_TRENDS:
+            found[Trend(row.floor, row.span)] = k
+        elif row.floor == "twin" and row.lag == 1:
+            found[Trend(ONE_STEP, row.span)] = k
     return found
 
 
@@ -184,16 +196,17 @@ def _estimate(cell: Cell, m: Moments, known: Tails | None) -> Estimate:
     return estimate(m, skewed=skewed)
 
 
+@lru_cache(maxsize=2)
 def _remembered(cell: Cell, tally: Tally) -> tuple[int, ...]:
     """Return how many steps iterates remember in each span: after so many, twins are half as far apart as later on.
 
     It is the least of all spans, since rare draws make a twin's distance jump, which looks like a long memory; 1 without twins.
     """
     plan, found = cell.program.plan, []
+    every = rows(plan) if plan.wanted.twin else []
     for k, span in enumerate(plan.spans if plan.wanted.twin else ()):
-        own = {row.floor: row for row in rows(plan) if row.span == k}
-        later = tally.floors.mean[rows(plan).index(own["twin_mean"])]
-        distances = tally.floors.mean[[row.floor == "twin" and row.span == k for row in rows(plan)]]
+        later = tally.floors.mean[_places(plan)[Trend("twin_mean", k)]]
+        distances = tally.floors.mean[[row.floor == "twin" and row.span == k for row in every]]
         half = np.flatnonzero(distances >= later / 2.0)
         found.append(int(span.lags[half[0]]) if len(half) and later > 0.0 else 1)
     return (min(found, default=1),) * len(plan.spans)

@@ -24,6 +24,16 @@ class Paired(NamedTuple):
     narrower: float
 
 
+def difference(first: Array, second: Array, withheld: bool = False) -> tuple[float, float, float, float]:
+    """Return the first four fields of `paired`, which are all that a table needs."""
+    paths = min(len(first), len(second))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        found = estimate(moments((first[:paths] - second[:paths])[None]))
+    value, se, low, high = (float(field[0]) for field in found)
+    # What few paths decide, or rare draws that were not made, is not seen in the differences either.
+    return (value, np.nan, np.nan, np.nan) if withheld else (value, se, low, high)
+
+
 def paired(first: Array, second: Array, withheld: bool = False) -> Paired:
     """Compare two runs' numbers, one per path, (paths,) each, on their common paths, which come first in both.
 
@@ -33,13 +43,9 @@ def paired(first: Array, second: Array, withheld: bool = False) -> Paired:
     paths = min(len(first), len(second))
     a, b = first[:paths], second[:paths]
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        found = estimate(moments((a - b)[None]))
+        value, se, low, high = difference(a, b, withheld)
         spread = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / paths) if paths > 1 else np.float64(np.nan)
         correlation = np.corrcoef(a, b)[0, 1] if paths > 1 else np.nan
         # spread is the standard error if both runs had been independent.
-        narrower = spread / found.se[0]
-    value, se, low, high = (float(field[0]) for field in found)
-    if withheld:
-        # What few paths decide, or rare draws that were not made, is not seen in the differences either.
-        se, low, high, narrower = (np.nan,) * 4
+        narrower = spread / np.float64(se)
     return Paired(value, se, low, high, paths, float(correlation), float(narrower))

@@ -12,7 +12,7 @@ removes.
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict
@@ -23,9 +23,11 @@ import nonconv
 from nonconv.faults.errors import UsageError
 from nonconv.readback import Misfit, fitted, parse, read_bytes, read_object
 from nonconv.store.formats import as_json, packed, unpacked
-from nonconv.system.atomic import HALF_WRITTEN, write_whole
+from nonconv.system.atomic import HALF_WRITTEN, write_whole, writing_whole
 
 SCHEMA_VERSION = 1
+MOST_NAMED = 3
+"""Folders that an error names."""
 MANIFEST, BEGUN, CHECKPOINT = "manifest.json", "unfinished.json", "unfinished.checkpoint"
 COMPUTE_AGAIN = "the command that wrote it computes it again"
 KEPT = "finished"
@@ -174,6 +176,16 @@ class Folder:
         self._write_synced(name, content)
         self.files[name] = hashlib.sha256(content).hexdigest()
 
+    def write_parts(self, name: str, parts: Iterable[bytes]) -> None:
+        """Write a file as `write` does, which comes in parts, so that it need not fit into memory. Raises OSError."""
+        self._make_room(name)
+        found = hashlib.sha256()
+        with writing_whole(self.path / name, sync=True) as file:
+            for part in parts:
+                found.update(part)
+                file.write(part)
+        self.files[name] = found.hexdigest()
+
     def manifest(self) -> dict[str, Any]:
         """Read the manifest; empty if there is none."""
         return read_manifest(self.path) or {}
@@ -199,12 +211,16 @@ class Folder:
 
     def _write_synced(self, name: str, content: bytes) -> None:
         """Write a file and wait until it is on disk."""
-        if (self.path / name).is_dir():
-            _remove(self.path / name)
         # The manifest says that all other files are there. After a power failure it must not be there without them, and a
         # system may bring files to the disk in another order than they were written.
-        self.refuse_vanished()  # writing would make a new folder, without the other files
+        self._make_room(name)
         write_whole(self.path / name, content, sync=True)
+
+    def _make_room(self, name: str) -> None:
+        """Make sure that a file can be written here. Raises UsageError if the folder is not there any more."""
+        if (self.path / name).is_dir():
+            _remove(self.path / name)
+        self.refuse_vanished()  # writing would make a new folder, without the other files
 
     def checkpoint(self, arrays: Mapping[str, Any]) -> None:
         """Save the tally of an unfinished run, as named arrays. Raises OSError."""
@@ -332,8 +348,22 @@ def finished(folder: Path) -> dict[str, Any]:
         raise UsageError(f"there is no folder {folder}")
     if (folder / MANIFEST).exists():
         raise UsageError(f"{folder / MANIFEST} is damaged: {why_no_manifest(folder)}; {COMPUTE_AGAIN}")
-    state = "unfinished; the same command again finishes it" if (folder / BEGUN).exists() else "not an output folder of nonconv"
-    raise UsageError(f"{folder} is {state}: it has no {MANIFEST}")
+    if (folder / BEGUN).exists():
+        raise UsageError(f"{folder} is unfinished; the command that began it finishes it")
+    raise UsageError(f"{folder} is not an output folder of nonconv: it has no {MANIFEST}{_what_is_in(folder)}")
+
+
+def _what_is_in(folder: Path) -> str:
+    """Say what else a folder holds: nothing, or output folders."""
+    within = sorted(path for path in folder.iterdir() if path.is_dir())
+    if not any(folder.iterdir()):
+        return "\n  it is empty: run and sweep write to `outputs/`, or to the folder after `-o`"
+    for what, mark in (("output folders", MANIFEST), ("unfinished runs", BEGUN)):
+        there = [str(path) for path in within if (path / mark).exists()]
+        if there:
+            more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
+            return f"\n  {what} in it: {', '.join(there[:MOST_NAMED])}{more}"
+    return ""
 
 
 def undamaged(folder: Path) -> dict[str, Any]:

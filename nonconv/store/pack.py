@@ -10,6 +10,7 @@ added. The comment of an entry says whose result it is, and has its digest, so t
 
 import hashlib
 import io
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -21,16 +22,16 @@ from typing import BinaryIO, NamedTuple
 import nonconv
 from nonconv.faults.errors import NonconvError, UsageError
 from nonconv.faults.problems import nearest
+from nonconv.store.zip_files import ZipWriter, entries, entry_at, read_table
 
 CELLS_FOLDER, CELLS_ARCHIVE, UNFINISHED_FOLDER = "cells", "cells.zip", "unfinished.cells"
 """Of a sweep: a folder per cell, all small cells, and what is not in its place yet."""
 SUFFIX = ".zip"
-FAST = 1
-"""How hard to compress. The files are small and alike: higher levels take twice the time and save a tenth."""
-LOCAL_HEADER = 30
-"""Bytes before the name and the content of an entry (APPNOTE.TXT 4.3.7); ours have no extra field there."""
-UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, KeyError)
-"""What zipfile may raise when it reads a damaged archive."""
+UNREADABLE = (
+    *(OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, KeyError),
+    struct.error,
+)
+"""What may be raised when a damaged archive is read."""
 
 
 class Bundle(NamedTuple):
@@ -47,11 +48,12 @@ def owner(identity: str) -> str:
 
 def bundled(identity: str, files: Mapping[str, bytes]) -> Bundle:
     """Write the files of one result, by name, as a ZIP archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in sorted(files.items()):
-            archive.writestr(_entry(name), content, zipfile.ZIP_DEFLATED, FAST)
-    return Bundle(owner(identity), buffer.getvalue())
+    parts: list[bytes] = []
+    archive = ZipWriter(parts.append)
+    for name, content in sorted(files.items()):
+        archive.add(name, content, compress=True)
+    archive.close()
+    return Bundle(owner(identity), b"".join(parts))
 
 
 def unbundled(content: bytes) -> dict[str, bytes]:
@@ -60,20 +62,12 @@ def unbundled(content: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    """Return an entry without a time, the same on every system."""
-    entry = zipfile.ZipInfo(name)
-    entry.create_system, entry.external_attr = 3, 0o644 << 16
-    return entry
-
-
 def write_bundles(file: BinaryIO, bundles: Iterable[tuple[str, Bundle]]) -> None:
     """Write named bundles as an archive, one at a time."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, bundle in bundles:
-            entry = _entry(name + SUFFIX)
-            entry.comment = f"{bundle.owner} {_digest(bundle.content)}".encode()
-            archive.writestr(entry, bundle.content)
+    archive = ZipWriter(file.write)
+    for name, bundle in bundles:
+        archive.add(name + SUFFIX, bundle.content, comment=f"{bundle.owner} {_digest(bundle.content)}".encode())
+    archive.close()
 
 
 def _digest(content: bytes) -> str:
@@ -90,21 +84,34 @@ class _Place(NamedTuple):
 
 
 class Pack:
-    """An archive of bundles; empty if there is no such file, or none that can be read. places: by name, in its order."""
+    """An archive of bundles; empty if there is no such file, or none that can be read.
+
+    places: by name, in its order, where an entry is in the table of contents. Only that is kept, a few hundred bytes per
+    entry: there may be a hundred thousand.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.places: dict[str, _Place] = {}
-        if path.is_file():
-            try:
-                with zipfile.ZipFile(path) as archive:
-                    self.places = dict(map(_place, archive.infolist()))
-            except UNREADABLE:
-                self.places = {}
+        self.table, self.places = b"", dict[str, int]()
+        try:
+            with path.open("rb") as file:
+                self.table = read_table(file)
+            self.places = {entry.name.removesuffix(SUFFIX): at for at, entry in entries(self.table)}
+        except UNREADABLE:
+            self.table, self.places = b"", {}
+
+    def place(self, name: str) -> _Place | None:
+        """Return where a bundle is; None if it is not here."""
+        at = self.places.get(name)
+        if at is None:
+            return None
+        entry, _ = entry_at(self.table, at)
+        made_by, _, digest = entry.comment.decode(errors="replace").rpartition(" ")
+        return _Place(entry.content_at, entry.size, made_by, digest)
 
     def read(self, name: str) -> Bundle | None:
         """Return a bundle; None if it is not here, or not as it was written."""
-        place = self.places.get(name)
+        place = self.place(name)
         if place is None:
             return None
         # Not through zipfile, which reads the whole table of contents whenever an archive is opened.
@@ -112,26 +119,39 @@ class Pack:
             with self.path.open("rb") as file:
                 file.seek(place.offset)
                 content = file.read(place.size)
-        except OSError:
+        except (OSError, ValueError, OverflowError, MemoryError):  # the table may be damaged too
             return None
         return Bundle(place.owner, content) if _digest(content) == place.digest else None
 
 
-def _place(entry: zipfile.ZipInfo) -> tuple[str, _Place]:
-    """Return the name of an entry and its place. Raises ValueError for one that `write_bundles` did not write."""
-    made_by, _, digest = entry.comment.decode().rpartition(" ")
-    offset = entry.header_offset + LOCAL_HEADER + len(entry.orig_filename.encode())
-    return entry.filename.removesuffix(SUFFIX), _Place(offset, entry.file_size, made_by, digest)
+class Parts:
+    """The archives of a sweep that is not finished: one of each task, thousands of a large sweep.
 
+    places: by name, in which of them a bundle is, the oldest first. number: the highest in their names.
+    """
 
-def open_parts(sweep: Path) -> list[Pack]:
-    """Open the archives of a sweep that is not finished, the newest first."""
-    return [Pack(path) for path in sorted((sweep / UNFINISHED_FOLDER).glob(f"*{SUFFIX}"), reverse=True)]
+    def __init__(self, sweep: Path) -> None:
+        self.packs: list[Pack] = []
+        self.places: dict[str, list[int]] = {}
+        self.number = 0
+        for path in sorted((sweep / UNFINISHED_FOLDER).glob(f"*{SUFFIX}")):
+            self.add(path)
 
+    def add(self, path: Path) -> None:
+        """Open the newest archive."""
+        self.packs.append(Pack(path))
+        self.number = max(self.number, int(path.stem) if path.stem.isdigit() else 0)
+        for name in self.packs[-1].places:
+            self.places.setdefault(name, []).append(len(self.packs) - 1)
 
-def find_bundle(packs: Iterable[Pack], name: str) -> Bundle | None:
-    """Return the bundle from the first archive that has it whole; None if none has."""
-    return next((bundle for bundle in (pack.read(name) for pack in packs) if bundle), None)
+    def read(self, name: str) -> Bundle | None:
+        """Return a bundle from the newest archive that has it whole; None if none has."""
+        found = (self.packs[number].read(name) for number in reversed(self.places.get(name, ())))
+        return next((bundle for bundle in found if bundle), None)
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self.packs, self.places = [], {}
 
 
 @contextmanager
@@ -145,8 +165,10 @@ def opened_run(run: Path) -> Iterator[Path]:
         yield run
         return
     sweep, name = asked
-    bundle = find_bundle(open_parts(sweep), name)
-    if bundle is None and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
+    if not name and ((sweep / CELLS_FOLDER).is_dir() or (sweep / CELLS_ARCHIVE).exists()):
+        raise UsageError(f"{run}: which cell?\n  {sweep}#CELL, where CELL is in the column `cell` of {sweep / 'sweep.csv'}")
+    bundle = Parts(sweep).read(name)
+    if bundle is None and name and Path(name).name == name and (sweep / CELLS_FOLDER / name).is_dir():
         yield sweep / CELLS_FOLDER / name
         return
     archive = Pack(sweep / CELLS_ARCHIVE)

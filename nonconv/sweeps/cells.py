@@ -35,10 +35,9 @@ from nonconv.store.pack import (
     UNREADABLE,
     Bundle,
     Pack,
+    Parts,
     bundled,
     extracted,
-    find_bundle,
-    open_parts,
     owner,
     unbundled,
     write_bundles,
@@ -80,9 +79,9 @@ class Cells:
         return self.folder / name
 
     @cached_property
-    def _parts(self) -> list[Pack]:
-        """The archives of finished small cells that are not in their place yet, the newest first."""
-        return open_parts(self.sweep)
+    def _parts(self) -> Parts:
+        """The archives of finished small cells that are not in their place yet."""
+        return Parts(self.sweep)
 
     @cached_property
     def _archive(self) -> Pack:
@@ -93,20 +92,27 @@ class Cells:
         """Return a small cell; None if there is none, it is damaged, or the cell has a folder since."""
         if name in self.failed:
             return None
-        new = self.waiting.get(name) or find_bundle(self._parts, name)
+        new = self.waiting.get(name) or self._parts.read(name)
         return new or (None if self.path(name).exists() else self._archive.read(name))
 
-    def is_finished(self, name: str, cell: Cell) -> bool:
-        """Whether the cell's result is there, made by this version, with every file unchanged."""
+    def is_finished(self, name: str, identity: str, make: Callable[[], Cell]) -> bool:
+        """Whether the cell's result is there, made by this version, with every file unchanged.
+
+        make: makes the cell, which is not needed for one that is packed.
+        """
         bundle = self._find_bundle(name)
         if bundle:
-            return bundle.owner == owner(cell.identity)
+            return bundle.owner == owner(identity)
         manifest = self._read_manifest(name)
-        return bool(manifest and _is_of(self.path(name), manifest, cell) and not damaged(self.path(name), manifest))
+        return bool(manifest and _is_of(self.path(name), manifest, make()) and not damaged(self.path(name), manifest))
 
     def is_stored(self, name: str) -> bool:
         """Whether there is any result of a cell, whole or not."""
-        return self.path(name).exists() or any(name in pack.places for pack in (*self._parts, self._archive))
+        return name in self._parts.places or name in self._archive.places or self.path(name).exists()
+
+    def has_begun(self, name: str) -> bool:
+        """Whether there is anything of a cell to continue from."""
+        return self.is_stored(name) or (self.unfinished / f"{name}.checkpoint").exists()
 
     def find(self, name: str) -> Stored | None:
         """Return a cell's result, by this version; None if there is none. Only a small one is known to be undamaged."""
@@ -131,10 +137,17 @@ class Cells:
         with extracted(bundle, Path(f"{self.sweep}#{name}"), name) as folder:
             yield folder
 
-    def count_excess_paths(self, name: str, cell: Cell) -> int:
-        """Return how many paths the stored result has if they are more than the cell may have; otherwise 0."""
-        stored = self.find(name)
-        if not stored or stored.manifest["identity"] == cell.identity or stored.manifest.get("lineage") != cell.lineage:
+    def count_excess_paths(self, name: str, identity: str, make: Callable[[], Cell]) -> int:
+        """Return how many paths the stored result has if they are more than the cell may have; otherwise 0.
+
+        make: makes the cell, which is not needed for one that has as many as it may.
+        """
+        bundle = self._find_bundle(name)
+        stored = None if bundle and bundle.owner == owner(identity) else self.find(name)
+        if not stored or stored.manifest["identity"] == identity:
+            return 0
+        cell = make()
+        if stored.manifest.get("lineage") != cell.lineage:
             return 0
         try:
             paths = loaded(stored.read("summary.json"), Summary, "")["paths"]
@@ -174,14 +187,16 @@ class Cells:
         self.refuse_vanished()
         write_whole(self.unfinished / f"{name}.checkpoint", sealed(cell.identity, arrays))
 
-    def publish(self, name: str, identity: str, files: Mapping[str, bytes]) -> None:
+    def publish(self, name: str, identity: str, files: Mapping[str, bytes] | Bundle) -> None:
         """Write a finished cell, whole or not at all, a small one of many at the next `flush`. Raises OSError.
 
-        files: contents by name, the manifest among them. Nothing is synced to disk, which would take longer than a short cell:
-        digests find what a power failure damages, and such a cell is computed again.
+        files: contents by name, the manifest among them; or all of them packed. Nothing is synced to disk, which would take
+        longer than a short cell: digests find what a power failure damages, and such a cell is computed again.
         """
-        if self.packs and sum(map(len, files.values())) <= LARGEST_PACKED:
-            self.waiting[name] = bundled(identity, files)
+        if self.packs and not isinstance(files, Bundle):
+            files = bundled_if_small(identity, files)
+        if isinstance(files, Bundle):
+            self.waiting[name] = files
         else:
             self._write_folder(name, files)
         (self.unfinished / f"{name}.checkpoint").unlink(missing_ok=True)
@@ -220,11 +235,10 @@ class Cells:
         if not self.waiting:
             return
         self.refuse_vanished()
-        number = max((int(pack.path.stem) for pack in self._parts if pack.path.stem.isdigit()), default=0) + 1
-        path = self.unfinished / f"{number:09d}{SUFFIX}"
+        path = self.unfinished / f"{self._parts.number + 1:09d}{SUFFIX}"
         with writing_whole(path) as file:
             write_bundles(file, self.waiting.items())
-        self._parts.insert(0, Pack(path))
+        self._parts.add(path)
         self.waiting.clear()
 
     def pack(self, order: Sequence[str]) -> Path | None:
@@ -234,8 +248,8 @@ class Cells:
         """
         self.flush()
         archive = self.sweep / CELLS_ARCHIVE
-        names = dict.fromkeys([*order, *sorted({name for pack in (*self._parts, self._archive) for name in pack.places})])
-        if self.packs or self._parts or self.failed & self._archive.places.keys():
+        names = dict.fromkeys([*order, *sorted({*self._parts.places, *self._archive.places})])
+        if self.packs or self._parts.packs or self.failed & self._archive.places.keys():
             bundles = self._bundles(names)
             written: list[str] = []
             first = next(bundles, None)
@@ -246,10 +260,11 @@ class Cells:
                 with writing_whole(archive, sync=True) as file:
                     write_bundles(file, _noting(chain([first], bundles), written))
             # Only now, and only of what was written: a process that ends before has lost nothing.
-            for name in written:
+            folders = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set[str]()
+            for name in folders & {*written}:
                 shutil.rmtree(self.path(name), ignore_errors=True)
-            del self._archive, self._parts
-            self._parts = []
+            del self._archive
+            self._parts.clear()
         return archive if archive.is_file() else None
 
     def is_there(self, name: str) -> bool:
@@ -295,6 +310,11 @@ class Cells:
     def remove_unfinished(self) -> None:
         """Remove `unfinished.cells/`, once every cell is settled."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+def bundled_if_small(identity: str, files: Mapping[str, bytes]) -> Bundle | dict[str, bytes]:
+    """Pack the files of a cell, unless they are large."""
+    return bundled(identity, files) if sum(map(len, files.values())) <= LARGEST_PACKED else dict(files)
 
 
 def _noting(bundles: Iterable[tuple[str, Bundle]], written: list[str]) -> Iterator[tuple[str, Bundle]]:

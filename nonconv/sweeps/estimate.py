@@ -1,11 +1,12 @@
 """Estimate how long a sweep will take: time a short trial of one cell of each kind, and scale it.
 
-`tasks.estimate_seconds` knows how the time grows with paths, steps and coordinates, but not how slow an optimizer or this
+`costs.estimate_seconds` knows how the time grows with paths, steps and coordinates, but not how slow an optimizer or this
 machine is. A trial finds that factor, and what a cell costs apart from its steps.
 """
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,14 @@ import numpy as np
 
 from nonconv.engine.blocks import block_size, most_together, simulate_together
 from nonconv.engine.plan import NO_PLAN
+from nonconv.experiment.cell import Cell
 from nonconv.faults.errors import NonconvError
 from nonconv.study.ready import Ready, compiled, make_ready
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import TASK_SECONDS
+from nonconv.sweeps.costs import NANOSECONDS_PER_SAMPLE, estimate_seconds
+from nonconv.sweeps.executors.protocol import TASK_SECONDS
 from nonconv.sweeps.sweep import Survey, Sweep, label
-from nonconv.sweeps.tasks import NANOSECONDS_PER_SAMPLE, compute_cell, estimate_seconds
+from nonconv.sweeps.tasks import compute_cell
 
 MOST_TRIALS, TRIAL_STEPS, TRIAL_PATHS = 4, 2000, 8
 """Kinds of cells that are tried, at most; steps of a trial; and paths of the trial of what else a cell costs."""
@@ -41,7 +44,7 @@ class Estimate(NamedTuple):
 class _Trial(NamedTuple):
     """What the trial of a cell found.
 
-    slowness: measured time per step, relative to `tasks.estimate_seconds`. overhead: seconds per cell apart from its steps.
+    slowness: measured time per step, relative to `costs.estimate_seconds`. overhead: seconds per cell apart from its steps.
     """
 
     slowness: float
@@ -56,29 +59,34 @@ def estimate(sweep: Sweep, survey: Survey, folder: Path, workers: int, force: bo
     """
     cells, done, left, cost = Cells(folder, len(survey.ids)), 0, 0, 0.0
     trials: dict[tuple[str, str], _Trial] = {}
-    for name, point in zip(survey.ids, sweep.points(), strict=True):
-        cell = sweep.cell(point)
-        if not force and cells.is_finished(name, cell):
+    for number, (name, point) in enumerate(zip(survey.ids, sweep.points(), strict=True)):
+        make, begun = partial(sweep.cell, point), not force and cells.has_begun(name)
+        if begun and cells.is_finished(name, survey.each.identity(number), make):
             done += 1
             continue
-        kind = cell.program.objective.component.name, cell.program.optimizer.component.name
+        kind = survey.each.kind(number)
         if kind not in trials and len(trials) < MOST_TRIALS:
             try:
-                ready = make_ready(cell)
+                ready = make_ready(make())
                 trials[kind] = _Trial(_measure_slowness(ready), _measure_overhead(ready), label(point))
             except NonconvError:
                 continue
-        saved = None if force else cells.load_saved(name, cell)
-        paths = cell.paths - (int(saved["paths"]) if saved else 0)
-        left += paths * cell.program.steps
+        share = _share_left(cells, name, make()) if begun else 1.0
+        left += round(share * survey.each.path_steps[number])
         # Kinds beyond MOST_TRIALS are estimated by the first one.
         trial = trials.get(kind) or next(iter(trials.values()))
-        cost += estimate_seconds(cell) * paths / cell.paths * trial.slowness + trial.overhead
+        cost += survey.each.seconds[number] * share * trial.slowness + trial.overhead
     return Estimate(done, left, cost / workers, "; ".join(trial.tried for trial in trials.values()))
 
 
+def _share_left(cells: Cells, name: str, cell: Cell) -> float:
+    """Return the share of a cell's paths that are still to be computed."""
+    saved = cells.load_saved(name, cell)
+    return 1.0 - int(saved["paths"]) / cell.paths if saved else 1.0
+
+
 def _measure_slowness(ready: Ready) -> float:
-    """Measure the time per step, relative to `tasks.estimate_seconds`.
+    """Measure the time per step, relative to `costs.estimate_seconds`.
 
     As many copies of the cell are simulated together as a task would hold, since they share random numbers.
     """

@@ -10,16 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
-from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import in_one_line
 from nonconv.faults.errors import UsageError
 from nonconv.statistics.tally import Tally
 from nonconv.study.loop import CHECKPOINT_SECONDS
 from nonconv.study.ready import make_ready
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import Executor, Lost
+from nonconv.sweeps.executors.protocol import Executor, Lost
 from nonconv.sweeps.sweep import Survey, Sweep, label
 from nonconv.sweeps.table import Table
 from nonconv.sweeps.tasks import (
@@ -30,7 +30,6 @@ from nonconv.sweeps.tasks import (
     Failed,
     PartialCell,
     Task,
-    estimate_seconds,
     has_enough_saved,
     split_cell,
 )
@@ -73,39 +72,43 @@ class Flow:
         self.split_name = self.settled = ""
         self.saved_at = 0.0
 
-    def missing(self) -> Iterator[tuple[CellJob, Cell]]:
-        """Yield the cells to compute; count and report the finished ones."""
+    def missing(self) -> Iterator[tuple[CellJob, float]]:
+        """Yield the cells to compute, with the seconds that each takes, roughly; count and report the finished ones.
+
+        A cell is made only where something of it is there: its worker makes it, and of a large sweep that takes long enough.
+        """
         self.reused = 0
-        for name, point in zip(self.survey.ids, self.sweep.points(), strict=True):
-            cell = self.sweep.get_cell(name, point)
-            if not self.force and self.cells.is_finished(name, cell):
+        for number, (name, point) in enumerate(zip(self.survey.ids, self.sweep.points(), strict=True)):
+            make = partial(self.sweep.get_cell, name, point)
+            begun = not self.force and self.cells.has_begun(name)
+            if begun and self.cells.is_finished(name, self.survey.each.identity(number), make):
                 self.sweep.drop_cell(name)
                 self.reused += 1
                 self.on_event(Event(name, 0))
-            else:
-                yield CellJob(name, point, None if self.force else self.cells.load_saved(name, cell)), cell
+                continue
+            job = CellJob(name, point, self.cells.load_saved(name, make()) if begun else None)
+            yield job, 0.0 if job.saved and has_enough_saved(job, make()) else self.survey.each.seconds[number]
 
     def reuse(self) -> None:
         """Count the cells of a sweep in which every cell is finished."""
         deque(self.missing(), maxlen=0)
 
-    def tasks(self, seconds: float) -> Iterator[Task]:
+    def tasks(self, seconds: float, most_cells: int = 0) -> Iterator[Task]:
         """Yield the work in tasks of about this many seconds: several short cells per task, several tasks per long cell.
 
         Lazily: what results say while tasks are still handed out, as that a cell has enough paths, saves the rest of it.
         """
         bundle: list[CellJob] = []
         total = 0.0
-        for job, cell in self.missing():
-            cost = 0.0 if has_enough_saved(job, cell) else estimate_seconds(cell)
+        for job, cost in self.missing():
             is_long = cost > SPLIT_FACTOR * seconds
             # Cells keep the order of the grid: a bundle ends where a long cell comes.
-            if is_long or total + cost > seconds or len(bundle) == MOST_CELLS_PER_TASK:
+            if is_long or total + cost > seconds or len(bundle) == (most_cells or MOST_CELLS_PER_TASK):
                 if bundle:
-                    yield CellsTask(tuple(bundle))
+                    yield CellsTask(tuple(bundle), self.cells.packs)
                 bundle, total = [], 0.0
             if is_long:
-                for task in split_cell(job, cell, seconds):
+                for task in split_cell(job, self.sweep.get_cell(job.name, job.point), seconds):
                     if self.settled == job.name:  # it failed, or has enough paths
                         break
                     yield task
@@ -113,7 +116,7 @@ class Flow:
                 bundle.append(job)
                 total += cost
         if bundle:
-            yield CellsTask(tuple(bundle))
+            yield CellsTask(tuple(bundle), self.cells.packs)
 
     def run(self, executor: Executor) -> None:
         """Hand out all tasks, at most `executor.waiting` at a time, and take their results.
@@ -122,7 +125,7 @@ class Flow:
         """
         waiting: deque[tuple[Task, Future[Any]]] = deque()
         try:
-            for task in self.tasks(executor.seconds):
+            for task in self.tasks(executor.seconds, executor.cells):
                 waiting.append((task, executor.submit(task)))
                 if len(waiting) >= executor.waiting:
                     self._take_result(*waiting.popleft())
@@ -203,5 +206,5 @@ class Flow:
             return
         self.cells.publish(name, result.identity, result.files)
         self.computed += 1
-        self.table.add(job, result.result)
-        self.on_event(Event(name, result.path_steps, result.result.verdict["verdict"], at))
+        self.table.add(job, result.entry)
+        self.on_event(Event(name, result.path_steps, result.entry.columns["verdict"], at))

@@ -5,7 +5,8 @@ Like a run (study.loop), a sweep brings its folder to the finished state, whatev
 
 import hashlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from nonconv.store.folder import SCHEMA_VERSION, Folder, tidy
 from nonconv.store.formats import as_json, as_yaml
 from nonconv.store.surroundings import surroundings
 from nonconv.sweeps.cells import Cells
-from nonconv.sweeps.executors import Executor
+from nonconv.sweeps.executors.protocol import Executor
 from nonconv.sweeps.flow import Flow, OnEvent
 from nonconv.sweeps.sweep import StoredFile, Survey, Sweep, find_criterion, written_config
 from nonconv.system.streams import visible
@@ -73,6 +74,7 @@ def run_sweep(
         on_event = opened.enter_context(progress())
         opened.enter_context(store.opened(force))
         flow = Flow(sweep, survey, cells, force, fail_fast, on_event)
+        opened.enter_context(closing(flow.table))
         try:
             if workers:
                 flow.run(workers)
@@ -148,16 +150,20 @@ def refuse_fewer_paths(sweep: Sweep, survey: Survey, folder: Path) -> None:
     It would be replaced by a less exact one.
     """
     cells = Cells(folder, len(survey.ids))
-    for name, point in zip(survey.ids, sweep.points(), strict=True):
-        if cells.is_stored(name) and (paths := cells.count_excess_paths(name, sweep.get_cell(name, point))):
+    for number, (name, point) in enumerate(zip(survey.ids, sweep.points(), strict=True)):
+        make = partial(sweep.get_cell, name, point)
+        if cells.is_stored(name) and (paths := cells.count_excess_paths(name, survey.each.identity(number), make)):
             what = f"{folder}: cell {name} already has {count(paths, 'path')}, more than the config asks for"
             raise UsageError(f"{what}; choose another --out, or --force to overwrite it")
 
 
 def _has_all_cells(sweep: Sweep, survey: Survey, cells: Cells) -> bool:
     """Whether every cell is finished, so that no worker is needed."""
-    named = zip(survey.ids, sweep.points(), strict=True)
-    return all(cells.is_finished(name, sweep.get_cell(name, point)) for name, point in named)
+    named = enumerate(zip(survey.ids, sweep.points(), strict=True))
+    return all(
+        cells.is_finished(name, survey.each.identity(number), partial(sweep.get_cell, name, point))
+        for number, (name, point) in named
+    )
 
 
 def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw) -> None:
@@ -167,7 +173,7 @@ def _publish(sweep: Sweep, survey: Survey, store: Folder, flow: Flow, draw: Draw
     store.write("config.yaml", as_yaml(survey.config))
     if archive := flow.cells.pack(survey.ids):
         store.include(archive.name)
-    store.write("sweep.csv", flow.table.csv(flow.failures))
+    store.write_parts("sweep.csv", flow.table.csv(flow.failures))
     _write_best(sweep, survey, store, flow)
     store.write("sweep.json", as_json(_describe(sweep, survey, len(flow.failures))))
     store.discard_folder("figures")  # left from another extent of the grid

@@ -8,6 +8,7 @@ finds all errors, all ids, and what the table's columns are.
 import hashlib
 import json
 import re
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -30,12 +31,15 @@ from nonconv.faults.problems import Problem, nearest
 from nonconv.results.iterates import all_end_names, of_iterate
 from nonconv.statistics.measured_block import MSE_PREFIX
 from nonconv.sweeps.block import read_grid, same, with_best, with_grids
+from nonconv.sweeps.costs import estimate_seconds
 from nonconv.sweeps.grid import Grid, Point
 from nonconv.system.words import count
 from nonconv.theory.moments import infinite_errors
 
 RECORD_DEFAULTS = {"points": 50, "paths": 4, "fan": 0}
 """What each cell records by default. Less than a single run does: there may be many cells."""
+IDENTITY_BYTES = 32
+"""Of the identity of a cell, which is a SHA-256."""
 ID_DIGITS = 16
 """Of a cell's hash, in hexadecimal: two cells of a grid of ten million are alike by chance in one of 300,000 such grids."""
 MOST_CACHED_CELLS = 512
@@ -142,7 +146,7 @@ class Survey(NamedTuple):
     config: as written to the folder, with the names that files have there. quantities: what cells end with of the quantities
     that the config asks for, by name, with what axes call it. means: those that are means, which differ path by path.
     iterates: those besides the last; xi and floors have theirs too, as `minimizer polyak`. domain: whether some cell has one.
-    medians: whether some cell has means that do not exist.
+    medians: whether some cell has means that do not exist. each: what is known of each cell, so that it need not be made again.
     """
 
     identity: str
@@ -162,6 +166,34 @@ class Survey(NamedTuple):
     iterates: tuple[str, ...]
     domain: bool
     medians: bool
+    each: "Each"
+
+
+class Each:
+    """What is known of each cell, by its number in the grid: a few bytes, since there may be a hundred thousand.
+
+    seconds: roughly how long it takes. path_steps: its paths times its steps.
+    """
+
+    def __init__(self) -> None:
+        self.seconds, self.path_steps = array("d"), array("d")
+        self._identities, self._kinds, self._kind = bytearray(), dict[tuple[str, str], int](), array("L")
+
+    def add(self, cell: Cell) -> None:
+        """Add the next cell."""
+        self.seconds.append(estimate_seconds(cell))
+        self.path_steps.append(cell.paths * cell.program.steps)
+        self._identities += bytes.fromhex(cell.identity)
+        kind = cell.program.objective.component.name, cell.program.optimizer.component.name
+        self._kind.append(self._kinds.setdefault(kind, len(self._kinds)))
+
+    def identity(self, number: int) -> str:
+        """Return the identity of a cell."""
+        return self._identities[number * IDENTITY_BYTES : (number + 1) * IDENTITY_BYTES].hex()
+
+    def kind(self, number: int) -> tuple[str, str]:
+        """Return the names of a cell's objective and optimizer."""
+        return list(self._kinds)[self._kind[number]]
 
 
 def read_sweep(
@@ -231,7 +263,7 @@ class _Surveyor:
         self.means: dict[str, None] = {}
         self.files: dict[str, StoredFile] = {}
         self.sizes: set[tuple[int, int]] = set()
-        self.digest = hashlib.sha256()
+        self.digest, self.each = hashlib.sha256(), Each()
         self.path_steps, self.identity, self.baseline, self.domain, self.medians = 0, "", "", False, False
 
     def add(self, point: Point, cell: Cell) -> None:
@@ -254,6 +286,7 @@ class _Surveyor:
         self.sizes.add((cell.paths, cell.program.steps))
         # In the order of the grid: the same cells in another order make another table.
         self.digest.update(cell.identity.encode())
+        self.each.add(cell)
         self.path_steps += cell.paths * cell.program.steps
         self.identity = self.identity or _hash_shared(cell, self.keys)
         if not self.baseline and _is_at(point, self.sweep.grid.baseline):
@@ -300,6 +333,7 @@ class _Surveyor:
             iterates=tuple(self.iterates),
             domain=self.domain,
             medians=self.medians,
+            each=self.each,
         )
 
 

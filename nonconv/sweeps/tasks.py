@@ -20,21 +20,19 @@ from nonconv.experiment.cell import Cell
 from nonconv.faults.blame import blame, in_one_line
 from nonconv.faults.errors import NonconvError, UsageError
 from nonconv.results import quantities
-from nonconv.results.sweep_files import Result, as_ends
+from nonconv.results.sweep_files import Entry, Result, as_ends, entry_of
 from nonconv.statistics.measured_block import end_names
 from nonconv.statistics.stopping import is_enough
 from nonconv.statistics.tally import Tally
 from nonconv.store.formats import packed
+from nonconv.store.pack import Bundle
 from nonconv.study.loop import measured, measured_together, results
 from nonconv.study.ready import Ready, make_ready
-from nonconv.sweeps.cells import TALLY_FILE, add_manifest
+from nonconv.sweeps.cells import TALLY_FILE, add_manifest, bundled_if_small
+from nonconv.sweeps.costs import estimate_seconds
 from nonconv.sweeps.grid import Point
 from nonconv.sweeps.sweep import Sweep, cell_id
 
-NANOSECONDS_PER_SAMPLE = 2.5
-"""Rough time per sample of one coordinate. Only the size of tasks and the estimate of `--dry-run` depend on it."""
-TWIN_FACTOR = 2.2
-"""How many times as long a cell takes with twins."""
 SPLIT_FACTOR = 4.0
 """A cell that takes this many times as long as a task should is split into several tasks."""
 PLUGIN_ERRORS = (Exception, SystemExit)
@@ -53,9 +51,10 @@ class CellJob(NamedTuple):
 
 
 class CellsTask(NamedTuple):
-    """Compute these cells from start to end."""
+    """Compute these cells from start to end. packs: whether small ones are packed, which is then done by the worker."""
 
     jobs: tuple[CellJob, ...]
+    packs: bool = False
 
 
 class BlocksTask(NamedTuple):
@@ -75,12 +74,15 @@ Task = CellsTask | BlocksTask
 
 
 class Done(NamedTuple):
-    """A computed cell: its identity, all its files, the path-steps it took, and what its row of sweep.csv is made of."""
+    """A computed cell: its identity, all its files, the path-steps it took, and what its row of sweep.csv is made of.
+
+    files: by name, or already packed.
+    """
 
     identity: str
-    files: dict[str, bytes]
+    files: dict[str, bytes] | Bundle
     path_steps: int
-    result: Result
+    entry: Entry
 
 
 class Failed(NamedTuple):
@@ -128,8 +130,8 @@ class PartialCell:
         others = zip(cell.iterates[1:], self.tally.views[1:], strict=True)
         iterates = {iterate: own.ends.joined for iterate, own in others}
         ends = as_ends(end_names(cell), self.tally.ends.joined, summary, quantities.last_of(cell, self.tally), iterates)
-        result = Result(summary, verdict, ends)
-        return Done(cell.identity, add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, result)
+        entry = entry_of(Result(summary, verdict, ends))
+        return Done(cell.identity, add_manifest(cell, files), (self.paths - self.paths_before) * cell.program.steps, entry)
 
 
 def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list[Tally] | Failed:
@@ -140,12 +142,18 @@ def run_task(sweep: Sweep, task: Task, stop: Stop) -> list[Done | Failed] | list
     """
     if isinstance(task, CellsTask):
         found = _compute_cells(sweep, task.jobs, stop)
-        return [_strip_plugin_folders(sweep, one) if isinstance(one, Failed) else one for one in found]
+        return [_strip_plugin_folders(sweep, one) if isinstance(one, Failed) else _as_sent(one, task.packs) for one in found]
     try:
         ready = _make_ready_once(_Request(sweep, task.job.name, task.job.point))
         return [measured(ready, start, stop) for start in range(task.first, task.last, block_size(ready.program))]
     except PLUGIN_ERRORS as error:
         return _strip_plugin_folders(sweep, _explain_failure(error))
+
+
+def _as_sent(done: Done, packs: bool) -> Done:
+    """Return a cell as it goes to the command: a small one packed, if it is to be."""
+    assert isinstance(done.files, dict)
+    return done._replace(files=bundled_if_small(done.identity, done.files)) if packs else done
 
 
 def _compute_cells(sweep: Sweep, jobs: Sequence[CellJob], stop: Stop) -> list[Done | Failed]:
@@ -271,9 +279,3 @@ def split_cell(job: CellJob, cell: Cell, seconds: float) -> Iterator[BlocksTask]
     step = size * max(1, round(seconds * cell.paths / (estimate_seconds(cell) * size)))
     for first in range(int(job.saved["paths"]) if job.saved else 0, cell.paths, step):
         yield BlocksTask(job, first, min(first + step, cell.paths))
-
-
-def estimate_seconds(cell: Cell) -> float:
-    """Estimate roughly the seconds that a cell takes on one core."""
-    factor = TWIN_FACTOR if cell.program.plan.wanted.twin else 1.0
-    return cell.paths * cell.program.steps * cell.program.samples * NANOSECONDS_PER_SAMPLE * factor * 1e-9

@@ -164,10 +164,11 @@ def _passes(cell: Cell) -> bool:
     return power_of_size(cell) == 1 and bool(cell.program.learning_rate(np.array([1.0]))[0] > 0.0)
 
 
+@lru_cache(maxsize=16)
 def power_of_size(cell: Cell) -> int | None:
     """Return with which power of the gradients' size directions grow, 0 or 1, measured on noise; None for anything else."""
     rule, h, _ = cell.program.optimizer
-    signs, factors = np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0), np.array([LARGE, LARGE**2])
+    signs, factors = _signs(), np.array([LARGE, LARGE**2])
     state, sizes = rule.state(*(np.full(2, value) for value in rule.start(h))), np.zeros(2)
     with np.errstate(all="ignore"):
         n = np.arange(1.0, TRIED + 1.0)
@@ -178,6 +179,12 @@ def power_of_size(cell: Cell) -> int | None:
     small, large = sizes.tolist()
     power = math.log(large / small, LARGE) if small > 0 and 0 < large < math.inf else math.nan
     return next((k for k in (0, 1) if abs(power - k) < 0.01), None)
+
+
+@lru_cache(maxsize=1)
+def _signs() -> Array:
+    """Return the signs of the gradients on which rules are tried, (TRIED, 1)."""
+    return np.where(uniforms(key(0, "scale"), 0, TRIED, 0, 1) < 0.5, -1.0, 1.0)
 
 
 class Growth(NamedTuple):

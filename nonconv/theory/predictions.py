@@ -1,6 +1,7 @@
 """Numbers that theory predicts for a run, by name: value, standard error (0 without sampling), and in words what it is."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ class Prediction(NamedTuple):
     of: str
 
 
+@lru_cache(maxsize=8)
 def predictions(cell: Cell) -> dict[str, Prediction]:
     """Return every finite prediction known for the cell, by name.
 

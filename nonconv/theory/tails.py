@@ -8,6 +8,7 @@ rules it is known how many steps they remember, by how fast twins part (docs/the
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,26 @@ class _Source(NamedTuple):
     share: Array
 
 
+class _Facts(NamedTuple):
+    """What tails of a cell rest on besides the weights, found once for all its rows.
+
+    data, start: what iterates are made of. uncounted: whether draws of any size make bounded steps. known: as
+    `recursion.is_known`. shared: whether the coordinates of a datum are drawn together. small: as `_may_be_small`.
+    exact: as of Tails. order, of_steps: as of Tails, with the start in the squares and without.
+    """
+
+    data: _Source
+    start: _Source
+    nothing: _Source
+    uncounted: bool
+    known: bool
+    shared: bool
+    small: bool
+    exact: bool
+    order: tuple[float, str]
+    of_steps: tuple[float, str]
+
+
 class _Weights(NamedTuple):
     """What is in an iterate, (dim, k) each: sums of powers of the weights of single draws, and the weight of the start."""
 
@@ -115,10 +136,17 @@ def error_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
 def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     """Return the tails of the floors, arrays (rows,) in the order of statistics.floors.rows."""
     plan, parts = cell.program.plan, []
-    for span, steps in zip(plan.spans, remembered, strict=True):
+    weights = [
+        _weights_since(cell, span.first, span.first + span.lags, np.minimum(span.lags, steps))
+        for span, steps in zip(plan.spans, remembered, strict=True)
+    ]
+    # All spans at once: what a cell of a large sweep costs is the number of calls, not of numbers.
+    every = _Weights(*(np.concatenate(field, axis=1) for field in zip(*weights, strict=True))) if weights else None
+    of_all = [_tails(cell, every, copies, with_start=copies == 1) for copies in (1, 2)] if every else []
+    ends = np.cumsum([0, *(len(span.lags) for span in plan.spans)]).tolist()
+    for span, (first, last) in zip(plan.spans, pairwise(ends), strict=True):
         whole = span.last - span.first
-        weights = _weights_since(cell, span.first, span.first + span.lags, np.minimum(span.lags, steps))
-        alone, twins = (_tails(cell, weights, copies, with_start=copies == 1) for copies in (1, 2))
+        alone, twins = (one._replace(paths=one.paths[first:last], skewed=one.skewed[first:last]) for one in of_all)
         # An average over steps rests on at least as many draws as its shortest difference.
         if plan.wanted.twin:
             parts += [twins, _at_lag(twins, span, whole // 2)]
@@ -129,7 +157,7 @@ def floor_tails(cell: Cell, remembered: tuple[int, ...]) -> Tails:
     if not parts:
         return _tails(cell, _equal_weights(cell, np.empty((cell.program.dim, 0))), 1, with_start=False)
     paths, skewed = (np.concatenate([np.atleast_1d(getattr(part, name)) for part in parts]) for name in ("paths", "skewed"))
-    return Tails(*_order(cell, with_start=True), paths, skewed, parts[0].exact, parts[0].of_steps)
+    return Tails(*_facts(cell).order, paths, skewed, parts[0].exact, parts[0].of_steps)
 
 
 def _paths_for_pairs(cell: Cell, weights: _Weights, xi: Array) -> Array:
@@ -276,8 +304,8 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
 
     copies: 2 for the difference of two twins, which share the start.
     """
-    data, start = _source(cell.law, cell), _source(start_law(cell) if with_start else None, cell)
-    uncounted = _is_power_law(cell.law) and keeps_moments(cell)
+    facts = _facts(cell)
+    data, start, uncounted = facts.data, facts.start if with_start else facts.nothing, facts.uncounted
     variance = data.variance * weights.second + start.variance * weights.start**2
     of_data = data.excess * data.variance**2 * weights.fourth / copies
     of_start = start.excess * start.variance**2 * weights.start**4
@@ -286,11 +314,10 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
         of_data = np.zeros_like(of_data)
     draws = _draws(weights) * copies
     # Where rare draws matter, twins that had some and others that had none make a memory look up to twice as long.
-    counted = draws if is_known(cell) else np.maximum(draws / 2.0, copies)
+    counted = draws if facts.known else np.maximum(draws / 2.0, copies)
     normal = (2.0 * variance**2).sum(axis=0)
-    shared = cell.program.data.component.draws == "row" if cell.law else False
     paths = np.maximum(
-        _fewest_paths(of_data, counted * data.share, draws, normal, shared=shared),
+        _fewest_paths(of_data, counted * data.share, draws, normal, shared=facts.shared),
         _fewest_paths(of_start, np.broadcast_to(start.share, draws.shape), np.ones_like(draws), normal, shared=False),
     )
     paths = np.maximum(paths, _paths_for_noise(cell, draws))
@@ -300,13 +327,31 @@ def _tails(cell: Cell, weights: _Weights, copies: int, *, with_start: bool) -> T
     # A few draws of a skewed law: that all of them are high is rare, and not seen in a small sample.
     fewest = draws.min(axis=0, initial=np.inf)
     lopsided = np.nan_to_num(np.abs(third / _positive(variance) ** 1.5).max(axis=0, initial=0.0)) > LOPSIDED
-    several = lopsided & (fewest >= TWO_DRAWS) & _may_be_small(cell)
+    several = lopsided & (fewest >= TWO_DRAWS) & facts.small
     paths = np.where(several & (skewness > SKEWED), np.maximum(paths, np.ceil(PER_SKEWNESS * skewness**2 / fewest)), paths)
     skewed = (skewness > SKEWED) | (several & (fewest < FEW_DRAWS))
+    order = facts.order if with_start else facts.of_steps
+    return Tails(*order, paths=paths, skewed=skewed | uncounted, exact=facts.exact, of_steps=facts.of_steps)
+
+
+@lru_cache(maxsize=8)
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def _facts(cell: Cell) -> _Facts:
+    """Return what the tails of a cell rest on besides the weights."""
+    uncounted = _is_power_law(cell.law) and keeps_moments(cell)
     plain = cell.program.parts.is_plain and cell.program.objective.component is QUADRATIC
-    known = cell.law is not None and plain and not uncounted
-    orders = (_order(cell, with_start=own) for own in (with_start, False))
-    return Tails(*next(orders), paths=paths, skewed=skewed | uncounted, exact=known, of_steps=next(orders))
+    return _Facts(
+        data=_source(cell.law, cell),
+        start=_source(start_law(cell), cell),
+        nothing=_source(None, cell),
+        uncounted=uncounted,
+        known=is_known(cell),
+        shared=cell.program.data.component.draws == "row" if cell.law else False,
+        small=_may_be_small(cell),
+        exact=cell.law is not None and plain and not uncounted,
+        order=_order(cell, with_start=True),
+        of_steps=_order(cell, with_start=False),
+    )
 
 
 def _paths_for_noise(cell: Cell, draws: Array) -> Array:

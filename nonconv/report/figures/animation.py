@@ -7,7 +7,7 @@ depend on the data alone.
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +20,13 @@ from PIL import Image
 from nonconv.faults.errors import UsageError
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_axis, log_scale, own_style, positive, shown
-from nonconv.report.figures.figures import choose_scale, coordinate_label, line_styles, xi_name
-from nonconv.report.figures.options import FigureOptions, Words
+from nonconv.report.figures.figures import choose_scale, coordinate_label, line_styles
+from nonconv.report.figures.options import FigureOptions, Words, listed
 from nonconv.report.figures.orbit_figure import EXACT, LINE, TANGENT, UNIFORM
 from nonconv.report.figures.panels import step_axis, title
-from nonconv.report.figures.restyle import PALETTE, mark_title, restyle
+from nonconv.report.figures.restyle import PALETTE, mark_title, restyle, words_of
 from nonconv.report.figures.styles import in_style
+from nonconv.report.labels import xi_name
 from nonconv.report.run import Run
 from nonconv.report.sweep_result import evenly
 from nonconv.results.columns import read_columns
@@ -59,10 +60,9 @@ def animated(run: Run, kind: str, options: FigureOptions) -> dict[str, bytes]:
 
     Raises UsageError if the run keeps no paths.
     """
-    makers = [paths_film] + ([orbit_film] if (run.folder / "orbit.csv").exists() else [])
     found = {}
     with own_style(), in_style(options), mpl.rc_context({"figure.dpi": DOTS_PER_INCH}):
-        for make in makers:
+        for make in _makers(run):
             film = make(run, Words(options.labels, options.used))
             film.show(film.frames - 1)
             restyle(film.figure, options)
@@ -74,6 +74,22 @@ def animated(run: Run, kind: str, options: FigureOptions) -> dict[str, bytes]:
                 film.figure.set_layout_engine("none")
             found[f"{film.name}.{kind}"] = _gif(film) if kind == "gif" else _html(film)
     return found
+
+
+def list_texts(run: Run) -> list[str]:
+    """List the texts of a run's animations, each once, with {} for numbers. Raises UsageError as `animated` does."""
+    found: list[str] = []
+    with own_style():
+        for make in _makers(run):
+            film = make(run, Words({}, set()))
+            film.show(film.frames - 1)
+            found += words_of(film.figure)
+    return listed(found)
+
+
+def _makers(run: Run) -> Sequence[Callable[[Run, Words], Film]]:
+    """List what makes the films of a run."""
+    return [paths_film] + ([orbit_film] if (run.folder / "orbit.csv").exists() else [])
 
 
 def _pictures(film: Film) -> Iterator[Image.Image]:

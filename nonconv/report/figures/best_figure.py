@@ -8,10 +8,10 @@ from matplotlib.lines import Line2D
 from nonconv.report.best import keys_of, read_best
 from nonconv.report.figures.axes import positive
 from nonconv.report.figures.curves import band, mark_end
-from nonconv.report.figures.figures import line_styles, xi_name
+from nonconv.report.figures.figures import line_styles
 from nonconv.report.figures.sweep_courses import FEW, format_panels, read_courses
 from nonconv.report.figures.sweep_page import new_page
-from nonconv.report.labels import symbol
+from nonconv.report.labels import symbol, xi_name
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import SweepResult, View, shortened
 from nonconv.results.columns import Columns

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import LARGEST_SHOWN, log_scale, note_beyond, positive, power_of_ten, shown
 from nonconv.report.figures.panels import few_decades, mark_losses, schedule_panel, show_single_points, step_axis, title
+from nonconv.report.labels import LONGEST_NAME, xi_name
 from nonconv.report.markup import printable
 from nonconv.report.run import LAST, Errors, Run
 
@@ -25,7 +26,6 @@ MARKERS = ("", "o", "s", "^", "v")
 """Distinguish lines that share an entry of LINES."""
 SINGLE_PATHS = 3
 MOST_PANELS = 3
-LONGEST_NAME = 26
 
 
 def error_figure(run: Run) -> Figure:
@@ -89,18 +89,6 @@ def _band(axes: Any, run: Run, label: str, errors: Errors, line: dict[str, Any])
     # An interval that reaches 0 has no lower end on a log axis: show it a decade below the curve.
     low = np.where(np.isnan(low) & np.isfinite(high), positive(curve / 10), low)
     axes.fill_between(run.step, low, high, color=line["color"], alpha=0.2, linewidth=0, zorder=2)
-
-
-def xi_name(label: str) -> str:
-    """Name a xi in a legend."""
-    name = {
-        "minimizer": "minimizer",
-        "nearest_minimum": "nearest minimum",
-        "path_mean": "path mean",
-        "last": "last iterate",
-        "adam_zero": "zero θ* of the Adam field",
-    }.get(label, label)
-    return textwrap.shorten(name, LONGEST_NAME, placeholder=" …)")
 
 
 def paths_figure(run: Run) -> Figure:

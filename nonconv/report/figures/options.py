@@ -37,7 +37,8 @@ COLUMN, PAGE, WIDE = 3.25, 6.75, 7.0
 class FigureOptions:
     """How figures look. style: a name, or matplotlib's settings. size: inches. labels: texts, and what replaces them.
 
-    used: those labels that have replaced something, found as figures are drawn.
+    used: those labels that have replaced something, found as figures are drawn. single: those that
+    were given one by one. file: where the others are from.
     """
 
     title: str | None = None
@@ -46,11 +47,13 @@ class FigureOptions:
     style: str | Mapping[str, Any] | None = None
     font: str | None = None
     used: set[str] = field(default_factory=set)
+    single: frozenset[str] = frozenset()
+    file: str = ""
 
     def over(self, other: "FigureOptions") -> "FigureOptions":
         """Return these options, and where they say nothing those of another; labels of both."""
         mine = {name: getattr(self, name) for name in ("title", "size", "style", "font") if getattr(self, name) is not None}
-        return replace(other, **mine, labels={**other.labels, **self.labels}, used=set())
+        return replace(other, **mine, labels={**other.labels, **self.labels}, used=set(), single=self.single, file=self.file)
 
 
 PLAIN = FigureOptions()
@@ -107,9 +110,10 @@ class Words:
         """Return a text in the user's words. What has been replaced is not looked at again."""
         if self.any is None or not text.strip():
             return text
-        if text in self.labels:
-            self.used.add(text)
-            return self.labels[text]
+        whole = " ".join(text.split())
+        if whole in self.labels:
+            self.used.add(whole)
+            return self.labels[whole]
         return self.any.sub(self._replace, text)
 
     def _replace(self, found: re.Match[str]) -> str:
@@ -133,7 +137,8 @@ def _pattern(name: str) -> str:
 
 
 POWER = re.compile("[−-]?10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+")
-NUMBERS = re.compile(r"(?<![\w.])[−-]?\d[\d.,]*(e[−+-]?\d+)?(?![\w.]*\w)")
+NUMBERS = re.compile(r"(?<![\w.])[−-]?\d[\d.,]*(e[−+-]?\d+)?(?![\w.]*\w)(?! − [^\W\d_])")
+"""Numbers in a text, but not the 1 of a formula such as `1 − β₁`."""
 
 
 def listed(texts: Iterable[str]) -> list[str]:

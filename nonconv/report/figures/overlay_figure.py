@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 
 from nonconv.report.figures.axes import LARGEST_SHOWN, log_scale, positive
 from nonconv.report.figures.curves import band, cut, mark_end, step_axis
-from nonconv.report.figures.figures import line_styles, shown_errors, xi_name
+from nonconv.report.figures.figures import line_styles, shown_errors
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.figures.sweep_axes import set_ticks
 from nonconv.report.figures.sweep_lines import scale_of
+from nonconv.report.labels import xi_name
 from nonconv.report.markup import printable
 from nonconv.report.overlay import Member, Overlay
 from nonconv.report.run import LAST, Run

@@ -6,7 +6,6 @@ the font size makes every text twice as large.
 
 import itertools
 import math
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -20,7 +19,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter
 
 from nonconv.report.figures.axes import STYLE
-from nonconv.report.figures.options import COLUMN, PAGE, PLAIN, WIDE, FigureOptions, Words
+from nonconv.report.figures.fitting import fit, scale_text
+from nonconv.report.figures.options import COLUMN, OWN_STYLES, PAGE, PLAIN, WIDE, FigureOptions, Words
 from nonconv.report.figures.styles import settings_of, size_of_text
 
 PALETTE = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -30,14 +30,10 @@ MAIN_TITLE = "main title"
 INK = "#003a5c"
 """A dark blue that is not seen on a dark background."""
 GREY_TOLERANCE = 0.02
-WIDTH = 0.56
-"""Of a character, as a share of the size of the font."""
 SMALLEST_TEXT = 0.65
 """Text is never smaller than this share of its size."""
 LONG_NAME = 20
 """Characters of a tick that leave no room beside them in a column."""
-LEFT, HANDLE = 0.55, 0.35
-"""Inches beside a panel, and before the texts of its legend."""
 
 
 def restyle(figure: Figure, options: FigureOptions) -> None:
@@ -49,22 +45,24 @@ def restyle(figure: Figure, options: FigureOptions) -> None:
     words = Words(options.labels, options.used)
     if options.labels:
         replace_texts(figure, words)
-    size = options.size or _pair(found.get("figure.figsize")) or (_paper(figure) if options.style == "paper" else None)
+    of_style = _pair(found.get("figure.figsize")) or (_paper(figure) if options.style == "paper" else None)
+    size = options.size or of_style
     factor = size_of_text(found)
     if size:
         # On a smaller page text is smaller, unless the style says how large it is.
-        factor = factor if "font.size" in found else min(1.0, max(SMALLEST_TEXT, math.sqrt(size[0] / figure.get_figwidth())))
+        small = min(1.0, max(SMALLEST_TEXT, math.sqrt(size[0] / figure.get_figwidth())))
+        factor = factor if "font.size" in found else small
+        if of_style and isinstance(options.style, str) and options.style in OWN_STYLES:
+            # Our own styles are for a page of their own, in proportion to which their text is large.
+            factor = max(min(1.0, size[0] / of_style[0]) * factor, min(factor, small))
         figure.set_size_inches(*size)
     dpi = found.get("savefig.dpi", found.get("figure.dpi"))
     if isinstance(dpi, int | float) and math.isfinite(dpi):
         figure.set_dpi(min(max(float(dpi), 20.0), 1200.0))
-    _scale_text(figure, factor)
+    scale_text(figure, factor)
     _scale_lines(figure, float(found.get("lines.linewidth", STYLE["lines.linewidth"])) / float(STYLE["lines.linewidth"]))
     _recolour(figure, found)
-    if size:
-        more = _wrap(figure)
-        if not options.size:
-            figure.set_figheight(figure.get_figheight() + more)
+    fit(figure, grow=options.style == "paper" and not options.size)
 
 
 def _paper(figure: Figure) -> tuple[float, float]:
@@ -130,21 +128,6 @@ def replace_texts(figure: Figure, words: Words) -> None:
         formatter.seq = [words.replaced(str(text)) for text in formatter.seq]
 
 
-def _scale_text(figure: Figure, factor: float) -> None:
-    """Make all text larger or smaller."""
-    if factor == 1.0:
-        return
-    every: list[Any] = figure.findobj(Text)
-    for text in every:
-        text.set_fontsize(text.get_fontsize() * factor)
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            # Ticks that are made later take this size.
-            ticks = axis.get_ticklabels()
-            size = ticks[0].get_fontsize() if ticks else mpl.rcParams["font.size"] * factor
-            axis.set_tick_params(labelsize=size)
-
-
 def _scale_lines(figure: Figure, factor: float) -> None:
     """Make all lines, their marks and their dashes, thicker or thinner."""
     if factor == 1.0:
@@ -201,56 +184,3 @@ def _put_colours(artist: Any, names: tuple[str, ...], own: Callable[[Any], Any])
             continue
         several = isinstance(artist, Collection)
         getattr(artist, f"set_{name}")([own(tuple(one)) for one in colour] if several else own(colour))
-
-
-def _wrap(figure: Figure) -> float:
-    """Break titles and labels of axes that are longer than the figure is wide; return what legends need of height besides."""
-    width, height = (float(side) for side in figure.get_size_inches())
-    more = _lay_out_legends(figure, width)
-    for text in _main_titles(figure):
-        _break(text, width - LEFT if text.axes else width)
-    for axes in figure.axes:
-        spec: Any = axes.get_subplotspec()
-        grid = spec.get_gridspec() if spec else None
-        wide = width / grid.ncols * (spec.colspan.stop - spec.colspan.start) if grid else width
-        high = height / grid.nrows * (spec.rowspan.stop - spec.rowspan.start) if grid else height
-        ticks = axes.yaxis.get_major_formatter()
-        names = max((len(str(text)) for text in ticks.seq), default=0) if isinstance(ticks, FixedFormatter) else 0
-        label: Any = axes.xaxis.label
-        # In the middle of the panel, which names beside it move to the right.
-        _break(label, max(1.0, wide - LEFT - 0.5 * WIDTH * names * label.get_fontsize() / 72))
-        _break(axes.yaxis.label, max(high, 0.6))
-        title = axes.get_title(loc="left")
-        if title and title not in {text.get_text() for text in _main_titles(figure)}:
-            _break(axes._left_title, wide - LEFT)  # type: ignore[attr-defined]  # get_title gives its text alone
-        legend: Any = axes.get_legend()
-        for text in legend.get_texts() if legend else ():
-            _break(text, wide - LEFT - HANDLE)
-    return more
-
-
-def _lay_out_legends(figure: Figure, width: float) -> float:
-    """Put the entries of legends below a figure into as many columns as fit; return by how much they are higher, in inches."""
-    more = 0.0
-    for legend in list(figure.legends):
-        texts: list[Any] = legend.get_texts()
-        longest = max((len(text.get_text()) * text.get_fontsize() for text in texts), default=0.0)
-        columns = max(1, min(len(texts), int((width - LEFT) / (1.6 * HANDLE + WIDTH * longest / 72))))
-        before = -(-len(texts) // legend._ncols)  # type: ignore[attr-defined]  # a legend tells it nowhere else
-        more += (-(-len(texts) // columns) - before) * 1.5 * (texts[0].get_fontsize() if texts else 0.0) / 72
-        title, size = legend.get_title(), texts[0].get_fontsize() if texts else None
-        legend.remove()
-        figure.legend(
-            handles=legend.legend_handles, labels=[text.get_text() for text in texts],
-            loc="outside lower center", ncols=columns, fontsize=size, title=title.get_text() or None, title_fontsize=size,
-            columnspacing=1.2, handletextpad=0.5, borderaxespad=0.2,
-        )  # fmt: skip
-    return more
-
-
-def _break(text: Any, inches: float) -> None:
-    """Break a text into lines of at most this length, roughly."""
-    most = max(8, int(inches * 72 / (WIDTH * text.get_fontsize())))
-    lines = text.get_text().splitlines()
-    if any(len(line) > most for line in lines):
-        text.set_text("\n".join(textwrap.fill(line, most) for line in lines))

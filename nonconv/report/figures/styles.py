@@ -15,6 +15,7 @@ from nonconv.report.figures.options import OWN_STYLES, PLAIN, FigureOptions
 
 OWN_KEYS = ("font.size", "lines.linewidth", "figure.figsize", "figure.dpi", "savefig.dpi")
 """Settings of a style that are applied to a figure that is made."""
+ALLOWED = "paper, slide, a file FILE.mplstyle, or a style of matplotlib, as ggplot"
 NEVER = (
     "text.usetex",
     "text.parse_math",
@@ -59,7 +60,7 @@ def settings_of(options: FigureOptions) -> dict[str, Any]:
         if style not in styles.library:
             near = nearest(style, known)
             hint = f"\n  did you mean {near}?" if near else ""
-            raise UsageError(f"style: unknown style {style!r}\n  allowed: {', '.join(known)}, or a file FILE.mplstyle{hint}")
+            raise UsageError(f"style: unknown style {style!r}\n  allowed: {ALLOWED}{hint}")
         return {key: value for key, value in styles.library[style].items() if key not in NEVER}
     found, probe = dict[str, Any](), cast(Any, mpl.RcParams())
     for key, value in style.items():

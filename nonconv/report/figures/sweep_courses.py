@@ -16,12 +16,12 @@ from matplotlib.lines import Line2D
 from nonconv.numerics.arithmetic import Array
 from nonconv.report.figures.axes import log_scale
 from nonconv.report.figures.curves import band, cut, mark_end, step_axis
-from nonconv.report.figures.figures import line_styles, xi_name
+from nonconv.report.figures.figures import line_styles
 from nonconv.report.figures.panels import few_decades
 from nonconv.report.figures.sweep_axes import SweptAxis, line_axis
 from nonconv.report.figures.sweep_page import Page, new_page
 from nonconv.report.figures.verdict_table import read_value
-from nonconv.report.labels import labels, symbol
+from nonconv.report.labels import labels, symbol, xi_name
 from nonconv.report.markup import printable
 from nonconv.report.run import LAST, of_iterate
 from nonconv.report.sweep_result import Mask, SweepResult, View, evenly, shortened, view
@@ -174,7 +174,7 @@ def _swept_config(result: SweepResult, cell: int) -> dict[str, Any]:
             inner = holder.get(name, {})
             holder[name] = holder = dict(inner) if isinstance(inner, dict) else {"name": inner}
         value = float(text) if key in result.numeric else read_value(text)
-        holder[last] = {"name": value} if isinstance(value, str) else value
+        holder[last] = {"name": value} if isinstance(value, str) and last != "name" else value
     return config
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from nonconv.report.figures.restyle import mark_title
+from nonconv.report.figures.seen import SOFT_BREAK
 from nonconv.report.labels import symbol
 from nonconv.report.markup import printable
 from nonconv.report.sweep_result import SweepResult, View, shortened
@@ -103,7 +104,10 @@ def title_lines(result: SweepResult, remarks: list[str], most: int) -> list[str]
     """Write name and claim in at most three lines, then the notes, wrapped at `most` characters. Papers are named elsewhere."""
     claim = re.sub(PAPERS, "", result.about.get("claim") or "")
     about = printable(f"{result.about['name']}: {claim}" if claim else result.about["name"])
-    return [*textwrap.wrap(about, most, max_lines=3, placeholder=" …"), *textwrap.wrap("; ".join(remarks), most)]
+    parts = [textwrap.wrap(about, most, max_lines=3, placeholder=" …"), textwrap.wrap("; ".join(remarks), most)]
+    # Another page may break them elsewhere.
+    soft = SOFT_BREAK.removesuffix("\n")
+    return [line if k == len(part) - 1 else line + soft for part in parts for k, line in enumerate(part)]
 
 
 def notes(result: SweepResult, seen: View) -> list[str]:

@@ -1,0 +1,553 @@
+"""Whatever runs a sweep's tasks gives the same bytes, and loses nothing that is computed when workers are lost."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from multiprocessing import active_children, get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nonconv
+from kit.experiments import BLOCK, CSV
+from kit.processes import wait_until
+from kit.runs import contents
+from kit.sweeping import (
+    ALONE,
+    BUNDLED,
+    CONFIGS,
+    GRID,
+    IN_PARTS,
+    SMALL,
+    call,
+    config_file,
+    drawn,
+    files_of,
+    found,
+    outcome,
+    run,
+    whole_cells,
+)
+from nonconv.cli.shortage import shortage
+from nonconv.engine import blocks, compiler, kernel_files, separable
+from nonconv.faults.errors import UsageError
+from nonconv.report.figures import drawing_process
+from nonconv.store.pack import CELLS_FOLDER
+from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
+from nonconv.sweeps.executors import dask, futures, named, processes, protocol, remote, threads
+from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
+from nonconv.sweeps.executors.processes import Processes
+from nonconv.sweeps.executors.threads import Threads
+from nonconv.sweeps.flow import Event
+from nonconv.sweeps.loop import Outcome, run_sweep
+
+pytestmark = pytest.mark.slow  # whole sweeps
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "LARGEST_BLOCK", BLOCK)
+
+
+@pytest.fixture
+def lasting(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets how long a task on this machine should last."""
+
+    def set_all(seconds: float) -> None:
+        for kind in (Threads, Processes):
+            monkeypatch.setattr(kind, "seconds", seconds)
+
+    return set_all
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return config_file(tmp_path / "in", GRID)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return config_file(tmp_path / "small", SMALL)
+
+
+@pytest.fixture
+def _stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nothing is drawn, and signals stay as they were."""
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_bytes_depend_neither_on_threads_nor_on_how_work_is_cut(
+    tmp_path: Path, lasting: Callable[[float], None], name: str
+) -> None:
+    path = config_file(tmp_path / "in", CONFIGS[name])
+    expected = run(path, tmp_path / "1", workers=1)
+    assert {"sweep.csv", "sweep.json", "summary.md", "config.yaml", "figures/stub.png"} <= set(expected)
+    for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, IN_PARTS), (2, BUNDLED)):
+        lasting(seconds)
+        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers) == expected
+    assert run(path, tmp_path / "1", force=True) == expected
+
+
+POOL = "concurrent.futures:ProcessPoolExecutor"
+where_it_forks = pytest.mark.skipif(EXECUTORS[0] != "processes", reason="no forks here")
+
+
+forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+"""The test runner has threads when it is forked, as the command has not."""
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+@pytest.mark.parametrize("name", CONFIGS)
+def test_processes_give_the_same_bytes(tmp_path: Path, lasting: Callable[[float], None], name: str) -> None:
+    path = config_file(tmp_path / "in", CONFIGS[name])
+    expected = run(path, tmp_path / "threads")
+    for workers, seconds in ((2, ALONE), (3, IN_PARTS), (1, BUNDLED)):
+        lasting(seconds)
+        assert run(path, tmp_path / f"{workers} {seconds}", workers=workers, kind=processes.open_processes) == expected
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_processes_compile_a_kernel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
+    monkeypatch.setenv("NONCONV_CACHE_DIR", str(tmp_path / "cache"))
+    log, machine_code = tmp_path / "log", compiler.machine_code
+
+    def noted(name: str, text: str, definitions: Any, kinds: Any) -> Any:
+        with log.open("a") as file:
+            file.write(f"{kernel_files.kernel_name(text, definitions)}\n")
+        return machine_code(name, text, definitions, kinds)
+
+    monkeypatch.setattr(compiler, "machine_code", noted)
+    monkeypatch.setattr(processes.Processes, "seconds", ALONE)
+    separable.kernel.cache_clear()
+    run(config, tmp_path / "out", kind=processes.open_processes, workers=4)
+    made = log.read_text().split()
+    assert len(made) == len(set(made)) == 2, "of SGD and of Adam"
+
+
+AT_STEP = "def at_step(h, n):\n"
+
+
+def lion_with_a_table() -> str:
+    """The plug-in of the docs, whose numbers per step are a function's."""
+    text = (Path(nonconv.__file__).parents[1] / "docs" / "plugins" / "lion.py").read_text(encoding="utf-8")
+    columns = "    return Lion(0.0 * n + h.beta1, 0.0 * n + h.beta2)\n\n\n"
+    text = text.replace("OPTIMIZERS.register(", f"{AT_STEP}{columns}OPTIMIZERS.register(")
+    return text.replace("update=update", "update=update, at_step=at_step")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("kind", [*LOCAL_EXECUTORS, POOL])
+def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
+    text = lion_with_a_table()
+    leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
+    path = config_file(
+        tmp_path, SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion", "sweep": {"optimizer.beta1": [0.5, 0.9]}}
+    )
+    (tmp_path / "lion.py").write_text(text.replace(AT_STEP, AT_STEP + leaves), encoding="utf-8")
+    command = [sys.executable, "-m", "nonconv", "sweep", str(path), "-o", str(tmp_path / "out"), "--executor", kind, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 5, done.stderr
+    (reason,) = json.loads(done.stdout[done.stdout.index("{") :])["failures"].values()
+    assert "SystemExit: 7" in reason
+    assert kind == "threads" or (done.stdout[0], set(done.stderr.split())) == ("{", {"bye"})
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_a_killed_worker_is_told_and_costs_nothing_that_is_saved(
+    tmp_path: Path, config: Path, lasting: Callable[[float], None]
+) -> None:
+    lasting(ALONE)
+
+    def kill(event: Event) -> None:
+        for process in active_children():
+            os.kill(int(process.pid or 0), signal.SIGKILL)
+
+    with pytest.raises(UsageError) as refusal:
+        outcome(config, tmp_path / "out", on_event=kill, kind=processes.open_processes)
+    assert str(refusal.value) == (
+        "A worker process died (out of memory, or a plug-in ended it). "
+        "Finished cells are saved; run the same command to continue."
+    )
+    saved = len(whole_cells(tmp_path / "out"))
+    assert 0 < saved < 6
+    done = outcome(config, tmp_path / "out", kind=processes.open_processes)
+    assert (done.computed, done.reused) == (6 - saved, saved)
+    assert contents(tmp_path / "out") == run(config, tmp_path / "undisturbed")
+
+
+@pytest.mark.processes
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of bundled cells and cells in parts, with a data file."""
+    pytest.importorskip("distributed")
+    monkeypatch.undo()  # workers are other processes, whose blocks have the usual size
+    monkeypatch.chdir(tmp_path)
+    path = config_file(Path("in"), CSV | {"paths": 600, "sweep": {"steps": [20, 40, 4000], "batch_size": [1, 2]}})
+    expected = run(path, Path("threads"))
+    sweep, surveyed = found(path)
+    payload = remote.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
+    monkeypatch.setattr(dask.Cluster, "seconds", 3 * min(costs.estimate_seconds(sweep.cell(point)) for point in sweep.points()))
+    seen: set[type] = set()
+    blocked: set[bool] = set()
+    submit = dask.Cluster.submit
+
+    def noted(cluster: dask.Cluster, task: tasks.Task) -> "Future[Any]":
+        seen.add(type(task))
+        if not blocked:
+            blocked.update(cluster.client.run(lambda: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())).values())
+        return submit(cluster, task)
+
+    monkeypatch.setattr(dask.Cluster, "submit", noted)
+    make = partial(dask.open_cluster, payload, None, 2)
+    assert run_sweep(sweep, surveyed, Path("dask"), make, draw=drawn).computed == 6
+    assert seen == {tasks.CellsTask, tasks.BlocksTask}
+    assert contents(Path("dask")) == expected
+    assert blocked == {True}, "Ctrl-C would reach workers, which would print tracebacks"
+
+
+def lose(local: Any) -> None:
+    """End all workers of a local cluster."""
+    local.scale(0)
+    wait_until(lambda: not local.scheduler.workers)
+
+
+@pytest.mark.processes
+@pytest.mark.filterwarnings("ignore")  # the library's own
+def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks go to a new one; without one, or if tasks lose them again and again, that is told, and waited for a while."""
+    distributed: Any = pytest.importorskip("distributed")
+    sweep, surveyed = found(config_file(tmp_path / "in", SMALL))
+    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
+    monkeypatch.setattr(dask, "TELLING_SECONDS", 0.1)
+    monkeypatch.setattr(dask, "LOOKING_SECONDS", 0.1)
+    told: list[str] = []
+    with (
+        distributed.LocalCluster(1, processes=False, threads_per_worker=1, dashboard_address=None, protocol="tcp") as local,
+        dask.open_cluster(remote.pack_sweep(sweep, {}), local.scheduler_address, 1, told.append) as cluster,
+    ):
+        expected = [done.files for done in cluster.submit(task).result()]
+        lose(local)
+        later = cluster.submit(task)
+        local.scale(1)
+        assert [done.files for done in later.result()] == expected
+        lose(local)
+        monkeypatch.setattr(dask, "WORKER_SECONDS", 0.5)
+        for _ in range(dask.MOST_LOSSES):
+            with pytest.raises(protocol.Lost, match=r"^The Dask scheduler has no worker left; 0 s were waited.$"):
+                cluster.submit(task).result()
+        assert told[-1] == "The Dask scheduler has no worker left. Waiting for a worker, for at most 0 s."
+        with pytest.raises(protocol.Lost, match=r"^All workers of the Dask cluster were lost 4 times without a result.$"):
+            cluster.submit(task).result()
+
+
+# Any executor of the standard library's interface
+
+
+def opened(path: Path, *choice: Any, tell: Callable[[str], None] = lambda text: None, **options: Any) -> Any:
+    """What opens an executor for the sweep of a config file."""
+    sweep, surveyed = found(path)
+    return opener(Choice(*choice, **options), sweep, surveyed, path.parent / "nowhere", tell)
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+@pytest.mark.parametrize("name", ["names and numbers", "paths by need", "files", "a failing cell"])
+@pytest.mark.parametrize("kind", [POOL, "concurrent.futures:ThreadPoolExecutor"])
+def test_any_executor_gives_the_same_bytes(tmp_path: Path, kind: str, name: str) -> None:
+    path = config_file(tmp_path / "in", CONFIGS[name])
+    expected = run(path, tmp_path / "threads")
+    for seconds in (IN_PARTS, ALONE, None):
+        out = tmp_path / str(seconds)
+        assert run(path, out, executor=opened(path, kind, 2, seconds=seconds)) == expected
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_an_executor_whose_workers_are_killed_is_made_again(tmp_path: Path, config: Path) -> None:
+    """A few times; then the sweep ends, and the same command continues it."""
+    told: list[str] = []
+    left = [2]
+
+    def kill(event: Event) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            for process in active_children():
+                os.kill(int(process.pid or 0), signal.SIGKILL)
+
+    def sweep(out: str, times: int) -> Outcome:
+        left[0] = times
+        made = opened(config, POOL, 2, seconds=IN_PARTS, tell=told.append)
+        return outcome(config, tmp_path / out, executor=made, on_event=kill)
+
+    assert sweep("few", 2).computed == 6
+    assert set(told) == {"A worker process died; its executor is started again."}
+    assert contents(tmp_path / "few") == run(config, tmp_path / "undisturbed")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(futures, "MOST_LOSSES", 0)
+        with pytest.raises(UsageError, match=r"^A worker process died \(out of memory, .* to continue\.$") as refusal:
+            sweep("out", 1)
+    assert not shortage(refusal.value), "its own words are no evidence"
+    wait_until(lambda: not active_children())
+    outcome(config, tmp_path / "out", executor=opened(config, POOL, 1))
+    assert contents(tmp_path / "out") == contents(tmp_path / "few")
+
+
+def test_an_executor_that_is_given_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
+    with ThreadPoolExecutor(2) as pool:
+        first = nonconv.sweep(SMALL, out=tmp_path / "first", name="experiment", executor=pool, task_seconds=ALONE)
+        assert first.failures == {}
+        assert pool.submit(int).result() == 0
+    with pytest.raises(
+        UsageError, match=r"^the executor: a worker does not say which nonconv it runs \(RuntimeError: cannot sched"
+    ):
+        nonconv.sweep(SMALL, out=tmp_path / "second", executor=pool)
+    assert contents(tmp_path / "first") == run(
+        config_file(tmp_path / "in", SMALL), tmp_path / "again", kind=threads.open_threads
+    )
+
+
+def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path, small: Path) -> None:
+    class Ending(ThreadPoolExecutor):
+        """It takes this many tasks."""
+
+        def __init__(self, tasks: int, there: dict[str, str] | None = None) -> None:
+            super().__init__(1)
+            self.tasks, self.there = tasks, there
+
+        def submit(self, function: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":
+            if not self.tasks:
+                raise RuntimeError("over")
+            self.tasks -= 1
+            return super().submit(partial(dict, self.there) if self.there else function, *arguments, **options)
+
+    for executor, said in (
+        (
+            Ending(1, same_code.code() | {"numpy": "1.0"}),
+            "worker of the executor would compute other numbers: numpy 1.0 instead",
+        ),
+        (Ending(2), "The executor takes no more tasks (RuntimeError: over). Finished cells are saved; run the same command"),
+    ):
+        with executor, pytest.raises(UsageError, match=re.escape(said)):
+            outcome(small, tmp_path / "out", executor=opened(small, executor, 1, seconds=ALONE))
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
+
+
+def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("pools.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "ready = ThreadPoolExecutor(1)\n"
+        "def make(max_workers, name=''):\n    return ThreadPoolExecutor(max_workers, name)\n"
+        "def wrong():\n    return [1]\n"
+        "def fails():\n    raise ValueError('no\\nway')\n"
+    )
+    for kind in ("pools.py:make", "pools:make", f"{tmp_path}/pools.py:make"):
+        made = named.maker(named.load(kind, "-"), kind, "-", {"name": "mine"}, 3)()
+        assert (made._max_workers, made._thread_name_prefix) == (3, "mine")
+    refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
+        ("pools.py:mak", {}, "--executor pools.py:mak: pools.py has no 'mak'\n  did you mean make?"),
+        ("pols.py:make", {}, "--executor: there is no file pols.py"),
+        ("pols:make", {}, "--executor: there is no module 'pols', neither installed nor in this folder"),
+        ("os:path", {}, "path is a module; a concurrent.futures.Executor is needed, or a function that returns one"),
+        ("pools:make", {"nam": 1}, "got an unexpected keyword argument 'nam'\n  it takes: max_workers, name"),
+        ("pools:ready", {"name": 1}, "--executor pools:ready is an executor already, and takes no --executor-option"),
+        ("pools", {}, f"unknown executor 'pools'\n  allowed: {', '.join(EXECUTORS)}, or MODULE:FACTORY"),
+        ("threads", {"a": 1}, "--executor-option: threads takes none; submitit and MODULE:FACTORY do"),
+        (7, {}, "7 is no executor; a concurrent.futures.Executor is needed, or a function that returns one"),
+    )
+    for kind, options, said in refused:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            check(Choice(kind, options=options))
+    for named_so, said in (
+        ("pools:wrong", "--executor pools:wrong returned a list, which has no submit; a concurrent.futures.Executor is needed"),
+        ("pools:fails", "--executor pools:fails: no executor could be made (ValueError: no way)"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            named.maker(named.load(named_so, "--executor"), named_so, "--executor", {}, 1)()
+    assert read_options(["a=8", "b=[x, y]", "c=text", "d="]) == {"a": 8, "b": ["x", "y"], "c": "text", "d": None}
+    for text in ("a", "=1", "a b=1", "a={"):
+        with pytest.raises(UsageError, match=f"^--executor-option {re.escape(text)}: "):
+            read_options([text])
+
+
+def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
+    path = config_file(tmp_path / "in", CONFIGS["files"])
+    sweep, surveyed = found(path)
+    payload = remote.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
+    run(path, tmp_path / "out")
+    shutil.rmtree(tmp_path / "in")
+    jobs = tuple(tasks.CellJob(name, point, None) for name, point in zip(surveyed.ids, sweep.points(), strict=True))
+    for name, done in zip(surveyed.ids, remote.run_remotely(payload, tasks.CellsTask(jobs)), strict=True):
+        assert done.files == files_of(tmp_path / "out" / CELLS_FOLDER / name)
+
+
+@pytest.mark.processes
+@pytest.mark.slow
+def test_a_failure_has_the_same_reason_wherever_its_plugin_lies(tmp_path: Path) -> None:
+    text = lion_with_a_table()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "lion.py").write_text(
+        text.replace(AT_STEP, f'{AT_STEP}    raise ValueError("no\\nhow")\n'), encoding="utf-8"
+    )
+    path = config_file(tmp_path / "in", SMALL | {"plugins": ["lion.py"], "optimizer": "my_lion"})
+    sweep, surveyed = found(path)
+    payload = remote.pack_sweep(sweep, {name: file.content for name, file in surveyed.files.items()})
+    task = tasks.CellsTask(tuple(tasks.CellJob(*order, None) for order in zip(surveyed.ids, sweep.points(), strict=True)))
+    here = tasks.run_task(sweep, task, np.zeros(1, dtype=np.uint8))
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+        assert here == elsewhere.submit(remote.run_remotely, payload, task).result()
+    line = text[: text.index(AT_STEP)].count("\n") + 2
+    assert here == [tasks.Failed(f"lion.py:{line}:5: cannot be run: ValueError: no how")] * 2
+
+
+@pytest.mark.parametrize("kind", [threads.open_threads, processes.open_processes])
+def test_files_that_change_or_go_meanwhile_change_nothing(tmp_path: Path, kind: Any) -> None:
+    """What the survey read is what every worker simulates, and what is stored."""
+    undisturbed = run(config_file(tmp_path / "in", CONFIGS["files"]), tmp_path / "undisturbed")
+    path = config_file(tmp_path / "in", CONFIGS["files"])
+    sweep, surveyed = found(path)
+    (tmp_path / "in" / "other.csv").write_text("x,y\n7,7\n")
+    (tmp_path / "in" / "rows.csv").unlink()
+    assert run_sweep(sweep, surveyed, tmp_path / "out", partial(kind, sweep, 2), draw=drawn).failures == {}
+    assert contents(tmp_path / "out") == undisturbed
+
+
+def test_a_sweep_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Client:
+        def __init__(self, answer: Any) -> None:
+            self.answer = answer
+
+        def nthreads(self) -> dict[str, int]:
+            return {"one": 2, "other": 3}
+
+        def scatter(self, payload: Any, broadcast: bool, hash: bool) -> Any:  # noqa: A002  # as the library calls it
+            assert broadcast > hash
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return payload
+
+    payload = remote.SweepPayload(None, {})  # type: ignore[arg-type]  # nothing looks at the sweep
+    made = dask.connect(payload, Client(None))
+    assert (made.payload, made.waiting) == (payload, 5 * protocol.TASKS_PER_WORKER)
+    with pytest.raises(UsageError, match=re.escape("the sweep cannot be sent to the cluster (ImportError: no nonconv)")):
+        dask.connect(payload, Client(ImportError("no nonconv")))
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same version: the files differ, or a library. Also one that joins later, which ends the command."""
+    here = same_code.code()
+
+    class Client:
+        def __init__(self, there: dict[str, str]) -> None:
+            self.there = there
+
+        def run(self, function: Callable[[], Any]) -> dict[str, Any]:
+            return {"tcp://1": function(), "tcp://2": self.there}
+
+    dask.refuse_other_code(Client(dict(here)))
+    for change, said in (
+        ({same_code.OURS: "0"}, "the files of nonconv"),
+        ({"numpy": "1.0", "numba": "2.0"}, f"numpy 1.0 instead of {np.__version__}, numba 2.0 instead of {here['numba']}"),
+    ):
+        with pytest.raises(UsageError) as refusal:
+            dask.refuse_other_code(Client(here | change))
+        assert str(refusal.value) == f"worker tcp://2 would compute other numbers: {said}; install the same there and here"
+    payload = remote.pack_sweep(found(small)[0], {})
+    monkeypatch.setattr(remote, "code", lambda: here | {same_code.OURS: "0"})
+    with pytest.raises(UsageError, match="would compute other numbers: the files of nonconv") as refusal:
+        remote.run_remotely(payload, tasks.CellsTask(()))
+    with pytest.raises(UsageError) as ended:
+        outcome(small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, refusal.value)))
+    assert ended.value is refusal.value
+
+
+def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = tmp_path / "nonconv"
+    shutil.copytree(Path(nonconv.__file__).parent, copied)
+    monkeypatch.setattr(nonconv, "__file__", str(copied / "__init__.py"))
+    code = same_code.code.__wrapped__
+    assert code() == same_code.code()
+    digests = {code()[same_code.OURS]}
+    for name in ("optimizers/sgd.py", "datasets/data/diabetes.csv", "new.py"):
+        with (copied / name).open("a") as file:
+            file.write(" ")
+        digests.add(code()[same_code.OURS])
+    (copied / ".sgd.py.swp").write_text("an editor's")
+    digests.add(code()[same_code.OURS])
+    assert len(digests) == 4
+
+
+class Failing:
+    """An executor all of whose tasks end with this."""
+
+    cells, waiting = 0, 2
+
+    def __init__(self, seconds: float, failure: Exception) -> None:
+        self.seconds, self.failure = seconds, failure
+
+    def submit(self, task: tasks.Task) -> "Future[Any]":
+        assert task.jobs
+        future: Future[Any] = Future()
+        future.set_exception(self.failure)
+        return future
+
+
+def test_a_cluster_that_is_gone(tmp_path: Path, small: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        outcome(
+            small, tmp_path / "out", executor=lambda: nullcontext(Failing(BUNDLED, protocol.Lost("The Dask cluster is gone.")))
+        )
+    assert str(refusal.value) == "The Dask cluster is gone. Finished cells are saved; run the same command to continue."
+    run(small, tmp_path / "out")
+
+
+@pytest.mark.parametrize("seconds", [IN_PARTS, BUNDLED])
+def test_a_worker_that_dies_again_and_again(tmp_path: Path, small: Path, seconds: float) -> None:
+    deadly = Failing(seconds, MemoryError("too much"))
+    done = outcome(small, tmp_path / "out", executor=lambda: nullcontext(deadly))
+    assert list(done.failures.values()) == ["MemoryError: too much"] * 2
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own
+@pytest.mark.usefixtures("_stubbed")
+def test_no_scheduler(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(dask, "SCHEDULER_SECONDS", 0.5)
+    for address in ("tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://127.0.0.1:99999"):
+        result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
+        assert f"--scheduler {address}: no scheduler answered (" in result.stderr
+        assert ("certificates" in result.stderr) == address.startswith("tls")
+        assert result.stderr.count("\n") == 1
+    for address in ("nonsense://x:1", "ucx://127.0.0.1:1", "tcp://:x", "x", "inproc://x", " tcp://127.0.0.1:1"):
+        result = call("sweep", small, "-o", "out", "-q", "--executor", "dask", "--scheduler", address, code=2)
+        assert result.stderr.startswith(f"--scheduler: no address: {address!r}\n  allowed: tcp://HOST:PORT")
+    monkeypatch.setattr(protocol, "TELLING_SECONDS", 0.1)
+    result = call("sweep", small, "-o", "out", "--executor", "dask", "--scheduler", "tcp://127.0.0.1:1", code=2)
+    assert result.stderr.startswith("Waiting for the scheduler tcp://127.0.0.1:1 to answer, for at most 0 s.\n--scheduler")
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
