@@ -24,8 +24,11 @@ SMALLEST_BLOCK = 8
 """Fewest paths of a block."""
 LANES = 256
 """Paths that a kernel moves together: what it keeps of them stays in the first cache."""
-WORTHWHILE_SAMPLES = 2**23
-"""Samples of one coordinate that a block should have: they take some 25 ms, Python's work for a block about 1 ms."""
+WORTHWHILE_SAMPLES, WORTHWHILE_OF_NETWORKS = 2**23, 2**26
+"""Samples of one coordinate that a block should have: they take some 25 ms, Python's work for a block about 1 ms.
+
+Those of networks are less work each: one draw serves many weights.
+"""
 ROWS_TOGETHER, STEPS_TOGETHER = 8, 2**18
 """Limits for programs that are moved together.
 
@@ -111,7 +114,8 @@ def block_size(program: Program) -> int:
 
     Their snapshots take at most SNAPSHOT_BYTES. A function of the config alone, so that the order of merges is one too.
     """
-    worthwhile = math.ceil(WORTHWHILE_SAMPLES / (program.samples * program.steps * LANES)) * LANES
+    most, lanes = (WORTHWHILE_OF_NETWORKS, SMALLEST_BLOCK) if program.learning else (WORTHWHILE_SAMPLES, LANES)
+    worthwhile = math.ceil(most / (program.samples * program.steps * lanes)) * lanes
     numbers = program.dim * (1 + program.more_iterates) * program.plan.snapshots(program.record)
     fitting = SNAPSHOT_BYTES // (8 * numbers) // SMALLEST_BLOCK * SMALLEST_BLOCK
     return int(min(max(fitting, SMALLEST_BLOCK), worthwhile, LARGEST_BLOCK))

@@ -14,7 +14,8 @@ from nonconv.engine.deck import CODES, deal, to_restore
 from nonconv.engine.kernel_files import source
 from nonconv.engine.machine import Function, flat, kinds_of
 from nonconv.engine.program import Learning, Motion, Program
-from nonconv.engine.tiles import TOGETHER, tile_of
+from nonconv.engine.room import LINE
+from nonconv.engine.tiles import SHARE_OF_CACHE, TOGETHER, tile_of
 from nonconv.numerics import rng
 from nonconv.numerics.arithmetic import Array
 
@@ -42,7 +43,8 @@ class Pieces(NamedTuple):
 class Sizes(NamedTuple):
     """What the loops must know of shapes and of the parts of a step (program.Parts).
 
-    order: its code (deck.CODES). drift, averages: columns of the timetable, -1 where there are none.
+    order: its code (deck.CODES). drift, averages: columns of the timetable, -1 where there are none. streams: whether
+    snapshots are written past the caches.
     """
 
     lanes: int
@@ -56,6 +58,7 @@ class Sizes(NamedTuple):
     hold: int
     drift: int
     averages: int
+    streams: bool
 
 
 class Held:
@@ -111,11 +114,22 @@ class Kernel:
         )
         features, targets = learning.held_out
         self._held_out = np.ascontiguousarray(features), np.ascontiguousarray(targets)
-        fields = len(program.optimizer.component.per_step._fields)
-        places = [fields + columns.index(name) if name in columns else -1 for name in ("drift", "keep0")]
-        shape, order = learning.shape, CODES[supply.order]
-        sizes = *tile, learning.draws, supply.rows, shape.features, shape.targets, learning.work
-        self._sizes = Sizes(*sizes, order, supply.hold, *places)
+        shape, fields = learning.shape, len(rule.per_step._fields)
+        drift, averages = (fields + columns.index(name) if name in columns else -1 for name in ("drift", "keep0"))
+        self._sizes = Sizes(
+            lanes=tile.lanes,
+            group=tile.examples,
+            draws=learning.draws,
+            rows=supply.rows,
+            features=shape.features,
+            targets=shape.targets,
+            work=learning.work,
+            order=CODES[supply.order],
+            hold=supply.hold,
+            drift=drift,
+            averages=averages,
+            streams=False,
+        )
         # Held-out examples are looked at one by one, so paths fill the registers.
         self._examined = self._sizes._replace(lanes=TOGETHER.lanes, group=TOGETHER.examples)
         self._supply, self._dim_of_noise = supply, program.dim if noise else 0
@@ -125,7 +139,7 @@ class Kernel:
         z, supply = self._sizes, self._supply
         dim, largest = len(m.theta), int(m.batch_size.max())
         # No column more than is used: rows that are far apart would not fit into the first cache.
-        z = z._replace(group=min(z.group, largest))
+        z = z._replace(group=min(z.group, largest), streams=_streams(m, z.lanes))
         several = z.group * z.lanes
         size = dim * z.lanes
         weights, gradient = np.empty((dim, z.lanes)), np.empty((dim, z.lanes))
@@ -188,6 +202,12 @@ class Kernel:
         theta = np.ascontiguousarray(theta)
         loop(name)(theta, *(examples or self._held_out), out, stop, tuple(self._pieces), tuple(self._examined), scratch)
         return out
+
+
+def _streams(m: Motion, lanes: int) -> bool:
+    """Return whether the snapshots are larger than the cache, and made of whole lines of it for all lanes."""
+    whole = lanes == TOGETHER.lanes and m.theta.shape[1] % lanes == 0 and m.snapshots.ctypes.data % LINE == 0
+    return whole and m.snapshots.nbytes > SHARE_OF_CACHE
 
 
 @lru_cache

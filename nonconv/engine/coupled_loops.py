@@ -11,6 +11,7 @@ from nonconv.engine import deck as decks
 from nonconv.engine.compiler import ONLY_FROM_KERNELS, definition
 from nonconv.engine.draws import fill_examples, fill_one
 from nonconv.engine.pieces import call
+from nonconv.engine.streams import stream
 
 deal = definition(decks.deal)
 
@@ -59,7 +60,7 @@ def clear(out):
 @njit(**ONLY_FROM_KERNELS)
 def take_examples(u, examples, draw, begin, fresh, deck, dealt, sizes):
     """Replace uniforms by those that select the next rows; of a batch that is held, by those that it had."""
-    lanes, _, _, rows, _, _, _, order, hold, _, _ = sizes
+    lanes, _, _, rows, _, _, _, order, hold, _, _, _ = sizes
     at = (draw - begin) * lanes
     if fresh:
         deal(deck, draw, examples, u, lanes, order, rows)
@@ -83,7 +84,7 @@ def advance(
     before `branched`. again, ..., again_end - 1: the draws that are dealt again to restore the deck.
     """
     sample, sample_constants, learn, finish, constants, step, ends, disturb, noise_constants, own = pieces
-    lanes, group, draws, rows, _, _, _, order, hold, drift, averages_at = sizes
+    lanes, group, draws, rows, _, _, _, order, hold, drift, averages_at, streams = sizes
     dim, paths = theta.shape
     # Of so many strata `sampled` has the last ones.
     strata = len(hit_step) // paths
@@ -163,7 +164,10 @@ def advance(
             if own != 0 and (wanted or found):
                 call(own, (coefficients, t, w_flat, s, out))
             if looked:
-                put(w_flat, first, here, lanes, snapshots[mark])
+                if streams:
+                    stream((dim,), w_flat, (0, lanes), snapshots[mark], (first, paths))
+                else:
+                    put(w_flat, first, here, lanes, snapshots[mark])
             if wanted:
                 for a in range(len(averages)):
                     put(means[a], first, here, lanes, seen_averages[mark, a])
@@ -195,7 +199,7 @@ def advance(
 def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write mean loss and share of wrong classes to out (engine.program.Engine.risks)."""
     _, _, learn, _, constants, _, _, _, _, _ = pieces
-    lanes, group, _, _, _, _, _, _, _, _, _ = sizes
+    lanes, group, _, _, _, _, _, _, _, _, _, _ = sizes
     (snapshots, _, paths), number = theta.shape, features.shape[1]
     w, w_flat, total, x, y, found, work = scratch
     for first in range(0, paths, lanes):
@@ -224,7 +228,7 @@ def risks(theta, features, targets, out, stop, pieces, sizes, scratch):
 def noises(theta, features, targets, out, stop, pieces, sizes, scratch):
     """Write the mean gradient's square and the gradient's noise to out (engine.program.Engine.noises)."""
     _, _, learn, finish, constants, _, _, _, _, _ = pieces
-    lanes, _, _, _, _, _, _, _, _, _, _ = sizes
+    lanes, _, _, _, _, _, _, _, _, _, _, _ = sizes
     (snapshots, dim, paths), number = theta.shape, features.shape[1]
     w, w_flat, g, g_flat, mean, mean_flat, square, x, y, work = scratch
     for first in range(0, paths, lanes):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nonconv.components.definitions import Chosen
 from nonconv.engine.program import SLICE_STEPS, Engine, Motion, Program, Slice, refuse_misshapen
+from nonconv.engine.room import room
 from nonconv.engine.squares import watch
 from nonconv.engine.strata import NO_HITS, Hits
 from nonconv.faults.blame import refusal
@@ -71,7 +72,8 @@ class Snapshots(NamedTuple):
     @classmethod
     def of(cls, marks: int, moving: "Moving") -> "Snapshots":
         """Return room for so many marks of the paths that move."""
-        return cls(np.empty((marks, *moving.theta.shape)), np.empty((marks, moving.program.more_iterates, *moving.theta.shape)))
+        shape = moving.theta.shape
+        return cls(room(marks, *shape), room(marks, moving.program.more_iterates, *shape))
 
     def between(self, low: int, high: int) -> "Snapshots":
         """Return the room of the marks low, ..., high - 1."""
@@ -93,9 +95,8 @@ class Sampled(NamedTuple):
     @classmethod
     def of(cls, hits: Hits, rows: int, moving: "Moving") -> "Sampled":
         """Return room for the last `rows` strata of the paths that move."""
-        return cls(
-            hits, np.empty((rows, *moving.theta.shape)), np.empty((rows, moving.program.more_iterates, *moving.theta.shape))
-        )
+        shape = moving.theta.shape
+        return cls(hits, room(rows, *shape), room(rows, moving.program.more_iterates, *shape))
 
 
 NOT_SAMPLED = Sampled(NO_HITS, NOTHING_SAMPLED, NO_AVERAGES_SEEN)

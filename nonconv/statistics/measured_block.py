@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nonconv.engine.blocks import Block
 from nonconv.engine.causes import CAUSES, SQUARES
+from nonconv.engine.distances import squared_distances
 from nonconv.engine.program import Engine
 from nonconv.experiment.cell import Bound, Cell, Xi
 from nonconv.experiment.minima import nearest_minimum
@@ -97,7 +98,7 @@ class MeasuredBlock:
         """|theta_n - xi|^2 at the recorded steps, shape (xi, R, paths)."""
         found = np.empty((len(self.cell.xi), len(self.block.theta), self.paths))
         for target, out in zip(self.targets, found, strict=True):
-            _squared_errors(self.block, target, out)
+            squared_distances(self.block.theta, target, out)
         _mark_failures(found, self.cell, self.block)
         return found
 
@@ -331,16 +332,6 @@ def _target(cell: Cell, block: Block, xi: Xi) -> Array:
         assert cell.minima is not None
         return nearest_minimum(cell.minima, block.theta[-1])
     return block.start if xi.label == "start" else np.asarray(block.theta[-1])
-
-
-def _squared_errors(block: Block, target: Array, out: Array) -> None:
-    """Write |theta_n - xi|^2 to out (R, paths), without temporaries where there is one coordinate."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if block.theta.shape[1] == 1:
-            np.square(np.subtract(block.theta[:, 0], target[0], out=out), out=out)
-            return
-        difference = block.theta - target
-        np.square(difference, out=difference).sum(axis=1, out=out)
 
 
 def _outcomes(cell: Cell, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
