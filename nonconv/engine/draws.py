@@ -1,83 +1,192 @@
-"""The uniforms of `numerics.rng` inside kernels: the same Philox blocks, made for many lanes at once."""
+"""The uniforms of `numerics.rng` inside kernels: the same Philox blocks, a vector of them at a time.
 
+They are whole numbers, so the bits are those of `rng`, whatever does them. Emitted for LLVM, which finds nothing left to
+vectorise and takes a tenth of the time to compile them.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
+from llvmlite import ir
+from numba import types
 
-from nonconv.engine.compiler import NO_OWNERS, definition, njit
+from nonconv.engine.compiler import ONLY_FROM_KERNELS, njit
+from nonconv.engine.vectors import (
+    DOUBLE_BYTES,
+    INT,
+    ONE,
+    VECTOR,
+    VECTORS,
+    call_of,
+    cgutils,
+    double_at,
+    everywhere,
+    intrinsic,
+    load,
+    offset,
+    store,
+)
 from nonconv.numerics import rng
 
-# Without inlining at numba's level LLVM leaves the ten rounds rolled and nothing vectorises: 8 times slower. The round itself
-# must stay a function: inlined by numba, its operations come in an order that LLVM does not undo.
-philox4x32 = definition(rng.philox4x32, inline="always")
-philox_round = definition(rng.philox_round)
-to_unit = definition(rng.to_unit, inline="always")
+WORDS = ir.VectorType(INT, VECTOR)
+LANES = ir.Constant(WORDS, list(range(VECTOR)))
+"""The numbers of the lanes of a vector."""
+Counter = tuple[Any, Any, Any, Any]
+"""Four words of a Philox block, a vector each."""
 
 
-@njit(inline="always", **NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill(u: Any, first: Any, last: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any) -> None:
-    """Write the uniforms of consecutive draws to u (draws, lanes), for lanes first, ..., last - 1 (rng.uniform_pair).
+    """Write the uniforms of consecutive draws to u (draws, paths), for paths first, ..., last - 1 (rng.uniform_pair).
 
-    The number of draws is a multiple of four, and first_draw is even. Two Philox blocks go round by round: a processor that
-    waits for one's product works on the other, which is a quarter faster.
+    The number of draws is a multiple of four, and first_draw is even.
     """
-    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
-    for s in range(0, u.shape[0], 4):
-        pair, after = np.uint64((first_draw + s) // 2), np.uint64((first_draw + s) // 2 + 1)
-        for i in range(first, last):
-            replicate = np.uint64(first_replicate) + np.uint64(i)
-            a, b, c, d = pair & low, pair >> word, replicate & low, replicate >> word
-            e, f, g, h = after & low, after >> word, replicate & low, replicate >> word
-            key0, key1 = k0, k1
-            for _ in range(rng.ROUNDS):
-                e, f, g, h, _, _ = philox_round(e, f, g, h, key0, key1)
-                a, b, c, d, key0, key1 = philox_round(a, b, c, d, key0, key1)
-            u[s, i], u[s + 1, i] = to_unit(a, b), to_unit(c, d)
-            u[s + 2, i], u[s + 3, i] = to_unit(e, f), to_unit(g, h)
+    _fill((u.shape[0], first, last, first_draw, first_replicate, k0, k1), u, (0, u.shape[1]))
 
 
-@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill_examples(
     u: Any, lanes: Any, draws: Any, examples: Any, first_draw: Any, first_replicate: Any, k0: Any, k1: Any
 ) -> None:
     """Write the uniforms of some examples, `draws` of each: column s * lanes + l of u is for example s of lane l.
 
-    u has a row more than draws, for the half of a pair that belongs to others.
+    u has a row more than draws, for the half of a pair that belongs to others. The number of lanes fills vectors.
     """
-    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
-    number = draws * examples
-    for pair in range(first_draw // 2, (first_draw + number + 1) // 2):
-        p, k = np.uint64(pair), 2 * pair - first_draw
-        # k and k + 1 are the pair's draws counted from first_draw. One outside the examples goes to the spare row.
-        row, column = (k % draws, k // draws * lanes) if k >= 0 else (draws, 0)
-        even = u[row, column : column + lanes]
-        row, column = ((k + 1) % draws, (k + 1) // draws * lanes) if k + 1 < number else (draws, 0)
-        odd = u[row, column : column + lanes]
-        for i in range(lanes):
-            replicate = np.uint64(first_replicate + i)
-            a, b, c, d = philox4x32(p & low, p >> word, replicate & low, replicate >> word, k0, k1)
-            even[i] = to_unit(a, b)
-            odd[i] = to_unit(c, d)
+    _fill_examples((lanes, draws, examples, first_draw, first_replicate, k0, k1), u, (0, u.shape[1]))
 
 
-@njit(**NO_OWNERS)  # type: ignore[untyped-decorator]  # see compiler.njit
+@njit(**ONLY_FROM_KERNELS)  # type: ignore[untyped-decorator]  # see compiler.njit
 def fill_one(u: Any, pairs: Any, draws: Any, examples: Any, first_draw: Any, replicate: Any, k0: Any, k1: Any) -> None:
     """Write the uniforms of some examples of one path, `draws` of each: column s of u is for example s.
 
     pairs (2, some): scratch, for pairs of draws that are made side by side.
     """
-    low, word = np.uint64(0xFFFFFFFF), np.uint64(32)
-    path, number, row, column = np.uint64(replicate), draws * examples, 0, 0
-    for first in range(first_draw // 2, (first_draw + number + 1) // 2, pairs.shape[1]):
-        even, odd = pairs[0], pairs[1]
-        for i in range(pairs.shape[1]):
-            p = np.uint64(first + i)
-            a, b, c, d = philox4x32(p & low, p >> word, path & low, path >> word, k0, k1)
-            even[i] = to_unit(a, b)
-            odd[i] = to_unit(c, d)
+    number, row, column, some = draws * examples, 0, 0, pairs.shape[1]
+    for first in range(first_draw // 2, (first_draw + number + 1) // 2, some):
+        _pairs((some, first, replicate, k0, k1), pairs, (0, some))
         # From the pairs' order, example after example, to a row for each draw of an example.
-        for k in range(max(2 * first, first_draw), min(2 * (first + pairs.shape[1]), first_draw + number)):
+        for k in range(max(2 * first, first_draw), min(2 * (first + some), first_draw + number)):
             u[row, column] = pairs[k % 2, k // 2 - first]
             row += 1
             if row == draws:
                 row, column = 0, column + 1
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # see vectors
+def _fill(typing: Any, size: Any, u: Any, at_u: Any) -> tuple[Any, Any]:
+    """Emit `fill`. size: draws, first and last path, first_draw, first_replicate, k0, k1. at_u: where u begins, and its rows."""
+    return types.void(size, u, at_u), call_of("nonconv_fill", _emit_fill)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # see vectors
+def _fill_examples(typing: Any, size: Any, u: Any, at_u: Any) -> tuple[Any, Any]:
+    """Emit `fill_examples`. size: its arguments after u."""
+    return types.void(size, u, at_u), call_of("nonconv_fill_examples", _emit_fill_examples)
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # see vectors
+def _pairs(typing: Any, size: Any, out: Any, at_out: Any) -> tuple[Any, Any]:
+    """Emit the pairs of uniforms first, first + 1, ... of a path: even draws in the first row of out, odd in the second.
+
+    size: how many, whole vectors of them; first, replicate, k0, k1.
+    """
+    return types.void(size, out, at_out), call_of("nonconv_pairs", _emit_pairs)
+
+
+def _emit_fill(builder: Any, *numbers: Any) -> None:
+    """Emit `fill`. Two blocks go round by round: a processor that waits for one's product works on the other."""
+    u, row, draws, first, last, first_draw, first_replicate, k0, k1 = numbers
+    with cgutils.for_range_slice(builder, INT(0), draws, INT(4), INT) as (draw, _):
+        pair = builder.udiv(builder.add(first_draw, draw), INT(2))
+        for path, mask in _vectors_of(builder, first, last):
+            replicate = builder.add(everywhere(builder, builder.add(first_replicate, path)), LANES)
+            counters = [_counter(builder, everywhere(builder, builder.add(pair, INT(k))), replicate) for k in range(2)]
+            for k, (even, odd) in enumerate(_uniforms(builder, counters, k0, k1)):
+                for half, value in enumerate((even, odd)):
+                    place = offset(builder, u, (builder.add(draw, INT(2 * k + half)), row), (path, ONE))
+                    store(builder, value, place, mask)
+
+
+def _vectors_of(builder: Any, first: Any, last: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the vectors of the numbers first, ..., last - 1: where each begins, and which lanes the last one has."""
+    whole = builder.sub(last, builder.urem(builder.sub(last, first), INT(VECTOR)))
+    with cgutils.for_range_slice(builder, first, whole, INT(VECTOR), INT) as (at, _):
+        yield at, None
+    with builder.if_then(builder.icmp_signed("<", whole, last)):
+        yield whole, builder.icmp_signed("<", LANES, everywhere(builder, builder.sub(last, whole)))
+
+
+def _emit_fill_examples(builder: Any, *numbers: Any) -> None:
+    """Emit `fill_examples`."""
+    u, row, lanes, draws, examples, first_draw, first_replicate, k0, k1 = numbers
+    number = builder.mul(draws, examples)
+    begin = builder.udiv(first_draw, INT(2))
+    end = builder.udiv(builder.add(builder.add(first_draw, number), INT(1)), INT(2))
+    with cgutils.for_range_slice(builder, begin, end, INT(1), INT) as (pair, _):
+        draw = builder.sub(builder.mul(pair, INT(2)), first_draw)
+        places = [_of_draw(builder, builder.add(draw, INT(half)), number, draws, lanes) for half in range(2)]
+        with cgutils.for_range_slice(builder, INT(0), lanes, INT(VECTOR), INT) as (lane, _):
+            replicate = builder.add(everywhere(builder, builder.add(first_replicate, lane)), LANES)
+            ((*both,),) = _uniforms(builder, [_counter(builder, everywhere(builder, pair), replicate)], k0, k1)
+            for (at, column), value in zip(places, both, strict=True):
+                store(builder, value, offset(builder, u, (at, row), (column, ONE), (lane, ONE)))
+
+
+def _of_draw(builder: Any, draw: Any, number: Any, draws: Any, lanes: Any) -> tuple[Any, Any]:
+    """Emit the row and the first column of a draw, counted from the first; one that is not among them has the spare row."""
+    inside = builder.icmp_unsigned("<", draw, number)
+    row = builder.select(inside, builder.urem(draw, draws), draws)
+    column = builder.select(inside, builder.mul(builder.udiv(draw, draws), lanes), INT(0))
+    return row, column
+
+
+def _emit_pairs(builder: Any, *numbers: Any) -> None:
+    """Emit `_pairs`."""
+    out, row, some, first, replicate, k0, k1 = numbers
+    with cgutils.for_range_slice(builder, INT(0), some, INT(VECTOR), INT) as (at, _):
+        pair = builder.add(everywhere(builder, builder.add(first, at)), LANES)
+        ((*both,),) = _uniforms(builder, [_counter(builder, pair, everywhere(builder, replicate))], k0, k1)
+        for half, value in enumerate(both):
+            store(builder, value, offset(builder, out, (INT(half), row), (at, ONE)))
+
+
+def _counter(builder: Any, pair: Any, replicate: Any) -> Counter:
+    """Emit the four words of the counters of vectors of pairs and replicates."""
+    low, word = _constant(rng.LOW), _constant(rng.WORD)
+    return (
+        *(builder.and_(pair, low), builder.lshr(pair, word)),
+        *(builder.and_(replicate, low), builder.lshr(replicate, word)),
+    )
+
+
+def _uniforms(builder: Any, counters: list[Counter], k0: Any, k1: Any) -> Iterator[tuple[Any, Any]]:
+    """Emit rng.philox4x32 of several counters, round by round, and return the pairs of uniforms that they give."""
+    low, scalar_low = _constant(rng.LOW), INT(int(rng.LOW))
+    for _ in range(rng.ROUNDS):
+        keys = everywhere(builder, k0), everywhere(builder, k1)
+        counters = [_round(builder, counter, *keys, low) for counter in counters]
+        k0, k1 = (builder.and_(builder.add(k, INT(int(weyl))), scalar_low) for k, weyl in ((k0, rng.WEYL_0), (k1, rng.WEYL_1)))
+    return ((_to_unit(builder, a, b), _to_unit(builder, c, d)) for a, b, c, d in counters)
+
+
+def _round(builder: Any, counter: Counter, k0: Any, k1: Any, low: Any) -> Counter:
+    """Emit rng.philox_round of the counter."""
+    c0, c1, c2, c3 = counter
+    p0, p1 = builder.mul(_constant(rng.MULTIPLIER_0), c0), builder.mul(_constant(rng.MULTIPLIER_1), c2)
+    high0, high1 = builder.lshr(p0, _constant(rng.WORD)), builder.lshr(p1, _constant(rng.WORD))
+    return (
+        *(builder.xor(builder.xor(high1, c1), k0), builder.and_(p1, low)),
+        *(builder.xor(builder.xor(high0, c3), k1), builder.and_(p0, low)),
+    )
+
+
+def _to_unit(builder: Any, high: Any, low: Any) -> Any:
+    """Emit rng.to_unit."""
+    leading = builder.shl(high, _constant(rng.SHIFT_HIGH))
+    bits = builder.or_(builder.or_(leading, builder.lshr(low, _constant(rng.SHIFT_LOW))), _constant(rng.ONE))
+    return builder.fsub(builder.bitcast(bits, VECTORS), ir.Constant(VECTORS, [1.0] * VECTOR))
+
+
+def _constant(number: Any) -> Any:
+    """Return a whole number in all lanes."""
+    return ir.Constant(WORDS, [int(number)] * VECTOR)

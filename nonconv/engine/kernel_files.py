@@ -26,7 +26,7 @@ import nonconv
 from nonconv.components.reads import written_values
 from nonconv.numerics import arithmetic
 
-COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws", "nonconv.engine.whole_kernels")
+COMPILE_TIME_MODULES = ("nonconv.engine.compiler", "nonconv.engine.draws", "nonconv.engine.vectors", "nonconv.engine.whole_kernels")
 """Modules that are part of every kernel, or determine how it is compiled. A kernel that is only loaded imports neither."""
 IMPORTED = re.compile(r"^(?:from|import) (nonconv(?:\.\w+)+)", re.MULTILINE)
 """A module of nonconv that a kernel's text imports."""

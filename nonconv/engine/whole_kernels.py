@@ -35,7 +35,12 @@ def _written_down() -> Iterator[None]:
         library._finalize_dynamic_globals()
         library._finalized = True
 
+    def prepare(library: Any, module: Any) -> None:
+        """Tell the module how memory is laid out."""
+        module.data_layout = library._codegen._data_layout
+
     replaced: tuple[tuple[Any, str, Any], ...] = (
+        (CPUCodeLibrary, "_optimize_functions", prepare),
         (CPUCodeLibrary, "_optimize_final_module", lambda library: None),
         (CPUCodeLibrary, "_finalize_final_module", finalize),
         # What Python would call: numba tells functions apart by it. Called by mistake, it raises KeyError.
