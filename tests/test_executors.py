@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from multiprocessing import active_children, get_context
@@ -38,16 +38,18 @@ from kit.sweeping import (
     run,
     whole_cells,
 )
+from nonconv.cli.shortage import shortage
 from nonconv.engine import blocks, compiler, kernel_files, separable
 from nonconv.faults.errors import UsageError
 from nonconv.report.figures import drawing_process
 from nonconv.store.pack import CELLS_FOLDER
-from nonconv.sweeps import EXECUTORS, costs, same_code, tasks
-from nonconv.sweeps.executors import dask, processes, protocol, remote, threads
+from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS, costs, same_code, tasks
+from nonconv.sweeps.executors import dask, futures, named, processes, protocol, remote, threads
+from nonconv.sweeps.executors.choice import Choice, check, opener, read_options
 from nonconv.sweeps.executors.processes import Processes
 from nonconv.sweeps.executors.threads import Threads
 from nonconv.sweeps.flow import Event
-from nonconv.sweeps.loop import run_sweep
+from nonconv.sweeps.loop import Outcome, run_sweep
 
 pytestmark = pytest.mark.slow  # whole sweeps
 
@@ -101,6 +103,7 @@ def test_bytes_depend_neither_on_threads_nor_on_how_work_is_cut(
     assert run(path, tmp_path / "1", force=True) == expected
 
 
+POOL = "concurrent.futures:ProcessPoolExecutor"
 where_it_forks = pytest.mark.skipif(EXECUTORS[0] != "processes", reason="no forks here")
 
 
@@ -152,7 +155,7 @@ def lion_with_a_table() -> str:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("kind", EXECUTORS[:-1])
+@pytest.mark.parametrize("kind", [*LOCAL_EXECUTORS, POOL])
 def test_a_plugin_that_exits_fails_its_cell_and_prints_into_no_document(tmp_path: Path, kind: str) -> None:
     text = lion_with_a_table()
     leaves = '    if n[0] == 1.0 and h.beta1 == 0.5:\n        print("bye")\n        raise SystemExit(7)\n'
@@ -256,6 +259,140 @@ def test_a_cluster_that_loses_all_workers(tmp_path: Path, monkeypatch: pytest.Mo
         assert told[-1] == "The Dask scheduler has no worker left. Waiting for a worker, for at most 0 s."
         with pytest.raises(protocol.Lost, match=r"^All workers of the Dask cluster were lost 4 times without a result.$"):
             cluster.submit(task).result()
+
+
+# Any executor of the standard library's interface
+
+
+def opened(path: Path, *choice: Any, tell: Callable[[str], None] = lambda text: None, **options: Any) -> Any:
+    """What opens an executor for the sweep of a config file."""
+    sweep, surveyed = found(path)
+    return opener(Choice(*choice, **options), sweep, surveyed, path.parent / "nowhere", tell)
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+@pytest.mark.parametrize("name", ["names and numbers", "paths by need", "files", "a failing cell"])
+@pytest.mark.parametrize("kind", [POOL, "concurrent.futures:ThreadPoolExecutor"])
+def test_any_executor_gives_the_same_bytes(tmp_path: Path, kind: str, name: str) -> None:
+    path = config_file(tmp_path / "in", CONFIGS[name])
+    expected = run(path, tmp_path / "threads")
+    for seconds in (IN_PARTS, ALONE, None):
+        out = tmp_path / str(seconds)
+        assert run(path, out, executor=opened(path, kind, 2, seconds=seconds)) == expected
+
+
+@pytest.mark.processes
+@where_it_forks
+@forking
+def test_an_executor_whose_workers_are_killed_is_made_again(tmp_path: Path, config: Path) -> None:
+    """A few times; then the sweep ends, and the same command continues it."""
+    told: list[str] = []
+    left = [2]
+
+    def kill(event: Event) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            for process in active_children():
+                os.kill(int(process.pid or 0), signal.SIGKILL)
+
+    def sweep(out: str, times: int) -> Outcome:
+        left[0] = times
+        made = opened(config, POOL, 2, seconds=IN_PARTS, tell=told.append)
+        return outcome(config, tmp_path / out, executor=made, on_event=kill)
+
+    assert sweep("few", 2).computed == 6
+    assert set(told) == {"A worker process died; its executor is started again."}
+    assert contents(tmp_path / "few") == run(config, tmp_path / "undisturbed")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(futures, "MOST_LOSSES", 0)
+        with pytest.raises(UsageError, match=r"^A worker process died \(out of memory, .* to continue\.$") as refusal:
+            sweep("out", 1)
+    assert not shortage(refusal.value), "its own words are no evidence"
+    wait_until(lambda: not active_children())
+    outcome(config, tmp_path / "out", executor=opened(config, POOL, 1))
+    assert contents(tmp_path / "out") == contents(tmp_path / "few")
+
+
+def test_an_executor_that_is_given_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing_process, "figure_process", lambda: nullcontext(drawn))
+    with ThreadPoolExecutor(2) as pool:
+        first = nonconv.sweep(SMALL, out=tmp_path / "first", name="experiment", executor=pool, task_seconds=ALONE)
+        assert first.failures == {}
+        assert pool.submit(int).result() == 0
+    with pytest.raises(
+        UsageError, match=r"^the executor: a worker does not say which nonconv it runs \(RuntimeError: cannot sched"
+    ):
+        nonconv.sweep(SMALL, out=tmp_path / "second", executor=pool)
+    assert contents(tmp_path / "first") == run(
+        config_file(tmp_path / "in", SMALL), tmp_path / "again", kind=threads.open_threads
+    )
+
+
+def test_an_executor_with_other_code_or_one_that_ends_is_refused(tmp_path: Path, small: Path) -> None:
+    class Ending(ThreadPoolExecutor):
+        """It takes this many tasks."""
+
+        def __init__(self, tasks: int, there: dict[str, str] | None = None) -> None:
+            super().__init__(1)
+            self.tasks, self.there = tasks, there
+
+        def submit(self, function: Any, /, *arguments: Any, **options: Any) -> "Future[Any]":
+            if not self.tasks:
+                raise RuntimeError("over")
+            self.tasks -= 1
+            return super().submit(partial(dict, self.there) if self.there else function, *arguments, **options)
+
+    for executor, said in (
+        (
+            Ending(1, same_code.code() | {"numpy": "1.0"}),
+            "worker of the executor would compute other numbers: numpy 1.0 instead",
+        ),
+        (Ending(2), "The executor takes no more tasks (RuntimeError: over). Finished cells are saved; run the same command"),
+    ):
+        with executor, pytest.raises(UsageError, match=re.escape(said)):
+            outcome(small, tmp_path / "out", executor=opened(small, executor, 1, seconds=ALONE))
+    assert run(small, tmp_path / "out") == run(small, tmp_path / "undisturbed")
+
+
+def test_the_names_of_executors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    Path("pools.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "ready = ThreadPoolExecutor(1)\n"
+        "def make(max_workers, name=''):\n    return ThreadPoolExecutor(max_workers, name)\n"
+        "def wrong():\n    return [1]\n"
+        "def fails():\n    raise ValueError('no\\nway')\n"
+    )
+    for kind in ("pools.py:make", "pools:make", f"{tmp_path}/pools.py:make"):
+        made = named.maker(named.load(kind, "-"), kind, "-", {"name": "mine"}, 3)()
+        assert (made._max_workers, made._thread_name_prefix) == (3, "mine")
+    refused: tuple[tuple[Any, dict[str, Any], str], ...] = (
+        ("pools.py:mak", {}, "--executor pools.py:mak: pools.py has no 'mak'\n  did you mean make?"),
+        ("pols.py:make", {}, "--executor: there is no file pols.py"),
+        ("pols:make", {}, "--executor: there is no module 'pols', neither installed nor in this folder"),
+        ("os:path", {}, "path is a module; a concurrent.futures.Executor is needed, or a function that returns one"),
+        ("pools:make", {"nam": 1}, "got an unexpected keyword argument 'nam'\n  it takes: max_workers, name"),
+        ("pools:ready", {"name": 1}, "--executor pools:ready is an executor already, and takes no --executor-option"),
+        ("pools", {}, f"unknown executor 'pools'\n  allowed: {', '.join(EXECUTORS)}, or MODULE:FACTORY"),
+        ("threads", {"a": 1}, "--executor-option: threads takes none; submitit and MODULE:FACTORY do"),
+        (7, {}, "7 is no executor; a concurrent.futures.Executor is needed, or a function that returns one"),
+    )
+    for kind, options, said in refused:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            check(Choice(kind, options=options))
+    for named_so, said in (
+        ("pools:wrong", "--executor pools:wrong returned a list, which has no submit; a concurrent.futures.Executor is needed"),
+        ("pools:fails", "--executor pools:fails: no executor could be made (ValueError: no way)"),
+    ):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            named.maker(named.load(named_so, "--executor"), named_so, "--executor", {}, 1)()
+    assert read_options(["a=8", "b=[x, y]", "c=text", "d="]) == {"a": 8, "b": ["x", "y"], "c": "text", "d": None}
+    for text in ("a", "=1", "a b=1", "a={"):
+        with pytest.raises(UsageError, match=f"^--executor-option {re.escape(text)}: "):
+            read_options([text])
 
 
 def test_a_worker_needs_no_file_but_what_it_is_sent(tmp_path: Path) -> None:
@@ -368,7 +505,7 @@ def test_code_is_every_file_of_the_package(tmp_path: Path, monkeypatch: pytest.M
 class Failing:
     """An executor all of whose tasks end with this."""
 
-    waiting = 2
+    cells, waiting = 0, 2
 
     def __init__(self, seconds: float, failure: Exception) -> None:
         self.seconds, self.failure = seconds, failure

@@ -149,8 +149,8 @@ def test_verdicts_on_what_converges(vanishing: Array, declared: Any, verdict: st
 def test_ten_runs_are_too_few_for_a_verdict_but_not_for_what_was_observed(constant: Array) -> None:
     found = judged(constant[:10], steps=STEPS, minimizer=MINIMIZER, rate_limit=0.05, noise="persists")
     assert found.verdict == "undecided"
-    assert found.reason.startswith("10 paths are too few; the window floor ")
-    assert found.findings["decides"] == "take at least 50 paths"
+    assert found.reason.startswith("10 runs are too few; the window floor ")
+    assert found.findings["decides"] == "log at least 50 runs"
     assert any("10 runs are unreliable" in text for text in found.summary["warnings"])
 
 
@@ -209,7 +209,7 @@ def _late(result: nonconv.Result, name: str) -> tuple[float, float]:
 def test_ten_seeds_of_it_are_what_the_page_says() -> None:
     with np.load(LOG) as log:
         ten = judged({"theta": log["theta"][:10], "step": log["step"]}, **DECLARED)
-    assert (ten.verdict, ten.reason[:26]) == ("undecided", "10 paths are too few; the ")
+    assert (ten.verdict, ten.reason[:25]) == ("undecided", "10 runs are too few; the ")
     assert f"{ten.findings['floors']['window']['lower']:.4f}" == "0.0153"
 
 
@@ -325,11 +325,31 @@ def test_missing_values_are_left_out_and_told(missing: str) -> None:
     assert "1 step that some runs did not log is left out" in found.summary["warnings"]
 
 
+def test_a_declaration_that_the_log_contradicts(constant: Array) -> None:
+    """More runs would not help; longer ones would show it, or that what is declared is wrong."""
+    for declared, still in (({"rate_limit": 0}, "stand"), ({"rate_limit": 0.05, "noise": "none"}, "stand")):
+        found = judged(constant, steps=STEPS, **declared)
+        assert found.verdict == "undecided"
+        assert (
+            found.findings["decides"]
+            == f"log at least 160000 steps; if the floors still {still} then, what is declared is wrong"
+        )
+    falls = constant.mean() + (constant - constant.mean()) / np.sqrt(STEPS)[:, None, None].transpose(1, 0, 2)
+    found = judged(falls, steps=STEPS, rate_limit=0.05, noise="persists")
+    assert found.verdict == "undecided"
+    assert found.findings["decides"].endswith("; if the floors still fall then, what is declared is wrong")
+
+
+def test_epochs_count_steps_where_nothing_else_does(tmp_path: Path) -> None:
+    Path("epochs.csv").write_text("run,epoch,x0\n" + "".join(f"{r},{n},{n + r}\n" for r in range(3) for n in range(1, 5)))
+    assert list(judged("epochs.csv").error["step"][::2]) == [1, 2, 3, 4]
+
+
 def test_one_run_has_no_interval(constant: Array) -> None:
     found = judged(constant[:1], steps=STEPS, minimizer=MINIMIZER, rate_limit=0.05, noise="persists")
     assert np.isnan(found.error["ci_low"]).all()
     assert found.verdict == "undecided"
-    assert found.reason.startswith("1 path is too few")
+    assert found.reason.startswith("1 run is too few")
     assert any("how other runs would differ cannot be known" in text for text in found.summary["warnings"])
 
 
@@ -366,6 +386,10 @@ def test_of_many_coordinates_only_the_first_are_kept(monkeypatch: pytest.MonkeyP
 CSV: list[tuple[str, str]] = [
     ("", "log.csv is empty"),
     ("run,x0\n0,1\n", "log.csv:1: there is no column step"),
+    ("Run,step,x0\n0,1,1\n", "log.csv:1: there is a column 'Run'\n  did you mean run? its name has small letters"),
+    ("run,Step,x0\n0,1,1\n", "log.csv:1: there is a column 'Step'\n  did you mean step?"),
+    ("run,seed,step,x0\n0,0,1,1\n", "log.csv:1: run and seed both say the run\n  hint: leave one of them out"),
+    ("id,step,x0\n0,1,1\n", "log.csv:1: beside x0 there is id"),
     ("run,stp,x0\n0,1,1\n", "did you mean stp? call it step"),
     ("run,step\n0,1\n", "log.csv:1: there is no column of values"),
     ("run,step,x0\n", "log.csv has no rows"),
@@ -432,7 +456,7 @@ def test_the_command(constant: Array) -> None:
     np.savez("log.npz", theta=constant, step=STEPS)
     arguments = ["judge", "log.npz", "--minimizer", "-0.5", "--rate-limit", "0.05", "--noise", "persists"]
     shown = good(*arguments)
-    assert shown.startswith("DOES NOT CONVERGE   steps 2500 to 20000, 100 paths\n")
+    assert shown.startswith("DOES NOT CONVERGE   steps 2500 to 20000, 100 runs\n")
     assert max(map(len, shown.splitlines())) <= 80
     document = json.loads(good(*arguments, "--json"))
     assert document["verdict"] == "does_not_converge"

@@ -960,7 +960,7 @@ class Slowly:
     """An executor that computes a task when its result is asked for, and counts those that wait."""
 
     def __init__(self, sweep: Sweep, seconds: float, waiting: int) -> None:
-        self.sweep, self.seconds, self.waiting = sweep, seconds, waiting
+        self.sweep, self.seconds, self.cells, self.waiting = sweep, seconds, 0, waiting
         self.handed_out = self.taken = self.most = 0
 
     def submit(self, task: tasks.Task) -> "Future[Any]":

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nonconv.api.options import OUTPUTS, Config, Place, checked_name, checked_place, checked_workers
 from nonconv.api.wording import told_in_python
-from nonconv.faults.errors import ConfigError, Interrupted, NonconvError, UsageError
-from nonconv.faults.problems import nearest
+from nonconv.faults.errors import ConfigError, Interrupted, NonconvError
 from nonconv.sweeps import EXECUTORS
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from nonconv.api.sweep_results import SweepResult
     from nonconv.report.figures.drawing_process import Draw
+    from nonconv.sweeps.executors.choice import Choice
     from nonconv.sweeps.flow import Event, OnEvent
     from nonconv.sweeps.loop import OpenExecutor, Outcome, Progress
     from nonconv.sweeps.sweep import Survey, Sweep
@@ -43,7 +45,9 @@ def sweep(
     out: Place | None = None,
     name: str = "",
     workers: int = 0,
-    executor: str = "",
+    executor: "str | Executor" = "",
+    executor_options: Mapping[str, Any] | None = None,
+    task_seconds: float | None = None,
     force: bool = False,
     fail_fast: bool = False,
     best_over: str | Sequence[str] = (),
@@ -56,8 +60,10 @@ def sweep(
         nonconv.sweep("configs/adam_const.yaml", {"optimizer.beta1": [0, 0.9], "seed": range(3)}, paths=500).frame()
 
     config: as for `run`. grid: keys with lists of their values, added to the config's `sweep` block. out, name, force,
-    settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads or dask; by default
-    processes, or threads where they would be unsafe, as in a notebook. fail_fast: stop at the first cell that fails.
+    settings: as for `run`. workers: processes or threads; 0 for one per CPU. executor: processes, threads, dask, or any
+    `concurrent.futures.Executor`, or the name of what makes one, as "mpi4py.futures:MPIPoolExecutor"; by default processes, or
+    threads where they would be unsafe, as in a notebook. executor_options: what it is made with. task_seconds: how long a
+    task of a worker should take, which changes no result. fail_fast: stop at the first cell that fails.
     best_over: swept keys over which the best cell is chosen on half of the paths; the result's `best` has what the other half
     gives. best_by: what it has least of, a ξ, a floor or a quantity; by default the error for the first ξ.
     progress: True shows it on stderr as the command does; a function is called with every event: path-steps that were computed,
@@ -70,10 +76,13 @@ def sweep(
     from nonconv.api.looks import refuse_unknown_look
     from nonconv.api.sweep_results import read_sweep
     from nonconv.report.figures.drawing_process import figure_process
+    from nonconv.sweeps.executors.choice import Choice, check
     from nonconv.sweeps.sweep import as_sweep
 
-    workers, executor = checked_workers(workers), executor or _safe_executor()
-    check_executor(executor, "executor")
+    choice = Choice(
+        executor or _safe_executor(), checked_workers(workers), None, executor_options or {}, task_seconds, "executor"
+    )
+    check(choice)
     document = as_document(config, settings)
     with_grid(document, grid or {})
     with_best(document, best_over, best_by)
@@ -88,7 +97,7 @@ def sweep(
     plan = surveyed(swept, chosen)
     with figure_process() as draw:
         try:
-            opened = choose_executor(plan, executor, None, workers)
+            opened = choose_executor(plan, choice)
             with _shown(progress, plan.survey) as shown:
                 complete(plan, opened, force, fail_fast, shown, draw)
         except (Interrupted, KeyboardInterrupt) as stop:
@@ -108,14 +117,6 @@ def plainly_named() -> Iterator[None]:
 def _safe_executor() -> str:
     """Choose where cells run: a process with other threads, as a notebook's, cannot be forked safely."""
     return EXECUTORS[0] if threading.active_count() == 1 else "threads"
-
-
-def check_executor(executor: str, option: str) -> None:
-    """Raise UsageError for an unknown executor. option: where it was given."""
-    if executor not in EXECUTORS:
-        near = nearest(executor, EXECUTORS)
-        hint = f"\n  did you mean {near}?" if near else ""
-        raise UsageError(f"{option}: unknown executor {executor!r}\n  allowed: {', '.join(EXECUTORS)}{hint}")
 
 
 def find_finished(swept: "Sweep", out: Path | None) -> tuple[Path, dict[str, Any]] | None:
@@ -156,24 +157,11 @@ def surveyed(swept: "Sweep", out: Path | None, progress: Callable[[int], None] =
     return Plan(swept, found, output_folder(swept, found.identity, out))
 
 
-def choose_executor(
-    plan: Plan, kind: str, scheduler: str | None, workers: int, tell: Callable[[str], None] = lambda text: None
-) -> "OpenExecutor":
+def choose_executor(plan: Plan, choice: "Choice", tell: Callable[[str], None] = lambda text: None) -> "OpenExecutor":
     """Return the function that starts the workers. Nothing starts before it is called. tell: what is waited for."""
-    if kind == "processes":
-        from nonconv.sweeps.executors.processes import open_processes
+    from nonconv.sweeps.executors.choice import opener
 
-        return partial(open_processes, plan.sweep, workers)
-    if kind == "threads":
-        from nonconv.sweeps.executors.threads import open_threads
-
-        return partial(open_threads, plan.sweep, workers)
-    from nonconv.sweeps.executors.dask import open_cluster
-    from nonconv.sweeps.executors.remote import pack_sweep
-
-    # Other machines may not see this disk: the files that cells read travel with the sweep.
-    files = {name: file.content for name, file in plan.survey.files.items()}
-    return partial(open_cluster, pack_sweep(plan.sweep, files), scheduler, workers, tell)
+    return opener(choice, *plan, tell)
 
 
 def complete(

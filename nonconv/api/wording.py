@@ -7,8 +7,8 @@ from typing import ParamSpec, TypeVar
 
 from nonconv.faults.errors import ConfigError, NonconvError
 
-OPTION = re.compile(r"--(out|force|workers|executor|grid|set)\b")
-ARGUMENTS = {"force": "force=True"}
+OPTION = re.compile(r"--(out|force|workers|executor-option|executor|task-seconds|grid|set)\b")
+ARGUMENTS = {"force": "force=True", "executor-option": "executor_options", "task-seconds": "task_seconds"}
 """What an option is written as; others lose their dashes."""
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -286,12 +286,13 @@ def _is_finished(task: _Task) -> bool:
 def _finish(task: _Task, options: _Options, draw: "Draw") -> None:
     """Compute a result."""
     from nonconv.api.sweeping import choose_executor
+    from nonconv.sweeps.executors.choice import Choice
 
     if task.cell:
         simulate(task.cell, task.folder, options.workers, options.force, options.quiet, draw)
         return
     assert task.plan is not None
-    executor = choose_executor(task.plan, EXECUTORS[0], None, options.workers)
+    executor = choose_executor(task.plan, Choice(EXECUTORS[0], options.workers))
     outcome = run_plan(task.plan, executor, options.force, False, options.quiet, draw, announce=False)
     task.failures = outcome.failures
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from nonconv.faults.errors import UsageError
+from nonconv.faults.errors import NonconvError, UsageError
 
 NEEDS_LESS = "--workers 1 needs less, and so does a sweep with --executor threads"
 TOO_FEW_FILES = (errno.EMFILE, errno.ENFILE)
@@ -88,7 +88,8 @@ def _try_numpy() -> None:
 def shortage(error: BaseException) -> str:
     """Say what is missing, with the limit, if an error or one of its causes shows that; otherwise return an empty text."""
     for one in _causes(error):
-        number, text = getattr(one, "errno", None), str(one).lower()
+        number = getattr(one, "errno", None)
+        text = "" if isinstance(one, NonconvError) else str(one).lower()  # nonconv's own words are no evidence
         if number in TOO_FEW_FILES or "too many open files" in text:
             return f"too many open files{_limit('RLIMIT_NOFILE', 'ulimit -n')}; raise the limit, as by `ulimit -n 1024`"
         if isinstance(one, MemoryError) or number == errno.ENOMEM or any(words in text for words in NO_MEMORY):

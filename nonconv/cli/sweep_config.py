@@ -29,7 +29,7 @@ from nonconv.cli.common import (
 )
 from nonconv.cli.tables import print_sentence, print_table
 from nonconv.faults.errors import Interrupted, UsageError
-from nonconv.sweeps import EXECUTORS
+from nonconv.sweeps import EXECUTORS, LOCAL_EXECUTORS
 from nonconv.system.processors import default_workers
 from nonconv.system.words import count
 from nonconv.terminal.lines import line_width, say
@@ -37,6 +37,7 @@ from nonconv.terminal.lines import line_width, say
 if TYPE_CHECKING:
     from nonconv.api.sweeping import Plan
     from nonconv.report.figures.drawing_process import Draw
+    from nonconv.sweeps.executors.choice import Choice
     from nonconv.sweeps.loop import OpenExecutor, Outcome
     from nonconv.sweeps.sweep import Sweep
 
@@ -78,12 +79,23 @@ def sweep(
         str,
         typer.Option(
             metavar="EXECUTOR",
-            help=f"Where cells run: {' or '.join(EXECUTORS[:-1])} of this machine, or dask.",
+            help=f"Where cells run: {' or '.join(LOCAL_EXECUTORS)} of this machine, dask, or MODULE:FACTORY of any "
+            "concurrent.futures.Executor.",
             autocompletion=completion.choices(*EXECUTORS),
         ),
     ] = EXECUTORS[0],
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The Dask scheduler. Without it, dask starts workers on this machine.")
+    ] = None,
+    executor_options: Annotated[
+        list[str],
+        typer.Option(
+            "--executor-option", metavar="KEY=VALUE", help="What the executor is made with, as max_workers=8. Repeatable."
+        ),
+    ] = [],
+    task_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long a task of a worker should take. Results do not depend on it."),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     force: Force = False,
@@ -101,7 +113,7 @@ def sweep(
     from nonconv.api.sweeping import choose_executor, find_finished, reuse
     from nonconv.report.figures.drawing_process import figure_process
 
-    _check_executor(executor, scheduler)
+    choice = _choose(executor, workers, scheduler, executor_options, task_seconds)
     if dry_run:
         grid = _read_grid(config, settings, grids, best_over, best_by)
         finished = None if force else find_finished(grid, out)
@@ -121,7 +133,7 @@ def sweep(
         else:
             plan = _survey(grid, out, quiet)
             tell = _silent if quiet or as_json else say
-            open_executor = choose_executor(plan, executor, scheduler, workers or default_workers(), tell)
+            open_executor = choose_executor(plan, choice, tell)
             outcome = run_plan(plan, open_executor, force, fail_fast, quiet or as_json, draw)
         _print_result(outcome, as_json, quiet, verbose)
     if opening:
@@ -132,11 +144,12 @@ def sweep(
         raise typer.Exit(EXIT_CELLS_FAILED)
 
 
-def _check_executor(executor: str, scheduler: str | None) -> None:
-    """Raise UsageError for an unknown executor, or a scheduler without Dask."""
-    from nonconv.api.sweeping import check_executor
+def _choose(executor: str, workers: int, scheduler: str | None, options: list[str], seconds: float | None) -> "Choice":
+    """Return the executor that the options choose. Raises UsageError."""
+    from nonconv.sweeps.executors.choice import Choice, check, read_options
 
-    check_executor(executor, "--executor")
+    choice = Choice(executor, workers, scheduler, read_options(options), seconds)
+    check(choice)
     if scheduler is not None and executor != "dask":
         raise UsageError("--scheduler needs --executor dask")
     if scheduler is not None and not ADDRESS.fullmatch(scheduler):
@@ -144,6 +157,7 @@ def _check_executor(executor: str, scheduler: str | None) -> None:
         raise UsageError(
             f"--scheduler: {what}\n  allowed: tcp://HOST:PORT, or tls:// with certificates in Dask's configuration"
         )
+    return choice
 
 
 def _read_grid(config: Path, settings: list[str], grids: list[str], best: list[str], by: str) -> "Sweep":
@@ -267,6 +281,7 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
     from nonconv.report.figures_text import MOST_FIGURES, files
     from nonconv.report.sweep_brief import fitting_table, sweep_brief
     from nonconv.report.sweep_result import DECIDED, read_sweep_result
+    from nonconv.report.sweep_table import why_no_interval
     from nonconv.store.formats import as_json as encoded
 
     folder = outcome.folder
@@ -284,6 +299,9 @@ def _print_result(outcome: "Outcome", as_json: bool, quiet: bool, verbose: bool)
         header, rows = fitting_table(result, line_width())
         if rows:
             print_table("", header, rows, numbers=True)
+    if result.cells <= MOST_TABLE_ROWS and (told := why_no_interval(result)):
+        print_sentence(told)
+        print()
     _print_best(result)
     names = sorted(path.stem for path in (folder / "figures").glob("*.png"))
     listed, notes = files(folder, names, len(names) if verbose else MOST_FIGURES)

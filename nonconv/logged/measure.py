@@ -18,8 +18,10 @@ from nonconv.engine.plan import Plan, Span, Steps, Wanted
 from nonconv.experiment.cell import Xi
 from nonconv.logged.declared import Declared, structure
 from nonconv.logged.trajectories import Logged
+from nonconv.logged.wording import in_words_of_logs
 from nonconv.numerics.arithmetic import Array
 from nonconv.numerics.moments import Moments, moments
+from nonconv.statistics.advice import more_steps
 from nonconv.statistics.comoments import comoments
 from nonconv.statistics.floors import measured as measured_floors
 from nonconv.statistics.floors import rows
@@ -153,7 +155,7 @@ def measure(logged: Logged, xi: tuple[Xi, ...], known: Declared) -> Measured:
         floors=of_floors,
         bounds=bounds,
         outcomes=found,
-        verdict=_judged(seen, known, logged),
+        verdict=_worded(_judged(seen, known, logged)),
     )
 
 
@@ -250,6 +252,29 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
     found = judge(seen)
     if found.answer != "undecided" or seen.left:
         return found
+    return _contradicted(_explained(found, seen, known, logged), seen)
+
+
+def _worded(found: Verdict) -> Verdict:
+    """Return a verdict in the words of logs."""
+    return replace(found, reason=in_words_of_logs(found.reason), decides=in_words_of_logs(found.decides))
+
+
+def _contradicted(found: Verdict, seen: Observed) -> Verdict:
+    """Say that the declaration may be wrong, where by it floors fall and they were seen to stand, or the reverse."""
+    if seen.paths < FEWEST_PATHS or not _has_intervals(found):
+        return found
+    still = "stand" if seen.structure.reasons and _stands(found) else ""
+    if seen.structure.noise == "persists" and not seen.structure.reasons and _all_fall(found):
+        still = "fall"
+    if not still:
+        return found
+    longer = more_steps(seen.structure, seen.steps)
+    return replace(found, decides=f"{longer}; if the floors still {still} then, what is declared is wrong")
+
+
+def _explained(found: Verdict, seen: Observed, known: Declared, logged: Logged) -> Verdict:
+    """Say what would decide where logged steps or declarations are missing."""
     if len(seen.plan.spans) < SPANS:
         few = f"{len(logged.steps)} logged steps are too few, or too unevenly spread"
         enough = f"log at least {8 * FEWEST_LOOKS} steps, evenly spaced, of a run of at least {FEWEST_STEPS}"
@@ -271,6 +296,11 @@ def _judged(seen: Observed, known: Declared, logged: Logged) -> Verdict:
 def _has_intervals(found: Verdict) -> bool:
     """Return whether what some floor did is known."""
     return any(math.isfinite(at.low) for floor in found.floors.values() for at in floor)
+
+
+def _all_fall(found: Verdict) -> bool:
+    """Return whether all floors were seen to fall."""
+    return all(at.state == "falls" for floor in found.floors.values() for at in floor)
 
 
 def _stands(found: Verdict) -> bool:

@@ -24,6 +24,8 @@ from nonconv.logged.trajectories import Logged, Trajectory, arranged
 
 RUN, STEP = ("run", "seed", "path", "replicate", "trial"), ("step", "n", "iteration", "iter")
 """What the columns of the run and of the step may be called."""
+EPOCH = "epoch"
+"""Counts steps where no other column does."""
 TWIN, RATE = ("twin",), ("learning_rate", "lr")
 ALLOWED = "run (or seed), step, twin, learning_rate; all other columns are coordinates"
 MISSING = ("", "NA", "null", "None")
@@ -103,18 +105,19 @@ def _row_of(name: str) -> Where:
 
 def from_columns(name: str, columns: dict[str, list[Any]], where: Where, chosen: Sequence[str] = ()) -> Logged:
     """Make trajectories of columns. Raises UsageError with the place of what is wrong."""
-    step = _find(columns, STEP)
-    coordinates = [one for one in columns if one not in (*RUN, *STEP, *TWIN, *RATE)]
+    step = _find(columns, STEP, where(-1, "")) or (EPOCH if EPOCH in columns else None)
+    coordinates = [one for one in columns if one not in (step, *RUN, *STEP, *TWIN, *RATE)]
+    _refuse_other_spellings(coordinates, where(-1, ""))
     if step is None:
         near = nearest("step", coordinates)
         hint = f"\n  did you mean {near}? call it step" if near else ""
         raise UsageError(f"{where(-1, '')}: there is no column step\n  allowed: {ALLOWED}{hint}")
     if "" in coordinates or any(one.startswith("Unnamed") for one in coordinates):
         raise UsageError(f"{where(-1, '')}: a column has no name; write the table without its index")
-    coordinates = _chosen(coordinates, chosen, where(-1, ""))
+    run, twin, rate = (_find(columns, names, where(-1, "")) for names in (RUN, TWIN, RATE))
+    coordinates = _chosen(coordinates, chosen, where(-1, ""), run is not None)
     if not coordinates:
         raise UsageError(f"{where(-1, '')}: there is no column of values\n  allowed: {ALLOWED}, as x0, x1")
-    run, twin, rate = (_find(columns, names) for names in (RUN, TWIN, RATE))
     size = len(columns[step])
     if not size:
         raise UsageError(f"{name} has no rows")
@@ -140,8 +143,18 @@ def from_columns(name: str, columns: dict[str, list[Any]], where: Where, chosen:
     return arranged(name, every, twins or None, rates=rates)
 
 
-def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[str]:
-    """Return the columns that are coordinates. Raises UsageError where one is not there, or x0, x1 stand beside others."""
+def _refuse_other_spellings(coordinates: list[str], where: str) -> None:
+    """Raise UsageError for a column that is called as a reserved one but for capitals: `Run`."""
+    for one in coordinates:
+        if one.lower() in (*RUN, *STEP, *TWIN, *RATE):
+            raise UsageError(f"{where}: there is a column {one!r}\n  did you mean {one.lower()}? its name has small letters")
+
+
+def _chosen(coordinates: list[str], chosen: Sequence[str], where: str, has_runs: bool) -> list[str]:
+    """Return the columns that are coordinates. Raises UsageError where one is not there, or x0, x1 stand beside others.
+
+    has_runs: whether a column says which run a row is of.
+    """
     for one in chosen:
         if one not in coordinates:
             near = f"\n  did you mean {close}?" if (close := nearest(one, coordinates)) else ""
@@ -151,6 +164,7 @@ def _chosen(coordinates: list[str], chosen: Sequence[str], where: str) -> list[s
         others = ", ".join(one for one in coordinates if one not in numbered)
         plain = ",".join(numbered)
         hint = f"name the columns that are coordinates: --columns {plain}, or columns={numbered!r} in Python"
+        hint += "" if has_runs else "\n  a column that tells runs apart is called run or seed"
         raise UsageError(f"{where}: beside {plain} there is {others}\n  {hint}")
     return list(chosen) or coordinates
 
@@ -164,9 +178,12 @@ def _by_number(run: str) -> tuple[float, str]:
     return (math.inf if math.isnan(number) else number, run)
 
 
-def _find(columns: dict[str, list[Any]], names: Sequence[str]) -> str | None:
-    """Return the column that has one of these names; None if none has."""
-    return next((one for one in names if one in columns), None)
+def _find(columns: dict[str, list[Any]], names: Sequence[str], where: str) -> str | None:
+    """Return the column that has one of these names; None if none has. Raises UsageError where several have."""
+    found = [one for one in names if one in columns]
+    if len(found) > 1:
+        raise UsageError(f"{where}: {' and '.join(found)} both say the {names[0]}\n  hint: leave one of them out")
+    return found[0] if found else None
 
 
 def _trajectory(own: dict[int, int], table: Any, missing: Any) -> Trajectory:

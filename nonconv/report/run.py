@@ -127,8 +127,8 @@ class Run:
 
     @property
     def counted_paths(self) -> str:
-        """The number of paths with its noun: `1 path`, `200 paths`."""
-        return count(self.summary["paths"], "path")
+        """The number of paths with its noun: `1 path`, `200 paths`; of a log `200 runs`."""
+        return count(self.summary["paths"], "run" if "logged" in self.summary else "path")
 
     @property
     def seeded(self) -> str:

@@ -34,7 +34,6 @@ from nonconv.statistics.decision import INFINITE_SQUARES, LEAST_SHARE, Answer, D
 from nonconv.statistics.floors import ROUNDING_VARIANCE
 from nonconv.statistics.shares import share
 from nonconv.statistics.trends import FLOOR_TRENDS, LAST_SQUARE, ONE_STEP, WINDOW_ENDS, Trend
-from nonconv.system.words import count
 
 ERROR_RATE = 0.05
 """The chance of a wrong verdict by chance, however often the number of paths is doubled until there is one."""
@@ -176,13 +175,14 @@ def _answer(seen: Observed, floors: dict[str, tuple[Seen, ...]]) -> Decision:
         (seen.undefined, "undefined", f"are undefined: {seen.causes or 'their numbers left the range of doubles'}"),
     )
     for number, answer, text in lost:
+        who = "the path" if seen.paths == 1 else f"{number} of {seen.paths} paths"
         gone = share(number, seen.paths, 1.0 - error_rate(seen.paths))
         # Without randomness all paths are known, so their share needs no interval.
         if (gone.ci_low if seen.random else gone.value) > LOST_SHARE:
             if answer == "diverges" and seen.leaving:
                 advice = more_steps(seen.structure, seen.steps)
-                return Decision("undecided", f"{number} of {count(seen.paths, 'path')} {text}, but {seen.leaving}", advice)
-            return Decision(answer, f"{number} of {count(seen.paths, 'path')} {text}")
+                return Decision("undecided", f"{who} {text}, but {seen.leaving}", advice)
+            return Decision(answer, f"{who} {text}")
     refusal = _explain_refusal(seen)
     if refusal.reason:
         return refusal

@@ -93,7 +93,7 @@ class Flow:
         """Count the cells of a sweep in which every cell is finished."""
         deque(self.missing(), maxlen=0)
 
-    def tasks(self, seconds: float) -> Iterator[Task]:
+    def tasks(self, seconds: float, most_cells: int = 0) -> Iterator[Task]:
         """Yield the work in tasks of about this many seconds: several short cells per task, several tasks per long cell.
 
         Lazily: what results say while tasks are still handed out, as that a cell has enough paths, saves the rest of it.
@@ -103,7 +103,7 @@ class Flow:
         for job, cost in self.missing():
             is_long = cost > SPLIT_FACTOR * seconds
             # Cells keep the order of the grid: a bundle ends where a long cell comes.
-            if is_long or total + cost > seconds or len(bundle) == MOST_CELLS_PER_TASK:
+            if is_long or total + cost > seconds or len(bundle) == (most_cells or MOST_CELLS_PER_TASK):
                 if bundle:
                     yield CellsTask(tuple(bundle), self.cells.packs)
                 bundle, total = [], 0.0
@@ -125,7 +125,7 @@ class Flow:
         """
         waiting: deque[tuple[Task, Future[Any]]] = deque()
         try:
-            for task in self.tasks(executor.seconds):
+            for task in self.tasks(executor.seconds, executor.cells):
                 waiting.append((task, executor.submit(task)))
                 if len(waiting) >= executor.waiting:
                     self._take_result(*waiting.popleft())

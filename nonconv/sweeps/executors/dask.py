@@ -41,7 +41,7 @@ class Cluster:
     If all have died, the sweep that was sent is lost with them: it and the tasks are sent again once there is a new worker.
     """
 
-    seconds = DASK_SECONDS
+    seconds, cells = DASK_SECONDS, 0
 
     def __init__(self, payload: SweepPayload, client: Any, tell: Tell = lambda text: None) -> None:
         self.client, self.content, self.tell = client, payload, tell

@@ -18,6 +18,7 @@ import numpy as np
 
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.executors.protocol import TASK_SECONDS, TASKS_PER_WORKER, WORKER_SECONDS, Executor, blocked
+from nonconv.sweeps.executors.watch import Watch, Watched
 from nonconv.sweeps.sweep import Sweep
 from nonconv.sweeps.tasks import Task, run_task
 from nonconv.system.signals import STOPPING
@@ -32,7 +33,7 @@ class Processes:
     Workers end with this process, however it ends: each waits for the end of a pipe whose other end only this process holds.
     """
 
-    seconds = TASK_SECONDS
+    seconds, cells = TASK_SECONDS, 0
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
         self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers
@@ -43,7 +44,7 @@ class Processes:
         # that is blocked at the fork stays blocked in the fork; here it is delivered once it is unblocked.
         with blocked(STOPPING):
             first = self.pool.submit(int)  # this forks the workers
-            self.workers = active_children()
+            self.watch = Watch(active_children())
         theirs.close()  # the workers have their own copies
         # Where no more threads may be started, the pool may have none that hands out tasks: it would be waited for forever.
         first.result(timeout=WORKER_SECONDS)
@@ -52,14 +53,14 @@ class Processes:
         """Hand a task to the next free worker."""
         for job in task.jobs:
             self.sweep.drop_cell(job.name)  # the workers have their own copies, from before the fork
-        return self.pool.submit(run_in_fork, task)
+        future: Future[Any] = Watched(self.pool.submit(run_in_fork, task), self.watch)  # type: ignore[assignment]  # all that is used
+        return future
 
     def close(self) -> None:
         """Close the pipe, which ends the workers whatever they are doing."""
         self.line.close()
         # The pipe ends a worker only if it runs; it may be suspended.
-        for worker in self.workers:
-            worker.kill()
+        self.watch.end()
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 

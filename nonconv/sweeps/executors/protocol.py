@@ -23,10 +23,12 @@ Tell = Callable[[str], None]
 class Executor(Protocol):
     """Runs tasks elsewhere.
 
-    seconds: how long a task should take. waiting: how many tasks to hand out at a time.
+    seconds: how long a task should take. cells: the most cells of a task, 0 for the usual number. waiting: how many tasks to
+    hand out at a time.
     """
 
     seconds: float
+    cells: int
     waiting: int
 
     def submit(self, task: Task) -> "Future[Any]":

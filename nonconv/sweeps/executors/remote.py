@@ -4,11 +4,19 @@ Such a worker may be on another machine, with other files and other versions of 
 travel with the sweep, and a worker with other code is refused.
 """
 
+import os
+import pickle
+import sys
 import tempfile
+import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from socket import gethostname
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -18,7 +26,10 @@ from nonconv.config.plugins import load_named
 from nonconv.faults.errors import UsageError
 from nonconv.sweeps.same_code import code, differences
 from nonconv.sweeps.sweep import Sweep
-from nonconv.sweeps.tasks import Task, run_task
+from nonconv.sweeps.tasks import Stop, Task, run_task
+
+PARENT_SECONDS = 0.5
+"""How often a worker looks whether the process that started it is still there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +78,67 @@ def _unpack_sweep(payload: SweepPayload) -> Sweep:
     return replace(payload.sweep, document=document)
 
 
-def run_remotely(payload: SweepPayload, task: Task) -> Any:
+def run_remotely(payload: SweepPayload, task: Task, stop: Stop | None = None) -> Any:
     """Do `run_task` on another machine. Raises UsageError if its code is not the command's: it may have joined later."""
     if payload.code:
         refuse_difference(payload.code, code(), gethostname())
-    return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8))
+    return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
+
+
+class Parcel:
+    """A packed sweep as bytes, for workers that are sent it with every task. Each unpacks it once.
+
+    stop: what simulations in this process poll, as those of threads. Elsewhere, each worker has its own.
+    """
+
+    def __init__(self, payload: SweepPayload) -> None:
+        self.content = pickle.dumps(payload)
+        self.stop, self.here = np.zeros(1, dtype=np.uint8), True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the bytes alone."""
+        return _arrived, (self.content,)
+
+
+def _arrived(content: bytes) -> Parcel:
+    """Return a parcel in the process that it was sent to."""
+    parcel = Parcel.__new__(Parcel)
+    parcel.content, parcel.stop, parcel.here = content, np.zeros(1, dtype=np.uint8), False
+    return parcel
+
+
+@lru_cache(maxsize=2)
+def _open_parcel(content: bytes) -> SweepPayload:
+    """Unpack what was sent; the same object for the same bytes, so that plug-ins are loaded once."""
+    found: SweepPayload = pickle.loads(content)
+    return found
+
+
+def run_parcel(parcel: Parcel, task: Task) -> Any:
+    """Do `run_remotely` in a worker of any kind."""
+    payload = _open_parcel(parcel.content)
+    if parcel.here:
+        return run_remotely(payload, task, parcel.stop)
+    _end_with_parent()
+    # What plug-ins print goes to stderr: stdout may be the command's, and holds its result.
+    with redirect_stdout(sys.stderr):
+        return run_remotely(payload, task, parcel.stop)
+
+
+@cache
+def _end_with_parent() -> None:
+    """If this process was started by another Python process, end with it.
+
+    The workers of a pool, each of which holds the other's end of a pipe, would outlive a command that is killed, and with
+    them the lock of its folder, if they are forks.
+    """
+    if parent := parent_process():
+        Thread(target=_exit_after, args=(parent,), daemon=True).start()
+
+
+def _exit_after(parent: BaseProcess) -> None:
+    """Wait until a process has ended, then end this one."""
+    starter = os.getppid()  # another process, if that forks workers for its parent
+    while parent.is_alive() and os.getppid() == starter:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)

@@ -22,7 +22,7 @@ class Threads:
     stop: what running simulations poll.
     """
 
-    seconds = TASK_SECONDS
+    seconds, cells = TASK_SECONDS, 0
 
     def __init__(self, sweep: Sweep, workers: int) -> None:
         self.sweep, self.waiting = sweep, TASKS_PER_WORKER * workers

@@ -1,0 +1,64 @@
+"""Workers that are killed without their pool noticing.
+
+A pool of the standard library waits for the end of a result whose worker was killed while it wrote it: forever, since the
+pool holds the other end of that pipe too. So whoever waits for a result also looks at the workers, now and then.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+LOOKING_SECONDS = 2.0
+"""How often to look at the workers. One that was killed is told at the second look, if the pool has not noticed it."""
+
+
+class Watch:
+    """Looks at the processes of a pool while it is waited for."""
+
+    def __init__(self, workers: Iterable[BaseProcess] = ()) -> None:
+        self.workers = set(workers)
+        self.suspected = False
+
+    def result(self, future: Any) -> Any:
+        """Wait for a result. Raises BrokenExecutor if a worker was killed, and what the future raises."""
+        while True:
+            try:
+                return future.result(timeout=LOOKING_SECONDS)
+            except TimeoutError:
+                if future.done():  # the task's own
+                    raise
+                self._look()
+
+    def _look(self) -> None:
+        """Raise BrokenExecutor if a worker was killed before the last look."""
+        if self.suspected:
+            raise BrokenExecutor("a worker was killed")
+        self.suspected = any(map(_was_killed, self.workers))
+
+    def end(self) -> None:
+        """Kill the workers, whatever they are doing."""
+        for worker in self.workers:
+            with suppress(ValueError):  # its object is closed, since it has ended
+                worker.kill()
+        self.workers.clear()
+        self.suspected = False
+
+
+def _was_killed(worker: BaseProcess) -> bool:
+    """Whether a process was ended by a signal. One that ended by itself may have been idle for too long."""
+    with suppress(ValueError):
+        return not worker.is_alive() and (worker.exitcode or 0) < 0
+    return False
+
+
+class Watched:
+    """A future of a pool of which there is a watch."""
+
+    def __init__(self, future: "Future[Any]", watch: Watch) -> None:
+        self.future, self.watch = future, watch
+
+    def result(self) -> Any:
+        """Wait for the result, as `Watch.result`."""
+        return self.watch.result(self.future)
