@@ -44,8 +44,12 @@ class PackedTexts(Mapping[str, list[str]]):
     def __getitem__(self, name: str) -> list[str]:
         """Return a column, which is kept as a list from now on."""
         if name not in self._lists:
-            self._lists[name] = SEPARATOR.join(self._chunks[name]).split(SEPARATOR)
+            self._lists[name] = self.read(name)
         return self._lists[name]
+
+    def read(self, name: str) -> list[str]:
+        """Return a column, which is not kept."""
+        return self._lists.get(name) or SEPARATOR.join(self._chunks[name]).split(SEPARATOR)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
@@ -105,7 +109,8 @@ class Columns:
     def select(self, mask: Any) -> "Columns":
         """Select the rows for which the mask, shape (rows,), is true."""
         kept = np.flatnonzero(mask).tolist()
-        return Columns(self.path, {name: [column[k] for k in kept] for name, column in self.texts.items()})
+        read = self.texts.read if isinstance(self.texts, PackedTexts) else self.texts.__getitem__
+        return Columns(self.path, {name: [column[k] for k in kept] for name in self.texts for column in [read(name)]})
 
     def records(self) -> list[dict[str, str]]:
         """List the rows, each as texts by column name."""
