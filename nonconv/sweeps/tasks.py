@@ -273,7 +273,8 @@ def _make_ready(sweep: Sweep, name: str, point: Point) -> Ready:
     cell = sweep.take_cell(name, point)
     if cell_id(cell) != name:
         raise UsageError("a file named in the config changed after the sweep started")
-    return make_ready(replace(cell, name=name))  # a cell is named by its id: the sweep's name is a word that may change
+    # A cell is named by its id: the sweep's name is a word that may change.
+    return make_ready(replace(cell, name=name).with_lineage(cell.lineage))
 
 
 def has_enough_saved(job: CellJob, cell: Cell) -> bool:
