@@ -79,8 +79,8 @@ def sweep(
         str,
         typer.Option(
             metavar="EXECUTOR",
-            help=f"Where cells run: {' or '.join(LOCAL_EXECUTORS)} of this machine, dask, or MODULE:FACTORY of any "
-            "concurrent.futures.Executor.",
+            help=f"Where cells run: {' or '.join(LOCAL_EXECUTORS)} of this machine, dask, submitit (SLURM), or "
+            "MODULE:FACTORY of any concurrent.futures.Executor.",
             autocompletion=completion.choices(*EXECUTORS),
         ),
     ] = EXECUTORS[0],

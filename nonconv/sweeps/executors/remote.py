@@ -61,7 +61,7 @@ def pack_sweep(sweep: Sweep, files: dict[str, bytes]) -> SweepPayload:
 
 
 @lru_cache(maxsize=2)
-def _unpack_sweep(payload: SweepPayload) -> Sweep:
+def unpack_sweep(payload: SweepPayload) -> Sweep:
     """Return the sweep, with the contents of its files and its plug-ins loaded.
 
     Cached: a worker gets the same payload object with every task.
@@ -82,7 +82,7 @@ def run_remotely(payload: SweepPayload, task: Task, stop: Stop | None = None) ->
     """Do `run_task` on another machine. Raises UsageError if its code is not the command's: it may have joined later."""
     if payload.code:
         refuse_difference(payload.code, code(), gethostname())
-    return run_task(_unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
+    return run_task(unpack_sweep(payload), task, np.zeros(1, dtype=np.uint8) if stop is None else stop)
 
 
 class Parcel:
