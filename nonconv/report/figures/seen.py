@@ -13,8 +13,9 @@ from nonconv.numerics.arithmetic import Array
 
 WIDTH = 0.56
 """Of a character, as a share of the size of the font."""
-TOUCHING, TOUCHING_TICKS = 0.3, 0.08
-"""By this share of a line's height boxes of texts may overlap, since letters do not fill them; ticks nearly do."""
+TOUCHING, BELOW, BESIDE = 0.3, 0.08, -0.3
+"""By this share of a line's height boxes of texts may overlap, since letters do not fill them; ticks nearly do, one
+below the other. Beside each other they need a space."""
 SOFT_BREAK = " \n"
 """Where a text was broken for the page that its figure was made for."""
 Box = tuple[float, float, float, float]
