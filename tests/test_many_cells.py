@@ -16,6 +16,7 @@ import pytest
 
 from kit.experiments import SGD, written
 from kit.sweeping import GRID, drawn, found, interrupt_at, outcome, run
+from nonconv.api.sweeping import surveyed
 from nonconv.experiment import binding
 from nonconv.faults.errors import Interrupted
 from nonconv.page import sweep_part
@@ -24,10 +25,10 @@ from nonconv.results import columns
 from nonconv.results.columns import PackedTexts, columns_of
 from nonconv.store import zip_files
 from nonconv.store.formats import ENCODE, as_npz
-from nonconv.store.pack import Pack, bundled, write_bundles
+from nonconv.store.pack import UNFINISHED_FOLDER, Pack, bundled, write_bundles
 from nonconv.store.zip_files import ZipWriter, entries, read_table
 from nonconv.sweeps import cells as cells_on_disk
-from nonconv.sweeps import flow, sweep, table, tasks
+from nonconv.sweeps import flow, saved_survey, sweep, table, tasks
 from nonconv.sweeps.cells import Cells
 from nonconv.sweeps.loop import run_sweep
 from nonconv.sweeps.sweep import Survey, survey
@@ -226,6 +227,28 @@ def test_an_unfinished_sweep_opens_each_archive_once(tmp_path: Path, monkeypatch
     assert opened[0] <= sum(finished) + 1
     assert read[0] <= len(surveyed.ids) + sum(finished)
     assert survey(grid) == surveyed
+
+
+def test_the_survey_of_a_large_sweep_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept while the sweep is unfinished, and serves that very grid alone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(saved_survey, "LARGE", 2)
+    path, folder = written(tmp_path / "in", GRID), tmp_path / "out"
+    expected = run(path, tmp_path / "undisturbed")
+    with pytest.raises(Interrupted):
+        outcome(path, folder, on_event=interrupt_at(4))
+    grid, whole = found(path)
+    monkeypatch.setattr(sweep, "survey", None)  # surveyed again, this would fail
+    plan = surveyed(grid, folder)
+    assert plan.survey == whole
+    for name in ("ids", "keys", "xi", "each", "config", "quantities"):
+        assert type(getattr(plan.survey, name)) is type(getattr(whole, name)), name
+    monkeypatch.undo()
+    for changed in ("sweep.learning_rate=[0.05, 0.1]", "paths=71", "record.points=3"):
+        assert saved_survey.load(folder, found(path, changed)[0]) is None
+    (folder / UNFINISHED_FOLDER / saved_survey.SAVED).write_bytes(b"damaged")
+    assert saved_survey.load(folder, grid) is None
+    assert run(path, folder) == expected
 
 
 def test_lines_beyond_memory_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

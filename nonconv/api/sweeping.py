@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -149,9 +149,17 @@ def reuse(folder: Path, manifest: dict[str, Any]) -> "Outcome":
 
 
 def surveyed(swept: "Sweep", out: Path | None, progress: Callable[[int], None] = lambda done: None) -> Plan:
-    """Survey a sweep, and choose its output folder. progress: called with the number of cells read. Raises ConfigError."""
-    from nonconv.sweeps.sweep import survey
+    """Survey a sweep, and choose its output folder. progress: called with the number of cells read. Raises ConfigError.
 
+    A large sweep that was begun has its survey in its folder.
+    """
+    from nonconv.sweeps import saved_survey
+    from nonconv.sweeps.sweep import find_identity, survey
+
+    with suppress(NonconvError):  # the survey will say it, of all cells
+        folder = output_folder(swept, find_identity(swept), out)
+        if known := saved_survey.load(folder, swept):
+            return Plan(swept, known, folder)
     found = survey(swept, progress)
     return Plan(swept, found, output_folder(swept, found.identity, out))
 
